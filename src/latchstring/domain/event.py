@@ -1,0 +1,28 @@
+"""What happened, as history keeps it: ids and facts, no names and no addresses, so nothing here needs erasing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from latchstring.domain.values import Actor, id_instant, new_id
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change, recorded with the change that caused it."""
+
+    id: UUID
+    subject_id: UUID
+    type: str
+    actor: Actor
+    data: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def at(self) -> datetime:
+        return id_instant(self.id)
+
+
+def happened(type_: str, subject_id: UUID, *, by: Actor, at: datetime, **data: object) -> Event:
+    """A new event of this instant."""
+    return Event(new_id(at), subject_id, type_, by, data)

@@ -1,0 +1,195 @@
+"""The life of an invitation, as pure functions over frozen values.
+
+    state      accept      decline     revoke       resend       renew           reveal    expire
+    PENDING    ACCEPTED    DECLINED    REVOKED      PENDING +1   PENDING =       PENDING   EXPIRED
+    EXPIRED    expired     expired     REVOKED      PENDING +1   PENDING +1      ended     EXPIRED
+    ACCEPTED   accepted    accepted    not pending  not pending  nothing         ended     ended
+    DECLINED   declined    declined    not pending  not pending  nothing         ended     ended
+    REVOKED    revoked     revoked     not found    not pending  nothing         ended     ended
+
+`+1` is the next generation, `=` mails the same link again (the next one if the asking link is superseded).
+EXPIRED is PENDING whose time has come: a comparison with the clock, whatever the database says. A row that
+a sweep has tidied to EXPIRED behaves the same. Expiring is refused while the time has not come. A link of an
+earlier generation is *superseded*, which is told after accepted, declined and revoked, and before expired.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import IntEnum, StrEnum
+from uuid import UUID
+
+from latchstring.domain.errors import (
+    InvitationAccepted,
+    InvitationDeclined,
+    InvitationExpired,
+    InvitationNotFound,
+    InvitationNotPending,
+    InvitationRevoked,
+    InvitationSuperseded,
+    LatchstringError,
+)
+from latchstring.domain.grant import Bundle
+from latchstring.domain.values import Actor, id_instant
+
+
+class State(IntEnum):
+    """What became of an invitation. The numbers are stored."""
+
+    PENDING = 0
+    ACCEPTED = 1
+    DECLINED = 2
+    REVOKED = 3
+    EXPIRED = 4
+
+
+class Action(StrEnum):
+    """What can be done to an invitation."""
+
+    ACCEPT = "accept"
+    DECLINE = "decline"
+    REVOKE = "revoke"
+    RESEND = "resend"
+    RENEW = "renew"
+    REVEAL = "reveal"
+    EXPIRE = "expire"
+
+
+class Channel(StrEnum):
+    """How a link left. Only a mailed one proves a mailbox."""
+
+    MAILED = "mailed"
+    REVEALED = "revealed"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One generation of an invitation: its own start, end and sponsor."""
+
+    generation: int
+    starts_at: datetime
+    expires_at: datetime
+    sponsor: Actor
+    master_key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An address, a bundle of grants, an inviter, words, a lifetime: terms that never change. And how it stands.
+
+    email is as typed, email_key canonical. state is as stored; ask `state_at` for the truth of an instant.
+    """
+
+    id: UUID
+    email: str
+    email_key: str
+    bundle: Bundle
+    inviter: Actor
+    lifetime: timedelta
+    link: Link
+    state: State = State.PENDING
+    ended_at: datetime | None = None
+    accepted_by: UUID | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    message: str | None = None
+    locale: str | None = None
+    metadata: Mapping[str, object] | None = None
+    redirect_url: str | None = None
+
+    @property
+    def created_at(self) -> datetime:
+        return id_instant(self.id)
+
+    def state_at(self, at: datetime) -> State:
+        """The state of this instant. From `expires_at` onward a pending invitation is expired."""
+        if self.state is State.PENDING and self.link.expires_at <= at:
+            return State.EXPIRED
+        return self.state
+
+
+_ENDED: dict[State, type[LatchstringError]] = {
+    State.ACCEPTED: InvitationAccepted,
+    State.DECLINED: InvitationDeclined,
+    State.REVOKED: InvitationRevoked,
+}
+_ENDED_WORDS = {
+    State.ACCEPTED: "This invitation has been accepted already.",
+    State.DECLINED: "This invitation was declined.",
+    State.REVOKED: "This invitation was withdrawn.",
+}
+
+
+def check_link(invitation: Invitation, *, generation: int, at: datetime) -> None:
+    """Raise unless a genuine link of this generation still opens the door.
+
+    The refusals come in the contract's order: accepted, declined, revoked, superseded, expired.
+    """
+    state = invitation.state_at(at)
+    if state in _ENDED:
+        raise _ENDED[state](_ENDED_WORDS[state])
+    if generation != invitation.link.generation:
+        raise InvitationSuperseded("A newer link has been sent to the same address.")
+    if state is State.EXPIRED:
+        raise InvitationExpired("This link has run out. The invited person may ask for a new one.")
+
+
+def accept(invitation: Invitation, *, generation: int, by: UUID, at: datetime) -> Invitation:
+    """A pending invitation becomes an accepted one, at most once. Raises what `check_link` raises."""
+    check_link(invitation, generation=generation, at=at)
+    return replace(invitation, state=State.ACCEPTED, ended_at=at, accepted_by=by)
+
+
+def decline(invitation: Invitation, *, generation: int, at: datetime) -> Invitation:
+    """The invited person says no. Raises what `check_link` raises."""
+    check_link(invitation, generation=generation, at=at)
+    return replace(invitation, state=State.DECLINED, ended_at=at)
+
+
+def revoke(invitation: Invitation, *, at: datetime) -> Invitation:
+    """Pull the string back. Raises InvitationNotPending after an answer, InvitationNotFound when revoked before."""
+    state = invitation.state_at(at)
+    if state is State.REVOKED:
+        raise InvitationNotFound("This invitation was revoked before.")
+    if state in _ENDED:
+        raise InvitationNotPending(_ENDED_WORDS[state])
+    return replace(invitation, state=State.REVOKED, ended_at=at)
+
+
+def resend(invitation: Invitation, *, sponsor: Actor, master_key_id: str, at: datetime) -> Invitation:
+    """The next link, valid as long as the first was; the old one is dead. Raises InvitationNotPending."""
+    state = invitation.state_at(at)
+    if state in _ENDED:
+        raise InvitationNotPending(_ENDED_WORDS[state])
+    link = Link(invitation.link.generation + 1, at, at + invitation.lifetime, sponsor, master_key_id)
+    return replace(invitation, state=State.PENDING, ended_at=None, link=link)
+
+
+def renew(invitation: Invitation, *, generation: int, master_key_id: str, at: datetime) -> Invitation | None:
+    """What the invited person gets who asks for a fresh link: the invitation to mail, or None when it has ended.
+
+    A link that is still good is mailed again as it is; after it has run out or was superseded, the next one.
+    """
+    state = invitation.state_at(at)
+    if state in _ENDED:
+        return None
+    if state is State.PENDING and generation == invitation.link.generation:
+        return invitation
+    return resend(invitation, sponsor=invitation.link.sponsor, master_key_id=master_key_id, at=at)
+
+
+def check_revealable(invitation: Invitation, *, at: datetime) -> None:
+    """Raise InvitationNotPending unless a link of the current generation would open."""
+    state = invitation.state_at(at)
+    if state is not State.PENDING:
+        raise InvitationNotPending(
+            _ENDED_WORDS.get(state, "This invitation has run out. Resend it to make a new link.")
+        )
+
+
+def expire(invitation: Invitation, *, at: datetime) -> Invitation:
+    """Tidy an invitation whose time has come. Raises InvitationNotPending before that or after an end."""
+    state = invitation.state_at(at)
+    if state is not State.EXPIRED:
+        raise InvitationNotPending(_ENDED_WORDS.get(state, "This invitation has not run out yet."))
+    return replace(invitation, state=State.EXPIRED, ended_at=invitation.link.expires_at)

@@ -1,0 +1,81 @@
+"""Values every room speaks: instants, ids, and who acts."""
+
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    """The present instant, aware UTC, cut to the millisecond that both databases keep."""
+    return to_millisecond(datetime.now(UTC))
+
+
+def to_millisecond(at: datetime) -> datetime:
+    """Cut an instant to whole milliseconds, so that what is stored equals what was meant."""
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+class _Ids:
+    """UUIDv7 whose order is the order of making within one process (RFC 9562, section 6.2, method 2)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = (0, 0)
+
+    def make(self, at: datetime) -> UUID:
+        millisecond = int(at.timestamp() * 1000)
+        with self._lock:
+            last_millisecond, last_tail = self._last
+            # the top bit of a fresh tail stays free, so that adding never overflows
+            same = millisecond == last_millisecond
+            tail = last_tail + 1 + secrets.randbits(32) if same else secrets.randbits(73)
+            self._last = (millisecond, tail)
+        high, low = tail >> 62, tail & ((1 << 62) - 1)
+        return UUID(int=millisecond << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)
+
+
+_ids = _Ids()
+
+
+def new_id(at: datetime) -> UUID:
+    """A UUIDv7 of this millisecond. Unique and time-ordered; not a secret."""
+    return _ids.make(at)
+
+
+def id_instant(value: UUID) -> datetime:
+    """The instant a UUIDv7 carries: the creation time of what it names."""
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=value.int >> 80)
+
+
+def first_id_at(at: datetime) -> UUID:
+    """The smallest UUIDv7 of this millisecond: a bound for "created at or after"."""
+    return UUID(int=int(at.timestamp() * 1000) << 80)
+
+
+class ActorType(StrEnum):
+    """Who acts. The order of the words is the contract's."""
+
+    USER = "USER"
+    ADMIN = "ADMIN"
+    API_KEY = "API_KEY"
+    OPERATOR = "OPERATOR"
+    INVITEE = "INVITEE"
+    SYSTEM = "SYSTEM"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did something, as history keeps it: a kind and an id, never a name (names can be erased)."""
+
+    type: ActorType
+    id: UUID | None = None
+
+
+SYSTEM = Actor(ActorType.SYSTEM)
+OPERATOR = Actor(ActorType.OPERATOR)

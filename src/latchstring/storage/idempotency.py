@@ -1,0 +1,74 @@
+"""Claims of idempotency keys and the answers kept for them."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Table, bindparam, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql import Executable
+
+from latchstring.domain.idempotency import KEPT_FOR, AnswerStored, Claim, StoredAnswer
+from latchstring.storage.engine import Database, Step, Work, step
+from latchstring.storage.tables import idempotency
+from latchstring.storage.types import Instant, any_of
+
+
+def _upsert(dialect_insert: Callable[[Table], Any]) -> Executable:
+    """Claim the key unless an answer of the last day has it. A parallel twin waits here for the first to commit."""
+    insert = dialect_insert(idempotency).values({c.name: bindparam(c.name, type_=c.type) for c in idempotency.columns})
+    statement: Executable = insert.on_conflict_do_update(
+        index_elements=list(idempotency.primary_key),
+        set_={c.name: insert.excluded[c.name] for c in idempotency.columns if not c.primary_key},
+        where=idempotency.c.created_at < bindparam("oldest", type_=Instant),
+    ).returning(idempotency.c.principal_id)
+    return statement
+
+
+CLAIM = {"postgresql": _upsert(postgresql.insert), "sqlite": _upsert(sqlite.insert)}
+_FIND = select(idempotency.c.fingerprint, idempotency.c.status, idempotency.c.location, idempotency.c.body).where(
+    idempotency.c.principal_id == bindparam("principal_id"),
+    idempotency.c.route == bindparam("route"),
+    idempotency.c.key == bindparam("key"),
+)
+_FORGET_SUBJECTS = delete(idempotency).where(any_of(idempotency.c.subject_id, "subject_ids"))
+
+
+def claim_values(claim: Claim, answer: StoredAnswer, *, subject_id: UUID, at: datetime) -> dict[str, Any]:
+    """The values CLAIM takes."""
+    return {
+        "principal_id": claim.principal_id,
+        "route": claim.route,
+        "key": claim.key,
+        "fingerprint": claim.digest,
+        "status": answer.status,
+        "location": answer.location,
+        "body": answer.body,
+        "subject_id": subject_id,
+        "created_at": at,
+        "oldest": at - KEPT_FOR,
+    }
+
+
+def store_answer(
+    dialect_name: str, claim: Claim, answer: StoredAnswer, *, subject_id: UUID, at: datetime
+) -> Work[None]:
+    """Keep the answer with its effect: `yield from` this first in the transaction. Raises AnswerStored."""
+    rows = yield step(CLAIM[dialect_name], **claim_values(claim, answer, subject_id=subject_id, at=at))
+    if not rows:
+        raise AnswerStored
+
+
+def forget_answers(subject_ids: Sequence[UUID]) -> Step:
+    """Erase the answers that speak of these people or invitations."""
+    return step(_FORGET_SUBJECTS, subject_ids=subject_ids)
+
+
+async def find_answer(db: Database, claim: Claim) -> tuple[bytes, StoredAnswer] | None:
+    """The digest of the first request and its answer."""
+    rows = await db.fetch(_FIND, principal_id=claim.principal_id, route=claim.route, key=claim.key)
+    if not rows:
+        return None
+    row = rows[0]
+    return row.fingerprint, StoredAnswer(row.status, row.body, row.location)

@@ -1,0 +1,258 @@
+"""The tables. Uniqueness and references are constraints here, and nowhere else."""
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from latchstring.storage.types import CanonicalText, Id, Instant, Json
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+PENDING = text("state = 0")
+
+installation = Table(
+    "installation",
+    metadata,
+    Column("one", SmallInteger, primary_key=True),
+    Column("id", Id, nullable=False),  # the audience of every token
+    Column("created_at", Instant, nullable=False),
+    CheckConstraint("one = 1", name="single"),
+)
+
+# Which master keys this database has been used with, by fingerprint: a start with another key is refused.
+master_keys = Table(
+    "master_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("retired_at", Instant),
+    Column("compromised_at", Instant),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("email_key", CanonicalText, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("email_verified", Boolean, nullable=False),
+    Column("external_id", CanonicalText),
+    Column("first_name", Text, nullable=False),
+    Column("last_name", Text, nullable=False),
+    Column("search_name", CanonicalText, nullable=False),  # "first last", case folded: prefix search
+    Column("search_last_name", CanonicalText, nullable=False),
+    Column("role", Text),
+    Column("locale", Text),
+    Column("blocked", Boolean, nullable=False),
+    Column("password_hash", Text),
+    Column("link_generation", Integer, nullable=False, server_default="1"),  # reset and verify links name it
+    Column("terms_version", Text),
+    Column("terms_accepted_at", Instant),
+    Column("last_login_at", Instant),
+    UniqueConstraint("email_key", name="uq_users_email_key"),
+    UniqueConstraint("external_id", name="uq_users_external_id"),
+    Index("ix_users_search_name", "search_name"),
+    Index("ix_users_search_last_name", "search_last_name"),
+    Index("ix_users_role_id", "role", "id"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Index("ix_sessions_user_id", "user_id"),
+    Index("ix_sessions_expires_at", "expires_at"),
+)
+
+# A session's refresh tokens, each used once. A used one that comes back ends the session.
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("session_id", Id, ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False),
+    Column("used_at", Instant),
+    Index("ix_refresh_tokens_session_id", "session_id"),
+)
+
+admins = Table(
+    "admins",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("email_key", CanonicalText, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("password_hash", Text),
+    Column("link_generation", Integer, nullable=False, server_default="1"),
+    Column("deactivated_at", Instant),
+    UniqueConstraint("email_key", name="uq_admins_email_key"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("scopes", Json, nullable=False),
+    Column("may_grant", Json, nullable=False),
+    Column("may_grant_groups", Json, nullable=False),
+    Column("made_by_type", Text, nullable=False),
+    Column("made_by_id", Id),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+    UniqueConstraint("digest", name="uq_api_keys_digest"),
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("key", CanonicalText, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text),
+    Column("translations", Json, nullable=False),
+    UniqueConstraint("key", name="uq_groups_key"),
+)
+
+group_members = Table(
+    "group_members",
+    metadata,
+    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("group_id", Id, ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True),
+    Index("ix_group_members_group_id_user_id", "group_id", "user_id"),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("email_key", CanonicalText, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("terms_key", Id, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("role", Text),
+    Column("inviter_type", Text, nullable=False),
+    Column("inviter_id", Id),
+    Column("lifetime_seconds", Integer, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("link_starts_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("sponsor_type", Text, nullable=False),
+    Column("sponsor_id", Id),
+    Column("master_key_id", Text, nullable=False),
+    Column("ended_at", Instant),
+    Column("accepted_by", Id),
+    Column("first_name", Text),
+    Column("last_name", Text),
+    Column("search_name", CanonicalText),
+    Column("search_last_name", CanonicalText),
+    Column("message", Text),
+    Column("locale", Text),
+    Column("metadata", Json),
+    Column("redirect_url", Text),
+    Column("renewals", SmallInteger, nullable=False, server_default="0"),
+    Column("renewed_at", Instant),
+    Index("uq_invitations_pending_terms", "terms_key", unique=True, sqlite_where=PENDING, postgresql_where=PENDING),
+    Index("ix_invitations_email_key_id", "email_key", "id"),
+    Index("ix_invitations_state_id", "state", "id"),
+    Index("ix_invitations_inviter_id_id", "inviter_id", "id"),
+    Index("ix_invitations_expiring", "expires_at", sqlite_where=PENDING, postgresql_where=PENDING),
+    Index("ix_invitations_search_name", "search_name"),
+    Index("ix_invitations_search_last_name", "search_last_name"),
+)
+
+# Targets carry no foreign key: ids are never used again, and a vanished target is found by the join at accept.
+invitation_grants = Table(
+    "invitation_grants",
+    metadata,
+    Column("invitation_id", Id, ForeignKey("invitations.id", ondelete="CASCADE"), primary_key=True),
+    Column("target_id", Id, primary_key=True),
+    Column("kind", SmallInteger, nullable=False),
+    Column("target_type", Text),
+    Column("target_key", Text, nullable=False),
+    Column("role", SmallInteger),
+    Column("voided_at", Instant),
+    Index("ix_invitation_grants_target_id_invitation_id", "target_id", "invitation_id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("subject_id", Id, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("actor_type", Text, nullable=False),
+    Column("actor_id", Id),
+    Column("data", Json, nullable=False),
+    Index("ix_events_subject_id_id", "subject_id", "id"),
+)
+
+# The row is the delivery record, too. due_at is null when nothing remains to be done.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("subject_id", Id, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("locale", Text),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("due_at", Instant),
+    Column("attempts", Integer, nullable=False),
+    Column("lease_owner", Id),
+    Column("last_at", Instant),
+    Column("last_reply", Text),
+    Index(
+        "ix_outbox_due",
+        "priority",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+    Index("ix_outbox_subject_id_id", "subject_id", "id"),
+    postgresql_with={"autovacuum_vacuum_scale_factor": "0.01"},
+)
+
+# Answers of requests that carried an Idempotency-Key, for 24 hours. subject_id finds them for erasure.
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("principal_id", Id, primary_key=True),
+    Column("route", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("location", Text),
+    Column("body", LargeBinary, nullable=False),
+    Column("subject_id", Id, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index("ix_idempotency_created_at", "created_at"),
+    Index("ix_idempotency_subject_id", "subject_id"),
+)

@@ -1,0 +1,157 @@
+"""One portable column type per idea, alike on PostgreSQL and SQLite.
+
+SQLite keeps ids as text of 36 characters (ordered like the ids, readable in its shell, usable in json_each) and
+instants as whole milliseconds since 1970 (it would forget the offset). PostgreSQL keeps its own types.
+"""
+
+import builtins
+import json
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import msgspec
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    LargeBinary,
+    String,
+    Text,
+    TypeDecorator,
+    Uuid,
+    bindparam,
+)
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def _is_postgres(dialect: Dialect) -> bool:
+    return dialect.name == "postgresql"
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant in whole milliseconds; naive values are refused."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(TIMESTAMP(timezone=True) if _is_postgres(dialect) else BigInteger())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> object:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant without an offset")
+        return value if _is_postgres(dialect) else (value - _EPOCH) // _MILLISECOND
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if _is_postgres(dialect):
+            return cast("datetime", value).astimezone(UTC)
+        return _EPOCH + int(value) * _MILLISECOND
+
+
+class Id(TypeDecorator[uuid.UUID]):
+    """A UUID: native on PostgreSQL, 36 characters on SQLite."""
+
+    impl = String(36)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(Uuid() if _is_postgres(dialect) else String(36))
+
+    def process_bind_param(self, value: uuid.UUID | None, dialect: Dialect) -> object:
+        return value if value is None or _is_postgres(dialect) else str(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> uuid.UUID | None:
+        if value is None:
+            return None
+        # asyncpg brings a UUID subclass of its own; equality holds, so it may stay
+        return cast("uuid.UUID", value) if _is_postgres(dialect) else uuid.UUID(value)
+
+
+class Json(TypeDecorator[Any]):
+    """Any JSON value. The driver sees text on both databases."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(JSONB() if _is_postgres(dialect) else Text())
+
+    def bind_processor(self, dialect: Dialect) -> Any:  # noqa: ARG002  # SQLAlchemy's signature
+        return lambda value: None if value is None else json.dumps(value, ensure_ascii=False)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002  # SQLAlchemy's signature
+        return lambda value: None if value is None else msgspec.json.decode(value)
+
+
+class CanonicalText(TypeDecorator[str]):
+    """Text compared byte by byte, so that equality and prefix search mean the same on both databases."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(Text(collation="C") if _is_postgres(dialect) else Text(collation="BINARY"))
+
+
+class ListOf(TypeDecorator[Any]):
+    """A list as one bound value: an array on PostgreSQL, JSON text on SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, item: type[TypeEngine[Any]]) -> None:
+        super().__init__()
+        self.item = item
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if not _is_postgres(dialect):
+            return dialect.type_descriptor(Text())
+        item = self.item()
+        plain = item.load_dialect_impl(dialect) if isinstance(item, TypeDecorator) else item
+        return dialect.type_descriptor(ARRAY(Text() if isinstance(plain, Text) else plain))
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        if _is_postgres(dialect):
+            return list
+        item = self.item()
+        convert = item.process_bind_param if isinstance(item, TypeDecorator) else lambda value, _dialect: value
+        return lambda values: json.dumps([convert(value, dialect) for value in cast("Iterable[Any]", values)])
+
+
+class any_of(ColumnElement[bool]):  # noqa: N801  # reads as a function in statements
+    """`column` is among the values of the list bound under `name`; one statement text for every length."""
+
+    inherit_cache = False
+    type: TypeEngine[bool] = Boolean()
+
+    def __init__(self, column: ColumnElement[Any], name: str, item: builtins.type[TypeEngine[Any]] = Id) -> None:
+        self.column = column
+        self.values = bindparam(name, type_=ListOf(item))
+
+
+@compiles(any_of, "postgresql")
+def _any_on_postgres(element: any_of, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"{compiler.process(element.column, **kw)} = ANY({compiler.process(element.values, **kw)})"
+
+
+@compiles(any_of, "sqlite")
+def _any_on_sqlite(element: any_of, compiler: SQLCompiler, **kw: Any) -> str:
+    column, values = compiler.process(element.column, **kw), compiler.process(element.values, **kw)
+    return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608  # compiled fragments, no input
+
+
+Digest = LargeBinary

@@ -61,6 +61,10 @@ class ReferenceViolation(Exception):
     """A foreign key spoke: what a row refers to has gone."""
 
 
+class TableMissing(Exception):
+    """The schema is not there yet: `latchstring migrate` makes it."""
+
+
 class Conflict(Exception):
     """Deadlock, serialization failure or busy file: the same work may succeed when tried again."""
 

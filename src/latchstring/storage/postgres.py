@@ -17,6 +17,7 @@ from latchstring.storage.engine import (
     Row,
     Statements,
     Step,
+    TableMissing,
     UniqueViolation,
     Work,
 )
@@ -117,6 +118,8 @@ class Postgres:
                 raise UniqueViolation(error.constraint_name or "") from error
             except asyncpg.ForeignKeyViolationError as error:
                 raise ReferenceViolation(error.constraint_name or "") from error
+            except asyncpg.UndefinedTableError as error:
+                raise TableMissing from error
             except UNREACHABLE as error:
                 raise StorageUnreachable("The database does not answer.") from error
         if isinstance(last.__cause__, asyncpg.LockNotAvailableError):

@@ -23,6 +23,7 @@ from latchstring.storage.engine import (
     Row,
     Statements,
     Step,
+    TableMissing,
     UniqueViolation,
     Work,
     unique_names,
@@ -187,7 +188,7 @@ def _unavailable(error: sqlite3.Error) -> Exception:
         return Conflict()
     if name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_READONLY")):
         return StorageUnreachable(f"The database file cannot be used: {error}")
-    return error
+    return TableMissing() if str(error).startswith("no such table") else error
 
 
 def _caused(error: Exception, cause: BaseException) -> Exception:

@@ -142,6 +142,10 @@ class any_of(ColumnElement[bool]):  # noqa: N801  # reads as a function in state
         self.column = column
         self.values = bindparam(name, type_=ListOf(item))
 
+    def self_group(self, against: Any = None) -> "any_of":  # noqa: ARG002  # SQLAlchemy's signature
+        """Itself: SQLite would otherwise be told `… IN (…) = 1`, which no index can answer."""
+        return self
+
 
 @compiles(any_of, "postgresql")
 def _any_on_postgres(element: any_of, compiler: SQLCompiler, **kw: Any) -> str:

@@ -1,0 +1,35 @@
+import asyncio
+
+from sqlalchemy.engine import URL, Connection
+
+from latchstring.storage import schema
+from latchstring.storage.engine import Database
+
+
+async def test_migrations_and_tables_are_in_step(database_url: URL) -> None:
+    assert await schema.on_connection(plain(database_url), schema.differences) == []
+
+
+async def test_every_migration_goes_down_and_up_again(database_url: URL) -> None:
+    def down_and_up(connection: Connection) -> list[object]:
+        schema.downgrade(connection, "base")
+        schema.upgrade(connection)
+        return schema.differences(connection)
+
+    assert await schema.on_connection(plain(database_url), down_and_up) == []
+
+
+async def test_two_migrations_at_once_both_end_well(database_url: URL) -> None:
+    await schema.on_connection(plain(database_url), lambda connection: schema.downgrade(connection, "base"))
+    await asyncio.gather(schema.migrate(plain(database_url)), schema.migrate(plain(database_url)))
+    assert await schema.on_connection(plain(database_url), schema.current_revision) == schema.head_revision()
+
+
+async def test_an_empty_database_is_not_at_head(database: Database, database_url: URL) -> None:
+    assert await schema.is_at_head(database)
+    await schema.on_connection(plain(database_url), lambda connection: schema.downgrade(connection, "base"))
+    assert not await schema.is_at_head(database)
+
+
+def plain(url: URL) -> URL:
+    return url.difference_update_query(["isolation"])

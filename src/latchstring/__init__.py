@@ -1,0 +1,1 @@
+"""Latchstring: a self-hosted invitation server."""

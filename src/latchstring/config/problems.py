@@ -1,0 +1,28 @@
+"""What is wrong with a configuration, so that an operator can mend all of it in one go."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One key that cannot be used. value is fit to be shown: secrets are masked before they come here."""
+
+    key: str
+    value: str | None
+    remedy: str
+
+    def __str__(self) -> str:
+        head = self.key if self.value is None else f"{self.key} = {self.value}"
+        return f"{head}\n    {self.remedy}"
+
+
+class ConfigProblems(Exception):
+    """Everything that is wrong with the configuration, together. The text is for the operator's terminal."""
+
+    def __init__(self, problems: Iterable[Problem], source: str = "The configuration") -> None:
+        self.problems = tuple(problems)
+        self.source = source
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        lines = "\n\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(f"{source} has {count}. Nothing was started.\n\n{lines}")

@@ -1,0 +1,59 @@
+"""Reading `[roles.*]`, and the rule that no role may grant more than it holds."""
+
+import difflib
+from collections.abc import Mapping
+
+from latchstring.config import values
+from latchstring.config.sources import Table
+from latchstring.config.values import Wrong
+from latchstring.domain.principal import APP_PERMISSION_PREFIX, EVERYTHING, PERMISSIONS, Role, covers, is_permission
+
+
+def read_roles(table: Table) -> Mapping[str, Role]:
+    """Every role by its key, in the order of the file."""
+    roles = {key: _read_role(key, entry, table) for key, entry in table.tables()}
+    for role in roles.values():
+        _check_ceiling(table, role, roles)
+    return roles
+
+
+def _read_role(key: str, table: Table, above: Table) -> Role:
+    try:
+        values.key(key)
+    except Wrong as wrong:
+        above.report(key, None, str(wrong))
+    return Role(
+        key=key,
+        name=table.get("name", values.text, key),
+        permissions=frozenset(table.get("permissions", values.list_of(_permission), ())),
+        may_grant=frozenset(table.get("may-grant", values.list_of(values.key_or_all), ())),
+        may_grant_groups=frozenset(table.get("may-grant-groups", values.list_of(values.key_or_all), ())),
+        description=table.get("description", values.text, ""),
+    )
+
+
+def _permission(value: object) -> str:
+    if isinstance(value, str) and is_permission(value):
+        return str(value)
+    close = difflib.get_close_matches(str(value), sorted(PERMISSIONS), n=1)
+    meant = f" Did you mean {close[0]}?" if close else ""
+    known = ", ".join(sorted(PERMISSIONS))
+    raise Wrong(
+        f"There is no permission {value}.{meant} Known: {known}, and your own as {APP_PERMISSION_PREFIX}<name>."
+    )
+
+
+def _check_ceiling(table: Table, role: Role, roles: Mapping[str, Role]) -> None:
+    """Nobody hands out more than they hold: promise 2 begins here."""
+    for key in sorted(role.may_grant - {EVERYTHING} - roles.keys()):
+        close = difflib.get_close_matches(key, roles, n=1)
+        meant = f"Did you mean {close[0]}?" if close else f"Defined: {', '.join(roles)}."
+        table.report(f"{role.key}.may-grant", key, f"There is no role {key}. {meant}")
+    named = roles if EVERYTHING in role.may_grant else role.may_grant & roles.keys()
+    for key in sorted(named):
+        if not covers(role.permissions, roles[key].permissions):
+            lacking = ", ".join(sorted(roles[key].permissions - role.permissions))
+            remedy = (
+                f"Role {key} holds {lacking}, which {role.key} lacks. Remove {key} here, or give {role.key} the same."
+            )
+            table.report(f"{role.key}.may-grant", key, remedy)

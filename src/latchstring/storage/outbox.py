@@ -16,28 +16,31 @@ from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
-    Column,
     ColumnElement,
     Integer,
     ScalarSelect,
     Select,
     any_,
     bindparam,
+    delete,
     exists,
     func,
     insert,
     literal_column,
     null,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.sql import Executable
 
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, MailPriority, OutgoingMail, SuppressionReason
-from latchstring.domain.values import id_instant
+from latchstring.domain.values import first_id_at, id_instant
 from latchstring.storage.engine import Database, Row, Step, step
 from latchstring.storage.tables import outbox
 from latchstring.storage.types import Id, Instant, any_of
+
+BATCH = 1000  # rows a purging statement looks at
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +89,144 @@ def queue_mail(mail: OutgoingMail) -> Step:
     return step(OUTBOX_INSERT, **outbox_values(mail))
 
 
+# ---- sending ---------------------------------------------------------------------------------------------------------
+
+
+def _due(priority: MailPriority) -> ColumnElement[bool]:
+    # one class at a time: the index is (priority, due_at), so what is not due yet in one class is never walked over
+    now = bindparam("now", type_=Instant)
+    return (outbox.c.priority == literal_column(str(int(priority)))) & (outbox.c.due_at <= now)
+
+
+_CLASSES_WITH_WORK = union_all(
+    *(
+        select(literal_column(str(int(p)), Integer).label("priority")).where(exists().where(_due(p)))
+        for p in MailPriority
+    )
+)
+_CLAIMED = (
+    outbox.c.id,
+    outbox.c.kind,
+    outbox.c.subject_id,
+    outbox.c.generation,
+    outbox.c.locale,
+    outbox.c.state,
+    outbox.c.attempts,
+)
+
+
+def _claim(priority: MailPriority, dialect_name: str) -> Executable:
+    """Take the oldest due rows of a class. The array is computed once, so a re-planned join cannot take more."""
+    limit = bindparam("limit", type_=Integer)
+    oldest = select(outbox.c.id).where(_due(priority)).order_by(outbox.c.due_at).limit(limit)
+    if dialect_name == "postgresql":
+        chosen = func.array(oldest.with_for_update(skip_locked=True).scalar_subquery(), type_=ARRAY(Id))
+        mine: ColumnElement[bool] = outbox.c.id == any_(chosen)
+    else:
+        mine = outbox.c.id.in_(oldest.scalar_subquery())  # no lock clause: writers take turns there
+    until, owner = bindparam("until", type_=Instant), bindparam("owner", type_=Id)
+    return update(outbox).where(mine).values(due_at=until, lease_owner=owner).returning(*_CLAIMED)
+
+
+_CLAIM = {name: {p: _claim(p, name) for p in MailPriority} for name in ("postgresql", "sqlite")}
+_MINE = outbox.c.lease_owner == bindparam("owner", type_=Id)
+_RENEW = (
+    update(outbox)
+    .where(any_of(outbox.c.id, "ids"), _MINE)
+    .values(due_at=bindparam("until", type_=Instant))
+    .returning(outbox.c.id)
+)
+_HAND_BACK = (
+    update(outbox)
+    .where(any_of(outbox.c.id, "ids"), _MINE)
+    .values(due_at=bindparam("again_at", type_=Instant), lease_owner=null())
+    .returning(outbox.c.id)
+)
+_FINISH = (
+    update(outbox)
+    .where(outbox.c.id == bindparam("row_id", type_=Id), _MINE)
+    .values(
+        state=bindparam("new_state", type_=outbox.c.state.type),
+        reason=bindparam("new_reason", type_=outbox.c.reason.type),
+        due_at=bindparam("again_at", type_=Instant),
+        attempts=outbox.c.attempts + bindparam("counted", type_=Integer),
+        last_at=func.coalesce(bindparam("tried_at", type_=Instant), outbox.c.last_at),
+        last_reply=bindparam("reply", type_=outbox.c.last_reply.type),
+        lease_owner=null(),
+    )
+    .returning(outbox.c.id)
+)
+
+
+async def claim_mails(db: Database, owner: UUID, *, limit: int, now: datetime, until: datetime) -> list[OutboxRow]:
+    """Take up to `limit` due mails until `until`, urgent ones first and the longest due first within a class."""
+    found: list[OutboxRow] = []
+    for work in sorted(await db.fetch(_CLASSES_WITH_WORK, now=now), key=lambda row: row.priority):
+        if len(found) >= limit:
+            break
+        statement = _CLAIM[db.dialect_name][MailPriority(work.priority)]
+        rows = await db.write(statement, owner=owner, limit=limit - len(found), now=now, until=until)
+        found += [_outbox_row(row) for row in sorted(rows, key=lambda row: row.id)]
+    return found
+
+
+async def renew_leases(db: Database, owner: UUID, ids: Sequence[UUID], *, until: datetime) -> set[UUID]:
+    """Hold these mails longer. Those missing from the answer belong to somebody else by now."""
+    rows = await db.write(_RENEW, owner=owner, ids=ids, until=until)
+    return {row.id for row in rows}
+
+
+async def hand_back_mails(db: Database, owner: UUID, ids: Sequence[UUID], *, again_at: datetime) -> None:
+    """Give mails back that were not tried: nothing about them changes but when they are due."""
+    await db.write(_HAND_BACK, owner=owner, ids=ids, again_at=again_at)
+
+
+async def finish_mail(
+    db: Database, owner: UUID, mail_id: UUID, outcome: Delivery, *, again_at: datetime | None = None
+) -> bool:
+    """Write down how a mail fared. False: somebody else has taken it over, and nothing was written.
+
+    outcome.attempts: how many attempts to add. again_at: when to try again; None ends the work.
+    """
+    rows = await db.write(
+        _FINISH,
+        owner=owner,
+        row_id=mail_id,
+        new_state=outcome.state.value,
+        new_reason=outcome.reason.value if outcome.reason else None,
+        again_at=again_at,
+        counted=outcome.attempts,
+        tried_at=outcome.last_attempt_at,
+        reply=outcome.last_reply,
+    )
+    return bool(rows)
+
+
+def _outbox_row(row: Row) -> OutboxRow:
+    state = DeliveryState(row.state)
+    return OutboxRow(row.id, MailKind(row.kind), row.subject_id, row.generation, row.locale, state, row.attempts)
+
+
+_OLDEST_DUE = union_all(
+    *(
+        select(
+            literal_column(str(int(p)), Integer).label("priority"),
+            func.min(outbox.c.due_at, type_=Instant).label("due_at"),
+        ).where(outbox.c.priority == literal_column(str(int(p))), outbox.c.due_at.is_not(None))
+        for p in MailPriority
+    )
+)
+
+
+async def find_oldest_due(db: Database) -> datetime | None:
+    """When the mail that has waited longest was or will be due; None when the outbox is empty. For metrics."""
+    rows = await db.fetch(_OLDEST_DUE)
+    return min((row.due_at for row in rows if row.due_at is not None), default=None)
+
+
 # ---- what became of it -----------------------------------------------------------------------------------------------
 
-_INVITATION = literal_column("'invitation'")
+_INVITATION: ColumnElement[str] = literal_column("'invitation'")
 _other = outbox.alias("newer")
 
 # Join them under these names where an invitation is shown: `read_delivery` takes them from the row.
@@ -148,3 +286,31 @@ async def find_deliveries(db: Database, invitation_ids: Sequence[UUID]) -> Mappi
 def forget_replies(subject_ids: Sequence[UUID]) -> Step:
     """Erase what mail servers said about these invitations or people: it often repeats the address."""
     return step(_FORGET_REPLIES, subject_ids=subject_ids)
+
+
+# ---- forgetting ------------------------------------------------------------------------------------------------------
+
+_FORGET_MAILS = delete(outbox).where(any_of(outbox.c.subject_id, "subject_ids"))
+_OLD = (
+    select(outbox.c.id, (outbox.c.kind != _INVITATION) & outbox.c.due_at.is_(None))
+    .where(outbox.c.id > bindparam("after", type_=Id), outbox.c.id < bindparam("before", type_=Id))
+    .order_by(outbox.c.id)
+    .limit(literal_column(str(BATCH)))
+)
+_PURGE = delete(outbox).where(any_of(outbox.c.id, "ids"))
+
+
+def forget_mails(subject_ids: Sequence[UUID]) -> Step:
+    """Delete every mail row of these subjects: for the day the subject itself is deleted."""
+    return step(_FORGET_MAILS, subject_ids=subject_ids)
+
+
+async def purge_notices(db: Database, *, after: UUID, before: datetime) -> UUID | None:
+    """Delete finished mails other than invitations that are older than `before`, looking at one batch after `after`.
+
+    Returns where the next batch begins, None at the end. Invitations' rows are their delivery record and go with them.
+    """
+    rows = await db.fetch(_OLD, after=after, before=first_id_at(before))
+    if ended := [row.id for row in rows if row[1]]:
+        await db.write(_PURGE, ids=ended)
+    return rows[-1].id if len(rows) == BATCH else None

@@ -28,6 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -159,3 +160,20 @@ def _any_on_sqlite(element: any_of, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 Digest = LargeBinary
+
+
+class json_rows(FunctionElement[Any]):  # noqa: N801  # reads as a function in statements
+    """The rows of a one-row-per-match subquery as one JSON list of lists: `json_rows(a, b)` aggregates [[a, b], …]."""
+
+    inherit_cache = True
+    type = Json()
+
+
+@compiles(json_rows, "postgresql")
+def _rows_on_postgres(element: json_rows, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_agg(json_build_array({compiler.process(element.clauses, **kw)}))"
+
+
+@compiles(json_rows, "sqlite")
+def _rows_on_sqlite(element: json_rows, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_group_array(json_array({compiler.process(element.clauses, **kw)}))"

@@ -1,0 +1,145 @@
+"""Words and dates in the reader's language.
+
+English is the message id, so English needs no catalogue. Every other language is a folder `locales/<tag>/` with one
+`.po` file per domain; the files are read at first use and compiled in memory, so nothing generated is kept.
+"""
+
+import gettext
+import io
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Literal
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date as babel_date
+from babel.dates import format_time, get_datetime_format, get_timezone, get_timezone_location
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+SOURCE = "en"
+_LONGEST_TAG = 35  # RFC 5646, section 4.4.1: what every implementation holds
+
+
+def _folder() -> Traversable:
+    return files("latchstring") / "locales"
+
+
+@cache
+def available_locales() -> tuple[str, ...]:
+    """The languages we speak as BCP 47 tags, English first."""
+    found = sorted(entry.name for entry in _folder().iterdir() if entry.is_dir() and not entry.name.startswith("_"))
+    return (SOURCE, *(name for name in found if name != SOURCE))
+
+
+@cache
+def translations(domain: str, locale: str) -> gettext.NullTranslations:
+    """The catalogue of a domain ("mail", "pages"); a language or domain without one speaks English."""
+    found = _match(locale)
+    if found is None or found == SOURCE:
+        return gettext.NullTranslations()
+    file = _folder() / found / f"{domain}.po"
+    if not file.is_file():
+        return gettext.NullTranslations()
+    compiled = io.BytesIO()
+    write_mo(compiled, read_po(io.BytesIO(file.read_bytes()), locale=found.replace("-", "_")))
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)
+
+
+def negotiate(wanted: Sequence[str | None], default: str) -> str:
+    """The first wanted language we speak, else the default's.
+
+    Each is looked up by RFC 4647, section 3.4 (`de-AT` is served by `de`). What is no tag at all is passed over.
+    """
+    for tag in (*wanted, default):
+        found = _match(tag) if tag else None
+        if found:
+            return found
+    return SOURCE
+
+
+def accepted_languages(header: str | None) -> list[str]:
+    """The tags of an Accept-Language header, best first, for `negotiate`. Never raises."""
+    ranked = [(_quality(part), part.split(";", 1)[0].strip()) for part in (header or "")[:1000].split(",")]
+    ordered = sorted(ranked, key=lambda pair: -pair[0])  # a stable sort: equal qualities keep the reader's order
+    return [tag for quality, tag in ordered if tag and tag != "*" and quality > 0]
+
+
+def is_language_tag(text: str) -> bool:
+    """Whether the text is a well-formed language tag that we can format dates for."""
+    return _babel(text) is not None
+
+
+def text_direction(locale: str) -> Literal["ltr", "rtl"]:
+    """The direction the language is written in."""
+    found = _babel(locale)
+    return "rtl" if found is not None and found.text_direction == "rtl" else "ltr"
+
+
+def format_date(at: datetime, locale: str, *, zone: str = "UTC") -> str:
+    """The day in words, as in `Friday 27 November 2026`."""
+    pattern = "EEEE d MMMM y" if locale == SOURCE else "full"  # the house writes English days without a comma
+    return babel_date(at.astimezone(get_timezone(zone)), pattern, locale=_dates(locale))
+
+
+def format_instant(at: datetime, locale: str, *, zone: str = "UTC") -> str:
+    """Day, time and the zone they are meant in, as in `Friday 27 November 2026, 10:40 (UTC)`."""
+    dates = _dates(locale)
+    time = format_time(at, "short", tzinfo=get_timezone(zone), locale=dates)
+    joined = (
+        str(get_datetime_format("medium", locale=dates))
+        .replace("{0}", time)
+        .replace("{1}", format_date(at, locale, zone=zone))
+    )
+    place = zone if zone == "UTC" else get_timezone_location(zone, locale=dates, return_city=True)
+    return f"{joined} ({place})"
+
+
+def _match(tag: str) -> str | None:
+    parts = tag.strip().replace("_", "-").split("-")
+    if len(tag) > _LONGEST_TAG:
+        return None
+    known = _by_lower_case()
+    while parts:
+        found = known.get("-".join(parts).lower())
+        if found:
+            return found
+        parts.pop()
+        if parts and len(parts[-1]) == 1:  # a singleton goes with what followed it
+            parts.pop()
+    return None
+
+
+@cache
+def _by_lower_case() -> dict[str, str]:
+    return {name.lower(): name for name in available_locales()}
+
+
+def _quality(part: str) -> float:
+    _, _, weight = part.partition(";")
+    name, _, value = weight.strip().partition("=")
+    if name.strip() != "q":
+        return 1.0
+    try:
+        return min(max(float(value), 0.0), 1.0)
+    except ValueError:
+        return 0.0
+
+
+def _dates(locale: str) -> Locale:
+    # plain English means the day before the month and 24 hours here, as the house writes them
+    first: Iterable[str] = ("en-GB",) if locale == SOURCE else (locale, SOURCE)
+    return next(found for tag in (*first, "en-GB") if (found := _babel(tag)) is not None)
+
+
+@cache
+def _babel(tag: str) -> Locale | None:
+    if len(tag) > _LONGEST_TAG:
+        return None
+    try:
+        return Locale.parse(tag.replace("_", "-"), sep="-")
+    except (UnknownLocaleError, ValueError, TypeError):
+        return None

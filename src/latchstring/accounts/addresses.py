@@ -1,0 +1,122 @@
+"""E-mail addresses: what is one, and when two are the same.
+
+Syntax only, no DNS. email-validator does the grammar; added here are the octet lengths, single-label domains,
+characters nobody can see, and letters that pass for others.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from string import ascii_lowercase, ascii_uppercase
+
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
+
+# The documented way to judge by syntax alone: `.test` and `.example` are ordinary domains, and `.local` is many an
+# intranet's.
+SPECIAL_USE_DOMAIN_NAMES.clear()
+
+LONGEST_LOCAL_PART = 64  # octets, RFC 5321 section 4.5.3.1.1
+LONGEST = 254  # octets, RFC 5321 section 4.5.3.1.3 less the angle brackets
+
+_LOWER_ASCII = str.maketrans(ascii_uppercase, ascii_lowercase)
+_HAS_LETTER = re.compile(r"[a-z]", re.IGNORECASE)
+# Default_Ignorable_Code_Point of Unicode 16 beyond category Cf, and a blank that is a symbol: all render as nothing.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp"})
+_CONFUSABLE_SCRIPTS = ("LATIN", "CYRILLIC", "GREEK")
+
+WORDS = "Enter a full address, like name@example.org."
+
+
+class AddressRefused(ValueError):
+    """Not an address we accept; `detail` says why, in words for the person who typed it."""
+
+    def __init__(self, detail: str = WORDS) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address as typed, which mail goes to, and in canonical form, which decides equality."""
+
+    email: str
+    email_key: str
+
+
+def parse_address(text: str) -> Address:
+    """Check an address and find its canonical form. Raises AddressRefused.
+
+    The key is the local part after NFC with ASCII letters lower-cased, and the domain as lower-case A-labels.
+    Other letters keep their case: only the receiving host knows whether it matters (RFC 5321 section 2.4).
+    """
+    if len(text) > LONGEST:  # before anything looks at it: idna takes quadratic time
+        raise AddressRefused(f"An address has at most {LONGEST} characters.")
+    if not text.isascii():
+        _refuse_hidden(text)
+    local, domain = _parse(text)
+    if not text.isascii():
+        _refuse_lookalikes(text.rpartition("@")[0], domain)
+    _refuse_lengths(text, local, domain)
+    return Address(text, f"{local.translate(_LOWER_ASCII)}@{domain.lower()}")
+
+
+def _parse(text: str) -> tuple[str, str]:
+    try:
+        found = validate_email(
+            text,
+            check_deliverability=False,
+            globally_deliverable=False,
+            allow_smtputf8=True,
+            allow_quoted_local=False,
+            allow_domain_literal=False,
+            allow_display_name=False,
+            allow_empty_local=False,
+        )
+    except EmailNotValidError as error:
+        raise AddressRefused(f"{error} {WORDS}") from error
+    domain = found.ascii_domain or ""
+    _, dot, last = domain.rpartition(".")
+    # email-validator asks for a dot and a letter only of deliverable domains; without them 127.0.0.1 would pass
+    if not dot or not _HAS_LETTER.search(last):
+        raise AddressRefused
+    return unicodedata.normalize("NFC", text.rpartition("@")[0]), domain
+
+
+def _refuse_hidden(text: str) -> None:
+    if _INVISIBLE.search(text) or any(unicodedata.category(character) in _HIDDEN_CATEGORIES for character in text):
+        raise AddressRefused(f"The address contains a character that cannot be seen. {WORDS}")
+
+
+def _refuse_lookalikes(local: str, ascii_domain: str) -> None:
+    """Letters that only look like others: compatibility forms, and Latin mixed with Cyrillic or Greek in one word.
+
+    UTS #39 section 3.3. Whole words in one script stay: they are other addresses, and other people.
+    """
+    labels = [_unicode_label(label) for label in ascii_domain.split(".")]
+    composed = unicodedata.normalize("NFC", local)
+    # a Kelvin sign becomes K already under NFC, and the key would be that of somebody else's ASCII mailbox
+    mapped = unicodedata.normalize("NFKC", local) != composed or (composed.isascii() and not local.isascii())
+    if mapped or any(_mixes_scripts(word) for word in [composed, *labels]):
+        raise AddressRefused(f"The address contains letters that pass for others. {WORDS}")
+
+
+def _unicode_label(label: str) -> str:
+    return label[4:].encode().decode("punycode") if label.startswith("xn--") else label
+
+
+def _mixes_scripts(word: str) -> bool:
+    if word.isascii():
+        return False
+    letters = (unicodedata.name(character, "") for character in word if character.isalpha())
+    return len({script for name in letters for script in _CONFUSABLE_SCRIPTS if name.startswith(script)}) > 1
+
+
+def _refuse_lengths(text: str, local: str, domain: str) -> None:
+    typed = text.rpartition("@")[0]
+    if max(len(typed.encode()), len(local.encode())) > LONGEST_LOCAL_PART:
+        raise AddressRefused(f"The part before the @ has at most {LONGEST_LOCAL_PART} octets.")
+    if max(len(text.encode()), len(typed.encode()) + 1 + len(domain)) > LONGEST:
+        raise AddressRefused(f"An address has at most {LONGEST} octets.")

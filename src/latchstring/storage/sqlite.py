@@ -67,10 +67,13 @@ class SQLite:
 
     dialect_name = "sqlite"
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, checkpoints: bool = True) -> None:
+        """checkpoints: False for a process that writes beside the server and leaves the log's tidying to it."""
         try:
             self._reader = open_connection(path, reading=True)
             self._writer = open_connection(path)
+            if not checkpoints:
+                self._writer.execute("PRAGMA wal_autocheckpoint = 0")
         except sqlite3.Error as error:
             raise StorageUnreachable(f"The database file cannot be opened: {error}") from error
         self._statements = Statements(pysqlite_dialect(paramstyle="qmark"))

@@ -1,0 +1,5 @@
+"""`python -m latchstring` is the command line, too."""
+
+from latchstring.cli import main
+
+main()

@@ -30,6 +30,7 @@ from latchstring.domain.errors import (
     LatchstringError,
 )
 from latchstring.domain.grant import Bundle
+from latchstring.domain.mail import Delivery
 from latchstring.domain.values import Actor, id_instant
 
 
@@ -193,3 +194,16 @@ def expire(invitation: Invitation, *, at: datetime) -> Invitation:
     if state is not State.EXPIRED:
         raise InvitationNotPending(_ENDED_WORDS.get(state, "This invitation has not run out yet."))
     return replace(invitation, state=State.EXPIRED, ended_at=invitation.link.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An invitation as it is shown: with what became of its mail, and the names of those who act in it.
+
+    Names are looked up, never stored with the invitation: they change, and they can be erased.
+    """
+
+    invitation: Invitation
+    delivery: Delivery | None
+    inviter_name: str | None
+    sponsor_name: str | None

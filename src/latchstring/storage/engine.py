@@ -13,7 +13,7 @@ A transaction is a *work*: a generator that yields steps and is sent the rows of
 
 The same work runs in an asyncpg transaction and in the SQLite writer thread. Returning commits, raising rolls
 back. A work is started anew, three times at most, when the database reports a deadlock, a serialization failure or
-a busy file; it therefore reads no clock, makes no id and touches nothing but its steps.
+a busy file; it therefore reads no clock and touches nothing but its steps.
 """
 
 from collections import namedtuple

@@ -1,11 +1,11 @@
 """Claims of idempotency keys and the answers kept for them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, bindparam, delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import Executable
 
@@ -15,18 +15,22 @@ from latchstring.storage.tables import idempotency
 from latchstring.storage.types import Instant, any_of
 
 
-def _upsert(dialect_insert: Callable[[Table], Any]) -> Executable:
-    """Claim the key unless an answer of the last day has it. A parallel twin waits here for the first to commit."""
-    insert = dialect_insert(idempotency).values({c.name: bindparam(c.name, type_=c.type) for c in idempotency.columns})
-    statement: Executable = insert.on_conflict_do_update(
+def if_free(insert: Any) -> Any:
+    """Let an INSERT of a claim through unless an answer of the last day has its key. A parallel twin waits here for
+    the first to commit. Returns a row when the claim was made.
+    """
+    return insert.on_conflict_do_update(
         index_elements=list(idempotency.primary_key),
         set_={c.name: insert.excluded[c.name] for c in idempotency.columns if not c.primary_key},
         where=idempotency.c.created_at < bindparam("oldest", type_=Instant),
     ).returning(idempotency.c.principal_id)
-    return statement
 
 
-CLAIM = {"postgresql": _upsert(postgresql.insert), "sqlite": _upsert(sqlite.insert)}
+_VALUES = {column.name: bindparam(column.name, type_=column.type) for column in idempotency.columns}
+CLAIM: dict[str, Executable] = {
+    "postgresql": if_free(postgresql.insert(idempotency).values(_VALUES)),
+    "sqlite": if_free(sqlite.insert(idempotency).values(_VALUES)),
+}
 _FIND = select(idempotency.c.fingerprint, idempotency.c.status, idempotency.c.location, idempotency.c.body).where(
     idempotency.c.principal_id == bindparam("principal_id"),
     idempotency.c.route == bindparam("route"),
@@ -35,8 +39,13 @@ _FIND = select(idempotency.c.fingerprint, idempotency.c.status, idempotency.c.lo
 _FORGET_SUBJECTS = delete(idempotency).where(any_of(idempotency.c.subject_id, "subject_ids"))
 
 
+def oldest_kept(at: datetime) -> datetime:
+    """Answers from before this instant give way."""
+    return at - KEPT_FOR
+
+
 def claim_values(claim: Claim, answer: StoredAnswer, *, subject_id: UUID, at: datetime) -> dict[str, Any]:
-    """The values CLAIM takes."""
+    """The columns of a claim."""
     return {
         "principal_id": claim.principal_id,
         "route": claim.route,
@@ -47,7 +56,6 @@ def claim_values(claim: Claim, answer: StoredAnswer, *, subject_id: UUID, at: da
         "body": answer.body,
         "subject_id": subject_id,
         "created_at": at,
-        "oldest": at - KEPT_FOR,
     }
 
 
@@ -55,7 +63,9 @@ def store_answer(
     dialect_name: str, claim: Claim, answer: StoredAnswer, *, subject_id: UUID, at: datetime
 ) -> Work[None]:
     """Keep the answer with its effect: `yield from` this first in the transaction. Raises AnswerStored."""
-    rows = yield step(CLAIM[dialect_name], **claim_values(claim, answer, subject_id=subject_id, at=at))
+    rows = yield step(
+        CLAIM[dialect_name], **claim_values(claim, answer, subject_id=subject_id, at=at), oldest=oldest_kept(at)
+    )
     if not rows:
         raise AnswerStored
 

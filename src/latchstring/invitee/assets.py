@@ -1,0 +1,69 @@
+"""Styles, icons and the small script: one fixed set, read at start, named by content, kept by browsers for a year."""
+
+import gzip
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from litestar import Request, Response, route
+from litestar.enums import HttpMethod
+
+PREFIX = "/assets"
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_FOR_A_YEAR = "public, max-age=31536000, immutable"
+_FOR_A_MINUTE = "public, max-age=60"
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file as it is served, plain and compressed."""
+
+    name: str
+    version: str
+    media_type: str
+    body: bytes
+    zipped: bytes
+
+    @property
+    def url(self) -> str:
+        return f"{PREFIX}/{self.version}/{self.name}"
+
+
+@cache
+def assets() -> Mapping[str, Asset]:
+    """All assets by file name."""
+    folder = files("latchstring.invitee") / "static"
+    return {entry.name: _asset(entry.name, entry.read_bytes()) for entry in folder.iterdir() if entry.is_file()}
+
+
+def asset_url(name: str) -> str:
+    """Where a page finds the file; changes with its content. Raises KeyError for an unknown name."""
+    return assets()[name].url
+
+
+def _asset(name: str, body: bytes) -> Asset:
+    version = hashlib.sha256(body).hexdigest()[:16]
+    return Asset(name, version, _MEDIA_TYPES[name[name.rindex(".") :]], body, gzip.compress(body, mtime=0))
+
+
+@route(f"{PREFIX}/{{version:str}}/{{name:str}}", http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False)
+async def serve_asset(request: Request[object, object, object], version: str, name: str) -> Response[bytes]:
+    """The present file, whatever version is asked for: during an upgrade two versions serve one page."""
+    found = assets().get(name)
+    if found is None:
+        return Response(b"", status_code=404, media_type="text/plain")
+    headers = {
+        "Cache-Control": _FOR_A_YEAR if version == found.version else _FOR_A_MINUTE,
+        "Vary": "Accept-Encoding",
+        "X-Content-Type-Options": "nosniff",
+    }
+    body = found.body
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        body, headers["Content-Encoding"] = found.zipped, "gzip"
+    return Response(body, media_type=found.media_type, headers=headers)

@@ -1,0 +1,107 @@
+"""The one Jinja2 environment of all pages: escaped by default, unknown names fail, words by gettext.
+
+A template speaks the language of its context's `locale`; nothing is kept between two renderings, so one environment
+serves every language at once.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+
+from babel import Locale
+from babel.lists import format_list
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.ext import InternationalizationExtension
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
+
+from latchstring.i18n import format_date, format_instant, translations
+
+DOMAIN = "pages"
+FACES = ("latchstring.invitee",)  # packages with a folder `templates`
+
+_FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
+
+
+@cache
+def environment() -> Environment:
+    """The environment, made once."""
+    made = Environment(
+        loader=ChoiceLoader([PackageLoader(package) for package in FACES]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        extensions=[InternationalizationExtension],
+    )
+    made.policies["ext.i18n.trimmed"] = True
+    made.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]  # by the extension
+    made.filters |= {
+        "isolated": isolated,
+        "listed": _listed,
+        "instant": _instant,
+        "day": _day,
+        "iso": _iso,
+        "initials": initials,
+        "autonym": autonym,
+    }
+    return made
+
+
+def render(template: str, values: Mapping[str, object]) -> str:
+    """The page as text. values must hold `locale`; a name the template needs and does not get is an error."""
+    return environment().get_template(template).render(values)
+
+
+def isolated(text: str) -> str:
+    """A name for places that take no markup (a title), kept from turning the text around it (Unicode UAX 9)."""
+    return f"{_FIRST_STRONG_ISOLATE}{text}{_POP_ISOLATE}"
+
+
+def initials(name: str) -> str:
+    """At most two letters that stand for a name: the first of its first and of its last word."""
+    words = [word for word in name.split() if word[0].isalnum()]
+    return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
+
+
+@cache
+def autonym(locale: str) -> str:
+    """The language's name for itself."""
+    name = Locale.parse(locale, sep="-").get_language_name() or locale
+    return name[:1].upper() + name[1:]
+
+
+@pass_context
+def _gettext(context: Context, message: str) -> str:
+    return translations(DOMAIN, context["locale"]).gettext(message)
+
+
+@pass_context
+def _ngettext(context: Context, one: str, many: str, number: int) -> str:
+    return translations(DOMAIN, context["locale"]).ngettext(one, many, number)
+
+
+@pass_context
+def _listed(context: Context, items: Iterable[object]) -> Markup:
+    """Several things as the language lists them: "A, B and C". Each is escaped; CLDR's patterns are plain text."""
+    safe = [str(escape(item)) for item in items]
+    return Markup(format_list(safe, locale=_formats(context["locale"])))  # noqa: S704  # every part is escaped above
+
+
+@pass_context
+def _instant(context: Context, at: datetime) -> str:
+    return format_instant(at, context["locale"])
+
+
+@pass_context
+def _day(context: Context, at: datetime) -> str:
+    return format_date(at, context["locale"])
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _formats(locale: str) -> Locale:
+    return Locale.parse("en-GB" if locale == "en" else locale, sep="-")  # "A, B and C", as the house writes

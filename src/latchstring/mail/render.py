@@ -1,0 +1,144 @@
+"""From a message to the bytes that leave: words, templates, headers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP, SMTPUTF8
+from email.utils import format_datetime, parseaddr
+from uuid import UUID
+
+from latchstring.i18n import SOURCE, format_instant, negotiate, text_direction, translations
+from latchstring.mail.addresses import Mailbox, mailbox_of
+from latchstring.mail.messages import (
+    EmailVerificationMail,
+    InvitationDeclinedMail,
+    InvitationMail,
+    LinkRequestedMail,
+    Message,
+    PasswordResetMail,
+)
+from latchstring.mail.templating import html_template, subject_template, text_template
+from latchstring.mail.words import TITLE_LIMIT, clean_line, isolate, quote_line, quote_message
+
+Context = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedMail:
+    """A mail ready to be handed to a server. content holds the link, so it is never shown or logged.
+
+    utf8: the addresses need SMTPUTF8 (RFC 6531).
+    """
+
+    id: UUID
+    message_id: str
+    sender: str
+    recipient: str
+    domain: str
+    utf8: bool
+    content: bytes
+
+    def __repr__(self) -> str:
+        return f"RenderedMail({self.id})"
+
+
+def render_mail(
+    message: Message, mail_id: UUID, *, sender: str, reply_to_inviter: bool = False, at: datetime
+) -> RenderedMail:
+    """The mail as bytes. The same message and id give the same link and Message-ID, however often it is tried.
+
+    sender: the From of the installation. at: what the Date header says. Raises AddressUnusable.
+    """
+    name, address = parseaddr(sender)
+    origin, target = mailbox_of(address), mailbox_of(message.to)
+    utf8 = origin.utf8 or target.utf8
+    envelope = EmailMessage(policy=SMTPUTF8 if utf8 else SMTP)
+    locale = negotiate([message.locale], SOURCE)
+    context = _context(message, locale)
+    subject = clean_line(subject_template(message.kind, locale).render(context), 200)
+    context["subject"] = subject
+    message_id = f"<{mail_id}@{origin.domain}>"
+    envelope["From"] = _display(name, origin)
+    envelope["To"] = Address("", target.local, target.domain)
+    if reply_to_inviter and isinstance(message, InvitationMail) and message.inviter_email:
+        envelope["Reply-To"] = _display(message.inviter_name or "", mailbox_of(message.inviter_email))
+    envelope["Subject"] = subject
+    envelope["Date"] = format_datetime(at, usegmt=True)
+    envelope["Message-ID"] = message_id
+    envelope["Auto-Submitted"] = "auto-generated"  # RFC 3834: no robot answers it
+    envelope["X-Auto-Response-Suppress"] = "All"  # Exchange knows only this one
+    _add_bodies(envelope, message, locale, context, boundary=f"={mail_id.hex}=")
+    return RenderedMail(mail_id, message_id, str(origin), str(target), target.domain, utf8, envelope.as_bytes())
+
+
+def _add_bodies(envelope: EmailMessage, message: Message, locale: str, context: Context, *, boundary: str) -> None:
+    text = text_template(message.kind, locale).render(context).rstrip("\n") + "\n"
+    html = html_template(message.kind, locale).render(context)
+    envelope.set_content(text, cte="quoted-printable")  # the link is longer than a line may be in some servers
+    envelope.add_alternative(html, subtype="html", cte="quoted-printable")
+    envelope.set_boundary(boundary)
+    envelope["Content-Language"] = locale  # last: add_alternative moves Content-* headers into the first part
+    for part in envelope.iter_parts():
+        part["Content-Language"] = locale
+
+
+def _display(name: str, mailbox: Mailbox) -> Address:
+    return Address(clean_line(name), mailbox.local, mailbox.domain)
+
+
+def _context(message: Message, locale: str) -> Context:
+    direction = text_direction(locale)
+    words: Context = {
+        "locale": locale,
+        "direction": direction,
+        "start": "right" if direction == "rtl" else "left",
+        "app_name": isolate(clean_line(message.app_name), direction),
+        "greeting": _greeting(message.first_name, locale),
+        **_particulars(message, locale),
+    }
+    own = {"message", "reason", "link_url"}  # these stand alone: a block or a line of their own
+    return {key: isolate(value, direction) if _is_words(key, value, own) else value for key, value in words.items()}
+
+
+def _is_words(key: str, value: object, own: set[str]) -> bool:
+    return isinstance(value, str) and key not in own | {"locale", "direction", "start", "greeting", "app_name"}
+
+
+def _greeting(first_name: str | None, locale: str) -> str:
+    gettext = translations("mail", locale).gettext
+    name = isolate(quote_line(first_name), text_direction(locale))
+    return gettext("Hello %(name)s,") % {"name": name} if name else gettext("Hello,")
+
+
+def _particulars(message: Message, locale: str) -> Mapping[str, object]:
+    match message:
+        case InvitationMail():
+            return _invitation(message, locale)
+        case PasswordResetMail() | EmailVerificationMail():
+            return {"link_url": message.link_url, "expires": format_instant(message.expires_at, locale)}
+        case LinkRequestedMail():
+            return {"invitee": clean_line(message.invitee_email, 254)}
+        case InvitationDeclinedMail():
+            return {"invitee": clean_line(message.invitee_email, 254), "reason": quote_message(message.reason)}
+        case _:
+            raise TypeError(f"no template for {type(message).__name__}")
+
+
+def _invitation(message: InvitationMail, locale: str) -> Mapping[str, object]:
+    direction = text_direction(locale)
+    return {
+        "link_url": message.link_url,
+        "expires": format_instant(message.expires_at, locale),
+        "inviter": quote_line(message.inviter_name),
+        "message": quote_message(message.message),
+        "role": quote_line(message.role_name),
+        "groups": ", ".join(isolate(quote_line(name), direction) for name in message.group_names),
+        "group_count": len(message.group_names),
+        "objects": [
+            {"role": role, "title": isolate(quote_line(title, TITLE_LIMIT), direction)}
+            for role, title in message.content
+        ],
+        "account_exists": message.account_exists,
+    }

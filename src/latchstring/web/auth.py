@@ -1,0 +1,205 @@
+"""Who asks: the credential of a request, and the cookies a browser keeps it in.
+
+A credential is `Authorization: Bearer <access token or API key>` or the cookie `access_token`; a header wins, even a
+bad one. A missing credential is anonymous. A bad one is refused (401), except where the contract says it is ignored
+(lookup, accept, decline, request-new, /auth/*): there the caller is anonymous.
+
+A browser sends cookies by itself, also when another site told it to. A cookie therefore counts on unsafe methods only
+beside the header `X-CSRF-Token` with the value of the cookie `csrf_token`, which other sites can neither read nor send.
+Without it a strict route answers 403 `csrf-token-invalid`. A lenient route ignores the cookie, as it ignores every
+credential that is not good there: the request is then worth what its link token is worth, no more, so nobody can make
+a signed-in browser accept a revealed link. Signing somebody in by force ("login CSRF") fails before: those routes
+take application/json only, which a foreign page cannot send without a preflight that only allowed origins pass.
+"""
+
+import hmac
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from latchstring.domain.errors import CredentialInvalid, CsrfTokenInvalid, TermsOutdated, Unauthenticated
+from latchstring.domain.policy import App
+from latchstring.domain.principal import Principal
+from latchstring.web.scope import Scope, find_cookie, find_header, list_header
+from latchstring.web.services import Services
+
+if TYPE_CHECKING:
+    from latchstring.domain.account import User
+
+ACCESS_COOKIE = "access_token"
+REFRESH_COOKIE = "refresh_token"
+CSRF_COOKIE = "csrf_token"
+REFRESH_PATH = "/api/auth"  # the refresh token goes nowhere else: only /auth/refresh and /auth/logout read it
+API_KEY_PREFIX = "lsk_"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Access(Enum):
+    """What a route asks of the caller."""
+
+    REQUIRED = "required"  # somebody known; anonymous is 401
+    OPTIONAL = "optional"  # anybody, but a bad credential is 401
+    LENIENT = "lenient"  # anybody; a bad credential is ignored
+    PUBLIC = "public"  # nobody looks
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. principal is None for anonymous, user for API keys as well."""
+
+    principal: Principal | None = None
+    user: "User | None" = None
+    from_cookie: bool = False
+
+    def require(self, permission: str | None = None) -> Principal:
+        """The principal. Raises Unauthenticated for anonymous, NotAllowed without the permission."""
+        if self.principal is None:
+            raise Unauthenticated("Sign in, or send an API key.")
+        if permission is not None:
+            self.principal.require(permission)
+        return self.principal
+
+    def can(self, permission: str) -> bool:
+        return self.principal is not None and self.principal.can(permission)
+
+
+ANONYMOUS = Caller()
+
+
+async def identify(scope: Scope, services: Services, access: Access, *, terms_exempt: bool = False) -> Caller:
+    """The caller of an API request, as the route wants it.
+
+    Raises CredentialInvalid, CsrfTokenInvalid, TermsOutdated, and Unauthenticated where somebody known is required.
+    """
+    if access is Access.PUBLIC:
+        return ANONYMOUS
+    if access is Access.LENIENT:
+        try:
+            return await _read_credential(scope, services)
+        except (CredentialInvalid, CsrfTokenInvalid):
+            return ANONYMOUS
+    caller = await _read_credential(scope, services)
+    if caller.principal is None and access is Access.REQUIRED:
+        caller.require()
+    if not terms_exempt and caller.user is not None and has_outdated_terms(caller.user, services.app):
+        raise TermsOutdated("The terms have changed. Accept them with PATCH /api/users/me first.")
+    return caller
+
+
+def has_outdated_terms(user: "User", app: App) -> bool:
+    """Whether the user has yet to accept the present version of the terms."""
+    return app.terms_version is not None and user.terms_version != app.terms_version
+
+
+async def identify_page_visitor(scope: Scope, services: Services) -> Caller:
+    """The caller of a page: by cookie only, anonymous when it is bad. Forms guard themselves (web/csrf.py)."""
+    token = find_cookie(scope, ACCESS_COOKIE.encode())
+    if not token:
+        return ANONYMOUS
+    try:
+        principal, user = await services.accounts.principal_of_access_token(token)
+    except CredentialInvalid:
+        return ANONYMOUS
+    return Caller(principal, user, from_cookie=True)
+
+
+async def _read_credential(scope: Scope, services: Services) -> Caller:
+    lines = list_header(scope, b"authorization")
+    if lines:
+        return await _caller_of_bearer(_bearer(lines), services)
+    token = find_cookie(scope, ACCESS_COOKIE.encode())
+    if not token:
+        return ANONYMOUS
+    principal, user = await services.accounts.principal_of_access_token(token)
+    if scope["method"] not in SAFE_METHODS:
+        check_csrf_header(scope, services.app)
+    return Caller(principal, user, from_cookie=True)
+
+
+def _bearer(lines: list[bytes]) -> str:
+    scheme, _, credential = lines[0].partition(b" ")
+    credential = credential.strip()
+    if len(lines) > 1 or scheme.lower() != b"bearer" or not credential or not credential.isascii():
+        raise CredentialInvalid("Send one header: Authorization: Bearer, then an access token or API key.")
+    return credential.decode("ascii")
+
+
+async def _caller_of_bearer(credential: str, services: Services) -> Caller:
+    if credential.startswith(API_KEY_PREFIX):
+        return Caller(await services.accounts.principal_of_api_key(credential))
+    principal, user = await services.accounts.principal_of_access_token(credential)
+    return Caller(principal, user)
+
+
+def check_csrf_header(scope: Scope, app: App) -> None:
+    """Raise CsrfTokenInvalid unless the page that sent this request can read our cookies, or is an allowed origin's."""
+    cookie = find_cookie(scope, CSRF_COOKIE.encode())
+    header = find_header(scope, b"x-csrf-token")
+    if not cookie or not header or not hmac.compare_digest(cookie.encode(), header):
+        raise CsrfTokenInvalid("Send the value of the cookie csrf_token as the header X-CSRF-Token.")
+    if is_foreign(scope, app):
+        raise CsrfTokenInvalid("This origin is not among the allowed ones.")
+
+
+def is_foreign(scope: Scope, app: App) -> bool:
+    """Whether the browser says that a page of another, not allowed origin sent this request.
+
+    A sibling domain can plant a csrf_token of its own; it cannot forge what the browser says of it.
+    """
+    site = find_header(scope, b"sec-fetch-site")
+    if site in (None, b"same-origin", b"none"):
+        return False
+    origin = find_header(scope, b"origin") or b""
+    return origin.decode("latin-1") not in app.allowed_origins
+
+
+def cookie_refresh_token(scope: Scope, services: Services) -> str | None:
+    """The refresh token of a browser. Raises CsrfTokenInvalid when the request may be another site's."""
+    token = find_cookie(scope, REFRESH_COOKIE.encode())
+    if token:
+        check_csrf_header(scope, services.app)
+    return token or None
+
+
+def session_cookies(
+    access_token: str, refresh_token: str, *, expires_in: int, refresh_lifetime: timedelta, app: App
+) -> list[bytes]:
+    """The three cookies of a session, for `Answer.with_cookies`. expires_in: seconds the access token lives."""
+    secure = app.public_url.startswith("https:")
+    longest = int(refresh_lifetime.total_seconds())
+    return [
+        make_cookie(ACCESS_COOKIE, access_token, max_age=expires_in, secure=secure),
+        make_cookie(REFRESH_COOKIE, refresh_token, max_age=longest, secure=secure, path=REFRESH_PATH),
+        make_cookie(CSRF_COOKIE, new_csrf_token(), max_age=longest, secure=secure, http_only=False),
+    ]
+
+
+def clear_session_cookies(app: App) -> list[bytes]:
+    """Forget the session in the browser."""
+    secure = app.public_url.startswith("https:")
+    return [
+        make_cookie(ACCESS_COOKIE, "", max_age=0, secure=secure),
+        make_cookie(REFRESH_COOKIE, "", max_age=0, secure=secure, path=REFRESH_PATH),
+        make_cookie(CSRF_COOKIE, "", max_age=0, secure=secure, http_only=False),
+    ]
+
+
+def new_csrf_token() -> str:
+    """192 bits nobody can guess."""
+    return secrets.token_urlsafe(24)
+
+
+def make_cookie(name: str, value: str, *, max_age: int, secure: bool, path: str = "/", http_only: bool = True) -> bytes:
+    """One `Set-Cookie` line. Lax: a link from a mail opens signed in, a foreign form does not."""
+    parts: Iterable[str] = (
+        f"{name}={value}",
+        f"Max-Age={max_age}",
+        f"Path={path}",
+        "SameSite=Lax",
+        *(("HttpOnly",) if http_only else ()),
+        *(("Secure",) if secure else ()),
+    )
+    return "; ".join(parts).encode("ascii")

@@ -1,0 +1,65 @@
+"""What is read straight from an ASGI scope, on every request and therefore without building objects."""
+
+from typing import Any
+from urllib.parse import unquote_to_bytes
+from uuid import UUID
+
+from latchstring.domain.errors import Unreadable
+from latchstring.domain.values import new_id, system_clock
+
+REQUEST_ID = "latchstring.request_id"
+Scope = Any  # an ASGI scope; Litestar's type is a union of TypedDicts that know no keys of ours
+
+
+def find_header(scope: Scope, name: bytes) -> bytes | None:
+    """The first header of this lower-case name."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return value  # type: ignore[no-any-return]
+    return None
+
+
+def list_header(scope: Scope, name: bytes) -> list[bytes]:
+    """Every header of this lower-case name."""
+    return [value for key, value in scope["headers"] if key == name]
+
+
+def find_cookie(scope: Scope, name: bytes) -> str | None:
+    """The first cookie of this name, when it is visible ASCII. Ours are; no unquoting is needed."""
+    for line in list_header(scope, b"cookie"):
+        for pair in line.split(b";"):
+            key, _, value = pair.strip().partition(b"=")
+            if key == name and value.isascii():
+                return value.decode("ascii")
+    return None
+
+
+def request_id(scope: Scope) -> UUID:
+    """The id of this request: `instance` of a problem, `X-Request-Id`, and the key into the log."""
+    found = scope.get(REQUEST_ID)
+    if found is None:
+        found = scope[REQUEST_ID] = new_id(system_clock())
+    return found  # type: ignore[no-any-return]
+
+
+def query_pairs(scope: Scope) -> list[tuple[str, str]]:
+    """The query string as pairs, decoded strictly. Raises Unreadable for invalid UTF-8 and NUL."""
+    raw: bytes = scope.get("query_string", b"")
+    if not raw:
+        return []
+    try:
+        return [_pair(part) for part in raw.split(b"&") if part]
+    except UnicodeDecodeError:
+        raise Unreadable("The query string is not UTF-8.", code="invalid-query") from None
+
+
+def _pair(part: bytes) -> tuple[str, str]:
+    name, _, value = part.partition(b"=")
+    pair = _decode(name), _decode(value)
+    if "\x00" in pair[0] or "\x00" in pair[1]:
+        raise Unreadable("The query string has a NUL character.", code="invalid-query")
+    return pair
+
+
+def _decode(part: bytes) -> str:
+    return unquote_to_bytes(part.replace(b"+", b" ")).decode("utf-8")

@@ -1,0 +1,46 @@
+"""Everything a face may call, put together once by main."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from latchstring.domain.policy import AccountRules, App, ContentRules, InvitationRules, Limits, MailRules, Roles
+from latchstring.domain.values import Clock
+
+if TYPE_CHECKING:  # the rooms are only named here; main hands over the built ones
+    from latchstring.accounts.service import Accounts
+    from latchstring.groups.service import Groups
+    from latchstring.invitations.service import Invitations
+    from latchstring.links.keyring import Keyring
+    from latchstring.links.tokens import LinkTokens
+    from latchstring.storage.engine import Database
+    from latchstring.web.limits import Limiter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The service rooms and the values they share, as handlers receive them.
+
+    wake_worker: tells the mail worker of this process that there is something to send; cheap, callable any time.
+    """
+
+    db: Database
+    clock: Clock
+    app: App
+    roles: Roles
+    content_rules: ContentRules
+    invitation_rules: InvitationRules
+    account_rules: AccountRules
+    limits: Limits
+    mail_rules: MailRules
+    keyring: Keyring
+    tokens: LinkTokens
+    accounts: Accounts
+    groups: Groups
+    invitations: Invitations
+    installation_id: UUID
+    wake_worker: Callable[[], None]
+    limiter: Limiter

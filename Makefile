@@ -1,0 +1,78 @@
+# What anybody does with this checkout. `make` alone lists it.
+#
+# Everything is installed below .venv, from requirement files with hashes. Stamps remember what is installed, so a second
+# call installs nothing.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8080
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+LOCK := $(UV) pip compile --quiet --generate-hashes --no-annotate --universal --python-version 3.11 \
+  --no-emit-index-url --no-emit-find-links 
+RUN := .venv/bin
+RUNTIME := .venv/.runtime-installed
+DEV := .venv/.dev-installed
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.PHONY: help serve install test check format bench lock wheel clean
+
+help: ## List what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+serve: $(RUNTIME) ## Try it: a server with sample data on http://127.0.0.1:8080 (PORT=… for another)
+	@exec $(RUN)/latchstring demo --host $(HOST) --port $(PORT)
+
+install: $(RUNTIME) ## Install into .venv without starting anything
+
+test: $(DEV) ## Run every test; installs a browser where there is none
+	@scripts/ensure-browser
+	@$(RUN)/pytest
+
+check: $(DEV) ## Format, lint, types, import contracts, migrations, and the tests that start no process
+	@$(RUN)/ruff format --check --quiet . || { echo "Run make format."; exit 1; }
+	@$(RUN)/ruff check --quiet .
+	@$(RUN)/mypy --no-error-summary
+	@$(RUN)/lint-imports --no-logo 2>/dev/null || $(RUN)/lint-imports
+	@$(RUN)/python scripts/check_migrations.py
+	@$(RUN)/pytest -m "not slow"
+
+format: $(DEV) ## Format the code, and mend what the linter can mend
+	@$(RUN)/ruff check --quiet --fix-only .
+	@$(RUN)/ruff format --quiet .
+
+bench: $(DEV) ## Measure the hot paths on SQLite and PostgreSQL
+	@$(RUN)/python -m bench
+
+lock: $(UV) ## Bring the locked versions up to date with pyproject.toml
+	$(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(LOCK) pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(LOCK) requirements/build.in -o requirements/build.txt
+	$(LOCK) requirements/uv.in -o requirements/uv.txt
+
+wheel: $(DEV) ## Build the package into dist/
+	@$(UV) build --quiet --wheel --build-constraint requirements/build.txt --out-dir dist .
+
+clean: ## Remove what was installed and built; var/ with its data stays
+	rm -rf .venv .tools dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+.tools/bin/uv: requirements/uv.txt
+	@$(PYTHON) -m venv .tools
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/bin/python: | $(UV)
+	@$(PYTHON) -c 'import sys; sys.exit("Latchstring needs Python 3.11 or newer: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
+	@$(UV) venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
+
+$(RUNTIME): requirements/runtime.txt requirements/build.txt pyproject.toml | .venv/bin/python
+	@echo "installing into .venv"
+	@$(UV) pip install --quiet --python .venv --require-hashes -r requirements/runtime.txt
+	@$(UV) pip install --quiet --python .venv --no-deps --build-constraint requirements/build.txt --editable .
+	@touch $@
+
+$(DEV): requirements/dev.txt $(RUNTIME)
+	@echo "installing what tests need into .venv"
+	@$(UV) pip install --quiet --python .venv --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -20,7 +20,7 @@ from latchstring.mail.messages import (
     PasswordResetMail,
 )
 from latchstring.mail.templating import html_template, subject_template, text_template
-from latchstring.mail.words import TITLE_LIMIT, clean_line, isolate, quote_line, quote_message
+from latchstring.mail.words import NAME_LIMIT, TITLE_LIMIT, clean_line, isolate, quote_line, quote_message
 
 Context = dict[str, object]
 
@@ -90,7 +90,7 @@ def _display(name: str, mailbox: Mailbox) -> Address:
 
 def _context(message: Message, locale: str) -> Context:
     direction = text_direction(locale)
-    words: Context = {
+    return {
         "locale": locale,
         "direction": direction,
         "start": "right" if direction == "rtl" else "left",
@@ -98,17 +98,15 @@ def _context(message: Message, locale: str) -> Context:
         "greeting": _greeting(message.first_name, locale),
         **_particulars(message, locale),
     }
-    own = {"message", "reason", "link_url"}  # these stand alone: a block or a line of their own
-    return {key: isolate(value, direction) if _is_words(key, value, own) else value for key, value in words.items()}
 
 
-def _is_words(key: str, value: object, own: set[str]) -> bool:
-    return isinstance(value, str) and key not in own | {"locale", "direction", "start", "greeting", "app_name"}
+def _line(text: str | None, locale: str, limit: int = NAME_LIMIT) -> str:
+    return isolate(quote_line(text, limit), text_direction(locale))
 
 
 def _greeting(first_name: str | None, locale: str) -> str:
     gettext = translations("mail", locale).gettext
-    name = isolate(quote_line(first_name), text_direction(locale))
+    name = _line(first_name, locale)
     return gettext("Hello %(name)s,") % {"name": name} if name else gettext("Hello,")
 
 
@@ -119,26 +117,26 @@ def _particulars(message: Message, locale: str) -> Mapping[str, object]:
         case PasswordResetMail() | EmailVerificationMail():
             return {"link_url": message.link_url, "expires": format_instant(message.expires_at, locale)}
         case LinkRequestedMail():
-            return {"invitee": clean_line(message.invitee_email, 254)}
+            return {"invitee": _address(message.invitee_email, locale)}
         case InvitationDeclinedMail():
-            return {"invitee": clean_line(message.invitee_email, 254), "reason": quote_message(message.reason)}
+            return {"invitee": _address(message.invitee_email, locale), "reason": quote_message(message.reason)}
         case _:
             raise TypeError(f"no template for {type(message).__name__}")
 
 
+def _address(address: str, locale: str) -> str:
+    return isolate(clean_line(address, 254), text_direction(locale))
+
+
 def _invitation(message: InvitationMail, locale: str) -> Mapping[str, object]:
-    direction = text_direction(locale)
     return {
         "link_url": message.link_url,
         "expires": format_instant(message.expires_at, locale),
-        "inviter": quote_line(message.inviter_name),
+        "inviter": _line(message.inviter_name, locale),
         "message": quote_message(message.message),
-        "role": quote_line(message.role_name),
-        "groups": ", ".join(isolate(quote_line(name), direction) for name in message.group_names),
+        "role": _line(message.role_name, locale),
+        "groups": ", ".join(_line(name, locale) for name in message.group_names),
         "group_count": len(message.group_names),
-        "objects": [
-            {"role": role, "title": isolate(quote_line(title, TITLE_LIMIT), direction)}
-            for role, title in message.content
-        ],
+        "objects": [{"role": role, "title": _line(title, locale, TITLE_LIMIT)} for role, title in message.content],
         "account_exists": message.account_exists,
     }

@@ -1,0 +1,11 @@
+"""Who somebody is: everything the faces may ask of accounts, one file for each verb."""
+
+from latchstring.accounts.admins import Admins
+from latchstring.accounts.api_keys import ApiKeys
+from latchstring.accounts.logins import Logins
+from latchstring.accounts.people import People
+from latchstring.accounts.recovery import Recovery
+
+
+class Accounts(Logins, Recovery, People, ApiKeys, Admins):
+    """Accounts, sessions, links that prove a mailbox, API keys and administrators."""

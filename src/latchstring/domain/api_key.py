@@ -1,0 +1,30 @@
+"""An API key: a backend that acts in its own name."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from latchstring.domain.principal import Principal
+from latchstring.domain.values import Actor, ActorType, id_instant
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """What a backend may do, and what it may grant; `*` in may_grant means every role. The key itself is not kept."""
+
+    id: UUID
+    name: str
+    scopes: frozenset[str]
+    may_grant: frozenset[str]
+    may_grant_groups: frozenset[str]
+    made_by: Actor
+    expires_at: datetime | None = None
+
+    @property
+    def created_at(self) -> datetime:
+        return id_instant(self.id)
+
+    @property
+    def principal(self) -> Principal:
+        """The key as somebody who asks."""
+        return Principal(ActorType.API_KEY, self.id, self.name, self.scopes, self.may_grant, self.may_grant_groups)

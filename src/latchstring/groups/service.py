@@ -1,0 +1,198 @@
+"""Groups: made, named, joined, left, removed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from latchstring.domain.account import User
+from latchstring.domain.errors import GroupKeyTaken, GroupNotFound, NotAllowed, UserNotFound
+from latchstring.domain.event import happened
+from latchstring.domain.group import Group, GroupText
+from latchstring.domain.idempotency import Once
+from latchstring.domain.principal import Principal
+from latchstring.domain.values import ActorType, Clock, new_id
+from latchstring.events.record import record
+from latchstring.storage.accounts import find_user, join_groups, leave_groups
+from latchstring.storage.engine import Database, ReferenceViolation, UniqueViolation, Work
+from latchstring.storage.groups import (
+    delete_group,
+    find_group,
+    find_groups,
+    insert_group,
+    is_member,
+    list_groups,
+    load_group,
+    lock_group,
+    replace_group,
+)
+from latchstring.storage.idempotency import store_answer
+from latchstring.storage.invitation_endings import void_target
+from latchstring.storage.paging import Page
+from latchstring.storage.user_lists import UserFilter, list_users
+
+READ = "groups:read"
+WRITE = "groups:write"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupWords:
+    """How a group is called, in its own words and in other languages."""
+
+    name: str
+    description: str | None = None
+    translations: Mapping[str, GroupText] = field(default_factory=dict)
+
+
+class Groups:
+    """Named sets of users."""
+
+    def __init__(self, *, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+
+    # ---- reading -------------------------------------------------------------------------------------------------
+
+    async def find_groups_by_keys(self, keys: Sequence[str]) -> dict[str, Group]:
+        """Those of the keys that are groups. For services: nobody is asked whether they may see them."""
+        return await find_groups(self._db, keys)
+
+    async def list_groups(
+        self, principal: Principal, *, limit: int, after: UUID | None, descending: bool
+    ) -> Page[Group]:
+        """A page of the groups the caller may see: all with `groups:read`, else a user's own.
+
+        Raises NotAllowed for a key without the permission, which is a member of nothing.
+        """
+        if principal.can(READ):
+            member_id = None
+        elif principal.type is ActorType.USER:
+            member_id = principal.id
+        else:
+            raise NotAllowed(READ)
+        return await list_groups(self._db, member_id=member_id, limit=limit, after=after, descending=descending)
+
+    async def get_group(self, principal: Principal, key: str) -> Group:
+        """The group, for holders of `groups:read` and its members. Raises GroupNotFound for everybody else."""
+        group = await find_group(self._db, key)
+        if group is None or not await self._may_see(principal, group):
+            raise GroupNotFound(f"There is no group {key}.")
+        return group
+
+    async def list_members(
+        self, principal: Principal, key: str, *, limit: int, after: UUID | None, descending: bool
+    ) -> Page[User]:
+        """A page of the group's members. Raises GroupNotFound."""
+        await self.get_group(principal, key)
+        return await list_users(self._db, UserFilter(group=key), limit=limit, after=after, descending=descending)
+
+    async def _may_see(self, principal: Principal, group: Group) -> bool:
+        if principal.can(READ):
+            return True
+        return (
+            principal.type is ActorType.USER
+            and principal.id is not None
+            and await is_member(self._db, principal.id, group.id)
+        )
+
+    # ---- changing ------------------------------------------------------------------------------------------------
+
+    async def create_group(
+        self, principal: Principal, key: str, words: GroupWords, *, once: Once | None = None
+    ) -> Group:
+        """Make a group. Raises GroupKeyTaken, and AnswerStored when the idempotency key was used."""
+        principal.require(WRITE)
+        at = self._clock()
+        group = Group(new_id(at), key, words.name, words.description, words.translations)
+        event = happened("group.created", group.id, by=principal.actor, at=at, key=key)
+
+        def work() -> Work[None]:
+            if once is not None:
+                answer = once.answer(group)
+                yield from store_answer(self._db.dialect_name, once.claim, answer, subject_id=group.id, at=at)
+            yield insert_group(group)
+            yield record(event)
+
+        try:
+            await self._db.transact(work)
+        except UniqueViolation as violation:
+            if violation.constraint != "uq_groups_key":
+                raise
+            raise GroupKeyTaken(f"There is a group {key} already.") from violation
+        return group
+
+    async def replace_group(self, principal: Principal, key: str, words: GroupWords) -> Group:
+        """Give a group new words; its key, members and grants stay. Raises GroupNotFound."""
+        principal.require(WRITE)
+        at = self._clock()
+        wanted = Group(new_id(at), key, words.name, words.description, words.translations)
+
+        def work() -> Work[Group]:
+            group = yield from replace_group(wanted)
+            if group is None:
+                raise GroupNotFound(f"There is no group {key}.")
+            yield record(happened("group.updated", group.id, by=principal.actor, at=at))
+            return group
+
+        return await self._db.transact(work)
+
+    async def delete_group(self, principal: Principal, key: str) -> None:
+        """Remove a group with its memberships; its grants in open invitations are void. Raises GroupNotFound.
+
+        A group made again under the key is another one: ids decide, and they are never used twice.
+        """
+        principal.require(WRITE)
+        at = self._clock()
+
+        def work() -> Work[None]:
+            group = yield from lock_group(key)
+            if group is None:
+                raise GroupNotFound(f"There is no group {key}.")
+            yield from void_target(group.id, cause="group-deleted", by=principal.actor, at=at)
+            yield delete_group(group.id)
+            yield record(happened("group.deleted", group.id, by=principal.actor, at=at, key=key))
+
+        await self._db.transact(work)
+
+    # ---- members -------------------------------------------------------------------------------------------------
+
+    async def add_member(self, principal: Principal, key: str, user_id: UUID) -> None:
+        """Bring a user into a group; nothing happens to who is there. Raises GroupNotFound, UserNotFound."""
+        principal.require(WRITE)
+        at = self._clock()
+        if await find_user(self._db, user_id) is None:
+            await self._refuse_unknown(key)
+            raise UserNotFound("There is no such user.")
+
+        def work() -> Work[None]:
+            group = yield from load_group(key)
+            if group is None:
+                raise GroupNotFound(f"There is no group {key}.")
+            joined = yield join_groups(self._db.dialect_name, user_id, [group.id])
+            if joined:
+                by, data = principal.actor, {"userId": str(user_id)}
+                yield record(happened("group.member_added", group.id, by=by, at=at, **data))
+
+        try:
+            await self._db.transact(work)
+        except ReferenceViolation as gone:  # erased since it was looked up
+            raise UserNotFound("There is no such user.") from gone
+
+    async def remove_member(self, principal: Principal, key: str, user_id: UUID) -> None:
+        """Take a user out of a group; nothing happens to who is not in it. Raises GroupNotFound."""
+        principal.require(WRITE)
+        at = self._clock()
+
+        def work() -> Work[None]:
+            group = yield from load_group(key)
+            if group is None:
+                raise GroupNotFound(f"There is no group {key}.")
+            left = yield leave_groups(user_id, [group.id])
+            if left:
+                by, data = principal.actor, {"userId": str(user_id)}
+                yield record(happened("group.member_removed", group.id, by=by, at=at, **data))
+
+        await self._db.transact(work)
+
+    async def _refuse_unknown(self, key: str) -> None:
+        if await find_group(self._db, key) is None:
+            raise GroupNotFound(f"There is no group {key}.")

@@ -1,0 +1,274 @@
+"""What every call has in common: reading, refusing, problems, headers."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from tests.blackbox.house import PASSWORD, PROFILE, House, new_address, pointers, refused
+
+MEBIBYTE = 1 << 20
+UUID7 = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
+INSTANT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
+
+
+def body(**more: object) -> dict[str, Any]:
+    return {"inviteEmail": new_address(), "role": "customer", **more}
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/invitations", body(colour="blue")),
+        ("/invitations/lookup", {"token": "ey.a.b", "colour": "blue"}),
+        ("/invitations/accept", {"token": "ey.a.b", "inviteEmail": "someone@else.test"}),
+        ("/invitations/decline", {"token": "ey.a.b", "why": "no"}),
+        ("/invitations/request-new", {"token": "ey.a.b", "inviteEmail": "thief@people.test"}),
+        ("/users", {"email": new_address(), "colour": "blue"}),
+        ("/groups", {"key": "k", "name": "K", "colour": "blue"}),
+        ("/auth/login", {"email": "a@b.test", "password": "x", "colour": "blue"}),
+        ("/auth/password/reset-request", {"email": "a@b.test", "colour": "blue"}),
+        ("/api-keys", {"name": "k", "colour": "blue"}),
+    ],
+)
+def test_unknown_fields_are_refused(house: House, path: str, sent: dict[str, Any]) -> None:
+    refused(house.post(path, sent, house.key), 400)
+
+
+@pytest.mark.parametrize("path", ["/invitations", "/users", "/groups", "/roles", "/users/me", "/api-keys"])
+def test_unknown_query_parameters_are_refused(house: House, path: str) -> None:
+    caller = house.user("admin")
+    assert house.get(path, caller.token).status == 200
+    refused(house.get(f"{path}?colour=blue", caller.token), 400)
+
+
+def test_unknown_query_parameters_of_a_post_change_nothing(house: House) -> None:
+    sent = body()
+    refused(house.post("/invitations?notify=false", sent, house.key), 400)
+    assert house.get(f"/invitations?email={sent['inviteEmail']}", house.key).json["total"] == 0
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=201",
+        "limit=many",
+        "limit=-1",
+        "limit=",
+        "limit=1.5",
+        "cursor=%21%21",
+        "cursor=a.b",
+        "cursor=abc",
+        "sort=colour",
+        "sort=--createdAt",
+        "sort=",
+        "state=ASLEEP",
+        "state=pending",
+        "delivery=LOST",
+        "createdAfter=yesterday",
+        "createdAfter=2026-01-01",
+        "createdBefore=2026-01-01T00:00:00",
+        "expiresBefore=",
+        "invitedBy=me",
+    ],
+)
+def test_bad_query_values_are_refused(house: House, query: str) -> None:
+    refused(house.get(f"/invitations?{query}", house.key), 400)
+
+
+DEEP = b'{"inviteEmail":"a@b.test","role":"customer","metadata":' + b'{"a":' * 64 + b"1" + b"}" * 64 + b"}"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b'"text"',
+        b'{"inviteEmail":"a@b.test","role":"customer"} trailing',
+        b'{"inviteEmail":"a@b.test","role":"customer","role":"admin"}',
+        b'{"inviteEmail":"a@b.test","role":"customer","metadata":{"a":1,"a":2}}',
+        b'{"inviteEmail":"a@b.test","role":"customer","firstName":"\xff\xfe"}',
+        b'{"inviteEmail":"a@b.test","role":"customer","metadata":{"a":NaN}}',
+        b"{'inviteEmail':'a@b.test'}",
+        '{"inviteEmail":"a@b.test","role":"customer"}'.encode("utf-16"),
+        DEEP,
+        b'{"metadata":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b"[" * 100_000,
+    ],
+    ids=range(15),
+)
+def test_what_cannot_be_read_is_refused(house: House, raw: bytes) -> None:
+    refused(house.post("/invitations", raw=raw, token=house.key), 400)
+
+
+def test_sixty_four_levels_can_be_read(house: House) -> None:
+    metadata: dict[str, Any] = {}
+    for _ in range(61):
+        metadata = {"a": metadata}
+    made = house.invite(metadata=metadata)
+    assert house.invitation(made["id"])["metadata"] == metadata
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "multipart/form-data"]
+)
+def test_other_media_types_are_refused(house: House, kind: str) -> None:
+    raw = json.dumps(body()).encode()
+    refused(house.post("/invitations", raw=raw, token=house.key, headers={"Content-Type": kind}), 415)
+
+
+def test_json_with_a_charset_is_read(house: House) -> None:
+    raw = json.dumps(body()).encode()
+    kind = {"Content-Type": "Application/JSON; charset=UTF-8"}
+    assert house.post("/invitations", raw=raw, token=house.key, headers=kind).status == 201
+
+
+def test_a_body_over_one_mebibyte_is_refused(house: House) -> None:
+    raw = json.dumps(body(metadata={"a": "x" * MEBIBYTE})).encode()
+    refused(house.post("/invitations", raw=raw, token=house.key), 413)
+
+
+def test_a_body_over_one_mebibyte_in_chunks_is_refused(house: House) -> None:
+    raw = json.dumps(body(metadata={"a": "x" * MEBIBYTE})).encode()
+    pieces = (raw[at : at + 65536] for at in range(0, len(raw), 65536))
+    refused(house.post("/invitations", raw=pieces, token=house.key), 413)
+
+
+def test_every_field_that_breaks_a_rule_is_named(house: House) -> None:
+    sent = {
+        "inviteEmail": "nobody",
+        "role": "emperor",
+        "firstName": "x" * 101,
+        "lastName": "a\x00b",
+        "message": "x" * 1001,
+        "locale": "not a locale",
+        "expiresIn": "a week",
+        "redirectUrl": "https://evil.test/",
+        "metadata": [],
+    }
+    problem = refused(house.post("/invitations", sent, house.key), 422)
+    assert pointers(problem) == {f"/{name}" for name in sent}
+    assert house.get("/invitations?email=nobody%40people.test", house.key).json["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("inviteEmail", 7),
+        ("role", []),
+        ("groups", "all"),
+        ("groups", [1]),
+        ("firstName", {}),
+        ("message", 1),
+        ("expiresIn", 7),
+    ],
+)
+def test_values_of_a_wrong_type_name_their_field(house: House, field: str, value: object) -> None:
+    problem = refused(house.post("/invitations", body(**{field: value}), house.key), 422)
+    assert all(pointer.startswith(f"/{field}") for pointer in pointers(problem))
+
+
+def test_a_missing_field_is_named(house: House) -> None:
+    assert pointers(refused(house.post("/invitations", {"role": "customer"}, house.key), 422)) == {"/inviteEmail"}
+    assert "/password" in pointers(refused(house.post("/auth/login", {"email": "a@b.test"}), 422))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/nothing", 404),
+        ("GET", "/api/invitations/not-an-id", 404),
+        ("GET", "/api/invitations/01890000-0000-7000-8000-000000000000", 404),
+        ("GET", "/api/invitations/01890000-0000-7000-8000-000000000000/events", 404),
+        ("POST", "/api/invitations/01890000-0000-7000-8000-000000000000/resend", 404),
+        ("POST", "/api/invitations/01890000-0000-7000-8000-000000000000/link", 404),
+        ("DELETE", "/api/invitations/01890000-0000-7000-8000-000000000000", 404),
+        ("GET", "/api/users/01890000-0000-7000-8000-000000000000", 404),
+        ("GET", "/api/groups/nowhere", 404),
+        ("PUT", "/api/invitations", 405),
+        ("DELETE", "/api/roles", 405),
+    ],
+)
+def test_what_is_not_there_is_a_problem(house: House, method: str, path: str, status: int) -> None:
+    answer = house.call(method, path, token=house.key)
+    refused(answer, status)
+    assert status != 405 or answer.headers["Allow"]
+
+
+def test_ids_are_uuid7_and_instants_end_in_z(house: House) -> None:
+    made = house.invite()
+    assert UUID7.match(made["id"])
+    assert INSTANT.match(made["createdAt"])
+    assert INSTANT.match(made["expiresAt"])
+
+
+def test_a_missing_credential_is_told(house: House) -> None:
+    answer = house.post("/invitations", body())
+    refused(answer, 401)
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_unreadable_comes_before_unauthenticated_and_that_before_the_fields(house: House) -> None:
+    refused(house.post("/invitations", raw=b"{", headers={}), 400)
+    refused(house.post("/invitations", {"inviteEmail": "nobody"}), 401)
+    customer = house.user("customer")
+    refused(house.post("/invitations", {"inviteEmail": "nobody"}, customer.token), 403)
+
+
+def test_answers_with_a_token_are_not_kept(house: House) -> None:
+    person = house.user()
+    made, token = house.invited(role="customer")
+    answers = [
+        house.post("/auth/login", {"email": person.email, "password": PASSWORD}),
+        house.post("/auth/refresh", {"refreshToken": person.refresh_token}),
+        house.post(f"/invitations/{made['id']}/link", token=house.key),
+        house.accept(token, **PROFILE),
+    ]
+    for answer in answers:
+        assert answer.status in {200, 201}, answer
+        assert "no-store" in answer.headers["Cache-Control"]
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_other_origins_are_let_in_by_the_list_only(house: House) -> None:
+    def preflight(origin: str) -> Any:
+        wanted = {
+            "Origin": origin,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "content-type",
+        }
+        return house.call("OPTIONS", "/api/invitations/lookup", headers=wanted).headers
+
+    assert preflight("https://app.orchard.example")["Access-Control-Allow-Origin"] == "https://app.orchard.example"
+    for origin in ("https://evil.test", "null", "https://app.orchard.example.evil.test", "http://app.orchard.example"):
+        assert preflight(origin)["Access-Control-Allow-Origin"] is None
+        got = house.post("/invitations/lookup", {"token": "ey.a.b"}, headers={"Origin": origin})
+        assert got.headers["Access-Control-Allow-Origin"] is None
+
+
+def test_the_locale_parameter_is_understood(house: House) -> None:
+    _, token = house.invited()
+    assert house.post("/invitations/lookup?locale=de", {"token": token}).status == 200
+    refused(house.post("/invitations/lookup?locale=%21%21", {"token": token}), 400)
+
+
+def test_links_come_from_the_public_url_whatever_host_is_claimed(house: House) -> None:
+    sent = body()
+    forged = {
+        "Host": "evil.test",
+        "X-Forwarded-Host": "evil.test",
+        "X-Forwarded-Proto": "https",
+        "Forwarded": "host=evil.test",
+    }
+    made = house.post("/invitations", sent, house.key, headers=forged)
+    assert made.status == 201
+    assert "evil.test" not in str(made.headers) + made.body.decode()
+    mail = house.mail(sent["inviteEmail"])
+    assert f"{house.public_url}/invitation?token=" in mail.text
+    assert b"evil.test" not in mail.content
+    link = house.post(f"/invitations/{made.json['id']}/link", token=house.key, headers=forged)
+    assert link.json["url"].startswith(f"{house.public_url}/invitation?token=ey")

@@ -6,6 +6,8 @@ from typing import Any
 
 import rich_click as click
 
+from latchstring.cli.running import CommandFailed
+
 # name: (module under latchstring.cli, attribute, what it does)
 COMMANDS = {
     "serve": ("serve", "serve", "Serve the app, and send its mail from the same process."),
@@ -33,7 +35,7 @@ class _Later(click.RichCommand):
     """Stands in a list for a command that is imported only when it is called."""
 
     def __init__(self, name: str, module: str, attribute: str, says: str) -> None:
-        super().__init__(name, help=says)
+        super().__init__(name=name, help=says)
         self._place = (f"latchstring.cli.{module}", attribute)
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
@@ -48,6 +50,13 @@ class _Commands(click.RichGroup):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
         return _Later(cmd_name, *COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CommandFailed as failed:
+            failed.show()
+            ctx.exit(failed.status)
 
 
 @click.group(cls=_Commands, name="latchstring", context_settings={"help_option_names": ["-h", "--help"]})

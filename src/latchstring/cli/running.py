@@ -6,7 +6,7 @@ Exit statuses: 0 done, 1 refused or failed, 2 the command line or the configurat
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -32,31 +32,36 @@ _NEXT = {
 }
 
 
-class CommandFailed(click.ClickException):
-    """Ends the command with a text on standard error; as JSON where the command was asked for it."""
+class CommandFailed(Exception):
+    """Ends the command with a text on standard error, or with JSON where the command was asked for it.
 
-    def __init__(self, message: str, *, status: int = FAILED, code: str = "failed", **more: Any) -> None:
+    Not click's own exception: its box would break keys and paths over lines, and nobody could copy them.
+    """
+
+    def __init__(
+        self, message: str, *, status: int = FAILED, code: str = "failed", more: Mapping[str, object] | None = None
+    ) -> None:
         super().__init__(message)
-        self.exit_code = status
-        self.code = code
-        self.more = more
-
-    def show(self, file: Any = None) -> None:
+        self.status = status
         context = click.get_current_context(silent=True)
-        if context is not None and context.params.get("as_json"):
-            click.echo(json.dumps({"code": self.code, "detail": self.message, **self.more}), err=True, file=file)
-        else:
-            click.echo(self.message, err=True, file=file)
+        self._as_json = context is not None and bool(context.params.get("as_json"))
+        self._members = {"code": code, "detail": message, **(more or {})}
+
+    def show(self) -> None:
+        click.echo(json.dumps(self._members) if self._as_json else str(self), err=True)
 
 
 def read_config(env: dict[str, str] | None = None) -> Config:
     """The configuration the command line names. Ends the command with status 2 and all problems."""
-    path = click.get_current_context().find_root().params.get("config_path")
+    context = click.get_current_context(silent=True)
+    path = context.find_root().params.get("config_path") if context else None
     try:
         return load_config(path, os.environ if env is None else env)
     except ConfigProblems as problems:
         listed = [{"key": p.key, "value": p.value, "remedy": p.remedy} for p in problems.problems]
-        raise CommandFailed(str(problems), status=UNUSABLE, code="configuration", problems=listed) from problems
+        raise CommandFailed(
+            str(problems), status=UNUSABLE, code="configuration", more={"problems": listed}
+        ) from problems
 
 
 def with_services(action: Callable[[Any], Awaitable[T]], *, config: Config | None = None) -> T:
@@ -86,10 +91,10 @@ def expected_failures() -> Iterator[None]:
     except InvalidFields as refused:
         listed = [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in refused.errors]
         lines = "\n".join(f"  {e.pointer.lstrip('/') or 'request'}: {e.detail}" for e in refused.errors)
-        raise CommandFailed(f"Nothing was changed.\n{lines}", code=refused.code, errors=listed) from refused
+        raise CommandFailed(f"Nothing was changed.\n{lines}", code=refused.code, more={"errors": listed}) from refused
     except LatchstringError as refused:
         sentence = " ".join(filter(None, [refused.detail or refused.code, _NEXT.get(type(refused))]))
-        raise CommandFailed(sentence, code=refused.code, **refused.extra) from refused
+        raise CommandFailed(sentence, code=refused.code, more=refused.extra) from refused
     except KeyProblem as problem:
         raise CommandFailed(
             f"The master key cannot be used. {problem}", status=UNUSABLE, code="master-key"

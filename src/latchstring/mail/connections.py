@@ -65,9 +65,11 @@ class Connections:
         self._tls = _tls_context() if settings.tls != "none" else None
 
     @property
-    def room(self) -> int:
-        """How many more mails could be under way at this moment."""
-        return max(0, self._limit() - self._open + len(self._idle))
+    def most(self) -> int:
+        """How many connections the server seems to allow."""
+        if self._clock() >= self._crowded_until:
+            self._most = MOST_CONNECTIONS
+        return self._most
 
     @asynccontextmanager
     async def lend(self, *, fresh: bool = False) -> AsyncIterator[Connection]:
@@ -91,11 +93,6 @@ class Connections:
         """Leave every idle connection politely."""
         idle, self._idle = self._idle, []
         await asyncio.gather(*(self._leave(one) for one in idle))
-
-    def _limit(self) -> int:
-        if self._clock() >= self._crowded_until:
-            self._most = MOST_CONNECTIONS
-        return self._most
 
     def _take_idle(self) -> Connection | None:
         while self._idle:
@@ -134,7 +131,7 @@ class Connections:
         return self._take_idle() or await self._connect()
 
     async def _connect(self) -> Connection:
-        if self._open >= self._limit():
+        if self._open >= self.most:
             raise NoConnection(timedelta(seconds=1))
         self._open += 1
         client = self._new_client()

@@ -41,7 +41,7 @@ class Sender(Protocol):
     """Takes mails out of the house."""
 
     def capacity(self) -> int:
-        """How many further mails it can use at this moment; 0 while its server is given a rest."""
+        """How many mails may be under way at this moment; 0 while its server is given a rest."""
 
     async def send(self, compose: Compose, *, at_dot: AtDot) -> Outcome:
         """Send one mail.

@@ -40,7 +40,7 @@ class SmtpSender:
     def capacity(self) -> int:
         if self._circuit.rest_left():
             return 0
-        return 1 if self._circuit.is_probing else self._connections.room
+        return 1 if self._circuit.is_probing else self._connections.most
 
     async def tidy(self) -> None:
         await self._connections.tidy()

@@ -1,8 +1,8 @@
 """Templates of messages: MJML is compiled once, Jinja fills the rest in for each mail.
 
 Two passes share a file. `[% %]` and `[[ ]]` put the parts of a message together before MJML sees it; `{{ }}` and
-`{% %}` pass through the compiler untouched and are what a mail is rendered with. Each message has `subject.txt`, `body.txt`
-(written by hand) and `body.mjml`.
+`{% %}` pass through the compiler untouched and are what a mail is rendered with. Each message has `subject.txt`,
+`body.txt` (written by hand) and `body.mjml`.
 """
 
 import re
@@ -38,9 +38,9 @@ def compiled_html(kind: MailKind) -> str:
 
     Compiled once a process: MJML and inlining cost more than everything else about a mail.
     """
-    parts = Environment(  # noqa: S701  # it joins our own files; nothing from outside is in them
+    parts = Environment(
         loader=FunctionLoader(_source),
-        autoescape=False,
+        autoescape=False,  # noqa: S701  # our own files are joined; nothing from outside is in them
         block_start_string="[%",
         block_end_string="%]",
         variable_start_string="[[",
@@ -70,7 +70,7 @@ def _environment(locale: str, *, html: bool) -> Environment:
     loader: BaseLoader = FunctionLoader(_html_source if html else _source)
     found = Environment(
         loader=loader,
-        autoescape=html,
+        autoescape=html,  # noqa: S701  # the text part shows words as they are
         extensions=["jinja2.ext.i18n"],
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -158,14 +158,20 @@ _FINISH = (
 )
 
 
-async def claim_mails(db: Database, owner: UUID, *, limit: int, now: datetime, until: datetime) -> list[OutboxRow]:
-    """Take up to `limit` due mails until `until`, urgent ones first and the longest due first within a class."""
+async def claim_mails(
+    db: Database, owner: UUID, *, limit: int, reserve: int = 0, now: datetime, until: datetime
+) -> list[OutboxRow]:
+    """Take up to `limit` due mails until `until`, urgent ones first and the longest due first within a class.
+
+    reserve: how many of the limit only urgent mails may fill.
+    """
     found: list[OutboxRow] = []
     for work in sorted(await db.fetch(_CLASSES_WITH_WORK, now=now), key=lambda row: row.priority):
-        if len(found) >= limit:
+        room = limit - len(found) - (0 if work.priority == MailPriority.URGENT else reserve)
+        if room <= 0:
             break
         statement = _CLAIM[db.dialect_name][MailPriority(work.priority)]
-        rows = await db.write(statement, owner=owner, limit=limit - len(found), now=now, until=until)
+        rows = await db.write(statement, owner=owner, limit=room, now=now, until=until)
         found += [_outbox_row(row) for row in sorted(rows, key=lambda row: row.id)]
     return found
 
@@ -205,23 +211,6 @@ async def finish_mail(
 def _outbox_row(row: Row) -> OutboxRow:
     state = DeliveryState(row.state)
     return OutboxRow(row.id, MailKind(row.kind), row.subject_id, row.generation, row.locale, state, row.attempts)
-
-
-_OLDEST_DUE = union_all(
-    *(
-        select(
-            literal_column(str(int(p)), Integer).label("priority"),
-            func.min(outbox.c.due_at, type_=Instant).label("due_at"),
-        ).where(outbox.c.priority == literal_column(str(int(p))), outbox.c.due_at.is_not(None))
-        for p in MailPriority
-    )
-)
-
-
-async def find_oldest_due(db: Database) -> datetime | None:
-    """When the mail that has waited longest was or will be due; None when the outbox is empty. For metrics."""
-    rows = await db.fetch(_OLDEST_DUE)
-    return min((row.due_at for row in rows if row.due_at is not None), default=None)
 
 
 # ---- what became of it -----------------------------------------------------------------------------------------------

@@ -1,0 +1,93 @@
+"""The worker: sends mail, runs sweeps, hears the bell of other processes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+
+from latchstring.domain.mail import MailKind
+from latchstring.domain.policy import MailRules
+from latchstring.domain.values import Clock
+from latchstring.mail.senders import MailboxSender, OffSender, Sender
+from latchstring.mail.smtp import SmtpSender
+from latchstring.storage.engine import Database
+from latchstring.storage.wakeups import share_wakeups
+from latchstring.worker.mail import Loader, MailParts, MailWorker
+from latchstring.worker.sweeps import Sweep, run_sweeps
+from latchstring.worker.wake import Wake
+
+DRAIN = timedelta(seconds=6)  # SIGTERM leaves ten seconds for everything
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerParts:
+    """What a worker is handed. sweeps run every minute; wake is rung by this process after each commit with mail."""
+
+    db: Database
+    clock: Clock
+    mail_rules: MailRules
+    loaders: Mapping[MailKind, Loader]
+    sweeps: Sequence[Sweep] = ()
+    wake: Wake = field(default_factory=Wake)
+
+
+async def run_worker(parts: WorkerParts, stop: asyncio.Event, *, drain: timedelta = DRAIN) -> None:
+    """Work until stop is set, then drain: what is under way finishes, what takes too long is handed back."""
+    sender = open_sender(parts.mail_rules)
+    mail = MailWorker(
+        MailParts(
+            db=parts.db,
+            clock=parts.clock,
+            rules=parts.mail_rules,
+            sender=sender,
+            loaders=parts.loaders,
+            wake=parts.wake,
+        )
+    )
+    sweeping = asyncio.create_task(run_sweeps(parts.sweeps), name="sweeps")
+    stopping = asyncio.create_task(_ring_on(stop, parts.wake), name="stop bell")
+    try:
+        await mail.run(stop, drain=drain)
+    finally:
+        sweeping.cancel()
+        stopping.cancel()
+        await asyncio.gather(sweeping, stopping, return_exceptions=True)
+
+
+async def _ring_on(stop: asyncio.Event, wake: Wake) -> None:
+    await stop.wait()
+    wake.ring_here()
+
+
+def open_sender(rules: MailRules) -> Sender:
+    """The sender that configuration asks for."""
+    match rules.transport:
+        case "smtp":
+            return SmtpSender(rules.smtp, rules.retry)
+        case "mailbox":
+            return MailboxSender(Path(rules.mailbox_directory))
+        case "off":
+            return OffSender()
+        case unknown:
+            raise ValueError(f"no such transport: {unknown}")
+
+
+@asynccontextmanager
+async def hearing_others(url: URL, wake: Wake) -> AsyncIterator[None]:
+    """Pass rings between the processes of one database, for as long as the context lasts. SQLite has one process.
+
+    Every process needs this, also one without a worker: it is how its rings reach the workers of others.
+    """
+    if url.get_backend_name() != "postgresql":
+        yield
+        return
+    sharing = asyncio.create_task(share_wakeups(url, rung=wake.rung, on_wakeup=wake.ring_here), name="wake-ups")
+    try:
+        yield
+    finally:
+        sharing.cancel()
+        await asyncio.gather(sharing, return_exceptions=True)

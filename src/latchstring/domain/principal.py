@@ -1,10 +1,11 @@
 """Who asks, and how much they may hand out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from latchstring.domain.errors import NotAllowed
+from latchstring.domain.grant import Bundle
 from latchstring.domain.values import Actor, ActorType
 
 EVERYTHING = "*"
@@ -103,3 +104,53 @@ OPERATOR_PRINCIPAL = Principal(
     frozenset({EVERYTHING}),
     frozenset({EVERYTHING}),
 )
+
+
+def role_after(held: str | None, offered: str | None, roles: Mapping[str, Role]) -> str | None:
+    """The role somebody has after accepting: the offered one only if it permits all that the held one does."""
+    if offered is None or offered not in roles:
+        return held
+    if held is None or held not in roles:
+        return offered
+    return offered if covers(roles[offered].permissions, roles[held].permissions) else held
+
+
+@dataclass(frozen=True, slots=True)
+class Sponsor:
+    """Whoever sent a link, as he stands now. role: of a user in the app, or of an admin in the panel."""
+
+    type: ActorType
+    exists: bool = True
+    active: bool = True
+    role: str | None = None
+
+
+ADMIN_ROLES_THAT_INVITE = frozenset({"super-admin", "manager"})
+
+
+def may_still_grant(sponsor: Sponsor, bundle: Bundle, roles: Mapping[str, Role]) -> bool:
+    """Whether a link still holds because its sponsor could send it today.
+
+    Keys, the command line and the system were checked when they sent it. A user needs the ceiling, an admin a role
+    that invites; both an account that is there and in use.
+    """
+    if sponsor.type not in {ActorType.USER, ActorType.ADMIN}:
+        return True
+    if not (sponsor.exists and sponsor.active):
+        return False
+    if sponsor.type is ActorType.ADMIN:
+        return sponsor.role in ADMIN_ROLES_THAT_INVITE
+    return is_within_ceiling(principal_of_role(roles.get(sponsor.role or "")), bundle)
+
+
+def principal_of_role(role: Role | None) -> Principal:
+    """What a user of this role may do and hand on; without a role nothing."""
+    if role is None:
+        return Principal(ActorType.USER, None, "", frozenset(), frozenset(), frozenset())
+    return Principal(ActorType.USER, None, "", role.permissions, role.may_grant, role.may_grant_groups)
+
+
+def is_within_ceiling(principal: Principal, bundle: Bundle) -> bool:
+    """Whether the principal may hand out everything that is live in the bundle."""
+    role_allowed = bundle.role is None or principal.can_grant_role(bundle.role)
+    return role_allowed and principal.can_grant_groups(g.target_key for g in bundle.groups if not g.void)

@@ -13,9 +13,9 @@ from latchstring.domain.mail import OutgoingMail
 from latchstring.domain.values import SYSTEM, new_id
 from latchstring.storage.engine import Database, Work, step
 from latchstring.storage.events import insert_event
-from latchstring.storage.invitations import DECLINED, EXPIRED, PENDING, REVOKED
+from latchstring.storage.invitations import ACCEPTED, DECLINED, EXPIRED, PENDING, REVOKED
 from latchstring.storage.outbox import queue_mail
-from latchstring.storage.tables import invitations
+from latchstring.storage.tables import groups, invitations
 from latchstring.storage.types import Id, Instant, any_of
 
 PENDING_TERMS = "uq_invitations_pending_terms"
@@ -88,6 +88,12 @@ _DECLINE = (
     .values(state=DECLINED, ended_at=_now)
     .returning(_i.id)
 )
+_ACCEPT = (
+    update(invitations)
+    .where(_i.id == _id, _i.generation == _generation, _i.state == PENDING, _i.expires_at > _now)
+    .values(state=ACCEPTED, ended_at=_now, accepted_by=bindparam("new_accepted_by", type_=Id))
+    .returning(_i.id)
+)
 _NEXT_LINK = (
     update(invitations)
     .where(_i.id == _id, _i.generation == _generation, _open)
@@ -125,6 +131,30 @@ def revoke_invitation(invitation_id: UUID, event: Event, *, at: datetime) -> Wor
     if not (yield step(_REVOKE, id=invitation_id, now=at)):
         raise Lost
     yield insert_event(event)
+
+
+_HOLD_GROUPS = (
+    select(groups.c.id, groups.c.key)
+    .where(any_of(groups.c.id, "ids"))
+    .order_by(groups.c.id)
+    .with_for_update(read=True, key_share=True)
+)
+
+
+def hold_groups(ids: Sequence[UUID]) -> Work[dict[UUID, str]]:
+    """Those of the groups that exist, with their keys; nobody deletes them until the transaction ends.
+
+    Targets are held before the invitation is changed, here and wherever a target goes away: so nothing deadlocks.
+    """
+    if not ids:
+        return {}
+    return {row.id: row.key for row in (yield step(_HOLD_GROUPS, ids=ids))}
+
+
+def accept_invitation(invitation_id: UUID, *, generation: int, by: UUID, at: datetime) -> Work[None]:
+    """Exactly one acceptance gets through, however many come at once. Raises Lost for the others."""
+    if not (yield step(_ACCEPT, id=invitation_id, generation=generation, now=at, new_accepted_by=by)):
+        raise Lost
 
 
 def decline_invitation(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, delete, exists, not_, null, or_, select, update
+from sqlalchemy import bindparam, case, delete, exists, literal_column, not_, null, or_, select, update
 
 from latchstring.domain.event import Event
 from latchstring.domain.values import Actor, first_id_at, new_id
@@ -12,7 +12,7 @@ from latchstring.storage.events import insert_event
 from latchstring.storage.idempotency import forget_answers
 from latchstring.storage.invitations import EXPIRED, PENDING, REVOKED
 from latchstring.storage.outbox import forget_replies
-from latchstring.storage.tables import invitation_grants, invitations, outbox
+from latchstring.storage.tables import events, invitation_grants, invitations, outbox
 from latchstring.storage.types import Id, Instant, any_of
 
 BATCH = 1000
@@ -136,6 +136,14 @@ _ERASE = (
 )
 
 
+# The reason is the person's own words; everything else in events is ids and facts.
+_FORGET_REASONS = (
+    update(events)
+    .where(any_of(events.c.subject_id, "ids"), events.c.type == literal_column("'invitation.declined'"))
+    .values(data=bindparam("nothing", {}, type_=events.c.data.type))
+)
+
+
 def erase_person(person_id: UUID, email_key: str, *, by: Actor, at: datetime) -> Work[None]:
     """Take name, address and the words about a person out of every invitation to him; revoke the open ones."""
     revoked = yield step(_REVOKE_TO, by_email_key=email_key, now=at)
@@ -145,6 +153,7 @@ def erase_person(person_id: UUID, email_key: str, *, by: Actor, at: datetime) ->
     for row in erased:
         yield insert_event(Event(new_id(at), row.id, "invitation.erased", by, {}))
     ids = [row.id for row in erased]
+    yield step(_FORGET_REASONS, ids=ids)
     yield forget_replies([*ids, person_id])
     yield forget_answers([*ids, person_id])
 

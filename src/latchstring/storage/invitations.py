@@ -13,10 +13,9 @@ from latchstring.domain.grant import Bundle, ContentRole, Grant, GrantKind
 from latchstring.domain.invitation import Invitation, Link, Standing, State
 from latchstring.domain.values import Actor, ActorType
 from latchstring.storage.engine import Database, Row
+from latchstring.storage.names import name_of
 from latchstring.storage.outbox import DELIVERY_COLUMNS, newest_invitation_mail, read_delivery
 from latchstring.storage.tables import (
-    admins,
-    api_keys,
     groups,
     invitation_grants,
     invitations,
@@ -24,8 +23,6 @@ from latchstring.storage.tables import (
     users,
 )
 from latchstring.storage.types import Id, json_rows
-
-OPERATOR_NAME = "Operator"
 
 
 def _literal(state: State) -> ColumnElement[int]:
@@ -35,19 +32,6 @@ def _literal(state: State) -> ColumnElement[int]:
 
 PENDING, DECLINED, REVOKED, EXPIRED = map(_literal, (State.PENDING, State.DECLINED, State.REVOKED, State.EXPIRED))
 ACCEPTED = _literal(State.ACCEPTED)
-
-
-def _name_of(type_: ColumnElement[str], id_: ColumnElement[UUID]) -> ColumnElement[str]:
-    """The present name of who acts, by one lookup of the table that holds his kind."""
-    user = users.alias()
-    key = api_keys.alias()
-    admin = admins.alias()
-    return case(
-        (type_ == "USER", select(user.c.first_name + " " + user.c.last_name).where(user.c.id == id_).scalar_subquery()),
-        (type_ == "API_KEY", select(key.c.name).where(key.c.id == id_).scalar_subquery()),
-        (type_ == "ADMIN", select(admin.c.name).where(admin.c.id == id_).scalar_subquery()),
-        (type_ == "OPERATOR", OPERATOR_NAME),
-    )
 
 
 def _grants() -> ScalarSelect[Any]:
@@ -62,8 +46,8 @@ def select_standing() -> Select[Any]:
     return select(
         invitations,
         _grants().label("grants"),
-        _name_of(invitations.c.inviter_type, invitations.c.inviter_id).label("inviter_name"),
-        _name_of(invitations.c.sponsor_type, invitations.c.sponsor_id).label("sponsor_name"),
+        name_of(invitations.c.inviter_type, invitations.c.inviter_id).label("inviter_name"),
+        name_of(invitations.c.sponsor_type, invitations.c.sponsor_id).label("sponsor_name"),
         *DELIVERY_COLUMNS,
     ).select_from(invitations.outerjoin(outbox, outbox.c.id == newest_invitation_mail(invitations.c.id)))
 
@@ -73,7 +57,7 @@ _FIND = select_standing().where(invitations.c.id == bindparam("id", type_=Id))
 _LOOK_UP = select(
     invitations,
     _grants().label("grants"),
-    _name_of(invitations.c.inviter_type, invitations.c.inviter_id).label("inviter_name"),
+    name_of(invitations.c.inviter_type, invitations.c.inviter_id).label("inviter_name"),
     literal_column("NULL").label("sponsor_name"),
     select(users.c.id).where(users.c.email_key == invitations.c.email_key).scalar_subquery().label("account_id"),
     select(users.c.email_verified)

@@ -1,0 +1,102 @@
+"""What the mails about invitations say, loaded when they are about to leave.
+
+None means that there is nothing to send any more: the invitation ended, was sent again since, or lost its targets.
+"""
+
+from dataclasses import dataclass
+
+from latchstring.domain.errors import InvitationNotPending
+from latchstring.domain.invitation import Channel, State
+from latchstring.domain.values import Actor
+from latchstring.i18n import negotiate
+from latchstring.invitations.answering import PEOPLE, name_in
+from latchstring.invitations.links import Links
+from latchstring.invitations.parts import Parts
+from latchstring.mail.messages import InvitationDeclinedMail, InvitationMail, LinkRequestedMail
+from latchstring.storage.events import find_decline_reason
+from latchstring.storage.invitations import LinkView, find_link_view
+from latchstring.storage.names import Contact, find_contact
+from latchstring.storage.outbox import OutboxRow
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationMails:
+    """The loaders of the three messages, as the worker calls them."""
+
+    parts: Parts
+    links: Links
+
+    async def load_invitation(self, row: OutboxRow) -> InvitationMail | None:
+        """The mail with the link, made anew each time and each time the same."""
+        view = await find_link_view(self.parts.db, row.subject_id)
+        if view is None or not self._is_in_force(view, row):
+            return None
+        invitation = view.invitation
+        try:
+            link_url = self.links.url_of(invitation, Channel.MAILED)
+        except InvitationNotPending:
+            return None
+        locale = negotiate([row.locale, invitation.locale], self.parts.app.default_locale)
+        role = self.parts.roles.get(invitation.bundle.role or "")
+        in_person = invitation.inviter.type in PEOPLE
+        live = {grant.target_id for grant in invitation.bundle.live}
+        return InvitationMail(
+            to=invitation.email,
+            locale=locale,
+            app_name=self.parts.app.name,
+            first_name=invitation.first_name,
+            inviter_name=view.inviter_name if in_person else None,
+            inviter_email=await self._reply_address(invitation.inviter),
+            message=invitation.message,
+            role_name=role.name if role else None,
+            group_names=tuple(name_in(group, locale) for group in view.groups if group.id in live),
+            content=tuple((g.role.name, g.target_key) for g in invitation.bundle.content if g.role and not g.void),
+            account_exists=view.account_id is not None and view.account_verified,
+            link_url=link_url,
+            expires_at=invitation.link.expires_at,
+        )
+
+    async def load_link_requested(self, row: OutboxRow) -> LinkRequestedMail | None:
+        """Tells the inviter that a fresh link went out."""
+        found = await self._for_inviter(row)
+        if found is None:
+            return None
+        view, contact = found
+        return LinkRequestedMail(
+            to=contact.email,
+            locale=negotiate([contact.locale], self.parts.app.default_locale),
+            app_name=self.parts.app.name,
+            first_name=contact.first_name,
+            invitee_email=view.invitation.email,
+        )
+
+    async def load_declined(self, row: OutboxRow) -> InvitationDeclinedMail | None:
+        """Tells the inviter that the person declined, and why if he said."""
+        found = await self._for_inviter(row)
+        if found is None:
+            return None
+        view, contact = found
+        return InvitationDeclinedMail(
+            to=contact.email,
+            locale=negotiate([contact.locale], self.parts.app.default_locale),
+            app_name=self.parts.app.name,
+            first_name=contact.first_name,
+            invitee_email=view.invitation.email,
+            reason=await find_decline_reason(self.parts.db, row.subject_id),
+        )
+
+    def _is_in_force(self, view: LinkView, row: OutboxRow) -> bool:
+        invitation = view.invitation
+        is_pending = invitation.state_at(self.parts.clock()) is State.PENDING
+        return is_pending and invitation.link.generation == row.generation and not invitation.bundle.is_void
+
+    async def _reply_address(self, inviter: Actor) -> str | None:
+        if not self.parts.mail_rules.reply_to_inviter:
+            return None
+        contact = await find_contact(self.parts.db, inviter)
+        return contact.email if contact else None
+
+    async def _for_inviter(self, row: OutboxRow) -> tuple[LinkView, Contact] | None:
+        view = await find_link_view(self.parts.db, row.subject_id)
+        contact = await find_contact(self.parts.db, view.invitation.inviter) if view else None
+        return (view, contact) if view and contact else None

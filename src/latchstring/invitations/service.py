@@ -1,0 +1,35 @@
+"""Invitations as the faces call them: issuing, answering, accepting, their mails, and their tidying."""
+
+from latchstring.domain.mail import MailKind
+from latchstring.invitations.accepting import Accepting
+from latchstring.invitations.answering import Answering
+from latchstring.invitations.issuing import Issuing
+from latchstring.invitations.links import Links
+from latchstring.invitations.mails import InvitationMails
+from latchstring.invitations.parts import Parts
+from latchstring.links.tokens import LinkTokens
+from latchstring.storage.invitation_changes import sweep_expired
+from latchstring.storage.invitation_endings import purge_ended
+
+
+class Invitations:
+    """The service room. Each attribute is one side of it."""
+
+    def __init__(self, parts: Parts, tokens: LinkTokens) -> None:
+        self.links = Links(tokens, parts.app, parts.rules)
+        self.issuing = Issuing(parts, self.links)
+        self.answering = Answering(parts, self.links)
+        self.accepting = Accepting(parts, self.answering)
+        mails = InvitationMails(parts, self.links)
+        self.mail_loaders = {
+            MailKind.INVITATION: mails.load_invitation,
+            MailKind.LINK_REQUESTED: mails.load_link_requested,
+            MailKind.INVITATION_DECLINED: mails.load_declined,
+        }
+        self._parts = parts
+
+    async def sweep(self) -> int:
+        """Tidy one batch of what has run out or is past its retention; returns how much there was."""
+        at = self._parts.clock()
+        expired = await sweep_expired(self._parts.db, at=at)
+        return expired + await purge_ended(self._parts.db, before=at - self._parts.rules.retention)

@@ -1,0 +1,24 @@
+"""Whoever sent a link, as he stands now."""
+
+from sqlalchemy import bindparam, select
+
+from latchstring.domain.principal import Sponsor
+from latchstring.domain.values import Actor, ActorType
+from latchstring.storage.engine import Work, step
+from latchstring.storage.tables import admins, users
+from latchstring.storage.types import Id
+
+_USER = select(users.c.role, users.c.blocked).where(users.c.id == bindparam("id", type_=Id))
+_ADMIN = select(admins.c.role, admins.c.deactivated_at).where(admins.c.id == bindparam("id", type_=Id))
+
+
+def load_sponsor(actor: Actor) -> Work[Sponsor]:
+    """The sponsor inside a transaction; only users and admins can lose what they had."""
+    if actor.type is ActorType.USER:
+        rows = yield step(_USER, id=actor.id)
+        return Sponsor(actor.type, bool(rows), not (rows and rows[0].blocked), rows[0].role if rows else None)
+    if actor.type is ActorType.ADMIN:
+        rows = yield step(_ADMIN, id=actor.id)
+        active = bool(rows) and rows[0].deactivated_at is None
+        return Sponsor(actor.type, bool(rows), active, rows[0].role if rows else None)
+    return Sponsor(actor.type)

@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
-from litestar import Request, Response, route
-from litestar.enums import HttpMethod
+from litestar import Request, get
+from litestar.types import ASGIApp
+
+from latchstring.domain.errors import NotFound
+from latchstring.web.answers import Answer
+from latchstring.web.scope import find_header
 
 PREFIX = "/assets"
 _MEDIA_TYPES = {
@@ -16,8 +21,8 @@ _MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-_FOR_A_YEAR = "public, max-age=31536000, immutable"
-_FOR_A_MINUTE = "public, max-age=60"
+_FOR_A_YEAR = b"public, max-age=31536000, immutable"
+_FOR_A_MINUTE = b"public, max-age=60"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +57,17 @@ def _asset(name: str, body: bytes) -> Asset:
     return Asset(name, version, _MEDIA_TYPES[name[name.rindex(".") :]], body, gzip.compress(body, mtime=0))
 
 
-@route(f"{PREFIX}/{{version:str}}/{{name:str}}", http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False)
-async def serve_asset(request: Request[object, object, object], version: str, name: str) -> Response[bytes]:
+@get(f"{PREFIX}/{{version:str}}/{{name:str}}", include_in_schema=False)
+async def serve_asset(request: Request[Any, Any, Any], version: str, name: str) -> ASGIApp:
     """The present file, whatever version is asked for: during an upgrade two versions serve one page."""
     found = assets().get(name)
     if found is None:
-        return Response(b"", status_code=404, media_type="text/plain")
-    headers = {
-        "Cache-Control": _FOR_A_YEAR if version == found.version else _FOR_A_MINUTE,
-        "Vary": "Accept-Encoding",
-        "X-Content-Type-Options": "nosniff",
-    }
-    body = found.body
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        body, headers["Content-Encoding"] = found.zipped, "gzip"
-    return Response(body, media_type=found.media_type, headers=headers)
+        raise NotFound("There is no such file.")
+    headers = [
+        (b"content-type", found.media_type.encode()),
+        (b"cache-control", _FOR_A_YEAR if version == found.version else _FOR_A_MINUTE),
+        (b"vary", b"Accept-Encoding"),
+    ]
+    if b"gzip" in (find_header(request.scope, b"accept-encoding") or b""):
+        return Answer(200, found.zipped, [*headers, (b"content-encoding", b"gzip")])
+    return Answer(200, found.body, headers)

@@ -1,0 +1,185 @@
+"""Where the link of an invitation leads: register, sign in, or accept at once. Opening is not accepting."""
+
+from dataclasses import replace
+
+from latchstring.accounts.passwords import check_policy
+from latchstring.domain.account import User
+from latchstring.domain.errors import (
+    FieldProblem,
+    InvalidCredentials,
+    InvalidFields,
+    Over,
+    SignInRequired,
+    TermsRequired,
+    WrongAccount,
+    WrongState,
+)
+from latchstring.invitations.parts import Accepted, Profile
+from latchstring.invitee.members import member_of, sign_out, signed_in
+from latchstring.invitee.offers import Found, find_offer, show_end_of
+from latchstring.invitee.page import Page
+from latchstring.invitee.routing import acts, shows
+from latchstring.web.answers import Answer
+from latchstring.web.auth import Caller
+from latchstring.web.forms import PageForm, Sent, Shown, Tick
+from latchstring.web.kinds import Line, Secret
+
+LANDING = "/invitation"
+ARRIVED = "/invitation/arrived"
+UNSIGNED = "unsigned"
+
+
+class Answering(PageForm):
+    """Saying yes: with a profile for a new account, with a password to sign in, or with nothing but the button.
+
+    how: `unsigned` for somebody with an account who does not want to sign in now.
+    """
+
+    first_name: Line | None = None
+    last_name: Line | None = None
+    password: Secret | None = None
+    accept_terms: Tick = False
+    how: str = ""
+
+
+@shows(LANDING, "/content/{content_type:str}/{content_key:str}/accept-invitation")
+async def show_landing(page: Page) -> Answer:
+    """What the invitation gives, and the way in that fits who looks."""
+    found = await find_offer(page, page.asked("token"))
+    return await _show_way_in(found) if isinstance(found, Found) else found
+
+
+async def _show_way_in(found: Found, *, form: Shown | None = None, status: int = 200, code: str = "") -> Answer:
+    page, user = found.page, found.page.user
+    if user is not None and user.email_key != found.opened.invitation.email_key:
+        return await _show_wrong_account(found, user)
+    common = {"offer": found.offer, "token": found.token, "mailed": found.is_mailed}
+    if not found.account_exists:
+        named = form or Shown({"firstName": found.offer.first_name, "lastName": _last_name(found)})
+        return page.show("register.html", status=status, code=code, form=named, unconfirmed=user is not None, **common)
+    if user is not None:
+        return page.show(
+            "accept.html",
+            status=status,
+            code=code,
+            form=form,
+            user=await member_of(page, user),
+            first_name=user.first_name,
+            **common,
+        )
+    return page.show(
+        "sign_in_to_accept.html", status=status, code=code, form=form, first_name=found.offer.first_name, **common
+    )
+
+
+def _last_name(found: Found) -> str:
+    return found.opened.invitation.last_name or ""
+
+
+async def _show_wrong_account(found: Found, user: User) -> Answer:
+    page, code = found.page, WrongAccount.code
+    member = await member_of(page, user)
+    return page.show("wrong_account.html", status=409, code=code, offer=found.offer, token=found.token, user=member)
+
+
+@acts("/invitation/accept")
+async def accept(page: Page) -> Answer:
+    """Say yes. Everything is checked again, for the page may have been open for days."""
+    page, sent = await page.read(Answering)
+    found = await find_offer(page.standing_at(LANDING, token=sent.token), sent.token)
+    if not isinstance(found, Found):
+        return found
+    if page.user is None and found.account_exists and sent.get("how") != UNSIGNED:
+        return await _sign_in_and_accept(found, sent)
+    return await _accept(found, sent)
+
+
+async def _sign_in_and_accept(found: Found, sent: Sent[Answering]) -> Answer:
+    services = found.page.services
+    email_key = found.opened.invitation.email_key
+    services.limiter.check_login(email_key)
+    try:
+        user, tokens = await services.accounts.login(email_key, sent.get("password") or "")
+    except InvalidCredentials as error:
+        return await _show_way_in(
+            found, form=sent.with_problem("password", "wrong-password"), status=401, code=error.code
+        )
+    caller = Caller(services.accounts.principal_of(user), user, from_cookie=True)
+    answer = await _accept(replace(found, page=found.page.seen_by(caller)), sent)
+    if answer.status != 303:  # noqa: PLR2004  # signed in, yet not accepted: the landing page tells why
+        answer = found.page.go(LANDING, token=found.token)
+    return signed_in(found.page, answer, tokens)
+
+
+async def _accept(found: Found, sent: Sent[Answering]) -> Answer:
+    page = found.page
+    try:
+        profile = _profile(found, sent)
+        accepted = await page.services.invitations.accepting.accept(found.token, profile, caller=page.user)
+    except InvalidFields as error:
+        return await _show_way_in(found, form=sent.refused(error), status=422, code=error.code)
+    except SignInRequired as error:
+        return await _show_way_in(found, form=sent.with_problem("password", "required"), status=409, code=error.code)
+    except WrongAccount:
+        return await _show_way_in(found)
+    except (Over, WrongState) as error:
+        return show_end_of(found, error)
+    return _arrive(found, accepted)
+
+
+def _profile(found: Found, sent: Sent[Answering]) -> Profile:
+    """What was typed. Raises InvalidFields: a name that was emptied is missing, whatever the inviter wrote there."""
+    problems = list(sent.reading.problems)
+    if not found.account_exists:
+        empty = [name for name in ("firstName", "lastName") if not sent.typed.get(name, "").strip()]
+        problems += [FieldProblem(f"/{name}", "required", "Enter this name.") for name in empty]
+    if problems:
+        raise InvalidFields([*problems, *_other_problems(found, sent)])
+    return Profile(
+        first_name=sent.get("first_name"),
+        last_name=sent.get("last_name"),
+        password=sent.get("password"),
+        accepts_terms=bool(sent.get("accept_terms")),
+        locale=found.page.locale,
+    )
+
+
+def _other_problems(found: Found, sent: Sent[Answering]) -> list[FieldProblem]:
+    """What the service would find next, so that everything is told at once."""
+    rules, email = found.page.services.account_rules, found.offer.email
+    problems = check_policy(sent.get("password") or "", rules, email=email)
+    if found.page.terms_asked and not sent.get("accept_terms"):
+        problems.append(FieldProblem("/acceptTerms", TermsRequired.code, "Joining needs your consent to the terms."))
+    return problems
+
+
+def _arrive(found: Found, accepted: Accepted) -> Answer:
+    page = found.page
+    if accepted.invitation.redirect_url:
+        answer = page.leave_for(accepted.invitation.redirect_url)
+    else:
+        answer = page.go(ARRIVED, how=_how(page, accepted), kept="yes" if accepted.applied.kept_role else "")
+    return signed_in(page, answer, accepted.tokens) if accepted.tokens else answer
+
+
+def _how(page: Page, accepted: Accepted) -> str:
+    if accepted.is_new:
+        return "joined"
+    return "added" if page.user else UNSIGNED
+
+
+@shows(ARRIVED)
+async def show_arrived(page: Page) -> Answer:
+    """The door stands open: what the person has now."""
+    how = page.asked("how")
+    if page.user is None and how != UNSIGNED:
+        return page.go("/login")
+    user = page.user and await member_of(page, page.user)
+    return page.show("arrived.html", user=user, joined=how == "joined", kept=page.asked("kept") == "yes")
+
+
+@acts("/invitation/switch")
+async def switch_account(page: Page) -> Answer:
+    """Sign out and look at the invitation as nobody."""
+    page, sent = await page.read(PageForm)
+    return await sign_out(page, page.go(LANDING, token=sent.token))

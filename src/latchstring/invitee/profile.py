@@ -1,0 +1,89 @@
+"""The profile: names, language, consent to new terms, and the way out."""
+
+from typing import Any
+
+from latchstring.accounts.people import UserChanges
+from latchstring.domain.account import User
+from latchstring.domain.errors import FieldProblem, InvalidFields, TermsRequired
+from latchstring.i18n import available_locales
+from latchstring.invitee.members import member_of
+from latchstring.invitee.page import Page
+from latchstring.invitee.routing import acts, shows
+from latchstring.web.answers import Answer
+from latchstring.web.auth import has_outdated_terms
+from latchstring.web.forms import PageForm, Problem, Sent, Shown, Tick
+from latchstring.web.kinds import Line, Locale
+
+PROFILE = "/profile"
+
+
+class Profile(PageForm, kw_only=True):
+    """What people change of themselves. language: empty for whatever the browser asks for."""
+
+    first_name: Line
+    last_name: Line
+    language: Locale | None = None
+
+
+class Consent(PageForm):
+    """The tick under new terms."""
+
+    accept_terms: Tick = False
+
+
+@shows(PROFILE)
+async def show_profile(page: Page) -> Answer:
+    """What is known of whoever is signed in."""
+    return page.go("/login", next=PROFILE) if page.user is None else await _show(page, page.user)
+
+
+async def _show(page: Page, user: User, **how: Any) -> Answer:
+    shown = {"form": Shown(_typed(user))} | how
+    return page.show(
+        "profile.html",
+        user=await member_of(page, user),
+        terms_asked=has_outdated_terms(user, page.services.app),
+        spoken=available_locales(),
+        **shown,
+    )
+
+
+def _typed(user: User) -> dict[str, str]:
+    return {"firstName": user.first_name, "lastName": user.last_name, "language": user.locale or ""}
+
+
+@acts(PROFILE)
+async def change_profile(page: Page) -> Answer:
+    """Keep names and language."""
+    page, sent = await page.read(Profile)
+    user = page.user
+    if user is None:
+        return page.go("/login", next=PROFILE)
+    try:
+        changes = _changes(sent)
+    except InvalidFields as error:
+        there = page.standing_at(PROFILE)
+        return await _show(there, user, status=422, code=error.code, form=sent.refused(error))
+    await page.services.accounts.change_profile(user.id, changes)
+    return page.go(PROFILE, done="saved")
+
+
+def _changes(sent: Sent[Profile]) -> UserChanges:
+    form = sent.finish()
+    if form.language is not None and form.language not in available_locales():
+        raise InvalidFields([FieldProblem("/language", "not-one-of", "Choose one of the languages.")])
+    return UserChanges(first_name=form.first_name, last_name=form.last_name, locale=form.language)
+
+
+@acts("/profile/terms")
+async def accept_terms(page: Page) -> Answer:
+    """Consent to the present terms."""
+    page, sent = await page.read(Consent)
+    user = page.user
+    if user is None:
+        return page.go("/login", next=PROFILE)
+    if not sent.get("accept_terms"):
+        form = Shown(_typed(user), (Problem("acceptTerms", TermsRequired.code),))
+        return await _show(page.standing_at(PROFILE), user, status=422, code=TermsRequired.code, form=form)
+    await page.services.accounts.change_profile(user.id, UserChanges(accept_terms=True))
+    return page.go(PROFILE, done="saved")

@@ -151,7 +151,6 @@ def _make_route(declared: Operation, handler: Handler, wanted: frozenset[str]) -
             return problem_answer(error, request.scope)
 
     endpoint.__name__ = handler.__name__
-    endpoint.__module__ = handler.__module__
     return HTTPRouteHandler(
         _litestar_path(declared.path),
         http_method=declared.method,

@@ -3,16 +3,17 @@
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
 from latchstring.domain.errors import Unreadable
 from latchstring.links.keyring import Keyring
-from latchstring.web.answers import Answer, json_answer
+from latchstring.web.answers import Answer, View, json_answer
 from latchstring.web.fields import Query
 from latchstring.web.kinds import Kind, ValueRefused
 
+T = TypeVar("T")
 DEFAULT_LIMIT = 25
 LARGEST_LIMIT = 200
 LARGEST_TOTAL = 10_000
@@ -64,6 +65,17 @@ class PageQuery(Query):
 
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
+
+
+class Listed(View, Generic[T]):
+    """A page of a list, for `answers={200: Listed[GroupView]}`.
+
+    nextCursor: null on the last page. total: null above 10 000.
+    """
+
+    items: list[T]
+    next_cursor: str | None
+    total: int | None
 
 
 def make_cursor(keyring: Keyring, within: str, position: Sequence[object]) -> str:

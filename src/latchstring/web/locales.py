@@ -1,0 +1,14 @@
+"""Which language an answer speaks."""
+
+from latchstring.domain.account import User
+from latchstring.domain.policy import App
+from latchstring.i18n import accepted_languages, negotiate
+from latchstring.web.query import wanted_locale
+from latchstring.web.scope import Scope, find_header
+
+
+def choose_locale(scope: Scope, app: App, user: User | None = None) -> str:
+    """`locale` of the query, then the user's, then Accept-Language, then the default: the first we speak."""
+    header = (find_header(scope, b"accept-language") or b"").decode("latin-1")
+    theirs = user.locale if user is not None else None
+    return negotiate([wanted_locale(scope), theirs, *accepted_languages(header)], app.default_locale)

@@ -20,7 +20,7 @@ from tests.blackbox.smtp_server import SmtpServer, Taken
 
 COMMAND = Path(sys.executable).with_name("latchstring")
 PASSWORD = "eleven quiet herons 7"
-PROFILE = {"firstName": "Ada", "lastName": "Löwe", "password": PASSWORD, "acceptTerms": True}
+PROFILE: dict[str, Any] = {"firstName": "Ada", "lastName": "Löwe", "password": PASSWORD, "acceptTerms": True}
 START_SECONDS = 40
 numbers = itertools.count(1)
 
@@ -52,7 +52,7 @@ timeout = "PT5S"
 [invitations]
 minimum-lifetime = "PT1S"
 maximum-lifetime = "P30D"
-redirect-origins = ["https://app.orchard.example", "myapp://"]
+redirect-origins = ["https://app.orchard.example"]
 
 [content]
 types = {{ articles = {{ name = "Articles", singular = "article" }} }}

@@ -1,0 +1,102 @@
+"""The requests of each measured path, and the people and invitations they need."""
+
+import base64
+import http.client
+import itertools
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from bench.installation import Installation
+from bench.measure import send
+
+from latchstring.domain.invitation import Channel
+from latchstring.links.keyring import Keyring
+from latchstring.links.tokens import LinkToken, LinkTokens, Purpose
+
+GROUP = "readers"
+numbers = itertools.count(1)
+
+
+class Requests:
+    """Makes raw requests for one installation."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self.call("POST", "/api/groups", {"key": GROUP, "name": "Readers"})
+        self.tokens, self.audience = self._token_maker(installation.master_key_file)
+
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        """One request that must succeed; the answer's body."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.installation.port)
+        headers = {"Authorization": f"Bearer {self.installation.key}", "Content-Type": "application/json"}
+        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        response = connection.getresponse()
+        text = response.read()
+        connection.close()
+        if response.status >= 300:
+            raise RuntimeError(f"{method} {path}: {response.status} {text[:500]!r}")
+        return json.loads(text) if text else None
+
+    def raw(self, method: str, path: str, body: object = None, *, signed: bool = True, headers: str = "") -> str:
+        """A request as it goes over the wire."""
+        content = json.dumps(body) if body is not None else ""
+        credential = f"Authorization: Bearer {self.installation.key}\r\n" if signed else ""
+        kind = "Content-Type: application/json\r\n" if content else ""
+        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{credential}{kind}{headers}"
+        return f"{head}Content-Length: {len(content)}\r\n\r\n{content}"
+
+    def create(self, count: int) -> list[str]:
+        return [self.raw("POST", "/api/invitations", _invitation(new_email())) for _ in range(count)]
+
+    def create_once(self, count: int) -> list[str]:
+        """Create with an Idempotency-Key."""
+        keys = (f"Idempotency-Key: bench-{next(numbers)}\r\n" for _ in range(count))
+        return [self.raw("POST", "/api/invitations", _invitation(new_email()), headers=key) for key in keys]
+
+    def lookup(self, count: int) -> list[str]:
+        emails = [new_email() for _ in range(min(count, 500))]
+        tokens = itertools.islice(itertools.cycle(self.invited(emails)), count)
+        return [self.raw("POST", "/api/invitations/lookup", {"token": token}, signed=False) for token in tokens]
+
+    def accept(self, count: int) -> list[str]:
+        """Accept where the account exists: each request ends an invitation of its own for a user of its own."""
+        emails = [new_email() for _ in range(count)]
+        users = [{"email": email, "firstName": "Ada", "lastName": "Bench"} for email in emails]
+        send(self.installation.port, 8, [self.raw("POST", "/api/users", user) for user in users])
+        path = "/api/invitations/accept"
+        return [self.raw("POST", path, {"token": token}, signed=False) for token in self.invited(emails)]
+
+    def list_page(self, count: int) -> list[str]:
+        return [self.raw("GET", "/api/invitations?limit=25")] * count
+
+    def invited(self, emails: list[str]) -> list[str]:
+        """Tokens as the mails of new invitations would carry them: no worker runs, so they are made here."""
+        made = [self.raw("POST", "/api/invitations", _invitation(email)) for email in emails]
+        send(self.installation.port, 8, made)
+        wanted, found = set(emails), dict[str, str]()
+        cursor = ""
+        while wanted - found.keys():
+            page = self.call("GET", f"/api/invitations?limit=200{cursor}")
+            found |= {item["inviteEmail"]: item["id"] for item in page["items"]}
+            cursor = f"&cursor={page['nextCursor']}"
+        now = datetime.now(UTC)
+        tokens = [LinkToken(UUID(found[email]), 1, Channel.MAILED, now, now) for email in emails]
+        return [self.tokens.sign(Purpose.INVITATION, token) for token in tokens]
+
+    def _token_maker(self, key_file: Path) -> tuple[LinkTokens, UUID]:
+        made = self.call("POST", "/api/invitations", _invitation(new_email()))
+        url = self.call("POST", f"/api/invitations/{made['id']}/link")["url"]
+        payload = url.partition("token=")[2].split(".")[1]
+        audience = UUID(json.loads(base64.urlsafe_b64decode(payload + "=="))["aud"])
+        return LinkTokens(Keyring.from_file(key_file), audience), audience
+
+
+def new_email() -> str:
+    return f"bench{next(numbers)}@people.test"
+
+
+def _invitation(email: str) -> dict[str, object]:
+    return {"inviteEmail": email, "role": "customer", "groups": [GROUP]}

@@ -10,13 +10,13 @@ from latchstring.accounts.parts import AccountParts
 from latchstring.domain.api_key import ApiKey
 from latchstring.domain.errors import ApiKeyNotFound, FieldProblem, InvalidFields
 from latchstring.domain.event import happened
+from latchstring.domain.page import Page
 from latchstring.domain.principal import EVERYTHING, Principal, is_permission
 from latchstring.domain.values import Actor, ActorType, new_id
 from latchstring.events.record import record
 from latchstring.storage.api_keys import insert_key, list_keys, new_key_text, revoke_key
 from latchstring.storage.engine import Work
 from latchstring.storage.invitation_endings import end_invitations_of
-from latchstring.storage.paging import Page
 
 
 @dataclass(frozen=True, slots=True)

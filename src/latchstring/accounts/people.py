@@ -15,6 +15,7 @@ from latchstring.domain.errors import FieldProblem, GroupNotFound, InvalidFields
 from latchstring.domain.event import Event, happened
 from latchstring.domain.group import Group
 from latchstring.domain.idempotency import Once
+from latchstring.domain.page import Page
 from latchstring.domain.principal import Principal
 from latchstring.domain.values import new_id
 from latchstring.events.record import record
@@ -34,7 +35,6 @@ from latchstring.storage.engine import Conflict, UniqueViolation, Work
 from latchstring.storage.groups import find_groups, load_groups
 from latchstring.storage.idempotency import store_answer
 from latchstring.storage.invitation_endings import erase_person
-from latchstring.storage.paging import Page
 from latchstring.storage.sessions import end_sessions
 from latchstring.storage.user_lists import UserFilter, list_users
 
@@ -110,8 +110,19 @@ class People(AccountParts):
     async def find_user_by_address(self, address: Address) -> User | None:
         return await find_user_by_email_key(self._db, address.email_key)
 
-    async def list_users(self, which: UserFilter, *, limit: int, after: UUID | None, descending: bool) -> Page[User]:
-        """A page of accounts in the order of making."""
+    async def list_users(
+        self,
+        *,
+        limit: int,
+        after: UUID | None,
+        descending: bool,
+        address: Address | None = None,
+        role: str | None = None,
+        group: str | None = None,
+        q: str | None = None,
+    ) -> Page[User]:
+        """A page of accounts in the order of making. q: a prefix of address, first or last name."""
+        which = UserFilter(address.email_key if address else None, role, group, q)
         return await list_users(self._db, which, limit=limit, after=after, descending=descending)
 
     # ---- rules ---------------------------------------------------------------------------------------------------

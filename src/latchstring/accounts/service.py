@@ -2,9 +2,11 @@
 
 from latchstring.accounts.admins import Admins
 from latchstring.accounts.api_keys import ApiKeys
-from latchstring.accounts.logins import Logins
+from latchstring.accounts.logins import Logins, NewSession, SessionTokens
 from latchstring.accounts.people import People
 from latchstring.accounts.recovery import Recovery
+
+__all__ = ["Accounts", "NewSession", "SessionTokens"]
 
 
 class Accounts(Logins, Recovery, People, ApiKeys, Admins):

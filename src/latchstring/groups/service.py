@@ -9,6 +9,7 @@ from latchstring.domain.errors import GroupKeyTaken, GroupNotFound, NotAllowed, 
 from latchstring.domain.event import happened
 from latchstring.domain.group import Group, GroupText
 from latchstring.domain.idempotency import Once
+from latchstring.domain.page import Page
 from latchstring.domain.principal import Principal
 from latchstring.domain.values import ActorType, Clock, new_id
 from latchstring.events.record import record
@@ -27,11 +28,11 @@ from latchstring.storage.groups import (
 )
 from latchstring.storage.idempotency import store_answer
 from latchstring.storage.invitation_endings import void_target
-from latchstring.storage.paging import Page
 from latchstring.storage.user_lists import UserFilter, list_users
 
 READ = "groups:read"
 WRITE = "groups:write"
+NIL = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,11 @@ class Groups:
     async def find_groups_by_keys(self, keys: Sequence[str]) -> dict[str, Group]:
         """Those of the keys that are groups. For services: nobody is asked whether they may see them."""
         return await find_groups(self._db, keys)
+
+    async def find_id(self, key: str) -> UUID:
+        """The group's id; the nil UUID, which nothing has, for a key without a group."""
+        group = await find_group(self._db, key)
+        return NIL if group is None else group.id
 
     async def list_groups(
         self, principal: Principal, *, limit: int, after: UUID | None, descending: bool

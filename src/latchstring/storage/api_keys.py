@@ -18,9 +18,10 @@ from sqlalchemy import bindparam, func, insert, literal_column, select, update
 from sqlalchemy.sql import Executable
 
 from latchstring.domain.api_key import ApiKey
+from latchstring.domain.page import Page
 from latchstring.domain.values import Actor, ActorType
 from latchstring.storage.engine import Database, Row, Step, Work, step
-from latchstring.storage.paging import COUNTED_UP_TO, Page, page_of
+from latchstring.storage.paging import COUNTED_UP_TO, page_of
 from latchstring.storage.tables import api_keys
 from latchstring.storage.types import Digest, Id, Instant
 

@@ -9,8 +9,9 @@ from sqlalchemy import bindparam, delete, func, insert, literal_column, select, 
 from sqlalchemy.sql import Executable
 
 from latchstring.domain.group import Group, GroupText
+from latchstring.domain.page import Page
 from latchstring.storage.engine import Database, Row, Step, Work, step
-from latchstring.storage.paging import COUNTED_UP_TO, Page, page_of
+from latchstring.storage.paging import COUNTED_UP_TO, page_of
 from latchstring.storage.tables import group_members, groups
 from latchstring.storage.types import CanonicalText, Id, any_of
 

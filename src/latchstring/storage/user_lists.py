@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, literal_column, or_
 from sqlalchemy.sql import Executable
 
 from latchstring.domain.account import User
+from latchstring.domain.page import Page
 from latchstring.storage.accounts import USER_COLUMNS, user_of
 from latchstring.storage.engine import Database
-from latchstring.storage.paging import COUNTED_UP_TO, Page, page_of
+from latchstring.storage.paging import COUNTED_UP_TO, page_of
 from latchstring.storage.search import fold_name, prefix_end
 from latchstring.storage.tables import group_members, groups, users
 from latchstring.storage.types import CanonicalText, Id

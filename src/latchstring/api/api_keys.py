@@ -1,0 +1,134 @@
+"""API keys of backends."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from latchstring.accounts.api_keys import MadeApiKey
+from latchstring.api.pages import CreatedQuery, answer_page, read_position
+from latchstring.domain.api_key import ApiKey
+from latchstring.domain.errors import ApiKeyNotFound, GrantNotAllowed
+from latchstring.web.answers import Answer, View, empty_answer, json_answer
+from latchstring.web.auth import Caller
+from latchstring.web.fields import Body, Query, Reading
+from latchstring.web.kinds import Flag, Instant, Line
+from latchstring.web.operation import operation
+from latchstring.web.services import Services
+
+TAG = "API keys"
+WRITE = "api-keys:write"
+
+
+class NewApiKeyBody(Body):
+    """A key to make. mayGrant: roles, or `*`; a key with scope `*` may grant what its maker may, unless said."""
+
+    name: Line
+    scopes: tuple[str, ...]
+    may_grant: tuple[str, ...] | None = None
+    may_grant_groups: tuple[str, ...] | None = None
+    expires_at: Instant | None = None
+
+
+class RevocationQuery(Query):
+    """Whether the key's open invitations end, too."""
+
+    end_invitations: Flag = False
+
+
+class ApiKeyView(View):
+    """A key, without its secret."""
+
+    id: UUID
+    name: str
+    scopes: list[str]
+    may_grant: list[str]
+    may_grant_groups: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+
+
+class MadeApiKeyView(ApiKeyView):
+    """A key that was just made. key: the secret, shown this once."""
+
+    key: str
+
+
+class ApiKeyPage(View):
+    """A page of keys."""
+
+    items: list[ApiKeyView]
+    next_cursor: str | None
+    total: int | None
+
+
+def api_key_view(key: ApiKey) -> ApiKeyView:
+    return ApiKeyView(
+        id=key.id,
+        name=key.name,
+        scopes=sorted(key.scopes),
+        may_grant=sorted(key.may_grant),
+        may_grant_groups=sorted(key.may_grant_groups),
+        created_at=key.created_at,
+        expires_at=key.expires_at,
+    )
+
+
+def _made_view(made: MadeApiKey) -> MadeApiKeyView:
+    return MadeApiKeyView(**msgspec.structs.asdict(api_key_view(made.key)), key=made.text)
+
+
+@operation("GET", "/api/api-keys", "List API keys", tag=TAG, permission=WRITE, answers={200: ApiKeyPage})
+async def list_api_keys(services: Services, query: CreatedQuery) -> Answer:
+    """Those that were not removed; never their secrets."""
+    page = await services.accounts.list_api_keys(
+        limit=query.limit, after=read_position(services, "api-keys", query), descending=query.descending
+    )
+    return answer_page(services, "api-keys", query, page, id_of=lambda key: key.id, view=api_key_view)
+
+
+@operation(
+    "POST",
+    "/api/api-keys",
+    "Make an API key",
+    tag=TAG,
+    permission=WRITE,
+    answers={201: MadeApiKeyView},
+    problems=[GrantNotAllowed],
+)
+async def create_api_key(services: Services, caller: Caller, reading: Reading[NewApiKeyBody]) -> Answer:
+    """It can do and grant no more than its maker. The secret is in this answer and nowhere else."""
+    if not reading.problems:
+        reading.problems += services.accounts.find_key_problems(
+            scopes=reading.get("scopes"),
+            may_grant=reading.get("may_grant") or (),
+            expires_at=reading.get("expires_at"),
+        )
+    body = reading.finish()
+    made = await services.accounts.create_api_key(
+        caller.require(),
+        name=body.name,
+        scopes=body.scopes,
+        may_grant=body.may_grant,
+        may_grant_groups=body.may_grant_groups,
+        expires_at=body.expires_at,
+    )
+    return json_answer(_made_view(made), 201)
+
+
+@operation(
+    "DELETE",
+    "/api/api-keys/{key_id:uuid}",
+    "Remove an API key",
+    tag=TAG,
+    permission=WRITE,
+    answers={204: None},
+    problems=[ApiKeyNotFound],
+)
+async def revoke_api_key(services: Services, caller: Caller, key_id: UUID, query: RevocationQuery) -> Answer:
+    """It is refused from now on. Its invitations stay, unless `endInvitations=true`."""
+    await services.accounts.revoke_api_key(caller.require(), key_id, end_invitations=query.end_invitations)
+    return empty_answer()
+
+
+routes = [list_api_keys, create_api_key, revoke_api_key]

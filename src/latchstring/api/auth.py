@@ -1,0 +1,220 @@
+"""Signing in and out, and proving a mailbox."""
+
+from typing import Any
+
+from litestar import Request
+
+from latchstring.accounts.addresses import Address, AddressRefused, parse_address
+from latchstring.api.user_views import SessionView, cookies_of, session_view
+from latchstring.domain.errors import (
+    InvalidCredentials,
+    RefreshTokenInvalid,
+    ResetTokenInvalid,
+    TooManyRequests,
+    Unauthenticated,
+    VerificationTokenInvalid,
+)
+from latchstring.web.answers import Answer, empty_answer, json_answer
+from latchstring.web.auth import Access, Caller, clear_session_cookies, cookie_refresh_token
+from latchstring.web.fields import Body
+from latchstring.web.kinds import Email, Secret, Token
+from latchstring.web.locales import choose_locale
+from latchstring.web.operation import operation
+from latchstring.web.services import Services
+
+TAG = "Sessions"
+AnyRequest = Request[Any, Any, Any]
+
+
+class LoginBody(Body):
+    """Who signs in."""
+
+    email: str
+    password: Secret
+
+
+class RefreshBody(Body):
+    """The refresh token; browsers send it as a cookie instead."""
+
+    refresh_token: Token | None = None
+
+
+class AddressBody(Body):
+    """Whose mailbox."""
+
+    email: Email
+
+
+class OptionalAddressBody(Body):
+    """Whose mailbox, unless the caller is signed in."""
+
+    email: Email | None = None
+
+
+class ResetBody(Body):
+    """The token of the link, and the new password."""
+
+    token: Token
+    new_password: Secret
+
+
+class VerifyBody(Body):
+    """The token of the link."""
+
+    token: Token
+
+
+@operation(
+    "POST",
+    "/api/auth/login",
+    "Sign in",
+    tag=TAG,
+    access=Access.PUBLIC,
+    rate_limited=True,
+    answers={200: SessionView},
+    problems=[InvalidCredentials, TooManyRequests],
+    sets_cookies=True,
+)
+async def login(services: Services, body: LoginBody) -> Answer:
+    """By e-mail and password. Wrong e-mail, wrong password and a blocked account are told apart by nothing."""
+    address = _address(body.email)
+    email_key = address.email_key if address else None
+    services.limiter.check_login(email_key or body.email)
+    user, tokens = await services.accounts.login(email_key, body.password)
+    return json_answer(session_view(user, tokens)).with_cookies(cookies_of(tokens, services))
+
+
+def _address(text: str) -> Address | None:
+    try:
+        return parse_address(text)
+    except AddressRefused:  # what is no address is nobody's, and is answered as such
+        return None
+
+
+@operation(
+    "POST",
+    "/api/auth/refresh",
+    "Change a refresh token for the next",
+    tag=TAG,
+    access=Access.PUBLIC,
+    rate_limited=True,
+    body_optional=True,
+    answers={200: SessionView},
+    problems=[RefreshTokenInvalid, TooManyRequests, "csrf-token-invalid"],
+    sets_cookies=True,
+)
+async def refresh(services: Services, request: AnyRequest, body: RefreshBody) -> Answer:
+    """Each refresh token is good once. One that comes back was copied: its whole session ends."""
+    token = body.refresh_token or cookie_refresh_token(request.scope, services)
+    if token is None:
+        raise RefreshTokenInvalid("Send refreshToken, or the cookie refresh_token.")
+    user, tokens = await services.accounts.refresh(token)
+    return json_answer(session_view(user, tokens)).with_cookies(cookies_of(tokens, services))
+
+
+@operation(
+    "POST",
+    "/api/auth/logout",
+    "Sign out",
+    tag=TAG,
+    access=Access.LENIENT,
+    body_optional=True,
+    answers={204: None},
+    problems=["csrf-token-invalid"],
+    sets_cookies=True,
+)
+async def logout(services: Services, request: AnyRequest, caller: Caller, body: RefreshBody) -> Answer:
+    """Ends the session of the access token and of the refresh token, whichever is sent. Forgets the cookies."""
+    token = body.refresh_token or cookie_refresh_token(request.scope, services)
+    session_id = caller.principal.session_id if caller.principal else None
+    if session_id is not None or token is not None:
+        await services.accounts.logout(session_id=session_id, refresh_token=token)
+    return empty_answer().with_cookies(clear_session_cookies(services.app))
+
+
+@operation(
+    "POST",
+    "/api/auth/password/reset-request",
+    "Ask for a link that sets a new password",
+    tag=TAG,
+    access=Access.PUBLIC,
+    rate_limited=True,
+    answers={202: None},
+    problems=[TooManyRequests],
+)
+async def request_password_reset(services: Services, request: AnyRequest, body: AddressBody) -> Answer:
+    """The answer is the same, and takes as long, whether or not the address has an account."""
+    if _may_mail(services, body.email):
+        locale = choose_locale(request.scope, services.app)
+        await services.accounts.request_password_reset(body.email, locale=locale)
+    return empty_answer(202)
+
+
+@operation(
+    "POST",
+    "/api/auth/password/reset",
+    "Set a new password through a link",
+    tag=TAG,
+    access=Access.PUBLIC,
+    rate_limited=True,
+    answers={204: None},
+    problems=[ResetTokenInvalid, TooManyRequests],
+)
+async def reset_password(services: Services, body: ResetBody) -> Answer:
+    """A link is good once and for an hour. All sessions of the account end, and its address counts as verified."""
+    await services.accounts.reset_password(body.token, body.new_password)
+    return empty_answer()
+
+
+@operation(
+    "POST",
+    "/api/auth/email/verify-request",
+    "Ask for a link that verifies the address",
+    tag=TAG,
+    access=Access.LENIENT,
+    rate_limited=True,
+    body_optional=True,
+    answers={202: None},
+    problems=[Unauthenticated, TooManyRequests],
+)
+async def request_verification(
+    services: Services, request: AnyRequest, caller: Caller, body: OptionalAddressBody
+) -> Answer:
+    """For the signed-in account, or for the address in the body. Nothing is mailed to one that is verified."""
+    locale = choose_locale(request.scope, services.app, caller.user)
+    if caller.user is not None:
+        services.limiter.check_recipient(caller.user.email_key)
+        await services.accounts.request_verification(caller.user, locale=locale)
+    elif body.email is None:
+        raise Unauthenticated("Sign in, or say which address.")
+    elif _may_mail(services, body.email):
+        await services.accounts.request_verification_of(body.email, locale=locale)
+    return empty_answer(202)
+
+
+@operation(
+    "POST",
+    "/api/auth/email/verify",
+    "Verify the address through a link",
+    tag=TAG,
+    access=Access.PUBLIC,
+    rate_limited=True,
+    answers={204: None},
+    problems=[VerificationTokenInvalid, TooManyRequests],
+)
+async def verify_email(services: Services, body: VerifyBody) -> Answer:
+    """A link is good once and for three days."""
+    await services.accounts.verify_email(body.token)
+    return empty_answer()
+
+
+def _may_mail(services: Services, address: Address) -> bool:
+    """Whether this address may get another mail that a stranger asks for. Over the limit nothing is told either."""
+    try:
+        services.limiter.check_recipient(address.email_key)
+    except TooManyRequests:
+        return False
+    return True
+
+
+routes = [login, refresh, logout, request_password_reset, reset_password, request_verification, verify_email]

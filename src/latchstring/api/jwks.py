@@ -1,0 +1,57 @@
+"""The public keys of access tokens."""
+
+from typing import Any
+
+from litestar import Request, get
+from litestar.types import ASGIApp
+
+from latchstring.web.answers import Answer, View, json_answer
+from latchstring.web.auth import Access
+from latchstring.web.operation import operation
+from latchstring.web.services import Services
+
+
+class JwkView(View):
+    """An Ed25519 key (RFC 8037)."""
+
+    kty: str
+    crv: str
+    x: str
+    kid: str
+    use: str
+    alg: str
+
+
+class JwksView(View):
+    """The keys access tokens are signed with, newest first (RFC 7517)."""
+
+    keys: list[JwkView]
+
+
+def _answer(services: Services) -> Answer:
+    answer = json_answer(services.accounts.jwks())
+    # Verifiers that meet an unknown kid fetch again; five minutes bound what a key given up may still open elsewhere.
+    answer.headers.append((b"cache-control", b"public, max-age=300"))
+    return answer
+
+
+@operation(
+    "GET",
+    "/api/.well-known/jwks.json",
+    "Show the keys of access tokens",
+    tag="Sessions",
+    access=Access.PUBLIC,
+    answers={200: JwksView},
+)
+async def get_jwks(services: Services) -> Answer:
+    """The same as `/.well-known/jwks.json`."""
+    return _answer(services)
+
+
+@get("/.well-known/jwks.json", name="jwks")
+async def get_jwks_at_root(request: Request[Any, Any, Any]) -> ASGIApp:
+    """Where RFC 8615 has such documents, and where libraries look for them."""
+    return _answer(request.app.state.services)
+
+
+routes = [get_jwks, get_jwks_at_root]

@@ -1,0 +1,60 @@
+"""The signed-in user about himself."""
+
+from msgspec import UNSET, UnsetType
+
+from latchstring.accounts.people import UNCHANGED, UserChanges
+from latchstring.api.user_views import MeView, me_view
+from latchstring.domain.account import User
+from latchstring.domain.errors import FieldProblem, NotAllowed
+from latchstring.web.answers import Answer, json_answer
+from latchstring.web.auth import Caller
+from latchstring.web.fields import Body, Reading, sent_fields
+from latchstring.web.kinds import Line, Locale
+from latchstring.web.operation import operation
+from latchstring.web.services import Services
+
+TAG = "Users"
+
+
+class MePatch(Body):
+    """What changes. acceptTerms: true accepts the present version of the terms."""
+
+    first_name: Line | UnsetType = UNSET
+    last_name: Line | UnsetType = UNSET
+    locale: Locale | UnsetType | None = UNSET
+    accept_terms: bool | UnsetType = UNSET
+
+
+def _myself(caller: Caller) -> User:
+    if caller.user is None:
+        raise NotAllowed
+    return caller.user
+
+
+@operation("GET", "/api/users/me", "Show who is signed in", tag=TAG, terms_exempt=True, answers={200: MeView})
+async def get_me(services: Services, caller: Caller) -> Answer:
+    """For users only; an API key has no profile."""
+    return json_answer(me_view(_myself(caller), services.roles, services.app))
+
+
+@operation("PATCH", "/api/users/me", "Change one's own profile", tag=TAG, terms_exempt=True, answers={200: MeView})
+async def change_me(services: Services, caller: Caller, reading: Reading[MePatch]) -> Answer:
+    """Names, language, and consent to the terms."""
+    user = _myself(caller)
+    if reading.get("accept_terms") is False:
+        detail = "Consent is given here, not taken back. Leave the field out."
+        reading.problems.append(FieldProblem("/acceptTerms", "not-true", detail))
+    sent = sent_fields(reading.finish())
+    changed = await services.accounts.change_profile(
+        user.id,
+        UserChanges(
+            first_name=sent.get("first_name", UNCHANGED),
+            last_name=sent.get("last_name", UNCHANGED),
+            locale=sent.get("locale", UNCHANGED),
+            accept_terms=sent.get("accept_terms", UNCHANGED),
+        ),
+    )
+    return json_answer(me_view(changed, services.roles, services.app))
+
+
+routes = [get_me, change_me]

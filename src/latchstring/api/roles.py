@@ -1,0 +1,47 @@
+"""The roles of the configuration."""
+
+from latchstring.domain.principal import Role
+from latchstring.web.answers import Answer, View
+from latchstring.web.operation import operation
+from latchstring.web.paging import page_answer
+from latchstring.web.services import Services
+
+
+class RoleView(View):
+    """A named set of permissions, and what its holders may grant; `*` means all."""
+
+    key: str
+    name: str
+    description: str
+    permissions: list[str]
+    may_grant: list[str]
+    may_grant_groups: list[str]
+
+
+class RolePage(View):
+    """All roles; there is one page."""
+
+    items: list[RoleView]
+    next_cursor: str | None
+    total: int | None
+
+
+def role_view(role: Role) -> RoleView:
+    return RoleView(
+        key=role.key,
+        name=role.name,
+        description=role.description,
+        permissions=sorted(role.permissions),
+        may_grant=sorted(role.may_grant),
+        may_grant_groups=sorted(role.may_grant_groups),
+    )
+
+
+@operation("GET", "/api/roles", "List roles", tag="Roles", answers={200: RolePage})
+async def list_roles(services: Services) -> Answer:
+    """In the order of the configuration."""
+    roles = [role_view(role) for role in services.roles.values()]
+    return page_answer(roles, next_cursor=None, total=len(roles))
+
+
+routes = [list_roles]

@@ -1,0 +1,15 @@
+"""Every route of the API."""
+
+from latchstring.api import answering, api_keys, auth, groups, invitations, jwks, me, roles, users
+
+routes = [
+    *invitations.routes,
+    *answering.routes,
+    *auth.routes,
+    *me.routes,
+    *users.routes,
+    *roles.routes,
+    *groups.routes,
+    *api_keys.routes,
+    *jwks.routes,
+]

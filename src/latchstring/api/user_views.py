@@ -1,0 +1,107 @@
+"""How users and their sessions are shown."""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from latchstring.accounts.service import SessionTokens
+from latchstring.domain.account import User
+from latchstring.domain.policy import App, Roles
+from latchstring.web.answers import View
+from latchstring.web.auth import session_cookies
+from latchstring.web.services import Services
+
+
+class UserView(View):
+    """An account."""
+
+    id: UUID
+    email: str
+    email_verified: bool
+    external_id: str | None
+    first_name: str
+    last_name: str
+    role: str | None
+    groups: list[str]
+    locale: str | None
+    blocked: bool
+    created_at: datetime
+    last_login_at: datetime | None
+
+
+class UserPage(View):
+    """A page of accounts."""
+
+    items: list[UserView]
+    next_cursor: str | None
+    total: int | None
+
+
+class MeView(UserView):
+    """The signed-in account: what it may do, and whether the present terms are accepted."""
+
+    permissions: list[str]
+    terms_accepted: bool
+    terms_version: str | None
+    terms_accepted_at: datetime | None
+
+
+class SessionView(View):
+    """A fresh session. expiresIn: seconds the access token is good for."""
+
+    user: UserView
+    access_token: str
+    refresh_token: str
+    expires_in: int
+
+
+def user_view(user: User) -> UserView:
+    """The account as others see it; never its password."""
+    return UserView(
+        id=user.id,
+        email=user.email,
+        email_verified=user.email_verified,
+        external_id=user.external_id,
+        first_name=user.first_name,
+        last_name=user.last_name,
+        role=user.role,
+        groups=list(user.groups),
+        locale=user.locale,
+        blocked=user.blocked,
+        created_at=user.created_at,
+        last_login_at=user.last_login_at,
+    )
+
+
+def me_view(user: User, roles: Roles, app: App) -> MeView:
+    """The account as its owner sees it."""
+    role = roles.get(user.role or "")
+    return MeView(
+        **msgspec.structs.asdict(user_view(user)),
+        permissions=sorted(role.permissions) if role else [],
+        terms_accepted=user.has_accepted(app.terms_version),
+        terms_version=user.terms_version,
+        terms_accepted_at=user.terms_accepted_at,
+    )
+
+
+def session_view(user: User, tokens: SessionTokens) -> SessionView:
+    """The account and its tokens, as login answers them."""
+    return SessionView(
+        user=user_view(user),
+        access_token=tokens.access_token,
+        refresh_token=tokens.refresh_token,
+        expires_in=tokens.expires_in,
+    )
+
+
+def cookies_of(tokens: SessionTokens, services: Services) -> list[bytes]:
+    """The cookies that keep these tokens in a browser."""
+    return session_cookies(
+        tokens.access_token,
+        tokens.refresh_token,
+        expires_in=tokens.expires_in,
+        refresh_lifetime=services.account_rules.refresh_token_lifetime,
+        app=services.app,
+    )

@@ -1,0 +1,188 @@
+"""Accounts, for those who look after them."""
+
+from typing import Any
+from uuid import UUID
+
+from msgspec import UNSET, UnsetType
+
+from latchstring.accounts.people import NewUser, UserChanges
+from latchstring.api.pages import CreatedQuery, answer_page, read_position
+from latchstring.api.user_views import UserPage, UserView, user_view
+from latchstring.domain.errors import (
+    EmailTaken,
+    ExternalIdTaken,
+    GrantNotAllowed,
+    GroupNotFound,
+    OwnsContent,
+    UserNotFound,
+)
+from latchstring.web.answers import Answer, empty_answer, json_answer, stored_answer
+from latchstring.web.auth import Caller
+from latchstring.web.fields import Body, Query, Reading, sent_fields
+from latchstring.web.idempotency import Idempotency
+from latchstring.web.kinds import Email, Id, Key, Line, Locale, Reference, Secret
+from latchstring.web.operation import operation
+from latchstring.web.services import Services
+
+TAG = "Users"
+
+
+class NewUserBody(Body):
+    """An account to make. It counts as verified and as having accepted the terms unless said otherwise."""
+
+    email: Email
+    first_name: Line | None = None
+    last_name: Line | None = None
+    role: Key | UnsetType | None = UNSET
+    groups: tuple[Key, ...] = ()
+    locale: Locale | None = None
+    external_id: Reference | None = None
+    password: Secret | None = None
+    email_verified: bool = True
+    accept_terms: bool = True
+    blocked: bool = False
+
+
+class UserPatch(Body):
+    """What changes of an account. groups: the whole new list."""
+
+    email: Email | UnsetType = UNSET
+    first_name: Line | UnsetType = UNSET
+    last_name: Line | UnsetType = UNSET
+    role: Key | UnsetType | None = UNSET
+    groups: tuple[Key, ...] | UnsetType = UNSET
+    locale: Locale | UnsetType | None = UNSET
+    external_id: Reference | UnsetType | None = UNSET
+    password: Secret | UnsetType = UNSET
+    email_verified: bool | UnsetType = UNSET
+    accept_terms: bool | UnsetType = UNSET
+    blocked: bool | UnsetType = UNSET
+
+
+class UsersQuery(CreatedQuery):
+    """Which accounts. q: a prefix of address, first or last name."""
+
+    email: Email | None = None
+    role: Key | None = None
+    group: Key | None = None
+    q: Line | None = None
+
+
+class ErasureQuery(Query):
+    """Who takes over what the person owns."""
+
+    new_owner_id: Id | None = None
+
+
+@operation("GET", "/api/users", "List accounts", tag=TAG, permission="users:read", answers={200: UserPage})
+async def list_users(services: Services, query: UsersQuery) -> Answer:
+    """Newest first, unless sorted otherwise."""
+    page = await services.accounts.list_users(
+        limit=query.limit,
+        after=read_position(services, "users", query),
+        descending=query.descending,
+        address=query.email,
+        role=query.role,
+        group=query.group,
+        q=query.q,
+    )
+    return answer_page(services, "users", query, page, id_of=lambda user: user.id, view=user_view)
+
+
+@operation(
+    "POST",
+    "/api/users",
+    "Make an account",
+    tag=TAG,
+    permission="users:write",
+    answers={201: UserView},
+    problems=[GrantNotAllowed, GroupNotFound, EmailTaken, ExternalIdTaken],
+    sets_location=True,
+)
+async def create_user(
+    services: Services, caller: Caller, reading: Reading[NewUserBody], idempotency: Idempotency
+) -> Answer:
+    """Role and groups must be within what the caller may grant."""
+    principal = caller.require()
+    new = _new_user(services, reading)
+    return await idempotency.run(
+        lambda once: services.accounts.create_user(principal, new, once=once),
+        lambda user: stored_answer(user_view(user), 201, location=f"/api/users/{user.id}"),
+    )
+
+
+def _new_user(services: Services, reading: Reading[NewUserBody]) -> NewUser:
+    address, names = reading.get("email"), (reading.get("first_name") or "", reading.get("last_name") or "")
+    reading.problems += services.accounts.find_profile_problems(
+        role=reading.get("role") or None,
+        password=reading.get("password"),
+        email=address.email if address else "",
+        names=names,
+    )
+    body = reading.finish()
+    return NewUser(
+        address=body.email,
+        first_name=names[0],
+        last_name=names[1],
+        # the installation's default is nobody's grant; null asks for no role at all
+        role=services.account_rules.default_role if isinstance(body.role, UnsetType) else body.role,
+        groups=body.groups,
+        locale=body.locale,
+        external_id=body.external_id,
+        password=body.password,
+        email_verified=body.email_verified,
+        accept_terms=body.accept_terms,
+        blocked=body.blocked,
+    )
+
+
+@operation(
+    "GET",
+    "/api/users/{user_id:uuid}",
+    "Show an account",
+    tag=TAG,
+    permission="users:read",
+    answers={200: UserView},
+    problems=[UserNotFound],
+)
+async def get_user(services: Services, user_id: UUID) -> Answer:
+    return json_answer(user_view(await services.accounts.get_user(user_id)))
+
+
+@operation(
+    "PATCH",
+    "/api/users/{user_id:uuid}",
+    "Change an account",
+    tag=TAG,
+    permission="users:write",
+    answers={200: UserView},
+    problems=[UserNotFound, GrantNotAllowed, GroupNotFound, EmailTaken, ExternalIdTaken],
+)
+async def change_user(services: Services, caller: Caller, user_id: UUID, reading: Reading[UserPatch]) -> Answer:
+    """Neither the account nor the change may be above what the caller may grant.
+
+    Blocking and a new password end all sessions. A new address is unverified unless the body says otherwise.
+    """
+    reading.problems += services.accounts.find_profile_problems(role=reading.get("role") or None, password=None)
+    sent: dict[str, Any] = sent_fields(reading.finish())
+    if "email" in sent:
+        sent["address"] = sent.pop("email")
+    return json_answer(user_view(await services.accounts.change_user(caller.require(), user_id, UserChanges(**sent))))
+
+
+@operation(
+    "DELETE",
+    "/api/users/{user_id:uuid}",
+    "Erase an account",
+    tag=TAG,
+    permission="users:write",
+    answers={204: None},
+    problems=[UserNotFound, GrantNotAllowed, OwnsContent],
+)
+async def erase_user(services: Services, caller: Caller, user_id: UUID, query: ErasureQuery) -> Answer:
+    """Name and address vanish everywhere; pending invitations to the person are revoked. There is no way back."""
+    await services.accounts.erase_user(caller.require(), user_id, new_owner_id=query.new_owner_id)
+    return empty_answer()
+
+
+routes = [list_users, create_user, get_user, change_user, erase_user]

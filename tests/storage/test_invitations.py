@@ -11,14 +11,15 @@ from latchstring.domain.event import happened
 from latchstring.domain.grant import Bundle, Grant, GrantKind
 from latchstring.domain.idempotency import AnswerStored, Claim, StoredAnswer
 from latchstring.domain.invitation import Invitation, Link, State
+from latchstring.domain.listing import InvitationFilter, Order
 from latchstring.domain.mail import DeliveryState, MailKind, OutgoingMail
 from latchstring.domain.values import OPERATOR, new_id
 from latchstring.storage.engine import Database
 from latchstring.storage.invitation_changes import sweep_expired
 from latchstring.storage.invitation_create import NewInvitation, insert_invitation
-from latchstring.storage.invitation_lists import InvitationFilter, Order, list_invitations
+from latchstring.storage.invitation_lists import list_invitations
 from latchstring.storage.invitations import find_invitation, find_link_view
-from latchstring.storage.tables import events, groups, invitations, outbox
+from latchstring.storage.tables import events, groups, outbox
 
 AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)

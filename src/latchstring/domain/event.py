@@ -26,3 +26,11 @@ class Event:
 def happened(type_: str, subject_id: UUID, *, by: Actor, at: datetime, **data: object) -> Event:
     """A new event of this instant."""
     return Event(new_id(at), subject_id, type_, by, data)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """An event as it is shown: with the present name of who acted, None when there is none any more."""
+
+    event: Event
+    actor_name: str | None

@@ -1,5 +1,6 @@
 """Judging what somebody asks for: rules of fields first, all at once; then what exists; then the ceiling."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -10,10 +11,17 @@ from latchstring.domain.principal import Principal, is_within_ceiling
 from latchstring.invitations.parts import Draft
 
 
-def find_problems(draft: Draft, *, roles: Roles, rules: InvitationRules, app: App) -> list[FieldProblem]:
-    """Every rule of the fields that the draft breaks."""
+def find_problems(
+    draft: Draft, known: Sequence[FieldProblem] = (), *, roles: Roles, rules: InvitationRules, app: App
+) -> list[FieldProblem]:
+    """Everything that is wrong: the known problems, then every rule that the rest of the draft breaks."""
+    spoken_of = {problem.pointer.split("/")[1] for problem in known}
+    missing = [] if spoken_of & {"role", "groups", "content"} else _gives_nothing(draft)
+    return [*known, *missing, *_broken_rules(draft, roles, rules, app)]
+
+
+def _broken_rules(draft: Draft, roles: Roles, rules: InvitationRules, app: App) -> list[FieldProblem]:
     return [
-        *_gives_nothing(draft),
         *_unknown_role(draft.role, roles),
         *_repeated(draft),
         *_lifetime(draft.expires_in, rules),

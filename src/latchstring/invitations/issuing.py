@@ -20,6 +20,7 @@ from latchstring.domain.grant import Bundle, Grant, GrantKind, terms_digest
 from latchstring.domain.group import Group
 from latchstring.domain.idempotency import Once
 from latchstring.domain.invitation import Channel, Invitation, Link, Standing
+from latchstring.domain.listing import InvitationFilter, InvitationPage, Order, Position
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, MailPriority, OutgoingMail, SuppressionReason
 from latchstring.domain.principal import Principal
 from latchstring.domain.values import ActorType, new_id
@@ -33,7 +34,7 @@ from latchstring.storage.groups import find_groups
 from latchstring.storage.idempotency import store_answer
 from latchstring.storage.invitation_changes import PENDING_TERMS, Lost, make_way, replace_link, revoke_invitation
 from latchstring.storage.invitation_create import NewInvitation, insert_invitation
-from latchstring.storage.invitation_lists import InvitationFilter, InvitationPage, Order, Position, list_invitations
+from latchstring.storage.invitation_lists import list_invitations
 from latchstring.storage.invitations import find_invitation
 from latchstring.storage.outbox import queue_mail
 
@@ -68,7 +69,7 @@ class Issuing:
         """
         by.require(WRITE)
         parts = self.parts
-        found = (*problems, *find_problems(draft, roles=parts.roles, rules=parts.rules, app=parts.app))
+        found = find_problems(draft, problems, roles=parts.roles, rules=parts.rules, app=parts.app)
         if found:
             raise InvalidFields(found)
         self._require_a_way(by)

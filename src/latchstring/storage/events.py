@@ -1,11 +1,10 @@
 """History: one row an event."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Integer, bindparam, func, insert, literal_column, select
 
-from latchstring.domain.event import Event
+from latchstring.domain.event import Event, RecordedEvent
 from latchstring.domain.values import Actor, ActorType
 from latchstring.storage.engine import Database, Row, Step, step
 from latchstring.storage.names import name_of
@@ -49,14 +48,6 @@ _COUNT = select(func.count()).select_from(
     .limit(COUNTED_UP_TO + 1)
     .subquery()
 )
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedEvent:
-    """An event as it is shown: with the present name of who acted, None when there is none any more."""
-
-    event: Event
-    actor_name: str | None
 
 
 EventPage = Page[RecordedEvent]

@@ -1,11 +1,9 @@
 """Pages of invitations: filters, orders, and cursors that cost the same at any depth."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
@@ -23,7 +21,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import Executable
 
-from latchstring.domain.invitation import Invitation, Standing, State
+from latchstring.domain.invitation import Invitation, State
+from latchstring.domain.listing import InvitationFilter, InvitationPage, Order, Position
 from latchstring.domain.values import first_id_at
 from latchstring.storage.engine import Database
 from latchstring.storage.invitations import read_standing, select_standing
@@ -104,58 +103,15 @@ _SORTS: Mapping[str, ColumnElement[Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a list is sorted by: createdAt, expiresAt, acceptedAt or inviteEmail."""
-
-    by: str = "createdAt"
-    descending: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where the last page ended: the sort value of its last row (None when sorted by createdAt) and its id."""
-
-    id: UUID
-    value: datetime | str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InvitationFilter:
-    """Which invitations; None means any. only_inviter_id narrows to what the caller may see."""
-
-    state: State | None = None
-    email_key: str | None = None
-    role: str | None = None
-    group_id: UUID | None = None
-    content_type: str | None = None
-    content_key: str | None = None
-    inviter_id: UUID | None = None
-    only_inviter_id: UUID | None = None
-    delivery: str | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    expires_before: datetime | None = None
-    q: str | None = None
-
-    def values(self) -> dict[str, Any]:
-        """The values to bind, by filter name."""
-        plain = ("email_key", "role", "group_id", "content_type", "inviter_id", "only_inviter_id", "delivery")
-        found: dict[str, Any] = {name: getattr(self, name) for name in plain}
-        found["expires_before"] = self.expires_before
-        found["created_after"] = self.created_after and first_id_at(self.created_after)
-        found["created_before"] = self.created_before and first_id_at(self.created_before)
-        found["q"] = self.q and fold_name(self.q)
-        return {name: value for name, value in found.items() if value is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class InvitationPage:
-    """One page. next is None at the end; total is None beyond what is counted."""
-
-    items: tuple[Standing, ...]
-    next: Position | None
-    total: int | None
+def _values(filter_: InvitationFilter) -> dict[str, Any]:
+    """The values to bind, by filter name."""
+    plain = ("email_key", "role", "group_id", "content_type", "inviter_id", "only_inviter_id", "delivery")
+    found: dict[str, Any] = {name: getattr(filter_, name) for name in plain}
+    found["expires_before"] = filter_.expires_before
+    found["created_after"] = filter_.created_after and first_id_at(filter_.created_after)
+    found["created_before"] = filter_.created_before and first_id_at(filter_.created_before)
+    found["q"] = filter_.q and fold_name(filter_.q)
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _sort_value_type(by: str) -> Any:
@@ -201,7 +157,7 @@ async def list_invitations(
     db: Database, filter_: InvitationFilter, *, order: Order, after: Position | None, limit: int, at: datetime
 ) -> InvitationPage:
     """A page of invitations in this order, from behind `after`."""
-    values = filter_.values()
+    values = _values(filter_)
     names = frozenset(values) | ({f"state_{filter_.state.name}"} if filter_.state is not None else frozenset())
     values |= {"now": at, "content_key": filter_.content_key, "q_end": prefix_end(values.get("q", ""))}
     bound = values | {"limit": limit + 1}

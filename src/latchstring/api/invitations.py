@@ -1,0 +1,313 @@
+"""Invitations for those who send them."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from latchstring.api.invitation_views import (
+    EventView,
+    InvitationView,
+    LinkUrlView,
+    event_view,
+    invitation_view,
+)
+from latchstring.domain.errors import (
+    AlreadyInvited,
+    AlreadyMember,
+    ContentNotFound,
+    GrantNotAllowed,
+    GroupNotFound,
+    InvitationNotFound,
+    InvitationNotPending,
+    MailDisabled,
+    Unreadable,
+)
+from latchstring.domain.idempotency import StoredAnswer
+from latchstring.domain.invitation import Standing, State
+from latchstring.domain.listing import InvitationFilter, Order, Position
+from latchstring.invitations.parts import Draft
+from latchstring.web.answers import Answer, View, empty_answer, json_answer, stored_answer
+from latchstring.web.auth import Caller
+from latchstring.web.fields import Body, Reading
+from latchstring.web.idempotency import Idempotency
+from latchstring.web.kinds import Duration, Email, Id, Instant, Key, Line, Locale, Message, Metadata, Url
+from latchstring.web.operation import operation
+from latchstring.web.paging import PageQuery, make_cursor, page_answer, read_cursor
+from latchstring.web.services import Services
+
+TAG = "Invitations"
+
+
+class ContentGrant(Body):
+    """A right on one content object."""
+
+    content_type: Key
+    key: Key
+    role: Literal["VIEWER", "EDITOR", "MAINTAINER"]
+
+
+class NewInvitation(Body):
+    """Whom to invite to what. At least one of role, groups and content."""
+
+    invite_email: Email
+    role: Key | None = None
+    groups: tuple[Key, ...] = ()
+    content: tuple[ContentGrant, ...] = ()
+    first_name: Line | None = None
+    last_name: Line | None = None
+    message: Message | None = None
+    locale: Locale | None = None
+    expires_in: Duration | None = None
+    metadata: Metadata | None = None
+    redirect_url: Url | None = None
+
+
+class Nothing(Body):
+    """An empty object, or no body at all."""
+
+
+class InvitationPageView(View):
+    """A page of invitations."""
+
+    items: list[InvitationView]
+    next_cursor: str | None
+    total: int | None
+
+
+class EventPageView(View):
+    """A page of events, oldest first."""
+
+    items: list[EventView]
+    next_cursor: str | None
+    total: int | None
+
+
+class InvitationQuery(PageQuery):
+    """Which invitations, in which order."""
+
+    state: Literal["PENDING", "ACCEPTED", "DECLINED", "REVOKED", "EXPIRED"] | None = None
+    email: Email | None = None
+    role: Key | None = None
+    group: Key | None = None
+    content_type: Key | None = None
+    key: Key | None = None
+    invited_by: Id | None = None
+    delivery: Literal["QUEUED", "SENT", "DEFERRED", "BOUNCED", "FAILED", "SUPPRESSED"] | None = None
+    created_after: Instant | None = None
+    created_before: Instant | None = None
+    expires_before: Instant | None = None
+    q: Line | None = None
+    sort: Literal[
+        "createdAt", "-createdAt", "expiresAt", "-expiresAt", "acceptedAt", "-acceptedAt", "inviteEmail", "-inviteEmail"
+    ] = "-createdAt"
+
+
+def _present(services: Services, standing: Standing, status: int) -> StoredAnswer:
+    view = invitation_view(standing, services.invitations.links, at=services.clock())
+    return stored_answer(view, status, location=f"/api/invitations/{view.id}" if status == 201 else None)  # noqa: PLR2004
+
+
+def _draft(reading: Reading[NewInvitation]) -> Draft:
+    """What was sent, as far as it could be read; the service judges rules and tells all problems together."""
+    email = reading.get("invite_email")
+    return Draft(
+        email=email.email if email else "",
+        email_key=email.email_key if email else "",
+        role=reading.get("role"),
+        groups=reading.get("groups") or (),
+        content=tuple((one.content_type, one.key, one.role) for one in reading.get("content") or ()),
+        first_name=reading.get("first_name"),
+        last_name=reading.get("last_name"),
+        message=reading.get("message"),
+        locale=reading.get("locale"),
+        expires_in=reading.get("expires_in"),
+        metadata=reading.get("metadata"),
+        redirect_url=reading.get("redirect_url"),
+    )
+
+
+@operation(
+    "POST",
+    "/api/invitations",
+    "Invite somebody",
+    tag=TAG,
+    permission="invitations:write",
+    answers={201: InvitationView},
+    problems=[GrantNotAllowed, GroupNotFound, ContentNotFound, AlreadyInvited, AlreadyMember, MailDisabled],
+    sets_location=True,
+)
+async def create_invitation(
+    services: Services, caller: Caller, reading: Reading[NewInvitation], idempotency: Idempotency
+) -> Answer:
+    """The invitation, its event and its mail are stored before the answer goes out; the mail leaves afterwards."""
+    by = caller.require()
+    draft = _draft(reading)
+    if not reading.problems:
+        services.limiter.check_inviter(by.id)
+        services.limiter.check_recipient(draft.email_key)
+    return await idempotency.run(
+        lambda once: services.invitations.issuing.create(draft, by=by, once=once, problems=tuple(reading.problems)),
+        lambda standing: _present(services, standing, 201),
+    )
+
+
+@operation("GET", "/api/invitations", "List invitations", tag=TAG, answers={200: InvitationPageView})
+async def list_invitations(services: Services, caller: Caller, query: InvitationQuery) -> Answer:
+    """Without `invitations:read` one sees the invitations one sent."""
+    by = caller.require()
+    within = f"invitations:{query.sort}"
+    after = _position(read_cursor(services.keyring, within, query.cursor))
+    order = Order(query.sort.removeprefix("-"), query.sort.startswith("-"))
+    filter_ = await _filter(services, query)
+    page = await services.invitations.issuing.list(filter_, by=by, order=order, after=after, limit=query.limit)
+    at, links = services.clock(), services.invitations.links
+    cursor = make_cursor(services.keyring, within, _place(page.next)) if page.next else None
+    return page_answer(
+        [invitation_view(item, links, at=at) for item in page.items], next_cursor=cursor, total=page.total
+    )
+
+
+_NO_GROUP = UUID(int=0)
+
+
+async def _group_id(services: Services, key: str | None) -> UUID | None:
+    if key is None:
+        return None
+    found = await services.groups.find_groups_by_keys([key])
+    return found[key].id if key in found else _NO_GROUP
+
+
+async def _filter(services: Services, query: InvitationQuery) -> InvitationFilter:
+    if query.key is not None and query.content_type is None:
+        raise Unreadable("key: name the contentType as well.", code="invalid-query")
+    return InvitationFilter(
+        state=State[query.state] if query.state else None,
+        email_key=query.email.email_key if query.email else None,
+        role=query.role,
+        group_id=await _group_id(services, query.group),
+        content_type=query.content_type,
+        content_key=query.key,
+        inviter_id=query.invited_by,
+        delivery=query.delivery,
+        created_after=query.created_after,
+        created_before=query.created_before,
+        expires_before=query.expires_before,
+        q=query.q,
+    )
+
+
+def _place(position: Position) -> list[object]:
+    value = position.value.isoformat() if isinstance(position.value, datetime) else position.value
+    return [str(position.id), value, isinstance(position.value, datetime)]
+
+
+def _position(place: list[object] | None) -> Position | None:
+    if place is None:
+        return None
+    id_, value, is_instant = place
+    read = datetime.fromisoformat(str(value)) if is_instant else value
+    return Position(UUID(str(id_)), read)  # type: ignore[arg-type]  # we sealed it ourselves
+
+
+@operation(
+    "GET",
+    "/api/invitations/{invitation_id:uuid}",
+    "Show an invitation",
+    tag=TAG,
+    answers={200: InvitationView},
+    problems=[InvitationNotFound],
+)
+async def get_invitation(services: Services, caller: Caller, invitation_id: UUID) -> Answer:
+    """Ended invitations stay readable until their retention ends."""
+    standing = await services.invitations.issuing.get(invitation_id, by=caller.require())
+    return json_answer(invitation_view(standing, services.invitations.links, at=services.clock()))
+
+
+@operation(
+    "GET",
+    "/api/invitations/{invitation_id:uuid}/events",
+    "List what happened to an invitation",
+    tag=TAG,
+    answers={200: EventPageView},
+    problems=[InvitationNotFound],
+)
+async def list_invitation_events(services: Services, caller: Caller, invitation_id: UUID, query: PageQuery) -> Answer:
+    """Oldest first."""
+    within = f"events:{invitation_id}"
+    place = read_cursor(services.keyring, within, query.cursor)
+    after = UUID(str(place[0])) if place else None
+    issuing = services.invitations.issuing
+    page = await issuing.events(invitation_id, by=caller.require(), after=after, limit=query.limit)
+    cursor = make_cursor(services.keyring, within, [str(page.items[-1].event.id)]) if page.more else None
+    return page_answer([event_view(item) for item in page.items], next_cursor=cursor, total=page.total)
+
+
+@operation(
+    "POST",
+    "/api/invitations/{invitation_id:uuid}/resend",
+    "Send a new link",
+    tag=TAG,
+    answers={202: InvitationView},
+    problems=[InvitationNotFound, InvitationNotPending, GrantNotAllowed, AlreadyInvited, MailDisabled],
+    body_optional=True,
+)
+async def resend_invitation(
+    services: Services,
+    caller: Caller,
+    invitation_id: UUID,
+    body: Nothing,  # noqa: ARG001  # declared, so that unknown fields are refused
+    idempotency: Idempotency,
+) -> Answer:
+    """The next generation, valid again as long as at first. Earlier links are dead, and the caller is the sponsor."""
+    by = caller.require()
+    services.limiter.check_inviter(by.id)
+    return await idempotency.run(
+        lambda once: services.invitations.issuing.resend(invitation_id, by=by, once=once),
+        lambda standing: _present(services, standing, 202),
+    )
+
+
+@operation(
+    "POST",
+    "/api/invitations/{invitation_id:uuid}/link",
+    "Reveal a link",
+    tag=TAG,
+    permission="invitations:reveal",
+    answers={200: LinkUrlView},
+    problems=[InvitationNotFound, InvitationNotPending],
+    body_optional=True,
+)
+async def reveal_link(
+    services: Services,
+    caller: Caller,
+    invitation_id: UUID,
+    body: Nothing,  # noqa: ARG001  # declared, so that unknown fields are refused
+) -> Answer:
+    """A link to hand over by other means. It proves no mailbox: an existing account must sign in to use it."""
+    url = await services.invitations.issuing.reveal(invitation_id, by=caller.require())
+    return json_answer(LinkUrlView(url=url))
+
+
+@operation(
+    "DELETE",
+    "/api/invitations/{invitation_id:uuid}",
+    "Revoke an invitation",
+    tag=TAG,
+    answers={204: None},
+    problems=[InvitationNotFound, InvitationNotPending],
+)
+async def revoke_invitation(services: Services, caller: Caller, invitation_id: UUID) -> Answer:
+    """Its links end at once. It stays readable as REVOKED."""
+    await services.invitations.issuing.revoke(invitation_id, by=caller.require())
+    return empty_answer()
+
+
+routes = (
+    create_invitation,
+    list_invitations,
+    get_invitation,
+    list_invitation_events,
+    resend_invitation,
+    reveal_link,
+    revoke_invitation,
+)

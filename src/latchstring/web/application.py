@@ -16,6 +16,7 @@ from latchstring.web.body import LARGEST_BODY
 from latchstring.web.documents import document_routes
 from latchstring.web.edge import Edge, is_data_path
 from latchstring.web.problems import handle_error, log_unexpected
+from latchstring.web.scope import Scope, find_header
 from latchstring.web.services import Services
 
 OpenServices = Callable[[], AbstractAsyncContextManager[Services]]
@@ -43,7 +44,7 @@ def build_application(
             yield
 
     def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-        if page_error is not None and not is_data_path(request.scope["path"]):
+        if page_error is not None and _wants_page(request.scope):
             page = page_error(request, error)
             if page is not None:
                 if not isinstance(error, LatchstringError | HTTPException):
@@ -65,6 +66,12 @@ def build_application(
     )
     application.asgi_handler = Edge(application.asgi_handler, app)
     return application
+
+
+def _wants_page(scope: Scope) -> bool:
+    """Whether words for a person are wanted: not on the paths of programs, nor when only JSON is accepted."""
+    accepted = find_header(scope, b"accept") or b"*/*"
+    return not is_data_path(scope["path"]) and (b"text/html" in accepted or b"json" not in accepted)
 
 
 def _find_services(state: State) -> Services:

@@ -13,7 +13,7 @@ from latchstring.web.headers import Pairs, data_headers, page_headers
 from latchstring.web.problems import format_allow, problem_answer
 from latchstring.web.scope import Scope, find_header, request_id
 
-DATA_PATHS = ("/api/", "/.well-known/", "/openapi.json")
+DATA_PATHS = ("/api/", "/.well-known/", "/openapi.json", "/healthz", "/readyz", "/metrics")
 ALLOWED_METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 ALLOWED_HEADERS = (
     b"Authorization, Content-Type, X-CSRF-Token, Idempotency-Key, If-Match, If-None-Match, Accept-Language"
@@ -54,7 +54,8 @@ class Edge:
         elif scope["method"] == "HEAD":
             await self._answer_head(scope, receive, send)
         elif scope["method"] == "OPTIONS":
-            await self._inside({**scope, "method": NO_METHOD}, receive, _options_sender(send))
+            asking: Scope = {**scope, "method": NO_METHOD}
+            await self._inside(asking, receive, _options_sender(send))
         else:
             await self._inside(scope, receive, send)
 

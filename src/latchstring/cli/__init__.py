@@ -11,7 +11,7 @@ from latchstring.cli.running import CommandFailed
 # name: (module under latchstring.cli, attribute, what it does)
 COMMANDS = {
     "serve": ("serve", "serve", "Serve the app, and send its mail from the same process."),
-    "worker": ("worker", "worker", "Send mail and tidy up beside any number of servers (PostgreSQL)."),
+    "worker": ("serve", "worker", "Send mail and tidy up beside any number of servers (PostgreSQL)."),
     "migrate": ("migrate", "migrate", "Bring the database to the schema of this version."),
     "demo": ("demo", "demo", "Try everything on this machine: sample roles, a group, an invitation, a mailbox."),
     "doctor": ("doctor", "doctor", "Check everything that can be wrong, and say how to mend it."),

@@ -14,10 +14,10 @@ from latchstring.domain.errors import StorageUnreachable
 from latchstring.domain.values import system_clock
 from latchstring.i18n import available_locales, negotiate
 from latchstring.links.keyring import KeyProblem, Keyring
-from latchstring.storage import schema
 from latchstring.storage.engine import Database
 from latchstring.storage.figures import measure_outbox, server_version
 from latchstring.storage.installation import find_known_keys
+from latchstring.storage.revision import HEAD_REVISION, is_at_head
 
 WORRYING_DELAY = timedelta(minutes=5)
 OLDEST_POSTGRES = 15
@@ -170,18 +170,18 @@ async def _check_version(db: Database, config: Config) -> list[Finding]:
 
 
 async def _check_content(db: Database, keyring: Keyring | None) -> list[Finding]:
-    if not await schema.is_at_head(db):
+    if not await is_at_head(db):
         return [bad("migrations", "A migration is pending.", "Run `latchstring migrate`, then start again.")]
-    found = [good("migrations", f"At {schema.head_revision()}, which this version needs.")]
+    found = [good("migrations", f"At {HEAD_REVISION}, which this version needs.")]
     found += await _check_installation(db, keyring)
     depth = await measure_outbox(db)
     late = system_clock() - depth.first_due_at if depth.first_due_at else timedelta(0)
     if late > WORRYING_DELAY:
         minutes = int(late.total_seconds() // 60)
-        says = f"{depth.depth} mails wait, the most overdue for {minutes} minutes."
+        says = f"{depth.depth} waiting in the outbox, the most overdue for {minutes} minutes."
         found.append(doubtful("outbox", says, "Check that `latchstring serve` or `worker` runs, and what it logs."))
     else:
-        found.append(good("outbox", f"{depth.depth} mails wait, none for long."))
+        found.append(good("outbox", f"{depth.depth} waiting, none overdue."))
     return found
 
 

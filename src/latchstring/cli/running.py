@@ -66,8 +66,8 @@ def read_config(env: dict[str, str] | None = None) -> Config:
 
 def with_services(action: Callable[[Any], Awaitable[T]], *, config: Config | None = None) -> T:
     """Open the services beside whatever serves, run the action, close again."""
+    from latchstring.assembly import open_services  # noqa: PLC0415  # nor for half a second of imports
     from latchstring.logging import configure_logging  # noqa: PLC0415  # `--help` need not wait for it
-    from latchstring.main import open_services  # noqa: PLC0415  # nor for half a second of imports
 
     settings = config or read_config()
     configure_logging(level="WARNING")

@@ -1,14 +1,26 @@
 """One serving process: uvicorn around the app, told to us when it is ready, ended within ten seconds of SIGTERM."""
 
+import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import asynccontextmanager
 
 import uvicorn
+import uvloop
 from litestar import Litestar
 
-DRAIN_SECONDS = 7  # for answers under way; what is left of the contract's ten is for the worker's last mail
+from latchstring.assembly import open_services, working
+from latchstring.cli.processes import Inherited
+from latchstring.config import Config
+from latchstring.logging import redact_text
+from latchstring.main import create_app
+from latchstring.web.access_log import AccessLog
+from latchstring.web.services import Services
+from latchstring.worker.wake import Wake
+
+DRAIN_SECONDS = 6  # for answers under way; what is left of the contract's ten is for the worker's last mail
 KEEP_ALIVE_SECONDS = 65  # longer than proxies keep their idle connections, so that they end first
 
 
@@ -54,3 +66,47 @@ class Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def run_server(
+    config: Config,
+    bound: socket.socket,
+    *,
+    with_worker: bool,
+    announce: Callable[[], None],
+    inherited: Inherited | None = None,
+) -> None:
+    """Serve on the socket until SIGTERM. Raises what open_services raises, before anybody is served."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(config, bound, with_worker=with_worker, announce=announce, inherited=inherited))
+
+
+async def _serve(
+    config: Config,
+    bound: socket.socket,
+    *,
+    with_worker: bool,
+    announce: Callable[[], None],
+    inherited: Inherited | None,
+) -> None:
+    wake, stop = Wake(), asyncio.Event()
+    access_log = AccessLog(redact=redact_text)
+    async with open_services(config, wake=wake) as services:
+        app = create_app(config, _lifespan(services, wake, stop, with_worker=with_worker), access_log=access_log)
+        server = Server(app, on_ready=announce, on_drain=stop.set)
+        if inherited is not None:
+            inherited.follow_parent()
+        await server.serve(sockets=[bound])
+        access_log.flush()
+
+
+@asynccontextmanager
+async def _lifespan(
+    services: Services, wake: Wake, stop: asyncio.Event, *, with_worker: bool
+) -> AsyncIterator[Services]:
+    """The services are open already, so that a refusal to start speaks for itself; only the worker comes and goes."""
+    if not with_worker:
+        yield services
+        return
+    async with working(services, wake, stop):
+        yield services

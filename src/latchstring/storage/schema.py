@@ -11,12 +11,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Text, column, create_engine, event, select, table, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from latchstring.storage.engine import Database, TableMissing
 from latchstring.storage.tables import metadata
 
 T = TypeVar("T")
@@ -87,16 +86,3 @@ def _on_sqlite(url: URL, action: Callable[[Connection], T]) -> T:
 async def migrate(url: URL) -> None:
     """Bring the database to head; safe when started twice at once."""
     await on_connection(url, upgrade)
-
-
-_VERSIONS = table("alembic_version", column("version_num", Text))
-_FIND_REVISION = select(_VERSIONS.c.version_num)
-
-
-async def is_at_head(db: Database) -> bool:
-    """Whether the database has the schema this code needs. Raises StorageUnreachable when it is away."""
-    try:
-        rows = await db.fetch(_FIND_REVISION)
-    except TableMissing:
-        return False
-    return [row.version_num for row in rows] == [head_revision()]

@@ -7,7 +7,7 @@ from litestar.datastructures import State
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from latchstring.domain.errors import StorageUnreachable
-from latchstring.storage.schema import is_at_head
+from latchstring.storage.revision import is_at_head
 from latchstring.web.metrics import EventCounts, exposition
 from latchstring.web.services import Services
 

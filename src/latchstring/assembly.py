@@ -1,0 +1,153 @@
+"""Builds the services a process works with, and its worker. The command line needs no more; main adds the faces."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from latchstring.accounts.passwords import Passwords
+from latchstring.accounts.service import Accounts
+from latchstring.config import Config
+from latchstring.domain.mail import MailKind
+from latchstring.domain.values import Clock, system_clock
+from latchstring.groups.service import Groups
+from latchstring.invitations.parts import Parts
+from latchstring.invitations.service import Invitations
+from latchstring.links.keyring import Keyring
+from latchstring.links.tokens import LinkTokens
+from latchstring.opening import database_url, open_database, open_installation
+from latchstring.storage.engine import Database
+from latchstring.web.limits import Limiter
+from latchstring.web.services import Services
+from latchstring.worker.loop import WorkerParts, hearing_others, run_worker
+from latchstring.worker.mail import Loader
+from latchstring.worker.sweeps import NoticePurge, Sweep
+from latchstring.worker.wake import Wake
+
+log = structlog.get_logger(__name__)
+WORKER_PAUSE_SECONDS = 1.0
+NOTICES_KEPT = timedelta(days=7)  # sent resets and notices, for whoever asks why one did not come
+
+
+@asynccontextmanager
+async def open_services(
+    config: Config, *, clock: Clock = system_clock, wake: Wake | None = None, beside: bool = False
+) -> AsyncIterator[Services]:
+    """Everything a process works with, on a database that is at head and belongs to this master key.
+
+    wake: the bell of this process's worker. beside: a short visit of the command line.
+    Raises KeyProblem, StartRefused, StorageUnreachable.
+    """
+    bell = wake or Wake()
+    async with open_database(config.database, beside=beside) as db:
+        keyring, installation_id = await open_installation(db, config, at=clock())
+        services = build_services(
+            config, db=db, keyring=keyring, installation_id=installation_id, clock=clock, wake=bell
+        )
+        async with hearing_others(database_url(config.database), bell) if not beside else nullcontext():
+            yield services
+
+
+def build_services(
+    config: Config, *, db: Database, keyring: Keyring, installation_id: UUID, clock: Clock, wake: Wake
+) -> Services:
+    """The service rooms, each handed the values it needs."""
+    tokens = LinkTokens(keyring, installation_id)
+    passwords = Passwords()
+    accounts = Accounts(
+        db=db,
+        clock=clock,
+        keyring=keyring,
+        tokens=tokens,
+        app=config.app,
+        roles=config.roles,
+        rules=config.accounts,
+        passwords=passwords,
+        mail_rules=config.mail,
+        wake_worker=wake.ring,
+    )
+    invitations = Invitations(
+        Parts(
+            db=db,
+            clock=clock,
+            keyring=keyring,
+            app=config.app,
+            roles=config.roles,
+            rules=config.invitations,
+            account_rules=config.accounts,
+            mail_rules=config.mail,
+            accounts=accounts,
+            passwords=passwords,
+            wake_worker=wake.ring,
+            limits_enabled=config.limits.enabled,
+        ),
+        tokens,
+    )
+    return Services(
+        db=db,
+        clock=clock,
+        app=config.app,
+        roles=config.roles,
+        content_rules=config.content,
+        invitation_rules=config.invitations,
+        account_rules=config.accounts,
+        limits=config.limits,
+        mail_rules=config.mail,
+        keyring=keyring,
+        tokens=tokens,
+        accounts=accounts,
+        groups=Groups(db=db, clock=clock),
+        invitations=invitations,
+        installation_id=installation_id,
+        wake_worker=wake.ring,
+        limiter=Limiter(config.limits),
+    )
+
+
+def worker_parts(services: Services, wake: Wake) -> WorkerParts:
+    """What the worker is handed: a loader for every message, and all tidying."""
+    loaders: dict[MailKind, Loader] = {
+        **services.invitations.mail_loaders,
+        MailKind.PASSWORD_RESET: services.accounts.load_password_reset_mail,
+        MailKind.EMAIL_VERIFICATION: services.accounts.load_email_verification_mail,
+    }
+
+    async def tidy_invitations() -> bool:
+        return await services.invitations.sweep() > 0
+
+    sweeps = (
+        Sweep("invitations", tidy_invitations),
+        Sweep("notices", NoticePurge(services.db, services.clock, NOTICES_KEPT)),
+    )
+    return WorkerParts(
+        db=services.db,
+        clock=services.clock,
+        mail_rules=services.mail_rules,
+        loaders=loaders,
+        sweeps=sweeps,
+        wake=wake,
+    )
+
+
+@asynccontextmanager
+async def working(services: Services, wake: Wake, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Run the worker in this process; at the end it finishes what is under way or hands it back."""
+    task = asyncio.create_task(work_until(services, wake, stop), name="worker")
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+async def work_until(services: Services, wake: Wake, stop: asyncio.Event) -> None:
+    """Send mail and tidy until stop is set. A worker that fails is started again: a promise outlives a bug."""
+    while not stop.is_set():
+        try:
+            await run_worker(worker_parts(services, wake), stop)
+        except Exception:
+            log.exception("worker failed, starting it again")
+            await asyncio.sleep(WORKER_PAUSE_SECONDS)

@@ -1,0 +1,69 @@
+"""`latchstring api-key`."""
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from latchstring.cli.options import DURATION, KEY, LINE, json_option
+from latchstring.cli.output import note
+from latchstring.cli.running import with_services
+from latchstring.domain.principal import OPERATOR_PRINCIPAL
+
+if TYPE_CHECKING:
+    from latchstring.accounts.api_keys import MadeApiKey
+    from latchstring.web.services import Services
+
+
+@click.group("api-key")
+def api_key() -> None:
+    """Make keys for backends."""
+
+
+@api_key.command()
+@click.option("--name", required=True, type=LINE, help="What the key is for.")
+@click.option(
+    "--scope", "scopes", required=True, multiple=True, help="What it may do, such as `invitations:write`; `*` for all."
+)
+@click.option("--may-grant", multiple=True, metavar="ROLE", help="A role it may grant. Scope `*` may grant all.")
+@click.option("--may-grant-group", "groups", multiple=True, type=KEY, help="A group it may invite into.")
+@click.option("--expires-in", type=DURATION, help="When it ends, such as `P90D`. Default: never.")
+@json_option
+def create(
+    *,
+    name: str,
+    scopes: tuple[str, ...],
+    may_grant: tuple[str, ...],
+    groups: tuple[str, ...],
+    expires_in: timedelta | None,
+    as_json: bool,
+) -> None:
+    """Make an API key and print it, alone, on standard output. It is shown this once."""
+
+    async def make(services: "Services") -> "MadeApiKey":
+        return await services.accounts.create_api_key(
+            OPERATOR_PRINCIPAL,
+            name=name,
+            scopes=scopes,
+            may_grant=may_grant or None,
+            may_grant_groups=groups or None,
+            expires_at=services.clock() + expires_in if expires_in else None,
+        )
+
+    made = with_services(make)
+    if not as_json:
+        note("Keep this key now. It is not stored and cannot be shown again.")
+        click.echo(made.text)
+        return
+    key = made.key
+    shown = {
+        "id": str(key.id),
+        "key": made.text,
+        "name": key.name,
+        "scopes": sorted(key.scopes),
+        "mayGrant": sorted(key.may_grant),
+        "mayGrantGroups": sorted(key.may_grant_groups),
+        "expiresAt": key.expires_at.isoformat() if key.expires_at else None,
+    }
+    click.echo(json.dumps(shown, ensure_ascii=False))

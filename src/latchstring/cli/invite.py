@@ -1,0 +1,98 @@
+"""`latchstring invite`."""
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from latchstring.cli.options import DURATION, EMAIL, KEY, LINE, LOCALE, MESSAGE, URL, json_option
+from latchstring.cli.output import note, show
+from latchstring.cli.running import with_services
+from latchstring.domain.principal import OPERATOR_PRINCIPAL
+
+if TYPE_CHECKING:
+    from latchstring.accounts.addresses import Address
+    from latchstring.domain.invitation import Standing
+    from latchstring.web.services import Services
+
+_CONTENT = re.compile(r"(?P<type>[^/:\s]+)/(?P<key>[^/:\s]+):(?P<role>VIEWER|EDITOR|MAINTAINER)", re.IGNORECASE)
+
+
+class ContentGrant(click.ParamType[tuple[str, str, str]]):
+    """`type/key:ROLE`."""
+
+    name = "type/key:ROLE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str, str]:
+        found = _CONTENT.fullmatch(value)
+        if found is None:
+            self.fail("Write it like articles/welcome:EDITOR, with VIEWER, EDITOR or MAINTAINER.", param, ctx)
+        return found["type"], found["key"], found["role"].upper()
+
+
+@click.command()
+@click.argument("address", type=EMAIL, metavar="EMAIL")
+@click.option("--role", type=KEY, help="The role to join the app with.")
+@click.option("--group", "groups", multiple=True, type=KEY, help="A group to join; may be repeated.")
+@click.option("--content", multiple=True, type=ContentGrant(), help="A right on an object; may be repeated.")
+@click.option("--first-name", type=LINE)
+@click.option("--last-name", type=LINE)
+@click.option("--message", type=MESSAGE, help="A personal note, shown in the mail.")
+@click.option("--locale", type=LOCALE, help="The language of the mail.")
+@click.option("--expires-in", type=DURATION, help="How long the link works, such as `P7D`.")
+@click.option("--redirect-url", type=URL, help="Where the person goes afterwards.")
+@click.option("--show-link", is_flag=True, help="Print a link to hand over yourself. It proves no mailbox.")
+@json_option
+def invite(
+    *,
+    address: "Address",
+    role: str | None,
+    groups: tuple[str, ...],
+    content: tuple[tuple[str, str, str], ...],
+    first_name: str | None,
+    last_name: str | None,
+    message: str | None,
+    locale: str | None,
+    expires_in: timedelta | None,
+    redirect_url: str | None,
+    show_link: bool,
+    as_json: bool,
+) -> None:
+    """Invite somebody: at least a role, a group or a content object. A running server or worker sends the mail."""
+
+    async def make(services: "Services") -> "tuple[Standing, str | None]":
+        from latchstring.invitations.parts import Draft  # noqa: PLC0415  # loaded with the services
+
+        draft = Draft(
+            email=address.email,
+            email_key=address.email_key,
+            role=role,
+            groups=groups,
+            content=content,
+            first_name=first_name,
+            last_name=last_name,
+            message=message,
+            locale=locale,
+            expires_in=expires_in,
+            redirect_url=redirect_url,
+        )
+        issuing = services.invitations.issuing
+        standing = await issuing.create(draft, by=OPERATOR_PRINCIPAL)
+        link = await issuing.reveal(standing.invitation.id, by=OPERATOR_PRINCIPAL) if show_link else None
+        return standing, link
+
+    standing, link = with_services(make)
+    made = standing.invitation
+    result = {
+        "id": made.id,
+        "inviteEmail": made.email,
+        "role": made.bundle.role,
+        "groups": [grant.target_key for grant in made.bundle.groups],
+        "expiresAt": made.link.expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "delivery": standing.delivery.state.value if standing.delivery else None,
+        "url": link,
+    }
+    show(result, as_json=as_json, title="Invitation made")
+    if not as_json and standing.delivery is not None and standing.delivery.reason is not None and link is None:
+        note("No mail is sent: mail is off. Hand over a link with --show-link next time, or resend when mail is on.")

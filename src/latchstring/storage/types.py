@@ -129,7 +129,9 @@ class ListOf(TypeDecorator[Any]):
         if _is_postgres(dialect):
             return list
         item = self.item()
-        convert = item.process_bind_param if isinstance(item, TypeDecorator) else lambda value, _dialect: value
+        # a decorator that only chooses a collation, CanonicalText, converts nothing
+        converts = isinstance(item, TypeDecorator) and item._has_bind_processor  # noqa: SLF001  # no public word for it
+        convert = cast("Any", item).process_bind_param if converts else lambda value, _dialect: value
         return lambda values: json.dumps([convert(value, dialect) for value in cast("Iterable[Any]", values)])
 
 

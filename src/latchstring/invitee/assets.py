@@ -58,14 +58,15 @@ def _asset(name: str, body: bytes) -> Asset:
 
 
 @get(f"{PREFIX}/{{version:str}}/{{name:str}}", include_in_schema=False)
-async def serve_asset(request: Request[Any, Any, Any], version: str, name: str) -> ASGIApp:
+async def serve_asset(request: Request[Any, Any, Any]) -> ASGIApp:
     """The present file, whatever version is asked for: during an upgrade two versions serve one page."""
-    found = assets().get(name)
+    asked = request.path_params
+    found = assets().get(asked["name"])
     if found is None:
         raise NotFound("There is no such file.")
     headers = [
         (b"content-type", found.media_type.encode()),
-        (b"cache-control", _FOR_A_YEAR if version == found.version else _FOR_A_MINUTE),
+        (b"cache-control", _FOR_A_YEAR if asked["version"] == found.version else _FOR_A_MINUTE),
         (b"vary", b"Accept-Encoding"),
     ]
     if b"gzip" in (find_header(request.scope, b"accept-encoding") or b""):

@@ -32,9 +32,7 @@ USER = User(USER_ID, "ada@people.test", "ada@people.test", "Ada", "Löwe", terms
 GOOD_TOKEN = "good-access-token"
 GOOD_KEY = "lsk_good"
 ORIGIN = "https://app.example.org"
-APP = App(
-    name="Acme", public_url="https://invite.example.org", terms_version="1", allowed_origins=(ORIGIN,)
-)
+APP = App(name="Acme", public_url="https://invite.example.org", terms_version="1", allowed_origins=(ORIGIN,))
 
 
 class FakeAccounts:
@@ -101,10 +99,20 @@ class ThingQuery(PageQuery):
 
 
 @operation(
-    "POST", "/api/things", "Make a thing", tag="Things", permission="things:write", answers={201: Echo}, sets_location=True
+    "POST",
+    "/api/things",
+    "Make a thing",
+    tag="Things",
+    permission="things:write",
+    answers={201: Echo},
+    sets_location=True,
 )
 async def make_thing(body: Everything) -> Answer:
-    return json_answer(Echo(name=body.name, groups=list(body.groups), at=datetime(2026, 3, 1, tzinfo=UTC)), 201, location="/api/things/1")
+    return json_answer(
+        Echo(name=body.name, groups=list(body.groups), at=datetime(2026, 3, 1, tzinfo=UTC)),
+        201,
+        location="/api/things/1",
+    )
 
 
 @operation("PATCH", "/api/things/{thing_id:uuid}", "Change a thing", tag="Things", answers={200: dict[str, Any]})
@@ -119,7 +127,9 @@ async def list_things(services: Services, query: ThingQuery) -> Answer:
     return page_answer([str(place)], next_cursor=cursor, total=1)
 
 
-@operation("GET", "/api/things/{key}", "Show a thing", tag="Things", answers={200: dict[str, str]}, problems=[GroupNotFound])
+@operation(
+    "GET", "/api/things/{key}", "Show a thing", tag="Things", answers={200: dict[str, str]}, problems=[GroupNotFound]
+)
 async def show_thing(key: str) -> Answer:
     if key == "broken":
         raise RuntimeError("a bug of ours")
@@ -127,13 +137,21 @@ async def show_thing(key: str) -> Answer:
 
 
 @operation(
-    "POST", "/api/open", "Answer anybody", tag="Open", access=Access.LENIENT, answers={200: dict[str, Any]}, rate_limited=True
+    "POST",
+    "/api/open",
+    "Answer anybody",
+    tag="Open",
+    access=Access.LENIENT,
+    answers={200: dict[str, Any]},
+    rate_limited=True,
 )
 async def answer_anybody(caller: Caller, reading: Reading[Change]) -> Answer:
     return json_answer({"known": caller.principal is not None, "problems": len(reading.problems)})
 
 
-@operation("POST", "/api/knock", "Knock", tag="Open", access=Access.OPTIONAL, answers={200: dict[str, Any]}, body_optional=True)
+@operation(
+    "POST", "/api/knock", "Knock", tag="Open", access=Access.OPTIONAL, answers={200: dict[str, Any]}, body_optional=True
+)
 async def knock(caller: Caller, body: Change) -> Answer:
     return json_answer({"known": caller.principal is not None, "cookie": caller.from_cookie})
 

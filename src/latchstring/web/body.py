@@ -17,7 +17,8 @@ from latchstring.web.scope import find_header
 
 LARGEST_BODY = 1024 * 1024
 DEEPEST = 64
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Matches from every quote on, closed or not, and never backtracks: a body of escaped quotes must not cost its square.
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 

@@ -129,7 +129,8 @@ def _problems_route() -> HTTPRouteHandler:
 
 def _problem_route() -> HTTPRouteHandler:
     @get("/problems/{code:str}", name="problem")
-    async def show_problem(request: Request[Any, Any, Any], code: str) -> ASGIApp:
+    async def show_problem(request: Request[Any, Any, Any]) -> ASGIApp:
+        code = request.path_params["code"]
         kind = PROBLEMS.get(code)
         if kind is None:
             return problem_answer(NotFound("There is no problem of this name."), request.scope)

@@ -1,0 +1,107 @@
+"""Limits count people, not proxies, cost the same however many there are, and can be switched off."""
+
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import pytest
+from tests.web.conftest import USER_ID
+
+from latchstring.domain.errors import TooManyRequests
+from latchstring.domain.policy import Limits
+from latchstring.web import limits as room
+from latchstring.web.limits import CountersInMemory, Limiter, client_prefix
+
+TIGHT = Limits(per_inviter="2/hour", per_recipient="1/day", per_address_prefix="1/minute", login_per_account="1/minute")
+
+
+def scope_from(client: str | None, *forwarded: str) -> dict[str, Any]:
+    headers = [(b"x-forwarded-for", line.encode()) for line in forwarded]
+    return {"client": (client, 1) if client else None, "headers": headers}
+
+
+async def test_over_the_limit_is_429_with_the_time_to_wait(limited_client: httpx2.AsyncClient) -> None:
+    for _ in range(2):
+        assert (await limited_client.post("/api/open", json={})).status_code == 200
+    got = await limited_client.post("/api/open", json={})
+    assert (got.status_code, got.json()["code"]) == (429, "too-many-requests")
+    assert 1 <= int(got.headers["retry-after"]) <= 60
+    assert (await limited_client.post("/api/knock")).status_code == 200
+
+
+def test_each_thing_is_counted_by_itself() -> None:
+    limiter = Limiter(TIGHT)
+    for inviter in (USER_ID, UUID(int=1)):
+        limiter.check_inviter(inviter)
+        limiter.check_inviter(inviter)
+        with pytest.raises(TooManyRequests):
+            limiter.check_inviter(inviter)
+    limiter.check_recipient("ada@people.test")
+    limiter.check_login("ada@people.test")
+    for check in (limiter.check_recipient, limiter.check_login):
+        with pytest.raises(TooManyRequests):
+            check("ada@people.test")
+
+
+def test_the_operator_is_not_bounded() -> None:
+    limiter = Limiter(TIGHT)
+    for _ in range(10):
+        limiter.check_inviter(None)
+
+
+def test_switched_off_means_all_of_them() -> None:
+    limiter = Limiter(Limits(enabled=False, per_inviter="1/day", per_recipient="1/day", login_per_account="1/day"))
+    for _ in range(10):
+        limiter.check_inviter(USER_ID)
+        limiter.check_recipient("a@b.test")
+        limiter.check_login("a@b.test")
+        limiter.check_client(scope_from("192.0.2.1"))
+
+
+@pytest.mark.parametrize(
+    ("client", "forwarded", "expected"),
+    [
+        ("192.0.2.1", (), "192.0.2.1"),
+        ("192.0.2.1", ("198.51.100.7",), "192.0.2.1"),  # not a proxy of ours: what it says is only a claim
+        ("10.0.0.1", ("198.51.100.7",), "198.51.100.7"),
+        ("10.0.0.1", ("203.0.113.9, 198.51.100.7",), "198.51.100.7"),
+        ("10.0.0.1", ("203.0.113.9", "198.51.100.7, 10.0.0.2"), "198.51.100.7"),
+        ("10.0.0.1", ("10.0.0.3, 10.0.0.2",), "10.0.0.3"),
+        ("10.0.0.1", ("198.51.100.7:4711",), "198.51.100.7"),
+        ("10.0.0.1", ("[2001:db8::7]:4711",), "2001:db8::7"),
+        ("10.0.0.1", ("nonsense",), "10.0.0.1"),
+        ("::ffff:10.0.0.1", ("198.51.100.7",), "198.51.100.7"),
+        (None, (), None),
+    ],
+)
+def test_the_client_is_the_last_hop_that_is_no_proxy_of_ours(
+    client: str | None, forwarded: tuple[str, ...], expected: str | None
+) -> None:
+    limiter = Limiter(Limits(trusted_proxies=("10.0.0.0/8",)))
+    found = limiter.client_address(scope_from(client, *forwarded))
+    assert (None if found is None else str(found)) == expected
+
+
+def test_a_network_counts_as_one() -> None:
+    limiter = Limiter(TIGHT)
+    limiter.check_client(scope_from("192.0.2.1"))
+    with pytest.raises(TooManyRequests):
+        limiter.check_client(scope_from("192.0.2.250"))
+    limiter.check_client(scope_from("192.0.3.1"))
+    limiter.check_client(scope_from("2001:db8:0:1::1"))
+    with pytest.raises(TooManyRequests):
+        limiter.check_client(scope_from("2001:db8:0:1:ffff::2"))
+    assert client_prefix(None) == "unknown"
+
+
+def test_counters_are_forgotten_when_their_time_is_over_or_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(room.time, "time", lambda: now)
+    monkeypatch.setattr(room, "MOST_COUNTERS", 3)
+    counters = CountersInMemory()
+    assert [counters.incr("a", 10), counters.incr("a", 10), counters.incr("b", 10)] == [1, 2, 1]
+    now = 1010.0
+    assert (counters.get("a"), counters.incr("a", 10)) == (0, 1)
+    for name in "cdefg":
+        counters.incr(name, 10)
+    assert counters.reset() <= 3

@@ -1,5 +1,6 @@
 """The command line. A command is imported when it is called, so `--help` and `--version` are quick."""
 
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -68,9 +69,10 @@ class _Commands(click.RichGroup):
     help="The configuration file. Default: `latchstring.toml` in the working directory, then built-in defaults.",
 )
 @click.version_option(package_name="latchstring", message="%(prog)s %(version)s")
-def main(config_path: Path | None) -> None:
+def main(config_path: Path | None) -> None:  # noqa: ARG001  # commands read it from the context
     """Latchstring brings people in: one link, and the person is in with exactly the rights you chose.
 
     Every key of the configuration file can be set in the environment, too: `LATCHSTRING_MAIL__SMTP__HOST` for
     `mail.smtp.host`.
     """
+    os.umask(0o077)  # whatever is written, the database, keys, mails, is for the owner alone

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import rich_click as click
@@ -51,12 +52,16 @@ class CommandFailed(Exception):
         click.echo(json.dumps(self._members) if self._as_json else str(self), err=True)
 
 
-def read_config(env: dict[str, str] | None = None) -> Config:
-    """The configuration the command line names. Ends the command with status 2 and all problems."""
+def config_path() -> Path | None:
+    """What `--config` says."""
     context = click.get_current_context(silent=True)
-    path = context.find_root().params.get("config_path") if context else None
+    return context.find_root().params["config_path"] if context else None
+
+
+def read_config(env: Mapping[str, str] | None = None, path: Path | None = None) -> Config:
+    """The configuration the command line names. Ends the command with status 2 and all problems."""
     try:
-        return load_config(path, os.environ if env is None else env)
+        return load_config(path or config_path(), os.environ if env is None else env)
     except ConfigProblems as problems:
         listed = [{"key": p.key, "value": p.value, "remedy": p.remedy} for p in problems.problems]
         raise CommandFailed(

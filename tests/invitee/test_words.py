@@ -47,9 +47,9 @@ def test_every_word_is_translated_and_none_is_left_over(locale: str) -> None:
 @pytest.mark.parametrize("locale", [tag for tag in available_locales() if tag != SOURCE])
 def test_names_and_markup_stay_what_they_are(locale: str) -> None:
     for id_, message in catalogue(locale).items():
-        wanted = sorted(FIXED.findall(forms(id_)[-1]))
+        wanted = [sorted(FIXED.findall(form)) for form in forms(id_)]
         for form in forms(message.string):
-            assert sorted(FIXED.findall(form)) == wanted, form
+            assert sorted(FIXED.findall(form)) in wanted, form
 
 
 def test_the_voice_of_the_house() -> None:

@@ -104,18 +104,21 @@ def example_of(struct: type[msgspec.Struct], inputs: Inputs) -> Any:
     """A body made of the examples of its fields: all needed ones, and the others that have one."""
     example: dict[str, Any] = {}
     for name, schema, is_required in describe_fields(struct, inputs):
-        found = _example(schema, inputs)
+        found = _example(schema)
         if found is not None or is_required:
-            example[name] = found
+            example[name] = _STAND_INS[schema["type"]] if found is None else found
     return example
 
 
-def _example(schema: Schema, inputs: Inputs) -> Any:
+_STAND_INS: Mapping[str, Any] = {"string": "text", "integer": 1, "array": [], "object": {}}
+
+
+def _example(schema: Schema) -> Any:
     if "examples" in schema:
         return schema["examples"][0]
     if "enum" in schema:
         return schema["enum"][0]
     if schema.get("type") == "array":
-        item = _example(schema["items"], inputs)
+        item = _example(schema["items"])
         return None if item is None else [item]
     return True if schema.get("type") == "boolean" else None

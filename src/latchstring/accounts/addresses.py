@@ -57,7 +57,7 @@ def parse_address(text: str) -> Address:
     if not text.isascii():
         _refuse_hidden(text)
     local, domain = _parse(text)
-    if not text.isascii():
+    if not text.isascii() or "xn--" in domain:
         _refuse_lookalikes(text.rpartition("@")[0], domain)
     _refuse_lengths(text, local, domain)
     return Address(text, f"{local.translate(_LOWER_ASCII)}@{domain.lower()}")

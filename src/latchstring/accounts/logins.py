@@ -1,7 +1,7 @@
 """Signing in, staying signed in, signing out: sessions, and who a credential stands for."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,12 +22,17 @@ from latchstring.storage.sessions import (
     end_sessions,
     find_live_user,
     find_refresh_token,
+    forget_used_tokens,
     insert_refresh_token,
     insert_session,
     new_refresh_token,
     prolong_session,
+    purge_sessions,
     use_refresh_token,
 )
+
+TIDIED = 8  # of 256: one refresh in 32 clears its session's old tokens, enough to bound them and cheap
+KEPT_AFTER = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +160,8 @@ class Logins(AccountParts):
         if user is None or user.blocked:
             return None
         yield insert_refresh_token(fresh.digest, session_id)
+        if fresh.digest[0] < TIDIED:
+            yield forget_used_tokens(session_id, before=at - self._rules.refresh_token_lifetime)
         return user, session_id
 
     def _end_reused(self, digest: bytes, event_id: UUID, at: datetime) -> Work[None]:
@@ -175,6 +182,10 @@ class Logins(AccountParts):
                 yield end_session(one, at=at)
 
         await self._db.transact(work)
+
+    async def purge_sessions(self) -> int:
+        """Remove a batch of sessions that have run out; returns how many. For the worker's tidying."""
+        return await purge_sessions(self._db, before=self._clock() - KEPT_AFTER)
 
     def _tokens(self, user: User, session_id: UUID, refresh_token: str) -> SessionTokens:
         permissions = self.principal_of(user).permissions

@@ -152,12 +152,12 @@ async def get_group(services: Services, caller: Caller, key: str) -> Answer:
     "/api/groups/{key}",
     "Name a group anew",
     tag=TAG,
-    permission=WRITE,
     answers={200: GroupView},
     problems=[GroupNotFound],
 )
 async def replace_group(services: Services, caller: Caller, key: str, reading: Reading[GroupBody]) -> Answer:
-    """Replaces name, description and translations. Members and grants stay."""
+    """Replaces name, description and translations. Members and grants stay. Needs `groups:write`."""
+    await services.groups.require_write(caller.require(), key)
     if reading.values.get("key", key) != key:
         reading.problems.append(FieldProblem("/key", "unchangeable", "The key of a group never changes."))
     words = _words(reading)
@@ -169,12 +169,14 @@ async def replace_group(services: Services, caller: Caller, key: str, reading: R
     "/api/groups/{key}",
     "Remove a group",
     tag=TAG,
-    permission=WRITE,
     answers={204: None},
     problems=[GroupNotFound],
 )
 async def delete_group(services: Services, caller: Caller, key: str) -> Answer:
-    """Memberships end. Its grants in open invitations are void; one with nothing else in it is revoked."""
+    """Memberships end. Its grants in open invitations are void; one with nothing else in it is revoked.
+
+    Needs `groups:write`.
+    """
     await services.groups.delete_group(caller.require(), key)
     return empty_answer()
 
@@ -211,12 +213,11 @@ async def list_members(services: Services, caller: Caller, key: str, query: Crea
     "/api/groups/{key}/members/{user_id:uuid}",
     "Bring a user into a group",
     tag=TAG,
-    permission=WRITE,
     answers={204: None},
     problems=[GroupNotFound, UserNotFound],
 )
 async def add_member(services: Services, caller: Caller, key: str, user_id: UUID) -> Answer:
-    """Nothing happens to somebody who is in it."""
+    """Nothing happens to somebody who is in it. Needs `groups:write`."""
     await services.groups.add_member(caller.require(), key, user_id)
     return empty_answer()
 
@@ -226,12 +227,11 @@ async def add_member(services: Services, caller: Caller, key: str, user_id: UUID
     "/api/groups/{key}/members/{user_id:uuid}",
     "Take a user out of a group",
     tag=TAG,
-    permission=WRITE,
     answers={204: None},
     problems=[GroupNotFound],
 )
 async def remove_member(services: Services, caller: Caller, key: str, user_id: UUID) -> Answer:
-    """Nothing happens to somebody who is not in it."""
+    """Nothing happens to somebody who is not in it. Needs `groups:write`."""
     await services.groups.remove_member(caller.require(), key, user_id)
     return empty_answer()
 

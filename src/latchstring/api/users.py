@@ -163,7 +163,9 @@ async def change_user(services: Services, caller: Caller, user_id: UUID, reading
 
     Blocking and a new password end all sessions. A new address is unverified unless the body says otherwise.
     """
-    reading.problems += services.accounts.find_profile_problems(role=reading.get("role") or None, password=None)
+    reading.problems += services.accounts.find_profile_problems(
+        role=reading.get("role") or None, password=reading.get("password") or None
+    )
     sent: dict[str, Any] = sent_fields(reading.finish())
     if "email" in sent:
         sent["address"] = sent.pop("email")

@@ -91,6 +91,12 @@ class Groups:
         await self.get_group(principal, key)
         return await list_users(self._db, UserFilter(group=key), limit=limit, after=after, descending=descending)
 
+    async def require_write(self, principal: Principal, key: str) -> None:
+        """Raise GroupNotFound for who may not even see the group, NotAllowed for who may only do that."""
+        if not principal.can(WRITE):
+            await self.get_group(principal, key)
+            raise NotAllowed(WRITE)
+
     async def _may_see(self, principal: Principal, group: Group) -> bool:
         if principal.can(READ):
             return True
@@ -128,7 +134,7 @@ class Groups:
 
     async def replace_group(self, principal: Principal, key: str, words: GroupWords) -> Group:
         """Give a group new words; its key, members and grants stay. Raises GroupNotFound."""
-        principal.require(WRITE)
+        await self.require_write(principal, key)
         at = self._clock()
         wanted = Group(new_id(at), key, words.name, words.description, words.translations)
 
@@ -146,7 +152,7 @@ class Groups:
 
         A group made again under the key is another one: ids decide, and they are never used twice.
         """
-        principal.require(WRITE)
+        await self.require_write(principal, key)
         at = self._clock()
 
         def work() -> Work[None]:
@@ -163,7 +169,7 @@ class Groups:
 
     async def add_member(self, principal: Principal, key: str, user_id: UUID) -> None:
         """Bring a user into a group; nothing happens to who is there. Raises GroupNotFound, UserNotFound."""
-        principal.require(WRITE)
+        await self.require_write(principal, key)
         at = self._clock()
         if await find_user(self._db, user_id) is None:
             await self._refuse_unknown(key)
@@ -185,7 +191,7 @@ class Groups:
 
     async def remove_member(self, principal: Principal, key: str, user_id: UUID) -> None:
         """Take a user out of a group; nothing happens to who is not in it. Raises GroupNotFound."""
-        principal.require(WRITE)
+        await self.require_write(principal, key)
         at = self._clock()
 
         def work() -> Work[None]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, literal_column, select, update
 
 from latchstring.domain.account import User
 from latchstring.storage.accounts import USER_COLUMNS, user_of
@@ -14,6 +14,7 @@ from latchstring.storage.engine import Database, Step, step
 from latchstring.storage.tables import refresh_tokens, sessions, users
 from latchstring.storage.types import Digest, Id, Instant
 
+BATCH = 1000
 REFRESH_BYTES = 32  # 256 bits: a plain digest of it cannot be reversed by trying
 
 
@@ -60,6 +61,21 @@ _USE_TOKEN = (
     .where(refresh_tokens.c.digest == bindparam("token_digest", type_=Digest), refresh_tokens.c.used_at.is_(None))
     .values(used_at=_AT)
     .returning(refresh_tokens.c.session_id)
+)
+_FORGET_USED = delete(refresh_tokens).where(
+    refresh_tokens.c.session_id == _SESSION_ID, refresh_tokens.c.used_at < bindparam("used_before", type_=Instant)
+)
+_PURGE = (
+    delete(sessions)
+    .where(
+        sessions.c.id.in_(
+            select(sessions.c.id)
+            .where(sessions.c.expires_at < bindparam("over_before", type_=Instant))
+            .order_by(sessions.c.expires_at)
+            .limit(literal_column(str(BATCH)))
+        )
+    )
+    .returning(sessions.c.id)
 )
 _FIND_TOKEN = (
     select(refresh_tokens.c.session_id, sessions.c.user_id, sessions.c.ended_at)
@@ -122,3 +138,13 @@ def end_session(session_id: UUID, *, at: datetime) -> Step:
 def end_sessions(user_id: UUID, *, at: datetime) -> Step:
     """End every session of a user. Change the user's row first, in the same transaction, to shut out new ones."""
     return step(_END_ALL, of_user_id=user_id, at=at)
+
+
+def forget_used_tokens(session_id: UUID, *, before: datetime) -> Step:
+    """Remove tokens of a long session that were used so long ago that nobody needs to be caught with one."""
+    return step(_FORGET_USED, session_id=session_id, used_before=before)
+
+
+async def purge_sessions(db: Database, *, before: datetime) -> int:
+    """Remove one batch of sessions that were over before this instant, with their tokens; returns how many."""
+    return len(await db.write(_PURGE, over_before=before))

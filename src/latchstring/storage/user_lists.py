@@ -81,7 +81,7 @@ async def list_users(
 ) -> Page[User]:
     """A page of users in the order of making. after: the id the last page ended with."""
     values = which.values()
-    active = frozenset(values) & _FILTERS.keys()
+    active = frozenset(name for name in values if name in _FILTERS)
     cursor = {} if after is None else {"after": after}
     rows = await db.fetch(_list(active, descending, after is not None), most=limit + 1, **cursor, **values)
     counted = (await db.fetch(_count(active), **values))[0].n

@@ -1,0 +1,122 @@
+"""API keys: what they are, what they may, and their end."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from latchstring.domain.errors import ApiKeyNotFound, CredentialInvalid, GrantNotAllowed, InvalidFields
+from latchstring.domain.principal import OPERATOR_PRINCIPAL
+from latchstring.domain.values import ActorType
+from latchstring.storage.api_keys import digest_key, is_key_text, new_key_text
+from latchstring.storage.tables import api_keys
+
+
+def test_a_key_has_a_tail_that_tells_it_from_chance() -> None:
+    text = new_key_text().text
+    assert is_key_text(text)
+    assert text.startswith("lsk_")
+    for other in (
+        text[:-1] + ("0" if text[-1] != "0" else "1"),
+        text[:-1],
+        text + "0",
+        "lsk_",
+        "",
+        text.replace("_", "-"),
+    ):
+        assert not is_key_text(other)
+
+
+async def test_a_key_acts_as_it_was_made(world: Any) -> None:
+    made = await world.accounts.create_api_key(
+        OPERATOR_PRINCIPAL, name="shop", scopes=["invitations:write", "app:plan"], may_grant=["customer"]
+    )
+    principal = await world.accounts.principal_of_api_key(made.text)
+    assert (principal.type, principal.id, principal.name) == (ActorType.API_KEY, made.key.id, "shop")
+    assert principal.can("invitations:write")
+    assert not principal.can("users:read")
+    assert (principal.can_grant_role("customer"), principal.can_grant_role("team")) == (True, False)
+
+
+async def test_only_a_digest_is_kept(world: Any) -> None:
+    made = await world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="shop", scopes=["*"])
+    (row,) = await world.db.fetch(api_keys.select())
+    assert row.digest == digest_key(made.text)
+    assert made.text not in repr(made)
+    assert made.text not in str(row)
+
+
+async def test_scope_everything_may_grant_what_its_maker_may(world: Any) -> None:
+    by_operator = await world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="a", scopes=["*"])
+    assert by_operator.key.may_grant == frozenset("*")
+    by_admin = await world.accounts.create_api_key(await world.principal("admin"), name="b", scopes=["*"])
+    assert by_admin.key.may_grant == {"admin", "lead", "team", "customer"}
+    narrow = await world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="c", scopes=["users:write"])
+    assert narrow.key.may_grant == frozenset()
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"scopes": ["*"]},
+        {"scopes": ["groups:read"]},
+        {"scopes": ["app:other"]},
+        {"scopes": ["users:read"], "may_grant": ["admin"]},
+        {"scopes": ["users:read"], "may_grant": ["*"]},
+        {"scopes": ["users:read"], "may_grant_groups": ["closed"]},
+        {"scopes": ["users:read"], "may_grant_groups": ["*"]},
+    ],
+)
+async def test_nobody_makes_a_key_beyond_himself(world: Any, wanted: dict[str, list[str]]) -> None:
+    with pytest.raises(GrantNotAllowed):
+        await world.accounts.create_api_key(await world.principal("lead"), name="x", **wanted)
+
+
+async def test_a_key_within_its_makers_ceiling_is_made(world: Any) -> None:
+    made = await world.accounts.create_api_key(
+        await world.principal("lead"),
+        name="x",
+        scopes=["users:read", "app:plan"],
+        may_grant=["team"],
+        may_grant_groups=["open"],
+    )
+    assert made.key.may_grant_groups == {"open"}
+
+
+async def test_what_no_key_can_be_is_told_by_field(world: Any) -> None:
+    for wanted, pointer in (
+        ({"scopes": []}, "/scopes"),
+        ({"scopes": ["users:read", "users:rule"]}, "/scopes/1"),
+        ({"scopes": ["users:read"], "may_grant": ["emperor"]}, "/mayGrant/0"),
+        ({"scopes": ["users:read"], "expires_at": world.clock.now}, "/expiresAt"),
+    ):
+        with pytest.raises(InvalidFields) as refused:
+            await world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="x", **wanted)
+        assert [problem.pointer for problem in refused.value.errors] == [pointer]
+
+
+async def test_a_key_ends_when_its_time_comes_and_when_it_is_revoked(world: Any) -> None:
+    end = world.clock.now + timedelta(hours=1)
+    short = await world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="s", scopes=["*"], expires_at=end)
+    revoked = await world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="r", scopes=["*"])
+    await world.accounts.principal_of_api_key(short.text)
+    await world.accounts.revoke_api_key(OPERATOR_PRINCIPAL, revoked.key.id)
+    world.clock.forward(timedelta(hours=1))
+    for text in (short.text, revoked.text, new_key_text().text, "lsk_", "x"):
+        with pytest.raises(CredentialInvalid):
+            await world.accounts.principal_of_api_key(text)
+    page = await world.accounts.list_api_keys(limit=10, after=None, descending=True)
+    assert [key.name for key in page.items] == ["s"]
+
+
+async def test_of_revocations_at_once_exactly_one_wins(world: Any) -> None:
+    made = await world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="r", scopes=["*"])
+    results = await asyncio.gather(
+        *(world.accounts.revoke_api_key(OPERATOR_PRINCIPAL, made.key.id) for _ in range(4)), return_exceptions=True
+    )
+    assert results.count(None) == 1
+    assert (await world.events()).count("api_key.revoked") == 1
+    with pytest.raises(ApiKeyNotFound):
+        await world.accounts.revoke_api_key(OPERATOR_PRINCIPAL, uuid4(), end_invitations=True)

@@ -1,0 +1,133 @@
+"""Groups and who is in them."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from latchstring.domain.errors import GroupKeyTaken, GroupNotFound, NotAllowed, UserNotFound
+from latchstring.domain.group import GroupText
+from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
+from latchstring.domain.values import ActorType
+from latchstring.groups.service import NIL, GroupWords
+
+ALL = {"limit": 10, "after": None, "descending": True}
+WORDS = GroupWords(
+    name="Readers",
+    description="Who reads.",
+    translations={"de": GroupText("Leser", "Wer liest."), "fr": GroupText("L")},
+)
+
+
+def key_principal(*scopes: str) -> Principal:
+    return Principal(ActorType.API_KEY, uuid4(), "key", frozenset(scopes), frozenset(), frozenset())
+
+
+async def test_a_group_is_made_and_named_anew(world: Any) -> None:
+    made = await world.groups.create_group(OPERATOR_PRINCIPAL, "readers", WORDS)
+    assert await world.groups.get_group(OPERATOR_PRINCIPAL, "readers") == made
+    assert made.text_in("de-AT") == GroupText("Leser", "Wer liest.")
+    renamed = await world.groups.replace_group(OPERATOR_PRINCIPAL, "readers", GroupWords(name="Bookworms"))
+    assert (renamed.id, renamed.name, renamed.description, renamed.translations) == (made.id, "Bookworms", None, {})
+    assert await world.groups.find_id("readers") == made.id
+    assert await world.groups.find_id("nowhere") == NIL
+    with pytest.raises(GroupNotFound):
+        await world.groups.replace_group(OPERATOR_PRINCIPAL, "nowhere", WORDS)
+
+
+async def test_of_equal_keys_at_once_exactly_one_is_made(world: Any) -> None:
+    results = await asyncio.gather(
+        *(world.groups.create_group(OPERATOR_PRINCIPAL, "readers", WORDS) for _ in range(5)), return_exceptions=True
+    )
+    assert [type(result) for result in results].count(GroupKeyTaken) == 4
+    assert (await world.events()).count("group.created") == 1
+
+
+async def test_members_come_and_go_and_repeating_changes_nothing(world: Any) -> None:
+    await world.group("readers")
+    user = await world.user()
+    for _ in range(2):
+        await world.groups.add_member(OPERATOR_PRINCIPAL, "readers", user.id)
+    assert (await world.reload(user)).groups == ("readers",)
+    for _ in range(2):
+        await world.groups.remove_member(OPERATOR_PRINCIPAL, "readers", user.id)
+    assert (await world.reload(user)).groups == ()
+    names = await world.events()
+    assert (names.count("group.member_added"), names.count("group.member_removed")) == (1, 1)
+
+
+async def test_of_joins_at_once_one_is_recorded(world: Any) -> None:
+    await world.group("readers")
+    user = await world.user()
+    await asyncio.gather(*(world.groups.add_member(OPERATOR_PRINCIPAL, "readers", user.id) for _ in range(6)))
+    assert (await world.events()).count("group.member_added") == 1
+
+
+async def test_unknown_groups_and_people_are_told(world: Any) -> None:
+    await world.group("readers")
+    user = await world.user()
+    with pytest.raises(GroupNotFound):
+        await world.groups.add_member(OPERATOR_PRINCIPAL, "nowhere", user.id)
+    with pytest.raises(GroupNotFound):
+        await world.groups.add_member(OPERATOR_PRINCIPAL, "nowhere", uuid4())
+    with pytest.raises(UserNotFound):
+        await world.groups.add_member(OPERATOR_PRINCIPAL, "readers", uuid4())
+    with pytest.raises(GroupNotFound):
+        await world.groups.remove_member(OPERATOR_PRINCIPAL, "nowhere", user.id)
+
+
+async def test_a_group_made_again_starts_without_members(world: Any) -> None:
+    first = await world.group("readers")
+    user = await world.user(groups=("readers",))
+    await world.groups.delete_group(OPERATOR_PRINCIPAL, "readers")
+    assert (await world.reload(user)).groups == ()
+    again = await world.group("readers")
+    assert again.id != first.id
+    assert (await world.groups.list_members(OPERATOR_PRINCIPAL, "readers", **ALL)).items == []
+
+
+async def test_of_deletions_at_once_exactly_one_wins(world: Any) -> None:
+    await world.group("readers")
+    results = await asyncio.gather(
+        *(world.groups.delete_group(OPERATOR_PRINCIPAL, "readers") for _ in range(4)), return_exceptions=True
+    )
+    assert results.count(None) == 1
+    assert (await world.events()).count("group.deleted") == 1
+
+
+async def test_members_see_their_own_groups_readers_all_strangers_none(world: Any) -> None:
+    await world.group("mine")
+    await world.group("other")
+    member, stranger, reader = await world.user(groups=("mine",)), await world.user(), await world.user("team")
+    as_member, as_stranger, as_reader = map(world.accounts.principal_of, (member, stranger, reader))
+    assert [group.key for group in (await world.groups.list_groups(as_member, **ALL)).items] == ["mine"]
+    assert (await world.groups.list_groups(as_stranger, **ALL)).items == []
+    assert {group.key for group in (await world.groups.list_groups(as_reader, **ALL)).items} == {"mine", "other"}
+    assert [user.id for user in (await world.groups.list_members(as_member, "mine", **ALL)).items] == [member.id]
+    for principal, key in ((as_member, "other"), (as_stranger, "mine"), (key_principal("users:read"), "mine")):
+        with pytest.raises(GroupNotFound):
+            await world.groups.list_members(principal, key, **ALL)
+    with pytest.raises(NotAllowed):
+        await world.groups.list_groups(key_principal("users:read"), **ALL)
+
+
+async def test_changing_needs_the_permission_and_strangers_learn_nothing(world: Any) -> None:
+    await world.group("mine")
+    member, stranger = await world.user(groups=("mine",)), await world.user()
+
+    async def attempts(principal: Principal, refusal: type[Exception]) -> None:
+        for attempt in (
+            world.groups.replace_group(principal, "mine", WORDS),
+            world.groups.delete_group(principal, "mine"),
+            world.groups.add_member(principal, "mine", stranger.id),
+            world.groups.remove_member(principal, "mine", member.id),
+        ):
+            with pytest.raises(refusal):
+                await attempt
+        with pytest.raises(NotAllowed):
+            await world.groups.create_group(principal, "new", WORDS)
+
+    await attempts(world.accounts.principal_of(member), NotAllowed)
+    await attempts(world.accounts.principal_of(stranger), GroupNotFound)
+    await world.groups.add_member(key_principal("groups:write"), "mine", stranger.id)

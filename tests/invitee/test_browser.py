@@ -1,0 +1,378 @@
+"""A real browser at a real server: the whole way from the mail to being in, and every page as people meet it."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from tests.blackbox.house import PASSWORD, House, new_address
+from tests.blackbox.smtp_server import SmtpServer
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+HELP = {"replace": 'terms-version = "1"', "by": 'terms-version = "1"\nsupport-email = "help@orchard.example"'}
+MESSAGE = "Jonas, the spring cohort starts on Tuesday.\nBring the tide tables: https://tides.example"
+LOOKS = [  # every pair of width, scheme and language
+    (320, "light", "en"),
+    (320, "dark", "de"),
+    (1280, "light", "de"),
+    (1280, "dark", "en"),
+]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """One installation with its mail server, as the command line starts it."""
+    directory = tmp_path_factory.mktemp("house")
+    smtp = SmtpServer()
+    running = House(directory, f"sqlite+aiosqlite:///{directory}/latchstring.db", smtp, HELP)
+    try:
+        running.cli("migrate")
+        running.open()
+        running.key = running.api_key("*")
+        yield running
+    finally:
+        running.stop()
+        smtp.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+@dataclass
+class Watched:
+    """A page of a fresh browser, with everything it complained about or asked of others."""
+
+    page: Page
+    context: BrowserContext
+    complaints: list[str] = field(default_factory=list)
+
+    async def open(self, url: str) -> None:
+        await self.page.goto(url)
+
+    def check(self) -> None:
+        assert self.complaints == []
+
+
+async def visit(browser: Browser, house: House, **options: Any) -> Watched:
+    """A fresh browser that visits the house."""
+    context = await browser.new_context(base_url=house.public_url, reduced_motion="reduce", **options)
+    seen = Watched(await context.new_page(), context)
+    seen.page.on("console", lambda said: said.type == "error" and complain(seen, said.text))
+    seen.page.on("pageerror", lambda error: complain(seen, str(error)))
+    seen.page.on("request", lambda sent: sent.url.startswith(house.public_url) or complain(seen, sent.url))
+    return seen
+
+
+def complain(seen: Watched, text: str) -> None:
+    if "status of 4" not in text:  # that an ended link answers 410 is said on the console, too
+        seen.complaints.append(text)
+
+
+async def fill(page: Page, **fields: str) -> None:
+    for name, value in fields.items():
+        await page.locator(f"input[name={name}]").fill(value)
+
+
+def link(house: House, address: str, words: str) -> str:
+    """The first link of the newest mail to the address that has these words."""
+    found = re.search(r"^(http\S+token=\S+?)\s*$", house.mail_about(address, words).text, re.MULTILINE)
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without JavaScript"])
+async def test_the_whole_way(chromium: Browser, house: House, *, scripts: bool) -> None:
+    group = house.group(name="Spring cohort")
+    mira = house.user("admin", firstName="Mira", lastName="Okafor")
+    email = new_address("jonas")
+    made = house.invite(email, mira.token, role="team", groups=[group], firstName="Jonas", message=MESSAGE)
+    url = link(house, email, "Mira Okafor")
+    assert url.startswith(f"{house.public_url}/invitation?token=ey")
+    seen = await visit(chromium, house, java_script_enabled=scripts)
+    page = seen.page
+    await seen.open(url)
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Mira Okafor invites you to Orchard Lane")
+    await expect(page.locator("blockquote")).to_contain_text("the spring cohort starts on Tuesday.")
+    assert await page.locator("blockquote a").count() == 0
+    assert await page.locator("input[name=firstName]").input_value() == "Jonas"
+    assert house.invitation(made["id"])["state"] == "PENDING"
+
+    await fill(page, lastName="Keller", password=PASSWORD)
+    if scripts:
+        await page.get_by_role("button", name="Show").click()
+        assert await page.locator("#password").get_attribute("type") == "text"
+    else:
+        await expect(page.get_by_role("button", name="Show")).to_be_hidden()
+    await page.get_by_label("I accept the terms of Orchard Lane").check()
+    await page.get_by_role("button", name="Create account and come in").click()
+
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Welcome in, Jonas")
+    await expect(page.get_by_text("You are in Spring cohort")).to_be_visible()
+    assert "token" not in page.url
+    cookies = {cookie["name"]: cookie for cookie in await seen.context.cookies()}
+    assert cookies["access_token"]["httpOnly"]
+    assert house.get("/users/me", cookies["access_token"]["value"]).json["email"] == email
+    await page.get_by_role("link", name="Go to Orchard Lane").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Good to see you, Jonas")
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_text("You are signed out.")).to_be_visible()
+    assert house.get("/users/me", cookies["access_token"]["value"]).status == 401
+    assert house.invitation(made["id"])["state"] == "ACCEPTED"
+    seen.check()
+    await seen.context.close()
+
+
+async def test_arriving_at_the_app_that_invited(chromium: Browser, house: House) -> None:
+    _, token = house.invited(redirectUrl="https://app.orchard.example/welcome")
+    seen = await visit(chromium, house)
+    await seen.context.route("https://app.orchard.example/**", lambda route: route.fulfill(body="the app"))
+    await seen.open(f"/invitation?token={token}")
+    await fill(seen.page, firstName="Jonas", lastName="Keller", password=PASSWORD)
+    await seen.page.get_by_label("I accept").check()
+    async with seen.page.expect_request("https://app.orchard.example/welcome") as arrived:
+        await seen.page.get_by_role("button", name="Create account").click()
+    assert "referer" not in await (await arrived.value).all_headers()
+    await seen.page.wait_for_url("https://app.orchard.example/welcome")
+    await seen.context.close()
+
+
+async def test_registering_by_keyboard_alone(chromium: Browser, house: House) -> None:
+    _, token = house.invited()
+    seen = await visit(chromium, house, viewport={"width": 320, "height": 640})
+    page = seen.page
+    await seen.open(f"/invitation?token={token}")
+    await tab_to(page, "firstName")
+    await page.keyboard.type("Jonas")
+    await tab_to(page, "lastName")
+    await page.keyboard.type("Keller")
+    await tab_to(page, "password")
+    await page.keyboard.type("short")
+    await page.evaluate("document.forms[0].noValidate = true")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_be_focused()
+    assert await page.title() == "Error: You are invited · \u2068Orchard Lane\u2069"
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#password")).to_be_focused()
+    assert await page.locator("#firstName").input_value() == "Jonas"
+    await page.keyboard.type(PASSWORD)
+    await tab_to(page, "acceptTerms")
+    await page.keyboard.press("Space")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Welcome in, Jonas")
+    seen.check()
+    await seen.context.close()
+
+
+async def tab_to(page: Page, name: str) -> None:
+    """Press Tab until the field has the focus; each stop on the way must show where it is."""
+    for _ in range(12):
+        await page.keyboard.press("Tab")
+        where = await page.evaluate(
+            "[document.activeElement.name, getComputedStyle(document.activeElement).outlineStyle]"
+        )
+        assert where[1] != "none"
+        if where[0] == name:
+            return
+    raise AssertionError(f"Tab does not reach {name}")
+
+
+async def test_signing_in_on_the_spot_and_switching(chromium: Browser, house: House) -> None:
+    ada, ben = house.user(firstName="Ada"), house.user(firstName="Ben")
+    _, token = house.invited(ada.email, role="team")
+    seen = await visit(chromium, house)
+    page = seen.page
+    await seen.open("/login")
+    await fill(page, email=ben.email, password=PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Good to see you, Ben")
+    await seen.open(f"/invitation?token={token}")
+    await page.get_by_role("button", name="Sign out and continue").click()
+    await fill(page, password="not the one")
+    await page.get_by_role("button", name="Sign in and accept").click()
+    await expect(page.get_by_role("alert")).to_be_visible()
+    await fill(page, password=PASSWORD)
+    await page.get_by_role("button", name="Sign in and accept").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Welcome in, Ada")
+    seen.check()
+    await seen.context.close()
+
+
+async def test_a_forgotten_password_by_mail(chromium: Browser, house: House) -> None:
+    ada = house.user(firstName="Ada")
+    seen = await visit(chromium, house)
+    page = seen.page
+    await seen.open("/login")
+    await page.get_by_role("link", name="Reset the password").click()
+    await fill(page, email=ada.email)
+    await page.get_by_role("button", name="Send me a link").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Look in your mail")
+    await seen.open(link(house, ada.email, "/password-reset"))
+    await fill(page, password="a brand new sentence 8")
+    await page.get_by_role("button", name="Set the new password").click()
+    await fill(page, email=ada.email, password="a brand new sentence 8")
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Good to see you, Ada")
+    seen.check()
+    await seen.context.close()
+
+
+async def test_a_handed_over_link_and_confirming_the_address(chromium: Browser, house: House) -> None:
+    made, _ = house.invited()
+    seen = await visit(chromium, house)
+    page = seen.page
+    await seen.open(f"/invitation?token={house.reveal(made['id'])}")
+    await fill(page, firstName="Jonas", lastName="Keller", password=PASSWORD)
+    await page.get_by_label("I accept").check()
+    await page.get_by_role("button", name="Create account").click()
+    await expect(page.get_by_text("A mail is on its way")).to_be_visible()
+    await seen.open(link(house, made["inviteEmail"], "/verify-email"))
+    await page.get_by_role("button", name="Confirm the address").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Your address is confirmed")
+    seen.check()
+    await seen.context.close()
+
+
+async def test_an_expired_link_brings_a_fresh_one(chromium: Browser, house: House) -> None:
+    made, token = house.invited(expiresIn="PT1S")
+    house.wait_until_expired(made["id"])
+    seen = await visit(chromium, house, java_script_enabled=False)
+    page = seen.page
+    await seen.open(f"/invitation?token={token}")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("This link has run out, the welcome has not")
+    await page.get_by_role("button", name="Send me a new link").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Look in your mail")
+    assert len(house.smtp.wait_for(made["inviteEmail"], 2)) == 2
+    await seen.context.close()
+
+
+async def test_the_language_changes_without_losing_the_link(chromium: Browser, house: House) -> None:
+    _, token = house.invited()
+    seen = await visit(chromium, house, locale="en")
+    page = seen.page
+    await seen.open(f"/invitation?token={token}")
+    await page.get_by_role("link", name="Deutsch").click()
+    await expect(page.get_by_role("button", name="Konto anlegen und hereinkommen")).to_be_visible()
+    await page.get_by_role("link", name="English").click()
+    await expect(page.get_by_role("button", name="Create account and come in")).to_be_visible()
+    await seen.context.close()
+
+
+# ---- every page, in every look -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A page to be looked at: its address, and a form to send empty when the page of its errors is meant."""
+
+    path: str
+    person: str = ""
+    press: bool = False
+
+
+def set_up(house: House) -> dict[str, Scene]:
+    """Something to see on every page."""
+    ada = house.user("team", groups=[house.group(name="Spring cohort")], firstName="Ada").email
+    words: dict[str, Any] = {"role": "team", "groups": [house.group(name="Facilitators")]}
+    mira = house.user("admin", firstName="Mira", lastName="Okafor").token
+    hers = house.invited(ada, token=mira, **words, message=MESSAGE)[1]
+    fresh = house.invited(None, token=mira, **words, firstName="Jonas", lastName="Keller", message=MESSAGE)[1]
+    ended = {name: house.invited(None, token=mira, **words) for name in ("superseded", "revoked", "declined", "accepted")}
+    house.post(f"/invitations/{ended['superseded'][0]['id']}/resend", token=house.key)
+    house.delete(f"/invitations/{ended['revoked'][0]['id']}", house.key)
+    house.post("/invitations/decline", {"token": ended["declined"][1]})
+    house.accept(ended["accepted"][1], firstName="J", lastName="K", password=PASSWORD, acceptTerms=True)
+    set_up_url = house.cli("admin", "create", "--email", new_address("root"), "--json").stdout
+    admin = re.search(r"token=([\w.-]+)", set_up_url)
+    assert admin
+    house.post("/auth/password/reset-request", {"email": ada})
+    reset = link(house, ada, "/password-reset").removeprefix(house.public_url)
+    return {
+        "start": Scene("/"),
+        "start, signed in": Scene("/", ada),
+        "register": Scene(f"/invitation?token={fresh}"),
+        "register, errors": Scene(f"/invitation?token={fresh}", press=True),
+        "sign in to accept": Scene(f"/invitation?token={hers}"),
+        "accept": Scene(f"/invitation?token={hers}", ada),
+        "wrong account": Scene(f"/invitation?token={fresh}", ada),
+        "decline": Scene(f"/invitation/decline?token={fresh}"),
+        "declined": Scene("/invitation/declined"),
+        "requested": Scene("/invitation/requested"),
+        "arrived": Scene("/invitation/arrived?how=joined", ada),
+        "arrived, not signed in": Scene("/invitation/arrived?how=unsigned"),
+        **{name: Scene(f"/invitation?token={token}") for name, (_, token) in ended.items()},
+        "unknown": Scene("/invitation?token=x"),
+        "login": Scene("/login"),
+        "login, errors": Scene("/login", press=True),
+        "forgotten": Scene("/password-reset"),
+        "forgotten, errors": Scene("/password-reset", press=True),
+        "reset mailed": Scene("/password-reset/sent"),
+        "reset": Scene(reset),
+        "reset over": Scene("/password-reset?token=x"),
+        "verify": Scene("/verify-email?token=x"),
+        "verify, asked": Scene("/verify-email", ada),
+        "verified": Scene("/verify-email/done"),
+        "verification mailed": Scene("/verify-email/sent"),
+        "profile": Scene("/profile", ada),
+        "profile, saved": Scene("/profile?done=saved", ada),
+        "admin set-up": Scene(f"/admin/set-up?token={admin[1]}"),
+        "admin login": Scene("/admin/login"),
+        "nothing here": Scene("/nothing/here"),
+    }
+
+
+@pytest.mark.parametrize(("width", "scheme", "locale"), LOOKS)
+async def test_every_page_in_this_look(chromium: Browser, house: House, width: int, scheme: str, locale: str) -> None:
+    faults: list[str] = []
+    look: dict[str, Any] = {"viewport": {"width": width, "height": 720}, "color_scheme": scheme, "locale": locale}
+    visitors: dict[str, Watched] = {}
+    for name, scene in set_up(house).items():
+        if scene.person not in visitors:
+            visitors[scene.person] = await visit(chromium, house, **look)
+            if scene.person:
+                await sign_in(visitors[scene.person].page, scene.person)
+        seen = visitors[scene.person]
+        faults += [f"{name}: {fault}" for fault in await find_faults(seen, scene, locale)]
+    for seen in visitors.values():
+        await seen.context.close()
+    assert faults == []
+
+
+async def sign_in(page: Page, email: str) -> None:
+    await page.goto("/login")
+    await fill(page, email=email, password=PASSWORD)
+    await page.locator("form[action='/login'] button:not([type])").click()
+    await page.wait_for_url("**/")
+
+
+async def find_faults(seen: Watched, scene: Scene, locale: str) -> list[str]:
+    page = seen.page
+    seen.complaints.clear()
+    await seen.open(scene.path)
+    if scene.press:
+        await page.evaluate("for (const form of document.forms) form.noValidate = true")
+        await page.locator("form .btn--primary").click()
+        await page.locator("[role=alert]").wait_for()
+    faults = list(seen.complaints)
+    wide, inner = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    if wide > inner:
+        faults.append(f"{wide} pixels wide")
+    if await page.locator("html").get_attribute("lang") != locale:
+        faults.append("speaks another language")
+    if await page.locator("h1").count() != 1:
+        faults.append("not one heading")
+    if await page.locator(".btn--primary").count() > 1:
+        faults.append("more than one primary button")
+    results = await Axe().run(page)
+    return faults + [
+        f"{fault['id']}: {[node['html'][:200] for node in fault['nodes']]}" for fault in results.response["violations"]
+    ]

@@ -40,11 +40,11 @@ _LINK = re.compile(r"https?://[^\s<>\"]+")
 
 
 @get("/dev/mail", include_in_schema=False)
-async def show_mailbox(request: Request[Any, Any, Any], services: Services) -> Answer:
+async def show_mailbox(request: Request[Any, Any, Any]) -> Answer:
     """The newest mails."""
-    directory = _directory(request.scope, services)
+    directory = _directory(request.scope)
     mails = list_kept(directory, SHOWN)
-    return _page("mailbox.html", mails=mails, app=services.app, directory=directory, shown=SHOWN)
+    return _page(request.scope, "mailbox.html", mails=mails, directory=directory, shown=SHOWN)
 
 
 @get("/dev/mail/style.css", include_in_schema=False)
@@ -55,38 +55,43 @@ async def show_style() -> Answer:
 
 
 @get("/dev/mail/{mail_id:uuid}", include_in_schema=False)
-async def show_mail(request: Request[Any, Any, Any], mail_id: UUID, services: Services) -> Answer:
+async def show_mail(request: Request[Any, Any, Any], mail_id: UUID) -> Answer:
     """One mail: both parts and its headers."""
-    return _page("mail.html", mail=_find(request.scope, services, mail_id), app=services.app)
+    return _page(request.scope, "mail.html", mail=_find(request.scope, mail_id))
 
 
 @get("/dev/mail/{mail_id:uuid}/html", include_in_schema=False)
-async def show_html(request: Request[Any, Any, Any], mail_id: UUID, services: Services) -> Answer:
+async def show_html(request: Request[Any, Any, Any], mail_id: UUID) -> Answer:
     """The HTML part alone, for the frame. Its links open in a new tab: no page of ours may stand in a frame."""
-    html = _find(request.scope, services, mail_id).html.replace("<head>", '<head><base target="_blank">', 1)
+    html = _find(request.scope, mail_id).html.replace("<head>", '<head><base target="_blank">', 1)
     return _html(html, MAIL_POLICY, frame="SAMEORIGIN")
 
 
 @get("/dev/mail/{mail_id:uuid}/source", include_in_schema=False)
-async def show_source(request: Request[Any, Any, Any], mail_id: UUID, services: Services) -> Answer:
+async def show_source(request: Request[Any, Any, Any], mail_id: UUID) -> Answer:
     """The mail as it would have left."""
-    mail = _find(request.scope, services, mail_id)
-    body = (_directory(request.scope, services) / f"{mail.id}.eml").read_bytes()
+    mail = _find(request.scope, mail_id)
+    body = (_directory(request.scope) / f"{mail.id}.eml").read_bytes()
     return Answer(200, body, [(b"content-type", b"text/plain; charset=utf-8")])
 
 
 routes: list[ControllerRouterHandler] = [show_mailbox, show_style, show_mail, show_html, show_source]
 
 
-def _find(scope: Scope, services: Services, mail_id: UUID) -> KeptMail:
-    mail = find_kept(_directory(scope, services), mail_id)
+def _services(scope: Scope) -> Services:
+    return scope["litestar_app"].state.services  # type: ignore[no-any-return]
+
+
+def _find(scope: Scope, mail_id: UUID) -> KeptMail:
+    mail = find_kept(_directory(scope), mail_id)
     if mail is None:
         raise NotFound("There is no such mail here.")
     return mail
 
 
-def _directory(scope: Scope, services: Services) -> Path:
+def _directory(scope: Scope) -> Path:
     """Where the mails lie. Raises NotFound to whoever must not see them."""
+    services = _services(scope)
     if services.mail_rules.transport != "mailbox" or not _is_near(scope, services.app.public_url):
         raise NotFound
     return Path(services.mail_rules.mailbox_directory)
@@ -141,10 +146,16 @@ def _linked(text: str) -> Markup:
     return Markup("").join([*pieces, escape(text[end:])])
 
 
-def _page(template: str, **values: object) -> Answer:
-    return _html(_environment().get_template(template).render(values), PAGE_POLICY, frame="DENY")
+def _page(scope: Scope, template: str, **values: object) -> Answer:
+    body = _environment().get_template(template).render(values, app=_services(scope).app)
+    return _html(body, PAGE_POLICY, frame="DENY")
 
 
 def _html(body: str, policy: str, *, frame: str) -> Answer:
-    headers = {"content-type": "text/html; charset=utf-8", "content-security-policy": policy, "x-frame-options": frame}
+    headers = {
+        "content-type": "text/html; charset=utf-8",
+        "content-security-policy": policy,
+        "x-frame-options": frame,
+        "cross-origin-opener-policy": "unsafe-none",  # browsers refuse any other together with a sandbox
+    }
     return Answer(200, body.encode(), [(name.encode(), value.encode()) for name, value in headers.items()])

@@ -286,7 +286,9 @@ def set_up(house: House) -> dict[str, Scene]:
     mira = house.user("admin", firstName="Mira", lastName="Okafor").token
     hers = house.invited(ada, token=mira, **words, message=MESSAGE)[1]
     fresh = house.invited(None, token=mira, **words, firstName="Jonas", lastName="Keller", message=MESSAGE)[1]
-    ended = {name: house.invited(None, token=mira, **words) for name in ("superseded", "revoked", "declined", "accepted")}
+    ended = {
+        name: house.invited(None, token=mira, **words) for name in ("superseded", "revoked", "declined", "accepted")
+    }
     house.post(f"/invitations/{ended['superseded'][0]['id']}/resend", token=house.key)
     house.delete(f"/invitations/{ended['revoked'][0]['id']}", house.key)
     house.post("/invitations/decline", {"token": ended["declined"][1]})

@@ -192,7 +192,8 @@ async def test_nobody_changes_a_profile_signed_out(door: Door, path: str) -> Non
 
 async def test_new_terms_wait_for_consent(door: Door) -> None:
     await door.user(accept_terms=False)
-    await door.sign_in()
+    sent = await door.post("/login", {"email": "ada@people.test", "password": PASSWORD})
+    assert sent.target == "/profile"
     assert "The terms have changed" in (await door.get("/profile")).words
     sent = await door.post("/profile/terms")
     assert (sent.status, sent.code) == (422, "terms-required")

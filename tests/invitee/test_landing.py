@@ -220,7 +220,15 @@ async def test_a_greater_role_is_kept_and_the_page_says_so(door: Door) -> None:
     assert "You keep it: the role of the invitation holds less." in (await door.get(sent.target)).words
 
 
-async def test_an_account_nobody_confirmed_is_made_anew(door: Door) -> None:
+async def test_an_account_nobody_confirmed_counts_as_none(door: Door) -> None:
+    await door.user("jonas@people.test", email_verified=False)
+    token = door.token(await door.invite())
+    assert "Create account and come in" in (await door.get(f"/invitation?token={token}")).words
+    sent = await door.post("/invitation/accept", {**PROFILE, "token": token})
+    assert sent.target == "/invitation/arrived?how=joined"
+
+
+async def test_an_account_nobody_confirmed_is_made_anew_by_who_is_signed_in(door: Door) -> None:
     user = await door.user("jonas@people.test", email_verified=False)
     await door.sign_in("jonas@people.test")
     token = door.token(await door.invite(user.email))

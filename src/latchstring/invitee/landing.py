@@ -163,7 +163,7 @@ def _arrive(found: Found, accepted: Accepted) -> Answer:
 
 
 def _how(page: Page, accepted: Accepted) -> str:
-    if accepted.is_new:
+    if accepted.tokens:
         return "joined"
     return "added" if page.user else UNSIGNED
 

@@ -6,8 +6,11 @@ from latchstring.invitee.members import member_of, sign_out, signed_in
 from latchstring.invitee.page import Page
 from latchstring.invitee.routing import acts, shows
 from latchstring.web.answers import Answer
+from latchstring.web.auth import has_outdated_terms
 from latchstring.web.forms import PageForm
 from latchstring.web.kinds import Email, Secret
+
+PROFILE = "/profile"  # where new terms wait for consent
 
 
 class SignIn(PageForm):
@@ -38,14 +41,14 @@ async def log_in(page: Page) -> Answer:
     page = page.standing_at("/login", next=target)
     address: Address | None = sent.get("email")
     email_key = address.email_key if address else None
-    if email_key is not None:
-        page.services.limiter.check_login(email_key)
+    page.services.limiter.check_login(email_key or sent.typed.get("email", ""))
     try:
-        _, tokens = await page.services.accounts.login(email_key, sent.get("password") or "")
+        user, tokens = await page.services.accounts.login(email_key, sent.get("password") or "")
     except InvalidCredentials as error:
         form = sent.with_problem("email", "credentials")
         return page.show("login.html", status=401, code=error.code, form=form, next=target)
-    return signed_in(page, page.leave_for(target) if target else page.go("/"), tokens)
+    onward = target or (PROFILE if has_outdated_terms(user, page.services.app) else "/")
+    return signed_in(page, page.leave_for(onward) if "?" in onward else page.go(onward), tokens)
 
 
 @acts("/logout")

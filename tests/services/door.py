@@ -8,7 +8,7 @@ from tests.services.conftest import APP, ROLES, World
 from latchstring.accounts.addresses import parse_address
 from latchstring.domain.account import User
 from latchstring.domain.invitation import Channel, Invitation, Standing, State
-from latchstring.domain.mail import DeliveryState, MailKind
+from latchstring.domain.mail import MailKind
 from latchstring.domain.policy import AccountRules, InvitationRules, MailRules
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.invitations.parts import Accepted, Draft, Parts, Profile
@@ -29,7 +29,7 @@ class Door:
         self, email: str = "ada@people.test", *, by: Principal = OPERATOR_PRINCIPAL, **terms: Any
     ) -> Standing:
         address = parse_address(email)
-        terms = {"role": "customer"} if not terms else terms
+        terms = terms or {"role": "customer"}
         draft = Draft(email=address.email, email_key=address.email_key, **terms)
         return await self.invitations.issuing.create(draft, by=by)
 
@@ -69,6 +69,3 @@ def build_door(world: World, *, mail: MailRules | None = None, rules: Invitation
         wake_worker=lambda: None,
     )
     return Door(world, Invitations(parts, world.tokens))
-
-
-QUEUED = DeliveryState.QUEUED

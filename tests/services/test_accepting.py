@@ -30,7 +30,7 @@ from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.domain.values import new_id
 from latchstring.invitations.parts import AppPerson, Profile
 from latchstring.links.keyring import Keyring, new_master_key
-from latchstring.links.tokens import LinkTokens
+from latchstring.links.tokens import LinkTokens, Purpose
 
 ROUNDS = 12
 
@@ -138,7 +138,7 @@ async def test_who_lies_in_wait_under_an_unproved_address_is_thrown_out(door: Do
     await door.world.accounts.login("ada@people.test", "another long sentence")
 
 
-# ---- the app accepts for its own person --------------------------------------------------------------------------------
+# ---- the app accepts for its own person ------------------------------------------------------------------------------
 
 ADA = AppPerson(external_id="app-1", email_key="ada@people.test", email_verified=True, first_name="Ada")
 
@@ -162,7 +162,7 @@ async def test_an_account_of_another_person_of_the_app_is_not_taken(door: Door) 
         await door.invitations.accepting.accept_as(door.token(await door.invite(role="team")), ADA)
 
 
-# ---- links that are over -----------------------------------------------------------------------------------------------
+# ---- links that are over ---------------------------------------------------------------------------------------------
 
 
 async def test_a_used_link_never_readmits_somebody_who_was_removed(door: Door) -> None:
@@ -195,26 +195,28 @@ async def test_each_end_has_its_own_refusal(door: Door) -> None:
 
 async def test_links_of_other_installations_and_made_up_ones_are_alike(door: Door) -> None:
     made = await door.invite()
-    other = Door(
-        door.world, build_door(replace(door.world, tokens=LinkTokens(door.world.keyring, new_id(START)))).invitations
-    )
-    forged = Door(
-        door.world,
-        build_door(replace(door.world, tokens=LinkTokens(Keyring((new_master_key(),)), new_id(START)))).invitations,
-    )
-    vanished = replace(made, invitation=replace(made.invitation, id=new_id(START)))
+    tokens, elsewhere = door.world.tokens, LinkTokens(door.world.keyring, new_id(START))
+    forger = LinkTokens(Keyring((new_master_key(),)), new_id(START))
+    good = tokens.verify(Purpose.INVITATION, door.token(made))
+    made_up = [
+        elsewhere.sign(Purpose.INVITATION, good),
+        forger.sign(Purpose.INVITATION, good),
+        tokens.sign(Purpose.PASSWORD_RESET, good),
+        tokens.sign(Purpose.INVITATION, replace(good, subject_id=new_id(START))),
+        door.token(made)[:-2] + "xx",
+        "ey.no.no",
+        "",
+    ]
     said = set()
-    signed_elsewhere = replace(made.invitation, link=replace(made.invitation.link, master_key_id="none"))
-    assert door.invitations.links.secret_of(signed_elsewhere) == "••••"
-    for token in (other.token(made), door.token(vanished), "ey.no.no", "", door.token(made)[:-2] + "xx"):
-        with pytest.raises(InvitationTokenInvalid) as caught:
-            await door.accept(token)
-        said.add(caught.value.detail)
+    for token in made_up:
+        for use in (door.accept, door.invitations.answering.look_up, door.invitations.answering.decline):
+            with pytest.raises(InvitationTokenInvalid) as caught:
+                await use(token)  # type: ignore[operator]
+            said.add(caught.value.detail)
     assert len(said) == 1
-    assert forged.invitations.links is not door.invitations.links
 
 
-# ---- the ceiling at acceptance -----------------------------------------------------------------------------------------
+# ---- the ceiling at acceptance ---------------------------------------------------------------------------------------
 
 
 async def test_a_link_holds_only_while_its_sponsor_may_still_send_it(door: Door) -> None:
@@ -251,7 +253,7 @@ async def test_who_resends_becomes_the_sponsor(door: Door) -> None:
     await door.accept(door.token(again))
 
 
-# ---- at once -----------------------------------------------------------------------------------------------------------
+# ---- at once ---------------------------------------------------------------------------------------------------------
 
 
 async def test_fifty_accepts_at_once_let_one_in(door: Door) -> None:

@@ -239,7 +239,7 @@ async def test_erasing_a_person_clears_invitations_and_keeps_history(door: Door)
     ]
 
 
-# ---- a fresh link ------------------------------------------------------------------------------------------------------
+# ---- a fresh link ----------------------------------------------------------------------------------------------------
 
 
 async def test_a_link_that_is_still_good_is_mailed_again_once_in_five_minutes(door: Door) -> None:
@@ -289,7 +289,7 @@ async def test_nothing_is_sent_for_what_has_ended_or_was_made_up(door: Door) -> 
     assert len(await door.invitation_mails(made)) == 1
 
 
-# ---- tidying -----------------------------------------------------------------------------------------------------------
+# ---- tidying ---------------------------------------------------------------------------------------------------------
 
 
 async def test_the_sweep_tells_an_expiry_once_and_forgets_after_the_retention(door: Door) -> None:

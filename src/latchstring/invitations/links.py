@@ -46,6 +46,4 @@ class Links:
         try:
             return self.tokens.verify(Purpose.INVITATION, text)
         except TokenRefused:
-            raise InvitationTokenInvalid(
-                "This link is not one of ours, or it was cut. Open it again from the mail."
-            ) from None
+            raise InvitationTokenInvalid(NOT_OURS) from None

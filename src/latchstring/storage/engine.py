@@ -16,6 +16,8 @@ back. A work is started anew, three times at most, when the database reports a d
 a busy file; it therefore reads no clock and touches nothing but its steps.
 """
 
+import asyncio
+import random
 from collections import namedtuple
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
@@ -30,7 +32,8 @@ from latchstring.storage.tables import metadata
 
 T = TypeVar("T")
 Row = Any  # a named tuple of the statement's columns
-ATTEMPTS = 3
+ATTEMPTS = 4  # the first, and the whole again three times
+_PAUSE_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,15 @@ class UniqueViolation(Exception):
 
 class ReferenceViolation(Exception):
     """A foreign key spoke: what a row refers to has gone."""
+
+
+async def pause_before(attempt: int) -> None:
+    """Let the other side of a conflict finish: nothing before the first attempt, then a little longer each time.
+
+    Random, so that two who met do not meet again.
+    """
+    if attempt:
+        await asyncio.sleep(random.uniform(0.5, 1) * _PAUSE_SECONDS * 2**attempt)  # noqa: S311  # no secret
 
 
 class TableMissing(Exception):

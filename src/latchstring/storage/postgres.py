@@ -20,6 +20,7 @@ from latchstring.storage.engine import (
     TableMissing,
     UniqueViolation,
     Work,
+    pause_before,
 )
 
 T = TypeVar("T")
@@ -109,7 +110,8 @@ class Postgres:
             self._pool.terminate()
 
     async def _repeat(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        for _ in range(ATTEMPTS):
+        for number in range(ATTEMPTS):
+            await pause_before(number)
             try:
                 return await attempt()
             except Conflict as conflict:

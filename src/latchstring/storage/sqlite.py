@@ -26,6 +26,7 @@ from latchstring.storage.engine import (
     TableMissing,
     UniqueViolation,
     Work,
+    pause_before,
     unique_names,
 )
 
@@ -96,7 +97,8 @@ class SQLite:
 
     async def transact(self, work: Callable[[], Work[T]]) -> T:
         loop = asyncio.get_running_loop()
-        for _ in range(ATTEMPTS):
+        for number in range(ATTEMPTS):
+            await pause_before(number)
             job = _Job(work, loop, loop.create_future())
             self._jobs.put(job)
             try:

@@ -29,6 +29,7 @@ metadata = MetaData(
 )
 
 PENDING = text("state = 0")
+PUBLIC = text("visibility = 2")
 
 installation = Table(
     "installation",
@@ -145,6 +146,37 @@ group_members = Table(
     Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
     Column("group_id", Id, ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True),
     Index("ix_group_members_group_id_user_id", "group_id", "user_id"),
+)
+
+# visibility: 0 PRIVATE, 1 SHARED, 2 PUBLIC. version counts changes of title, url and data, for ETag.
+content = Table(
+    "content",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("type", CanonicalText, nullable=False),
+    Column("key", CanonicalText, nullable=False),
+    Column("owner_id", Id, nullable=False),
+    Column("visibility", SmallInteger, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("url", Text),
+    Column("data", Json),
+    Column("version", Integer, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    UniqueConstraint("type", "key", name="uq_content_type_key"),
+    Index("ix_content_owner_id_type_id", "owner_id", "type", "id"),
+    Index("ix_content_public", "type", "id", sqlite_where=PUBLIC, postgresql_where=PUBLIC),
+)
+
+# subject_id: a user or a group. type repeats the object's, so that one index answers "what may they see".
+content_grants = Table(
+    "content_grants",
+    metadata,
+    Column("content_id", Id, ForeignKey("content.id", ondelete="CASCADE"), primary_key=True),
+    Column("subject_id", Id, primary_key=True),
+    Column("subject_kind", SmallInteger, nullable=False),
+    Column("type", CanonicalText, nullable=False),
+    Column("role", SmallInteger, nullable=False),
+    Index("ix_content_grants_subject", "subject_id", "type", "content_id", "role"),
 )
 
 invitations = Table(

@@ -41,6 +41,31 @@ def upgrade() -> None:
         sa.UniqueConstraint("digest", name="uq_api_keys_digest"),
     )
     op.create_table(
+        "content",
+        sa.Column("id", types.Id(), nullable=False),
+        sa.Column("type", types.CanonicalText(), nullable=False),
+        sa.Column("key", types.CanonicalText(), nullable=False),
+        sa.Column("owner_id", types.Id(), nullable=False),
+        sa.Column("visibility", sa.SmallInteger(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=True),
+        sa.Column("data", types.Json(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("updated_at", types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_content")),
+        sa.UniqueConstraint("type", "key", name="uq_content_type_key"),
+    )
+    with op.batch_alter_table("content", schema=None) as batch_op:
+        batch_op.create_index("ix_content_owner_id_type_id", ["owner_id", "type", "id"], unique=False)
+        batch_op.create_index(
+            "ix_content_public",
+            ["type", "id"],
+            unique=False,
+            sqlite_where=sa.text("visibility = 2"),
+            postgresql_where=sa.text("visibility = 2"),
+        )
+
+    op.create_table(
         "events",
         sa.Column("id", types.Id(), nullable=False),
         sa.Column("subject_id", types.Id(), nullable=False),
@@ -206,6 +231,21 @@ def upgrade() -> None:
         batch_op.create_index("ix_users_search_name", ["search_name"], unique=False)
 
     op.create_table(
+        "content_grants",
+        sa.Column("content_id", types.Id(), nullable=False),
+        sa.Column("subject_id", types.Id(), nullable=False),
+        sa.Column("subject_kind", sa.SmallInteger(), nullable=False),
+        sa.Column("type", types.CanonicalText(), nullable=False),
+        sa.Column("role", sa.SmallInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["content_id"], ["content.id"], name=op.f("fk_content_grants_content_id_content"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("content_id", "subject_id", name=op.f("pk_content_grants")),
+    )
+    with op.batch_alter_table("content_grants", schema=None) as batch_op:
+        batch_op.create_index("ix_content_grants_subject", ["subject_id", "type", "content_id", "role"], unique=False)
+
+    op.create_table(
         "group_members",
         sa.Column("user_id", types.Id(), nullable=False),
         sa.Column("group_id", types.Id(), nullable=False),
@@ -287,6 +327,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_group_members_group_id_user_id")
 
     op.drop_table("group_members")
+    with op.batch_alter_table("content_grants", schema=None) as batch_op:
+        batch_op.drop_index("ix_content_grants_subject")
+
+    op.drop_table("content_grants")
     with op.batch_alter_table("users", schema=None) as batch_op:
         batch_op.drop_index("ix_users_search_name")
         batch_op.drop_index("ix_users_search_last_name")
@@ -326,5 +370,12 @@ def downgrade() -> None:
         batch_op.drop_index("ix_events_subject_id_id")
 
     op.drop_table("events")
+    with op.batch_alter_table("content", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_content_public", sqlite_where=sa.text("visibility = 2"), postgresql_where=sa.text("visibility = 2")
+        )
+        batch_op.drop_index("ix_content_owner_id_type_id")
+
+    op.drop_table("content")
     op.drop_table("api_keys")
     op.drop_table("admins")

@@ -47,6 +47,7 @@ class ScriptedServer:
     held: set[str] = field(default_factory=set)
     released: asyncio.Event = field(default_factory=asyncio.Event)
     at_dot: asyncio.Event = field(default_factory=asyncio.Event)
+    hung: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     tls: ssl.SSLContext | None = None
     port: int = 0
@@ -93,6 +94,7 @@ class _Session:
         if reply == "cut":
             raise _HangUp
         if reply == "hang":
+            self.server.hung.set()
             await asyncio.Event().wait()
         self.writer.write(reply.replace("\n", "\r\n").encode() + b"\r\n")
         await self.writer.drain()
@@ -123,10 +125,10 @@ class _Session:
             case "AUTH":
                 await self.answer("auth", command, "235 welcome")
             case "MAIL":
-                self.sender = command[len("MAIL FROM:<") :].split(">")[0]
+                self.sender = command[len("MAIL FROM:<") :].split(">", maxsplit=1)[0]
                 await self.answer("mail", self.sender, "250 ok")
             case "RCPT":
-                self.recipient = command[len("RCPT TO:<") :].split(">")[0]
+                self.recipient = command[len("RCPT TO:<") :].split(">", maxsplit=1)[0]
                 await self.answer("rcpt", self.recipient, "250 ok")
             case "DATA":
                 if await self.answer("data", self.recipient, "354 go"):
@@ -148,9 +150,7 @@ class _Session:
             self.server.replies["dot"].pop(0)
             self._keep(taken)
             raise _HangUp
-        before = len(self.server.replies["dot"])
-        good = await self.answer("dot", self.recipient, "250 2.0.0 taken")
-        if good and before >= 0:
+        if await self.answer("dot", self.recipient, "250 2.0.0 taken"):
             self._keep(taken)
 
     def _keep(self, taken: Taken) -> None:

@@ -1,7 +1,7 @@
 """A worker beside a scripted mail server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.smtp_server import ScriptedServer, scripted_server
 
 from latchstring.domain.mail import Delivery, MailKind, MailPriority, OutgoingMail
 from latchstring.domain.policy import MailRules, RetryRules, SmtpSettings
@@ -18,7 +19,6 @@ from latchstring.storage.engine import Database, Work
 from latchstring.storage.outbox import OutboxRow, find_deliveries, queue_mail
 from latchstring.worker.loop import WorkerParts, run_worker
 from latchstring.worker.wake import Wake
-from tests.smtp_server import ScriptedServer, scripted_server
 
 QUICK = RetryRules(first=timedelta(milliseconds=50), factor=1.5, maximum=timedelta(seconds=2))
 EXPIRES = datetime(2030, 1, 1, tzinfo=UTC)
@@ -49,9 +49,7 @@ class Office:
         to = self.addresses[row.subject_id]
         if row.kind is MailKind.PASSWORD_RESET:
             return PasswordResetMail(to=to, locale="en", app_name="Acme", link_url=link, expires_at=EXPIRES)
-        return InvitationMail(
-            to=to, locale="en", app_name="Acme", role_name="Team", link_url=link, expires_at=EXPIRES
-        )
+        return InvitationMail(to=to, locale="en", app_name="Acme", role_name="Team", link_url=link, expires_at=EXPIRES)
 
     async def promise(
         self, to: str, *, kind: MailKind = MailKind.INVITATION, priority: MailPriority = MailPriority.NORMAL
@@ -93,9 +91,7 @@ class Office:
     @asynccontextmanager
     async def working(self, *, drain: float = 2, **changes: Any) -> AsyncIterator[None]:
         stop = asyncio.Event()
-        worker = asyncio.create_task(
-            run_worker(self.parts(**changes), stop, drain=timedelta(seconds=drain))
-        )
+        worker = asyncio.create_task(run_worker(self.parts(**changes), stop, drain=timedelta(seconds=drain)))
         try:
             yield
         finally:
@@ -105,12 +101,10 @@ class Office:
     async def delivery(self, subject_id: UUID) -> Delivery:
         return (await find_deliveries(self.db, [subject_id]))[subject_id]
 
-    async def delivered(
-        self, subject_id: UUID, is_so: Callable[[Delivery], bool], seconds: float = 15
-    ) -> Delivery:
+    async def delivered(self, subject_id: UUID, is_so: Callable[[Delivery], bool], seconds: float = 15) -> Delivery:
         async with asyncio.timeout(seconds):
             while not is_so(found := await self.delivery(subject_id)):
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # noqa: ASYNC110  # the database rings no bell for tests
         return found
 
 
@@ -118,6 +112,3 @@ class Office:
 def office(database: Database, server: ScriptedServer) -> Office:
     smtp = SmtpSettings(host="127.0.0.1", port=server.port, tls="none", timeout=timedelta(seconds=5))
     return Office(database, MailRules(sender="Acme <no-reply@acme.test>", retry=QUICK, smtp=smtp))
-
-
-Waiting = Callable[[], Coroutine[Any, Any, None]]

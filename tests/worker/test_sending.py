@@ -1,13 +1,14 @@
 """What the contract says about delivery, over a real socket."""
 
 import asyncio
+from dataclasses import replace
 from email.message import EmailMessage
 
 import pytest
-
-from latchstring.domain.mail import DeliveryState, MailKind, MailPriority, SuppressionReason
 from tests.smtp_server import ScriptedServer
 from tests.worker.conftest import Office
+
+from latchstring.domain.mail import DeliveryState, MailKind, MailPriority, SuppressionReason
 
 
 def link_line(message: EmailMessage) -> str:
@@ -171,8 +172,6 @@ async def test_many_workers_send_each_mail_once(office: Office, server: Scripted
 
 
 async def test_mail_switched_off_says_so(office: Office, server: ScriptedServer) -> None:
-    from dataclasses import replace
-
     office.rules = replace(office.rules, transport="off")
     subject = await office.promise("ada@people.test")
     async with office.working():

@@ -16,7 +16,7 @@ from latchstring.mail.senders import MailboxSender, OffSender, Sender
 from latchstring.mail.smtp import SmtpSender
 from latchstring.storage.engine import Database
 from latchstring.storage.wakeups import share_wakeups
-from latchstring.worker.mail import Loader, MailParts, MailWorker
+from latchstring.worker.mail import LEASE, Loader, MailParts, MailWorker
 from latchstring.worker.sweeps import Sweep, run_sweeps
 from latchstring.worker.wake import Wake
 
@@ -33,6 +33,7 @@ class WorkerParts:
     loaders: Mapping[MailKind, Loader]
     sweeps: Sequence[Sweep] = ()
     wake: Wake = field(default_factory=Wake)
+    lease: timedelta = LEASE
 
 
 async def run_worker(parts: WorkerParts, stop: asyncio.Event, *, drain: timedelta = DRAIN) -> None:
@@ -46,6 +47,7 @@ async def run_worker(parts: WorkerParts, stop: asyncio.Event, *, drain: timedelt
             sender=sender,
             loaders=parts.loaders,
             wake=parts.wake,
+            lease=parts.lease,
         )
     )
     sweeping = asyncio.create_task(run_sweeps(parts.sweeps), name="sweeps")

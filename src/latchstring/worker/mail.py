@@ -29,7 +29,7 @@ from latchstring.worker.wake import Wake
 Loader = Callable[[OutboxRow], Awaitable[Message | None]]
 
 LEASE = timedelta(seconds=12)  # the contract promises takeover within 20 s of a death
-RENEWAL_SECONDS = 4.0
+RENEWALS = 3  # in the time of one lease
 POLL_SECONDS = 1.0
 DATABASE_PAUSE_SECONDS = 1.0
 
@@ -46,6 +46,7 @@ class MailParts:
     sender: Sender
     loaders: Mapping[MailKind, Loader]
     wake: Wake
+    lease: timedelta = LEASE
 
 
 class _Ended(Exception):
@@ -71,6 +72,7 @@ class MailWorker:
         self._parts = parts
         self._db = parts.db
         self._clock = parts.clock
+        self._lease = parts.lease
         self._owner = new_id(parts.clock())
         self._held: dict[UUID, _Held] = {}
         self._slots = Slots()
@@ -82,7 +84,8 @@ class MailWorker:
         try:
             while not stop.is_set():
                 try:
-                    await self._through_outages(self._claim)
+                    if not await self._through_outages(self._claim):
+                        continue
                 except Exception:  # noqa: BLE001  # the worker loop: nothing may end the sending but the stop
                     _log.exception("claiming mails failed")
                 await self._parts.wake.wait(POLL_SECONDS)
@@ -101,18 +104,21 @@ class MailWorker:
             return
         now = self._clock()
         reserve = min(RESERVED, room - 1)
-        rows = await claim_mails(self._db, self._owner, limit=room, reserve=reserve, now=now, until=now + LEASE)
+        rows = await claim_mails(self._db, self._owner, limit=room, reserve=reserve, now=now, until=now + self._lease)
         self._more = len(rows) >= room - reserve
         for row in rows:
-            held = self._held[row.id] = _Held(row, now + LEASE)
+            held = self._held[row.id] = _Held(row, now + self._lease)
             self._slots.begin(row.id)
             held.task = asyncio.create_task(self._attend(held), name=f"mail {row.id}")
 
     async def _through_outages(self, action: Callable[[], Coroutine[Any, Any, None]]) -> bool:
-        """Run an action; a database that is away or busy ends it, never the worker."""
+        """Run an action; a database that is away or busy ends it, never the worker. False: it was not done."""
         try:
             await action()
-        except (StorageUnreachable, StorageBusy) as error:
+        except StorageBusy:
+            await asyncio.sleep(random.uniform(0.01, 0.1))  # noqa: S311  # whoever collided parts ways
+            return False
+        except StorageUnreachable as error:
             _log.warning("mail worker waits for the database", error=type(error).__name__)
             await asyncio.sleep(DATABASE_PAUSE_SECONDS)
             return False
@@ -203,13 +209,15 @@ class MailWorker:
     async def _hand_back(self, held: _Held, again_in: timedelta) -> None:
         held.is_finishing = True
         again_at = self._clock() + again_in * random.uniform(0.8, 1.2)  # noqa: S311  # spreads load, guards nothing
-        await hand_back_mails(self._db, self._owner, [held.row.id], again_at=again_at)
+        back = partial(hand_back_mails, self._db, self._owner, [held.row.id], again_at=again_at)
+        while not await self._through_outages(back):
+            pass
 
     # -- leases --------------------------------------------------------------------------------------------------------
 
     async def _keep_house(self) -> None:
         while True:
-            await asyncio.sleep(RENEWAL_SECONDS)
+            await asyncio.sleep(self._lease.total_seconds() / RENEWALS)
             await self._parts.sender.tidy()
             if self._held:
                 await self._through_outages(self._renew)
@@ -217,7 +225,7 @@ class MailWorker:
 
     async def _renew(self) -> None:
         asked = dict(self._held)
-        until = self._clock() + LEASE
+        until = self._clock() + self._lease
         mine = await renew_leases(self._db, self._owner, list(asked), until=until)
         for mail_id, held in asked.items():
             if mail_id in mine:

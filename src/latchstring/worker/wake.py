@@ -23,9 +23,11 @@ class Wake:
         """Look again, without telling anybody else."""
         self._here.set()
 
-    async def wait(self, seconds: float) -> None:
-        """Return at the next ring, or one that nobody has heard yet, or after this time."""
+    async def wait(self, seconds: float) -> bool:
+        """Return at the next ring, or one that nobody has heard yet, or after this time. Whether it rang."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._here.wait()
+        rang = self._here.is_set()
         self._here.clear()
+        return rang

@@ -1,0 +1,158 @@
+"""The rules of sending, without a network."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from latchstring.domain.mail import DeliveryState, MailKind
+from latchstring.domain.policy import RetryRules
+from latchstring.domain.values import new_id, system_clock
+from latchstring.mail.circuit import LONGEST_REST, Circuit
+from latchstring.mail.senders import Fate, Outcome
+from latchstring.storage.outbox import OutboxRow
+from latchstring.worker.mail import back_off, judge
+from latchstring.worker.slots import TALKING, TALKING_PER_DOMAIN, UNDER_WAY, DomainBusy, Slots
+from latchstring.worker.sweeps import MOST_ROUNDS, Sweep, run_once
+
+RULES = RetryRules(first=timedelta(seconds=5), factor=3, maximum=timedelta(hours=1), give_up=timedelta(days=2))
+
+
+def a_row(*, attempts: int = 0, age: timedelta = timedelta(0)) -> OutboxRow:
+    at = system_clock() - age
+    return OutboxRow(new_id(at), MailKind.INVITATION, uuid4(), 1, None, DeliveryState.QUEUED, attempts)
+
+
+def test_the_first_pause_is_near_its_rule() -> None:
+    pauses = [back_off(RULES, 1).total_seconds() for _ in range(200)]
+    assert 4 <= min(pauses) < max(pauses) <= 5
+
+
+def test_pauses_grow_to_the_longest_and_differ() -> None:
+    assert 7.5 <= back_off(RULES, 2).total_seconds() <= 15
+    late = {back_off(RULES, 40).total_seconds() for _ in range(50)}
+    assert all(1800 <= pause <= 3600 for pause in late)
+    assert len(late) > 40
+
+
+def test_a_mail_too_old_for_another_try_has_failed() -> None:
+    delivery, again_at = judge(Outcome(Fate.LATER, "451 later"), a_row(age=timedelta(days=2)), RULES, system_clock())
+    assert (delivery.state, delivery.last_reply, again_at) == (DeliveryState.FAILED, "451 later", None)
+
+
+def test_trouble_of_the_installation_never_waits_long() -> None:
+    now = system_clock()
+    delivery, again_at = judge(Outcome(Fate.TROUBLE, "535 no"), a_row(attempts=12), RULES, now)
+    assert delivery.state is DeliveryState.DEFERRED
+    assert again_at is not None
+    assert again_at - now <= LONGEST_REST
+
+
+@pytest.mark.parametrize(
+    ("fate", "state"),
+    [
+        (Fate.TAKEN, DeliveryState.SENT),
+        (Fate.NO_RECIPIENT, DeliveryState.BOUNCED),
+        (Fate.REFUSED, DeliveryState.FAILED),
+        (Fate.OFF, DeliveryState.SUPPRESSED),
+    ],
+)
+def test_an_end_is_an_end(fate: Fate, state: DeliveryState) -> None:
+    delivery, again_at = judge(Outcome(fate, "reply"), a_row(), RULES, system_clock())
+    assert (delivery.state, again_at) == (state, None)
+
+
+def test_no_domain_gets_every_place() -> None:
+    slots = Slots()
+    ids = [uuid4() for _ in range(TALKING)]
+    for mail_id in ids:
+        slots.begin(mail_id)
+    for mail_id in ids[:TALKING_PER_DOMAIN]:
+        slots.name_domain(mail_id, "big.test")
+    with pytest.raises(DomainBusy):
+        slots.name_domain(ids[-1], "big.test")
+    slots.name_domain(ids[-1], "small.test")
+
+
+def test_waiting_for_the_last_word_gives_the_place_to_others() -> None:
+    slots = Slots()
+    for number in range(UNDER_WAY):
+        assert slots.free() > 0, number
+        mail_id = uuid4()
+        slots.begin(mail_id)
+        slots.name_domain(mail_id, f"d{number}.test")
+        slots.wait_for_last_word(mail_id)
+    assert slots.free() == 0
+
+
+def test_a_domain_that_asks_for_patience_gets_one_at_a_time_until_it_takes_one() -> None:
+    slots = Slots()
+    first, second, third = uuid4(), uuid4(), uuid4()
+    slots.begin(first)
+    slots.name_domain(first, "slow.test")
+    slots.end(first, put_off=True)
+    slots.begin(second)
+    slots.begin(third)
+    slots.name_domain(second, "slow.test")
+    with pytest.raises(DomainBusy):
+        slots.name_domain(third, "slow.test")
+    slots.end(second, put_off=False)
+    slots.name_domain(third, "slow.test")
+
+
+class Time:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_trouble_gives_the_server_a_growing_rest_then_one_probe() -> None:
+    time = Time()
+    circuit = Circuit(time, first_rest=timedelta(seconds=5), factor=3)
+    rests = []
+    for _ in range(5):
+        circuit.report_trouble()
+        rests.append(circuit.rest_left().total_seconds())
+        time.now += rests[-1]
+        assert circuit.is_probing
+        assert not circuit.rest_left()
+    assert rests == [5, 15, 30, 30, 30]
+    circuit.report_well()
+    assert not circuit.is_probing
+
+
+def test_many_who_find_the_same_trouble_are_one_finding() -> None:
+    circuit = Circuit(Time(), first_rest=timedelta(seconds=5), factor=3)
+    for _ in range(10):
+        circuit.report_trouble()
+    assert circuit.rest_left() == timedelta(seconds=5)
+
+
+def test_one_mail_that_is_refused_at_mail_does_not_stop_the_others() -> None:
+    circuit = Circuit(Time(), first_rest=timedelta(seconds=5), factor=3)
+    circuit.report_mail_refused()
+    circuit.report_well()
+    circuit.report_mail_refused()
+    circuit.report_mail_refused()
+    assert not circuit.rest_left()
+    circuit.report_mail_refused()
+    assert circuit.rest_left()
+
+
+async def test_a_sweep_goes_on_while_there_is_more_but_not_for_ever() -> None:
+    runs = []
+
+    async def sweep() -> bool:
+        runs.append(1)
+        return True
+
+    await run_once(Sweep("endless", sweep))
+    assert len(runs) == MOST_ROUNDS
+
+
+async def test_a_sweep_that_breaks_is_survived() -> None:
+    async def sweep() -> bool:
+        raise RuntimeError("broken")
+
+    await run_once(Sweep("broken", sweep))

@@ -103,8 +103,8 @@ class Office:
 
     async def delivered(self, subject_id: UUID, is_so: Callable[[Delivery], bool], seconds: float = 15) -> Delivery:
         async with asyncio.timeout(seconds):
-            while not is_so(found := await self.delivery(subject_id)):
-                await asyncio.sleep(0.02)  # noqa: ASYNC110  # the database rings no bell for tests
+            while not is_so(found := await self.delivery(subject_id)):  # noqa: ASYNC110  # no bell rings for tests
+                await asyncio.sleep(0.02)
         return found
 
 

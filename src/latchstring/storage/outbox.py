@@ -34,6 +34,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import Executable
 
+from latchstring.domain.errors import StorageBusy, StorageUnreachable
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, MailPriority, OutgoingMail, SuppressionReason
 from latchstring.domain.values import first_id_at, id_instant
 from latchstring.storage.engine import Database, Row, Step, step
@@ -171,7 +172,12 @@ async def claim_mails(
         if room <= 0:
             break
         statement = _CLAIM[db.dialect_name][MailPriority(work.priority)]
-        rows = await db.write(statement, owner=owner, limit=room, now=now, until=until)
+        try:
+            rows = await db.write(statement, owner=owner, limit=room, now=now, until=until)
+        except (StorageBusy, StorageUnreachable):
+            if found:
+                break  # what is claimed already must not wait for its lease to run out
+            raise
         found += [_outbox_row(row) for row in sorted(rows, key=lambda row: row.id)]
     return found
 

@@ -23,6 +23,8 @@ from latchstring.accounts.addresses import AddressRefused, parse_address
         ("JO\u0308RG@x.org", "jÖrg@x.org"),  # ASCII letters only: the rest is the receiving host's to judge
         ("用户@例子.example", "用户@xn--fsqu00a.example"),
         ("почта@пример.example", "почта@xn--e1afmkfd.example"),
+        ("p\u0430ypal@x.org", "p\u0430ypal@x.org"),  # a Cyrillic letter: another address, of another person
+        ("a@p\u0430ypal.org", "a@xn--pypal-4ve.org"),
         ("a" * 64 + "@x.org", "a" * 64 + "@x.org"),
         ("ü" * 32 + "@x.org", "ü" * 32 + "@x.org"),
     ],
@@ -57,10 +59,7 @@ def test_what_is_no_address_is_refused(typed: str) -> None:
         "\u212aate@x.org",  # a Kelvin sign: NFC makes it K, and it would be somebody else
         "\uff41da@x.org",
         "\ufb01na@x.org",
-        "p\u0430ypal@x.org",
-        "a@p\u0430ypal.org",
-        "a@xn--pypal-4ve.org",
-        "\u03bfmega@x.org",
+        "x\u00b2@x.org",
     ],
     ids=ascii,
 )

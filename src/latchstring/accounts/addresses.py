@@ -1,7 +1,7 @@
 """E-mail addresses: what is one, and when two are the same.
 
 Syntax only, no DNS. email-validator does the grammar; added here are the octet lengths, single-label domains,
-characters nobody can see, and letters that pass for others.
+characters nobody can see, and forms of letters that pass for others.
 """
 
 import re
@@ -25,7 +25,6 @@ _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp"})
-_CONFUSABLE_SCRIPTS = ("LATIN", "CYRILLIC", "GREEK")
 
 WORDS = "Enter a full address, like name@example.org."
 
@@ -56,9 +55,8 @@ def parse_address(text: str) -> Address:
         raise AddressRefused(f"An address has at most {LONGEST} characters.")
     if not text.isascii():
         _refuse_hidden(text)
+        _refuse_lookalikes(text.rpartition("@")[0])
     local, domain = _parse(text)
-    if not text.isascii() or "xn--" in domain:
-        _refuse_lookalikes(text.rpartition("@")[0], domain)
     _refuse_lengths(text, local, domain)
     return Address(text, f"{local.translate(_LOWER_ASCII)}@{domain.lower()}")
 
@@ -90,28 +88,15 @@ def _refuse_hidden(text: str) -> None:
         raise AddressRefused(f"The address contains a character that cannot be seen. {WORDS}")
 
 
-def _refuse_lookalikes(local: str, ascii_domain: str) -> None:
-    """Letters that only look like others: compatibility forms, and Latin mixed with Cyrillic or Greek in one word.
+def _refuse_lookalikes(local: str) -> None:
+    """Refuse characters that Unicode itself takes for others: full-width letters, ligatures, a Kelvin sign for a K.
 
-    UTS #39 section 3.3. Whole words in one script stay: they are other addresses, and other people.
+    UTS #39 section 3.3 wants local parts in NFKC. Under NFC alone a Kelvin sign becomes a K, and the key would be that
+    of somebody else's ASCII mailbox. Letters of another script stay: they make another address, of another person.
     """
-    labels = [_unicode_label(label) for label in ascii_domain.split(".")]
     composed = unicodedata.normalize("NFC", local)
-    # a Kelvin sign becomes K already under NFC, and the key would be that of somebody else's ASCII mailbox
-    mapped = unicodedata.normalize("NFKC", local) != composed or (composed.isascii() and not local.isascii())
-    if mapped or any(_mixes_scripts(word) for word in [composed, *labels]):
+    if unicodedata.normalize("NFKC", local) != composed or (composed.isascii() and not local.isascii()):
         raise AddressRefused(f"The address contains letters that pass for others. {WORDS}")
-
-
-def _unicode_label(label: str) -> str:
-    return label[4:].encode().decode("punycode") if label.startswith("xn--") else label
-
-
-def _mixes_scripts(word: str) -> bool:
-    if word.isascii():
-        return False
-    letters = (unicodedata.name(character, "") for character in word if character.isalpha())
-    return len({script for name in letters for script in _CONFUSABLE_SCRIPTS if name.startswith(script)}) > 1
 
 
 def _refuse_lengths(text: str, local: str, domain: str) -> None:

@@ -20,7 +20,7 @@ _UNSEEN = re.compile(
 )
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _WORD = re.compile(r"\S+")
-_LINKING = re.compile(r"(?:[.。．｡@:]|//)(?=\S)|\w(?==)")  # the last: readers find our link by the first `token=`
+_LINKING = re.compile(r"(?:[.。．｡@:]|//)(?=\S)|token(?==)", re.IGNORECASE)  # readers find our link by its `token=`
 _TELEPHONE = re.compile(r"\+?\d(?:[ ()/.\-]{0,2}\d){6,}")
 _TWO_DIGITS = re.compile(r"(\d\d)(?=.)")
 

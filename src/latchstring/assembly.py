@@ -118,8 +118,12 @@ def worker_parts(services: Services, wake: Wake) -> WorkerParts:
     async def tidy_invitations() -> bool:
         return await services.invitations.sweep() > 0
 
+    async def purge_sessions() -> bool:
+        return await services.accounts.purge_sessions() > 0
+
     sweeps = (
         Sweep("invitations", tidy_invitations),
+        Sweep("sessions", purge_sessions),
         Sweep("notices", NoticePurge(services.db, services.clock, NOTICES_KEPT)),
     )
     return WorkerParts(

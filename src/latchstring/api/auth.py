@@ -183,7 +183,7 @@ async def request_verification(
     """For the signed-in account, or for the address in the body. Nothing is mailed to one that is verified."""
     locale = choose_locale(request.scope, services.app, caller.user)
     if caller.user is not None:
-        services.limiter.check_recipient(caller.user.email_key)
+        services.limiter.check_requested(caller.user.email_key)
         await services.accounts.request_verification(caller.user, locale=locale)
     elif body.email is None:
         raise Unauthenticated("Sign in, or say which address.")
@@ -211,7 +211,7 @@ async def verify_email(services: Services, body: VerifyBody) -> Answer:
 def _may_mail(services: Services, address: Address) -> bool:
     """Whether this address may get another mail that a stranger asks for. Over the limit nothing is told either."""
     try:
-        services.limiter.check_recipient(address.email_key)
+        services.limiter.check_requested(address.email_key)
     except TooManyRequests:
         return False
     return True

@@ -45,7 +45,7 @@ async def request_password_reset(page: Page) -> Answer:
     except InvalidFields as error:
         return page.show("password_forgotten.html", status=422, code=error.code, form=sent.refused(error))
     address: Address = form.email
-    page.services.limiter.check_recipient(address.email_key)
+    page.services.limiter.check_requested(address.email_key)
     await page.services.accounts.request_password_reset(address, locale=page.locale)
     return page.go("/password-reset/sent")
 
@@ -103,7 +103,7 @@ async def request_verification(page: Page) -> Answer:
     page, _ = await page.read(PageForm)
     if page.user is None:
         return page.go("/login", next="/verify-email")
-    page.services.limiter.check_recipient(page.user.email_key)
+    page.services.limiter.check_requested(page.user.email_key)
     await page.services.accounts.request_verification(page.user, locale=page.locale)
     return page.go("/verify-email/sent")
 

@@ -98,6 +98,10 @@ class Limiter:
         """Before a mail to this address is asked for."""
         self._check(self._per_recipient, "recipient", email_key)
 
+    def check_requested(self, email_key: str) -> None:
+        """Before a stranger has a mail sent to this address; counted apart, or anybody could use up its invitations."""
+        self._check(self._per_recipient, "requested", email_key)
+
     def check_login(self, email_key: str) -> None:
         """Before a password is looked at; the address counts whether or not an account has it."""
         self._check(self._login, "login", email_key)

@@ -54,8 +54,8 @@ def id_instant(value: UUID) -> datetime:
 
 
 def first_id_at(at: datetime) -> UUID:
-    """The smallest UUIDv7 of this millisecond: a bound for "created at or after"."""
-    return UUID(int=int(at.timestamp() * 1000) << 80)
+    """The smallest UUIDv7 of this millisecond: a bound for "created at or after". Before 1970 there is none smaller."""
+    return UUID(int=max(0, int(at.timestamp() * 1000)) << 80)
 
 
 class ActorType(StrEnum):

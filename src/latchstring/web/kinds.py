@@ -34,7 +34,9 @@ _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _NOT_IN_A_LINE = re.compile(f"[{_CONTROL}{_MARKS}{_OVERRIDES}\u2028\u2029]")
 _NOT_IN_A_TEXT = re.compile(f"[\x00-\x09\x0b-\x1f\x7f-\x9f{_OVERRIDES}]")
 _CONTROLS = re.compile(f"[{_CONTROL}]")
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,199}")
+KEY_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._~-]{0,199}$"
+LOCALE_PATTERN = "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"  # what a schema can say of it; `read_locale` knows more
+_KEY = re.compile(KEY_PATTERN[1:-1])
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DURATION = re.compile(
     r"P(?=[0-9T])(?:(\d{1,6})W|(?:(\d{1,6})D)?(?:T(?=\d)(?:(\d{1,8})H)?(?:(\d{1,8})M)?(?:(\d{1,8})S)?)?)", re.ASCII
@@ -255,7 +257,7 @@ Key = Annotated[
         read_key,
         {
             "type": "string",
-            "pattern": "^[A-Za-z0-9][A-Za-z0-9._~-]{0,199}$",
+            "pattern": KEY_PATTERN,
             "description": "A key.",
             "examples": ["team"],
         },
@@ -304,7 +306,7 @@ Instant = Annotated[
 ]
 Locale = Annotated[
     str,
-    Kind(read_locale, _text_schema(LONGEST_LOCALE, "A BCP 47 language tag.", "de", minLength=2)),
+    Kind(read_locale, _text_schema(LONGEST_LOCALE, "A BCP 47 language tag.", "de", pattern=LOCALE_PATTERN)),
 ]
 Url = Annotated[
     str,

@@ -11,7 +11,7 @@ from latchstring.domain import errors
 from latchstring.domain.errors import LatchstringError
 from latchstring.domain.policy import App
 from latchstring.web.auth import Access
-from latchstring.web.kinds import LONGEST_LOCALE
+from latchstring.web.kinds import KEY_PATTERN, LOCALE_PATTERN, LONGEST_LOCALE
 from latchstring.web.operation import Operation
 from latchstring.web.problems import MEDIA_TYPE, PROBLEMS, ProblemType, problem_type
 from latchstring.web.schemas import Inputs, Schema, describe_answers, describe_fields, example_of
@@ -37,7 +37,7 @@ _TITLES = {
 }
 _PARAMETER_SCHEMAS: Mapping[str, Schema] = {
     "uuid": {"type": "string", "format": "uuid"},
-    "str": {"type": "string", "minLength": 1},
+    "str": {"type": "string", "pattern": KEY_PATTERN},
     "int": {"type": "integer"},
 }
 
@@ -225,7 +225,7 @@ _PARAMETERS: Schema = {
         "name": "locale",
         "in": "query",
         "description": "The language of names and mails. Before the user's own and `Accept-Language`.",
-        "schema": {"type": "string", "maxLength": LONGEST_LOCALE, "examples": ["de"]},
+        "schema": {"type": "string", "maxLength": LONGEST_LOCALE, "pattern": LOCALE_PATTERN, "examples": ["de"]},
     },
     "idempotencyKey": {
         "name": "Idempotency-Key",

@@ -26,6 +26,7 @@ from latchstring.web.openapi import build_document, list_operations
 from latchstring.web.problems import PROBLEMS, problem_answer
 
 HTML = "text/html; charset=utf-8"
+Block = tuple[str, list[str]]
 
 
 class _Lenient(ChainableUndefined):
@@ -151,25 +152,19 @@ def problem_pages() -> Traversable:
 
 
 @cache
-def read_problem_page(code: str) -> list[tuple[str, str]]:
-    """The page of a problem as (element, text): `h2`, `li` and `p`. Raises FileNotFoundError for an unknown code."""
+def read_problem_page(code: str) -> list[Block]:
+    """The page of a problem as (element, its texts): `h2`, `p`, `ul`. Raises FileNotFoundError for an unknown code."""
     text = (problem_pages() / f"{code}.md").read_text()
     return _blocks(text.partition("\n\n")[2])  # the title is the table's
 
 
-def _blocks(text: str) -> list[tuple[str, str]]:
-    blocks = [block.strip() for block in text.split("\n\n") if block.strip()]
-    return [_block(line) for block in blocks for line in _lines(block)]
+def _blocks(text: str) -> list[Block]:
+    return [_block(block.strip()) for block in text.split("\n\n") if block.strip()]
 
 
-def _lines(block: str) -> list[str]:
+def _block(text: str) -> Block:
     for bullet in ("- ", "* "):
-        if block.startswith(bullet):
-            return ["- " + " ".join(item.split()) for item in f"\n{block}".split(f"\n{bullet}")[1:]]
-    return [" ".join(block.split())]
-
-
-def _block(line: str) -> tuple[str, str]:
-    if line.startswith("## "):
-        return "h2", line[3:]
-    return ("li", line[2:]) if line.startswith("- ") else ("p", line)
+        if text.startswith(bullet):
+            return "ul", [" ".join(item.split()) for item in f"\n{text}".split(f"\n{bullet}")[1:]]
+    words_only = " ".join(text.split())
+    return ("h2", [words_only[3:]]) if words_only.startswith("## ") else ("p", [words_only])

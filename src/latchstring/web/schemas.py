@@ -5,7 +5,7 @@ What goes in is described by the kinds that check it; what comes out by msgspec,
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import NODEFAULT, UNSET
@@ -77,7 +77,7 @@ def describe_fields(struct: type[msgspec.Struct], inputs: Inputs) -> Iterable[tu
     """Each field's name outside, its schema, and whether it is needed."""
     hints = get_type_hints(struct, include_extras=True)
     for info in msgspec.structs.fields(struct):
-        schema = inputs.of(hints[info.name])
+        schema = inputs.of(_sent(hints[info.name]) if issubclass(struct, Query) else hints[info.name])
         meta = description_of(hints[info.name])
         if meta is not None and meta.description:
             schema["description"] = meta.description
@@ -86,6 +86,12 @@ def describe_fields(struct: type[msgspec.Struct], inputs: Inputs) -> Iterable[tu
         if info.default not in (NODEFAULT, UNSET, None) and issubclass(struct, Query):
             schema["default"] = info.default
         yield info.encode_name, schema, info.required
+
+
+def _sent(annotation: Any) -> Any:
+    """What a query parameter is when it is sent: None only says that it was not."""
+    bare, _, kind = split_annotation(annotation)
+    return Annotated[bare, kind] if kind else bare
 
 
 def _words(struct: type[msgspec.Struct]) -> Schema:

@@ -29,6 +29,13 @@ class Visibility(IntEnum):
     PUBLIC = 2
 
 
+class SubjectKind(IntEnum):
+    """Who may hold a grant. The numbers are stored."""
+
+    USER = 1
+    GROUP = 2
+
+
 class Level(IntEnum):
     """What somebody may do with an object; a greater one includes the smaller. 1 to 3 are ContentRole's."""
 

@@ -1,0 +1,354 @@
+"""Content objects and the grants on them: rows, locks, changes.
+
+Whoever changes an object or its grants first locks its row (`lock_objects`), so that two changes of access happen one
+after the other. Everybody locks objects by id, then groups, invitations, accounts. Users and groups that a grant names
+are held (FOR KEY SHARE) until the commit: whoever removes one deletes its row, waits for those holders, and then looks
+whether a grant came in between (`check_released`).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    not_,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql import Executable
+
+from latchstring.domain.access import Access, ContentObject, Level, SubjectKind, Visibility
+from latchstring.domain.errors import OwnsContent
+from latchstring.domain.grant import ContentRole
+from latchstring.storage.engine import Conflict, Database, Row, Step, Work, step
+from latchstring.storage.tables import content, content_grants, group_members, groups, users
+from latchstring.storage.types import CanonicalText, Id, any_of
+
+UNIQUE_KEY = "uq_content_type_key"
+PRIVATE: ColumnElement[int] = literal_column(str(int(Visibility.PRIVATE)))
+SHARED: ColumnElement[int] = literal_column(str(int(Visibility.SHARED)))
+PUBLIC: ColumnElement[int] = literal_column(str(int(Visibility.PUBLIC)))
+_c = content.c
+_g = content_grants.c
+
+
+def object_of(row: Row) -> ContentObject:
+    """The object of a row of all columns."""
+    return ContentObject(
+        id=row.id,
+        type=row.type,
+        key=row.key,
+        owner_id=row.owner_id,
+        visibility=Visibility(row.visibility),
+        title=row.title,
+        url=row.url,
+        data=row.data,
+        version=row.version,
+        updated_at=row.updated_at,
+    )
+
+
+# ---- finding ---------------------------------------------------------------------------------------------------------
+
+_TYPE, _KEY = bindparam("type", type_=_c.type.type), bindparam("key", type_=_c.key.type)
+_FIND = select(content).where(_c.type == _TYPE, _c.key == _KEY)
+_FIND_MANY = select(content).where(any_of(_c.type, "types", CanonicalText), any_of(_c.key, "keys", CanonicalText))
+_BY_IDS = select(content).where(any_of(_c.id, "ids"))
+
+
+async def find_object(db: Database, type_: str, key: str) -> ContentObject | None:
+    rows = await db.fetch(_FIND, type=type_, key=key)
+    return object_of(rows[0]) if rows else None
+
+
+async def find_objects(db: Database, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], ContentObject]:
+    """Those of the (type, key) pairs that are objects."""
+    wanted = set(names)
+    if not wanted:
+        return {}
+    types, keys = ({name[at] for name in wanted} for at in (0, 1))
+    rows = await db.fetch(_FIND_MANY, types=sorted(types), keys=sorted(keys))
+    return {(row.type, row.key): object_of(row) for row in rows if (row.type, row.key) in wanted}
+
+
+async def find_objects_by_id(db: Database, ids: Sequence[UUID]) -> dict[UUID, ContentObject]:
+    """Those of the ids that are objects."""
+    return {row.id: object_of(row) for row in await db.fetch(_BY_IDS, ids=ids)} if ids else {}
+
+
+# ---- locks -----------------------------------------------------------------------------------------------------------
+
+# NO KEY UPDATE: strong enough against each other, and grants, which refer to the row, can still be added by the holder
+_LOCK = _BY_IDS.order_by(_c.id).with_for_update(key_share=True)
+_HOLD = select(_c.id).where(any_of(_c.id, "ids")).order_by(_c.id).with_for_update(read=True, key_share=True)
+_HOLD_USERS = (
+    select(users.c.id).where(any_of(users.c.id, "ids")).order_by(users.c.id).with_for_update(read=True, key_share=True)
+)
+_HOLD_GROUPS = (
+    select(groups.c.id, groups.c.key)
+    .where(any_of(groups.c.key, "keys", CanonicalText))
+    .order_by(groups.c.id)
+    .with_for_update(read=True, key_share=True)
+)
+
+
+def lock_objects(ids: Iterable[UUID]) -> Work[dict[UUID, ContentObject]]:
+    """Those of the ids that are objects; nobody else changes or removes them or their grants until the commit."""
+    rows = yield step(_LOCK, ids=sorted(set(ids)))
+    return {row.id: object_of(row) for row in rows}
+
+
+def hold_objects(ids: Iterable[UUID]) -> Work[set[UUID]]:
+    """Those of the ids that are objects, which nobody removes until the commit; changing them stays possible."""
+    rows = yield step(_HOLD, ids=sorted(set(ids)))
+    return {row.id for row in rows}
+
+
+def hold_users(ids: Iterable[UUID]) -> Work[set[UUID]]:
+    """Those of the ids that are accounts, which nobody removes until the commit."""
+    rows = yield step(_HOLD_USERS, ids=sorted(set(ids)))
+    return {row.id for row in rows}
+
+
+def hold_groups(keys: Iterable[str]) -> Work[dict[str, UUID]]:
+    """Ids of those of the keys that are groups, which nobody removes until the commit."""
+    rows = yield step(_HOLD_GROUPS, keys=sorted(set(keys)))
+    return {row.key: row.id for row in rows}
+
+
+# ---- objects ---------------------------------------------------------------------------------------------------------
+
+_INSERT = insert(content).values({column.name: bindparam(column.name, type_=column.type) for column in content.columns})
+_CHANGED = ("owner_id", "visibility", "title", "url", "data", "version", "updated_at")
+_UPDATE = (
+    update(content)
+    .where(_c.id == bindparam("content_id", type_=Id))
+    .values({name: bindparam(f"new_{name}", type_=_c[name].type) for name in _CHANGED})
+)
+_DELETE = delete(content).where(_c.id == bindparam("content_id", type_=Id))
+
+
+def insert_object(new: ContentObject) -> Step:
+    """Keep a new object. A taken key is a UniqueViolation of UNIQUE_KEY."""
+    return step(
+        _INSERT,
+        id=new.id,
+        type=new.type,
+        key=new.key,
+        owner_id=new.owner_id,
+        visibility=int(new.visibility),
+        title=new.title,
+        url=new.url,
+        data=new.data,
+        version=new.version,
+        updated_at=new.updated_at,
+    )
+
+
+def update_object(changed: ContentObject) -> Step:
+    """Keep owner, visibility, words and data of an object. Lock it before reading it."""
+    return step(
+        _UPDATE,
+        content_id=changed.id,
+        new_owner_id=changed.owner_id,
+        new_visibility=int(changed.visibility),
+        new_title=changed.title,
+        new_url=changed.url,
+        new_data=changed.data,
+        new_version=changed.version,
+        new_updated_at=changed.updated_at,
+    )
+
+
+def delete_object(content_id: UUID) -> Step:
+    """Remove an object; its grants go with it."""
+    return step(_DELETE, content_id=content_id)
+
+
+# ---- grants ----------------------------------------------------------------------------------------------------------
+
+_ID = bindparam("content_id", type_=Id)
+_SUBJECT = bindparam("subject_id", type_=Id)
+_ROLE = bindparam("role", type_=_g.role.type)
+_GRANT_COLUMNS = ["content_id", "subject_id", "subject_kind", "type", "role"]
+
+
+def _upsert(dialect_insert: Any) -> Executable:
+    """Insert a grant or raise its role, unless the subject owns the object: an owner needs none."""
+    values = select(_c.id, _SUBJECT, bindparam("kind", type_=_g.subject_kind.type), _TYPE, _ROLE).where(
+        _c.id == _ID, _c.owner_id != _SUBJECT
+    )
+    adding = dialect_insert(content_grants).from_select(_GRANT_COLUMNS, values)
+    statement: Executable = adding.on_conflict_do_update(
+        index_elements=list(content_grants.primary_key),
+        set_={"role": adding.excluded.role},
+        where=_g.role < adding.excluded.role,
+    ).returning(_g.content_id)
+    return statement
+
+
+_UPSERT = {"postgresql": _upsert(postgresql.insert), "sqlite": _upsert(sqlite.insert)}
+_SHARE = update(content).where(_c.id == _ID, _c.visibility == PRIVATE).values(visibility=SHARED)
+_CLEAR = delete(content_grants).where(_g.content_id == _ID)
+_WITHDRAW = delete(content_grants).where(_g.content_id == _ID, _g.subject_id == _SUBJECT)
+_UNSHARE = (
+    update(content)
+    .where(
+        any_of(_c.id, "ids"),
+        _c.visibility == SHARED,
+        not_(exists(select(_g.subject_id).where(_g.content_id == _c.id))),
+    )
+    .values(visibility=PRIVATE)
+)
+
+
+def grant_access(  # noqa: PLR0917  # the columns of one grant, in order
+    dialect_name: str, content_id: UUID, content_type: str, subject_id: UUID, kind: SubjectKind, role: ContentRole
+) -> Work[bool]:
+    """Give somebody a right on a locked object; a greater one already held stays. PRIVATE becomes SHARED.
+
+    False when nothing was given: the object is the subject's own, or the right was held before.
+    """
+    rows = yield step(
+        _UPSERT[dialect_name],
+        content_id=content_id,
+        type=content_type,
+        subject_id=subject_id,
+        kind=int(kind),
+        role=int(role),
+    )
+    if rows:
+        yield step(_SHARE, content_id=content_id)
+    return bool(rows)
+
+
+def clear_access(content_id: UUID) -> Step:
+    """Remove every grant of a locked object. The caller sets the visibility."""
+    return step(_CLEAR, content_id=content_id)
+
+
+def withdraw_access(content_id: UUID, subject_id: UUID) -> Work[None]:
+    """Take somebody's grant on a locked object away; the last one turns SHARED into PRIVATE."""
+    yield step(_WITHDRAW, content_id=content_id, subject_id=subject_id)
+    yield step(_UNSHARE, ids=[content_id])
+
+
+_GRANTS = select(_g.content_id, _g.subject_id, _g.role).where(any_of(_g.content_id, "ids")).order_by(_g.subject_id)
+_HEADS = select(_c.id, _c.owner_id, _c.visibility).where(any_of(_c.id, "ids"))
+
+
+def load_access(content_ids: Iterable[UUID]) -> Work[dict[UUID, Access]]:
+    """Owner, visibility and grants of those of the ids that are objects, as the transaction sees them."""
+    ids = sorted(set(content_ids))
+    heads = yield step(_HEADS, ids=ids)
+    given: dict[UUID, dict[UUID, ContentRole]] = {row.id: {} for row in heads}
+    for row in (yield step(_GRANTS, ids=ids)):
+        given[row.content_id][row.subject_id] = ContentRole(row.role)
+    return {row.id: Access(row.owner_id, Visibility(row.visibility), given[row.id]) for row in heads}
+
+
+# ---- what somebody holds ---------------------------------------------------------------------------------------------
+
+_USER = bindparam("user_id", type_=Id)
+_HELD = case(
+    (_c.owner_id == _USER, literal_column(str(int(Level.OWNER)))),
+    (_c.visibility == PRIVATE, literal_column("0")),
+    else_=func.coalesce(
+        select(func.max(_g.role))
+        .where(
+            _g.content_id == _c.id,
+            or_(
+                _g.subject_id == _USER,
+                _g.subject_id.in_(select(group_members.c.group_id).where(group_members.c.user_id == _USER)),
+            ),
+        )
+        .correlate(content)
+        .scalar_subquery(),
+        literal_column("0"),
+    ),
+)
+_LEVELS = select(_c.id, _HELD.cast(Integer).label("level")).where(any_of(_c.id, "ids"))
+
+
+def load_levels(user_id: UUID, content_ids: Iterable[UUID]) -> Work[dict[UUID, Level]]:
+    """What a user holds now on those of the ids that are objects: as owner, by his own grant, through groups.
+
+    That everybody may view a PUBLIC object does not count, nor do permissions.
+    """
+    rows = yield step(_LEVELS, user_id=user_id, ids=sorted(set(content_ids)))
+    return {row.id: Level(row.level) for row in rows}
+
+
+async def find_levels(db: Database, user_id: UUID, content_ids: Iterable[UUID]) -> dict[UUID, Level]:
+    """The same outside a transaction."""
+    rows = await db.fetch(_LEVELS, user_id=user_id, ids=sorted(set(content_ids)))
+    return {row.id: Level(row.level) for row in rows}
+
+
+# ---- subjects that go away -------------------------------------------------------------------------------------------
+
+_OF_SUBJECT = select(_c.id).where(_c.owner_id == _SUBJECT).union(select(_g.content_id).where(_g.subject_id == _SUBJECT))
+_LOCK_OF_SUBJECT = (
+    select(_c.id, _c.owner_id).where(_c.id.in_(_OF_SUBJECT)).order_by(_c.id).with_for_update(key_share=True)
+)
+_DROP = delete(content_grants).where(_g.subject_id == _SUBJECT).returning(_g.content_id)
+_HAND_OVER = (
+    update(content).where(_c.owner_id == _SUBJECT).values(owner_id=bindparam("new_owner_id", type_=Id)).returning(_c.id)
+)
+_DROP_OF_OWNER = delete(content_grants).where(
+    _g.subject_id == bindparam("new_owner_id", type_=Id), any_of(_g.content_id, "ids")
+)
+_LEFT: Select[Any] = select(literal_column("1").label("one")).where(
+    or_(
+        exists(select(_c.id).where(_c.owner_id == _SUBJECT)),
+        exists(select(_g.content_id).where(_g.subject_id == _SUBJECT)),
+    )
+)
+
+
+def drop_subject(subject_id: UUID) -> Work[None]:
+    """Remove every grant of a user or group that goes away. SHARED objects left without one become PRIVATE;
+    invitations to them stay.
+    """
+    rows = yield step(_LOCK_OF_SUBJECT, subject_id=subject_id)
+    dropped = yield step(_DROP, subject_id=subject_id)
+    ids = {row.content_id for row in dropped}
+    if ids - {row.id for row in rows}:
+        raise Conflict  # granted meanwhile, on an object that is not locked
+    if ids:
+        yield step(_UNSHARE, ids=sorted(ids))
+
+
+def release_objects(user_id: UUID, new_owner_id: UUID | None) -> Work[list[UUID]]:
+    """Let go of everything somebody holds who is about to be removed: grants end, objects get the new owner.
+
+    Returns the ids of what was handed over. Raises OwnsContent when there is something and nobody to take it.
+    """
+    rows = yield step(_LOCK_OF_SUBJECT, subject_id=user_id)
+    owned = [row.id for row in rows if row.owner_id == user_id]
+    if owned and new_owner_id is None:
+        raise OwnsContent("This person owns content. Name who takes it over in ?newOwnerId=.")
+    if owned:
+        yield step(_HAND_OVER, subject_id=user_id, new_owner_id=new_owner_id)
+        yield step(_DROP_OF_OWNER, new_owner_id=new_owner_id, ids=owned)
+        yield step(_UNSHARE, ids=owned)
+    yield from drop_subject(user_id)
+    return owned
+
+
+def check_released(subject_id: UUID) -> Work[None]:
+    """After the row of a user or group was deleted: begin anew if something was given to it meanwhile."""
+    if (yield step(_LEFT, subject_id=subject_id)):
+        raise Conflict

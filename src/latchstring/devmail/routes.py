@@ -16,6 +16,7 @@ from uuid import UUID
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Request, get
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 from markupsafe import Markup, escape
 
@@ -55,20 +56,20 @@ async def show_style() -> Answer:
 
 
 @get("/dev/mail/{mail_id:uuid}", include_in_schema=False)
-async def show_mail(request: Request[Any, Any, Any], mail_id: UUID) -> Answer:
+async def show_mail(request: Request[Any, Any, Any], mail_id: FromPath[UUID]) -> Answer:
     """One mail: both parts and its headers."""
     return _page(request.scope, "mail.html", mail=_find(request.scope, mail_id))
 
 
 @get("/dev/mail/{mail_id:uuid}/html", include_in_schema=False)
-async def show_html(request: Request[Any, Any, Any], mail_id: UUID) -> Answer:
+async def show_html(request: Request[Any, Any, Any], mail_id: FromPath[UUID]) -> Answer:
     """The HTML part alone, for the frame. Its links open in a new tab: no page of ours may stand in a frame."""
     html = _find(request.scope, mail_id).html.replace("<head>", '<head><base target="_blank">', 1)
     return _html(html, MAIL_POLICY, frame="SAMEORIGIN")
 
 
 @get("/dev/mail/{mail_id:uuid}/source", include_in_schema=False)
-async def show_source(request: Request[Any, Any, Any], mail_id: UUID) -> Answer:
+async def show_source(request: Request[Any, Any, Any], mail_id: FromPath[UUID]) -> Answer:
     """The mail as it would have left."""
     mail = _find(request.scope, mail_id)
     body = (_directory(request.scope) / f"{mail.id}.eml").read_bytes()

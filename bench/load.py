@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import cast
 
 import uvloop
 
@@ -22,11 +23,10 @@ class Caller(asyncio.Protocol):
 
     def __init__(self, requests: Iterator[bytes], run: "Run") -> None:
         self.requests, self.run = requests, run
-        self.buffer = bytearray()
+        self.buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one without saying so
         self.send()
 
     def send(self) -> None:
@@ -34,7 +34,7 @@ class Caller(asyncio.Protocol):
         if request is None:
             self.transport.close()
             return
-        self.buffer.clear()
+        self.buffer = b""
         self.wanted = 0
         self.sent_at = time.perf_counter()
         self.transport.write(request)

@@ -79,7 +79,7 @@ may-grant-groups = []
 
 [roles.sender]
 name = "Sender"
-permissions = ["invitations:write"]
+permissions = ["invitations:write", "app:plan"]
 may-grant = ["customer"]
 
 [roles.customer]

@@ -104,8 +104,7 @@ def test_addresses_that_look_alike_are_different_people(house: House, pair: tupl
     sent = [{"inviteEmail": pattern.format(*names), "role": "customer"} for pattern in pair]
     answers = [house.post("/invitations", body, house.key) for body in sent]
     # an address may be refused for letters mail systems do not agree on, never taken for another one's
-    assert {answer.status for answer in answers} <= {201, 422}
-    assert answers[1].status == 201
+    assert {answer.status for answer in answers} in ({201}, {201, 422})
 
 
 def test_a_lookalike_does_not_sign_in(house: House) -> None:

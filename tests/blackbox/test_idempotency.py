@@ -7,7 +7,7 @@ from tests.blackbox.house import Answer, House, new_address, numbers, refused
 
 
 def key() -> dict[str, str]:
-    return {"Idempotency-Key": f"key {next(numbers)}!"}
+    return {"Idempotency-Key": f"key-{next(numbers)}!"}
 
 
 def test_a_repeat_gets_the_stored_answer(house: House) -> None:
@@ -64,7 +64,7 @@ def test_resend_users_and_groups_are_repeatable(house: House) -> None:
         assert answers[0].body == answers[1].body
 
 
-@pytest.mark.parametrize("bad", ["", "x" * 256, "tab\there", "ümlaut"])
+@pytest.mark.parametrize("bad", ["", "x" * 256, "a space", "ümlaut"])
 def test_a_key_is_visible_ascii(house: House, bad: str) -> None:
     sent = {"inviteEmail": new_address(), "role": "customer"}
     headers = {"Idempotency-Key": bad.encode("utf-8").decode("latin-1")}

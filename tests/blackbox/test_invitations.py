@@ -36,7 +36,8 @@ def test_an_invitation_is_answered_with_everything_but_its_token(house: House) -
     made = answer.json
     assert made.keys() == FIELDS
     assert answer.headers["Location"].endswith(f"/api/invitations/{made['id']}")
-    assert made | sent | {"message": "Come in.\nBring\ntea."} == made
+    wanted = sent | {"message": "Come in.\nBring\ntea."}
+    assert {name: made[name] for name in wanted if name != "expiresIn"} | {"expiresIn": "P2DT12H"} == wanted
     assert (made["inviteEmail"], made["state"], made["generation"]) == (address, "PENDING", 1)
     assert lifetime(made) == timedelta(days=2, hours=12)
     assert made["delivery"].keys() == {"state", "reason", "attempts", "lastAttemptAt", "lastReply"}
@@ -95,6 +96,8 @@ def test_an_unknown_role_is_a_field_problem_and_an_unknown_group_is_not_found(ho
         ("lastName", "nul\x00"),
         ("message", "x" * 1001),
         ("message", "esc\x1b[1m"),
+        ("message", "tab\t"),
+        ("groups", ["same", "same"]),
         ("metadata", "text"),
         ("metadata", 1),
         ("locale", "x_y_z!"),
@@ -118,7 +121,7 @@ def test_values_out_of_bounds_are_named(house: House, field: str, bad: object) -
 
 
 def test_bounds_themselves_are_allowed(house: House) -> None:
-    made = house.invite(firstName="ü" * 100, lastName="𝒳" * 100, message="a\n\tb" + "x" * 996, expiresIn="P30D")
+    made = house.invite(firstName="ü" * 100, lastName="𝒳" * 100, message="a\n\nb" + "x" * 996, expiresIn="P30D")
     assert len(made["lastName"]) == 100
     assert len(made["message"]) == 1000
     assert lifetime(made) == timedelta(days=30)
@@ -134,7 +137,7 @@ def test_the_same_grants_for_the_same_address_are_one_invitation(house: House) -
     address = new_address()
     first = house.invite(address, role="customer", groups=[one, two])
     person = house.user("admin")
-    for groups in ([one, two], [two, one], [two, one, two]):
+    for groups in ([one, two], [two, one]):
         sent = {"inviteEmail": address.upper(), "role": "customer", "groups": groups, "message": "again"}
         problem = refused(house.post("/invitations", sent, person.token), 409, "already-invited")
         assert problem["id"] == first["id"]

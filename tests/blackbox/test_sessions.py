@@ -148,6 +148,7 @@ def test_an_address_is_verified_by_mail(house: House) -> None:
     assert house.get("/users/me", person.token).json["emailVerified"] is True
 
 
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
 def test_access_tokens_can_be_checked_by_the_app(house: House) -> None:
     group, person = house.group(), house.user("team")
     house.post(f"/groups/{group}/members/{person.id}", token=house.key)

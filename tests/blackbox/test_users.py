@@ -124,7 +124,7 @@ def test_an_erased_person_leaves_no_trace(house: House) -> None:
     inviter = house.user("team")
     fields = {"firstName": name, "lastName": family, "message": f"Dear {name}", "metadata": {"email": address}}
     accepted, token = house.invited(address, token=inviter.token, role="customer", **fields)
-    headers = {"Idempotency-Key": f"erase {next(numbers)}"}
+    headers = {"Idempotency-Key": f"erase-{next(numbers)}"}
     pending_body = {"inviteEmail": address.title(), "role": "team", "firstName": name, "lastName": family}
     pending = house.post("/invitations", pending_body, house.key, headers=headers)
     assert pending.status == 201

@@ -43,6 +43,15 @@ def test_each_thing_is_counted_by_itself() -> None:
             check("ada@people.test")
 
 
+def test_several_rates_hold_together() -> None:
+    limiter = Limiter(Limits(per_inviter="100/minute; 2/hour"))
+    limiter.check_inviter(USER_ID)
+    limiter.check_inviter(USER_ID)
+    with pytest.raises(TooManyRequests) as refused:
+        limiter.check_inviter(USER_ID)
+    assert refused.value.retry_after_seconds > 60
+
+
 def test_the_operator_is_not_bounded() -> None:
     limiter = Limiter(TIGHT)
     for _ in range(10):

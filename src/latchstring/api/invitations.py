@@ -20,6 +20,7 @@ from latchstring.domain.errors import (
     InvitationNotFound,
     InvitationNotPending,
     MailDisabled,
+    TooManyRequests,
     Unreadable,
 )
 from latchstring.domain.idempotency import StoredAnswer
@@ -133,7 +134,15 @@ def _draft(reading: Reading[NewInvitation]) -> Draft:
     tag=TAG,
     permission="invitations:write",
     answers={201: InvitationView},
-    problems=[GrantNotAllowed, GroupNotFound, ContentNotFound, AlreadyInvited, AlreadyMember, MailDisabled],
+    problems=[
+        GrantNotAllowed,
+        GroupNotFound,
+        ContentNotFound,
+        AlreadyInvited,
+        AlreadyMember,
+        MailDisabled,
+        TooManyRequests,
+    ],
     sets_location=True,
 )
 async def create_invitation(
@@ -248,7 +257,7 @@ async def list_invitation_events(services: Services, caller: Caller, invitation_
     "Send a new link",
     tag=TAG,
     answers={202: InvitationView},
-    problems=[InvitationNotFound, InvitationNotPending, GrantNotAllowed, AlreadyInvited, MailDisabled],
+    problems=[InvitationNotFound, InvitationNotPending, GrantNotAllowed, AlreadyInvited, MailDisabled, TooManyRequests],
     body_optional=True,
 )
 async def resend_invitation(

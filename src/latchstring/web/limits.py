@@ -7,10 +7,11 @@ hold to the letter (a fresh link once in five minutes) are kept in rows by their
 import math
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from uuid import UUID
 
-from limits import RateLimitItem, parse
+from limits import RateLimitItem, parse_many
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
@@ -83,10 +84,10 @@ class Limiter:
     def __init__(self, limits: Limits) -> None:
         self._enabled = limits.enabled
         self._rates = FixedWindowRateLimiter(CountersInMemory())
-        self._per_inviter = parse(limits.per_inviter)
-        self._per_recipient = parse(limits.per_recipient)
-        self._per_address_prefix = parse(limits.per_address_prefix)
-        self._login = parse(limits.login_per_account)
+        self._per_inviter = parse_many(limits.per_inviter)
+        self._per_recipient = parse_many(limits.per_recipient)
+        self._per_address_prefix = parse_many(limits.per_address_prefix)
+        self._login = parse_many(limits.login_per_account)
         self._proxies = [ip_network(proxy, strict=False) for proxy in limits.trusted_proxies]
 
     def check_inviter(self, inviter: UUID | None) -> None:
@@ -129,10 +130,13 @@ class Limiter:
     def _is_proxy(self, address: Address) -> bool:
         return any(address in network for network in self._proxies)
 
-    def _check(self, rate: RateLimitItem, *key: str) -> None:
-        if self._enabled and not self._rates.hit(rate, *key):
-            waiting = self._rates.get_window_stats(rate, *key).reset_time - time.time()
-            raise TooManyRequests(max(1, math.ceil(waiting)))
+    def _check(self, rates: Sequence[RateLimitItem], *key: str) -> None:
+        if not self._enabled:
+            return
+        for rate in rates:
+            if not self._rates.hit(rate, *key):
+                waiting = self._rates.get_window_stats(rate, *key).reset_time - time.time()
+                raise TooManyRequests(max(1, math.ceil(waiting)))
 
 
 def client_prefix(address: Address | None) -> str:

@@ -131,3 +131,21 @@ async def test_changing_needs_the_permission_and_strangers_learn_nothing(world: 
     await attempts(world.accounts.principal_of(member), NotAllowed)
     await attempts(world.accounts.principal_of(stranger), GroupNotFound)
     await world.groups.add_member(key_principal("groups:write"), "mine", stranger.id)
+
+
+async def test_a_join_against_the_end_of_the_group_leaves_no_membership(world: Any) -> None:
+    for i in range(4):
+        key = f"g{i}"
+        await world.group(key)
+        user = await world.user()
+        results = await asyncio.gather(
+            world.groups.add_member(OPERATOR_PRINCIPAL, key, user.id),
+            world.user(groups=(key,)),
+            world.groups.delete_group(OPERATOR_PRINCIPAL, key),
+            return_exceptions=True,
+        )
+        assert results[2] is None
+        assert {type(result) for result in results[:2] if isinstance(result, Exception)} <= {GroupNotFound}
+        assert (await world.reload(user)).groups == ()
+        page = await world.accounts.list_users(**ALL, group=key)
+        assert page.items == []

@@ -161,3 +161,31 @@ async def test_sessions_that_ran_out_are_removed_in_the_end(world: Any) -> None:
     world.clock.forward(timedelta(days=32))
     assert await world.accounts.purge_sessions() == 1
     assert await world.accounts.purge_sessions() == 0
+
+
+async def test_a_login_against_a_block_leaves_no_way_in(world: Any) -> None:
+    for _ in range(4):
+        user = await world.user()
+        signed_in, _ = await asyncio.gather(
+            world.accounts.login(user.email_key, PASSWORD),
+            world.accounts.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(blocked=True)),
+            return_exceptions=True,
+        )
+        await world.accounts.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(blocked=False))
+        if not isinstance(signed_in, InvalidCredentials):
+            with pytest.raises(CredentialInvalid):
+                await world.accounts.principal_of_access_token(signed_in[1].access_token)
+
+
+async def test_a_refresh_against_a_logout_leaves_no_way_in(world: Any) -> None:
+    for _ in range(4):
+        user = await world.user()
+        _, tokens = await world.accounts.login(user.email_key, PASSWORD)
+        fresh, _ = await asyncio.gather(
+            world.accounts.refresh(tokens.refresh_token),
+            world.accounts.logout(refresh_token=tokens.refresh_token),
+            return_exceptions=True,
+        )
+        if not isinstance(fresh, RefreshTokenInvalid):
+            with pytest.raises(CredentialInvalid):
+                await world.accounts.principal_of_access_token(fresh[1].access_token)

@@ -1,5 +1,6 @@
 """Users as others see and change them, and as they change themselves."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import Enum
@@ -31,13 +32,14 @@ from latchstring.storage.accounts import (
     taken,
     update_user,
 )
-from latchstring.storage.engine import Conflict, UniqueViolation, Work
+from latchstring.storage.engine import Conflict, ReferenceViolation, UniqueViolation, Work
 from latchstring.storage.groups import find_groups, load_groups
 from latchstring.storage.idempotency import store_answer
 from latchstring.storage.invitation_endings import erase_person
 from latchstring.storage.sessions import end_sessions
 from latchstring.storage.user_lists import UserFilter, list_users
 
+T = TypeVar("T")
 V = TypeVar("V", str, bool)
 
 
@@ -156,10 +158,7 @@ class People(AccountParts):
         at = self._clock()
         user = self._made(new, hashed, at)
         event = happened("user.created", user.id, by=principal.actor, at=at, via="users")
-        try:
-            await self._db.transact(lambda: self._insert(user, event, once, at))
-        except UniqueViolation as violation:
-            raise taken(violation) or violation from violation
+        await self._store(lambda: self._insert(user, event, once, at))
         return user
 
     def _made(self, new: NewUser, hashed: str | None, at: datetime) -> User:
@@ -216,10 +215,16 @@ class People(AccountParts):
             self._check_change_of_groups(principal, user, changes)
             return (yield from self._apply(principal, user, changes, hashed, at))
 
+        return await self._store(work)
+
+    async def _store(self, work: Callable[[], Work[T]]) -> T:
+        """Commit a work that writes an account, and speak for the constraints that stop it."""
         try:
             return await self._db.transact(work)
         except UniqueViolation as violation:
             raise taken(violation) or violation from violation
+        except ReferenceViolation as gone:
+            raise GroupNotFound("A group was removed in this moment. Look which are left.") from gone
 
     async def _hash_new(self, changes: UserChanges, user: User) -> str | None:
         password = None if isinstance(changes.password, Unchanged) else changes.password

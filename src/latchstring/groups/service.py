@@ -186,7 +186,8 @@ class Groups:
 
         try:
             await self._db.transact(work)
-        except ReferenceViolation as gone:  # erased since it was looked up
+        except ReferenceViolation as gone:  # one of both was removed since it was looked up
+            await self._refuse_unknown(key)
             raise UserNotFound("There is no such user.") from gone
 
     async def remove_member(self, principal: Principal, key: str, user_id: UUID) -> None:

@@ -161,7 +161,9 @@ def test_strangers_are_counted_on_every_route_that_takes_them(operations: list[O
 
 def test_examples_fit_their_schemas(document: dict[str, Any]) -> None:
     for _, _, one in described(document):
-        for content in one.get("requestBody", {}).get("content", {}).values():
+        answers = [answer.get("content", {}).get("application/json") for answer in one["responses"].values()]
+        bodies = one.get("requestBody", {}).get("content", {}).values()
+        for content in [*bodies, *filter(None, answers)]:
             schema = {**content["schema"], "components": document["components"]}
             jsonschema.validate(content["example"], schema, cls=jsonschema.Draft202012Validator)
 

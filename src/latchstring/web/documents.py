@@ -96,6 +96,7 @@ def _read_document(document: dict[str, Any]) -> dict[str, Any]:
 def _shown(document: dict[str, Any], path: str, method: str, one: dict[str, Any]) -> dict[str, Any]:
     body = one.get("requestBody", {}).get("content", {}).get("application/json")
     known = document["components"]["parameters"]
+    answers = [answer.get("content", {}).get("application/json") for answer in one["responses"].values()]
     return {
         "path": path,
         "method": method.upper(),
@@ -103,8 +104,13 @@ def _shown(document: dict[str, Any], path: str, method: str, one: dict[str, Any]
         "paragraphs": [" ".join(part.split()) for part in one.get("description", "").split("\n\n") if part.strip()],
         "parameters": [known[p["$ref"].rsplit("/", 1)[1]] if "$ref" in p else p for p in one["parameters"]],
         "body": body,
-        "example": json.dumps(body["example"], indent=2, ensure_ascii=False) if body else "",
+        "example": _pretty(body["example"]) if body else "",
+        "answer": next((_pretty(answer["example"]) for answer in answers if answer), ""),
     }
+
+
+def _pretty(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _style_route() -> HTTPRouteHandler:

@@ -11,6 +11,7 @@ from latchstring.domain import errors
 from latchstring.domain.errors import LatchstringError
 from latchstring.domain.policy import App
 from latchstring.web.auth import Access
+from latchstring.web.examples import make_example
 from latchstring.web.kinds import KEY_PATTERN, LOCALE_PATTERN, LONGEST_LOCALE
 from latchstring.web.operation import Operation
 from latchstring.web.problems import MEDIA_TYPE, PROBLEMS, ProblemType, problem_type
@@ -59,7 +60,7 @@ def build_document(operations: Iterable[Operation], app: App, *, version: str) -
     inputs = Inputs()
     answers, shown = describe_answers(shape for one in declared for shape in one.answers.values())
     paths = {
-        _outside(path): {one.method.lower(): _describe(one, inputs, answers) for one in several}
+        _outside(path): {one.method.lower(): _describe(one, inputs, answers, shown) for one in several}
         for path, several in groupby(declared, key=lambda one: one.path)
     }
     both = inputs.components.keys() & shown.keys()
@@ -96,13 +97,13 @@ def _camel(name: str) -> str:
     return first + "".join(word.title() for word in rest)
 
 
-def _describe(one: Operation, inputs: Inputs, answers: Mapping[int, Schema]) -> Schema:
+def _describe(one: Operation, inputs: Inputs, answers: Mapping[int, Schema], shown: Mapping[str, Schema]) -> Schema:
     described: Schema = {
         "operationId": _camel(one.name),
         "summary": one.summary,
         "tags": [one.tag],
         "parameters": list(_parameters(one, inputs)),
-        "responses": {**_successes(one, answers), **_refusals(one)},
+        "responses": {**_successes(one, answers, shown), **_refusals(one)},
         "security": _security(one.access),
     }
     words = [one.description, f"Needs the permission `{one.permission}`." if one.permission else ""]
@@ -129,7 +130,7 @@ def _parameters(one: Operation, inputs: Inputs) -> Iterator[Schema]:
         yield {"$ref": "#/components/parameters/idempotencyKey"}
 
 
-def _successes(one: Operation, answers: Mapping[int, Schema]) -> Schema:
+def _successes(one: Operation, answers: Mapping[int, Schema], shown: Mapping[str, Schema]) -> Schema:
     found: Schema = {}
     for status, shape in one.answers.items():
         answer: Schema = {"description": _TITLES.get(status, "Done."), "headers": dict(_header_refs("requestId"))}
@@ -138,7 +139,8 @@ def _successes(one: Operation, answers: Mapping[int, Schema]) -> Schema:
         if one.sets_cookies:
             answer["headers"] |= _header_refs("setCookie")
         if shape is not None:
-            answer["content"] = {"application/json": {"schema": answers[id(shape)]}}
+            schema = answers[id(shape)]
+            answer["content"] = {"application/json": {"schema": schema, "example": make_example(schema, shown)}}
         found[str(status)] = answer
     return found
 

@@ -3,7 +3,7 @@
 What goes in is described by the kinds that check it; what comes out by msgspec, which encodes it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -103,7 +103,35 @@ def describe_answers(shapes: Iterable[Any]) -> tuple[dict[int, Schema], dict[str
     """The schema of each answer's type by the type's id, and the components they refer to."""
     wanted = list({id(shape): shape for shape in shapes if shape is not None}.values())
     schemas, components = msgspec.json.schema_components(wanted, ref_template=REF)
+    for shape in msgspec.inspect.multi_type_info(wanted):
+        _name_instants(shape, components, set())
     return {id(shape): schema for shape, schema in zip(wanted, schemas, strict=True)}, components
+
+
+def _name_instants(shape: msgspec.inspect.Type, components: Mapping[str, Schema], seen: set[str]) -> None:
+    """Give instants their format. msgspec leaves it out because a datetime might be naive; ours never are."""
+    if isinstance(shape, msgspec.inspect.StructType) and shape.cls.__name__ not in seen:
+        seen.add(shape.cls.__name__)
+        properties = components.get(shape.cls.__name__, {}).get("properties", {})
+        for field in shape.fields:
+            if field.encode_name in properties:
+                _name_instant(field.type, properties[field.encode_name])
+            _name_instants(field.type, components, seen)
+    for inner in _parts_of(shape):
+        _name_instants(inner, components, seen)
+
+
+def _parts_of(shape: msgspec.inspect.Type) -> Sequence[msgspec.inspect.Type]:
+    if isinstance(shape, msgspec.inspect.UnionType):
+        return shape.types
+    return (shape.item_type,) if isinstance(shape, msgspec.inspect.CollectionType) else ()
+
+
+def _name_instant(shape: msgspec.inspect.Type, schema: Schema) -> None:
+    if any(isinstance(part, msgspec.inspect.DateTimeType) for part in (shape, *_parts_of(shape))):
+        for arm in schema.get("anyOf", [schema]):
+            if arm.get("type") == "string":
+                arm["format"] = "date-time"
 
 
 def example_of(struct: type[msgspec.Struct], inputs: Inputs) -> Any:

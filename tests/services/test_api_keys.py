@@ -120,3 +120,17 @@ async def test_of_revocations_at_once_exactly_one_wins(world: Any) -> None:
     assert (await world.events()).count("api_key.revoked") == 1
     with pytest.raises(ApiKeyNotFound):
         await world.accounts.revoke_api_key(OPERATOR_PRINCIPAL, uuid4(), end_invitations=True)
+
+
+async def test_a_key_does_not_outlive_the_key_that_makes_it(world: Any) -> None:
+    end = world.clock.now + timedelta(hours=1)
+    loan = await world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="loan", scopes=["*"], expires_at=end)
+    maker = loan.key.principal
+    child = await world.accounts.create_api_key(maker, name="child", scopes=["users:read"])
+    assert child.key.expires_at == end
+    later = end + timedelta(seconds=1)
+    with pytest.raises(GrantNotAllowed):
+        await world.accounts.create_api_key(maker, name="child", scopes=["users:read"], expires_at=later)
+    lasting = await world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="lasting", scopes=["*"])
+    grown = await world.accounts.create_api_key(lasting.key.principal, name="x", scopes=["users:read"])
+    assert grown.key.expires_at is None

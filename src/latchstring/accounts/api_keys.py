@@ -8,13 +8,13 @@ from uuid import UUID
 from latchstring.accounts.ceiling import check_scopes
 from latchstring.accounts.parts import AccountParts
 from latchstring.domain.api_key import ApiKey
-from latchstring.domain.errors import ApiKeyNotFound, FieldProblem, InvalidFields
+from latchstring.domain.errors import ApiKeyNotFound, FieldProblem, GrantNotAllowed, InvalidFields
 from latchstring.domain.event import happened
 from latchstring.domain.page import Page
 from latchstring.domain.principal import EVERYTHING, Principal, is_permission
 from latchstring.domain.values import Actor, ActorType, new_id
 from latchstring.events.record import record
-from latchstring.storage.api_keys import insert_key, list_keys, new_key_text, revoke_key
+from latchstring.storage.api_keys import find_key, insert_key, list_keys, new_key_text, revoke_key
 from latchstring.storage.engine import Work
 from latchstring.storage.invitation_endings import end_invitations_of
 
@@ -42,6 +42,7 @@ class ApiKeys(AccountParts):
     ) -> MadeApiKey:
         """Make a key. What it may grant is nothing unless said, and for scope `*` all that its maker may.
 
+        A key made by a key ends with it at the latest: else a short loan could be made into a lasting one.
         Raises InvalidFields for unknown scopes, roles and a past end, GrantNotAllowed beyond the maker's ceiling.
         """
         wanted = frozenset(scopes)
@@ -51,8 +52,9 @@ class ApiKeys(AccountParts):
         if problems:
             raise InvalidFields(problems)
         check_scopes(principal, scopes=wanted, may_grant=roles, may_grant_groups=groups)
+        end = await self._end_within(principal, expires_at)
         at = self._clock()
-        key = ApiKey(new_id(at), name, wanted, roles, groups, principal.actor, expires_at)
+        key = ApiKey(new_id(at), name, wanted, roles, groups, principal.actor, end)
         secret = new_key_text()
         event = happened("api_key.created", key.id, by=principal.actor, at=at, scopes=sorted(wanted))
 
@@ -100,6 +102,15 @@ class ApiKeys(AccountParts):
             yield record(event)
 
         await self._db.transact(work)
+
+    async def _end_within(self, principal: Principal, wanted: datetime | None) -> datetime | None:
+        if principal.type is not ActorType.API_KEY or principal.id is None:
+            return wanted
+        maker = await find_key(self._db, principal.id)
+        latest = maker.expires_at if maker else self._clock()
+        if latest is not None and wanted is not None and wanted > latest:
+            raise GrantNotAllowed("A key cannot outlive the key that makes it.")
+        return wanted or latest
 
     def _granted(self, said: Sequence[str] | None, ceiling: frozenset[str], scopes: frozenset[str]) -> frozenset[str]:
         if said is not None:

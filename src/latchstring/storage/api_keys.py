@@ -77,6 +77,7 @@ _FIND_LIVE = select(*_COLUMNS).where(
     api_keys.c.revoked_at.is_(None),
     (api_keys.c.expires_at.is_(None)) | (api_keys.c.expires_at > bindparam("at", type_=Instant)),
 )
+_BY_ID = select(*_COLUMNS).where(api_keys.c.id == bindparam("key_id", type_=Id), api_keys.c.revoked_at.is_(None))
 _REVOKE = (
     update(api_keys)
     .where(api_keys.c.id == bindparam("key_id", type_=Id), api_keys.c.revoked_at.is_(None))
@@ -100,6 +101,12 @@ def api_key_of(row: Row) -> ApiKey:
 async def find_live_key(db: Database, digest: bytes, *, at: datetime) -> ApiKey | None:
     """The key of a digest unless it was revoked or has run out."""
     rows = await db.fetch(_FIND_LIVE, key_digest=digest, at=at)
+    return api_key_of(rows[0]) if rows else None
+
+
+async def find_key(db: Database, key_id: UUID) -> ApiKey | None:
+    """The key unless it was revoked; one that has run out is still told."""
+    rows = await db.fetch(_BY_ID, key_id=key_id)
     return api_key_of(rows[0]) if rows else None
 
 

@@ -64,6 +64,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("visibility = 2"),
             postgresql_where=sa.text("visibility = 2"),
         )
+        batch_op.create_index("ix_content_type_id", ["type", "id"], unique=False)
 
     op.create_table(
         "events",
@@ -243,7 +244,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("content_id", "subject_id", name=op.f("pk_content_grants")),
     )
     with op.batch_alter_table("content_grants", schema=None) as batch_op:
-        batch_op.create_index("ix_content_grants_subject", ["subject_id", "type", "content_id", "role"], unique=False)
+        batch_op.create_index("ix_content_grants_subject", ["subject_id", "type", "role", "content_id"], unique=False)
 
     op.create_table(
         "group_members",
@@ -371,6 +372,7 @@ def downgrade() -> None:
 
     op.drop_table("events")
     with op.batch_alter_table("content", schema=None) as batch_op:
+        batch_op.drop_index("ix_content_type_id")
         batch_op.drop_index(
             "ix_content_public", sqlite_where=sa.text("visibility = 2"), postgresql_where=sa.text("visibility = 2")
         )

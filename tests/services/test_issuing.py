@@ -11,6 +11,7 @@ from tests.services.door import Door, build_door
 from latchstring.domain.errors import (
     AlreadyInvited,
     AlreadyMember,
+    CredentialInvalid,
     GrantNotAllowed,
     GroupNotFound,
     InvalidFields,
@@ -301,3 +302,17 @@ async def test_the_sweep_tells_an_expiry_once_and_forgets_after_the_retention(do
     await door.invitations.sweep()
     with pytest.raises(InvitationNotFound):
         await door.now(made)
+
+
+async def test_a_remembered_key_that_was_revoked_invites_nobody(door: Door) -> None:
+    accounts = door.world.accounts
+    made = await accounts.create_api_key(OPERATOR_PRINCIPAL, name="backend", scopes=("*",))
+    by = await accounts.remembered_principal_of_api_key(made.text)
+    await door.invite(by=by, role="team")
+    await accounts.revoke_api_key(OPERATOR_PRINCIPAL, made.key.id)
+    remembered = await accounts.remembered_principal_of_api_key(made.text)
+    with pytest.raises(CredentialInvalid):
+        await door.invite("b@people.test", by=remembered, role="team")
+    door.world.clock.forward(timedelta(seconds=5))
+    with pytest.raises(CredentialInvalid):
+        await accounts.remembered_principal_of_api_key(made.text)

@@ -48,6 +48,7 @@ class AccountParts:
         self._passwords = passwords
         self._mail_is_off = mail_rules.transport == "off"
         self._wake_worker = wake_worker
+        self._remembered_keys: dict[bytes, tuple[datetime, Principal]] = {}
         self._access = AccessTokens(keyring, issuer=app.public_url, lifetime=rules.access_token_lifetime)
 
     def principal_of(self, user: User, session_id: UUID | None = None) -> Principal:

@@ -133,6 +133,7 @@ def _draft(reading: Reading[NewInvitation]) -> Draft:
     "Invite somebody",
     tag=TAG,
     permission="invitations:write",
+    rechecks_key=True,
     answers={201: InvitationView},
     problems=[
         GrantNotAllowed,

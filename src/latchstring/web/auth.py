@@ -69,8 +69,10 @@ class Caller:
 ANONYMOUS = Caller()
 
 
-async def identify(scope: Scope, services: Services, access: Access, *, terms_exempt: bool = False) -> Caller:
-    """The caller of an API request, as the route wants it.
+async def identify(
+    scope: Scope, services: Services, access: Access, *, terms_exempt: bool = False, rechecks_key: bool = False
+) -> Caller:
+    """The caller of an API request, as the route wants it. rechecks_key: see `operation`.
 
     Raises CredentialInvalid, CsrfTokenInvalid, TermsOutdated, and Unauthenticated where somebody known is required.
     """
@@ -81,7 +83,7 @@ async def identify(scope: Scope, services: Services, access: Access, *, terms_ex
             return await _read_credential(scope, services)
         except (CredentialInvalid, CsrfTokenInvalid):
             return ANONYMOUS
-    caller = await _read_credential(scope, services)
+    caller = await _read_credential(scope, services, rechecks_key=rechecks_key)
     if caller.principal is None and access is Access.REQUIRED:
         caller.require()
     if not terms_exempt and caller.user is not None and has_outdated_terms(caller.user, services.app):
@@ -106,10 +108,10 @@ async def identify_page_visitor(scope: Scope, services: Services) -> Caller:
     return Caller(principal, user, from_cookie=True)
 
 
-async def _read_credential(scope: Scope, services: Services) -> Caller:
+async def _read_credential(scope: Scope, services: Services, *, rechecks_key: bool = False) -> Caller:
     lines = list_header(scope, b"authorization")
     if lines:
-        return await _caller_of_bearer(_bearer(lines), services)
+        return await _caller_of_bearer(_bearer(lines), services, rechecks_key=rechecks_key)
     token = find_cookie(scope, ACCESS_COOKIE.encode())
     if not token:
         return ANONYMOUS
@@ -127,8 +129,10 @@ def _bearer(lines: list[bytes]) -> str:
     return credential.decode("ascii")
 
 
-async def _caller_of_bearer(credential: str, services: Services) -> Caller:
+async def _caller_of_bearer(credential: str, services: Services, *, rechecks_key: bool) -> Caller:
     if credential.startswith(API_KEY_PREFIX):
+        if rechecks_key:
+            return Caller(await services.accounts.remembered_principal_of_api_key(credential))
         return Caller(await services.accounts.principal_of_api_key(credential))
     principal, user = await services.accounts.principal_of_access_token(credential)
     return Caller(principal, user)

@@ -64,6 +64,7 @@ class Operation:
     permission: str | None
     access: Access
     terms_exempt: bool
+    rechecks_key: bool
     rate_limited: bool
     body: type[msgspec.Struct] | None
     body_optional: bool
@@ -89,6 +90,7 @@ def operation(
     permission: str | None = None,
     access: Access = Access.REQUIRED,
     terms_exempt: bool = False,
+    rechecks_key: bool = False,
     rate_limited: bool = False,
     body_optional: bool = False,
     sets_location: bool = False,
@@ -98,7 +100,8 @@ def operation(
 
     answers: the schema of each success, None without a body. problems: what this route refuses beyond what every
     route may. permission: one the caller must have; None leaves it to the handler. rate_limited: count the client's
-    network, for routes that strangers may call. body_optional: no body counts as `{}`.
+    network, for routes that strangers may call. rechecks_key: the route's own statement checks an API key again, so
+    reading it first may be saved. body_optional: no body counts as `{}`.
     """
 
     def declare(handler: Handler) -> HTTPRouteHandler:
@@ -116,6 +119,7 @@ def operation(
             permission=permission,
             access=access,
             terms_exempt=terms_exempt or access is Access.LENIENT,
+            rechecks_key=rechecks_key,
             rate_limited=rate_limited,
             body=_body_of(parameters),
             body_optional=body_optional,
@@ -196,7 +200,9 @@ async def _read_body(declared: Operation, request: Request[Any, Any, Any]) -> di
 async def _admit(declared: Operation, scope: Scope, services: Services) -> Caller:
     if declared.access is Access.PUBLIC:
         return ANONYMOUS
-    caller = await identify(scope, services, declared.access, terms_exempt=declared.terms_exempt)
+    caller = await identify(
+        scope, services, declared.access, terms_exempt=declared.terms_exempt, rechecks_key=declared.rechecks_key
+    )
     if declared.permission is not None:
         caller.require(declared.permission)
     return caller

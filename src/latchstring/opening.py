@@ -72,10 +72,18 @@ async def _connect(settings: DatabaseSettings, *, beside: bool) -> Database:
         if not settings.sqlite_path.exists():
             raise SchemaBehind
         return SQLite(str(settings.sqlite_path), checkpoints=not beside)
+    return await _connect_postgres(settings, size=2 if beside else settings.pool_size)
+
+
+async def _connect_postgres(settings: DatabaseSettings, *, size: int) -> Database:
+    from asyncpg import PostgresError  # noqa: PLC0415  # only the driver in use is loaded
+
     from latchstring.storage.postgres import Postgres  # noqa: PLC0415
 
-    size = 2 if beside else settings.pool_size
-    return await Postgres.connect(database_url(settings), pool_size=size, statement_cache=settings.statement_cache)
+    try:
+        return await Postgres.connect(database_url(settings), pool_size=size, statement_cache=settings.statement_cache)
+    except PostgresError as error:  # it answers, and refuses: no such user, password or database
+        raise StorageUnreachable(f"The database does not let us in: {error}.") from error
 
 
 class SchemaBehind(StartRefused):

@@ -98,7 +98,7 @@ def check_key(config: Config) -> tuple[list[Finding], Keyring | None]:
 def _check_key_mode(name: str, path: Path) -> Finding | None:
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         return doubtful(name, f"Others on this machine may read {path}.", f"Run: chmod 600 {path}")
-    if not os.access(path, os.W_OK):
+    if not _is_writable(path):
         return bad(
             name, f"{path} is not writable, so the key cannot be renewed.", f"Run: chmod 600 {path}, as its owner."
         )
@@ -110,13 +110,18 @@ def _check_folder(name: str, path: Path) -> Finding | None:
     folder = path.parent
     while not folder.exists():
         folder = folder.parent
-    if os.access(folder, os.W_OK | os.X_OK):
+    if _is_writable(folder) and os.access(folder, os.X_OK):
         return None
     return bad(
         name,
         f"{path} cannot be written: {folder} is not writable for this user.",
         f"Make {folder} writable for the user that runs Latchstring, or name another file in secrets.master-key-file.",
     )
+
+
+def _is_writable(path: Path) -> bool:
+    """Whether this user may write, and is meant to: root may write anything."""
+    return os.access(path, os.W_OK) and bool(path.stat().st_mode & 0o222)
 
 
 # ---- database --------------------------------------------------------------------------------------------------------
@@ -154,7 +159,7 @@ async def _check_version(db: Database, config: Config) -> list[Finding]:
     if config.database.sqlite_path is not None:
         warning = opening.sqlite_warning(config.database)
         found = [good(name, f"SQLite {sqlite3.sqlite_version}, {config.database.sqlite_path}.")]
-        if not os.access(config.database.sqlite_path, os.W_OK):
+        if not _is_writable(config.database.sqlite_path):
             found.append(
                 bad(
                     name,

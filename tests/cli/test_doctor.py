@@ -1,0 +1,217 @@
+"""The doctor finds what is wrong, names the key, and says how to mend it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import URL
+from tests.cli.conftest import Terminal
+from tests.smtp_server import ScriptedServer, scripted_server
+
+from latchstring.cli.checks import Finding, Health, check_configuration, check_database, check_key
+from latchstring.cli.network_checks import check_mail, check_public_url
+from latchstring.config import Config, load_config
+from latchstring.domain.policy import App, MailRules, SmtpSettings
+from latchstring.links.keyring import Keyring, new_master_key
+from latchstring.opening import database_url, open_keyring
+from latchstring.storage import schema
+from latchstring.storage.engine import Database
+from latchstring.storage.installation import ensure_installation
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def only_bad(found: list[Finding]) -> Finding:
+    (one,) = [finding for finding in found if finding.health is Health.BAD]
+    assert one.remedy
+    return one
+
+
+@pytest.fixture
+def config(sqlite_url: URL, tmp_path: Path) -> Config:
+    env = {"LATCHSTRING_DATABASE__URL": f"sqlite+aiosqlite:///{sqlite_url.database}"}
+    return load_config(None, env, folder=tmp_path)
+
+
+# ---- mail ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def mail_server() -> AsyncIterator[ScriptedServer]:
+    async with scripted_server() as server:
+        server.extensions = ("AUTH PLAIN LOGIN",)
+        yield server
+
+
+def rules(server: ScriptedServer, **smtp: object) -> MailRules:
+    settings = SmtpSettings(host="127.0.0.1", port=server.port, tls="none")
+    return MailRules(sender="a@acme.test", smtp=replace(settings, **smtp))  # type: ignore[arg-type]
+
+
+async def test_a_working_mail_server_is_good_and_gets_no_mail(mail_server: ScriptedServer) -> None:
+    found = await check_mail(rules(mail_server, username="u", password="p"))
+    assert [finding.health for finding in found] == [Health.GOOD]
+    assert not mail_server.taken
+
+
+async def test_a_wrong_smtp_password_is_found(mail_server: ScriptedServer) -> None:
+    mail_server.replies["auth"] = ["535 5.7.8 no"] * 3
+    found = only_bad(await check_mail(rules(mail_server, username="latch", password="hush")))
+    assert "refuses the password of latch" in found.says
+    assert "mail.smtp.password" in found.remedy
+    assert "hush" not in str(found)
+
+
+async def test_a_server_without_the_wanted_encryption_is_found(mail_server: ScriptedServer) -> None:
+    found = only_bad(await check_mail(rules(mail_server, tls="starttls")))
+    assert "mail.smtp.tls" in found.remedy
+
+
+async def test_a_server_that_is_not_there_is_found() -> None:
+    async with scripted_server() as gone:
+        pass
+    assert "mail.smtp.host" in only_bad(await check_mail(rules(gone))).remedy
+
+
+@pytest.mark.parametrize("transport", ["off", "mailbox"])
+async def test_mail_that_reaches_nobody_is_doubtful(tmp_path: Path, transport: str) -> None:
+    (found,) = await check_mail(MailRules(transport=transport, mailbox_directory=str(tmp_path / "mails")))
+    assert found.health is Health.DOUBTFUL
+
+
+# ---- public URL ------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def site(body: bytes, *, date: datetime = NOW, status: str = "200 OK") -> AsyncIterator[str]:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        stamp = date.strftime("%a, %d %b %Y %H:%M:%S GMT")
+        head = f"HTTP/1.1 {status}\r\nDate: {stamp}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + body)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    listening = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with listening:
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+
+
+def at(config: Config, url: str) -> Config:
+    return replace(config, app=App(public_url=url), mail=MailRules(transport="mailbox"))
+
+
+async def test_a_public_url_that_leads_here_is_good(config: Config) -> None:
+    async with site(b'{"status": "ok"}') as url:
+        found = await check_public_url(at(config, url), now=lambda: NOW)
+    assert [finding.health for finding in found] == [Health.GOOD]
+
+
+async def test_a_public_url_that_is_not_reachable_is_found(config: Config) -> None:
+    async with site(b"") as url:
+        pass
+    assert "app.public-url" in only_bad(await check_public_url(at(config, url))).remedy
+
+
+async def test_a_public_url_that_leads_elsewhere_is_found(config: Config) -> None:
+    async with site(b"<h1>Welcome</h1>", status="404 Not Found") as url:
+        assert "answers 404" in only_bad(await check_public_url(at(config, url))).says
+
+
+async def test_a_clock_that_is_wrong_is_doubtful(config: Config) -> None:
+    async with site(b'{"status": "ok"}', date=NOW - timedelta(minutes=10)) as url:
+        found = await check_public_url(at(config, url), now=lambda: NOW)
+    assert [finding.check for finding in found if finding.health is Health.DOUBTFUL] == ["clock"]
+
+
+# ---- key, database, configuration ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def frozen_folder(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "frozen"
+    folder.mkdir()
+    folder.chmod(0o500)
+    yield folder
+    folder.chmod(0o700)
+
+
+def with_key(config: Config, path: Path) -> Config:
+    return replace(config, secrets=replace(config.secrets, master_key_file=path))
+
+
+def test_a_key_that_could_not_be_written_is_found_before_the_first_start(config: Config, frozen_folder: Path) -> None:
+    found, keyring = check_key(with_key(config, frozen_folder / "master.key"))
+    assert str(frozen_folder) in only_bad(found).remedy
+    assert keyring is None
+
+
+def test_a_key_file_that_is_not_writable_is_found(config: Config) -> None:
+    open_keyring(config)
+    config.secrets.master_key_file.chmod(0o400)
+    assert "chmod 600" in only_bad(check_key(config)[0]).remedy
+
+
+def test_a_key_that_others_may_read_is_doubtful(config: Config) -> None:
+    open_keyring(config)
+    config.secrets.master_key_file.chmod(0o644)
+    assert [finding.health for finding in check_key(config)[0]] == [Health.GOOD, Health.DOUBTFUL]
+
+
+def test_looking_makes_no_key(config: Config) -> None:
+    found, _ = check_key(config)
+    assert [finding.health for finding in found] == [Health.GOOD]
+    assert not config.secrets.master_key_file.exists()
+
+
+async def test_a_migrated_database_is_good(database: Database, config: Config) -> None:
+    keyring = Keyring((new_master_key(),))
+    await ensure_installation(database, keyring, NOW)
+    found = await check_database(config, keyring)
+    assert all(finding.health is not Health.BAD for finding in found)
+
+
+async def test_a_pending_migration_is_found(config: Config) -> None:
+    url = database_url(config.database)
+    await schema.on_connection(url, lambda connection: schema.downgrade(connection, "base"))
+    assert "latchstring migrate" in only_bad(await check_database(config, None)).remedy
+
+
+async def test_another_master_key_is_found(config: Config) -> None:
+    from latchstring.opening import open_database  # noqa: PLC0415
+
+    async with open_database(config.database) as db:
+        await ensure_installation(db, Keyring((new_master_key(),)), NOW)
+    found = only_bad(await check_database(config, Keyring((new_master_key(),))))
+    assert "another master key" in found.says
+
+
+async def test_a_database_that_does_not_answer_is_found(config: Config) -> None:
+    settings = replace(config.database, url="postgresql+asyncpg://nobody@127.0.0.1:1/none", sqlite_path=None)
+    assert "database.url" in only_bad(await check_database(replace(config, database=settings), None)).remedy
+
+
+async def test_a_database_that_refuses_us_is_found(config: Config, postgres_url: URL) -> None:
+    url = postgres_url.set(database="absent").render_as_string(hide_password=False)
+    settings = replace(config.database, url=url, sqlite_path=None)
+    assert "absent" in only_bad(await check_database(replace(config, database=settings), None)).says
+
+
+def test_a_configuration_without_roles_is_doubtful(config: Config) -> None:
+    assert [finding.health for finding in check_configuration(config)] == [Health.GOOD, Health.DOUBTFUL]
+
+
+# ---- the command -----------------------------------------------------------------------------------------------------
+
+
+def test_the_command_ends_with_status_1_when_something_is_bad(terminal: Terminal) -> None:
+    done = terminal.run("doctor", status=1)
+    assert "✗" in done.stdout
+    assert "→" in done.stdout
+    assert {finding["health"] for finding in json.loads(terminal.run("doctor", "--json", status=1).stdout)} >= {"bad"}

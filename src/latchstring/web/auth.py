@@ -18,16 +18,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from typing import TYPE_CHECKING
 
+from latchstring.domain.account import User
 from latchstring.domain.errors import CredentialInvalid, CsrfTokenInvalid, TermsOutdated, Unauthenticated
 from latchstring.domain.policy import App
 from latchstring.domain.principal import Principal
 from latchstring.web.scope import Scope, find_cookie, find_header, list_header
 from latchstring.web.services import Services
-
-if TYPE_CHECKING:
-    from latchstring.domain.account import User
 
 ACCESS_COOKIE = "access_token"
 REFRESH_COOKIE = "refresh_token"
@@ -51,7 +48,7 @@ class Caller:
     """Who asks. principal is None for anonymous, user for API keys as well."""
 
     principal: Principal | None = None
-    user: "User | None" = None
+    user: User | None = None
     from_cookie: bool = False
 
     def require(self, permission: str | None = None) -> Principal:
@@ -91,9 +88,9 @@ async def identify(
     return caller
 
 
-def has_outdated_terms(user: "User", app: App) -> bool:
+def has_outdated_terms(user: User, app: App) -> bool:
     """Whether the user has yet to accept the present version of the terms."""
-    return app.terms_version is not None and user.terms_version != app.terms_version
+    return not user.has_accepted(app.terms_version)
 
 
 async def identify_page_visitor(scope: Scope, services: Services) -> Caller:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import Annotated, Any, Generic, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -85,9 +85,6 @@ class Reading(Generic[T]):
     def get(self, name: str) -> Any:
         """The value, if it is good and was sent; else None."""
         return self.values.get(name)
-
-    def has_problem(self, pointer: str) -> bool:
-        return any(problem.pointer == pointer for problem in self.problems)
 
     def finish(self) -> T:
         """The Struct. Raises InvalidFields with everything that was noted, also what was added to `problems`."""
@@ -311,11 +308,6 @@ def _map_reader(read: Reader) -> Reader:
 _PLAIN: dict[Any, Callable[[object], Any]] = {str: read_text, bool: read_boolean, int: read_integer}
 
 
-def is_sent(value: object) -> bool:
-    """Whether a field of a PATCH was in the body."""
-    return value is not UNSET
-
-
 def sent_fields(body: msgspec.Struct) -> dict[str, Any]:
     """The fields of a PATCH that were in the body, by their names here."""
-    return {name: value for name in body.__struct_fields__ if is_sent(value := cast("Any", getattr(body, name)))}
+    return {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}

@@ -13,8 +13,7 @@ from latchstring.web.scope import Scope, query_pairs
 
 T = TypeVar("T", bound=msgspec.Struct)
 LOCALE = "locale"  # every route takes it
-CODE = "invalid-query"
-"""The code of every refusal here."""
+CODE = "invalid-query"  # of every refusal here
 
 
 def read_query(scope: Scope, struct: type[T] | None) -> T | None:

@@ -18,6 +18,7 @@ from enum import IntEnum
 from uuid import UUID
 
 from latchstring.domain.grant import ContentRole
+from latchstring.domain.mail import Delivery
 from latchstring.domain.values import id_instant
 
 
@@ -86,6 +87,36 @@ class Access:
     owner_id: UUID
     visibility: Visibility
     grants: Mapping[UUID, ContentRole] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UserAccess:
+    """Somebody an object is shared with, as a maintainer sees him."""
+
+    user_id: UUID
+    name: str
+    email: str
+    role: ContentRole
+
+
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """Everybody an object is shared with; groups by key."""
+
+    users: tuple[UserAccess, ...]
+    groups: Mapping[str, ContentRole]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingInvitation:
+    """An open invitation to an object, as its maintainers see it. delivery: None where it would give addresses away."""
+
+    id: UUID
+    email: str
+    role: ContentRole
+    issued_at: datetime
+    expires_at: datetime
+    delivery: Delivery | None
 
 
 def level_of(subject: Subject, access: Access) -> Level:

@@ -6,7 +6,7 @@ are held (FOR KEY SHARE) until the commit: whoever removes one deletes its row, 
 whether a grant came in between (`check_released`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     Select,
+    and_,
     bindparam,
     case,
     delete,
@@ -27,9 +28,12 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import Executable
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
-from latchstring.domain.access import Access, ContentObject, Level, SubjectKind, Visibility
+from latchstring.domain.access import Access, ContentObject, Holders, Level, SubjectKind, UserAccess, Visibility
 from latchstring.domain.errors import OwnsContent
 from latchstring.domain.grant import ContentRole
 from latchstring.storage.engine import Conflict, Database, Row, Step, Work, step
@@ -92,6 +96,7 @@ async def find_objects_by_id(db: Database, ids: Sequence[UUID]) -> dict[UUID, Co
 
 # NO KEY UPDATE: strong enough against each other, and grants, which refer to the row, can still be added by the holder
 _LOCK = _BY_IDS.order_by(_c.id).with_for_update(key_share=True)
+_SEIZE = _BY_IDS.with_for_update()
 _HOLD = select(_c.id).where(any_of(_c.id, "ids")).order_by(_c.id).with_for_update(read=True, key_share=True)
 _HOLD_USERS = (
     select(users.c.id).where(any_of(users.c.id, "ids")).order_by(users.c.id).with_for_update(read=True, key_share=True)
@@ -108,6 +113,12 @@ def lock_objects(ids: Iterable[UUID]) -> Work[dict[UUID, ContentObject]]:
     """Those of the ids that are objects; nobody else changes or removes them or their grants until the commit."""
     rows = yield step(_LOCK, ids=sorted(set(ids)))
     return {row.id: object_of(row) for row in rows}
+
+
+def seize_object(content_id: UUID) -> Work[ContentObject | None]:
+    """One object, to be removed or closed: also whoever holds it for an invitation has to finish first."""
+    rows = yield step(_SEIZE, ids=[content_id])
+    return object_of(rows[0]) if rows else None
 
 
 def hold_objects(ids: Iterable[UUID]) -> Work[set[UUID]]:
@@ -201,6 +212,9 @@ def _upsert(dialect_insert: Any) -> Executable:
 
 _UPSERT = {"postgresql": _upsert(postgresql.insert), "sqlite": _upsert(sqlite.insert)}
 _SHARE = update(content).where(_c.id == _ID, _c.visibility == PRIVATE).values(visibility=SHARED)
+_ADD = insert(content_grants).values(
+    content_id=_ID, subject_id=_SUBJECT, subject_kind=bindparam("kind"), type=_TYPE, role=_ROLE
+)
 _CLEAR = delete(content_grants).where(_g.content_id == _ID)
 _WITHDRAW = delete(content_grants).where(_g.content_id == _ID, _g.subject_id == _SUBJECT)
 _UNSHARE = (
@@ -234,9 +248,11 @@ def grant_access(  # noqa: PLR0917  # the columns of one grant, in order
     return bool(rows)
 
 
-def clear_access(content_id: UUID) -> Step:
-    """Remove every grant of a locked object. The caller sets the visibility."""
-    return step(_CLEAR, content_id=content_id)
+def replace_access(one: ContentObject, grants: Mapping[tuple[UUID, SubjectKind], ContentRole]) -> Work[None]:
+    """Let exactly these have access to a locked object. The caller sets the visibility that goes with it."""
+    yield step(_CLEAR, content_id=one.id)
+    for (subject_id, kind), role in grants.items():
+        yield step(_ADD, content_id=one.id, type=one.type, subject_id=subject_id, kind=int(kind), role=int(role))
 
 
 def withdraw_access(content_id: UUID, subject_id: UUID) -> Work[None]:
@@ -261,40 +277,107 @@ def load_access(content_ids: Iterable[UUID]) -> Work[dict[UUID, Access]]:
 
 # ---- what somebody holds ---------------------------------------------------------------------------------------------
 
-_USER = bindparam("user_id", type_=Id)
-_HELD = case(
-    (_c.owner_id == _USER, literal_column(str(int(Level.OWNER)))),
-    (_c.visibility == PRIVATE, literal_column("0")),
-    else_=func.coalesce(
-        select(func.max(_g.role))
-        .where(
-            _g.content_id == _c.id,
-            or_(
-                _g.subject_id == _USER,
-                _g.subject_id.in_(select(group_members.c.group_id).where(group_members.c.user_id == _USER)),
-            ),
+
+class greatest(FunctionElement[int]):  # noqa: N801  # reads as a function in statements
+    """The greatest of some numbers, none of which is NULL."""
+
+    inherit_cache = True
+    type = Integer()
+
+
+@compiles(greatest, "postgresql")
+def _greatest_on_postgres(element: greatest, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"greatest({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(greatest, "sqlite")
+def _greatest_on_sqlite(element: greatest, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"max({compiler.process(element.clauses, **kw)})"
+
+
+def held_role(object_id: ColumnElement[UUID], user_id: ColumnElement[UUID]) -> ColumnElement[int]:
+    """The greatest role granted to a user, himself or through a group; 0 without one.
+
+    One lookup by primary key for the user and for each of his groups, however many grants the object has. The outer
+    join tells SQLite to begin with the groups.
+    """
+    own, shared, member = content_grants.alias(), content_grants.alias(), group_members.alias()
+    direct = select(own.c.role).where(own.c.content_id == object_id, own.c.subject_id == user_id)
+    through = (
+        select(func.max(shared.c.role))
+        .select_from(
+            member.outerjoin(shared, and_(shared.c.content_id == object_id, shared.c.subject_id == member.c.group_id))
         )
-        .correlate(content)
-        .scalar_subquery(),
-        literal_column("0"),
-    ),
-)
-_LEVELS = select(_c.id, _HELD.cast(Integer).label("level")).where(any_of(_c.id, "ids"))
+        .where(member.c.user_id == user_id)
+    )
+    none = literal_column("0", Integer)
+    return greatest(func.coalesce(direct.scalar_subquery(), none), func.coalesce(through.scalar_subquery(), none))
 
 
-def load_levels(user_id: UUID, content_ids: Iterable[UUID]) -> Work[dict[UUID, Level]]:
+def held_level(user_id: ColumnElement[UUID]) -> ColumnElement[int]:
+    """What a user holds on each row of content: as owner, or by grants. Nobody holds anything when the id is NULL."""
+    return case(
+        (_c.owner_id == user_id, literal_column(str(int(Level.OWNER)), Integer)),
+        (_c.visibility == PRIVATE, literal_column("0", Integer)),
+        else_=held_role(_c.id, user_id),
+    )
+
+
+_HELD = held_level(bindparam("user_id", type_=Id)).label("held")
+_LEVELS = select(_c.id, _HELD).where(any_of(_c.id, "ids"))
+_FIND_FOR = select(content, _HELD).where(_c.type == _TYPE, _c.key == _KEY)
+
+
+def load_levels(user_id: UUID | None, content_ids: Iterable[UUID]) -> Work[dict[UUID, Level]]:
     """What a user holds now on those of the ids that are objects: as owner, by his own grant, through groups.
 
     That everybody may view a PUBLIC object does not count, nor do permissions.
     """
     rows = yield step(_LEVELS, user_id=user_id, ids=sorted(set(content_ids)))
-    return {row.id: Level(row.level) for row in rows}
+    return {row.id: Level(row.held) for row in rows}
 
 
-async def find_levels(db: Database, user_id: UUID, content_ids: Iterable[UUID]) -> dict[UUID, Level]:
+async def find_levels(db: Database, user_id: UUID | None, content_ids: Iterable[UUID]) -> dict[UUID, Level]:
     """The same outside a transaction."""
     rows = await db.fetch(_LEVELS, user_id=user_id, ids=sorted(set(content_ids)))
-    return {row.id: Level(row.level) for row in rows}
+    return {row.id: Level(row.held) for row in rows}
+
+
+async def find_object_for(
+    db: Database, user_id: UUID | None, type_: str, key: str
+) -> tuple[ContentObject, Level] | None:
+    """An object with what the user holds on it, in one statement."""
+    rows = await db.fetch(_FIND_FOR, user_id=user_id, type=type_, key=key)
+    return (object_of(rows[0]), Level(rows[0].held)) if rows else None
+
+
+# ---- who has access --------------------------------------------------------------------------------------------------
+
+_USERS_WITH_ACCESS = (
+    select(users.c.id, users.c.first_name, users.c.last_name, users.c.email, _g.role)
+    .join(users, users.c.id == _g.subject_id)
+    .where(_g.content_id == _ID)
+    .order_by(users.c.id)
+)
+_GROUPS_WITH_ACCESS = (
+    select(groups.c.key, _g.role)
+    .join(groups, groups.c.id == _g.subject_id)
+    .where(_g.content_id == _ID)
+    .order_by(groups.c.key)
+)
+
+
+async def find_holders(db: Database, content_id: UUID) -> Holders:
+    """Everybody an object is shared with, users in the order of their making, groups by key."""
+    people = await db.fetch(_USERS_WITH_ACCESS, content_id=content_id)
+    teams = await db.fetch(_GROUPS_WITH_ACCESS, content_id=content_id)
+    return Holders(
+        tuple(
+            UserAccess(row.id, f"{row.first_name} {row.last_name}".strip(), row.email, ContentRole(row.role))
+            for row in people
+        ),
+        {row.key: ContentRole(row.role) for row in teams},
+    )
 
 
 # ---- subjects that go away -------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ _FIND = select(idempotency.c.fingerprint, idempotency.c.status, idempotency.c.lo
     idempotency.c.principal_id == bindparam("principal_id"),
     idempotency.c.route == bindparam("route"),
     idempotency.c.key == bindparam("key"),
+    idempotency.c.created_at >= bindparam("oldest", type_=Instant),
 )
 _FORGET_SUBJECTS = delete(idempotency).where(any_of(idempotency.c.subject_id, "subject_ids"))
 
@@ -75,9 +76,10 @@ def forget_answers(subject_ids: Sequence[UUID]) -> Step:
     return step(_FORGET_SUBJECTS, subject_ids=subject_ids)
 
 
-async def find_answer(db: Database, claim: Claim) -> tuple[bytes, StoredAnswer] | None:
-    """The digest of the first request and its answer."""
-    rows = await db.fetch(_FIND, principal_id=claim.principal_id, route=claim.route, key=claim.key)
+async def find_answer(db: Database, claim: Claim, *, at: datetime) -> tuple[bytes, StoredAnswer] | None:
+    """The digest of the first request of the last day, and its answer."""
+    values = {"principal_id": claim.principal_id, "route": claim.route, "key": claim.key}
+    rows = await db.fetch(_FIND, **values, oldest=oldest_kept(at))
     if not rows:
         return None
     row = rows[0]

@@ -80,7 +80,7 @@ class Idempotency:
         return replay_answer(stored)
 
     async def _find(self, claim: Claim) -> StoredAnswer | None:
-        found = await find_answer(self._services.db, claim)
+        found = await find_answer(self._services.db, claim, at=self._services.clock())
         if found is None:
             return None
         digest, answer = found

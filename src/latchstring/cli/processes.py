@@ -30,6 +30,8 @@ class Family:
         pass_fds: Sequence[int] = (),
         env: dict[str, str] | None = None,
     ) -> None:
+        if "--inherit" in arguments:
+            raise ValueError("a child has no children: this would not end")
         self._command = [sys.executable, "-m", "latchstring", *arguments]
         self._count = count
         self._announce = announce

@@ -64,7 +64,7 @@ def worker(*, processes: int, log_level: str, inherit: str | None) -> None:
     from latchstring.logging import configure_logging  # noqa: PLC0415
 
     configure_logging(level=log_level.upper())
-    if processes > 1:
+    if processes > 1 and inherit is None:
         _run(Family(sys.argv[1:], processes, announce=_say_working).run())
     with expected_failures():
         handed = Inherited(inherit) if inherit else None

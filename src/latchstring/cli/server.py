@@ -20,7 +20,7 @@ from latchstring.web.access_log import AccessLog
 from latchstring.web.services import Services
 from latchstring.worker.wake import Wake
 
-DRAIN_SECONDS = 6  # for answers under way; what is left of the contract's ten is for the worker's last mail
+DRAIN_SECONDS = 5  # for answers under way; what is left of the contract's ten is for the worker's last mail
 KEEP_ALIVE_SECONDS = 65  # longer than proxies keep their idle connections, so that they end first
 
 

@@ -1,0 +1,261 @@
+"""Commands that keep running: how they start, how they end, and what becomes of their children."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy.engine import URL
+from tests.cli.conftest import CONFIG
+
+from latchstring.storage.postgres import connect_arguments
+
+pytestmark = pytest.mark.slow
+COMMAND = Path(sys.executable).with_name("latchstring")
+PATIENCE_SECONDS = 30
+
+
+@dataclass
+class Place:
+    """A directory in which commands run as processes."""
+
+    directory: Path
+    running: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        log = (self.directory / f"{len(self.running)}.log").open("w")
+        with log:
+            process = subprocess.Popen(
+                [COMMAND, *arguments], cwd=self.directory, stdout=log, stderr=subprocess.STDOUT, text=True
+            )
+        self.running.append(process)
+        return process
+
+    def said(self, process: subprocess.Popen[str]) -> str:
+        return (self.directory / f"{self.running.index(process)}.log").read_text()
+
+    def wait_for(self, process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < end:
+            found = re.search(pattern, self.said(process))
+            if found:
+                return found
+            assert process.poll() is None, self.said(process)
+            time.sleep(0.02)
+        raise AssertionError(self.said(process))
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([COMMAND, *arguments], cwd=self.directory, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    (tmp_path / "latchstring.toml").write_text(CONFIG)
+    one = Place(tmp_path)
+    yield one
+    for process in one.running:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def cluster(place: Place, postgres_server: URL) -> Iterator[Place]:
+    """The same on an empty PostgreSQL database."""
+    name = f"processes_{os.getpid()}_{time.time_ns()}"
+    asyncio.run(execute(postgres_server, f"CREATE DATABASE {name}"))
+    url = postgres_server.set(database=name).render_as_string(hide_password=False)
+    (place.directory / "latchstring.toml").write_text(
+        CONFIG.replace("sqlite+aiosqlite:///latchstring.db", url).replace('"mailbox"\nmailbox', '"off"\nmailbox')
+    )
+    yield place
+    for process in place.running:
+        process.kill()
+        process.wait()
+    asyncio.run(execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def execute(server: URL, statement: str) -> None:
+    connection = await asyncpg.connect(**connect_arguments(server))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def get(url: str, path: str, key: str = "") -> str:
+    """The body of a page that answers 200."""
+    host, port = url.removeprefix("http://").split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
+        answer = connection.getresponse()
+        assert answer.status == 200
+        return answer.read().decode()
+    finally:
+        connection.close()
+
+
+def answers(url: str) -> bool:
+    return json.loads(get(url, "/readyz")) == {"status": "ready"}
+
+
+def children_of(process: subprocess.Popen[str]) -> list[int]:
+    text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return [int(number) for number in text.split()]
+
+
+def is_alive(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+# ---- one process -----------------------------------------------------------------------------------------------------
+
+
+def test_serve_migrates_sqlite_and_says_where_it_listens_when_it_is_ready(place: Place) -> None:
+    server = place.start("serve", "--port", "0")
+    url = place.wait_for(server, r"^listening on (http://127\.0\.0\.1:\d+)$".replace("^", r"(?m)^"))[1]
+    assert answers(url)
+
+
+def test_sigterm_ends_a_server_with_status_0_in_time(place: Place) -> None:
+    server = place.start("serve", "--port", "0")
+    url = place.wait_for(server, r"listening on (\S+)")[1]
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as idle:  # somebody who keeps the line open and says nothing
+        idle.sendall(b"POST /api/invitations/lookup HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{")
+        began = time.monotonic()
+        server.terminate()
+        assert server.wait(12) == 0
+    assert time.monotonic() - began < 10
+
+
+def test_a_port_in_use_is_told_with_a_way_out(place: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = place.run("serve", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 1
+    assert "is in use" in done.stderr
+    assert "--port" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["serve", "--processes", "2"], ["worker"], ["worker", "--processes", "2"]])
+def test_sqlite_takes_one_process_only(place: Place, arguments: list[str]) -> None:
+    done = place.run(*arguments)
+    assert done.returncode == 2
+    assert "PostgreSQL" in done.stderr
+
+
+def test_migrating_twice_at_once_ends_well(cluster: Place) -> None:
+    twins = [cluster.start("migrate"), cluster.start("migrate")]
+    assert [twin.wait(PATIENCE_SECONDS) for twin in twins] == [0, 0]
+
+
+def test_postgresql_is_migrated_by_a_server_only_when_told(cluster: Place) -> None:
+    done = cluster.run("serve", "--port", "0")
+    assert done.returncode == 1
+    assert "latchstring migrate" in done.stderr
+    server = cluster.start("serve", "--port", "0", "--migrate")
+    assert answers(cluster.wait_for(server, r"listening on (\S+)")[1])
+
+
+# ---- several ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def family(cluster: Place) -> tuple[Place, subprocess.Popen[str], str]:
+    server = cluster.start("serve", "--port", "0", "--migrate", "--processes", "2")
+    return cluster, server, cluster.wait_for(server, r"listening on (\S+)")[1]
+
+
+Family = tuple[Place, subprocess.Popen[str], str]
+
+
+def test_a_child_that_dies_is_replaced(family: Family) -> None:
+    place, server, url = family
+    before = children_of(server)
+    os.kill(before[0], signal.SIGKILL)
+    place.wait_for(server, "starting another")
+    wait_until(lambda: len(children_of(server)) == 2 and before[0] not in children_of(server))
+    assert answers(url)
+
+
+def test_children_end_with_a_parent_that_was_killed_and_the_port_is_free_again(family: Family) -> None:
+    place, server, url = family
+    children = children_of(server)
+    server.kill()
+    again = place.start("serve", "--port", url.rpartition(":")[2])
+    place.wait_for(again, "listening on")
+    wait_until(lambda: not any(is_alive(child) for child in children))
+    assert answers(url)
+
+
+def test_sigterm_ends_a_family_in_time(family: Family) -> None:
+    _, server, _ = family
+    children = children_of(server)
+    began = time.monotonic()
+    server.terminate()
+    assert server.wait(12) == 0
+    assert time.monotonic() - began < 10
+    assert not any(is_alive(child) for child in children)
+
+
+def test_metrics_are_those_of_all_processes(family: Family) -> None:
+    _, _, url = family
+    for _ in range(8):
+        answers(url)
+    count = 'request_duration_seconds_count{method="GET",route="/readyz",status="200"} 8.0'
+    assert count in get(url, "/metrics")
+
+
+def test_workers_start_beside_a_server_and_end_in_time(cluster: Place) -> None:
+    assert cluster.run("migrate").returncode == 0
+    single, several = cluster.start("worker"), cluster.start("worker", "--processes", "2")
+    for worker in (single, several):
+        cluster.wait_for(worker, "(?m)^working$")
+        worker.terminate()
+    assert [worker.wait(12) for worker in (single, several)] == [0, 0]
+
+
+def test_a_family_that_cannot_start_says_why_and_ends(cluster: Place) -> None:
+    done = cluster.run("serve", "--port", "0", "--processes", "2")
+    assert done.returncode == 1
+    assert "latchstring migrate" in done.stderr
+
+
+# ---- demo ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_has_a_mail_waiting_and_goes_on_with_what_it_made(place: Place) -> None:
+    first = place.start("demo", "--port", "0")
+    url = place.wait_for(first, r"listening on (\S+)")[1]
+    key = place.wait_for(first, r"Bearer (lsk_\w+)")[1]
+    wait_until(lambda: len(list((place.directory / "var/mailbox").glob("*.eml"))) == 1)
+    assert "guest@people.example" in get(url, "/dev/mail")
+    first.terminate()
+    assert first.wait(12) == 0
+
+    second = place.start("demo", "--port", url.rpartition(":")[2])
+    assert place.wait_for(second, r"Bearer (lsk_\w+)")[1] == key
+    (invitation,) = json.loads(get(url, "/api/invitations", key))["items"]
+    assert invitation["inviteEmail"] == "guest@people.example"

@@ -18,6 +18,7 @@ from latchstring.storage.postgres import UNREACHABLE, connect_arguments
 CHANNEL = "latchstring_outbox"
 SPACING_SECONDS = 0.05  # at most 20 a second from one process
 _PAUSE_SECONDS = 5.0
+_FAILURES = (*UNREACHABLE, asyncpg.PostgresError, TimeoutError)
 
 _log = structlog.get_logger(__name__)
 
@@ -31,7 +32,7 @@ async def share_wakeups(url: URL, *, rung: asyncio.Event, on_wakeup: Callable[[]
     while True:
         try:
             await _share(url, me, rung, on_wakeup)
-        except UNREACHABLE as error:
+        except _FAILURES as error:
             _log.info("wake-ups paused", error=type(error).__name__)
         await asyncio.sleep(_PAUSE_SECONDS)
 
@@ -51,7 +52,7 @@ async def _share(url: URL, me: str, rung: asyncio.Event, on_wakeup: Callable[[],
             await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, me)
             await asyncio.sleep(SPACING_SECONDS)
     finally:
-        with contextlib.suppress(*UNREACHABLE, TimeoutError):
+        with contextlib.suppress(*_FAILURES):
             await connection.close(timeout=2)
 
 

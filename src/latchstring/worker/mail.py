@@ -83,12 +83,8 @@ class MailWorker:
         keeping = asyncio.create_task(self._keep_house(), name="mail leases")
         try:
             while not stop.is_set():
-                try:
-                    if not await self._through_outages(self._claim):
-                        continue
-                except Exception:  # noqa: BLE001  # the worker loop: nothing may end the sending but the stop
-                    _log.exception("claiming mails failed")
-                await self._parts.wake.wait(POLL_SECONDS)
+                if await self._through_outages(self._claim):
+                    await self._parts.wake.wait(POLL_SECONDS)
         finally:
             await self._drain(drain)
             keeping.cancel()
@@ -112,7 +108,7 @@ class MailWorker:
             held.task = asyncio.create_task(self._attend(held), name=f"mail {row.id}")
 
     async def _through_outages(self, action: Callable[[], Coroutine[Any, Any, None]]) -> bool:
-        """Run an action; a database that is away or busy ends it, never the worker. False: it was not done."""
+        """Run an action on the database; whatever happens to it never ends the worker. False: it was not done."""
         try:
             await action()
         except StorageBusy:
@@ -120,6 +116,10 @@ class MailWorker:
             return False
         except StorageUnreachable as error:
             _log.warning("mail worker waits for the database", error=type(error).__name__)
+            await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+            return False
+        except Exception:  # noqa: BLE001  # the worker loop: nothing may end the sending but the stop
+            _log.exception("mail worker met an unexpected error")
             await asyncio.sleep(DATABASE_PAUSE_SECONDS)
             return False
         return True
@@ -218,10 +218,10 @@ class MailWorker:
     async def _keep_house(self) -> None:
         while True:
             await asyncio.sleep(self._lease.total_seconds() / RENEWALS)
-            await self._parts.sender.tidy()
             if self._held:
                 await self._through_outages(self._renew)
                 self._let_go_of_overdue()
+            await self._through_outages(self._parts.sender.tidy)
 
     async def _renew(self) -> None:
         asked = dict(self._held)
@@ -247,14 +247,15 @@ class MailWorker:
         tasks = {held.task for held in self._held.values() if held.task}
         if tasks:
             await asyncio.wait(tasks, timeout=patience.total_seconds())
-        left = {held.row.id: held.task for held in self._held.values() if held.task and not held.is_finishing}
-        for task in left.values():
+        # one whose end is being written keeps its lease, because the write may still arrive
+        unfinished = [mail_id for mail_id, held in self._held.items() if not held.is_finishing]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*left.values(), return_exceptions=True)
-        if left:
-            back = partial(hand_back_mails, self._db, self._owner, list(left), again_at=self._clock())
-            await self._through_outages(back)
-        # a mail whose end is not yet written keeps its lease: its write may still arrive
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if unfinished:
+            await self._through_outages(
+                partial(hand_back_mails, self._db, self._owner, unfinished, again_at=self._clock())
+            )
 
 
 def _asks_for_patience(outcome: Outcome) -> bool | None:

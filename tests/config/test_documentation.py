@@ -1,0 +1,50 @@
+"""What the documents say about configuration is so."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from tests.config.test_loading import load, problems_of
+
+from latchstring.domain.principal import PERMISSIONS
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs/configuration.md").read_text()
+TABLES = (
+    "app", "database", "mail", "mail.smtp", "mail.retry", "invitations", "content", "content.invitations", "accounts",
+    "roles.somebody", "limits", "secrets",
+)  # fmt: skip
+
+
+def section_of(table: str) -> str:
+    title = "roles.*" if table.startswith("roles.") else table
+    found = re.search(rf"^#+ \[{re.escape(title)}\]$(.*?)(?=^#|\Z)", DOCUMENT, re.MULTILINE | re.DOTALL)
+    assert found, f"no section [{title}]"
+    return found[1]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_key_is_documented(tmp_path: Path, table: str) -> None:
+    told = problems_of(tmp_path, f"[{table}]\nqqqq = 1")[f"{table}.qqqq"]
+    known = told.partition("Known here: ")[2].rstrip(".").split(", ")
+    below = {"smtp", "retry", "invitations"}  # tables with a section of their own
+    assert [key for key in known if key not in below and f"`{key}`" not in section_of(table)] == []
+
+
+def test_every_permission_is_documented() -> None:
+    assert [name for name in PERMISSIONS if f"`{name}`" not in section_of("roles.somebody")] == []
+
+
+def test_the_example_of_the_readme_is_a_configuration(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    secret = tmp_path / "smtp-password"
+    secret.write_text("hush")
+    config = load(tmp_path, example.replace("/run/secrets/smtp-password", str(secret)))
+    assert config.roles["team"].may_grant == {"team", "customer"}
+
+
+def test_the_demo_is_a_configuration(tmp_path: Path) -> None:
+    text = (ROOT / "src/latchstring/cli/demo.toml").read_text().replace("@public-url@", "http://127.0.0.1:1")
+    assert load(tmp_path, text).database.sqlite_path == tmp_path / "latchstring.db"
+    assert "roles" in tomllib.loads(text)

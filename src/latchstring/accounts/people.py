@@ -32,6 +32,7 @@ from latchstring.storage.accounts import (
     taken,
     update_user,
 )
+from latchstring.storage.content import check_released, hold_users, release_objects
 from latchstring.storage.engine import Conflict, ReferenceViolation, UniqueViolation, Work
 from latchstring.storage.groups import find_groups, load_groups
 from latchstring.storage.idempotency import store_answer
@@ -315,25 +316,34 @@ class People(AccountParts):
     async def erase_user(self, principal: Principal, user_id: UUID, *, new_owner_id: UUID | None = None) -> None:
         """Remove an account with every trace of name and address; pending invitations to the person are revoked.
 
-        Raises UserNotFound (of the new owner, too), GrantNotAllowed when the account is above the caller's ceiling.
+        What the person owns goes to the new owner; his grants end. Raises OwnsContent when there is none to take it,
+        UserNotFound (of the new owner, too), GrantNotAllowed when the account is above the caller's ceiling.
         """
         check_manages(principal, await self.get_user(user_id), self._roles)
+        if new_owner_id == user_id:
+            new_owner_id = None  # who goes cannot take over
         if new_owner_id is not None:
             await self.get_user(new_owner_id)
         at = self._clock()
         event = happened("user.erased", user_id, by=principal.actor, at=at)
 
         def work() -> Work[None]:
-            # invitations before the account: everybody takes locks in this order
+            # content, invitations, account: everybody takes locks in this order
             seen = yield from load_user(user_id)
             if seen is None:
                 raise UserNotFound("There is no such user.")
+            handed_over = yield from release_objects(user_id, new_owner_id)
             yield from erase_person(user_id, seen.email_key, by=principal.actor, at=at)
             user = yield from lock_user(user_id)
             if user is None or user.email_key != seen.email_key:
                 raise Conflict  # the address moved meanwhile: begin anew with the present one
             check_manages(principal, user, self._roles)
+            if new_owner_id is not None and new_owner_id not in (yield from hold_users([new_owner_id])):
+                raise UserNotFound("There is no such user to take over what this one owns.")
             yield delete_user(user_id)
+            yield from check_released(user_id)
+            for content_id in handed_over:
+                yield record(_handed_over(principal, content_id, user_id, new_owner_id, at))
             yield record(event)
 
         await self._db.transact(work)
@@ -353,6 +363,11 @@ def _check_found(keys: tuple[str, ...], found: dict[str, Group]) -> None:
     missing = sorted(set(keys) - found.keys())
     if missing:
         raise GroupNotFound(f"There is no group {missing[0]}.")
+
+
+def _handed_over(principal: Principal, content_id: UUID, old: UUID, new: UUID | None, at: datetime) -> Event:
+    facts = {"from": str(old), "to": str(new), "cause": "person-erased"}
+    return happened("content.owner_changed", content_id, by=principal.actor, at=at, **facts)
 
 
 def _events(principal: Principal, before: User, after: User, changes: UserChanges, at: datetime) -> list[Event]:

@@ -11,7 +11,7 @@ The greatest of the rows that apply counts. OWNER can all that MAINTAINER can, a
 permission allows. SQL says the same table for lists (`storage/content_access.py`); a property test holds both together.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
@@ -68,16 +68,28 @@ class ContentObject:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """An object with what the asker may do with it."""
+
+    object: ContentObject
+    level: Level
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
-    """Somebody who asks about objects. user_id is None for anonymous and for API keys."""
+    """Somebody who asks about objects. user_id is None for anonymous and for API keys.
+
+    group_ids are for `level_of`; SQL reads memberships itself, so that a change counts at once.
+    """
 
     user_id: UUID | None = None
     group_ids: frozenset[UUID] = frozenset()
     reads_all: bool = False
     writes_all: bool = False
+    is_known: bool = True
 
 
-ANONYMOUS = Subject()
+ANONYMOUS = Subject(is_known=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,18 +133,22 @@ class PendingInvitation:
 
 def level_of(subject: Subject, access: Access) -> Level:
     """What the subject may do with the object."""
-    return max(_levels(subject, access))
+    return level_with(subject, access.visibility, _held(subject, access))
 
 
-def _levels(subject: Subject, access: Access) -> Iterable[Level]:
-    yield Level.NONE
-    if subject.user_id is not None and subject.user_id == access.owner_id:
-        yield Level.OWNER
+def level_with(subject: Subject, visibility: Visibility, held: Level) -> Level:
+    """What the subject may do who holds this much as owner or by grants."""
     if subject.writes_all:
-        yield Level.MAINTAINER
-    if subject.reads_all or access.visibility is Visibility.PUBLIC:
-        yield Level.VIEWER
-    if access.visibility is not Visibility.PRIVATE:
-        for holder in (subject.user_id, *subject.group_ids):
-            if holder is not None and holder in access.grants:
-                yield Level(access.grants[holder])
+        return max(held, Level.MAINTAINER)
+    if subject.reads_all or visibility is Visibility.PUBLIC:
+        return max(held, Level.VIEWER)
+    return held
+
+
+def _held(subject: Subject, access: Access) -> Level:
+    if subject.user_id is not None and subject.user_id == access.owner_id:
+        return Level.OWNER
+    if access.visibility is Visibility.PRIVATE:
+        return Level.NONE
+    holders = subject.group_ids if subject.user_id is None else {subject.user_id, *subject.group_ids}
+    return max((Level(access.grants[one]) for one in holders if one in access.grants), default=Level.NONE)

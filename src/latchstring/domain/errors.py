@@ -13,10 +13,11 @@
     ├── WrongState
     │   ├── AlreadyInvited  AlreadyMember  InvitationNotPending  InvitationAccepted
     │   ├── InviterNotAllowed  WrongAccount  SignInRequired  AccountBlocked
-    │   └── EmailTaken  ExternalIdTaken  GroupKeyTaken  OwnsContent  IdempotencyRunning
+    │   ├── EmailTaken  ExternalIdTaken  GroupKeyTaken  ContentKeyTaken
+    │   └── OwnsContent  IdempotencyRunning
     ├── Over
     │   └── InvitationDeclined  InvitationRevoked  InvitationSuperseded  InvitationExpired
-    ├── IdempotencyKeyReused  TooManyRequests
+    ├── IdempotencyKeyReused  ContentChanged  TooManyRequests
     └── Unavailable
         └── MailDisabled  StorageBusy  StorageUnreachable
 
@@ -244,6 +245,12 @@ class GroupKeyTaken(WrongState):
     code = "group-key-taken"
 
 
+class ContentKeyTaken(WrongState):
+    """Another object of this type has this key."""
+
+    code = "content-key-taken"
+
+
 class OwnsContent(WrongState):
     """The person owns content; say who takes it over."""
 
@@ -282,6 +289,12 @@ class IdempotencyKeyReused(LatchstringError):
     """The key came back with another body."""
 
     code = "idempotency-key-reused"
+
+
+class ContentChanged(LatchstringError):
+    """If-Match named a version that is not the present one."""
+
+    code = "content-changed"
 
 
 class TermsRequired(InvalidFields):

@@ -14,6 +14,7 @@ from latchstring.domain.principal import Principal
 from latchstring.domain.values import ActorType, Clock, new_id
 from latchstring.events.record import record
 from latchstring.storage.accounts import find_user, join_groups, leave_groups
+from latchstring.storage.content import check_released, drop_subject
 from latchstring.storage.engine import Database, ReferenceViolation, UniqueViolation, Work
 from latchstring.storage.groups import (
     delete_group,
@@ -148,7 +149,7 @@ class Groups:
         return await self._db.transact(work)
 
     async def delete_group(self, principal: Principal, key: str) -> None:
-        """Remove a group with its memberships; its grants in open invitations are void. Raises GroupNotFound.
+        """Remove a group, its memberships and its grants; invitations to it are void. Raises GroupNotFound.
 
         A group made again under the key is another one: ids decide, and they are never used twice.
         """
@@ -156,9 +157,14 @@ class Groups:
         at = self._clock()
 
         def work() -> Work[None]:
+            # content before the group: everybody takes locks in this order
+            seen = yield from load_group(key)
+            if seen is not None:
+                yield from drop_subject(seen.id)
             group = yield from lock_group(key)
             if group is None:
                 raise GroupNotFound(f"There is no group {key}.")
+            yield from check_released(group.id)
             yield from void_target(group.id, cause="group-deleted", by=principal.actor, at=at)
             yield delete_group(group.id)
             yield record(happened("group.deleted", group.id, by=principal.actor, at=at, key=key))

@@ -8,7 +8,7 @@ import re
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -114,9 +114,11 @@ def _is_near(scope: Scope, public_url: str) -> bool:
 
 def _is_private(address: str) -> bool:
     try:
-        return ip_address(address).is_private
+        found = ip_address(address)
     except ValueError:
         return address == "testclient"  # requests made in process come from no address
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return (mapped or found).is_private  # Python calls every mapped address private
 
 
 @cache

@@ -11,6 +11,7 @@ import structlog
 from latchstring.accounts.passwords import Passwords
 from latchstring.accounts.service import Accounts
 from latchstring.config import Config
+from latchstring.content.service import Content
 from latchstring.domain.mail import MailKind
 from latchstring.domain.values import Clock, system_clock
 from latchstring.groups.service import Groups
@@ -99,6 +100,7 @@ def build_services(
         keyring=keyring,
         tokens=tokens,
         accounts=accounts,
+        content=Content(db=db, clock=clock, rules=config.content, roles=config.roles),
         groups=Groups(db=db, clock=clock),
         invitations=invitations,
         installation_id=installation_id,

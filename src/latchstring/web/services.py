@@ -12,6 +12,7 @@ from latchstring.domain.values import Clock
 
 if TYPE_CHECKING:  # the rooms are only named here; main hands over the built ones
     from latchstring.accounts.service import Accounts
+    from latchstring.content.service import Content
     from latchstring.groups.service import Groups
     from latchstring.invitations.service import Invitations
     from latchstring.links.keyring import Keyring
@@ -39,6 +40,7 @@ class Services:
     keyring: Keyring
     tokens: LinkTokens
     accounts: Accounts
+    content: Content
     groups: Groups
     invitations: Invitations
     installation_id: UUID

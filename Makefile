@@ -34,7 +34,7 @@ check: $(DEV) ## Format, lint, types, import contracts, migrations, and the test
 	@$(RUN)/ruff format --check --quiet . || { echo "Run make format."; exit 1; }
 	@$(RUN)/ruff check --quiet .
 	@$(RUN)/mypy --no-error-summary
-	@$(RUN)/lint-imports --no-logo 2>/dev/null || $(RUN)/lint-imports
+	@$(RUN)/lint-imports --no-logo
 	@$(RUN)/python scripts/check_migrations.py
 	@$(RUN)/pytest -m "not slow"
 

@@ -144,10 +144,12 @@ def test_values_of_secrets_are_never_shown(tmp_path: Path) -> None:
     master-key = 7
     [app]
     token = "hush"
+    [mial.smtp]
+    password = "hush"
     """
     with pytest.raises(ConfigProblems) as raised:
         load(tmp_path, text)
-    assert len(raised.value.problems) == 5
+    assert len(raised.value.problems) == 6
     assert "hush" not in str(raised.value)
 
 

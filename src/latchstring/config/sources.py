@@ -153,10 +153,15 @@ class Table:
         """Note every key that nobody asked for, in this table and all below."""
         for key, value in self._values.items():
             if key not in self._asked:
-                hidden = self._has_secrets or bool(_LIKE_A_SECRET.search(key))
-                self.report(key, MASK if hidden else value, self._unknown_remedy(key))
+                self.report(key, self._showable(key, value), self._unknown_remedy(key))
         for child in self._children:
             child.report_unknown()
+
+    def _showable(self, key: str, value: object) -> object:
+        """The value of an unknown key, unless it may be, or hold, a secret whose name was misspelt."""
+        if isinstance(value, dict | list):
+            return None
+        return MASK if self._has_secrets or _LIKE_A_SECRET.search(key) else value
 
     def _unknown_remedy(self, key: str) -> str:
         close = difflib.get_close_matches(key.lower().replace("_", "-"), sorted(self._asked), n=1, cutoff=0.6)

@@ -78,6 +78,7 @@ def build_services(
             app=config.app,
             roles=config.roles,
             rules=config.invitations,
+            content_rules=config.content,
             account_rules=config.accounts,
             mail_rules=config.mail,
             accounts=accounts,

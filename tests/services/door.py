@@ -9,7 +9,7 @@ from latchstring.accounts.addresses import parse_address
 from latchstring.domain.account import User
 from latchstring.domain.invitation import Channel, Invitation, Standing, State
 from latchstring.domain.mail import MailKind
-from latchstring.domain.policy import AccountRules, InvitationRules, MailRules
+from latchstring.domain.policy import AccountRules, ContentRules, InvitationRules, MailRules
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.invitations.parts import Accepted, Draft, Parts, Profile
 from latchstring.invitations.service import Invitations
@@ -54,7 +54,13 @@ class Door:
         return await self.invitations.mail_loaders[MailKind.INVITATION](row) is not None
 
 
-def build_door(world: World, *, mail: MailRules | None = None, rules: InvitationRules | None = None) -> Door:
+def build_door(
+    world: World,
+    *,
+    mail: MailRules | None = None,
+    rules: InvitationRules | None = None,
+    content: ContentRules | None = None,
+) -> Door:
     parts = Parts(
         db=world.db,
         clock=world.clock,
@@ -62,6 +68,7 @@ def build_door(world: World, *, mail: MailRules | None = None, rules: Invitation
         app=APP,
         roles=ROLES,
         rules=rules or InvitationRules(),
+        content_rules=content or ContentRules(),
         account_rules=AccountRules(),
         mail_rules=mail or MailRules(),
         accounts=world.accounts,

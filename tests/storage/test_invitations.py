@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import bindparam, func, insert, select
 
-from latchstring.domain.errors import AlreadyInvited, GroupNotFound
+from latchstring.domain.errors import AlreadyInvited, NotFound
 from latchstring.domain.event import happened
 from latchstring.domain.grant import Bundle, Grant, GrantKind
 from latchstring.domain.idempotency import AnswerStored, Claim, StoredAnswer
@@ -68,7 +68,7 @@ async def test_the_link_view_names_groups_and_the_account(database: Database) ->
 
 async def test_a_vanished_group_refuses_and_stores_nothing(database: Database) -> None:
     gone = Grant(GrantKind.GROUP, new_id(AT), "gone")
-    with pytest.raises(GroupNotFound):
+    with pytest.raises(NotFound):
         await insert_invitation(database, make_new(grants=(gone,)), at=AT)
     assert (await database.fetch(COUNT_EVENTS))[0][0] == 0
 

@@ -253,7 +253,10 @@ def lookup_view(preview: Preview, services: Services) -> LookupView:
         app=NamedView(name=services.app.name),
         role=invitation.bundle.role,
         groups=[GroupNameView(key=key, name=name) for key, name in preview.groups],
-        content=[],
+        content=[
+            OfferedContentView(content_type=one.type, key=one.key, title=one.title, role=CONTENT_ROLES[one.role])
+            for one in preview.objects
+        ],
         first_name=invitation.first_name,
         last_name=invitation.last_name,
         message=invitation.message,
@@ -267,7 +270,15 @@ def lookup_view(preview: Preview, services: Services) -> LookupView:
 
 def grants_view(applied: Applied) -> GrantsView:
     """What an acceptance gave."""
-    return GrantsView(role=applied.role, groups=list(applied.groups), content=[], kept=KeptView(role=applied.kept_role))
+    return GrantsView(
+        role=applied.role,
+        groups=list(applied.groups),
+        content=[
+            ContentGrantView(content_type=type_, key=key, role=CONTENT_ROLES[role], void=False)
+            for type_, key, role in applied.content
+        ],
+        kept=KeptView(role=applied.kept_role),
+    )
 
 
 def accepted_view(accepted: Accepted, *, show_user: bool) -> AcceptedView:

@@ -1,6 +1,7 @@
 """What an invitation gives: a bundle of grants."""
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum
 from uuid import UUID
@@ -54,6 +55,15 @@ class Bundle:
     @property
     def live(self) -> tuple[Grant, ...]:
         return tuple(grant for grant in self.grants if not grant.void)
+
+    def only(self, target_ids: Collection[UUID]) -> "Bundle":
+        """The same bundle without the grants on other targets."""
+        return Bundle(self.role, tuple(grant for grant in self.grants if grant.target_id in target_ids))
+
+    @property
+    def is_content_only(self) -> bool:
+        """It gives rights on objects and nothing else."""
+        return self.role is None and not self.groups and bool(self.content)
 
     @property
     def is_void(self) -> bool:

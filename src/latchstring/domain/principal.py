@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from latchstring.domain.access import Level
 from latchstring.domain.errors import NotAllowed
 from latchstring.domain.grant import Bundle
 from latchstring.domain.values import Actor, ActorType
@@ -128,11 +129,13 @@ class Sponsor:
 ADMIN_ROLES_THAT_INVITE = frozenset({"super-admin", "manager"})
 
 
-def may_still_grant(sponsor: Sponsor, bundle: Bundle, roles: Mapping[str, Role]) -> bool:
+def may_still_grant(
+    sponsor: Sponsor, bundle: Bundle, roles: Mapping[str, Role], levels: Mapping[UUID, Level] | None = None
+) -> bool:
     """Whether a link still holds because its sponsor could send it today.
 
     Keys, the command line and the system were checked when they sent it. A user needs the ceiling, an admin a role
-    that invites; both an account that is there and in use.
+    that invites; both an account that is there and in use. levels: what the user holds on the bundle's objects.
     """
     if sponsor.type not in {ActorType.USER, ActorType.ADMIN}:
         return True
@@ -140,7 +143,8 @@ def may_still_grant(sponsor: Sponsor, bundle: Bundle, roles: Mapping[str, Role])
         return False
     if sponsor.type is ActorType.ADMIN:
         return sponsor.role in ADMIN_ROLES_THAT_INVITE
-    return is_within_ceiling(principal_of_role(roles.get(sponsor.role or "")), bundle)
+    principal = principal_of_role(roles.get(sponsor.role or ""))
+    return is_within_ceiling(principal, bundle) and maintains_all(principal, bundle, levels or {})
 
 
 def principal_of_role(role: Role | None) -> Principal:
@@ -154,3 +158,13 @@ def is_within_ceiling(principal: Principal, bundle: Bundle) -> bool:
     """Whether the principal may hand out everything that is live in the bundle."""
     role_allowed = bundle.role is None or principal.can_grant_role(bundle.role)
     return role_allowed and principal.can_grant_groups(g.target_key for g in bundle.groups if not g.void)
+
+
+def maintains_all(principal: Principal, bundle: Bundle, levels: Mapping[UUID, Level]) -> bool:
+    """Whether the principal may hand out the bundle's live rights on objects: he must maintain each of them.
+
+    levels: what he holds on each as owner or by grants.
+    """
+    if principal.can("content:write"):
+        return True
+    return all(levels.get(g.target_id, Level.NONE) >= Level.MAINTAINER for g in bundle.content if not g.void)

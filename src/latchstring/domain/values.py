@@ -22,6 +22,7 @@ def to_millisecond(at: datetime) -> datetime:
 
 
 _BYTES_AN_ID = 10
+_MILLISECONDS_KEPT = 64
 
 
 class _Ids:
@@ -32,7 +33,7 @@ class _Ids:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._last = (0, 0)
+        self._tails: dict[int, int] = {}  # by millisecond: instants of one process interleave a little
         self._random = b""
         os.register_at_fork(after_in_child=self._forget)  # two processes must not share what is left
 
@@ -50,11 +51,12 @@ class _Ids:
     def make(self, at: datetime) -> UUID:
         millisecond = int(at.timestamp() * 1000)
         with self._lock:
-            last_millisecond, last_tail = self._last
+            last = self._tails.pop(millisecond, None)
             # the top bit of a fresh tail stays free, so that adding never overflows
-            same = millisecond == last_millisecond
-            tail = last_tail + 1 + self._bits(32) if same else self._bits(73)
-            self._last = (millisecond, tail)
+            tail = self._bits(73) if last is None else last + 1 + self._bits(32)
+            self._tails[millisecond] = tail
+            if len(self._tails) > _MILLISECONDS_KEPT:
+                del self._tails[next(iter(self._tails))]
         high, low = tail >> 62, tail & ((1 << 62) - 1)
         return UUID(int=millisecond << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)
 

@@ -22,6 +22,7 @@ from uuid import UUID
 
 from latchstring.accounts.passwords import check_policy
 from latchstring.accounts.service import NewSession
+from latchstring.domain.access import Level, SubjectKind
 from latchstring.domain.account import User
 from latchstring.domain.errors import (
     AccountBlocked,
@@ -31,16 +32,17 @@ from latchstring.domain.errors import (
     SignInRequired,
     StorageBusy,
     TermsRequired,
+    UserNotFound,
     WrongAccount,
 )
 from latchstring.domain.event import Event, happened
-from latchstring.domain.grant import GrantKind
+from latchstring.domain.grant import Bundle, ContentRole
 from latchstring.domain.invitation import Channel, Invitation
 from latchstring.domain.mail import MailKind, OutgoingMail
-from latchstring.domain.principal import may_still_grant, role_after
+from latchstring.domain.principal import role_after
 from latchstring.domain.values import Actor, ActorType, new_id
 from latchstring.events.record import record
-from latchstring.invitations.answering import Answering, Opened, check_open
+from latchstring.invitations.answering import Answering, Opened, check_open, sponsor_holds
 from latchstring.invitations.parts import Accepted, Applied, AppPerson, Parts, Profile
 from latchstring.storage.accounts import (
     find_user,
@@ -52,10 +54,11 @@ from latchstring.storage.accounts import (
     taken,
     update_user,
 )
+from latchstring.storage.content import grant_access, load_levels, lock_objects
+from latchstring.storage.content_invitations import load_live_targets
 from latchstring.storage.engine import ATTEMPTS, ReferenceViolation, UniqueViolation, Work
 from latchstring.storage.invitation_changes import Lost, accept_invitation, hold_groups
 from latchstring.storage.outbox import queue_mail
-from latchstring.storage.sponsors import load_sponsor
 
 
 class _WorldChanged(Exception):
@@ -130,6 +133,7 @@ class Accepting:
         if caller is not None and caller.email_key != invitation.email_key:
             raise WrongAccount("You are signed in as somebody else. Sign out, or sign in as the invited person.")
         account = await self._account_of(opened)
+        self._refuse_stranger(invitation, account)
         if account is None:
             return await self._new_entry(invitation, profile, hashed, verified=not revealed)
         if account.blocked:
@@ -139,6 +143,12 @@ class Accepting:
         if revealed and caller is None:
             raise SignInRequired("Sign in as the invited person first: this link was not sent to the mailbox.")
         return _Entry(user=account, before=account)
+
+    def _refuse_stranger(self, invitation: Invitation, account: User | None) -> None:
+        """Where strangers may not be invited to content, such a link makes no account."""
+        closed = invitation.bundle.is_content_only and not self._parts.content_rules.allow_unregistered_users
+        if closed and (account is None or not account.email_verified):
+            raise UserNotFound("Only people who have an account can accept this invitation.")
 
     async def _account_of(self, opened: Opened) -> User | None:
         account_id = opened.view.account_id
@@ -201,6 +211,7 @@ class Accepting:
             raise WrongAccount("The invitation is for another address, or the address is not verified.")
         known = await find_user_by_external_id(self._parts.db, person.external_id)
         account = known or await self._account_of(opened)
+        self._refuse_stranger(invitation, account)
         if account is None:
             return self._new_app_entry(invitation, person)
         if account.external_id not in {None, person.external_id} or account.email_key != invitation.email_key:
@@ -238,7 +249,7 @@ class Accepting:
         entry = replace(entry, user=replace(entry.user, role=self._role_after(entry, invitation)))
         session = None if entry.by_app or not entry.is_new else parts.accounts.new_session(entry.user.id, at)
         try:
-            user, joined = await parts.db.transact(lambda: self._work(opened, entry, session, at))
+            user, joined, content = await parts.db.transact(lambda: self._work(opened, entry, session, at))
         except (Lost, _WorldChanged, ReferenceViolation):
             return None
         except UniqueViolation as violation:
@@ -246,7 +257,7 @@ class Accepting:
                 raise
             return None
         parts.wake_worker()
-        applied = Applied(user.role, joined, invitation.bundle.role)
+        applied = Applied(user.role, joined, invitation.bundle.role, content)
         tokens = parts.accounts.tokens_for(user, session) if session else None
         return Accepted(user, entry.before is None, applied, invitation, tokens)
 
@@ -258,29 +269,60 @@ class Accepting:
 
     def _work(
         self, opened: Opened, entry: _Entry, session: NewSession | None, at: datetime
-    ) -> Work[tuple[User, tuple[str, ...]]]:
+    ) -> Work[tuple[User, tuple[str, ...], tuple[tuple[str, str, ContentRole], ...]]]:
         invitation, user = opened.invitation, entry.user
-        wanted = [grant.target_id for grant in invitation.bundle.live if grant.kind is GrantKind.GROUP]
-        held = yield from hold_groups(wanted)
-        if invitation.bundle.role is None and not held:
-            raise _WorldChanged
+        objects = yield from lock_objects(grant.target_id for grant in invitation.bundle.content)
+        groups = yield from hold_groups([grant.target_id for grant in invitation.bundle.groups])
         yield from accept_invitation(invitation.id, generation=opened.token.generation, by=user.id, at=at)
-        sponsor = yield from load_sponsor(invitation.link.sponsor)
-        if not may_still_grant(sponsor, invitation.bundle, self._parts.roles):
+        # while the targets are held, nothing more of this invitation ends
+        live = (yield from load_live_targets(invitation.id)) & {*objects, *groups}
+        bundle = invitation.bundle.only(live)
+        if bundle.is_void:
+            raise _WorldChanged
+        if not (yield from sponsor_holds(invitation, bundle, self._parts.roles)):
             raise InviterNotAllowed("Whoever invited you may no longer give you this. Ask to be invited again.")
         yield from self._write_account(entry, at)
-        joined = yield join_groups(self._parts.db.dialect_name, user.id, list(held))
+        joined = yield join_groups(self._parts.db.dialect_name, user.id, [grant.target_id for grant in bundle.groups])
+        given = yield from self._give_content(bundle, user.id)
         for one in session.steps if session else ():  # noqa: UP028  # a list cannot be sent the rows
             yield one
         by = Actor(ActorType.INVITEE, user.id)
-        for event in self._events(invitation, entry, [row.group_id for row in joined], by, at):
+        gains = [("group.member_added", row.group_id) for row in joined] + [
+            ("content.access_changed", id_) for id_ in given
+        ]
+        for event in self._events(invitation, entry, gains, by, at):
             yield record(event)
         for mail in self._mails(entry, at):
             yield queue_mail(mail)
         present = yield from load_user(user.id)
         if present is None:
             raise _WorldChanged
-        return present, tuple(sorted(held.values()))
+        content = yield from self._content_held(bundle, user.id)
+        return present, tuple(sorted(groups[grant.target_id] for grant in bundle.groups)), content
+
+    def _give_content(self, bundle: Bundle, user_id: UUID) -> Work[list[UUID]]:
+        """Give the rights on objects; returns those whose access changed. A greater right already held stays."""
+        given = []
+        for grant in bundle.content:
+            changed = yield from grant_access(
+                self._parts.db.dialect_name,
+                grant.target_id,
+                grant.target_type or "",
+                user_id,
+                SubjectKind.USER,
+                grant.role or ContentRole.VIEWER,
+            )
+            given += [grant.target_id] if changed else []
+        return given
+
+    def _content_held(self, bundle: Bundle, user_id: UUID) -> Work[tuple[tuple[str, str, ContentRole], ...]]:
+        if not bundle.content:
+            return ()
+        levels = yield from load_levels(user_id, [grant.target_id for grant in bundle.content])
+        return tuple(
+            (grant.target_type or "", grant.target_key, ContentRole(min(levels[grant.target_id], Level.MAINTAINER)))
+            for grant in bundle.content
+        )
 
     def _write_account(self, entry: _Entry, at: datetime) -> Work[None]:
         """Make the account, or hold the one that was read and change what is to change."""
@@ -296,7 +338,7 @@ class Accepting:
             yield self._parts.accounts.end_sessions(entry.user.id, at)
 
     def _events(
-        self, invitation: Invitation, entry: _Entry, joined: list[UUID], by: Actor, at: datetime
+        self, invitation: Invitation, entry: _Entry, gains: list[tuple[str, UUID]], by: Actor, at: datetime
     ) -> list[Event]:
         events = []
         if entry.before is None:
@@ -304,8 +346,8 @@ class Accepting:
         elif entry.taken_over:
             events.append(happened("user.email_verified", entry.user.id, by=by, at=at, via="invitation"))
         events += [
-            happened("group.member_added", group_id, by=by, at=at, userId=str(entry.user.id), via="invitation")
-            for group_id in joined
+            happened(name, subject_id, by=by, at=at, userId=str(entry.user.id), via="invitation")
+            for name, subject_id in gains
         ]
         kept = entry.user.role if invitation.bundle.role not in {None, entry.user.role} else None
         events.append(

@@ -11,16 +11,19 @@ from latchstring.domain.errors import (
     StorageBusy,
 )
 from latchstring.domain.event import happened
-from latchstring.domain.grant import terms_digest
+from latchstring.domain.grant import Bundle, ContentRole, terms_digest
 from latchstring.domain.invitation import Channel, Invitation
 from latchstring.domain.mail import MailKind, MailPriority, OutgoingMail
+from latchstring.domain.policy import Roles
 from latchstring.domain.principal import may_still_grant
 from latchstring.domain.values import Actor, ActorType, new_id
 from latchstring.events.record import record
 from latchstring.i18n import negotiate
 from latchstring.invitations.links import NOT_OURS, Links
-from latchstring.invitations.parts import Parts, Preview
+from latchstring.invitations.parts import OfferedObject, Parts, Preview
 from latchstring.links.tokens import LinkToken
+from latchstring.storage.accounts import find_user_by_email_key
+from latchstring.storage.content import load_levels
 from latchstring.storage.engine import ATTEMPTS, UniqueViolation, Work
 from latchstring.storage.invitation_changes import (
     PENDING_TERMS,
@@ -93,6 +96,7 @@ class Answering:
             tuple((group.key, name_in(group, spoken)) for group in view.groups if group.id in live),
             has_account(opened),
             spoken,
+            offered_objects(opened),
         )
 
     async def decline(self, text: str, *, reason: str | None = None) -> None:
@@ -151,7 +155,7 @@ class Answering:
         before = opened.invitation
         key_id = self.parts.keyring.current.id
         after = rules_of.renew(before, generation=opened.token.generation, master_key_id=key_id, at=at)
-        if after is None or before.bundle.is_void:
+        if after is None or before.bundle.is_void or await self._is_stranger(before):
             return
         mail = OutgoingMail(
             new_id(at),
@@ -171,8 +175,7 @@ class Answering:
         def work() -> Work[None]:
             renewals = yield from count_renewal(before, at=at, most=most, last_before=last_before)
             if after is not before:
-                sponsor = yield from load_sponsor(before.link.sponsor)
-                if not may_still_grant(sponsor, before.bundle, self.parts.roles):
+                if not (yield from sponsor_holds(before, before.bundle, self.parts.roles)):
                     raise _Refused
                 yield from replace_link(before, after, renewals=renewals, renewed_at=at)
             yield record(event)
@@ -182,6 +185,13 @@ class Answering:
 
         if self.parts.mail_rules.transport != "off":
             await self.parts.db.transact(work)
+
+    async def _is_stranger(self, invitation: Invitation) -> bool:
+        """Whether nothing may be mailed because only people with an account are let in."""
+        if not invitation.bundle.is_content_only or self.parts.content_rules.allow_unregistered_users:
+            return False
+        user = await find_user_by_email_key(self.parts.db, invitation.email_key)
+        return user is None or not user.email_verified
 
     def _notices(self, kind: MailKind, invitation: Invitation, at: datetime) -> list[OutgoingMail]:
         """The inviter is told, where he is a person with a mailbox."""
@@ -196,10 +206,28 @@ def check_open(opened: Opened, *, at: datetime) -> None:
     An invitation whose last target has just vanished is revoked, whether or not its row says so yet.
     """
     rules_of.check_link(opened.invitation, generation=opened.token.generation, at=at)
-    targets = {group.id for group in opened.view.groups}
-    left = [grant for grant in opened.invitation.bundle.live if grant.target_id in targets]
-    if opened.invitation.bundle.role is None and not left:
+    if opened.invitation.bundle.only(opened.view.target_ids).is_void:
         raise InvitationRevoked("What this invitation led to does not exist any more.")
+
+
+def offered_objects(opened: Opened) -> tuple[OfferedObject, ...]:
+    """The objects a link still leads to, by the names they have today."""
+    named = {one.id: one for one in opened.view.objects}
+    grants = [grant for grant in opened.invitation.bundle.content if not grant.void and grant.target_id in named]
+    return tuple(
+        OfferedObject(one.id, one.type, one.key, one.title, one.url, grant.role or ContentRole.VIEWER)
+        for grant in grants
+        for one in (named[grant.target_id],)
+    )
+
+
+def sponsor_holds(invitation: Invitation, bundle: Bundle, roles: Roles) -> Work[bool]:
+    """Whether the sponsor of the current link could hand out the bundle now."""
+    actor = invitation.link.sponsor
+    sponsor = yield from load_sponsor(actor)
+    ids = [grant.target_id for grant in bundle.content if not grant.void]
+    levels = (yield from load_levels(actor.id, ids)) if ids and actor.type is ActorType.USER else {}
+    return may_still_grant(sponsor, bundle, roles, levels)
 
 
 def has_account(opened: Opened) -> bool:

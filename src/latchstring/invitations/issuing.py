@@ -5,8 +5,8 @@ from datetime import datetime
 from uuid import UUID
 
 from latchstring.domain import invitation as rules_of
+from latchstring.domain.access import Level
 from latchstring.domain.errors import (
-    ContentNotFound,
     FieldProblem,
     GroupNotFound,
     InvalidFields,
@@ -19,7 +19,7 @@ from latchstring.domain.event import Event, happened
 from latchstring.domain.grant import Bundle, Grant, GrantKind, terms_digest
 from latchstring.domain.group import Group
 from latchstring.domain.idempotency import Once
-from latchstring.domain.invitation import Channel, Invitation, Link, Standing
+from latchstring.domain.invitation import Channel, Invitation, Link, Standing, State
 from latchstring.domain.listing import InvitationFilter, InvitationPage, Order, Position
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, MailPriority, OutgoingMail, SuppressionReason
 from latchstring.domain.principal import Principal
@@ -27,7 +27,10 @@ from latchstring.domain.values import ActorType, new_id
 from latchstring.events.record import record
 from latchstring.invitations.drafts import check_ceiling, find_problems
 from latchstring.invitations.links import Links
+from latchstring.invitations.objects import Objects
 from latchstring.invitations.parts import Draft, Parts
+from latchstring.storage.content import hold_objects
+from latchstring.storage.content_invitations import withdraw_grants
 from latchstring.storage.engine import ATTEMPTS, UniqueViolation, Work
 from latchstring.storage.events import EventPage, list_events
 from latchstring.storage.groups import find_groups
@@ -50,6 +53,7 @@ class Issuing:
 
     parts: Parts
     links: Links
+    objects: Objects
 
     # ---- create --------------------------------------------------------------------------------------------------
 
@@ -60,14 +64,17 @@ class Issuing:
         by: Principal,
         once: Once | None = None,
         problems: tuple[FieldProblem, ...] = (),
+        as_maintainer: bool = False,
     ) -> Standing:
         """Store an invitation and promise its mail.
 
-        problems: what is wrong with fields already, to be told together with the rules broken here. Raises
+        problems: what is wrong with fields already, to be told together with the rules broken here. as_maintainer:
+        maintaining the objects is enough, no permission is needed. Raises
         NotAllowed, InvalidFields, GrantNotAllowed, GroupNotFound, ContentNotFound, MailDisabled, AlreadyInvited,
         AlreadyMember, AnswerStored.
         """
-        by.require(WRITE)
+        if not as_maintainer:
+            by.require(WRITE)
         parts = self.parts
         found = find_problems(draft, problems, roles=parts.roles, rules=parts.rules, app=parts.app)
         if found:
@@ -75,18 +82,20 @@ class Issuing:
         self._require_a_way(by)
         at = parts.clock()
         invitation = await self._invitation_from(draft, by=by, at=at)
-        new = self._with_consequences(invitation, by=by, at=at, once=once)
+        new = await self._with_consequences(invitation, by=by, at=at, once=once)
         await insert_invitation(parts.db, new, at=at)
         parts.wake_worker()
         return self._standing_of(new, by)
 
     async def _invitation_from(self, draft: Draft, *, by: Principal, at: datetime) -> Invitation:
-        lifetime = draft.expires_in or self.parts.rules.lifetime
+        bundle = await self._bundle_of(draft, by)
+        usual = self.parts.content_rules.lifetime if bundle.is_content_only else self.parts.rules.lifetime
+        lifetime = draft.expires_in or usual
         return Invitation(
             id=new_id(at),
             email=draft.email,
             email_key=draft.email_key,
-            bundle=await self._bundle_of(draft, by),
+            bundle=bundle,
             inviter=by.actor,
             lifetime=lifetime,
             link=Link(1, at, at + lifetime, by.actor, self.parts.keyring.current.id),
@@ -102,24 +111,23 @@ class Issuing:
         """The ceiling is judged by keys alone, before looking: refusals tell nobody which groups there are."""
         named = Bundle(draft.role, tuple(Grant(GrantKind.GROUP, _NOWHERE, key) for key in draft.groups))
         check_ceiling(by, named)
-        if draft.content:
-            type_, key, _role = draft.content[0]
-            raise ContentNotFound(f"There is no {type_} {key}.")
-        if not draft.groups:
-            return named
+        content = await self.objects.grants_of(draft.content, by) if draft.content else ()
         found = await find_groups(self.parts.db, draft.groups)
-        return Bundle(draft.role, tuple(_group_grant(key, found) for key in sorted(draft.groups)))
+        groups = tuple(_group_grant(key, found) for key in sorted(draft.groups))
+        return Bundle(draft.role, (*groups, *content))
 
-    def _with_consequences(
+    async def _with_consequences(
         self, invitation: Invitation, *, by: Principal, at: datetime, once: Once | None
     ) -> NewInvitation:
-        sees_all = by.can(READ)
+        bundle = invitation.bundle
+        may_list = by.can(READ) or bundle.is_content_only  # whoever maintains an object sees who is on the way to it
+        has_objects = not bundle.content or await self.objects.has_all(invitation.email_key, bundle)
         new = NewInvitation(
             invitation,
             happened("invitation.created", invitation.id, by=by.actor, at=at, **_terms_of(invitation)),
-            self._mail_for(invitation, at=at),
-            told_members=sees_all,
-            told_invitations=sees_all,
+            self._mail_for(invitation, at=at, delivery=await self._delivery_at_first(invitation)),
+            told_members=may_list and has_objects,
+            told_invitations=may_list,
         )
         if once is None:
             return new
@@ -130,13 +138,18 @@ class Issuing:
         if self.parts.mail_rules.transport == "off" and not by.can(REVEAL):
             raise MailDisabled("Mail is switched off here, and you may not hand over a link by other means.")
 
-    def _delivery_at_first(self) -> Delivery:
+    async def _delivery_at_first(self, invitation: Invitation) -> Delivery:
         if self.parts.mail_rules.transport == "off":
             return Delivery(DeliveryState.SUPPRESSED, SuppressionReason.MAIL_OFF)
+        if self.is_closed_to_strangers(invitation) and not await self.objects.is_registered(invitation.email_key):
+            return Delivery(DeliveryState.SUPPRESSED, SuppressionReason.UNREGISTERED)
         return Delivery(DeliveryState.QUEUED)
 
-    def _mail_for(self, invitation: Invitation, *, at: datetime) -> OutgoingMail:
-        delivery = self._delivery_at_first()
+    def is_closed_to_strangers(self, invitation: Invitation) -> bool:
+        """Whether only people with an account may come in by this invitation."""
+        return invitation.bundle.is_content_only and not self.parts.content_rules.allow_unregistered_users
+
+    def _mail_for(self, invitation: Invitation, *, at: datetime, delivery: Delivery) -> OutgoingMail:
         return OutgoingMail(
             id=new_id(at),
             kind=MailKind.INVITATION,
@@ -162,7 +175,13 @@ class Issuing:
         standing = await find_invitation(self.parts.db, invitation_id)
         if standing is None or not _may_see(by, standing.invitation):
             raise InvitationNotFound("There is no such invitation.")
-        return standing
+        return self._veiled(standing, by)
+
+    def _veiled(self, standing: Standing, by: Principal) -> Standing:
+        """Without what would say whether an address has an account, to who may not look at accounts."""
+        if by.can("users:read") or not self.is_closed_to_strangers(standing.invitation):
+            return standing
+        return replace(standing, delivery=None)
 
     async def list(
         self, filter_: InvitationFilter, *, by: Principal, order: Order, after: Position | None, limit: int
@@ -171,9 +190,12 @@ class Issuing:
         _require_any(by)
         if not by.can(READ):
             filter_ = replace(filter_, only_inviter_id=by.id or _NOWHERE)
-        return await list_invitations(
+        if filter_.delivery is not None and not self.parts.content_rules.allow_unregistered_users:
+            by.require("users:read")
+        page = await list_invitations(
             self.parts.db, filter_, order=order, after=after, limit=limit, at=self.parts.clock()
         )
+        return replace(page, items=tuple(self._veiled(item, by) for item in page.items))
 
     async def events(self, invitation_id: UUID, *, by: Principal, after: UUID | None, limit: int) -> EventPage:
         """What happened to an invitation, oldest first. Raises NotAllowed, InvitationNotFound."""
@@ -195,17 +217,26 @@ class Issuing:
             key_id = self.parts.keyring.current.id
             after = rules_of.resend(before, sponsor=by.actor, master_key_id=key_id, at=at)
             check_ceiling(by, before.bundle)
+            await self.objects.check_ceiling(by, before.bundle)
             self._require_a_way(by)
-            shown = replace(standing, invitation=after, delivery=self._delivery_at_first(), sponsor_name=by.name)
-            if await self._replace(before, shown, by=by, at=at, once=once):
+            delivery = await self._delivery_at_first(after)
+            shown = replace(standing, invitation=after, delivery=delivery, sponsor_name=by.name)
+            if await self._replace(before, shown, delivery, by=by, at=at, once=once):
                 return shown
         raise StorageBusy("This invitation is being changed by many at once.")
 
     async def _replace(
-        self, before: Invitation, shown: Standing, *, by: Principal, at: datetime, once: Once | None
+        self,
+        before: Invitation,
+        shown: Standing,
+        delivery: Delivery,
+        *,
+        by: Principal,
+        at: datetime,
+        once: Once | None,
     ) -> bool:
         after = shown.invitation
-        mail = self._mail_for(after, at=at)
+        mail = self._mail_for(after, at=at, delivery=delivery)
         event = happened("invitation.resent", after.id, by=by.actor, at=at, generation=after.link.generation)
 
         def work() -> Work[None]:
@@ -259,6 +290,34 @@ class Issuing:
             return
         raise StorageBusy("This invitation is being changed by many at once.")
 
+    # ---- from the side of an object ------------------------------------------------------------------------------
+
+    async def withdraw(self, invitation_id: UUID, *, by: Principal) -> None:
+        """End the grants of a pending invitation on the objects that the caller maintains; with the last one it is
+        revoked. Raises InvitationNotFound for everything else alike.
+        """
+        unknown = InvitationNotFound("There is no such invitation.")
+        standing = await find_invitation(self.parts.db, invitation_id)
+        at = self.parts.clock()
+        if standing is None or standing.invitation.state_at(at) is not State.PENDING:
+            raise unknown
+        ids = [grant.target_id for grant in standing.invitation.bundle.content if not grant.void]
+        levels = await self.objects.levels_of(by, ids)
+        mine = [id_ for id_ in ids if by.can("content:write") or levels.get(id_, Level.NONE) >= Level.MAINTAINER]
+        if not mine or not await self.parts.db.transact(lambda: _withdraw(invitation_id, mine, by=by, at=at)):
+            raise unknown
+
+
+def _withdraw(invitation_id: UUID, target_ids: list[UUID], *, by: Principal, at: datetime) -> Work[bool]:
+    yield from hold_objects(target_ids)
+    ended, is_revoked = yield from withdraw_grants(invitation_id, target_ids, at=at)
+    if is_revoked:
+        yield record(happened("invitation.revoked", invitation_id, by=by.actor, at=at, cause="withdrawn-by-maintainer"))
+    elif ended:
+        objects = sorted(str(id_) for id_ in ended)
+        yield record(happened("invitation.reduced", invitation_id, by=by.actor, at=at, objects=objects))
+    return bool(ended)
+
 
 _NOWHERE = UUID(int=0)
 
@@ -278,6 +337,10 @@ def _terms_of(invitation: Invitation) -> dict[str, object]:
     return {
         "role": invitation.bundle.role,
         "groups": [grant.target_key for grant in invitation.bundle.groups],
+        "content": [
+            {"contentType": grant.target_type, "key": grant.target_key, "role": grant.role and grant.role.name}
+            for grant in invitation.bundle.content
+        ],
         "expiresAt": invitation.link.expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
 

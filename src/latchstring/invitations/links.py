@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from latchstring.domain.errors import InvitationNotPending, InvitationTokenInvalid
 from latchstring.domain.invitation import Channel, Invitation
-from latchstring.domain.policy import App, InvitationRules
+from latchstring.domain.policy import App, ContentRules, InvitationRules
 from latchstring.links.tokens import MASK, LinkToken, LinkTokens, Purpose, TokenRefused, mask_token
 
 NOT_OURS = "This link is not one of ours, or a part of it is missing. Open it again from the mail."
@@ -18,6 +18,7 @@ class Links:
     tokens: LinkTokens
     app: App
     rules: InvitationRules
+    content_rules: ContentRules
 
     def token_of(self, invitation: Invitation, channel: Channel) -> str:
         """The token of the current generation. Raises TokenRefused when its master key has been given up."""
@@ -31,8 +32,20 @@ class Links:
             token = self.token_of(invitation, channel)
         except TokenRefused:
             raise InvitationNotPending("The key of this link was given up. Resend the invitation.") from None
-        target = self.rules.accept_url.replace("{publicUrl}", self.app.public_url)
+        target = self._target_of(invitation)
         return f"{target}{'&' if '?' in target else '?'}token={quote(token, safe='')}"
+
+    def _target_of(self, invitation: Invitation) -> str:
+        """The page that answers: an invitation to one object and nothing else has its own."""
+        bundle = invitation.bundle
+        if not bundle.is_content_only or len(bundle.content) > 1:
+            return self.rules.accept_url.replace("{publicUrl}", self.app.public_url)
+        (grant,) = bundle.content
+        return (
+            self.content_rules.accept_url.replace("{publicUrl}", self.app.public_url)
+            .replace("{contentType}", quote(grant.target_type or "", safe=""))
+            .replace("{contentKey}", quote(grant.target_key, safe=""))
+        )
 
     def secret_of(self, invitation: Invitation) -> str:
         """What may be shown of the mailed link's token: the last characters of its signature."""

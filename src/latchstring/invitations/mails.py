@@ -40,6 +40,7 @@ class InvitationMails:
         role = self.parts.roles.get(invitation.bundle.role or "")
         in_person = invitation.inviter.type in PEOPLE
         live = {grant.target_id for grant in invitation.bundle.live}
+        titles = {one.id: one.title for one in view.objects}
         return InvitationMail(
             to=invitation.email,
             locale=locale,
@@ -50,7 +51,11 @@ class InvitationMails:
             message=invitation.message,
             role_name=role.name if role else None,
             group_names=tuple(name_in(group, locale) for group in view.groups if group.id in live),
-            content=tuple((g.role.name, g.target_key) for g in invitation.bundle.content if g.role and not g.void),
+            content=tuple(
+                (g.role.name, titles[g.target_id])
+                for g in invitation.bundle.content
+                if g.role and g.target_id in live & titles.keys()
+            ),
             account_exists=view.account_id is not None and view.account_verified,
             link_url=link_url,
             expires_at=invitation.link.expires_at,
@@ -88,7 +93,8 @@ class InvitationMails:
     def _is_in_force(self, view: LinkView, row: OutboxRow) -> bool:
         invitation = view.invitation
         is_pending = invitation.state_at(self.parts.clock()) is State.PENDING
-        return is_pending and invitation.link.generation == row.generation and not invitation.bundle.is_void
+        leads_somewhere = not invitation.bundle.only(view.target_ids).is_void
+        return is_pending and invitation.link.generation == row.generation and leads_somewhere
 
     async def _reply_address(self, inviter: Actor) -> str | None:
         if not self.parts.mail_rules.reply_to_inviter:

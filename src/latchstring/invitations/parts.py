@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from uuid import UUID
 
 from latchstring.accounts.passwords import Passwords
 from latchstring.accounts.service import Accounts, SessionTokens
 from latchstring.domain.account import User
+from latchstring.domain.grant import ContentRole
 from latchstring.domain.invitation import Invitation
-from latchstring.domain.policy import AccountRules, App, InvitationRules, MailRules, Roles
+from latchstring.domain.policy import AccountRules, App, ContentRules, InvitationRules, MailRules, Roles
 from latchstring.domain.values import Clock
 from latchstring.links.keyring import Keyring
 from latchstring.storage.engine import Database
@@ -24,6 +26,7 @@ class Parts:
     app: App
     roles: Roles
     rules: InvitationRules
+    content_rules: ContentRules
     account_rules: AccountRules
     mail_rules: MailRules
     accounts: Accounts
@@ -80,6 +83,7 @@ class Applied:
     role: str | None
     groups: tuple[str, ...]
     offered_role: str | None = None
+    content: tuple[tuple[str, str, ContentRole], ...] = ()  # type, key, the right held now
 
     @property
     def kept_role(self) -> str | None:
@@ -98,6 +102,18 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferedObject:
+    """A content object the link leads to, with the right on it."""
+
+    id: UUID
+    type: str
+    key: str
+    title: str
+    url: str | None
+    role: ContentRole
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """What a link's holder sees before answering. inviter_name is None when nobody in person invites."""
 
@@ -107,3 +123,4 @@ class Preview:
     groups: tuple[tuple[str, str], ...]  # key, name in the reader's language
     account_exists: bool
     locale: str
+    objects: tuple[OfferedObject, ...] = ()

@@ -6,6 +6,7 @@ from latchstring.invitations.answering import Answering
 from latchstring.invitations.issuing import Issuing
 from latchstring.invitations.links import Links
 from latchstring.invitations.mails import InvitationMails
+from latchstring.invitations.objects import Objects
 from latchstring.invitations.parts import Parts
 from latchstring.links.tokens import LinkTokens
 from latchstring.storage.invitation_changes import sweep_expired
@@ -16,8 +17,8 @@ class Invitations:
     """The service room. Each attribute is one side of it."""
 
     def __init__(self, parts: Parts, tokens: LinkTokens) -> None:
-        self.links = Links(tokens, parts.app, parts.rules)
-        self.issuing = Issuing(parts, self.links)
+        self.links = Links(tokens, parts.app, parts.rules, parts.content_rules)
+        self.issuing = Issuing(parts, self.links, Objects(parts.db, parts.content_rules))
         self.answering = Answering(parts, self.links)
         self.accepting = Accepting(parts, self.answering)
         mails = InvitationMails(parts, self.links)

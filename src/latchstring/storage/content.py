@@ -435,3 +435,20 @@ def check_released(subject_id: UUID) -> Work[None]:
     """After the row of a user or group was deleted: begin anew if something was given to it meanwhile."""
     if (yield step(_LEFT, subject_id=subject_id)):
         raise Conflict
+
+
+# ---- in an object's own list -----------------------------------------------------------------------------------------
+
+_OWN = select(_c.id).where(
+    any_of(_c.id, "ids"),
+    or_(
+        _c.owner_id == bindparam("user_id", type_=Id),
+        exists(select(_g.role).where(_g.content_id == _c.id, _g.subject_id == bindparam("user_id", type_=Id))),
+    ),
+)
+
+
+async def has_own_access(db: Database, user_id: UUID, content_ids: Sequence[UUID]) -> bool:
+    """Whether a user owns or is named in the access of every one of the objects; groups do not count."""
+    rows = await db.fetch(_OWN, user_id=user_id, ids=content_ids)
+    return {row.id for row in rows} >= set(content_ids)

@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import Executable
 
-from latchstring.domain.errors import AlreadyMember, CredentialInvalid, GroupNotFound, StorageBusy
+from latchstring.domain.errors import AlreadyMember, CredentialInvalid, NotFound, StorageBusy
 from latchstring.domain.event import Event
 from latchstring.domain.grant import Grant, terms_digest
 from latchstring.domain.idempotency import AnswerStored, Claim, StoredAnswer
@@ -47,6 +47,7 @@ from latchstring.storage.outbox import outbox_values, queue_mail
 from latchstring.storage.search import fold_name
 from latchstring.storage.tables import (
     api_keys,
+    content,
     events,
     group_members,
     groups,
@@ -93,7 +94,7 @@ def _key_is_good() -> ColumnElement[bool]:
 
 
 def _has_everything() -> ColumnElement[bool]:
-    """A verified account of this address already has the role and is in every group."""
+    """A verified account of this address already has the role and is in every group; content was asked before."""
     role = bindparam("member_role", type_=users.c.role.type)
     joined = (
         select(func.count())
@@ -120,16 +121,31 @@ def _groups_found() -> ColumnElement[int]:
     return select(func.count()).select_from(found.subquery("targets")).scalar_subquery()
 
 
+def _objects_found() -> ColumnElement[int]:
+    """How many of the content objects exist; held against deletion like groups."""
+    found = select(content.c.id).where(any_of(content.c.id, "content_ids")).with_for_update(read=True, key_share=True)
+    return select(func.count()).select_from(found.subquery("objects")).scalar_subquery()
+
+
+def _targets_exist() -> ColumnElement[bool]:
+    """Everything the invitation leads to is there. Objects are held before groups, as everywhere."""
+    return and_(
+        _objects_found() == bindparam("content_count", type_=Integer),
+        _groups_found() == bindparam("group_count", type_=Integer),
+    )
+
+
 _CHECKS = select(
     _key_is_good().label("key_is_good"),
     _has_everything().label("has_everything"),
-    (_groups_found() == bindparam("group_count", type_=Integer)).label("groups_exist"),
+    _targets_exist().label("targets_exist"),
 )
 
 
 def _check_values(new: NewInvitation, at: datetime) -> dict[str, Any]:
     invitation = new.invitation
     group_ids = [grant.target_id for grant in invitation.bundle.groups]
+    content_ids = [grant.target_id for grant in invitation.bundle.content]
     return {
         "api_key_id": invitation.inviter.id if invitation.inviter.type is ActorType.API_KEY else None,
         "told_members": new.told_members,
@@ -137,6 +153,8 @@ def _check_values(new: NewInvitation, at: datetime) -> dict[str, Any]:
         "member_email_key": invitation.email_key,
         "group_ids": group_ids,
         "group_count": len(group_ids),
+        "content_ids": content_ids,
+        "content_count": len(content_ids),
         "now": at,
     }
 
@@ -145,8 +163,8 @@ def _refuse(checks: Any) -> None:
     """Say which check failed; return when none did."""
     if not checks.key_is_good:
         raise CredentialInvalid("This API key is no longer good.")
-    if not checks.groups_exist:
-        raise GroupNotFound("A group of this invitation does not exist any more.")
+    if not checks.targets_exist:
+        raise NotFound("What this invitation leads to does not exist any more.")
     if checks.has_everything:
         raise AlreadyMember("This person already has everything the invitation would give.")
 
@@ -253,7 +271,7 @@ def _create(*, claims: bool) -> Executable:
     """The whole create; with a claim of an Idempotency-Key, everything hangs on that being free."""
     allowed = (
         select(literal_column("1").label("one"))
-        .where(_key_is_good(), not_(_has_everything()), _groups_found() == bindparam("group_count", type_=Integer))
+        .where(_key_is_good(), not_(_has_everything()), _targets_exist())
         .cte("allowed")
     )
     source: Any = allowed
@@ -312,7 +330,7 @@ def _create_in_steps(dialect_name: str, new: NewInvitation, at: datetime) -> Wor
 async def insert_invitation(db: Database, new: NewInvitation, *, at: datetime) -> None:
     """Store a new invitation with its event, its mail and its idempotent answer, all or nothing.
 
-    Raises AlreadyInvited, AlreadyMember, GroupNotFound, CredentialInvalid, or AnswerStored when the same request was
+    Raises AlreadyInvited, AlreadyMember, NotFound, CredentialInvalid, or AnswerStored when the same request was
     answered before.
     """
     terms_key = terms_digest(new.invitation.email_key, new.invitation.bundle)

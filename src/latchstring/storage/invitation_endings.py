@@ -1,5 +1,6 @@
 """When what an invitation leans on goes away: its target, its sender, its key, the person, its time."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -65,10 +66,14 @@ def void_target(target_id: UUID, *, cause: str, by: Actor, at: datetime) -> Work
     """
     yield step(_LOCK_OPEN, target_id=target_id)
     voided = yield step(_VOID, target_id=target_id, now=at)
-    emptied = yield step(_REVOKE_EMPTY, ids=[row.invitation_id for row in voided], now=at)
-    for row in emptied:
-        yield insert_event(Event(new_id(at), row.id, "invitation.revoked", by, {"cause": cause}))
+    for invitation_id in (yield from revoke_emptied([row.invitation_id for row in voided], at=at)):
+        yield insert_event(Event(new_id(at), invitation_id, "invitation.revoked", by, {"cause": cause}))
     return len(voided)
+
+
+def revoke_emptied(ids: Sequence[UUID], *, at: datetime) -> Work[list[UUID]]:
+    """Revoke those of the open invitations in which nothing is left to give; returns which. Events are the caller's."""
+    return [row.id for row in (yield step(_REVOKE_EMPTY, ids=ids, now=at))] if ids else []
 
 
 _REVOKE_MANY = update(invitations).where(_open).values(state=REVOKED, ended_at=_now).returning(_i.id)

@@ -16,6 +16,7 @@ from latchstring.storage.engine import Database, Row
 from latchstring.storage.names import name_of
 from latchstring.storage.outbox import DELIVERY_COLUMNS, newest_invitation_mail, read_delivery
 from latchstring.storage.tables import (
+    content,
     groups,
     invitation_grants,
     invitations,
@@ -72,6 +73,14 @@ _LOOK_UP = select(
     )
     .scalar_subquery()
     .label("group_names"),
+    select(json_rows(content.c.id, content.c.type, content.c.key, content.c.title, content.c.url))
+    .where(
+        content.c.id.in_(
+            select(invitation_grants.c.target_id).where(invitation_grants.c.invitation_id == invitations.c.id)
+        )
+    )
+    .scalar_subquery()
+    .label("object_names"),
 ).where(invitations.c.id == bindparam("id", type_=Id))
 
 
@@ -86,6 +95,17 @@ class GroupName:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectName:
+    """A content object an invitation leads to, as it is called today."""
+
+    id: UUID
+    type: str
+    key: str
+    title: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class LinkView:
     """What stands behind a link: the invitation, who invites, whether the address has an account."""
 
@@ -94,6 +114,12 @@ class LinkView:
     account_id: UUID | None
     account_verified: bool
     groups: tuple[GroupName, ...]
+    objects: tuple[ObjectName, ...] = ()
+
+    @property
+    def target_ids(self) -> frozenset[UUID]:
+        """Everything the invitation names that is still there."""
+        return frozenset([*(group.id for group in self.groups), *(one.id for one in self.objects)])
 
 
 def read_grants(raw: Sequence[Sequence[Any]] | None) -> tuple[Grant, ...]:
@@ -146,7 +172,8 @@ async def find_link_view(db: Database, invitation_id: UUID) -> LinkView | None:
         return None
     row = rows[0]
     names = tuple(GroupName(UUID(id_), key, name, _decoded(t)) for id_, key, name, t in row.group_names or ())
-    return LinkView(read_invitation(row), row.inviter_name, row.account_id, bool(row.account_verified), names)
+    objects = tuple(ObjectName(UUID(id_), *rest) for id_, *rest in row.object_names or ())
+    return LinkView(read_invitation(row), row.inviter_name, row.account_id, bool(row.account_verified), names, objects)
 
 
 def _decoded(value: Any) -> dict[str, dict[str, str]]:

@@ -56,7 +56,7 @@ async def ensure_samples(config: Config, path: Path) -> Samples:
             raise StartRefused(
                 f"{path} is gone, and with it the demo's passwords. Delete its folder to start afresh.", code="demo"
             )
-        samples = kept or Samples(password=secrets.token_urlsafe(9))
+        samples = kept or Samples(password=secrets.token_hex(6))
         if user is None or not samples.api_key:
             _keep(samples, path)
             samples = await _make(services, samples)

@@ -83,7 +83,7 @@ class Table:
         self._has_secrets = False  # then a misspelt key may hold one
         self._children: list[Table] = []
         if not isinstance(values, dict):
-            self.report("", values, f"Write a table: [{path}] and its keys below.")
+            self.report("", None if isinstance(values, str) else values, f"Write a table: [{path}] and its keys below.")
             values = {}
         self._values: dict[str, Any] = values
 

@@ -3,6 +3,10 @@
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import asyncpg
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
+from sqlalchemy.engine import URL
+
 from latchstring.domain.mail import (
     Delivery,
     DeliveryState,
@@ -12,7 +16,8 @@ from latchstring.domain.mail import (
     SuppressionReason,
 )
 from latchstring.domain.values import new_id, system_clock
-from latchstring.storage.engine import Database, Work
+from latchstring.storage import outbox as outbox_room
+from latchstring.storage.engine import Compiled, Database, Work
 from latchstring.storage.outbox import (
     claim_mails,
     find_deliveries,
@@ -22,6 +27,7 @@ from latchstring.storage.outbox import (
     purge_notices,
     queue_mail,
 )
+from latchstring.storage.postgres import connect_arguments
 
 LEASE = timedelta(seconds=12)
 
@@ -141,3 +147,29 @@ async def test_old_notices_are_purged_and_invitations_kept(database: Database) -
     assert await purge_notices(database, after=UUID(int=0), before=system_clock() - timedelta(days=7)) is None
     assert kept in await find_deliveries(database, [kept])
     assert await finish_all(database, Delivery(DeliveryState.SENT)) == 2
+
+
+async def test_looking_for_work_never_reads_what_is_done(postgres_url: URL) -> None:
+    connection = await asyncpg.connect(
+        **connect_arguments(postgres_url), server_settings={"plan_cache_mode": "force_generic_plan", "jit": "off"}
+    )
+    try:
+        await connection.execute(
+            "INSERT INTO outbox (id, kind, subject_id, generation, priority, state, due_at, attempts) "
+            "SELECT gen_random_uuid(), 'invitation', gen_random_uuid(), 1, 5, 'SENT', "
+            "CASE WHEN g % 3 = 0 THEN now() END, 1 FROM generate_series(1, 20000) g"
+        )
+        await connection.execute("ANALYZE outbox")
+        now = system_clock()
+        claim = {"owner": uuid4(), "limit": 10, "now": now, "until": now + LEASE}
+        for statement, values in (
+            (outbox_room._CLASSES_WITH_WORK, {"now": now}),
+            (outbox_room._CLAIM["postgresql"][MailPriority.NORMAL], claim),
+        ):
+            compiled = Compiled(statement, asyncpg_dialect())  # type: ignore[no-untyped-call]
+            prepared = await connection.prepare(compiled.text)
+            plan = await prepared.explain(*compiled.arguments(values))
+            assert "Seq Scan" not in str(plan)
+            assert "ix_outbox_due" in str(plan)
+    finally:
+        await connection.close()

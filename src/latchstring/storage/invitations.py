@@ -55,6 +55,12 @@ def select_standing() -> Select[Any]:
 
 _FIND = select_standing().where(invitations.c.id == bindparam("id", type_=Id))
 
+# Two levels down: unless told, SQLAlchemy would read all invitations here, not the one that is looked up.
+_TARGET_IDS = (
+    select(invitation_grants.c.target_id)
+    .where(invitation_grants.c.invitation_id == invitations.c.id)
+    .correlate(invitations)
+)
 _LOOK_UP = select(
     invitations,
     _grants().label("grants"),
@@ -66,19 +72,11 @@ _LOOK_UP = select(
     .scalar_subquery()
     .label("account_verified"),
     select(json_rows(groups.c.id, groups.c.key, groups.c.name, groups.c.translations))
-    .where(
-        groups.c.id.in_(
-            select(invitation_grants.c.target_id).where(invitation_grants.c.invitation_id == invitations.c.id)
-        )
-    )
+    .where(groups.c.id.in_(_TARGET_IDS))
     .scalar_subquery()
     .label("group_names"),
     select(json_rows(content.c.id, content.c.type, content.c.key, content.c.title, content.c.url))
-    .where(
-        content.c.id.in_(
-            select(invitation_grants.c.target_id).where(invitation_grants.c.invitation_id == invitations.c.id)
-        )
-    )
+    .where(content.c.id.in_(_TARGET_IDS))
     .scalar_subquery()
     .label("object_names"),
 ).where(invitations.c.id == bindparam("id", type_=Id))

@@ -1,0 +1,19 @@
+"""Looking a link up costs the same however many invitations there are."""
+
+import sqlite3
+from contextlib import closing
+from uuid import uuid4
+
+from sqlalchemy.dialects.sqlite.pysqlite import dialect
+from sqlalchemy.engine import URL
+
+from latchstring.storage.engine import Compiled
+from latchstring.storage.invitations import _FIND, _LOOK_UP
+
+
+def test_a_lookup_scans_no_table(sqlite_url: URL) -> None:
+    with closing(sqlite3.connect(str(sqlite_url.database))) as connection:
+        for statement in (_FIND, _LOOK_UP):
+            compiled = Compiled(statement, dialect(paramstyle="qmark"))
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {compiled.text}", compiled.arguments({"id": uuid4()}))
+            assert [detail for *_, detail in plan if detail.startswith("SCAN")] == []

@@ -180,6 +180,7 @@ def services(accounts: FakeAccounts) -> Services:
         keyring=Keyring((new_master_key(),)),
         tokens=None,  # type: ignore[arg-type]
         accounts=accounts,  # type: ignore[arg-type]
+        content=None,  # type: ignore[arg-type]
         groups=None,  # type: ignore[arg-type]
         invitations=None,  # type: ignore[arg-type]
         installation_id=USER_ID,

@@ -78,7 +78,7 @@ class ContentChanging(ContentReading):
 
     async def create_object(
         self, principal: Principal, type_: str, new: NewObject, *, once: Once | None = None
-    ) -> ContentObject:
+    ) -> Seen:
         """Make a PRIVATE object.
 
         Raises ContentNotFound for an unknown type, UserNotFound for an unknown owner, ContentKeyTaken for a key
@@ -104,16 +104,19 @@ class ContentChanging(ContentReading):
         key: str,
         once: Once | None,
         at: datetime,
-    ) -> ContentObject:
+    ) -> Seen:
         made = ContentObject(
             new_id(at), declared.key, key, new.owner_id, Visibility.PRIVATE, new.title, new.url, new.data, 1, at
         )
+        subject = self.subject_of(principal)
+        held = Level.OWNER if made.owner_id == subject.user_id else Level.NONE
+        seen = Seen(made, level_with(subject, made.visibility, held))
         facts = {"type": made.type, "key": made.key, "ownerId": str(made.owner_id)}
         event = happened("content.created", made.id, by=principal.actor, at=at, **facts)
 
         def work() -> Work[None]:
             if once is not None:
-                answer = once.answer(made)
+                answer = once.answer(seen)
                 yield from store_answer(self._db.dialect_name, once.claim, answer, subject_id=made.id, at=at)
             yield from _hold_user(made.owner_id)
             yield insert_object(made)
@@ -125,7 +128,7 @@ class ContentChanging(ContentReading):
             if violation.constraint != UNIQUE_KEY:
                 raise
             raise ContentKeyTaken(f"There is an object {key} of this type already.") from violation
-        return made
+        return seen
 
     # ---- words and data ------------------------------------------------------------------------------------------
 

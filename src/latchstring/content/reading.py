@@ -77,6 +77,11 @@ class ContentParts:
         self._reading_roles = [key for key, role in roles.items() if permits(role.permissions, READ)]
         self._writing_roles = [key for key, role in roles.items() if permits(role.permissions, WRITE)]
 
+    def find_type(self, word: str) -> str | None:
+        """The key of the declared type of this name or singular."""
+        found = self._types.get(word)
+        return found.key if found else None
+
     def get_type(self, word: str) -> ContentType:
         """The declared type of this name or singular. Raises ContentNotFound."""
         found = self._types.get(word)

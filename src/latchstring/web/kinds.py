@@ -18,6 +18,7 @@ import msgspec
 from latchstring.accounts.addresses import Address, AddressRefused, parse_address
 
 LONGEST_LINE = 100
+LONGEST_TITLE = 200
 LONGEST_MESSAGE = 1000
 LONGEST_KEY = 200
 LONGEST_TOKEN = 4096
@@ -89,8 +90,17 @@ def _refuse_blank(text: str) -> None:
 
 def read_line(value: object) -> str:
     """One line of visible text, at most 100 characters, without blanks around it."""
+    return _read_line(value, LONGEST_LINE)
+
+
+def read_title(value: object) -> str:
+    """One line of visible text, at most 200 characters: titles end up in the subjects of mails."""
+    return _read_line(value, LONGEST_TITLE)
+
+
+def _read_line(value: object, longest: int) -> str:
     text = read_text(value).strip()
-    _refuse_longer(text, LONGEST_LINE)
+    _refuse_longer(text, longest)
     if _NOT_IN_A_LINE.search(text):
         raise ValueRefused("control-characters", "Use one line without control or direction characters.")
     _refuse_blank(text)
@@ -215,17 +225,29 @@ def read_uuid(value: object) -> UUID:
 
 def read_metadata(value: object) -> dict[str, Any]:
     """A JSON object of the app's own, at most 16 KiB as compact JSON."""
+    found = read_data(value)
+    check_size(found, METADATA_BYTES)
+    return found
+
+
+def read_data(value: object) -> dict[str, Any]:
+    """A JSON object of the app's own. How large it may be is configuration: `check_size`."""
     if not isinstance(value, dict):
         raise ValueRefused("invalid-type", "Send a JSON object here.")
     try:
-        size = len(encoded := msgspec.json.encode(value))
+        encoded = msgspec.json.encode(value)
     except (OverflowError, ValueError):
         raise ValueRefused("number-too-large", "Numbers have at most 64 bits.") from None
-    if size > METADATA_BYTES:
-        raise ValueRefused("too-large", f"Use {METADATA_BYTES} bytes at most; this has {size}.")
     if b"\\u0000" in encoded and _has_nul(value):
         raise ValueRefused("control-characters", "NUL characters cannot be kept.")
     return value
+
+
+def check_size(value: dict[str, Any], largest: int) -> None:
+    """Refuse an object of more bytes than this as compact JSON."""
+    size = len(msgspec.json.encode(value))
+    if size > largest:
+        raise ValueRefused("too-large", f"Use {largest} bytes at most; this has {size}.")
 
 
 def _has_nul(value: object) -> bool:
@@ -248,6 +270,9 @@ def _text_schema(longest: int, description: str, example: str, **more: object) -
 
 
 Line = Annotated[str, Kind(read_line, _text_schema(LONGEST_LINE, "One line of visible text.", "Ada", minLength=1))]
+Title = Annotated[
+    str, Kind(read_title, _text_schema(LONGEST_TITLE, "One line of visible text.", "Minutes of March", minLength=1))
+]
 Message = Annotated[
     str, Kind(read_message, _text_schema(LONGEST_MESSAGE, "Plain text; line breaks become \\n.", "See you on Monday."))
 ]
@@ -332,6 +357,17 @@ Metadata = Annotated[
             "type": "object",
             "description": f"Your own data, {METADATA_BYTES} bytes at most as compact JSON.",
             "examples": [{"crmId": "4711"}],
+        },
+    ),
+]
+Data = Annotated[
+    dict[str, Any],
+    Kind(
+        read_data,
+        {
+            "type": "object",
+            "description": "Your own data; `content.data-limit` bounds it.",
+            "examples": [{"body": "…"}],
         },
     ),
 ]

@@ -128,6 +128,8 @@ def _parameters(one: Operation, inputs: Inputs) -> Iterator[Schema]:
     yield {"$ref": "#/components/parameters/locale"}
     if one.takes_idempotency_key:
         yield {"$ref": "#/components/parameters/idempotencyKey"}
+    if one.takes_if_match:
+        yield {"$ref": "#/components/parameters/ifMatch"}
 
 
 def _successes(one: Operation, answers: Mapping[int, Schema], shown: Mapping[str, Schema]) -> Schema:
@@ -138,6 +140,8 @@ def _successes(one: Operation, answers: Mapping[int, Schema], shown: Mapping[str
             answer["headers"] |= _header_refs("location")
         if one.sets_cookies:
             answer["headers"] |= _header_refs("setCookie")
+        if one.sets_etag:
+            answer["headers"] |= _header_refs("etag")
         if shape is not None:
             schema = answers[id(shape)]
             answer["content"] = {"application/json": {"schema": schema, "example": make_example(schema, shown)}}
@@ -235,11 +239,18 @@ _PARAMETERS: Schema = {
         "description": "Makes a repeat of this request harmless for 24 hours.",
         "schema": {"type": "string", "pattern": "^[!-~]{1,255}$", "examples": ["order-4711-attempt"]},
     },
+    "ifMatch": {
+        "name": "If-Match",
+        "in": "header",
+        "description": "Entity tags of the versions that may be changed, or `*`; any other is left alone.",
+        "schema": {"type": "string", "examples": ['"3-9f1c2a7b"']},
+    },
 }
 _HEADER_NAMES = {
     "requestId": "X-Request-Id",
     "location": "Location",
     "setCookie": "Set-Cookie",
+    "etag": "ETag",
     "retryAfter": "Retry-After",
     "challenge": "WWW-Authenticate",
 }
@@ -247,6 +258,7 @@ _HEADERS: Schema = {
     "requestId": {"description": "The id of this request, as in the log.", "schema": {"type": "string"}},
     "location": {"description": "Where the new thing is.", "schema": {"type": "string", "format": "uri-reference"}},
     "setCookie": {"description": "The cookies of a browser's session.", "schema": {"type": "string"}},
+    "etag": {"description": "The version of the object, for `If-Match`.", "schema": {"type": "string"}},
     "retryAfter": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
     "challenge": {"description": "How to authenticate.", "schema": {"type": "string"}},
 }

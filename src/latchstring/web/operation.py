@@ -72,6 +72,8 @@ class Operation:
     takes_idempotency_key: bool
     sets_location: bool
     sets_cookies: bool
+    sets_etag: bool
+    takes_if_match: bool
     path_parameters: tuple[tuple[str, str], ...]
 
     @property
@@ -95,6 +97,8 @@ def operation(
     body_optional: bool = False,
     sets_location: bool = False,
     sets_cookies: bool = False,
+    sets_etag: bool = False,
+    takes_if_match: bool = False,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """Make a handler function a route.
 
@@ -127,6 +131,8 @@ def operation(
             takes_idempotency_key="idempotency" in parameters,
             sets_location=sets_location,
             sets_cookies=sets_cookies,
+            sets_etag=sets_etag,
+            takes_if_match=takes_if_match,
             path_parameters=tuple((name, kind or "str") for name, kind in _PATH_PARAMETER.findall(path)),
         )
         return _make_route(declared, handler, frozenset(parameters))

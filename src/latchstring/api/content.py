@@ -1,0 +1,379 @@
+"""Content objects: made, found, changed, removed; who has access, and asking about it.
+
+Everybody may call these; what is refused, and in which order, depends on the object. An unreadable request comes
+first, then an unknown type, an anonymous caller (unless the object is PUBLIC), an object he may not view, one he may
+only do less with, and last what is wrong with the fields.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+from uuid import UUID
+
+from litestar import Request as AnyRequest
+from msgspec import UNSET, UnsetType
+
+from latchstring.api.content_views import (
+    AccessView,
+    ContentPage,
+    ContentView,
+    ResultsView,
+    SuccessView,
+    access_view,
+    content_view,
+    etag_of,
+    is_of_version,
+    object_answer,
+    path_of,
+    with_etag,
+)
+from latchstring.api.pages import CreatedQuery, answer_page, read_position
+from latchstring.content.service import AccessQuestion, NewAccess, NewObject
+from latchstring.content.slugs import RESERVED
+from latchstring.domain.access import ContentObject, Level, Seen, Visibility
+from latchstring.domain.errors import (
+    ContentChanged,
+    ContentKeyTaken,
+    ContentNotFound,
+    FieldProblem,
+    GroupNotFound,
+    NotAllowed,
+    Unauthenticated,
+    UserNotFound,
+)
+from latchstring.domain.grant import ContentRole
+from latchstring.domain.idempotency import Once
+from latchstring.domain.principal import Principal
+from latchstring.domain.values import ActorType
+from latchstring.web.answers import Answer, empty_answer, json_answer, stored_answer
+from latchstring.web.auth import Access, Caller
+from latchstring.web.fields import Body, Reading, escape, sent_fields
+from latchstring.web.idempotency import Idempotency
+from latchstring.web.kinds import Data, Id, Key, Title, Url, ValueRefused, check_size, read_uuid
+from latchstring.web.operation import operation
+from latchstring.web.preconditions import read_tags
+from latchstring.web.services import Services
+
+Request = AnyRequest[Any, Any, Any]
+TAG = "Content"
+NOBODY = UUID(int=0)
+CREATE = "content:create"
+READ_ACCESS = "access:read"
+REFUSALS = [Unauthenticated, ContentNotFound, NotAllowed]
+LevelName = Literal["VIEWER", "EDITOR", "MAINTAINER", "OWNER"]
+
+
+class NewContentBody(Body):
+    """An object to make. key: made from the title without one. ownerId: for API keys, which own nothing."""
+
+    title: Title
+    key: Key | None = None
+    url: Url | None = None
+    data: Data | None = None
+    owner_id: Id | None = None
+
+
+class ContentPatch(Body):
+    """What changes; what is left out stays."""
+
+    title: Title | UnsetType = UNSET
+    url: Url | UnsetType | None = UNSET
+    data: Data | UnsetType | None = UNSET
+
+
+class AccessBody(Body):
+    """Who shall have access from now on, and nobody else. sharedUsers: roles by id; sharedGroups: roles by key."""
+
+    access_type: Visibility
+    shared_users: dict[str, ContentRole] | None = None
+    shared_groups: dict[str, ContentRole] | None = None
+
+
+class OwnerBody(Body):
+    """Who takes an object over."""
+
+    new_owner_id: Id
+
+
+class CheckBody(Body):
+    """May this user do at least this much with this object? userId: the caller without one."""
+
+    content_type: str
+    key: str
+    role: LevelName
+    user_id: Id | None = None
+
+
+class ChecksBody(Body):
+    """Questions, 1000 at most."""
+
+    checks: tuple[CheckBody, ...]
+
+
+class ContentQuery(CreatedQuery):
+    """Which objects. role: only those on which the caller has at least this."""
+
+    role: LevelName = "VIEWER"
+
+
+async def find_content(services: Services, caller: Caller, content_type: str, key: str, need: Level) -> Seen:
+    """The object the path names, if the caller may do this much with it."""
+    subject = services.content.subject_of(caller.principal)
+    return await services.content.look_up(subject, content_type, key, need)
+
+
+def _check_data(reading: Reading[Any], services: Services) -> None:
+    data = reading.get("data")
+    if isinstance(data, dict):
+        try:
+            check_size(data, services.content_rules.data_limit)
+        except ValueRefused as refused:
+            reading.problems.append(FieldProblem("/data", refused.code, refused.detail))
+
+
+@operation(
+    "POST",
+    "/api/content/{content_type}",
+    "Make an object",
+    tag=TAG,
+    access=Access.OPTIONAL,
+    answers={201: ContentView},
+    problems=[*REFUSALS, ContentKeyTaken, UserNotFound],
+    sets_location=True,
+    sets_etag=True,
+)
+async def create_content(
+    services: Services,
+    caller: Caller,
+    content_type: str,
+    reading: Reading[NewContentBody],
+    idempotency: Idempotency,
+) -> Answer:
+    """The caller owns it, and nobody else may see it yet. Needs `content:create`."""
+    services.content.get_type(content_type)
+    principal = caller.require(CREATE)
+    owner_id = _find_owner(principal, reading)
+    _check_data(reading, services)
+    if reading.get("key") in RESERVED:
+        reading.problems.append(FieldProblem("/key", "reserved", "This word is part of paths. Choose another key."))
+    body = reading.finish()
+    new = NewObject(title=body.title, owner_id=owner_id, key=body.key, url=body.url, data=body.data)
+    fresh: list[Seen] = []
+
+    async def make(once: Once | None) -> Seen:
+        fresh.append(await services.content.create_object(principal, content_type, new, once=once))
+        return fresh[-1]
+
+    answer = await idempotency.run(make, lambda seen: stored_answer(content_view(seen), 201, location=path_of(seen)))
+    return with_etag(answer, fresh[-1]) if fresh else answer
+
+
+def _find_owner(principal: Principal, reading: Reading[NewContentBody]) -> UUID:
+    """A user owns what he makes; a key says who does."""
+    named: UUID | None = reading.get("owner_id")
+    if principal.type is ActorType.USER and principal.id is not None:
+        if named not in {None, principal.id}:
+            detail = "Only API keys make objects for others. Hand it over with PUT …/owner."
+            reading.problems.append(FieldProblem("/ownerId", "not-yours", detail))
+        return principal.id
+    if named is None and not any(problem.pointer == "/ownerId" for problem in reading.problems):
+        reading.problems.append(FieldProblem("/ownerId", "required", "An API key owns nothing. Say who does."))
+    return named or NOBODY
+
+
+@operation(
+    "GET",
+    "/api/content/{content_type}",
+    "List objects",
+    tag=TAG,
+    access=Access.OPTIONAL,
+    answers={200: ContentPage},
+    problems=[ContentNotFound],
+)
+async def list_content(services: Services, caller: Caller, content_type: str, query: ContentQuery) -> Answer:
+    """What the caller may view, or do more with; without a credential what is PUBLIC."""
+    declared = services.content.get_type(content_type)
+    name = f"content/{declared.key}/{query.role}"
+    page = await services.content.list_objects(
+        services.content.subject_of(caller.principal),
+        declared.key,
+        need=Level[query.role],
+        limit=query.limit,
+        after=read_position(services, name, query),
+        descending=query.descending,
+    )
+    return answer_page(services, name, query, page, id_of=lambda seen: seen.object.id, view=content_view)
+
+
+@operation(
+    "GET",
+    "/api/content/{content_type}/{key}",
+    "Show an object",
+    tag=TAG,
+    access=Access.OPTIONAL,
+    answers={200: ContentView, 304: None},
+    problems=REFUSALS,
+    sets_etag=True,
+)
+async def get_content(services: Services, caller: Caller, content_type: str, key: str, request: Request) -> Answer:
+    """For everybody who may view it. `If-None-Match` is honoured."""
+    seen = await find_content(services, caller, content_type, key, Level.VIEWER)
+    tags = read_tags(request.scope, b"if-none-match")
+    if tags is not None and (tags.is_any or etag_of(seen) in tags.strong | tags.weak):
+        return with_etag(empty_answer(304), seen)
+    return object_answer(seen)
+
+
+@operation(
+    "PATCH",
+    "/api/content/{content_type}/{key}",
+    "Change an object",
+    tag=TAG,
+    access=Access.OPTIONAL,
+    answers={200: ContentView},
+    problems=[*REFUSALS, ContentChanged],
+    sets_etag=True,
+    takes_if_match=True,
+)
+async def change_content(  # noqa: PLR0917  # what a route is handed
+    services: Services, caller: Caller, content_type: str, key: str, request: Request, reading: Reading[ContentPatch]
+) -> Answer:
+    """For editors. What is left out stays as it is, also when somebody else changes it in this moment."""
+    seen = await find_content(services, caller, content_type, key, Level.EDITOR)
+    _check_data(reading, services)
+    changes = sent_fields(reading.finish())
+    expected = read_expected(request)
+    return object_answer(
+        await services.content.change_object(caller.require(), seen.object, changes, is_expected=expected)
+    )
+
+
+@operation(
+    "DELETE",
+    "/api/content/{content_type}/{key}",
+    "Remove an object",
+    tag=TAG,
+    access=Access.OPTIONAL,
+    answers={200: SuccessView},
+    problems=[*REFUSALS, ContentChanged],
+    takes_if_match=True,
+)
+async def delete_content(services: Services, caller: Caller, content_type: str, key: str, request: Request) -> Answer:
+    """For maintainers. All rights on it end; its grants in pending invitations become void."""
+    seen = await find_content(services, caller, content_type, key, Level.MAINTAINER)
+    await services.content.delete_object(caller.require(), seen.object, is_expected=read_expected(request))
+    return json_answer(SuccessView(success=True))
+
+
+def read_expected(request: Request) -> Callable[[ContentObject], bool]:
+    """Whether `If-Match` lets a version be changed; any, without the header."""
+    tags = read_tags(request.scope, b"if-match")
+    return lambda one: tags is None or is_of_version(tags, one.version)
+
+
+# ---- access ----------------------------------------------------------------------------------------------------------
+
+
+@operation(
+    "GET",
+    "/api/content/{content_type}/{key}/access",
+    "Show who has access",
+    tag=TAG,
+    access=Access.OPTIONAL,
+    answers={200: AccessView},
+    problems=REFUSALS,
+)
+async def get_access(services: Services, caller: Caller, content_type: str, key: str) -> Answer:
+    """For maintainers: users, groups, and pending invitations."""
+    seen = await find_content(services, caller, content_type, key, Level.MAINTAINER)
+    return json_answer(access_view(await services.content.get_access(seen.object)))
+
+
+@operation(
+    "PUT",
+    "/api/content/{content_type}/{key}/access",
+    "Decide who has access",
+    tag=TAG,
+    access=Access.OPTIONAL,
+    answers={200: ContentView},
+    problems=[*REFUSALS, UserNotFound, GroupNotFound],
+)
+async def replace_access(
+    services: Services, caller: Caller, content_type: str, key: str, reading: Reading[AccessBody]
+) -> Answer:
+    """For maintainers. Replaces everything: who is not named has no access afterwards, the owner excepted.
+
+    PRIVATE also voids pending invitations. SHARED with nobody is PRIVATE, and voids nothing.
+    """
+    seen = await find_content(services, caller, content_type, key, Level.MAINTAINER)
+    body = reading.finish()
+    users = {_read_user_id(text): role for text, role in (body.shared_users or {}).items()}
+    new = NewAccess(visibility=body.access_type, users=users, groups=body.shared_groups or {})
+    return json_answer(content_view(await services.content.replace_access(caller.require(), seen.object, new)))
+
+
+def _read_user_id(text: str) -> UUID:
+    """The id in a map's key. What is no id is nobody's."""
+    try:
+        return read_uuid(text)
+    except ValueRefused:
+        raise UserNotFound(f"There is no user {escape(text)}.") from None
+
+
+@operation(
+    "PUT",
+    "/api/content/{content_type}/{key}/owner",
+    "Hand an object over",
+    tag=TAG,
+    access=Access.OPTIONAL,
+    answers={200: ContentView},
+    problems=[*REFUSALS, UserNotFound],
+)
+async def change_owner(
+    services: Services, caller: Caller, content_type: str, key: str, reading: Reading[OwnerBody]
+) -> Answer:
+    """For the owner alone; no permission stands in. The old owner stays a maintainer, and PRIVATE becomes SHARED."""
+    seen = await find_content(services, caller, content_type, key, Level.OWNER)
+    new_owner_id = reading.finish().new_owner_id
+    changed = await services.content.change_owner(caller.require(), seen.object, new_owner_id)
+    return json_answer(content_view(changed))
+
+
+# ---- asking ----------------------------------------------------------------------------------------------------------
+
+
+@operation(
+    "POST",
+    "/api/access/check",
+    "Ask who may do what",
+    tag=TAG,
+    answers={200: ResultsView},
+)
+async def check_access(services: Services, caller: Caller, reading: Reading[ChecksBody]) -> Answer:
+    """One answer for each question, in order, about the caller or, with `access:read`, about anybody.
+
+    What or who does not exist is a no, not a refusal; so is everything about a blocked user.
+    """
+    principal = caller.require()
+    if principal.type is not ActorType.USER:
+        principal.require(READ_ACCESS)
+        for place, one in enumerate(reading.get("checks") or ()):
+            if one.user_id is None:
+                detail = "An API key is no user. Say whom you ask about."
+                reading.problems.append(FieldProblem(f"/checks/{place}/userId", "required", detail))
+    questions = [
+        AccessQuestion(one.content_type, one.key, Level[one.role], one.user_id) for one in reading.finish().checks
+    ]
+    return json_answer(ResultsView(results=await services.content.check(principal, questions)))
+
+
+routes = [
+    create_content,
+    list_content,
+    get_content,
+    change_content,
+    delete_content,
+    get_access,
+    replace_access,
+    change_owner,
+    check_access,
+]

@@ -1,0 +1,186 @@
+"""How content objects and access to them are shown."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from latchstring.api.invitation_views import CONTENT_ROLES, ContentRoleName, DeliveryView
+from latchstring.content.service import AccessDetails
+from latchstring.domain.access import Level, PendingInvitation, Seen, UserAccess, Visibility
+from latchstring.domain.mail import Delivery
+from latchstring.web.answers import Answer, View, json_answer
+from latchstring.web.preconditions import Tags
+
+VisibilityName = Literal["PRIVATE", "SHARED", "PUBLIC"]
+VISIBILITIES: Mapping[Visibility, VisibilityName] = {
+    Visibility.PRIVATE: "PRIVATE",
+    Visibility.SHARED: "SHARED",
+    Visibility.PUBLIC: "PUBLIC",
+}
+
+
+class ObjectAccessView(View):
+    """Who owns an object, who may see it, and what the caller may do."""
+
+    owner_id: UUID
+    visibility: VisibilityName
+    can_edit: bool
+    can_delete: bool
+
+
+class ContentView(View):
+    """A content object. contentType: the declared name, also when a path used the singular."""
+
+    content_type: str
+    key: str
+    title: str
+    url: str | None
+    data: Mapping[str, Any] | None
+    created_at: datetime
+    updated_at: datetime
+    access: ObjectAccessView
+
+
+class ContentPage(View):
+    """A page of objects."""
+
+    items: list[ContentView]
+    next_cursor: str | None
+    total: int | None
+
+
+class PersonView(View):
+    """Somebody an object is shared with."""
+
+    id: UUID
+    name: str
+    email: str
+
+
+class UserAccessView(View):
+    """A user's right on an object."""
+
+    user: PersonView
+    role: ContentRoleName
+
+
+class PendingInvitationView(View):
+    """An open invitation to an object. delivery: null where unregistered people cannot be invited."""
+
+    id: UUID
+    email: str
+    role: ContentRoleName
+    issued_at: datetime
+    expires_at: datetime
+    delivery: DeliveryView | None
+
+
+class AccessView(View):
+    """Who has access to an object beside its owner, and who is invited. groups: roles by key."""
+
+    owner_id: UUID
+    visibility: VisibilityName
+    users: list[UserAccessView]
+    groups: dict[str, ContentRoleName]
+    invitations: list[PendingInvitationView]
+
+
+class SuccessView(View):
+    """It is done."""
+
+    success: bool
+
+
+class ResultsView(View):
+    """An answer to each question, in order."""
+
+    results: list[bool]
+
+
+def content_view(seen: Seen) -> ContentView:
+    one = seen.object
+    access = ObjectAccessView(
+        owner_id=one.owner_id,
+        visibility=VISIBILITIES[one.visibility],
+        can_edit=seen.level >= Level.EDITOR,
+        can_delete=seen.level >= Level.MAINTAINER,
+    )
+    return ContentView(
+        content_type=one.type,
+        key=one.key,
+        title=one.title,
+        url=one.url,
+        data=one.data,
+        created_at=one.created_at,
+        updated_at=one.updated_at,
+        access=access,
+    )
+
+
+def etag_of(seen: Seen) -> str:
+    """The entity tag of what `content_view` shows, without quotes: `<version>-<digest of who may do what>`.
+
+    The version counts changes of words and data, which `If-Match` is about. The rest makes the tag strong (RFC 9110,
+    section 8.8.1): two answers that differ have different tags, also when only access changed.
+    """
+    one = seen.object
+    rest = f"{one.owner_id} {one.visibility.name} {seen.level >= Level.EDITOR} {seen.level >= Level.MAINTAINER}"
+    return f"{one.version}-{hashlib.blake2s(rest.encode(), digest_size=4).hexdigest()}"
+
+
+def is_of_version(tags: Tags, version: int) -> bool:
+    """Whether `If-Match` names this version. A weak tag never does."""
+    return tags.is_any or any(tag.partition("-")[0] == str(version) for tag in tags.strong)
+
+
+def object_answer(seen: Seen, status: int = 200, *, location: str | None = None) -> Answer:
+    """The object with its ETag."""
+    return with_etag(json_answer(content_view(seen), status, location=location), seen)
+
+
+def with_etag(answer: Answer, seen: Seen) -> Answer:
+    """The answer, with the entity tag of the object."""
+    answer.headers.append((b"etag", f'"{etag_of(seen)}"'.encode("ascii")))
+    return answer
+
+
+def path_of(seen: Seen) -> str:
+    """Where the object is. Keys need no escaping."""
+    return f"/api/content/{seen.object.type}/{seen.object.key}"
+
+
+def access_view(details: AccessDetails) -> AccessView:
+    return AccessView(
+        owner_id=details.object.owner_id,
+        visibility=VISIBILITIES[details.object.visibility],
+        users=[_user_view(one) for one in details.holders.users],
+        groups={key: CONTENT_ROLES[role] for key, role in details.holders.groups.items()},
+        invitations=[_invitation_view(one) for one in details.invitations],
+    )
+
+
+def _user_view(one: UserAccess) -> UserAccessView:
+    return UserAccessView(user=PersonView(id=one.user_id, name=one.name, email=one.email), role=CONTENT_ROLES[one.role])
+
+
+def _invitation_view(one: PendingInvitation) -> PendingInvitationView:
+    return PendingInvitationView(
+        id=one.id,
+        email=one.email,
+        role=CONTENT_ROLES[one.role],
+        issued_at=one.issued_at,
+        expires_at=one.expires_at,
+        delivery=None if one.delivery is None else _delivery_view(one.delivery),
+    )
+
+
+def _delivery_view(delivery: Delivery) -> DeliveryView:
+    return DeliveryView(
+        state=delivery.state.value,
+        reason=delivery.reason.value if delivery.reason else None,
+        attempts=delivery.attempts,
+        last_attempt_at=delivery.last_attempt_at,
+        last_reply=delivery.last_reply,
+    )

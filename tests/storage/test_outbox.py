@@ -149,6 +149,15 @@ async def test_old_notices_are_purged_and_invitations_kept(database: Database) -
     assert await finish_all(database, Delivery(DeliveryState.SENT)) == 2
 
 
+async def test_a_mail_of_a_kind_nobody_here_knows_stops_no_other(database: Database) -> None:
+    known = uuid4()
+    strange = outbox_room.outbox_values(a_mail(uuid4())) | {"kind": "from-the-future"}
+    await database.write(outbox_room.OUTBOX_INSERT, **strange)
+    await promise(database, a_mail(known))
+    assert await finish_all(database, Delivery(DeliveryState.SENT)) == 1
+    assert (await find_deliveries(database, [known]))[known].state is DeliveryState.SENT
+
+
 async def test_looking_for_work_never_reads_what_is_done(postgres_url: URL) -> None:
     connection = await asyncpg.connect(
         **connect_arguments(postgres_url), server_settings={"plan_cache_mode": "force_generic_plan", "jit": "off"}

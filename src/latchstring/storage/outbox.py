@@ -106,6 +106,8 @@ def _has_work(priority: MailPriority) -> Select[Any]:
 
 
 _CLASSES_WITH_WORK = union_all(*(_has_work(priority) for priority in MailPriority))
+# During an upgrade a newer server may promise mails of a kind this worker has never heard of: a newer worker's work.
+_KNOWN_KINDS = frozenset(kind.value for kind in MailKind)
 _CLAIMED = (
     outbox.c.id,
     outbox.c.kind,
@@ -179,7 +181,7 @@ async def claim_mails(
             if found:
                 break  # what is claimed already must not wait for its lease to run out
             raise
-        found += [_outbox_row(row) for row in sorted(rows, key=lambda row: row.id)]
+        found += [_outbox_row(row) for row in sorted(rows, key=lambda row: row.id) if row.kind in _KNOWN_KINDS]
     return found
 
 

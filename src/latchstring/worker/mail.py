@@ -259,7 +259,10 @@ class MailWorker:
 
 
 def _asks_for_patience(outcome: Outcome) -> bool | None:
-    return {Fate.LATER: True, Fate.TAKEN: False}.get(outcome.fate)
+    """Whether the recipient's side put the mail off (True) or took one (False)."""
+    if outcome.fate is Fate.LATER and (outcome.reply or "").startswith("4"):
+        return True
+    return False if outcome.fate is Fate.TAKEN else None
 
 
 def judge(outcome: Outcome, row: OutboxRow, retry: RetryRules, now: datetime) -> tuple[Delivery, datetime | None]:

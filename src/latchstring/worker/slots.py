@@ -11,6 +11,7 @@ TALKING = 12
 TALKING_PER_DOMAIN = 9
 UNDER_WAY = 36
 UNDER_WAY_PER_DOMAIN = 30
+MOST_SLOW_DOMAINS = 1000  # remembered; forgetting one costs it a few more tries
 RESERVED = 2  # of the talking ones, for mails somebody waits for at the screen
 
 
@@ -56,6 +57,8 @@ class Slots:
         """The mail is over. put_off: the domain asked for patience, so one at a time goes there until one is taken."""
         domain = self._talking.pop(mail_id, "") or self._waiting.pop(mail_id, "")
         if put_off and domain:
+            if len(self._slow) >= MOST_SLOW_DOMAINS:
+                self._slow.clear()
             self._slow.add(domain)
         elif put_off is False:
             self._slow.discard(domain)

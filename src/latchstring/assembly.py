@@ -25,7 +25,7 @@ from latchstring.web.limits import Limiter
 from latchstring.web.services import Services
 from latchstring.worker.loop import WorkerParts, hearing_others, run_worker
 from latchstring.worker.mail import Loader
-from latchstring.worker.sweeps import NoticePurge, Sweep
+from latchstring.worker.sweeps import AnswerPurge, NoticePurge, Sweep
 from latchstring.worker.wake import Wake
 
 log = structlog.get_logger(__name__)
@@ -101,7 +101,9 @@ def build_services(
         keyring=keyring,
         tokens=tokens,
         accounts=accounts,
-        content=Content(db=db, clock=clock, rules=config.content, roles=config.roles),
+        content=Content(
+            db=db, clock=clock, rules=config.content, roles=config.roles, find_pending=invitations.find_pending
+        ),
         groups=Groups(db=db, clock=clock),
         invitations=invitations,
         installation_id=installation_id,
@@ -127,6 +129,7 @@ def worker_parts(services: Services, wake: Wake) -> WorkerParts:
     sweeps = (
         Sweep("invitations", tidy_invitations),
         Sweep("sessions", purge_sessions),
+        Sweep("stored answers", AnswerPurge(services.db, services.clock)),
         Sweep("notices", NoticePurge(services.db, services.clock, NOTICES_KEPT)),
     )
     return WorkerParts(

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from litestar import Request
 from msgspec import field, structs
 
+from latchstring.accounts.service import SessionTokens
 from latchstring.api.invitation_views import AcceptedView, LookupView, accepted_view, lookup_view
 from latchstring.domain.errors import (
     AccountBlocked,
@@ -158,17 +159,20 @@ async def _accept_as(services: Services, caller: Caller, body: AcceptBody, perso
 def _answer(services: Services, accepted: Accepted, *, show_user: bool) -> Answer:
     made = accepted.is_new or accepted.tokens is not None
     answer = json_answer(accepted_view(accepted, show_user=show_user), 201 if made else 200)
-    tokens = accepted.tokens
+    return answer.with_cookies(accepted_cookies(services, accepted.tokens))
+
+
+def accepted_cookies(services: Services, tokens: SessionTokens | None) -> list[bytes]:
+    """The cookies of the session an acceptance opened, if it did."""
     if tokens is None:
-        return answer
-    cookies = session_cookies(
+        return []
+    return session_cookies(
         tokens.access_token,
         tokens.refresh_token,
         expires_in=tokens.expires_in,
         refresh_lifetime=services.account_rules.refresh_token_lifetime,
         app=services.app,
     )
-    return answer.with_cookies(cookies)
 
 
 @operation(

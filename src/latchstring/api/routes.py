@@ -1,6 +1,18 @@
 """Every route of the API."""
 
-from latchstring.api import answering, api_keys, auth, groups, invitations, jwks, me, roles, users
+from latchstring.api import (
+    answering,
+    api_keys,
+    auth,
+    content,
+    content_invitations,
+    groups,
+    invitations,
+    jwks,
+    me,
+    roles,
+    users,
+)
 
 routes = [
     *invitations.routes,
@@ -9,6 +21,8 @@ routes = [
     *me.routes,
     *users.routes,
     *roles.routes,
+    *content_invitations.routes,
+    *content.routes,
     *groups.routes,
     *api_keys.routes,
     *jwks.routes,

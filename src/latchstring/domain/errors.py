@@ -303,6 +303,12 @@ class TermsRequired(InvalidFields):
     code = "terms-required"
 
 
+class InvitationMismatch(LatchstringError):
+    """A genuine link that leads to another object than the path says."""
+
+    code = "invitation-mismatch"
+
+
 class TooManyRequests(LatchstringError):
     """A limit was reached."""
 

@@ -42,7 +42,7 @@ from latchstring.domain.mail import MailKind, OutgoingMail
 from latchstring.domain.principal import role_after
 from latchstring.domain.values import Actor, ActorType, new_id
 from latchstring.events.record import record
-from latchstring.invitations.answering import Answering, Opened, check_open, sponsor_holds
+from latchstring.invitations.answering import Answering, Opened, sponsor_holds
 from latchstring.invitations.parts import Accepted, Applied, AppPerson, Parts, Profile
 from latchstring.storage.accounts import (
     find_user,
@@ -101,7 +101,7 @@ class Accepting:
         """
         hashed = _Hashed()
         for _ in range(ATTEMPTS):
-            opened = await self._open(text)
+            opened = await self._answering.open_link(text)
             entry = await self._entry_of_person(opened, profile, caller, hashed)
             accepted = await self._carry_out(opened, entry)
             if accepted is not None:
@@ -114,17 +114,12 @@ class Accepting:
         Raises like `accept`; WrongAccount when the address is another's or not verified.
         """
         for _ in range(ATTEMPTS):
-            opened = await self._open(text)
+            opened = await self._answering.open_link(text)
             entry = await self._entry_of_app(opened, person)
             accepted = await self._carry_out(opened, entry)
             if accepted is not None:
                 return accepted
         raise StorageBusy("This invitation is being changed by many at once.")
-
-    async def _open(self, text: str) -> Opened:
-        opened = await self._answering.open(text)
-        check_open(opened, at=self._parts.clock())
-        return opened
 
     # ---- whose account -------------------------------------------------------------------------------------------
 

@@ -74,14 +74,18 @@ class Answering:
             raise InvitationTokenInvalid(NOT_OURS)
         return Opened(token, view)
 
+    async def open_link(self, text: str) -> Opened:
+        """A link that still opens the door. Raises InvitationTokenInvalid, and what `check_open` raises."""
+        opened = await self.open(text)
+        check_open(opened, at=self.parts.clock())
+        return opened
+
     async def look_up(self, text: str, *, locale: str | None = None) -> Preview:
         """What the invited person sees before answering. Changes nothing, however often it is called.
 
         Raises InvitationTokenInvalid, and what `check_open` raises.
         """
-        opened = await self.open(text)
-        check_open(opened, at=self.parts.clock())
-        return self.preview(opened, locale=locale)
+        return self.preview(await self.open_link(text), locale=locale)
 
     def preview(self, opened: Opened, *, locale: str | None = None) -> Preview:
         """The facts of an opened link, also of one that has ended, in the reader's language."""

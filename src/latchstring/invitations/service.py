@@ -1,5 +1,9 @@
 """Invitations as the faces call them: issuing, answering, accepting, their mails, and their tidying."""
 
+from collections.abc import Sequence
+from uuid import UUID
+
+from latchstring.domain.access import PendingInvitation
 from latchstring.domain.mail import MailKind
 from latchstring.invitations.accepting import Accepting
 from latchstring.invitations.answering import Answering
@@ -9,6 +13,7 @@ from latchstring.invitations.mails import InvitationMails
 from latchstring.invitations.objects import Objects
 from latchstring.invitations.parts import Parts
 from latchstring.links.tokens import LinkTokens
+from latchstring.storage.content_invitations import find_pending_invitations
 from latchstring.storage.invitation_changes import sweep_expired
 from latchstring.storage.invitation_endings import purge_ended
 
@@ -28,6 +33,12 @@ class Invitations:
             MailKind.INVITATION_DECLINED: mails.load_declined,
         }
         self._parts = parts
+
+    async def find_pending(self, content_id: UUID) -> Sequence[PendingInvitation]:
+        """Who is on the way to an object, as its maintainers see it."""
+        tells_delivery = self._parts.content_rules.allow_unregistered_users
+        at = self._parts.clock()
+        return await find_pending_invitations(self._parts.db, content_id, at=at, tells_delivery=tells_delivery)
 
     async def sweep(self) -> int:
         """Tidy one batch of what has run out or is past its retention; returns how much there was."""

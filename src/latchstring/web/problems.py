@@ -89,6 +89,7 @@ PROBLEMS: Mapping[str, ProblemType] = {
     "invitation-revoked": ProblemType(410, "Withdrawn"),
     "invitation-superseded": ProblemType(410, "A newer link was sent"),
     "invitation-expired": ProblemType(410, "The link has run out"),
+    "invitation-mismatch": ProblemType(400, "This link leads elsewhere"),
     "content-changed": ProblemType(412, "Somebody changed it meanwhile"),
     "too-many-requests": ProblemType(429, "Too many requests"),
     "internal-error": ProblemType(500, "Something broke on our side"),

@@ -1,0 +1,329 @@
+"""Invitations to one content object: sent by its maintainers, accepted on the paths that frontends know.
+
+One path takes both: a body with `email` invites, a body with `token` accepts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from litestar import Request
+from msgspec import UNSET, UnsetType, to_builtins
+from msgspec.structs import fields
+
+from latchstring.api.answering import OVER, accepted_cookies
+from latchstring.api.content_views import AccessView, ObjectAccessView, SuccessView, access_view, content_view
+from latchstring.api.invitation_views import GrantsView, grants_view, lookup_view
+from latchstring.api.user_views import UserView, user_view
+from latchstring.domain.access import Level, Subject
+from latchstring.domain.errors import (
+    AccountBlocked,
+    AlreadyInvited,
+    AlreadyMember,
+    ContentNotFound,
+    FieldProblem,
+    InvalidFields,
+    InvitationMismatch,
+    InvitationNotFound,
+    InviterNotAllowed,
+    LatchstringError,
+    MailDisabled,
+    NotAllowed,
+    SignInRequired,
+    TermsOutdated,
+    TermsRequired,
+    TooManyRequests,
+    Unauthenticated,
+    Unreadable,
+    UserNotFound,
+    WrongAccount,
+)
+from latchstring.invitations.answering import Opened, has_account, offered_objects
+from latchstring.invitations.parts import Accepted, Draft, OfferedObject, Profile
+from latchstring.web.answers import Answer, View, json_answer
+from latchstring.web.auth import Access, Caller, has_outdated_terms
+from latchstring.web.fields import Body, Reading
+from latchstring.web.kinds import Duration, Email, Flag, Key, Line, Locale, Message, Secret, Token
+from latchstring.web.operation import operation
+from latchstring.web.query import wanted_locale
+from latchstring.web.services import Services
+
+TAG = "Content invitations"
+INVITING = frozenset({"email", "role", "message", "locale", "expires_in"})
+ACCEPTING = frozenset(
+    {"token", "content_type", "content_key", "first_name", "last_name", "password", "accept_terms", "locale"}
+)
+PROFILE = ("first_name", "last_name", "password", "accept_terms")
+ACCEPT_PROBLEMS: tuple[type[LatchstringError], ...] = (
+    *OVER,
+    ContentNotFound,
+    InvitationMismatch,
+    UserNotFound,
+    WrongAccount,
+    SignInRequired,
+    AccountBlocked,
+    InviterNotAllowed,
+    TermsRequired,
+)
+
+
+class AcceptContentBody(Body):
+    """A link, where it should lead, and a profile where there is no account yet."""
+
+    token: Token
+    content_type: Key | None = None
+    content_key: Key | None = None
+    first_name: Line | None = None
+    last_name: Line | None = None
+    password: Secret | None = None
+    accept_terms: Flag | None = None
+    locale: Locale | None = None
+
+
+class ContentInvitationBody(Body):
+    """With `email` and `role` it invites; with `token` it accepts. Exactly one of the two."""
+
+    email: Email | None = None
+    role: Literal["VIEWER", "EDITOR", "MAINTAINER"] | None = None
+    message: Message | None = None
+    expires_in: Duration | None = None
+    token: Token | None = None
+    content_type: Key | None = None
+    content_key: Key | None = None
+    first_name: Line | None = None
+    last_name: Line | None = None
+    password: Secret | None = None
+    accept_terms: Flag | None = None
+    locale: Locale | None = None
+
+
+class AcceptedContentView(View):
+    """The object one came in to. data only for who is signed in as the invited person, tokens for a new account."""
+
+    content_type: str
+    key: str
+    title: str
+    url: str | None
+    created_at: datetime
+    updated_at: datetime
+    access: ObjectAccessView
+    grants: GrantsView
+    data: Mapping[str, Any] | UnsetType | None = UNSET
+    user: UserView | UnsetType = UNSET
+    access_token: str | UnsetType = UNSET
+    refresh_token: str | UnsetType = UNSET
+    expires_in: int | UnsetType = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What the path names; the key may be left to the link."""
+
+    type: str
+    key: str | None = None
+
+
+@operation(
+    "POST",
+    "/api/content/{content_type}/invitations/{key}",
+    "Invite to an object, or accept",
+    tag=TAG,
+    access=Access.LENIENT,
+    answers={200: AccessView | AcceptedContentView, 201: AcceptedContentView},
+    problems=[
+        *ACCEPT_PROBLEMS, Unauthenticated, NotAllowed, TermsOutdated, AlreadyInvited, AlreadyMember, MailDisabled,
+        TooManyRequests,
+    ],
+    sets_cookies=True,
+)  # fmt: skip
+async def post_content_invitation(  # noqa: PLR0917  # filled by name
+    request: Request[Any, Any, Any],
+    services: Services,
+    caller: Caller,
+    reading: Reading[ContentInvitationBody],
+    content_type: str,
+    key: str,
+) -> Answer:
+    """Inviting needs MAINTAINER and answers the access details. Accepting needs the link and answers the object."""
+    if _is_sent(reading, "token"):
+        _refuse_mixture(reading, ACCEPTING)
+        services.limiter.check_client(request.scope)
+        return await _accept(request, services, caller, reading, _Place(content_type, key))
+    return await _invite(services, caller, reading, _Place(content_type, key))
+
+
+@operation(
+    "POST",
+    "/api/content/{content_type}/invitations/accept",
+    "Accept an invitation to content",
+    tag=TAG,
+    access=Access.LENIENT,
+    answers={200: AcceptedContentView, 201: AcceptedContentView},
+    problems=ACCEPT_PROBLEMS,
+    rate_limited=True,
+    sets_cookies=True,
+)
+async def accept_content_invitation(
+    request: Request[Any, Any, Any],
+    services: Services,
+    caller: Caller,
+    reading: Reading[AcceptContentBody],
+    content_type: str,
+) -> Answer:
+    """The whole invitation is accepted, whatever else it gives."""
+    return await _accept(request, services, caller, reading, _Place(content_type))
+
+
+@operation(
+    "DELETE",
+    "/api/content/invitations/{invitation_id:uuid}",
+    "Withdraw an invitation to content",
+    tag=TAG,
+    answers={200: SuccessView},
+    problems=[InvitationNotFound],
+)
+async def delete_content_invitation(services: Services, caller: Caller, invitation_id: UUID) -> Answer:
+    """Ends what it gives on objects that the caller maintains; an invitation that gives nothing else is revoked."""
+    await services.invitations.issuing.withdraw(invitation_id, by=caller.require())
+    return json_answer(SuccessView(success=True))
+
+
+# ---- which of the two ------------------------------------------------------------------------------------------------
+
+
+def _outside(name: str) -> str:
+    return next(info.encode_name for info in fields(ContentInvitationBody) if info.name == name)
+
+
+def _is_sent(reading: Reading[Any], name: str) -> bool:
+    """Whether a field came with a value, good or bad; null counts as absent."""
+    pointer = f"/{_outside(name)}"
+    return reading.get(name) is not None or any(problem.pointer == pointer for problem in reading.problems)
+
+
+def _refuse_mixture(reading: Reading[ContentInvitationBody], allowed: frozenset[str]) -> None:
+    """Raise Unreadable for both or neither of the two, and for fields of the other one."""
+    if _is_sent(reading, "email") == _is_sent(reading, "token"):
+        raise Unreadable("Send `email` to invite somebody, or `token` to accept: exactly one of them.")
+    for name in sorted((INVITING | ACCEPTING) - allowed):
+        if _is_sent(reading, name):
+            raise Unreadable(f"The field {_outside(name)} does not belong here.", code="unknown-field")
+
+
+# ---- inviting --------------------------------------------------------------------------------------------------------
+
+
+async def _invite(services: Services, caller: Caller, reading: Reading[ContentInvitationBody], place: _Place) -> Answer:
+    _refuse_mixture(reading, INVITING)
+    services.content.get_type(place.type)
+    by = caller.require()
+    if caller.user is not None and has_outdated_terms(caller.user, services.app):
+        raise TermsOutdated("The terms have changed. Accept them with PATCH /api/users/me first.")
+    subject = services.content.subject_of(by)
+    seen = await services.content.look_up(subject, place.type, place.key or "", Level.MAINTAINER)
+    draft = _draft(reading, seen.object.type, seen.object.key)
+    problems = list(reading.problems)
+    if not _is_sent(reading, "role"):
+        problems.append(FieldProblem("/role", "required", "Choose VIEWER, EDITOR or MAINTAINER."))
+    if not problems:
+        services.limiter.check_inviter(by.id)
+        services.limiter.check_recipient(draft.email_key)
+    await services.invitations.issuing.create(draft, by=by, problems=tuple(problems), as_maintainer=True)
+    return json_answer(access_view(await services.content.get_access(seen.object)))
+
+
+def _draft(reading: Reading[ContentInvitationBody], type_: str, key: str) -> Draft:
+    email, role = reading.get("email"), reading.get("role")
+    return Draft(
+        email=email.email if email else "",
+        email_key=email.email_key if email else "",
+        content=((type_, key, role),) if role else (),
+        message=reading.get("message"),
+        locale=reading.get("locale"),
+        expires_in=reading.get("expires_in"),
+    )
+
+
+# ---- accepting -------------------------------------------------------------------------------------------------------
+
+
+async def _accept(
+    request: Request[Any, Any, Any], services: Services, caller: Caller, reading: Reading[Any], place: _Place
+) -> Answer:
+    declared = services.content.get_type(place.type)
+    if reading.problems:
+        raise InvalidFields(reading.problems)
+    opened = await services.invitations.answering.open_link(reading.get("token"))
+    wanted = _match(services, opened, reading, _Place(declared.key, place.key))
+    profile = Profile(
+        first_name=reading.get("first_name"),
+        last_name=reading.get("last_name"),
+        password=reading.get("password"),
+        accepts_terms=bool(reading.get("accept_terms")),
+        locale=reading.get("locale"),
+    )
+    if not _is_somebody_else(caller, opened) and not has_account(opened):
+        _ask_for_profile(request, services, opened, reading)
+    accepted = await services.invitations.accepting.accept(reading.get("token"), profile, caller=caller.user)
+    return await _answer(services, caller, accepted, wanted)
+
+
+def _match(services: Services, opened: Opened, reading: Reading[Any], place: _Place) -> OfferedObject:
+    """The object the caller comes for. Raises InvitationMismatch when the link leads elsewhere, ContentNotFound when
+    only a grant that has ended leads here.
+    """
+    said_type, said_key = reading.get("content_type"), reading.get("content_key")
+    keys = {one for one in (place.key, said_key) if one is not None}
+    grants = [
+        grant
+        for grant in opened.invitation.bundle.content
+        if grant.target_type == place.type and keys <= {grant.target_key}
+    ]
+    if not grants or (said_type is not None and services.content.find_type(said_type) != place.type):
+        raise InvitationMismatch("This link leads to something else. Take contentType and contentKey from it.")
+    live = {one.id: one for one in offered_objects(opened)}
+    found = next((live[grant.target_id] for grant in grants if grant.target_id in live), None)
+    if found is None:
+        raise ContentNotFound("What this link led to does not exist any more.")
+    return found
+
+
+def _is_somebody_else(caller: Caller, opened: Opened) -> bool:
+    return caller.user is not None and caller.user.email_key != opened.invitation.email_key
+
+
+def _ask_for_profile(
+    request: Request[Any, Any, Any], services: Services, opened: Opened, reading: Reading[Any]
+) -> None:
+    """Without an account and without a profile, say what a form for one needs to know."""
+    if any(reading.get(name) is not None for name in PROFILE):
+        return
+    preview = services.invitations.answering.preview(opened, locale=wanted_locale(request.scope))
+    detail = "There is no account for the invited address. Send a profile to make one."
+    raise UserNotFound(detail, extra={"lookup": to_builtins(lookup_view(preview, services))})
+
+
+async def _answer(services: Services, caller: Caller, accepted: Accepted, wanted: OfferedObject) -> Answer:
+    seen = await services.content.look_up(Subject(accepted.user.id), wanted.type, wanted.key, Level.VIEWER)
+    shown, tokens = content_view(seen), accepted.tokens
+    view = AcceptedContentView(
+        content_type=shown.content_type,
+        key=shown.key,
+        title=shown.title,
+        url=shown.url,
+        data=shown.data if caller.user is not None else UNSET,
+        created_at=shown.created_at,
+        updated_at=shown.updated_at,
+        access=shown.access,
+        grants=grants_view(accepted.applied),
+        user=user_view(accepted.user) if tokens else UNSET,
+        access_token=tokens.access_token if tokens else UNSET,
+        refresh_token=tokens.refresh_token if tokens else UNSET,
+        expires_in=tokens.expires_in if tokens else UNSET,
+    )
+    return json_answer(view, 201 if tokens else 200).with_cookies(accepted_cookies(services, tokens))
+
+
+routes = (accept_content_invitation, post_content_invitation, delete_content_invitation)

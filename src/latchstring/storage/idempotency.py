@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, func, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import Executable
 
@@ -37,6 +37,16 @@ _FIND = select(idempotency.c.fingerprint, idempotency.c.status, idempotency.c.lo
     idempotency.c.key == bindparam("key"),
     idempotency.c.created_at >= bindparam("oldest", type_=Instant),
 )
+_PURGED_AT_ONCE = 1000
+_old = (
+    select(idempotency.c.created_at)
+    .where(idempotency.c.created_at < bindparam("before", type_=Instant))
+    .order_by(idempotency.c.created_at)
+    .limit(literal_column(str(_PURGED_AT_ONCE)))
+    .subquery()
+)
+_END_OF_BATCH = select(func.max(_old.c.created_at, type_=Instant).label("end"))
+_PURGE = delete(idempotency).where(idempotency.c.created_at <= bindparam("end", type_=Instant))
 _FORGET_SUBJECTS = delete(idempotency).where(any_of(idempotency.c.subject_id, "subject_ids"))
 
 
@@ -84,3 +94,12 @@ async def find_answer(db: Database, claim: Claim, *, at: datetime) -> tuple[byte
         return None
     row = rows[0]
     return row.fingerprint, StoredAnswer(row.status, row.body, row.location)
+
+
+async def purge_answers(db: Database, *, at: datetime) -> bool:
+    """Delete a batch of answers whose time is over. True: there may be more."""
+    (row,) = await db.fetch(_END_OF_BATCH, before=at - KEPT_FOR)
+    if row.end is None:
+        return False
+    await db.write(_PURGE, end=row.end)
+    return True

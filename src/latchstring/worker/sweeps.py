@@ -12,6 +12,7 @@ import structlog
 from latchstring.domain.errors import StorageBusy, StorageUnreachable
 from latchstring.domain.values import Clock
 from latchstring.storage.engine import Database
+from latchstring.storage.idempotency import purge_answers
 from latchstring.storage.outbox import purge_notices
 
 MOST_ROUNDS = 20  # batches in a row; the rest waits for the next minute, so that no sweep hogs the database
@@ -70,3 +71,15 @@ class NoticePurge:
         reached = await purge_notices(self._db, after=self._after, before=self._clock() - self._kept_for)
         self._after = reached or UUID(int=0)
         return reached is not None
+
+
+class AnswerPurge:
+    """Forgets the stored answers of requests that carried an Idempotency-Key, a day after them."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+
+    async def __call__(self) -> bool:
+        """One batch."""
+        return await purge_answers(self._db, at=self._clock())

@@ -81,6 +81,20 @@ async def test_refresh_and_logout_by_cookie_need_the_csrf_token(api: Any) -> Non
     assert (await api.get("/users/me", Cookie=header)).status_code == 401
 
 
+async def test_a_refresh_token_is_no_credential_outside_of_auth(api: Any) -> None:
+    user = await api.user("admin")
+    cookies = cookies_of(await api.login(user["email"]))
+    api.http.cookies.clear()
+    header = f"refresh_token={cookies['refresh_token']}; csrf_token={cookies['csrf_token']}"
+    proof = {"Cookie": header, "X_CSRF_Token": cookies["csrf_token"]}
+    assert (await api.get("/users/me", **proof)).status_code == 401
+    assert (await api.post("/groups", {"key": "k", "name": "K"}, **proof)).status_code == 401
+    assert (await api.get("/users/me", cookies["refresh_token"])).status_code == 401
+    bad = await api.get("/users/me", Cookie=f"access_token={cookies['refresh_token']}")
+    assert bad.status_code == 401
+    assert (await api.post("/auth/refresh", **proof)).status_code == 200
+
+
 async def test_refresh_without_a_token_is_refused(api: Any) -> None:
     assert (await api.post("/auth/refresh")).status_code == 401
     assert (await api.post("/auth/refresh", {"refreshToken": "x"})).status_code == 401

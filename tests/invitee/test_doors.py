@@ -39,6 +39,37 @@ async def test_signing_out_ends_the_session_itself(door: Door) -> None:
     assert "This is the door of Orchard Lane" in seen.words
 
 
+async def test_a_visitor_stays_signed_in_when_the_access_token_has_run_out(door: Door) -> None:
+    await door.user()
+    await door.sign_in()
+    door.wait(hours=3)
+    before = await door.dump()
+    for _ in range(2):
+        assert "Good to see you, Ada" in (await door.get("/")).words
+    assert await door.dump() == before
+    door.browser.cookies.delete("access_token")
+    assert (await door.post("/profile", {"firstName": "Ada", "lastName": "Lark"})).target == "/profile?done=saved"
+    refresh = door.browser.cookies["refresh_token"]
+    await door.post("/logout")
+    for seen in (await door.get("/"), await door.get("/", headers={"Cookie": f"refresh_token={refresh}"})):
+        assert "This is the door of Orchard Lane" in seen.words
+
+
+async def test_a_session_of_pages_ends_when_the_refresh_token_does(door: Door) -> None:
+    await door.user()
+    await door.sign_in()
+    door.wait(days=30)
+    assert "This is the door of Orchard Lane" in (await door.get("/")).words
+
+
+async def test_the_refresh_token_alone_sends_no_form(door: Door) -> None:
+    await door.user()
+    await door.sign_in()
+    door.wait(hours=1)
+    sent = await door.post("/profile", {"firstName": "Eve", "lastName": "Eve"}, csrf=False)
+    assert (sent.status, sent.code) == (403, "csrf-token-invalid")
+
+
 @pytest.mark.parametrize(
     ("email", "password"),
     [("ada@people.test", "wrong one"), ("eve@people.test", PASSWORD), ("no address", "x"), ("", "")],

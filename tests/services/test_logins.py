@@ -111,6 +111,35 @@ async def test_of_refreshes_at_once_exactly_one_wins(world: Any) -> None:
     assert (await world.events()).count("session.reuse_detected") == 1
 
 
+async def test_whoever_holds_a_refresh_token_is_known_by_it_and_it_stays_unused(world: Any) -> None:
+    user = await world.user("team")
+    _, tokens = await world.accounts.login(user.email_key, PASSWORD)
+    for _ in range(2):
+        principal, present = await world.accounts.principal_of_refresh_token(tokens.refresh_token)
+        assert (principal.id, present.id) == (user.id, user.id)
+    await world.accounts.refresh(tokens.refresh_token)
+    assert principal.session_id is not None
+
+
+@pytest.mark.parametrize("why", ["unknown", "used", "ended", "blocked", "over"])
+async def test_a_refresh_token_that_is_not_good_stands_for_nobody_and_ends_nothing(world: Any, why: str) -> None:
+    user = await world.user()
+    _, tokens = await world.accounts.login(user.email_key, PASSWORD)
+    principal, _ = await world.accounts.principal_of_access_token(tokens.access_token)
+    if why == "used":
+        _, tokens_after = await world.accounts.refresh(tokens.refresh_token)
+    elif why == "ended":
+        await world.accounts.logout(session_id=principal.session_id)
+    elif why == "blocked":
+        await world.accounts.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(blocked=True))
+    elif why == "over":
+        world.clock.forward(timedelta(days=30))
+    with pytest.raises(CredentialInvalid):
+        await world.accounts.principal_of_refresh_token("x" if why == "unknown" else tokens.refresh_token)
+    if why == "used":
+        await world.accounts.principal_of_access_token(tokens_after.access_token)
+
+
 async def test_a_session_lasts_as_long_as_it_is_used(world: Any) -> None:
     user = await world.user()
     _, tokens = await world.accounts.login(user.email_key, PASSWORD)

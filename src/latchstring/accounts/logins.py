@@ -20,6 +20,7 @@ from latchstring.storage.sessions import (
     digest_refresh_token,
     end_session,
     end_sessions,
+    find_live_holder,
     find_live_user,
     find_refresh_token,
     forget_used_tokens,
@@ -73,6 +74,18 @@ class Logins(AccountParts):
         if user is None:
             raise CredentialInvalid("This session has ended. Sign in again.")
         return self.principal_of(user, claims.session_id), user
+
+    async def principal_of_refresh_token(self, text: str) -> tuple[Principal, User]:
+        """Who holds a refresh token that is still good. Raises CredentialInvalid.
+
+        Reads only: the token stays unused, and one that comes back used ends nothing here. For pages, whose GET must
+        change nothing; the API takes a refresh token for the next one and for signing out, never as who somebody is.
+        """
+        found = await find_live_holder(self._db, digest_refresh_token(text), at=self._clock())
+        if found is None:
+            raise CredentialInvalid("This session has ended. Sign in again.")
+        user, session_id = found
+        return self.principal_of(user, session_id), user
 
     async def principal_of_api_key(self, text: str) -> Principal:
         """Whom an API key stands for. Raises CredentialInvalid."""

@@ -52,6 +52,21 @@ _LIVE_USER = (
         users.c.blocked.is_(False),
     )
 )
+_LIVE_HOLDER = (
+    select(*USER_COLUMNS, sessions.c.id.label("session_id"))
+    .select_from(
+        refresh_tokens.join(sessions, sessions.c.id == refresh_tokens.c.session_id).join(
+            users, users.c.id == sessions.c.user_id
+        )
+    )
+    .where(
+        refresh_tokens.c.digest == bindparam("token_digest", type_=Digest),
+        refresh_tokens.c.used_at.is_(None),
+        sessions.c.ended_at.is_(None),
+        sessions.c.expires_at > _AT,
+        users.c.blocked.is_(False),
+    )
+)
 _INSERT_SESSION = insert(sessions).values(
     id=bindparam("id", type_=Id), user_id=_USER_ID, expires_at=bindparam("expires_at", type_=Instant)
 )
@@ -105,6 +120,12 @@ async def find_live_user(db: Database, *, session_id: UUID, user_id: UUID, at: d
     """The user of a session that has not ended, unless blocked: role and groups as they are now, in one read."""
     rows = await db.fetch(_LIVE_USER, session_id=session_id, user_id=user_id, at=at)
     return user_of(rows[0]) if rows else None
+
+
+async def find_live_holder(db: Database, digest: bytes, *, at: datetime) -> tuple[User, UUID] | None:
+    """The user and the session of a refresh token that would still be good; it stays unused."""
+    rows = await db.fetch(_LIVE_HOLDER, token_digest=digest, at=at)
+    return (user_of(rows[0]), rows[0].session_id) if rows else None
 
 
 def insert_session(session_id: UUID, user_id: UUID, *, expires_at: datetime) -> Step:

@@ -15,6 +15,7 @@ take application/json only, which a foreign page cannot send without a preflight
 import hmac
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -29,7 +30,9 @@ from latchstring.web.services import Services
 ACCESS_COOKIE = "access_token"
 REFRESH_COOKIE = "refresh_token"
 CSRF_COOKIE = "csrf_token"
-REFRESH_PATH = "/api/auth"  # the refresh token goes nowhere else: only /auth/refresh and /auth/logout read it
+# The refresh token goes to every path, for pages know their visitor by it once the access token has run out. Of the API
+# only /auth/refresh and /auth/logout read it; everywhere else there it counts as no credential at all.
+REFRESH_PATH = "/"
 API_KEY_PREFIX = "lsk_"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -94,15 +97,23 @@ def has_outdated_terms(user: User, app: App) -> bool:
 
 
 async def identify_page_visitor(scope: Scope, services: Services) -> Caller:
-    """The caller of a page: by cookie only, anonymous when it is bad. Forms guard themselves (web/csrf.py)."""
-    token = find_cookie(scope, ACCESS_COOKIE.encode())
-    if not token:
-        return ANONYMOUS
-    try:
-        principal, user = await services.accounts.principal_of_access_token(token)
-    except CredentialInvalid:
-        return ANONYMOUS
-    return Caller(principal, user, from_cookie=True)
+    """The caller of a page: by cookie only, anonymous when none is good. Forms carry a token of their own.
+
+    An access token lives for minutes, a form stays open for longer. The refresh token of the same session says as well
+    who it is; it is looked up, not changed for the next, for two tabs opened at once are no thief.
+    """
+    accounts = services.accounts
+    for cookie, find in (
+        (ACCESS_COOKIE, accounts.principal_of_access_token),
+        (REFRESH_COOKIE, accounts.principal_of_refresh_token),
+    ):
+        token = find_cookie(scope, cookie.encode())
+        if not token:
+            continue
+        with suppress(CredentialInvalid):
+            principal, user = await find(token)
+            return Caller(principal, user, from_cookie=True)
+    return ANONYMOUS
 
 
 async def _read_credential(scope: Scope, services: Services, *, rechecks_key: bool = False) -> Caller:

@@ -4,7 +4,7 @@ One path takes both: a body with `email` invites, a body with `token` accepts.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -17,7 +17,8 @@ from latchstring.api.answering import OVER, accepted_cookies
 from latchstring.api.content_views import AccessView, ObjectAccessView, SuccessView, access_view, content_view
 from latchstring.api.invitation_views import GrantsView, grants_view, lookup_view
 from latchstring.api.user_views import UserView, user_view
-from latchstring.domain.access import Level, Subject
+from latchstring.content.service import AccessDetails
+from latchstring.domain.access import Level, PendingInvitation, Subject
 from latchstring.domain.errors import (
     AccountBlocked,
     AlreadyInvited,
@@ -40,11 +41,14 @@ from latchstring.domain.errors import (
     UserNotFound,
     WrongAccount,
 )
+from latchstring.domain.grant import ContentRole
+from latchstring.domain.invitation import Standing
 from latchstring.invitations.answering import Opened, has_account, offered_objects
 from latchstring.invitations.parts import Accepted, Draft, OfferedObject, Profile
-from latchstring.web.answers import Answer, View, json_answer
+from latchstring.web.answers import Answer, View, json_answer, stored_answer
 from latchstring.web.auth import Access, Caller, has_outdated_terms
 from latchstring.web.fields import Body, Reading
+from latchstring.web.idempotency import Idempotency, read_key
 from latchstring.web.kinds import Duration, Email, Flag, Key, Line, Locale, Message, Secret, Token
 from latchstring.web.operation import operation
 from latchstring.web.query import wanted_locale
@@ -131,7 +135,7 @@ class _Place:
     "Invite to an object, or accept",
     tag=TAG,
     access=Access.LENIENT,
-    answers={200: AccessView | AcceptedContentView, 201: AcceptedContentView},
+    answers={200: (AccessView, AcceptedContentView), 201: AcceptedContentView},
     problems=[
         *ACCEPT_PROBLEMS, Unauthenticated, NotAllowed, TermsOutdated, AlreadyInvited, AlreadyMember, MailDisabled,
         TooManyRequests,
@@ -143,15 +147,17 @@ async def post_content_invitation(  # noqa: PLR0917  # filled by name
     services: Services,
     caller: Caller,
     reading: Reading[ContentInvitationBody],
+    idempotency: Idempotency,
     content_type: str,
     key: str,
 ) -> Answer:
     """Inviting needs MAINTAINER and answers the access details. Accepting needs the link and answers the object."""
     if _is_sent(reading, "token"):
         _refuse_mixture(reading, ACCEPTING)
+        read_key(request.scope, is_taken=False)
         services.limiter.check_client(request.scope)
         return await _accept(request, services, caller, reading, _Place(content_type, key))
-    return await _invite(services, caller, reading, _Place(content_type, key))
+    return await _invite(services, caller, reading, idempotency, _Place(content_type, key))
 
 
 @operation(
@@ -215,7 +221,13 @@ def _refuse_mixture(reading: Reading[ContentInvitationBody], allowed: frozenset[
 # ---- inviting --------------------------------------------------------------------------------------------------------
 
 
-async def _invite(services: Services, caller: Caller, reading: Reading[ContentInvitationBody], place: _Place) -> Answer:
+async def _invite(
+    services: Services,
+    caller: Caller,
+    reading: Reading[ContentInvitationBody],
+    idempotency: Idempotency,
+    place: _Place,
+) -> Answer:
     _refuse_mixture(reading, INVITING)
     services.content.get_type(place.type)
     by = caller.require()
@@ -230,8 +242,28 @@ async def _invite(services: Services, caller: Caller, reading: Reading[ContentIn
     if not problems:
         services.limiter.check_inviter(by.id)
         services.limiter.check_recipient(draft.email_key)
-    await services.invitations.issuing.create(draft, by=by, problems=tuple(problems), as_maintainer=True)
-    return json_answer(access_view(await services.content.get_access(seen.object)))
+    before = await services.content.get_access(seen.object)
+    return await idempotency.run(
+        lambda once: services.invitations.issuing.create(
+            draft, by=by, once=once, problems=tuple(problems), as_maintainer=True
+        ),
+        lambda made: stored_answer(access_view(_with_invitation(services, before, made)), 200),
+    )
+
+
+def _with_invitation(services: Services, before: AccessDetails, made: Standing) -> AccessDetails:
+    """The access details with the new invitation, known before it is stored, so that the answer can be stored too."""
+    invitation = made.invitation
+    (grant,) = invitation.bundle.content
+    pending = PendingInvitation(
+        invitation.id,
+        invitation.email,
+        grant.role or ContentRole.VIEWER,
+        invitation.link.starts_at,
+        invitation.link.expires_at,
+        made.delivery if services.content_rules.allow_unregistered_users else None,
+    )
+    return replace(before, invitations=(*before.invitations, pending))
 
 
 def _draft(reading: Reading[ContentInvitationBody], type_: str, key: str) -> Draft:

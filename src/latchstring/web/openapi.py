@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
+from typing import Any
 
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
@@ -58,7 +59,9 @@ def build_document(operations: Iterable[Operation], app: App, *, version: str) -
     """The whole document."""
     declared = list(operations)
     inputs = Inputs()
-    answers, shown = describe_answers(shape for one in declared for shape in one.answers.values())
+    answers, shown = describe_answers(
+        shape for one in declared for either in one.answers.values() for shape in _shapes_of(either)
+    )
     paths = {
         _outside(path): {one.method.lower(): _describe(one, inputs, answers, shown) for one in several}
         for path, several in groupby(declared, key=lambda one: one.path)
@@ -132,6 +135,11 @@ def _parameters(one: Operation, inputs: Inputs) -> Iterator[Schema]:
         yield {"$ref": "#/components/parameters/ifMatch"}
 
 
+def _shapes_of(shape: Any) -> tuple[Any, ...]:
+    """The shapes one answer may have: a tuple names several."""
+    return shape if isinstance(shape, tuple) else (shape,)
+
+
 def _successes(one: Operation, answers: Mapping[int, Schema], shown: Mapping[str, Schema]) -> Schema:
     found: Schema = {}
     for status, shape in one.answers.items():
@@ -143,8 +151,9 @@ def _successes(one: Operation, answers: Mapping[int, Schema], shown: Mapping[str
         if one.sets_etag:
             answer["headers"] |= _header_refs("etag")
         if shape is not None:
-            schema = answers[id(shape)]
-            answer["content"] = {"application/json": {"schema": schema, "example": make_example(schema, shown)}}
+            schemas = [answers[id(one_of)] for one_of in _shapes_of(shape)]
+            schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+            answer["content"] = {"application/json": {"schema": schema, "example": make_example(schemas[0], shown)}}
         found[str(status)] = answer
     return found
 

@@ -33,6 +33,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from latchstring.domain.errors import LatchstringError
+from latchstring.domain.idempotency import Claim
 from latchstring.web.answers import Answer
 from latchstring.web.auth import ANONYMOUS, Access, Caller, identify
 from latchstring.web.body import read_object
@@ -102,10 +103,10 @@ def operation(
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """Make a handler function a route.
 
-    answers: the schema of each success, None without a body. problems: what this route refuses beyond what every
-    route may. permission: one the caller must have; None leaves it to the handler. rate_limited: count the client's
-    network, for routes that strangers may call. rechecks_key: the route's own statement checks an API key again, so
-    reading it first may be saved. body_optional: no body counts as `{}`.
+    answers: the schema of each success; None without a body, a tuple where it may be several. problems: what this
+    route refuses beyond what every route may. permission: one the caller must have; None leaves it to the handler.
+    rate_limited: count the client's network, for routes that strangers may call. rechecks_key: the route's own
+    statement checks an API key again, so reading it first may be saved. body_optional: no body counts as `{}`.
     """
 
     def declare(handler: Handler) -> HTTPRouteHandler:
@@ -190,9 +191,17 @@ async def _prepare(declared: Operation, request: Request[Any, Any, Any], wanted:
         if "body" in wanted:
             offered["body"] = reading.finish()
     if declared.takes_idempotency_key:
-        claim = key and make_claim(scope, services, caller.require(), key=key, route=declared.route, raw=raw)
-        offered["idempotency"] = Idempotency(services, claim or None)
+        offered["idempotency"] = Idempotency(services, _claim(declared, scope, services, caller, key, raw))
     return {name: offered[name] for name in wanted}
+
+
+def _claim(  # noqa: PLR0917  # all that a claim is about
+    declared: Operation, scope: Scope, services: Services, caller: Caller, key: str | None, raw: object
+) -> Claim | None:
+    """The claim of the header. Anonymous callers have nothing to come back to."""
+    if key is None or caller.principal is None:
+        return None
+    return make_claim(scope, services, caller.principal, key=key, route=declared.route, raw=raw)
 
 
 async def _read_body(declared: Operation, request: Request[Any, Any, Any]) -> dict[str, Any] | None:

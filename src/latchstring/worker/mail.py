@@ -205,6 +205,7 @@ class MailWorker:
 
         while not await self._through_outages(write):
             pass
+        self._look_again_at(again_at)
 
     async def _hand_back(self, held: _Held, again_in: timedelta) -> None:
         held.is_finishing = True
@@ -212,6 +213,12 @@ class MailWorker:
         back = partial(hand_back_mails, self._db, self._owner, [held.row.id], again_at=again_at)
         while not await self._through_outages(back):
             pass
+        self._look_again_at(again_at)
+
+    def _look_again_at(self, again_at: datetime | None) -> None:
+        """Ring for what is due before the next look anyway."""
+        if again_at is not None and (seconds := (again_at - self._clock()).total_seconds()) < POLL_SECONDS:
+            asyncio.get_running_loop().call_later(max(seconds, 0) + 0.01, self._parts.wake.ring_here)
 
     # -- leases --------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from tests.services.door import PROFILE, Door, build_door
 from latchstring.accounts.people import UserChanges
 from latchstring.domain.errors import (
     AccountBlocked,
+    FieldProblem,
     InvalidFields,
     InvitationAccepted,
     InvitationDeclined,
@@ -326,3 +327,13 @@ async def test_accept_and_resend_at_once_agree(door: Door) -> None:
             ("", "invitation-not-pending", State.ACCEPTED),
             ("invitation-superseded", "", State.PENDING),
         }
+
+
+async def test_what_cannot_be_read_and_what_is_missing_are_told_together(door: Door) -> None:
+    bad = FieldProblem("/firstName", "too-long", "Use at most 100 characters.")
+    token = door.token(await door.invite())
+    with pytest.raises(InvalidFields) as caught:
+        await door.invitations.accepting.accept(token, Profile(password="short"), problems=[bad])
+    told = [(error.pointer, error.code) for error in caught.value.errors]
+    assert told[0] == ("/firstName", "too-long")
+    assert [pointer for pointer, _ in told] == ["/firstName", "/lastName", "/password", "/acceptTerms"]

@@ -128,6 +128,10 @@ async def test_membership_and_other_peoples_invitations_are_not_told_to_who_may_
     with pytest.raises(AlreadyInvited) as caught:
         await door.invite(role="team")
     assert caught.value.extra == {"id": str(first.invitation.id)}
+    own = await door.invite("own@people.test", by=blind, role="team")
+    with pytest.raises(AlreadyInvited) as caught:
+        await door.invite("own@people.test", by=blind, role="team")
+    assert caught.value.extra == {"id": str(own.invitation.id)}
 
 
 async def test_one_sees_what_one_sent_and_with_permission_everything(door: Door) -> None:

@@ -28,13 +28,14 @@ from latchstring.domain.errors import (
 from latchstring.invitations.parts import Accepted, AppPerson, Profile
 from latchstring.web.answers import Answer, View, empty_answer, json_answer
 from latchstring.web.auth import Access, Caller, session_cookies
-from latchstring.web.fields import Body
+from latchstring.web.fields import Body, Reading
 from latchstring.web.kinds import Email, Flag, Line, Locale, Message, Reference, Secret, Token
 from latchstring.web.operation import operation
 from latchstring.web.query import wanted_locale
 from latchstring.web.services import Services
 
 TAG = "Answering"
+PERSONAL = ("first_name", "last_name", "password", "accept_terms", "locale")
 OVER: Sequence[type[LatchstringError]] = (
     InvitationTokenInvalid,
     InvitationAccepted,
@@ -115,33 +116,48 @@ async def look_up(request: Request[Any, Any, Any], services: Services, caller: C
     rate_limited=True,
     sets_cookies=True,
 )
-async def accept_invitation(services: Services, caller: Caller, body: AcceptBody) -> Answer:
+async def accept_invitation(services: Services, caller: Caller, reading: Reading[AcceptBody]) -> Answer:
     """201 with a session when it made the account, 200 when there was one.
 
     With `as` (permission `invitations:accept`) the app accepts for its own signed-in person: no password, no session.
     """
-    if body.as_ is not None:
-        return await _accept_as(services, caller, body, body.as_)
-    profile = Profile(
-        first_name=body.first_name,
-        last_name=body.last_name,
-        password=body.password,
-        accepts_terms=bool(body.accept_terms),
-        locale=body.locale,
+    token = reading.get("token")
+    if _names_a_person(reading):
+        return await _accept_as(services, caller, reading)
+    if token is None:
+        raise InvalidFields(reading.problems)
+    accepted = await services.invitations.accepting.accept(
+        token, read_profile(reading), caller=caller.user, problems=reading.problems
     )
-    accepted = await services.invitations.accepting.accept(body.token, profile, caller=caller.user)
     show_user = accepted.tokens is not None or caller.user is not None
     return _answer(services, accepted, show_user=show_user)
 
 
-async def _accept_as(services: Services, caller: Caller, body: AcceptBody, person: PersonOfApp) -> Answer:
+def read_profile(reading: Reading[Any]) -> Profile:
+    """The profile in a body, as far as it is good."""
+    return Profile(
+        first_name=reading.get("first_name"),
+        last_name=reading.get("last_name"),
+        password=reading.get("password"),
+        accepts_terms=bool(reading.get("accept_terms")),
+        locale=reading.get("locale"),
+    )
+
+
+def _names_a_person(reading: Reading[AcceptBody]) -> bool:
+    return reading.get("as_") is not None or any(problem.pointer.startswith("/as") for problem in reading.problems)
+
+
+async def _accept_as(services: Services, caller: Caller, reading: Reading[AcceptBody]) -> Answer:
     caller.require("invitations:accept")
-    personal = ("first_name", "last_name", "password", "accept_terms", "locale")
-    beside = [name for name in personal if getattr(body, name) is not None]
-    if beside:
-        outside = {info.name: info.encode_name for info in structs.fields(AcceptBody)}
-        detail = "With `as` the profile stands inside `as`, and there is no password."
-        raise InvalidFields([FieldProblem(f"/{outside[name]}", "not-with-as", detail) for name in beside])
+    outside = {info.name: info.encode_name for info in structs.fields(AcceptBody)}
+    beside = [name for name in PERSONAL if reading.get(name) is not None]
+    detail = "With `as` the profile stands inside `as`, and there is no password."
+    reading.problems.extend(FieldProblem(f"/{outside[name]}", "not-with-as", detail) for name in beside)
+    body = reading.finish()
+    person = body.as_
+    if person is None:
+        raise InvalidFields([FieldProblem("/as", "required", "Say for whom.")])
     accepted = await services.invitations.accepting.accept_as(
         body.token,
         AppPerson(

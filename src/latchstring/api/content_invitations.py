@@ -13,7 +13,7 @@ from litestar import Request
 from msgspec import UNSET, UnsetType, to_builtins
 from msgspec.structs import fields
 
-from latchstring.api.answering import OVER, accepted_cookies
+from latchstring.api.answering import OVER, accepted_cookies, read_profile
 from latchstring.api.content_views import AccessView, ObjectAccessView, SuccessView, access_view, content_view
 from latchstring.api.invitation_views import GrantsView, grants_view, lookup_view
 from latchstring.api.user_views import UserView, user_view
@@ -44,7 +44,7 @@ from latchstring.domain.errors import (
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.invitation import Standing
 from latchstring.invitations.answering import Opened, has_account, offered_objects
-from latchstring.invitations.parts import Accepted, Draft, OfferedObject, Profile
+from latchstring.invitations.parts import Accepted, Draft, OfferedObject
 from latchstring.web.answers import Answer, View, json_answer, stored_answer
 from latchstring.web.auth import Access, Caller, has_outdated_terms
 from latchstring.web.fields import Body, Reading
@@ -285,20 +285,16 @@ async def _accept(
     request: Request[Any, Any, Any], services: Services, caller: Caller, reading: Reading[Any], place: _Place
 ) -> Answer:
     declared = services.content.get_type(place.type)
-    if reading.problems:
+    token = reading.get("token")
+    if token is None:
         raise InvalidFields(reading.problems)
-    opened = await services.invitations.answering.open_link(reading.get("token"))
+    opened = await services.invitations.answering.open_link(token)
     wanted = _match(services, opened, reading, _Place(declared.key, place.key))
-    profile = Profile(
-        first_name=reading.get("first_name"),
-        last_name=reading.get("last_name"),
-        password=reading.get("password"),
-        accepts_terms=bool(reading.get("accept_terms")),
-        locale=reading.get("locale"),
-    )
     if not _is_somebody_else(caller, opened) and not has_account(opened):
         _ask_for_profile(request, services, opened, reading)
-    accepted = await services.invitations.accepting.accept(reading.get("token"), profile, caller=caller.user)
+    accepted = await services.invitations.accepting.accept(
+        token, read_profile(reading), caller=caller.user, problems=reading.problems
+    )
     return await _answer(services, caller, accepted, wanted)
 
 
@@ -330,7 +326,7 @@ def _ask_for_profile(
     request: Request[Any, Any, Any], services: Services, opened: Opened, reading: Reading[Any]
 ) -> None:
     """Without an account and without a profile, say what a form for one needs to know."""
-    if any(reading.get(name) is not None for name in PROFILE):
+    if any(_is_sent(reading, name) for name in PROFILE):
         return
     preview = services.invitations.answering.preview(opened, locale=wanted_locale(request.scope))
     detail = "There is no account for the invited address. Send a profile to make one."

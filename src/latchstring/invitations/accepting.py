@@ -16,6 +16,7 @@ transaction; in it, targets are held first, then the invitation is won by one co
 held. Whatever changed in between sends us back to the start.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -93,8 +94,11 @@ class Accepting:
         self._parts = parts
         self._answering = answering
 
-    async def accept(self, text: str, profile: Profile, *, caller: User | None = None) -> Accepted:
-        """Come in. caller: the signed-in user, if somebody is; its tokens are not renewed.
+    async def accept(
+        self, text: str, profile: Profile, *, caller: User | None = None, problems: Sequence[FieldProblem] = ()
+    ) -> Accepted:
+        """Come in. caller: the signed-in user, if somebody is; its tokens are not renewed. problems: what is wrong with
+        the fields already, to be told together with what is missing.
 
         Raises InvitationTokenInvalid, what `check_open` raises, WrongAccount, AccountBlocked, SignInRequired,
         InviterNotAllowed, InvalidFields with every missing field, TermsRequired.
@@ -102,7 +106,7 @@ class Accepting:
         hashed = _Hashed()
         for _ in range(ATTEMPTS):
             opened = await self._answering.open_link(text)
-            entry = await self._entry_of_person(opened, profile, caller, hashed)
+            entry = await self._entry_of_person(opened, profile, caller, hashed, problems)
             accepted = await self._carry_out(opened, entry)
             if accepted is not None:
                 return accepted
@@ -123,20 +127,29 @@ class Accepting:
 
     # ---- whose account -------------------------------------------------------------------------------------------
 
-    async def _entry_of_person(self, opened: Opened, profile: Profile, caller: User | None, hashed: _Hashed) -> _Entry:
+    async def _entry_of_person(  # everything that decides
+        self,
+        opened: Opened,
+        profile: Profile,
+        caller: User | None,
+        hashed: _Hashed,
+        known: Sequence[FieldProblem],
+    ) -> _Entry:
         invitation, revealed = opened.invitation, opened.token.channel is Channel.REVEALED
         if caller is not None and caller.email_key != invitation.email_key:
             raise WrongAccount("You are signed in as somebody else. Sign out, or sign in as the invited person.")
         account = await self._account_of(opened)
         self._refuse_stranger(invitation, account)
         if account is None:
-            return await self._new_entry(invitation, profile, hashed, verified=not revealed)
+            return await self._new_entry(invitation, profile, hashed, known, verified=not revealed)
         if account.blocked:
             raise AccountBlocked("This account is blocked. Only the people who run the app can open it again.")
         if not account.email_verified and not revealed:
-            return await self._new_entry(invitation, profile, hashed, verified=True, over=account)
+            return await self._new_entry(invitation, profile, hashed, known, verified=True, over=account)
         if revealed and caller is None:
             raise SignInRequired("Sign in as the invited person first: this link was not sent to the mailbox.")
+        if known:
+            raise InvalidFields(known)
         return _Entry(user=account, before=account)
 
     def _refuse_stranger(self, invitation: Invitation, account: User | None) -> None:
@@ -150,11 +163,20 @@ class Accepting:
         return None if account_id is None else await find_user(self._parts.db, account_id)
 
     async def _new_entry(
-        self, invitation: Invitation, profile: Profile, hashed: _Hashed, *, verified: bool, over: User | None = None
+        self,
+        invitation: Invitation,
+        profile: Profile,
+        hashed: _Hashed,
+        known: Sequence[FieldProblem],
+        *,
+        verified: bool,
+        over: User | None = None,
     ) -> _Entry:
         first_name = profile.first_name or invitation.first_name
         last_name = profile.last_name or invitation.last_name
-        problems = self._find_problems(invitation, profile, first_name, last_name)
+        spoken_of = {problem.pointer for problem in known}
+        missing = self._find_problems(invitation, profile, first_name, last_name)
+        problems = [*known, *(problem for problem in missing if problem.pointer not in spoken_of)]
         if problems:
             only_terms = all(problem.code == TermsRequired.code for problem in problems)
             raise (TermsRequired if only_terms else InvalidFields)(problems)

@@ -255,7 +255,7 @@ class Issuing:
             if violation.constraint != PENDING_TERMS:
                 raise
             terms_key = terms_digest(after.email_key, after.bundle)
-            await make_way(self.parts.db, terms_key, at=at, told=by.can(READ))
+            await make_way(self.parts.db, terms_key, at=at, told=by.can(READ), viewer=by.actor)
             return False
         self.parts.wake_worker()
         return True

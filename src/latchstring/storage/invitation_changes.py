@@ -10,7 +10,7 @@ from latchstring.domain.errors import AlreadyInvited
 from latchstring.domain.event import Event
 from latchstring.domain.invitation import Invitation
 from latchstring.domain.mail import OutgoingMail
-from latchstring.domain.values import SYSTEM, new_id
+from latchstring.domain.values import SYSTEM, Actor, new_id
 from latchstring.storage.engine import Database, Work, step
 from latchstring.storage.events import insert_event
 from latchstring.storage.invitations import ACCEPTED, DECLINED, EXPIRED, PENDING, REVOKED
@@ -43,7 +43,7 @@ _EXPIRE = (
 _FIND_OVERDUE = (
     select(_i.id).where(_i.state == PENDING, _i.expires_at <= _now).order_by(_i.expires_at).limit(SWEEP_SIZE)
 )
-_FIND_PENDING_TERMS = select(_i.id, _i.expires_at).where(
+_FIND_PENDING_TERMS = select(_i.id, _i.expires_at, _i.inviter_type, _i.inviter_id).where(
     _i.terms_key == bindparam("terms_key", type_=Id), _i.state == PENDING
 )
 
@@ -67,15 +67,16 @@ async def sweep_expired(db: Database, *, at: datetime) -> int:
     return await _expire(db, ids, at) if ids else 0
 
 
-async def make_way(db: Database, terms_key: UUID, *, at: datetime, told: bool) -> None:
+async def make_way(db: Database, terms_key: UUID, *, at: datetime, told: bool, viewer: Actor | None = None) -> None:
     """Settle whatever keeps a new invitation with these terms from being stored.
 
     Returns when the way may be free. Raises AlreadyInvited while a pending one is in force; its id only to callers
-    who could list it.
+    who could list it: told says that they see all, viewer that they see their own.
     """
     for blocker in await db.fetch(_FIND_PENDING_TERMS, terms_key=terms_key):
         if blocker.expires_at > at:
-            raise AlreadyInvited(blocker.id if told else None)
+            sent = viewer is not None and (blocker.inviter_type, blocker.inviter_id) == (viewer.type.value, viewer.id)
+            raise AlreadyInvited(blocker.id if told or sent else None)
         await _expire(db, [blocker.id], at)
 
 

@@ -342,5 +342,5 @@ async def insert_invitation(db: Database, new: NewInvitation, *, at: datetime) -
         except UniqueViolation as violation:
             if violation.constraint != PENDING_TERMS:
                 raise
-        await make_way(db, terms_key, at=at, told=new.told_invitations)
+        await make_way(db, terms_key, at=at, told=new.told_invitations, viewer=new.invitation.inviter)
     raise StorageBusy("Invitations with the same terms came and went too quickly.")

@@ -1,0 +1,93 @@
+"""The table of domain/access.py, every cell of it."""
+
+from datetime import UTC, datetime
+from itertools import product
+
+import pytest
+
+from latchstring.domain.access import ANONYMOUS, Access, Level, Subject, Visibility, level_of, level_with
+from latchstring.domain.grant import ContentRole
+from latchstring.domain.values import new_id
+
+AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+OWNER, USER, OTHER = new_id(AT), new_id(AT), new_id(AT)
+GROUP, SECOND_GROUP = new_id(AT), new_id(AT)
+PRIVATE, SHARED, PUBLIC = Visibility.PRIVATE, Visibility.SHARED, Visibility.PUBLIC
+VIEWER, EDITOR, MAINTAINER = ContentRole.VIEWER, ContentRole.EDITOR, ContentRole.MAINTAINER
+
+WHO = {
+    "owner": Subject(OWNER),
+    "content:write": Subject(OTHER, reads_all=True, writes_all=True),
+    "a key with content:write": Subject(writes_all=True),
+    "content:read": Subject(OTHER, reads_all=True),
+    "a key with content:read": Subject(reads_all=True),
+    "a stranger": Subject(OTHER),
+    "a member of another group": Subject(OTHER, frozenset({SECOND_GROUP})),
+    "a key without either": Subject(),
+    "anonymous": ANONYMOUS,
+}
+TABLE = {
+    "owner": (Level.OWNER, Level.OWNER, Level.OWNER),
+    "content:write": (Level.MAINTAINER, Level.MAINTAINER, Level.MAINTAINER),
+    "a key with content:write": (Level.MAINTAINER, Level.MAINTAINER, Level.MAINTAINER),
+    "content:read": (Level.VIEWER, Level.VIEWER, Level.VIEWER),
+    "a key with content:read": (Level.VIEWER, Level.VIEWER, Level.VIEWER),
+    "a stranger": (Level.NONE, Level.NONE, Level.VIEWER),
+    "a member of another group": (Level.NONE, Level.NONE, Level.VIEWER),
+    "a key without either": (Level.NONE, Level.NONE, Level.VIEWER),
+    "anonymous": (Level.NONE, Level.NONE, Level.VIEWER),
+}
+
+
+@pytest.mark.parametrize("who", TABLE)
+@pytest.mark.parametrize("visibility", Visibility)
+def test_without_a_grant_the_table_decides(who: str, visibility: Visibility) -> None:
+    access = Access(OWNER, visibility, {USER: MAINTAINER, GROUP: MAINTAINER})
+    assert level_of(WHO[who], access) is TABLE[who][visibility]
+
+
+@pytest.mark.parametrize("role", ContentRole)
+@pytest.mark.parametrize("holder", [USER, GROUP])
+def test_a_grant_counts_unless_the_object_is_private(role: ContentRole, holder: object) -> None:
+    subject = Subject(USER, frozenset({GROUP}))
+    levels = [level_of(subject, Access(OWNER, visibility, {holder: role})) for visibility in Visibility]  # type: ignore[dict-item]
+    assert levels == [Level.NONE, Level(role), Level(role)]
+
+
+@pytest.mark.parametrize(("own", "first", "second"), [*product([None, *ContentRole], repeat=3)])
+def test_the_greatest_of_all_grants_counts(
+    own: ContentRole | None, first: ContentRole | None, second: ContentRole | None
+) -> None:
+    grants = {who: role for who, role in ((USER, own), (GROUP, first), (SECOND_GROUP, second)) if role is not None}
+    subject = Subject(USER, frozenset({GROUP, SECOND_GROUP}))
+    assert level_of(subject, Access(OWNER, SHARED, grants)) == max(grants.values(), default=Level.NONE)
+
+
+@pytest.mark.parametrize("role", ContentRole)
+def test_a_permission_never_lowers_what_a_grant_gives(role: ContentRole) -> None:
+    access = Access(OWNER, SHARED, {USER: role})
+    assert level_of(Subject(USER, reads_all=True), access) == role
+    assert level_of(Subject(USER, writes_all=True), access) is Level.MAINTAINER
+
+
+@pytest.mark.parametrize("visibility", Visibility)
+def test_an_owner_s_own_grant_takes_nothing_from_him(visibility: Visibility) -> None:
+    subject = Subject(OWNER, frozenset({GROUP}), writes_all=True)
+    assert level_of(subject, Access(OWNER, visibility, {OWNER: VIEWER, GROUP: EDITOR})) is Level.OWNER
+
+
+@pytest.mark.parametrize(("held", "visibility"), [*product(Level, Visibility)])
+def test_what_is_held_is_raised_by_permissions_and_the_public_and_by_nothing_else(
+    held: Level, visibility: Visibility
+) -> None:
+    floor = Level.VIEWER if visibility is PUBLIC else Level.NONE
+    assert level_with(Subject(USER), visibility, held) is max(held, floor)
+    assert level_with(Subject(USER, reads_all=True), visibility, held) is max(held, Level.VIEWER)
+    assert level_with(Subject(USER, writes_all=True), visibility, held) is max(held, Level.MAINTAINER)
+
+
+def test_levels_and_roles_are_one_scale() -> None:
+    assert [Level(role).name for role in ContentRole] == [role.name for role in ContentRole]
+    assert Level.NONE < Level.VIEWER < Level.EDITOR < Level.MAINTAINER < Level.OWNER
+    assert (PRIVATE, SHARED, PUBLIC) == (0, 1, 2)
+    assert VIEWER < EDITOR < MAINTAINER

@@ -1,5 +1,7 @@
 """What is an address, and when two are the same."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +29,7 @@ from latchstring.accounts.addresses import AddressRefused, parse_address
         ("a@p\u0430ypal.org", "a@xn--pypal-4ve.org"),
         ("a" * 64 + "@x.org", "a" * 64 + "@x.org"),
         ("ü" * 32 + "@x.org", "ü" * 32 + "@x.org"),
+        ("a@" + "u\u0308" * 35 + ".org", "a@xn--td" + "a" * 35 + ".org"),  # short enough when composed
     ],
 )
 def test_an_address_is_kept_as_typed_and_known_by_its_key(typed: str, key: str) -> None:
@@ -44,7 +47,7 @@ def test_an_address_is_kept_as_typed_and_known_by_its_key(typed: str, key: str) 
         "a\u200b@x.org", "a\u202e@x.org", "a\u2066b@x.org", "a\ufeff@x.org", "a\u00ad@x.org", "a\u034fb@x.org",
         "a\u3164@x.org", "a\ufe0f@x.org", "\u2800@x.org", "a@x\u200d.org", "\U000e0041a@x.org", "a\u00a0b@x.org",
         "a" * 65 + "@x.org", "ü" * 33 + "@x.org", "a@" + ".".join(["b" * 60] * 5) + ".org",
-        "a@" + "ü" * 60 + ".org", "\ud800@x.org",
+        "a@" + "ü" * 60 + ".org", "a@" + "b" * 64 + ".org", "a@" + "ü" * 200 + ".org", "\ud800@x.org",
     ],
     ids=ascii,
 )  # fmt: skip
@@ -66,6 +69,13 @@ def test_what_is_no_address_is_refused(typed: str) -> None:
 def test_letters_that_pass_for_others_are_refused(typed: str) -> None:
     with pytest.raises(AddressRefused):
         parse_address(typed)
+
+
+def test_a_long_label_is_refused_in_little_time() -> None:
+    began = time.perf_counter()
+    with pytest.raises(AddressRefused):
+        parse_address("a@" + "ü" * 200 + ".org")
+    assert time.perf_counter() - began < 0.02
 
 
 @given(st.text(max_size=80))

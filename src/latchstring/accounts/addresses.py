@@ -17,8 +17,10 @@ SPECIAL_USE_DOMAIN_NAMES.clear()
 
 LONGEST_LOCAL_PART = 64  # octets, RFC 5321 section 4.5.3.1.1
 LONGEST = 254  # octets, RFC 5321 section 4.5.3.1.3 less the angle brackets
+LONGEST_LABEL = 63  # octets, RFC 1034 section 3.1
 
 _LOWER_ASCII = str.maketrans(ascii_uppercase, ascii_lowercase)
+_DOTS = re.compile("[.\u3002\uff0e\uff61]")  # what IDNA takes for a dot, RFC 3490 section 3.1
 _HAS_LETTER = re.compile(r"[a-z]", re.IGNORECASE)
 # Default_Ignorable_Code_Point of Unicode 16 beyond category Cf, and a blank that is a symbol: all render as nothing.
 _INVISIBLE = re.compile(
@@ -53,6 +55,7 @@ def parse_address(text: str) -> Address:
     """
     if len(text) > LONGEST:  # before anything looks at it: idna takes quadratic time
         raise AddressRefused(f"An address has at most {LONGEST} characters.")
+    _refuse_long_labels(text.rpartition("@")[2])
     if not text.isascii():
         _refuse_hidden(text)
         _refuse_lookalikes(text.rpartition("@")[0])
@@ -97,6 +100,12 @@ def _refuse_lookalikes(local: str) -> None:
     composed = unicodedata.normalize("NFC", local)
     if unicodedata.normalize("NFKC", local) != composed or (composed.isascii() and not local.isascii()):
         raise AddressRefused(f"The address contains letters that pass for others. {WORDS}")
+
+
+def _refuse_long_labels(domain: str) -> None:
+    """One label of 200 letters keeps idna busy for 90 ms before it finds it too long."""
+    if any(len(label) > LONGEST_LABEL for label in _DOTS.split(unicodedata.normalize("NFC", domain))):
+        raise AddressRefused(f"Between the dots of a domain stand at most {LONGEST_LABEL} characters.")
 
 
 def _refuse_lengths(text: str, local: str, domain: str) -> None:

@@ -19,8 +19,14 @@ _SECRET_NAMES = re.compile(
     r"pass(word|wd)?$|passphrase|secret|token|authorization|cookie|api[-_]?key$|master[-_]?key|private[-_]?key|digest|csrf",
     re.IGNORECASE,
 )
+# Every JWS there is. A run of its letters is entered once, at its beginning, and only if a dot follows: an address of
+# many `ey-` must not cost its square.
+_JWS = re.compile(
+    r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]++\.)(?:[A-Za-z0-9_-]*-)?ey[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+"
+    r"(?:\.[A-Za-z0-9_-]*)*"
+)
 _SECRET_TEXTS = (
-    (re.compile(r"\bey[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)*"), REDACTED),  # every JWS there is
+    (_JWS, REDACTED),
     (re.compile(r"\bls[a-z]_[A-Za-z0-9_-]{8,}"), REDACTED),  # API keys and refresh tokens
     (re.compile(r"(?i)(\b(?:[a-z_]*token|password|secret|code)=)[^\s&\"'<>]+"), rf"\1{REDACTED}"),
     (re.compile(r"(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}"), rf"\1{REDACTED}"),

@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import ipaddress
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -233,6 +234,17 @@ async def test_the_servers_words_are_one_line_and_hold_no_token(server: Scripted
     await sender.close()
     assert outcome.fate is Fate.REFUSED
     assert outcome.reply == "554 5.7.1 blocked: https://app.test/invitation?token=… see us"
+
+
+async def test_a_server_may_say_much(server: ScriptedServer) -> None:
+    """Looking for tokens in this once took more than a second, in which nobody was served."""
+    server.replies["dot"] = ["\n".join([*["554-" + "ey-" * 2600] * 3, "554 so much for that"])]
+    sender, began = SmtpSender(settings(server), RETRY), time.perf_counter()
+    outcome = await send(sender)
+    await sender.close()
+    assert outcome.fate is Fate.REFUSED
+    assert len(outcome.reply or "") == 500
+    assert time.perf_counter() - began < 0.5
 
 
 async def test_dots_at_the_beginning_of_lines_arrive(server: ScriptedServer) -> None:

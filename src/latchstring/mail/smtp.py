@@ -18,7 +18,8 @@ DOT_PATIENCE = timedelta(minutes=10)  # RFC 5321, section 4.5.3.2.6
 REPLY_LIMIT = 500
 
 _log = structlog.get_logger(__name__)
-_TOKEN = re.compile(r"ey[\w-]{8,}(?:\.[\w-]*){1,2}|(?<=token=)\S+")
+# A run of a token's letters is entered once, and only if a dot follows: many `ey-` must not cost their square.
+_TOKEN = re.compile(r"(?<![\w-])(?=[\w-]++\.)[\w-]*ey[\w-]{8,}(?:\.[\w-]*){1,2}|(?<=token=)\S+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
@@ -102,14 +103,21 @@ class _Conversation:
         refused = await self._name_sender(mail) or await self._name_recipient(mail)
         return refused or await self._hand_over(mail.content, at_dot)
 
+    def _takes_utf8(self) -> bool:
+        return self._client.supports_extension("smtputf8")
+
+    def _is_international(self, mail: RenderedMail) -> bool:
+        """Whether the envelope names the recipient as typed. A mail that can do without goes to servers that cannot."""
+        return mail.utf8 or (not mail.typed.isascii() and self._takes_utf8())
+
     def _understands(self, mail: RenderedMail) -> bool:
-        known = not mail.utf8 or self._client.supports_extension("smtputf8")
+        known = not mail.utf8 or self._takes_utf8()
         if not known:
             _log.warning("mail server does not take international addresses", mail_id=str(mail.id))
         return known
 
     async def _name_sender(self, mail: RenderedMail) -> Outcome | None:
-        options = ["SMTPUTF8"] if mail.utf8 else []
+        options = ["SMTPUTF8"] if self._is_international(mail) else []
         try:
             await self._client.mail(mail.sender, options=options, encoding="utf-8")
         except aiosmtplib.SMTPSenderRefused as refusal:
@@ -128,8 +136,9 @@ class _Conversation:
         return None
 
     async def _name_recipient(self, mail: RenderedMail) -> Outcome | None:
+        recipient = mail.typed if self._is_international(mail) else mail.recipient
         try:
-            await self._client.rcpt(mail.recipient, encoding="utf-8")
+            await self._client.rcpt(recipient, encoding="utf-8")
         except aiosmtplib.SMTPRecipientRefused as refusal:
             await self._start_over()
             return Outcome(Fate.NO_RECIPIENT if _is_final(refusal.code) else Fate.LATER, _words(refusal))

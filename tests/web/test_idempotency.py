@@ -8,7 +8,13 @@ from uuid import uuid4
 
 import pytest
 
-from latchstring.domain.errors import GroupKeyTaken, IdempotencyKeyReused, IdempotencyRunning, Unreadable
+from latchstring.domain.errors import (
+    CredentialInvalid,
+    GroupKeyTaken,
+    IdempotencyKeyReused,
+    IdempotencyRunning,
+    Unreadable,
+)
 from latchstring.domain.idempotency import Once, StoredAnswer
 from latchstring.domain.principal import Principal
 from latchstring.domain.values import ActorType
@@ -123,6 +129,12 @@ async def test_a_repeat_is_answered_although_its_effect_would_be_refused_now(cou
     first = await counting.use({}).run(counting.effect, present)
     again = await counting.use({}).run(refusing(GroupKeyTaken()), present)
     assert told(again) == told(first)
+
+
+async def test_a_credential_that_ended_since_gets_no_answer_again(counting: Counting) -> None:
+    await counting.use({}).run(counting.effect, present)
+    with pytest.raises(CredentialInvalid):
+        await counting.use({}).run(refusing(CredentialInvalid()), present)
 
 
 async def test_a_refusal_is_not_stored(counting: Counting) -> None:

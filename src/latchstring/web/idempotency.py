@@ -15,7 +15,13 @@ from typing import TypeVar
 
 import msgspec
 
-from latchstring.domain.errors import IdempotencyKeyReused, IdempotencyRunning, LatchstringError, Unreadable
+from latchstring.domain.errors import (
+    IdempotencyKeyReused,
+    IdempotencyRunning,
+    LatchstringError,
+    Unauthenticated,
+    Unreadable,
+)
 from latchstring.domain.idempotency import AnswerStored, Claim, Once, StoredAnswer
 from latchstring.domain.principal import Principal
 from latchstring.storage.idempotency import find_answer
@@ -70,6 +76,8 @@ class Idempotency:
             stored = await self._find(claim)
         except LockTimeout as timeout:
             raise IdempotencyRunning("The first request with this Idempotency-Key is still at work.") from timeout
+        except Unauthenticated:  # a key revoked since it was last read gets no answer again, either
+            raise
         except LatchstringError:
             # What the service looks at before its transaction may have changed since the first request.
             stored = await self._find(claim)

@@ -103,6 +103,17 @@ def test_a_network_counts_as_one() -> None:
     assert client_prefix(None) == "unknown"
 
 
+def test_a_login_counter_is_small_whatever_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    counters = CountersInMemory()
+    monkeypatch.setattr(room, "CountersInMemory", lambda: counters)
+    limiter = Limiter(TIGHT)
+    limiter.check_login("x" * 1_000_000)
+    with pytest.raises(TooManyRequests):
+        limiter.check_login("x" * 1_000_000)
+    limiter.check_login("y" * 1_000_000)
+    assert all(len(key) < 200 for key in counters._counters)  # its size is the point
+
+
 def test_counters_are_forgotten_when_their_time_is_over_or_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(room.time, "time", lambda: now)

@@ -4,6 +4,7 @@ Counting in memory makes each process generous by itself; it bounds a flood and 
 hold to the letter (a fresh link once in five minutes) are kept in rows by their services.
 """
 
+import hashlib
 import math
 import time
 from collections import OrderedDict
@@ -104,8 +105,11 @@ class Limiter:
         self._check(self._per_recipient, "requested", email_key)
 
     def check_login(self, email_key: str) -> None:
-        """Before a password is looked at; the address counts whether or not an account has it."""
-        self._check(self._login, "login", email_key)
+        """Before a password is looked at; the address counts whether or not an account has it.
+
+        It may be any text of a stranger's, so counters hold a digest: a megabyte each would fill the memory.
+        """
+        self._check(self._login, "login", hashlib.sha256(email_key.encode()).hexdigest())
 
     def check_client(self, scope: Scope) -> None:
         """Before an anonymous caller costs anything: by the /24 or /64 the request comes from."""

@@ -18,6 +18,8 @@ from latchstring.accounts.addresses import parse_address
 from latchstring.accounts.people import NewUser, UserChanges
 from latchstring.assembly import build_services
 from latchstring.config import load_config
+from latchstring.content.service import NewObject
+from latchstring.domain.access import ContentObject
 from latchstring.domain.account import User
 from latchstring.domain.invitation import Channel, Invitation
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
@@ -49,6 +51,9 @@ from = "Orchard Lane <no-reply@orchard.example>"
 
 [invitations]
 redirect-origins = ["https://app.orchard.example"]
+
+[content]
+types = { articles = { name = "Articles", singular = "article" }, tables = { name = "Tables" } }
 
 [roles.team]
 name = "Team"
@@ -154,12 +159,36 @@ class Door:
         user = await self.user("mira@people.test", first_name="Mira", last_name="Okafor", role="team")
         return self.services.accounts.principal_of(user)
 
+    async def object(
+        self, title: str = "Tide tables", *, owner: Principal, type_: str = "articles", **more: Any
+    ) -> ContentObject:
+        """A content object of somebody's."""
+        assert owner.id is not None
+        new = NewObject(title=title, owner_id=owner.id, **more)
+        return (await self.services.content.create_object(OPERATOR_PRINCIPAL, type_, new)).object
+
+    async def share(
+        self,
+        *objects: ContentObject,
+        by: Principal,
+        email: str = "jonas@people.test",
+        right: str = "EDITOR",
+        **terms: Any,
+    ) -> Invitation:
+        """Invite to objects, and to nothing else unless terms say so."""
+        content = tuple((one.type, one.key, right) for one in objects)
+        return await self.invite(email, by=by, content=content, **({"role": None} | terms))
+
     def token(self, invitation: Invitation, channel: Channel = Channel.MAILED) -> str:
         return self.services.invitations.links.token_of(invitation, channel)
 
     async def state(self, invitation: Invitation) -> str:
         found = await self.services.invitations.issuing.get(invitation.id, by=OPERATOR_PRINCIPAL)
         return found.invitation.state_at(self.now[0]).name
+
+    def link(self, invitation: Invitation, channel: Channel = Channel.MAILED) -> str:
+        """The path of the link as it is mailed."""
+        return self.services.invitations.links.url_of(invitation, channel).removeprefix(ORIGIN)
 
     async def dump(self) -> dict[str, list[Any]]:
         """Every row of every table."""

@@ -34,13 +34,6 @@ async def test_nobody_in_person_invites_when_an_operator_did(door: Door) -> None
     assert "Operator" not in seen.words
 
 
-async def test_the_path_of_content_leads_to_the_same_page(door: Door) -> None:
-    token = door.token(await door.invite())
-    seen = await door.get(f"/content/articles/tides/accept-invitation?token={token}")
-    assert seen.status == 200
-    assert "Create account and come in" in seen.words
-
-
 async def test_a_message_is_escaped_and_leads_nowhere(door: Door) -> None:
     seen = await door.get(f"/invitation?token={door.token(await door.invite(message=MESSAGE))}")
     assert "See &lt;b&gt;https://elsewhere.test&lt;/b&gt; &amp; &#34;come&#34;\nOn Monday</blockquote>" in seen.html

@@ -8,23 +8,26 @@ from latchstring.domain.errors import (
     FieldProblem,
     InvalidCredentials,
     InvalidFields,
+    InvitationMismatch,
     Over,
     SignInRequired,
     TermsRequired,
+    UserNotFound,
     WrongAccount,
     WrongState,
 )
 from latchstring.invitations.parts import Accepted, Profile
 from latchstring.invitee.members import member_of, sign_out, signed_in
-from latchstring.invitee.offers import Found, find_offer, show_end_of
+from latchstring.invitee.objects import find_items, names_of, with_held
+from latchstring.invitee.offers import LANDING, Found, find_offer, show_end_of
 from latchstring.invitee.page import Page
 from latchstring.invitee.routing import acts, shows
 from latchstring.web.answers import Answer
 from latchstring.web.auth import Caller
 from latchstring.web.forms import PageForm, Sent, Shown, Tick
 from latchstring.web.kinds import Line, Secret
+from latchstring.web.problems import describe_problem
 
-LANDING = "/invitation"
 ARRIVED = "/invitation/arrived"
 UNSIGNED = "unsigned"
 
@@ -42,17 +45,38 @@ class Answering(PageForm):
     how: str = ""
 
 
-@shows(LANDING, "/content/{content_type:str}/{content_key:str}/accept-invitation")
+@shows(LANDING)
 async def show_landing(page: Page) -> Answer:
     """What the invitation gives, and the way in that fits who looks."""
     found = await find_offer(page, page.asked("token"))
     return await _show_way_in(found) if isinstance(found, Found) else found
 
 
+@shows("/content/{content_type:str}/{content_key:str}/accept-invitation")
+async def show_content_landing(page: Page) -> Answer:
+    """The same for an object, if the invitation leads to it. Raises ContentNotFound for a type that is not declared."""
+    named = page.request.path_params
+    declared = page.services.content.get_type(named["content_type"])
+    found = await find_offer(page, page.asked("token"))
+    if not isinstance(found, Found):
+        return found
+    if not found.leads_to(declared.key, named["content_key"]):
+        problem = describe_problem(InvitationMismatch())
+        return found.page.show(
+            "elsewhere.html", status=problem.status, code=problem.code, offer=found.offer, token=found.token
+        )
+    return await _show_way_in(found)
+
+
 async def _show_way_in(found: Found, *, form: Shown | None = None, status: int = 200, code: str = "") -> Answer:
     page, user = found.page, found.page.user
     if user is not None and user.email_key != found.opened.invitation.email_key:
         return await _show_wrong_account(found, user)
+    if found.is_closed_to_strangers:
+        return _show_members_only(found)
+    if user is not None:
+        held = await with_held(page, found.offer.content)
+        found = replace(found, offer=replace(found.offer, content=held))
     common = {"offer": found.offer, "token": found.token, "mailed": found.is_mailed}
     if not found.account_exists:
         named = form or Shown({"firstName": found.offer.first_name, "lastName": _last_name(found)})
@@ -82,6 +106,19 @@ async def _show_wrong_account(found: Found, user: User) -> Answer:
     return page.show("wrong_account.html", status=409, code=code, offer=found.offer, token=found.token, user=member)
 
 
+def _show_members_only(found: Found) -> Answer:
+    """Only somebody with an account may say yes. Whoever is signed in has one whose address nobody has confirmed."""
+    problem = describe_problem(UserNotFound())
+    return found.page.show(
+        "members_only.html",
+        status=problem.status,
+        code=problem.code,
+        offer=found.offer,
+        token=found.token,
+        unconfirmed=found.page.user is not None,
+    )
+
+
 @acts("/invitation/accept")
 async def accept(page: Page) -> Answer:
     """Say yes. Everything is checked again, for the page may have been open for days."""
@@ -89,6 +126,7 @@ async def accept(page: Page) -> Answer:
     found = await find_offer(page.standing_at(LANDING, token=sent.token), sent.token)
     if not isinstance(found, Found):
         return found
+    found = found.at_home()
     if page.user is None and found.account_exists and sent.get("how") != UNSIGNED:
         return await _sign_in_and_accept(found, sent)
     return await _accept(found, sent)
@@ -107,7 +145,7 @@ async def _sign_in_and_accept(found: Found, sent: Sent[Answering]) -> Answer:
     caller = Caller(services.accounts.principal_of(user), user, from_cookie=True)
     answer = await _accept(replace(found, page=found.page.seen_by(caller)), sent)
     if answer.status != 303:  # noqa: PLR2004  # signed in, yet not accepted: the landing page tells why
-        answer = found.page.go(LANDING, token=found.token)
+        answer = found.page.go(found.offer.home, token=found.token)
     return signed_in(found.page, answer, tokens)
 
 
@@ -122,6 +160,8 @@ async def _accept(found: Found, sent: Sent[Answering]) -> Answer:
         return await _show_way_in(found, form=sent.with_problem("password", "required"), status=409, code=error.code)
     except WrongAccount:
         return await _show_way_in(found)
+    except UserNotFound:
+        return _show_members_only(found)
     except (Over, WrongState) as error:
         return show_end_of(found, error)
     return _arrive(found, accepted)
@@ -154,11 +194,13 @@ def _other_problems(found: Found, sent: Sent[Answering]) -> list[FieldProblem]:
 
 
 def _arrive(found: Found, accepted: Accepted) -> Answer:
-    page = found.page
-    if accepted.invitation.redirect_url:
-        answer = page.leave_for(accepted.invitation.redirect_url)
+    page, applied = found.page, accepted.applied
+    onward = accepted.invitation.redirect_url or (found.offer.only and found.offer.only.onward)
+    if onward:
+        answer = page.leave_for(onward)
     else:
-        answer = page.go(ARRIVED, how=_how(page, accepted), kept="yes" if accepted.applied.kept_role else "")
+        kept = "yes" if applied.kept_role else ""
+        answer = page.go(ARRIVED, how=_how(page, accepted), kept=kept, to=names_of(applied.content))
     return signed_in(page, answer, accepted.tokens) if accepted.tokens else answer
 
 
@@ -174,8 +216,18 @@ async def show_arrived(page: Page) -> Answer:
     how = page.asked("how")
     if page.user is None and how != UNSIGNED:
         return page.go("/login")
-    user = page.user and await member_of(page, page.user)
-    return page.show("arrived.html", user=user, joined=how == "joined", kept=page.asked("kept") == "yes")
+    to = page.asked("to")
+    if page.user is None:
+        # the objects are shown to whoever signs in, for only that tells what he may see
+        onward = page.link(ARRIVED, how="added", to=to) if to else ""
+        return page.show("arrived.html", user=None, onward=onward)
+    return page.show(
+        "arrived.html",
+        user=await member_of(page, page.user),
+        items=await find_items(page, to),
+        joined=how == "joined",
+        kept=page.asked("kept") == "yes",
+    )
 
 
 @acts("/invitation/switch")

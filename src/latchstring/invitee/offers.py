@@ -1,29 +1,27 @@
 """An invitation as its pages show it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from urllib.parse import quote
 
-from latchstring.domain.errors import InvitationTokenInvalid, LatchstringError
-from latchstring.domain.grant import ContentRole
-from latchstring.domain.invitation import Channel
+from latchstring.domain.errors import InvitationRevoked, InvitationTokenInvalid, LatchstringError
+from latchstring.domain.invitation import Channel, Invitation
 from latchstring.domain.principal import Role
 from latchstring.invitations.answering import Opened, check_open, has_account
+from latchstring.invitee.objects import Item, offered_item
 from latchstring.invitee.page import Page
 from latchstring.web.answers import Answer
 from latchstring.web.problems import describe_problem
 
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A content object and what the person may do with it: VIEWER, EDITOR or MAINTAINER."""
-
-    title: str
-    role: str
+LANDING = "/invitation"
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Who invites whom, to what, and until when. inviter is None where nobody in person invites."""
+    """Who invites whom, to what, and until when. inviter is None where nobody in person invites.
+
+    home: the page of ours that shows it.
+    """
 
     inviter: str | None = None
     role: Role | None = None
@@ -35,6 +33,12 @@ class Offer:
     message: str | None = None
     invited_at: datetime | None = None
     expires_at: datetime | None = None
+    home: str = LANDING
+
+    @property
+    def only(self) -> Item | None:
+        """The object, where the offer is one object and nothing else."""
+        return self.content[0] if len(self.content) == 1 and not self.role and not self.groups else None
 
     @property
     def masked_email(self) -> str:
@@ -55,18 +59,24 @@ def offer_of(page: Page, opened: Opened) -> Offer:
         inviter=preview.inviter_name,
         role=page.services.roles.get(invitation.bundle.role or ""),
         groups=tuple(name for _, name in preview.groups),
-        content=tuple(
-            Item(grant.target_key, (grant.role or ContentRole.VIEWER).name)
-            for grant in invitation.bundle.content
-            if not grant.void
-        ),
+        content=tuple(offered_item(page, one) for one in preview.objects),
         email=invitation.email,
         first_name=names[0],
         name=" ".join(name for name in names if name),
         message=invitation.message,
         invited_at=invitation.created_at,
         expires_at=invitation.link.expires_at,
+        home=_home_of(invitation),
     )
+
+
+def _home_of(invitation: Invitation) -> str:
+    """Where a mailed link leads by default: an invitation to one object and nothing else has a page of its own."""
+    bundle = invitation.bundle
+    if not bundle.is_content_only or len(bundle.content) > 1:
+        return LANDING
+    (grant,) = bundle.content
+    return f"/content/{quote(grant.target_type or '', safe='')}/{quote(grant.target_key, safe='')}/accept-invitation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,21 @@ class Found:
     def account_exists(self) -> bool:
         """Whether the link meets an account; an unverified one counts as none for a mailed link."""
         return has_account(self.opened)
+
+    @property
+    def is_closed_to_strangers(self) -> bool:
+        """Whether only somebody with a confirmed account may say yes, and the address has none."""
+        is_closed = not self.page.services.content_rules.allow_unregistered_users
+        return is_closed and self.opened.invitation.bundle.is_content_only and not self.opened.view.account_verified
+
+    def leads_to(self, type_: str, key: str) -> bool:
+        """Whether the object is, or was, part of the invitation."""
+        content = self.opened.invitation.bundle.content
+        return any((grant.target_type, grant.target_key) == (type_, key) for grant in content)
+
+    def at_home(self) -> "Found":
+        """The same, for an answer to a POST: standing where a GET shows it."""
+        return replace(self, page=self.page.standing_at(self.offer.home, token=self.token))
 
 
 async def find_offer(page: Page, token: str) -> Found | Answer:
@@ -114,5 +139,8 @@ def show_ended(page: Page, token: str, error: LatchstringError, past: Offer = NO
 
 
 def show_end_of(found: Found, error: LatchstringError) -> Answer:
-    """The same for a genuine link, with what it was for."""
-    return show_ended(found.page, found.token, error, found.offer)
+    """The same for a genuine link, with what it was for. What was withdrawn is not named any more: its title may have
+    changed since, and is not for everybody who was invited once.
+    """
+    past = replace(found.offer, content=()) if isinstance(error, InvitationRevoked) else found.offer
+    return show_ended(found.page, found.token, error, past)

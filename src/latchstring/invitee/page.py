@@ -170,7 +170,7 @@ class Page:
         ]
 
 
-_KEPT = ("token", "next", "done", "how")  # what stays when the language changes
+_KEPT = ("token", "next", "done", "how", "kept", "to")  # what stays when the language changes
 
 
 def open_page(request: Request[Any, Any, Any], services: Services) -> Page:

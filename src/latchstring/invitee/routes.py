@@ -14,6 +14,7 @@ routes: list[ControllerRouterHandler] = [
     signing_in.log_in,
     signing_in.log_out,
     landing.show_landing,
+    landing.show_content_landing,
     landing.accept,
     landing.show_arrived,
     landing.switch_account,

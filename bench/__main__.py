@@ -1,5 +1,7 @@
 """`make bench`: what the hot paths cost on PostgreSQL and SQLite, beside the floor of the bare driver.
 
+The floor of invitations is the INSERTs of one create; that of content one SELECT by key.
+
 Rate, latency, and processor milliseconds a request of the server process and of PostgreSQL. The ratio is the rate to
 the floor's at the same concurrency. Everything runs on this machine, the load generator, too.
 """
@@ -12,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from bench import floor
+from bench import content, floor
 from bench.installation import Installation, running
-from bench.measure import Measured, family_ms, processor_ms, send, summed_up
+from bench.measure import Measured, database_ms, processor_ms, send, summed_up
 from bench.requests import Requests
 from rich.console import Console
 from rich.table import Table
@@ -59,7 +61,7 @@ def measure_all(installation: Installation, scale: float) -> list[Measured]:
         for name, (make, counts) in paths.items():
             line = measure_path(installation, name, make, concurrency, int(counts[concurrency] * scale))
             found.append(replace(line, ratio=line.rate / base.rate))
-    return found
+    return found + content.measure_all(installation, requests, scale, measure_path)
 
 
 def measure_path(
@@ -67,30 +69,26 @@ def measure_path(
 ) -> Measured:
     send(at.port, concurrency, make(WARM_UP))
     todo = make(count)
-    server, database = processor_ms(at.server), _database_ms(at)
+    server, database = processor_ms(at.server), database_ms(at)
     seconds, latencies = send(at.port, concurrency, todo)
     p50, p99 = summed_up(latencies)
-    database_used = None if at.postmaster is None else (_database_ms(at) - database) / count
+    database_used = None if at.postmaster is None else (database_ms(at) - database) / count
     used = (processor_ms(at.server) - server) / count
     return Measured(at.name, name, concurrency, count, count / seconds, p50, p99, used, database_used)
 
 
 def measure_floor(at: Installation, concurrency: int, count: int) -> Measured:
     """SQLite has one writer, so its floor is the same at every concurrency. The driver is this process."""
-    mine, database = processor_ms(os.getpid()), _database_ms(at)
+    mine, database = processor_ms(os.getpid()), database_ms(at)
     if at.postmaster is None:
         seconds, latencies = floor.on_sqlite(at.database.partition(":///")[2], count)
     else:
         plain = at.database.replace("postgresql+asyncpg", "postgresql")
         seconds, latencies = floor.on_postgres(plain, concurrency, count)
     p50, p99 = summed_up(latencies)
-    database_used = None if at.postmaster is None else (_database_ms(at) - database) / count
+    database_used = None if at.postmaster is None else (database_ms(at) - database) / count
     used = (processor_ms(os.getpid()) - mine) / count
     return Measured(at.name, "floor: bare INSERTs", concurrency, count, count / seconds, p50, p99, used, database_used)
-
-
-def _database_ms(at: Installation) -> float:
-    return 0.0 if at.postmaster is None else family_ms(at.postmaster)
 
 
 def show(found: list[Measured]) -> None:
@@ -111,7 +109,7 @@ def show(found: list[Measured]) -> None:
             f"{line.server_ms:.3f}",
             database,
             f"{line.ratio:.2f}",
-            end_section=line.path.startswith("list"),
+            end_section=line.path.startswith("list"),  # the last of each group
         )
     Console(width=max(120, Console().width)).print(table)
 

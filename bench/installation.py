@@ -34,6 +34,9 @@ name = "Customer"
 permissions = []
 may-grant = []
 
+[content]
+types = {{ articles = {{ name = "Articles" }}, notes = {{ name = "Notes" }} }}
+
 [limits]
 enabled = false
 """

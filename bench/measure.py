@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench.installation import Installation
+
 TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
 Ticks = Callable[[], float]
 
@@ -48,6 +50,11 @@ def family_ms(pid: int) -> float:
         except (FileNotFoundError, ProcessLookupError):
             continue
     return total
+
+
+def database_ms(at: Installation) -> float:
+    """Processor time of PostgreSQL so far; 0 on SQLite, which works in the server's process."""
+    return 0.0 if at.postmaster is None else family_ms(at.postmaster)
 
 
 def send(port: int, concurrency: int, requests: list[str]) -> tuple[float, list[float]]:

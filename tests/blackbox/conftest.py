@@ -10,6 +10,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from tests.blackbox.house import House
+from tests.blackbox.library import CLOSED, OPTIONS
 from tests.blackbox.smtp_server import SmtpServer
 
 HERE = Path(__file__).parent
@@ -64,6 +65,20 @@ def opened(directory: Path, database: str, *arguments: str, crowded: bool = Fals
 def house(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """One installation that tests share; each brings its own people."""
     with opened(tmp_path_factory.mktemp("house"), new_database()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def library(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """One installation with two types of content and roles for it."""
+    with opened(tmp_path_factory.mktemp("library"), new_database(), **OPTIONS) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def closed_library(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """The same where only people with accounts are invited to content."""
+    with opened(tmp_path_factory.mktemp("library"), new_database(), **CLOSED) as running:
         yield running
 
 

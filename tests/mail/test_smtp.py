@@ -207,14 +207,22 @@ async def test_starttls_is_insisted_on(server: ScriptedServer) -> None:
     assert not any(command.startswith("MAIL") for command in server.commands)
 
 
-async def test_international_addresses_ask_for_smtputf8_only_when_needed(server: ScriptedServer) -> None:
+async def test_mail_goes_to_the_address_as_typed_where_the_server_takes_it(server: ScriptedServer) -> None:
     sender = SmtpSender(settings(server), RETRY)
-    await send(sender, "ada@bücher.test")
-    await send(sender, "jörg@people.test")
+    for address in ("ada@bücher.test", "jörg@people.test", "Bo@People.test"):
+        await send(sender, address)
     await sender.close()
     mails = [command for command in server.commands if command.startswith("MAIL")]
-    assert ["SMTPUTF8" in command for command in mails] == [False, True]
-    assert server.recipients() == ["ada@xn--bcher-kva.test", "jörg@people.test"]
+    assert ["SMTPUTF8" in command for command in mails] == [True, True, False]
+    assert server.recipients() == ["ada@bücher.test", "jörg@people.test", "Bo@People.test"]
+
+
+async def test_an_international_domain_needs_no_smtputf8(server: ScriptedServer) -> None:
+    server.extensions = ("8BITMIME",)
+    sender = SmtpSender(settings(server), RETRY)
+    assert (await send(sender, "ada@bücher.test")).fate is Fate.TAKEN
+    await sender.close()
+    assert server.recipients() == ["ada@xn--bcher-kva.test"]
 
 
 async def test_a_server_without_smtputf8_is_asked_again_later(server: ScriptedServer) -> None:

@@ -29,13 +29,15 @@ Context = dict[str, object]
 class RenderedMail:
     """A mail ready to be handed to a server. content holds the link, so it is never shown or logged.
 
-    utf8: the addresses need SMTPUTF8 (RFC 6531).
+    utf8: the addresses need SMTPUTF8 (RFC 6531). recipient: in the form that needs the least of the server; typed:
+    as it was typed, for servers that take it.
     """
 
     id: UUID
     message_id: str
     sender: str
     recipient: str
+    typed: str
     domain: str
     utf8: bool
     content: bytes
@@ -70,7 +72,9 @@ def render_mail(
     envelope["Auto-Submitted"] = "auto-generated"  # RFC 3834: no robot answers it
     envelope["X-Auto-Response-Suppress"] = "All"  # Exchange knows only this one
     _add_bodies(envelope, message, locale, context, boundary=f"={mail_id.hex}=")
-    return RenderedMail(mail_id, message_id, str(origin), str(target), target.domain, utf8, envelope.as_bytes())
+    return RenderedMail(
+        mail_id, message_id, str(origin), str(target), message.to.strip(), target.domain, utf8, envelope.as_bytes()
+    )
 
 
 def _add_bodies(envelope: EmailMessage, message: Message, locale: str, context: Context, *, boundary: str) -> None:

@@ -34,6 +34,7 @@ UNREACHABLE = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that was cut in the middle of a step
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -134,6 +135,9 @@ class Postgres:
                 return await self._run_step(connection, one)
             except CONFLICTS as error:
                 raise Conflict from error
+            except UNREACHABLE:
+                connection.terminate()  # the pool makes a new one instead
+                raise
 
     async def _run_work(self, work: Callable[[], Work[T]]) -> T:
         async with self._pool.acquire() as connection:
@@ -142,6 +146,9 @@ class Postgres:
                     return await self._drive(connection, work())
             except CONFLICTS as error:
                 raise Conflict from error
+            except UNREACHABLE:
+                connection.terminate()
+                raise
 
     async def _drive(self, connection: Any, work: Work[T]) -> T:
         rows: list[Row] | None = None

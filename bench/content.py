@@ -36,21 +36,14 @@ FLOOR = "SELECT id FROM content WHERE type = {0} AND key = {1}"
 MeasurePath = Callable[[Installation, str, Callable[[int], list[str]], int, int], Measured]
 
 COLUMNS = {
-    "users": [
-        "id",
-        "email_key",
-        "email",
-        "email_verified",
-        "first_name",
-        "last_name",
-        "search_name",
-        "search_last_name",
-        "blocked",
-    ],
-    "groups": ["id", "key", "name", "translations"],
-    "group_members": ["user_id", "group_id"],
-    "content": ["id", "type", "key", "owner_id", "visibility", "title", "version", "updated_at"],
-    "content_grants": ["content_id", "subject_id", "subject_kind", "type", "role"],
+    table: columns.split()
+    for table, columns in {
+        "users": "id email_key email email_verified first_name last_name search_name search_last_name blocked",
+        "groups": "id key name translations",
+        "group_members": "user_id group_id",
+        "content": "id type key owner_id visibility title version updated_at",
+        "content_grants": "content_id subject_id subject_kind type role",
+    }.items()
 }
 Rows = Iterator[tuple[Any, ...]]
 

@@ -273,7 +273,8 @@ class Accepting:
             if taken(violation) is None:
                 raise
             return None
-        parts.wake_worker()
+        if self._mails(entry, at):
+            parts.wake_worker()
         applied = Applied(user.role, joined, invitation.bundle.role, content)
         tokens = parts.accounts.tokens_for(user, session) if session else None
         return Accepted(user, entry.before is None, applied, invitation, tokens)
@@ -288,18 +289,21 @@ class Accepting:
         self, opened: Opened, entry: _Entry, session: NewSession | None, at: datetime
     ) -> Work[tuple[User, tuple[str, ...], tuple[tuple[str, str, ContentRole], ...]]]:
         invitation, user = opened.invitation, entry.user
-        objects = yield from lock_objects(grant.target_id for grant in invitation.bundle.content)
-        groups = yield from hold_groups([grant.target_id for grant in invitation.bundle.groups])
+        bundle = invitation.bundle
+        objects = (yield from lock_objects(g.target_id for g in bundle.content)) if bundle.content else {}
+        groups = yield from hold_groups([grant.target_id for grant in bundle.groups])
         yield from accept_invitation(invitation.id, generation=opened.token.generation, by=user.id, at=at)
-        # while the targets are held, nothing more of this invitation ends
-        live = (yield from load_live_targets(invitation.id)) & {*objects, *groups}
-        bundle = invitation.bundle.only(live)
+        if bundle.grants:  # while the targets are held, nothing more of this invitation ends
+            bundle = bundle.only((yield from load_live_targets(invitation.id)) & {*objects, *groups})
         if bundle.is_void:
             raise _WorldChanged
         if not (yield from sponsor_holds(invitation, bundle, self._parts.roles)):
             raise InviterNotAllowed("Whoever invited you may no longer give you this. Ask to be invited again.")
         yield from self._write_account(entry, at)
-        joined = yield join_groups(self._parts.db.dialect_name, user.id, [grant.target_id for grant in bundle.groups])
+        joined = []
+        if bundle.groups:
+            ids = [grant.target_id for grant in bundle.groups]
+            joined = yield join_groups(self._parts.db.dialect_name, user.id, ids)
         given = yield from self._give_content(bundle, user.id)
         for one in session.steps if session else ():  # noqa: UP028  # a list cannot be sent the rows
             yield one

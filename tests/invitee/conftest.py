@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,8 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
 from sqlalchemy import select
 from sqlalchemy.engine import URL
+from tests.blackbox.house import House
+from tests.invitee.browsing import open_house
 
 from latchstring.accounts.addresses import parse_address
 from latchstring.accounts.people import NewUser, UserChanges
@@ -226,3 +230,21 @@ async def door(sqlite_url: URL, tmp_path: Path, request: pytest.FixtureRequest) 
     async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as browser:
         yield Door(services, browser, now)
     await db.close()
+
+
+# ---- for browsers ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A real server with a real mail server."""
+    with open_house(tmp_path_factory.mktemp("house")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        yield browser
+        await browser.close()

@@ -1,92 +1,15 @@
 """A real browser at a real server: the whole way from the mail to being in, and every page as people meet it."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import pytest_asyncio
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 from tests.blackbox.house import PASSWORD, House, new_address
-from tests.blackbox.smtp_server import SmtpServer
+from tests.invitee.browsing import LOOKS, Scene, fill, find_all_faults, link, visit
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
-HELP = {"replace": 'terms-version = "1"', "by": 'terms-version = "1"\nsupport-email = "help@orchard.example"'}
 MESSAGE = "Jonas, the spring cohort starts on Tuesday.\nBring the tide tables: https://tides.example"
-LOOKS = [  # every pair of width, scheme and language
-    (320, "light", "en"),
-    (320, "dark", "de"),
-    (1280, "light", "de"),
-    (1280, "dark", "en"),
-]
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """One installation with its mail server, as the command line starts it."""
-    directory = tmp_path_factory.mktemp("house")
-    smtp = SmtpServer()
-    running = House(directory, f"sqlite+aiosqlite:///{directory}/latchstring.db", smtp, HELP)
-    try:
-        running.cli("migrate")
-        running.open()
-        running.key = running.api_key("*")
-        yield running
-    finally:
-        running.stop()
-        smtp.close()
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def chromium() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
-        await browser.close()
-
-
-@dataclass
-class Watched:
-    """A page of a fresh browser, with everything it complained about or asked of others."""
-
-    page: Page
-    context: BrowserContext
-    complaints: list[str] = field(default_factory=list)
-
-    async def open(self, url: str) -> None:
-        await self.page.goto(url)
-
-    def check(self) -> None:
-        assert self.complaints == []
-
-
-async def visit(browser: Browser, house: House, **options: Any) -> Watched:
-    """A fresh browser that visits the house."""
-    context = await browser.new_context(base_url=house.public_url, reduced_motion="reduce", **options)
-    seen = Watched(await context.new_page(), context)
-    seen.page.on("console", lambda said: said.type == "error" and complain(seen, said.text))
-    seen.page.on("pageerror", lambda error: complain(seen, str(error)))
-    seen.page.on("request", lambda sent: sent.url.startswith(house.public_url) or complain(seen, sent.url))
-    return seen
-
-
-def complain(seen: Watched, text: str) -> None:
-    if "status of 4" not in text:  # that an ended link answers 410 is said on the console, too
-        seen.complaints.append(text)
-
-
-async def fill(page: Page, **fields: str) -> None:
-    for name, value in fields.items():
-        await page.locator(f"input[name={name}]").fill(value)
-
-
-def link(house: House, address: str, words: str) -> str:
-    """The first link of the newest mail to the address that has these words."""
-    found = re.search(r"^(http\S+token=\S+?)\s*$", house.mail_about(address, words).text, re.MULTILINE)
-    assert found
-    return found[1]
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without JavaScript"])
@@ -270,15 +193,6 @@ async def test_the_language_changes_without_losing_the_link(chromium: Browser, h
 # ---- every page, in every look -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Scene:
-    """A page to be looked at: its address, and a form to send empty when the page of its errors is meant."""
-
-    path: str
-    person: str = ""
-    press: bool = False
-
-
 def set_up(house: House) -> dict[str, Scene]:
     """Something to see on every page."""
     ada = house.user("team", groups=[house.group(name="Spring cohort")], firstName="Ada").email
@@ -334,47 +248,4 @@ def set_up(house: House) -> dict[str, Scene]:
 
 @pytest.mark.parametrize(("width", "scheme", "locale"), LOOKS)
 async def test_every_page_in_this_look(chromium: Browser, house: House, width: int, scheme: str, locale: str) -> None:
-    faults: list[str] = []
-    look: dict[str, Any] = {"viewport": {"width": width, "height": 720}, "color_scheme": scheme, "locale": locale}
-    visitors: dict[str, Watched] = {}
-    for name, scene in set_up(house).items():
-        if scene.person not in visitors:
-            visitors[scene.person] = await visit(chromium, house, **look)
-            if scene.person:
-                await sign_in(visitors[scene.person].page, scene.person)
-        seen = visitors[scene.person]
-        faults += [f"{name}: {fault}" for fault in await find_faults(seen, scene, locale)]
-    for seen in visitors.values():
-        await seen.context.close()
-    assert faults == []
-
-
-async def sign_in(page: Page, email: str) -> None:
-    await page.goto("/login")
-    await fill(page, email=email, password=PASSWORD)
-    await page.locator("form[action='/login'] button:not([type])").click()
-    await page.wait_for_url("**/")
-
-
-async def find_faults(seen: Watched, scene: Scene, locale: str) -> list[str]:
-    page = seen.page
-    seen.complaints.clear()
-    await seen.open(scene.path)
-    if scene.press:
-        await page.evaluate("for (const form of document.forms) form.noValidate = true")
-        await page.locator("form .btn--primary").click()
-        await page.locator("[role=alert]").wait_for()
-    faults = list(seen.complaints)
-    wide, inner = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    if wide > inner:
-        faults.append(f"{wide} pixels wide")
-    if await page.locator("html").get_attribute("lang") != locale:
-        faults.append("speaks another language")
-    if await page.locator("h1").count() != 1:
-        faults.append("not one heading")
-    if await page.locator(".btn--primary").count() > 1:
-        faults.append("more than one primary button")
-    results = await Axe().run(page)
-    return faults + [
-        f"{fault['id']}: {[node['html'][:200] for node in fault['nodes']]}" for fault in results.response["violations"]
-    ]
+    assert await find_all_faults(chromium, house, set_up(house), width, scheme, locale) == []

@@ -11,6 +11,7 @@ from latchstring.invitations.drafts import is_allowed_redirect, origin_of
 from latchstring.invitations.parts import OfferedObject
 from latchstring.invitee.page import Page
 
+LONG = 60  # letters: two lines of a heading
 MOST_SHOWN = 20  # as many are looked up for one page
 
 
@@ -31,6 +32,11 @@ class Item:
     url: str | None = None
     site: str = ""
     held: str = ""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the title is too long for a large heading or a button."""
+        return len(self.title) > LONG
 
     @property
     def onward(self) -> str | None:

@@ -14,11 +14,12 @@ from latchstring.domain.invitation import Invitation, Link, State
 from latchstring.domain.listing import InvitationFilter, Order
 from latchstring.domain.mail import DeliveryState, MailKind, OutgoingMail
 from latchstring.domain.values import OPERATOR, new_id
-from latchstring.storage.engine import Database
+from latchstring.storage.engine import Database, Work
 from latchstring.storage.invitation_changes import sweep_expired
 from latchstring.storage.invitation_create import NewInvitation, insert_invitation
 from latchstring.storage.invitation_lists import list_invitations
 from latchstring.storage.invitations import find_invitation, find_link_view
+from latchstring.storage.outbox import queue_mail
 from latchstring.storage.tables import events, groups, outbox
 
 AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -143,6 +144,24 @@ async def test_pages_in_every_order_hold_each_row_once(database: Database, by: s
         if after is None:
             break
     assert len(seen) == len(set(seen)) == 7
+
+
+async def test_each_invitation_is_found_by_its_own_newest_mail(database: Database) -> None:
+    waiting, off, resent = (make_new(f"{name}@people.test") for name in ("ada", "bob", "eve"))
+    off = replace(off, mail=replace(off.mail, due_at=None, state=DeliveryState.SUPPRESSED))
+    for new in (waiting, off, resent):
+        await insert_invitation(database, new, at=AT)
+    again = replace(resent.mail, id=new_id(AT + WEEK), due_at=None, state=DeliveryState.SENT, generation=2)
+    await database.transact(lambda: _promised(again))
+    for state, expected in (("QUEUED", waiting), ("SUPPRESSED", off), ("SENT", resent)):
+        filter_ = InvitationFilter(delivery=state)
+        page = await list_invitations(database, filter_, order=Order(), after=None, limit=25, at=AT)
+        assert [item.invitation.id for item in page.items] == [expected.invitation.id]
+        assert page.total == 1
+
+
+def _promised(mail: OutgoingMail) -> Work[None]:
+    yield queue_mail(mail)
 
 
 async def test_every_filter_finds_what_it_names_and_nothing_else(database: Database) -> None:

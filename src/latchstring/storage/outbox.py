@@ -240,10 +240,11 @@ DELIVERY_COLUMNS: tuple[ColumnElement[Any], ...] = (
 def newest_invitation_mail(subject_id: ColumnElement[Any]) -> ScalarSelect[Any]:
     """The id of the newest mail that carried the invitation's link: `outerjoin(outbox, outbox.c.id == …)`.
 
-    Notices about an invitation share its subject and do not count. One index lookup a row.
+    Notices about an invitation share its subject and do not count. One index lookup a row. Correlated by hand: by
+    itself SQLAlchemy correlates one level up only, and deeper down this would be the newest mail of all.
     """
     mail = outbox.alias("mail")
-    newest = select(mail.c.id).where(mail.c.subject_id == subject_id, mail.c.kind == _INVITATION)
+    newest = select(mail.c.id).where(mail.c.subject_id == subject_id, mail.c.kind == _INVITATION).correlate_except(mail)
     return newest.order_by(mail.c.id.desc()).limit(1).scalar_subquery()
 
 

@@ -7,6 +7,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8080
+APP_PORT ?= 8090
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 LOCK := $(UV) pip compile --quiet --generate-hashes --no-annotate --universal --python-version 3.11 \
   --no-emit-index-url --no-emit-find-links 
@@ -16,13 +17,16 @@ DEV := .venv/.dev-installed
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help serve install test check format bench lock wheel clean
+.PHONY: help serve example install test check format bench lock wheel clean
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 serve: $(RUNTIME) ## Try it: a server with sample data on http://127.0.0.1:8080 (PORT=… for another)
 	@exec $(RUN)/latchstring demo --host $(HOST) --port $(PORT)
+
+example: $(RUNTIME) ## A small app with invitations of its own, on http://127.0.0.1:8090 (APP_PORT=…), and its Latchstring
+	@exec $(RUN)/python examples/documents/run.py --port $(APP_PORT) --latchstring-port $(PORT)
 
 install: $(RUNTIME) ## Install into .venv without starting anything
 

@@ -14,7 +14,6 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     Select,
-    and_,
     bindparam,
     case,
     delete,
@@ -298,28 +297,27 @@ def _greatest_on_sqlite(element: greatest, compiler: SQLCompiler, **kw: Any) -> 
 def held_role(object_id: ColumnElement[UUID], user_id: ColumnElement[UUID]) -> ColumnElement[int]:
     """The greatest role granted to a user, himself or through a group; 0 without one.
 
-    One lookup by primary key for the user and for each of his groups, however many grants the object has. The outer
-    join tells SQLite to begin with the groups.
+    One lookup by primary key for the user and one for each of his groups, however many grants the object has. The
+    inner SELECT is there for PostgreSQL, which would turn a join around and read every grant of the object.
     """
     own, shared, member = content_grants.alias(), content_grants.alias(), group_members.alias()
-    direct = select(own.c.role).where(own.c.content_id == object_id, own.c.subject_id == user_id)
-    through = (
-        select(func.max(shared.c.role))
-        .select_from(
-            member.outerjoin(shared, and_(shared.c.content_id == object_id, shared.c.subject_id == member.c.group_id))
-        )
-        .where(member.c.user_id == user_id)
+    direct = select(own.c.role).where(own.c.content_id == object_id, own.c.subject_id == user_id).correlate_except(own)
+    of_group = (
+        select(shared.c.role)
+        .where(shared.c.content_id == object_id, shared.c.subject_id == member.c.group_id)
+        .correlate_except(shared)
     )
+    through = select(func.max(of_group.scalar_subquery())).where(member.c.user_id == user_id).correlate_except(member)
     none = literal_column("0", Integer)
     return greatest(func.coalesce(direct.scalar_subquery(), none), func.coalesce(through.scalar_subquery(), none))
 
 
-def held_level(user_id: ColumnElement[UUID]) -> ColumnElement[int]:
+def held_level(user_id: ColumnElement[UUID], one: Any = content.c) -> ColumnElement[int]:
     """What a user holds on each row of content: as owner, or by grants. Nobody holds anything when the id is NULL."""
     return case(
-        (_c.owner_id == user_id, literal_column(str(int(Level.OWNER)), Integer)),
-        (_c.visibility == PRIVATE, literal_column("0", Integer)),
-        else_=held_role(_c.id, user_id),
+        (one.owner_id == user_id, literal_column(str(int(Level.OWNER)), Integer)),
+        (one.visibility == PRIVATE, literal_column("0", Integer)),
+        else_=held_role(one.id, user_id),
     )
 
 

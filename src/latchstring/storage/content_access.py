@@ -4,6 +4,11 @@ Checks look up by key, so an answer costs the same however many objects and gran
 streams in order of ids, one for each role of each subject (the user and his groups), one of what he owns, one of
 what is public; a page reads no more than its own length of any of them. That is true of grants only because a
 PRIVATE object has none.
+
+PostgreSQL plans these without knowing the values, from averages, and an average can lie: it would read every object
+from the newest on to find those of a type it believes common. Where the cost has to stay bounded for every value it is
+therefore left one way only: rows compared with rows, which a single index answers and puts in order, and lookups in
+LATERAL with a LIMIT, which cannot become a join. docs/content.md shows the plans.
 """
 
 from collections.abc import Sequence
@@ -26,6 +31,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    tuple_,
     union,
     union_all,
 )
@@ -90,25 +96,40 @@ def _asked_on_sqlite() -> _Asked:
     return _Asked(asked, asked.c.key, user_id, type_, key)
 
 
-def _check(asked: _Asked) -> Executable:
-    """The level behind each question. Outer joins, so that SQLite, too, begins with the questions."""
-    writes, reads = (any_of(users.c.role, name, Text) for name in ("writing_roles", "reading_roles"))
-    granted = case((_c.visibility == PRIVATE, _number(0)), else_=held_role(_c.id, users.c.id))
-    everybody = case((or_(_c.visibility == PUBLIC, reads), _number(Level.VIEWER)), else_=_number(Level.NONE))
+def _check(asked: _Asked, one: Any, user: Any, found: FromClause) -> Executable:
+    """The level behind each question."""
+    writes, reads = (any_of(user.role, name, Text) for name in ("writing_roles", "reading_roles"))
+    granted = case((one.visibility == PRIVATE, _number(0)), else_=held_role(one.id, user.id))
+    everybody = case((or_(one.visibility == PUBLIC, reads), _number(Level.VIEWER)), else_=_number(Level.NONE))
     level = case(
-        (or_(_c.id.is_(None), users.c.id.is_(None), users.c.blocked), _number(Level.NONE)),
-        (_c.owner_id == users.c.id, _number(Level.OWNER)),
+        (or_(one.id.is_(None), user.id.is_(None), user.blocked), _number(Level.NONE)),
+        (one.owner_id == user.id, _number(Level.OWNER)),
         (writes, _number(Level.MAINTAINER)),
         else_=greatest(everybody, granted),
     )
-    found = asked.table.outerjoin(content, and_(_c.type == asked.type, _c.key == asked.key))
-    found = found.outerjoin(users, users.c.id == asked.user_id)
     return select(asked.place.label("place"), level.label("level")).select_from(found)
 
 
+def _check_on_postgres() -> Executable:
+    asked = _asked_on_postgres()
+    chosen = select(_c.id, _c.owner_id, _c.visibility).where(_c.type == asked.type, _c.key == asked.key)
+    one = chosen.limit(_number(1)).lateral("one")
+    person = select(users.c.id, users.c.role, users.c.blocked).where(users.c.id == asked.user_id)
+    user = person.limit(_number(1)).lateral("person")
+    found = asked.table.outerjoin(one, true()).outerjoin(user, true())
+    return _check(asked, one.c, user.c, found)
+
+
+def _check_on_sqlite() -> Executable:
+    """Outer joins, so that SQLite begins with the questions."""
+    asked = _asked_on_sqlite()
+    found = asked.table.outerjoin(content, and_(_c.type == asked.type, _c.key == asked.key))
+    return _check(asked, _c, users.c, found.outerjoin(users, users.c.id == asked.user_id))
+
+
 CHECK: dict[str, Executable] = {
-    "postgresql": _check(_asked_on_postgres()),
-    "sqlite": _check(_asked_on_sqlite()),
+    "postgresql": _check_on_postgres(),
+    "sqlite": _check_on_sqlite(),
 }
 
 
@@ -167,22 +188,44 @@ _AFTER = bindparam("after", type_=Id)
 _MOST = bindparam("most", type_=Integer)
 _NEED = bindparam("need", type_=Integer)
 _MINE = select(group_members.c.group_id.label("id")).where(group_members.c.user_id == _USER)
-_BOUNDS: dict[str, tuple[ColumnElement[bool], ...]] = {
-    "all": (),
-    "owned": (_c.owner_id == _USER,),
-    "public": (_c.visibility == PUBLIC,),
+_Bounds = Sequence[tuple[ColumnElement[Any], ColumnElement[Any]]]
+_OBJECTS: dict[str, _Bounds] = {
+    "all": ((_c.type, _TYPE),),
+    "owned": ((_c.owner_id, _USER), (_c.type, _TYPE)),
+    "public": ((_c.type, _TYPE),),
 }
 
 
-def _some(query: Select[Any], id_: ColumnElement[UUID], *, descending: bool) -> Select[Any]:
-    """The next few of a stream."""
-    beyond, order = (id_ < _AFTER, id_.desc()) if descending else (id_ > _AFTER, id_.asc())
-    return query.where(beyond).order_by(order).limit(_MOST)
+def _stream(id_: ColumnElement[UUID], bounds: _Bounds, *, in_rows: bool, descending: bool) -> Select[Any]:
+    """The next few ids of a stream: those where each column has its value, in the order of the ids.
+
+    in_rows: say the same of rows as wholes, so that PostgreSQL can only walk along the index of these columns.
+    """
+    query = select(id_.label("id")).limit(_MOST)
+    columns, values = [column for column, _ in bounds], [value for _, value in bounds]
+    if not in_rows:
+        query = query.where(*(column == value for column, value in bounds))
+        return query.where(id_ < _AFTER if descending else id_ > _AFTER).order_by(_ordered(id_, descending=descending))
+    row, bound = tuple_(*columns, id_), tuple_(*values, _AFTER)
+    within, limits = tuple_(*columns), tuple_(*values)
+    query = query.where(row < bound, within >= limits) if descending else query.where(row > bound, within <= limits)
+    return query.order_by(*(_ordered(column, descending=descending) for column in (*columns, id_)))
 
 
-def _objects(stream: str, *, descending: bool) -> Select[Any]:
+def _ordered(column: ColumnElement[Any], *, descending: bool) -> ColumnElement[Any]:
+    return column.desc() if descending else column.asc()
+
+
+def _objects(name: str, *, in_rows: bool, descending: bool) -> Select[Any]:
     """A stream of objects that need no grant."""
-    return _some(select(_c.id).where(_c.type == _TYPE, *_BOUNDS[stream]), _c.id, descending=descending)
+    query = _stream(_c.id, _OBJECTS[name], in_rows=in_rows, descending=descending)
+    return query.where(*_only_public(name))
+
+
+def _grants(subject_id: Any, role: Any, *, in_rows: bool, descending: bool) -> Select[Any]:
+    """A stream of what a subject was granted in one role."""
+    bounds = ((_g.subject_id, subject_id), (_g.type, _TYPE), (_g.role, role))
+    return _stream(_g.content_id, bounds, in_rows=in_rows, descending=descending)
 
 
 def _granted(*, descending: bool) -> Select[Any]:
@@ -190,10 +233,7 @@ def _granted(*, descending: bool) -> Select[Any]:
     who = union_all(select(_USER.label("id")), _MINE).subquery("who")
     series: Any = func.generate_series(_NEED, _number(ContentRole.MAINTAINER))
     roles = series.table_valued("role").render_derived(name="roles")
-    granted = select(_g.content_id.label("id")).where(
-        _g.subject_id == who.c.id, _g.type == _TYPE, _g.role == roles.c.role
-    )
-    stream = _some(granted, _g.content_id, descending=descending).lateral("granted")
+    stream = _grants(who.c.id, roles.c.role, in_rows=True, descending=descending).lateral("granted")
     return select(stream.c.id).select_from(who.join(roles, true()).join(stream, true()))
 
 
@@ -203,26 +243,22 @@ def _ids(streams: frozenset[str], *, descending: bool) -> Select[Any]:
     parts = [
         _granted(descending=descending)
         if name == "granted"
-        else select(_objects(name, descending=descending).subquery().c.id)
+        else select(_objects(name, in_rows=True, descending=descending).subquery().c.id)
         for name in sorted(streams)
     ]
     merged = union(*parts).subquery("visible")
     return select(merged.c.id)
 
 
-_HELD = held_level(_USER).label("held")
-
-
 @cache
 def _page(streams: frozenset[str], *, descending: bool) -> Executable:
     ids = _ids(streams, descending=descending)
-    id_ = ids.selected_columns.id
-    some = ids.order_by(id_.desc() if descending else id_.asc()).limit(_MOST).subquery("page")
-    return (
-        select(content, _HELD)
-        .select_from(some.join(content, _c.id == some.c.id))
-        .order_by(_c.id.desc() if descending else _c.id.asc())
-    )
+    order = _ordered(ids.selected_columns.id, descending=descending)
+    some = ids.order_by(order).limit(_MOST).subquery("page")
+    one = select(content).where(_c.id == some.c.id).limit(_number(1)).lateral("one")
+    held = held_level(_USER, one.c).label("held")
+    joined = select(*one.c, held).select_from(some.join(one, true()))
+    return joined.order_by(_ordered(some.c.id, descending=descending))
 
 
 @cache
@@ -231,17 +267,15 @@ def _count(streams: frozenset[str]) -> Executable:
 
 
 # SQLite knows no LATERAL: it is asked for each stream, which costs it microseconds, and the streams are merged here.
-_FETCH = select(content, _HELD).where(any_of(_c.id, "ids"))
-_GRANTED_TO = select(_g.content_id.label("id")).where(
-    _g.subject_id == bindparam("subject_id", type_=Id), _g.type == _TYPE, _g.role == bindparam("role", type_=Integer)
-)
+_FETCH = select(content, held_level(_USER).label("held")).where(any_of(_c.id, "ids"))
+_SUBJECT, _ROLE = bindparam("subject_id", type_=Id), bindparam("role", type_=Integer)
 
 
 @cache
-def _stream(name: str, *, descending: bool) -> Executable:
+def _single(name: str, *, descending: bool) -> Executable:
     if name == "granted":
-        return _some(_GRANTED_TO, _g.content_id, descending=descending)
-    return _objects(name, descending=descending)
+        return _grants(_SUBJECT, _ROLE, in_rows=False, descending=descending)
+    return _objects(name, in_rows=False, descending=descending)
 
 
 @cache
@@ -251,7 +285,9 @@ def _count_streamed(streams: frozenset[str]) -> Executable:
         _g.subject_id.in_(union_all(select(_USER), _MINE)), _g.type == _TYPE, _g.role >= _NEED
     )
     parts = [
-        granted if name == "granted" else select(_c.id).where(_c.type == _TYPE, *_BOUNDS[name])
+        granted
+        if name == "granted"
+        else select(_c.id).where(*(column == value for column, value in _OBJECTS[name]), *_only_public(name))
         for name in sorted(streams)
     ]
     merged = union_all(*parts).subquery("visible")
@@ -259,15 +295,19 @@ def _count_streamed(streams: frozenset[str]) -> Executable:
     return select(func.count().label("n")).select_from(some)
 
 
+def _only_public(name: str) -> Sequence[ColumnElement[bool]]:
+    return (_c.visibility == PUBLIC,) if name == "public" else ()
+
+
 async def _read_page(db: Database, streams: frozenset[str], values: dict[str, Any], *, descending: bool) -> list[Row]:
     if db.dialect_name == "postgresql":
         return await db.fetch(_page(streams, descending=descending), **values)
     found: set[UUID] = set()
     for name in streams - {"granted"}:
-        found |= {row.id for row in await db.fetch(_stream(name, descending=descending), **values)}
+        found |= {row.id for row in await db.fetch(_single(name, descending=descending), **values)}
     if "granted" in streams:
         subjects = [values["user_id"], *(row.id for row in await db.fetch(_MINE, user_id=values["user_id"]))]
-        statement = _stream("granted", descending=descending)
+        statement = _single("granted", descending=descending)
         for subject_id in subjects:
             for role in range(values["need"], ContentRole.MAINTAINER + 1):
                 rows = await db.fetch(statement, **values, subject_id=subject_id, role=role)

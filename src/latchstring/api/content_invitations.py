@@ -18,7 +18,7 @@ from latchstring.api.content_views import AccessView, ObjectAccessView, SuccessV
 from latchstring.api.invitation_views import GrantsView, grants_view, lookup_view
 from latchstring.api.user_views import UserView, user_view
 from latchstring.content.service import AccessDetails
-from latchstring.domain.access import Level, PendingInvitation, Subject
+from latchstring.domain.access import Level, PendingInvitation
 from latchstring.domain.errors import (
     AccountBlocked,
     AlreadyInvited,
@@ -113,8 +113,8 @@ class AcceptedContentView(View):
     created_at: datetime
     updated_at: datetime
     access: ObjectAccessView
-    grants: GrantsView
     data: Mapping[str, Any] | UnsetType | None = UNSET
+    grants: GrantsView | UnsetType = UNSET
     user: UserView | UnsetType = UNSET
     access_token: str | UnsetType = UNSET
     refresh_token: str | UnsetType = UNSET
@@ -295,7 +295,7 @@ async def _accept(
     accepted = await services.invitations.accepting.accept(
         token, read_profile(reading), caller=caller.user, problems=reading.problems
     )
-    return await _answer(services, caller, accepted, wanted)
+    return _answer(services, caller, accepted, wanted)
 
 
 def _match(services: Services, opened: Opened, reading: Reading[Any], place: _Place) -> OfferedObject:
@@ -333,8 +333,11 @@ def _ask_for_profile(
     raise UserNotFound(detail, extra={"lookup": to_builtins(lookup_view(preview, services))})
 
 
-async def _answer(services: Services, caller: Caller, accepted: Accepted, wanted: OfferedObject) -> Answer:
-    seen = await services.content.look_up(Subject(accepted.user.id), wanted.type, wanted.key, Level.VIEWER)
+def _answer(services: Services, caller: Caller, accepted: Accepted, wanted: OfferedObject) -> Answer:
+    """The object as it stood in the transaction that let the person in, whatever became of it since."""
+    seen = next((one for one in accepted.applied.content if one.object.id == wanted.id), None)
+    if seen is None:  # it ended between the look and the acceptance; what else the link gave was given
+        raise ContentNotFound("What this link led to does not exist any more.")
     shown, tokens = content_view(seen), accepted.tokens
     view = AcceptedContentView(
         content_type=shown.content_type,
@@ -345,7 +348,7 @@ async def _answer(services: Services, caller: Caller, accepted: Accepted, wanted
         created_at=shown.created_at,
         updated_at=shown.updated_at,
         access=shown.access,
-        grants=grants_view(accepted.applied),
+        grants=grants_view(accepted.applied) if tokens else UNSET,
         user=user_view(accepted.user) if tokens else UNSET,
         access_token=tokens.access_token if tokens else UNSET,
         refresh_token=tokens.refresh_token if tokens else UNSET,

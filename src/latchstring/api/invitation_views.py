@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import UNSET, UnsetType
 
 from latchstring.api.user_views import UserView, user_view
+from latchstring.domain.access import Level
 from latchstring.domain.event import RecordedEvent
 from latchstring.domain.grant import ContentRole, Grant
 from latchstring.domain.invitation import Invitation, Standing, State
@@ -274,8 +275,13 @@ def grants_view(applied: Applied) -> GrantsView:
         role=applied.role,
         groups=list(applied.groups),
         content=[
-            ContentGrantView(content_type=type_, key=key, role=CONTENT_ROLES[role], void=False)
-            for type_, key, role in applied.content
+            ContentGrantView(
+                content_type=seen.object.type,
+                key=seen.object.key,
+                role=CONTENT_ROLES[ContentRole(min(seen.level, Level.MAINTAINER))],
+                void=False,
+            )
+            for seen in applied.content
         ],
         kept=KeptView(role=applied.kept_role),
     )

@@ -23,7 +23,7 @@ from uuid import UUID
 
 from latchstring.accounts.passwords import check_policy
 from latchstring.accounts.service import NewSession
-from latchstring.domain.access import Level, SubjectKind
+from latchstring.domain.access import Seen, SubjectKind
 from latchstring.domain.account import User
 from latchstring.domain.errors import (
     AccountBlocked,
@@ -275,7 +275,8 @@ class Accepting:
             return None
         if self._mails(entry, at):
             parts.wake_worker()
-        applied = Applied(user.role, joined, invitation.bundle.role, content)
+        offered = invitation.bundle.role
+        applied = Applied(None if offered is None else user.role, joined, offered, content)
         tokens = parts.accounts.tokens_for(user, session) if session else None
         return Accepted(user, entry.before is None, applied, invitation, tokens)
 
@@ -287,7 +288,7 @@ class Accepting:
 
     def _work(
         self, opened: Opened, entry: _Entry, session: NewSession | None, at: datetime
-    ) -> Work[tuple[User, tuple[str, ...], tuple[tuple[str, str, ContentRole], ...]]]:
+    ) -> Work[tuple[User, tuple[str, ...], tuple[Seen, ...]]]:
         invitation, user = opened.invitation, entry.user
         bundle = invitation.bundle
         objects = (yield from lock_objects(g.target_id for g in bundle.content)) if bundle.content else {}
@@ -336,14 +337,14 @@ class Accepting:
             given += [grant.target_id] if changed else []
         return given
 
-    def _content_held(self, bundle: Bundle, user_id: UUID) -> Work[tuple[tuple[str, str, ContentRole], ...]]:
+    def _content_held(self, bundle: Bundle, user_id: UUID) -> Work[tuple[Seen, ...]]:
+        """The objects as they stand in this transaction, with what the person may do with each now."""
         if not bundle.content:
             return ()
-        levels = yield from load_levels(user_id, [grant.target_id for grant in bundle.content])
-        return tuple(
-            (grant.target_type or "", grant.target_key, ContentRole(min(levels[grant.target_id], Level.MAINTAINER)))
-            for grant in bundle.content
-        )
+        ids = [grant.target_id for grant in bundle.content]
+        objects = yield from lock_objects(ids)
+        levels = yield from load_levels(user_id, ids)
+        return tuple(Seen(objects[id_], levels[id_]) for id_ in ids)
 
     def _write_account(self, entry: _Entry, at: datetime) -> Work[None]:
         """Make the account, or hold the one that was read and change what is to change."""

@@ -34,7 +34,7 @@ class Objects:
         for name in named:
             _check_visible(name, found.get(name), levels, by)
         for name, one in found.items():
-            if not by.can("content:write") and levels[one.id] < Level.MAINTAINER:
+            if not by.can("content:write") and levels.get(one.id, Level.NONE) < Level.MAINTAINER:
                 raise GrantNotAllowed(f"Only maintainers of {name[0]} {name[1]} may invite to it.")
         grants = [
             Grant(GrantKind.CONTENT, found[name].id, name[1], name[0], role) for name, role in sorted(named.items())
@@ -83,11 +83,16 @@ class Objects:
 def _check_visible(
     name: tuple[str, str], one: ContentObject | None, levels: Mapping[UUID, Level], by: Principal
 ) -> None:
-    visible = one is not None and (
-        levels[one.id] >= Level.VIEWER
-        or one.visibility is Visibility.PUBLIC
-        or by.can("content:read")
-        or by.can("content:write")
+    # an object that went away between the two reads has no level
+    visible = (
+        one is not None
+        and one.id in levels
+        and (
+            levels.get(one.id, Level.NONE) >= Level.VIEWER
+            or one.visibility is Visibility.PUBLIC
+            or by.can("content:read")
+            or by.can("content:write")
+        )
     )
     if not visible:
         raise ContentNotFound(f"There is no {name[0]} {name[1]}.")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from latchstring.accounts.passwords import Passwords
 from latchstring.accounts.service import Accounts, SessionTokens
+from latchstring.domain.access import Seen
 from latchstring.domain.account import User
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.invitation import Invitation
@@ -78,12 +79,15 @@ class AppPerson:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What an acceptance gave. kept_role: the role held before, when the offered one would have taken rights away."""
+    """What an acceptance gave: the role held now if one was offered, the groups, the objects as they stand now.
+
+    kept_role: the role held before, when the offered one would have taken rights away.
+    """
 
     role: str | None
     groups: tuple[str, ...]
     offered_role: str | None = None
-    content: tuple[tuple[str, str, ContentRole], ...] = ()  # type, key, the right held now
+    content: tuple[Seen, ...] = ()
 
     @property
     def kept_role(self) -> str | None:

@@ -63,9 +63,9 @@ async def with_held(page: Page, items: Sequence[Item]) -> tuple[Item, ...]:
     return (*held, *items[MOST_SHOWN:])
 
 
-def names_of(content: Iterable[tuple[str, str, ContentRole]]) -> str:
+def names_of(content: Iterable[Seen]) -> str:
     """Objects as a query parameter. Neither types nor keys have a comma or a slash."""
-    return ",".join(f"{type_}/{key}" for type_, key, _ in list(content)[:MOST_SHOWN])
+    return ",".join(f"{seen.object.type}/{seen.object.key}" for seen in list(content)[:MOST_SHOWN])
 
 
 async def find_items(page: Page, names: str) -> tuple[Item, ...]:

@@ -23,7 +23,7 @@ from latchstring.domain.errors import (
     TooManyRequests,
     Unreadable,
 )
-from latchstring.domain.idempotency import StoredAnswer
+from latchstring.domain.idempotency import Once, StoredAnswer
 from latchstring.domain.invitation import Standing, State
 from latchstring.domain.listing import InvitationFilter, Order, Position
 from latchstring.invitations.parts import Draft
@@ -269,12 +269,15 @@ async def resend_invitation(
     idempotency: Idempotency,
 ) -> Answer:
     """The next generation, valid again as long as at first. Earlier links are dead, and the caller is the sponsor."""
-    by = caller.require()
+    by, issuing = caller.require(), services.invitations.issuing
     services.limiter.check_inviter(by.id)
-    return await idempotency.run(
-        lambda once: services.invitations.issuing.resend(invitation_id, by=by, once=once),
-        lambda standing: _present(services, standing, 202),
-    )
+
+    async def resend(once: Once | None) -> Standing:
+        before = await issuing.get(invitation_id, by=by)
+        services.limiter.check_recipient(before.invitation.email_key)
+        return await issuing.resend(invitation_id, by=by, once=once)
+
+    return await idempotency.run(resend, lambda standing: _present(services, standing, 202))
 
 
 @operation(

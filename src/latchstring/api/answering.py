@@ -30,6 +30,7 @@ from latchstring.web.answers import Answer, View, empty_answer, json_answer
 from latchstring.web.auth import Access, Caller, session_cookies
 from latchstring.web.fields import Body, Reading
 from latchstring.web.kinds import Email, Flag, Line, Locale, Message, Reference, Secret, Token
+from latchstring.web.locales import accepted_locales
 from latchstring.web.operation import operation
 from latchstring.web.query import wanted_locale
 from latchstring.web.services import Services
@@ -101,7 +102,8 @@ class StateView(View):
 async def look_up(request: Request[Any, Any, Any], services: Services, caller: Caller, body: LinkBody) -> Answer:
     """What stands behind a link. Changes nothing."""
     locale = wanted_locale(request.scope) or (caller.user.locale if caller.user else None)
-    preview = await services.invitations.answering.look_up(body.token, locale=locale)
+    others = accepted_locales(request.scope)
+    preview = await services.invitations.answering.look_up(body.token, locale=locale, otherwise=others)
     return json_answer(lookup_view(preview, services))
 
 

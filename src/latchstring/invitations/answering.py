@@ -1,5 +1,6 @@
 """What the invited person does with a link: look, decline, ask for a fresh one. Accepting has a page of its own."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -80,17 +81,18 @@ class Answering:
         check_open(opened, at=self.parts.clock())
         return opened
 
-    async def look_up(self, text: str, *, locale: str | None = None) -> Preview:
+    async def look_up(self, text: str, *, locale: str | None = None, otherwise: Sequence[str] = ()) -> Preview:
         """What the invited person sees before answering. Changes nothing, however often it is called.
 
-        Raises InvitationTokenInvalid, and what `check_open` raises.
+        locale: the reader's own; without it the invitation's, then one of `otherwise`. Raises InvitationTokenInvalid,
+        and what `check_open` raises.
         """
-        return self.preview(await self.open_link(text), locale=locale)
+        return self.preview(await self.open_link(text), locale=locale, otherwise=otherwise)
 
-    def preview(self, opened: Opened, *, locale: str | None = None) -> Preview:
+    def preview(self, opened: Opened, *, locale: str | None = None, otherwise: Sequence[str] = ()) -> Preview:
         """The facts of an opened link, also of one that has ended, in the reader's language."""
         invitation, view = opened.invitation, opened.view
-        spoken = negotiate([locale, invitation.locale], self.parts.app.default_locale)
+        spoken = negotiate([locale, invitation.locale, *otherwise], self.parts.app.default_locale)
         role = self.parts.roles.get(invitation.bundle.role or "")
         live = {grant.target_id for grant in invitation.bundle.live}
         return Preview(

@@ -13,6 +13,7 @@ from latchstring.invitations.answering import PEOPLE, name_in
 from latchstring.invitations.links import Links
 from latchstring.invitations.parts import Parts
 from latchstring.mail.messages import InvitationDeclinedMail, InvitationMail, LinkRequestedMail
+from latchstring.storage.accounts import find_user
 from latchstring.storage.events import find_decline_reason
 from latchstring.storage.invitations import LinkView, find_link_view
 from latchstring.storage.names import Contact, find_contact
@@ -36,7 +37,7 @@ class InvitationMails:
             link_url = self.links.url_of(invitation, Channel.MAILED)
         except InvitationNotPending:
             return None
-        locale = negotiate([row.locale, invitation.locale], self.parts.app.default_locale)
+        locale = negotiate([row.locale, invitation.locale, await self._own_locale(view)], self.parts.app.default_locale)
         role = self.parts.roles.get(invitation.bundle.role or "")
         in_person = invitation.inviter.type in PEOPLE
         live = {grant.target_id for grant in invitation.bundle.live}
@@ -95,6 +96,13 @@ class InvitationMails:
         is_pending = invitation.state_at(self.parts.clock()) is State.PENDING
         leads_somewhere = not invitation.bundle.only(view.target_ids).is_void
         return is_pending and invitation.link.generation == row.generation and leads_somewhere
+
+    async def _own_locale(self, view: LinkView) -> str | None:
+        """The language of somebody who has an account already; the inviter's choice comes first."""
+        if view.invitation.locale or view.account_id is None or not view.account_verified:
+            return None
+        user = await find_user(self.parts.db, view.account_id)
+        return user.locale if user else None
 
     async def _reply_address(self, inviter: Actor) -> str | None:
         if not self.parts.mail_rules.reply_to_inviter:

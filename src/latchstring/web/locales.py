@@ -9,6 +9,10 @@ from latchstring.web.scope import Scope, find_header
 
 def choose_locale(scope: Scope, app: App, user: User | None = None) -> str:
     """`locale` of the query, then the user's, then Accept-Language, then the default: the first we speak."""
-    header = (find_header(scope, b"accept-language") or b"").decode("latin-1")
     theirs = user.locale if user is not None else None
-    return negotiate([wanted_locale(scope), theirs, *accepted_languages(header)], app.default_locale)
+    return negotiate([wanted_locale(scope), theirs, *accepted_locales(scope)], app.default_locale)
+
+
+def accepted_locales(scope: Scope) -> list[str]:
+    """What Accept-Language asks for, best first."""
+    return accepted_languages((find_header(scope, b"accept-language") or b"").decode("latin-1"))

@@ -12,6 +12,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 LOCK := $(UV) pip compile --quiet --generate-hashes --no-annotate --universal --python-version 3.11 \
   --no-emit-index-url --no-emit-find-links 
 RUN := .venv/bin
+PARALLEL ?= -n 2 --dist loadfile
 RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
 export UV_PYTHON_DOWNLOADS := never
@@ -30,9 +31,10 @@ example: $(RUNTIME) ## A small app with invitations of its own, on http://127.0.
 
 install: $(RUNTIME) ## Install into .venv without starting anything
 
-test: $(DEV) ## Run every test; installs a browser where there is none
+test: $(DEV) ## Run every test, the quick ones first; installs a browser where there is none
 	@scripts/ensure-browser
-	@$(RUN)/pytest
+	@$(RUN)/pytest -m "not slow" $(PARALLEL)
+	@$(RUN)/pytest -m slow $(PARALLEL)
 
 check: $(DEV) ## Format, lint, types, import contracts, migrations, and the tests that start no process
 	@$(RUN)/ruff format --check --quiet . || { echo "Run make format."; exit 1; }
@@ -40,7 +42,7 @@ check: $(DEV) ## Format, lint, types, import contracts, migrations, and the test
 	@$(RUN)/mypy --no-error-summary
 	@$(RUN)/lint-imports --no-logo
 	@$(RUN)/python scripts/check_migrations.py
-	@$(RUN)/pytest -m "not slow"
+	@$(RUN)/pytest -m "not slow" $(PARALLEL)
 
 format: $(DEV) ## Format the code, and mend what the linter can mend
 	@$(RUN)/ruff check --quiet --fix-only .

@@ -192,7 +192,7 @@ _Bounds = Sequence[tuple[ColumnElement[Any], ColumnElement[Any]]]
 _OBJECTS: dict[str, _Bounds] = {
     "all": ((_c.type, _TYPE),),
     "owned": ((_c.owner_id, _USER), (_c.type, _TYPE)),
-    "public": ((_c.type, _TYPE),),
+    "public": ((_c.visibility, PUBLIC), (_c.type, _TYPE)),
 }
 
 
@@ -219,7 +219,8 @@ def _ordered(column: ColumnElement[Any], *, descending: bool) -> ColumnElement[A
 def _objects(name: str, *, in_rows: bool, descending: bool) -> Select[Any]:
     """A stream of objects that need no grant."""
     query = _stream(_c.id, _OBJECTS[name], in_rows=in_rows, descending=descending)
-    return query.where(*_only_public(name))
+    # said in this form as well: it is what the index of public objects is made for
+    return query.where(_c.visibility == PUBLIC) if name == "public" else query
 
 
 def _grants(subject_id: Any, role: Any, *, in_rows: bool, descending: bool) -> Select[Any]:
@@ -285,18 +286,12 @@ def _count_streamed(streams: frozenset[str]) -> Executable:
         _g.subject_id.in_(union_all(select(_USER), _MINE)), _g.type == _TYPE, _g.role >= _NEED
     )
     parts = [
-        granted
-        if name == "granted"
-        else select(_c.id).where(*(column == value for column, value in _OBJECTS[name]), *_only_public(name))
+        granted if name == "granted" else select(_c.id).where(*(column == value for column, value in _OBJECTS[name]))
         for name in sorted(streams)
     ]
     merged = union_all(*parts).subquery("visible")
     some = select(merged.c.id).distinct().limit(_MOST).subquery("some")
     return select(func.count().label("n")).select_from(some)
-
-
-def _only_public(name: str) -> Sequence[ColumnElement[bool]]:
-    return (_c.visibility == PUBLIC,) if name == "public" else ()
 
 
 async def _read_page(db: Database, streams: frozenset[str], values: dict[str, Any], *, descending: bool) -> list[Row]:

@@ -59,7 +59,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_content_owner_id_type_id", ["owner_id", "type", "id"], unique=False)
         batch_op.create_index(
             "ix_content_public",
-            ["type", "id"],
+            ["visibility", "type", "id"],
             unique=False,
             sqlite_where=sa.text("visibility = 2"),
             postgresql_where=sa.text("visibility = 2"),

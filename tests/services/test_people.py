@@ -1,6 +1,7 @@
 """Accounts: made, changed, erased, and by whom."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -19,7 +20,7 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.idempotency import AnswerStored, Claim, Once, StoredAnswer
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.storage.tables import events, users
+from latchstring.storage.tables import events, idempotency, users
 
 PASSWORD = "correct horse 9 Battery"
 
@@ -230,6 +231,17 @@ async def test_a_new_owner_must_exist(world: Any) -> None:
 def once(key: str) -> Once:
     claim = Claim(uuid4(), "POST /api/users", key, b"data", b"digest")
     return Once(claim, lambda user: StoredAnswer(201, str(user.id).encode()))
+
+
+async def test_answers_given_to_an_erased_account_are_forgotten(world: Any) -> None:
+    user = await world.user()
+    theirs, others = once("k1"), once("k1")
+    theirs = replace(theirs, claim=replace(theirs.claim, principal_id=user.id))
+    await world.accounts.create_user(OPERATOR_PRINCIPAL, new_user("one@people.test"), once=theirs)
+    await world.accounts.create_user(OPERATOR_PRINCIPAL, new_user("two@people.test"), once=others)
+    await world.accounts.erase_user(OPERATOR_PRINCIPAL, user.id)
+    kept = await world.db.fetch(idempotency.select())
+    assert [row.principal_id for row in kept] == [others.claim.principal_id]
 
 
 async def test_an_answer_is_stored_with_the_account_and_forgotten_with_it(world: Any) -> None:

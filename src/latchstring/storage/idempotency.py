@@ -48,6 +48,7 @@ _old = (
 _END_OF_BATCH = select(func.max(_old.c.created_at, type_=Instant).label("end"))
 _PURGE = delete(idempotency).where(idempotency.c.created_at <= bindparam("end", type_=Instant))
 _FORGET_SUBJECTS = delete(idempotency).where(any_of(idempotency.c.subject_id, "subject_ids"))
+_FORGET_PRINCIPAL = delete(idempotency).where(idempotency.c.principal_id == bindparam("principal_id"))
 
 
 def oldest_kept(at: datetime) -> datetime:
@@ -84,6 +85,11 @@ def store_answer(
 def forget_answers(subject_ids: Sequence[UUID]) -> Step:
     """Erase the answers that speak of these people or invitations."""
     return step(_FORGET_SUBJECTS, subject_ids=subject_ids)
+
+
+def forget_answers_to(principal_id: UUID) -> Step:
+    """Erase the answers that were given to somebody: they name him as the inviter."""
+    return step(_FORGET_PRINCIPAL, principal_id=principal_id)
 
 
 async def find_answer(db: Database, claim: Claim, *, at: datetime) -> tuple[bytes, StoredAnswer] | None:

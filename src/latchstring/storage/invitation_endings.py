@@ -10,7 +10,7 @@ from latchstring.domain.event import Event
 from latchstring.domain.values import Actor, first_id_at, new_id
 from latchstring.storage.engine import Database, Work, step
 from latchstring.storage.events import insert_event
-from latchstring.storage.idempotency import forget_answers
+from latchstring.storage.idempotency import forget_answers, forget_answers_to
 from latchstring.storage.invitations import EXPIRED, PENDING, REVOKED
 from latchstring.storage.outbox import forget_replies
 from latchstring.storage.tables import events, invitation_grants, invitations, outbox
@@ -161,6 +161,7 @@ def erase_person(person_id: UUID, email_key: str, *, by: Actor, at: datetime) ->
     yield step(_FORGET_REASONS, ids=ids)
     yield forget_replies([*ids, person_id])
     yield forget_answers([*ids, person_id])
+    yield forget_answers_to(person_id)
 
 
 # An invitation that has ended is kept for the retention time. Ids are in time order: the oldest come first.

@@ -54,9 +54,17 @@ def test_a_stranger_registers_and_accepts_in_one_step(library: House, *, on_key:
     owner, email = library.user(), new_address()
     key = article(library, owner)
     made, token = asked(library, key, owner, email, "EDITOR")
-    got = accept(library, token, None, path_to(key) if on_key else ACCEPT, **PROFILE, contentType="articles", contentKey=key)
+    got = accept(
+        library, token, None, path_to(key) if on_key else ACCEPT, **PROFILE, contentType="articles", contentKey=key
+    )
     assert got.status == 201, got
-    assert got.json.keys() - {"data"} == OBJECT - {"data"} | {"user", "grants", "accessToken", "refreshToken", "expiresIn"}
+    assert got.json.keys() - {"data"} == OBJECT - {"data"} | {
+        "user",
+        "grants",
+        "accessToken",
+        "refreshToken",
+        "expiresIn",
+    }
     assert (got.json["key"], got.json["user"]["email"], got.json["user"]["emailVerified"]) == (key, email, True)
     assert got.json["user"]["role"] is None
     assert got.cookies.keys() >= {"access_token", "refresh_token", "csrf_token"}
@@ -268,7 +276,11 @@ def test_the_whole_bundle_is_accepted_through_one_object(library: House) -> None
     made = library.post("/invitations", sent, library.key)
     assert (made.status, [grant | {"void": False} for grant in content]) == (201, made.json["content"])
     token = library.mail_of(made.json).token
-    assert {grant["key"] for grant in library.post("/invitations/lookup", {"token": token}).json["content"]} == {one, two, recipe}
+    assert {grant["key"] for grant in library.post("/invitations/lookup", {"token": token}).json["content"]} == {
+        one,
+        two,
+        recipe,
+    }
     got = accept(library, token, guest, path_to(two))
     assert (got.status, got.json["key"]) == (200, two)
     assert levels(library, one, guest) + levels(library, two, guest) == ["VIEWER", "EDITOR"]

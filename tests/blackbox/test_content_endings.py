@@ -37,7 +37,11 @@ def test_a_used_link_readmits_nobody(library: House) -> None:
     for kind in ("SHARED", "PRIVATE"):
         put_access(library, key, owner, kind)
         for by in (guest, None):
-            for path in ("/content/articles/invitations/accept", f"/content/articles/invitations/{key}", "/invitations/accept"):
+            for path in (
+                "/content/articles/invitations/accept",
+                f"/content/articles/invitations/{key}",
+                "/invitations/accept",
+            ):
                 refused(accept(library, token, by, path), 409, "invitation-accepted")
         assert (levels(library, key, guest), visibility(library, key, owner)) == ([None], "PRIVATE")
     refused(library.get(f"/content/articles/{key}", guest.token), 404)
@@ -102,11 +106,16 @@ def test_a_bundle_of_a_removed_object_gives_the_rest(library: House) -> None:
     owner, guest = library.user(), library.user(role=None)
     gone, stays = article(library, owner), article(library, owner)
     content = [{"contentType": "articles", "key": key, "role": "EDITOR"} for key in (gone, stays)]
-    made = library.post("/invitations", {"inviteEmail": guest.email, "role": "customer", "content": content}, library.key).json
+    made = library.post(
+        "/invitations", {"inviteEmail": guest.email, "role": "customer", "content": content}, library.key
+    ).json
     token = library.mail_of(made).token
     library.delete(f"/content/articles/{gone}", owner.token)
     after = library.invitation(made["id"])
-    assert (after["state"], {one["key"]: one["void"] for one in after["content"]}) == ("PENDING", {gone: True, stays: False})
+    assert (after["state"], {one["key"]: one["void"] for one in after["content"]}) == (
+        "PENDING",
+        {gone: True, stays: False},
+    )
     article(library, owner, key=gone)
     got = library.accept(token, by=guest)
     assert (got.status, got.json["user"]["role"]) == (200, "customer")
@@ -117,7 +126,9 @@ def test_a_bundle_with_a_role_outlives_its_object(library: House) -> None:
     owner, guest = library.user(), library.user(role=None)
     key = article(library, owner)
     content = [{"contentType": "articles", "key": key, "role": "EDITOR"}]
-    made = library.post("/invitations", {"inviteEmail": guest.email, "role": "customer", "content": content}, library.key).json
+    made = library.post(
+        "/invitations", {"inviteEmail": guest.email, "role": "customer", "content": content}, library.key
+    ).json
     token = library.mail_of(made).token
     put_access(library, key, owner, "PRIVATE")
     assert library.invitation(made["id"])["state"] == "PENDING"
@@ -177,7 +188,11 @@ def test_a_link_falls_with_the_right_of_its_sponsor(library: House, way: str) ->
     made, token = asked(library, key, sponsor, guest.email)
     fall(library, way, key, owner, sponsor)
     for by in (guest, None):
-        for path in ("/content/articles/invitations/accept", f"/content/articles/invitations/{key}", "/invitations/accept"):
+        for path in (
+            "/content/articles/invitations/accept",
+            f"/content/articles/invitations/{key}",
+            "/invitations/accept",
+        ):
             refused(accept(library, token, by, path), 409, "inviter-not-allowed")
     assert (library.invitation(made)["state"], levels(library, key, guest)) == ("PENDING", [None])
 

@@ -12,6 +12,7 @@ from tests.blackbox.library import (
     article,
     ask,
     asked,
+    at_once,
     levels,
     pending,
     put_access,
@@ -148,8 +149,6 @@ def test_nobody_is_invited_twice_to_the_same(library: House) -> None:
 
 
 def test_the_same_invitation_at_once_is_made_once(library: House) -> None:
-    from tests.blackbox.library import at_once
-
     owner, guest = library.user(), new_address()
     key = article(library, owner)
     answers = at_once(*[lambda: ask(library, key, owner, guest)] * 10)
@@ -170,11 +169,14 @@ def test_who_holds_as_much_or_more_is_not_invited(library: House) -> None:
 
 
 def test_an_invitation_to_content_is_one_of_the_list(library: House) -> None:
-    owner, key = library.user("host"), ""
+    owner = library.user("host")
     key = article(library, owner)
     made, _ = asked(library, key, owner, new_address())
     for token in (library.key, owner.token):
-        for query in (f"contentType=articles&key={key}", f"contentType=articles&key={key}&state=PENDING&invitedBy={owner.id}"):
+        for query in (
+            f"contentType=articles&key={key}",
+            f"contentType=articles&key={key}&state=PENDING&invitedBy={owner.id}",
+        ):
             got = library.get(f"/invitations?{query}", token)
             assert (got.status, [one["id"] for one in got.json["items"]]) == (200, [made])
     assert library.get("/invitations?contentType=recipes&key=x", library.key).json["items"] == []

@@ -61,7 +61,7 @@ def test_a_title_is_text_in_a_mail(library: House, title: str) -> None:
     mail, _, _ = sent(library, title)
     for raw in ("<script>alert", "<img src=x", 'href="https://evil.test', "</title></head><body>"):
         assert raw not in mail.html
-    assert title in flat(mail.text)
+    assert title in flat(mail.text).replace("\u200b", "")  # between the letters of an address: no mail program links it
     assert not re.search(r"href=[\"']?https?://evil", mail.html)
     assert "49" not in flat(mail.text).replace(mail.token, "") or "7*7" in mail.text
     if title.startswith("&"):
@@ -82,7 +82,8 @@ def test_a_title_is_no_link_and_never_the_first_token(library: House, title: str
     mail, owner, key = sent(library, title, message="also https://evil.test/?token=ey.more")
     hrefs = re.findall(r"href\s*=\s*[\"']?([^\"'\s>]+)", mail.html)
     assert hrefs
-    assert not [href for href in hrefs if "evil" in href or href.startswith("javascript:")]
+    assert not [href for href in hrefs if "evil" in urlsplit(href).netloc or href.startswith("javascript:")]
+    assert not re.search(r"https?://evil|www\.evil", mail.text + mail.html)
     own = [line.strip() for line in mail.text.splitlines() if line.strip().startswith("http")]
     assert all(urlsplit(line).netloc != "evil.test" for line in own)
     assert "evil" not in mail.token
@@ -156,6 +157,10 @@ def test_the_accept_url_is_the_apps_own(open_house: Starter, rest: str, joint: s
     assert f"{filled}{joint}token={mail.token}" in [line.strip() for line in mail.text.splitlines()]
     assert "https://app.orchard.example/articles/read/" in mail.html
     assert accept(house, mail.token).json["code"] == "user-not-found"
-    several = {"inviteEmail": guest, "role": "customer", "content": [{"contentType": "articles", "key": key, "role": "EDITOR"}]}
+    several = {
+        "inviteEmail": guest,
+        "role": "customer",
+        "content": [{"contentType": "articles", "key": key, "role": "EDITOR"}],
+    }
     made = house.post("/invitations", several, house.key)
     assert f"{house.public_url}/invitation?token=" in house.mail_of(made.json).text

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.blackbox.house import Answer, House, Person, numbers
+from tests.blackbox.house import PROFILE, Answer, House, Person, new_address
 from tests.blackbox.library import (
     accept,
     access,
@@ -35,7 +35,7 @@ def test_accept_against_private(library: House) -> None:
         made, token = asked(library, key, owner, guest.email)
         calls: list[Callable[[], Answer]] = [
             lambda key=key: put_access(library, key, owner, "PRIVATE"),
-            lambda token=token: accept(library, token, guest if number % 2 else None),
+            lambda token=token, by=guest if number % 2 else None: accept(library, token, by),
         ]
         closed, opened = at_once(*calls) if number % 4 < 2 else at_once(*calls[::-1])[::-1]
         assert closed.status == 200
@@ -46,7 +46,10 @@ def test_accept_against_private(library: House) -> None:
         assert (details["visibility"], details["users"], details["invitations"]) == ("PRIVATE", [], [])
         assert levels(library, key, guest) == [None]
         types = [event["type"] for event in library.events(made)]
-        assert ("invitation.accepted" in types, "invitation.revoked" in types) == (opened.status == 200, opened.status == 410)
+        assert ("invitation.accepted" in types, "invitation.revoked" in types) == (
+            opened.status == 200,
+            opened.status == 410,
+        )
 
 
 def test_many_accepts_against_private(library: House) -> None:
@@ -109,7 +112,10 @@ def test_accepts_of_many_people_lose_nothing(library: House) -> None:
     key = article(library, owner)
     roles = ["VIEWER", "EDITOR", "MAINTAINER", "EDITOR"] * 5
     links = [asked(library, key, owner, guest.email, role)[1] for guest, role in zip(guests, roles, strict=True)]
-    calls = [lambda guest=guest, token=token: accept(library, token, guest) for guest, token in zip(guests, links, strict=True)]
+    calls = [
+        lambda guest=guest, token=token: accept(library, token, guest)
+        for guest, token in zip(guests, links, strict=True)
+    ]
     assert statuses(at_once(*calls)) == [200] * 20
     details = access(library, key)
     assert users_of(details) == {guest.id: role for guest, role in zip(guests, roles, strict=True)}
@@ -135,7 +141,10 @@ def test_bundles_that_cross_do_not_stop_each_other(library: House) -> None:
         content = [{"contentType": "articles", "key": key, "role": "EDITOR"} for key in order]
         sent = {"inviteEmail": guest.email, "groups": [group], "content": content}
         tokens.append(library.mail_of(library.post("/invitations", sent, library.key).json).token)
-    calls = [lambda guest=guest, token=token: accept(library, token, guest) for guest, token in zip(guests, tokens, strict=True)]
+    calls = [
+        lambda guest=guest, token=token: accept(library, token, guest)
+        for guest, token in zip(guests, tokens, strict=True)
+    ]
     assert statuses(at_once(*calls)) == [200] * 8
     for key in keys:
         assert users_of(access(library, key)) == dict.fromkeys((guest.id for guest in guests), "EDITOR")
@@ -164,8 +173,14 @@ def test_changes_of_different_fields_lose_nothing(library: House) -> None:
     for number in range(ROUNDS):
         key = article(library, owner, title="Old")
         path = f"/content/articles/{key}"
-        changes: list[dict[str, Any]] = [{"title": f"T{number}"}, {"url": f"https://a.example/{number}"}, {"data": {"n": number}}]
-        answers = at_once(*[lambda change=change, path=path: library.patch(path, change, owner.token) for change in changes])
+        changes: list[dict[str, Any]] = [
+            {"title": f"T{number}"},
+            {"url": f"https://a.example/{number}"},
+            {"data": {"n": number}},
+        ]
+        answers = at_once(
+            *[lambda change=change, path=path: library.patch(path, change, owner.token) for change in changes]
+        )
         assert statuses(answers) == [200] * 3
         after = shown(library, key, owner)
         assert {name: after[name] for change in changes for name in change} == changes[0] | changes[1] | changes[2]
@@ -177,7 +192,9 @@ def test_one_of_many_with_the_same_tag_wins(library: House) -> None:
         path = f"/content/articles/{article(library, owner)}"
         tag = library.get(path, owner.token).headers["ETag"]
         calls = [
-            lambda number=number, path=path, tag=tag: library.patch(path, {"title": f"T{number}"}, owner.token, headers={"If-Match": tag})
+            lambda number=number, path=path, tag=tag: library.patch(
+                path, {"title": f"T{number}"}, owner.token, headers={"If-Match": tag}
+            )
             for number in range(8)
         ]
         answers = at_once(*calls)
@@ -191,7 +208,9 @@ def test_an_object_is_handed_to_one(library: House) -> None:
     for _ in range(5):
         key = article(library, owner)
         path = f"/content/articles/{key}/owner"
-        answers = at_once(*[lambda heir=heir, path=path: library.put(path, {"newOwnerId": heir.id}, owner.token) for heir in heirs])
+        answers = at_once(
+            *[lambda heir=heir, path=path: library.put(path, {"newOwnerId": heir.id}, owner.token) for heir in heirs]
+        )
         assert statuses(answers) == [200] + [403] * 3
         (winner,) = [answer.json["access"]["ownerId"] for answer in answers if answer.status == 200]
         assert levels(library, key, owner) == ["MAINTAINER"]
@@ -221,7 +240,8 @@ def test_invite_against_private_leaves_no_way_in(library: House) -> None:
     for _ in range(ROUNDS):
         key, guest = article(library, owner), library.user()
         invited, closed = at_once(
-            lambda key=key, guest=guest: ask(library, key, owner, guest.email), lambda key=key: put_access(library, key, owner, "PRIVATE")
+            lambda key=key, guest=guest: ask(library, key, owner, guest.email),
+            lambda key=key: put_access(library, key, owner, "PRIVATE"),
         )
         assert (invited.status, closed.status) == (200, 200)
         made = invited.json["invitations"][-1]["id"]
@@ -249,7 +269,9 @@ def test_sharing_against_the_end_of_whom_it_is_shared_with(library: House, what:
     for _ in range(12):
         key = article(library, owner)
         group, person = library.group(), library.user()
-        maps: dict[str, Any] = {"sharedGroups": {group: "EDITOR"}} if what == "group" else {"sharedUsers": {person.id: "EDITOR"}}
+        maps: dict[str, Any] = (
+            {"sharedGroups": {group: "EDITOR"}} if what == "group" else {"sharedUsers": {person.id: "EDITOR"}}
+        )
         path = f"/groups/{group}" if what == "group" else f"/users/{person.id}"
         shared, gone = at_once(
             lambda key=key, maps=maps: put_access(library, key, owner, "SHARED", **maps),
@@ -265,11 +287,15 @@ def test_erasing_against_handing_over(library: House) -> None:
         owner, heir, other = library.user(), library.user(), library.user()
         key = article(library, owner)
         moved, gone = at_once(
-            lambda key=key, heir=heir, owner=owner: library.put(f"/content/articles/{key}/owner", {"newOwnerId": heir.id}, owner.token),
+            lambda key=key, heir=heir, owner=owner: library.put(
+                f"/content/articles/{key}/owner", {"newOwnerId": heir.id}, owner.token
+            ),
             lambda heir=heir: library.delete(f"/users/{heir.id}", library.key),
         )
         assert (moved.status, gone.status) in {(200, 409), (404, 204)}, (moved, gone)
-        assert levels(library, key, owner, heir) == (["MAINTAINER", "OWNER"] if moved.status == 200 else ["OWNER", None])
+        assert levels(library, key, owner, heir) == (
+            ["MAINTAINER", "OWNER"] if moved.status == 200 else ["OWNER", None]
+        )
         assert levels(library, key, other) == [None]
 
 
@@ -279,7 +305,10 @@ def test_leaving_a_group_against_deleting_it(library: House) -> None:
         group, key = library.group(), article(library, owner)
         join(library, group, *people)
         share(library, key, owner, **{group: "EDITOR"})
-        calls = [lambda one=one, group=group: library.delete(f"/groups/{group}/members/{one.id}", library.key) for one in people]
+        calls = [
+            lambda one=one, group=group: library.delete(f"/groups/{group}/members/{one.id}", library.key)
+            for one in people
+        ]
         gone, *left = at_once(lambda group=group: library.delete(f"/groups/{group}", library.key), *calls)
         assert gone.status == 204
         assert {answer.status for answer in left} <= {204, 404}
@@ -287,8 +316,6 @@ def test_leaving_a_group_against_deleting_it(library: House) -> None:
 
 
 def test_accepts_by_links_of_the_app_and_of_an_object_make_one_account(library: House) -> None:
-    from tests.blackbox.house import PROFILE, new_address
-
     owner = library.user()
     for _ in range(5):
         email, keys = new_address(), [article(library, owner) for _ in range(3)]
@@ -298,4 +325,3 @@ def test_accepts_by_links_of_the_app_and_of_an_object_make_one_account(library: 
         (found,) = library.get(f"/users?email={email}", library.key).json["items"]
         person = Person(found["id"], email, "")
         assert [levels(library, key, person) for key in keys] == [["VIEWER"]] * 3
-        assert next(numbers)

@@ -87,7 +87,13 @@ def test_a_bundle_of_content_alone_tells_nothing_either(closed_library: House) -
 
 def test_who_is_in_the_access_of_this_object_is_told_and_nobody_else(closed_library: House) -> None:
     house = closed_library
-    owner, direct, member, curator, group = house.user(), house.user(), house.user(), house.user("curator"), house.group()
+    owner, direct, member, curator, group = (
+        house.user(),
+        house.user(),
+        house.user(),
+        house.user("curator"),
+        house.group(),
+    )
     join(house, group, member)
     key = article(house, owner)
     share(house, key, owner, (direct, "EDITOR"), **{group: "EDITOR"})
@@ -120,7 +126,13 @@ def test_such_a_link_registers_nobody(closed_library: House) -> None:
         for more in ({}, PROFILE):
             answer = accept(house, token, None, path, **more)
             assert 400 <= answer.status < 500, answer
-    person = {"externalId": f"idp|{unknown}", "email": unknown, "emailVerified": True, "firstName": "A", "lastName": "B"}
+    person = {
+        "externalId": f"idp|{unknown}",
+        "email": unknown,
+        "emailVerified": True,
+        "firstName": "A",
+        "lastName": "B",
+    }
     assert 400 <= house.post("/invitations/accept", {"token": token, "as": person}, house.key).status < 500
     assert house.get(f"/users?email={unknown}", house.key).json["total"] == 0
     assert house.invitation(made["id"])["state"] == "PENDING"

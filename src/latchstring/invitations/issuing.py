@@ -162,10 +162,10 @@ class Issuing:
             locale=invitation.locale,
         )
 
-    @staticmethod
-    def _standing_of(new: NewInvitation, by: Principal) -> Standing:
+    def _standing_of(self, new: NewInvitation, by: Principal) -> Standing:
         """How the invitation will be read: known before it is stored, so that the answer can be stored with it."""
-        return Standing(new.invitation, Delivery(new.mail.state, new.mail.reason), by.name, by.name)
+        made = Standing(new.invitation, Delivery(new.mail.state, new.mail.reason), by.name, by.name)
+        return self._veiled(made, by)
 
     # ---- read ----------------------------------------------------------------------------------------------------
 
@@ -220,7 +220,8 @@ class Issuing:
             await self.objects.check_ceiling(by, before.bundle)
             self._require_a_way(by)
             delivery = await self._delivery_at_first(after)
-            shown = replace(standing, invitation=after, delivery=delivery, sponsor_name=by.name)
+            sent = replace(standing, invitation=after, delivery=delivery, sponsor_name=by.name)
+            shown = self._veiled(sent, by)
             if await self._replace(before, shown, delivery, by=by, at=at, once=once):
                 return shown
         raise StorageBusy("This invitation is being changed by many at once.")

@@ -215,6 +215,16 @@ async def test_what_was_withdrawn_is_not_named_any_more(door: Door, how: str) ->
     assert "Tide tables" not in seen.words
 
 
+async def test_a_used_link_does_not_name_the_object_any_more(door: Door) -> None:
+    mira = await door.inviter()
+    invitation = await door.share(await door.object(owner=mira), by=mira)
+    await accept(door, door.token(invitation), **PROFILE)
+    door.browser.cookies.clear()
+    seen = await door.get(door.link(invitation))
+    assert seen.code == "invitation-accepted"
+    assert "Tide tables" not in seen.words
+
+
 async def test_a_sponsor_who_lost_the_object_is_told_of(door: Door) -> None:
     mira = await door.inviter()
     one = await door.object(owner=mira)

@@ -4,7 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import quote
 
-from latchstring.domain.errors import InvitationRevoked, InvitationTokenInvalid, LatchstringError
+from latchstring.domain.errors import (
+    InvitationAccepted,
+    InvitationDeclined,
+    InvitationRevoked,
+    InvitationTokenInvalid,
+    LatchstringError,
+)
 from latchstring.domain.invitation import Channel, Invitation
 from latchstring.domain.principal import Role
 from latchstring.invitations.answering import Opened, check_open, has_account
@@ -139,8 +145,9 @@ def show_ended(page: Page, token: str, error: LatchstringError, past: Offer = NO
 
 
 def show_end_of(found: Found, error: LatchstringError) -> Answer:
-    """The same for a genuine link, with what it was for. What was withdrawn is not named any more: its title may have
-    changed since, and is not for everybody who was invited once.
+    """The same for a genuine link, with what it was for. Once it has ended for good objects are not named any more: a
+    title may have changed since, and is not for everybody who was invited once.
     """
-    past = replace(found.offer, content=()) if isinstance(error, InvitationRevoked) else found.offer
+    has_ended = isinstance(error, InvitationAccepted | InvitationDeclined | InvitationRevoked)
+    past = replace(found.offer, content=()) if has_ended else found.offer
     return show_ended(found.page, found.token, error, past)

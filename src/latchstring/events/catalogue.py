@@ -29,7 +29,7 @@ CATALOGUE = {
     "content.created": "An object was made, PRIVATE, for its owner.",
     "content.updated": "Words or data of an object were changed; `fields` names what.",
     "content.deleted": "An object was removed.",
-    "content.access_changed": "Who may see an object was decided anew; `visibility`, `granted` and `withdrawn` say how.",
+    "content.access_changed": "Who may see an object changed; `visibility`, `granted` and `withdrawn` say how.",
     "content.owner_changed": "An object got another owner; `from` and `to` say which.",
     "api_key.created": "An API key was made.",
     "api_key.revoked": "An API key was removed.",

@@ -20,6 +20,9 @@ def scope_from(client: str | None, *forwarded: str) -> dict[str, Any]:
     return {"client": (client, 1) if client else None, "headers": headers}
 
 
+HERE = scope_from("198.51.100.1")
+
+
 async def test_over_the_limit_is_429_with_the_time_to_wait(limited_client: httpx2.AsyncClient) -> None:
     for _ in range(2):
         assert (await limited_client.post("/api/open", json={})).status_code == 200
@@ -37,10 +40,20 @@ def test_each_thing_is_counted_by_itself() -> None:
         with pytest.raises(TooManyRequests):
             limiter.check_inviter(inviter)
     limiter.check_recipient("ada@people.test")
-    limiter.check_login("ada@people.test")
-    for check in (limiter.check_recipient, limiter.check_login):
-        with pytest.raises(TooManyRequests):
-            check("ada@people.test")
+    with pytest.raises(TooManyRequests):
+        limiter.check_recipient("ada@people.test")
+    limiter.check_login("ada@people.test", HERE)
+    with pytest.raises(TooManyRequests):
+        limiter.check_login("ada@people.test", HERE)
+
+
+def test_guessing_from_elsewhere_does_not_lock_the_person_out() -> None:
+    limiter = Limiter(TIGHT)
+    for number in range(9):
+        limiter.check_login("ada@people.test", scope_from(f"192.0.{number}.1"))
+    limiter.check_login("ada@people.test", HERE)
+    with pytest.raises(TooManyRequests):  # guessing from everywhere is bounded all the same
+        limiter.check_login("ada@people.test", scope_from("203.0.113.1"))
 
 
 def test_several_rates_hold_together() -> None:
@@ -63,7 +76,7 @@ def test_switched_off_means_all_of_them() -> None:
     for _ in range(10):
         limiter.check_inviter(USER_ID)
         limiter.check_recipient("a@b.test")
-        limiter.check_login("a@b.test")
+        limiter.check_login("a@b.test", HERE)
         limiter.check_client(scope_from("192.0.2.1"))
 
 
@@ -107,10 +120,10 @@ def test_a_login_counter_is_small_whatever_was_typed(monkeypatch: pytest.MonkeyP
     counters = CountersInMemory()
     monkeypatch.setattr(room, "CountersInMemory", lambda: counters)
     limiter = Limiter(TIGHT)
-    limiter.check_login("x" * 1_000_000)
+    limiter.check_login("x" * 1_000_000, HERE)
     with pytest.raises(TooManyRequests):
-        limiter.check_login("x" * 1_000_000)
-    limiter.check_login("y" * 1_000_000)
+        limiter.check_login("x" * 1_000_000, HERE)
+    limiter.check_login("y" * 1_000_000, HERE)
     assert all(len(key) < 200 for key in counters._counters)  # its size is the point
 
 

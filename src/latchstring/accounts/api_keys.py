@@ -102,6 +102,7 @@ class ApiKeys(AccountParts):
             yield record(event)
 
         await self._db.transact(work)
+        self._remembered_keys.clear()
 
     async def _end_within(self, principal: Principal, wanted: datetime | None) -> datetime | None:
         if principal.type is not ActorType.API_KEY or principal.id is None:

@@ -75,11 +75,11 @@ class VerifyBody(Body):
     problems=[InvalidCredentials, TooManyRequests],
     sets_cookies=True,
 )
-async def login(services: Services, body: LoginBody) -> Answer:
+async def login(request: Request[Any, Any, Any], services: Services, body: LoginBody) -> Answer:
     """By e-mail and password. Wrong e-mail, wrong password and a blocked account are told apart by nothing."""
     address = _address(body.email)
     email_key = address.email_key if address else None
-    services.limiter.check_login(email_key or body.email)
+    services.limiter.check_login(email_key or body.email, request.scope)
     user, tokens = await services.accounts.login(email_key, body.password)
     return json_answer(session_view(user, tokens)).with_cookies(cookies_of(tokens, services))
 

@@ -287,7 +287,7 @@ async def resend_invitation(
     tag=TAG,
     permission="invitations:reveal",
     answers={200: LinkUrlView},
-    problems=[InvitationNotFound, InvitationNotPending],
+    problems=[InvitationNotFound, InvitationNotPending, GrantNotAllowed],
     body_optional=True,
 )
 async def reveal_link(

@@ -264,12 +264,15 @@ class Issuing:
     async def reveal(self, invitation_id: UUID, *, by: Principal) -> str:
         """A link of the current generation to hand over by other means. It says that it was revealed.
 
-        Raises NotAllowed, InvitationNotFound, InvitationNotPending.
+        Whoever sees a link could use it himself, so the ceiling holds as when sending one. Raises NotAllowed,
+        InvitationNotFound, InvitationNotPending, GrantNotAllowed.
         """
         by.require(REVEAL)
         standing = await self.get(invitation_id, by=by)
         at = self.parts.clock()
         rules_of.check_revealable(standing.invitation, at=at)
+        check_ceiling(by, standing.invitation.bundle)
+        await self.objects.check_ceiling(by, standing.invitation.bundle)
         event = happened(
             "invitation.revealed", invitation_id, by=by.actor, at=at, generation=standing.invitation.link.generation
         )

@@ -135,7 +135,7 @@ async def accept(page: Page) -> Answer:
 async def _sign_in_and_accept(found: Found, sent: Sent[Answering]) -> Answer:
     services = found.page.services
     email_key = found.opened.invitation.email_key
-    services.limiter.check_login(email_key)
+    services.limiter.check_login(email_key, found.page.request.scope)
     try:
         user, tokens = await services.accounts.login(email_key, sent.get("password") or "")
     except InvalidCredentials as error:

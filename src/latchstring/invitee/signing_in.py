@@ -41,7 +41,7 @@ async def log_in(page: Page) -> Answer:
     page = page.standing_at("/login", next=target)
     address: Address | None = sent.get("email")
     email_key = address.email_key if address else None
-    page.services.limiter.check_login(email_key or sent.typed.get("email", ""))
+    page.services.limiter.check_login(email_key or sent.typed.get("email", ""), page.request.scope)
     try:
         user, tokens = await page.services.accounts.login(email_key, sent.get("password") or "")
     except InvalidCredentials as error:

@@ -89,6 +89,7 @@ class Limiter:
         self._per_recipient = parse_many(limits.per_recipient)
         self._per_address_prefix = parse_many(limits.per_address_prefix)
         self._login = parse_many(limits.login_per_account)
+        self._login_anywhere = [type(rate)(rate.amount * 10, rate.multiples) for rate in self._login]
         self._proxies = [ip_network(proxy, strict=False) for proxy in limits.trusted_proxies]
 
     def check_inviter(self, inviter: UUID | None) -> None:
@@ -104,12 +105,17 @@ class Limiter:
         """Before a stranger has a mail sent to this address; counted apart, or anybody could use up its invitations."""
         self._check(self._per_recipient, "requested", email_key)
 
-    def check_login(self, email_key: str) -> None:
+    def check_login(self, email_key: str, scope: Scope) -> None:
         """Before a password is looked at; the address counts whether or not an account has it.
 
-        It may be any text of a stranger's, so counters hold a digest: a megabyte each would fill the memory.
+        Counted for each network apart, so that a stranger who guesses does not lock the person out; the sum of all
+        networks is bounded, too, ten times higher. The address may be any text of a stranger's, so counters hold a
+        digest: a megabyte each would fill the memory.
         """
-        self._check(self._login, "login", hashlib.sha256(email_key.encode()).hexdigest())
+        if self._enabled:
+            account = hashlib.sha256(email_key.encode()).hexdigest()
+            self._check(self._login, "login", account, client_prefix(self.client_address(scope)))
+            self._check(self._login_anywhere, "login-anywhere", account)
 
     def check_client(self, scope: Scope) -> None:
         """Before an anonymous caller costs anything: by the /24 or /64 the request comes from."""

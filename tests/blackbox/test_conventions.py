@@ -94,12 +94,13 @@ DEEP = b'{"inviteEmail":"a@b.test","role":"customer","metadata":' + b'{"a":' * 6
         b'{"inviteEmail":"a@b.test","role":"customer","firstName":"\xff\xfe"}',
         b'{"inviteEmail":"a@b.test","role":"customer","metadata":{"a":NaN}}',
         b"{'inviteEmail':'a@b.test'}",
+        b'{"inviteEmail":"a@b.test","role":"customer","firstName":"\\ud800"}',
         '{"inviteEmail":"a@b.test","role":"customer"}'.encode("utf-16"),
         DEEP,
         b'{"metadata":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
         b"[" * 100_000,
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_what_cannot_be_read_is_refused(house: House, raw: bytes) -> None:
     refused(house.post("/invitations", raw=raw, token=house.key), 400)

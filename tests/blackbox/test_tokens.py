@@ -52,6 +52,9 @@ def bent(token: str) -> dict[str, str]:
         "payload not JSON": f"{header}.{encoded(b'hello')}.{signature}",
         "payload a list": f"{header}.{encoded([1])}.{signature}",
         "not ASCII": f"{token}ü",
+        "control characters": f"{token}\x00\n",
+        "very long": token * 30,
+        "very deep": f"{header}.{encoded(b'[' * 3000)}.{signature}",
         "nothing": "ey",
     }
 

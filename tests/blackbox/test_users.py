@@ -128,7 +128,11 @@ def test_an_erased_person_leaves_no_trace(house: House) -> None:
     pending_body = {"inviteEmail": address.title(), "role": "team", "firstName": name, "lastName": family}
     pending = house.post("/invitations", pending_body, house.key, headers=headers)
     assert pending.status == 201
+    declined = house.invite(address, groups=[house.group()])
+    house.post("/invitations/decline", {"token": house.mail_of(declined).token, "reason": f"{name} is away"})
     user = house.accept(token, **PROFILE | {"firstName": name, "lastName": family}).json["user"]
+    reset = house.post("/auth/password/reset-request", {"email": address})
+    assert reset.status == 202
     house.post("/auth/login", {"email": address, "password": PASSWORD})
     assert house.delete(f"/users/{user['id']}", house.key).status == 204
     refused(house.get(f"/users/{user['id']}", house.key), 404)

@@ -330,7 +330,7 @@ def test_a_public_object_is_seen_by_all_and_changed_by_none(
                 False,
             )
         else:
-            refused(answer, 401 if token is None else 403)
+            refused(answer, 403)
     assert shown(library, key, owner)["title"] != "New"
 
 

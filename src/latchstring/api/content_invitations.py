@@ -230,11 +230,11 @@ async def _invite(
 ) -> Answer:
     _refuse_mixture(reading, INVITING)
     services.content.get_type(place.type)
-    by = caller.require()
     if caller.user is not None and has_outdated_terms(caller.user, services.app):
         raise TermsOutdated("The terms have changed. Accept them with PATCH /api/users/me first.")
-    subject = services.content.subject_of(by)
+    subject = services.content.subject_of(caller.principal)
     seen = await services.content.look_up(subject, place.type, place.key or "", Level.MAINTAINER)
+    by = caller.require()
     draft = _draft(reading, seen.object.type, seen.object.key)
     problems = list(reading.problems)
     if not _is_sent(reading, "role"):

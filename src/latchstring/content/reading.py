@@ -103,8 +103,8 @@ class ContentReading(ContentParts):
     async def look_up(self, subject: Subject, type_: str, key: str, need: Level) -> Seen:
         """An object that the subject may do this much with.
 
-        Raises ContentNotFound for an unknown type, Unauthenticated for anonymous unless the object is PUBLIC and no
-        more than viewing is wanted, ContentNotFound for who may not even view, NotAllowed for who may only do less.
+        Raises ContentNotFound for an unknown type, Unauthenticated for anonymous unless the object is PUBLIC,
+        ContentNotFound for who may not even view, NotAllowed for who may only do less.
         """
         declared = self.get_type(type_)
         found = await find_object_for(self._db, subject.user_id, declared.key, key) if is_key(key) else None
@@ -164,7 +164,7 @@ def is_key(text: str) -> bool:
 def admit(subject: Subject, found: tuple[ContentObject, Level] | None, need: Level) -> Seen:
     """Refuse in the contract's order, or say what the subject may do with the object."""
     level = level_with(subject, found[0].visibility, found[1]) if found else Level.NONE
-    if not subject.is_known and level < need:
+    if not subject.is_known and level is Level.NONE:
         raise Unauthenticated("Sign in, or send an API key.")
     if found is None or level is Level.NONE:
         raise ContentNotFound("There is no such object.")

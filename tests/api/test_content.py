@@ -287,7 +287,7 @@ async def test_a_public_object_is_everybody_s_to_view(stage: Stage) -> None:
     stranger, key = await stage.person(), await stage.api.api_key("users:read")
     assert await statuses(stage, stranger.token) == expected("VIEWER")
     assert await statuses(stage, key) == expected("VIEWER")
-    assert await statuses(stage, None) == {name: 200 if name == "read" else 401 for name in WAYS}
+    assert await statuses(stage, None) == {name: 200 if name == "read" else 403 for name in WAYS}
 
 
 async def test_a_stranger_gets_404_and_anonymous_401_for_what_is_not_public(stage: Stage) -> None:
@@ -365,6 +365,12 @@ async def test_what_changes_nothing_makes_no_new_version(stage: Stage) -> None:
     nothing = await stage.api.patch("/content/articles/one", {}, stage.author.token)
     assert first.json() == same.json() == nothing.json()
     assert {answer.headers["etag"] for answer in (first, same, nothing)} == {first.headers["etag"]}
+
+
+async def test_true_is_not_one(stage: Stage) -> None:
+    for data in ({"a": 1}, {"a": True}, {"a": 1.0}):
+        answer = await stage.api.patch("/content/articles/one", {"data": data}, stage.author.token)
+        assert repr(answer.json()["data"]) == repr(data)
 
 
 async def test_an_entity_tag_is_strong_also_when_only_access_changes(stage: Stage) -> None:

@@ -1,5 +1,6 @@
 """Objects and grants as rows: upserts that never lower, levels, subjects that go away."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -59,6 +60,15 @@ async def test_an_object_comes_back_as_it_was_kept(database: Database) -> None:
     assert await find_objects(database, [("articles", "one"), ("articles", "two"), ("x", "one")]) == {
         ("articles", "one"): one
     }
+
+
+async def test_data_keep_their_order_and_their_numbers(database: Database) -> None:
+    data = {"z": 1e300, "a": {"y": -0.5, "b": 2**64, "": None}, "ü": [[], {}, "\u202e😀"]}
+    one = replace(an_object(new_id(AT)), data=data)
+    await keep(database, one)
+    found = await find_object(database, "articles", "one")
+    assert found is not None
+    assert repr(found.data) == repr(data)
 
 
 async def test_a_grant_shares_the_object_and_is_raised_but_never_lowered(database: Database) -> None:

@@ -151,7 +151,8 @@ class ContentChanging(ContentReading):
         def work() -> Work[Seen]:
             seen = yield from self._lock(subject, one.id, Level.EDITOR)
             _check_expected(seen.object, is_expected)
-            fields = sorted(name for name, value in changes.items() if getattr(seen.object, name) != value)
+            # by their texts: to Python, 1 equals True
+            fields = sorted(name for name, value in changes.items() if repr(getattr(seen.object, name)) != repr(value))
             if not fields:
                 return seen
             changed = replace(seen.object, **changes, version=seen.object.version + 1, updated_at=at)
@@ -198,7 +199,7 @@ class ContentChanging(ContentReading):
             seen = yield from self._lock(subject, one.id, Level.MAINTAINER, closing=is_closing)
             before = (yield from load_access([one.id]))[one.id]
             grants = yield from _read_grants(seen.object, new)
-            yield from replace_access(seen.object, grants)
+            yield from replace_access(self._db.dialect_name, seen.object, grants)
             changed = replace(seen.object, visibility=_visibility_with(new.visibility, grants))
             yield update_object(changed)
             if is_closing:

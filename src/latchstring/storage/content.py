@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     Select,
+    SmallInteger,
     bindparam,
     case,
     delete,
@@ -37,7 +38,7 @@ from latchstring.domain.errors import OwnsContent
 from latchstring.domain.grant import ContentRole
 from latchstring.storage.engine import Conflict, Database, Row, Step, Work, step
 from latchstring.storage.tables import content, content_grants, group_members, groups, users
-from latchstring.storage.types import CanonicalText, Id, any_of
+from latchstring.storage.types import CanonicalText, Id, ListOf, any_of
 
 UNIQUE_KEY = "uq_content_type_key"
 PRIVATE: ColumnElement[int] = literal_column(str(int(Visibility.PRIVATE)))
@@ -214,6 +215,21 @@ _SHARE = update(content).where(_c.id == _ID, _c.visibility == PRIVATE).values(vi
 _ADD = insert(content_grants).values(
     content_id=_ID, subject_id=_SUBJECT, subject_kind=bindparam("kind"), type=_TYPE, role=_ROLE
 )
+
+
+def _add_all() -> Executable:
+    """Grants from lists, so that a thousand of them are one statement. PostgreSQL only."""
+    lists = func.unnest(
+        bindparam("subject_ids", type_=ListOf(Id)),
+        bindparam("kinds", type_=ListOf(SmallInteger)),
+        bindparam("roles", type_=ListOf(SmallInteger)),
+    )
+    listed = lists.table_valued("subject_id", "kind", "role").render_derived(name="listed")
+    rows = select(_ID, listed.c.subject_id, listed.c.kind, _TYPE, listed.c.role)
+    return insert(content_grants).from_select(_GRANT_COLUMNS, rows)
+
+
+_ADD_ALL = _add_all()
 _CLEAR = delete(content_grants).where(_g.content_id == _ID)
 _WITHDRAW = delete(content_grants).where(_g.content_id == _ID, _g.subject_id == _SUBJECT)
 _UNSHARE = (
@@ -247,9 +263,21 @@ def grant_access(  # noqa: PLR0917  # the columns of one grant, in order
     return bool(rows)
 
 
-def replace_access(one: ContentObject, grants: Mapping[tuple[UUID, SubjectKind], ContentRole]) -> Work[None]:
+def replace_access(
+    dialect_name: str, one: ContentObject, grants: Mapping[tuple[UUID, SubjectKind], ContentRole]
+) -> Work[None]:
     """Let exactly these have access to a locked object. The caller sets the visibility that goes with it."""
     yield step(_CLEAR, content_id=one.id)
+    if dialect_name == "postgresql":
+        yield step(
+            _ADD_ALL,
+            content_id=one.id,
+            type=one.type,
+            subject_ids=[subject_id for subject_id, _ in grants],
+            kinds=[int(kind) for _, kind in grants],
+            roles=[int(role) for role in grants.values()],
+        )
+        return
     for (subject_id, kind), role in grants.items():
         yield step(_ADD, content_id=one.id, type=one.type, subject_id=subject_id, kind=int(kind), role=int(role))
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
     Uuid,
     bindparam,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import JSON, TIMESTAMP
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -83,13 +83,15 @@ class Id(TypeDecorator[uuid.UUID]):
 
 
 class Json(TypeDecorator[Any]):
-    """Any JSON value. The driver sees text on both databases."""
+    """Any JSON value, kept as the text it was: `jsonb` would sort the keys and rewrite 1e300 as 301 digits. The driver
+    sees text on both databases.
+    """
 
     impl = Text
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(JSONB() if _is_postgres(dialect) else Text())
+        return dialect.type_descriptor(JSON() if _is_postgres(dialect) else Text())
 
     def bind_processor(self, dialect: Dialect) -> Any:  # noqa: ARG002  # SQLAlchemy's signature
         return lambda value: None if value is None else json.dumps(value, ensure_ascii=False)

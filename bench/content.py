@@ -28,6 +28,7 @@ SMALL, LARGE = 2_000, 200_000
 GRANTS = 5  # an object
 COUNTS = {1: 1000, 32: 4000}
 BATCH_COUNTS = {1: 200, 32: 600}
+ACCEPTS = {1: 300, 32: 1500}
 GROUPS = 200
 VISIBLE = 25
 TYPE, OTHER_TYPE = "articles", "notes"
@@ -175,6 +176,16 @@ class ContentRequests:
     def _asked(self, many: int) -> str:
         return self.requests.raw("POST", "/api/access/check", {"checks": [self._question() for _ in range(many)]})
 
+    def accept(self, count: int) -> list[str]:
+        """Accept an invitation to one object where the account exists; each request is of a person of its own."""
+        path = f"/api/content/{TYPE}/invitations/accept"
+        tokens = self.requests.invited(self.requests.people(count), self._right)
+        return [self.requests.raw("POST", path, {"token": token}, signed=False) for token in tokens]
+
+    def _right(self) -> dict[str, object]:
+        number = self.random.randrange(self.library.size // 100) * 100  # of the type, which one in a hundred is not
+        return {"content": [{"contentType": TYPE, "key": f"k{number}", "role": "EDITOR"}]}
+
     def list_visible(self, count: int) -> list[str]:
         credential = f"Authorization: Bearer {self.token}\r\n"
         path = f"/api/content/{TYPE}?limit={VISIBLE}"
@@ -199,6 +210,9 @@ def measure_all(at: Installation, requests: Requests, scale: float, measure_path
                 measure_path(at, f"check 100 {of}", mine.check_100, concurrency, batches),
                 measure_path(at, f"list {VISIBLE} visible {of}", mine.list_visible, concurrency, int(count * scale)),
             ]
+            if size == LARGE:
+                accepts = int(ACCEPTS[concurrency] * scale)
+                lines.append(measure_path(at, f"accept, one object {of}", mine.accept, concurrency, accepts))
             found += [base, *(replace(line, ratio=line.rate / base.rate) for line in lines)]
     return found
 

@@ -4,6 +4,7 @@ import base64
 import http.client
 import itertools
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -63,18 +64,23 @@ class Requests:
 
     def accept(self, count: int) -> list[str]:
         """Accept where the account exists: each request ends an invitation of its own for a user of its own."""
+        path = "/api/invitations/accept"
+        return [self.raw("POST", path, {"token": token}, signed=False) for token in self.invited(self.people(count))]
+
+    def people(self, count: int) -> list[str]:
+        """New accounts, by address."""
         emails = [new_email() for _ in range(count)]
         users = [{"email": email, "firstName": "Ada", "lastName": "Bench"} for email in emails]
         send(self.installation.port, 8, [self.raw("POST", "/api/users", user) for user in users])
-        path = "/api/invitations/accept"
-        return [self.raw("POST", path, {"token": token}, signed=False) for token in self.invited(emails)]
+        return emails
 
     def list_page(self, count: int) -> list[str]:
         return [self.raw("GET", "/api/invitations?limit=25")] * count
 
-    def invited(self, emails: list[str]) -> list[str]:
+    def invited(self, emails: list[str], terms: Callable[[], dict[str, object]] | None = None) -> list[str]:
         """Tokens as the mails of new invitations would carry them: no worker runs, so they are made here."""
-        made = [self.raw("POST", "/api/invitations", _invitation(email)) for email in emails]
+        bodies = [{"inviteEmail": email, **terms()} if terms else _invitation(email) for email in emails]
+        made = [self.raw("POST", "/api/invitations", body) for body in bodies]
         send(self.installation.port, 8, made)
         wanted, found = set(emails), dict[str, str]()
         cursor = ""

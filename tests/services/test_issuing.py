@@ -325,3 +325,14 @@ async def test_a_remembered_key_that_was_revoked_invites_nobody(door: Door) -> N
         await door.invite("b@people.test", by=by, role="team")
     with pytest.raises(CredentialInvalid):
         await accounts.remembered_principal_of_api_key(made.text)
+
+
+async def test_a_group_made_again_under_its_key_is_found_anew(door: Door) -> None:
+    await door.world.group("spring")
+    await door.invite("a@people.test", groups=("spring",))
+    await door.world.groups.delete_group(OPERATOR_PRINCIPAL, "spring")
+    with pytest.raises(GroupNotFound):
+        await door.invite("b@people.test", groups=("spring",))
+    again = await door.world.group("spring")
+    made = await door.invite("b@people.test", groups=("spring",))
+    assert [grant.target_id for grant in made.invitation.bundle.groups] == [again.id]

@@ -1,6 +1,7 @@
 """Making, sending, showing and withdrawing invitations: what an inviter does."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -13,11 +14,11 @@ from latchstring.domain.errors import (
     InvitationNotFound,
     MailDisabled,
     NotAllowed,
+    NotFound,
     StorageBusy,
 )
 from latchstring.domain.event import Event, happened
 from latchstring.domain.grant import Bundle, Grant, GrantKind, terms_digest
-from latchstring.domain.group import Group
 from latchstring.domain.idempotency import Once
 from latchstring.domain.invitation import Channel, Invitation, Link, Standing, State
 from latchstring.domain.listing import InvitationFilter, InvitationPage, Order, Position
@@ -44,6 +45,7 @@ from latchstring.storage.outbox import queue_mail
 READ = "invitations:read"
 WRITE = "invitations:write"
 REVEAL = "invitations:reveal"
+MOST_GROUPS_REMEMBERED = 10_000
 ANY = (READ, WRITE, REVEAL)
 
 
@@ -54,6 +56,8 @@ class Issuing:
     parts: Parts
     links: Links
     objects: Objects
+    # Ids of groups by key, as last read: only believed by the create that checks that they still are.
+    group_ids: dict[str, UUID] = field(default_factory=dict)
 
     # ---- create --------------------------------------------------------------------------------------------------
 
@@ -80,12 +84,22 @@ class Issuing:
         if found:
             raise InvalidFields(found)
         self._require_a_way(by)
-        at = parts.clock()
-        invitation = await self._invitation_from(draft, by=by, at=at)
-        new = await self._with_consequences(invitation, by=by, at=at, once=once)
-        await insert_invitation(parts.db, new, at=at)
+        try:
+            new = await self._store(draft, by=by, once=once)
+        except NotFound:
+            if not self.group_ids.keys() & set(draft.groups):
+                raise
+            self.group_ids.clear()  # a group was removed, and perhaps made again under its key
+            new = await self._store(draft, by=by, once=once)
         parts.wake_worker()
         return self._standing_of(new, by)
+
+    async def _store(self, draft: Draft, *, by: Principal, once: Once | None) -> NewInvitation:
+        at = self.parts.clock()
+        invitation = await self._invitation_from(draft, by=by, at=at)
+        new = await self._with_consequences(invitation, by=by, at=at, once=once)
+        await insert_invitation(self.parts.db, new, at=at)
+        return new
 
     async def _invitation_from(self, draft: Draft, *, by: Principal, at: datetime) -> Invitation:
         bundle = await self._bundle_of(draft, by)
@@ -112,9 +126,15 @@ class Issuing:
         named = Bundle(draft.role, tuple(Grant(GrantKind.GROUP, _NOWHERE, key) for key in draft.groups))
         check_ceiling(by, named)
         content = await self.objects.grants_of(draft.content, by) if draft.content else ()
-        found = await find_groups(self.parts.db, draft.groups)
-        groups = tuple(_group_grant(key, found) for key in sorted(draft.groups))
-        return Bundle(draft.role, (*groups, *content))
+        return Bundle(draft.role, (*await self._group_grants(draft.groups), *content))
+
+    async def _group_grants(self, keys: Sequence[str]) -> list[Grant]:
+        if unknown := [key for key in keys if key not in self.group_ids]:
+            if len(self.group_ids) > MOST_GROUPS_REMEMBERED:
+                self.group_ids.clear()
+            found = await find_groups(self.parts.db, unknown)
+            self.group_ids.update({key: group.id for key, group in found.items()})
+        return [_group_grant(key, self.group_ids) for key in sorted(keys)]
 
     async def _with_consequences(
         self, invitation: Invitation, *, by: Principal, at: datetime, once: Once | None
@@ -330,10 +350,10 @@ def _just(event: Event) -> Work[None]:
     yield record(event)
 
 
-def _group_grant(key: str, found: dict[str, Group]) -> Grant:
-    if key not in found:
+def _group_grant(key: str, ids: dict[str, UUID]) -> Grant:
+    if key not in ids:
         raise GroupNotFound(f"There is no group {key}.")
-    return Grant(GrantKind.GROUP, found[key].id, key)
+    return Grant(GrantKind.GROUP, ids[key], key)
 
 
 def _terms_of(invitation: Invitation) -> dict[str, object]:

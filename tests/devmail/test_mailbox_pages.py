@@ -132,3 +132,9 @@ async def test_there_is_no_mailbox_where_mail_leaves(visit: Visit, transport: st
 @pytest.mark.parametrize("name", ["00000000-0000-0000-0000-000000000000", "..%2f..%2fetc%2fpasswd", "x"])
 async def test_what_is_no_mail_is_not_found(visit: Visit, name: str) -> None:
     assert (await visit.get(f"/dev/mail/{name}")).status_code == 404
+
+
+async def test_sample_terms_stand_in_while_one_tries_things_out(visit: Visit) -> None:
+    seen = await visit.get("/dev/terms")
+    assert seen.status_code == 200
+    assert "terms-url" in seen.text

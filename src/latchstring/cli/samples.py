@@ -1,4 +1,4 @@
-"""What the demo has in it: a group, a member, an administrator, an API key, and an invitation on its way.
+"""What the demo has in it: a group, a member, an article, an administrator, an API key, and an invitation on its way.
 
 Their credentials are kept beside the demo's database, readable by its owner, so that a second start can print them.
 """
@@ -14,8 +14,9 @@ from latchstring.accounts.addresses import parse_address
 from latchstring.accounts.people import NewUser
 from latchstring.assembly import open_services
 from latchstring.config import Config
+from latchstring.content.service import NewObject
 from latchstring.domain.account import User
-from latchstring.domain.errors import AlreadyInvited, EmailTaken, GroupKeyTaken
+from latchstring.domain.errors import AlreadyInvited, ContentKeyTaken, EmailTaken, GroupKeyTaken
 from latchstring.domain.group import GroupText
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.groups.service import GroupWords
@@ -30,6 +31,7 @@ GROUP_WORDS = GroupWords(
     description="Those who saw it first.",
     translations={"de": GroupText("Frühaufsteher", "Wer es zuerst gesehen hat.")},
 )
+ARTICLE_TYPE, ARTICLE = "articles", "opening-hours"
 MESSAGE = "We open the studio on Monday. Come in, look around, and tell us what is missing."
 
 
@@ -76,7 +78,9 @@ async def _make(services: Services, samples: Samples) -> Samples:
             password=samples.password,
         )
     with suppress(AlreadyInvited):
-        await _invite_guest(services, await _make_user(services, samples), samples)
+        user = await _make_user(services, samples)
+        await _make_article(services, user)
+        await _invite_guest(services, user, samples)
     made = await services.accounts.create_api_key(OPERATOR_PRINCIPAL, name="Demo", scopes=["*"])
     return replace(samples, api_key=made.text)
 
@@ -95,6 +99,17 @@ async def _make_user(services: Services, samples: Samples) -> User:
     return found or await services.accounts.create_user(OPERATOR_PRINCIPAL, new)
 
 
+async def _make_article(services: Services, owner: User) -> None:
+    new = NewObject(
+        title="Opening hours",
+        key=ARTICLE,
+        owner_id=owner.id,
+        data={"text": "Monday to Friday, nine to five. Ring twice."},
+    )
+    with suppress(ContentKeyTaken):
+        await services.content.create_object(OPERATOR_PRINCIPAL, ARTICLE_TYPE, new)
+
+
 async def _invite_guest(services: Services, by: User, samples: Samples) -> None:
     """In the name of a person, so that the mail shows one."""
     guest = parse_address(samples.guest_email)
@@ -103,6 +118,7 @@ async def _invite_guest(services: Services, by: User, samples: Samples) -> None:
         email_key=guest.email_key,
         role="team",
         groups=(GROUP,),
+        content=((ARTICLE_TYPE, ARTICLE, "EDITOR"),),
         first_name="Robin",
         message=MESSAGE,
     )

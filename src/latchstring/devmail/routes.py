@@ -55,6 +55,13 @@ async def show_style() -> Answer:
     return Answer(200, body, [(b"content-type", b"text/css; charset=utf-8")])
 
 
+@get("/dev/terms", include_in_schema=False)
+async def show_terms(request: Request[Any, Any, Any]) -> Answer:
+    """Stands in for an app's terms while one tries things out."""
+    _directory(request.scope)
+    return _page(request.scope, "terms.html")
+
+
 @get("/dev/mail/{mail_id:uuid}", include_in_schema=False)
 async def show_mail(request: Request[Any, Any, Any], mail_id: FromPath[UUID]) -> Answer:
     """One mail: both parts and its headers."""
@@ -76,7 +83,7 @@ async def show_source(request: Request[Any, Any, Any], mail_id: FromPath[UUID]) 
     return Answer(200, body, [(b"content-type", b"text/plain; charset=utf-8")])
 
 
-routes: list[ControllerRouterHandler] = [show_mailbox, show_style, show_mail, show_html, show_source]
+routes: list[ControllerRouterHandler] = [show_mailbox, show_style, show_terms, show_mail, show_html, show_source]
 
 
 def _services(scope: Scope) -> Services:

@@ -136,7 +136,8 @@ def _ordering(order: Order) -> list[ColumnElement[Any]]:
 
 def _size_for(limit: int) -> int:
     """How many rows are read for a page and one more. Two sizes, written into the statements: a generic plan takes a
-    bound limit for a tenth of the table, and reads all of it."""
+    bound limit for a tenth of the table, and reads all of it.
+    """
     return next(size for size in SIZES if limit < size)
 
 

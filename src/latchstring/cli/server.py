@@ -21,6 +21,7 @@ from latchstring.web.services import Services
 from latchstring.worker.wake import Wake
 
 DRAIN_SECONDS = 5  # for answers under way; what is left of the contract's ten is for the worker's last mail
+LAME_DUCK_SECONDS = 0.5  # from SIGTERM to the closed door
 KEEP_ALIVE_SECONDS = 65  # longer than proxies keep their idle connections, so that they end first
 
 
@@ -53,6 +54,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._on_drain()
+        # who has connected but was not read yet would be cut off; who comes now is still answered
+        await asyncio.sleep(LAME_DUCK_SECONDS)
         await super().shutdown(sockets=sockets)
 
     @contextlib.contextmanager

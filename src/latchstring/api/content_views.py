@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from latchstring.api.invitation_views import CONTENT_ROLES, ContentRoleName, DeliveryView
+from latchstring.api.invitation_views import CONTENT_ROLES, ContentRoleName, DeliveryView, delivery_view
 from latchstring.content.service import AccessDetails
 from latchstring.domain.access import Level, PendingInvitation, Seen, UserAccess, Visibility
-from latchstring.domain.mail import Delivery
 from latchstring.web.answers import Answer, View, json_answer
 from latchstring.web.preconditions import Tags
 
@@ -172,15 +171,5 @@ def _invitation_view(one: PendingInvitation) -> PendingInvitationView:
         role=CONTENT_ROLES[one.role],
         issued_at=one.issued_at,
         expires_at=one.expires_at,
-        delivery=None if one.delivery is None else _delivery_view(one.delivery),
-    )
-
-
-def _delivery_view(delivery: Delivery) -> DeliveryView:
-    return DeliveryView(
-        state=delivery.state.value,
-        reason=delivery.reason.value if delivery.reason else None,
-        attempts=delivery.attempts,
-        last_attempt_at=delivery.last_attempt_at,
-        last_reply=delivery.last_reply,
+        delivery=delivery_view(one.delivery),
     )

@@ -191,7 +191,8 @@ def _ended(invitation: Invitation, state: State) -> datetime | None:
     return invitation.ended_at if invitation.state is state else None
 
 
-def _delivery_view(delivery: Delivery | None) -> DeliveryView | None:
+def delivery_view(delivery: Delivery | None) -> DeliveryView | None:
+    """What became of the newest mail; None where there never was one, or where it is not told."""
     if delivery is None:
         return None
     return DeliveryView(
@@ -213,7 +214,7 @@ def invitation_view(standing: Standing, links: Links, *, at: datetime) -> Invita
         groups=[grant.target_key for grant in invitation.bundle.groups],
         content=[_content_view(grant) for grant in invitation.bundle.content],
         state=STATES[invitation.state_at(at)],
-        delivery=_delivery_view(standing.delivery),
+        delivery=delivery_view(standing.delivery),
         generation=invitation.link.generation,
         secret=links.secret_of(invitation),
         created_at=invitation.created_at,

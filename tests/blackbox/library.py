@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any, TypeVar
 
 from tests.blackbox.house import Answer, House, Person, numbers
@@ -30,6 +31,11 @@ OPTIONS = {
     "by": 'types = { articles = { name = "Articles", singular = "article" }, recipes = { name = "Recipes" } }',
 }
 CLOSED = OPTIONS | {"extra": ROLES + "\n[content.invitations]\nallow-unregistered-users = false\n"}
+
+
+def instant(text: str) -> datetime:
+    """An instant of an answer. As text two of them do not compare: a whole second comes without a fraction."""
+    return datetime.fromisoformat(text)
 
 
 def article(house: House, owner: Person, *, kind: str = "articles", **fields: Any) -> str:

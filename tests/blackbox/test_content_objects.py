@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.blackbox.house import House, numbers, pointers, refused
-from tests.blackbox.library import NOBODY, access, article, at_once, put_access, share, shown
+from tests.blackbox.library import NOBODY, access, article, at_once, instant, put_access, share, shown
 
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,199}")
 
@@ -199,7 +199,7 @@ def test_a_change_touches_what_it_names(library: House) -> None:
     changed = library.patch(f"/content/articles/{key}", {"title": "Two"}, author.token)
     assert changed.status == 200
     assert changed.json == before.json | {"title": "Two", "updatedAt": changed.json["updatedAt"]}
-    assert changed.json["updatedAt"] > before.json["updatedAt"]
+    assert instant(changed.json["updatedAt"]) > instant(before.json["updatedAt"])
     assert changed.headers["ETag"] != before.headers["ETag"]
     emptied = library.patch(f"/content/articles/{key}", {"url": None, "data": {"c": 3}}, author.token).json
     assert (emptied["url"], emptied["data"], emptied["title"], emptied["key"]) == (None, {"c": 3}, "Two", key)

@@ -1,6 +1,7 @@
 """The tables. Uniqueness and references are constraints here, and nowhere else."""
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -29,7 +30,9 @@ metadata = MetaData(
 )
 
 PENDING = text("state = 0")
+ACCEPTED = text("state = 1")
 PUBLIC = text("visibility = 2")
+IN_TROUBLE = text("state IN ('BOUNCED', 'DEFERRED', 'FAILED')")  # write it into a query just so: SQLite compares texts
 
 installation = Table(
     "installation",
@@ -110,7 +113,52 @@ admins = Table(
     Column("password_hash", Text),
     Column("link_generation", Integer, nullable=False, server_default="1"),
     Column("deactivated_at", Instant),
+    Column("locale", Text),
+    Column("last_login_at", Instant),
+    # sealed by the master key: whoever has the database only has no second factor
+    Column("totp_secret", LargeBinary),
+    Column("totp_confirmed_at", Instant),
+    Column("totp_last_step", BigInteger),  # RFC 6238: a code is good once
     UniqueConstraint("email_key", name="uq_admins_email_key"),
+)
+
+admin_recovery_codes = Table(
+    "admin_recovery_codes",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("admin_id", Id, ForeignKey("admins.id", ondelete="CASCADE"), nullable=False),
+    Column("used_at", Instant),
+    Index("ix_admin_recovery_codes_admin_id", "admin_id"),
+)
+
+# awaits_code: the password was right, the second factor is still to come. Such a session opens nothing else.
+admin_sessions = Table(
+    "admin_sessions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("admin_id", Id, ForeignKey("admins.id", ondelete="CASCADE"), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("awaits_code", Boolean, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("last_seen_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("user_agent", Text),
+    Column("network", Text),
+    UniqueConstraint("digest", name="uq_admin_sessions_digest"),
+    Index("ix_admin_sessions_admin_id", "admin_id"),
+    Index("ix_admin_sessions_expires_at", "expires_at"),
+)
+
+# A list of the panel with its filters, kept under a name by one administrator.
+saved_views = Table(
+    "saved_views",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("admin_id", Id, ForeignKey("admins.id", ondelete="CASCADE"), nullable=False),
+    Column("page", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    UniqueConstraint("admin_id", "page", "name", name="uq_saved_views_admin_id_page_name"),
 )
 
 api_keys = Table(
@@ -220,6 +268,9 @@ invitations = Table(
     Index("ix_invitations_expiring", "expires_at", sqlite_where=PENDING, postgresql_where=PENDING),
     Index("ix_invitations_search_name", "search_name"),
     Index("ix_invitations_search_last_name", "search_last_name"),
+    Index("ix_invitations_expires_at_id", "expires_at", "id"),
+    Index("ix_invitations_role_id", "role", "id"),
+    Index("ix_invitations_accepted", "ended_at", "id", sqlite_where=ACCEPTED, postgresql_where=ACCEPTED),
 )
 
 # Targets carry no foreign key: ids are never used again, and a vanished target is found by the join at accept.
@@ -246,6 +297,8 @@ events = Table(
     Column("actor_id", Id),
     Column("data", Json, nullable=False),
     Index("ix_events_subject_id_id", "subject_id", "id"),
+    Index("ix_events_type_id", "type", "id"),
+    Index("ix_events_actor_id_id", "actor_id", "id"),
 )
 
 # The row is the delivery record, too. due_at is null when nothing remains to be done.
@@ -273,6 +326,7 @@ outbox = Table(
         postgresql_where=text("due_at IS NOT NULL"),
     ),
     Index("ix_outbox_subject_id_id", "subject_id", "id"),
+    Index("ix_outbox_trouble", "state", "id", sqlite_where=IN_TROUBLE, postgresql_where=IN_TROUBLE),
     postgresql_with={"autovacuum_vacuum_scale_factor": "0.01"},
 )
 
@@ -291,4 +345,112 @@ idempotency = Table(
     Column("created_at", Instant, nullable=False),
     Index("ix_idempotency_created_at", "created_at"),
     Index("ix_idempotency_subject_id", "subject_id"),
+)
+
+# One row for every try at sending, for the timeline. mail_id: the outbox row; subject_id: what that row is about.
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("mail_id", Id, nullable=False),
+    Column("subject_id", Id, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reply", Text),
+    Index("ix_delivery_attempts_subject_id_id", "subject_id", "id"),
+)
+
+# How often a link was opened, perhaps by a scanner. Apart from everything that decides: opening is not accepting.
+# id: made at the first visit, so it carries that instant.
+visits = Table(
+    "visits",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("invitation_id", Id, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("last_at", Instant, nullable=False),
+    UniqueConstraint("invitation_id", "generation", name="uq_visits_invitation_id_generation"),
+)
+
+# Counts for the overview, added up by a sweep from what came after the cursor of each source, so that no page counts
+# rows. day: ISO date of the invitation's creation or of what happened, as the measure says.
+figures = Table(
+    "figures",
+    metadata,
+    Column("day", CanonicalText, primary_key=True),
+    Column("measure", CanonicalText, primary_key=True),
+    Column("dimension", CanonicalText, primary_key=True),
+    Column("key", CanonicalText, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+figure_cursors = Table(
+    "figure_cursors",
+    metadata,
+    Column("source", CanonicalText, primary_key=True),
+    Column("after_id", Id, nullable=False),
+)
+
+# Many invitations at once. The upload lies in job_parts until the job is over; done counts the rows that are settled,
+# so a job whose process died goes on there. due_at and lease_owner work as in the outbox.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("actor_type", Text, nullable=False),
+    Column("actor_id", Id),
+    Column("name", Text),
+    Column("media_type", Text, nullable=False),
+    Column("options", Json, nullable=False),
+    Column("total", Integer),
+    Column("done", Integer, nullable=False),
+    Column("created", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("cause", Text),
+    Column("due_at", Instant),
+    Column("lease_owner", Id),
+    Column("finished_at", Instant),
+    Index(
+        "ix_jobs_due_at", "due_at", sqlite_where=text("due_at IS NOT NULL"), postgresql_where=text("due_at IS NOT NULL")
+    ),
+    Index("ix_jobs_actor_id_id", "actor_id", "id"),
+)
+
+job_parts = Table(
+    "job_parts",
+    metadata,
+    Column("job_id", Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# What became of each row. source: the row as it came, kept for those refused, so that they can be mended.
+job_rows = Table(
+    "job_rows",
+    metadata,
+    Column("job_id", Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("row", Integer, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("code", Text),
+    Column("detail", Text),
+    Column("email", Text),
+    Column("email_key", CanonicalText),
+    Column("invitation_id", Id),
+    Column("source", Json),
+    Index("ix_job_rows_email_key", "email_key"),
+)
+
+# Named sets of terms, made in the panel; those of configuration are not kept here.
+invitation_templates = Table(
+    "invitation_templates",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("key", CanonicalText, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("terms", Json, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    UniqueConstraint("key", name="uq_invitation_templates_key"),
 )

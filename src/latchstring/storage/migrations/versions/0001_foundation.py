@@ -22,6 +22,11 @@ def upgrade() -> None:
         sa.Column("password_hash", sa.Text(), nullable=True),
         sa.Column("link_generation", sa.Integer(), server_default="1", nullable=False),
         sa.Column("deactivated_at", types.Instant(), nullable=True),
+        sa.Column("locale", sa.Text(), nullable=True),
+        sa.Column("last_login_at", types.Instant(), nullable=True),
+        sa.Column("totp_secret", sa.LargeBinary(), nullable=True),
+        sa.Column("totp_confirmed_at", types.Instant(), nullable=True),
+        sa.Column("totp_last_step", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_admins")),
         sa.UniqueConstraint("email_key", name="uq_admins_email_key"),
     )
@@ -67,6 +72,18 @@ def upgrade() -> None:
         batch_op.create_index("ix_content_type_id", ["type", "id"], unique=False)
 
     op.create_table(
+        "delivery_attempts",
+        sa.Column("id", types.Id(), nullable=False),
+        sa.Column("mail_id", types.Id(), nullable=False),
+        sa.Column("subject_id", types.Id(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reply", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_attempts")),
+    )
+    with op.batch_alter_table("delivery_attempts", schema=None) as batch_op:
+        batch_op.create_index("ix_delivery_attempts_subject_id_id", ["subject_id", "id"], unique=False)
+
+    op.create_table(
         "events",
         sa.Column("id", types.Id(), nullable=False),
         sa.Column("subject_id", types.Id(), nullable=False),
@@ -77,8 +94,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
     )
     with op.batch_alter_table("events", schema=None) as batch_op:
+        batch_op.create_index("ix_events_actor_id_id", ["actor_id", "id"], unique=False)
         batch_op.create_index("ix_events_subject_id_id", ["subject_id", "id"], unique=False)
+        batch_op.create_index("ix_events_type_id", ["type", "id"], unique=False)
 
+    op.create_table(
+        "figure_cursors",
+        sa.Column("source", types.CanonicalText(), nullable=False),
+        sa.Column("after_id", types.Id(), nullable=False),
+        sa.PrimaryKeyConstraint("source", name=op.f("pk_figure_cursors")),
+    )
+    op.create_table(
+        "figures",
+        sa.Column("day", types.CanonicalText(), nullable=False),
+        sa.Column("measure", types.CanonicalText(), nullable=False),
+        sa.Column("dimension", types.CanonicalText(), nullable=False),
+        sa.Column("key", types.CanonicalText(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "measure", "dimension", "key", name=op.f("pk_figures")),
+    )
     op.create_table(
         "groups",
         sa.Column("id", types.Id(), nullable=False),
@@ -115,6 +149,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("one", name=op.f("pk_installation")),
     )
     op.create_table(
+        "invitation_templates",
+        sa.Column("id", types.Id(), nullable=False),
+        sa.Column("key", types.CanonicalText(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("terms", types.Json(), nullable=False),
+        sa.Column("updated_at", types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_invitation_templates")),
+        sa.UniqueConstraint("key", name="uq_invitation_templates_key"),
+    )
+    op.create_table(
         "invitations",
         sa.Column("id", types.Id(), nullable=False),
         sa.Column("email_key", types.CanonicalText(), nullable=False),
@@ -146,7 +190,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invitations")),
     )
     with op.batch_alter_table("invitations", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_invitations_accepted",
+            ["ended_at", "id"],
+            unique=False,
+            sqlite_where=sa.text("state = 1"),
+            postgresql_where=sa.text("state = 1"),
+        )
         batch_op.create_index("ix_invitations_email_key_id", ["email_key", "id"], unique=False)
+        batch_op.create_index("ix_invitations_expires_at_id", ["expires_at", "id"], unique=False)
         batch_op.create_index(
             "ix_invitations_expiring",
             ["expires_at"],
@@ -155,6 +207,7 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 0"),
         )
         batch_op.create_index("ix_invitations_inviter_id_id", ["inviter_id", "id"], unique=False)
+        batch_op.create_index("ix_invitations_role_id", ["role", "id"], unique=False)
         batch_op.create_index("ix_invitations_search_last_name", ["search_last_name"], unique=False)
         batch_op.create_index("ix_invitations_search_name", ["search_name"], unique=False)
         batch_op.create_index("ix_invitations_state_id", ["state", "id"], unique=False)
@@ -164,6 +217,37 @@ def upgrade() -> None:
             unique=True,
             sqlite_where=sa.text("state = 0"),
             postgresql_where=sa.text("state = 0"),
+        )
+
+    op.create_table(
+        "jobs",
+        sa.Column("id", types.Id(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("actor_type", sa.Text(), nullable=False),
+        sa.Column("actor_id", types.Id(), nullable=True),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column("media_type", sa.Text(), nullable=False),
+        sa.Column("options", types.Json(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=True),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("created", sa.Integer(), nullable=False),
+        sa.Column("skipped", sa.Integer(), nullable=False),
+        sa.Column("refused", sa.Integer(), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=True),
+        sa.Column("due_at", types.Instant(), nullable=True),
+        sa.Column("lease_owner", types.Id(), nullable=True),
+        sa.Column("finished_at", types.Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
+    )
+    with op.batch_alter_table("jobs", schema=None) as batch_op:
+        batch_op.create_index("ix_jobs_actor_id_id", ["actor_id", "id"], unique=False)
+        batch_op.create_index(
+            "ix_jobs_due_at",
+            ["due_at"],
+            unique=False,
+            sqlite_where=sa.text("due_at IS NOT NULL"),
+            postgresql_where=sa.text("due_at IS NOT NULL"),
         )
 
     op.create_table(
@@ -202,6 +286,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("due_at IS NOT NULL"),
         )
         batch_op.create_index("ix_outbox_subject_id_id", ["subject_id", "id"], unique=False)
+        batch_op.create_index(
+            "ix_outbox_trouble",
+            ["state", "id"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('BOUNCED', 'DEFERRED', 'FAILED')"),
+            postgresql_where=sa.text("state IN ('BOUNCED', 'DEFERRED', 'FAILED')"),
+        )
 
     op.create_table(
         "users",
@@ -230,6 +321,50 @@ def upgrade() -> None:
         batch_op.create_index("ix_users_role_id", ["role", "id"], unique=False)
         batch_op.create_index("ix_users_search_last_name", ["search_last_name"], unique=False)
         batch_op.create_index("ix_users_search_name", ["search_name"], unique=False)
+
+    op.create_table(
+        "visits",
+        sa.Column("id", types.Id(), nullable=False),
+        sa.Column("invitation_id", types.Id(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
+        sa.Column("last_at", types.Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_visits")),
+        sa.UniqueConstraint("invitation_id", "generation", name="uq_visits_invitation_id_generation"),
+    )
+    op.create_table(
+        "admin_recovery_codes",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("admin_id", types.Id(), nullable=False),
+        sa.Column("used_at", types.Instant(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["admin_id"], ["admins.id"], name=op.f("fk_admin_recovery_codes_admin_id_admins"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_admin_recovery_codes")),
+    )
+    with op.batch_alter_table("admin_recovery_codes", schema=None) as batch_op:
+        batch_op.create_index("ix_admin_recovery_codes_admin_id", ["admin_id"], unique=False)
+
+    op.create_table(
+        "admin_sessions",
+        sa.Column("id", types.Id(), nullable=False),
+        sa.Column("admin_id", types.Id(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("awaits_code", sa.Boolean(), nullable=False),
+        sa.Column("expires_at", types.Instant(), nullable=False),
+        sa.Column("last_seen_at", types.Instant(), nullable=False),
+        sa.Column("ended_at", types.Instant(), nullable=True),
+        sa.Column("user_agent", sa.Text(), nullable=True),
+        sa.Column("network", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["admin_id"], ["admins.id"], name=op.f("fk_admin_sessions_admin_id_admins"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_admin_sessions")),
+        sa.UniqueConstraint("digest", name="uq_admin_sessions_digest"),
+    )
+    with op.batch_alter_table("admin_sessions", schema=None) as batch_op:
+        batch_op.create_index("ix_admin_sessions_admin_id", ["admin_id"], unique=False)
+        batch_op.create_index("ix_admin_sessions_expires_at", ["expires_at"], unique=False)
 
     op.create_table(
         "content_grants",
@@ -284,6 +419,44 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "job_parts",
+        sa.Column("job_id", types.Id(), nullable=False),
+        sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_job_parts_job_id_jobs"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("job_id", "part", name=op.f("pk_job_parts")),
+    )
+    op.create_table(
+        "job_rows",
+        sa.Column("job_id", types.Id(), nullable=False),
+        sa.Column("row", sa.Integer(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("email", sa.Text(), nullable=True),
+        sa.Column("email_key", types.CanonicalText(), nullable=True),
+        sa.Column("invitation_id", types.Id(), nullable=True),
+        sa.Column("source", types.Json(), nullable=True),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_job_rows_job_id_jobs"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("job_id", "row", name=op.f("pk_job_rows")),
+    )
+    with op.batch_alter_table("job_rows", schema=None) as batch_op:
+        batch_op.create_index("ix_job_rows_email_key", ["email_key"], unique=False)
+
+    op.create_table(
+        "saved_views",
+        sa.Column("id", types.Id(), nullable=False),
+        sa.Column("admin_id", types.Id(), nullable=False),
+        sa.Column("page", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("query", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["admin_id"], ["admins.id"], name=op.f("fk_saved_views_admin_id_admins"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_saved_views")),
+        sa.UniqueConstraint("admin_id", "page", "name", name="uq_saved_views_admin_id_page_name"),
+    )
+    op.create_table(
         "sessions",
         sa.Column("id", types.Id(), nullable=False),
         sa.Column("user_id", types.Id(), nullable=False),
@@ -320,6 +493,12 @@ def downgrade() -> None:
         batch_op.drop_index("ix_sessions_expires_at")
 
     op.drop_table("sessions")
+    op.drop_table("saved_views")
+    with op.batch_alter_table("job_rows", schema=None) as batch_op:
+        batch_op.drop_index("ix_job_rows_email_key")
+
+    op.drop_table("job_rows")
+    op.drop_table("job_parts")
     with op.batch_alter_table("invitation_grants", schema=None) as batch_op:
         batch_op.drop_index("ix_invitation_grants_target_id_invitation_id")
 
@@ -332,6 +511,16 @@ def downgrade() -> None:
         batch_op.drop_index("ix_content_grants_subject")
 
     op.drop_table("content_grants")
+    with op.batch_alter_table("admin_sessions", schema=None) as batch_op:
+        batch_op.drop_index("ix_admin_sessions_expires_at")
+        batch_op.drop_index("ix_admin_sessions_admin_id")
+
+    op.drop_table("admin_sessions")
+    with op.batch_alter_table("admin_recovery_codes", schema=None) as batch_op:
+        batch_op.drop_index("ix_admin_recovery_codes_admin_id")
+
+    op.drop_table("admin_recovery_codes")
+    op.drop_table("visits")
     with op.batch_alter_table("users", schema=None) as batch_op:
         batch_op.drop_index("ix_users_search_name")
         batch_op.drop_index("ix_users_search_last_name")
@@ -339,6 +528,11 @@ def downgrade() -> None:
 
     op.drop_table("users")
     with op.batch_alter_table("outbox", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_outbox_trouble",
+            sqlite_where=sa.text("state IN ('BOUNCED', 'DEFERRED', 'FAILED')"),
+            postgresql_where=sa.text("state IN ('BOUNCED', 'DEFERRED', 'FAILED')"),
+        )
         batch_op.drop_index("ix_outbox_subject_id_id")
         batch_op.drop_index(
             "ix_outbox_due", sqlite_where=sa.text("due_at IS NOT NULL"), postgresql_where=sa.text("due_at IS NOT NULL")
@@ -346,6 +540,13 @@ def downgrade() -> None:
 
     op.drop_table("outbox")
     op.drop_table("master_keys")
+    with op.batch_alter_table("jobs", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_jobs_due_at", sqlite_where=sa.text("due_at IS NOT NULL"), postgresql_where=sa.text("due_at IS NOT NULL")
+        )
+        batch_op.drop_index("ix_jobs_actor_id_id")
+
+    op.drop_table("jobs")
     with op.batch_alter_table("invitations", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_invitations_pending_terms", sqlite_where=sa.text("state = 0"), postgresql_where=sa.text("state = 0")
@@ -353,13 +554,19 @@ def downgrade() -> None:
         batch_op.drop_index("ix_invitations_state_id")
         batch_op.drop_index("ix_invitations_search_name")
         batch_op.drop_index("ix_invitations_search_last_name")
+        batch_op.drop_index("ix_invitations_role_id")
         batch_op.drop_index("ix_invitations_inviter_id_id")
         batch_op.drop_index(
             "ix_invitations_expiring", sqlite_where=sa.text("state = 0"), postgresql_where=sa.text("state = 0")
         )
+        batch_op.drop_index("ix_invitations_expires_at_id")
         batch_op.drop_index("ix_invitations_email_key_id")
+        batch_op.drop_index(
+            "ix_invitations_accepted", sqlite_where=sa.text("state = 1"), postgresql_where=sa.text("state = 1")
+        )
 
     op.drop_table("invitations")
+    op.drop_table("invitation_templates")
     op.drop_table("installation")
     with op.batch_alter_table("idempotency", schema=None) as batch_op:
         batch_op.drop_index("ix_idempotency_subject_id")
@@ -367,10 +574,18 @@ def downgrade() -> None:
 
     op.drop_table("idempotency")
     op.drop_table("groups")
+    op.drop_table("figures")
+    op.drop_table("figure_cursors")
     with op.batch_alter_table("events", schema=None) as batch_op:
+        batch_op.drop_index("ix_events_type_id")
         batch_op.drop_index("ix_events_subject_id_id")
+        batch_op.drop_index("ix_events_actor_id_id")
 
     op.drop_table("events")
+    with op.batch_alter_table("delivery_attempts", schema=None) as batch_op:
+        batch_op.drop_index("ix_delivery_attempts_subject_id_id")
+
+    op.drop_table("delivery_attempts")
     with op.batch_alter_table("content", schema=None) as batch_op:
         batch_op.drop_index("ix_content_type_id")
         batch_op.drop_index(

@@ -7,7 +7,7 @@ English is the message id, so English needs no catalogue. Every other language i
 import gettext
 import io
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -15,12 +15,21 @@ from typing import Literal
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date as babel_date
-from babel.dates import format_time, get_datetime_format, get_timezone, get_timezone_location
+from babel.dates import (
+    format_skeleton,
+    format_time,
+    format_timedelta,
+    get_datetime_format,
+    get_timezone,
+    get_timezone_location,
+)
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 SOURCE = "en"
 _LONGEST_TAG = 35  # RFC 5646, section 4.4.1: what every implementation holds
+_SECOND = timedelta(seconds=1)
+_DAYS_COUNTED = 31
 
 
 def _folder() -> Traversable:
@@ -88,14 +97,32 @@ def format_date(at: datetime, locale: str, *, zone: str = "UTC") -> str:
 def format_instant(at: datetime, locale: str, *, zone: str = "UTC") -> str:
     """Day, time and the zone they are meant in, as in `Friday 27 November 2026, 10:40 (UTC)`."""
     dates = _dates(locale)
-    time = format_time(at, "short", tzinfo=get_timezone(zone), locale=dates)
-    joined = (
-        str(get_datetime_format("medium", locale=dates))
-        .replace("{0}", time)
-        .replace("{1}", format_date(at, locale, zone=zone))
-    )
+    joined = _with_time(format_date(at, locale, zone=zone), at, dates, zone)
     place = zone if zone == "UTC" else get_timezone_location(zone, locale=dates, return_city=True)
     return f"{joined} ({place})"
+
+
+def format_short(at: datetime, locale: str, *, zone: str = "UTC") -> str:
+    """Day and time for tables and timelines, as in `27 Nov 2026, 10:40`; say the zone elsewhere."""
+    dates = _dates(locale)
+    day = format_skeleton("yMMMd", at, tzinfo=get_timezone(zone), locale=dates)
+    return _with_time(day, at, dates, zone)
+
+
+def format_relative(at: datetime, now: datetime, locale: str) -> str:
+    """How far away an instant is, as in `4 days ago` or `in 7 days`. Days count up to a month; weeks say less."""
+    distance = at - now
+    if abs(distance) < _SECOND:
+        distance = -_SECOND  # nothing is "in 0 seconds"
+    days = abs(distance) / timedelta(days=1)
+    # the first unit of which there are this many is taken: never a week, so days come next
+    threshold = max(1.0, days / 7 + 0.01) if days < _DAYS_COUNTED else 1.0
+    return format_timedelta(distance, threshold=threshold, add_direction=True, locale=_dates(locale))
+
+
+def _with_time(day: str, at: datetime, dates: Locale, zone: str) -> str:
+    time = format_time(at, "short", tzinfo=get_timezone(zone), locale=dates)
+    return str(get_datetime_format("medium", locale=dates)).replace("{0}", time).replace("{1}", day)
 
 
 def _match(tag: str) -> str | None:

@@ -15,10 +15,10 @@ from jinja2.ext import InternationalizationExtension
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from latchstring.i18n import format_date, format_instant, translations
+from latchstring.i18n import format_date, format_instant, format_relative, format_short, translations
 
-DOMAIN = "pages"
-FACES = ("latchstring.invitee",)  # packages with a folder `templates`
+PAGES = "pages"  # the words of the invited person's pages; a context with `domain` speaks another
+FACES = ("latchstring.invitee", "latchstring.admin")  # packages with a folder `templates`
 
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 
@@ -43,6 +43,9 @@ def environment() -> Environment:
         "instant": _instant,
         "day": _day,
         "iso": _iso,
+        "short": _short,
+        "relative": _relative,
+        "moment": _moment,
         "initials": initials,
         "autonym": autonym,
     }
@@ -74,12 +77,12 @@ def autonym(locale: str) -> str:
 
 @pass_context
 def _gettext(context: Context, message: str) -> str:
-    return translations(DOMAIN, context["locale"]).gettext(message)
+    return translations(context.get("domain", PAGES), context["locale"]).gettext(message)
 
 
 @pass_context
 def _ngettext(context: Context, one: str, many: str, number: int) -> str:
-    return translations(DOMAIN, context["locale"]).ngettext(one, many, number)
+    return translations(context.get("domain", PAGES), context["locale"]).ngettext(one, many, number)
 
 
 @pass_context
@@ -97,6 +100,27 @@ def _instant(context: Context, at: datetime) -> str:
 @pass_context
 def _day(context: Context, at: datetime) -> str:
     return format_date(at, context["locale"])
+
+
+@pass_context
+def _short(context: Context, at: datetime) -> str:
+    """Day and time as tables show them, in UTC."""
+    return format_short(at, context["locale"])
+
+
+@pass_context
+def _relative(context: Context, at: datetime, now: datetime) -> str:
+    """How far an instant is from now: `4 days ago`, `in 7 days`."""
+    return format_relative(at, now, context["locale"])
+
+
+@pass_context
+def _moment(context: Context, at: datetime, now: datetime) -> Markup:
+    """The same as a `<time>` that says the whole instant to programs, and to whoever points at it."""
+    locale = context["locale"]
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        _iso(at), format_instant(at, locale), format_relative(at, now, locale)
+    )
 
 
 def _iso(at: datetime) -> str:

@@ -117,7 +117,7 @@ async def test_a_servers_words_about_somebody_can_be_erased(database: Database) 
     )
 
     def work() -> Work[None]:
-        yield forget_replies([subject])
+        yield from forget_replies([subject])
 
     await database.transact(work)
     found = await find_deliveries(database, [subject, other])
@@ -130,7 +130,7 @@ async def test_mails_go_with_their_subject(database: Database) -> None:
     await promise(database, a_mail(subject), a_mail(subject, MailKind.INVITATION_DECLINED))
 
     def work() -> Work[None]:
-        yield forget_mails([subject])
+        yield from forget_mails([subject])
 
     await database.transact(work)
     assert await find_deliveries(database, [subject]) == {}

@@ -12,8 +12,8 @@ from latchstring.storage.engine import Database, Work, step
 from latchstring.storage.events import insert_event
 from latchstring.storage.idempotency import forget_answers, forget_answers_to
 from latchstring.storage.invitations import EXPIRED, PENDING, REVOKED
-from latchstring.storage.outbox import forget_replies
-from latchstring.storage.tables import events, invitation_grants, invitations, outbox
+from latchstring.storage.outbox import forget_mails, forget_replies
+from latchstring.storage.tables import events, invitation_grants, invitations
 from latchstring.storage.types import Id, Instant, any_of
 
 BATCH = 1000
@@ -159,7 +159,7 @@ def erase_person(person_id: UUID, email_key: str, *, by: Actor, at: datetime) ->
         yield insert_event(Event(new_id(at), row.id, "invitation.erased", by, {}))
     ids = [row.id for row in erased]
     yield step(_FORGET_REASONS, ids=ids)
-    yield forget_replies([*ids, person_id])
+    yield from forget_replies([*ids, person_id])
     yield forget_answers([*ids, person_id])
     yield forget_answers_to(person_id)
 
@@ -175,7 +175,6 @@ _FIND_PAST_RETENTION = (
     .order_by(_i.id)
     .limit(BATCH)
 )
-_DELETE_MAILS = delete(outbox).where(any_of(outbox.c.subject_id, "ids"))
 _DELETE = delete(invitations).where(any_of(_i.id, "ids"))
 
 
@@ -185,7 +184,7 @@ async def purge_ended(db: Database, *, before: datetime) -> int:
     ids = [row.id for row in rows]
 
     def work() -> Work[None]:
-        yield step(_DELETE_MAILS, ids=ids)
+        yield from forget_mails(ids)
         yield step(_DELETE, ids=ids)
 
     if ids:

@@ -36,8 +36,16 @@ from sqlalchemy.sql import Executable
 
 from latchstring.domain.errors import StorageBusy, StorageUnreachable
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, MailPriority, OutgoingMail, SuppressionReason
-from latchstring.domain.values import first_id_at, id_instant
-from latchstring.storage.engine import Database, Row, Step, step
+from latchstring.domain.values import first_id_at, id_instant, new_id
+from latchstring.storage.delivery_attempts import (
+    FINISHED,
+    finish_with_attempt,
+    forget_attempt_replies,
+    forget_attempts,
+    forget_attempts_of,
+    with_attempt,
+)
+from latchstring.storage.engine import Database, Row, Step, Work, step
 from latchstring.storage.tables import outbox
 from latchstring.storage.types import Id, Instant, any_of
 
@@ -158,8 +166,9 @@ _FINISH = (
         last_reply=bindparam("reply", type_=outbox.c.last_reply.type),
         lease_owner=null(),
     )
-    .returning(outbox.c.id)
+    .returning(*FINISHED)
 )
+_FINISH_TRIED = with_attempt(_FINISH)  # PostgreSQL
 
 
 async def claim_mails(
@@ -199,22 +208,27 @@ async def hand_back_mails(db: Database, owner: UUID, ids: Sequence[UUID], *, aga
 async def finish_mail(
     db: Database, owner: UUID, mail_id: UUID, outcome: Delivery, *, again_at: datetime | None = None
 ) -> bool:
-    """Write down how a mail fared. False: somebody else has taken it over, and nothing was written.
+    """Write down how a mail fared, and the try if there was one. False: somebody else has taken it over, and nothing
+    was written.
 
     outcome.attempts: how many attempts to add. again_at: when to try again; None ends the work.
     """
-    rows = await db.write(
-        _FINISH,
-        owner=owner,
-        row_id=mail_id,
-        new_state=outcome.state.value,
-        new_reason=outcome.reason.value if outcome.reason else None,
-        again_at=again_at,
-        counted=outcome.attempts,
-        tried_at=outcome.last_attempt_at,
-        reply=outcome.last_reply,
-    )
-    return bool(rows)
+    values = {
+        "owner": owner,
+        "row_id": mail_id,
+        "new_state": outcome.state.value,
+        "new_reason": outcome.reason.value if outcome.reason else None,
+        "again_at": again_at,
+        "counted": outcome.attempts,
+        "tried_at": outcome.last_attempt_at,
+        "reply": outcome.last_reply,
+    }
+    if not outcome.attempts or outcome.last_attempt_at is None:
+        return bool(await db.write(_FINISH, **values))
+    attempt_id = new_id(outcome.last_attempt_at)
+    if db.dialect_name == "postgresql":
+        return bool(await db.write(_FINISH_TRIED, attempt_id=attempt_id, **values))
+    return bool(await db.transact(lambda: finish_with_attempt(step(_FINISH, **values), attempt_id)))
 
 
 def _outbox_row(row: Row) -> OutboxRow:
@@ -282,16 +296,21 @@ async def find_deliveries(db: Database, invitation_ids: Sequence[UUID]) -> Mappi
     return {row.subject_id: found for row in rows if (found := read_delivery(row))}
 
 
-def forget_replies(subject_ids: Sequence[UUID]) -> Step:
+def forget_replies(subject_ids: Sequence[UUID]) -> Work[None]:
     """Erase what mail servers said about these invitations or people: it often repeats the address."""
-    return step(_FORGET_REPLIES, subject_ids=subject_ids)
+    yield step(_FORGET_REPLIES, subject_ids=subject_ids)
+    yield forget_attempt_replies(subject_ids)
 
 
 # ---- forgetting ------------------------------------------------------------------------------------------------------
 
 _FORGET_MAILS = delete(outbox).where(any_of(outbox.c.subject_id, "subject_ids"))
 _OLD = (
-    select(outbox.c.id, (outbox.c.kind != _INVITATION) & outbox.c.due_at.is_(None))
+    select(
+        outbox.c.id,
+        outbox.c.subject_id,
+        ((outbox.c.kind != _INVITATION) & outbox.c.due_at.is_(None)).label("is_over"),
+    )
     .where(outbox.c.id > bindparam("after", type_=Id), outbox.c.id < bindparam("before", type_=Id))
     .order_by(outbox.c.id)
     .limit(literal_column(str(BATCH)))
@@ -299,9 +318,10 @@ _OLD = (
 _PURGE = delete(outbox).where(any_of(outbox.c.id, "ids"))
 
 
-def forget_mails(subject_ids: Sequence[UUID]) -> Step:
-    """Delete every mail row of these subjects: for the day the subject itself is deleted."""
-    return step(_FORGET_MAILS, subject_ids=subject_ids)
+def forget_mails(subject_ids: Sequence[UUID]) -> Work[None]:
+    """Delete every mail row of these subjects, and its tries: for the day the subject itself is deleted."""
+    yield forget_attempts(subject_ids)
+    yield step(_FORGET_MAILS, subject_ids=subject_ids)
 
 
 async def purge_notices(db: Database, *, after: UUID, before: datetime) -> UUID | None:
@@ -310,6 +330,13 @@ async def purge_notices(db: Database, *, after: UUID, before: datetime) -> UUID 
     Returns where the next batch begins, None at the end. Invitations' rows are their delivery record and go with them.
     """
     rows = await db.fetch(_OLD, after=after, before=first_id_at(before))
-    if ended := [row.id for row in rows if row[1]]:
-        await db.write(_PURGE, ids=ended)
+    ended = [row for row in rows if row.is_over]
+    ids, subject_ids = [row.id for row in ended], [row.subject_id for row in ended]
+
+    def work() -> Work[None]:
+        yield forget_attempts_of(ids, subject_ids)
+        yield step(_PURGE, ids=ids)
+
+    if ended:
+        await db.transact(work)
     return rows[-1].id if len(rows) == BATCH else None

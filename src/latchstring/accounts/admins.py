@@ -87,7 +87,7 @@ class Admins(AccountParts):
         hashed = await self._passwords.hash(password)
 
         def work() -> Work[None]:
-            used = yield from set_admin_password(admin.id, generation=admin.link_generation, password_hash=hashed)
+            used = yield set_admin_password(admin.id, generation=admin.link_generation, password_hash=hashed)
             if not used:
                 raise SetUpTokenInvalid(_OVER)
 

@@ -32,6 +32,8 @@ metadata = MetaData(
 PENDING = text("state = 0")
 ACCEPTED = text("state = 1")
 PUBLIC = text("visibility = 2")
+CONTENT = text("kind = 2")
+SUPPRESSED = text("state = 'SUPPRESSED'")
 IN_TROUBLE = text("state IN ('BOUNCED', 'DEFERRED', 'FAILED')")  # write it into a query just so: SQLite compares texts
 
 installation = Table(
@@ -285,6 +287,15 @@ invitation_grants = Table(
     Column("role", SmallInteger),
     Column("voided_at", Instant),
     Index("ix_invitation_grants_target_id_invitation_id", "target_id", "invitation_id"),
+    # by type and key, which name what is gone, too
+    Index(
+        "ix_invitation_grants_content",
+        "target_type",
+        "target_key",
+        "invitation_id",
+        sqlite_where=CONTENT,
+        postgresql_where=CONTENT,
+    ),
 )
 
 events = Table(
@@ -327,6 +338,7 @@ outbox = Table(
     ),
     Index("ix_outbox_subject_id_id", "subject_id", "id"),
     Index("ix_outbox_trouble", "state", "id", sqlite_where=IN_TROUBLE, postgresql_where=IN_TROUBLE),
+    Index("ix_outbox_suppressed", "id", sqlite_where=SUPPRESSED, postgresql_where=SUPPRESSED),
     postgresql_with={"autovacuum_vacuum_scale_factor": "0.01"},
 )
 

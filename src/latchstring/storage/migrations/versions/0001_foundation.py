@@ -287,6 +287,13 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_outbox_subject_id_id", ["subject_id", "id"], unique=False)
         batch_op.create_index(
+            "ix_outbox_suppressed",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'SUPPRESSED'"),
+            postgresql_where=sa.text("state = 'SUPPRESSED'"),
+        )
+        batch_op.create_index(
             "ix_outbox_trouble",
             ["state", "id"],
             unique=False,
@@ -415,6 +422,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("invitation_grants", schema=None) as batch_op:
         batch_op.create_index(
+            "ix_invitation_grants_content",
+            ["target_type", "target_key", "invitation_id"],
+            unique=False,
+            sqlite_where=sa.text("kind = 2"),
+            postgresql_where=sa.text("kind = 2"),
+        )
+        batch_op.create_index(
             "ix_invitation_grants_target_id_invitation_id", ["target_id", "invitation_id"], unique=False
         )
 
@@ -501,6 +515,9 @@ def downgrade() -> None:
     op.drop_table("job_parts")
     with op.batch_alter_table("invitation_grants", schema=None) as batch_op:
         batch_op.drop_index("ix_invitation_grants_target_id_invitation_id")
+        batch_op.drop_index(
+            "ix_invitation_grants_content", sqlite_where=sa.text("kind = 2"), postgresql_where=sa.text("kind = 2")
+        )
 
     op.drop_table("invitation_grants")
     with op.batch_alter_table("group_members", schema=None) as batch_op:
@@ -532,6 +549,11 @@ def downgrade() -> None:
             "ix_outbox_trouble",
             sqlite_where=sa.text("state IN ('BOUNCED', 'DEFERRED', 'FAILED')"),
             postgresql_where=sa.text("state IN ('BOUNCED', 'DEFERRED', 'FAILED')"),
+        )
+        batch_op.drop_index(
+            "ix_outbox_suppressed",
+            sqlite_where=sa.text("state = 'SUPPRESSED'"),
+            postgresql_where=sa.text("state = 'SUPPRESSED'"),
         )
         batch_op.drop_index("ix_outbox_subject_id_id")
         batch_op.drop_index(

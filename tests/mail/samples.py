@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from latchstring.mail.messages import (
+    AdminSetUpMail,
     EmailVerificationMail,
     InvitationDeclinedMail,
     InvitationMail,
@@ -42,6 +43,8 @@ def all_messages(locale: str = "en") -> list[Message]:
         InvitationMail(to=to, locale=locale, app_name=app, link_url=LINK, expires_at=EXPIRES),
         PasswordResetMail(to=to, locale=locale, app_name=app, link_url=LINK, expires_at=EXPIRES),
         EmailVerificationMail(to=to, locale=locale, app_name=app, link_url=LINK, expires_at=EXPIRES),
+        AdminSetUpMail(to=to, locale=locale, app_name=app, is_new=True, link_url=LINK, expires_at=EXPIRES),
+        AdminSetUpMail(to=to, locale=locale, app_name=app, is_new=False, link_url=LINK, expires_at=EXPIRES),
         LinkRequestedMail(to=to, locale=locale, app_name=app, invitee_email="ada@people.test"),
         InvitationDeclinedMail(to=to, locale=locale, app_name=app, invitee_email="ada@people.test", reason="No time."),
     ]

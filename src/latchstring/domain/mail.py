@@ -12,6 +12,7 @@ class MailKind(StrEnum):
     INVITATION = "invitation"
     PASSWORD_RESET = "password-reset"  # noqa: S105  # the name of a message
     EMAIL_VERIFICATION = "email-verification"
+    ADMIN_SET_UP = "admin-set-up"
     LINK_REQUESTED = "link-requested"  # tells the inviter that the invited person asked for a fresh link
     INVITATION_DECLINED = "invitation-declined"  # tells the inviter
 
@@ -48,7 +49,7 @@ class SuppressionReason(StrEnum):
 class OutgoingMail:
     """A row for the outbox. It holds no address and no link: both are made when it is rendered.
 
-    subject_id: the invitation's id for invitations and notices about one, else the user's.
+    subject_id: the invitation's id for invitations and notices about one, else the user's or the administrator's.
     generation: the link's, for invitations; for links of accounts the number that must still be current.
     """
 

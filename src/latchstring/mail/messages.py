@@ -65,6 +65,17 @@ class EmailVerificationMail(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdminSetUpMail(Message):
+    """The link that sets the password of an administrator. is_new: there is none yet."""
+
+    kind: ClassVar[MailKind] = MailKind.ADMIN_SET_UP
+
+    is_new: bool
+    link_url: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LinkRequestedMail(Message):
     """Tells the inviter that the invited person asked for a fresh link and got it."""
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from latchstring.i18n import SOURCE, format_instant, negotiate, text_direction, translations
 from latchstring.mail.addresses import Mailbox, mailbox_of
 from latchstring.mail.messages import (
+    AdminSetUpMail,
     EmailVerificationMail,
     InvitationDeclinedMail,
     InvitationMail,
@@ -120,6 +121,9 @@ def _particulars(message: Message, locale: str) -> Mapping[str, object]:
             return _invitation(message, locale)
         case PasswordResetMail() | EmailVerificationMail():
             return {"link_url": message.link_url, "expires": format_instant(message.expires_at, locale)}
+        case AdminSetUpMail():
+            expires = format_instant(message.expires_at, locale)
+            return {"link_url": message.link_url, "expires": expires, "is_new": message.is_new}
         case LinkRequestedMail():
             return {"invitee": _address(message.invitee_email, locale)}
         case InvitationDeclinedMail():

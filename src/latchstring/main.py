@@ -8,6 +8,7 @@ from importlib.metadata import version
 from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 
+from latchstring.admin.routes import routes as admin_routes
 from latchstring.api.routes import routes as api_routes
 from latchstring.assembly import open_services, working
 from latchstring.config import Config
@@ -18,6 +19,7 @@ from latchstring.invitee.routes import routes as invitee_routes
 from latchstring.logging import redact_text
 from latchstring.web.access_log import AccessLog, Observed
 from latchstring.web.application import build_application
+from latchstring.web.assets import serve_asset
 from latchstring.web.metrics import EventCounts, server_started_at
 from latchstring.web.operations import EVENT_COUNTS
 from latchstring.web.operations import routes as operations_routes
@@ -30,7 +32,7 @@ __all__ = ["all_routes", "build_app", "create_app", "open_services"]
 def all_routes(config: Config) -> list[ControllerRouterHandler]:
     """The routes of every face. The development mailbox is there only where mail goes into it."""
     mailbox = devmail_routes if config.mail.transport == "mailbox" else ()
-    return [*operations_routes, *api_routes, *invitee_routes, *mailbox]
+    return [serve_asset, *operations_routes, *api_routes, *invitee_routes, *admin_routes, *mailbox]
 
 
 def create_app(

@@ -35,6 +35,7 @@ from latchstring.storage.installation import ensure_installation
 from latchstring.storage.sqlite import SQLite
 from latchstring.storage.tables import metadata
 from latchstring.web.application import build_application
+from latchstring.web.assets import serve_asset
 from latchstring.web.services import Services
 from latchstring.worker.wake import Wake
 
@@ -223,7 +224,11 @@ async def door(sqlite_url: URL, tmp_path: Path, request: pytest.FixtureRequest) 
         config, db=db, keyring=keyring, installation_id=installation_id, clock=lambda: now[0], wake=Wake()
     )
     application = build_application(
-        routes, app=config.app, open_services=lambda: pytest.fail("opened twice"), version="0", page_error=page_error
+        [serve_asset, *routes],
+        app=config.app,
+        open_services=lambda: pytest.fail("opened twice"),
+        version="0",
+        page_error=page_error,
     )
     application.state.services = services
     transport = httpx2.ASGITransport(app=application)

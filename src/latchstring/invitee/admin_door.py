@@ -9,7 +9,7 @@ from latchstring.web.answers import Answer
 LOGIN = "/admin/login"
 
 
-@shows("/admin", "/admin/{rest:path}")
+@shows("/admin")
 async def show_panel(page: Page) -> Answer:
     """Without an admin session every page of the panel leads to its login."""
     return page.go(LOGIN)

@@ -12,8 +12,8 @@ from latchstring.domain.account import User
 from latchstring.domain.errors import CsrfTokenInvalid, Unreadable
 from latchstring.domain.policy import App
 from latchstring.i18n import accepted_languages, available_locales, negotiate, text_direction
-from latchstring.invitee.assets import asset_url
 from latchstring.web.answers import Answer
+from latchstring.web.assets import asset_url
 from latchstring.web.auth import (
     ANONYMOUS,
     CSRF_COOKIE,

@@ -2,13 +2,12 @@
 
 from litestar.types import ControllerRouterHandler
 
-from latchstring.invitee import admin_door, assets, declining, landing, profile, recovery, signing_in
+from latchstring.invitee import admin_door, declining, landing, profile, recovery, signing_in
 from latchstring.invitee.routing import page_error
 
 __all__ = ["page_error", "routes"]
 
 routes: list[ControllerRouterHandler] = [
-    assets.serve_asset,
     signing_in.show_start,
     signing_in.show_login,
     signing_in.log_in,

@@ -13,7 +13,7 @@ passwords. Every form carries `csrf`; `token` and `locale` ride along where a li
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from litestar.types import Receive, Scope
@@ -32,7 +32,15 @@ _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 class PageForm(Body):
-    """What every form of a page may carry."""
+    """What every form of a page may carry.
+
+    repeated: names outside of fields that a page may send several times, for boxes to tick; their field is a tuple.
+    largest, most_fields: how many bytes and pairs are read at most.
+    """
+
+    repeated: ClassVar[frozenset[str]] = frozenset()
+    largest: ClassVar[int] = LARGEST_FORM
+    most_fields: ClassVar[int] = MOST_FIELDS
 
     csrf: str = ""
     token: Token | None = None
@@ -66,10 +74,15 @@ class Shown:
 
     typed: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    ticked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def value(self, name: str) -> str:
         """What stands in the field; nothing in a password's."""
         return "" if name in SECRETS else self.typed.get(name, "")
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """Everything that a field which may be sent several times holds."""
+        return self.ticked.get(name, ())
 
     def problem(self, name: str) -> Problem | None:
         """The first problem of the field."""
@@ -82,6 +95,7 @@ class Sent(Generic[F]):
 
     typed: Mapping[str, str]
     reading: Reading[F]
+    ticked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def get(self, name: str) -> Any:
         """The good value of a field by its name in Python, or None."""
@@ -104,11 +118,15 @@ class Sent(Generic[F]):
             name = _FIELD_OF_POINTER.get(problem.pointer, problem.pointer.lstrip("/"))
             found.setdefault(name, Problem(name, problem.code, problem.detail))
         problems = sorted(found.values(), key=lambda problem: order.get(problem.field, len(order)))
-        return Shown(self.typed, tuple(problems))
+        return Shown(self.typed, tuple(problems), self.ticked)
 
     def with_problem(self, name: str, code: str, detail: str = "") -> Shown:
         """To be shown again with this one problem."""
-        return replace(Shown(self.typed), problems=(Problem(name, code, detail),))
+        return replace(self.again(), problems=(Problem(name, code, detail),))
+
+    def again(self) -> Shown:
+        """To be shown again as it was typed: for buttons that only change the form."""
+        return Shown(self.typed, (), self.ticked)
 
 
 _FIELD_OF_POINTER = {"/newPassword": "password"}
@@ -119,27 +137,29 @@ async def read_form(scope: Scope, receive: Receive, form: type[F]) -> Sent[F]:
     media_type, _, _ = (find_header(scope, b"content-type") or b"").partition(b";")
     if media_type.strip().lower() != b"application/x-www-form-urlencoded":
         raise Unreadable("Send the form as the page does.", code="unsupported-media-type", status=415)
-    typed = _parse(await read_bytes(scope, receive, largest=LARGEST_FORM))
+    pairs = _parse(await read_bytes(scope, receive, largest=form.largest), most=form.most_fields)
+    typed = {name: value for name, value in pairs if name not in form.repeated}
+    ticked = {name: tuple(value for key, value in pairs if key == name) for name in form.repeated}
+    if len(typed) + sum(map(len, ticked.values())) != len(pairs):
+        raise Unreadable("The form has the same field twice.", code="duplicate-key")
     refuse_unknown(typed, form)
-    filled = {name: value for name, value in typed.items() if value.strip()}
-    return Sent(typed, collect(filled, form))
+    filled: dict[str, object] = {name: value for name, value in typed.items() if value.strip()}
+    filled |= {name: [value for value in values if value.strip()] for name, values in ticked.items() if values}
+    return Sent(typed, collect(filled, form), ticked)
 
 
-def _parse(body: bytes) -> dict[str, str]:
-    """The fields of a urlencoded body, strictly: whole escapes, UTF-8, no NUL, no field twice."""
+def _parse(body: bytes, *, most: int) -> list[tuple[str, str]]:
+    """The fields of a urlencoded body, strictly: whole escapes, UTF-8, no NUL."""
     parts = [part for part in body.split(b"&") if part]
-    if len(parts) > MOST_FIELDS or _BROKEN_ESCAPE.search(body):
+    if len(parts) > most or _BROKEN_ESCAPE.search(body):
         raise Unreadable("The form cannot be read.")
     try:
         pairs = [(_decode(name), _decode(value)) for name, _, value in (part.partition(b"=") for part in parts)]
     except UnicodeDecodeError:
         raise Unreadable("The form is not UTF-8.") from None
-    typed = dict(pairs)
-    if len(typed) != len(pairs):
-        raise Unreadable("The form has the same field twice.", code="duplicate-key")
-    if any("\x00" in value for value in typed.values()):
+    if any("\x00" in value for _, value in pairs):
         raise Unreadable("The form has a NUL character.")
-    return typed
+    return pairs
 
 
 def _decode(part: bytes) -> str:

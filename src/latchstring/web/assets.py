@@ -43,7 +43,7 @@ class Asset:
 @cache
 def assets() -> Mapping[str, Asset]:
     """All assets by file name."""
-    folder = files("latchstring.invitee") / "static"
+    folder = files("latchstring.web") / "static"
     return {entry.name: _asset(entry.name, entry.read_bytes()) for entry in folder.iterdir() if entry.is_file()}
 
 

@@ -1,0 +1,95 @@
+"""The sections of the panel, and who sees which. Also the one place that knows their addresses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from latchstring.domain.panel import ADMINS_WRITE, MAIL_READ, SETTINGS_READ
+from latchstring.domain.principal import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A page of the navigation. name: in English; the template translates it."""
+
+    name: str
+    path: str
+    icon: str
+    needs: str
+    is_current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Entries under one heading; the first section has none."""
+
+    name: str
+    entries: tuple[Entry, ...]
+
+
+# The template panel/navigation.html has every name once more, as words to translate.
+_SECTIONS = (
+    Section(
+        "",
+        (
+            Entry("Overview", "/admin", "overview", "invitations:read"),
+            Entry("Invitations", "/admin/invitations", "invitation", "invitations:read"),
+            Entry("Import", "/admin/import", "import", "invitations:write"),
+            Entry("Invitation templates", "/admin/invitation-templates", "template", "invitations:read"),
+        ),
+    ),
+    Section(
+        "People and access",
+        (
+            Entry("Users", "/admin/users", "user", "users:read"),
+            Entry("Groups", "/admin/groups", "group", "groups:read"),
+            Entry("Roles", "/admin/roles", "role", "users:read"),
+            Entry("Content", "/admin/content", "content", "access:read"),
+        ),
+    ),
+    Section(
+        "Mail",
+        (
+            Entry("Mail queue", "/admin/mail", "queue", MAIL_READ),
+            Entry("Messages", "/admin/messages", "eye", MAIL_READ),
+        ),
+    ),
+    Section(
+        "System",
+        (
+            Entry("Audit log", "/admin/audit", "log", "audit:read"),
+            Entry("API keys", "/admin/api-keys", "key", "api-keys:write"),
+            Entry("Administrators", "/admin/administrators", "lock", ADMINS_WRITE),
+            Entry("Settings", "/admin/settings", "settings", SETTINGS_READ),
+            Entry("Health", "/admin/health", "health", SETTINGS_READ),
+        ),
+    ),
+)
+
+
+def sections_for(principal: Principal, path: str) -> Sequence[Section]:
+    """What this administrator may open, with the entry marked that the page belongs to."""
+    current = _owner_of(path)
+    return [
+        Section(section.name, entries)
+        for section in _SECTIONS
+        if (
+            entries := tuple(
+                Entry(entry.name, entry.path, entry.icon, entry.needs, entry.path == current)
+                for entry in section.entries
+                if principal.can(entry.needs)
+            )
+        )
+    ]
+
+
+def home_of(principal: Principal) -> str:
+    """Where somebody lands after signing in: the first page that may be opened."""
+    found = sections_for(principal, "")
+    return found[0].entries[0].path if found else "/admin/account"
+
+
+def _owner_of(path: str) -> str:
+    """The entry a page lies under: the longest path it begins with; the overview owns itself only."""
+    paths = [entry.path for section in _SECTIONS for entry in section.entries]
+    under = [own for own in paths if path == own or (own != "/admin" and path.startswith(f"{own}/"))]
+    return max(under, key=len, default="")

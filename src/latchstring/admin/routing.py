@@ -1,0 +1,118 @@
+"""How an address becomes a page of the panel: who is not signed in goes to the gate, who may not is told so."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from litestar import Request
+from litestar.enums import HttpMethod
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp
+
+from latchstring.admin.page import Panel, open_panel
+from latchstring.domain.errors import LatchstringError, NotAllowed, TooManyRequests
+from latchstring.web.answers import Answer
+from latchstring.web.problems import describe_problem, log_unexpected
+from latchstring.web.scope import request_id
+from latchstring.web.services import Services
+
+Handler = Callable[[Panel], Awaitable[Answer]]
+LOGIN = "/admin/login"
+SECOND_FACTOR = "/admin/login/code"
+GATE = None  # needs=GATE: for people who have not signed in
+ANYBODY = ""  # needs=ANYBODY: every administrator, whatever his role
+INTERNAL_ERROR = 500
+
+
+def shows(*paths: str, needs: str | None) -> Callable[[Handler], HTTPRouteHandler]:
+    """A page at these addresses, for HEAD as well. It changes nothing.
+
+    needs: the permission it takes, ANYBODY or GATE.
+    """
+    return lambda handler: _route(paths, [HttpMethod.GET], handler, needs)
+
+
+def acts(*paths: str, needs: str | None) -> Callable[[Handler], HTTPRouteHandler]:
+    """What a form of ours is sent to; `Panel.read` checks the form's token. At the gate the network is counted."""
+
+    def declare(handler: Handler) -> HTTPRouteHandler:
+        async def counted(panel: Panel) -> Answer:
+            if needs is GATE:
+                panel.services.limiter.check_client(panel.request.scope)
+            return await handler(panel)
+
+        counted.__name__ = handler.__name__
+        counted.__module__ = handler.__module__
+        return _route(paths, [HttpMethod.POST], counted, needs)
+
+    return declare
+
+
+def _route(paths: Sequence[str], methods: list[HttpMethod], handler: Handler, needs: str | None) -> HTTPRouteHandler:
+    async def endpoint(request: Request[Any, Any, Any]) -> ASGIApp:
+        services: Services = request.scope["litestar_app"].state.services
+        panel = open_panel(request, services)
+        try:
+            panel, elsewhere = await _recognise(panel, needs)
+            return elsewhere or await handler(panel)
+        except Exception as error:  # noqa: BLE001  # the outermost handler of pages: a bug of ours is a page as well
+            return refuse(panel, error)
+
+    endpoint.__name__ = handler.__name__
+    endpoint.__module__ = handler.__module__
+    return HTTPRouteHandler(
+        list(paths),
+        http_method=methods,
+        status_code=200,  # never used: the Answer knows
+        include_in_schema=False,
+        name=f"panel.{handler.__module__.rpartition('.')[2]}.{handler.__name__}",
+        opt={"needs": needs},
+    )(endpoint)
+
+
+async def _recognise(panel: Panel, needs: str | None) -> tuple[Panel, Answer | None]:
+    """The page as whoever is signed in sees it, or where he has to go first."""
+    if needs is GATE:
+        return panel, None
+    token = panel.cookies.session
+    visit = await panel.services.accounts.find_admin_session(token) if token else None
+    if visit is None:
+        return panel, panel.go(LOGIN, next=_wanted(panel))
+    if visit.awaits_code:
+        return panel, panel.go(SECOND_FACTOR, next=_wanted(panel))
+    panel = panel.seen_by(visit.admin, visit.session_id)
+    if needs and not panel.can(needs):
+        raise NotAllowed(needs)
+    return panel, None
+
+
+def _wanted(panel: Panel) -> str:
+    """Where to go on after signing in; a form that was sent is gone, the page it stood on is near."""
+    if panel.request.method not in ("GET", "HEAD"):
+        return ""
+    query = urlencode(panel.query)
+    return f"{panel.path}?{query}" if query else panel.path
+
+
+def is_own_path(path: str) -> bool:
+    """Whether a `next` stays in the panel: one of our paths, nothing a browser could take for another host."""
+    return (path == "/admin" or path.startswith(("/admin/", "/admin?"))) and "\\" not in path and path.isprintable()
+
+
+def refuse(panel: Panel, error: Exception) -> Answer:
+    """The page of a refusal that no handler has words of its own for."""
+    problem = describe_problem(error)
+    if problem.status == INTERNAL_ERROR and not isinstance(error, LatchstringError):
+        log_unexpected(error, panel.request.scope)
+    waiting = error.retry_after_seconds if isinstance(error, TooManyRequests) else 0
+    answer = panel.show(
+        "refusal.html",
+        status=problem.status,
+        code=problem.code,
+        detail=problem.detail,
+        retry_after=waiting,
+        request_id=str(request_id(panel.request.scope)) if problem.status >= INTERNAL_ERROR else "",
+    )
+    if "Retry-After" in problem.headers:
+        answer.headers.append((b"retry-after", problem.headers["Retry-After"].encode()))
+    return answer

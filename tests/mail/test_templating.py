@@ -3,17 +3,17 @@
 import pytest
 
 from latchstring.domain.mail import MailKind
-from latchstring.mail.templating import compiled_html
+from latchstring.mail.templating import BUILT_IN
 
 
 @pytest.mark.parametrize("kind", MailKind)
 def test_a_template_is_compiled_once(kind: MailKind) -> None:
-    assert compiled_html(kind) is compiled_html(kind)
+    assert BUILT_IN.compiled_html(kind, "en") is BUILT_IN.compiled_html(kind, "en")
 
 
 @pytest.mark.parametrize("kind", MailKind)
 def test_no_side_is_fixed(kind: MailKind) -> None:
-    html = compiled_html(kind)
+    html = BUILT_IN.compiled_html(kind, "en")
     body = html[html.index("<body") :]
     assert "text-align: left" not in body
     assert "text-align:left" not in body
@@ -24,6 +24,8 @@ def test_no_side_is_fixed(kind: MailKind) -> None:
 
 @pytest.mark.parametrize("kind", MailKind)
 def test_base_rules_stand_inline_for_readers_without_style_sheets(kind: MailKind) -> None:
-    assert "[%" not in compiled_html(kind)
-    assert "mj-" not in compiled_html(kind).split("<body")[1].replace("mj-column", "").replace("mj-outlook", "")
-    assert "prefers-color-scheme: dark" in compiled_html(kind)
+    assert "[%" not in BUILT_IN.compiled_html(kind, "en")
+    assert "mj-" not in BUILT_IN.compiled_html(kind, "en").split("<body")[1].replace("mj-column", "").replace(
+        "mj-outlook", ""
+    )
+    assert "prefers-color-scheme: dark" in BUILT_IN.compiled_html(kind, "en")

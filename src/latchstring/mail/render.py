@@ -1,7 +1,7 @@
 """From a message to the bytes that leave: words, templates, headers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -9,6 +9,10 @@ from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime, parseaddr
 from uuid import UUID
 
+import structlog
+from jinja2 import Template
+
+from latchstring.domain.mail import MailKind
 from latchstring.i18n import SOURCE, format_instant, negotiate, text_direction, translations
 from latchstring.mail.addresses import Mailbox, mailbox_of
 from latchstring.mail.messages import (
@@ -20,10 +24,11 @@ from latchstring.mail.messages import (
     Message,
     PasswordResetMail,
 )
-from latchstring.mail.templating import html_template, subject_template, text_template
+from latchstring.mail.templating import BUILT_IN, TemplateBroken, Templates
 from latchstring.mail.words import NAME_LIMIT, TITLE_LIMIT, clean_line, isolate, quote_line, quote_message
 
 Context = dict[str, object]
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,56 @@ class RenderedMail:
         return f"RenderedMail({self.id})"
 
 
+@dataclass(frozen=True, slots=True)
+class ComposedMail:
+    """What a mail says, before it is addressed. text and html hold the link."""
+
+    locale: str
+    subject: str
+    text: str = field(repr=False)
+    html: str = field(repr=False)
+
+
+def compose_mail(message: Message, templates: Templates = BUILT_IN) -> ComposedMail:
+    """The words of a mail in the nearest language we speak. Raises TemplateBroken."""
+    locale = negotiate([message.locale], SOURCE)
+    context = _context(message, locale)
+    made = {}
+    for form, template_of in (("subject.txt", templates.subject), ("body.txt", templates.text)):
+        made[form] = _fill(message.kind, form, template_of, locale, context)
+    context["subject"] = clean_line(made["subject.txt"], 200)
+    html = _fill(message.kind, "body.mjml", templates.html, locale, context)
+    return ComposedMail(locale, str(context["subject"]), made["body.txt"].rstrip("\n") + "\n", html)
+
+
+def _fill(
+    kind: MailKind, form: str, template_of: Callable[[MailKind, str], Template], locale: str, context: Context
+) -> str:
+    try:
+        return template_of(kind, locale).render(context)
+    except Exception as error:  # an operator's template may do anything a template can
+        raise TemplateBroken(kind, form, error) from error
+
+
+def _compose_somehow(message: Message, templates: Templates) -> ComposedMail:
+    """The mail by the operator's templates; by ours when those are broken, for a promised mail has to leave."""
+    try:
+        return compose_mail(message, templates)
+    except TemplateBroken as broken:
+        if templates.is_built_in:
+            raise
+        _log.error("mail template is broken, the built-in one is used", template=str(broken))
+        return compose_mail(message)
+
+
 def render_mail(
-    message: Message, mail_id: UUID, *, sender: str, reply_to_inviter: bool = False, at: datetime
+    message: Message,
+    mail_id: UUID,
+    *,
+    sender: str,
+    reply_to_inviter: bool = False,
+    at: datetime,
+    templates: Templates = BUILT_IN,
 ) -> RenderedMail:
     """The mail as bytes. The same message and id give the same link and Message-ID, however often it is tried.
 
@@ -58,35 +111,30 @@ def render_mail(
     origin, target = mailbox_of(address), mailbox_of(message.to)
     utf8 = origin.utf8 or target.utf8
     envelope = EmailMessage(policy=SMTPUTF8 if utf8 else SMTP)
-    locale = negotiate([message.locale], SOURCE)
-    context = _context(message, locale)
-    subject = clean_line(subject_template(message.kind, locale).render(context), 200)
-    context["subject"] = subject
+    composed = _compose_somehow(message, templates)
     message_id = f"<{mail_id}@{origin.domain}>"
     envelope["From"] = _display(name, origin)
     envelope["To"] = Address("", target.local, target.domain)
     if reply_to_inviter and isinstance(message, InvitationMail) and message.inviter_email:
         envelope["Reply-To"] = _display(message.inviter_name or "", mailbox_of(message.inviter_email))
-    envelope["Subject"] = subject
+    envelope["Subject"] = composed.subject
     envelope["Date"] = format_datetime(at, usegmt=True)
     envelope["Message-ID"] = message_id
     envelope["Auto-Submitted"] = "auto-generated"  # RFC 3834: no robot answers it
     envelope["X-Auto-Response-Suppress"] = "All"  # Exchange knows only this one
-    _add_bodies(envelope, message, locale, context, boundary=f"={mail_id.hex}=")
+    _add_bodies(envelope, composed, boundary=f"={mail_id.hex}=")
     return RenderedMail(
         mail_id, message_id, str(origin), str(target), message.to.strip(), target.domain, utf8, envelope.as_bytes()
     )
 
 
-def _add_bodies(envelope: EmailMessage, message: Message, locale: str, context: Context, *, boundary: str) -> None:
-    text = text_template(message.kind, locale).render(context).rstrip("\n") + "\n"
-    html = html_template(message.kind, locale).render(context)
-    envelope.set_content(text, cte="quoted-printable")  # the link is longer than a line may be in some servers
-    envelope.add_alternative(html, subtype="html", cte="quoted-printable")
+def _add_bodies(envelope: EmailMessage, mail: ComposedMail, *, boundary: str) -> None:
+    envelope.set_content(mail.text, cte="quoted-printable")  # the link is longer than a line may be in some servers
+    envelope.add_alternative(mail.html, subtype="html", cte="quoted-printable")
     envelope.set_boundary(boundary)
-    envelope["Content-Language"] = locale  # last: add_alternative moves Content-* headers into the first part
+    envelope["Content-Language"] = mail.locale  # last: add_alternative moves Content-* headers into the first part
     for part in envelope.iter_parts():
-        part["Content-Language"] = locale
+        part["Content-Language"] = mail.locale
 
 
 def _display(name: str, mailbox: Mailbox) -> Address:

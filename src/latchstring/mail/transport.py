@@ -1,0 +1,20 @@
+"""Which way mail leaves."""
+
+from pathlib import Path
+
+from latchstring.domain.policy import MailRules
+from latchstring.mail.senders import MailboxSender, OffSender, Sender
+from latchstring.mail.smtp import SmtpSender
+
+
+def open_sender(rules: MailRules) -> Sender:
+    """The sender that configuration asks for."""
+    match rules.transport:
+        case "smtp":
+            return SmtpSender(rules.smtp, rules.retry)
+        case "mailbox":
+            return MailboxSender(Path(rules.mailbox_directory))
+        case "off":
+            return OffSender()
+        case unknown:
+            raise ValueError(f"no such transport: {unknown}")

@@ -1,0 +1,95 @@
+"""Templates of the operator's in the place of ours."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from tests.mail.samples import LINK, invitation
+
+from latchstring.domain.mail import MailKind
+from latchstring.domain.policy import App
+from latchstring.i18n import available_locales
+from latchstring.mail.render import compose_mail, render_mail
+from latchstring.mail.samples import sample_message
+from latchstring.mail.templating import BUILT_IN, TemplateBroken, templates_in
+
+MJML = "<mjml><mj-body><mj-section><mj-column><mj-text>%s</mj-text></mj-column></mj-section></mj-body></mjml>"
+AT = datetime(2026, 11, 20, 10, 40, tzinfo=UTC)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "invitation").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", MailKind)
+def test_every_message_has_a_sample(kind: MailKind) -> None:
+    for locale in available_locales():
+        message = sample_message(kind, to="noor@example.org", locale=locale, app=App(name="Orchard Lane"), at=AT)
+        mail = compose_mail(message)
+        assert "Orchard Lane" in mail.html + mail.text + mail.subject
+
+
+def test_a_file_takes_the_place_of_ours_and_the_others_stay(folder: Path) -> None:
+    (folder / "invitation" / "subject.txt").write_text("Come to {{ app_name }}", "utf-8")
+    mail = compose_mail(invitation(), templates_in(str(folder)))
+    assert mail.subject == "Come to Orchard Lane"
+    assert mail.text == compose_mail(invitation()).text
+    assert "Come to Orchard Lane" in mail.html
+
+
+def test_a_language_may_have_a_file_of_its_own(folder: Path) -> None:
+    (folder / "invitation" / "body.txt").write_text("Hello {{ link_url }}", "utf-8")
+    (folder / "invitation" / "body.de.txt").write_text("Moin {{ link_url }}", "utf-8")
+    (folder / "invitation" / "body.de.mjml").write_text(MJML % "Moin {{ link_url }}", "utf-8")
+    templates = templates_in(str(folder))
+    german, english = (compose_mail(invitation(locale=locale), templates) for locale in ("de", "en"))
+    assert german.text == f"Moin {LINK}\n"
+    assert english.text == f"Hello {LINK}\n"
+    assert "Moin" in german.html
+    assert english.html == compose_mail(invitation()).html
+
+
+def test_own_html_is_escaped_like_ours(folder: Path) -> None:
+    (folder / "invitation" / "body.mjml").write_text(MJML % "{{ inviter }}", "utf-8")
+    html = compose_mail(invitation(inviter_name="<img src=x>"), templates_in(str(folder))).html
+    assert "<img src=x>" not in html
+    assert "&lt;img" in html
+
+
+def test_a_change_counts_from_the_next_mail_on(folder: Path) -> None:
+    path = folder / "invitation" / "subject.txt"
+    path.write_text("One", "utf-8")
+    assert compose_mail(invitation(), templates_in(str(folder))).subject == "One"
+    path.write_text("Second", "utf-8")
+    assert compose_mail(invitation(), templates_in(str(folder))).subject == "Second"
+    path.unlink()
+    assert compose_mail(invitation(), templates_in(str(folder))).subject == compose_mail(invitation()).subject
+
+
+@pytest.mark.parametrize("broken", ["{{ nobody }}", "{% if %}", "{{ 1 / 0 }}"])
+def test_a_broken_template_is_named_and_the_mail_leaves_with_ours(folder: Path, broken: str) -> None:
+    (folder / "invitation" / "body.txt").write_text(broken, "utf-8")
+    templates = templates_in(str(folder))
+    with pytest.raises(TemplateBroken, match=r"invitation/body\.txt"):
+        compose_mail(invitation(), templates)
+    ours, theirs = (
+        render_mail(invitation(), UUID(int=1), sender="a@b.test", at=AT, templates=one).content
+        for one in (BUILT_IN, templates)
+    )
+    assert theirs == ours
+
+
+def test_nothing_outside_the_folder_is_read(folder: Path) -> None:
+    inside = folder / "inside"
+    (inside / "invitation").mkdir(parents=True)
+    (folder / "secret.txt").write_text("secret", "utf-8")
+    (inside / "invitation" / "body.txt").write_text('{% include "../secret.txt" %}', "utf-8")
+    with pytest.raises(TemplateBroken):
+        compose_mail(invitation(), templates_in(str(inside)))
+
+
+def test_an_absent_folder_changes_nothing(tmp_path: Path) -> None:
+    assert compose_mail(invitation(), templates_in(str(tmp_path / "nowhere"))) == compose_mail(invitation())

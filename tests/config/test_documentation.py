@@ -13,12 +13,13 @@ ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs/configuration.md").read_text()
 TABLES = (
     "app", "database", "mail", "mail.smtp", "mail.retry", "invitations", "content", "content.invitations", "accounts",
-    "roles.somebody", "limits", "secrets",
+    "roles.somebody", "templates.something", "limits", "secrets",
 )  # fmt: skip
 
 
 def section_of(table: str) -> str:
-    title = "roles.*" if table.startswith("roles.") else table
+    first, _, _ = table.partition(".")
+    title = f"{first}.*" if first in {"roles", "templates"} else table
     found = re.search(rf"^#+ \[{re.escape(title)}\]$(.*?)(?=^#|\Z)", DOCUMENT, re.MULTILINE | re.DOTALL)
     assert found, f"no section [{title}]"
     return found[1]

@@ -11,6 +11,7 @@ from latchstring.domain.invitation import Channel, Invitation, Standing, State
 from latchstring.domain.mail import MailKind
 from latchstring.domain.policy import AccountRules, ContentRules, InvitationRules, MailRules
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
+from latchstring.domain.template import Templates
 from latchstring.invitations.parts import Accepted, Draft, Parts, Profile
 from latchstring.invitations.service import Invitations
 from latchstring.storage.outbox import OutboxRow
@@ -60,6 +61,7 @@ def build_door(
     mail: MailRules | None = None,
     rules: InvitationRules | None = None,
     content: ContentRules | None = None,
+    templates: Templates | None = None,
 ) -> Door:
     parts = Parts(
         db=world.db,
@@ -74,5 +76,6 @@ def build_door(
         accounts=world.accounts,
         passwords=world.passwords,
         wake_worker=lambda: None,
+        templates=templates or {},
     )
     return Door(world, Invitations(parts, world.tokens))

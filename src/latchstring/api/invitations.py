@@ -37,6 +37,7 @@ from latchstring.web.paging import PageQuery, make_cursor, page_answer, read_cur
 from latchstring.web.services import Services
 
 TAG = "Invitations"
+EMPTY = ((), "")
 
 
 class ContentGrant(Body):
@@ -48,7 +49,11 @@ class ContentGrant(Body):
 
 
 class NewInvitation(Body):
-    """Whom to invite to what. At least one of role, groups and content."""
+    """Whom to invite to what. At least one of role, groups and content, stated or by the template.
+
+    template: its terms hold wherever the body states none; what is stated replaces, lists are not merged. An empty
+    list or text is a statement, null is not.
+    """
 
     invite_email: Email
     role: Key | None = None
@@ -61,6 +66,7 @@ class NewInvitation(Body):
     expires_in: Duration | None = None
     metadata: Metadata | None = None
     redirect_url: Url | None = None
+    template: Key | None = None
 
 
 class Nothing(Body):
@@ -124,6 +130,8 @@ def _draft(reading: Reading[NewInvitation]) -> Draft:
         expires_in=reading.get("expires_in"),
         metadata=reading.get("metadata"),
         redirect_url=reading.get("redirect_url"),
+        template=reading.get("template"),
+        emptied=frozenset(name for name, value in reading.values.items() if value in EMPTY),
     )
 
 

@@ -7,6 +7,7 @@ from latchstring.api import (
     content,
     content_invitations,
     groups,
+    invitation_templates,
     invitations,
     jwks,
     me,
@@ -16,6 +17,7 @@ from latchstring.api import (
 
 routes = [
     *invitations.routes,
+    *invitation_templates.routes,
     *answering.routes,
     *auth.routes,
     *me.routes,

@@ -33,6 +33,7 @@ class ContentGrant(click.ParamType[tuple[str, str, str]]):
 
 @click.command()
 @click.argument("address", type=EMAIL, metavar="EMAIL")
+@click.option("--template", type=KEY, help="A named set of terms; what is stated beside it wins.")
 @click.option("--role", type=KEY, help="The role to join the app with.")
 @click.option("--group", "groups", multiple=True, type=KEY, help="A group to join; may be repeated.")
 @click.option("--content", multiple=True, type=ContentGrant(), help="A right on an object; may be repeated.")
@@ -47,6 +48,7 @@ class ContentGrant(click.ParamType[tuple[str, str, str]]):
 def invite(
     *,
     address: "Address",
+    template: str | None,
     role: str | None,
     groups: tuple[str, ...],
     content: tuple[tuple[str, str, str], ...],
@@ -59,7 +61,10 @@ def invite(
     show_link: bool,
     as_json: bool,
 ) -> None:
-    """Invite somebody: at least a role, a group or a content object. A running server or worker sends the mail."""
+    """Invite somebody: at least a role, a group or a content object, stated or by a template.
+
+    A running server or worker sends the mail.
+    """
 
     async def make(services: "Services") -> "tuple[Standing, str | None]":
         from latchstring.invitations.parts import Draft  # noqa: PLC0415  # loaded with the services
@@ -76,6 +81,7 @@ def invite(
             locale=locale,
             expires_in=expires_in,
             redirect_url=redirect_url,
+            template=template,
         )
         issuing = services.invitations.issuing
         standing = await issuing.create(draft, by=OPERATOR_PRINCIPAL)

@@ -10,6 +10,7 @@ from latchstring.config.database import SQLITE, DatabaseSettings, database_url, 
 from latchstring.config.problems import ConfigProblems, Problem
 from latchstring.config.roles import read_roles
 from latchstring.config.sources import MASK, Table, put_environment, read_file
+from latchstring.config.templates import read_templates
 from latchstring.domain.policy import (
     AccountRules,
     App,
@@ -22,6 +23,7 @@ from latchstring.domain.policy import (
     SmtpSettings,
 )
 from latchstring.domain.principal import Role
+from latchstring.domain.template import InvitationTemplate
 
 DEFAULT_FILE = "latchstring.toml"
 DEFAULT_DATABASE = f"{SQLITE}:///var/latchstring.db"
@@ -48,6 +50,7 @@ class Config:
     content: ContentRules
     accounts: AccountRules
     roles: Mapping[str, Role]
+    templates: Mapping[str, InvitationTemplate]
     limits: Limits
     secrets: Secrets
     source: Path | None = None
@@ -76,14 +79,16 @@ def load_config(path: Path | None, env: Mapping[str, str], *, folder: Path | Non
 def _read(root: Table, folder: Path, source: Path | None) -> Config:
     invitations = _read_invitations(root.table("invitations"))
     roles = read_roles(root.table("roles"))
+    app, content = _read_app(root.table("app")), _read_content(root.table("content"), invitations)
     return Config(
-        app=_read_app(root.table("app")),
+        app=app,
         database=_read_database(root.table("database"), folder),
         mail=_read_mail(root.table("mail"), folder),
         invitations=invitations,
-        content=_read_content(root.table("content"), invitations),
+        content=content,
         accounts=_read_accounts(root.table("accounts"), roles),
         roles=roles,
+        templates=read_templates(root.table("templates"), roles, content, invitations, app),
         limits=_read_limits(root.table("limits")),
         secrets=_read_secrets(root.table("secrets"), folder),
         source=source,

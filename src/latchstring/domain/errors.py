@@ -5,15 +5,18 @@
     ├── InvalidFields               every field that breaks a rule, together
     ├── Unauthenticated
     │   ├── CredentialInvalid       InvalidCredentials    RefreshTokenInvalid
-    │   └── InvitationTokenInvalid  ResetTokenInvalid     VerificationTokenInvalid
+    │   ├── InvitationTokenInvalid  ResetTokenInvalid     VerificationTokenInvalid
+    │   └── SetUpTokenInvalid       SecondFactorInvalid
     ├── Refused                     known, but not allowed
     │   └── NotAllowed  GrantNotAllowed  TermsOutdated  CsrfTokenInvalid
     ├── NotFound
-    │   └── InvitationNotFound  UserNotFound  GroupNotFound  ContentNotFound  ApiKeyNotFound
+    │   ├── InvitationNotFound  UserNotFound  GroupNotFound  ContentNotFound  ApiKeyNotFound
+    │   └── TemplateNotFound
     ├── WrongState
     │   ├── AlreadyInvited  AlreadyMember  InvitationNotPending  InvitationAccepted
     │   ├── InviterNotAllowed  WrongAccount  SignInRequired  AccountBlocked
     │   ├── EmailTaken  ExternalIdTaken  GroupKeyTaken  ContentKeyTaken
+    │   ├── TemplateKeyTaken  TemplateConfigured
     │   └── OwnsContent  IdempotencyRunning
     ├── Over
     │   └── InvitationDeclined  InvitationRevoked  InvitationSuperseded  InvitationExpired
@@ -112,6 +115,12 @@ class SetUpTokenInvalid(Unauthenticated):
     code = "set-up-token-invalid"
 
 
+class SecondFactorInvalid(Unauthenticated):
+    """A code that is wrong, over, or was used before; which of them stays untold."""
+
+    code = "second-factor-invalid"
+
+
 class Refused(LatchstringError):
     """Known, but not allowed."""
 
@@ -157,6 +166,10 @@ class UserNotFound(NotFound):
     code = "user-not-found"
 
 
+class AdminNotFound(NotFound):
+    code = "admin-not-found"
+
+
 class GroupNotFound(NotFound):
     code = "group-not-found"
 
@@ -167,6 +180,12 @@ class ContentNotFound(NotFound):
 
 class ApiKeyNotFound(NotFound):
     code = "api-key-not-found"
+
+
+class TemplateNotFound(NotFound):
+    """No template of invitations has this key."""
+
+    code = "template-not-found"
 
 
 class WrongState(LatchstringError):
@@ -227,6 +246,12 @@ class AccountBlocked(WrongState):
     code = "account-blocked"
 
 
+class LastSuperAdmin(WrongState):
+    """Nobody would be left who looks after administrators."""
+
+    code = "last-super-admin"
+
+
 class EmailTaken(WrongState):
     """Another account has this address."""
 
@@ -249,6 +274,18 @@ class ContentKeyTaken(WrongState):
     """Another object of this type has this key."""
 
     code = "content-key-taken"
+
+
+class TemplateKeyTaken(WrongState):
+    """Another template of invitations has this key, in the panel or in configuration."""
+
+    code = "template-key-taken"
+
+
+class TemplateConfigured(WrongState):
+    """The template is declared in configuration; it is changed there."""
+
+    code = "template-configured"
 
 
 class OwnsContent(WrongState):

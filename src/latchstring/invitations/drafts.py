@@ -16,16 +16,16 @@ def find_problems(
 ) -> list[FieldProblem]:
     """Everything that is wrong: the known problems, then every rule that the rest of the draft breaks."""
     spoken_of = {problem.pointer.split("/")[1] for problem in known}
-    missing = [] if spoken_of & {"role", "groups", "content"} else _gives_nothing(draft)
+    missing = [] if spoken_of & {"role", "groups", "content", "template"} else _gives_nothing(draft)
     return [*known, *missing, *_broken_rules(draft, roles, rules, app)]
 
 
 def _broken_rules(draft: Draft, roles: Roles, rules: InvitationRules, app: App) -> list[FieldProblem]:
     return [
-        *_unknown_role(draft.role, roles),
+        *role_problems(draft.role, roles),
         *_repeated(draft),
-        *_lifetime(draft.expires_in, rules),
-        *_redirect(draft.redirect_url, rules, app),
+        *lifetime_problems(draft.expires_in, rules),
+        *redirect_problems(draft.redirect_url, rules, app),
     ]
 
 
@@ -35,7 +35,8 @@ def _gives_nothing(draft: Draft) -> list[FieldProblem]:
     return [FieldProblem("/role", "grant-required", "Choose at least a role, a group or a content object.")]
 
 
-def _unknown_role(role: str | None, roles: Roles) -> list[FieldProblem]:
+def role_problems(role: str | None, roles: Roles) -> list[FieldProblem]:
+    """Whether the role, if there is one, is configured."""
     if role is None or role in roles:
         return []
     known = ", ".join(sorted(roles)) or "none"
@@ -51,7 +52,8 @@ def _repeated(draft: Draft) -> list[FieldProblem]:
     return problems
 
 
-def _lifetime(lifetime: timedelta | None, rules: InvitationRules) -> list[FieldProblem]:
+def lifetime_problems(lifetime: timedelta | None, rules: InvitationRules) -> list[FieldProblem]:
+    """Whether the lifetime, if there is one, is inside the configured bounds."""
     if lifetime is None or rules.minimum_lifetime <= lifetime <= rules.maximum_lifetime:
         return []
     bounds = f"{in_words(rules.minimum_lifetime)} to {in_words(rules.maximum_lifetime)}"
@@ -67,7 +69,8 @@ def in_words(span: timedelta) -> str:
     return f"{seconds} second{'' if seconds == 1 else 's'}"
 
 
-def _redirect(url: str | None, rules: InvitationRules, app: App) -> list[FieldProblem]:
+def redirect_problems(url: str | None, rules: InvitationRules, app: App) -> list[FieldProblem]:
+    """Whether accepting may lead on to the URL, if there is one."""
     if url is None or is_allowed_redirect(url, rules, app):
         return []
     return [FieldProblem("/redirectUrl", "redirect-not-allowed", "This origin is not in invitations.redirect-origins.")]

@@ -30,6 +30,7 @@ from latchstring.invitations.drafts import check_ceiling, find_problems
 from latchstring.invitations.links import Links
 from latchstring.invitations.objects import Objects
 from latchstring.invitations.parts import Draft, Parts
+from latchstring.invitations.templates import Templates
 from latchstring.storage.content import hold_objects
 from latchstring.storage.content_invitations import withdraw_grants
 from latchstring.storage.engine import ATTEMPTS, UniqueViolation, Work
@@ -56,6 +57,7 @@ class Issuing:
     parts: Parts
     links: Links
     objects: Objects
+    templates: Templates
     # Ids of groups by key, as last read: only believed by the create that checks that they still are.
     group_ids: dict[str, UUID] = field(default_factory=dict)
 
@@ -80,6 +82,8 @@ class Issuing:
         if not as_maintainer:
             by.require(WRITE)
         parts = self.parts
+        draft, unknown = await self.templates.expand(draft)
+        problems = (*problems, *unknown)
         found = find_problems(draft, problems, roles=parts.roles, rules=parts.rules, app=parts.app)
         if found:
             raise InvalidFields(found)

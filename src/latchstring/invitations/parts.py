@@ -12,6 +12,7 @@ from latchstring.domain.account import User
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.invitation import Invitation
 from latchstring.domain.policy import AccountRules, App, ContentRules, InvitationRules, MailRules, Roles
+from latchstring.domain.template import Templates
 from latchstring.domain.values import Clock
 from latchstring.links.keyring import Keyring
 from latchstring.storage.engine import Database
@@ -34,11 +35,16 @@ class Parts:
     passwords: Passwords
     wake_worker: Callable[[], None]
     limits_enabled: bool = True
+    templates: Templates = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """An invitation somebody asks for. Texts are clean and the address is canonical; the rules are still to judge."""
+    """An invitation somebody asks for. Texts are clean and the address is canonical; the rules are still to judge.
+
+    template: its terms are taken wherever nothing is stated. emptied: fields that are empty on purpose, which a
+    template must not fill.
+    """
 
     email: str
     email_key: str
@@ -52,6 +58,8 @@ class Draft:
     expires_in: timedelta | None = None
     metadata: Mapping[str, object] | None = None
     redirect_url: str | None = None
+    template: str | None = None
+    emptied: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from latchstring.invitations.links import Links
 from latchstring.invitations.mails import InvitationMails
 from latchstring.invitations.objects import Objects
 from latchstring.invitations.parts import Parts
+from latchstring.invitations.templates import Templates
 from latchstring.links.tokens import LinkTokens
 from latchstring.storage.content_invitations import find_pending_invitations
 from latchstring.storage.invitation_changes import sweep_expired
@@ -23,7 +24,16 @@ class Invitations:
 
     def __init__(self, parts: Parts, tokens: LinkTokens) -> None:
         self.links = Links(tokens, parts.app, parts.rules, parts.content_rules)
-        self.issuing = Issuing(parts, self.links, Objects(parts.db, parts.content_rules))
+        self.templates = Templates(
+            db=parts.db,
+            clock=parts.clock,
+            configured=parts.templates,
+            roles=parts.roles,
+            rules=parts.rules,
+            content_rules=parts.content_rules,
+            app=parts.app,
+        )
+        self.issuing = Issuing(parts, self.links, Objects(parts.db, parts.content_rules), self.templates)
         self.answering = Answering(parts, self.links)
         self.accepting = Accepting(parts, self.answering)
         mails = InvitationMails(parts, self.links)

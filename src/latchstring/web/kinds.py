@@ -166,6 +166,15 @@ def read_duration(value: object) -> timedelta:
     return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
+def duration_text(span: timedelta) -> str:
+    """A duration as `read_duration` takes it, to the second: `P7D`, `PT12H`, `P1DT30M`."""
+    days, seconds = span.days, span.seconds
+    parts = ((seconds // 3600, "H"), (seconds % 3600 // 60, "M"), (seconds % 60, "S"))
+    time = "".join(f"{amount}{unit}" for amount, unit in parts if amount)
+    date = f"{days}D" if days else ""
+    return f"P{date}T{time}" if time else f"P{date or 'T0S'}"
+
+
 def read_instant(value: object) -> datetime:
     """RFC 3339 with an offset, as aware UTC, cut to the millisecond."""
     found = _INSTANT.fullmatch(read_text(value))

@@ -1,0 +1,73 @@
+"""Templates of invitations, for whoever lets people choose one."""
+
+from typing import Literal
+
+from latchstring.domain.template import InvitationTemplate
+from latchstring.web.answers import Answer, View
+from latchstring.web.auth import Caller
+from latchstring.web.kinds import duration_text
+from latchstring.web.operation import operation
+from latchstring.web.paging import page_answer
+from latchstring.web.services import Services
+
+
+class TemplateContentView(View):
+    """A right on one content object."""
+
+    content_type: str
+    key: str
+    role: Literal["VIEWER", "EDITOR", "MAINTAINER"]
+
+
+class TemplateView(View):
+    """A named set of terms. What is null or empty, it leaves open. source: where it is declared."""
+
+    key: str
+    name: str
+    role: str | None
+    groups: list[str]
+    content: list[TemplateContentView]
+    message: str | None
+    locale: str | None
+    expires_in: str | None
+    redirect_url: str | None
+    source: Literal["CONFIG", "PANEL"]
+
+
+class TemplatePage(View):
+    """All templates; there is one page."""
+
+    items: list[TemplateView]
+    next_cursor: str | None
+    total: int | None
+
+
+def template_view(template: InvitationTemplate) -> TemplateView:
+    return TemplateView(
+        key=template.key,
+        name=template.name,
+        role=template.role,
+        groups=list(template.groups),
+        content=[
+            TemplateContentView(content_type=type_, key=key, role=role)  # type: ignore[arg-type]  # checked when read
+            for type_, key, role in template.content
+        ],
+        message=template.message,
+        locale=template.locale,
+        expires_in=None if template.expires_in is None else duration_text(template.expires_in),
+        redirect_url=template.redirect_url,
+        source=template.source.value,
+    )
+
+
+@operation(
+    "GET", "/api/invitation-templates", "List templates of invitations", tag="Invitations", answers={200: TemplatePage}
+)
+async def list_invitation_templates(services: Services, caller: Caller) -> Answer:
+    """What may stand in `template` of an invitation. For holders of `invitations:read` or `invitations:write`."""
+    found = await services.invitations.templates.list_templates(by=caller.require())
+    views = [template_view(template) for template in found]
+    return page_answer(views, next_cursor=None, total=len(views))
+
+
+routes = (list_invitation_templates,)

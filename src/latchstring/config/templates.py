@@ -1,0 +1,112 @@
+"""Reading `[templates.*]`: named sets of terms for invitations."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from latchstring.config import values
+from latchstring.config.sources import Table
+from latchstring.config.values import Wrong
+from latchstring.domain.policy import App, ContentRules, InvitationRules
+from latchstring.domain.principal import Role
+from latchstring.domain.template import InvitationTemplate, TemplateSource
+
+LONGEST_NAME = 100
+LONGEST_MESSAGE = 1000
+_CONTENT = re.compile(r"(?P<type>[^/:\s]+)/(?P<key>[^/:\s]+):(?P<role>VIEWER|EDITOR|MAINTAINER)", re.IGNORECASE)
+_NOT_IN_A_MESSAGE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def read_templates(
+    table: Table, roles: Mapping[str, Role], content: ContentRules, rules: InvitationRules, app: App
+) -> Mapping[str, InvitationTemplate]:
+    """Every template by its key, in the order of the file, checked against what else is configured."""
+    found = {}
+    for key, entry in table.tables():
+        try:
+            values.key(key)
+        except Wrong as wrong:
+            table.report(key, None, str(wrong))
+        template = _read_template(key, entry)
+        _check_role(entry, template, roles)
+        _check_content(entry, template, content)
+        _check_lifetime(entry, template.expires_in, rules)
+        _check_redirect(entry, template.redirect_url, rules, app)
+        found[key] = template
+    return found
+
+
+def _read_template(key: str, table: Table) -> InvitationTemplate:
+    return InvitationTemplate(
+        key=key,
+        name=table.get("name", _name, key),
+        role=table.get("role", values.optional(values.key), None),
+        groups=table.get("groups", values.list_of(values.key), ()),
+        content=table.get("content", values.list_of(content_grant), ()),
+        message=table.get("message", values.optional(_message), None),
+        locale=table.get("locale", values.optional(values.locale), None),
+        expires_in=table.get("lifetime", values.optional(values.duration), None),
+        redirect_url=table.get("redirect-url", values.optional(values.web_url), None),
+        source=TemplateSource.CONFIG,
+    )
+
+
+def content_grant(value: object) -> tuple[str, str, str]:
+    """`type/key:ROLE`."""
+    found = _CONTENT.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise Wrong('Write type/key:ROLE, such as "articles/welcome:VIEWER", with VIEWER, EDITOR or MAINTAINER.')
+    return found["type"], values.key(found["key"]), found["role"].upper()
+
+
+def _name(value: object) -> str:
+    name = values.text(value)
+    if len(name) > LONGEST_NAME:
+        raise Wrong(f"Use {LONGEST_NAME} characters at most.")
+    return name
+
+
+def _message(value: object) -> str:
+    text = value.replace("\r\n", "\n") if isinstance(value, str) else ""
+    if not text.strip() or len(text) > LONGEST_MESSAGE or _NOT_IN_A_MESSAGE.search(text):
+        raise Wrong(f"Write plain text in quotes, {LONGEST_MESSAGE} characters at most.")
+    return text.strip("\n")
+
+
+def _check_role(table: Table, template: InvitationTemplate, roles: Mapping[str, Role]) -> None:
+    role = template.role
+    if role is None or role in roles:
+        return
+    close = difflib.get_close_matches(role, roles, n=1)
+    meant = f"Did you mean {close[0]}?" if close else f"Defined under [roles]: {', '.join(roles) or 'none'}."
+    table.report("role", role, f"There is no role {role}. {meant}")
+
+
+def _check_content(table: Table, template: InvitationTemplate, content: ContentRules) -> None:
+    """Objects come and go with the app's data; their types are configuration."""
+    known = {key for type_ in content.types.values() for key in (type_.key, type_.singular) if key}
+    for type_ in dict.fromkeys(type_ for type_, _, _ in template.content if type_ not in known):
+        declared = ", ".join(content.types) or "none"
+        table.report("content", type_, f"There is no content type {type_}. Declared in content.types: {declared}.")
+    named = [(type_, key) for type_, key, _ in template.content]
+    if len(set(named)) < len(named):
+        table.report("content", None, "Name each object once, with one role.")
+
+
+def _check_lifetime(table: Table, lifetime: timedelta | None, rules: InvitationRules) -> None:
+    if lifetime is not None and not rules.minimum_lifetime <= lifetime <= rules.maximum_lifetime:
+        table.report(
+            "lifetime", str(lifetime), "It is outside invitations.minimum-lifetime and invitations.maximum-lifetime."
+        )
+
+
+def _check_redirect(table: Table, url: str | None, rules: InvitationRules, app: App) -> None:
+    if url is not None and _origin(url) not in {_origin(app.public_url), *rules.redirect_origins}:
+        table.report("redirect-url", url, "Add its origin to invitations.redirect-origins, or choose another page.")
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return values.origin(f"{parts.scheme}://{parts.netloc}")

@@ -1,0 +1,207 @@
+"""Templates of invitations: declared in configuration or made in the panel, and what they add to a draft."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from latchstring.domain.errors import (
+    FieldProblem,
+    InvalidFields,
+    NotAllowed,
+    TemplateConfigured,
+    TemplateKeyTaken,
+    TemplateNotFound,
+)
+from latchstring.domain.event import happened
+from latchstring.domain.policy import App, ContentRules, InvitationRules, Roles
+from latchstring.domain.principal import Principal
+from latchstring.domain.template import InvitationTemplate
+from latchstring.domain.template import Templates as Configured
+from latchstring.domain.values import Clock, new_id
+from latchstring.events.record import record
+from latchstring.invitations.drafts import lifetime_problems, redirect_problems, role_problems
+from latchstring.invitations.parts import Draft
+from latchstring.storage.engine import Database, UniqueViolation, Work
+from latchstring.storage.invitation_templates import (
+    delete_template,
+    find_template,
+    insert_template,
+    list_templates,
+    load_template,
+    replace_template,
+)
+
+READ = "invitations:read"
+WRITE = "invitations:write"
+TERMS = ("role", "groups", "content", "message", "locale", "expires_in", "redirect_url")
+
+
+def expand(draft: Draft, template: InvitationTemplate) -> Draft:
+    """The draft with the template's terms wherever the caller stated none.
+
+    What is stated replaces: lists are never merged. Stated is what has a value, and what the draft says is empty on
+    purpose (`emptied`). The ceiling is judged afterwards, on the whole.
+    """
+    filled = {name: getattr(template, name) for name in TERMS if not getattr(draft, name) and name not in draft.emptied}
+    return replace(draft, template=None, **filled)
+
+
+def expand_from(draft: Draft, templates: Configured) -> tuple[Draft, list[FieldProblem]]:
+    """The draft expanded, or as it is with the problem that nobody knows its template."""
+    if draft.template is None:
+        return draft, []
+    if draft.template in templates:
+        return expand(draft, templates[draft.template]), []
+    return draft, [unknown_template(draft.template, templates)]
+
+
+def unknown_template(key: str, known: Sequence[str] | Mapping[str, object]) -> FieldProblem:
+    """The problem of a draft that names a template nobody knows, with the names there are."""
+    close = get_close_matches(key, list(known), n=1)
+    meant = f" Did you mean {close[0]}?" if close else ""
+    names = ", ".join(sorted(known)) or "none"
+    return FieldProblem("/template", "unknown-template", f"There is no template {key}.{meant} Known: {names}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Templates:
+    """The templates there are. Those of configuration win: the panel can neither shadow nor change them."""
+
+    db: Database
+    clock: Clock
+    configured: Configured
+    roles: Roles
+    rules: InvitationRules
+    content_rules: ContentRules
+    app: App
+
+    # ---- use -----------------------------------------------------------------------------------------------------
+
+    async def find_template(self, key: str) -> InvitationTemplate | None:
+        """The template in use under this key. For services: nobody is asked whether they may see it."""
+        return self.configured.get(key) or await find_template(self.db, key)
+
+    async def all_in_use(self) -> dict[str, InvitationTemplate]:
+        """Every template in use by its key: for many drafts at once."""
+        made = {template.key: template for template in await list_templates(self.db)}
+        return {**made, **self.configured}
+
+    async def expand(self, draft: Draft) -> tuple[Draft, list[FieldProblem]]:
+        """The draft as it is judged: with its template's terms, or with the problem that there is no such template."""
+        if draft.template is None:
+            return draft, []
+        found = await self.find_template(draft.template)
+        if found is not None:
+            return expand(draft, found), []
+        return draft, [unknown_template(draft.template, await self.all_in_use())]
+
+    # ---- read ----------------------------------------------------------------------------------------------------
+
+    async def list_templates(self, *, by: Principal, shadowed: bool = False) -> list[InvitationTemplate]:
+        """Those of configuration in their order, then the panel's by key. Raises NotAllowed.
+
+        shadowed: also those of the panel that wait behind one of configuration.
+        """
+        if not (by.can(READ) or by.can(WRITE)):
+            raise NotAllowed(READ)
+        made = [replace(one, shadowed=one.key in self.configured) for one in await list_templates(self.db)]
+        return [*self.configured.values(), *(one for one in made if shadowed or not one.shadowed)]
+
+    async def get_template(self, key: str, *, by: Principal) -> InvitationTemplate:
+        """The template in use under this key. Raises NotAllowed, TemplateNotFound."""
+        if not (by.can(READ) or by.can(WRITE)):
+            raise NotAllowed(READ)
+        found = await self.find_template(key)
+        if found is None:
+            raise TemplateNotFound(f"There is no template {key}.")
+        return found
+
+    # ---- change --------------------------------------------------------------------------------------------------
+
+    async def create_template(self, template: InvitationTemplate, *, by: Principal) -> None:
+        """Make a template. Raises NotAllowed, InvalidFields, TemplateKeyTaken."""
+        by.require(WRITE)
+        self._check(template)
+        taken = TemplateKeyTaken(f"There is a template {template.key} already.")
+        if template.key in self.configured:
+            raise taken
+        at = self.clock()
+        id_ = new_id(at)
+
+        def work() -> Work[None]:
+            yield insert_template(id_, template, at=at)
+            yield record(happened("invitation_template.created", id_, by=by.actor, at=at, key=template.key))
+
+        try:
+            await self.db.transact(work)
+        except UniqueViolation as violation:
+            raise taken from violation
+
+    async def replace_template(self, template: InvitationTemplate, *, by: Principal) -> None:
+        """Give a template of the panel new terms; what was sent before stays as it was.
+
+        Raises NotAllowed, InvalidFields, TemplateConfigured, TemplateNotFound.
+        """
+        by.require(WRITE)
+        key = template.key
+        if key in self.configured:
+            raise TemplateConfigured(f"The template {key} is declared in configuration. Change it there.")
+        self._check(template)
+        at = self.clock()
+
+        def work() -> Work[None]:
+            before = yield from load_template(key)
+            id_ = yield from replace_template(template, at=at)
+            if id_ is None or before is None:
+                raise TemplateNotFound(f"There is no template {key}.")
+            fields = [name for name in ("name", *TERMS) if getattr(before, name) != getattr(template, name)]
+            yield record(happened("invitation_template.updated", id_, by=by.actor, at=at, key=key, fields=fields))
+
+        await self.db.transact(work)
+
+    async def delete_template(self, key: str, *, by: Principal) -> None:
+        """Remove a template of the panel, also one that waits behind configuration. Invitations made with it stay.
+
+        Raises NotAllowed, TemplateConfigured, TemplateNotFound.
+        """
+        by.require(WRITE)
+        at = self.clock()
+
+        def work() -> Work[bool]:
+            id_ = yield from delete_template(key)
+            if id_ is not None:
+                yield record(happened("invitation_template.deleted", id_, by=by.actor, at=at, key=key))
+            return id_ is not None
+
+        if await self.db.transact(work):
+            return
+        if key in self.configured:
+            raise TemplateConfigured(f"The template {key} is declared in configuration. Remove it there.")
+        raise TemplateNotFound(f"There is no template {key}.")
+
+    def _check(self, template: InvitationTemplate) -> None:
+        """What can be known now. Groups and objects are looked up when an invitation is made: they come and go."""
+        repeated = _repeated("groups", template.groups) + _repeated(
+            "content", [(type_, key) for type_, key, _ in template.content]
+        )
+        problems = [
+            *role_problems(template.role, self.roles),
+            *repeated,
+            *_unknown_types(template, self.content_rules),
+            *lifetime_problems(template.expires_in, self.rules),
+            *redirect_problems(template.redirect_url, self.rules, self.app),
+        ]
+        if problems:
+            raise InvalidFields(problems)
+
+
+def _repeated(field: str, items: Sequence[object]) -> list[FieldProblem]:
+    if len(set(items)) == len(items):
+        return []
+    return [FieldProblem(f"/{field}", "repeated", "Name each one once.")]
+
+
+def _unknown_types(template: InvitationTemplate, rules: ContentRules) -> list[FieldProblem]:
+    known = set(rules.types) | {type_.singular for type_ in rules.types.values() if type_.singular}
+    unknown = sorted({type_ for type_, _, _ in template.content} - known)
+    return [FieldProblem("/content", "unknown-content-type", f"There is no content type {one}.") for one in unknown]

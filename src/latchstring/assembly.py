@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from latchstring.domain.values import Clock, system_clock
 from latchstring.groups.service import Groups
 from latchstring.invitations.parts import Parts
 from latchstring.invitations.service import Invitations
+from latchstring.invitations.visits import VisitCounter
 from latchstring.links.keyring import Keyring
 from latchstring.links.tokens import LinkTokens
 from latchstring.opening import database_url, open_database, open_installation
@@ -48,7 +49,10 @@ async def open_services(
         services = build_services(
             config, db=db, keyring=keyring, installation_id=installation_id, clock=clock, wake=bell
         )
-        async with hearing_others(database_url(config.database), bell) if not beside else nullcontext():
+        if beside:
+            yield services
+            return
+        async with hearing_others(database_url(config.database), bell), services.visits.flushing():
             yield services
 
 
@@ -85,6 +89,7 @@ def build_services(
             passwords=passwords,
             wake_worker=wake.ring,
             limits_enabled=config.limits.enabled,
+            templates=config.templates,
         ),
         tokens,
     )
@@ -109,6 +114,7 @@ def build_services(
         installation_id=installation_id,
         wake_worker=wake.ring,
         limiter=Limiter(config.limits),
+        visits=VisitCounter(db, clock),
     )
 
 

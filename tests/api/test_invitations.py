@@ -11,6 +11,7 @@ from latchstring.domain.mail import MailKind
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.storage.outbox import OutboxRow
 from latchstring.storage.tables import outbox
+from latchstring.storage.visits import find_visits
 
 
 async def invite(api: Api, email: str = "ada@people.test", **terms: Any) -> dict[str, Any]:
@@ -48,6 +49,16 @@ async def test_a_link_is_looked_at_in_the_readers_language(
     token = await token_of(api, made["id"])
     got = (await api.post(f"/invitations/lookup{query}", {"token": token}, None, **header)).json()
     assert (got["locale"], got["groups"][0]["name"]) == (spoken, {"en": "Gardeners", "de": "Gärtner"}[spoken])
+
+
+async def test_looking_is_counted_and_a_refusal_is_not(api: Api) -> None:
+    made = await invite(api)
+    token = await token_of(api, made["id"])
+    for sent in (token, token, f"{token[:-4]}AAAA"):
+        await api.post("/invitations/lookup", {"token": sent})
+    await api.services.visits.flush()
+    found = await find_visits(api.services.db, UUID(made["id"]))
+    assert [(one.generation, one.times) for one in found] == [(1, 2)]
 
 
 async def token_of(api: Api, invitation_id: str) -> str:

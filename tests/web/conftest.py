@@ -16,6 +16,7 @@ from latchstring.domain.errors import CredentialInvalid, GroupNotFound
 from latchstring.domain.policy import AccountRules, App, ContentRules, InvitationRules, Limits, MailRules
 from latchstring.domain.principal import Principal
 from latchstring.domain.values import ActorType, system_clock
+from latchstring.invitations.visits import VisitCounter
 from latchstring.links.keyring import Keyring, new_master_key
 from latchstring.web.answers import Answer, View, json_answer
 from latchstring.web.application import build_application
@@ -186,6 +187,7 @@ def services(accounts: FakeAccounts) -> Services:
         installation_id=USER_ID,
         wake_worker=lambda: None,
         limiter=Limiter(limits),
+        visits=VisitCounter(None, system_clock),  # type: ignore[arg-type]
     )
 
 

@@ -100,10 +100,11 @@ class StateView(View):
     rate_limited=True,
 )
 async def look_up(request: Request[Any, Any, Any], services: Services, caller: Caller, body: LinkBody) -> Answer:
-    """What stands behind a link. Changes nothing."""
+    """What stands behind a link. Changes nothing; that somebody looked is counted apart."""
     locale = wanted_locale(request.scope) or (caller.user.locale if caller.user else None)
     others = accepted_locales(request.scope)
     preview = await services.invitations.answering.look_up(body.token, locale=locale, otherwise=others)
+    services.visits.count(preview.invitation.id, preview.invitation.link.generation)
     return json_answer(lookup_view(preview, services))
 
 

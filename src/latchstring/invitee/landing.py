@@ -19,7 +19,7 @@ from latchstring.domain.errors import (
 from latchstring.invitations.parts import Accepted, Profile
 from latchstring.invitee.members import member_of, sign_out, signed_in
 from latchstring.invitee.objects import find_items, names_of, with_held
-from latchstring.invitee.offers import LANDING, Found, find_offer, show_end_of
+from latchstring.invitee.offers import LANDING, Found, find_offer, show_end_of, visit_offer
 from latchstring.invitee.page import Page
 from latchstring.invitee.routing import acts, shows
 from latchstring.web.answers import Answer
@@ -48,7 +48,7 @@ class Answering(PageForm):
 @shows(LANDING)
 async def show_landing(page: Page) -> Answer:
     """What the invitation gives, and the way in that fits who looks."""
-    found = await find_offer(page, page.asked("token"))
+    found = await visit_offer(page)
     return await _show_way_in(found) if isinstance(found, Found) else found
 
 
@@ -57,7 +57,7 @@ async def show_content_landing(page: Page) -> Answer:
     """The same for an object, if the invitation leads to it. Raises ContentNotFound for a type that is not declared."""
     named = page.request.path_params
     declared = page.services.content.get_type(named["content_type"])
-    found = await find_offer(page, page.asked("token"))
+    found = await visit_offer(page)
     if not isinstance(found, Found):
         return found
     if not found.leads_to(declared.key, named["content_key"]):

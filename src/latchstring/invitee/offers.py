@@ -18,6 +18,7 @@ from latchstring.invitee.objects import Item, offered_item
 from latchstring.invitee.page import Page
 from latchstring.web.answers import Answer
 from latchstring.web.problems import describe_problem
+from latchstring.web.scope import is_head
 
 LANDING = "/invitation"
 
@@ -122,10 +123,21 @@ class Found:
 
 async def find_offer(page: Page, token: str) -> Found | Answer:
     """The offer of a link, or the page that says why it opens nothing."""
+    return await _find_offer(page, token, counts=False)
+
+
+async def visit_offer(page: Page) -> Found | Answer:
+    """The same for whoever follows the link, a person or a scanner. That is counted, and changes nothing else."""
+    return await _find_offer(page, page.asked("token"), counts=not is_head(page.request.scope))
+
+
+async def _find_offer(page: Page, token: str, *, counts: bool) -> Found | Answer:
     try:
         opened = await page.services.invitations.answering.open(token)
     except InvitationTokenInvalid as error:
         return show_ended(page, token, error)
+    if counts:
+        page.services.visits.count(opened.invitation.id, opened.token.generation)
     spoken = page.speaking(opened.invitation.locale)
     found = Found(spoken, token, opened, offer_of(spoken, opened))
     try:

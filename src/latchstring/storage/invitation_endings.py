@@ -15,6 +15,7 @@ from latchstring.storage.invitations import EXPIRED, PENDING, REVOKED
 from latchstring.storage.outbox import forget_mails, forget_replies
 from latchstring.storage.tables import events, invitation_grants, invitations
 from latchstring.storage.types import Id, Instant, any_of
+from latchstring.storage.visits import forget_visits
 
 BATCH = 1000
 
@@ -159,6 +160,7 @@ def erase_person(person_id: UUID, email_key: str, *, by: Actor, at: datetime) ->
         yield insert_event(Event(new_id(at), row.id, "invitation.erased", by, {}))
     ids = [row.id for row in erased]
     yield step(_FORGET_REASONS, ids=ids)
+    yield forget_visits(ids)
     yield from forget_replies([*ids, person_id])
     yield forget_answers([*ids, person_id])
     yield forget_answers_to(person_id)
@@ -179,12 +181,13 @@ _DELETE = delete(invitations).where(any_of(_i.id, "ids"))
 
 
 async def purge_ended(db: Database, *, before: datetime) -> int:
-    """Remove one batch of invitations that ended before this instant, with their mails; their events stay."""
+    """Remove one batch of invitations that ended before this instant, with mails and visits; their events stay."""
     rows = await db.fetch(_FIND_PAST_RETENTION, older_than=first_id_at(before), ended_before=before)
     ids = [row.id for row in rows]
 
     def work() -> Work[None]:
         yield from forget_mails(ids)
+        yield forget_visits(ids)
         yield step(_DELETE, ids=ids)
 
     if ids:

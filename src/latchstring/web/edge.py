@@ -11,7 +11,7 @@ from latchstring.domain.policy import App
 from latchstring.web.answers import Answer
 from latchstring.web.headers import Pairs, data_headers, page_headers
 from latchstring.web.problems import format_allow, problem_answer
-from latchstring.web.scope import Scope, find_header, request_id
+from latchstring.web.scope import IS_HEAD, Scope, find_header, request_id
 
 DATA_PATHS = ("/api/", "/.well-known/", "/openapi.json", "/healthz", "/readyz", "/metrics")
 ALLOWED_METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
@@ -61,7 +61,7 @@ class Edge:
 
     async def _answer_head(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET changes nothing here, so HEAD is GET without its body; the server still has to see HEAD in its scope."""
-        as_get: Scope = {**scope, "method": "GET"}
+        as_get: Scope = {**scope, "method": "GET", IS_HEAD: True}
         try:
             await self._inside(as_get, receive, send)
         finally:

@@ -8,6 +8,7 @@ from latchstring.domain.errors import Unreadable
 from latchstring.domain.values import new_id, system_clock
 
 REQUEST_ID = "latchstring.request_id"
+IS_HEAD = "latchstring.is_head"  # inside the edge HEAD is GET
 Scope = Any  # an ASGI scope; Litestar's type is a union of TypedDicts that know no keys of ours
 
 
@@ -40,6 +41,11 @@ def request_id(scope: Scope) -> UUID:
     if found is None:
         found = scope[REQUEST_ID] = new_id(system_clock())
     return found  # type: ignore[no-any-return]
+
+
+def is_head(scope: Scope) -> bool:
+    """Whether only the headers of a page are wanted, which nobody will see."""
+    return IS_HEAD in scope
 
 
 def query_pairs(scope: Scope) -> list[tuple[str, str]]:

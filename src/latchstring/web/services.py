@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # the rooms are only named here; main hands over the built on
     from latchstring.content.service import Content
     from latchstring.groups.service import Groups
     from latchstring.invitations.service import Invitations
+    from latchstring.invitations.visits import VisitCounter
     from latchstring.links.keyring import Keyring
     from latchstring.links.tokens import LinkTokens
     from latchstring.storage.engine import Database
@@ -26,6 +27,7 @@ class Services:
     """The service rooms and the values they share, as handlers receive them.
 
     wake_worker: tells the mail worker of this process that there is something to send; cheap, callable any time.
+    visits: counts who opens links; as cheap.
     """
 
     db: Database
@@ -46,3 +48,4 @@ class Services:
     installation_id: UUID
     wake_worker: Callable[[], None]
     limiter: Limiter
+    visits: VisitCounter

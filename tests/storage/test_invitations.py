@@ -42,7 +42,7 @@ def make_new(
 
 async def make_group(db: Database, key: str) -> Grant:
     id_ = new_id(AT)
-    await db.write(INSERT_GROUP, id=id_, key=key, name=key.title(), description=None, translations={})
+    await db.write(INSERT_GROUP, id=id_, key=key, name=key.title(), description=None, translations={}, search_name=key)
     return Grant(GrantKind.GROUP, id_, key)
 
 

@@ -37,6 +37,7 @@ from latchstring.domain.access import Access, ContentObject, Holders, Level, Sub
 from latchstring.domain.errors import OwnsContent
 from latchstring.domain.grant import ContentRole
 from latchstring.storage.engine import Conflict, Database, Row, Step, Work, step
+from latchstring.storage.search import fold_name
 from latchstring.storage.tables import content, content_grants, group_members, groups, users
 from latchstring.storage.types import CanonicalText, Id, ListOf, any_of
 
@@ -142,7 +143,7 @@ def hold_groups(keys: Iterable[str]) -> Work[dict[str, UUID]]:
 # ---- objects ---------------------------------------------------------------------------------------------------------
 
 _INSERT = insert(content).values({column.name: bindparam(column.name, type_=column.type) for column in content.columns})
-_CHANGED = ("owner_id", "visibility", "title", "url", "data", "version", "updated_at")
+_CHANGED = ("owner_id", "visibility", "title", "url", "data", "version", "updated_at", "search_title")
 _UPDATE = (
     update(content)
     .where(_c.id == bindparam("content_id", type_=Id))
@@ -165,6 +166,7 @@ def insert_object(new: ContentObject) -> Step:
         data=new.data,
         version=new.version,
         updated_at=new.updated_at,
+        search_title=fold_name(new.title),
     )
 
 
@@ -180,6 +182,7 @@ def update_object(changed: ContentObject) -> Step:
         new_data=changed.data,
         new_version=changed.version,
         new_updated_at=changed.updated_at,
+        new_search_title=fold_name(changed.title),
     )
 
 

@@ -12,6 +12,7 @@ from latchstring.domain.group import Group, GroupText
 from latchstring.domain.page import Page
 from latchstring.storage.engine import Database, Row, Step, Work, step
 from latchstring.storage.paging import COUNTED_UP_TO, page_of
+from latchstring.storage.search import fold_name
 from latchstring.storage.tables import group_members, groups
 from latchstring.storage.types import CanonicalText, Id, any_of
 
@@ -34,6 +35,7 @@ def _values(group: Group) -> dict[str, Any]:
         "name": group.name,
         "description": group.description,
         "translations": texts,
+        "search_name": fold_name(group.name),
     }
 
 
@@ -42,12 +44,11 @@ _BY_KEY = select(groups).where(groups.c.key == _KEY)
 _LOCK_BY_KEY = _BY_KEY.with_for_update()
 _BY_KEYS = select(groups).where(any_of(groups.c.key, "keys", CanonicalText))
 _INSERT = insert(groups).values({c.name: bindparam(c.name, type_=c.type) for c in groups.columns})
+_REPLACED = ("name", "description", "translations", "search_name")
 _REPLACE = (
     update(groups)
     .where(groups.c.key == bindparam("of_key", type_=groups.c.key.type))
-    .values(
-        {name: bindparam(f"new_{name}", type_=groups.c[name].type) for name in ("name", "description", "translations")}
-    )
+    .values({name: bindparam(f"new_{name}", type_=groups.c[name].type) for name in _REPLACED})
     .returning(*groups.columns)
 )
 _DELETE = delete(groups).where(groups.c.id == bindparam("group_id", type_=Id))
@@ -98,13 +99,7 @@ def insert_group(group: Group) -> Step:
 def replace_group(group: Group) -> Work[Group | None]:
     """Give the group of this key new words; None when there is none."""
     values = _values(group)
-    rows = yield step(
-        _REPLACE,
-        of_key=group.key,
-        new_name=values["name"],
-        new_description=values["description"],
-        new_translations=values["translations"],
-    )
+    rows = yield step(_REPLACE, of_key=group.key, **{f"new_{name}": values[name] for name in _REPLACED})
     return group_of(rows[0]) if rows else None
 
 

@@ -187,7 +187,9 @@ groups = Table(
     Column("name", Text, nullable=False),
     Column("description", Text),
     Column("translations", Json, nullable=False),
+    Column("search_name", CanonicalText, nullable=False, server_default=""),  # case folded: prefix search
     UniqueConstraint("key", name="uq_groups_key"),
+    Index("ix_groups_search_name", "search_name", "id"),
 )
 
 group_members = Table(
@@ -212,7 +214,9 @@ content = Table(
     Column("data", Json),
     Column("version", Integer, nullable=False),
     Column("updated_at", Instant, nullable=False),
+    Column("search_title", CanonicalText, nullable=False, server_default=""),  # case folded: prefix search
     UniqueConstraint("type", "key", name="uq_content_type_key"),
+    Index("ix_content_search_title", "search_title", "id"),
     Index("ix_content_owner_id_type_id", "owner_id", "type", "id"),
     Index("ix_content_type_id", "type", "id"),
     # visibility is constant in it, and first: so SQLite, which knows no statistics, prefers it to the one above

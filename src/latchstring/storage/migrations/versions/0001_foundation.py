@@ -57,6 +57,7 @@ def upgrade() -> None:
         sa.Column("data", types.Json(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("updated_at", types.Instant(), nullable=False),
+        sa.Column("search_title", types.CanonicalText(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_content")),
         sa.UniqueConstraint("type", "key", name="uq_content_type_key"),
     )
@@ -69,6 +70,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("visibility = 2"),
             postgresql_where=sa.text("visibility = 2"),
         )
+        batch_op.create_index("ix_content_search_title", ["search_title", "id"], unique=False)
         batch_op.create_index("ix_content_type_id", ["type", "id"], unique=False)
 
     op.create_table(
@@ -120,9 +122,13 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), nullable=True),
         sa.Column("translations", types.Json(), nullable=False),
+        sa.Column("search_name", types.CanonicalText(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_groups")),
         sa.UniqueConstraint("key", name="uq_groups_key"),
     )
+    with op.batch_alter_table("groups", schema=None) as batch_op:
+        batch_op.create_index("ix_groups_search_name", ["search_name", "id"], unique=False)
+
     op.create_table(
         "idempotency",
         sa.Column("principal_id", types.Id(), nullable=False),
@@ -595,6 +601,9 @@ def downgrade() -> None:
         batch_op.drop_index("ix_idempotency_created_at")
 
     op.drop_table("idempotency")
+    with op.batch_alter_table("groups", schema=None) as batch_op:
+        batch_op.drop_index("ix_groups_search_name")
+
     op.drop_table("groups")
     op.drop_table("figures")
     op.drop_table("figure_cursors")
@@ -610,6 +619,7 @@ def downgrade() -> None:
     op.drop_table("delivery_attempts")
     with op.batch_alter_table("content", schema=None) as batch_op:
         batch_op.drop_index("ix_content_type_id")
+        batch_op.drop_index("ix_content_search_title")
         batch_op.drop_index(
             "ix_content_public", sqlite_where=sa.text("visibility = 2"), postgresql_where=sa.text("visibility = 2")
         )

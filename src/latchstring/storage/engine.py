@@ -19,7 +19,7 @@ a busy file; it therefore reads no clock and touches nothing but its steps.
 import asyncio
 import random
 from collections import namedtuple
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -44,12 +44,20 @@ class Step:
     values: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """One changing statement, run once for each set of values; a work that yields it is sent no rows."""
+
+    statement: Executable
+    many: Sequence[Mapping[str, Any]]
+
+
 def step(statement: Executable, **values: Any) -> Step:
     """One statement with its values, as a work yields it."""
     return Step(statement, values)
 
 
-Work = Generator[Step, list[Row], T]
+Work = Generator[Step | Steps, list[Row], T]
 
 
 class UniqueViolation(Exception):
@@ -113,10 +121,11 @@ class Compiled:
         self.names = tuple(compiled.positiontup or ())
         binds = [compiled.binds[name] for name in self.names]
         self._binds = [
-            # SQLAlchemy's own way to convert, without its engine around it
-            (bind.required, name, bind.effective_value, bind.type._cached_bind_processor(dialect))  # noqa: SLF001
-            for name, bind in zip(self.names, binds, strict=True)
+            (bind.required, name, bind.effective_value) for name, bind in zip(self.names, binds, strict=True)
         ]
+        # SQLAlchemy's own way to convert, without its engine around it; most types need none
+        processors = [bind.type._cached_bind_processor(dialect) for bind in binds]  # noqa: SLF001
+        self._converted = [(place, process) for place, process in enumerate(processors) if process]
         columns = compiled._result_columns  # noqa: SLF001  # the only list of a statement's result types
         self.returns = bool(columns)
         self._make: Callable[[Iterable[Any]], Any] = getattr(namedtuple("Row", [e.keyname for e in columns]), "_make")  # noqa: B009, PYI024  # mypy knows no _make of a dynamic one
@@ -125,8 +134,10 @@ class Compiled:
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """The values in the statement's order; a missing one is a KeyError."""
-        found = (values[name] if required else values.get(name, given) for required, name, given, _ in self._binds)
-        return [process(value) if process else value for value, (*_, process) in zip(found, self._binds, strict=True)]
+        found = [values[name] if required else values.get(name, given) for required, name, given in self._binds]
+        for place, process in self._converted:
+            found[place] = process(found[place])
+        return found
 
     def row(self, raw: Any) -> Row:
         """One row of the driver as a named tuple of our types."""

@@ -32,6 +32,8 @@ metadata = MetaData(
 PENDING = text("state = 0")
 ACCEPTED = text("state = 1")
 PUBLIC = text("visibility = 2")
+BLOCKED = text("blocked")  # write these two into a query just so
+UNVERIFIED = text("NOT email_verified")
 CONTENT = text("kind = 2")
 SUPPRESSED = text("state = 'SUPPRESSED'")
 IN_TROUBLE = text("state IN ('BOUNCED', 'DEFERRED', 'FAILED')")  # write it into a query just so: SQLite compares texts
@@ -79,8 +81,10 @@ users = Table(
     UniqueConstraint("email_key", name="uq_users_email_key"),
     UniqueConstraint("external_id", name="uq_users_external_id"),
     Index("ix_users_search_name", "search_name"),
-    Index("ix_users_search_last_name", "search_last_name"),
+    Index("ix_users_search_last_name_id", "search_last_name", "id"),
     Index("ix_users_role_id", "role", "id"),
+    Index("ix_users_blocked", "id", sqlite_where=BLOCKED, postgresql_where=BLOCKED),
+    Index("ix_users_unverified", "id", sqlite_where=UNVERIFIED, postgresql_where=UNVERIFIED),
 )
 
 sessions = Table(
@@ -217,6 +221,7 @@ content = Table(
     Column("search_title", CanonicalText, nullable=False, server_default=""),  # case folded: prefix search
     UniqueConstraint("type", "key", name="uq_content_type_key"),
     Index("ix_content_search_title", "search_title", "id"),
+    Index("ix_content_type_search_title_id", "type", "search_title", "id"),
     Index("ix_content_owner_id_type_id", "owner_id", "type", "id"),
     Index("ix_content_type_id", "type", "id"),
     # visibility is constant in it, and first: so SQLite, which knows no statistics, prefers it to the one above

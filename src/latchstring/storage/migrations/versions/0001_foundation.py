@@ -72,6 +72,7 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_content_search_title", ["search_title", "id"], unique=False)
         batch_op.create_index("ix_content_type_id", ["type", "id"], unique=False)
+        batch_op.create_index("ix_content_type_search_title_id", ["type", "search_title", "id"], unique=False)
 
     op.create_table(
         "delivery_attempts",
@@ -331,9 +332,23 @@ def upgrade() -> None:
         sa.UniqueConstraint("external_id", name="uq_users_external_id"),
     )
     with op.batch_alter_table("users", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_users_blocked",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("blocked"),
+            postgresql_where=sa.text("blocked"),
+        )
         batch_op.create_index("ix_users_role_id", ["role", "id"], unique=False)
-        batch_op.create_index("ix_users_search_last_name", ["search_last_name"], unique=False)
+        batch_op.create_index("ix_users_search_last_name_id", ["search_last_name", "id"], unique=False)
         batch_op.create_index("ix_users_search_name", ["search_name"], unique=False)
+        batch_op.create_index(
+            "ix_users_unverified",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("NOT email_verified"),
+            postgresql_where=sa.text("NOT email_verified"),
+        )
 
     op.create_table(
         "visits",
@@ -545,9 +560,15 @@ def downgrade() -> None:
     op.drop_table("admin_recovery_codes")
     op.drop_table("visits")
     with op.batch_alter_table("users", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_users_unverified",
+            sqlite_where=sa.text("NOT email_verified"),
+            postgresql_where=sa.text("NOT email_verified"),
+        )
         batch_op.drop_index("ix_users_search_name")
-        batch_op.drop_index("ix_users_search_last_name")
+        batch_op.drop_index("ix_users_search_last_name_id")
         batch_op.drop_index("ix_users_role_id")
+        batch_op.drop_index("ix_users_blocked", sqlite_where=sa.text("blocked"), postgresql_where=sa.text("blocked"))
 
     op.drop_table("users")
     with op.batch_alter_table("outbox", schema=None) as batch_op:
@@ -618,6 +639,7 @@ def downgrade() -> None:
 
     op.drop_table("delivery_attempts")
     with op.batch_alter_table("content", schema=None) as batch_op:
+        batch_op.drop_index("ix_content_type_search_title_id")
         batch_op.drop_index("ix_content_type_id")
         batch_op.drop_index("ix_content_search_title")
         batch_op.drop_index(

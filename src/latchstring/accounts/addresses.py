@@ -28,6 +28,13 @@ _INVISIBLE = re.compile(
 )
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp"})
 
+# Almost every address there is. What it matches is an address to the grammar below as well (a test holds them
+# together), at a tenth of the time. No `--` in a domain: it may be an A-label, which has to be looked into.
+_ORDINARY = re.compile(
+    r"(?=.{3,254}\Z)([a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*)@((?!.*--)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63})",
+    re.IGNORECASE | re.ASCII,
+)
+
 WORDS = "Enter a full address, like name@example.org."
 
 
@@ -53,6 +60,9 @@ def parse_address(text: str) -> Address:
     The key is the local part after NFC with ASCII letters lower-cased, and the domain as lower-case A-labels.
     Other letters keep their case: only the receiving host knows whether it matters (RFC 5321 section 2.4).
     """
+    ordinary = _ORDINARY.fullmatch(text)
+    if ordinary is not None and len(ordinary[1]) <= LONGEST_LOCAL_PART:
+        return Address(text, text.lower())
     if len(text) > LONGEST:  # before anything looks at it: idna takes quadratic time
         raise AddressRefused(f"An address has at most {LONGEST} characters.")
     _refuse_long_labels(text.rpartition("@")[2])

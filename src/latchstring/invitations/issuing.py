@@ -9,7 +9,6 @@ from latchstring.domain import invitation as rules_of
 from latchstring.domain.access import Level
 from latchstring.domain.errors import (
     FieldProblem,
-    GroupNotFound,
     InvalidFields,
     InvitationNotFound,
     MailDisabled,
@@ -18,15 +17,27 @@ from latchstring.domain.errors import (
     StorageBusy,
 )
 from latchstring.domain.event import Event, happened
-from latchstring.domain.grant import Bundle, Grant, GrantKind, terms_digest
+from latchstring.domain.grant import Bundle, terms_digest
 from latchstring.domain.idempotency import Once
-from latchstring.domain.invitation import Channel, Invitation, Link, Standing, State
+from latchstring.domain.invitation import Channel, Invitation, Standing, State
 from latchstring.domain.listing import InvitationFilter, InvitationPage, Order, Position
-from latchstring.domain.mail import Delivery, DeliveryState, MailKind, MailPriority, OutgoingMail, SuppressionReason
+from latchstring.domain.mail import Delivery
 from latchstring.domain.principal import Principal
-from latchstring.domain.values import ActorType, new_id
+from latchstring.domain.values import ActorType
 from latchstring.events.record import record
-from latchstring.invitations.drafts import check_ceiling, find_problems
+from latchstring.invitations.composing import (
+    Targets,
+    bundle_of,
+    check_named,
+    compose,
+    created_event,
+    first_delivery,
+    is_closed_to_strangers,
+    judge_draft,
+    mail_for,
+    names_of,
+)
+from latchstring.invitations.drafts import check_ceiling
 from latchstring.invitations.links import Links
 from latchstring.invitations.objects import Objects
 from latchstring.invitations.parts import Draft, Parts
@@ -84,10 +95,10 @@ class Issuing:
         parts = self.parts
         draft, unknown = await self.templates.expand(draft)
         problems = (*problems, *unknown)
-        found = find_problems(draft, problems, roles=parts.roles, rules=parts.rules, app=parts.app)
+        found = judge_draft(draft, problems, parts)
         if found:
             raise InvalidFields(found)
-        self._require_a_way(by)
+        self.require_a_way(by)
         try:
             new = await self._store(draft, by=by, once=once)
         except NotFound:
@@ -100,45 +111,24 @@ class Issuing:
 
     async def _store(self, draft: Draft, *, by: Principal, once: Once | None) -> NewInvitation:
         at = self.parts.clock()
-        invitation = await self._invitation_from(draft, by=by, at=at)
+        invitation = compose(draft, await self._bundle_of(draft, by), by=by, parts=self.parts, at=at)
         new = await self._with_consequences(invitation, by=by, at=at, once=once)
         await insert_invitation(self.parts.db, new, at=at)
         return new
 
-    async def _invitation_from(self, draft: Draft, *, by: Principal, at: datetime) -> Invitation:
-        bundle = await self._bundle_of(draft, by)
-        usual = self.parts.content_rules.lifetime if bundle.is_content_only else self.parts.rules.lifetime
-        lifetime = draft.expires_in or usual
-        return Invitation(
-            id=new_id(at),
-            email=draft.email,
-            email_key=draft.email_key,
-            bundle=bundle,
-            inviter=by.actor,
-            lifetime=lifetime,
-            link=Link(1, at, at + lifetime, by.actor, self.parts.keyring.current.id),
-            first_name=draft.first_name,
-            last_name=draft.last_name,
-            message=draft.message,
-            locale=draft.locale,
-            metadata=draft.metadata,
-            redirect_url=draft.redirect_url,
-        )
-
     async def _bundle_of(self, draft: Draft, by: Principal) -> Bundle:
-        """The ceiling is judged by keys alone, before looking: refusals tell nobody which groups there are."""
-        named = Bundle(draft.role, tuple(Grant(GrantKind.GROUP, _NOWHERE, key) for key in draft.groups))
-        check_ceiling(by, named)
-        content = await self.objects.grants_of(draft.content, by) if draft.content else ()
-        return Bundle(draft.role, (*await self._group_grants(draft.groups), *content))
+        check_named(draft, by)
+        rules = self.parts.content_rules
+        await self._remember_groups(draft.groups)
+        objects, levels = await self.objects.look_up(names_of(draft, rules), by)
+        return bundle_of(draft, Targets(self.group_ids, objects, levels), by=by, rules=rules)
 
-    async def _group_grants(self, keys: Sequence[str]) -> list[Grant]:
-        if unknown := [key for key in keys if key not in self.group_ids]:
+    async def _remember_groups(self, keys: Sequence[str]) -> None:
+        if any(key not in self.group_ids for key in keys):
             if len(self.group_ids) > MOST_GROUPS_REMEMBERED:
                 self.group_ids.clear()
-            found = await find_groups(self.parts.db, unknown)
+            found = await find_groups(self.parts.db, keys)
             self.group_ids.update({key: group.id for key, group in found.items()})
-        return [_group_grant(key, self.group_ids) for key in sorted(keys)]
 
     async def _with_consequences(
         self, invitation: Invitation, *, by: Principal, at: datetime, once: Once | None
@@ -148,8 +138,8 @@ class Issuing:
         has_objects = not bundle.content or await self.objects.has_all(invitation.email_key, bundle)
         new = NewInvitation(
             invitation,
-            happened("invitation.created", invitation.id, by=by.actor, at=at, **_terms_of(invitation)),
-            self._mail_for(invitation, at=at, delivery=await self._delivery_at_first(invitation)),
+            created_event(invitation, at=at),
+            mail_for(invitation, at=at, delivery=await self._delivery_at_first(invitation)),
             told_members=may_list and has_objects,
             told_invitations=may_list,
         )
@@ -157,34 +147,20 @@ class Issuing:
             return new
         return replace(new, kept=(once.claim, once.answer(self._standing_of(new, by))))
 
-    def _require_a_way(self, by: Principal) -> None:
+    def require_a_way(self, by: Principal) -> None:
         """Without mail a link reaches nobody unless the caller may see it."""
         if self.parts.mail_rules.transport == "off" and not by.can(REVEAL):
             raise MailDisabled("Mail is switched off here, and you may not hand over a link by other means.")
 
     async def _delivery_at_first(self, invitation: Invitation) -> Delivery:
-        if self.parts.mail_rules.transport == "off":
-            return Delivery(DeliveryState.SUPPRESSED, SuppressionReason.MAIL_OFF)
-        if self.is_closed_to_strangers(invitation) and not await self.objects.is_registered(invitation.email_key):
-            return Delivery(DeliveryState.SUPPRESSED, SuppressionReason.UNREGISTERED)
-        return Delivery(DeliveryState.QUEUED)
+        bundle = invitation.bundle
+        asks = is_closed_to_strangers(bundle, self.parts.content_rules)
+        is_registered = asks and await self.objects.is_registered(invitation.email_key)
+        return first_delivery(bundle, is_registered=is_registered, parts=self.parts)
 
     def is_closed_to_strangers(self, invitation: Invitation) -> bool:
         """Whether only people with an account may come in by this invitation."""
-        return invitation.bundle.is_content_only and not self.parts.content_rules.allow_unregistered_users
-
-    def _mail_for(self, invitation: Invitation, *, at: datetime, delivery: Delivery) -> OutgoingMail:
-        return OutgoingMail(
-            id=new_id(at),
-            kind=MailKind.INVITATION,
-            subject_id=invitation.id,
-            generation=invitation.link.generation,
-            due_at=at if delivery.state is DeliveryState.QUEUED else None,
-            priority=MailPriority.NORMAL,
-            state=delivery.state,
-            reason=delivery.reason,
-            locale=invitation.locale,
-        )
+        return is_closed_to_strangers(invitation.bundle, self.parts.content_rules)
 
     def _standing_of(self, new: NewInvitation, by: Principal) -> Standing:
         """How the invitation will be read: known before it is stored, so that the answer can be stored with it."""
@@ -242,7 +218,7 @@ class Issuing:
             after = rules_of.resend(before, sponsor=by.actor, master_key_id=key_id, at=at)
             check_ceiling(by, before.bundle)
             await self.objects.check_ceiling(by, before.bundle)
-            self._require_a_way(by)
+            self.require_a_way(by)
             delivery = await self._delivery_at_first(after)
             sent = replace(standing, invitation=after, delivery=delivery, sponsor_name=by.name)
             shown = self._veiled(sent, by)
@@ -261,7 +237,7 @@ class Issuing:
         once: Once | None,
     ) -> bool:
         after = shown.invitation
-        mail = self._mail_for(after, at=at, delivery=delivery)
+        mail = mail_for(after, at=at, delivery=delivery)
         event = happened("invitation.resent", after.id, by=by.actor, at=at, generation=after.link.generation)
 
         def work() -> Work[None]:
@@ -352,25 +328,6 @@ _NOWHERE = UUID(int=0)
 
 def _just(event: Event) -> Work[None]:
     yield record(event)
-
-
-def _group_grant(key: str, ids: dict[str, UUID]) -> Grant:
-    if key not in ids:
-        raise GroupNotFound(f"There is no group {key}.")
-    return Grant(GrantKind.GROUP, ids[key], key)
-
-
-def _terms_of(invitation: Invitation) -> dict[str, object]:
-    """What history says of the terms: keys and times, nothing about the person."""
-    return {
-        "role": invitation.bundle.role,
-        "groups": [grant.target_key for grant in invitation.bundle.groups],
-        "content": [
-            {"contentType": grant.target_type, "key": grant.target_key, "role": grant.role and grant.role.name}
-            for grant in invitation.bundle.content
-        ],
-        "expiresAt": invitation.link.expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-    }
 
 
 def _require_any(by: Principal) -> None:

@@ -1,20 +1,21 @@
 """Content objects in invitations: which are meant, who may hand them out, who has them already."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from latchstring.domain.access import ContentObject, Level, Visibility
-from latchstring.domain.errors import ContentNotFound, GrantNotAllowed
-from latchstring.domain.grant import Bundle, ContentRole, Grant, GrantKind
+from latchstring.domain.access import ContentObject, Level
+from latchstring.domain.errors import GrantNotAllowed
+from latchstring.domain.grant import Bundle, ContentRole
 from latchstring.domain.policy import ContentRules
 from latchstring.domain.principal import Principal, maintains_all
 from latchstring.domain.values import ActorType
+from latchstring.invitations.composing import ObjectName
 from latchstring.storage.accounts import find_user_by_email_key
 from latchstring.storage.content import find_levels, find_objects, has_own_access
 from latchstring.storage.engine import Database
 
-Wanted = Sequence[tuple[str, str, str]]  # type or its singular, key, role
+Found = Mapping[ObjectName, ContentObject]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +25,10 @@ class Objects:
     db: Database
     rules: ContentRules
 
-    async def grants_of(self, wanted: Wanted, by: Principal) -> tuple[Grant, ...]:
-        """The grants somebody asks to hand out. Raises ContentNotFound for what he may not even view, else
-        GrantNotAllowed unless he maintains it.
-        """
-        named = {(self._type(type_), key): ContentRole[role] for type_, key, role in wanted}
-        found = await find_objects(self.db, named)
-        levels = await self.levels_of(by, [one.id for one in found.values()])
-        for name in named:
-            _check_visible(name, found.get(name), levels, by)
-        for name, one in found.items():
-            if not by.can("content:write") and levels.get(one.id, Level.NONE) < Level.MAINTAINER:
-                raise GrantNotAllowed(f"Only maintainers of {name[0]} {name[1]} may invite to it.")
-        grants = [
-            Grant(GrantKind.CONTENT, found[name].id, name[1], name[0], role) for name, role in sorted(named.items())
-        ]
-        return tuple(grants)
+    async def look_up(self, names: Iterable[ObjectName], by: Principal) -> tuple[Found, Mapping[UUID, Level]]:
+        """Those of the named that are objects, and what a principal holds on them."""
+        found = await find_objects(self.db, names)
+        return found, await self.levels_of(by, [one.id for one in found.values()]) if found else {}
 
     async def levels_of(self, by: Principal, ids: Iterable[UUID]) -> Mapping[UUID, Level]:
         """What a principal holds on objects as a user; permissions are asked apart."""
@@ -69,30 +58,3 @@ class Objects:
             return False
         levels = await find_levels(self.db, user.id, ids)
         return all(levels.get(g.target_id, Level.NONE) >= Level(g.role or ContentRole.VIEWER) for g in bundle.content)
-
-    def _type(self, name: str) -> str:
-        """The declared type; its singular is an alias. Raises ContentNotFound."""
-        if name in self.rules.types:
-            return name
-        for type_ in self.rules.types.values():
-            if type_.singular == name:
-                return type_.key
-        raise ContentNotFound(f"There is no content type {name}.")
-
-
-def _check_visible(
-    name: tuple[str, str], one: ContentObject | None, levels: Mapping[UUID, Level], by: Principal
-) -> None:
-    # an object that went away between the two reads has no level
-    visible = (
-        one is not None
-        and one.id in levels
-        and (
-            levels.get(one.id, Level.NONE) >= Level.VIEWER
-            or one.visibility is Visibility.PUBLIC
-            or by.can("content:read")
-            or by.can("content:write")
-        )
-    )
-    if not visible:
-        raise ContentNotFound(f"There is no {name[0]} {name[1]}.")

@@ -17,6 +17,7 @@ from latchstring.storage.engine import (
     Row,
     Statements,
     Step,
+    Steps,
     TableMissing,
     UniqueViolation,
     Work,
@@ -161,8 +162,11 @@ class Postgres:
         finally:
             work.close()
 
-    async def _run_step(self, connection: Any, one: Step) -> list[Row]:
+    async def _run_step(self, connection: Any, one: Step | Steps) -> list[Row]:
         compiled = self._statements[one.statement]
+        if isinstance(one, Steps):
+            await connection.executemany(compiled.text, [compiled.arguments(values) for values in one.many])
+            return []
         raw = await connection.fetch(compiled.text, *compiled.arguments(one.values))
         return [compiled.row(row) for row in raw]
 

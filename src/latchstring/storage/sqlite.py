@@ -23,6 +23,7 @@ from latchstring.storage.engine import (
     Row,
     Statements,
     Step,
+    Steps,
     TableMissing,
     UniqueViolation,
     Work,
@@ -169,8 +170,11 @@ class SQLite:
         finally:
             work.close()
 
-    def _run_step(self, connection: sqlite3.Connection, one: Step) -> list[Row]:
+    def _run_step(self, connection: sqlite3.Connection, one: Step | Steps) -> list[Row]:
         compiled = self._statements[one.statement]
+        if isinstance(one, Steps):
+            connection.executemany(compiled.text, map(compiled.arguments, one.many))
+            return []
         return [
             compiled.row(row) for row in connection.execute(compiled.text, compiled.arguments(one.values)).fetchall()
         ]

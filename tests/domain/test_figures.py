@@ -1,0 +1,93 @@
+"""Adding up, and arranging what was added up."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from latchstring.domain.figures import (
+    LONGER,
+    MOST_INVITERS_A_DAY,
+    OTHERS,
+    Dimension,
+    Figure,
+    Measure,
+    Occurrence,
+    Terms,
+    actor_of_key,
+    fold_inviters,
+    inviter_key,
+    make_figures,
+    tally,
+    wait_bucket,
+)
+from latchstring.domain.values import OPERATOR, Actor, ActorType, new_id
+
+AT = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MIRA = Actor(ActorType.ADMIN, new_id(AT))
+
+
+@pytest.mark.parametrize(
+    ("waited", "bucket"),
+    [(timedelta(0), "5"), (5 * timedelta(minutes=1), "5"), (HOUR, "60"), (HOUR * 1.01, "120"), (40 * DAY, LONGER)],
+)
+def test_a_wait_falls_into_the_first_bucket_it_fits(waited: timedelta, bucket: str) -> None:
+    assert wait_bucket(waited) == bucket
+
+
+def test_an_acceptance_counts_on_the_day_of_its_invitation_and_joins_on_its_own() -> None:
+    counts = tally([Occurrence(Measure.ACCEPTED, AT, AT + HOUR, Terms("team", MIRA))])
+    assert counts == {
+        Figure("2026-11-20", Measure.ACCEPTED, Dimension.ALL, ""): 1,
+        Figure("2026-11-20", Measure.ACCEPTED, Dimension.ROLE, "team"): 1,
+        Figure("2026-11-20", Measure.ACCEPTED, Dimension.INVITER, f"ADMIN:{MIRA.id}"): 1,
+        Figure("2026-11-20", Measure.ACCEPTED, Dimension.WAIT, "60"): 1,
+        Figure("2026-11-21", Measure.JOINED, Dimension.ALL, ""): 1,
+    }
+
+
+@pytest.mark.parametrize("actor", [MIRA, OPERATOR])
+def test_a_key_names_its_actor(actor: Actor) -> None:
+    assert actor_of_key(inviter_key(actor)) == actor
+
+
+def test_a_day_has_a_bounded_number_of_inviters_and_loses_nobody() -> None:
+    invited = [Figure("2026-11-20", Measure.INVITED, Dimension.INVITER, f"USER:{n:03}") for n in range(100)]
+    counts = Counter({figure: 100 - n for n, figure in enumerate(invited)})
+    known = {"2026-11-20": {"USER:099"}}
+    folded = fold_inviters(counts, known)
+    assert len(folded) == MOST_INVITERS_A_DAY + 1
+    assert folded.total() == counts.total()
+    assert invited[99] in folded
+    assert invited[0] in folded
+
+
+def test_who_is_not_counted_apart_as_inviter_is_not_at_an_acceptance() -> None:
+    accepted = Figure("2026-11-20", Measure.ACCEPTED, Dimension.INVITER, "USER:1")
+    assert fold_inviters({accepted: 2}, {}) == {accepted._replace(key=OTHERS): 2}
+    assert fold_inviters({accepted: 2}, {"2026-11-20": {"USER:1"}}) == {accepted: 2}
+
+
+def test_a_period_shows_every_day_and_the_greatest_first() -> None:
+    noon = AT.replace(hour=12)
+    counts = tally(
+        [
+            *(Occurrence(Measure.INVITED, noon, noon, Terms(role, MIRA)) for role in ("team", "customer", "customer")),
+            Occurrence(Measure.DELIVERED, noon, noon),
+            Occurrence(Measure.ACCEPTED, noon - DAY, noon, Terms("team", OPERATOR)),
+        ]
+    )
+    found = make_figures(
+        counts, first=date(2026, 11, 18), last=date(2026, 11, 20), as_of=AT, names={inviter_key(MIRA): "Mira"}
+    )
+    assert (found.invited, found.delivered, found.visited, found.accepted) == (3, 1, 0, 1)
+    assert [(day.invited, day.accepted, day.joined) for day in found.days] == [(0, 0, 0), (0, 1, 0), (3, 0, 1)]
+    assert [(share.key, share.invited) for share in found.by_role] == [("customer", 2), ("team", 1)]
+    assert [(share.name, share.invited, share.accepted) for share in found.by_inviter] == [("Mira", 3, 0), (None, 0, 1)]
+    assert found.median_minutes == 24 * 60
+
+
+def test_without_acceptances_there_is_no_median() -> None:
+    found = make_figures({}, first=date(2026, 11, 20), last=date(2026, 11, 20), as_of=AT, names={})
+    assert found.median_minutes is None

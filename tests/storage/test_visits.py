@@ -8,12 +8,13 @@ from sqlalchemy import select
 from tests.storage.test_invitations import AT, make_new
 
 from latchstring.domain.invitation import Invitation
+from latchstring.domain.timeline import Visits
 from latchstring.storage.engine import Database
 from latchstring.storage.invitation_changes import sweep_expired
 from latchstring.storage.invitation_create import insert_invitation
 from latchstring.storage.invitation_endings import erase_person, purge_ended
 from latchstring.storage.tables import invitations
-from latchstring.storage.visits import Visits, add_visits, find_visits
+from latchstring.storage.visits import add_visits, find_visits
 
 MINUTE = timedelta(minutes=1)
 INVITATIONS = select(invitations)

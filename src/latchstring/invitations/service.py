@@ -13,6 +13,7 @@ from latchstring.invitations.mails import InvitationMails
 from latchstring.invitations.objects import Objects
 from latchstring.invitations.parts import Parts
 from latchstring.invitations.templates import Templates
+from latchstring.invitations.timelines import Timelines
 from latchstring.links.tokens import LinkTokens
 from latchstring.storage.content_invitations import find_pending_invitations
 from latchstring.storage.invitation_changes import sweep_expired
@@ -34,6 +35,7 @@ class Invitations:
             app=parts.app,
         )
         self.issuing = Issuing(parts, self.links, Objects(parts.db, parts.content_rules), self.templates)
+        self.timelines = Timelines(parts, self.issuing)
         self.answering = Answering(parts, self.links)
         self.accepting = Accepting(parts, self.answering)
         mails = InvitationMails(parts, self.links)

@@ -15,9 +15,10 @@ from uuid import UUID
 import structlog
 
 from latchstring.domain.errors import StorageBusy, StorageUnreachable
+from latchstring.domain.timeline import Visits
 from latchstring.domain.values import Clock
 from latchstring.storage.engine import Database
-from latchstring.storage.visits import Visits, add_visits
+from latchstring.storage.visits import add_visits
 
 EVERY_SECONDS = 1.0
 BATCH = 1000  # links a statement

@@ -39,10 +39,19 @@ class Contact:
     locale: str | None = None
 
 
+_NAME = select((users.c.first_name + " " + users.c.last_name).label("name")).where(
+    users.c.id == bindparam("id", type_=Id)
+)
 _USER = select(users.c.email, users.c.first_name, users.c.locale).where(
     users.c.id == bindparam("id", type_=Id), users.c.blocked.is_(False)
 )
 _ADMIN = select(admins.c.email).where(admins.c.id == bindparam("id", type_=Id), admins.c.deactivated_at.is_(None))
+
+
+async def name_of_user(db: Database, user_id: UUID) -> str | None:
+    """What a user is called today; None when there is no such account any more."""
+    rows = await db.fetch(_NAME, id=user_id)
+    return rows[0].name if rows else None
 
 
 async def find_contact(db: Database, actor: Actor) -> Contact | None:

@@ -1,7 +1,6 @@
 """How often links were opened, perhaps by scanners. Beside the invitations, never in them: opening changes nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import Executable
 
+from latchstring.domain.timeline import Visits
 from latchstring.domain.values import id_instant, new_id
 from latchstring.storage.engine import Database, Row, Step, step
 from latchstring.storage.tables import invitations, visits
@@ -30,17 +30,6 @@ from latchstring.storage.types import Id, Json, ListOf, any_of
 
 _v = visits.c
 _COLUMNS = (_v.id, _v.invitation_id, _v.generation, _v.times, _v.last_at)
-
-
-@dataclass(frozen=True, slots=True)
-class Visits:
-    """The visits of one link: a generation of an invitation."""
-
-    invitation_id: UUID
-    generation: int
-    times: int
-    first_at: datetime
-    last_at: datetime
 
 
 def _on_postgres() -> tuple[FromClause, list[ColumnElement[Any]]]:

@@ -124,13 +124,15 @@ def worker_parts(services: Services, wake: Wake) -> WorkerParts:
         **services.invitations.mail_loaders,
         MailKind.PASSWORD_RESET: services.accounts.load_password_reset_mail,
         MailKind.EMAIL_VERIFICATION: services.accounts.load_email_verification_mail,
+        MailKind.ADMIN_SET_UP: services.accounts.load_admin_set_up_mail,
     }
 
     async def tidy_invitations() -> bool:
         return await services.invitations.sweep() > 0
 
     async def purge_sessions() -> bool:
-        return await services.accounts.purge_sessions() > 0
+        ended = [await services.accounts.purge_sessions(), await services.accounts.purge_admin_sessions()]
+        return any(ended)
 
     sweeps = (
         Sweep("invitations", tidy_invitations),

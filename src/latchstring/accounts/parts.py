@@ -6,7 +6,7 @@ from uuid import UUID
 
 from latchstring.accounts.passwords import Passwords
 from latchstring.accounts.tokens import AccessTokens
-from latchstring.domain.account import User
+from latchstring.domain.account import Admin, User
 from latchstring.domain.mail import DeliveryState, MailKind, MailPriority, OutgoingMail, SuppressionReason
 from latchstring.domain.policy import AccountRules, App, MailRules, Roles
 from latchstring.domain.principal import Principal, Role
@@ -41,6 +41,7 @@ class AccountParts:
     ) -> None:
         self._db = db
         self._clock = clock
+        self._keyring = keyring
         self._links = tokens
         self._app = app
         self._roles = roles
@@ -64,8 +65,8 @@ class AccountParts:
             session_id,
         )
 
-    def mail_to(self, user: User, kind: MailKind, *, at: datetime, locale: str | None = None) -> OutgoingMail:
-        """An urgent mail to a user, whose link dies with the user's present link generation."""
+    def mail_to(self, user: User | Admin, kind: MailKind, *, at: datetime, locale: str | None = None) -> OutgoingMail:
+        """An urgent mail to a user or administrator, whose link dies with the account's present link generation."""
         return OutgoingMail(
             id=new_id(at),
             kind=kind,

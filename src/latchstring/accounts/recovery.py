@@ -42,7 +42,7 @@ class Recovery(AccountParts):
         if user is not None and not user.blocked:
             mail = self.mail_to(user, MailKind.PASSWORD_RESET, at=at, locale=locale)
         else:
-            mail = _to_nobody(at)
+            mail = mail_to_nobody(at)
         await self._promise(mail)
 
     async def request_verification(self, user: User, *, locale: str | None = None) -> None:
@@ -57,7 +57,7 @@ class Recovery(AccountParts):
         if user is not None and not user.blocked and not user.email_verified:
             mail = self.mail_to(user, MailKind.EMAIL_VERIFICATION, at=at, locale=locale)
         else:
-            mail = _to_nobody(at)
+            mail = mail_to_nobody(at)
         await self._promise(mail)
 
     async def _promise(self, mail: OutgoingMail) -> None:
@@ -186,7 +186,7 @@ class Recovery(AccountParts):
 _OVER = "This link is not, or no longer, good. Ask for a new one."
 
 
-def _to_nobody(at: datetime) -> OutgoingMail:
+def mail_to_nobody(at: datetime) -> OutgoingMail:
     """A mail that is never sent, written so that asking about an unknown address costs the same commit."""
     return OutgoingMail(
         id=new_id(at),

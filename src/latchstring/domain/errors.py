@@ -11,13 +11,13 @@
     │   └── NotAllowed  GrantNotAllowed  TermsOutdated  CsrfTokenInvalid
     ├── NotFound
     │   ├── InvitationNotFound  UserNotFound  GroupNotFound  ContentNotFound  ApiKeyNotFound
-    │   └── TemplateNotFound
+    │   └── TemplateNotFound  AdminNotFound
     ├── WrongState
     │   ├── AlreadyInvited  AlreadyMember  InvitationNotPending  InvitationAccepted
     │   ├── InviterNotAllowed  WrongAccount  SignInRequired  AccountBlocked
     │   ├── EmailTaken  ExternalIdTaken  GroupKeyTaken  ContentKeyTaken
     │   ├── TemplateKeyTaken  TemplateConfigured
-    │   └── OwnsContent  IdempotencyRunning
+    │   └── OwnsContent  IdempotencyRunning  LastSuperAdmin
     ├── Over
     │   └── InvitationDeclined  InvitationRevoked  InvitationSuperseded  InvitationExpired
     ├── IdempotencyKeyReused  ContentChanged  TooManyRequests

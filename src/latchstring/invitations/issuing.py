@@ -279,14 +279,17 @@ class Issuing:
         await self.parts.db.transact(lambda: _just(event))
         return self.links.url_of(standing.invitation, Channel.REVEALED)
 
-    async def revoke(self, invitation_id: UUID, *, by: Principal) -> None:
-        """Withdraw an open invitation. Raises NotAllowed, InvitationNotFound, InvitationNotPending."""
+    async def revoke(self, invitation_id: UUID, *, by: Principal, cause: str = "revoked") -> None:
+        """Withdraw an open invitation. cause: as history tells it.
+
+        Raises NotAllowed, InvitationNotFound, InvitationNotPending.
+        """
         for _ in range(ATTEMPTS):
             standing = await self.get(invitation_id, by=by)
             by.require(WRITE)
             at = self.parts.clock()
             rules_of.revoke(standing.invitation, at=at)
-            event = happened("invitation.revoked", invitation_id, by=by.actor, at=at, cause="revoked")
+            event = happened("invitation.revoked", invitation_id, by=by.actor, at=at, cause=cause)
             try:
                 await self.parts.db.transact(lambda: revoke_invitation(invitation_id, event, at=at))  # noqa: B023
             except Lost:

@@ -9,6 +9,7 @@ from latchstring.invitations.accepting import Accepting
 from latchstring.invitations.answering import Answering
 from latchstring.invitations.issuing import Issuing
 from latchstring.invitations.links import Links
+from latchstring.invitations.lists import Lists
 from latchstring.invitations.mails import InvitationMails
 from latchstring.invitations.objects import Objects
 from latchstring.invitations.parts import Parts
@@ -36,6 +37,7 @@ class Invitations:
         )
         self.issuing = Issuing(parts, self.links, Objects(parts.db, parts.content_rules), self.templates)
         self.timelines = Timelines(parts, self.issuing)
+        self.lists = Lists(parts, self.issuing)
         self.answering = Answering(parts, self.links)
         self.accepting = Accepting(parts, self.answering)
         mails = InvitationMails(parts, self.links)

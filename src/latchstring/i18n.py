@@ -6,14 +6,17 @@ English is the message id, so English needs no catalogue. Every other language i
 
 import gettext
 import io
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from math import ceil
 from typing import Literal
 
 from babel import Locale, UnknownLocaleError
+from babel.core import get_global
 from babel.dates import format_date as babel_date
 from babel.dates import (
     format_skeleton,
@@ -27,9 +30,11 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 SOURCE = "en"
+PSEUDO = "en-XA"  # English made longer and stranger, for those who build pages; see `pseudo`
 _LONGEST_TAG = 35  # RFC 5646, section 4.4.1: what every implementation holds
 _SECOND = timedelta(seconds=1)
 _DAYS_COUNTED = 31
+_SCRIPT_LENGTH, _REGION_LENGTH = 4, 2  # of subtags, RFC 5646 sections 2.2.3 and 2.2.4
 
 
 def _folder() -> Traversable:
@@ -46,6 +51,8 @@ def available_locales() -> tuple[str, ...]:
 @cache
 def translations(domain: str, locale: str) -> gettext.NullTranslations:
     """The catalogue of a domain ("mail", "pages"); a language or domain without one speaks English."""
+    if locale == PSEUDO:
+        return _Pseudo()
     found = _match(locale)
     if found is None or found == SOURCE:
         return gettext.NullTranslations()
@@ -61,13 +68,15 @@ def translations(domain: str, locale: str) -> gettext.NullTranslations:
 def negotiate(wanted: Sequence[str | None], default: str) -> str:
     """The first wanted language we speak, else the default's.
 
-    Each is looked up by RFC 4647, section 3.4 (`de-AT` is served by `de`). What is no tag at all is passed over.
+    Each is looked up by RFC 4647, section 3.4 (`de-AT` is served by `de`), then by the script its readers use (`pt` and
+    `pt-PT` are served by `pt-BR`, `zh-CN` by `zh-Hans`, `zh-TW` is not). What is no tag at all is passed over. The
+    pseudo-language is spoken where configuration makes it the default, and never because a visitor wants it.
     """
-    for tag in (*wanted, default):
+    for tag in wanted:
         found = _match(tag) if tag else None
         if found:
             return found
-    return SOURCE
+    return PSEUDO if default == PSEUDO else _match(default) or SOURCE
 
 
 def accepted_languages(header: str | None) -> list[str]:
@@ -125,19 +134,42 @@ def _with_time(day: str, at: datetime, dates: Locale, zone: str) -> str:
     return str(get_datetime_format("medium", locale=dates)).replace("{0}", time).replace("{1}", day)
 
 
+@lru_cache(maxsize=1024)  # strangers name the tags
 def _match(tag: str) -> str | None:
-    parts = tag.strip().replace("_", "-").split("-")
     if len(tag) > _LONGEST_TAG:
         return None
-    known = _by_lower_case()
-    while parts:
-        found = known.get("-".join(parts).lower())
+    parts = tag.strip().replace("_", "-").lower().split("-")
+    parts[0] = get_global("language_aliases").get(parts[0], parts[0])  # `iw` of old means `he`
+    return _truncated(parts) or _in_the_same_script(parts)
+
+
+def _truncated(parts: Sequence[str]) -> str | None:
+    known, left = _by_lower_case(), list(parts)
+    while left:
+        found = known.get("-".join(left))
         if found:
             return found
-        parts.pop()
-        if parts and len(parts[-1]) == 1:  # a singleton goes with what followed it
-            parts.pop()
+        left.pop()
+        if left and len(left[-1]) == 1:  # a singleton goes with what followed it
+            left.pop()
     return None
+
+
+def _in_the_same_script(parts: Sequence[str]) -> str | None:
+    """A language of ours that differs in its region only: better than a foreign one."""
+    script = _script_of(parts)
+    near = (name for low, name in _by_lower_case().items() if low.partition("-")[0] == parts[0])
+    return next((name for name in near if _script_of(name.split("-")) == script), None)
+
+
+def _script_of(parts: Sequence[str]) -> str:
+    """The script a tag names, or the one its readers use most (Unicode CLDR, likely subtags)."""
+    language, *rest = parts
+    named = next((part.title() for part in rest if len(part) == _SCRIPT_LENGTH and part.isalpha()), "")
+    region = next((part.upper() for part in rest if len(part) == _REGION_LENGTH), "")
+    likely = get_global("likely_subtags")
+    full = likely.get(f"{language}_{region}") or likely.get(language) or ""
+    return named or next((part for part in full.split("_")[1:] if len(part) == _SCRIPT_LENGTH), "")
 
 
 @cache
@@ -170,3 +202,27 @@ def _babel(tag: str) -> Locale | None:
         return Locale.parse(tag.replace("_", "-"), sep="-")
     except (UnknownLocaleError, ValueError, TypeError):
         return None
+
+
+# ---- the pseudo-language ---------------------------------------------------------------------------------------------
+
+_FIXED = re.compile(r"(%\(\w+\)s|<[^>]+>|&\w+;)")  # placeholders and markup stay what they are
+_STRANGE = str.maketrans("aceinouyACEINOUY", "áçéîñöûýÁÇÉÎÑÖÛÝ")
+_LONGER_BY = 0.4
+_FRAME = 3  # the brackets and the blank
+
+
+def pseudo(text: str) -> str:
+    """English as a stranger language: two fifths longer, with accents, in brackets that show where a text is cut."""
+    parts = _FIXED.split(text)
+    letters = sum(len(part) for part in parts[::2])
+    strange = "".join(part if place % 2 else part.translate(_STRANGE) for place, part in enumerate(parts))
+    return f"[{strange} {'~' * max(1, ceil(letters * _LONGER_BY) - _FRAME)}]" if text else text
+
+
+class _Pseudo(gettext.NullTranslations):
+    def gettext(self, message: str) -> str:
+        return pseudo(message)
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        return pseudo(super().ngettext(msgid1, msgid2, n))

@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 import pytest
 
 from latchstring.i18n import (
+    _script_of,
     accepted_languages,
     available_locales,
     format_date,
     format_instant,
     is_language_tag,
     negotiate,
+    pseudo,
     text_direction,
     translations,
 )
@@ -29,16 +31,33 @@ def test_english_and_german_are_shipped() -> None:
         (["de"], "en", "de"),
         (["DE_at"], "en", "de"),
         (["de-Latn-AT-x-private"], "en", "de"),
-        (["fr", "de"], "en", "de"),
+        (["sw", "de"], "en", "de"),
         ([None, "", "de-CH"], "en", "de"),
-        (["fr"], "de", "de"),
-        (["fr"], "fr", "en"),
+        (["sw"], "de", "de"),
+        (["sw"], "sw", "en"),
+        (["en-XA"], "de", "en"),
+        (["sw"], "en-XA", "en-XA"),
         (["d" * 5000, "../de", "de/../../etc"], "en", "en"),
         ([], "en", "en"),
     ],
 )
 def test_the_first_wanted_language_we_speak(wanted: list[str | None], default: str, found: str) -> None:
     assert negotiate(wanted, default) == found
+
+
+@pytest.mark.parametrize(
+    ("tag", "script"),
+    [
+        ("zh-CN", "Hans"),
+        ("zh", "Hans"),
+        ("zh-TW", "Hant"),
+        ("zh-Hant", "Hant"),
+        ("zh-hans-HK", "Hans"),
+        ("pt-PT", "Latn"),
+    ],
+)
+def test_the_script_a_tag_is_read_in(tag: str, script: str) -> None:
+    assert _script_of(tag.lower().split("-")) == script
 
 
 @pytest.mark.parametrize(
@@ -79,7 +98,15 @@ def test_tags() -> None:
     assert not is_language_tag("x" * 200)
 
 
+def test_the_pseudo_language_is_longer_and_keeps_names_and_markup() -> None:
+    text = translations("pages", "en-XA").gettext("<a href='/x'>Come in</a> to %(app)s")
+    assert text.startswith("[<a href='/x'>Çömé îñ</a> tö %(app)s ~")
+    assert len(pseudo("Create account and come in")) >= 1.4 * len("Create account and come in")
+    assert translations("pages", "en-XA").ngettext("%(count)s day", "%(count)s days", 2).startswith("[%(count)s dáýs")
+    assert "en-XA" not in available_locales()
+
+
 def test_a_language_without_a_catalogue_speaks_english() -> None:
-    assert translations("mail", "fr").gettext("Come in") == "Come in"
+    assert translations("mail", "sw").gettext("Come in") == "Come in"
     assert translations("no-such-domain", "de").gettext("Come in") == "Come in"
     assert translations("mail", "de-AT").gettext("Come in") == "Komm herein"

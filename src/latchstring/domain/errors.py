@@ -16,7 +16,7 @@
     │   ├── AlreadyInvited  AlreadyMember  InvitationNotPending  InvitationAccepted
     │   ├── InviterNotAllowed  WrongAccount  SignInRequired  AccountBlocked
     │   ├── EmailTaken  ExternalIdTaken  GroupKeyTaken  ContentKeyTaken
-    │   ├── TemplateKeyTaken  TemplateConfigured
+    │   ├── TemplateKeyTaken  TemplateConfigured  JobFinished
     │   └── OwnsContent  IdempotencyRunning  LastSuperAdmin
     ├── Over
     │   └── InvitationDeclined  InvitationRevoked  InvitationSuperseded  InvitationExpired
@@ -188,6 +188,10 @@ class TemplateNotFound(NotFound):
     code = "template-not-found"
 
 
+class JobNotFound(NotFound):
+    code = "job-not-found"
+
+
 class WrongState(LatchstringError):
     """The thing exists and is not in a state that allows this."""
 
@@ -286,6 +290,12 @@ class TemplateConfigured(WrongState):
     """The template is declared in configuration; it is changed there."""
 
     code = "template-configured"
+
+
+class JobFinished(WrongState):
+    """A job that has ended cannot be cancelled."""
+
+    code = "job-finished"
 
 
 class OwnsContent(WrongState):

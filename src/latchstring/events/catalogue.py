@@ -47,5 +47,8 @@ CATALOGUE = {
     "admin.second_factor_disabled": "The second factor was removed.",
     "admin.recovery_codes_made": "New recovery codes were made; earlier ones are dead.",
     "admin.sessions_ended": "Sessions of an administrator were ended; `count` says how many.",
+    "job.queued": "Many rows were handed over to be worked on; `kind` and `total` say what and how many.",
+    "job.cancelled": "A job was stopped; what was done until then stays.",
+    "job.finished": "A job ended; `state` says how, `created`, `skipped` and `refused` with what.",
     "key.rotated": "A new master key signs from now on.",
 }

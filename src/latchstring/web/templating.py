@@ -15,7 +15,7 @@ from jinja2.ext import InternationalizationExtension
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from latchstring.i18n import format_date, format_instant, format_relative, format_short, translations
+from latchstring.i18n import PSEUDO, format_date, format_instant, format_relative, format_short, pseudo, translations
 
 PAGES = "pages"  # the words of the invited person's pages; a context with `domain` speaks another
 FACES = ("latchstring.invitee", "latchstring.admin")  # packages with a folder `templates`
@@ -70,9 +70,12 @@ def initials(name: str) -> str:
 
 @cache
 def autonym(locale: str) -> str:
-    """The language's name for itself."""
-    name = Locale.parse(locale, sep="-").get_language_name() or locale
-    return name[:1].upper() + name[1:]
+    """The language's name for itself, with its region or script where the tag names one."""
+    if locale == PSEUDO:
+        return pseudo("English")
+    known = Locale.parse(locale, sep="-")
+    name = known.get_display_name() if known.territory or known.script else known.get_language_name()
+    return (name or locale)[:1].upper() + (name or locale)[1:]
 
 
 @pass_context
@@ -128,4 +131,4 @@ def _iso(at: datetime) -> str:
 
 
 def _formats(locale: str) -> Locale:
-    return Locale.parse("en-GB" if locale == "en" else locale, sep="-")  # "A, B and C", as the house writes
+    return Locale.parse("en-GB" if locale in {"en", PSEUDO} else locale, sep="-")  # "A, B and C", as the house writes

@@ -13,6 +13,7 @@ from latchstring.invitations.lists import Lists
 from latchstring.invitations.mails import InvitationMails
 from latchstring.invitations.objects import Objects
 from latchstring.invitations.parts import Parts
+from latchstring.invitations.targets import Targets
 from latchstring.invitations.templates import Templates
 from latchstring.invitations.timelines import Timelines
 from latchstring.links.tokens import LinkTokens
@@ -37,6 +38,7 @@ class Invitations:
         )
         self.issuing = Issuing(parts, self.links, Objects(parts.db, parts.content_rules), self.templates)
         self.timelines = Timelines(parts, self.issuing)
+        self.targets = Targets(parts.db, parts.roles, parts.content_rules)
         self.lists = Lists(parts, self.issuing)
         self.answering = Answering(parts, self.links)
         self.accepting = Accepting(parts, self.answering)

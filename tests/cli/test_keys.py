@@ -3,11 +3,15 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from tests.cli.conftest import CONFIG, Terminal
 
+from latchstring.accounts.totp import step_at, totp_code
 from latchstring.assembly import open_services
+from latchstring.cli import rotation
 from latchstring.config import load_config
 from latchstring.domain.errors import InvitationTokenInvalid
+from latchstring.domain.values import system_clock
 from latchstring.links.keyring import format_keys, new_master_key, parse_keys
 
 
@@ -92,3 +96,79 @@ def test_a_key_of_the_environment_is_printed_instead_of_written(terminal: Termin
     terminal.config.write_text(CONFIG.replace('master-key-file = "master.key"', f'master-key = "{key}"'))
     done = terminal.json("keys", "rotate")
     assert [one.id for one in parse_keys(done["masterKey"])] == [done["signing"], *done["kept"]]
+
+
+# ---- second factors of administrators --------------------------------------------------------------------------------
+
+PASSWORD = "correct horse 9 Battery"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No server runs beside these tests that would have to notice the new key."""
+    monkeypatch.setattr(rotation, "RELOAD_SECONDS", 0)
+
+
+def enrol(terminal: Terminal) -> None:
+    """Make an administrator with a second factor."""
+    terminal.run("admin", "create", "--email", "a@acme.test", "--password-stdin", text=PASSWORD)
+
+    async def work() -> None:
+        async with open_services(load_config(terminal.config, {}), beside=True) as services:
+            accounts = services.accounts
+            new = await accounts.admin_login("a@acme.test", PASSWORD, user_agent="", network="")
+            visit = await accounts.find_admin_session(new.token)
+            assert visit
+            await accounts.start_second_factor(visit)
+            visit = await accounts.find_admin_session(new.token)
+            assert visit
+            secret = accounts._unseal(visit.admin)
+            assert secret
+            await accounts.confirm_second_factor(visit, totp_code(secret, step_at(system_clock()) - 1))
+
+    asyncio.run(work())
+
+
+def lets_in(terminal: Terminal) -> bool:
+    """Whether the second factor can still be read here."""
+
+    async def look() -> bool:
+        async with open_services(load_config(terminal.config, {}), beside=True) as services:
+            (admin,) = await services.accounts.list_admins()
+            return services.accounts._unseal(admin) is not None
+
+    return asyncio.run(look())
+
+
+@pytest.mark.usefixtures("impatient")
+def test_second_factors_survive_every_renewal_and_keep_no_old_key(terminal: Terminal) -> None:
+    enrol(terminal)
+    (first,) = ids_of(terminal.directory / "master.key")
+    second = terminal.json("keys", "rotate")["signing"]
+    assert lets_in(terminal)
+    third = terminal.json("keys", "rotate")
+    assert (third["removed"], third["kept"]) == ([first], [second])
+    assert lets_in(terminal)
+    fourth = terminal.json("keys", "rotate", "--compromised")
+    assert ids_of(terminal.directory / "master.key") == [fourth["signing"]]
+    assert lets_in(terminal)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_key_of_the_environment_stays_while_a_second_factor_needs_it(terminal: Terminal) -> None:
+    enrol(terminal)
+    key = (terminal.directory / "master.key").read_text().strip()
+    for _ in range(2):
+        terminal.config.write_text(CONFIG.replace('master-key-file = "master.key"', f'master-key = """{key}"""'))
+        assert lets_in(terminal)
+        key = terminal.json("keys", "rotate")["masterKey"]
+    assert key.count(":") == 3
+
+
+def test_a_lost_phone_is_helped_on_the_server(terminal: Terminal) -> None:
+    enrol(terminal)
+    done = terminal.json("admin", "reset-second-factor", "A@acme.test")
+    assert (done["email"], done["secondFactor"]) == ("a@acme.test", False)
+    assert not lets_in(terminal)
+    refused = terminal.run("admin", "reset-second-factor", "nobody@acme.test", status=1)
+    assert "No administrator has the address nobody@acme.test." in refused.stderr

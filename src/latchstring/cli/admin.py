@@ -8,17 +8,19 @@ from latchstring.cli.options import EMAIL, LINE, json_option, password_option, r
 from latchstring.cli.output import note, show
 from latchstring.cli.running import with_services
 from latchstring.domain.account import ADMIN_ROLES
+from latchstring.domain.errors import AdminNotFound
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 
 if TYPE_CHECKING:
     from latchstring.accounts.addresses import Address
     from latchstring.accounts.admins import MadeAdmin
+    from latchstring.domain.account import Admin
     from latchstring.web.services import Services
 
 
 @click.group("admin")
 def admin() -> None:
-    """Make accounts of the admin panel. They are apart from the app's users."""
+    """Accounts of the admin panel. They are apart from the app's users."""
 
 
 @admin.command()
@@ -41,3 +43,23 @@ def create(*, address: "Address", role: str, name: str | None, password_stdin: b
     show(result, as_json=as_json, title="Administrator made")
     if made.set_up_url and not as_json:
         note("Open the link within a day to choose a password. It works once.")
+
+
+@admin.command("reset-second-factor")
+@click.argument("address", metavar="EMAIL", type=EMAIL)
+@json_option
+def reset_second_factor(*, address: "Address", as_json: bool) -> None:
+    """Take away the second factor of an administrator who has lost phone and recovery codes.
+
+    The sessions end. The password is asked for as before, and the next login may set up a new second factor.
+    """
+
+    async def reset(services: "Services") -> "Admin":
+        found = await services.accounts.find_admin_by_address(address)
+        if found is None:
+            raise AdminNotFound(f"No administrator has the address {address.email}.")
+        await services.accounts.reset_second_factor(OPERATOR_PRINCIPAL, found.id)
+        return found
+
+    found = with_services(reset)
+    show({"id": found.id, "email": found.email, "secondFactor": False}, as_json=as_json, title="Second factor removed")

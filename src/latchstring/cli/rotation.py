@@ -2,13 +2,15 @@
 
 The order matters. The new key is noted in the database first, so that no start meets a key it does not know. Then the
 file changes, which running processes follow within a second. Only then are links ended, so that none is left that a
-process signed with the old key meanwhile.
+process signed with the old key meanwhile; and only then are the second factors of administrators sealed by the new
+key, so that every process can open them. Until that is done, the keys that sealed them stay.
 """
 
 import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from latchstring.accounts.resealing import find_sealing_keys, reseal_second_factors
 from latchstring.assembly import open_services
 from latchstring.config import Config
 from latchstring.domain.event import happened
@@ -46,13 +48,17 @@ async def rotate_keys(config: Config, *, compromised: bool) -> Rotation:
         await services.db.transact(lambda: _announce(fresh, at))
         text = _put(config, (fresh, *kept))
         await services.db.transact(lambda: _retire(services, fresh, removed, at=at, compromised=compromised))
+        if compromised or (text is None and await find_sealing_keys(services.db)):
+            await asyncio.sleep(2 * RELOAD_SECONDS)  # until every process has noticed
+        if compromised or text is None:  # a key of the environment is not known to anybody yet, so the old ones stay
+            await reseal_second_factors(services.db, fresh, old)
         ended = await _end_links(services.db) if compromised else 0
         return Rotation(fresh.id, tuple(key.id for key in kept), removed, ended, text)
 
 
 async def _still_needed(services: Services, keys: tuple[MasterKey, ...]) -> tuple[MasterKey, ...]:
-    """The key that signed until now, for who has not noticed the change yet, and those of links in force."""
-    in_use = await find_keys_in_use(services.db, at=services.clock())
+    """The key that signed until now, for who has not noticed the change yet, and those of links and second factors."""
+    in_use = await find_keys_in_use(services.db, at=services.clock()) | await find_sealing_keys(services.db)
     return tuple(key for i, key in enumerate(keys) if i == 0 or key.id in in_use)
 
 
@@ -87,5 +93,4 @@ def _put(config: Config, keys: tuple[MasterKey, ...]) -> str | None:
 
 
 async def _end_links(db: Database) -> int:
-    await asyncio.sleep(2 * RELOAD_SECONDS)  # until no process signs with the old key any more
     return await db.transact(lambda: end_open_links(cause=CAUSE, by=OPERATOR, at=system_clock()))

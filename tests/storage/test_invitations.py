@@ -154,7 +154,7 @@ async def test_each_invitation_is_found_by_its_own_newest_mail(database: Databas
     again = replace(resent.mail, id=new_id(AT + WEEK), due_at=None, state=DeliveryState.SENT, generation=2)
     await database.transact(lambda: _promised(again))
     for state, expected in (("QUEUED", waiting), ("SUPPRESSED", off), ("SENT", resent)):
-        filter_ = InvitationFilter(delivery=state)
+        filter_ = InvitationFilter(deliveries=[state])
         page = await list_invitations(database, filter_, order=Order(), after=None, limit=25, at=AT)
         assert [item.invitation.id for item in page.items] == [expected.invitation.id]
         assert page.total == 1
@@ -170,10 +170,10 @@ async def test_every_filter_finds_what_it_names_and_nothing_else(database: Datab
     await insert_invitation(database, wanted, at=AT)
     await insert_invitation(database, make_new("bob@people.test", role="customer", at=AT - 2 * WEEK), at=AT)
     filters = [
-        InvitationFilter(state=State.PENDING),
+        InvitationFilter(states=[State.PENDING]),
         InvitationFilter(email_key="ada@people.test"),
-        InvitationFilter(role="team"),
-        InvitationFilter(group_id=group.target_id),
+        InvitationFilter(roles=["team"]),
+        InvitationFilter(group_ids=[group.target_id]),
         InvitationFilter(created_after=AT),
         InvitationFilter(q="AD"),
     ]
@@ -183,10 +183,10 @@ async def test_every_filter_finds_what_it_names_and_nothing_else(database: Datab
         assert page.total == 1
     both = [
         InvitationFilter(q="löw"),
-        InvitationFilter(delivery="QUEUED"),
+        InvitationFilter(deliveries=["QUEUED"]),
         InvitationFilter(expires_before=AT + 2 * WEEK),
     ]
-    neither = [InvitationFilter(content_type="articles"), InvitationFilter(state=State.REVOKED)]
+    neither = [InvitationFilter(content_type="articles"), InvitationFilter(states=[State.REVOKED])]
     for filter_, count in [(f, 2) for f in both] + [(f, 0) for f in neither]:
         page = await list_invitations(database, filter_, order=Order(), after=None, limit=25, at=AT)
         assert page.total == len(page.items) == count, filter_

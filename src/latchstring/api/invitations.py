@@ -188,25 +188,25 @@ async def list_invitations(services: Services, caller: Caller, query: Invitation
 _NO_GROUP = UUID(int=0)
 
 
-async def _group_id(services: Services, key: str | None) -> UUID | None:
+async def _group_ids(services: Services, key: str | None) -> list[UUID]:
     if key is None:
-        return None
+        return []
     found = await services.groups.find_groups_by_keys([key])
-    return found[key].id if key in found else _NO_GROUP
+    return [found[key].id if key in found else _NO_GROUP]
 
 
 async def _filter(services: Services, query: InvitationQuery) -> InvitationFilter:
     if query.key is not None and query.content_type is None:
         raise Unreadable("key: name the contentType as well.", code="invalid-query")
     return InvitationFilter(
-        state=State[query.state] if query.state else None,
+        states=[State[query.state]] if query.state else (),
         email_key=query.email.email_key if query.email else None,
-        role=query.role,
-        group_id=await _group_id(services, query.group),
+        roles=[query.role] if query.role is not None else (),
+        group_ids=await _group_ids(services, query.group),
         content_type=query.content_type,
         content_key=query.key,
-        inviter_id=query.invited_by,
-        delivery=query.delivery,
+        inviter_ids=[query.invited_by] if query.invited_by else (),
+        deliveries=[query.delivery] if query.delivery else (),
         created_after=query.created_after,
         created_before=query.created_before,
         expires_before=query.expires_before,

@@ -190,7 +190,7 @@ class Issuing:
         _require_any(by)
         if not by.can(READ):
             filter_ = replace(filter_, only_inviter_id=by.id or _NOWHERE)
-        if filter_.delivery is not None and not self.parts.content_rules.allow_unregistered_users:
+        if filter_.deliveries and not self.parts.content_rules.allow_unregistered_users:
             by.require("users:read")
         page = await list_invitations(
             self.parts.db, filter_, order=order, after=after, limit=limit, at=self.parts.clock()

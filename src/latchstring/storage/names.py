@@ -1,14 +1,17 @@
 """The present name of who acted: looked up whenever it is shown, for names change and can be erased."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, case, or_, select
+from sqlalchemy import ColumnElement, Select, Table, bindparam, case, literal_column, or_, select, union_all
 
+from latchstring.domain.audit import Named, Noun
 from latchstring.domain.values import Actor, ActorType
 from latchstring.storage.engine import Database
-from latchstring.storage.tables import admins, api_keys, users
-from latchstring.storage.types import Id
+from latchstring.storage.tables import admins, api_keys, content, groups, invitation_templates, invitations, users
+from latchstring.storage.types import Id, any_of
 
 OPERATOR_NAME = "Operator"
 
@@ -63,3 +66,32 @@ async def find_contact(db: Database, actor: Actor) -> Contact | None:
         rows = await db.fetch(_ADMIN, id=actor.id)
         return Contact(rows[0].email) if rows else None
     return None
+
+
+_NOTHING: ColumnElement[str] = literal_column("''")
+
+
+def _named(noun: Noun, table: Table, label: Any, email: Any = _NOTHING, key: Any = _NOTHING) -> Select[Any]:
+    kind: ColumnElement[str] = literal_column(f"'{noun.value}'")
+    columns = (table.c.id, kind.label("noun"), label.label("label"), email.label("email"), key.label("key"))
+    return select(*columns).where(any_of(table.c.id, "ids"))
+
+
+_NAMED = union_all(
+    _named(Noun.INVITATION, invitations, invitations.c.email, invitations.c.email),
+    _named(Noun.USER, users, users.c.first_name + " " + users.c.last_name, users.c.email),
+    _named(Noun.ADMIN, admins, admins.c.name, admins.c.email),
+    _named(Noun.API_KEY, api_keys, api_keys.c.name),
+    _named(Noun.GROUP, groups, groups.c.name, key=groups.c.key),
+    _named(Noun.CONTENT, content, content.c.title, key=content.c.type + "/" + content.c.key),
+    _named(Noun.TEMPLATE, invitation_templates, invitation_templates.c.name, key=invitation_templates.c.key),
+)
+
+
+async def find_named(db: Database, ids: Iterable[UUID]) -> Mapping[UUID, Named]:
+    """What these ids stand for, in one statement; those that stand for nothing any more are missing."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    rows = await db.fetch(_NAMED, ids=wanted)
+    return {row.id: Named(Noun(row.noun), row.label.strip() or row.email, row.email, row.key) for row in rows}

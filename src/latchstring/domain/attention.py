@@ -1,0 +1,46 @@
+"""What needs somebody's attention."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from latchstring.domain.mail import DeliveryState, MailKind
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Expiring:
+    """A pending invitation whose link runs out soon."""
+
+    id: UUID
+    email: str
+    first_name: str | None
+    last_name: str | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A mail that does not get through, of something that still matters. email: of the invited person, if about one."""
+
+    id: UUID
+    kind: MailKind
+    state: DeliveryState
+    subject_id: UUID
+    attempts: int
+    due_at: datetime | None
+    last_at: datetime | None
+    last_reply: str | None
+    email: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[T]):
+    """A few of something and how many there are; is_more: at least so many."""
+
+    few: Sequence[T]
+    count: int
+    is_more: bool = False

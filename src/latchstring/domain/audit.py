@@ -1,0 +1,70 @@
+"""Looking into history: which entries somebody asks for, and what they are about."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from latchstring.domain.event import RecordedEvent
+from latchstring.domain.values import ActorType
+
+
+class Noun(StrEnum):
+    """What an id can stand for."""
+
+    INVITATION = "invitation"
+    USER = "user"
+    ADMIN = "admin"
+    API_KEY = "api_key"
+    GROUP = "group"
+    CONTENT = "content"
+    TEMPLATE = "invitation_template"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What an id stands for, as it is called now. key: how its page is found, where that is not the id."""
+
+    noun: Noun
+    label: str
+    email: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries are wanted; None and empty mean all.
+
+    action: the name of an event. actors, objects: ids; an empty tuple that was asked for is None's opposite, nothing.
+    since, until: from the one on, up to but without the other.
+    """
+
+    actor_type: ActorType | None = None
+    actors: tuple[UUID, ...] | None = None
+    action: str | None = None
+    objects: tuple[UUID, ...] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One entry with what it is about. about is None where that has no name any more."""
+
+    recorded: RecordedEvent
+    about: Named | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """Entries, newest first.
+
+    older: pass it as `before` to go on; None at the end. newer: as `after` to go back; None at the beginning.
+    looked_until: set when the search stopped before it had found enough, because it had looked at many.
+    """
+
+    entries: Sequence[AuditEntry] = field(default_factory=tuple)
+    older: UUID | None = None
+    newer: UUID | None = None
+    looked_until: datetime | None = None

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from latchstring.accounts.addresses import Address
 from latchstring.accounts.ceiling import check_grant, check_manages, check_takes_over, find_role_problems
-from latchstring.accounts.parts import AccountParts
+from latchstring.accounts.keeping import Keeping
 from latchstring.accounts.passwords import check_policy
 from latchstring.domain.account import User
-from latchstring.domain.errors import FieldProblem, GroupNotFound, InvalidFields, UserNotFound
+from latchstring.domain.errors import ChangedMeanwhile, FieldProblem, GroupNotFound, InvalidFields, UserNotFound
 from latchstring.domain.event import Event, happened
 from latchstring.domain.group import Group
 from latchstring.domain.idempotency import Once
@@ -98,7 +98,7 @@ class UserChanges:
         return any(part is not UNCHANGED for part in parts)
 
 
-class People(AccountParts):
+class People(Keeping):
     """Accounts: made, listed, changed, erased."""
 
     # ---- reading -------------------------------------------------------------------------------------------------
@@ -194,9 +194,17 @@ class People(AccountParts):
 
     # ---- changing ------------------------------------------------------------------------------------------------
 
-    async def change_user(self, principal: Principal, user_id: UUID, changes: UserChanges) -> User:
+    async def change_user(
+        self,
+        principal: Principal,
+        user_id: UUID,
+        changes: UserChanges,
+        *,
+        is_expected: Callable[[User], bool] = lambda _user: True,
+    ) -> User:
         """Change an account.
 
+        is_expected: whether the account is still one the caller meant to change; ChangedMeanwhile if not.
         Raises UserNotFound, GrantNotAllowed when the account or the change is beyond the caller's ceiling,
         GroupNotFound, EmailTaken, ExternalIdTaken, InvalidFields.
         """
@@ -212,6 +220,8 @@ class People(AccountParts):
             user = yield from lock_user(user_id)
             if user is None:
                 raise UserNotFound("There is no such user.")
+            if not is_expected(user):
+                raise ChangedMeanwhile("The account was changed by somebody else.")
             self._check_change(principal, user, changes)  # again: role and groups may have changed since
             self._check_change_of_groups(principal, user, changes)
             return (yield from self._apply(principal, user, changes, hashed, at))

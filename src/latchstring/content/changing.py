@@ -205,7 +205,7 @@ class ContentChanging(ContentReading):
             if is_closing:
                 yield from void_target(one.id, cause="content-private", by=principal.actor, at=at)
             after = {subject_id: role for (subject_id, _), role in grants.items()}
-            facts = _describe_change(before.grants, after)
+            facts = describe_change(before.grants, after)
             visibility = changed.visibility.name
             yield record(
                 happened("content.access_changed", one.id, by=principal.actor, at=at, visibility=visibility, **facts)
@@ -219,17 +219,14 @@ class ContentChanging(ContentReading):
 
         Raises ContentNotFound, NotAllowed, UserNotFound.
         """
+        return await self._transfer(principal, one, new_owner_id, need=Level.OWNER)
+
+    async def _transfer(self, principal: Principal, one: ContentObject, new_owner_id: UUID, *, need: Level) -> Seen:
         subject, at = self.subject_of(principal), self._clock()
-        event = happened(
-            "content.owner_changed",
-            one.id,
-            by=principal.actor,
-            at=at,
-            **{"from": str(subject.user_id), "to": str(new_owner_id)},
-        )
+        event_id = new_id(at)
 
         def work() -> Work[Seen]:
-            seen = yield from self._lock(subject, one.id, Level.OWNER)
+            seen = yield from self._lock(subject, one.id, need)
             yield from _hold_user(new_owner_id)
             if new_owner_id == seen.object.owner_id:
                 return seen
@@ -246,7 +243,8 @@ class ContentChanging(ContentReading):
             yield from withdraw_access(one.id, new_owner_id)
             if changed.visibility is Visibility.PRIVATE:
                 changed = replace(changed, visibility=Visibility.SHARED)
-            yield record(event)
+            facts = {"from": str(seen.object.owner_id), "to": str(new_owner_id)}
+            yield record(Event(event_id, one.id, "content.owner_changed", principal.actor, facts))
             return (yield from _see_again(subject, changed))
 
         return await self._db.transact(work)
@@ -296,7 +294,7 @@ def _visibility_with(wanted: Visibility, grants: Grants) -> Visibility:
     return Visibility.PRIVATE if wanted is Visibility.SHARED and not grants else wanted
 
 
-def _describe_change(before: Mapping[UUID, ContentRole], after: Mapping[UUID, ContentRole]) -> dict[str, object]:
+def describe_change(before: Mapping[UUID, ContentRole], after: Mapping[UUID, ContentRole]) -> dict[str, object]:
     """What history keeps: who was given which role, and whose was taken away."""
     granted = {str(one): role.name for one, role in after.items() if before.get(one) != role}
     return {"granted": granted, "withdrawn": sorted(str(one) for one in before.keys() - after.keys())}

@@ -17,7 +17,7 @@
     │   ├── InviterNotAllowed  WrongAccount  SignInRequired  AccountBlocked
     │   ├── EmailTaken  ExternalIdTaken  GroupKeyTaken  ContentKeyTaken
     │   ├── TemplateKeyTaken  TemplateConfigured  JobFinished
-    │   └── OwnsContent  IdempotencyRunning  LastSuperAdmin
+    │   └── OwnsContent  IdempotencyRunning  LastSuperAdmin  ChangedMeanwhile
     ├── Over
     │   └── InvitationDeclined  InvitationRevoked  InvitationSuperseded  InvitationExpired
     ├── IdempotencyKeyReused  ContentChanged  TooManyRequests
@@ -336,6 +336,12 @@ class IdempotencyKeyReused(LatchstringError):
     """The key came back with another body."""
 
     code = "idempotency-key-reused"
+
+
+class ChangedMeanwhile(WrongState):
+    """Somebody else changed what a page of the panel was about to change."""
+
+    code = "changed-meanwhile"
 
 
 class ContentChanged(LatchstringError):

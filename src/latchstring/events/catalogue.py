@@ -22,6 +22,8 @@ CATALOGUE = {
     "user.signed_in": "Somebody signed in with a password.",
     "user.password_reset": "A password was set through a reset link.",
     "user.email_verified": "A mailbox was proved.",
+    "user.sessions_ended": "A user was signed out everywhere by whoever looks after users.",
+    "user.link_sent": "Whoever looks after users had a link mailed; `kind` says for what.",
     "user.terms_accepted": "The terms were accepted; `version` says which.",
     "session.reuse_detected": "A used refresh token came back; its session was ended.",
     "group.created": "A group was made.",

@@ -5,17 +5,19 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from latchstring.domain.account import User
-from latchstring.domain.errors import GroupKeyTaken, GroupNotFound, NotAllowed, UserNotFound
+from latchstring.domain.errors import ChangedMeanwhile, GroupKeyTaken, GroupNotFound, NotAllowed, UserNotFound
 from latchstring.domain.event import happened
 from latchstring.domain.group import Group, GroupText
 from latchstring.domain.idempotency import Once
 from latchstring.domain.page import Page
 from latchstring.domain.principal import Principal
+from latchstring.domain.stretch import Count, Place, Sorting, Stretch
 from latchstring.domain.values import ActorType, Clock, new_id
 from latchstring.events.record import record
 from latchstring.storage.accounts import find_user, join_groups, leave_groups
 from latchstring.storage.content import check_released, drop_subject
 from latchstring.storage.engine import Database, ReferenceViolation, UniqueViolation, Work
+from latchstring.storage.group_search import CountedGroup, count_members, count_on_the_way, search_groups
 from latchstring.storage.groups import (
     delete_group,
     find_group,
@@ -43,6 +45,11 @@ class GroupWords:
     name: str
     description: str | None = None
     translations: Mapping[str, GroupText] = field(default_factory=dict)
+
+
+def words_of(group: Group) -> GroupWords:
+    """How a group is called now."""
+    return GroupWords(name=group.name, description=group.description, translations=group.translations)
 
 
 class Groups:
@@ -92,6 +99,27 @@ class Groups:
         await self.get_group(principal, key)
         return await list_users(self._db, UserFilter(group=key), limit=limit, after=after, descending=descending)
 
+    # ---- as the panel shows them -----------------------------------------------------------------------------------
+
+    async def search_groups(
+        self, principal: Principal, q: str | None, *, sorting: Sorting, after: Place | None = None, limit: int
+    ) -> Stretch[CountedGroup]:
+        """A stretch of groups in an order: made or name. q: a prefix of name or key. Raises NotAllowed."""
+        principal.require(READ)
+        return await search_groups(self._db, q, sorting=sorting, after=after, limit=limit)
+
+    async def count_members(self, principal: Principal, group: Group) -> Count:
+        """How many users are in a group. Raises NotAllowed."""
+        principal.require(READ)
+        return await count_members(self._db, group.id)
+
+    async def count_on_the_way(self, principal: Principal, group: Group) -> Count:
+        """How many invitations into a group are pending. Raises NotAllowed."""
+        principal.require(READ)
+        return await count_on_the_way(self._db, group.id, at=self._clock())
+
+    # ---- rules -----------------------------------------------------------------------------------------------------
+
     async def require_write(self, principal: Principal, key: str) -> None:
         """Raise GroupNotFound for who may not even see the group, NotAllowed for who may only do that."""
         if not principal.can(WRITE):
@@ -133,13 +161,22 @@ class Groups:
             raise GroupKeyTaken(f"There is a group {key} already.") from violation
         return group
 
-    async def replace_group(self, principal: Principal, key: str, words: GroupWords) -> Group:
-        """Give a group new words; its key, members and grants stay. Raises GroupNotFound."""
+    async def replace_group(
+        self, principal: Principal, key: str, words: GroupWords, *, before: GroupWords | None = None
+    ) -> Group:
+        """Give a group new words; its key, members and grants stay.
+
+        before: the words it must still have, where the caller wants to know. Raises GroupNotFound, ChangedMeanwhile.
+        """
         await self.require_write(principal, key)
         at = self._clock()
         wanted = Group(new_id(at), key, words.name, words.description, words.translations)
 
         def work() -> Work[Group]:
+            if before is not None:
+                present = yield from lock_group(key)
+                if present is not None and words_of(present) != before:
+                    raise ChangedMeanwhile("The group has other words by now.")
             group = yield from replace_group(wanted)
             if group is None:
                 raise GroupNotFound(f"There is no group {key}.")

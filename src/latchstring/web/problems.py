@@ -91,6 +91,7 @@ PROBLEMS: Mapping[str, ProblemType] = {
     "template-key-taken": ProblemType(409, "Another template has this key"),
     "template-configured": ProblemType(409, "The template is declared in configuration"),
     "job-finished": ProblemType(409, "The job has ended"),
+    "changed-meanwhile": ProblemType(409, "It has changed since you looked"),
     "owns-content": ProblemType(409, "The user owns content"),
     "idempotency-running": ProblemType(409, "The first request is still at work"),
     "invitation-declined": ProblemType(410, "Declined"),

@@ -63,7 +63,7 @@ ACTS = {
 
 @pytest.mark.parametrize("found", Found)
 @pytest.mark.parametrize("again", [False, True])
-def test_what_is_done_about_an_entry(found: Found, again: bool) -> None:
+def test_what_is_done_about_an_entry(*, found: Found, again: bool) -> None:
     assert act_for(found, again=again) is ACTS[found][again]
 
 
@@ -90,7 +90,7 @@ def test_what_is_done_about_an_entry(found: Found, again: bool) -> None:
         ([past(State.PENDING, created=1), past(State.DECLINED, created=2)], False, Found.PENDING),
     ],
 )
-def test_what_there_is_for_an_entry(pasts: list[Past], is_held: bool, found: Found) -> None:
+def test_what_there_is_for_an_entry(*, pasts: list[Past], is_held: bool, found: Found) -> None:
     assert find_standing(pasts, is_held=is_held, at=AT)[0] is found
 
 

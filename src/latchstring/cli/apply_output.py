@@ -1,0 +1,140 @@
+"""Showing the plan of a list and what became of it."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from latchstring.cli.entries import Declared
+from latchstring.invitations.applying import Act, Found, Plan, Planned
+from latchstring.invitations.lists import Outcome
+
+MOST_SHOWN = 200  # nobody reads more in a terminal; --json has them all
+_SIGNS = {
+    Act.CREATE: ("+", "create", "green"),
+    Act.RENEW: ("~", "renew", "yellow"),
+    Act.REVOKE: ("-", "revoke", "red"),
+    Act.ENDED: ("!", "ended", "magenta"),
+    Act.LEFT_OVER: ("?", "left over", "magenta"),
+}
+_SHOWN_FIRST = (Act.REVOKE, Act.CREATE, Act.RENEW, Act.ENDED, Act.LEFT_OVER)
+_WHY = {
+    Found.NOTHING: "not invited yet",
+    Found.EXPIRED: "the link has run out",
+    Found.LEFT: "accepted, but holds less by now",
+    Found.DECLINED: "the person declined",
+    Found.REVOKED: "withdrawn by somebody",
+    Found.PRUNED: "back in the list",
+    Found.PENDING: "not in the list any more",
+}
+_NAMES = {Act.KEEP: "unchanged", Act.LEFT_OVER: "leftOver"}
+
+
+def show_plan(plan: Plan, declared: Declared) -> None:
+    """The plan as a table, its counts, and what it waits for."""
+    console = Console(highlight=False)
+    items = sorted(
+        (item for item in plan.items if item.act is not Act.KEEP), key=lambda item: _SHOWN_FIRST.index(item.act)
+    )
+    if items:
+        console.print(_table(items[:MOST_SHOWN]))
+    if len(items) > MOST_SHOWN:
+        console.print(f"… and {len(items) - MOST_SHOWN} more; --json lists all.")
+    console.print(_counts(plan))
+    for sentence in _hints(plan, declared):
+        console.print(sentence, soft_wrap=True)
+
+
+def _table(items: Iterable[Planned]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("", "E-mail", "Grants", "Why"):
+        table.add_column(heading, overflow="fold")
+    for item in items:
+        sign, word, colour = _SIGNS[item.act]
+        why = "not in the list any more" if item.wanted is None else _WHY[item.found]
+        table.add_row(Text(f"{sign} {word}", colour), Text(item.email), Text(_grants(item)), Text(why))
+    return table
+
+
+def _grants(item: Planned) -> str:
+    if item.wanted is None:
+        return ""
+    bundle = item.wanted.bundle
+    words = [f"role {bundle.role}"] if bundle.role else []
+    words += [f"group {grant.target_key}" for grant in bundle.groups]
+    words += [f"{g.target_type}/{g.target_key}:{g.role.name if g.role else ''}" for g in bundle.content]
+    return ", ".join(words)
+
+
+def _counts(plan: Plan) -> Text:
+    signs = (("+", Act.CREATE, "to create"), ("~", Act.RENEW, "to renew"), ("-", Act.REVOKE, "to revoke"))
+    parts = [f"{sign} {plan.count(act)} {words}" for sign, act, words in signs]
+    return Text(", ".join([*parts, f"= {plan.count(Act.KEEP)} unchanged"]), "bold")
+
+
+def _hints(plan: Plan, declared: Declared) -> Iterable[str]:
+    if ended := plan.count(Act.ENDED):
+        yield f"! {ended} ended by a person, and left alone. --again invites them anew."
+    if left := plan.count(Act.LEFT_OVER):
+        yield f"? {left} made by the list {declared.name} and not in it any more. --prune withdraws them."
+    if plan.is_empty:
+        yield "Nothing to do."
+
+
+def show_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """What was done, and each change that failed with its reason."""
+    console = Console(highlight=False)
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    done = sum(outcome.invitation_id is not None for outcome in outcomes)
+    colour = "bold red" if failed else "bold green"
+    console.print(Text(f"{done} done, {len(failed)} failed.", colour))
+    for outcome in failed[:MOST_SHOWN]:
+        detail = outcome.error.detail or outcome.error.code if outcome.error else ""
+        console.print(Text(f"  {outcome.planned.email}: {detail}"), soft_wrap=True)
+    if failed:
+        console.print("Apply the list again when this is mended: what is done stays done.")
+
+
+def as_json(plan: Plan, declared: Declared, outcomes: Sequence[Outcome] | None) -> str:
+    """Plan and outcomes as one object. outcomes: None when nothing was to be changed."""
+    counts = {_NAMES.get(act, act.value): plan.count(act) for act in Act}
+    result: dict[str, Any] = {
+        "list": declared.name,
+        "empty": plan.is_empty,
+        "counts": counts,
+        "plan": [_item(item, declared) for item in plan.items if item.act is not Act.KEEP],
+        "results": None if outcomes is None else [_result(outcome) for outcome in outcomes],
+    }
+    return json.dumps(result, ensure_ascii=False)
+
+
+def _item(item: Planned, declared: Declared) -> dict[str, Any]:
+    bundle = item.wanted.bundle if item.wanted else None
+    return {
+        "action": _NAMES.get(item.act, item.act.value),
+        "found": item.found.value,
+        "inviteEmail": item.email,
+        "line": declared.places[item.wanted.index].line if item.wanted else None,
+        "role": bundle.role if bundle else None,
+        "groups": [grant.target_key for grant in bundle.groups] if bundle else [],
+        "content": [
+            {"contentType": g.target_type, "key": g.target_key, "role": g.role.name if g.role else None}
+            for g in (bundle.content if bundle else ())
+        ],
+        "id": str(item.past.id) if item.past else None,
+    }
+
+
+def _result(outcome: Outcome) -> dict[str, Any]:
+    error = outcome.error
+    return {
+        "action": outcome.planned.act.value,
+        "inviteEmail": outcome.planned.email,
+        "id": str(outcome.invitation_id) if outcome.invitation_id else None,
+        "code": error.code if error else None,
+        "detail": (error.detail or None) if error else None,
+    }

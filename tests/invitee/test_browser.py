@@ -1,6 +1,5 @@
 """A real browser at a real server: the whole way from the mail to being in, and every page as people meet it."""
 
-import re
 from typing import Any
 
 import pytest
@@ -207,9 +206,6 @@ def set_up(house: House) -> dict[str, Scene]:
     house.delete(f"/invitations/{ended['revoked'][0]['id']}", house.key)
     house.post("/invitations/decline", {"token": ended["declined"][1]})
     house.accept(ended["accepted"][1], firstName="J", lastName="K", password=PASSWORD, acceptTerms=True)
-    set_up_url = house.cli("admin", "create", "--email", new_address("root"), "--json").stdout
-    admin = re.search(r"token=([\w.-]+)", set_up_url)
-    assert admin
     house.post("/auth/password/reset-request", {"email": ada})
     reset = link(house, ada, "/password-reset").removeprefix(house.public_url)
     return {
@@ -240,8 +236,6 @@ def set_up(house: House) -> dict[str, Scene]:
         "verification mailed": Scene("/verify-email/sent"),
         "profile": Scene("/profile", ada),
         "profile, saved": Scene("/profile?done=saved", ada),
-        "admin set-up": Scene(f"/admin/set-up?token={admin[1]}"),
-        "admin login": Scene("/admin/login"),
         "nothing here": Scene("/nothing/here"),
     }
 

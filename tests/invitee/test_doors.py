@@ -1,11 +1,9 @@
 """Signing in and out, passwords, addresses, the profile, and the door of the panel."""
 
 import pytest
-from tests.invitee.conftest import NOON, PASSWORD, Door, token_in
+from tests.invitee.conftest import NOON, PASSWORD, Door
 
-from latchstring.accounts.addresses import parse_address
 from latchstring.domain.invitation import Channel
-from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.invitee.signing_in import local_path
 from latchstring.links.tokens import LinkToken, Purpose
 
@@ -232,39 +230,3 @@ async def test_new_terms_wait_for_consent(door: Door) -> None:
     sent = await door.post("/profile/terms", {"acceptTerms": "yes"})
     assert sent.target == "/profile?done=saved"
     assert "The terms have changed" not in (await door.get("/profile")).words
-
-
-# ---- the door of the panel ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("path", ["/admin", "/admin/", "/admin/invitations", "/admin/users/7/edit"])
-async def test_the_panel_leads_to_its_login(door: Door, path: str) -> None:
-    seen = await door.get(path)
-    assert (seen.status, seen.target) == (303, "/admin/login")
-
-
-async def test_the_panels_login_is_honest(door: Door) -> None:
-    seen = await door.get("/admin/login")
-    assert seen.status == 200
-    assert "The panel is not built in yet" in seen.words
-
-
-async def test_an_administrator_sets_the_first_password_once(door: Door) -> None:
-    made = await door.services.accounts.create_admin(
-        OPERATOR_PRINCIPAL, address=parse_address("root@people.test"), role="super-admin"
-    )
-    assert made.set_up_url is not None
-    token = token_in(made.set_up_url)
-    assert "Set up your admin account" in (await door.get(f"/admin/set-up?token={token}")).words
-    short = await door.post("/admin/set-up", {"token": token, "password": "short"})
-    assert (short.status, short.code) == (422, "invalid-fields")
-    sent = await door.post("/admin/set-up", {"token": token, "password": PASSWORD})
-    assert sent.target == "/admin/login?done=password"
-    assert "Your admin account is ready" in (await door.get(sent.target)).words
-    assert (await door.get(f"/admin/set-up?token={token}")).code == "set-up-token-invalid"
-
-
-async def test_a_set_up_link_that_is_not_ours_names_the_way(door: Door) -> None:
-    seen = await door.get("/admin/set-up")
-    assert (seen.status, seen.code) == (401, "set-up-token-invalid")
-    assert "latchstring admin create" in seen.words

@@ -8,7 +8,7 @@ from tests.invitee.conftest import PASSWORD, Door, Seen
 from latchstring.invitee.routes import routes
 from latchstring.web.assets import assets
 
-PAGES = ["/", "/login", "/invitation", "/password-reset", "/verify-email?token=x", "/admin/login", "/nothing-here"]
+PAGES = ["/", "/login", "/invitation", "/password-reset", "/verify-email?token=x", "/nothing-here"]
 
 
 @pytest.mark.parametrize("path", PAGES)

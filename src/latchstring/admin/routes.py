@@ -2,10 +2,11 @@
 
 from litestar.types import ControllerRouterHandler
 
-from latchstring.admin import elsewhere
+from latchstring.admin import elsewhere, signing_in
 
 __all__ = ["routes"]
 
 routes: list[ControllerRouterHandler] = [
+    *signing_in.routes,
     *elsewhere.routes,
 ]

@@ -2,7 +2,7 @@
 
 from litestar.types import ControllerRouterHandler
 
-from latchstring.invitee import admin_door, declining, landing, profile, recovery, signing_in
+from latchstring.invitee import declining, landing, profile, recovery, signing_in
 from latchstring.invitee.routing import page_error
 
 __all__ = ["page_error", "routes"]
@@ -34,8 +34,4 @@ routes: list[ControllerRouterHandler] = [
     profile.show_profile,
     profile.change_profile,
     profile.accept_terms,
-    admin_door.show_panel,
-    admin_door.show_admin_login,
-    admin_door.show_set_up,
-    admin_door.set_up,
 ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
+from click.exceptions import Exit
 
 from latchstring.cli.options import KEY, json_option
 from latchstring.cli.running import FAILED, UNUSABLE, CommandFailed, with_services
@@ -34,14 +35,8 @@ CHANGED = 2
 @click.option("--again", is_flag=True, help="Invite anew whose invitation a person ended, or who lost what it gave.")
 @click.option("--list", "list_name", type=KEY, help="The name of the list, for a CSV file, which cannot say it.")
 @json_option
-def apply(  # noqa: PLR0917  # click hands them by name
-    file: Path,
-    check: bool,
-    yes: bool,
-    prune: bool,
-    again: bool,
-    list_name: str | None,
-    as_json: bool,  # noqa: FBT001
+def apply(
+    *, file: Path, check: bool, yes: bool, prune: bool, again: bool, list_name: str | None, as_json: bool
 ) -> None:
     """Bring invitations to what FILE declares: YAML, or CSV with a header row; `-` is standard input.
 
@@ -61,7 +56,7 @@ def apply(  # noqa: PLR0917  # click hands them by name
         work = _Apply(file, declared, check=check, yes=yes, prune=prune, again=again, as_json=as_json)
         status = with_services(work)
     if status:
-        raise click.exceptions.Exit(status)
+        raise Exit(status)
 
 
 def _require_an_answer(file: Path, *, is_settled: bool, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from latchstring.domain.errors import (
     TemplateNotFound,
 )
 from latchstring.domain.event import happened
+from latchstring.domain.panel import TEMPLATES_WRITE
 from latchstring.domain.policy import App, ContentRules, InvitationRules, Roles
 from latchstring.domain.principal import Principal
 from latchstring.domain.template import InvitationTemplate
@@ -120,7 +121,7 @@ class Templates:
 
     async def create_template(self, template: InvitationTemplate, *, by: Principal) -> None:
         """Make a template. Raises NotAllowed, InvalidFields, TemplateKeyTaken."""
-        by.require(WRITE)
+        by.require(TEMPLATES_WRITE)
         self._check(template)
         taken = TemplateKeyTaken(f"There is a template {template.key} already.")
         if template.key in self.configured:
@@ -142,7 +143,7 @@ class Templates:
 
         Raises NotAllowed, InvalidFields, TemplateConfigured, TemplateNotFound.
         """
-        by.require(WRITE)
+        by.require(TEMPLATES_WRITE)
         key = template.key
         if key in self.configured:
             raise TemplateConfigured(f"The template {key} is declared in configuration. Change it there.")
@@ -164,7 +165,7 @@ class Templates:
 
         Raises NotAllowed, TemplateConfigured, TemplateNotFound.
         """
-        by.require(WRITE)
+        by.require(TEMPLATES_WRITE)
         at = self.clock()
 
         def work() -> Work[bool]:

@@ -247,8 +247,13 @@ def _each(name: str, column: ColumnElement[Any], strand: Strand, type_: Any, dia
     return select(own.c.id).select_from(values.join(own, true()))
 
 
+_RUNS_OUT = and_(
+    _i.expires_at >= bindparam("expires_from", type_=Instant), _i.expires_at < bindparam("expires_to", type_=Instant)
+)
+
+
 def _by_state(dialect_name: str) -> list[Strand]:
-    pending = _strand(_i.id, _i.expires_at).where(_i.state == literal_column("0"))
+    pending = _strand(_i.id, _i.expires_at).where(_i.state == literal_column("0"), _RUNS_OUT)
     wants_pending, wants_expired = bindparam("wants_pending", type_=Boolean), bindparam("wants_expired", type_=Boolean)
     ended = _each("ended_states", _i.state, _strand(_i.id), SmallInteger, dialect_name)
     return [
@@ -282,9 +287,6 @@ def _one_column(column: ColumnElement[Any], name: str, type_: Any) -> Strand:
 
 
 _ID_FROM, _ID_TO = bindparam("id_from", type_=Id), bindparam("id_to", type_=Id)
-_RUNS_OUT = and_(
-    _i.expires_at >= bindparam("expires_from", type_=Instant), _i.expires_at < bindparam("expires_to", type_=Instant)
-)
 _STRANDS: Mapping[str, Callable[[str], Sequence[Strand]]] = {
     "email_key": lambda _: [_one_column(_i.email_key, "email_key", CanonicalText)],
     "only_inviter": lambda _: [_one_column(_i.inviter_id, "only_inviter", Id)],

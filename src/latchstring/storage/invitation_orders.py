@@ -1,9 +1,10 @@
 """The orders of a list of invitations, places in it, and what is found from a place on."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Integer, bindparam, case, func, literal_column, null, tuple_
 
@@ -112,4 +113,16 @@ class Search:
     @property
     def values(self) -> dict[str, Any]:
         """What every statement of the search takes."""
-        return bound_values(self.wanted, at=self.at) | place_values(self.after)
+        values = bound_values(self.wanted, at=self.at)
+        return values | place_values(_within(values, self.order, self.after))
+
+
+def _within(values: Mapping[str, Any], order: Order, after: Position) -> Position:
+    """The place, no earlier than where the range begins: an index is entered at one place, and walked from there."""
+    if order.by == "createdAt":
+        first = UUID(int=max(values["id_from"].int - 1, 0))
+        return Position(min(after.id, values["id_to"]) if order.descending else max(after.id, first))
+    if order.by == "expiresAt":
+        edge = Position(FIRST_ID, values["expires_to"] if order.descending else values["expires_from"])
+        return in_order([after, edge], order)[1]
+    return after

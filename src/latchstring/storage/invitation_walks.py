@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, literal_column, select, true
+from sqlalchemy import ColumnElement, Select, Subquery, bindparam, literal_column, select, true, tuple_
 from sqlalchemy.sql import Executable
 
 from latchstring.domain.invitation import State
@@ -19,7 +19,6 @@ from latchstring.storage.invitation_orders import (
     in_order,
     keys_of,
     number,
-    ordered,
     shown_value,
     sort_value,
     start_of,
@@ -27,90 +26,134 @@ from latchstring.storage.invitation_orders import (
 from latchstring.storage.tables import invitation_grants, invitations
 from latchstring.storage.types import Id, Instant
 
-WALKED = 10_000
+WALKED = 5000
 _i = invitations.c
 _g = invitation_grants.c
 MOST_LANES = 8
 _Lane = tuple[str, Any]  # the column along which is walked, and its value
-_LANES: dict[str, tuple[ColumnElement[Any], ...]] = {
+_Prefix = Sequence[tuple[ColumnElement[Any], ColumnElement[Any]]]
+_AFTER, _FROM, _TO = (bindparam(name, type_=Id) for name in ("after_id", "id_from", "id_to"))
+_IS_PENDING = _i.state == literal_column("0")
+
+
+def _lane(column: ColumnElement[Any]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    return column, bindparam("lane", type_=column.type)
+
+
+# What stands before the id in the index of each lane.
+_PREFIXES: dict[str, _Prefix] = {
     "all": (),
-    "state": (_i.state,),
-    "overdue": (),
-    "role": (_i.role,),
-    "inviter": (_i.inviter_id,),
-    "accepted": (),
+    "state": (_lane(_i.state),),
+    "role": (_lane(_i.role),),
+    "inviter": (_lane(_i.inviter_id),),
+    "group": (_lane(_g.target_id),),
+    "object": (
+        (_g.target_type, bindparam("content_type", type_=_g.target_type.type)),
+        (_g.target_key, bindparam("content_key", type_=_g.target_key.type)),
+    ),
 }
 
 
-def _lane_rows(name: str, order: Order, dialect_name: str) -> tuple[Select[Any], Any]:
-    """The rows of a lane behind a place, in the order of its index, and their columns. Nothing but the index decides
-    which: a condition it cannot answer would make the walk longer than it says.
+def _by_id(rows: Select[Any], id_: ColumnElement[Any], prefix: _Prefix, order: Order, dialect_name: str) -> Select[Any]:
+    """The rows with these values before the id, behind a place and within the range of ids.
+
+    PostgreSQL is told of rows as wholes, so that it can only walk along the index: told of values one by one, it
+    might take another index and look for them, through the whole table. SQLite would not use the index so.
     """
-    if name in {"group", "object"}:
-        return _granted_rows(name, order, dialect_name)
-    rows = select(invitations).where(beyond(keys_of(_i, order.by), order)).order_by(*ordered(_i, order))
-    for column in _LANES[name]:
-        rows = rows.where(column == bindparam("lane", type_=column.type))
+    columns, values = [column for column, _ in prefix], [value for _, value in prefix]
+    if dialect_name == "postgresql":
+        key = tuple_(*columns, id_)
+        after, first, last = (tuple_(*values, bound) for bound in (_AFTER, _FROM, _TO))
+        rows = rows.where(key < after, key >= first) if order.descending else rows.where(key > after, key < last)
+        keys = [*columns, id_]
+    else:
+        rows = rows.where(*(column == value for column, value in prefix))
+        rows = rows.where(id_ < _AFTER, id_ >= _FROM) if order.descending else rows.where(id_ > _AFTER, id_ < _TO)
+        keys = [id_]
+    return rows.order_by(*(key.desc() if order.descending else key.asc() for key in keys)).limit(number(WALKED))
+
+
+def _overdue(order: Order) -> Select[Any]:
+    """Run out, and not tidied yet: few, for the sweep comes every minute."""
+    late = select(invitations).where(_IS_PENDING, _i.expires_at <= bindparam("now", type_=Instant))
+    some = late.order_by(_i.expires_at).limit(number(WALKED)).subquery("overdue")
+    return select(some).where(beyond([some.c.id], order))
+
+
+def _granted(name: str, order: Order, dialect_name: str) -> Select[Any]:
+    """The invitations into a group or to an object."""
+    lane = [column.label(f"lane_{column.name}") for column, _ in _PREFIXES[name]]
+    grants = select(_g.invitation_id.label("id"), *lane)
+    if name == "object":
+        grants = grants.where(_g.kind == literal_column("2"))
+    some = _by_id(grants, _g.invitation_id, _PREFIXES[name], order, dialect_name).subquery("some")
+    if dialect_name != "postgresql":
+        i = invitations.alias("i")
+        return select(i).select_from(some.join(i, i.c.id == some.c.id))
+    one = select(invitations).where(_i.id == some.c.id).limit(number(1)).lateral("one")
+    return select(one, some.c.id.label("lane_id"), *(some.c[column.name] for column in lane)).select_from(
+        some.join(one, true())
+    )
+
+
+def _sorted(name: str, order: Order) -> Select[Any]:
+    """The rows in another order than by id."""
+    keys = [_i.ended_at, _i.id] if name == "accepted" else keys_of(_i, order.by)
+    rows = select(invitations).where(beyond(keys, order))
+    rows = rows.order_by(*(key.desc() if order.descending else key.asc() for key in keys))
     if name == "accepted":
-        key = (_i.ended_at, _i.id)
-        rows = select(invitations).where(_i.state == literal_column("1"), beyond(key, order))
-        return rows.order_by(*(c.desc() if order.descending else c.asc() for c in key)), _i
-    if name == "overdue":
-        return rows.where(_i.state == literal_column("0"), _i.expires_at <= bindparam("now", type_=Instant)), _i
-    if order.by == "createdAt":
-        rows = rows.where(_i.id >= bindparam("id_from", type_=Id), _i.id < bindparam("id_to", type_=Id))
+        rows = rows.where(_i.state == literal_column("1"))
     elif order.by == "expiresAt":
         rows = rows.where(
             _i.expires_at >= bindparam("expires_from", type_=Instant),
             _i.expires_at < bindparam("expires_to", type_=Instant),
         )
-    return rows, _i
+    return rows.limit(number(WALKED))
 
 
-def _granted_rows(name: str, order: Order, dialect_name: str) -> tuple[Select[Any], Any]:
-    """The invitations into a group or to an object. Always by id, which is the second half of both indexes."""
-    id_ = _g.invitation_id
-    grants = select(id_.label("id")).where(
-        beyond([id_], order), id_ >= bindparam("id_from", type_=Id), id_ < bindparam("id_to", type_=Id)
-    )
-    if name == "group":
-        grants = grants.where(_g.target_id == bindparam("lane", type_=Id))
-    else:
-        grants = grants.where(
-            _g.kind == literal_column("2"),
-            _g.target_type == bindparam("content_type", type_=_g.target_type.type),
-            _g.target_key == bindparam("content_key", type_=_g.target_key.type),
-        )
-    some = grants.order_by(id_.desc() if order.descending else id_.asc()).limit(number(WALKED)).subquery("some")
-    if dialect_name != "postgresql":
-        i = invitations.alias("i")
-        return select(i).select_from(some.join(i, i.c.id == some.c.id)).order_by(*ordered(some.c, order)), i.c
-    one = select(invitations).where(_i.id == some.c.id).limit(number(1)).lateral("one")
-    return select(one).select_from(some.join(one, true())).order_by(*ordered(some.c, order)), one.c
+def _lane_rows(name: str, order: Order, dialect_name: str) -> Subquery:
+    """The rows of a lane that a walk looks at. Nothing but an index decides which they are: a condition that it
+    cannot answer would make the walk longer than it says.
+    """
+    if name == "overdue":
+        return _overdue(order).subquery("walked")
+    if name in {"group", "object"}:
+        return _granted(name, order, dialect_name).subquery("walked")
+    if order.by == "createdAt":
+        return _by_id(select(invitations), _i.id, _PREFIXES[name], order, dialect_name).subquery("walked")
+    return _sorted(name, order).subquery("walked")
+
+
+def _in_lane(name: str, order: Order, dialect_name: str) -> tuple[Select[Any], Subquery]:
+    """Ids and sort values of what a walk looks at, in the order of the lane, and its rows."""
+    walked = _lane_rows(name, order, dialect_name)
+    shown = select(walked.c.id, shown_value(sort_value(walked.c, order.by)))
+    keys = [walked.c.ended_at, walked.c.id] if name == "accepted" else keys_of(walked.c, order.by)
+    if dialect_name == "postgresql" and order.by == "createdAt":  # just as they were walked, or it would sort them all
+        named = "lane_{}" if name in {"group", "object"} else "{}"
+        keys = [walked.c[named.format(column)] for column in (*(c.name for c, _ in _PREFIXES.get(name, ())), "id")]
+    return shown.order_by(*(key.desc() if order.descending else key.asc() for key in keys)), walked
 
 
 @cache
 def _walk(name: str, order: Order, size: int, dialect_name: str) -> Executable:
     """The next rows of a lane that meet all filters, among those it looks at."""
-    rows, _ = _lane_rows(name, order, dialect_name)
-    walked = rows.limit(number(WALKED)).subquery("walked")
-    shown = select(walked.c.id, shown_value(sort_value(walked.c, order.by))).where(matches(walked.c))
-    return shown.order_by(*ordered(walked.c, order)).limit(number(size))
+    rows, walked = _in_lane(name, order, dialect_name)
+    return rows.where(matches(walked.c)).limit(number(size))
 
 
 @cache
-def _stride(order: Order, size: int) -> Executable:
+def _stride(order: Order, size: int, dialect_name: str) -> Executable:
     """The next rows where nothing is filtered."""
-    rows, _ = _lane_rows("all", order, "")
-    return rows.with_only_columns(_i.id, shown_value(sort_value(_i, order.by))).limit(number(size))
+    rows, _ = _in_lane("all", order, dialect_name)
+    return rows.limit(number(size))
 
 
 @cache
 def _walk_end(name: str, order: Order, dialect_name: str) -> Executable:
     """The last row that a walk of a lane looks at; none when the lane is shorter."""
-    rows, i = _lane_rows(name, order, dialect_name)
-    shown = rows.with_only_columns(i.id, shown_value(sort_value(i, order.by)))
-    return shown.limit(number(1)).offset(number(WALKED - 1))
+    rows, _ = _in_lane(name, order, dialect_name)
+    return rows.limit(number(1)).offset(number(WALKED - 1))
 
 
 def _lanes_of(wanted: InvitationFilter, order: Order) -> Sequence[_Lane]:
@@ -197,5 +240,5 @@ async def stride(search: Search) -> Found:
     """The next rows where nothing is filtered."""
     if search.order.by == "acceptedAt":
         return await _walk_by_acceptance(search)
-    rows = await search.db.fetch(_stride(search.order, search.size), **search.values)
+    rows = await search.db.fetch(_stride(search.order, search.size, search.db.dialect_name), **search.values)
     return Found([Position(row.id, row.value) for row in rows])

@@ -48,8 +48,10 @@ def test_every_word_is_translated_and_none_is_left_over(locale: str) -> None:
 def test_names_and_markup_stay_what_they_are(locale: str) -> None:
     for id_, message in catalogue(locale).items():
         wanted = [sorted(FIXED.findall(form)) for form in forms(id_)]
+        counted = ["%(count)s"] if isinstance(id_, tuple) else []  # "one day" may be said without the number
         for form in forms(message.string):
-            assert sorted(FIXED.findall(form)) in wanted, form
+            found = FIXED.findall(form)
+            assert sorted(found) in wanted or sorted(found + counted) in wanted, form
 
 
 def test_the_voice_of_the_house() -> None:

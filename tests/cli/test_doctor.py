@@ -13,9 +13,11 @@ from sqlalchemy.engine import URL
 from tests.cli.conftest import Terminal
 from tests.smtp_server import ScriptedServer, scripted_server
 
-from latchstring.cli.checks import Finding, Health, check_configuration, check_database, check_key
-from latchstring.cli.network_checks import check_mail, check_public_url
+from latchstring.checks.local import check_configuration, check_database, check_key
+from latchstring.checks.network import check_mail, check_public_url
+from latchstring.checks.templates import check_templates
 from latchstring.config import Config, load_config
+from latchstring.domain.health import Finding, Health
 from latchstring.domain.policy import App, MailRules, SmtpSettings
 from latchstring.links.keyring import Keyring, new_master_key
 from latchstring.opening import database_url, open_keyring
@@ -215,3 +217,46 @@ def test_the_command_ends_with_status_1_when_something_is_bad(terminal: Terminal
     assert "✗" in done.stdout
     assert "→" in done.stdout
     assert {finding["health"] for finding in json.loads(terminal.run("doctor", "--json", status=1).stdout)} >= {"bad"}
+
+
+# ---- templates -------------------------------------------------------------------------------------------------------
+
+
+def with_templates(config: Config, folder: Path) -> Config:
+    return replace(config, mail=replace(config.mail, templates_directory=str(folder)))
+
+
+def test_without_a_folder_of_templates_nothing_is_said(config: Config) -> None:
+    assert check_templates(config) == []
+
+
+def test_a_folder_that_is_not_there_is_bad(config: Config, tmp_path: Path) -> None:
+    assert "nowhere" in only_bad(check_templates(with_templates(config, tmp_path / "nowhere"))).says
+
+
+def test_good_templates_are_good(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "own" / "invitation").mkdir(parents=True)
+    (tmp_path / "own" / "invitation" / "body.de.txt").write_text("Hallo {{ link_url }}")
+    (found,) = check_templates(with_templates(config, tmp_path / "own"))
+    assert found.health is Health.GOOD
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("{{ link }}", "'link' is undefined"), ("{% if %}", "line 1"), ("Hello", "does not show the link")],
+)
+def test_a_template_that_cannot_be_used_is_named_once(config: Config, tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "own" / "invitation").mkdir(parents=True)
+    (tmp_path / "own" / "invitation" / "body.txt").write_text(text)
+    one = only_bad(check_templates(with_templates(config, tmp_path / "own")))
+    assert "invitation/body.txt" in one.says
+    assert told in one.says
+
+
+def test_a_file_that_replaces_nothing_is_pointed_out(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "own" / "invitation").mkdir(parents=True)
+    for name in ("body.html", "body.xx.txt", "subjects.txt"):
+        (tmp_path / "own" / "invitation" / name).write_text("x")
+    found = check_templates(with_templates(config, tmp_path / "own"))
+    assert [finding.health for finding in found] == [Health.DOUBTFUL] * 3
+    assert any("Did you mean invitation/subject.txt?" in finding.says for finding in found)

@@ -18,7 +18,6 @@ from latchstring.storage.figure_counts import BATCH, LAG, TAIL, Source, add_up, 
 from latchstring.storage.invitation_create import NewInvitation, insert_invitation
 from latchstring.storage.outbox import claim_mails, finish_mail, queue_mail
 from latchstring.storage.tables import figures
-from latchstring.storage.visits import Visits, add_visits
 
 AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)

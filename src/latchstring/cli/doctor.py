@@ -12,7 +12,7 @@ from latchstring.cli.running import FAILED, read_config
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from latchstring.cli.checks import Finding
+    from latchstring.domain.health import Finding
 
 
 @click.command()
@@ -23,26 +23,17 @@ def doctor(*, as_json: bool) -> None:
     Exit status: 0 when nothing is bad, 1 when something is, 2 when the configuration cannot be read.
     """
     config = read_config()
-    from latchstring.cli import checks, network_checks  # noqa: PLC0415  # after the configuration is known good
+    from latchstring.checks import check_everything  # noqa: PLC0415  # after the configuration is known good
+    from latchstring.domain.health import Health  # noqa: PLC0415
     from latchstring.logging import configure_logging  # noqa: PLC0415
 
     configure_logging(level="CRITICAL")
-
-    async def examine() -> list[checks.Finding]:
-        of_key, keyring = checks.check_key(config)
-        groups = await asyncio.gather(
-            checks.check_database(config, keyring),
-            network_checks.check_mail(config.mail),
-            network_checks.check_public_url(config),
-        )
-        return [*checks.check_configuration(config), *of_key, *(finding for group in groups for finding in group)]
-
-    found = asyncio.run(examine())
+    found = asyncio.run(check_everything(config))
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in found], ensure_ascii=False, indent=2))
     else:
         _show(found)
-    if any(finding.health is checks.Health.BAD for finding in found):
+    if any(finding.health is Health.BAD for finding in found):
         raise SystemExit(FAILED)
 
 

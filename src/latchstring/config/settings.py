@@ -1,7 +1,7 @@
 """The one configuration value and how it is read: file, environment, built-in defaults."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from latchstring.domain.policy import (
     SmtpSettings,
 )
 from latchstring.domain.principal import Role
+from latchstring.domain.settings import SettingShown
 from latchstring.domain.template import InvitationTemplate
 
 DEFAULT_FILE = "latchstring.toml"
@@ -41,7 +42,10 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything an installation decides. Built once; rooms are handed its parts."""
+    """Everything an installation decides. Built once; rooms are handed its parts.
+
+    source: the file, if there is one. shown: every value with where it came from, as it may be shown.
+    """
 
     app: App
     database: DatabaseSettings
@@ -54,6 +58,7 @@ class Config:
     limits: Limits
     secrets: Secrets
     source: Path | None = None
+    shown: tuple[SettingShown, ...] = ()
 
 
 def load_config(path: Path | None, env: Mapping[str, str], *, folder: Path | None = None) -> Config:
@@ -68,12 +73,12 @@ def load_config(path: Path | None, env: Mapping[str, str], *, folder: Path | Non
     tree = read_file(source, problems) if path or source.exists() else {}
     readable = not problems
     put_environment(tree, env, problems)
-    root = Table("", tree, problems, source.parent)
+    root = Table("", tree, problems, source)
     config = _read(root, source.parent, source if source.exists() else None)
     root.report_unknown()
     if problems:
         raise ConfigProblems(problems if readable else problems[:1], str(path or DEFAULT_FILE))
-    return config
+    return replace(config, shown=tuple(root.settings()))
 
 
 def _read(root: Table, folder: Path, source: Path | None) -> Config:
@@ -120,11 +125,13 @@ def _read_database(table: Table, folder: Path) -> DatabaseSettings:
 
 def _read_mail(table: Table, folder: Path) -> MailRules:
     default = MailRules()
+    templates = table.get("templates-directory", values.optional(values.text), None)
     return MailRules(
         transport=table.get("transport", values.one_of("smtp", "mailbox", "off"), default.transport),
         sender=table.get("from", values.mailbox, default.sender),
         reply_to_inviter=table.get("reply-to-inviter", values.flag, default.reply_to_inviter),
         mailbox_directory=str(folder / table.get("mailbox-directory", values.text, default.mailbox_directory)),
+        templates_directory=str(folder / templates) if templates else None,
         retry=_read_retry(table.table("retry")),
         smtp=_read_smtp(table.table("smtp")),
     )

@@ -8,11 +8,13 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 from latchstring.config.problems import Problem
 from latchstring.config.values import EnvText, Parser, Wrong
+from latchstring.domain.settings import SettingShown, SettingSource
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -75,10 +77,13 @@ def _drop_other_form(table: dict[str, Any], key: str) -> None:
 class Table:
     """One table that is being read. Keys that were never asked for are unknown."""
 
-    def __init__(self, path: str, values: object, problems: list[Problem], folder: Path) -> None:
+    def __init__(self, path: str, values: object, problems: list[Problem], source: Path) -> None:
+        """source: the file, whether or not it is there; relative paths start at its folder."""
         self._path = path
         self._problems = problems
-        self._folder = folder
+        self._source = source
+        self._folder = source.parent
+        self._read: list[SettingShown] = []
         self._asked: set[str] = set()
         self._has_secrets = False  # then a misspelt key may hold one
         self._children: list[Table] = []
@@ -94,8 +99,10 @@ class Table:
         """The parsed value; the default when it is absent or wrong. mask: how a secret is shown in a problem."""
         self._asked.add(key)
         if key not in self._values:
+            self._note(key, default, is_default=True, is_secret=mask is not None)
             return default
         value = self._values[key]
+        self._note(key, mask(value) if mask else value, is_secret=mask is not None)
         try:
             return parse(value)
         except Wrong as wrong:
@@ -114,6 +121,7 @@ class Table:
         if key in self._values:
             self.report(name, self._values[name], f"{key} is given, too. Keep one of them.")
             return default
+        self._note(name, self._values[name])
         try:
             content = EnvText((self._folder / str(self._values[name])).read_text(encoding="utf-8").rstrip("\r\n"))
             return parse(content)
@@ -127,7 +135,7 @@ class Table:
     def table(self, key: str) -> "Table":
         """A table below this one, empty if absent."""
         self._asked.add(key)
-        child = Table(self._join(key), self._values.get(key, {}), self._problems, self._folder)
+        child = Table(self._join(key), self._values.get(key, {}), self._problems, self._source)
         self._children.append(child)
         return child
 
@@ -144,6 +152,22 @@ class Table:
                 self._values[key] = tomllib.loads(f"value = {value}")["value"]
             except tomllib.TOMLDecodeError:
                 return  # reading it as a table will say what is wrong
+
+    def settings(self) -> Iterator[SettingShown]:
+        """Every value that was read from this table and those below, in the order of reading. No secrets."""
+        yield from self._read
+        for child in self._children:
+            yield from child.settings()
+
+    def _note(self, key: str, value: object, *, is_default: bool = False, is_secret: bool = False) -> None:
+        name = self._join(key)
+        if is_default:
+            source, where = SettingSource.DEFAULT, ""
+        elif isinstance(self._values[key], EnvText):
+            source, where = SettingSource.ENVIRONMENT, _variable(name)
+        else:
+            source, where = SettingSource.FILE, str(self._source)
+        self._read.append(SettingShown(name, _readable(value), source, where, is_secret))
 
     def report(self, key: str, value: object, remedy: str) -> None:
         """Note a problem with a key of this table."""
@@ -180,3 +204,28 @@ def shown(value: object) -> str | None:
         return None
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
+
+
+def _variable(key: str) -> str:
+    """The variable that stands for a key."""
+    return PREFIX + key.replace(".", "__").replace("-", "_").upper()
+
+
+def _readable(value: object) -> str | None:
+    """A value as the settings show it: as the file would have it, without the quotes of a text."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(str(_readable(item)) for item in value) or None
+    return str(value) if isinstance(value, str | float) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def format_duration(value: timedelta) -> str:
+    """A duration in the notation of the file: `P7D`, `PT12H`, `P1DT30M`."""
+    hours, seconds = divmod(value.seconds, 3600)
+    minutes, seconds = divmod(seconds, 60)
+    days = f"{value.days}D" if value.days else ""
+    time = "".join(f"{number}{unit}" for number, unit in ((hours, "H"), (minutes, "M"), (seconds, "S")) if number)
+    return f"P{days}T{time}" if time else f"P{days or '0D'}"

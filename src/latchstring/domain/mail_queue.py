@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from latchstring.domain.audit import Named
@@ -52,3 +53,15 @@ class QueuePage:
 
     mails: Sequence[QueuedMail]
     older: UUID | None
+
+
+class Interference(StrEnum):
+    """What came of asking for another try, or for an end.
+
+    held: a worker has it in hand. over: it left or ended a moment before. ended: what it was about is over.
+    """
+
+    DONE = "done"
+    HELD = "held"
+    OVER = "over"
+    ENDED = "ended"

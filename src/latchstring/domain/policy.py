@@ -100,11 +100,15 @@ class SmtpSettings:
 
 @dataclass(frozen=True, slots=True)
 class MailRules:
-    """How mail leaves. transport: smtp, mailbox (kept as files for development) or off."""
+    """How mail leaves. transport: smtp, mailbox (kept as files for development) or off.
+
+    templates_directory: where files lie that replace templates of ours.
+    """
 
     transport: str = "smtp"
     sender: str = "Latchstring <no-reply@localhost>"
     reply_to_inviter: bool = False
     mailbox_directory: str = "var/mailbox"
+    templates_directory: str | None = None
     retry: RetryRules = field(default_factory=RetryRules)
     smtp: SmtpSettings = field(default_factory=SmtpSettings)

@@ -52,5 +52,8 @@ CATALOGUE = {
     "job.queued": "Many rows were handed over to be worked on; `kind` and `total` say what and how many.",
     "job.cancelled": "A job was stopped; what was done until then stays.",
     "job.finished": "A job ended; `state` says how, `created`, `skipped` and `refused` with what.",
+    "mail.retried": "A mail that had not got through was to be tried again; `message` says which kind.",
+    "mail.dropped": "A mail that waited is not sent any more; `message` says which kind.",
+    "mail.tested": "A sample was sent as a test; `message` says which kind.",
     "key.rotated": "A new master key signs from now on.",
 }

@@ -20,6 +20,7 @@ from latchstring.mail.circuit import LONGEST_REST
 from latchstring.mail.messages import Message
 from latchstring.mail.render import RenderedMail, render_mail
 from latchstring.mail.senders import Fate, Outcome, Sender
+from latchstring.mail.templating import templates_in
 from latchstring.storage.engine import Database
 from latchstring.storage.outbox import OutboxRow, claim_mails, finish_mail, hand_back_mails, renew_leases
 from latchstring.web.metrics import count_mail
@@ -176,7 +177,12 @@ class MailWorker:
             raise _Ended
         rules = self._parts.rules
         mail = render_mail(
-            message, row.id, sender=rules.sender, reply_to_inviter=rules.reply_to_inviter, at=self._clock()
+            message,
+            row.id,
+            sender=rules.sender,
+            reply_to_inviter=rules.reply_to_inviter,
+            at=self._clock(),
+            templates=templates_in(rules.templates_directory),
         )
         self._slots.name_domain(row.id, mail.domain)
         if self._clock() >= held.until:  # this process was held up for longer than its lease

@@ -1,16 +1,15 @@
-"""What the doctor looks at. Each check returns findings; a bad or doubtful one says how to mend it."""
+"""What is looked at on this machine: configuration, key, database. A bad or doubtful finding says how to mend it."""
 
 import os
 import sqlite3
 import stat
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
 
 from latchstring import opening
 from latchstring.config import Config
 from latchstring.domain.errors import StorageUnreachable
+from latchstring.domain.health import Finding, bad, doubtful, good
 from latchstring.domain.values import system_clock
 from latchstring.i18n import available_locales, negotiate
 from latchstring.links.keyring import KeyProblem, Keyring
@@ -21,36 +20,6 @@ from latchstring.storage.revision import HEAD_REVISION, is_at_head
 
 WORRYING_DELAY = timedelta(minutes=5)
 OLDEST_POSTGRES = 15
-
-
-class Health(StrEnum):
-    """What a check found."""
-
-    GOOD = "good"
-    DOUBTFUL = "doubtful"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One result. remedy: what to do, for everything that is not good."""
-
-    check: str
-    health: Health
-    says: str
-    remedy: str = ""
-
-
-def good(check: str, says: str) -> Finding:
-    return Finding(check, Health.GOOD, says)
-
-
-def doubtful(check: str, says: str, remedy: str) -> Finding:
-    return Finding(check, Health.DOUBTFUL, says, remedy)
-
-
-def bad(check: str, says: str, remedy: str) -> Finding:
-    return Finding(check, Health.BAD, says, remedy)
 
 
 def check_configuration(config: Config) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""What the doctor asks other machines: the mail server, and the public address as people reach it."""
+"""What is asked of other machines: the mail server, and the public address as people reach it."""
 
 import os
 import ssl
@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import aiosmtplib
 import httpx2
 
-from latchstring.cli.checks import Finding, bad, doubtful, good
 from latchstring.config import Config
+from latchstring.domain.health import Finding, bad, doubtful, good
 from latchstring.domain.policy import MailRules, SmtpSettings
 
 PATIENCE_SECONDS = 5.0

@@ -13,11 +13,13 @@ from tests.blackbox.house import PASSWORD, House
 from tests.blackbox.smtp_server import SmtpServer
 
 HELP = {"replace": 'terms-version = "1"', "by": 'terms-version = "1"\nsupport-email = "help@orchard.example"'}
-LOOKS = [  # every pair of width, scheme and language
+LOOKS = [  # every pair of width, scheme and direction
     (320, "light", "en"),
     (320, "dark", "de"),
     (1280, "light", "de"),
     (1280, "dark", "en"),
+    (320, "dark", "ar"),
+    (1280, "light", "he"),
 ]
 
 
@@ -94,8 +96,10 @@ async def sign_in(page: Page, email: str) -> None:
     await page.wait_for_url("**/")
 
 
-async def find_all_faults(browser: Browser, house: House, scenes: Mapping[str, Scene], *look: Any) -> list[str]:
-    """What is wrong with any of the pages in this look: width, colour scheme, language."""
+async def find_all_faults(
+    browser: Browser, house: House, scenes: Mapping[str, Scene], *look: Any, spoken: str = ""
+) -> list[str]:
+    """What is wrong with any of the pages in this look: width, colour scheme, language. spoken: what they answer in."""
     width, scheme, locale = look
     faults: list[str] = []
     visitors: dict[str, Watched] = {}
@@ -105,7 +109,7 @@ async def find_all_faults(browser: Browser, house: House, scenes: Mapping[str, S
             visitors[scene.person] = await visit(browser, house, **options)
             if scene.person:
                 await sign_in(visitors[scene.person].page, scene.person)
-        faults += [f"{name}: {fault}" for fault in await find_faults(visitors[scene.person], scene, locale)]
+        faults += [f"{name}: {fault}" for fault in await find_faults(visitors[scene.person], scene, spoken or locale)]
     for seen in visitors.values():
         await seen.context.close()
     return faults

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 from tests.blackbox.house import PASSWORD, House, new_address
-from tests.invitee.browsing import LOOKS, Scene, fill, find_all_faults, link, visit
+from tests.invitee.browsing import HELP, LOOKS, Scene, fill, find_all_faults, link, open_house, visit
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 MESSAGE = "Jonas, the spring cohort starts on Tuesday.\nBring the tide tables: https://tides.example"
@@ -243,3 +243,11 @@ def set_up(house: House) -> dict[str, Scene]:
 @pytest.mark.parametrize(("width", "scheme", "locale"), LOOKS)
 async def test_every_page_in_this_look(chromium: Browser, house: House, width: int, scheme: str, locale: str) -> None:
     assert await find_all_faults(chromium, house, set_up(house), width, scheme, locale) == []
+
+
+async def test_every_page_has_room_for_longer_words(
+    chromium: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """In a pseudo-language two fifths longer than English, which visitors of any unknown language are given here."""
+    with open_house(tmp_path_factory.mktemp("long"), by=f'{HELP["by"]}\ndefault-locale = "en-XA"') as house:
+        assert await find_all_faults(chromium, house, set_up(house), 320, "light", "sw", spoken="en-XA") == []

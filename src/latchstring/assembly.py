@@ -1,15 +1,17 @@
 """Builds the services a process works with, and its worker. The command line needs no more; main adds the faces."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import structlog
 
 from latchstring.accounts.passwords import Passwords
 from latchstring.accounts.service import Accounts
+from latchstring.checks import check_everything
 from latchstring.config import Config
 from latchstring.content.service import Content
 from latchstring.domain.mail import MailKind
@@ -21,8 +23,11 @@ from latchstring.invitations.visits import VisitCounter
 from latchstring.links.keyring import Keyring
 from latchstring.links.tokens import LinkTokens
 from latchstring.opening import database_url, open_database, open_installation
+from latchstring.operations.parts import Parts as OperationsParts
+from latchstring.operations.service import Operations
 from latchstring.storage.engine import Database
-from latchstring.web.limits import Limiter
+from latchstring.web.invitation_rows import read_row
+from latchstring.web.limits import Limiter, recipient_rates
 from latchstring.web.services import Services
 from latchstring.worker.loop import WorkerParts, hearing_others, run_worker
 from latchstring.worker.mail import Loader
@@ -31,6 +36,7 @@ from latchstring.worker.wake import Wake
 
 log = structlog.get_logger(__name__)
 WORKER_PAUSE_SECONDS = 1.0
+FIGURES_EVERY = timedelta(seconds=10)
 NOTICES_KEPT = timedelta(days=7)  # sent resets and notices, for whoever asks why one did not come
 
 
@@ -90,6 +96,8 @@ def build_services(
             wake_worker=wake.ring,
             limits_enabled=config.limits.enabled,
             templates=config.templates,
+            read_row=read_row,
+            recipient_rates=recipient_rates(config.limits),
         ),
         tokens,
     )
@@ -115,17 +123,33 @@ def build_services(
         wake_worker=wake.ring,
         limiter=Limiter(config.limits),
         visits=VisitCounter(db, clock),
+        operations=Operations(
+            OperationsParts(
+                db=db,
+                clock=clock,
+                app=config.app,
+                mail_rules=config.mail,
+                loaders=_mail_loaders(invitations, accounts),
+                wake_worker=wake.ring,
+            )
+        ),
+        settings=config.shown,
+        check_health=partial(check_everything, config),
     )
+
+
+def _mail_loaders(invitations: Invitations, accounts: Accounts) -> Mapping[MailKind, Loader]:
+    """A loader for every message."""
+    return {
+        **invitations.mail_loaders,
+        MailKind.PASSWORD_RESET: accounts.load_password_reset_mail,
+        MailKind.EMAIL_VERIFICATION: accounts.load_email_verification_mail,
+        MailKind.ADMIN_SET_UP: accounts.load_admin_set_up_mail,
+    }
 
 
 def worker_parts(services: Services, wake: Wake) -> WorkerParts:
     """What the worker is handed: a loader for every message, and all tidying."""
-    loaders: dict[MailKind, Loader] = {
-        **services.invitations.mail_loaders,
-        MailKind.PASSWORD_RESET: services.accounts.load_password_reset_mail,
-        MailKind.EMAIL_VERIFICATION: services.accounts.load_email_verification_mail,
-        MailKind.ADMIN_SET_UP: services.accounts.load_admin_set_up_mail,
-    }
 
     async def tidy_invitations() -> bool:
         return await services.invitations.sweep() > 0
@@ -136,17 +160,20 @@ def worker_parts(services: Services, wake: Wake) -> WorkerParts:
 
     sweeps = (
         Sweep("invitations", tidy_invitations),
+        Sweep("jobs", services.invitations.bulk.purge),
         Sweep("sessions", purge_sessions),
         Sweep("stored answers", AnswerPurge(services.db, services.clock)),
         Sweep("notices", NoticePurge(services.db, services.clock, NOTICES_KEPT)),
+        Sweep("figures", services.operations.overviews.add_up, every=FIGURES_EVERY),
     )
     return WorkerParts(
         db=services.db,
         clock=services.clock,
         mail_rules=services.mail_rules,
-        loaders=loaders,
+        loaders=_mail_loaders(services.invitations, services.accounts),
         sweeps=sweeps,
         wake=wake,
+        job_kinds=services.invitations.job_kinds,
     )
 
 

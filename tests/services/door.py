@@ -1,6 +1,7 @@
 """The service of invitations over a world of accounts, for the tests of both sides of the door."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from tests.services.conftest import APP, ROLES, World
@@ -15,6 +16,7 @@ from latchstring.domain.template import Templates
 from latchstring.invitations.parts import Accepted, Draft, Parts, Profile
 from latchstring.invitations.service import Invitations
 from latchstring.storage.outbox import OutboxRow
+from latchstring.web.invitation_rows import read_row
 
 PROFILE = Profile(first_name="Ada", last_name="Löwe", password="correct horse 9 Battery", accepts_terms=True)
 
@@ -62,6 +64,7 @@ def build_door(
     rules: InvitationRules | None = None,
     content: ContentRules | None = None,
     templates: Templates | None = None,
+    recipient_rates: tuple[tuple[int, timedelta], ...] = (),
 ) -> Door:
     parts = Parts(
         db=world.db,
@@ -76,6 +79,8 @@ def build_door(
         accounts=world.accounts,
         passwords=world.passwords,
         wake_worker=lambda: None,
+        read_row=read_row,
+        recipient_rates=recipient_rates,
         templates=templates or {},
     )
     return Door(world, Invitations(parts, world.tokens))

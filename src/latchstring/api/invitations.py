@@ -26,47 +26,17 @@ from latchstring.domain.errors import (
 from latchstring.domain.idempotency import Once, StoredAnswer
 from latchstring.domain.invitation import Standing, State
 from latchstring.domain.listing import InvitationFilter, Order, Position
-from latchstring.invitations.parts import Draft
 from latchstring.web.answers import Answer, View, empty_answer, json_answer, stored_answer
 from latchstring.web.auth import Caller
 from latchstring.web.fields import Body, Reading
 from latchstring.web.idempotency import Idempotency
-from latchstring.web.kinds import Duration, Email, Id, Instant, Key, Line, Locale, Message, Metadata, Url
+from latchstring.web.invitation_rows import NewInvitation, draft_of
+from latchstring.web.kinds import Email, Id, Instant, Key, Line
 from latchstring.web.operation import operation
 from latchstring.web.paging import PageQuery, make_cursor, page_answer, read_cursor
 from latchstring.web.services import Services
 
 TAG = "Invitations"
-EMPTY = ((), "")
-
-
-class ContentGrant(Body):
-    """A right on one content object."""
-
-    content_type: Key
-    key: Key
-    role: Literal["VIEWER", "EDITOR", "MAINTAINER"]
-
-
-class NewInvitation(Body):
-    """Whom to invite to what. At least one of role, groups and content, stated or by the template.
-
-    template: its terms hold wherever the body states none; what is stated replaces, lists are not merged. An empty
-    list or text is a statement, null is not.
-    """
-
-    invite_email: Email
-    role: Key | None = None
-    groups: tuple[Key, ...] = ()
-    content: tuple[ContentGrant, ...] = ()
-    first_name: Line | None = None
-    last_name: Line | None = None
-    message: Message | None = None
-    locale: Locale | None = None
-    expires_in: Duration | None = None
-    metadata: Metadata | None = None
-    redirect_url: Url | None = None
-    template: Key | None = None
 
 
 class Nothing(Body):
@@ -114,27 +84,6 @@ def _present(services: Services, standing: Standing, status: int) -> StoredAnswe
     return stored_answer(view, status, location=f"/api/invitations/{view.id}" if status == 201 else None)  # noqa: PLR2004
 
 
-def _draft(reading: Reading[NewInvitation]) -> Draft:
-    """What was sent, as far as it could be read; the service judges rules and tells all problems together."""
-    email = reading.get("invite_email")
-    return Draft(
-        email=email.email if email else "",
-        email_key=email.email_key if email else "",
-        role=reading.get("role"),
-        groups=reading.get("groups") or (),
-        content=tuple((one.content_type, one.key, one.role) for one in reading.get("content") or ()),
-        first_name=reading.get("first_name"),
-        last_name=reading.get("last_name"),
-        message=reading.get("message"),
-        locale=reading.get("locale"),
-        expires_in=reading.get("expires_in"),
-        metadata=reading.get("metadata"),
-        redirect_url=reading.get("redirect_url"),
-        template=reading.get("template"),
-        emptied=frozenset(name for name, value in reading.values.items() if value in EMPTY),
-    )
-
-
 @operation(
     "POST",
     "/api/invitations",
@@ -159,7 +108,7 @@ async def create_invitation(
 ) -> Answer:
     """The invitation, its event and its mail are stored before the answer goes out; the mail leaves afterwards."""
     by = caller.require()
-    draft = _draft(reading)
+    draft = draft_of(reading)
     if not reading.problems:
         services.limiter.check_inviter(by.id)
         services.limiter.check_recipient(draft.email_key)

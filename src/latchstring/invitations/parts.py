@@ -9,6 +9,7 @@ from latchstring.accounts.passwords import Passwords
 from latchstring.accounts.service import Accounts, SessionTokens
 from latchstring.domain.access import Seen
 from latchstring.domain.account import User
+from latchstring.domain.errors import FieldProblem
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.invitation import Invitation
 from latchstring.domain.policy import AccountRules, App, ContentRules, InvitationRules, MailRules, Roles
@@ -35,6 +36,8 @@ class Parts:
     passwords: Passwords
     wake_worker: Callable[[], None]
     limits_enabled: bool = True
+    read_row: "RowReader | None" = None  # for rows of many; whoever builds the service knows the kinds of fields
+    recipient_rates: tuple[tuple[int, timedelta], ...] = ()  # how many invitations an address gets in what time
     templates: Templates = field(default_factory=dict)
 
 
@@ -60,6 +63,21 @@ class Draft:
     redirect_url: str | None = None
     template: str | None = None
     emptied: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRow:
+    """A row of many. draft: what could be read of it; None when nothing could. email: what stood there as the address,
+    shown when it is none.
+    """
+
+    draft: Draft | None
+    problems: tuple[FieldProblem, ...]
+    email: str | None
+
+
+# One row as it came, and what is known of all: `columns` for rows that are lists of cells.
+RowReader = Callable[[object, Mapping[str, object]], ReadRow]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,15 +4,20 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from latchstring.domain.access import PendingInvitation
+from latchstring.domain.job import JobKind
 from latchstring.domain.mail import MailKind
 from latchstring.invitations.accepting import Accepting
 from latchstring.invitations.answering import Answering
+from latchstring.invitations.batches import InvitingRows
+from latchstring.invitations.bulk import Bulk
 from latchstring.invitations.issuing import Issuing
+from latchstring.invitations.judging import Judge
 from latchstring.invitations.links import Links
 from latchstring.invitations.lists import Lists
 from latchstring.invitations.mails import InvitationMails
 from latchstring.invitations.objects import Objects
 from latchstring.invitations.parts import Parts
+from latchstring.invitations.previews import Previews
 from latchstring.invitations.targets import Targets
 from latchstring.invitations.templates import Templates
 from latchstring.invitations.timelines import Timelines
@@ -36,9 +41,14 @@ class Invitations:
             content_rules=parts.content_rules,
             app=parts.app,
         )
-        self.issuing = Issuing(parts, self.links, Objects(parts.db, parts.content_rules), self.templates)
+        objects = Objects(parts.db, parts.content_rules)
+        self.issuing = Issuing(parts, self.links, objects, self.templates)
+        judge = Judge(parts, objects, self.templates)
+        self.bulk = Bulk(parts, self.issuing, judge)
+        self.job_kinds: dict[str, InvitingRows] = {JobKind.INVITE: InvitingRows(parts, self.issuing, judge)}
         self.timelines = Timelines(parts, self.issuing)
         self.targets = Targets(parts.db, parts.roles, parts.content_rules)
+        self.previews = Previews(parts)
         self.lists = Lists(parts, self.issuing)
         self.answering = Answering(parts, self.links)
         self.accepting = Accepting(parts, self.answering)

@@ -206,7 +206,8 @@ def invitation_values(invitation: Invitation) -> dict[str, Any]:
     }
 
 
-def _grant_values(invitation: Invitation, grant: Grant) -> dict[str, Any]:
+def grant_values(invitation: Invitation, grant: Grant) -> dict[str, Any]:
+    """The columns of one grant."""
     return {
         "invitation_id": invitation.id,
         "target_id": grant.target_id,
@@ -322,7 +323,7 @@ def _create_in_steps(dialect_name: str, new: NewInvitation, at: datetime) -> Wor
         yield from store_answer(dialect_name, *new.kept, subject_id=new.invitation.id, at=at)
     yield step(INSERT_INVITATION, **invitation_values(new.invitation))
     for grant in new.invitation.bundle.grants:
-        yield step(INSERT_GRANT, **_grant_values(new.invitation, grant))
+        yield step(INSERT_GRANT, **grant_values(new.invitation, grant))
     yield insert_event(new.event)
     yield queue_mail(new.mail)
 

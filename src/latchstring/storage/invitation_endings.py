@@ -12,6 +12,7 @@ from latchstring.storage.engine import Database, Work, step
 from latchstring.storage.events import insert_event
 from latchstring.storage.idempotency import forget_answers, forget_answers_to
 from latchstring.storage.invitations import EXPIRED, PENDING, REVOKED
+from latchstring.storage.jobs import forget_person
 from latchstring.storage.outbox import forget_mails, forget_replies
 from latchstring.storage.tables import events, invitation_grants, invitations
 from latchstring.storage.types import Id, Instant, any_of
@@ -164,6 +165,7 @@ def erase_person(person_id: UUID, email_key: str, *, by: Actor, at: datetime) ->
     yield from forget_replies([*ids, person_id])
     yield forget_answers([*ids, person_id])
     yield forget_answers_to(person_id)
+    yield forget_person(email_key)
 
 
 # An invitation that has ended is kept for the retention time. Ids are in time order: the oldest come first.

@@ -174,7 +174,7 @@ _ADVANCE = (
 )
 _FINISH = (
     update(jobs)
-    .where(_IS_MINE)
+    .where(_IS_MINE, _j.done == bindparam("was_done", type_=Integer))
     .values(
         state=bindparam("new_state", type_=_j.state.type),
         cause=bindparam("new_cause", type_=_j.cause.type),
@@ -236,12 +236,14 @@ def advance_job(job: Job, owner: UUID, *, created: int = 0, skipped: int = 0, re
     return _job_of(rows[0])
 
 
-def finish_job(job_id: UUID, owner: UUID, state: JobState, *, cause: str | None = None, at: datetime) -> Work[Job]:
-    """End a job; rows that nobody looked at are forgotten. Raises JobLost."""
-    rows = yield step(_FINISH, job_id=job_id, owner=owner, new_state=state.value, new_cause=cause, now=at)
+def finish_job(job: Job, owner: UUID, state: JobState, *, cause: str | None = None, at: datetime) -> Work[Job]:
+    """End a job as it was last seen; rows that nobody looked at are forgotten. Raises JobLost."""
+    rows = yield step(
+        _FINISH, job_id=job.id, owner=owner, was_done=job.done, new_state=state.value, new_cause=cause, now=at
+    )
     if not rows:
         raise JobLost
-    yield step(_DELETE_PARTS, job_id=job_id)
+    yield step(_DELETE_PARTS, job_id=job.id)
     return _job_of(rows[0])
 
 
@@ -315,6 +317,9 @@ class RowFilter:
     statuses: tuple[str, ...] = ()
 
 
+EVERY_ROW = RowFilter()
+
+
 @cache
 def _list_rows(filtered: bool) -> Executable:  # noqa: FBT001  # the key of a cache
     found = select(job_rows).where(_r.job_id == _ID, _r.row > bindparam("after", type_=Integer))
@@ -332,7 +337,7 @@ def _count_rows(filtered: bool) -> Executable:  # noqa: FBT001  # the key of a c
 
 
 async def list_rows(
-    db: Database, job_id: UUID, *, after: int = 0, limit: int, which: RowFilter = RowFilter()
+    db: Database, job_id: UUID, *, after: int = 0, limit: int, which: RowFilter = EVERY_ROW
 ) -> list[JobRow]:
     """Rows that were looked at, in their order, from behind one of them."""
     filtered = bool(which.statuses)
@@ -342,7 +347,7 @@ async def list_rows(
 
 
 async def page_of_rows(
-    db: Database, job_id: UUID, *, after: int, limit: int, which: RowFilter = RowFilter()
+    db: Database, job_id: UUID, *, after: int, limit: int, which: RowFilter = EVERY_ROW
 ) -> Page[JobRow]:
     """The same as a page with its count."""
     filtered = bool(which.statuses)

@@ -18,6 +18,10 @@ class Listed:
         lists = func.unnest(*(bindparam(prefix + one, type_=_list_of(type_)) for one, type_ in self._types.items()))
         self.rows = lists.table_valued(*self._types).render_derived(name=name)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._types)
+
     def __getitem__(self, name: str) -> ColumnElement[Any]:
         """A column of the rows, in the type that its table has."""
         type_ = self._types[name]

@@ -9,6 +9,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from uuid import UUID
 
@@ -147,6 +148,12 @@ class Limiter:
             if not self._rates.hit(rate, *key):
                 waiting = self._rates.get_window_stats(rate, *key).reset_time - time.time()
                 raise TooManyRequests(max(1, math.ceil(waiting)))
+
+
+def recipient_rates(limits: Limits) -> tuple[tuple[int, timedelta], ...]:
+    """How many invitations one address gets in what time, for rows of many: those are counted in the database."""
+    rates = parse_many(limits.per_recipient) if limits.enabled else []
+    return tuple((rate.amount, timedelta(seconds=rate.get_expiry())) for rate in rates)
 
 
 def client_prefix(address: Address | None) -> str:

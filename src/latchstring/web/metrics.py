@@ -35,6 +35,11 @@ _MAILS = Counter(
 )
 
 
+_JOB_ROWS = Counter(
+    "latchstring_job_rows_total", "Rows of jobs that were settled, by kind and outcome.", ("kind", "outcome")
+)
+
+
 @cache
 def _request_series(method: str, route: str, status: int) -> Histogram:
     """The labelled child, kept: looking it up costs as much as observing. Routes and statuses are few."""
@@ -49,6 +54,11 @@ def count_request(method: str, route: str, status: int, seconds: float) -> None:
 def count_mail(kind: str, outcome: str) -> None:
     """Note one attempt to send a mail."""
     _MAILS.labels(kind, outcome).inc()
+
+
+def count_job_rows(kind: str, outcome: str, count: int) -> None:
+    """Note so many settled rows of jobs."""
+    _JOB_ROWS.labels(kind, outcome).inc(count)
 
 
 class EventCounts:

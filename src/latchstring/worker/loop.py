@@ -5,17 +5,16 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 from sqlalchemy.engine import URL
 
 from latchstring.domain.mail import MailKind
 from latchstring.domain.policy import MailRules
 from latchstring.domain.values import Clock
-from latchstring.mail.senders import MailboxSender, OffSender, Sender
-from latchstring.mail.smtp import SmtpSender
+from latchstring.mail.transport import open_sender
 from latchstring.storage.engine import Database
 from latchstring.storage.wakeups import share_wakeups
+from latchstring.worker.jobs import JobParts, JobWork, JobWorker
 from latchstring.worker.mail import LEASE, Loader, MailParts, MailWorker
 from latchstring.worker.sweeps import Sweep, run_sweeps
 from latchstring.worker.wake import Wake
@@ -34,6 +33,7 @@ class WorkerParts:
     sweeps: Sequence[Sweep] = ()
     wake: Wake = field(default_factory=Wake)
     lease: timedelta = LEASE
+    job_kinds: Mapping[str, JobWork] = field(default_factory=dict)
 
 
 async def run_worker(parts: WorkerParts, stop: asyncio.Event, *, drain: timedelta = DRAIN) -> None:
@@ -50,6 +50,8 @@ async def run_worker(parts: WorkerParts, stop: asyncio.Event, *, drain: timedelt
             lease=parts.lease,
         )
     )
+    jobs = JobWorker(JobParts(db=parts.db, clock=parts.clock, kinds=parts.job_kinds, bell=parts.wake.jobs))
+    working = asyncio.create_task(jobs.run(stop), name="jobs")
     sweeping = asyncio.create_task(run_sweeps(parts.sweeps), name="sweeps")
     stopping = asyncio.create_task(_ring_on(stop, parts.wake), name="stop bell")
     try:
@@ -57,25 +59,15 @@ async def run_worker(parts: WorkerParts, stop: asyncio.Event, *, drain: timedelt
     finally:
         sweeping.cancel()
         stopping.cancel()
-        await asyncio.gather(sweeping, stopping, return_exceptions=True)
+        # the stop has been heard: a batch under way ends within moments, and what it wrote must not be half known
+        await asyncio.wait({working}, timeout=drain.total_seconds() / 2)
+        working.cancel()
+        await asyncio.gather(sweeping, stopping, working, return_exceptions=True)
 
 
 async def _ring_on(stop: asyncio.Event, wake: Wake) -> None:
     await stop.wait()
     wake.ring_here()
-
-
-def open_sender(rules: MailRules) -> Sender:
-    """The sender that configuration asks for."""
-    match rules.transport:
-        case "smtp":
-            return SmtpSender(rules.smtp, rules.retry)
-        case "mailbox":
-            return MailboxSender(Path(rules.mailbox_directory))
-        case "off":
-            return OffSender()
-        case unknown:
-            raise ValueError(f"no such transport: {unknown}")
 
 
 @asynccontextmanager

@@ -4,23 +4,14 @@ import asyncio
 import contextlib
 
 
-class Wake:
-    """Rung after a commit; the mail worker of this process hears it at once, those of others through `rung`.
-
-    Only to be used on the event loop. Ringing is cheap and loses nothing: whoever is late finds everything by polling.
-    """
+class Bell:
+    """One listener's ear. Only to be used on the event loop."""
 
     def __init__(self) -> None:
         self._here = asyncio.Event()
-        self.rung = asyncio.Event()  # what other processes are still to be told
-
-    def ring(self) -> None:
-        """Something was committed in this process."""
-        self._here.set()
-        self.rung.set()
 
     def ring_here(self) -> None:
-        """Look again, without telling anybody else."""
+        """Look again."""
         self._here.set()
 
     async def wait(self, seconds: float) -> bool:
@@ -31,3 +22,26 @@ class Wake:
         rang = self._here.is_set()
         self._here.clear()
         return rang
+
+
+class Wake(Bell):
+    """Rung after a commit; the workers of this process hear it at once, those of others through `rung`.
+
+    Ringing is cheap and loses nothing: whoever is late finds everything by polling. jobs: the ear of who works on jobs,
+    beside the mail worker's own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rung = asyncio.Event()  # what other processes are still to be told
+        self.jobs = Bell()
+
+    def ring(self) -> None:
+        """Something was committed in this process."""
+        self.ring_here()
+        self.rung.set()
+
+    def ring_here(self) -> None:
+        """Look again, without telling anybody else."""
+        super().ring_here()
+        self.jobs.ring_here()

@@ -1,0 +1,200 @@
+"""Inviting the rows of a job: each batch is one transaction with its verdicts and counts.
+
+A batch is a part as it was stored. Whoever takes a job over begins behind the last batch that was committed, so nobody
+is invited twice and nobody is lost.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from latchstring.domain.errors import AlreadyInvited, InviterNotAllowed, LatchstringError, MailDisabled, NotAllowed
+from latchstring.domain.event import Event, happened
+from latchstring.domain.job import Job, JobRow, JobState, RowStatus
+from latchstring.domain.principal import Principal
+from latchstring.domain.values import SYSTEM
+from latchstring.events.record import record
+from latchstring.invitations.acting import find_principal, load_stamp
+from latchstring.invitations.issuing import READ, WRITE, Issuing
+from latchstring.invitations.judging import Judge, Judged, copy_of
+from latchstring.invitations.parts import Parts
+from latchstring.storage.content import hold_objects
+from latchstring.storage.engine import ATTEMPTS, Work
+from latchstring.storage.invitation_bulk import Blocker, Written, insert_invitations
+from latchstring.storage.invitation_changes import hold_groups
+from latchstring.storage.invitation_create import NewInvitation
+from latchstring.storage.jobs import advance_job, find_part, finish_job, hold_job, insert_rows, load_twins
+
+DUPLICATE_ROW = "duplicate-row"
+ROWS_MISSING = "rows-missing"
+
+
+class _WorldChanged(Exception):
+    """What the rows were judged by is not so any more: judge them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class InvitingRows:
+    """What a worker does with jobs that invite: call it until the job has ended."""
+
+    parts: Parts
+    issuing: Issuing
+    judge: Judge
+
+    async def __call__(self, job: Job, owner: UUID, until: datetime) -> Job:
+        """Settle the next batch and prolong the lease; returns the job as it stands then.
+
+        Raises JobLost when the job was cancelled or is in other hands, StorageBusy, StorageUnreachable.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                return await self._settle(job, owner, until)
+            except _WorldChanged:
+                continue
+        return await self._settle(job, owner, until, believing=True)
+
+    async def fail(self, job: Job, owner: UUID, cause: str) -> Job:
+        """End a job that cannot go on. What it did stays."""
+        return await self._end(job, owner, JobState.FAILED, cause)
+
+    async def _settle(self, job: Job, owner: UUID, until: datetime, *, believing: bool = False) -> Job:
+        """believing: refuse the rows whose targets went away again and again, instead of looking once more."""
+        at, db = self.parts.clock(), self.parts.db
+        body = await find_part(db, job.id, job.done + 1)
+        if body is None:
+            whole = job.done == job.total
+            return await self._end(job, owner, *((JobState.DONE, None) if whole else (JobState.FAILED, ROWS_MISSING)))
+        stamp = await db.transact(lambda: load_stamp(job.maker, at=at))
+        by = await find_principal(db, self.parts.accounts, job.maker, at=at)
+        obstacle = self._obstacle(by)
+        if by is None or obstacle is not None:
+            return await self._end(job, owner, JobState.FAILED, obstacle)
+        rows = json.loads(body)
+        judged = await self.judge.judge(rows, first=job.done + 1, options=job.options, by=by, at=at, jobId=str(job.id))
+        after = await db.transact(lambda: self._batch(job, owner, until, judged, by, stamp, at, believing=believing))
+        self.parts.wake_worker()
+        return after
+
+    def _obstacle(self, by: Principal | None) -> str | None:
+        """Why nothing at all can be done in this maker's name, as a code."""
+        if by is None:
+            return InviterNotAllowed.code
+        try:
+            by.require(WRITE)
+            self.issuing.require_a_way(by)
+        except (NotAllowed, MailDisabled) as error:
+            return error.code
+        return None
+
+    async def _end(self, job: Job, owner: UUID, state: JobState, cause: str | None) -> Job:
+        at = self.parts.clock()
+
+        def work() -> Work[Job]:
+            ended = yield from finish_job(job, owner, state, cause=cause, at=at)
+            yield record(_finished(ended, at))
+            return ended
+
+        return await self.parts.db.transact(work)
+
+    # ---- the transaction -------------------------------------------------------------------------------------------
+
+    def _batch(  # noqa: PLR0917  # all that one batch is about
+        self,
+        job: Job,
+        owner: UUID,
+        until: datetime,
+        judged: Sequence[Judged],
+        by: Principal,
+        stamp: object,
+        at: datetime,
+        *,
+        believing: bool,
+    ) -> Work[Job]:
+        yield from hold_job(job, owner, until=until)
+        if (yield from load_stamp(job.maker, at=at)) != stamp:
+            raise _WorldChanged
+        news = [one for one in judged if one.new is not None and one.twin is None]
+        gone = yield from _missing_targets(news)
+        if gone and not believing:
+            raise _WorldChanged
+        for one in news:
+            if gone and one.new is not None and _leads_to(one.new, gone):
+                one.refuse("not-found", "What this invitation leads to does not exist any more.")
+        batch = sorted((one.terms_key, one.new) for one in news if one.new is not None and one.terms_key is not None)
+        written = yield from insert_invitations(self.parts.db.dialect_name, batch, at=at)
+        twins = yield from _twins_of(job, written)
+        rows = _verdicts(judged, written, twins, by)
+        yield insert_rows(self.parts.db.dialect_name, job.id, rows)
+        counts = _counts(rows)
+        after = yield from advance_job(job, owner, **counts)
+        if after.done == after.total:
+            after = yield from finish_job(after, owner, JobState.DONE, at=at)
+            yield record(_finished(after, at))
+        return after
+
+
+def _finished(job: Job, at: datetime) -> Event:
+    counts = {"created": job.created, "skipped": job.skipped, "refused": job.refused}
+    return happened("job.finished", job.id, by=SYSTEM, at=at, state=job.state.value, cause=job.cause, **counts)
+
+
+def _missing_targets(rows: Sequence[Judged]) -> Work[set[UUID]]:
+    """Objects and groups that went away since the rows were judged; the others stay until the commit."""
+    bundles = [one.new.invitation.bundle for one in rows if one.new is not None]
+    objects = {grant.target_id for bundle in bundles for grant in bundle.content}
+    groups = {grant.target_id for bundle in bundles for grant in bundle.groups}
+    held: set[UUID] = (yield from hold_objects(objects)) if objects else set()
+    held |= (yield from hold_groups(sorted(groups))).keys()
+    return (objects | groups) - held
+
+
+def _leads_to(new: NewInvitation, targets: set[UUID]) -> bool:
+    return any(grant.target_id in targets for grant in new.invitation.bundle.grants)
+
+
+def _twins_of(job: Job, written: Written) -> Work[dict[UUID, int]]:
+    """Rows of this job that made what is in the way of others."""
+    blockers = written.blockers.values()
+    if not blockers:
+        return {}
+    return (yield from load_twins(job.id, sorted({b.email_key for b in blockers}), [b.id for b in blockers]))
+
+
+def _verdicts(judged: Sequence[Judged], written: Written, twins: Mapping[UUID, int], by: Principal) -> list[JobRow]:
+    found: dict[int, JobRow] = {}
+    for one in judged:
+        if one.twin is not None and one.new is not None:
+            found[one.row] = meet_twin(one, found[one.twin.row])
+            continue
+        if one.new is not None and one.new.invitation.id not in written.made and one.terms_key is not None:
+            blocker = written.blockers[one.terms_key]
+            tell_blocker(one, blocker, twins.get(blocker.id), by)
+        found[one.row] = one.verdict()
+    return list(found.values())
+
+
+def meet_twin(one: Judged, first: JobRow) -> JobRow:
+    """The verdict of a row that says the same as an earlier one."""
+    if first.status != RowStatus.CREATE:
+        return copy_of(one, first)
+    one.refuse(DUPLICATE_ROW, f"Row {first.row} invites the same person to the same.", RowStatus.DUPLICATE)
+    return one.verdict()
+
+
+def tell_blocker(one: Judged, blocker: Blocker, row: int | None, by: Principal) -> None:
+    """A pending invitation is in the way; which one only to who could list it. row: of this job, if that made it."""
+    if row is not None:
+        one.refuse(DUPLICATE_ROW, f"Row {row} invites the same person to the same.", RowStatus.DUPLICATE)
+        return
+    told = by.can(READ) or blocker.inviter == by.actor or (one.new is not None and one.new.told_invitations)
+    refusal: LatchstringError = AlreadyInvited(blocker.id if told else None)
+    one.refuse(refusal.code, refusal.detail, RowStatus.DUPLICATE)
+    one.blocker_id = blocker.id if told else None
+
+
+def _counts(rows: Sequence[JobRow]) -> dict[str, int]:
+    created = sum(row.status == RowStatus.CREATE for row in rows)
+    refused = sum(row.status == RowStatus.REFUSED for row in rows)
+    return {"created": created, "refused": refused, "skipped": len(rows) - created - refused}

@@ -1,0 +1,36 @@
+"""What a walk over rows has met already, in a temporary file of this process: there may be millions."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from uuid import UUID
+
+
+class Seen:
+    """Terms by the first row that had them."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        connection.execute("CREATE TABLE seen (terms BLOB PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID")
+
+    def find(self, terms: Iterable[UUID]) -> dict[UUID, int]:
+        """Those that were seen, with the first row that had them."""
+        select = "SELECT row FROM seen WHERE terms = ?"
+        found = ((key, self._connection.execute(select, (key.bytes,)).fetchone()) for key in terms)
+        return {key: row[0] for key, row in found if row is not None}
+
+    def add(self, terms: Mapping[UUID, int]) -> None:
+        """Note these; the first row stays."""
+        values = ((key.bytes, row) for key, row in terms.items())
+        self._connection.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?)", values)
+
+
+@contextlib.contextmanager
+def open_seen() -> Iterator[Seen]:
+    """Nothing seen yet; forgotten at the end."""
+    connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)  # a file SQLite removes by itself
+    try:
+        connection.execute("PRAGMA journal_mode = OFF")
+        yield Seen(connection)
+    finally:
+        connection.close()

@@ -188,6 +188,9 @@ def services(accounts: FakeAccounts) -> Services:
         wake_worker=lambda: None,
         limiter=Limiter(limits),
         visits=VisitCounter(None, system_clock),  # type: ignore[arg-type]
+        operations=None,  # type: ignore[arg-type]
+        settings=(),
+        check_health=None,  # type: ignore[arg-type]
     )
 
 

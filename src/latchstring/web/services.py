@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from latchstring.domain.health import Finding
 from latchstring.domain.policy import AccountRules, App, ContentRules, InvitationRules, Limits, MailRules, Roles
+from latchstring.domain.settings import SettingShown
 from latchstring.domain.values import Clock
 
 if TYPE_CHECKING:  # the rooms are only named here; main hands over the built ones
@@ -18,6 +20,7 @@ if TYPE_CHECKING:  # the rooms are only named here; main hands over the built on
     from latchstring.invitations.visits import VisitCounter
     from latchstring.links.keyring import Keyring
     from latchstring.links.tokens import LinkTokens
+    from latchstring.operations.service import Operations
     from latchstring.storage.engine import Database
     from latchstring.web.limits import Limiter
 
@@ -27,6 +30,7 @@ class Services:
     """The service rooms and the values they share, as handlers receive them.
 
     wake_worker: tells the mail worker of this process that there is something to send; cheap, callable any time.
+    settings: every value of the configuration as it may be shown. check_health: what `doctor` asks; takes seconds.
     visits: counts who opens links; as cheap.
     """
 
@@ -49,3 +53,6 @@ class Services:
     wake_worker: Callable[[], None]
     limiter: Limiter
     visits: VisitCounter
+    operations: Operations
+    settings: Sequence[SettingShown]
+    check_health: Callable[[], Awaitable[Sequence[Finding]]]

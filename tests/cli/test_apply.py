@@ -238,15 +238,5 @@ def test_json_is_yaml_enough(terminal: Terminal) -> None:
     assert applied(terminal, write(terminal, text, "list.json"))["counts"]["create"] == 1
 
 
-def test_entries_have_the_fields_of_the_api() -> None:
-    import msgspec  # noqa: PLC0415  # only here
-
-    from latchstring.api.invitations import NewInvitation  # noqa: PLC0415
-    from latchstring.cli.entries import Entry  # noqa: PLC0415
-
-    ours, theirs = msgspec.structs.fields(Entry), msgspec.structs.fields(NewInvitation)
-    assert [field.name for field in ours] == [field.name for field in theirs]
-
-
 def test_a_missing_file_is_named(terminal: Terminal, tmp_path: Path) -> None:
     assert "does not exist" in terminal.run("apply", str(tmp_path / "none.yaml"), "--yes", status=2).output

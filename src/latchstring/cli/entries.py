@@ -3,43 +3,16 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
-
-import msgspec
 
 from latchstring.cli.yaml_file import Node, YamlRefused, read_yaml
 from latchstring.domain.errors import FieldProblem
 from latchstring.invitations.parts import Draft
-from latchstring.web.fields import Body, Reading, collect
-from latchstring.web.kinds import Duration, Email, Key, Line, Locale, Message, Metadata, Url, ValueRefused, read_key
+from latchstring.web.fields import collect
+from latchstring.web.invitation_rows import COLUMNS, NewInvitation, draft_of
+from latchstring.web.kinds import ValueRefused, read_key
 
 CONTENT = re.compile(r"(?P<contentType>[^/:\s]+)/(?P<key>[^/:\s]+):(?P<role>VIEWER|EDITOR|MAINTAINER)", re.IGNORECASE)
 TOP = ("list", "invitations")
-
-
-class ContentGrant(Body):
-    """A right on one content object."""
-
-    content_type: Key
-    key: Key
-    role: Literal["VIEWER", "EDITOR", "MAINTAINER"]
-
-
-class Entry(Body):
-    """Whom to invite to what: the fields of POST /api/invitations."""
-
-    invite_email: Email
-    role: Key | None = None
-    groups: tuple[Key, ...] = ()
-    content: tuple[ContentGrant, ...] = ()
-    first_name: Line | None = None
-    last_name: Line | None = None
-    message: Message | None = None
-    locale: Locale | None = None
-    expires_in: Duration | None = None
-    metadata: Metadata | None = None
-    redirect_url: Url | None = None
-    template: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,28 +133,15 @@ def finish(name: str | None, entries: Sequence[tuple[Place, object]], problems: 
         if not isinstance(raw, dict):
             problems.append(place.problem("", "invalid-type", "Write fields, such as `inviteEmail: ada@example.org`."))
             continue
-        unknown = [name for name in raw if name not in _KNOWN]
-        known = ", ".join(_KNOWN)
+        unknown = [name for name in raw if name not in COLUMNS]
+        known = ", ".join(COLUMNS)
         problems += [
             place.problem(f"/{name}", "unknown-field", f"There is no field {name}. Known: {known}.") for name in unknown
         ]
-        reading = collect(raw, Entry)
+        reading = collect(raw, NewInvitation)
         problems += [place.problem(p.pointer, p.code, p.detail) for p in reading.problems]
         if not unknown and not reading.problems:
             drafts.append(draft_of(reading))
     if problems:
         raise ListRefused(problems)
     return Declared(name, tuple(drafts), tuple(place for place, _ in entries))
-
-
-_KNOWN = tuple(entry.encode_name for entry in msgspec.structs.fields(Entry))
-
-
-def draft_of(reading: Reading[Any]) -> Draft:
-    """What an entry asks for, as the API's create takes it."""
-    values = dict(reading.values)
-    address = values.pop("invite_email")
-    content = tuple((one.content_type, one.key, one.role) for one in values.pop("content", ()))
-    emptied = frozenset(name for name, value in reading.values.items() if value in ((), ""))
-    given = {name: value for name, value in values.items() if value is not None}
-    return Draft(email=address.email, email_key=address.email_key, content=content, emptied=emptied, **given)

@@ -118,6 +118,11 @@ def format_short(at: datetime, locale: str, *, zone: str = "UTC") -> str:
     return _with_time(day, at, dates, zone)
 
 
+def format_clock(at: datetime, locale: str, *, zone: str = "UTC") -> str:
+    """The time of a day that is known already, with its zone, as in `10:40 UTC`."""
+    return f"{format_time(at, 'short', tzinfo=get_timezone(zone), locale=_dates(locale))} {zone}"
+
+
 def format_relative(at: datetime, now: datetime, locale: str) -> str:
     """How far away an instant is, as in `4 days ago` or `in 7 days`. Days count up to a month; weeks say less."""
     distance = at - now

@@ -48,6 +48,11 @@ def acts(*paths: str, needs: str | None) -> Callable[[Handler], HTTPRouteHandler
     return declare
 
 
+def looks(*paths: str, needs: str | None) -> Callable[[Handler], HTTPRouteHandler]:
+    """What a form is sent to only to be shown as it would come out: changes nothing, and may be asked at each key."""
+    return lambda handler: _route(paths, [HttpMethod.POST], handler, needs)
+
+
 def _route(paths: Sequence[str], methods: list[HttpMethod], handler: Handler, needs: str | None) -> HTTPRouteHandler:
     async def endpoint(request: Request[Any, Any, Any]) -> ASGIApp:
         services: Services = request.scope["litestar_app"].state.services

@@ -15,7 +15,16 @@ from jinja2.ext import InternationalizationExtension
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from latchstring.i18n import PSEUDO, format_date, format_instant, format_relative, format_short, pseudo, translations
+from latchstring.i18n import (
+    PSEUDO,
+    format_clock,
+    format_date,
+    format_instant,
+    format_relative,
+    format_short,
+    pseudo,
+    translations,
+)
 
 PAGES = "pages"  # the words of the invited person's pages; a context with `domain` speaks another
 FACES = ("latchstring.invitee", "latchstring.admin")  # packages with a folder `templates`
@@ -44,6 +53,7 @@ def environment() -> Environment:
         "day": _day,
         "iso": _iso,
         "short": _short,
+        "clock": _clock,
         "relative": _relative,
         "moment": _moment,
         "initials": initials,
@@ -109,6 +119,12 @@ def _day(context: Context, at: datetime) -> str:
 def _short(context: Context, at: datetime) -> str:
     """Day and time as tables show them, in UTC."""
     return format_short(at, context["locale"])
+
+
+@pass_context
+def _clock(context: Context, at: datetime) -> str:
+    """The time of day, in UTC."""
+    return format_clock(at, context["locale"])
 
 
 @pass_context

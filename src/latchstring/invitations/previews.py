@@ -1,0 +1,79 @@
+"""The mail of an invitation that does not exist yet, word for word as the person would read it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from latchstring.domain.grant import ContentRole
+from latchstring.domain.principal import Principal
+from latchstring.i18n import negotiate
+from latchstring.invitations.answering import PEOPLE
+from latchstring.invitations.parts import Draft, Parts
+from latchstring.mail.messages import InvitationMail
+from latchstring.storage.accounts import find_user_by_email_key
+from latchstring.storage.groups import find_groups
+from latchstring.storage.targets import ObjectChoice, find_object_choices
+
+NOBODY = "name@example.org"  # until an address is typed
+NO_TOKEN = "this-is-a-preview"  # noqa: S105  # no link of ours: the token of one begins with ey
+
+
+@dataclass(frozen=True, slots=True)
+class Previews:
+    """Composes what would be mailed. Nothing is stored, and the link in it opens nothing."""
+
+    parts: Parts
+
+    async def message_of(self, draft: Draft, *, by: Principal) -> InvitationMail:
+        """The message of a draft in its own language, else the person's, else the default.
+
+        What does not exist is left out. Whoever may not look at accounts sees what a stranger would get.
+        """
+        user = await find_user_by_email_key(self.parts.db, draft.email_key) if by.can("users:read") else None
+        known = user if user is not None and user.email_verified else None
+        locale = negotiate([draft.locale, known.locale if known else None], self.parts.app.default_locale)
+        role = self.parts.roles.get(draft.role or "")
+        objects = await find_object_choices(self.parts.db, [(type_, key) for type_, key, _ in draft.content])
+        return InvitationMail(
+            to=draft.email or NOBODY,
+            locale=locale,
+            app_name=self.parts.app.name,
+            first_name=draft.first_name,
+            inviter_name=by.name if by.type in PEOPLE else None,
+            message=draft.message,
+            role_name=role.name if role else None,
+            group_names=await self._group_names(draft, locale),
+            content=_titles(draft, objects),
+            account_exists=known is not None,
+            link_url=self._sample_link(),
+            expires_at=self.parts.clock() + self.lifetime_of(draft),
+        )
+
+    def lifetime_of(self, draft: Draft) -> timedelta:
+        """How long the link would work; what is out of bounds would be refused, and is shown as the usual."""
+        rules, wanted = self.parts.rules, draft.expires_in
+        if wanted is not None and rules.minimum_lifetime <= wanted <= rules.maximum_lifetime:
+            return wanted
+        only_content = bool(draft.content) and not draft.role and not draft.groups
+        return self.parts.content_rules.lifetime if only_content else rules.lifetime
+
+    async def _group_names(self, draft: Draft, locale: str) -> tuple[str, ...]:
+        found = await find_groups(self.parts.db, draft.groups)
+        names = []
+        for key in sorted(found):
+            group = found[key]
+            text = group.translations.get(locale) or group.translations.get(locale.partition("-")[0])
+            names.append(text.name if text else group.name)
+        return tuple(names)
+
+    def _sample_link(self) -> str:
+        page = self.parts.rules.accept_url.replace("{publicUrl}", self.parts.app.public_url)
+        return f"{page}{'&' if '?' in page else '?'}token={NO_TOKEN}"
+
+
+def _titles(draft: Draft, objects: Mapping[tuple[str, str], ObjectChoice]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (ContentRole[role].name, objects[type_, key].title)
+        for type_, key, role in draft.content
+        if (type_, key) in objects
+    )

@@ -3,9 +3,14 @@
 from litestar.types import ControllerRouterHandler
 
 from latchstring.admin import (
+    account,
+    administrators,
     elsewhere,
+    groups,
     invitation_entry,
     invitation_new,
+    invitation_templates,
+    overview,
     previews,
     signing_in,
 )
@@ -14,6 +19,11 @@ __all__ = ["routes"]
 
 routes: list[ControllerRouterHandler] = [
     *signing_in.routes,
+    *overview.routes,
+    *account.routes,
+    *administrators.routes,
+    *invitation_templates.routes,
+    *groups.routes,
     *invitation_new.routes,
     *previews.routes,
     *invitation_entry.routes,

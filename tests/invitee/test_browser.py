@@ -182,8 +182,10 @@ async def test_the_language_changes_without_losing_the_link(chromium: Browser, h
     seen = await visit(chromium, house, locale="en")
     page = seen.page
     await seen.open(f"/invitation?token={token}")
+    await page.locator(".languages > summary").click()
     await page.get_by_role("link", name="Deutsch").click()
     await expect(page.get_by_role("button", name="Konto anlegen und hereinkommen")).to_be_visible()
+    await page.locator(".languages > summary").click()
     await page.get_by_role("link", name="English").click()
     await expect(page.get_by_role("button", name="Create account and come in")).to_be_visible()
     await seen.context.close()

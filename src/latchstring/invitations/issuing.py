@@ -165,7 +165,7 @@ class Issuing:
     def _standing_of(self, new: NewInvitation, by: Principal) -> Standing:
         """How the invitation will be read: known before it is stored, so that the answer can be stored with it."""
         made = Standing(new.invitation, Delivery(new.mail.state, new.mail.reason), by.name, by.name)
-        return self._veiled(made, by)
+        return self.veiled(made, by)
 
     # ---- read ----------------------------------------------------------------------------------------------------
 
@@ -175,27 +175,42 @@ class Issuing:
         standing = await find_invitation(self.parts.db, invitation_id)
         if standing is None or not _may_see(by, standing.invitation):
             raise InvitationNotFound("There is no such invitation.")
-        return self._veiled(standing, by)
+        return self.veiled(standing, by)
 
-    def _veiled(self, standing: Standing, by: Principal) -> Standing:
+    def veiled(self, standing: Standing, by: Principal) -> Standing:
         """Without what would say whether an address has an account, to who may not look at accounts."""
         if by.can("users:read") or not self.is_closed_to_strangers(standing.invitation):
             return standing
         return replace(standing, delivery=None)
 
     async def list(
-        self, filter_: InvitationFilter, *, by: Principal, order: Order, after: Position | None, limit: int
+        self,
+        filter_: InvitationFilter,
+        *,
+        by: Principal,
+        order: Order,
+        after: Position | None = None,
+        before: Position | None = None,
+        limit: int,
     ) -> InvitationPage:
         """A page of what the caller may see: everything, or what he sent himself. Raises NotAllowed."""
+        page = await list_invitations(
+            self.parts.db,
+            self.within_sight(filter_, by),
+            order=order,
+            after=after,
+            before=before,
+            limit=limit,
+            at=self.parts.clock(),
+        )
+        return replace(page, items=tuple(self.veiled(item, by) for item in page.items))
+
+    def within_sight(self, filter_: InvitationFilter, by: Principal) -> InvitationFilter:
+        """The filter, narrowed to what the caller may list. Raises NotAllowed."""
         _require_any(by)
-        if not by.can(READ):
-            filter_ = replace(filter_, only_inviter_id=by.id or _NOWHERE)
         if filter_.deliveries and not self.parts.content_rules.allow_unregistered_users:
             by.require("users:read")
-        page = await list_invitations(
-            self.parts.db, filter_, order=order, after=after, limit=limit, at=self.parts.clock()
-        )
-        return replace(page, items=tuple(self._veiled(item, by) for item in page.items))
+        return filter_ if by.can(READ) else replace(filter_, only_inviter_id=by.id or _NOWHERE)
 
     async def events(self, invitation_id: UUID, *, by: Principal, after: UUID | None, limit: int) -> EventPage:
         """What happened to an invitation, oldest first. Raises NotAllowed, InvitationNotFound."""
@@ -221,7 +236,7 @@ class Issuing:
             self.require_a_way(by)
             delivery = await self._delivery_at_first(after)
             sent = replace(standing, invitation=after, delivery=delivery, sponsor_name=by.name)
-            shown = self._veiled(sent, by)
+            shown = self.veiled(sent, by)
             if await self._replace(before, shown, delivery, by=by, at=at, once=once):
                 return shown
         raise StorageBusy("This invitation is being changed by many at once.")

@@ -9,6 +9,7 @@ from latchstring.domain.mail import MailKind
 from latchstring.invitations.accepting import Accepting
 from latchstring.invitations.answering import Answering
 from latchstring.invitations.batches import InvitingRows
+from latchstring.invitations.browsing import Browsing
 from latchstring.invitations.bulk import Bulk
 from latchstring.invitations.issuing import Issuing
 from latchstring.invitations.judging import Judge
@@ -18,6 +19,7 @@ from latchstring.invitations.mails import InvitationMails
 from latchstring.invitations.objects import Objects
 from latchstring.invitations.parts import Parts
 from latchstring.invitations.previews import Previews
+from latchstring.invitations.selecting import Selecting
 from latchstring.invitations.targets import Targets
 from latchstring.invitations.templates import Templates
 from latchstring.invitations.timelines import Timelines
@@ -43,6 +45,8 @@ class Invitations:
         )
         objects = Objects(parts.db, parts.content_rules)
         self.issuing = Issuing(parts, self.links, objects, self.templates)
+        self.browsing = Browsing(parts, self.issuing)
+        self.selecting = Selecting(parts, self.issuing)
         judge = Judge(parts, objects, self.templates)
         self.bulk = Bulk(parts, self.issuing, judge)
         self.job_kinds: dict[str, InvitingRows] = {JobKind.INVITE: InvitingRows(parts, self.issuing, judge)}

@@ -16,7 +16,7 @@ from datetime import datetime
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import FromClause, bindparam, func, select, true
+from sqlalchemy import FromClause, bindparam, func, literal_column, select, true
 from sqlalchemy.sql import Executable
 
 from latchstring.domain.invitation import Standing
@@ -31,6 +31,7 @@ from latchstring.storage.invitation_filters import (
     matches,
 )
 from latchstring.storage.invitation_orders import (
+    SIZES,
     Found,
     Search,
     beyond,
@@ -43,7 +44,7 @@ from latchstring.storage.invitation_orders import (
 from latchstring.storage.invitation_walks import stride, walk
 from latchstring.storage.invitations import read_standing, select_standing
 from latchstring.storage.tables import invitations
-from latchstring.storage.types import any_of
+from latchstring.storage.types import Instant, any_of
 
 FEW = 1000  # so few rows that looking for a better filter costs more than it saves
 _i = invitations.c
@@ -82,6 +83,9 @@ async def _gathered(search: Search, finder: str) -> Found:
 
 # ---- a page ----------------------------------------------------------------------------------------------------------
 
+_PENDING_TERMS = select(_i.terms_key, _i.id).where(
+    any_of(_i.terms_key, "keys"), _i.state == literal_column("0"), _i.expires_at > bindparam("now", type_=Instant)
+)
 _STANDINGS = select_standing().where(any_of(_i.id, "ids"))
 
 
@@ -89,6 +93,12 @@ async def find_standings(db: Database, ids: Sequence[UUID]) -> list[Standing]:
     """These invitations as they are shown, in this order; those that are gone are left out."""
     rows = {row.id: row for row in await db.fetch(_STANDINGS, ids=list(ids))} if ids else {}
     return [read_standing(rows[id_]) for id_ in ids if id_ in rows]
+
+
+async def find_pending_terms(db: Database, keys: Sequence[UUID], *, at: datetime) -> dict[UUID, UUID]:
+    """Those of the digests of terms under which an invitation is pending, with its id."""
+    rows = await db.fetch(_PENDING_TERMS, keys=list(keys), now=at) if keys else []
+    return {row.terms_key: row.id for row in rows}
 
 
 async def _best_finder(search: Search) -> str | None:
@@ -151,3 +161,13 @@ async def list_invitations(
         following = places[-1] if places else before
     items = await find_standings(db, [place.id for place in places])
     return InvitationPage(tuple(items), following, found.total, previous, is_cut=found.cut_at is not None and not more)
+
+
+async def find_ids(
+    db: Database, wanted: InvitationFilter, *, order: Order, after: Position | None = None, at: datetime
+) -> tuple[Sequence[UUID], Position | None]:
+    """Up to a thousand ids of a list, and where it goes on: with fewer ids as well, as long as that is not None."""
+    most = SIZES[-1] - 1
+    found = await _find(Search(db, wanted, order, after or start_of(order), size_for(most), at))
+    places = found.places[:most]
+    return [place.id for place in places], places[-1] if len(found.places) > most else found.cut_at

@@ -39,6 +39,7 @@ async def test_a_new_password_signs_out_everywhere_but_here(desk: Desk) -> None:
     wrong = await desk.send(page, {"currentPassword": "wrong", "password": "quite another 1"}, page=page)
     assert (wrong.status, wrong.code) == (422, "invalid-fields")
     assert "This is not your present password" in wrong.words
+    assert "quite another 1" not in wrong.html
     sent = await desk.send(page, {"currentPassword": PASSWORD, "password": "quite another 1"}, page=page)
     assert "everywhere but here" in await desk.said(sent)
     assert desk.browser.cookies.get(COOKIE) not in (None, here)

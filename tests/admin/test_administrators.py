@@ -130,8 +130,11 @@ async def test_who_gives_away_the_right_to_be_here_goes_to_his_own_account(desk:
 async def test_sessions_and_second_factors_of_others_are_ended(desk: Desk) -> None:
     mira, _, _ = await enrol(desk)
     await desk.enter("boss@panel.test", name="Boss")
-    assert "An authenticator app" in (await desk.get(f"{LIST}/{mira.id}")).words
+    words = (await desk.get(f"{LIST}/{mira.id}")).words
+    assert "An authenticator app" in words
+    assert "Signed in A browser last used 1 minute ago" in words
     assert "out of 1 browser" in await send(desk, f"{mira.id}/sessions")
+    assert "Signed in nowhere" in (await desk.get(f"{LIST}/{mira.id}")).words
     assert "was signed in nowhere" in await send(desk, f"{mira.id}/sessions")
     assert "is removed" in await send(desk, f"{mira.id}/second-factor")
     assert not (await present(desk, "mira@panel.test")).has_second_factor

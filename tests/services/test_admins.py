@@ -210,6 +210,7 @@ async def test_only_super_admins_look_after_administrators(world: Any, role: str
         accounts.deactivate_admin(principal, admin.id),
         accounts.reactivate_admin(principal, admin.id),
         accounts.end_admin_sessions(principal, admin.id),
+        accounts.list_admin_sessions(principal, admin.id),
     ):
         with pytest.raises(NotAllowed):
             await attempt
@@ -256,6 +257,8 @@ async def test_sessions_of_another_are_ended(world: Any) -> None:
     boss = principal_of_admin(await able(world))
     admin = await able(world, "ben@office.test", role="viewer")
     new, kept = await sign_in(world, "ben@office.test"), await sign_in(world)
+    (seen,) = await world.accounts.list_admin_sessions(boss, admin.id)
+    assert (seen.user_agent, seen.network) == ("Firefox", "192.0.2.0/24")
     assert await world.accounts.end_admin_sessions(boss, admin.id) == 1
     assert await visit_of(world, new) is None
     assert await visit_of(world, kept) is not None

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from latchstring.accounts.addresses import Address
 from latchstring.accounts.admin_links import AdminLinks, SetUpSent
+from latchstring.accounts.admin_logins import IDLE_LIFETIME
 from latchstring.accounts.passwords import check_policy
-from latchstring.domain.account import ADMIN_ROLES, SUPER_ADMIN, Admin
+from latchstring.domain.account import ADMIN_ROLES, SUPER_ADMIN, Admin, AdminSession
 from latchstring.domain.errors import (
     AccountBlocked,
     AdminNotFound,
@@ -21,7 +22,7 @@ from latchstring.domain.panel import ADMINS_WRITE
 from latchstring.domain.principal import Principal
 from latchstring.domain.values import new_id
 from latchstring.events.record import record
-from latchstring.storage.admin_sessions import end_admin_sessions
+from latchstring.storage.admin_sessions import end_admin_sessions, list_admin_sessions
 from latchstring.storage.admins import (
     admin_of,
     find_admin,
@@ -200,6 +201,12 @@ class Admins(AdminLinks):
         return await self._db.transact(work)
 
     # ---- sessions of others --------------------------------------------------------------------------------------
+
+    async def list_admin_sessions(self, principal: Principal, admin_id: UUID) -> Sequence[AdminSession]:
+        """Where an administrator is signed in, the session used last first. Raises NotAllowed."""
+        principal.require(ADMINS_WRITE)
+        at = self._clock()
+        return await list_admin_sessions(self._db, admin_id, at=at, idle_since=at - IDLE_LIFETIME)
 
     async def end_admin_sessions(self, principal: Principal, admin_id: UUID) -> int:
         """End every session of an administrator; returns how many. Raises NotAllowed, AdminNotFound."""

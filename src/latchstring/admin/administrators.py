@@ -7,6 +7,7 @@ from latchstring.accounts.admin_links import SetUpSent
 from latchstring.admin.administrator_words import say
 from latchstring.admin.page import LANGUAGES, Panel
 from latchstring.admin.routing import acts, shows
+from latchstring.admin.user_agents import browser_of
 from latchstring.domain.account import ADMIN_ROLES, Admin
 from latchstring.domain.errors import (
     AccountBlocked,
@@ -111,7 +112,14 @@ def _sent_link(panel: Panel, made: SetUpSent, what: str) -> Answer:
 async def show_entry(panel: Panel) -> Answer:
     """What is known of one, and what can be done."""
     admin = await _admin(panel)
-    return panel.show("administrator.html", who=admin, roles=ADMIN_ROLES, is_me=admin.id == panel.me.id)
+    sessions = await panel.services.accounts.list_admin_sessions(panel.principal, admin.id)
+    return panel.show(
+        "administrator.html",
+        who=admin,
+        roles=ADMIN_ROLES,
+        is_me=admin.id == panel.me.id,
+        sessions=[(one, browser_of(one.user_agent)) for one in sessions],
+    )
 
 
 @acts(f"{ENTRY}/role", needs=ADMINS_WRITE)

@@ -48,7 +48,9 @@ _NAME = select((users.c.first_name + " " + users.c.last_name).label("name")).whe
 _USER = select(users.c.email, users.c.first_name, users.c.locale).where(
     users.c.id == bindparam("id", type_=Id), users.c.blocked.is_(False)
 )
-_ADMIN = select(admins.c.email).where(admins.c.id == bindparam("id", type_=Id), admins.c.deactivated_at.is_(None))
+_ADMIN = select(admins.c.email, admins.c.locale).where(
+    admins.c.id == bindparam("id", type_=Id), admins.c.deactivated_at.is_(None)
+)
 
 
 async def name_of_user(db: Database, user_id: UUID) -> str | None:
@@ -64,7 +66,7 @@ async def find_contact(db: Database, actor: Actor) -> Contact | None:
         return Contact(rows[0].email, rows[0].first_name or None, rows[0].locale) if rows else None
     if actor.type is ActorType.ADMIN:
         rows = await db.fetch(_ADMIN, id=actor.id)
-        return Contact(rows[0].email) if rows else None
+        return Contact(rows[0].email, locale=rows[0].locale) if rows else None
     return None
 
 

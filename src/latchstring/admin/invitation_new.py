@@ -213,7 +213,7 @@ def _said(panel: Panel, standing: Standing) -> str:
 # ---- while somebody types --------------------------------------------------------------------------------------------
 
 
-@shows(f"{NEW}/groups", needs=WRITE)
+@shows(f"{NEW}/choices/groups", needs=WRITE)
 async def show_groups(panel: Panel) -> Answer:
     """The list of groups for what is being typed."""
     ticked = panel.asked_all("groups")
@@ -222,7 +222,7 @@ async def show_groups(panel: Panel) -> Answer:
     return panel.show("invitation_groups.html", form=shown, groups=found)
 
 
-@shows(f"{NEW}/content", needs=WRITE)
+@shows(f"{NEW}/choices/content", needs=WRITE)
 async def show_objects(panel: Panel) -> Answer:
     """The objects found for what is being typed."""
     text = panel.asked("contentSearch").strip()

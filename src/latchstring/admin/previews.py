@@ -11,9 +11,12 @@ from latchstring.admin.invitation_form import InvitationForm, chosen_rows, draft
 from latchstring.admin.invitation_new import NEW, WRITE
 from latchstring.admin.page import DOMAIN, Panel
 from latchstring.admin.routing import looks, shows
+from latchstring.domain.policy import MailRules
 from latchstring.i18n import text_direction
 from latchstring.invitations.parts import Draft
-from latchstring.mail.render import compose_mail
+from latchstring.mail.messages import InvitationMail
+from latchstring.mail.render import ComposedMail, compose_mail
+from latchstring.mail.templating import TemplateBroken, templates_in
 from latchstring.web.answers import Answer
 from latchstring.web.assets import asset_url
 from latchstring.web.forms import Shown
@@ -50,7 +53,7 @@ async def look_at_preview(panel: Panel) -> Answer:
 
 async def _preview(panel: Panel, draft: Draft, *, as_text: bool) -> Answer:
     message = await panel.services.invitations.previews.message_of(draft, by=panel.principal)
-    mail = compose_mail(message)
+    mail = _compose(message, panel.services.mail_rules)
     name, address = parseaddr(panel.services.mail_rules.sender)
     body = render(
         "panel/mail_in_frame.html",
@@ -73,6 +76,14 @@ async def _preview(panel: Panel, draft: Draft, *, as_text: bool) -> Answer:
         (b"x-frame-options", b"SAMEORIGIN"),
     ]
     return Answer(200, body.encode(), headers)
+
+
+def _compose(message: InvitationMail, rules: MailRules) -> ComposedMail:
+    """By the operator's templates; by ours when those are broken, as the worker does."""
+    try:
+        return compose_mail(message, templates_in(rules.templates_directory))
+    except TemplateBroken:
+        return compose_mail(message)
 
 
 routes = [show_preview, look_at_preview]

@@ -12,6 +12,7 @@ from latchstring.invitations.parts import Draft, Parts
 from latchstring.mail.messages import InvitationMail
 from latchstring.storage.accounts import find_user_by_email_key
 from latchstring.storage.groups import find_groups
+from latchstring.storage.names import find_name
 from latchstring.storage.targets import ObjectChoice, find_object_choices
 
 NOBODY = "name@example.org"  # until an address is typed
@@ -39,7 +40,7 @@ class Previews:
             locale=locale,
             app_name=self.parts.app.name,
             first_name=draft.first_name,
-            inviter_name=by.name if by.type in PEOPLE else None,
+            inviter_name=await find_name(self.parts.db, by.actor) if by.type in PEOPLE else None,
             message=draft.message,
             role_name=role.name if role else None,
             group_names=await self._group_names(draft, locale),

@@ -6,6 +6,7 @@ from uuid import UUID
 from latchstring.domain.invitation import Standing
 from latchstring.domain.principal import Principal
 from latchstring.domain.timeline import Timeline, weave
+from latchstring.domain.values import Actor
 from latchstring.invitations.issuing import Issuing
 from latchstring.invitations.parts import Parts
 from latchstring.storage.names import name_of_user
@@ -19,6 +20,12 @@ class Told:
     standing: Standing
     timeline: Timeline
     accepted_by_name: str | None = None
+
+    def name_of(self, actor: Actor) -> str | None:
+        """What administrators call somebody who acted on it; None where there is nothing to call him by."""
+        called = {knot.actor: knot.actor_name for knot in self.timeline.knots if knot.actor is not None}
+        public = self.standing.inviter_name if actor == self.standing.invitation.inviter else self.standing.sponsor_name
+        return called.get(actor) or public or None
 
 
 @dataclass(frozen=True, slots=True)

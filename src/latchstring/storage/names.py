@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, case, literal_column, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, Table, Text, bindparam, case, literal_column, or_, select, union_all
 
 from latchstring.domain.audit import Named, Noun
 from latchstring.domain.values import Actor, ActorType
@@ -16,19 +16,25 @@ from latchstring.storage.types import Id, any_of
 OPERATOR_NAME = "Operator"
 
 
-def name_of(type_: ColumnElement[str], id_: ColumnElement[UUID]) -> ColumnElement[str]:
-    """The present name of who acts, by one lookup of the table that holds his kind."""
+def name_of(
+    type_: ColumnElement[str], id_: ColumnElement[UUID], *, among_administrators: bool = False
+) -> ColumnElement[str]:
+    """The present name of who acts, by one lookup of the table that holds his kind.
+
+    among_administrators: an administrator without a name is called by his address, which is for no other eyes.
+    """
     user = users.alias()
     key = api_keys.alias()
     admin = admins.alias()
     full_name = user.c.first_name + " " + user.c.last_name
+    named = case((admin.c.name == "", admin.c.email), else_=admin.c.name) if among_administrators else admin.c.name
     return case(
         (
             or_(type_ == "USER", type_ == "INVITEE"),
             select(full_name).where(user.c.id == id_).scalar_subquery(),
         ),
         (type_ == "API_KEY", select(key.c.name).where(key.c.id == id_).scalar_subquery()),
-        (type_ == "ADMIN", select(admin.c.name).where(admin.c.id == id_).scalar_subquery()),
+        (type_ == "ADMIN", select(named).where(admin.c.id == id_).scalar_subquery()),
         (type_ == "OPERATOR", OPERATOR_NAME),
     )
 
@@ -45,6 +51,9 @@ class Contact:
 _NAME = select((users.c.first_name + " " + users.c.last_name).label("name")).where(
     users.c.id == bindparam("id", type_=Id)
 )
+_PUBLIC_NAME = select(
+    name_of(bindparam("type", type_=Text), bindparam("id", type_=Id)).label("name")  # as invited people read it
+)
 _USER = select(users.c.email, users.c.first_name, users.c.locale).where(
     users.c.id == bindparam("id", type_=Id), users.c.blocked.is_(False)
 )
@@ -57,6 +66,12 @@ async def name_of_user(db: Database, user_id: UUID) -> str | None:
     """What a user is called today; None when there is no such account any more."""
     rows = await db.fetch(_NAME, id=user_id)
     return rows[0].name if rows else None
+
+
+async def find_name(db: Database, actor: Actor) -> str | None:
+    """What an actor is called before everybody; None or empty where there is nothing to call him by."""
+    (row,) = await db.fetch(_PUBLIC_NAME, type=actor.type.value, id=actor.id)
+    return row.name  # type: ignore[no-any-return]  # a text or None
 
 
 async def find_contact(db: Database, actor: Actor) -> Contact | None:

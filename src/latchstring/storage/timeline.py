@@ -25,7 +25,7 @@ def _newest(found: Select[Any], subject_id: ColumnElement[Any], id_: ColumnEleme
 
 
 _EVENTS = _newest(
-    select(events, name_of(events.c.actor_type, events.c.actor_id).label("actor_name")),
+    select(events, name_of(events.c.actor_type, events.c.actor_id, among_administrators=True).label("actor_name")),
     events.c.subject_id,
     events.c.id,
 )

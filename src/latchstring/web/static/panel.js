@@ -39,3 +39,50 @@ document.addEventListener("change", (event) => {
   if (!event.target.matches("[data-tick-all]")) return;
   for (const tick of event.target.closest("form").querySelectorAll("input.tick[name]")) tick.checked = event.target.checked;
 });
+
+// The preview of a mail follows what is typed: the form is sent into a frame that nobody sees until it is there. It is a
+// new frame each time, for the first document of a frame leaves no trace in the history: Back still leaves the page.
+const previewSoon = new WeakMap();
+let previewNumber = 0; // a frame that was renamed may still be found under its first name: none is used twice
+
+function showPreview(form) {
+  const old = document.getElementById(form.dataset.preview);
+  if (!old) return;
+  const next = old.cloneNode();
+  next.removeAttribute("src");
+  next.removeAttribute("id");
+  next.name = `${form.dataset.preview}-${(previewNumber += 1)}`;
+  next.classList.add("preview__frame--next");
+  next.setAttribute("aria-hidden", "true");
+  document.querySelectorAll(".preview__frame--next").forEach((late) => late.remove());
+  old.after(next);
+  const button = document.querySelector(`[formtarget="${form.dataset.preview}"]`);
+  const kept = ["action", "target"].map((name) => [name, form.getAttribute(name)]);
+  form.setAttribute("action", button.getAttribute("formaction"));
+  form.setAttribute("target", next.name);
+  next.addEventListener("load", () => {
+    if (!next.isConnected) return;
+    old.remove();
+    next.id = form.dataset.preview;
+    next.classList.remove("preview__frame--next");
+    next.removeAttribute("aria-hidden");
+  });
+  HTMLFormElement.prototype.submit.call(form);
+  for (const [name, value] of kept) value === null ? form.removeAttribute(name) : form.setAttribute(name, value);
+}
+
+document.addEventListener("input", (event) => {
+  const form = event.target.form;
+  if (!form?.dataset.preview || event.target.type === "search") return;
+  clearTimeout(previewSoon.get(form));
+  previewSoon.set(form, setTimeout(() => showPreview(form), 400));
+});
+
+document.addEventListener("submit", (event) => {
+  if (!event.submitter?.hasAttribute("formtarget")) return;
+  event.preventDefault();
+  event.submitter.removeAttribute("aria-busy");
+  showPreview(event.target);
+});
+
+for (const form of document.querySelectorAll("form[data-preview-now]")) showPreview(form);

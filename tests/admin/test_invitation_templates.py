@@ -38,7 +38,7 @@ async def kept(office: Desk, key: str) -> InvitationTemplate | None:
 
 
 async def send(office: Desk, path: str, **fields: Any) -> Seen:
-    return await office.send(path, {"action": "save", **fields}, page=LIST + "/new")
+    return await office.send(path, {"do": "save", **fields}, page=LIST + "/new")
 
 
 # ---- looking ---------------------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ async def test_viewers_see_and_change_nothing(office: Desk) -> None:
     assert "/edit" not in (await office.get(f"{LIST}/key/colleague")).html
     for path in (f"{LIST}/new", f"{LIST}/key/colleague/edit", f"{LIST}/key/colleague/delete"):
         assert (await office.get(path)).status == 403
-        refused = await office.send(path, {"action": "save", "name": "X", "key": "x"}, page="/admin/account")
+        refused = await office.send(path, {"do": "save", "name": "X", "key": "x"}, page="/admin/account")
         assert refused.status == 403
     assert await kept(office, "colleague") == MADE
 
@@ -133,13 +133,13 @@ async def test_content_is_found_added_and_removed_without_a_script(office: Desk)
         OPERATOR_PRINCIPAL, "articles", NewObject(title="Tide tables", key="tides", owner_id=owner.id)
     )
     typed = {"name": "Reader", "key": "reader"}
-    found = await send(office, f"{LIST}/new", **typed, contentSearch="tide", action="find-content")
+    found = await send(office, f"{LIST}/new", **typed, contentSearch="tide", do="look")
     assert 'value="add:articles/tides"' in found.html
     assert 'value="Reader"' in found.html
-    added = await send(office, f"{LIST}/new", **typed, action="add:articles/tides")
+    added = await send(office, f"{LIST}/new", **typed, do="add:articles/tides")
     assert 'name="content" value="articles/tides"' in added.html
     chosen = {"content": ["articles/tides"], "contentRole": ["EDITOR"]}
-    removed = await send(office, f"{LIST}/new", **typed, **chosen, action="remove:articles/tides")
+    removed = await send(office, f"{LIST}/new", **typed, **chosen, do="remove:articles/tides")
     assert 'name="content" value' not in removed.html
     assert (await send(office, f"{LIST}/new", **typed, **chosen)).status == 303
     made = await kept(office, "reader")

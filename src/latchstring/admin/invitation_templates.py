@@ -66,7 +66,7 @@ class TemplateForm(PageForm):
     message: Message | None = None
     expires_in: Span = None
     redirect_url: Url | None = None
-    action: str = ""
+    do: str = ""  # what the pressed button asks for
 
 
 class Deletion(PageForm):
@@ -172,6 +172,7 @@ async def _show_form(
         rows=await object_rows(panel, chosen_rows(shown)),
         found=await object_choices(panel, shown.values("content"), text) if text else (),
         looked_for=text,
+        types=panel.services.content_rules.types,
         content_roles=CONTENT_ROLES,
         validities=validities(panel.services.invitation_rules, shown.value("expiresIn")),
         languages=[(tag, autonym(tag)) for tag in available_locales()],
@@ -194,7 +195,7 @@ async def change_or_replace(panel: Panel) -> Answer:
 
 async def _change_or_save(panel: Panel, before: InvitationTemplate | None) -> Answer:
     sent = await panel.read(TemplateForm)
-    action, _, name = sent.typed.get("action", "").partition(":")
+    action, _, name = sent.typed.get("do", "").partition(":")
     if action == "save":
         return await _save(panel, sent, before)
     shown = sent.again()

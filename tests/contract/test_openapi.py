@@ -87,6 +87,10 @@ def test_every_call_of_the_contract_is_there(document: dict[str, Any]) -> None:
         "POST /api/invitations/{invitationId}/resend",
         "POST /api/invitations/{invitationId}/link",
         "DELETE /api/invitations/{invitationId}",
+        "POST /api/invitations/bulk",
+        "GET /api/jobs/{jobId}",
+        "GET /api/jobs/{jobId}/report",
+        "DELETE /api/jobs/{jobId}",
         "POST /api/invitations/lookup",
         "POST /api/invitations/accept",
         "POST /api/invitations/decline",
@@ -141,6 +145,7 @@ def test_only_known_codes_are_named(operations: list[Operation]) -> None:
 def test_keys_are_taken_on_posts_that_create_and_nowhere_else(operations: list[Operation]) -> None:
     assert {one.route for one in operations if one.takes_idempotency_key} == {
         "POST /api/invitations",
+        "POST /api/invitations/bulk",
         "POST /api/invitations/{invitation_id:uuid}/resend",
         "POST /api/users",
         "POST /api/groups",

@@ -284,7 +284,8 @@ async def test_duplicates_are_found_across_batches(door: Door) -> None:
 async def test_a_job_goes_on_where_its_worker_died(door: Door) -> None:
     job = await start(door, people(BATCH_ROWS * 3))
     halfway = await work(door, batches=1)
-    assert halfway is not None and halfway.done == BATCH_ROWS
+    assert halfway is not None
+    assert halfway.done == BATCH_ROWS
     assert await work(door) is None  # the dead one's lease still holds
     door.world.clock.forward(LEASE)
     assert (await work(door)) is not None
@@ -299,7 +300,8 @@ async def test_a_worker_whose_job_was_taken_over_writes_nothing(door: Door) -> N
     held = await claim_job(db, slow, now=clock(), until=clock() + LEASE)
     clock.forward(LEASE)
     taken = await claim_job(db, quick, now=clock(), until=clock() + LEASE)
-    assert held is not None and taken is not None
+    assert held is not None
+    assert taken is not None
     inviting = door.invitations.job_kinds["invite"]
     with pytest.raises(JobLost):
         await inviting(held, slow, clock() + LEASE)
@@ -393,7 +395,8 @@ async def test_a_draft_is_worked_on_only_after_it_was_confirmed(door: Door) -> N
     assert [len(batch) async for batch in bulk.rows_of_draft(draft)] == [3]
     await bulk.confirm(draft.id, by=OPERATOR_PRINCIPAL)
     done = await work(door)
-    assert done is not None and done.created == 3
+    assert done is not None
+    assert done.created == 3
     assert await bulk.list_jobs(by=OPERATOR_PRINCIPAL, limit=5)
 
 

@@ -4,11 +4,13 @@ from latchstring.api import (
     answering,
     api_keys,
     auth,
+    bulk,
     content,
     content_invitations,
     groups,
     invitation_templates,
     invitations,
+    jobs,
     jwks,
     me,
     roles,
@@ -17,6 +19,8 @@ from latchstring.api import (
 
 routes = [
     *invitations.routes,
+    *bulk.routes,
+    *jobs.routes,
     *invitation_templates.routes,
     *answering.routes,
     *auth.routes,

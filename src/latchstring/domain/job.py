@@ -78,3 +78,13 @@ class JobRow:
     email_key: str | None = None
     invitation_id: UUID | None = None
     source: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowFilter:
+    """Which rows of a job: of one of these statuses; none means any."""
+
+    statuses: tuple[str, ...] = ()
+
+
+EVERY_ROW = RowFilter()

@@ -8,7 +8,7 @@ name. Never more than a batch of them is in memory.
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
@@ -19,7 +19,7 @@ import msgspec
 from latchstring.domain.errors import FieldProblem, InvalidFields, JobFinished, JobNotFound
 from latchstring.domain.event import happened
 from latchstring.domain.idempotency import Once
-from latchstring.domain.job import Job, JobKind, JobRow, JobState, RowStatus
+from latchstring.domain.job import EVERY_ROW, Job, JobKind, JobRow, JobState, RowFilter, RowStatus
 from latchstring.domain.page import Page
 from latchstring.domain.principal import Principal
 from latchstring.domain.values import ActorType, new_id
@@ -32,8 +32,6 @@ from latchstring.storage.engine import Step, Work
 from latchstring.storage.idempotency import store_answer
 from latchstring.storage.invitation_bulk import Blocker, find_blockers
 from latchstring.storage.jobs import (
-    EVERY_ROW,
-    RowFilter,
     cancel_job,
     delete_job,
     describe_job,
@@ -91,7 +89,7 @@ class Bulk:
 
     async def judge_rows(
         self, rows: RowSource, *, by: Principal, options: Mapping[str, object] | None = None
-    ) -> AsyncIterator[list[JobRow]]:
+    ) -> AsyncGenerator[list[JobRow]]:
         """What would become of each row now, in batches in their order. Nothing is stored, nobody is told.
 
         options: instead of the source's. Raises NotAllowed, MailDisabled before the first batch.

@@ -7,7 +7,6 @@ later write names the owner.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -29,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import Executable
 
-from latchstring.domain.job import Job, JobRow, JobState
+from latchstring.domain.job import EVERY_ROW, Job, JobRow, JobState, RowFilter
 from latchstring.domain.page import Page
 from latchstring.domain.values import Actor, ActorType, first_id_at
 from latchstring.storage.engine import Database, Row, Step, Steps, Work, step
@@ -308,16 +307,6 @@ def load_twins(job_id: UUID, email_keys: Sequence[str], invitation_ids: Sequence
     """By which rows of this very job these invitations were made."""
     rows = yield step(_TWINS, job_id=job_id, email_keys=email_keys, invitation_ids=invitation_ids)
     return {row.invitation_id: row.row for row in rows}
-
-
-@dataclass(frozen=True, slots=True)
-class RowFilter:
-    """Which rows of a job: of one of these statuses; none means any."""
-
-    statuses: tuple[str, ...] = ()
-
-
-EVERY_ROW = RowFilter()
 
 
 @cache

@@ -95,9 +95,9 @@ def _within(body: bytes, largest: int) -> bytes:
 
 def parse_json(body: bytes) -> Any:
     """The value of a JSON text. Raises Unreadable for everything this module's head names."""
-    _check_depth(body)
+    check_depth(body)
     try:
-        value = _decoder.decode(body.decode("utf-8"))
+        value = DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise Unreadable(f"The body is not UTF-8: byte {error.start} cannot be read.") from None
     except json.JSONDecodeError as error:
@@ -105,22 +105,23 @@ def parse_json(body: bytes) -> Any:
     except (ValueError, RecursionError):  # an integer of more than 4300 digits; brackets are counted above
         raise Unreadable("The body has a number that is too long.") from None
     if _SURROGATE.search(body):
-        _check_surrogates(value)
+        check_surrogates(value)
     return value
 
 
-def _check_depth(body: bytes) -> None:
+def check_depth(body: bytes, deepest: int = DEEPEST) -> None:
     """Count brackets outside strings before parsing: the parser recurses, and an attacker chooses how deep."""
-    if body.count(b"[") + body.count(b"{") <= DEEPEST:
+    if body.count(b"[") + body.count(b"{") <= deepest:
         return
     depth = 0
     for bracket in _STRINGS.sub(b"", body).translate(None, _NO_BRACKETS):
         depth += 1 if bracket in b"[{" else -1
-        if depth > DEEPEST:
+        if depth > deepest:
             raise Unreadable(f"The body is nested deeper than {DEEPEST} levels.", code="nested-too-deep")
 
 
-def _check_surrogates(value: object) -> None:
+def check_surrogates(value: object) -> None:
+    """Raise Unreadable for text that cannot be written as UTF-8."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -145,4 +146,4 @@ def _finite(text: str) -> float:
     return value
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)

@@ -57,9 +57,12 @@ def read_key(scope: Scope, *, is_taken: bool) -> str | None:
 class Idempotency:
     """One request's use of the header, as handlers receive it. Does nothing when the header is absent."""
 
-    def __init__(self, services: Services, claim: Claim | None) -> None:
+    def __init__(
+        self, services: Services, claim: Claim | None, make: Callable[[object], Claim | None] = lambda _raw: None
+    ) -> None:
         self._services = services
         self._claim = claim
+        self._make = make
 
     async def run(self, effect: Callable[[Once | None], Awaitable[T]], present: Callable[[T], StoredAnswer]) -> Answer:
         """Have the effect and answer it, or give the stored answer again.
@@ -85,6 +88,32 @@ class Idempotency:
                 raise
         if stored is None:  # swept in this very moment: the key is free again
             return replay_answer(present(await effect(Once(claim, present))))
+        return replay_answer(stored)
+
+    async def run_streamed(
+        self,
+        effect: Callable[[Callable[[], Once | None]], Awaitable[T]],
+        present: Callable[[T], StoredAnswer],
+        *,
+        raw: Callable[[], object],
+    ) -> Answer:
+        """The same for an effect that reads the body itself. raw: what tells this request from others, asked when all
+        of it has been read.
+        """
+
+        def once() -> Once | None:
+            claim = self._make(raw())
+            return None if claim is None else Once(claim, present)
+
+        try:
+            return replay_answer(present(await effect(once)))
+        except AnswerStored:
+            claim = self._make(raw())
+        except LockTimeout as timeout:
+            raise IdempotencyRunning("The first request with this Idempotency-Key is still at work.") from timeout
+        stored = None if claim is None else await self._find(claim)
+        if stored is None:  # swept in this very moment
+            raise IdempotencyRunning("Send this request again.")
         return replay_answer(stored)
 
     async def _find(self, claim: Claim) -> StoredAnswer | None:

@@ -67,7 +67,7 @@ def draft_of(reading: Reading[NewInvitation]) -> Draft:
 
 LISTS = frozenset({"groups", "content"})
 COLUMNS = tuple(sorted(NewInvitation.__struct_encode_fields__))
-_BLANKS = " \t\r\n\v\f\u00a0\u200b\ufeff"  # what exports leave around words
+BLANKS = " \t\r\n\v\f\u00a0\u200b\ufeff"  # what exports leave around words
 _QUOTED_FORMULA = re.compile(r"'[=+@\t\r\n\-＝＋－＠]")  # as our own reports write them
 
 
@@ -114,7 +114,7 @@ def _read_cells(cells: Sequence[object], columns: Sequence[object]) -> ReadRow:
 
 def clean_cell(text: str) -> str:
     """What was meant: without blanks around it, and without the apostrophe that keeps a cell from calculating."""
-    text = text.strip(_BLANKS)
+    text = text.strip(BLANKS)
     return text[1:] if _QUOTED_FORMULA.match(text) else text
 
 
@@ -123,7 +123,7 @@ def _value_of(name: str, text: str, problems: list[FieldProblem]) -> object:
         return _metadata(text, problems)
     if name not in LISTS:
         return text
-    items = [item for part in re.split(r"[;\n]", text) if (item := part.strip(_BLANKS))]
+    items = [item for part in re.split(r"[;\n]", text) if (item := part.strip(BLANKS))]
     return items if name == "groups" else _content(items, problems)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
+import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
@@ -117,7 +118,21 @@ def _describe(one: Operation, inputs: Inputs, answers: Mapping[int, Schema], sho
     if one.body is not None:
         content = {"schema": inputs.refer(one.body), "example": example_of(one.body, inputs)}
         described["requestBody"] = {"required": not one.body_optional, "content": {"application/json": content}}
+    if one.upload_of is not None:
+        described["requestBody"] = {"required": True, "content": _upload_content(one.upload_of, inputs)}
     return described
+
+
+def _upload_content(row: type[msgspec.Struct], inputs: Inputs) -> Schema:
+    """An array, or a spreadsheet's text. Rows are judged one by one, so the array takes anything."""
+    example = example_of(row, inputs)
+    shape = {"anyOf": [inputs.refer(row), {"description": "Anything else is a refused row."}]}
+    names = [name for name, value in example.items() if isinstance(value, str)]
+    lines = [",".join(names), ",".join(str(example[name]) for name in names), ""]
+    return {
+        "application/json": {"schema": {"type": "array", "minItems": 1, "items": shape}, "example": [example]},
+        "text/csv": {"schema": {"type": "string"}, "example": "\r\n".join(lines)},
+    }
 
 
 def _parameters(one: Operation, inputs: Inputs) -> Iterator[Schema]:
@@ -144,7 +159,7 @@ def _successes(one: Operation, answers: Mapping[int, Schema], shown: Mapping[str
     found: Schema = {}
     for status, shape in one.answers.items():
         answer: Schema = {"description": _TITLES.get(status, "Done."), "headers": dict(_header_refs("requestId"))}
-        if one.sets_location and status == 201:  # noqa: PLR2004
+        if one.sets_location and status in {201, 202}:
             answer["headers"] |= _header_refs("location")
         if one.sets_cookies:
             answer["headers"] |= _header_refs("setCookie")
@@ -154,6 +169,8 @@ def _successes(one: Operation, answers: Mapping[int, Schema], shown: Mapping[str
             schemas = [answers[id(one_of)] for one_of in _shapes_of(shape)]
             schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
             answer["content"] = {"application/json": {"schema": schema, "example": make_example(schemas[0], shown)}}
+            if one.downloads:
+                answer["content"]["text/csv"] = {"schema": {"type": "string"}}
         found[str(status)] = answer
     return found
 
@@ -185,7 +202,7 @@ def refusal_codes(one: Operation) -> set[tuple[str, ProblemType]]:
     """Every code this route may answer, with its row."""
     codes = {*_ANYWHERE, "invalid-query"}
     kinds: set[tuple[str, ProblemType]] = set()
-    if one.body is not None:
+    if one.body is not None or one.upload_of is not None:
         codes |= {*_WITH_BODY, "body-too-large", "unsupported-media-type", "invalid-fields"}
     if one.access in (Access.REQUIRED, Access.OPTIONAL):
         codes |= {"credential-invalid", "csrf-token-invalid"}

@@ -12,6 +12,7 @@ The handler is handed what its parameters name:
     request   Litestar's Request              query        a Query, read from the query string (its annotation)
     services  Services                        body         a Body, read and checked (its annotation)
     caller    Caller, as `access` wants it    reading      Reading[Body]: values and problems, when rules remain
+    upload    UploadedRows, an array or a spreadsheet's text, still to be read (web/uploads.py)
     idempotency  Idempotency; naming it makes the route take the header
     and every {parameter} of the path, parsed as the path says (`{invitation_id:uuid}`)
 
@@ -25,6 +26,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -43,11 +45,12 @@ from latchstring.web.problems import problem_answer
 from latchstring.web.query import read_query
 from latchstring.web.scope import Scope
 from latchstring.web.services import Services
+from latchstring.web.uploads import read_upload
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Handler = Callable[..., Awaitable[Answer]]
 _PATH_PARAMETER = re.compile(r"\{(\w+)(?::(\w+))?\}")
-_OFFERED = {"request", "services", "caller", "body", "reading", "query", "idempotency"}
+_OFFERED = {"request", "services", "caller", "body", "reading", "query", "idempotency", "upload"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,8 @@ class Operation:
     rate_limited: bool
     body: type[msgspec.Struct] | None
     body_optional: bool
+    upload_of: type[msgspec.Struct] | None
+    downloads: bool
     query: type[msgspec.Struct] | None
     takes_idempotency_key: bool
     sets_location: bool
@@ -96,6 +101,8 @@ def operation(
     rechecks_key: bool = False,
     rate_limited: bool = False,
     body_optional: bool = False,
+    upload_of: type[msgspec.Struct] | None = None,
+    downloads: bool = False,
     sets_location: bool = False,
     sets_cookies: bool = False,
     sets_etag: bool = False,
@@ -107,6 +114,8 @@ def operation(
     route refuses beyond what every route may. permission: one the caller must have; None leaves it to the handler.
     rate_limited: count the client's network, for routes that strangers may call. rechecks_key: the route's own
     statement checks an API key again, so reading it first may be saved. body_optional: no body counts as `{}`.
+    upload_of: what each row of an upload may be, for the document; the handler reads the rows. downloads: with
+    `Accept: text/csv` the answer is a spreadsheet.
     """
 
     def declare(handler: Handler) -> HTTPRouteHandler:
@@ -128,6 +137,8 @@ def operation(
             rate_limited=rate_limited,
             body=_body_of(parameters),
             body_optional=body_optional,
+            upload_of=upload_of,
+            downloads=downloads,
             query=parameters.get("query"),
             takes_idempotency_key="idempotency" in parameters,
             sets_location=sets_location,
@@ -184,6 +195,8 @@ async def _prepare(declared: Operation, request: Request[Any, Any, Any], wanted:
     offered: dict[str, Any] = {"request": request, "services": services, **scope["path_params"]}
     offered["query"] = read_query(scope, declared.query)
     key = read_key(scope, is_taken=declared.takes_idempotency_key)
+    if "upload" in wanted:
+        offered["upload"] = read_upload(scope, request.receive)
     raw = await _read_body(declared, request)
     caller = offered["caller"] = await _admit(declared, scope, services)
     if raw is not None and declared.body is not None:
@@ -191,7 +204,9 @@ async def _prepare(declared: Operation, request: Request[Any, Any, Any], wanted:
         if "body" in wanted:
             offered["body"] = reading.finish()
     if declared.takes_idempotency_key:
-        offered["idempotency"] = Idempotency(services, _claim(declared, scope, services, caller, key, raw))
+        claim = partial(_claim, declared, scope, services, caller, key)
+        # the rows of an upload are not known before they have been read
+        offered["idempotency"] = Idempotency(services, None if "upload" in wanted else claim(raw), claim)
     return {name: offered[name] for name in wanted}
 
 

@@ -1,0 +1,83 @@
+"""Inviting many at once."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from latchstring.api.job_views import JobStartedView, ReportView, report_chunks
+from latchstring.domain.errors import MailDisabled, TooManyRequests
+from latchstring.domain.idempotency import StoredAnswer
+from latchstring.domain.job import Job
+from latchstring.domain.principal import Principal
+from latchstring.web.answers import JSON, Answer, stored_answer
+from latchstring.web.auth import Caller
+from latchstring.web.fields import Query
+from latchstring.web.idempotency import Idempotency
+from latchstring.web.invitation_rows import NewInvitation
+from latchstring.web.kinds import Flag
+from latchstring.web.operation import operation
+from latchstring.web.services import Services
+from latchstring.web.spool import SpooledRows
+from latchstring.web.streams import streamed_answer
+from latchstring.web.uploads import UploadedRows
+
+
+class BulkQuery(Query):
+    """Whether only to look."""
+
+    dry_run: Flag = False
+
+
+@operation(
+    "POST",
+    "/api/invitations/bulk",
+    "Invite many at once",
+    tag="Invitations",
+    permission="invitations:write",
+    answers={200: ReportView, 202: JobStartedView},
+    problems=[MailDisabled, TooManyRequests],
+    upload_of=NewInvitation,
+    sets_location=True,
+)
+async def invite_many(
+    services: Services, caller: Caller, query: BulkQuery, upload: UploadedRows, idempotency: Idempotency
+) -> Answer:
+    """A JSON array of invitations, or `text/csv` with a header row whose columns are the same fields; lists in a cell
+    are separated by `;`, objects are written `type/key:ROLE`, `metadata` is JSON. Up to 64 MiB.
+
+    Each row meets the rules of a single invitation. One that breaks a rule is refused and says why; it never stops the
+    others. With `dryRun=true` nothing is stored, and the answer says of each row what would become of it. Otherwise
+    the rows are stored and worked on: follow the job. Its mails leave behind all others.
+    """
+    by = caller.require()
+    if query.dry_run:
+        return await _foresee(services, upload, by)
+    services.limiter.check_inviter(by.id)
+    return await idempotency.run_streamed(
+        lambda once: services.invitations.bulk.start(upload, by=by, once=once),
+        _started,
+        raw=lambda: [upload.media_type, upload.digest],
+    )
+
+
+def _started(job: Job) -> StoredAnswer:
+    return stored_answer(JobStartedView(job_id=job.id), 202, location=f"/api/jobs/{job.id}")
+
+
+async def _foresee(services: Services, upload: UploadedRows, by: Principal) -> Answer:
+    rows = SpooledRows(upload.media_type)
+    try:
+        await rows.fill(upload)
+        return await streamed_answer(_verdicts(services, rows, by), [(b"content-type", JSON)])
+    except BaseException:
+        rows.close()
+        raise
+
+
+async def _verdicts(services: Services, rows: SpooledRows, by: Principal) -> AsyncIterator[bytes]:
+    with rows:
+        async with aclosing(services.invitations.bulk.judge_rows(rows, by=by)) as judged:
+            async for chunk in report_chunks(judged):
+                yield chunk
+
+
+routes = (invite_many,)

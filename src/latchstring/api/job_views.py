@@ -1,0 +1,102 @@
+"""Jobs and their rows as answers show them."""
+
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from latchstring.domain.job import Job, JobRow
+from latchstring.web.answers import View, encode
+
+REPORT_COLUMNS = ("row", "status", "code", "detail", "email", "invitationId")
+
+
+class JobStartedView(View):
+    """Where to watch what was started."""
+
+    job_id: UUID
+
+
+class JobView(View):
+    """How a job stands. total is null until its rows are read; done = created + skipped + refused.
+
+    cause: why it FAILED, as a code; null otherwise.
+    """
+
+    id: UUID
+    state: Literal["QUEUED", "RUNNING", "DONE", "CANCELLED", "FAILED"]
+    total: int | None
+    done: int
+    created: int
+    skipped: int
+    refused: int
+    cause: str | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class RowView(View, omit_defaults=True):
+    """What becomes, or became, of one row. Rows are counted from 1, which is the first below a spreadsheet's header.
+
+    code and detail: why nothing was made of it. invitationId: what it made, or what is in its way.
+    """
+
+    row: int
+    status: Literal["CREATE", "DUPLICATE", "MEMBER", "REFUSED"]
+    code: str | None = None
+    detail: str | None = None
+    email: str | None = None
+    invitation_id: UUID | None = None
+
+
+class ReportView(View):
+    """Verdicts in the order of the rows. A whole report has no next page."""
+
+    items: list[RowView]
+    next_cursor: str | None
+    total: int | None
+
+
+def job_view(job: Job) -> JobView:
+    """A job that is no draft."""
+    return JobView(
+        id=job.id,
+        state=job.state.value,  # type: ignore[arg-type]  # drafts are shown to nobody
+        total=job.total,
+        done=job.done,
+        created=job.created,
+        skipped=job.skipped,
+        refused=job.refused,
+        cause=job.cause,
+        created_at=job.created_at,
+        finished_at=job.finished_at,
+    )
+
+
+def row_view(row: JobRow) -> RowView:
+    """One verdict."""
+    return RowView(
+        row=row.row,
+        status=row.status,  # type: ignore[arg-type]  # of a job that invites
+        code=row.code,
+        detail=row.detail,
+        email=row.email,
+        invitation_id=row.invitation_id,
+    )
+
+
+def row_cells(row: JobRow) -> tuple[object, ...]:
+    """One verdict as a line below REPORT_COLUMNS."""
+    return (row.row, row.status, row.code, row.detail, row.email, row.invitation_id)
+
+
+async def report_chunks(batches: AsyncIterator[Iterable[JobRow]]) -> AsyncIterator[bytes]:
+    """A whole report, made while it is read."""
+    before, total = b'{"items":[', 0
+    async for rows in batches:
+        items = [encode(row_view(row)) for row in rows]
+        yield before + b",".join(items)
+        before = b"," if items or total else before
+        total += len(items)
+    opening = b"" if total else b'{"items":['
+    yield opening + b'],"nextCursor":null,"total":%d}' % total

@@ -1,0 +1,108 @@
+"""Watching jobs, reading what became of their rows, stopping them."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal
+from uuid import UUID
+
+from litestar import Request
+
+from latchstring.api.job_views import (
+    REPORT_COLUMNS,
+    JobView,
+    ReportView,
+    job_view,
+    report_chunks,
+    row_cells,
+    row_view,
+)
+from latchstring.domain.errors import JobFinished, JobNotFound, NotAllowed
+from latchstring.domain.job import Job, RowFilter
+from latchstring.web.answers import JSON, Answer, empty_answer, json_answer
+from latchstring.web.auth import Caller
+from latchstring.web.fields import Query
+from latchstring.web.operation import operation
+from latchstring.web.paging import DEFAULT_LIMIT, Cursor, Limit, make_cursor, page_answer, read_cursor
+from latchstring.web.scope import Scope, find_header
+from latchstring.web.services import Services
+from latchstring.web.spreadsheet import csv_answer
+from latchstring.web.streams import streamed_answer
+
+TAG = "Jobs"
+
+
+class ReportQuery(Query):
+    """Which rows. Without `limit` and `cursor` all of them come at once."""
+
+    limit: Limit | None = None
+    cursor: Cursor | None = None
+    status: Literal["CREATE", "DUPLICATE", "MEMBER", "REFUSED"] | None = None
+
+
+@operation("GET", "/api/jobs/{job_id:uuid}", "Show a job", tag=TAG, answers={200: JobView}, problems=[JobNotFound])
+async def get_job(services: Services, caller: Caller, job_id: UUID) -> Answer:
+    """Whoever started a job sees it; with `invitations:read` one sees all."""
+    return json_answer(job_view(await services.invitations.bulk.get(job_id, by=caller.require())))
+
+
+@operation(
+    "GET",
+    "/api/jobs/{job_id:uuid}/report",
+    "List what became of a job's rows",
+    tag=TAG,
+    answers={200: ReportView},
+    problems=[JobNotFound],
+    downloads=True,
+)
+async def get_job_report(
+    request: Request[Any, Any, Any], services: Services, caller: Caller, job_id: UUID, query: ReportQuery
+) -> Answer:
+    """Rows that were looked at so far, in their order. With `Accept: text/csv` a spreadsheet of all of them, in which
+    no cell calculates.
+    """
+    job = await services.invitations.bulk.get(job_id, by=caller.require())
+    which = RowFilter(() if query.status is None else (query.status,))
+    if _wants_spreadsheet(request.scope):
+        return await csv_answer(_lines(services, job, which), f"report-{job.id}")
+    if query.limit is None and query.cursor is None:
+        rows = services.invitations.bulk.all_rows(job, which=which)
+        return await streamed_answer(report_chunks(rows), [(b"content-type", JSON)])
+    return await _page(services, job, query, which)
+
+
+def _wants_spreadsheet(scope: Scope) -> bool:
+    accepted = find_header(scope, b"accept") or b""
+    return b"text/csv" in accepted.lower() and b"json" not in accepted.lower()
+
+
+async def _lines(services: Services, job: Job, which: RowFilter) -> AsyncIterator[Sequence[object]]:
+    yield REPORT_COLUMNS
+    async for rows in services.invitations.bulk.all_rows(job, which=which):
+        for row in rows:
+            yield row_cells(row)
+
+
+async def _page(services: Services, job: Job, query: ReportQuery, which: RowFilter) -> Answer:
+    within = f"job:{job.id}:{query.status}"
+    place = read_cursor(services.keyring, within, query.cursor)
+    page = await services.invitations.bulk.page_of_rows(
+        job, after=int(place[0]) if place else 0, limit=query.limit or DEFAULT_LIMIT, which=which
+    )
+    cursor = make_cursor(services.keyring, within, [page.items[-1].row]) if page.more else None
+    return page_answer([row_view(row) for row in page.items], next_cursor=cursor, total=page.total)
+
+
+@operation(
+    "DELETE",
+    "/api/jobs/{job_id:uuid}",
+    "Cancel a job",
+    tag=TAG,
+    answers={204: None},
+    problems=[JobNotFound, JobFinished, NotAllowed],
+)
+async def cancel_job(services: Services, caller: Caller, job_id: UUID) -> Answer:
+    """Rows that are done stay done. The job stays readable as CANCELLED."""
+    await services.invitations.bulk.cancel(job_id, by=caller.require())
+    return empty_answer()
+
+
+routes = (get_job, get_job_report, cancel_job)

@@ -1,0 +1,343 @@
+"""Inviting many at once over HTTP: what is read, what is refused as a whole, and what of each row."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any, ClassVar
+
+import httpx2
+import pytest
+from tests.api.conftest import Api
+
+from latchstring.domain.errors import Unreadable
+from latchstring.domain.group import Group
+from latchstring.domain.principal import OPERATOR_PRINCIPAL
+from latchstring.domain.values import new_id
+from latchstring.groups.service import GroupWords
+from latchstring.storage.jobs import claim_job
+from latchstring.web.spool import SpooledRows
+from latchstring.web.uploads import LARGEST_ROW, JsonRows, SheetRows
+
+CSV = "text/csv"
+PATH = "/api/invitations/bulk"
+
+
+async def send(
+    api: Api, body: Any, media_type: str = "application/json", *, key: str | None = None, dry: bool = False, **more: str
+) -> httpx2.Response:
+    content = json.dumps(body) if media_type == "application/json" and not isinstance(body, bytes | str) else body
+    headers = {"Content-Type": media_type, "Authorization": f"Bearer {key or api.key}"}
+    headers |= {name.replace("_", "-"): value for name, value in more.items()}
+    return await api.http.post(PATH + ("?dryRun=true" if dry else ""), content=content, headers=headers)
+
+
+async def foreseen(api: Api, body: Any, media_type: str = "application/json", **more: Any) -> list[dict[str, Any]]:
+    answer = await send(api, body, media_type, dry=True, **more)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert found["total"] == len(found["items"])
+    assert found["nextCursor"] is None
+    return found["items"]  # type: ignore[no-any-return]
+
+
+async def work(api: Api) -> None:
+    """Let a worker do everything there is."""
+    owner, db, clock = new_id(api.clock()), api.services.db, api.clock
+    until = clock() + timedelta(minutes=1)
+    while (job := await claim_job(db, owner, now=clock(), until=until)) is not None:
+        while not job.state.is_finished:
+            job = await api.services.invitations.job_kinds[job.kind](job, owner, until)
+
+
+async def group(api: Api, key: str) -> Group:
+    return await api.services.groups.create_group(OPERATOR_PRINCIPAL, key, GroupWords(name=key))
+
+
+def customer(number: int) -> dict[str, str]:
+    return {"inviteEmail": f"p{number}@people.test", "role": "customer"}
+
+
+def verdicts(items: list[dict[str, Any]]) -> list[tuple[str, str | None]]:
+    return [(item["status"], item.get("code")) for item in items]
+
+
+async def test_a_job_is_started_watched_and_reported(api: Api) -> None:
+    answer = await send(api, [customer(1), customer(2), customer(1), {"inviteEmail": "=no", "role": "customer"}])
+    assert answer.status_code == 202
+    job_id = answer.json()["jobId"]
+    assert answer.headers["Location"] == f"/api/jobs/{job_id}"
+    shown = (await api.get(f"/jobs/{job_id}", api.key)).json()
+    assert {name: shown[name] for name in ("state", "total", "done")} == {"state": "QUEUED", "total": 4, "done": 0}
+    await work(api)
+    shown = (await api.get(f"/jobs/{job_id}", api.key)).json()
+    assert shown == shown | {"state": "DONE", "done": 4, "created": 2, "skipped": 1, "refused": 1, "cause": None}
+    report = (await api.get(f"/jobs/{job_id}/report", api.key)).json()
+    assert [item["row"] for item in report["items"]] == [1, 2, 3, 4]
+    assert verdicts(report["items"]) == [
+        ("CREATE", None),
+        ("CREATE", None),
+        ("DUPLICATE", "duplicate-row"),
+        ("REFUSED", "invalid-email"),
+    ]
+    first = report["items"][0]
+    assert first == {"row": 1, "status": "CREATE", "email": "p1@people.test", "invitationId": first["invitationId"]}
+    made = await api.get(f"/invitations/{first['invitationId']}", api.key)
+    assert made.json()["state"] == "PENDING"
+    table = await api.get(f"/jobs/{job_id}/report", api.key, Accept="text/csv")
+    assert table.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert table.content.decode("utf-8-sig").splitlines()[0] == "row,status,code,detail,email,invitationId"
+    assert ",'=no," in table.text
+
+
+async def test_a_report_comes_in_pages_where_one_asks(api: Api) -> None:
+    job_id = (await send(api, [*map(customer, range(7)), None])).json()["jobId"]
+    await work(api)
+    first = (await api.get(f"/jobs/{job_id}/report?limit=5", api.key)).json()
+    rest = (await api.get(f"/jobs/{job_id}/report?limit=5&cursor={first['nextCursor']}", api.key)).json()
+    assert [item["row"] for item in first["items"] + rest["items"]] == list(range(1, 9))
+    assert (first["total"], rest["nextCursor"]) == (8, None)
+    refused = (await api.get(f"/jobs/{job_id}/report?status=REFUSED", api.key)).json()
+    assert [item["row"] for item in refused["items"]] == [8]
+    for query in ("limit=0", "cursor=abc", "status=NONE", "page=2"):
+        assert (await api.get(f"/jobs/{job_id}/report?{query}", api.key)).status_code == 400
+
+
+async def test_a_job_is_cancelled_once(api: Api) -> None:
+    job_id = (await send(api, [customer(1)])).json()["jobId"]
+    assert (await api.delete(f"/jobs/{job_id}", api.key)).status_code == 204
+    await work(api)
+    assert (await api.get(f"/jobs/{job_id}", api.key)).json()["state"] == "CANCELLED"
+    again = await api.delete(f"/jobs/{job_id}", api.key)
+    assert (again.status_code, again.json()["code"]) == (409, "job-finished")
+
+
+async def test_a_job_is_shown_to_its_maker_and_to_who_reads_invitations(api: Api) -> None:
+    mine = await api.api_key("invitations:write", may_grant=["customer"])
+    job_id = (await send(api, [customer(1)], key=mine)).json()["jobId"]
+    reader, other = await api.api_key("invitations:read"), await api.api_key("invitations:write")
+    for path in (f"/jobs/{job_id}", f"/jobs/{job_id}/report"):
+        assert [(await api.get(path, key)).status_code for key in (mine, reader, other)] == [200, 200, 404]
+        assert (await api.get(path)).status_code == 401
+    assert [(await api.delete(f"/jobs/{job_id}", key)).status_code for key in (other, reader, mine)] == [404, 403, 204]
+
+
+async def test_a_dry_run_changes_nothing(api: Api) -> None:
+    await group(api, "spring")
+    before = (await api.get("/invitations", api.key)).json()["total"]
+    assert (
+        verdicts(await foreseen(api, [customer(1), {"inviteEmail": "p2@people.test", "groups": ["spring"]}]))
+        == [("CREATE", None)] * 2
+    )
+    assert (await api.get("/invitations", api.key)).json()["total"] == before
+    assert "invitationId" not in (await foreseen(api, [customer(1)]))[0]
+
+
+async def test_who_may_not_invite_is_refused_before_the_rows_are_read(api: Api) -> None:
+    reader = await api.api_key("invitations:read")
+    assert (await send(api, b"{", key=reader)).status_code == 403
+    answer = await api.http.post(PATH, content=b"[", headers={"Content-Type": "application/json"})
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("dry", [True, False])
+@pytest.mark.parametrize(
+    ("body", "media_type", "status", "code"),
+    [
+        (b"", "application/json", 400, "body-missing"),
+        (b"", CSV, 400, "body-missing"),
+        (b"{}", "application/json", 400, "unreadable"),
+        (b'"text"', "application/json", 400, "unreadable"),
+        (b"[", "application/json", 400, "unreadable"),
+        (b"[{}", "application/json", 400, "unreadable"),
+        (b"[{},]", "application/json", 400, "unreadable"),
+        (b"[{}] x", "application/json", 400, "unreadable"),
+        (b"[{} {}]", "application/json", 400, "unreadable"),
+        (b'[{"a": nul}]', "application/json", 400, "unreadable"),
+        (b"[NaN]", "application/json", 400, "unreadable"),
+        (b'["\xff"]', "application/json", 400, "unreadable"),
+        (b'["\\ud800"]', "application/json", 400, "unreadable"),
+        (b"\xef\xbb\xbf[]", "application/json", 400, "unreadable"),
+        (b'[{"a": 1, "a": 2}]', "application/json", 400, "duplicate-key"),
+        (b"[" * 100_000, "application/json", 400, "nested-too-deep"),
+        (b"[" * 65 + b"]" * 65, "application/json", 400, "nested-too-deep"),
+        (b"[]", "application/json", 422, "invalid-fields"),
+        (b"[]", "text/plain", 415, "unsupported-media-type"),
+        (b"[]", "application/json; charset=latin1", 415, "unsupported-media-type"),
+        (b"inviteEmail\na@b.cd\n", "text/csv; charset=klingon", 415, "unsupported-media-type"),
+        (b"inviteEmail,role\n", CSV, 422, "invalid-fields"),
+        (b"role\nteam\n", CSV, 422, "invalid-fields"),
+        (b"inviteEmail,nick\na@b.cd,x\n", CSV, 400, "unknown-field"),
+        (b"inviteEmail,Invite E-Mail\na@b.cd,x\n", CSV, 400, "duplicate-key"),
+        (b"inviteEmail\n\xff\xfe\xfd\n", CSV, 400, "unreadable"),
+        (b'inviteEmail\n"a@b.cd\n', CSV, 400, "unreadable"),
+    ],
+)
+async def test_what_cannot_be_read_is_refused_as_a_whole(  # noqa: PLR0917
+    api: Api,
+    body: bytes,
+    media_type: str,
+    status: int,
+    code: str,
+    dry: bool,  # noqa: FBT001
+) -> None:
+    answer = await send(api, body, media_type, dry=dry)
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert (await api.get("/invitations", api.key)).json()["total"] == 0
+
+
+async def test_more_than_64_mebibytes_are_refused(api: Api) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"["
+        while True:
+            yield b'"' + b"a" * 60_000 + b'",'
+
+    answer = await api.http.post(
+        PATH, content=endless(), headers={"Content-Type": "application/json", "Authorization": f"Bearer {api.key}"}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (413, "body-too-large")
+    announced = await send(api, b"[]", Content_Length=str(64 * 1024 * 1024 + 1))
+    assert announced.status_code == 413
+
+
+async def test_more_than_a_usual_body_is_taken(api: Api) -> None:
+    rows = [{**customer(i), "message": "m" * 900} for i in range(1500)]
+    assert len(json.dumps(rows)) > 1024 * 1024
+    answer = await send(api, rows)
+    assert answer.status_code == 202, answer.text
+    await work(api)
+    assert (await api.get(f"/jobs/{answer.json()['jobId']}", api.key)).json()["created"] == 1500
+
+
+async def test_the_same_request_twice_is_one_job(api: Api) -> None:
+    body = [customer(1)]
+    first = await send(api, body, Idempotency_Key="k1")
+    again = await send(api, body, Idempotency_Key="k1")
+    assert first.status_code == again.status_code == 202
+    assert (first.json(), first.headers["Location"]) == (again.json(), again.headers["Location"])
+    other = await send(api, [customer(2)], Idempotency_Key="k1")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
+    both = await asyncio.gather(*(send(api, body, Idempotency_Key="k2") for _ in range(5)))
+    assert len({answer.json()["jobId"] for answer in both}) == 1
+    await work(api)
+    assert (await api.get("/invitations", api.key)).json()["total"] == 1
+
+
+async def test_an_upload_counts_as_one_request_of_its_sender(limited_api: Api) -> None:
+    key = await limited_api.api_key("*")
+    answer = await send(limited_api, list(map(customer, range(300))), key=key)
+    assert answer.status_code == 202
+
+
+# ---- messy spreadsheets ----------------------------------------------------------------------------------------------
+
+LINES = [
+    ["Invite E-Mail", "ROLE", "First Name", "message", "groups", ""],
+    ["ada@people.test", "team", "Ada", 'Come in.\nAll of you, "soon"; or late', "spring;autumn", ""],
+    ["  Bea@People.test ", "team", "Béa", "", "", ""],
+    ["BEA@people.test\u00a0", "team", "", "", "", ""],
+    ["", "", "", "", "", ""],
+    ["cid@people", "team", "Cid", "", "", ""],
+]
+
+
+def as_text(delimiter: str, *, line_end: str = "\r\n") -> str:
+    quoted = [delimiter.join('"' + cell.replace('"', '""') + '"' if cell else "" for cell in line) for line in LINES]
+    return line_end.join([*quoted, delimiter * 5, ""])
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize(
+    ("encoding", "media_type"),
+    [
+        ("utf-8", CSV),
+        ("utf-8-sig", CSV),
+        ("utf-16", CSV),
+        ("utf-16-le", CSV),
+        ("utf-16-be", CSV),
+        ("utf-16-be", "text/csv; charset=UTF-16BE"),
+        ("cp1252", 'Text/CSV; header=present; charset="windows-1252"'),
+        ("utf-16", "text/csv; charset=utf-16"),
+    ],
+)
+@pytest.mark.parametrize("line_end", ["\r\n", "\n", "\r"])
+async def test_a_messy_spreadsheet_is_read(
+    api: Api, delimiter: str, encoding: str, media_type: str, line_end: str
+) -> None:
+    await group(api, "spring")
+    await group(api, "autumn")
+    body = as_text(delimiter, line_end=line_end).encode(encoding)
+    items = await foreseen(api, body, media_type)
+    assert verdicts(items) == [
+        ("CREATE", None),
+        ("CREATE", None),
+        ("DUPLICATE", "duplicate-row"),
+        ("REFUSED", "invalid-email"),
+    ]
+    assert [item["email"] for item in items] == ["ada@people.test", "Bea@People.test", "BEA@people.test", "cid@people"]
+
+
+async def test_cells_keep_their_words(api: Api) -> None:
+    await group(api, "spring")
+    await group(api, "autumn")
+    job_id = (await send(api, as_text(";").encode("utf-16"), CSV)).json()["jobId"]
+    await work(api)
+    first = (await api.get(f"/jobs/{job_id}/report", api.key)).json()["items"][0]
+    made = (await api.get(f"/invitations/{first['invitationId']}", api.key)).json()
+    assert made["message"] == 'Come in.\nAll of you, "soon"; or late'
+    assert (made["firstName"], made["groups"]) == ("Ada", ["autumn", "spring"])
+
+
+async def test_an_export_with_its_faults_gets_the_right_verdict_for_each_row(api: Api) -> None:
+    lines = ["inviteEmail;role;firstName", *(f"Person{i}@People.test;customer;P {i}" for i in range(1000))]
+    lines += [f"PERSON{i}@people.TEST ;customer;again" for i in range(300)]
+    lines += [f"broken{i}@;customer;" for i in range(20)]
+    items = await foreseen(api, "\r\n".join(lines).encode("utf-16"), CSV)
+    counts = {status: sum(item["status"] == status for item in items) for status in ("CREATE", "DUPLICATE", "REFUSED")}
+    assert counts == {"CREATE": 1000, "DUPLICATE": 300, "REFUSED": 20}
+    assert items[1000]["detail"] == "Row 1 invites the same person to the same."
+    assert all("name@example.org" in item["detail"] for item in items[-20:])
+
+
+async def test_a_separator_that_the_file_names_is_used(api: Api) -> None:
+    items = await foreseen(api, b"sep=|\r\ninviteEmail|role\r\na@people.test|team\r\n", CSV)
+    assert verdicts(items) == [("CREATE", None)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
+def test_rows_are_the_same_however_they_arrive(size: int) -> None:
+    values = [{"a": [1, 2, {"b": 'x,]}\\"é😀'}]}, 12345, "text", None, True, -1.5e10, [], {}, "last"]
+    text = json.dumps(values, ensure_ascii=False, indent=1).encode()
+    for parser, body, expected in (
+        (JsonRows(), text, values),
+        (SheetRows(), as_text(";").encode("utf-16"), [line for line in LINES[1:] if any(line)]),
+        (SheetRows(), as_text(",", line_end="\r").encode("utf-8-sig"), [line for line in LINES[1:] if any(line)]),
+    ):
+        found = [row for at in range(0, len(body), size) for row in parser.feed(body[at : at + size])]
+        assert found + parser.feed(b"", final=True) == expected
+
+
+def test_a_row_without_an_end_is_given_up_soon() -> None:
+    for parser, start in ((JsonRows(), b'["'), (SheetRows(), b'inviteEmail\r\n"')):
+        parser.feed(start)
+        for _ in range(LARGEST_ROW // 50_000):
+            parser.feed(b"a" * 50_000)
+        with pytest.raises(Unreadable) as caught:
+            parser.feed(b"a" * 50_000)
+        assert caught.value.status == 413
+
+
+async def test_rows_laid_aside_come_back_as_they_were() -> None:
+    class Given:
+        options: ClassVar[dict[str, object]] = {"columns": ["inviteEmail"]}
+
+        async def __aiter__(self) -> AsyncIterator[list[object]]:
+            yield [{"n": 10**40, "f": 1e300}, ["é"]]
+            yield [None]
+
+    with SpooledRows(CSV) as rows:
+        await rows.fill(Given())  # type: ignore[arg-type]
+        for _ in range(2):
+            found = [row async for batch in rows for row in batch]
+            assert found == [{"n": 10**40, "f": 1e300}, ["é"], None]
+        assert (rows.total, rows.options) == (3, {"columns": ["inviteEmail"]})

@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from functools import partial
 from uuid import UUID
 
 import structlog
 
 from latchstring.accounts.passwords import Passwords
 from latchstring.accounts.service import Accounts
-from latchstring.checks import check_everything
+from latchstring.checks import Doctor
 from latchstring.config import Config
 from latchstring.content.service import Content
 from latchstring.domain.mail import MailKind
@@ -134,7 +133,7 @@ def build_services(
             )
         ),
         settings=config.shown,
-        check_health=partial(check_everything, config),
+        check_health=Doctor(config, clock),
     )
 
 

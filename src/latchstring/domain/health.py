@@ -1,6 +1,8 @@
 """What a check of the installation found."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -32,3 +34,11 @@ def doubtful(check: str, says: str, remedy: str) -> Finding:
 
 def bad(check: str, says: str, remedy: str) -> Finding:
     return Finding(check, Health.BAD, says, remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """Everything that was found, and when."""
+
+    findings: Sequence[Finding]
+    at: datetime

@@ -80,6 +80,9 @@ class CountersInMemory(Storage):
             del self._counters[oldest[0]]
 
 
+_TEST_MAILS = parse_many("30/hour")  # every message in a few languages, and no way to flood a mailbox
+
+
 class Limiter:
     """Counts what the limits of an installation bound. Every check counts one and raises TooManyRequests."""
 
@@ -97,6 +100,10 @@ class Limiter:
         """Before one sends an invitation. None, the operator, is not bounded."""
         if inviter is not None:
             self._check(self._per_inviter, "inviter", inviter.hex)
+
+    def check_test_mail(self, admin: UUID) -> None:
+        """Before an administrator has a sample sent to an address of his choosing."""
+        self._check(_TEST_MAILS, "test-mail", admin.hex)
 
     def check_recipient(self, email_key: str) -> None:
         """Before a mail to this address is asked for."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from latchstring.domain.health import Finding
+from latchstring.domain.health import Examined
 from latchstring.domain.policy import AccountRules, App, ContentRules, InvitationRules, Limits, MailRules, Roles
 from latchstring.domain.settings import SettingShown
 from latchstring.domain.values import Clock
@@ -55,4 +55,4 @@ class Services:
     visits: VisitCounter
     operations: Operations
     settings: Sequence[SettingShown]
-    check_health: Callable[[], Awaitable[Sequence[Finding]]]
+    check_health: Callable[[], Awaitable[Examined]]

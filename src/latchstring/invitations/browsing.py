@@ -13,7 +13,7 @@ from latchstring.domain.values import new_id
 from latchstring.invitations.issuing import READ, Issuing
 from latchstring.invitations.parts import Parts
 from latchstring.storage.groups import find_groups
-from latchstring.storage.invitation_lists import find_standings
+from latchstring.storage.invitation_lists import count_invitations, find_standings
 from latchstring.storage.names import find_named
 from latchstring.storage.saved_views import SavedView, delete_view, list_views, rename_view, save_view
 
@@ -71,6 +71,11 @@ class Browsing:
         """A page of what the caller may see. Raises NotAllowed."""
         page = await self.issuing.list(wanted, by=by, order=order, after=after, before=before, limit=limit)
         return RowPage(await self._rows(page.items), page)
+
+    async def count(self, wanted: InvitationFilter, *, by: Principal) -> int | None:
+        """How many there are; None beyond what is counted. Raises NotAllowed."""
+        wanted = self.issuing.within_sight(wanted, by)
+        return await count_invitations(self.parts.db, wanted, at=self.parts.clock())
 
     async def read_all(
         self, wanted: InvitationFilter, *, by: Principal, order: Order

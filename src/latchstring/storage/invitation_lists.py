@@ -163,6 +163,12 @@ async def list_invitations(
     return InvitationPage(tuple(items), following, found.total, previous, is_cut=found.cut_at is not None and not more)
 
 
+async def count_invitations(db: Database, wanted: InvitationFilter, *, at: datetime) -> int | None:
+    """How many there are; None beyond what is counted."""
+    order = Order()
+    return (await _find(Search(db, wanted, order, start_of(order), SIZES[0], at))).total
+
+
 async def find_ids(
     db: Database, wanted: InvitationFilter, *, order: Order, after: Position | None = None, at: datetime
 ) -> tuple[Sequence[UUID], Position | None]:

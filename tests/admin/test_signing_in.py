@@ -267,3 +267,9 @@ async def test_the_gate_keeps_to_itself(desk: Desk, path: str) -> None:
     assert headers["Referrer-Policy"] == "no-referrer"
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", seen.html)
+
+
+@pytest.mark.parametrize("path", ["/admin", "/admin/"])
+async def test_the_panel_leads_to_its_login(desk: Desk, path: str) -> None:
+    seen = await desk.get(path)
+    assert (seen.status, seen.target) == (303, "/admin/login")

@@ -93,7 +93,7 @@ async def _recognise(panel: Panel, needs: str | None) -> tuple[Panel, Answer | N
 
 def _wanted(panel: Panel) -> str:
     """Where to go on after signing in; a form that was sent is gone, the page it stood on is near."""
-    if panel.request.method not in ("GET", "HEAD"):
+    if panel.request.method not in ("GET", "HEAD") or (panel.path.rstrip("/") == "/admin" and not panel.query):
         return ""
     query = urlencode(panel.query)
     return f"{panel.path}?{query}" if query else panel.path

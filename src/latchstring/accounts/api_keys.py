@@ -17,6 +17,7 @@ from latchstring.events.record import record
 from latchstring.storage.api_keys import find_key, insert_key, list_keys, new_key_text, revoke_key
 from latchstring.storage.engine import Work
 from latchstring.storage.invitation_endings import end_invitations_of
+from latchstring.storage.names import find_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,18 @@ class ApiKeys(AccountParts):
     async def list_api_keys(self, *, limit: int, after: UUID | None, descending: bool) -> Page[ApiKey]:
         """A page of the keys that were not revoked."""
         return await list_keys(self._db, limit=limit, after=after, descending=descending)
+
+    async def get_api_key(self, key_id: UUID) -> ApiKey:
+        """A key that was not revoked. Raises ApiKeyNotFound."""
+        key = await find_key(self._db, key_id)
+        if key is None:
+            raise ApiKeyNotFound("There is no such API key.")
+        return key
+
+    async def find_makers(self, keys: Sequence[ApiKey]) -> dict[UUID, str]:
+        """The present names of those who made these keys; those who have gone are missing."""
+        named = await find_named(self._db, (key.made_by.id for key in keys if key.made_by.id is not None))
+        return {id_: one.label for id_, one in named.items()}
 
     async def revoke_api_key(self, principal: Principal, key_id: UUID, *, end_invitations: bool = False) -> None:
         """End a key at once; its invitations stay unless asked otherwise. Raises ApiKeyNotFound.

@@ -20,6 +20,8 @@ from latchstring.storage.outbox import queue_mail
 from latchstring.storage.sessions import end_sessions
 from latchstring.storage.user_search import UserSearch, count_role, search_users
 
+__all__ = ["LINKS", "Keeping", "UserSearch"]
+
 READ_USERS = "users:read"
 WRITE_USERS = "users:write"
 READ_HISTORY = "audit:read"

@@ -52,7 +52,7 @@ def text_of(sorting: Sorting) -> str:
 def place_of(panel: Panel, within: str) -> Place | None:
     """Where the page begins; at the beginning for a cursor that is not ours, or of another order."""
     found = position_of(panel, within)
-    return None if found is None else Place(UUID(str(found[0])), found[1] and str(found[1]))
+    return None if found is None else Place(UUID(str(found[0])), None if found[1] is None else str(found[1]))
 
 
 def position_of(panel: Panel, within: str, *, name: str = AFTER) -> list[object] | None:

@@ -87,7 +87,7 @@ _AT_FIELD: dict[type[LatchstringError], str] = {
     GroupNotFound: "groups",
     ChangedMeanwhile: "email",
 }
-_ANSWERED = (InvalidFields, *_AT_FIELD)
+_ANSWERED: tuple[type[LatchstringError], ...] = (InvalidFields, *_AT_FIELD)
 
 
 def _again(sent: Sent[Any], error: LatchstringError) -> tuple[Shown, int, str]:

@@ -21,6 +21,7 @@ from latchstring.admin.leafing import (
 from latchstring.admin.page import Panel
 from latchstring.admin.routing import shows
 from latchstring.admin.words import fingerprint
+from latchstring.content.keeping import HeldObject, HeldPlace
 from latchstring.domain.account import User
 from latchstring.domain.event import RecordedEvent
 from latchstring.domain.group import is_group_key
@@ -160,7 +161,7 @@ async def show_entry(panel: Panel, user: User) -> Answer:
     )
 
 
-async def _granted(panel: Panel, user: User) -> tuple[Sequence[object], object]:
+async def _granted(panel: Panel, user: User) -> tuple[Sequence[HeldObject], HeldPlace | None]:
     if not panel.can("access:read"):
         return (), None
     return await panel.services.content.list_granted(
@@ -168,7 +169,7 @@ async def _granted(panel: Panel, user: User) -> tuple[Sequence[object], object]:
     )
 
 
-async def _owned(panel: Panel, user: User) -> tuple[Sequence[object], bool]:
+async def _owned(panel: Panel, user: User) -> tuple[Sequence[HeldObject], bool]:
     if not panel.can("access:read"):
         return (), False
     return await panel.services.content.list_owned(panel.principal, user.id)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from latchstring.content.changing import ContentChanging, describe_change
 from latchstring.content.reading import READ_ACCESS, WRITE, is_key
-from latchstring.domain.access import ContentObject, Level, SubjectKind, Visibility
+from latchstring.domain.access import ContentObject, Level, PendingInvitation, SubjectKind, Visibility
 from latchstring.domain.errors import ContentNotFound, GroupNotFound, NotAllowed, UserNotFound
 from latchstring.domain.event import happened
 from latchstring.domain.grant import ContentRole
@@ -17,12 +17,14 @@ from latchstring.events.record import record
 from latchstring.storage.content import (
     find_object,
     hold_groups,
+    hold_objects,
     hold_users,
     load_access,
     replace_access,
     update_object,
 )
 from latchstring.storage.content_changes import remove_grant, set_grant
+from latchstring.storage.content_invitations import list_pending_invitations, withdraw_grants
 from latchstring.storage.content_search import (
     HeldObject,
     HeldPlace,
@@ -40,6 +42,8 @@ from latchstring.storage.content_search import (
 from latchstring.storage.engine import Work
 from latchstring.storage.group_search import count_on_the_way
 from latchstring.storage.invitation_endings import void_target
+
+__all__ = ["AccessChanges", "ChangedAccess", "ContentKeeping", "HeldObject", "HeldPlace", "Holder"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +121,11 @@ class ContentKeeping(ContentChanging):
         principal.require(READ_ACCESS)
         return await count_on_the_way(self._db, one.id, at=self._clock())
 
+    async def list_pending(self, principal: Principal, one: ContentObject) -> tuple[Sequence[PendingInvitation], bool]:
+        """The newest who are on the way to an object, and whether there are more. Raises NotAllowed."""
+        principal.require(READ_ACCESS)
+        return await list_pending_invitations(self._db, one.id, at=self._clock())
+
     async def list_granted(
         self, principal: Principal, subject_id: UUID, *, after: HeldPlace | None = None
     ) -> tuple[Sequence[HeldObject], HeldPlace | None]:
@@ -167,6 +176,27 @@ class ContentKeeping(ContentChanging):
                 facts = {"visibility": visibility.name, **describe_change(before, after)}
                 yield record(happened("content.access_changed", one.id, by=principal.actor, at=at, **facts))
             return ChangedAccess(visibility, changes.withdrawn - before.keys())
+
+        return await self._db.transact(work)
+
+    async def withdraw_invitation(self, principal: Principal, one: ContentObject, invitation_id: UUID) -> bool:
+        """End what a pending invitation gives on this object; one that gives nothing else is revoked.
+
+        False when there was nothing to end any more. Raises NotAllowed.
+        """
+        principal.require(WRITE)
+        at = self._clock()
+
+        def work() -> Work[bool]:
+            yield from hold_objects([one.id])
+            ended, is_revoked = yield from withdraw_grants(invitation_id, [one.id], at=at)
+            by = principal.actor
+            if is_revoked:
+                cause = "withdrawn-by-maintainer"
+                yield record(happened("invitation.revoked", invitation_id, by=by, at=at, cause=cause))
+            elif ended:
+                yield record(happened("invitation.reduced", invitation_id, by=by, at=at, objects=[str(one.id)]))
+            return bool(ended)
 
         return await self._db.transact(work)
 

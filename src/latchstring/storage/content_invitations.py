@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, select, update
+from sqlalchemy import Integer, and_, bindparam, literal_column, select, update
 
 from latchstring.domain.access import PendingInvitation
 from latchstring.domain.grant import ContentRole
@@ -65,6 +65,41 @@ async def find_pending_invitations(
         )
         for row in rows
     )
+
+
+AT_ONCE = 50
+LOOKED_THROUGH = 10_000
+_newest = (
+    select(_g.invitation_id, _g.role)
+    .where(_g.target_id == bindparam("target_id", type_=Id), _g.voided_at.is_(None))
+    .order_by(_g.invitation_id.desc())
+    .limit(literal_column(str(LOOKED_THROUGH), Integer))
+    .subquery("newest")
+)
+_NEWEST_TO = (
+    select(_i.id, _i.email, _newest.c.role, _i.link_starts_at, _i.expires_at, *DELIVERY_COLUMNS)
+    .select_from(
+        _newest.join(
+            invitations, and_(_i.id == _newest.c.invitation_id, _i.state == PENDING, _i.expires_at > _now)
+        ).outerjoin(outbox, outbox.c.id == newest_invitation_mail(_i.id))
+    )
+    .order_by(_newest.c.invitation_id.desc())
+    .limit(literal_column(str(AT_ONCE + 1), Integer))
+)
+
+
+async def list_pending_invitations(
+    db: Database, content_id: UUID, *, at: datetime
+) -> tuple[Sequence[PendingInvitation], bool]:
+    """The 50 newest on the way to an object, among the 10 000 newest to it, and whether there are more."""
+    rows = await db.fetch(_NEWEST_TO, target_id=content_id, now=at)
+    found = [
+        PendingInvitation(
+            row.id, row.email, ContentRole(row.role), row.link_starts_at, row.expires_at, read_delivery(row)
+        )
+        for row in rows[:AT_ONCE]
+    ]
+    return found, len(rows) > AT_ONCE
 
 
 def withdraw_grants(invitation_id: UUID, target_ids: Sequence[UUID], *, at: datetime) -> Work[tuple[set[UUID], bool]]:

@@ -117,7 +117,7 @@ def test_where_nobody_can_be_asked_yes_has_to_be_said_before(terminal: Terminal,
 def test_at_a_terminal_the_plan_is_confirmed(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch, answer: str, status: int, made: int
 ) -> None:
-    monkeypatch.setattr("latchstring.cli.apply._require_an_answer", lambda *_, **__: None)
+    monkeypatch.setattr("latchstring.cli.apply.require_an_answer", lambda *_, **__: None)
     terminal.run("apply", write(terminal, LIST), text=answer, status=status)
     assert len(rows(terminal, "SELECT id FROM invitations")) == made
 
@@ -213,6 +213,44 @@ def test_a_failure_on_the_way_ends_with_status_1_and_stops_no_other(
     done = terminal.run("apply", write(terminal, LIST), "--yes", status=1)
     assert "1 done, 1 failed." in done.stdout
     assert "ada@people.test: Busy." in done.stdout
+
+
+SHEET = """inviteEmail;firstName;template;groups;message
+ada@people.test;Ada;new;;
+;;;;
+"bob@people.test";Bob;new;;"Come in.
+It is warm."
+"""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_list_may_be_a_spreadsheet(terminal: Terminal, encoding: str) -> None:
+    path = terminal.directory / "list.csv"
+    path.write_bytes(SHEET.encode(encoding))
+    first = applied(terminal, str(path), "--list", "spring")
+    assert (first["list"], first["counts"]["create"]) == ("spring", 2)
+    assert rows(terminal, "SELECT message FROM invitations ORDER BY email")[1] == ("Come in.\nIt is warm.",)
+    path.write_bytes(SHEET.partition("ada")[0].encode(encoding))
+    pruned = applied(terminal, str(path), "--list", "spring", "--prune")
+    assert pruned["counts"]["revoke"] == 2
+
+
+def test_problems_of_a_spreadsheet_are_told_by_row(terminal: Terminal) -> None:
+    text = "inviteEmail,role,content\nada@people.test,boss,\nbob,team,\ncleo@people.test,,articles:READER\n"
+    shown = terminal.run("apply", write(terminal, text, "list.csv"), "--yes", status=1).stderr
+    assert "row 2, inviteEmail:" in shown
+    assert "row 3, content: Write each object as type/key:ROLE" in shown
+    text = "inviteEmail,role\nada@people.test,boss\n"
+    assert "row 1, role: There is no role boss" in terminal.run("apply", "-", "--yes", status=1, text=text).stderr
+    text = "e-mail,role\nada@people.test,boss\n"
+    shown = terminal.run("apply", write(terminal, text, "list.csv"), "--yes", status=1).stderr
+    assert "the file: There is no field e-mail" in shown
+
+
+def test_the_name_of_a_list_is_said_once(terminal: Terminal) -> None:
+    file = write(terminal, LIST)
+    assert "the file says spring-2027" in terminal.run("apply", file, "--yes", "--list", "autumn", status=1).stderr
+    assert applied(terminal, file, "--list", "spring-2027")["list"] == "spring-2027"
 
 
 def test_metadata_keep_their_types(terminal: Terminal) -> None:

@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": ("demo", "demo", "Try everything on this machine: sample roles, a group, an invitation, a mailbox."),
     "doctor": ("doctor", "doctor", "Check everything that can be wrong, and say how to mend it."),
     "invite": ("invite", "invite", "Invite somebody by e-mail."),
+    "import": ("importing", "import_", "Invite everybody in a file."),
     "apply": ("apply", "apply", "Bring invitations to what a file declares."),
     "user": ("user", "user", "Make accounts of the app."),
     "admin": ("admin", "admin", "Make accounts of the admin panel."),
@@ -28,7 +29,7 @@ click.rich_click.TEXT_MARKUP = "markdown"
 click.rich_click.COMMAND_GROUPS = {
     "latchstring": [
         {"name": "Run", "commands": ["serve", "worker", "migrate", "demo", "doctor"]},
-        {"name": "People and keys", "commands": ["invite", "apply", "user", "admin", "api-key", "keys"]},
+        {"name": "People and keys", "commands": ["invite", "import", "apply", "user", "admin", "api-key", "keys"]},
     ]
 }
 

@@ -4,8 +4,7 @@ Exit statuses: 0 done, or nothing to do; 1 refused, not confirmed, or some chang
 plan, 2 for one that is not, and 1 for everything that keeps the plan from being made.
 """
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from click.exceptions import Exit
 
+from latchstring.cli.files import file_type, read_bytes, require_an_answer
 from latchstring.cli.options import KEY, json_option
 from latchstring.cli.running import FAILED, UNUSABLE, CommandFailed, with_services
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from latchstring.invitations.lists import Outcome
     from latchstring.web.services import Services
 
-LARGEST_FILE = 64 * 1024 * 1024  # the contract's bound of a bulk upload
 CHANGED = 2
+OTHERWISE = "--yes to do what the plan says, or --check to see it"
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True), metavar="FILE")
+@click.argument("file", type=file_type, metavar="FILE")
 @click.option("--check", is_flag=True, help="Change nothing; end with status 2 if there is something to do.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--prune", is_flag=True, help="Withdraw what this list made and does not hold any more.")
@@ -43,7 +43,7 @@ def apply(
     Missing ones are made, those that ran out are renewed, and what is pending or accepted is left alone. The plan is
     shown first. Applying twice changes nothing the second time.
     """
-    _require_an_answer(file, is_settled=check or yes, as_json=as_json)
+    require_an_answer(file, is_settled=check or yes, as_json=as_json, otherwise=OTHERWISE)
     with _status_1_instead_of_2(when=check):
         declared = _read(file, list_name)
         if prune and declared.name is None:
@@ -57,17 +57,6 @@ def apply(
         status = with_services(work)
     if status:
         raise Exit(status)
-
-
-def _require_an_answer(file: Path, *, is_settled: bool, as_json: bool) -> None:
-    """Somebody has to say yes: on the command line, or at a terminal."""
-    if is_settled or (not as_json and str(file) != "-" and sys.stdin.isatty()):
-        return
-    raise CommandFailed(
-        "Nobody can be asked here. Add --yes to do what the plan says, or --check to see it.",
-        status=UNUSABLE,
-        code="not-confirmed",
-    )
 
 
 @contextmanager
@@ -84,32 +73,38 @@ def _status_1_instead_of_2(*, when: bool) -> Iterator[None]:
 def _read(file: Path, list_name: str | None) -> "Declared":
     from latchstring.cli import entries  # noqa: PLC0415  # `--help` need not wait for it
 
-    data = _bytes_of(file)
+    data = read_bytes(file)
+    read = entries.read_csv_list if is_csv(file, data) else entries.read_yaml_list
     try:
-        declared = entries.read_yaml_list(data)
+        declared = read(data)
     except entries.ListRefused as refused:
-        raise _refusal(file, refused.problems) from refused
+        raise _refusal(file, refused.problems, refused.unit) from refused
     if list_name and declared.name and list_name != declared.name:
         raise CommandFailed(f"--list says {list_name}, and the file says {declared.name}.", code="list-name-differs")
     return declared.named(list_name or declared.name)
 
 
-def _bytes_of(file: Path) -> bytes:
-    with click.open_file(str(file), "rb") as source:
-        data = source.read(LARGEST_FILE + 1)
-    if len(data) > LARGEST_FILE:
-        raise CommandFailed("The file has more than 64 MiB. Split it.", code="file-too-large")
-    return bytes(data)
+def is_csv(file: Path, data: bytes) -> bool:
+    """By the name of the file; without one by its beginning: the header row of a table names the address."""
+    if file.suffix:
+        return file.suffix.lower() in {".csv", ".tsv", ".txt"}
+    head = data[:4096].replace(b"\0", b"").lower().lstrip(b"\xef\xbb\xbf\xff\xfe \r\n").partition(b"\n")[0]
+    return b"invite" in head and not head.startswith((b"invitations:", b"list:", b"{", b"#", b"-"))
 
 
-def _refusal(file: Path, problems: "tuple[FileProblem, ...] | list[FileProblem]") -> CommandFailed:
+def _refusal(file: Path, problems: "Sequence[FileProblem]", unit: str) -> CommandFailed:
     name = "Standard input" if str(file) == "-" else str(file)
     shown = sorted(problems, key=lambda problem: problem.line)
     count = "1 problem" if len(shown) == 1 else f"{len(shown)} problems"
-    lines = [f"  line {p.line}{', ' + p.field if p.field else ''}: {p.detail}" for p in shown]
-    listed = [{"line": p.line, "field": p.field, "code": p.code, "detail": p.detail} for p in shown]
+    lines = [f"  {_place(p, unit)}: {p.detail}" for p in shown]
+    listed = [{unit: p.line, "field": p.field, "code": p.code, "detail": p.detail} for p in shown]
     text = "\n".join([f"{name} has {count}. Nothing was changed.", "", *lines])
     return CommandFailed(text, code="list-refused", more={"problems": listed})
+
+
+def _place(problem: "FileProblem", unit: str) -> str:
+    at = f"{unit} {problem.line}" if problem.line else "the file"
+    return f"{at}, {problem.field}" if problem.field else at
 
 
 class _Apply:
@@ -134,7 +129,8 @@ class _Apply:
                 prune=options["prune"],
             )
         except InvalidFields as refused:
-            raise _refusal(self._file, [declared.problem_of(error) for error in refused.errors]) from refused
+            problems = [declared.problem_of(error) for error in refused.errors]
+            raise _refusal(self._file, problems, declared.unit) from refused
         if not options["as_json"]:
             output.show_plan(plan, declared)
         outcomes: list[Outcome] | None = None

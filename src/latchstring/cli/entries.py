@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from latchstring.cli.yaml_file import Node, YamlRefused, read_yaml
-from latchstring.domain.errors import FieldProblem
+from latchstring.domain.errors import FieldProblem, InvalidFields, Unreadable
 from latchstring.invitations.parts import Draft
 from latchstring.web.fields import collect
-from latchstring.web.invitation_rows import COLUMNS, NewInvitation, draft_of
+from latchstring.web.invitation_rows import COLUMNS, NewInvitation, draft_of, read_row
 from latchstring.web.kinds import ValueRefused, read_key
+from latchstring.web.uploads import SheetRows
 
 CONTENT = re.compile(r"(?P<contentType>[^/:\s]+)/(?P<key>[^/:\s]+):(?P<role>VIEWER|EDITOR|MAINTAINER)", re.IGNORECASE)
 TOP = ("list", "invitations")
@@ -40,11 +41,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A list that could be read: its name, if it says one, and its entries with their places."""
+    """A list that could be read: its name, if it says one, and its entries with their places.
+
+    unit: what places count, lines of the file or rows below the header.
+    """
 
     name: str | None
     drafts: tuple[Draft, ...]
     places: tuple[Place, ...]
+    unit: str = "line"
 
     def named(self, name: str | None) -> "Declared":
         """The same list under this name."""
@@ -57,11 +62,12 @@ class Declared:
 
 
 class ListRefused(Exception):
-    """The file cannot be used. Everything that is wrong with it."""
+    """The file cannot be used. Everything that is wrong with it, by line or by row."""
 
-    def __init__(self, problems: Sequence[FileProblem]) -> None:
+    def __init__(self, problems: Sequence[FileProblem], unit: str = "line") -> None:
         super().__init__(f"{len(problems)} problems")
         self.problems = tuple(problems)
+        self.unit = unit
 
 
 # ---- YAML ------------------------------------------------------------------------------------------------------------
@@ -79,7 +85,7 @@ def read_yaml_list(data: bytes) -> Declared:
     name = _list_name(root.value.get("list"), problems)
     listed = root.value["invitations"].value
     nodes = listed if isinstance(listed, list) else []
-    return finish(name, [_entry_of(node) for node in nodes], problems)
+    return _finish(name, [_entry_of(node) for node in nodes], problems)
 
 
 def _wrong_top(root: Node) -> Iterator[FileProblem]:
@@ -123,10 +129,7 @@ def _grant(item: object) -> object:
     return {**found.groupdict(), "role": found["role"].upper()} if found else item
 
 
-# ---- both ------------------------------------------------------------------------------------------------------------
-
-
-def finish(name: str | None, entries: Sequence[tuple[Place, object]], problems: list[FileProblem]) -> Declared:
+def _finish(name: str | None, entries: Sequence[tuple[Place, object]], problems: list[FileProblem]) -> Declared:
     """The list of entries, each with its place. Raises ListRefused with the problems so far and all that come."""
     drafts = []
     for place, raw in entries:
@@ -145,3 +148,27 @@ def finish(name: str | None, entries: Sequence[tuple[Place, object]], problems: 
     if problems:
         raise ListRefused(problems)
     return Declared(name, tuple(drafts), tuple(place for place, _ in entries))
+
+
+# ---- CSV -------------------------------------------------------------------------------------------------------------
+
+
+def read_csv_list(data: bytes) -> Declared:
+    """The list of a CSV file with a header row. It has no name of its own. Raises ListRefused."""
+    sheet = SheetRows()
+    try:
+        rows = sheet.feed(data, final=True)
+    except Unreadable as error:
+        raise ListRefused([FileProblem(0, "", error.code, error.detail)], "row") from None
+    except InvalidFields as error:
+        raise ListRefused([FileProblem(0, "", p.code, p.detail) for p in error.errors], "row") from None
+    drafts, places, problems = [], [], list[FileProblem]()
+    for number, cells in enumerate(rows, 1):
+        place, read = Place(number), read_row(cells, sheet.options)
+        problems += [place.problem(p.pointer, p.code, p.detail) for p in read.problems]
+        if read.draft is not None and not read.problems:
+            drafts.append(read.draft)
+            places.append(place)
+    if problems:
+        raise ListRefused(problems, "row")
+    return Declared(None, tuple(drafts), tuple(places), "row")

@@ -33,6 +33,7 @@ DURATION = Field("duration", "read_duration")
 LOCALE = Field("language", "read_locale")
 URL = Field("url", "read_url")
 KEY = Field("key", "read_key")
+ID = Field("id", "read_uuid")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer with JSON.")
 password_option = click.option(

@@ -1,7 +1,10 @@
 """Applying a declared list of invitations: judging it whole, planning, and carrying the plan out."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TypeVar
 from uuid import UUID
 
 from latchstring.domain.access import Level
@@ -39,6 +42,8 @@ from latchstring.storage.content import find_levels
 from latchstring.storage.groups import find_groups
 from latchstring.storage.invitation_matching import SLICE, Holder, Past, find_holders, find_pasts, open_of_operator
 
+T = TypeVar("T")
+AT_ONCE = 16  # changes under way: SQLite syncs them together, PostgreSQL has as many connections as it has
 _FIELD_OF = {"group-not-found": "/groups", "content-not-found": "/content"}
 
 
@@ -80,7 +85,7 @@ class Lists:
         wanted = await self._resolve(drafts, by=by, list_name=list_name)
         pasts: dict[UUID, list[Past]] = {}
         held: set[UUID] = set()
-        for some in _slices(wanted):
+        for some in _slices(wanted, SLICE):
             email_keys = sorted({entry.draft.email_key for entry in some})
             pasts |= await find_pasts(self.parts.db, email_keys, frozenset(entry.terms_key for entry in some))
             held |= await self._held(some, await find_holders(self.parts.db, email_keys))
@@ -157,19 +162,25 @@ class Lists:
     # ---- carrying out --------------------------------------------------------------------------------------------
 
     async def carry_out(self, plan: Plan, *, by: Principal) -> AsyncIterator[Outcome]:
-        """Do what the plan says, change by change. One that fails stops no other.
+        """Do what the plan says, a few changes at a time, what is withdrawn before what is made. One that fails stops
+        no other.
 
         Raises StorageUnreachable; applying the list again goes on where this stopped.
         """
-        for planned in plan.changes:
-            try:
-                yield Outcome(planned, await self._do(planned, by=by))
-            except (AlreadyInvited, AlreadyMember, InvitationNotFound, InvitationNotPending):
-                yield Outcome(planned)  # somebody was first, or the person has answered: as good as planned
-            except StorageUnreachable:
-                raise
-            except LatchstringError as error:
-                yield Outcome(planned, error=error)
+        for _, same in groupby(plan.changes, key=lambda planned: planned.act is Act.REVOKE):
+            for some in _slices(list(same), AT_ONCE):
+                for outcome in await asyncio.gather(*(self._outcome(planned, by=by) for planned in some)):
+                    if isinstance(outcome.error, StorageUnreachable):
+                        raise outcome.error
+                    yield outcome
+
+    async def _outcome(self, planned: Planned, *, by: Principal) -> Outcome:
+        try:
+            return Outcome(planned, await self._do(planned, by=by))
+        except (AlreadyInvited, AlreadyMember, InvitationNotFound, InvitationNotPending):
+            return Outcome(planned)  # somebody was first, or the person has answered: as good as planned
+        except LatchstringError as error:
+            return Outcome(planned, error=error)
 
     async def _do(self, planned: Planned, *, by: Principal) -> UUID | None:
         if planned.act is Act.CREATE and planned.wanted is not None:
@@ -189,6 +200,6 @@ def _reserved(draft: Draft) -> list[FieldProblem]:
     return [FieldProblem("/metadata", "reserved", f"The key {MARK} is kept for the name of the list.")]
 
 
-def _slices(wanted: Sequence[Wanted]) -> Iterator[Sequence[Wanted]]:
-    for start in range(0, len(wanted), SLICE):
-        yield wanted[start : start + SLICE]
+def _slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

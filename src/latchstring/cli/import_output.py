@@ -1,0 +1,135 @@
+"""Showing what would become of rows, and what became of them."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from typing import IO, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from latchstring.domain.job import Job, JobRow, RowStatus
+from latchstring.web.spreadsheet import BYTE_ORDER_MARK, csv_text
+
+MOST_SHOWN = 200  # nobody reads more in a terminal; --report has them all
+HEADS = ("row", "status", "code", "detail", "inviteEmail", "id")
+_WORDS = {
+    RowStatus.CREATE: ("invite", "green"),
+    RowStatus.DUPLICATE: ("duplicate", "yellow"),
+    RowStatus.MEMBER: ("member", "yellow"),
+    RowStatus.REFUSED: ("refused", "red"),
+}
+
+
+class Verdicts:
+    """The verdicts as they come: counted, written to the report, and the first of those kept that nobody expects."""
+
+    def __init__(self, stack: ExitStack, report: IO[str] | None, *, keeps_all: bool) -> None:
+        self.counts: Counter[str] = Counter()
+        self.rows: list[JobRow] = []
+        self._report = report
+        self._keeps_all = keeps_all
+        if report is not None:
+            report.write(BYTE_ORDER_MARK + csv_text([HEADS]))
+            stack.callback(report.flush)
+
+    def add(self, rows: Sequence[JobRow]) -> None:
+        """The next rows."""
+        self.counts.update(row.status for row in rows)
+        for row in rows:
+            if self._keeps_all or (row.status != RowStatus.CREATE and len(self.rows) < MOST_SHOWN):
+                self.rows.append(row)
+        if self._report is not None:
+            self._report.write(csv_text(map(_cells, rows)))
+
+    @property
+    def creates(self) -> int:
+        return self.counts[RowStatus.CREATE]
+
+    @property
+    def refused(self) -> int:
+        return self.counts[RowStatus.REFUSED]
+
+    @property
+    def unexpected(self) -> int:
+        return self.counts.total() - self.creates
+
+
+def _cells(row: JobRow) -> Sequence[object]:
+    return (row.row, row.status, row.code, row.detail, row.email, row.invitation_id)
+
+
+def _table(rows: Iterable[JobRow]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Row", justify="right")
+    for heading in ("", "E-mail", "Why"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        word, colour = _WORDS[RowStatus(row.status)]
+        table.add_row(str(row.row), Text(word, colour), Text(row.email or ""), Text(row.detail or row.code or ""))
+    return table
+
+
+def _show_rows(console: Console, verdicts: Verdicts) -> None:
+    shown = [row for row in verdicts.rows if row.status != RowStatus.CREATE][:MOST_SHOWN]
+    if shown:
+        console.print(_table(shown))
+    if verdicts.unexpected > len(shown):
+        console.print(f"… and {verdicts.unexpected - len(shown)} more; --report FILE has them all.")
+
+
+def show_foreseen(verdicts: Verdicts) -> None:
+    """A dry run: every row that would not be invited, with its reason, and how many of each there are."""
+    console = Console(highlight=False)
+    _show_rows(console, verdicts)
+    counts = [f"{verdicts.counts[status]} {words}" for status, words in _FORESEEN.items()]
+    console.print(Text(", ".join(counts), "bold"))
+
+
+_FORESEEN = {
+    RowStatus.CREATE: "to invite",
+    RowStatus.DUPLICATE: "duplicate",
+    RowStatus.MEMBER: "member already",
+    RowStatus.REFUSED: "refused",
+}
+
+
+def show_job(job: Job, verdicts: Verdicts) -> None:
+    """How a job ended."""
+    console = Console(highlight=False)
+    _show_rows(console, verdicts)
+    good = job.state == "DONE"
+    heading = "Done" if good else f"The job is {job.state.value}{f' ({job.cause})' if job.cause else ''}"
+    counts = f"{job.created} invited, {job.skipped} skipped, {job.refused} refused."
+    console.print(Text(f"{heading}: {counts}", "bold green" if good and not job.refused else "bold red"))
+    console.print(Text(f"Job {job.id}", "dim"), soft_wrap=True)
+
+
+def _row(row: JobRow) -> dict[str, Any]:
+    found = dict(zip(HEADS, _cells(row), strict=True))
+    return found | {"id": str(row.invitation_id) if row.invitation_id else None}
+
+
+def foreseen_as_json(verdicts: Verdicts) -> str:
+    """A dry run with a verdict for each row."""
+    counts = {status.value: verdicts.counts[status] for status in RowStatus}
+    return json.dumps({"counts": counts, "rows": [_row(row) for row in verdicts.rows]}, ensure_ascii=False)
+
+
+def job_as_json(job: Job, verdicts: Verdicts) -> str:
+    """How a job ended, with the first rows that were not invited."""
+    result = {
+        "jobId": str(job.id),
+        "state": job.state.value,
+        "cause": job.cause,
+        "total": job.total,
+        "done": job.done,
+        "created": job.created,
+        "skipped": job.skipped,
+        "refused": job.refused,
+        "rows": [_row(row) for row in verdicts.rows],
+    }
+    return json.dumps(result, ensure_ascii=False)

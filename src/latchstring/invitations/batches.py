@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from latchstring.domain.errors import AlreadyInvited, InviterNotAllowed, LatchstringError, MailDisabled, NotAllowed
+from latchstring.domain.errors import (
+    AlreadyInvited,
+    InviterNotAllowed,
+    LatchstringError,
+    MailDisabled,
+    NotAllowed,
+    StorageBusy,
+)
 from latchstring.domain.event import Event, happened
 from latchstring.domain.job import Job, JobRow, JobState, RowStatus
 from latchstring.domain.principal import Principal
@@ -25,7 +32,7 @@ from latchstring.storage.engine import ATTEMPTS, Work
 from latchstring.storage.invitation_bulk import Blocker, Written, insert_invitations
 from latchstring.storage.invitation_changes import hold_groups
 from latchstring.storage.invitation_create import NewInvitation
-from latchstring.storage.jobs import advance_job, find_part, finish_job, hold_job, insert_rows, load_twins
+from latchstring.storage.jobs import JobLost, advance_job, find_part, finish_job, hold_job, insert_rows, load_twins
 
 DUPLICATE_ROW = "duplicate-row"
 ROWS_MISSING = "rows-missing"
@@ -36,46 +43,87 @@ class _WorldChanged(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch as it was judged. rows is None when there is no part that begins at `first`.
+
+    stamp: what decides what the maker may do, as it was read. obstacle: why nothing can be done in his name.
+    """
+
+    first: int
+    at: datetime
+    rows: Sequence[Judged] | None = None
+    by: Principal | None = None
+    stamp: object = None
+    obstacle: str | None = None
+
+    @property
+    def following(self) -> int:
+        """The first row behind the batch."""
+        return self.first + len(self.rows or ())
+
+
+@dataclass(frozen=True, slots=True)
 class InvitingRows:
-    """What a worker does with jobs that invite: call it until the job has ended."""
+    """What a worker does with jobs that invite: prepare a batch, settle it, until the job has ended."""
 
     parts: Parts
     issuing: Issuing
     judge: Judge
 
-    async def __call__(self, job: Job, owner: UUID, until: datetime) -> Job:
-        """Settle the next batch and prolong the lease; returns the job as it stands then.
-
-        Raises JobLost when the job was cancelled or is in other hands, StorageBusy, StorageUnreachable.
+    @property
+    def prepares_ahead(self) -> bool:
+        """Whether the next batch is judged while one is written. SQLite's writer shares this process: it would have to
+        wait for the interpreter after each row.
         """
-        for _ in range(ATTEMPTS):
-            try:
-                return await self._settle(job, owner, until)
-            except _WorldChanged:
-                continue
-        return await self._settle(job, owner, until, believing=True)
+        return self.parts.db.dialect_name == "postgresql"
 
-    async def fail(self, job: Job, owner: UUID, cause: str) -> Job:
-        """End a job that cannot go on. What it did stays."""
-        return await self._end(job, owner, JobState.FAILED, cause)
-
-    async def _settle(self, job: Job, owner: UUID, until: datetime, *, believing: bool = False) -> Job:
-        """believing: refuse the rows whose targets went away again and again, instead of looking once more."""
+    async def prepare(self, job: Job, first: int) -> Prepared:
+        """Judge the batch that begins at a row; changes nothing."""
         at, db = self.parts.clock(), self.parts.db
-        body = await find_part(db, job.id, job.done + 1)
+        body = await find_part(db, job.id, first)
         if body is None:
-            whole = job.done == job.total
-            return await self._end(job, owner, *((JobState.DONE, None) if whole else (JobState.FAILED, ROWS_MISSING)))
+            return Prepared(first, at)
         stamp = await db.transact(lambda: load_stamp(job.maker, at=at))
         by = await find_principal(db, self.parts.accounts, job.maker, at=at)
         obstacle = self._obstacle(by)
         if by is None or obstacle is not None:
-            return await self._end(job, owner, JobState.FAILED, obstacle)
+            return Prepared(first, at, (), obstacle=obstacle)
         rows = json.loads(body)
-        judged = await self.judge.judge(rows, first=job.done + 1, options=job.options, by=by, at=at, jobId=str(job.id))
-        after = await db.transact(lambda: self._batch(job, owner, until, judged, by, stamp, at, believing=believing))
-        self.parts.wake_worker()
-        return after
+        judged = await self.judge.judge(rows, first=first, options=job.options, by=by, at=at, jobId=str(job.id))
+        return Prepared(first, at, judged, by, stamp)
+
+    async def settle(self, job: Job, owner: UUID, until: datetime, batch: Prepared) -> Job:
+        """Carry a prepared batch out and hold the job until then; returns it as it stands afterwards.
+
+        Raises JobLost when the job was cancelled or is in other hands, StorageBusy, StorageUnreachable.
+        """
+        for attempt in range(ATTEMPTS):
+            if batch.rows is None:
+                whole = job.done == job.total
+                ended, cause = (JobState.DONE, None) if whole else (JobState.FAILED, ROWS_MISSING)
+                return await self._end(job, owner, ended, cause)
+            if batch.by is None:
+                return await self._end(job, owner, JobState.FAILED, batch.obstacle)
+            # who goes away again and again is not waited for: his rows are refused
+            believing = attempt == ATTEMPTS - 1
+            try:
+                after = await self.parts.db.transact(
+                    lambda: self._batch(job, owner, until, batch, believing=believing)  # noqa: B023
+                )
+            except _WorldChanged:
+                batch = await self.prepare(job, job.done + 1)
+            else:
+                self.parts.wake_worker()
+                return after
+        raise StorageBusy("Who may do what changes too quickly.")
+
+    async def __call__(self, job: Job, owner: UUID, until: datetime) -> Job:
+        """Prepare and settle the next batch."""
+        return await self.settle(job, owner, until, await self.prepare(job, job.done + 1))
+
+    async def fail(self, job: Job, owner: UUID, cause: str) -> Job:
+        """End a job that cannot go on. What it did stays."""
+        return await self._end(job, owner, JobState.FAILED, cause)
 
     def _obstacle(self, by: Principal | None) -> str | None:
         """Why nothing at all can be done in this maker's name, as a code."""
@@ -100,20 +148,13 @@ class InvitingRows:
 
     # ---- the transaction -------------------------------------------------------------------------------------------
 
-    def _batch(  # noqa: PLR0917  # all that one batch is about
-        self,
-        job: Job,
-        owner: UUID,
-        until: datetime,
-        judged: Sequence[Judged],
-        by: Principal,
-        stamp: object,
-        at: datetime,
-        *,
-        believing: bool,
-    ) -> Work[Job]:
+    def _batch(self, job: Job, owner: UUID, until: datetime, batch: Prepared, *, believing: bool) -> Work[Job]:
+        """believing: refuse the rows whose targets have gone, instead of looking once more."""
+        at, judged, by = batch.at, batch.rows or (), batch.by
+        if by is None or batch.first != job.done + 1:
+            raise JobLost
         yield from hold_job(job, owner, until=until)
-        if (yield from load_stamp(job.maker, at=at)) != stamp:
+        if (yield from load_stamp(job.maker, at=at)) != batch.stamp:
             raise _WorldChanged
         news = [one for one in judged if one.new is not None and one.twin is None]
         gone = yield from _missing_targets(news)
@@ -122,8 +163,9 @@ class InvitingRows:
         for one in news:
             if gone and one.new is not None and _leads_to(one.new, gone):
                 one.refuse("not-found", "What this invitation leads to does not exist any more.")
-        batch = sorted((one.terms_key, one.new) for one in news if one.new is not None and one.terms_key is not None)
-        written = yield from insert_invitations(self.parts.db.dialect_name, batch, at=at)
+        made = [(one.terms_key, one.new) for one in news if one.new is not None and one.terms_key is not None]
+        made.sort(key=lambda pair: pair[0].int)
+        written = yield from insert_invitations(self.parts.db.dialect_name, made, at=at)
         twins = yield from _twins_of(job, written)
         rows = _verdicts(judged, written, twins, by)
         yield insert_rows(self.parts.db.dialect_name, job.id, rows)

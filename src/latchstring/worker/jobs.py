@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
@@ -31,11 +31,26 @@ MOST_FAILURES = 5  # of one batch in a row, by a bug of ours; then the job is gi
 _log = structlog.get_logger(__name__)
 
 
+class Batch(Protocol):
+    """Some rows of a job, ready to be settled."""
+
+    @property
+    def following(self) -> int:
+        """The first row behind them."""
+
+
 class JobWork(Protocol):
     """What is done with jobs of one kind."""
 
-    async def __call__(self, job: Job, owner: UUID, until: datetime, /) -> Job:
-        """Settle the next batch and hold the job until then; returns it as it stands afterwards. Raises JobLost."""
+    @property
+    def prepares_ahead(self) -> bool:
+        """Whether a batch may be prepared while the one before it is settled."""
+
+    async def prepare(self, job: Job, first: int) -> Any:
+        """The Batch that begins at a row. Changes nothing."""
+
+    async def settle(self, job: Job, owner: UUID, until: datetime, batch: Any) -> Job:
+        """Carry a batch out and hold the job until then; returns it as it stands afterwards. Raises JobLost."""
 
     async def fail(self, job: Job, owner: UUID, cause: str) -> Job:
         """End a job that cannot go on."""
@@ -100,14 +115,21 @@ class JobWorker:
         if work is None:  # of a newer version, during an upgrade: a newer worker's
             await self._release(job, PAUSE_SECONDS * 5)
             return
-        while not job.state.is_finished:
-            before = job
-            job = await work(job, self._owner, self._clock() + self._parts.lease)
-            self._failures.pop(job.id, None)
-            _count(before, job)
-            if not job.state.is_finished and (stop.is_set() or self._clock() >= ends_at):
-                await self._release(job)
-                return
+        ahead: asyncio.Task[Batch] | None = None
+        try:
+            while not job.state.is_finished:
+                batch = await (ahead or work.prepare(job, job.done + 1))
+                ahead = asyncio.create_task(work.prepare(job, batch.following)) if work.prepares_ahead else None
+                before, job = job, await work.settle(job, self._owner, self._clock() + self._parts.lease, batch)
+                self._failures.pop(job.id, None)
+                _count(before, job)
+                if not job.state.is_finished and (stop.is_set() or self._clock() >= ends_at):
+                    await self._release(job)
+                    return
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+                await asyncio.gather(ahead, return_exceptions=True)
         _log.info("job ended", job_id=str(job.id), state=job.state.value, done=job.done, cause=job.cause)
 
     async def _release(self, job: Job, seconds: float = 0) -> None:

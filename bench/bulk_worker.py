@@ -1,0 +1,70 @@
+"""One worker on one job, in a process of its own: prints seconds, processor time and memory as JSON.
+
+Called with the folder of an installation and the job's id; a number instead of an id makes that many rows itself.
+"""
+
+import asyncio
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from latchstring.assembly import open_services
+from latchstring.config import load_config
+from latchstring.domain.principal import OPERATOR_PRINCIPAL
+from latchstring.web.services import Services
+from latchstring.worker.jobs import JobParts, JobWorker
+from latchstring.worker.wake import Wake
+
+
+def memory_mib() -> float:
+    """What this process holds now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+async def measure(folder: Path, job_id: UUID) -> dict[str, Any]:
+    os.chdir(folder)
+    wake = Wake()
+    async with open_services(load_config(folder / "latchstring.toml", {}), wake=wake, beside=True) as services:
+        before, used, start = memory_mib(), time.process_time(), time.perf_counter()
+        await work(services, wake, job_id)
+        seconds, processor = time.perf_counter() - start, time.process_time() - used
+        job = await services.invitations.bulk.get(job_id, by=OPERATOR_PRINCIPAL)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
+        "state": job.state,
+        "created": job.created,
+        "seconds": seconds,
+        "processor_ms": processor * 1000,
+        "before_mib": before,
+        "peak_mib": peak,
+    }
+
+
+async def work(services: Services, wake: Wake, job_id: UUID) -> None:
+    stop = asyncio.Event()
+    parts = JobParts(db=services.db, clock=services.clock, kinds=services.invitations.job_kinds, bell=wake.jobs)
+    working = asyncio.create_task(JobWorker(parts).run(stop))
+    while True:
+        await asyncio.sleep(0.02)
+        job = await services.invitations.bulk.get(job_id, by=OPERATOR_PRINCIPAL)
+        if job.state.is_finished:
+            break
+    stop.set()
+    wake.ring_here()
+    await working
+
+
+if __name__ == "__main__":
+    try:
+        import uvloop
+
+        run = uvloop.run
+    except ImportError:
+        run = asyncio.run
+    print(json.dumps(run(measure(Path(sys.argv[1]), UUID(sys.argv[2])))))

@@ -6,6 +6,7 @@ the form is one of those, so that Enter in a field sends nobody a mail.
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -98,7 +99,7 @@ async def _show(
         languages=[(tag, autonym(tag)) for tag in available_locales()],
         types=panel.services.content_rules.types,
         already=more.extra.get("id", "") if isinstance(more, AlreadyInvited) else "",
-        waiting=more.retry_after_seconds if isinstance(more, TooManyRequests) else 0,
+        again_at=panel.at + timedelta(seconds=more.retry_after_seconds if isinstance(more, TooManyRequests) else 0),
         preview_url=_preview_url(shown),
         bounds=panel.services.invitation_rules,
         mail_is_off=panel.services.mail_rules.transport == "off",

@@ -182,19 +182,19 @@ async def _show_form(
 @acts(NEW, needs=TEMPLATES_WRITE)
 async def change_or_create(panel: Panel) -> Answer:
     """Do what the pressed button asks for: change the form, or keep the template."""
-    return await _change_or_save(panel, None)
+    return await _change_or_save(panel, await panel.read(TemplateForm), None)
 
 
 @acts(f"{ONE}/edit", needs=TEMPLATES_WRITE)
 async def change_or_replace(panel: Panel) -> Answer:
     """The same for a template that is there."""
+    sent = await panel.read(TemplateForm)
     template = await _find(panel)
     _require_own(template)
-    return await _change_or_save(panel, template)
+    return await _change_or_save(panel, sent, template)
 
 
-async def _change_or_save(panel: Panel, before: InvitationTemplate | None) -> Answer:
-    sent = await panel.read(TemplateForm)
+async def _change_or_save(panel: Panel, sent: Sent[TemplateForm], before: InvitationTemplate | None) -> Answer:
     action, _, name = sent.typed.get("do", "").partition(":")
     if action == "save":
         return await _save(panel, sent, before)

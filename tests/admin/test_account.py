@@ -62,14 +62,20 @@ async def test_a_second_factor_is_set_up_with_a_code_and_shows_recovery_codes_on
     shown = await desk.get(FACTOR)
     assert 'class="qr"' in shown.html
     assert "style=" not in shown.html
-    wrong = await desk.send(FACTOR, {"code": "12345x"}, page=FACTOR)
+    wrong = await desk.send(FACTOR, {"code": "12345x", "confirmPassword": PASSWORD}, page=FACTOR)
     assert (wrong.status, wrong.code) == (422, "second-factor-invalid")
     assert secret_on(wrong.html) == secret_on(shown.html)
     visit = await desk.services.accounts.find_admin_session(desk.browser.cookies.get(COOKIE) or "")
     assert visit
     secret = desk.services.accounts._unseal(visit.admin)
     assert secret
-    done = await desk.send(FACTOR, {"code": totp_code(secret, step_at(desk.now[0]))}, page=FACTOR)
+    good = {"code": totp_code(secret, step_at(desk.now[0]))}
+    for password in ({}, {"confirmPassword": "wrong"}):
+        refused = await desk.send(FACTOR, good | password, page=FACTOR)
+        assert (refused.status, refused.code, 'id="confirmPassword-error"' in refused.html) == (
+            422, "invalid-fields", True,
+        )  # fmt: skip
+    done = await desk.send(FACTOR, good | {"confirmPassword": PASSWORD}, page=FACTOR)
     codes = re.findall(r"<li>([A-Z2-7]{4}(?:-[A-Z2-7]{4}){3})</li>", done.html)
     assert (done.status, len(set(codes))) == (200, 10)
     after = await desk.get(FACTOR)

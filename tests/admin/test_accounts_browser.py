@@ -91,9 +91,11 @@ async def test_from_the_invitation_to_a_new_phone(chromium: Browser, house: Hous
     await look(ben, "enrolment")
     letters = await page.locator("#secret").inner_text()
     await page.locator("#code").fill("000000x")
+    await page.get_by_label("Your password").fill(PASSWORD)
     await press(page, "Turn on the second factor")
     await look(ben, "wrong code")
     await page.locator("#code").fill(code_of(letters))
+    await page.get_by_label("Your password").fill(PASSWORD)
     await press(page, "Turn on the second factor")
     codes = await page.locator(".codes li").all_inner_texts()
     assert len(codes) == 10

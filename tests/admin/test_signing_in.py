@@ -42,7 +42,7 @@ async def enrol(desk: Desk) -> tuple[Admin, bytes, tuple[str, ...]]:
     visit = await accounts.find_admin_session(new.token)
     secret = accounts._unseal(visit.admin)
     assert secret
-    codes = await accounts.confirm_second_factor(visit, totp_code(secret, step_at(desk.now[0])))
+    codes = await accounts.confirm_second_factor(visit, totp_code(secret, step_at(desk.now[0])), PASSWORD)
     forward(desk, timedelta(minutes=1))
     return admin, secret, codes
 

@@ -124,7 +124,7 @@ def enrol(terminal: Terminal) -> None:
             assert visit
             secret = accounts._unseal(visit.admin)
             assert secret
-            await accounts.confirm_second_factor(visit, totp_code(secret, step_at(system_clock()) - 1))
+            await accounts.confirm_second_factor(visit, totp_code(secret, step_at(system_clock()) - 1), PASSWORD)
 
     asyncio.run(work())
 

@@ -79,7 +79,7 @@ async def enrolled(world: Any, **fields: Any) -> tuple[Any, tuple[str, ...]]:
     new = await sign_in(world)
     await world.accounts.start_second_factor(await visit_of(world, new))
     visit = await visit_of(world, new)
-    codes = await world.accounts.confirm_second_factor(visit, code_now(world, visit.admin))
+    codes = await world.accounts.confirm_second_factor(visit, code_now(world, visit.admin), PASSWORD)
     world.clock.forward(timedelta(minutes=1))
     return await world.accounts.get_admin(admin.id), codes
 
@@ -92,7 +92,9 @@ async def test_nothing_is_asked_until_a_code_was_entered(world: Any) -> None:
     enrolment = world.accounts.find_enrolment(visit.admin)
     assert enrolment.uri.startswith("otpauth://totp/Acme:ann@office.test?secret=")
     with pytest.raises(SecondFactorInvalid):
-        await world.accounts.confirm_second_factor(visit, "000000x")
+        await world.accounts.confirm_second_factor(visit, "000000x", PASSWORD)
+    with pytest.raises(InvalidFields):
+        await world.accounts.confirm_second_factor(visit, code_now(world, visit.admin), "not the password")
     assert not (await sign_in(world)).awaits_code
 
 
@@ -116,7 +118,7 @@ async def test_other_sessions_end_when_a_second_factor_comes_into_use(world: Any
     other, new = await sign_in(world), await sign_in(world)
     await world.accounts.start_second_factor(await visit_of(world, new))
     visit = await visit_of(world, new)
-    await world.accounts.confirm_second_factor(visit, code_now(world, visit.admin))
+    await world.accounts.confirm_second_factor(visit, code_now(world, visit.admin), PASSWORD)
     assert await visit_of(world, other) is None
     assert await visit_of(world, new) is not None
 
@@ -166,7 +168,7 @@ async def enrolled_as(world: Any, email: str) -> None:
     new = await sign_in(world, email)
     await world.accounts.start_second_factor(await visit_of(world, new))
     visit = await visit_of(world, new)
-    await world.accounts.confirm_second_factor(visit, code_now(world, visit.admin))
+    await world.accounts.confirm_second_factor(visit, code_now(world, visit.admin), PASSWORD)
 
 
 async def test_new_recovery_codes_replace_the_old_and_need_the_password(world: Any) -> None:

@@ -125,11 +125,13 @@ class AdminFactors(AdminLogins):
         uri = enrolment_uri(secret, issuer=self._app.name, account=admin.email)
         return Enrolment(secret_text(secret), uri)
 
-    async def confirm_second_factor(self, visit: AdminVisit, code: str) -> tuple[str, ...]:
+    async def confirm_second_factor(self, visit: AdminVisit, code: str, password: str) -> tuple[str, ...]:
         """Ask for the app's code from now on; returns the recovery codes, shown this once.
 
-        Every other session of the administrator ends: it was opened without one. Raises SecondFactorInvalid.
+        Every other session of the administrator ends: it was opened without one. Raises SecondFactorInvalid, and
+        InvalidFields for a wrong password: a thief at an open browser must not lock its owner out.
         """
+        await self.check_own_password(visit.admin, password)
         admin, at = visit.admin, self._clock()
         step = self._find_step(admin, "".join(code.split()))
         if step is None or admin.has_second_factor:

@@ -35,10 +35,11 @@ class PasswordChange(PageForm, kw_only=True):
     password: Secret
 
 
-class Confirmation(PageForm):
-    """The first code of an authenticator app."""
+class Confirmation(PageForm, kw_only=True):
+    """The first code of an authenticator app, and the password."""
 
     code: str = ""
+    confirm_password: Secret
 
 
 class CodesAgain(PageForm, kw_only=True):
@@ -195,13 +196,17 @@ async def confirm_factor(panel: Panel) -> Answer:
     """Turn the second factor on, and show the recovery codes this once."""
     sent = await panel.read(Confirmation)
     visit = await _visit(panel)
+    if visit.admin.has_second_factor:  # the page of the codes, loaded again
+        return panel.go(FACTOR)
     try:
-        codes = await panel.services.accounts.confirm_second_factor(visit, sent.typed.get("code", ""))
+        form = sent.finish()
+        _count_password(panel)
+        codes = await panel.services.accounts.confirm_second_factor(visit, form.code, form.confirm_password)
+    except InvalidFields as error:
+        return await _refuse_password(panel, sent, error, "confirmPassword")
     except SecondFactorInvalid as error:
-        if visit.admin.has_second_factor:  # the page of the codes, loaded again
-            return panel.go(FACTOR)
-        form = sent.with_problem("code", "wrong-code")
-        return await _show_factor(panel, status=422, code=error.code, form=form)
+        shown = sent.with_problem("code", "wrong-code")
+        return await _show_factor(panel, status=422, code=error.code, form=shown)
     return _show_codes(panel, codes, is_first=True)
 
 
@@ -236,7 +241,7 @@ async def remove_factor(panel: Panel) -> Answer:
 
 
 async def _refuse_password(
-    panel: Panel, sent: Sent[CodesAgain] | Sent[Removal], error: InvalidFields, field: str
+    panel: Panel, sent: Sent[Confirmation] | Sent[CodesAgain] | Sent[Removal], error: InvalidFields, field: str
 ) -> Answer:
     form = sent.with_problem(field, error.errors[0].code, error.errors[0].detail)
     return await _show_factor(panel, status=422, code=error.code, form=form)

@@ -46,8 +46,9 @@ async def show_queue(panel: Panel) -> Answer:
 
 @shows(MAIL, needs=MAIL_READ)
 async def show_mail(panel: Panel) -> Answer:
-    mail = await panel.services.operations.mail_queue.find(panel.principal, _mail_id(panel))
-    return panel.show("mail_entry.html", mail=mail)
+    queue = panel.services.operations.mail_queue
+    mail = await queue.find(panel.principal, _mail_id(panel))
+    return panel.show("mail_entry.html", mail=mail, attempts=await queue.list_attempts(panel.principal, mail))
 
 
 @acts(f"{MAIL}/retry", needs=MAIL_WRITE)

@@ -57,6 +57,10 @@ class Attempt:
     state: DeliveryState
     reply: str | None
 
+    @property
+    def at(self) -> datetime:
+        return id_instant(self.id)
+
 
 @dataclass(frozen=True, slots=True)
 class Visits:

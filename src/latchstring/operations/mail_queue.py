@@ -1,6 +1,6 @@
 """Interfering with mail that was promised."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from latchstring.domain.mail import DeliveryState, MailKind
 from latchstring.domain.mail_queue import Interference, QueuedMail, QueuePage
 from latchstring.domain.panel import MAIL_READ, MAIL_WRITE
 from latchstring.domain.principal import Principal
+from latchstring.domain.timeline import Attempt
 from latchstring.events.record import record
 from latchstring.operations.parts import Parts
 from latchstring.storage.engine import Work
@@ -17,6 +18,7 @@ from latchstring.storage.mail_queue import (
     count_mails,
     drop_mail,
     find_mail,
+    list_attempts,
     list_mails,
     list_mails_about,
     outbox_row,
@@ -54,6 +56,11 @@ class MailQueue:
         if found is None:
             raise NotFound("There is no such mail.")
         return found
+
+    async def list_attempts(self, by: Principal, mail: QueuedMail) -> Sequence[Attempt]:
+        """Every try at a mail with the server's words, the first try first."""
+        by.require(MAIL_READ)
+        return await list_attempts(self.parts.db, mail)
 
     async def retry(self, by: Principal, mail_id: UUID) -> Interference:
         """Have a mail tried at once, if there is still something to say. Raises NotFound."""

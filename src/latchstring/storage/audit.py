@@ -57,7 +57,7 @@ def _page(names: _Names, limit: int, *, newest_first: bool) -> Executable:
     order = walked.c.id.desc() if newest_first else walked.c.id
     kept = select(walked).where(*(_condition(name, walked.c) for name in names)).order_by(order)
     few = kept.limit(literal_column(str(limit))).subquery("few")
-    name = name_of(few.c.actor_type, few.c.actor_id).label("actor_name")
+    name = name_of(few.c.actor_type, few.c.actor_id, among_administrators=True).label("actor_name")
     return select(few, name).order_by(few.c.id.desc() if newest_first else few.c.id)
 
 

@@ -16,14 +16,16 @@ from sqlalchemy.sql import Executable
 
 from latchstring.domain.mail import DeliveryState, MailKind, SuppressionReason
 from latchstring.domain.mail_queue import DROPPABLE, RETRIABLE, QueuedMail, QueuePage
+from latchstring.domain.timeline import Attempt
 from latchstring.storage.engine import Database, Row, Work, step
 from latchstring.storage.names import find_named
 from latchstring.storage.outbox import OutboxRow
-from latchstring.storage.tables import IN_TROUBLE, outbox
+from latchstring.storage.tables import IN_TROUBLE, delivery_attempts, outbox
 from latchstring.storage.types import Id, Instant
 
 WALK = 5000  # rows a page looks at where no index knows the state
 COUNTED = 1000
+MOST_ATTEMPTS = 100
 LATEST = UUID(int=(1 << 128) - 1)
 
 _o = outbox.c
@@ -66,6 +68,13 @@ _OF_SUBJECT = (
     .order_by(_o.id.desc())
     .limit(_literal(200))
 )
+_a = delivery_attempts.c
+_ATTEMPTS = (
+    select(delivery_attempts)
+    .where(_a.subject_id == bindparam("subject_id", type_=Id), _a.mail_id == bindparam("mail_id", type_=Id))
+    .order_by(_a.id.desc())
+    .limit(_literal(MOST_ATTEMPTS))
+)
 _FIND = select(outbox).where(_o.id == bindparam("mail_id", type_=Id))
 
 
@@ -93,6 +102,12 @@ async def find_mail(db: Database, mail_id: UUID, *, now: datetime) -> QueuedMail
     """One mail."""
     found = await _with_names(db, await db.fetch(_FIND, mail_id=mail_id), now)
     return found[0] if found else None
+
+
+async def list_attempts(db: Database, mail: QueuedMail) -> list[Attempt]:
+    """Every try at a mail with what the server said, the first try first."""
+    rows = await db.fetch(_ATTEMPTS, subject_id=mail.subject_id, mail_id=mail.id)
+    return [Attempt(row.id, row.mail_id, DeliveryState(row.state), row.reply) for row in reversed(rows)]
 
 
 async def _with_names(db: Database, rows: Sequence[Row], now: datetime) -> list[QueuedMail]:

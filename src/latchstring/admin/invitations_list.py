@@ -38,6 +38,7 @@ EXPORT = f"{LIST}/export.csv"
 SELECTION = f"{LIST}/selection"
 VIEWS = f"{LIST}/views"
 SOON = timedelta(days=1)
+STATES = ("PENDING", "ACCEPTED", "DECLINED", "EXPIRED", "REVOKED")  # as one thinks of them
 CHOICES = 50  # of groups and of senders in the filters
 # Views that everybody has, by name: the template has the words.
 COMMON = {
@@ -293,7 +294,7 @@ async def _choices(panel: Panel, view: View) -> dict[str, Any]:
     senders += [Choice(id_, one.label, "") for id_ in others if (one := named.get(UUID(id_))) and one.noun in SENDERS]
     groups = await services.invitations.targets.search_groups("", by=by) if by.can("groups:read") else []
     return {
-        "states": [state.name for state in State],
+        "states": STATES,
         "roles": [Choice(role.key, role.name) for role in services.roles.values()],
         "deliveries": [state.value for state in DeliveryState],
         "groups": [Choice(group.key, group.name) for group in groups],

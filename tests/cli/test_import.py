@@ -81,7 +81,7 @@ def test_rows_are_invited_and_refused_ones_told(terminal: Terminal) -> None:
     assert "Done: 2 invited, 1 skipped, 1 refused." in done.stdout
     assert invited(terminal) == ["ada@people.test", "cleo@people.test"]
     written = list(csv.DictReader(io.StringIO(report.read_text(encoding="utf-8-sig"))))
-    assert [(row["row"], row["status"], row["inviteEmail"]) for row in written] == [
+    assert [(row["row"], row["status"], row["email"]) for row in written] == [
         ("1", "CREATE", "ada@people.test"),
         ("2", "REFUSED", "bob@people.test"),
         ("3", "DUPLICATE", "Ada@people.test"),

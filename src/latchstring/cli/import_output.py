@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from latchstring.api.job_views import REPORT_COLUMNS, row_cells
 from latchstring.domain.job import Job, JobRow, RowStatus
 from latchstring.web.spreadsheet import BYTE_ORDER_MARK, csv_text
 
 MOST_SHOWN = 200  # nobody reads more in a terminal; --report has them all
-HEADS = ("row", "status", "code", "detail", "inviteEmail", "id")
 _WORDS = {
     RowStatus.CREATE: ("invite", "green"),
     RowStatus.DUPLICATE: ("duplicate", "yellow"),
@@ -33,7 +33,7 @@ class Verdicts:
         self._report = report
         self._keeps_all = keeps_all
         if report is not None:
-            report.write(BYTE_ORDER_MARK + csv_text([HEADS]))
+            report.write(BYTE_ORDER_MARK + csv_text([REPORT_COLUMNS]))
             stack.callback(report.flush)
 
     def add(self, rows: Sequence[JobRow]) -> None:
@@ -43,7 +43,7 @@ class Verdicts:
             if self._keeps_all or (row.status != RowStatus.CREATE and len(self.rows) < MOST_SHOWN):
                 self.rows.append(row)
         if self._report is not None:
-            self._report.write(csv_text(map(_cells, rows)))
+            self._report.write(csv_text(map(row_cells, rows)))
 
     @property
     def creates(self) -> int:
@@ -56,10 +56,6 @@ class Verdicts:
     @property
     def unexpected(self) -> int:
         return self.counts.total() - self.creates
-
-
-def _cells(row: JobRow) -> Sequence[object]:
-    return (row.row, row.status, row.code, row.detail, row.email, row.invitation_id)
 
 
 def _table(rows: Iterable[JobRow]) -> Table:
@@ -109,8 +105,9 @@ def show_job(job: Job, verdicts: Verdicts) -> None:
 
 
 def _row(row: JobRow) -> dict[str, Any]:
-    found = dict(zip(HEADS, _cells(row), strict=True))
-    return found | {"id": str(row.invitation_id) if row.invitation_id else None}
+    """As the API tells it."""
+    found = dict(zip(REPORT_COLUMNS, row_cells(row), strict=True))
+    return found | {"invitationId": str(row.invitation_id) if row.invitation_id else None}
 
 
 def foreseen_as_json(verdicts: Verdicts) -> str:

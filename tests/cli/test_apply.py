@@ -276,5 +276,8 @@ def test_json_is_yaml_enough(terminal: Terminal) -> None:
     assert applied(terminal, write(terminal, text, "list.json"))["counts"]["create"] == 1
 
 
-def test_a_missing_file_is_named(terminal: Terminal, tmp_path: Path) -> None:
-    assert "does not exist" in terminal.run("apply", str(tmp_path / "none.yaml"), "--yes", status=2).output
+def test_a_missing_file_is_named_and_is_no_drift(terminal: Terminal, tmp_path: Path) -> None:
+    missing = str(tmp_path / "none.yaml")
+    assert "none.yaml cannot be read" in terminal.run("apply", missing, "--yes", status=2).output
+    terminal.run("apply", missing, "--check", status=1)
+    terminal.run("apply", str(tmp_path), "--check", status=1)

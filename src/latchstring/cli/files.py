@@ -9,13 +9,18 @@ from latchstring.cli.running import UNUSABLE, CommandFailed
 
 LARGEST_FILE = 64 * 1024 * 1024  # the contract's bound of a bulk upload
 
-file_type = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
+# whether it is there is seen when it is read: click's own refusal has a status that means something else to `apply`
+file_type = click.Path(path_type=Path, allow_dash=True)
 
 
 def read_bytes(file: Path) -> bytes:
-    """What the file or standard input holds. Ends the command beyond 64 MiB."""
-    with click.open_file(str(file), "rb") as source:
-        data = bytes(source.read(LARGEST_FILE + 1))
+    """What the file or standard input holds. Ends the command where it cannot be read, and beyond 64 MiB."""
+    try:
+        with click.open_file(str(file), "rb") as source:
+            data = bytes(source.read(LARGEST_FILE + 1))
+    except OSError as error:
+        said = f"{file} cannot be read: {error.strerror}."
+        raise CommandFailed(said, status=UNUSABLE, code="file-unreadable") from error
     if len(data) > LARGEST_FILE:
         raise CommandFailed("The file has more than 64 MiB. Split it.", status=UNUSABLE, code="file-too-large")
     return data

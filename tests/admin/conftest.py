@@ -9,7 +9,9 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy.engine import URL
-from tests.invitee.conftest import CONFIG, NOON, ORIGIN, PASSWORD, Door, Seen
+from tests.invitee.conftest import CONFIG, NOON, ORIGIN, PASSWORD, Door, Seen, chromium
+
+__all__ = ["PASSWORD", "Desk", "chromium"]
 
 from latchstring.accounts.addresses import parse_address
 from latchstring.admin.routes import routes as admin_routes

@@ -10,6 +10,7 @@ from datetime import timedelta
 from urllib.parse import urlencode
 from uuid import UUID
 
+from latchstring.admin.invitation_begun import begun
 from latchstring.admin.invitation_form import (
     InvitationForm,
     blank,
@@ -65,7 +66,7 @@ async def show_new(panel: Panel) -> Answer:
     template = await _template(panel, panel.asked("template"))
     if template is not None:
         shown = with_template(shown, template)
-    return await _show(panel, shown, source=source)
+    return await _show(panel, begun(panel, shown), source=source)
 
 
 async def _source(panel: Panel) -> Invitation | None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from bench import content, floor
+from bench import content, floor, panel
 from bench.installation import Installation, running
 from bench.measure import Measured, database_ms, processor_ms, send, summed_up
 from bench.requests import Requests
@@ -38,10 +38,14 @@ def main(json_path: str, database: tuple[str, ...], scale: float) -> None:
         with running(name) as installation:
             found += measure_all(installation, scale)
     show(found)
+    pages = panel.measure_all(scale) if "SQLite" not in database or len(database) > 1 else []
+    if pages:
+        panel.show(pages)
     path = Path(json_path)
     path.parent.mkdir(parents=True, exist_ok=True)
     report = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "cores": os.cpu_count()}
-    path.write_text(json.dumps(report | {"results": [line.as_json() for line in found]}, indent=2) + "\n")
+    results = {"results": [line.as_json() for line in found], "panel": [line.as_json() for line in pages]}
+    path.write_text(json.dumps(report | results, indent=2) + "\n")
     click.echo(f"The numbers are in {path}.")
 
 

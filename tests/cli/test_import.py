@@ -109,6 +109,16 @@ def test_an_encoding_can_be_said(terminal: Terminal) -> None:
     assert "Known:" in terminal.run("import", file, "--yes", "--encoding", "klingon", status=2).stderr
 
 
+def test_columns_of_other_names_can_be_told(terminal: Terminal) -> None:
+    text = "E-Mail;Vorname;role;Punkte\nada@people.test;Ada;team;7\n"
+    file = write(terminal, text)
+    assert "There is no field E-Mail" in terminal.run("import", file, "--yes", status=2).stderr
+    terminal.run("import", file, "--yes", "--here", "--column", "invite-email= e-mail", "--column", "firstName=Vorname")
+    assert rows(terminal, "SELECT email, first_name, role FROM invitations") == [("ada@people.test", "Ada", "team")]
+    for wrong in ("E-Mail", "mail=E-Mail", "firstName="):
+        assert "Write FIELD=HEADING" in terminal.run("import", file, "--yes", "--column", wrong, status=2).stderr
+
+
 def test_where_no_worker_runs_the_command_works_itself(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importing, "PATIENCE_SECONDS", 0)
     assert "2 invited" in terminal.run("import", write(terminal, people(2)), "--yes").stdout

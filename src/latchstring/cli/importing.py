@@ -5,7 +5,7 @@ line, the file as a whole or the configuration cannot be used; 130 left with Ctr
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +43,13 @@ OTHERWISE = "--yes to invite everybody who can be, or --dry-run to see who that 
 @click.option(
     "--report", type=click.File("w", encoding="utf-8", lazy=False), help="Write the verdicts to this CSV file."
 )
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="FIELD=HEADING",
+    help="Which column a field is in, such as `inviteEmail=E-Mail`; may be repeated. Other unknown ones are left out.",
+)
 @click.option("--encoding", metavar="NAME", help="How the text is encoded, such as `windows-1252`. Default: found out.")
 @json_option
 def import_(
@@ -53,6 +60,7 @@ def import_(
     here: bool,
     resume: UUID | None,
     report: IO[str] | None,
+    columns: tuple[str, ...],
     encoding: str | None,
     as_json: bool,
 ) -> None:
@@ -64,7 +72,7 @@ def import_(
     if (file is None) is (resume is None):
         raise CommandFailed("Name a file, or a job with --resume.", status=UNUSABLE, code="file-missing")
     require_an_answer(file, is_settled=yes or dry_run or resume is not None, as_json=as_json, otherwise=OTHERWISE)
-    source = None if file is None else _source(file, read_bytes(file), encoding)
+    source = None if file is None else _source(file, read_bytes(file), encoding, columns)
     work = _Import(source, name=file.name if file else None, dry_run=dry_run, yes=yes, here=here, resume=resume)
     work.as_json, work.report = as_json, report
     try:
@@ -76,7 +84,7 @@ def import_(
         raise Exit(status)
 
 
-def _source(file: Path, data: bytes, encoding: str | None) -> "Callable[[], UploadedRows]":
+def _source(file: Path, data: bytes, encoding: str | None, columns: Sequence[str]) -> "Callable[[], UploadedRows]":
     """Makes the rows of the file, as often as they are asked for."""
     from latchstring.web import uploads  # noqa: PLC0415  # `--help` need not wait for it
 
@@ -86,6 +94,7 @@ def _source(file: Path, data: bytes, encoding: str | None) -> "Callable[[], Uplo
     if not data.strip():
         raise CommandFailed("The file is empty.", status=UNUSABLE, code="file-empty")
     is_json = file.suffix.lower() == ".json" or (not file.suffix and data.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] == b"[")
+    headings = _headings(columns)
 
     async def chunks() -> AsyncIterator[bytes]:
         yield data
@@ -93,10 +102,38 @@ def _source(file: Path, data: bytes, encoding: str | None) -> "Callable[[], Uplo
     def make() -> "UploadedRows":
         if is_json:
             return uploads.UploadedRows(chunks(), uploads.JSON, uploads.JsonRows())
-        sheet = uploads.SheetRows(uploads.ENCODINGS[encoding.lower()] if encoding else None)
+        said = uploads.ENCODINGS[encoding.lower()] if encoding else None
+        sheet = uploads.SheetRows(said, **_named(headings)) if headings else uploads.SheetRows(said)
         return uploads.UploadedRows(chunks(), uploads.CSV, sheet)
 
     return make
+
+
+def _headings(columns: Sequence[str]) -> dict[str, str]:
+    """Fields by the headings that stand for them."""
+    from latchstring.web.uploads import known_column  # noqa: PLC0415  # `--help` need not wait for it
+
+    found = {}
+    for column in columns:
+        field_name, _, heading = column.partition("=")
+        known = known_column(field_name)
+        if known is None or not heading.strip():
+            raise CommandFailed(f"Write FIELD=HEADING, not {column}.", status=UNUSABLE, code="column")
+        found[heading.strip().casefold()] = known
+    return found
+
+
+def _named(headings: Mapping[str, str]) -> dict[str, Any]:
+    """How a sheet reads its header when some headings are named: what is known by neither is left out."""
+    from latchstring.web.uploads import known_column, read_header  # noqa: PLC0415  # `--help` need not wait for it
+
+    def known(cell: str) -> str | None:
+        return headings.get(cell.strip().casefold()) or known_column(cell)
+
+    def read(cells: Sequence[str]) -> list[str | None]:
+        return read_header([known(cell) or "" for cell in cells])
+
+    return {"known": known, "read": read}
 
 
 @dataclass(slots=True)
@@ -125,7 +162,8 @@ class _Import:
             else:
                 self.job = await bulk.start(self.source(), by=OPERATOR_PRINCIPAL, name=self.name)
         except Unreadable as refused:
-            raise CommandFailed(refused.detail, status=UNUSABLE, code=refused.code) from refused
+            hint = " Name columns with --column FIELD=HEADING." if refused.code == "unknown-field" else ""
+            raise CommandFailed(refused.detail + hint, status=UNUSABLE, code=refused.code) from refused
         self.job = await self._finish(services, self.job)
         return await self._tell(bulk, self.job)
 
@@ -155,7 +193,7 @@ class _Import:
         if not verdicts.creates:
             note("Nobody is left to invite.")
             return FAILED if verdicts.refused else 0
-        if not click.confirm(f"Invite {verdicts.creates}?", err=True):
+        if not click.confirm(f"Invite {verdicts.creates} of {verdicts.counts.total()}?", err=True):
             raise CommandFailed("Nothing was changed.", code="not-confirmed")
         return None
 

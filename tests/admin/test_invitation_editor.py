@@ -258,6 +258,36 @@ async def test_a_template_fills_in_its_terms_and_leaves_the_person(desk: Desk) -
     assert ticked(await desk.get(f"{NEW}?template=new-customer"), "role") == ["customer"]
 
 
+async def test_a_template_that_was_selected_and_not_used_sends_nothing_yet(desk: Desk) -> None:
+    await desk.enter()
+    template = InvitationTemplate(
+        key="new-customer",
+        name="New customer",
+        role="customer",
+        redirect_url="https://app.orchard.example/welcome",
+        content=(("article", "tides", "EDITOR"),),
+    )
+    await things(desk)
+    await desk.services.invitations.templates.create_template(template, by=OPERATOR_PRINCIPAL)
+    seen = await send(desk, template="new-customer")
+    assert (seen.status, await count(desk)) == (422, 0)
+    assert form_problems(seen) == ["This template was not filled in yet. It is now: look it over and save again."]
+    assert (ticked(seen, "role"), rows(seen)) == (["customer"], [("articles/tides", "EDITOR")])
+    again = {"template": "new-customer", "used": seen.hidden["used"], "role": "customer", "groups": ["spring"]}
+    made = await stored(desk, await send(desk, **again))
+    assert (made.redirect_url, made.bundle.content) == (template.redirect_url, ())
+    assert form_problems(await send(desk, template="none")) == ["This template is gone. Choose another, or none."]
+
+
+async def test_another_like_it_leads_on_to_the_same(desk: Desk) -> None:
+    await desk.enter()
+    onward = "https://app.orchard.example/welcome"
+    source = await desk.invite(role="customer", redirect_url=onward, metadata={"crm": 1})
+    seen = await desk.get(f"{NEW}?from={source.id}")
+    made = await stored(desk, await send(desk, like=seen.hidden["like"]))
+    assert (made.redirect_url, made.metadata, made.bundle.role) == (onward, {"crm": 1}, "team")
+
+
 # ---- refusals --------------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,6 @@
 """The form of an invitation: what may be chosen, what was typed, and the draft that comes of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, ClassVar, Literal
@@ -8,18 +8,19 @@ from typing import Annotated, ClassVar, Literal
 from latchstring.admin.page import Panel
 from latchstring.domain.errors import FieldProblem
 from latchstring.domain.invitation import Invitation
-from latchstring.domain.policy import InvitationRules
+from latchstring.domain.policy import ContentRules, InvitationRules
 from latchstring.domain.principal import Role
 from latchstring.domain.template import InvitationTemplate
 from latchstring.invitations.parts import Draft
 from latchstring.invitations.targets import GroupChoice, ObjectChoice
 from latchstring.web.forms import PageForm, Sent, Shown
-from latchstring.web.kinds import Email, Key, Kind, Line, Message, ValueRefused, read_key, read_text
+from latchstring.web.kinds import Email, Id, Key, Kind, Line, Message, ValueRefused, read_key, read_text
 
 UNTIL = "until"
 DAY = timedelta(days=1)
 QUICK = (1, 7, 30)  # days
 CONTENT_ROLES = ("VIEWER", "EDITOR", "MAINTAINER")
+NO_TYPES = ContentRules()
 MOST_CHOSEN = 200  # groups or objects of one invitation made by hand
 
 
@@ -53,8 +54,9 @@ Span = Annotated[timedelta | None, Kind(_read_seconds, {"type": "string"})]
 class InvitationForm(PageForm):
     """Everything the page of a new invitation may send.
 
-    content and content_role: as many of each, in one order. do: what the pressed button asks for. shape: how the
-    preview is looked at.
+    content and content_role: as many of each, in one order. template: the one that is selected; used: the one whose
+    terms are in the form. like: the invitation the form began with, for terms that have no field. do: what the pressed
+    button asks for. shape: how the preview is looked at.
     """
 
     repeated: ClassVar[frozenset[str]] = frozenset({"groups", "content", "contentRole"})
@@ -74,6 +76,8 @@ class InvitationForm(PageForm):
     expires_in: Span = None
     until: Day | None = None
     template: Key | None = None
+    used: Key | None = None
+    like: Id | None = None
     do: str = ""
     shape: Literal["desktop", "phone", "text"] = "desktop"
 
@@ -170,6 +174,24 @@ def end_of(day: date) -> datetime:
     return datetime.combine(day, time(), tzinfo=UTC) + DAY
 
 
+def completed(
+    draft: Draft, *, used: str | None, source: Invitation | None, may_lead_to: Callable[[str], bool]
+) -> Draft:
+    """The draft with the terms the form has no field for: where it leads on to, and the app's own data.
+
+    They come from the template whose terms are in the form, or from the invitation it began with.
+    """
+    if used is not None:
+        draft = replace(draft, template=used, emptied=_FIELDS)
+    if source is None:
+        return draft
+    onward = source.redirect_url if source.redirect_url and may_lead_to(source.redirect_url) else None
+    return replace(draft, metadata=source.metadata, redirect_url=onward)
+
+
+_FIELDS = frozenset({"role", "groups", "content", "message", "locale", "expires_in"})
+
+
 # ---- what the page offers --------------------------------------------------------------------------------------------
 
 
@@ -230,19 +252,22 @@ def blank(rules: InvitationRules) -> Shown:
     return Shown({"expiresIn": _seconds(rules.lifetime)})
 
 
-def with_template(shown: Shown, template: InvitationTemplate) -> Shown:
-    """The form with a template's terms in it; who is invited stays."""
-    typed = dict(shown.typed) | {"template": template.key, "role": template.role or ""}
+def with_template(shown: Shown, template: InvitationTemplate, rules: ContentRules = NO_TYPES) -> Shown:
+    """The form with a template's terms in it; who is invited stays. rules: say which types have another name."""
+    types = {type_.singular: type_.key for type_ in rules.types.values() if type_.singular}
+    content = [(types.get(type_, type_), key, role) for type_, key, role in template.content]
+    typed = dict(shown.typed) | {"template": template.key, "used": template.key, "role": template.role or ""}
     typed |= {"message": template.message or "", "locale": template.locale or ""}
     if template.expires_in is not None:
         typed["expiresIn"] = _seconds(template.expires_in)
-    return _with_targets(replace(shown, typed=typed), template.groups, template.content)
+    return _with_targets(replace(shown, typed=typed), template.groups, content)
 
 
 def like(invitation: Invitation, rules: InvitationRules) -> Shown:
     """The form with the terms of an invitation, as far as they can still be had."""
     bundle = invitation.bundle.live
     typed = {
+        "like": str(invitation.id),
         "inviteEmail": invitation.email,
         "firstName": invitation.first_name or "",
         "lastName": invitation.last_name or "",

@@ -7,6 +7,7 @@ the form is one of those, so that Enter in a field sends nobody a mail.
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from latchstring.admin.invitation_form import (
     InvitationForm,
     blank,
     choices_for,
+    completed,
     draft_of,
     group_choices,
     like,
@@ -44,9 +46,10 @@ from latchstring.domain.invitation import Invitation, Standing
 from latchstring.domain.mail import DeliveryState
 from latchstring.domain.template import InvitationTemplate
 from latchstring.i18n import available_locales
+from latchstring.invitations.drafts import is_allowed_redirect
 from latchstring.invitations.parts import Draft
 from latchstring.web.answers import Answer
-from latchstring.web.forms import Sent, Shown
+from latchstring.web.forms import Problem, Sent, Shown
 from latchstring.web.kinds import ValueRefused, read_uuid
 from latchstring.web.mail_frame import holding_frame
 from latchstring.web.problems import describe_problem
@@ -60,19 +63,19 @@ WRITE = "invitations:write"
 async def show_new(panel: Panel) -> Answer:
     """The empty form, or one that begins with a template's terms or those of another invitation."""
     shown = blank(panel.services.invitation_rules)
-    source = await _source(panel)
+    source = await _source(panel, panel.asked("like") or panel.asked("from"))
     if source is not None:
         shown = like(source, panel.services.invitation_rules)
     template = await _template(panel, panel.asked("template"))
     if template is not None:
-        shown = with_template(shown, template)
+        shown = with_template(shown, template, panel.services.content_rules)
     return await _show(panel, begun(panel, shown), source=source)
 
 
-async def _source(panel: Panel) -> Invitation | None:
+async def _source(panel: Panel, text: str) -> Invitation | None:
     """The invitation to make another like. One that is not there is as good as none."""
     try:
-        id_: UUID = read_uuid(panel.asked("like"))
+        id_: UUID = read_uuid(text)
         return (await panel.services.invitations.issuing.get(id_, by=panel.principal)).invitation
     except (ValueRefused, InvitationNotFound):
         return None
@@ -133,7 +136,7 @@ async def change_or_send(panel: Panel) -> Answer:
         shown = without_object(shown, name)
     if action == "template":
         template = await _template(panel, shown.value("template"))
-        shown = with_template(shown, template) if template else shown
+        shown = with_template(shown, template, panel.services.content_rules) if template else shown
     return await _show(panel, shown)
 
 
@@ -148,7 +151,11 @@ async def _add(panel: Panel, shown: Shown, name: str) -> Answer:
 
 
 async def _save(panel: Panel, sent: Sent[InvitationForm]) -> Answer:
+    if sent.get("template") != sent.get("used") and sent.get("template"):
+        return await _use_template_first(panel, sent)
     draft, problems = draft_of(sent, at=panel.at)
+    source = await _source(panel, sent.typed.get("like", ""))
+    draft = completed(draft, used=sent.get("used"), source=source, may_lead_to=partial(_may_lead_to, panel))
     limiter, by = panel.services.limiter, panel.principal
     try:
         if not problems:
@@ -158,6 +165,18 @@ async def _save(panel: Panel, sent: Sent[InvitationForm]) -> Answer:
     except _ANSWERED as error:
         return await _refuse(panel, sent, draft, error)
     return panel.go(f"/admin/invitations/{standing.invitation.id}", flash=_said(panel, standing))
+
+
+def _may_lead_to(panel: Panel, url: str) -> bool:
+    return is_allowed_redirect(url, panel.services.invitation_rules, panel.services.app)
+
+
+async def _use_template_first(panel: Panel, sent: Sent[InvitationForm]) -> Answer:
+    """A template that was selected and not used: fill it in and let it be looked over, for saving sends."""
+    template = await _template(panel, sent.typed["template"])
+    shown = sent.again() if template is None else with_template(sent.again(), template, panel.services.content_rules)
+    code = "unknown-template" if template is None else "template-unused"
+    return await _show(panel, replace(shown, problems=(Problem("template", code),)), status=422, code=code)
 
 
 _ANSWERED = (

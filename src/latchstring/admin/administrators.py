@@ -82,7 +82,7 @@ async def invite(panel: Panel) -> Answer:
     except InvalidFields as error:
         return _show_new(panel, status=422, code=error.code, form=sent.refused(error))
     except EmailTaken as error:
-        taken = InvalidFields([FieldProblem("/email", "email-taken", error.detail)])
+        taken = InvalidFields([FieldProblem("/email", "administrator-taken", error.detail)])
         return _show_new(panel, status=409, code=error.code, form=sent.refused(taken))
     return _sent_link(panel, made, "invited")
 

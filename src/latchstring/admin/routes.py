@@ -12,6 +12,7 @@ from latchstring.admin import (
     elsewhere,
     groups,
     health,
+    imports,
     invitation_entry,
     invitation_new,
     invitation_templates,
@@ -55,5 +56,6 @@ routes: list[ControllerRouterHandler] = [
     *invitations_list.routes,
     *saved_views.routes,
     *selection.routes,
+    *imports.routes,
     *elsewhere.routes,
 ]

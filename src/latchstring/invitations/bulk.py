@@ -8,6 +8,7 @@ name. Never more than a batch of them is in memory.
 """
 
 import json
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -28,17 +29,21 @@ from latchstring.invitations.batches import meet_twin, tell_blocker
 from latchstring.invitations.issuing import READ, WRITE, Issuing
 from latchstring.invitations.judging import Judge, Judged
 from latchstring.invitations.parts import Parts
-from latchstring.storage.engine import Step, Work
+from latchstring.storage.engine import Step, Steps, Work
 from latchstring.storage.idempotency import store_answer
 from latchstring.storage.invitation_bulk import Blocker, find_blockers
 from latchstring.storage.jobs import (
     cancel_job,
+    clear_rows,
+    count_by_status,
+    count_foreseen,
     delete_job,
     describe_job,
     find_job,
     find_next_part,
     insert_job,
     insert_part,
+    insert_rows,
     list_jobs,
     list_rows,
     page_of_rows,
@@ -57,7 +62,8 @@ Rows = Sequence[object]
 class RowSource(Protocol):
     """Where rows come from. options: known when the last row has been read; for lists of cells, their `columns`."""
 
-    media_type: str
+    @property
+    def media_type(self) -> str: ...
 
     @property
     def options(self) -> Mapping[str, object]: ...
@@ -75,6 +81,25 @@ class GivenRows:
 
     async def __aiter__(self) -> AsyncIterator[Rows]:
         yield self.rows
+
+
+@dataclass(frozen=True, slots=True)
+class DraftedRows:
+    """The rows of a draft."""
+
+    bulk: "Bulk"
+    draft: Job
+
+    @property
+    def media_type(self) -> str:
+        return self.draft.media_type
+
+    @property
+    def options(self) -> Mapping[str, object]:
+        return self.draft.options
+
+    def __aiter__(self) -> AsyncIterator[Rows]:
+        return self.bulk.rows_of_draft(self.draft)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +202,20 @@ class Bulk:
         """Write down the options, total and name of a draft. Raises JobLost when it is none any more."""
         await self.parts.db.transact(lambda: describe_job(job.id, options=job.options, total=job.total, name=job.name))
 
+    async def check(self, job_id: UUID, *, by: Principal) -> Job:
+        """Look what would become of a draft's rows, and keep that with it as long as it is a draft: its counts then
+        say how many. Raises NotAllowed, JobNotFound, MailDisabled.
+        """
+        draft, db = await self.get_draft(job_id, by=by), self.parts.db
+        await db.transact(lambda: _just(clear_rows(draft.id)))
+        counts: Counter[str] = Counter()
+        async for batch in self.judge_rows(DraftedRows(self, draft), by=by):
+            counts.update(row.status for row in batch)
+            await db.transact(lambda: _just(insert_rows(db.dialect_name, draft.id, batch)))  # noqa: B023
+        created, refused = counts[RowStatus.CREATE], counts[RowStatus.REFUSED]
+        skipped = counts.total() - created - refused
+        return await db.transact(lambda: count_foreseen(draft.id, created=created, skipped=skipped, refused=refused))
+
     async def confirm(self, job_id: UUID, *, by: Principal) -> Job:
         """Hand a draft of one's own to the workers. Raises JobNotFound, NotAllowed, MailDisabled."""
         draft = await self.get_draft(job_id, by=by)
@@ -233,6 +272,10 @@ class Bulk:
         maker = None if by.can(READ) else by.actor
         return await list_jobs(self.parts.db, maker=maker, before=before, limit=limit)
 
+    async def count_rows(self, job: Job) -> dict[str, int]:
+        """How many rows of a job the caller got have each verdict."""
+        return await count_by_status(self.parts.db, job.id)
+
     async def page_of_rows(self, job: Job, *, after: int = 0, limit: int, which: RowFilter = EVERY_ROW) -> Page[JobRow]:
         """A page of what became of the rows of a job the caller got, from behind one of them."""
         return await page_of_rows(self.parts.db, job.id, after=after, limit=limit, which=which)
@@ -279,7 +322,7 @@ def _is_maker(job: Job, by: Principal) -> bool:
     return job.maker == by.actor and by.type is not ActorType.SYSTEM
 
 
-def _just(one: Step) -> Work[None]:
+def _just(one: Step | Steps) -> Work[None]:
     yield one
 
 

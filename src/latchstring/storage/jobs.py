@@ -93,9 +93,26 @@ _SET_OPTIONS = (
 _QUEUE = (
     update(jobs)
     .where(_j.id == _ID, _j.state == _state(JobState.DRAFT))
-    .values(state=_state(JobState.QUEUED), due_at=_NOW)
+    .values(
+        state=_state(JobState.QUEUED),
+        due_at=_NOW,
+        created=literal_column("0"),
+        skipped=literal_column("0"),
+        refused=literal_column("0"),
+    )
     .returning(_j.id)
 )
+_FORESEE = (
+    update(jobs)
+    .where(_j.id == _ID, _j.state == _state(JobState.DRAFT))
+    .values(
+        created=bindparam("new_created", type_=Integer),
+        skipped=bindparam("new_skipped", type_=Integer),
+        refused=bindparam("new_refused", type_=Integer),
+    )
+    .returning(*_j)
+)
+_CLEAR_ROWS = delete(job_rows).where(_r.job_id == _ID)
 _DELETE = delete(jobs).where(_j.id == _ID)
 
 
@@ -135,9 +152,23 @@ def describe_job(job_id: UUID, *, options: Mapping[str, object], total: int | No
 
 
 def queue_job(job_id: UUID, *, at: datetime) -> Work[None]:
-    """Hand a draft to the workers. Raises JobLost when it is none."""
+    """Hand a draft to the workers; what was foreseen of it is forgotten. Raises JobLost when it is none."""
     if not (yield step(_QUEUE, job_id=job_id, now=at)):
         raise JobLost
+    yield step(_CLEAR_ROWS, job_id=job_id)
+
+
+def count_foreseen(job_id: UUID, *, created: int, skipped: int, refused: int) -> Work[Job]:
+    """Write down what would become of a draft's rows. Raises JobLost when it is none."""
+    rows = yield step(_FORESEE, job_id=job_id, new_created=created, new_skipped=skipped, new_refused=refused)
+    if not rows:
+        raise JobLost
+    return _job_of(rows[0])
+
+
+def clear_rows(job_id: UUID) -> Step:
+    """Forget what was foreseen of a draft."""
+    return step(_CLEAR_ROWS, job_id=job_id)
 
 
 def delete_job(job_id: UUID) -> Step:
@@ -323,6 +354,14 @@ def _count_rows(filtered: bool) -> Executable:  # noqa: FBT001  # the key of a c
     if filtered:
         found = found.where(any_of(_r.status, "statuses", CanonicalText))
     return select(func.count().label("n")).select_from(found.limit(literal_column(str(COUNTED_UP_TO + 1))).subquery())
+
+
+_COUNT_BY_STATUS = select(_r.status, func.count().label("n")).where(_r.job_id == _ID).group_by(_r.status)
+
+
+async def count_by_status(db: Database, job_id: UUID) -> dict[str, int]:
+    """How many rows that were looked at have each verdict."""
+    return {row.status: row.n for row in await db.fetch(_COUNT_BY_STATUS, job_id=job_id)}
 
 
 async def list_rows(

@@ -75,7 +75,7 @@ def read_row(row: object, options: Mapping[str, object]) -> ReadRow:
     """One row: an object with the fields of a create, or a list of cells whose columns the options name."""
     columns = options.get("columns")
     if isinstance(columns, list) and isinstance(row, list):
-        return _read_cells(row, columns)
+        return _read_cells(row, columns, options)
     if not isinstance(row, dict):
         return _unreadable(FieldProblem("", "invalid-type", "Send a JSON object for each row."), None)
     return _read_object(row, ())
@@ -98,8 +98,12 @@ def _unreadable(problem: FieldProblem, email: str | None) -> ReadRow:
     return ReadRow(None, (problem,), email)
 
 
-def _read_cells(cells: Sequence[object], columns: Sequence[object]) -> ReadRow:
-    """A line of a spreadsheet. An empty cell counts as not sent."""
+def _read_cells(cells: Sequence[object], columns: Sequence[object], options: Mapping[str, object]) -> ReadRow:
+    """A line of a spreadsheet. An empty cell counts as not sent.
+
+    Of the options, `names` says for roles and groups which key is meant by which words in small letters, `everybody`
+    what every row gets that does not say otherwise.
+    """
     texts = [clean_cell(str(cell)) for cell in cells]
     raw: dict[str, object] = {}
     problems: list[FieldProblem] = []
@@ -109,7 +113,23 @@ def _read_cells(cells: Sequence[object], columns: Sequence[object]) -> ReadRow:
     if any(texts[len(columns) :]):
         said = f"This row has more cells than the header has columns ({len(columns)})."
         problems.append(FieldProblem("/row", "too-many-cells", said))
-    return _read_object({name: value for name, value in raw.items() if value is not None}, problems)
+    raw = _table(options, "everybody") | {name: value for name, value in raw.items() if value is not None}
+    _use_keys(raw, _table(options, "names"))
+    return _read_object(raw, problems)
+
+
+def _table(options: Mapping[str, object], name: str) -> dict[str, object]:
+    found = options.get(name)
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def _use_keys(raw: dict[str, object], names: Mapping[str, object]) -> None:
+    """Put keys where people wrote the names that they see."""
+    roles, groups = names.get("roles"), names.get("groups")
+    if isinstance(roles, dict) and isinstance(raw.get("role"), str):
+        raw["role"] = roles.get(str(raw["role"]).casefold(), raw["role"])
+    if isinstance(groups, dict) and isinstance(raw.get("groups"), list):
+        raw["groups"] = [groups.get(str(one).casefold(), one) for one in raw["groups"]]  # type: ignore[attr-defined]
 
 
 def clean_cell(text: str) -> str:

@@ -288,6 +288,7 @@ class SheetRows:
     """The lines of a spreadsheet's text, below its header. Encoding and delimiter are found out.
 
     encoding: what the sender says; a byte order mark knows better. Lines without anything in them do not count.
+    is_header: whether the first line is one; if it is not, it is a row, and `read` is shown it all the same.
     """
 
     def __init__(
@@ -296,7 +297,9 @@ class SheetRows:
         *,
         read: ReadHeader = read_header,
         known: Callable[[str], str | None] = known_column,
+        is_header: Callable[[Sequence[str]], bool] = lambda _cells: True,
     ) -> None:
+        self._is_header = is_header
         self._encoding = encoding
         self._read_header = read
         self._known = known
@@ -324,8 +327,9 @@ class SheetRows:
         if "columns" not in self._options:
             if not found and not final:
                 return []
-            header = [str(cell) for cell in found.pop(0)] if found else []
-            self._options |= {"columns": self._read_header(header), "header": header, "delimiter": self._delimiter}
+            first = found[0] if found else []
+            header = found.pop(0) if found and self._is_header(first) else []
+            self._options |= {"columns": self._read_header(first), "header": header, "delimiter": self._delimiter}
         self._rows += len(found)
         if len(self._text) > LARGEST_ROW:
             raise _row_too_large(self._rows + 1)

@@ -43,11 +43,6 @@ class Overviews:
         )
         return Overview(figures, await list_expiring(db, now=now, until=now + SOON), await list_trouble(db, now=now))
 
-    async def count_trouble(self, by: Principal) -> int:
-        """How many mails do not get through and still should."""
-        by.require(READ)
-        return (await list_trouble(self.parts.db, now=self.parts.clock())).count
-
     async def add_up(self) -> bool:
         """Count the next batch of what happened, for the sweep. True when there is more at once."""
         now = self.parts.clock()

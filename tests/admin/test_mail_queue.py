@@ -20,7 +20,7 @@ async def only_mail(desk: Desk) -> UUID:
 
 
 async def state_of(desk: Desk, mail_id: UUID) -> str:
-    return next(row.state for row in await desk.services.db.fetch(MAILS) if row.id == mail_id)
+    return str(next(row.state for row in await desk.services.db.fetch(MAILS) if row.id == mail_id))
 
 
 async def recorded(desk: Desk) -> list[str]:

@@ -93,7 +93,8 @@ class Lists:
         return make_plan(wanted, pasts, held, before, again=again, prune=prune, at=self.parts.clock())
 
     async def _made_by(self, list_name: str) -> list[Past]:
-        return [past async for past in open_of_operator(self.parts.db) if mark_of(past) == list_name]
+        found = {past.id: past async for past in open_of_operator(self.parts.db) if mark_of(past) == list_name}
+        return list(found.values())
 
     async def _resolve(self, drafts: Sequence[Draft], *, by: Principal, list_name: str | None) -> list[Wanted]:
         """The entries with their grants. Raises InvalidFields with everything that is wrong with any of them."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, literal_column, or_, select, true
+from sqlalchemy import ColumnElement, Select, bindparam, literal_column, select, true
 
 from latchstring.domain.invitation import State
 from latchstring.domain.values import ActorType
@@ -93,9 +93,9 @@ def _ids(listed: Sequence[Sequence[str]] | None) -> frozenset[UUID]:
     return frozenset(UUID(id_) for (id_,) in listed or ())
 
 
-def _open_page(*, continued: bool) -> Select[Any]:
+def _open_page(state: ColumnElement[int], *, continued: bool) -> Select[Any]:
     statement = select(*_COLUMNS).where(
-        or_(_i.state == PENDING, _i.state == EXPIRED),
+        _i.state == state,
         _i.inviter_type == literal_column(f"'{ActorType.OPERATOR}'"),
         _i.metadata.is_not(None),
     )
@@ -104,15 +104,19 @@ def _open_page(*, continued: bool) -> Select[Any]:
     return statement.order_by(_i.id).limit(literal_column(str(SLICE)))
 
 
-_FIRST, _NEXT = _open_page(continued=False), _open_page(continued=True)
+# one state after the other, so that each page goes on in the index where the last one ended
+_OPEN = [(_open_page(state, continued=False), _open_page(state, continued=True)) for state in (PENDING, EXPIRED)]
 
 
 async def open_of_operator(db: Database) -> AsyncIterator[Past]:
-    """Every invitation the command line made with metadata that is pending or has run out, oldest first."""
-    rows = await db.fetch(_FIRST)
-    while rows:
-        for row in rows:
-            yield _read(row)
-        if len(rows) < SLICE:
-            return
-        rows = await db.fetch(_NEXT, after=rows[-1].id)
+    """Every invitation the command line made with metadata that is pending or has run out. One that runs out meanwhile
+    may come twice.
+    """
+    for first, following in _OPEN:
+        rows = await db.fetch(first)
+        while rows:
+            for row in rows:
+                yield _read(row)
+            if len(rows) < SLICE:
+                break
+            rows = await db.fetch(following, after=rows[-1].id)

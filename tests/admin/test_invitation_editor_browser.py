@@ -80,6 +80,8 @@ async def test_choosing_while_typing_then_sending(seen: Watched, house: House) -
     await page.get_by_role("button", name="Save and send").click()
     await page.wait_for_url(ENTRY)
     await expect(page.get_by_role("status")).to_contain_text("leaves now")
+    await expect(page.get_by_text("Mail handed over")).to_be_visible()  # without loading the page again
+    await expect(page.locator("#standing")).to_contain_text("Sent")
     mail = house.mail_about("nora@brightwater.example", "You may edit Tide tables for beginners")
     assert "Spring cohort" in mail.text
     await look(seen, "sent")

@@ -1,7 +1,7 @@
 """One invitation: its terms, which never change, what the system filled in, what can be done, and what happened."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from latchstring.admin.invitation_words import say, say_too_late
@@ -25,12 +25,15 @@ from latchstring.web.answers import Answer
 from latchstring.web.forms import PageForm
 
 READ, WRITE, REVEAL = "invitations:read", "invitations:write", "invitations:reveal"
+SOON = timedelta(minutes=1)
 ENTRY = "/admin/invitations/{invitation_id:uuid}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """An invitation as its page shows it. Groups and objects are those that are still there."""
+    """An invitation as its page shows it. Groups and objects are those that are still there. moves: whether a mail is
+    about to leave, so that somebody with a script sees it leave.
+    """
 
     invitation: Invitation
     state: str
@@ -39,6 +42,7 @@ class Entry:
     groups: dict[str, GroupChoice]
     objects: dict[tuple[str, str], ObjectChoice]
     kept_until: datetime
+    moves: bool
 
     @property
     def timeline(self) -> Timeline:
@@ -94,6 +98,7 @@ async def _entry(panel: Panel) -> Entry:
         told=told,
         groups={group.key: group for group in groups},
         objects=await services.invitations.targets.find_objects(names, by=by),
+        moves=any(one.mail is not None and one.until - panel.at < SOON for one in told.timeline.awaited),
         kept_until=(invitation.ended_at or panel.at) + services.invitation_rules.retention,
     )
 

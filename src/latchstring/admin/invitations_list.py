@@ -336,7 +336,7 @@ async def export_rows(panel: Panel, view: View, rows: Sequence[InvitationRow]) -
 async def _lines(
     panel: Panel, view: View, batches: AsyncIterator[Sequence[InvitationRow]]
 ) -> AsyncIterator[Sequence[object]]:
-    heads: Sequence[str] | None = ["email", "firstName", "lastName", *(_HEADS[name] for name in view.columns)]
+    heads: Sequence[str] | None = ["inviteEmail", "firstName", "lastName", *(_HEADS[name] for name in view.columns)]
     async for rows in batches:
         if heads:  # the first batch is read before anything is sent
             yield heads
@@ -361,7 +361,7 @@ _HEADS = {
 
 
 def _cell(shown: Shown, column: str) -> object:
-    """Keys and words of the contract, as an import takes them; lists are separated by semicolons."""
+    """Keys and words of the contract; lists are separated by semicolons."""
     bundle = shown.row.standing.invitation.bundle
     content = (f"{g.target_type}/{g.target_key}:{g.role.name if g.role else ''}" for g in bundle.content)
     cells: Mapping[str, object] = {

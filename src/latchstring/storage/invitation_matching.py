@@ -56,20 +56,25 @@ def _read(row: Row, cause: str | None = None) -> Past:
 
 
 _BY_ADDRESSES = select(*_COLUMNS).where(any_of(_i.email_key, "email_keys", CanonicalText))
-_CAUSES = select(events.c.subject_id, events.c.data).where(
-    any_of(events.c.subject_id, "ids"), events.c.type == literal_column("'invitation.revoked'")
-)
+# the type is looked at afterwards: SQLite, told of it, would walk along every revocation there ever was
+_HISTORIES = select(events.c.subject_id, events.c.type, events.c.data).where(any_of(events.c.subject_id, "ids"))
 
 
 async def find_pasts(db: Database, email_keys: Sequence[str], terms_keys: frozenset[UUID]) -> dict[UUID, list[Past]]:
     """The invitations of these addresses that have one of these terms, by terms. Give a slice of addresses."""
     rows = [row for row in await db.fetch(_BY_ADDRESSES, email_keys=email_keys) if row.terms_key in terms_keys]
     revoked = [row.id for row in rows if row.state == State.REVOKED]
-    causes = {row.subject_id: row.data.get("cause") for row in await db.fetch(_CAUSES, ids=revoked)} if revoked else {}
+    causes = await _find_causes(db, revoked) if revoked else {}
     found: dict[UUID, list[Past]] = {}
     for row in rows:
         found.setdefault(row.terms_key, []).append(_read(row, causes.get(row.id)))
     return found
+
+
+async def _find_causes(db: Database, ids: Sequence[UUID]) -> dict[UUID, str | None]:
+    """Why these invitations were revoked."""
+    rows = await db.fetch(_HISTORIES, ids=ids)
+    return {row.subject_id: row.data.get("cause") for row in rows if row.type == "invitation.revoked"}
 
 
 _GROUPS_OF = (

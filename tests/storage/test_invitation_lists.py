@@ -112,7 +112,7 @@ def store(rows: list[Row]) -> Work[None]:
             search_last_name=row.name.split()[1],
             renewals=0,
         )
-        grants = [(group, 1, None, "g") for group in row.groups]
+        grants: list[tuple[UUID, int, str | None, str]] = [(group, 1, None, "g") for group in row.groups]
         if row.content:
             grants.append((UUID(int=100 + "ab".index(row.content[1])), 2, *row.content))
         for target, kind, type_, key in grants:

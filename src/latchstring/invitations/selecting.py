@@ -33,7 +33,7 @@ from latchstring.invitations.parts import Parts
 from latchstring.storage.invitation_lists import find_ids, find_pending_terms, find_standings
 
 MOST = 10_000  # invitations that one action takes: a minute of work at most
-AT_ONCE = 4
+AT_ONCE = 8
 CHUNK = 500
 STRETCHES = 40  # of a list in which hardly anything matches, before counting is given up
 SHOWN = 5  # of each verdict

@@ -39,6 +39,7 @@ def furnish(house: House) -> list[str]:
     keep_template(house, "new-customer", "New customer", role="customer", groups=[group], lifetimeSeconds=1_209_600)
     for address, state in ((BOUNCED, "BOUNCED"), (DEFERRED, "DEFERRED")):
         house.delivery(house.invite(address, house.key, role="customer", groups=[group])["id"], state)
+    keep_imports(house, "mira@panel.example")
     return [f"/admin/content/articles/{key}/private"]
 
 
@@ -48,3 +49,29 @@ def keep_template(house: House, key: str, name: str, **terms: object) -> None:
     values = (str(new_id(at)), key, name, json.dumps(terms), int(at.timestamp() * 1000))
     with closing(sqlite3.connect(house.directory / "latchstring.db")) as db, db:
         db.execute("INSERT INTO invitation_templates VALUES (?, ?, ?, ?, ?)", values)
+
+
+def keep_imports(house: House, email: str) -> None:
+    """Imports of an administrator: one that waits to be confirmed, and one that another worker holds."""
+    at = datetime.now(UTC)
+    later = int(at.timestamp() * 1000) + 3_600_000
+    options = json.dumps({"columns": ["inviteEmail", "role"], "header": ["E-mail", "Role"], "delimiter": ","})
+    rows = json.dumps([["ada@brightwater.example", "team"], ["nobody", "team"]]).encode()
+    with closing(sqlite3.connect(house.directory / "latchstring.db")) as db, db:
+        (admin_id,) = db.execute("SELECT id FROM admins WHERE email = ?", (email,)).fetchone()
+        for state, done, due_at in (("DRAFT", 0, None), ("RUNNING", 1, later)):
+            job_id = str(new_id(at))
+            job = (job_id, "invite", state, "ADMIN", admin_id, f"{state.lower()}.csv", "text/csv", options, 2, done)
+            db.execute(
+                "INSERT INTO jobs (id, kind, state, actor_type, actor_id, name, media_type, options, total, done,"
+                " created, skipped, refused, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 0, 1, ?)",
+                (*job, due_at),
+            )
+            db.execute("INSERT INTO job_parts VALUES (?, ?, ?)", (job_id, 1, rows))
+            db.executemany(
+                "INSERT INTO job_rows (job_id, row, status, code, detail, email) VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (job_id, 1, "CREATE", None, None, "ada@brightwater.example"),
+                    (job_id, 2, "REFUSED", "invalid-email", "inviteEmail: Enter a full address.", "nobody"),
+                ],
+            )

@@ -89,10 +89,19 @@ async def show_start(panel: Panel) -> Answer:
 
 
 async def _start_page(panel: Panel, form: Shown | None = None) -> Answer:
-    jobs = await panel.services.invitations.bulk.list_jobs(by=panel.principal, limit=JOBS_SHOWN)
+    bulk, by = panel.services.invitations.bulk, panel.principal
+    jobs = await bulk.list_jobs(by=by, limit=JOBS_SHOWN)
+    drafts = await bulk.list_drafts(by=by, limit=JOBS_SHOWN)
     status, code = (422, InvalidFields.code) if form else (200, "")
     return panel.show(
-        "import_start.html", status=status, code=code, form=form, jobs=jobs, charsets=CHARSETS, **_n(panel)
+        "import_start.html",
+        status=status,
+        code=code,
+        form=form,
+        jobs=jobs,
+        drafts=drafts,
+        charsets=CHARSETS,
+        **_n(panel),
     )
 
 

@@ -44,6 +44,7 @@ from latchstring.storage.jobs import (
     insert_job,
     insert_part,
     insert_rows,
+    list_drafts,
     list_jobs,
     list_rows,
     page_of_rows,
@@ -271,6 +272,11 @@ class Bulk:
         """Jobs, newest first: everybody's for who may list invitations, else one's own."""
         maker = None if by.can(READ) else by.actor
         return await list_jobs(self.parts.db, maker=maker, before=before, limit=limit)
+
+    async def list_drafts(self, *, by: Principal, limit: int) -> list[Job]:
+        """What the caller brought within a day and has not confirmed, newest first."""
+        since = self.parts.clock() - DRAFTS_KEPT
+        return await list_drafts(self.parts.db, by.actor, since=since, limit=limit)
 
     async def count_rows(self, job: Job) -> dict[str, int]:
         """How many rows of a job the caller got have each verdict."""

@@ -428,6 +428,28 @@ async def list_jobs(db: Database, *, maker: Actor | None, before: UUID | None = 
     return [_job_of(row) for row in rows]
 
 
+_LIST_DRAFTS = (
+    select(jobs)
+    .where(
+        _j.actor_id == bindparam("actor_id", type_=Id),
+        _j.actor_type == bindparam("actor_type", type_=_j.actor_type.type),
+        _j.state == _state(JobState.DRAFT),
+        _j.total.is_not(None),
+        _j.id >= bindparam("since", type_=Id),
+    )
+    .order_by(_j.id.desc())
+    .limit(bindparam("most", type_=Integer))
+)
+
+
+async def list_drafts(db: Database, maker: Actor, *, since: datetime, limit: int) -> list[Job]:
+    """What somebody brought and has not confirmed yet, newest first."""
+    rows = await db.fetch(
+        _LIST_DRAFTS, actor_id=maker.id, actor_type=maker.type.value, since=first_id_at(since), most=limit
+    )
+    return [_job_of(row) for row in rows]
+
+
 # ---- forgetting ------------------------------------------------------------------------------------------------------
 
 _FORGET_PERSON = (

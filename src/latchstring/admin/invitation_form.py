@@ -31,9 +31,12 @@ def _read_name(value: object) -> tuple[str, str]:
 
 def _read_date(value: object) -> date:
     try:
-        return date.fromisoformat(read_text(value))
+        found = date.fromisoformat(read_text(value))
     except ValueError:
-        raise ValueRefused("invalid-date", "Write a date like 2026-11-27.") from None
+        found = date.max
+    if found == date.max:  # the calendar of this program ends with that day: nothing can work until its end
+        raise ValueRefused("invalid-date", "Write a date like 2026-11-27.")
+    return found
 
 
 def _read_seconds(value: object) -> timedelta | None:

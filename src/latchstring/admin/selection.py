@@ -7,7 +7,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from latchstring.admin.invitations_list import SELECTION, WRITE, export_rows, wanted_by
-from latchstring.admin.invitations_view import LIST, View, view_in, view_of
+from latchstring.admin.invitations_view import LIST, YEARS, View, view_in, view_of
 from latchstring.admin.leafing import NOBODY, id_in
 from latchstring.admin.numbers import numbers_in
 from latchstring.admin.page import DOMAIN, Panel
@@ -29,6 +29,7 @@ DO_IT = f"{SELECTION}/do"
 READ = "invitations:read"
 EXPORT = "export"
 MOST_TICKED = 200
+LONGEST_COUNT = 9  # digits
 SURPRISES = (Verdict.TOO_MANY, Verdict.CHANGED, Verdict.BUSY, Verdict.ALREADY_INVITED, Verdict.NOT_ALLOWED)
 
 
@@ -162,7 +163,7 @@ def _show_run(
         view=view,
         shown=shown,
         as_of=as_of.isoformat() if as_of else "",
-        is_moved=shown.isdecimal() and int(shown) != len(run.judged),
+        is_moved=_is_count(shown) and int(shown) != len(run.judged),
         changed=changed,
         do_it=DO_IT,
         mail_is_off=panel.services.mail_rules.transport == "off",
@@ -230,13 +231,17 @@ def _deed(text: str) -> Deed:
     return Deed(text)
 
 
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= LONGEST_COUNT
+
+
 def _instant(text: str) -> datetime | None:
-    """An instant of ours in an address; nothing for anything else."""
+    """An instant of ours in an address; nothing for anything else, and for none that any list could be of."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found.astimezone(UTC) if found.tzinfo else None
+    return found.astimezone(UTC) if found.tzinfo and found.year in YEARS else None
 
 
 routes = [take_ticked, show_all_matching, do_it]

@@ -1,0 +1,43 @@
+"""Trying to break the panel: what nobody means by accident is refused like any other mistake, and changes nothing."""
+
+from typing import Any
+
+import pytest
+from tests.admin.conftest import Desk
+from tests.admin.test_selection import confirmed, take
+
+LIST = "/admin/invitations"
+SELECTION = f"{LIST}/selection"
+
+# ---- what is no number, no day, no instant ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("within", ["", "madeWithin=90d&", "expiresWithin=90d&"])
+@pytest.mark.parametrize(
+    "instant",
+    ["0001-01-01T00:00:00+23:59", "0001-01-02T00:00:00+00:00", "9999-12-31T23:59:59-23:59", "9999-12-31T00:00:00Z"],
+)
+async def test_an_instant_at_the_end_of_time_is_none(desk: Desk, within: str, instant: str) -> None:
+    await desk.enter()
+    await desk.invite("a@people.test")
+    query = f"{within}deed=revoke&asOf={instant.replace('+', '%2B')}"
+    assert (await desk.get(f"{SELECTION}?{query}")).status == 200
+
+
+@pytest.mark.parametrize("shown", ["9" * 5000, "²", "-1", "1e9"])
+async def test_a_count_nobody_was_shown_is_none(desk: Desk, shown: str) -> None:
+    await desk.enter()
+    await desk.invite("a@people.test")
+    assert (await desk.get(f"{SELECTION}?deed=revoke&shown={shown}")).status == 200
+    one = await desk.invite("b@people.test")
+    fields: dict[str, Any] = confirmed(await take(desk, "revoke", one)) | {"shown": shown, "digest": "0"}
+    seen = await desk.send(f"{SELECTION}/do", fields)
+    assert (seen.status, seen.code) == (409, "changed-meanwhile")
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "9999-12-30", "0001-01-01"])
+async def test_a_link_until_the_end_of_time_is_refused_at_its_field(desk: Desk, day: str) -> None:
+    await desk.enter()
+    fields = {"inviteEmail": "a@people.test", "role": "team", "expiresIn": "until", "until": day}
+    assert (await desk.send(f"{LIST}/new", fields | {"do": "save"})).status == 422
+    assert (await desk.send(f"{LIST}/new/preview", fields)).status == 200

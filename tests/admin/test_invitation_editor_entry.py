@@ -12,7 +12,7 @@ from tests.invitee.conftest import PASSWORD, Seen
 
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.invitation import Channel, Invitation
-from latchstring.domain.mail import Delivery, DeliveryState
+from latchstring.domain.mail import Delivery, DeliveryState, SuppressionReason
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.domain.values import new_id
 from latchstring.invitations.parts import Profile
@@ -292,6 +292,18 @@ async def test_the_timeline_tells_everything_in_order(desk: Desk) -> None:
     ]
     for words in ("2 Mar 2026, 12:05 · 1 minute ago · attempt 2", "2 times, last 1 minute ago", "No time."):
         assert words in seen.words
+
+
+async def test_a_mail_that_a_newer_link_overtook_says_so(desk: Desk) -> None:
+    await desk.enter()
+    invitation = await desk.invite()
+    await act(desk, invitation, "resend")
+    now, db = desk.services.clock(), desk.services.db
+    me = new_id(now)
+    first, _ = await claim_mails(db, me, limit=9, now=now, until=now + timedelta(seconds=9))
+    await finish_mail(db, me, first.id, Delivery(DeliveryState.SUPPRESSED, SuppressionReason.ENDED))
+    told = knots(await desk.get(path_of(invitation)))
+    assert told[1] == "Mail queued, and not sent: a newer link was made first"
 
 
 async def test_an_instant_is_told_absolutely_and_from_now(desk: Desk) -> None:

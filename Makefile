@@ -18,10 +18,10 @@ DEV := .venv/.dev-installed
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help serve example install test check format bench lock wheel clean
+.PHONY: help serve example install test check format screenshots bench lock wheel clean
 
 help: ## List what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 serve: $(RUNTIME) ## Try it: a server with sample data on http://127.0.0.1:8080 (PORT=… for another)
 	@exec $(RUN)/latchstring demo --host $(HOST) --port $(PORT)
@@ -47,6 +47,10 @@ check: $(DEV) ## Format, lint, types, import contracts, migrations, and the test
 format: $(DEV) ## Format the code, and mend what the linter can mend
 	@$(RUN)/ruff check --quiet --fix-only .
 	@$(RUN)/ruff format --quiet .
+
+screenshots: $(DEV) ## Take the pictures of the README from a running demo
+	@scripts/ensure-browser
+	@$(RUN)/python scripts/make_screenshots.py
 
 bench: $(DEV) ## Measure the hot paths on SQLite and PostgreSQL
 	@$(RUN)/python -m bench

@@ -297,6 +297,7 @@ async def test_the_timeline_tells_everything_in_order(desk: Desk) -> None:
 async def test_a_mail_that_a_newer_link_overtook_says_so(desk: Desk) -> None:
     await desk.enter()
     invitation = await desk.invite()
+    desk.wait(minutes=1)
     await act(desk, invitation, "resend")
     now, db = desk.services.clock(), desk.services.db
     me = new_id(now)

@@ -65,10 +65,10 @@ def value(user: User, by: str) -> tuple[object, object]:
     return ({"made": user.id, "email": user.email_key, "name": folded}[by], user.id)
 
 
-@pytest.mark.parametrize("bound", [shelves.COUNTED_UP_TO, 3], ids=["by the fewest", "along the order"])
+@pytest.mark.parametrize("bound", [shelves.GATHERED, 3], ids=["by the fewest", "along the order"])
 async def test_every_filter_in_every_order(database: Database, monkeypatch: pytest.MonkeyPatch, bound: int) -> None:
     """With a small bound every filter finds too many, so that the other way is taken."""
-    monkeypatch.setattr(shelves, "COUNTED_UP_TO", bound)
+    monkeypatch.setattr(shelves, "GATHERED", bound)
     known = await furnish(database)
     group_id = known.pop("group").id
     users = list(known.values())

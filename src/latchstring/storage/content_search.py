@@ -14,7 +14,7 @@ from latchstring.domain.stretch import Count, Place, Sorting, Stretch
 from latchstring.storage.content import object_of
 from latchstring.storage.engine import Database, Row
 from latchstring.storage.search import fold_name
-from latchstring.storage.shelves import COUNTED_UP_TO, Shelf, begins, prefix
+from latchstring.storage.shelves import COUNTED_UP_TO, Shelf, beginning, begins, prefix
 from latchstring.storage.tables import content, content_grants, groups, users
 from latchstring.storage.types import Id
 
@@ -52,13 +52,13 @@ _SHELF: Shelf[OwnedObject] = Shelf(
     orders={"title": _c.search_title},
     finders={
         "q": [
-            select(_c.id).where(_c.type == _TYPE, begins(_c.search_title, "q")),
-            select(_c.id).where(_c.type == _TYPE, begins(_c.key, "q_key")),
+            beginning(_c.search_title, "q", _c.id, (_c.type, _TYPE)),
+            beginning(_c.key, "q_key", _c.id, (_c.type, _TYPE)),
         ]
     },
     conditions={"q": begins(_c.search_title, "q") | begins(_c.key, "q_key")},
     binds=("q", "q_end", "q_key", "q_key_end"),
-    within=(_c.type == _TYPE,),
+    lead=(_c.type, _TYPE),
 )
 
 

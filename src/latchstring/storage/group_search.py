@@ -12,7 +12,7 @@ from latchstring.storage.engine import Database, Row
 from latchstring.storage.groups import group_of
 from latchstring.storage.invitations import PENDING
 from latchstring.storage.search import fold_name
-from latchstring.storage.shelves import COUNTED_UP_TO, Shelf, begins, prefix
+from latchstring.storage.shelves import COUNTED_UP_TO, Shelf, beginning, begins, prefix
 from latchstring.storage.tables import group_members, groups, invitation_grants, invitations
 from latchstring.storage.types import Id, Instant
 
@@ -48,7 +48,7 @@ _SHELF: Shelf[CountedGroup] = Shelf(
     read=_counted,
     orders={"name": _c.search_name},
     finders={
-        "q": [select(_c.id).where(begins(_c.search_name, "q")), select(_c.id).where(begins(_c.key, "q_key"))],
+        "q": [beginning(_c.search_name, "q", _c.id), beginning(_c.key, "q_key", _c.id)],
     },
     conditions={"q": begins(_c.search_name, "q") | begins(_c.key, "q_key")},
     binds=("q", "q_end", "q_key", "q_key_end"),

@@ -1,11 +1,15 @@
 """Lists of the panel, at a cost that grows neither with the table nor with the depth of the page.
 
-Every filter has two forms. A *finder* knows the index that leads to its rows, and stops after 10 000 of them. A
+Every filter has two forms. A *finder* knows the index that leads to its rows, and stops after a few thousand of them. A
 *condition* judges a row that is read already; all conditions are one expression, in which those not asked for are
 switched off by a value, so that there is one statement instead of one for every combination.
 
 The filter that finds fewest is asked for its rows, and these are judged, sorted and cut. Where even that one finds more
-than 10 000, rows that match are so frequent that walking along the index of the order meets a page of them soon.
+than are gathered, rows that match are so frequent that walking along the index of the order meets a page of them soon.
+
+PostgreSQL plans without knowing the values. Where the cost has to stay bounded for every value it is left one way only:
+finders ask for the order of their index, rows are compared with rows, and what was found is looked up in LATERAL with a
+LIMIT, which cannot become a join. SQLite has no LATERAL, and takes what stands in IN for what it begins with.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +20,7 @@ from uuid import UUID
 from sqlalchemy import (
     Boolean,
     ColumnElement,
+    FromClause,
     Integer,
     Select,
     and_,
@@ -24,6 +29,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
     tuple_,
 )
 from sqlalchemy.sql import Executable
@@ -35,11 +41,13 @@ from latchstring.storage.types import CanonicalText, Id
 
 T = TypeVar("T")
 COUNTED_UP_TO = 10_000
+GATHERED = 2_000  # rows of one filter
 SIZES = (11, 26, 51, 101)  # written into the statements: a generic plan takes a bound limit for a tenth of the table
 MADE = "made"  # the order of making, which every table has by its ids
-_MOST: ColumnElement[int] = literal_column(str(COUNTED_UP_TO + 1), Integer)
+_NIL = bindparam("nil", UUID(int=0), type_=Id)
 _AFTER_ID = bindparam("after_id", type_=Id)
 _AFTER_TEXT = bindparam("after_text", type_=CanonicalText)
+_BEGINNING, _END = Place(UUID(int=0), ""), Place(UUID(int=2**128 - 1), prefix_end(""))
 
 
 def begins(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
@@ -52,12 +60,37 @@ def prefix(name: str, text: str) -> dict[str, str]:
     return {name: text, f"{name}_end": prefix_end(text)}
 
 
+def along(lead: ColumnElement[Any], value: ColumnElement[Any], id_: ColumnElement[UUID]) -> Select[Any]:
+    """The ids of the rows where a column has this value, along the index of both and along no other."""
+    query = select(id_.label("id")).where(tuple_(lead, id_) > tuple_(value, _NIL), lead <= value)
+    return query.order_by(lead, id_)
+
+
+def beginning(
+    column: ColumnElement[Any],
+    name: str,
+    id_: ColumnElement[UUID],
+    lead: tuple[ColumnElement[Any], ColumnElement[Any]] | None = None,
+) -> Select[Any]:
+    """The ids of the rows where a text begins with the value of this name, along its index. lead: as of a shelf."""
+    if lead is None:
+        return select(id_.label("id")).where(begins(column, name)).order_by(column)
+    first, last = (bindparam(one, type_=CanonicalText) for one in (name, f"{name}_end"))
+    row = tuple_(lead[0], column)
+    query = select(id_.label("id")).where(row >= tuple_(lead[1], first), row < tuple_(lead[1], last))
+    return query.order_by(lead[0], column)
+
+
+def _number(value: int) -> ColumnElement[int]:
+    return literal_column(str(value), Integer)
+
+
 class Shelf(Generic[T]):
     """A table as the panel leafs through it.
 
-    orders: text columns by name, each with an index that ends in the id. within: bounds that are always given, and
-    with which those indexes begin. finders: for each filter, selects of ids. conditions: for each filter. binds: the
-    values that filters take.
+    orders: text columns by name, each with an index that ends in the id. lead: a column and the value it must have,
+    with which those indexes begin. finders: for each filter, ways to ids, each in the order of its index. conditions:
+    for each filter. binds: the values that filters take.
     """
 
     def __init__(
@@ -69,16 +102,18 @@ class Shelf(Generic[T]):
         finders: Mapping[str, Sequence[Select[Any]]],
         conditions: Mapping[str, ColumnElement[bool]],
         binds: Sequence[str],
-        within: Sequence[ColumnElement[bool]] = (),
+        lead: tuple[ColumnElement[Any], ColumnElement[Any]] | None = None,
     ) -> None:
         self._columns, self._id, self._read, self._binds = columns, id_, read, binds
-        self._orders, self._finders, self._within = orders, finders, within
+        self._orders, self._finders, self._lead = orders, finders, lead
         self._conditions = [
             or_(bindparam(f"any_{name}", type_=Boolean), condition) for name, condition in sorted(conditions.items())
         ]
         # a handful of filters and orders: every statement is kept
         self._page = lru_cache(maxsize=None)(self._make_page)
-        self._count = lru_cache(maxsize=None)(self._make_count)
+        self._gathered = lru_cache(maxsize=None)(self._make_gathered)
+        self._found = lru_cache(maxsize=None)(self._make_found)
+        self._matching = lru_cache(maxsize=None)(self._make_matching)
 
     async def stretch(
         self,
@@ -90,15 +125,19 @@ class Shelf(Generic[T]):
         limit: int,
         **bounds: Any,
     ) -> Stretch[T]:
-        """Items from behind `after`. asked: the values of each filter that is asked for; bounds: those of `within`."""
+        """Items from behind `after`. asked: the values of each filter that is asked for; bounds: those of `lead`."""
         values = self._values(asked) | bounds
         finder, total = await self._choose(db, asked, values)
-        place = {} if after is None else {"after_id": after.id, "after_text": after.text}
+        place = after or (_END if sorting.descending else _BEGINNING)
         size = next(size for size in SIZES if limit < size)
-        statement = self._page(finder, sorting, size, after is not None)
-        rows = await db.fetch(statement, **values, **place)
+        statement = (
+            self._page(sorting, size) if finder is None else self._gathered(finder, sorting, size, db.dialect_name)
+        )
+        rows = await db.fetch(statement, **values, after_id=place.id, after_text=place.text)
         following = _place(rows[limit - 1], sorting) if len(rows) > limit else None
         return Stretch([self._read(row) for row in rows[:limit]], following, total)
+
+    # ---- where to begin ------------------------------------------------------------------------------------------
 
     def _values(self, asked: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         values: dict[str, Any] = dict.fromkeys(self._binds)
@@ -111,53 +150,102 @@ class Shelf(Generic[T]):
     ) -> tuple[str | None, int | None]:
         """The filter to begin with, None to walk along the order; and how many match, None beyond what is counted."""
         if not asked:
-            return None, _within_bound((await db.fetch(self._count(None), **values))[0].n)
-        found = {name: (await db.fetch(self._count(name), **values))[0] for name in asked}
-        fewest = min(found, key=lambda name: found[name].read)
-        if found[fewest].read > COUNTED_UP_TO:
+            number = (await db.fetch(self._found(None), **values))[0].n
+            return None, number if number <= COUNTED_UP_TO else None
+        found = {name: (await db.fetch(self._found(name), **values))[0].n for name in asked}
+        fewest = min(found, key=lambda name: found[name])
+        if found[fewest] > GATHERED:
             return None, None
-        return fewest, found[fewest].n
+        if len(asked) == 1:
+            return fewest, found[fewest]
+        return fewest, (await db.fetch(self._matching(fewest, db.dialect_name), **values))[0].n
 
     def _ids(self, finder: str) -> Select[Any]:
         """The ids a finder knows, each of its ways cut off."""
-        ways = [way.limit(_MOST).subquery() for way in self._finders[finder]]
+        ways = [way.limit(_number(GATHERED + 1)).subquery() for way in self._finders[finder]]
         first, *others = (select(way.c.id) for way in ways)
         return select(first.union(*others).subquery().c.id) if others else first
 
-    def _make_count(self, finder: str | None) -> Executable:
-        """n: how many match; read: how many the finder found, to judge whether that is all."""
+    def _make_found(self, finder: str | None) -> Executable:
         if finder is None:
-            some = select(self._id).where(*self._within).limit(_MOST).subquery()
-            return select(func.count().label("n")).select_from(some)
-        found = self._ids(finder).subquery("found")
-        matching = select(func.count()).where(self._id.in_(select(found.c.id)), *self._within, *self._conditions)
-        read = select(func.count()).select_from(found)
-        return select(matching.scalar_subquery().label("n"), read.scalar_subquery().label("read"))
+            # the order is there to keep to one index; without a lead the whole table may be read, and is cut off
+            ordered = select(self._id).where(*self._led).order_by(*self._order([], descending=False))
+            some = ordered if self._lead else select(self._id)
+            return select(func.count().label("n")).select_from(some.limit(_number(COUNTED_UP_TO + 1)).subquery())
+        return select(func.count().label("n")).select_from(self._ids(finder).subquery())
 
-    def _make_page(self, finder: str | None, sorting: Sorting, size: int, continued: bool) -> Executable:  # noqa: FBT001  # a cache's key
+    def _make_matching(self, finder: str, dialect_name: str) -> Executable:
+        rows = self._look_up(finder, select(self._id.label("id")).where(*self._conditions), dialect_name)
+        return select(func.count().label("n")).select_from(rows.subquery())
+
+    # ---- pages ---------------------------------------------------------------------------------------------------
+
+    def _make_page(self, sorting: Sorting, size: int) -> Executable:
+        """Along the index of the order."""
+        page = self._sorted(sorting).where(*self._after(sorting)).order_by(*self._order_of(sorting))
+        return self._joined(page.limit(_number(size)), sorting)
+
+    def _make_gathered(self, finder: str, sorting: Sorting, size: int, dialect_name: str) -> Executable:
+        """From what a filter found."""
+        row, place = self._row(sorting)
+        behind = row < place if sorting.descending else row > place
+        rows = self._look_up(finder, self._sorted(sorting).where(behind), dialect_name).subquery("matching")
+        keys = [rows.c.id] if sorting.by == MADE else [rows.c.sorted_by, rows.c.id]
+        order = [key.desc() if sorting.descending else key.asc() for key in keys]
+        return self._joined(select(rows).order_by(*order).limit(_number(size)), sorting)
+
+    def _look_up(self, finder: str, wanted: Select[Any], dialect_name: str) -> Select[Any]:
+        """Those rows of a select whose ids a finder knows."""
+        found: FromClause = self._ids(finder).subquery("found")
+        if dialect_name != "postgresql":
+            return wanted.where(self._id.in_(select(found.c.id)))
+        one = wanted.where(self._id == found.c.id).limit(_number(1)).lateral("one")
+        return select(one).select_from(found.join(one, true()))
+
+    def _sorted(self, sorting: Sorting) -> Select[Any]:
         column = self._orders.get(sorting.by)
         text = literal_column("NULL") if column is None else column
-        page = select(self._id.label("id"), text.label("sorted_by")).where(*self._within, *self._conditions)
-        if finder is not None:
-            page = page.where(self._id.in_(self._ids(finder)))
-        if continued:
-            page = page.where(self._after(column, descending=sorting.descending))
-        keys = [self._id] if column is None else [column, self._id]
-        order = [key.desc() if sorting.descending else key.asc() for key in keys]
-        some = page.order_by(*order).limit(literal_column(str(size), Integer)).subquery("some")
-        joined = select(*self._columns, some.c.sorted_by).join(some, some.c.id == self._id)
-        return joined.order_by(*order)
+        return select(self._id.label("id"), text.label("sorted_by")).where(*self._conditions)
 
-    def _after(self, column: ColumnElement[Any] | None, *, descending: bool) -> ColumnElement[bool]:
-        if column is None:
-            return self._id < _AFTER_ID if descending else self._id > _AFTER_ID
-        here, place = tuple_(column, self._id), tuple_(_AFTER_TEXT, _AFTER_ID)
-        return here < place if descending else here > place
+    def _joined(self, page: Select[Any], sorting: Sorting) -> Executable:
+        some = page.subquery("some")
+        joined = select(*self._columns, some.c.sorted_by).join(some, some.c.id == self._id)
+        keys = [some.c.id] if sorting.by == MADE else [some.c.sorted_by, some.c.id]
+        return joined.order_by(*(key.desc() if sorting.descending else key.asc() for key in keys))
+
+    # ---- orders --------------------------------------------------------------------------------------------------
+
+    def _row(self, sorting: Sorting) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        """A row as it is compared, and the place it is compared with."""
+        column = self._orders.get(sorting.by)
+        columns, values = ([], []) if column is None else ([column], [_AFTER_TEXT])
+        leads, bounds = ([], []) if self._lead is None else ([self._lead[0]], [self._lead[1]])
+        return tuple_(*leads, *columns, self._id), tuple_(*bounds, *values, _AFTER_ID)
+
+    def _after(self, sorting: Sorting) -> list[ColumnElement[bool]]:
+        row, place = self._row(sorting)
+        behind = row < place if sorting.descending else row > place
+        if self._lead is None:
+            return [behind]
+        lead, value = self._lead
+        # said as a range: an equation would tell PostgreSQL that any index in the order of the rest will do
+        return [behind, lead >= value if sorting.descending else lead <= value]
+
+    @property
+    def _led(self) -> list[ColumnElement[bool]]:
+        if self._lead is None:
+            return []
+        lead, value = self._lead
+        return [lead >= value, lead <= value]  # a range, as above
+
+    def _order_of(self, sorting: Sorting) -> list[ColumnElement[Any]]:
+        column = self._orders.get(sorting.by)
+        return self._order([] if column is None else [column], descending=sorting.descending)
+
+    def _order(self, columns: Sequence[ColumnElement[Any]], *, descending: bool) -> list[ColumnElement[Any]]:
+        keys = [*([] if self._lead is None else [self._lead[0]]), *columns, self._id]
+        return [key.desc() if descending else key.asc() for key in keys]
 
 
 def _place(row: Row, sorting: Sorting) -> Place:
     return Place(row.id, None if sorting.by == MADE else row.sorted_by)
-
-
-def _within_bound(number: int) -> int | None:
-    return number if number <= COUNTED_UP_TO else None

@@ -80,7 +80,7 @@ users = Table(
     Column("last_login_at", Instant),
     UniqueConstraint("email_key", name="uq_users_email_key"),
     UniqueConstraint("external_id", name="uq_users_external_id"),
-    Index("ix_users_search_name", "search_name"),
+    Index("ix_users_search_name_id", "search_name", "id"),
     Index("ix_users_search_last_name_id", "search_last_name", "id"),
     Index("ix_users_role_id", "role", "id"),
     Index("ix_users_blocked", "id", sqlite_where=BLOCKED, postgresql_where=BLOCKED),

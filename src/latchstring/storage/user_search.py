@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, ColumnElement, Integer, TextClause, bindparam, exists, func, literal_column, select
+from sqlalchemy import Boolean, ColumnElement, Integer, TextClause, bindparam, func, literal_column, or_, select
 
 from latchstring.domain.account import User
 from latchstring.domain.stretch import Count, Place, Sorting, Stretch
 from latchstring.storage.accounts import USER_COLUMNS, user_of
 from latchstring.storage.engine import Database
 from latchstring.storage.search import fold_name
-from latchstring.storage.shelves import COUNTED_UP_TO, Shelf, begins, prefix
+from latchstring.storage.shelves import COUNTED_UP_TO, Shelf, along, beginning, begins, prefix
 from latchstring.storage.tables import BLOCKED, UNVERIFIED, group_members, users
 from latchstring.storage.types import Id
 
@@ -49,23 +49,28 @@ def _as_indexed(condition: TextClause) -> ColumnElement[bool]:
 
 
 _GROUP = bindparam("group_id", type_=Id)
-_NAMED = (begins(_u.email_key, "q_email"), begins(_u.search_name, "q"), begins(_u.search_last_name, "q"))
+_NAMES = ((_u.email_key, "q_email"), (_u.search_name, "q"), (_u.search_last_name, "q"))
 _SHELF: Shelf[User] = Shelf(
     *USER_COLUMNS,
     id_=_u.id,
     read=user_of,
     orders={"email": _u.email_key, "name": _u.search_last_name},
     finders={
-        "q": [select(_u.id).where(named) for named in _NAMED],
-        "role": [select(_u.id).where(_u.role == bindparam("role"))],
-        "group": [select(_m.user_id.label("id")).where(_m.group_id == _GROUP)],
-        "blocked": [select(_u.id).where(_as_indexed(BLOCKED))],
-        "unverified": [select(_u.id).where(_as_indexed(UNVERIFIED))],
+        "q": [beginning(column, name, _u.id) for column, name in _NAMES],
+        "role": [along(_u.role, bindparam("role", type_=_u.role.type), _u.id)],
+        "group": [along(_m.group_id, _GROUP, _m.user_id)],
+        "blocked": [select(_u.id).where(_as_indexed(BLOCKED)).order_by(_u.id)],
+        "unverified": [select(_u.id).where(_as_indexed(UNVERIFIED)).order_by(_u.id)],
     },
     conditions={
-        "q": _NAMED[0] | _NAMED[1] | _NAMED[2],
+        "q": or_(*(begins(column, name) for column, name in _NAMES)),
         "role": _u.role == bindparam("role"),
-        "group": exists(select(_m.user_id).where(_m.user_id == _u.id, _m.group_id == _GROUP)),
+        # one lookup each: PostgreSQL would read all members of the group for an EXISTS
+        "group": select(_m.user_id)
+        .where(_m.user_id == _u.id, _m.group_id == _GROUP)
+        .limit(literal_column("1", Integer))
+        .scalar_subquery()
+        .is_not(None),
         "blocked": _u.blocked.is_(True),
         "unverified": _u.email_verified.is_(False),
     },
@@ -81,7 +86,9 @@ async def search_users(
 
 
 _OF_ROLE = select(func.count().label("n")).select_from(
-    select(_u.id).where(_u.role == bindparam("role")).limit(literal_column(str(COUNTED_UP_TO + 1), Integer)).subquery()
+    along(_u.role, bindparam("role", type_=_u.role.type), _u.id)
+    .limit(literal_column(str(COUNTED_UP_TO + 1), Integer))
+    .subquery()
 )
 
 

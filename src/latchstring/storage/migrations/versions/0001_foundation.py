@@ -341,7 +341,7 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_users_role_id", ["role", "id"], unique=False)
         batch_op.create_index("ix_users_search_last_name_id", ["search_last_name", "id"], unique=False)
-        batch_op.create_index("ix_users_search_name", ["search_name"], unique=False)
+        batch_op.create_index("ix_users_search_name_id", ["search_name", "id"], unique=False)
         batch_op.create_index(
             "ix_users_unverified",
             ["id"],
@@ -565,7 +565,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("NOT email_verified"),
             postgresql_where=sa.text("NOT email_verified"),
         )
-        batch_op.drop_index("ix_users_search_name")
+        batch_op.drop_index("ix_users_search_name_id")
         batch_op.drop_index("ix_users_search_last_name_id")
         batch_op.drop_index("ix_users_role_id")
         batch_op.drop_index("ix_users_blocked", sqlite_where=sa.text("blocked"), postgresql_where=sa.text("blocked"))

@@ -1,6 +1,7 @@
 """`make bench`: what the hot paths cost on PostgreSQL and SQLite, beside the floor of the bare driver.
 
-The floor of invitations is the INSERTs of one create; that of content one SELECT by key.
+The floor of invitations is the INSERTs of one create; that of content one SELECT by key; that of bulk, where a request
+is a row, multi-row INSERTs.
 
 Rate, latency, and processor milliseconds a request of the server process and of PostgreSQL. The ratio is the rate to
 the floor's at the same concurrency. Everything runs on this machine, the load generator, too.
@@ -14,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from bench import content, floor, panel
+from bench import bulk, content, floor, panel
 from bench.installation import Installation, running
 from bench.measure import Measured, database_ms, processor_ms, send, summed_up
 from bench.requests import Requests
@@ -65,7 +66,8 @@ def measure_all(installation: Installation, scale: float) -> list[Measured]:
         for name, (make, counts) in paths.items():
             line = measure_path(installation, name, make, concurrency, int(counts[concurrency] * scale))
             found.append(replace(line, ratio=line.rate / base.rate))
-    return found + content.measure_all(installation, requests, scale, measure_path)
+    found += content.measure_all(installation, requests, scale, measure_path)
+    return found + bulk.measure_all(installation, scale)
 
 
 def measure_path(

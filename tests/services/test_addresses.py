@@ -1,11 +1,13 @@
 """What is an address, and when two are the same."""
 
+import re
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from latchstring.accounts import addresses
 from latchstring.accounts.addresses import AddressRefused, parse_address
 
 
@@ -96,3 +98,20 @@ def test_the_key_of_a_key_is_itself(text: str) -> None:
         return
     assert parse_address(key).email_key == key
     assert key.partition("@")[2].isascii()
+
+
+_TYPED = st.from_regex(r"[A-Za-z0-9_.+-]{1,12}@([A-Za-z0-9-]{1,8}\.){1,3}[A-Za-z0-9-]{1,6}", fullmatch=True)
+
+
+@given(_TYPED)
+def test_the_short_way_for_ordinary_addresses_judges_as_the_grammar_does(text: str) -> None:
+    def judged() -> object:
+        try:
+            return parse_address(text)
+        except AddressRefused:
+            return None
+
+    short = judged()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(addresses, "_ORDINARY", re.compile("(?!)"))
+        assert short == judged()

@@ -161,6 +161,14 @@ def test_an_invitation_is_made_and_its_mail_promised(terminal: Terminal) -> None
     )
 
 
+def test_a_template_fills_in_what_is_not_said(terminal: Terminal) -> None:
+    terminal.config.write_text(CONFIG + '[templates.new]\nrole = "team"\nlifetime = "P2D"\n')
+    assert terminal.json("invite", "ann@acme.test", "--template", "new")["role"] == "team"
+    assert terminal.json("invite", "ann@acme.test", "--template", "new", "--role", "admin")["role"] == "admin"
+    done = terminal.run("invite", "ann@acme.test", "--template", "old", status=1)
+    assert "There is no template old. Known: new." in done.stderr
+
+
 def test_an_invitation_twice_names_the_first(terminal: Terminal) -> None:
     first = terminal.json("invite", "ann@acme.test", "--role", "team")
     told = json.loads(terminal.run("invite", "ann@acme.test", "--role", "team", "--json", status=1).stderr)

@@ -12,7 +12,7 @@ from latchstring.domain.principal import PERMISSIONS
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs/configuration.md").read_text()
 TABLES = (
-    "app", "database", "mail", "mail.smtp", "mail.retry", "invitations", "content", "content.invitations", "accounts",
+    "app", "database", "mail", "mail.smtp", "mail.retry", "mail.pace", "invitations", "content", "content.invitations", "accounts",
     "roles.somebody", "templates.something", "limits", "secrets",
 )  # fmt: skip
 
@@ -29,7 +29,7 @@ def section_of(table: str) -> str:
 def test_every_key_is_documented(tmp_path: Path, table: str) -> None:
     told = problems_of(tmp_path, f"[{table}]\nqqqq = 1")[f"{table}.qqqq"]
     known = told.partition("Known here: ")[2].rstrip(".").split(", ")
-    below = {"smtp", "retry", "invitations"}  # tables with a section of their own
+    below = {"smtp", "retry", "pace", "invitations"}  # tables with a section of their own
     assert [key for key in known if key not in below and f"`{key}`" not in section_of(table)] == []
 
 

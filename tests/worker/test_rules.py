@@ -6,12 +6,13 @@ from uuid import uuid4
 import pytest
 
 from latchstring.domain.mail import DeliveryState, MailKind
-from latchstring.domain.policy import RetryRules
+from latchstring.domain.policy import PaceRules, RetryRules
 from latchstring.domain.values import new_id, system_clock
 from latchstring.mail.circuit import LONGEST_REST, Circuit
 from latchstring.mail.senders import Fate, Outcome
 from latchstring.storage.outbox import OutboxRow
 from latchstring.worker.mail import back_off, judge
+from latchstring.worker.pace import Pace
 from latchstring.worker.slots import TALKING, TALKING_PER_DOMAIN, UNDER_WAY, DomainBusy, Slots
 from latchstring.worker.sweeps import MOST_ROUNDS, Sweep, run_once
 
@@ -156,3 +157,21 @@ async def test_a_sweep_that_breaks_is_survived() -> None:
         raise RuntimeError("broken")
 
     await run_once(Sweep("broken", sweep))
+
+
+def test_a_paced_domain_gets_so_many_mails_a_minute_and_others_are_free() -> None:
+    now = [100.0]
+    pace = Pace(PaceRules(per_minute=60, domains={"slow.test": 6, "free.test": 0}), ticks=lambda: now[0])
+    ids = [uuid4() for _ in range(3)]
+    assert [pace.seconds_until(one, "some.test") for one in ids] == [0, 1, 2]
+    assert [pace.seconds_until(one, "slow.test") for one in (uuid4(), uuid4())] == [0, 10]
+    assert [pace.seconds_until(uuid4(), "free.test") for _ in range(3)] == [0, 0, 0]
+    now[0] += 1
+    assert [pace.seconds_until(one, "some.test") for one in ids[1:]] == [0, 1]  # each at its own moment
+    now[0] += 1
+    assert pace.seconds_until(ids[2], "some.test") == 0
+
+
+def test_nobody_waits_without_a_pace() -> None:
+    pace = Pace(PaceRules())
+    assert all(pace.seconds_until(uuid4(), "some.test") == 0 for _ in range(100))

@@ -19,6 +19,7 @@ from latchstring.domain.policy import (
     InvitationRules,
     Limits,
     MailRules,
+    PaceRules,
     RetryRules,
     SmtpSettings,
 )
@@ -133,6 +134,7 @@ def _read_mail(table: Table, folder: Path) -> MailRules:
         mailbox_directory=str(folder / table.get("mailbox-directory", values.text, default.mailbox_directory)),
         templates_directory=str(folder / templates) if templates else None,
         retry=_read_retry(table.table("retry")),
+        pace=_read_pace(table.table("pace")),
         smtp=_read_smtp(table.table("smtp")),
     )
 
@@ -144,6 +146,15 @@ def _read_retry(table: Table) -> RetryRules:
         factor=table.get("factor", values.factor, default.factor),
         maximum=table.get("maximum", values.duration, default.maximum),
         give_up=table.get("give-up", values.duration, default.give_up),
+    )
+
+
+def _read_pace(table: Table) -> PaceRules:
+    default = PaceRules()
+    return PaceRules(
+        at_once=table.get("at-once", values.integer(1, 12), default.at_once),
+        per_minute=table.get("per-minute", values.integer(0, 1_000_000), default.per_minute),
+        domains=dict(table.get("domains", values.list_of(values.domain_rate), ())),
     )
 
 

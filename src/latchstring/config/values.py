@@ -78,6 +78,15 @@ def flag(value: object) -> bool:
     return found
 
 
+def domain_rate(value: object) -> tuple[str, int]:
+    """A recipient domain and how many mails a minute it gets: `example.org=60`."""
+    name, equals, number = text(value).rpartition("=")
+    domain = name.strip().lower()
+    if not (equals and domain and "." in domain and number.strip().isdecimal()):
+        raise Wrong('Write each domain with its mails a minute, like "example.org=60".')
+    return domain, int(number)
+
+
 def integer(smallest: int, largest: int) -> Parser[int]:
     """Whole numbers between two bounds, both included."""
 

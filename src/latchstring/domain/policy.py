@@ -87,6 +87,18 @@ class RetryRules:
 
 
 @dataclass(frozen=True, slots=True)
+class PaceRules:
+    """How fast each process sends to one recipient domain. per_minute: invitations; 0 is as fast as it takes them.
+
+    domains: other rates for some domains, in small letters. at_once: mails of any kind under way together.
+    """
+
+    at_once: int = 9
+    per_minute: int = 0
+    domains: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class SmtpSettings:
     """How to reach the mail server. tls: starttls, tls or none."""
 
@@ -111,4 +123,5 @@ class MailRules:
     mailbox_directory: str = "var/mailbox"
     templates_directory: str | None = None
     retry: RetryRules = field(default_factory=RetryRules)
+    pace: PaceRules = field(default_factory=PaceRules)
     smtp: SmtpSettings = field(default_factory=SmtpSettings)

@@ -24,6 +24,7 @@ from latchstring.mail.templating import templates_in
 from latchstring.storage.engine import Database
 from latchstring.storage.outbox import OutboxRow, claim_mails, finish_mail, hand_back_mails, renew_leases
 from latchstring.web.metrics import count_mail
+from latchstring.worker.pace import Pace
 from latchstring.worker.slots import RESERVED, DomainBusy, Slots
 from latchstring.worker.wake import Wake
 
@@ -76,7 +77,8 @@ class MailWorker:
         self._lease = parts.lease
         self._owner = new_id(parts.clock())
         self._held: dict[UUID, _Held] = {}
-        self._slots = Slots()
+        self._slots = Slots(parts.rules.pace.at_once)
+        self._pace = Pace(parts.rules.pace)
         self._more = False  # whether the last claim left something behind
 
     async def run(self, stop: asyncio.Event, *, drain: timedelta) -> None:
@@ -156,8 +158,8 @@ class MailWorker:
             return await self._parts.sender.send(partial(self._compose, held), at_dot=partial(self._all_is_said, held))
         except _Ended:
             await self._finish(held, Delivery(DeliveryState.SUPPRESSED, SuppressionReason.ENDED))
-        except DomainBusy:
-            await self._hand_back(held, timedelta(seconds=1))
+        except DomainBusy as busy:
+            await self._hand_back(held, timedelta(seconds=busy.seconds))
         except AddressUnusable:
             await self._finish(held, Delivery(DeliveryState.FAILED, None, 1, self._clock()))
         except (StorageUnreachable, StorageBusy, _LeaseLost):
@@ -185,6 +187,9 @@ class MailWorker:
             templates=templates_in(rules.templates_directory),
         )
         self._slots.name_domain(row.id, mail.domain)
+        # only what comes in masses: somebody waits at the screen for the others
+        if row.kind is MailKind.INVITATION and (seconds := self._pace.seconds_until(row.id, mail.domain)):
+            raise DomainBusy(seconds)
         if self._clock() >= held.until:  # this process was held up for longer than its lease
             raise _LeaseLost
         return mail

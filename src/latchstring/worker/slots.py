@@ -16,13 +16,18 @@ RESERVED = 2  # of the talking ones, for mails somebody waits for at the screen
 
 
 class DomainBusy(Exception):
-    """The domain has its share of the places already."""
+    """The domain has its share already. seconds: when to look again."""
+
+    def __init__(self, seconds: float = 1.0) -> None:
+        super().__init__()
+        self.seconds = seconds
 
 
 class Slots:
     """Places taken by mails."""
 
-    def __init__(self) -> None:
+    def __init__(self, per_domain: int = TALKING_PER_DOMAIN) -> None:
+        self._per_domain = per_domain
         self._talking: dict[UUID, str] = {}  # to which domain, empty as long as nobody knows
         self._waiting: dict[UUID, str] = {}
         self._slow: set[str] = set()
@@ -40,7 +45,7 @@ class Slots:
         """The mail's domain is known now. Raises DomainBusy."""
         talking, all_of_them = Counter(self._talking.values()), Counter(self._waiting.values())
         all_of_them.update(talking)
-        most = 1 if domain in self._slow else TALKING_PER_DOMAIN
+        most = 1 if domain in self._slow else self._per_domain
         if talking[domain] >= most or all_of_them[domain] >= UNDER_WAY_PER_DOMAIN:
             raise DomainBusy
         self._talking[mail_id] = domain

@@ -156,7 +156,7 @@ async def test_content_is_found_added_and_removed_without_a_script(office: Desk)
         ({"name": "", "key": "x"}, "name", "Fill this in."),
         ({"name": "X", "key": ""}, "key", "Fill this in."),
         ({"name": "X", "key": "a b"}, "key", "letters, digits"),
-        ({"name": "X", "key": "colleague"}, "key", "There is a template colleague already"),
+        ({"name": "X", "key": "colleague"}, "key", "A template has this key already"),
         ({"name": "X", "key": "from-file"}, "key", "A template has this key already"),
         ({"name": "X", "key": "x", "role": "boss"}, "role", "This role is not configured any more"),
         ({"name": "X", "key": "x", "expiresIn": "999999999"}, "expiresIn", "The link would work for too short"),

@@ -1,5 +1,6 @@
 """A declared list compared with what is: the table of the plan, then applying on each database."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -334,6 +335,19 @@ async def test_what_somebody_did_meanwhile_is_no_failure(door: Door) -> None:
     lists = door.invitations.lists
     (outcome,) = [outcome async for outcome in lists.carry_out(made, by=OPERATOR_PRINCIPAL)]
     assert (outcome.invitation_id, outcome.error) == (None, None)
+
+
+async def test_of_two_who_apply_at_once_everybody_gets_one_invitation(door: Door) -> None:
+    drafts = [draft(f"u{number}") for number in range(12)]
+    plans = [await plan(door, *drafts, list_name="spring") for _ in range(2)]
+
+    async def carry_out(made: Plan) -> list[Outcome]:
+        return [outcome async for outcome in door.invitations.lists.carry_out(made, by=OPERATOR_PRINCIPAL)]
+
+    outcomes = [outcome for one in await asyncio.gather(*map(carry_out, plans)) for outcome in one]
+    assert [outcome.error for outcome in outcomes if outcome.error] == []
+    assert sum(outcome.invitation_id is not None for outcome in outcomes) == 12
+    assert len(await door.world.mails()) == 12
 
 
 async def test_many_addresses_are_compared_in_slices(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:

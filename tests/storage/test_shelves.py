@@ -87,7 +87,10 @@ async def test_every_filter_in_every_order(database: Database, monkeypatch: pyte
     for wanted, expected in asked.items():
         for sorting in ORDERS:
             seen, total = await read_all(database, wanted, sorting)
-            ordered = sorted(expected, key=lambda u: value(u, sorting.by), reverse=sorting.descending)  # noqa: B023
+            if wanted.q and total is None:  # only the first by name are gathered
+                assert {user.id for user in seen} <= {user.id for user in expected}
+                continue
+            ordered = sorted(expected, key=lambda u: value(u, sorting.by), reverse=sorting.descending)
             assert [user.id for user in seen] == [user.id for user in ordered], (wanted, sorting)
             assert total in {len(expected), None}
     assert (await count_role(database, "team")).number == MANY // 2

@@ -5,7 +5,8 @@ Every filter has two forms. A *finder* knows the index that leads to its rows, a
 switched off by a value, so that there is one statement instead of one for every combination.
 
 The filter that finds fewest is asked for its rows, and these are judged, sorted and cut. Where even that one finds more
-than are gathered, rows that match are so frequent that walking along the index of the order meets a page of them soon.
+than are gathered, rows that match are so frequent that walking along the index of the order meets a page of them soon;
+of a search that finds more, the first by name are shown.
 
 PostgreSQL plans without knowing the values. Where the cost has to stay bounded for every value it is left one way only:
 finders ask for the order of their index, rows are compared with rows, and what was found is looked up in LATERAL with a
@@ -43,6 +44,7 @@ T = TypeVar("T")
 COUNTED_UP_TO = 10_000
 GATHERED = 2_000  # rows of one filter
 SIZES = (11, 26, 51, 101)  # written into the statements: a generic plan takes a bound limit for a tenth of the table
+SEARCH = "q"  # the filter by how names begin
 MADE = "made"  # the order of making, which every table has by its ids
 _NIL = bindparam("nil", UUID(int=0), type_=Id)
 _AFTER_ID = bindparam("after_id", type_=Id)
@@ -73,12 +75,13 @@ def beginning(
     lead: tuple[ColumnElement[Any], ColumnElement[Any]] | None = None,
 ) -> Select[Any]:
     """The ids of the rows where a text begins with the value of this name, along its index. lead: as of a shelf."""
-    if lead is None:
-        return select(id_.label("id")).where(begins(column, name)).order_by(column)
     first, last = (bindparam(one, type_=CanonicalText) for one in (name, f"{name}_end"))
-    row = tuple_(lead[0], column)
-    query = select(id_.label("id")).where(row >= tuple_(lead[1], first), row < tuple_(lead[1], last))
-    return query.order_by(lead[0], column)
+    # as rows: PostgreSQL believes that few begin so, and would read and sort all of them
+    columns, values = ([column, id_], [_NIL]) if lead is None else ([lead[0], column], [])
+    before = [] if lead is None else [lead[1]]
+    row = tuple_(*columns)
+    query = select(id_.label("id")).where(row >= tuple_(*before, first, *values), row < tuple_(*before, last, *values))
+    return query.order_by(*columns[: len(before) + 1])
 
 
 def _number(value: int) -> ColumnElement[int]:
@@ -155,7 +158,8 @@ class Shelf(Generic[T]):
         found = {name: (await db.fetch(self._found(name), **values))[0].n for name in asked}
         fewest = min(found, key=lambda name: found[name])
         if found[fewest] > GATHERED:
-            return None, None
+            # what begins so may lie far away in any other order: the first of it by name are shown, and no more
+            return (SEARCH if SEARCH in asked else None), None
         if len(asked) == 1:
             return fewest, found[fewest]
         return fewest, (await db.fetch(self._matching(fewest, db.dialect_name), **values))[0].n

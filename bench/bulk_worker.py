@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from latchstring.assembly import open_services
+from latchstring.cli.memory import settle_memory
 from latchstring.config import load_config
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.web.services import Services
@@ -31,6 +32,7 @@ async def measure(folder: Path, job_id: UUID) -> dict[str, Any]:
     os.chdir(folder)
     wake = Wake()
     async with open_services(load_config(folder / "latchstring.toml", {}), wake=wake, beside=True) as services:
+        settle_memory()  # as the worker's own process does
         before, used, start = memory_mib(), time.process_time(), time.perf_counter()
         await work(services, wake, job_id)
         seconds, processor = time.perf_counter() - start, time.process_time() - used

@@ -12,6 +12,7 @@ import uvloop
 from litestar import Litestar
 
 from latchstring.assembly import open_services, working
+from latchstring.cli.memory import settle_memory
 from latchstring.cli.processes import Inherited
 from latchstring.config import Config
 from latchstring.logging import redact_text
@@ -50,6 +51,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started:
+            settle_memory()
             self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

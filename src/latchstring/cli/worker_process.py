@@ -7,6 +7,7 @@ from collections.abc import Callable
 import uvloop
 
 from latchstring.assembly import open_services, work_until
+from latchstring.cli.memory import settle_memory
 from latchstring.cli.processes import Inherited
 from latchstring.config import Config
 from latchstring.worker.wake import Wake
@@ -26,5 +27,6 @@ async def _work(config: Config, announce: Callable[[], None], inherited: Inherit
             loop.add_signal_handler(number, stop.set)
         if inherited is not None:
             inherited.follow_parent()
+        settle_memory()
         announce()
         await work_until(services, wake, stop)

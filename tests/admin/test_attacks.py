@@ -6,6 +6,10 @@ import pytest
 from tests.admin.conftest import Desk
 from tests.admin.test_selection import confirmed, take
 
+from latchstring.domain.group import GroupText
+from latchstring.domain.principal import OPERATOR_PRINCIPAL
+from latchstring.groups.service import GroupWords
+
 LIST = "/admin/invitations"
 SELECTION = f"{LIST}/selection"
 
@@ -41,3 +45,20 @@ async def test_a_link_until_the_end_of_time_is_refused_at_its_field(desk: Desk, 
     fields = {"inviteEmail": "a@people.test", "role": "team", "expiresIn": "until", "until": day}
     assert (await desk.send(f"{LIST}/new", fields | {"do": "save"})).status == 422
     assert (await desk.send(f"{LIST}/new/preview", fields)).status == 200
+
+
+# ---- words of strangers ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tag", ["until", "qqq-ZZ", "tlh", "i-klingon"])
+async def test_a_language_nobody_speaks_breaks_no_page(desk: Desk, tag: str) -> None:
+    await desk.enter()
+    one = await desk.invite("a@people.test", locale=tag)
+    user = await desk.user(locale=tag)
+    await desk.services.groups.create_group(
+        OPERATOR_PRINCIPAL, "spring", GroupWords(name="Spring", translations={tag: GroupText("Frühling")})
+    )
+    for path in (f"{LIST}/{one.id}", f"{LIST}/new?like={one.id}", f"/admin/users/{user.id}", "/admin/groups/spring"):
+        assert (await desk.get(path)).status == 200, path
+    fields = {"name": "Spring", "language": ["_" * 300], "textName": ["?"], "textDescription": [""]}
+    assert (await desk.send("/admin/groups/spring", fields)).status == 422

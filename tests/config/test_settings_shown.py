@@ -56,6 +56,12 @@ def test_no_secret_is_among_them(tmp_path: Path) -> None:
     assert again["mail.smtp.password"].is_secret
 
 
+def test_a_password_among_the_parameters_of_the_database_is_none_to_show(tmp_path: Path) -> None:
+    url = f"postgresql+asyncpg:///app?host=/run/pg&password={SECRETS[0]}&SSLPassword={SECRETS[1]}"
+    found = shown(tmp_path, f'[database]\nurl = "{url}"\n')
+    assert found["database.url"].value == "postgresql+asyncpg:///app?host=/run/pg&password=••••&SSLPassword=••••"
+
+
 @pytest.mark.parametrize(
     ("span", "text"),
     [

@@ -1,5 +1,6 @@
 """Database addresses: which drivers there are, and what an operator most likely meant instead."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -16,6 +17,7 @@ _MEANT = {
     "postgresql+psycopg": POSTGRES,
     "postgresql+psycopg2": POSTGRES,
 }
+_SECRET_PARAMETER = re.compile(r"([?&][^=&#]*pass[^=&#]*=)[^&#]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,15 @@ def sqlite_path(url: str, folder: Path) -> Path | None:
 
 
 def mask_password(url: object) -> str:
-    """The address as it may be shown."""
+    """The address as it may be shown. A password may stand among its parameters, too."""
+    return _SECRET_PARAMETER.sub(r"\1••••", _mask_user(str(url)))
+
+
+def _mask_user(url: str) -> str:
     try:
-        parts = urlsplit(str(url))
+        parts = urlsplit(url)
         if parts.password is None:
-            return str(url) if parts.scheme in {SQLITE, POSTGRES, *_MEANT} else "••••"
+            return url if parts.scheme in {SQLITE, POSTGRES, *_MEANT} else "••••"
     except ValueError:
         return "••••"
     netloc = f"{parts.username}:••••@{parts.netloc.rpartition('@')[2]}"

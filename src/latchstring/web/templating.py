@@ -6,9 +6,9 @@ serves every language at once.
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.lists import format_list
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.ext import InternationalizationExtension
@@ -78,12 +78,15 @@ def initials(name: str) -> str:
     return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
 
 
-@cache
+@lru_cache(maxsize=512)  # tags come from strangers, too
 def autonym(locale: str) -> str:
-    """The language's name for itself, with its region or script where the tag names one."""
+    """The language's name for itself, with its region or script where the tag names one; an unknown tag as it is."""
     if locale == PSEUDO:
         return pseudo("English")
-    known = Locale.parse(locale, sep="-")
+    try:
+        known = Locale.parse(locale, sep="-")
+    except (UnknownLocaleError, ValueError):
+        return locale
     name = known.get_display_name() if known.territory or known.script else known.get_language_name()
     return (name or locale)[:1].upper() + (name or locale)[1:]
 

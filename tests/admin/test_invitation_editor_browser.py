@@ -1,5 +1,6 @@
 """Inviting somebody in a real browser under the real policy: with a script, without one, and by keyboard alone."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 
@@ -99,7 +100,7 @@ async def test_a_refusal_leads_to_the_field(seen: Watched) -> None:
     await look(seen, "refused")
 
 
-async def test_the_link_is_copied(seen: Watched, house: House) -> None:
+async def test_the_link_is_copied_and_its_visits_are_told(seen: Watched, house: House) -> None:
     page = seen.page
     made = house.invite("petra@brightwater.example", house.key, role="team", firstName="Petra")
     await page.goto(f"/admin/invitations/{made['id']}")
@@ -113,6 +114,12 @@ async def test_the_link_is_copied(seen: Watched, house: House) -> None:
     await look(seen, "shown the link")
     await page.get_by_role("link", name="Done").click()
     assert link[-20:] not in await page.content()
+    for _ in range(2):
+        assert (await page.context.request.get(link)).ok
+    async with asyncio.timeout(15):  # the server writes visits down once a second
+        while "2 times, last" not in await page.content():
+            await page.reload()
+    await expect(page.get_by_text("Visited, perhaps by a scanner")).to_be_visible()
 
 
 async def test_everything_without_a_script(chromium: Browser, house: House) -> None:

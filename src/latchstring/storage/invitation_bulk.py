@@ -55,7 +55,7 @@ from latchstring.storage.tables import (
     outbox,
     users,
 )
-from latchstring.storage.types import CanonicalText, Id, Instant, any_of
+from latchstring.storage.types import CanonicalText, Id, Instant, JsonText, any_of
 
 _i = invitations.c
 _NOW = bindparam("now", type_=Instant)
@@ -224,14 +224,27 @@ def _from(table: Any, values: Mapping[str, ColumnElement[Any]], source: Any) -> 
 _INSERT_ALL = _insert_all()
 
 
+class _Facts:
+    """Facts of events as JSON. Most invitations of a batch share their terms, and so the text of their event."""
+
+    def __init__(self) -> None:
+        self._texts: dict[int, JsonText] = {}
+
+    def __getitem__(self, data: Mapping[str, object]) -> JsonText:
+        text = self._texts.get(id(data))
+        return self._texts.setdefault(id(data), _json(dict(data))) if text is None else text
+
+
+def _json(value: object) -> JsonText:
+    return JsonText(json.dumps(value, ensure_ascii=False))
+
+
 def _insert_at_once(batch: Sequence[NewInvitation]) -> Work[set[UUID]]:
-    texts: dict[int, str] = {}  # most invitations of a batch share their terms, and so the text of their event
-    rows, grants = [], []
+    facts, rows, grants = _Facts(), [], []
     for new in batch:
         row = invitation_values(new.invitation)
         row["metadata"] = None if row["metadata"] is None else _json(row["metadata"])
-        data = new.event.data
-        row["event_data"] = texts[id(data)] if id(data) in texts else texts.setdefault(id(data), _json(data))
+        row["event_data"] = facts[new.event.data]
         row["event_id"], row["mail_id"] = new.event.id, new.mail.id
         row["mail_state"], row["mail_due_at"] = new.mail.state.value, new.mail.due_at
         row["mail_reason"] = new.mail.reason.value if new.mail.reason else None
@@ -245,10 +258,6 @@ def _insert_at_once(batch: Sequence[NewInvitation]) -> Work[set[UUID]]:
     return {row.id for row in (yield step(_INSERT_ALL, **values))}
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
 def _grants_of(invitation: Invitation) -> list[dict[str, Any]]:
     return [grant_values(invitation, grant) for grant in invitation.bundle.grants]
 
@@ -257,12 +266,12 @@ def _grants_of(invitation: Invitation) -> list[dict[str, Any]]:
 
 
 def _insert_in_steps(batch: Sequence[NewInvitation]) -> Work[set[UUID]]:
-    rows = [(invitation_values(new.invitation), new) for new in batch]
+    facts, rows = _Facts(), [(invitation_values(new.invitation), new) for new in batch]
     taken = {row.terms_key for row in (yield step(_FIND_PENDING, terms_keys=[v["terms_key"] for v, _ in rows]))}
     free = [(values, new) for values, new in rows if values["terms_key"] not in taken]
     yield Steps(INSERT_INVITATION, [values for values, _ in free])
     yield Steps(INSERT_GRANT, [grant for _, new in free for grant in _grants_of(new.invitation)])
-    yield Steps(INSERT_EVENT, [event_values(new.event) for _, new in free])
+    yield Steps(INSERT_EVENT, [event_values(new.event) | {"data": facts[new.event.data]} for _, new in free])
     yield Steps(OUTBOX_INSERT, [outbox_values(new.mail) for _, new in free])
     return {new.invitation.id for _, new in free}
 

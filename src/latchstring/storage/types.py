@@ -82,6 +82,12 @@ class Id(TypeDecorator[uuid.UUID]):
         return cast("uuid.UUID", value) if _is_postgres(dialect) else uuid.UUID(value)
 
 
+class JsonText(str):
+    """JSON that was written already, for many rows that share it."""
+
+    __slots__ = ()
+
+
 class Json(TypeDecorator[Any]):
     """Any JSON value, kept as the text it was: `jsonb` would sort the keys and rewrite 1e300 as 301 digits. The driver
     sees text on both databases.
@@ -94,7 +100,9 @@ class Json(TypeDecorator[Any]):
         return dialect.type_descriptor(JSON() if _is_postgres(dialect) else Text())
 
     def bind_processor(self, dialect: Dialect) -> Any:  # noqa: ARG002  # SQLAlchemy's signature
-        return lambda value: None if value is None else json.dumps(value, ensure_ascii=False)
+        return lambda value: (
+            value if value is None or type(value) is JsonText else json.dumps(value, ensure_ascii=False)
+        )
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002  # SQLAlchemy's signature
         return lambda value: None if value is None else msgspec.json.decode(value)

@@ -6,7 +6,9 @@ import pytest
 from tests.admin.conftest import Desk
 from tests.admin.test_selection import confirmed, take
 
+from latchstring.admin.visit import LONGEST_FLASH, Flash, flash_cookie, read_cookies
 from latchstring.domain.group import GroupText
+from latchstring.domain.policy import App
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.groups.service import GroupWords
 
@@ -62,3 +64,17 @@ async def test_a_language_nobody_speaks_breaks_no_page(desk: Desk, tag: str) -> 
         assert (await desk.get(path)).status == 200, path
     fields = {"name": "Spring", "language": ["_" * 300], "textName": ["?"], "textDescription": [""]}
     assert (await desk.send("/admin/groups/spring", fields)).status == 422
+
+
+def test_the_longest_word_in_any_script_fits_into_its_cookie() -> None:
+    kept = flash_cookie(Flash("💥" * 1000), "seed", secure=True)
+    assert len(kept) < 4096  # RFC 6265 section 6.1: what browsers take at least, and mostly at most
+    session = b"__Host-latchstring_admin=seed"
+    scope = {"headers": [(b"cookie", kept.split(b";")[0] + b"; " + session)]}
+    assert read_cookies(scope, App(public_url="https://door.test")).flash == Flash("💥" * LONGEST_FLASH)
+
+
+async def test_an_address_nobody_has_is_one_page(desk: Desk) -> None:
+    await desk.enter()
+    seen = await desk.get("/admin/logout", headers={"Accept": "text/html"})
+    assert (seen.status, seen.response.headers["Content-Type"]) == (405, "text/html; charset=utf-8")

@@ -17,6 +17,12 @@ def test_text_that_would_calculate_gets_an_apostrophe(start: str) -> None:
     assert safe_cell(f"{start}HYPERLINK(1)") == f"'{start}HYPERLINK(1)"
 
 
+def test_text_that_would_calculate_where_semicolons_part_cells_gets_one_too() -> None:
+    assert safe_cell('Ada;=HYPERLINK(1); "+2') == "Ada;'=HYPERLINK(1);' \"+2"
+    assert safe_cell("Bring:\n- a pen; - a friend;-)") == "Bring:\n- a pen;' - a friend;'-)"
+    assert safe_cell("spring;autumn-2026") == "spring;autumn-2026"
+
+
 def test_numbers_instants_and_nothing_stay_what_they_are() -> None:
     at = datetime(2026, 11, 20, 10, 40, tzinfo=UTC)
     assert [safe_cell(value) for value in (-5, 1.5, None, at, "Noor")] == [

@@ -80,7 +80,8 @@ def gate_cookie(gate: str, *, secure: bool) -> bytes:
 
 def flash_cookie(flash: Flash, seed: str, *, secure: bool) -> bytes:
     """Keep a word for the next page."""
-    body = json.dumps([flash.text[:LONGEST_FLASH], flash.is_bad]).encode()
+    # not escaped: a cookie above 4096 bytes is dropped, and in most scripts an escape is three times as long
+    body = json.dumps([flash.text[:LONGEST_FLASH], flash.is_bad], ensure_ascii=False).encode()
     value = base64.urlsafe_b64encode(_sign(seed, b"said", body) + body).decode().rstrip("=")
     return make_cookie(_name(_FLASH, secure), value, max_age=FLASH_SECONDS, secure=secure)
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from litestar import Request, Response
-from litestar.enums import HttpMethod
+from litestar.enums import HttpMethod, MediaType
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
@@ -83,4 +83,4 @@ def page_error(request: Request[Any, Any, Any], error: Exception) -> Response[An
         return None
     answer = refuse(open_page(request, request.scope["litestar_app"].state.services), error)
     headers = {name.decode(): value.decode() for name, value in answer.headers if name != b"content-type"}
-    return Response(answer.body, status_code=answer.status, media_type="text/html; charset=utf-8", headers=headers)
+    return Response(answer.body, status_code=answer.status, media_type=MediaType.HTML, headers=headers)

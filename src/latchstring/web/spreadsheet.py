@@ -12,6 +12,7 @@ Only one batch of rows is in memory at a time; whoever hangs up stops the readin
 import asyncio
 import csv
 import io
+import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
 
@@ -26,6 +27,8 @@ CHUNK_CHARACTERS = 64 * 1024
 # What makes a spreadsheet calculate (OWASP, "CSV Injection"): the signs, their full-width twins, and what comes before
 # a sign and is cut off by some programs.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# Where decimals have a comma, Excel parts cells at semicolons: what follows one begins a cell as well.
+_FORMULA_INSIDE = re.compile(r"(?<=[;\t])(?=[ \"]*[=+\-@＝＋－＠])")
 
 
 def safe_cell(value: object) -> object:
@@ -37,7 +40,7 @@ def safe_cell(value: object) -> object:
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
-    text = "" if value is None else str(value)
+    text = "" if value is None else _FORMULA_INSIDE.sub("'", str(value))
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 

@@ -9,12 +9,14 @@ import pytest
 from litestar.handlers import HTTPRouteHandler
 from tests.admin.conftest import Desk
 
+from latchstring.admin import api_keys, content, content_actions, groups, roles, user_actions, users
 from latchstring.admin.routes import routes
 from latchstring.admin.routing import GATE
 from latchstring.domain.panel import PanelRole, panel_permissions
-from latchstring.domain.principal import permits
+from latchstring.domain.principal import OPERATOR_PRINCIPAL, permits
 
 NOTHING = "00000000-0000-0000-0000-000000000000"
+UPLOADS = {"/admin/import"}
 VIEWER = panel_permissions(PanelRole.VIEWER)
 MANAGER = panel_permissions(PanelRole.MANAGER)
 
@@ -59,7 +61,7 @@ async def test_a_form_of_a_greater_role_is_refused_and_changes_nothing(desk: Des
     assert token is not None
     before = await rows(desk)
     for action in FORBIDDEN[role]:
-        answer = await desk.browser.post(action.address, data={"csrf": token[1]})
+        answer = await post(desk, action, {"csrf": token[1]})
         assert told(answer) == (403, "not-allowed"), action
     assert await rows(desk) == before
 
@@ -69,7 +71,7 @@ async def test_without_the_token_of_the_session_every_form_is_refused(desk: Desk
     before, faults = await rows(desk), []
     for action in INSIDE:
         for fields in ({"csrf": ""}, {"csrf": "0" * 32}):
-            answer = await desk.browser.post(action.address, data=fields)
+            answer = await post(desk, action, fields)
             if told(answer) != (403, "csrf-token-invalid"):
                 faults.append((action.path, told(answer)))
     assert faults == []
@@ -82,10 +84,8 @@ async def test_a_form_sent_by_another_site_is_refused(desk: Desk) -> None:
     token = re.search(r'name="csrf" value="([0-9a-f]+)"', shown.html)
     assert token is not None
     for action in INSIDE:
-        answer = await desk.browser.post(
-            action.address,
-            data={"csrf": token[1]},
-            headers={"Origin": "https://evil.test", "Sec-Fetch-Site": "cross-site"},
+        answer = await post(
+            desk, action, {"csrf": token[1]}, {"Origin": "https://evil.test", "Sec-Fetch-Site": "cross-site"}
         )
         assert told(answer) == (403, "csrf-token-invalid"), action
 
@@ -98,7 +98,7 @@ async def test_a_field_that_no_page_of_ours_sends_is_refused(desk: Desk) -> None
     before = await rows(desk)
     for action in ACTIONS:
         fields = {"csrf": token[1], "isSuperAdmin": "yes"}
-        answer = await desk.browser.post(action.address, data=fields)
+        answer = await post(desk, action, fields)
         assert told(answer) == (400, "unknown-field"), action
     assert await rows(desk) == before
 
@@ -110,6 +110,45 @@ async def test_without_a_session_every_form_leads_to_the_gate(desk: Desk) -> Non
         assert answer.status_code == 303, action
         assert answer.headers["Location"].startswith("/admin/login"), action
     assert await rows(desk) == before
+
+
+@pytest.mark.parametrize("role", list(PanelRole))
+async def test_pages_of_people_and_content_for_every_role(desk: Desk, role: PanelRole) -> None:
+    await desk.enter("v@panel.test", role=role)
+    await desk.group("spring")
+    owner = await desk.inviter()
+    ada = await desk.user(groups=("spring",))
+    await desk.share(await desk.object(owner=owner), by=owner)
+    key = (await desk.services.accounts.create_api_key(OPERATOR_PRINCIPAL, name="Shop", scopes=["*"])).key
+    filled = {"key": "tide-tables", "type": "articles", "user": str(ada.id), "api_key": str(key.id)}
+    for route in (*groups.routes, *users.routes, *user_actions.routes, *roles.routes, *content.routes,
+                  *content_actions.routes, *api_keys.routes):  # fmt: skip
+        if "GET" not in {str(method) for method in route.http_methods}:
+            continue
+        for path in route.paths:
+            names = filled | ({"key": "spring"} if path.startswith("/admin/groups") else {})
+            seen = await desk.get(re.sub(r"\{(\w+):\w+\}", lambda found: names[found[1]], path))  # noqa: B023
+            may = permits(panel_permissions(role), route.opt["needs"])
+            assert seen.status == (200 if may else 403), path
+            assert may or "Your role does not include this" in seen.words
+            for form in re.findall(r'action="([^"]+)" method="post"', seen.html):
+                assert route_of(form) is None or permits(panel_permissions(role), route_of(form)), (path, form)
+
+
+def route_of(address: str) -> str | None:
+    """The permission that the form of this address takes; None for every administrator's."""
+    found = [one for one in ACTIONS if re.fullmatch(re.sub(r"\{\w+:\w+\}", "[^/]+", one.path), address)]
+    return found[0].needs or None
+
+
+async def post(
+    desk: Desk, action: Action, fields: dict[str, str], headers: dict[str, str] | None = None
+) -> httpx2.Response:
+    """Send a form as its page does: an upload in parts, everything else urlencoded."""
+    if action.path in UPLOADS:
+        parts = {name: (None, value) for name, value in fields.items()}
+        return await desk.browser.post(action.address, files=parts, headers=headers)
+    return await desk.browser.post(action.address, data=fields, headers=headers)
 
 
 def told(answer: httpx2.Response) -> tuple[int, str | None]:

@@ -31,6 +31,8 @@ async def take_upload(panel: Panel) -> Job:
             draft = await _take(panel, part, encoding)
             if draft is not None:
                 return draft
+        else:
+            raise Unreadable(f"There is no field {escape(part.name)}.", code="unknown-field")
     panel.check_csrf("") if not is_proved else None
     raise InvalidFields([FieldProblem("/file", "nothing-sent", "Choose a file, or paste some lines.")])
 

@@ -25,14 +25,15 @@ from latchstring.domain.values import SYSTEM
 from latchstring.events.record import record
 from latchstring.invitations.acting import find_principal, load_stamp
 from latchstring.invitations.issuing import READ, WRITE, Issuing
-from latchstring.invitations.judging import Judge, Judged, copy_of
+from latchstring.invitations.judging import Judge, Judged, copy_of, fresh
 from latchstring.invitations.parts import Parts
 from latchstring.storage.content import hold_objects
 from latchstring.storage.engine import ATTEMPTS, Work
 from latchstring.storage.invitation_bulk import Blocker, Written, insert_invitations
 from latchstring.storage.invitation_changes import hold_groups
 from latchstring.storage.invitation_create import NewInvitation
-from latchstring.storage.jobs import JobLost, advance_job, find_part, finish_job, hold_job, insert_rows, load_twins
+from latchstring.storage.job_rows import insert_rows, load_twins
+from latchstring.storage.jobs import JobLost, advance_job, find_part, finish_job, hold_job
 
 DUPLICATE_ROW = "duplicate-row"
 ROWS_MISSING = "rows-missing"
@@ -150,7 +151,8 @@ class InvitingRows:
 
     def _batch(self, job: Job, owner: UUID, until: datetime, batch: Prepared, *, believing: bool) -> Work[Job]:
         """believing: refuse the rows whose targets have gone, instead of looking once more."""
-        at, judged, by = batch.at, batch.rows or (), batch.by
+        # copies: a transaction that is tried again begins with the verdicts of before
+        at, judged, by = batch.at, fresh(batch.rows or ()), batch.by
         if by is None or batch.first != job.done + 1:
             raise JobLost
         yield from hold_job(job, owner, until=until)
@@ -174,6 +176,9 @@ class InvitingRows:
         if after.done == after.total:
             after = yield from finish_job(after, owner, JobState.DONE, at=at)
             yield record(_finished(after, at))
+        # last, so that who blocks the maker waits for a moment only, and finds nothing of the job after that
+        if (yield from load_stamp(job.maker, at=at, hold=True)) != batch.stamp:
+            raise _WorldChanged
         return after
 
 

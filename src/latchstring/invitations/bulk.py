@@ -32,10 +32,9 @@ from latchstring.invitations.parts import Parts
 from latchstring.storage.engine import Step, Steps, Work
 from latchstring.storage.idempotency import store_answer
 from latchstring.storage.invitation_bulk import Blocker, find_blockers
+from latchstring.storage.job_rows import clear_rows, count_by_status, insert_rows, list_rows, page_of_rows
 from latchstring.storage.jobs import (
     cancel_job,
-    clear_rows,
-    count_by_status,
     count_foreseen,
     delete_job,
     describe_job,
@@ -43,11 +42,8 @@ from latchstring.storage.jobs import (
     find_next_part,
     insert_job,
     insert_part,
-    insert_rows,
     list_drafts,
     list_jobs,
-    list_rows,
-    page_of_rows,
     purge_jobs,
     queue_job,
 )

@@ -7,6 +7,7 @@ an invitation with the same terms is pending, is settled there (`batches.py`), o
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -278,6 +279,14 @@ def in_sentences(problems: Sequence[FieldProblem]) -> str:
     """Everything that is wrong with a row, each with the field it is about."""
     said = (f"{problem.pointer.lstrip('/')}: {problem.detail}".removeprefix(": ") for problem in problems)
     return " ".join(said).replace("\x00", "\ufffd")  # PostgreSQL keeps no NUL
+
+
+def fresh(rows: Sequence[Judged]) -> list[Judged]:
+    """The rows once more, to be changed without changing these."""
+    copies = {one.row: copy(one) for one in rows}
+    for one in copies.values():
+        one.twin = copies[one.twin.row] if one.twin is not None else None
+    return list(copies.values())
 
 
 def copy_of(one: Judged, row: JobRow) -> JobRow:

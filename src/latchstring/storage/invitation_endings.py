@@ -12,7 +12,7 @@ from latchstring.storage.engine import Database, Work, step
 from latchstring.storage.events import insert_event
 from latchstring.storage.idempotency import forget_answers, forget_answers_to
 from latchstring.storage.invitations import EXPIRED, PENDING, REVOKED
-from latchstring.storage.jobs import forget_person
+from latchstring.storage.job_rows import forget_person
 from latchstring.storage.outbox import forget_mails, forget_replies
 from latchstring.storage.tables import events, invitation_grants, invitations
 from latchstring.storage.types import Id, Instant, any_of

@@ -13,6 +13,7 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page
 from tests.admin.stage import PASSWORD, furnish
+from tests.admin.test_words import messages
 from tests.blackbox.house import House
 from tests.invitee.browsing import Watched, open_house, visit
 
@@ -133,4 +134,33 @@ async def test_every_screen_in_every_look(seen: Watched, screens: dict[str, str]
                     found = await faults_of(page)
                     faults += [f"{kind} {width} {scheme} {direction}: {fault}" for fault in found]
         faults += [f"{kind}: {complaint}" for complaint in seen.complaints]
+    assert faults == []
+
+
+# What stands on the page by itself, apart from names somebody chose and from words in another language.
+WORDS_SHOWN = """() => [...document.querySelectorAll('body *')]
+    .filter(one => !one.closest('bdi, code, svg, script, main [lang]'))
+    .flatMap(one => [...one.childNodes].filter(node => node.nodeType === Node.TEXT_NODE).map(node => node.data.trim())
+        .concat(['aria-label', 'title', 'placeholder'].map(name => one.getAttribute(name) ?? '')))
+    .filter(Boolean)"""
+
+
+async def test_german_fits_on_a_phone_and_leaves_no_english(
+    chromium: Browser, house: House, seen: Watched, screens: dict[str, str]
+) -> None:
+    german = {id_: message.string for id_, message in messages("de").items() if isinstance(id_, str)}
+    english = {id_ for id_, word in german.items() if word != id_} - set(german.values())
+    session = await seen.context.storage_state()
+    phone = await visit(
+        chromium, house, locale="de", viewport={"width": WIDTHS[0], "height": 800}, storage_state=session
+    )
+    faults: list[str] = []
+    for kind, address in screens.items():
+        await phone.page.goto(address)
+        wide = await phone.page.evaluate("document.documentElement.scrollWidth")
+        if wide > WIDTHS[0]:
+            faults.append(f"{kind}: {wide} pixels wide")
+        shown = set(await phone.page.evaluate(WORDS_SHOWN))
+        faults += [f"{kind}: {word!r} is English" for word in shown & english]
+    await phone.context.close()
     assert faults == []

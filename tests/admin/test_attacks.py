@@ -1,10 +1,12 @@
 """Trying to break the panel: what nobody means by accident is refused like any other mistake, and changes nothing."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from tests.admin.conftest import Desk
 from tests.admin.test_selection import confirmed, take
+from tests.invitee.conftest import Seen
 
 from latchstring.admin.visit import LONGEST_FLASH, Flash, flash_cookie, read_cookies
 from latchstring.domain.group import GroupText
@@ -78,3 +80,28 @@ async def test_an_address_nobody_has_is_one_page(desk: Desk) -> None:
     await desk.enter()
     seen = await desk.get("/admin/logout", headers={"Accept": "text/html"})
     assert (seen.status, seen.response.headers["Content-Type"]) == (405, "text/html; charset=utf-8")
+
+
+# ---- pressing twice --------------------------------------------------------------------------------------------------
+
+
+async def test_confirming_twice_mails_nobody_twice(desk: Desk) -> None:
+    await desk.enter()
+    one, two = await desk.invite("a@people.test"), await desk.invite("b@people.test")
+    fields = confirmed(await take(desk, "resend", one, two))
+    answers = await asyncio.gather(*(desk.browser.post(f"{SELECTION}/do", data=fields) for _ in range(3)))
+    assert 303 in {answer.status_code for answer in answers}
+    again = Seen(await desk.browser.post(f"{SELECTION}/do", data=fields))  # Back, and once more
+    assert (again.status, again.code) == (409, "changed-meanwhile")
+    for invitation in (one, two):
+        found = await desk.services.invitations.issuing.get(invitation.id, by=OPERATOR_PRINCIPAL)
+        assert found.invitation.link.generation == invitation.link.generation + 1
+
+
+async def test_what_a_colleague_has_just_sent_again_is_not_sent_once_more(desk: Desk) -> None:
+    await desk.enter()
+    one = await desk.invite("a@people.test")
+    fields = confirmed(await take(desk, "resend", one))
+    await desk.services.invitations.issuing.resend(one.id, by=OPERATOR_PRINCIPAL)
+    seen = Seen(await desk.browser.post(f"{SELECTION}/do", data=fields))
+    assert (seen.status, seen.code) == (409, "changed-meanwhile")

@@ -8,6 +8,7 @@ from uuid import UUID
 from latchstring.domain import invitation as rules_of
 from latchstring.domain.access import Level
 from latchstring.domain.errors import (
+    ChangedMeanwhile,
     FieldProblem,
     InvalidFields,
     InvitationNotFound,
@@ -219,16 +220,21 @@ class Issuing:
 
     # ---- resend, reveal, revoke ----------------------------------------------------------------------------------
 
-    async def resend(self, invitation_id: UUID, *, by: Principal, once: Once | None = None) -> Standing:
+    async def resend(
+        self, invitation_id: UUID, *, by: Principal, once: Once | None = None, generation: int | None = None
+    ) -> Standing:
         """Make and mail the next link; the old one is dead, and the caller stands for the new one.
 
-        Raises NotAllowed, InvitationNotFound, InvitationNotPending, GrantNotAllowed, MailDisabled, AlreadyInvited.
+        generation: of the link the caller has seen, when another one is not to be replaced. Raises NotAllowed,
+        InvitationNotFound, InvitationNotPending, GrantNotAllowed, MailDisabled, AlreadyInvited, ChangedMeanwhile.
         """
         for _ in range(ATTEMPTS):
             standing = await self.get(invitation_id, by=by)
             by.require(WRITE)
             at = self.parts.clock()
             before = standing.invitation
+            if generation not in (None, before.link.generation):
+                raise ChangedMeanwhile("It was sent again a moment ago.")
             key_id = self.parts.keyring.current.id
             after = rules_of.resend(before, sponsor=by.actor, master_key_id=key_id, at=at)
             check_ceiling(by, before.bundle)

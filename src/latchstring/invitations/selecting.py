@@ -17,6 +17,7 @@ from uuid import UUID
 from latchstring.domain import invitation as rules_of
 from latchstring.domain.errors import (
     AlreadyInvited,
+    ChangedMeanwhile,
     GrantNotAllowed,
     InvitationNotFound,
     InvitationNotPending,
@@ -74,11 +75,12 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One invitation of a dry run."""
+    """One invitation of a dry run. generation: of its link; whoever sends it again changes that."""
 
     id: UUID
     email: str
     email_key: str
+    generation: int
     verdict: Verdict
 
 
@@ -95,7 +97,7 @@ class DryRun:
 
     @property
     def digest(self) -> str:
-        lines = sorted(f"{one.id}:{one.verdict}" for one in self.judged)
+        lines = sorted(f"{one.id}:{one.generation}:{one.verdict}" for one in self.judged)
         return hashlib.sha256("\n".join([self.deed, *lines]).encode()).hexdigest()
 
     def first(self, verdict: Verdict) -> Sequence[Judged]:
@@ -192,7 +194,8 @@ class Selecting:
 
     async def _judge(self, deed: Deed, standing: Standing, by: Principal) -> Judged:
         invitation = standing.invitation
-        return Judged(invitation.id, invitation.email, invitation.email_key, await self._verdict(deed, standing, by))
+        verdict = await self._verdict(deed, standing, by)
+        return Judged(invitation.id, invitation.email, invitation.email_key, invitation.link.generation, verdict)
 
     async def _verdict(self, deed: Deed, standing: Standing, by: Principal) -> Verdict:
         at, before = self.parts.clock(), standing.invitation
@@ -229,14 +232,14 @@ class Selecting:
                 await self.issuing.revoke(one.id, by=by)
             else:
                 check_recipient(one.email_key)
-                await self.issuing.resend(one.id, by=by)
+                await self.issuing.resend(one.id, by=by, generation=one.generation)
         except TooManyRequests:
             return Verdict.TOO_MANY
         except GrantNotAllowed:
             return Verdict.NOT_ALLOWED
         except AlreadyInvited:
             return Verdict.ALREADY_INVITED
-        except (InvitationNotPending, InvitationNotFound):
+        except (InvitationNotPending, InvitationNotFound, ChangedMeanwhile):
             return Verdict.CHANGED  # somebody was faster, a moment ago
         except StorageBusy:
             return Verdict.BUSY

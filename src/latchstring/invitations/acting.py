@@ -34,11 +34,11 @@ async def find_principal(db: Database, accounts: Accounts, actor: Actor, *, at: 
     return None
 
 
-def load_stamp(actor: Actor, *, at: datetime) -> Work[object]:
+def load_stamp(actor: Actor, *, at: datetime, hold: bool = False) -> Work[object]:
     """Everything that decides what the actor may do, to be compared: read it before judging and in the transaction.
 
-    False for a key that is no longer good.
+    False for a key that is no longer good. hold: whoever takes something from the actor waits for the commit.
     """
     if actor.type is ActorType.API_KEY:
-        return (yield from load_key_is_good(actor.id, at=at))
-    return (yield from load_sponsor(actor))
+        return (yield from load_key_is_good(actor.id, at=at, hold=hold))
+    return (yield from load_sponsor(actor, hold=hold))

@@ -111,6 +111,7 @@ _KEY_IS_GOOD = select(api_keys.c.id).where(
     api_keys.c.revoked_at.is_(None),
     func.coalesce(api_keys.c.expires_at > _NOW, true()),
 )
+_HOLD_GOOD_KEY = _KEY_IS_GOOD.with_for_update(read=True)
 
 
 async def find_people(db: Database, email_keys: Collection[str], group_ids: Collection[UUID]) -> dict[str, Person]:
@@ -135,9 +136,9 @@ async def find_blockers(db: Database, terms_keys: Collection[UUID], *, at: datet
     return {row.terms_key: _blocker(row) for row in rows if row.expires_at > at}
 
 
-def load_key_is_good(key_id: UUID | None, *, at: datetime) -> Work[bool]:
-    """Whether an API key may still be used, as the transaction sees it."""
-    return bool((yield step(_KEY_IS_GOOD, api_key_id=key_id, now=at)))
+def load_key_is_good(key_id: UUID | None, *, at: datetime, hold: bool = False) -> Work[bool]:
+    """Whether an API key may still be used, as the transaction sees it. hold: it stays so until the commit."""
+    return bool((yield step(_HOLD_GOOD_KEY if hold else _KEY_IS_GOOD, api_key_id=key_id, now=at)))
 
 
 def _blocker(row: Row) -> Blocker:

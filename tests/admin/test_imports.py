@@ -164,6 +164,13 @@ async def test_a_file_of_an_old_spreadsheet_is_read_when_one_says_how_it_was_sav
     assert "Zoë" in page.html
 
 
+async def test_a_file_may_be_larger_than_other_forms(desk: Desk) -> None:
+    await desk.enter()
+    brought = await bring(desk, "email\n" + "".join(f"somebody.number{i}@people.test\n" for i in range(40_000)))
+    assert brought.status == 303
+    assert "40,000 rows" in (await desk.get(brought.target)).html
+
+
 async def test_columns_need_exactly_one_for_the_address(desk: Desk) -> None:
     await desk.enter()
     brought = await bring(desk, "a,b\nada@people.test,x\n")

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.admin.conftest import Desk
+from tests.admin.conftest import COOKIE, PASSWORD, Desk
 from tests.admin.test_selection import confirmed, take
 from tests.invitee.conftest import Seen
 
@@ -105,3 +105,43 @@ async def test_what_a_colleague_has_just_sent_again_is_not_sent_once_more(desk: 
     await desk.services.invitations.issuing.resend(one.id, by=OPERATOR_PRINCIPAL)
     seen = Seen(await desk.browser.post(f"{SELECTION}/do", data=fields))
     assert (seen.status, seen.code) == (409, "changed-meanwhile")
+
+
+# ---- sessions --------------------------------------------------------------------------------------------------------
+
+
+async def test_signing_in_over_a_session_ends_it(desk: Desk) -> None:
+    await desk.enter()
+    before = desk.browser.cookies[COOKIE]
+    fields = {"email": "mira@panel.test", "password": PASSWORD}
+    assert (await desk.send("/admin/login", fields)).status == 303
+    assert desk.browser.cookies[COOKIE] != before
+    accounts = desk.services.accounts
+    assert await accounts.find_admin_session(before) is None
+    assert await accounts.find_admin_session(desk.browser.cookies[COOKIE]) is not None
+
+
+async def test_a_failed_login_over_a_session_leaves_it(desk: Desk) -> None:
+    await desk.enter()
+    before = desk.browser.cookies[COOKIE]
+    await desk.send("/admin/login", {"email": "mira@panel.test", "password": "not the one"})
+    assert await desk.services.accounts.find_admin_session(before) is not None
+
+
+async def test_what_is_shown_once_is_kept_by_no_browser(desk: Desk) -> None:
+    await desk.enter()
+    one = await desk.invite("a@people.test")
+    for path, fields in (
+        ("/admin/api-keys/new", {"name": "Shop", "scopes": "users:read"}),
+        (f"{LIST}/{one.id}/link", {}),
+    ):
+        seen = await desk.send(path, fields)
+        assert seen.status == 200
+        assert seen.response.headers["Cache-Control"] == "no-store"
+        assert ("lsk_" in seen.html) or ("token=ey" in seen.html)
+        shown = (await desk.get(path)).html
+        assert "lsk_" not in shown
+        assert "token=ey" not in shown
+    log = (await desk.get("/admin/audit/export")).html
+    assert "token=ey" not in log
+    assert "lsk_" not in log

@@ -88,7 +88,15 @@ async def log_in(panel: Panel) -> Answer:
         form = sent.with_problem("email", "credentials")
         wanted = _next(sent.typed.get("next", ""))
         return panel.show("login.html", status=401, code=error.code, form=form, next=wanted, said="")
+    await _end_present(panel)
     return enter(panel, opened, sent.typed.get("next", ""))
+
+
+async def _end_present(panel: Panel) -> None:
+    """Whoever signs in over a session leaves no open one behind under a token nobody holds any more."""
+    visit = await find_visit(panel)
+    if visit is not None:
+        await panel.services.accounts.admin_logout(visit)
 
 
 @shows(SECOND_FACTOR, needs=GATE)

@@ -11,6 +11,7 @@ from latchstring.domain.figures import Dimension, Figure, Measure
 from latchstring.domain.grant import Bundle
 from latchstring.domain.invitation import Invitation, Link
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, OutgoingMail
+from latchstring.domain.timeline import Visits
 from latchstring.domain.values import OPERATOR, Actor, ActorType, new_id
 from latchstring.storage.engine import Database, Work
 from latchstring.storage.events import insert_event
@@ -18,6 +19,7 @@ from latchstring.storage.figure_counts import BATCH, LAG, TAIL, Source, add_up, 
 from latchstring.storage.invitation_create import NewInvitation, insert_invitation
 from latchstring.storage.outbox import claim_mails, finish_mail, queue_mail
 from latchstring.storage.tables import figures
+from latchstring.storage.visits import add_visits
 
 AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)

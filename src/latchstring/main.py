@@ -9,6 +9,7 @@ from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 
 from latchstring.admin.routes import routes as admin_routes
+from latchstring.admin.routing import page_error as panel_error
 from latchstring.api.routes import routes as api_routes
 from latchstring.assembly import open_services, working
 from latchstring.config import Config
@@ -44,7 +45,7 @@ def create_app(
         app=config.app,
         open_services=lambda: opening,
         version=version("latchstring"),
-        page_error=page_error,
+        page_error=lambda request, error: panel_error(request, error) or page_error(request, error),
     )
     application.state[EVENT_COUNTS] = EventCounts(server_started_at(system_clock()))
     application.asgi_handler = Observed(application.asgi_handler, access_log)

@@ -15,6 +15,7 @@ __all__ = ["PASSWORD", "Desk", "chromium"]
 
 from latchstring.accounts.addresses import parse_address
 from latchstring.admin.routes import routes as admin_routes
+from latchstring.admin.routing import page_error as panel_error
 from latchstring.assembly import build_services
 from latchstring.config import load_config
 from latchstring.domain.account import Admin
@@ -95,7 +96,7 @@ async def desk(sqlite_url: URL, tmp_path: Path, request: pytest.FixtureRequest) 
         app=config.app,
         open_services=lambda: pytest.fail("opened twice"),
         version="0",
-        page_error=page_error,
+        page_error=lambda request, error: panel_error(request, error) or page_error(request, error),
     )
     application.state.services = services
     transport = httpx2.ASGITransport(app=application)

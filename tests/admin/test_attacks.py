@@ -76,10 +76,17 @@ def test_the_longest_word_in_any_script_fits_into_its_cookie() -> None:
     assert read_cookies(scope, App(public_url="https://door.test")).flash == Flash("💥" * LONGEST_FLASH)
 
 
-async def test_an_address_nobody_has_is_one_page(desk: Desk) -> None:
+@pytest.mark.parametrize(
+    ("path", "status"), [("/admin/logout", 405), (f"{LIST}/no-id", 404), ("/admin/users/x/unblock", 405)]
+)
+async def test_where_only_forms_go_a_browser_finds_the_way_back(desk: Desk, path: str, status: int) -> None:
     await desk.enter()
-    seen = await desk.get("/admin/logout", headers={"Accept": "text/html"})
-    assert (seen.status, seen.response.headers["Content-Type"]) == (405, "text/html; charset=utf-8")
+    seen = await desk.get(path, headers={"Accept": "text/html"})
+    assert (seen.status, seen.response.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
+    assert 'href="/admin"' in seen.html
+    assert (await desk.get(path, headers={"Accept": "application/json"})).response.headers["Content-Type"] == (
+        "application/problem+json"
+    )
 
 
 # ---- pressing twice --------------------------------------------------------------------------------------------------

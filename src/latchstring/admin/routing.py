@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from litestar import Request
-from litestar.enums import HttpMethod
+from litestar import Request, Response
+from litestar.enums import HttpMethod, MediaType
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
@@ -13,7 +13,7 @@ from latchstring.admin.page import Panel, open_panel
 from latchstring.domain.errors import LatchstringError, NotAllowed, TooManyRequests
 from latchstring.web.answers import Answer
 from latchstring.web.problems import describe_problem, log_unexpected
-from latchstring.web.scope import request_id
+from latchstring.web.scope import find_header, request_id
 from latchstring.web.services import Services
 
 Handler = Callable[[Panel], Awaitable[Answer]]
@@ -121,3 +121,13 @@ def refuse(panel: Panel, error: Exception) -> Answer:
     if "Retry-After" in problem.headers:
         answer.headers.append((b"retry-after", problem.headers["Retry-After"].encode()))
     return answer
+
+
+def page_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any] | None:
+    """The same for what no route of ours answered, such as another method; None for other paths, and for programs."""
+    if not is_own_path(request.scope["path"]) or b"text/html" not in (find_header(request.scope, b"accept") or b""):
+        return None
+    answer = refuse(open_panel(request, request.scope["litestar_app"].state.services), error)
+    kept = {name.decode(): value.decode() for name, value in answer.headers}
+    headers = {name: value for name, value in kept.items() if name not in ("content-type", "set-cookie")}
+    return Response(answer.body, status_code=answer.status, media_type=MediaType.HTML, headers=headers)

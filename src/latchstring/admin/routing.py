@@ -10,10 +10,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
 from latchstring.admin.page import Panel, open_panel
-from latchstring.domain.errors import LatchstringError, NotAllowed, TooManyRequests
+from latchstring.domain.errors import NotAllowed
 from latchstring.web.answers import Answer
-from latchstring.web.problems import describe_problem, log_unexpected
-from latchstring.web.scope import find_header, request_id
+from latchstring.web.refusals import answer_refusal
+from latchstring.web.scope import find_header
 from latchstring.web.services import Services
 
 Handler = Callable[[Panel], Awaitable[Answer]]
@@ -106,21 +106,7 @@ def is_own_path(path: str) -> bool:
 
 def refuse(panel: Panel, error: Exception) -> Answer:
     """The page of a refusal that no handler has words of its own for."""
-    problem = describe_problem(error)
-    if problem.status == INTERNAL_ERROR and not isinstance(error, LatchstringError):
-        log_unexpected(error, panel.request.scope)
-    waiting = error.retry_after_seconds if isinstance(error, TooManyRequests) else 0
-    answer = panel.show(
-        "refusal.html",
-        status=problem.status,
-        code=problem.code,
-        detail=problem.detail,
-        retry_after=waiting,
-        request_id=str(request_id(panel.request.scope)) if problem.status >= INTERNAL_ERROR else "",
-    )
-    if "Retry-After" in problem.headers:
-        answer.headers.append((b"retry-after", problem.headers["Retry-After"].encode()))
-    return answer
+    return answer_refusal(error, panel.request.scope, panel.show)
 
 
 def page_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any] | None:

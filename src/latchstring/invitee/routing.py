@@ -4,15 +4,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from litestar import Request, Response
-from litestar.enums import HttpMethod, MediaType
+from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
-from latchstring.domain.errors import LatchstringError, TooManyRequests
 from latchstring.invitee.page import Page, open_page, recognise
 from latchstring.web.answers import Answer
-from latchstring.web.problems import describe_problem, log_unexpected
-from latchstring.web.scope import find_header, request_id
+from latchstring.web.refusals import answer_refusal, as_response
+from latchstring.web.scope import find_header
 from latchstring.web.services import Services
 
 Handler = Callable[[Page], Awaitable[Answer]]
@@ -61,20 +60,7 @@ def _route(paths: Sequence[str], methods: list[HttpMethod], handler: Handler) ->
 
 def refuse(page: Page, error: Exception) -> Answer:
     """The page of a refusal that no handler has words of its own for."""
-    problem = describe_problem(error)
-    if problem.status == INTERNAL_ERROR and not isinstance(error, LatchstringError):
-        log_unexpected(error, page.request.scope)
-    waiting = error.retry_after_seconds if isinstance(error, TooManyRequests) else 0
-    answer = page.show(
-        "refusal.html",
-        status=problem.status,
-        code=problem.code,
-        retry_after=waiting,
-        request_id=str(request_id(page.request.scope)) if problem.status >= INTERNAL_ERROR else "",
-    )
-    if "Retry-After" in problem.headers:
-        answer.headers.append((b"retry-after", problem.headers["Retry-After"].encode()))
-    return answer
+    return answer_refusal(error, page.request.scope, page.show)
 
 
 def page_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any] | None:
@@ -82,5 +68,4 @@ def page_error(request: Request[Any, Any, Any], error: Exception) -> Response[An
     if b"text/html" not in (find_header(request.scope, b"accept") or b""):
         return None
     answer = refuse(open_page(request, request.scope["litestar_app"].state.services), error)
-    headers = {name.decode(): value.decode() for name, value in answer.headers if name != b"content-type"}
-    return Response(answer.body, status_code=answer.status, media_type=MediaType.HTML, headers=headers)
+    return as_response(answer)

@@ -142,6 +142,8 @@ async def test_without_mail_no_link_is_promised(desk: Desk) -> None:
     ada = await desk.user()
     sent = await desk.send(f"/admin/users/{ada.id}/links", {"kind": "password"})
     assert "Mail is switched off" in await desk.said(sent)
+    made = await desk.send("/admin/users/new", {"email": "new@people.test", "mailLink": "yes"})
+    assert "No mail could be sent" in await desk.said(made)
 
 
 async def test_erasing_asks_who_takes_over(desk: Desk) -> None:

@@ -139,7 +139,7 @@ async def make_user(panel: Panel) -> Answer:
             await panel.services.accounts.send_link(panel.principal, made.id, MailKind.PASSWORD_RESET)
             what = "user-made-mailed"
         except (MailDisabled, TooManyRequests):
-            pass  # the account is there, and the word on its page says nothing of a mail
+            what = "user-made-unmailed"
     return panel.go(path_of(made), flash=said(panel, what, name=made.name or made.email))
 
 

@@ -114,6 +114,18 @@ async def test_what_a_colleague_has_just_sent_again_is_not_sent_once_more(desk: 
     assert (seen.status, seen.code) == (409, "changed-meanwhile")
 
 
+async def test_pressing_send_again_twice_mails_once(desk: Desk) -> None:
+    await desk.enter()
+    one = await desk.invite("a@people.test")
+    page, post = await desk.get(f"{LIST}/{one.id}"), f"{LIST}/{one.id}/resend"
+    assert 'name="seen" value="1"' in page.html
+    fields = {"csrf": page.hidden["csrf"], "seen": "1"}
+    await asyncio.gather(*(desk.browser.post(post, data=fields) for _ in range(3)))
+    assert "since this page was opened" in await desk.said(Seen(await desk.browser.post(post, data=fields)))
+    found = await desk.services.invitations.issuing.get(one.id, by=OPERATOR_PRINCIPAL)
+    assert found.invitation.link.generation == one.link.generation + 1
+
+
 # ---- sessions --------------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from latchstring.admin.page import Panel
 from latchstring.admin.routing import acts, shows
 from latchstring.domain.errors import (
     AlreadyInvited,
+    ChangedMeanwhile,
     GrantNotAllowed,
     InvitationNotFound,
     InvitationNotPending,
@@ -138,16 +139,27 @@ async def show_entry(panel: Panel) -> Answer:
 # ---- sending again ---------------------------------------------------------------------------------------------------
 
 
+class ResendForm(PageForm):
+    """The button that sends again. seen: the number of the link the page showed."""
+
+    seen: str = ""
+
+
 @acts(f"{ENTRY}/resend", needs=WRITE)
 async def resend(panel: Panel) -> Answer:
-    """Make and mail the next link."""
-    await panel.read(PageForm)
+    """Make and mail the next link, unless there is a newer one than the page showed: nobody gets two at once."""
+    seen = (await panel.read(ResendForm)).typed.get("seen", "")
     issuing, limiter, by = panel.services.invitations.issuing, panel.services.limiter, panel.principal
     limiter.check_inviter(by.id)
     before = await issuing.get(_id(panel), by=by)
+    if seen and seen != str(before.invitation.link.generation):
+        return panel.go(_path(panel), flash=say(panel, "resent-before"), is_bad=True)
     limiter.check_recipient(before.invitation.email_key)
     try:
-        standing = await issuing.resend(_id(panel), by=by)
+        generation = before.invitation.link.generation if seen else None
+        standing = await issuing.resend(_id(panel), by=by, generation=generation)
+    except ChangedMeanwhile:
+        return panel.go(_path(panel), flash=say(panel, "resent-before"), is_bad=True)
     except InvitationNotPending:
         return await _too_late(panel, "resent")
     except (AlreadyInvited, GrantNotAllowed, MailDisabled) as error:

@@ -71,6 +71,16 @@ def test_a_dry_run_tells_each_row_and_changes_nothing(terminal: Terminal) -> Non
     assert "2 to invite" in terminal.run("import", good, "--dry-run").stdout
 
 
+def test_rows_to_be_mended_are_shown_before_the_many_that_are_there_twice(terminal: Terminal) -> None:
+    broken = [f"broken{number}@" for number in range(20)]
+    sheet = people(300) + people(300).upper().partition("\n")[2].replace("NEW", "new")
+    sheet += "".join(f"{address},new\n" for address in broken)
+    done = terminal.run("import", write(terminal, sheet), "--dry-run", status=1)
+    assert all(address in done.stdout for address in broken)
+    assert "… and 120 more" in done.stdout
+    assert "300 to invite, 300 duplicate, 0 member already, 20 refused" in done.stdout
+
+
 # ---- importing -------------------------------------------------------------------------------------------------------
 
 

@@ -25,11 +25,14 @@ _WORDS = {
 
 
 class Verdicts:
-    """The verdicts as they come: counted, written to the report, and the first of those kept that nobody expects."""
+    """The verdicts as they come: counted, written to the report, and some of those kept that nobody expects: the
+    refused ones, which somebody has to mend, before duplicates and members.
+    """
 
     def __init__(self, stack: ExitStack, report: IO[str] | None, *, keeps_all: bool) -> None:
         self.counts: Counter[str] = Counter()
-        self.rows: list[JobRow] = []
+        self._refused: list[JobRow] = []
+        self._others: list[JobRow] = []
         self._report = report
         self._keeps_all = keeps_all
         if report is not None:
@@ -40,10 +43,17 @@ class Verdicts:
         """The next rows."""
         self.counts.update(row.status for row in rows)
         for row in rows:
-            if self._keeps_all or (row.status != RowStatus.CREATE and len(self.rows) < MOST_SHOWN):
-                self.rows.append(row)
+            kept = self._refused if row.status == RowStatus.REFUSED else self._others
+            if self._keeps_all or (row.status != RowStatus.CREATE and len(kept) < MOST_SHOWN):
+                kept.append(row)
         if self._report is not None:
             self._report.write(csv_text(map(row_cells, rows)))
+
+    @property
+    def rows(self) -> list[JobRow]:
+        """Those that were kept, in their order."""
+        kept = [*self._refused, *self._others]
+        return sorted(kept if self._keeps_all else kept[:MOST_SHOWN], key=lambda row: row.row)
 
     @property
     def creates(self) -> int:
@@ -70,7 +80,7 @@ def _table(rows: Iterable[JobRow]) -> Table:
 
 
 def _show_rows(console: Console, verdicts: Verdicts) -> None:
-    shown = [row for row in verdicts.rows if row.status != RowStatus.CREATE][:MOST_SHOWN]
+    shown = [row for row in verdicts.rows if row.status != RowStatus.CREATE]
     if shown:
         console.print(_table(shown))
     if verdicts.unexpected > len(shown):

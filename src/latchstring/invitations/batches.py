@@ -20,14 +20,14 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.event import Event, happened
 from latchstring.domain.job import Job, JobRow, JobState, RowStatus
-from latchstring.domain.principal import Principal
-from latchstring.domain.values import SYSTEM
+from latchstring.domain.principal import Principal, maintains_all
+from latchstring.domain.values import SYSTEM, ActorType
 from latchstring.events.record import record
 from latchstring.invitations.acting import find_principal, load_stamp
 from latchstring.invitations.issuing import READ, WRITE, Issuing
 from latchstring.invitations.judging import Judge, Judged, copy_of, fresh
 from latchstring.invitations.parts import Parts
-from latchstring.storage.content import hold_objects
+from latchstring.storage.content import hold_objects, load_levels
 from latchstring.storage.engine import ATTEMPTS, Work
 from latchstring.storage.invitation_bulk import Blocker, Written, insert_invitations
 from latchstring.storage.invitation_changes import hold_groups
@@ -179,6 +179,8 @@ class InvitingRows:
         # last, so that who blocks the maker waits for a moment only, and finds nothing of the job after that
         if (yield from load_stamp(job.maker, at=at, hold=True)) != batch.stamp:
             raise _WorldChanged
+        if not (yield from _still_maintains(by, [new for _, new in made])):
+            raise _WorldChanged
         return after
 
 
@@ -195,6 +197,16 @@ def _missing_targets(rows: Sequence[Judged]) -> Work[set[UUID]]:
     held: set[UUID] = (yield from hold_objects(objects)) if objects else set()
     held |= (yield from hold_groups(sorted(groups))).keys()
     return (objects | groups) - held
+
+
+def _still_maintains(by: Principal, made: Sequence[NewInvitation]) -> Work[bool]:
+    """Whether every object that these lead to is in the sender's care, as the transaction sees it."""
+    bundles = [new.invitation.bundle for new in made if new.invitation.bundle.content]
+    if not bundles or by.can("content:write"):
+        return True
+    ids = {grant.target_id for bundle in bundles for grant in bundle.content}
+    levels = yield from load_levels(by.id if by.type is ActorType.USER else None, ids)
+    return all(maintains_all(by, bundle, levels) for bundle in bundles)
 
 
 def _leads_to(new: NewInvitation, targets: set[UUID]) -> bool:

@@ -66,7 +66,7 @@ async def test_without_mail_the_link_is_shown_once(desk: Desk) -> None:
     [
         ({"email": "ben"}, 422, "Enter a full address"),
         ({"name": ""}, 422, "Fill this in"),
-        ({"role": "emperor"}, 422, "Choose one of"),
+        ({"role": "emperor"}, 422, "Choose another."),
         ({"email": "Mira@panel.test"}, 409, "Another administrator has this address"),
     ],
 )

@@ -49,7 +49,7 @@ from latchstring.storage.jobs import (
 )
 from latchstring.storage.seen import Seen, open_seen
 
-BATCH_ROWS = 500
+BATCH_ROWS = 1000
 BATCH_BYTES = 512 * 1024
 ROWS_AT_ONCE = 500  # of a report that is read as a whole
 DRAFTS_KEPT = timedelta(days=1)

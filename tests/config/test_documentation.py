@@ -12,8 +12,8 @@ from latchstring.domain.principal import PERMISSIONS
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs/configuration.md").read_text()
 TABLES = (
-    "app", "database", "mail", "mail.smtp", "mail.retry", "mail.pace", "invitations", "content", "content.invitations", "accounts",
-    "roles.somebody", "templates.something", "limits", "secrets",
+    "app", "database", "mail", "mail.smtp", "mail.retry", "mail.pace", "invitations", "content",
+    "content.invitations", "accounts", "roles.somebody", "templates.something", "limits", "secrets",
 )  # fmt: skip
 
 

@@ -22,7 +22,10 @@ def words() -> set[object]:
 
 
 def catalogue(locale: str) -> Catalog:
-    return read_po(io.BytesIO((files("latchstring") / "locales" / locale / "mail.po").read_bytes()), locale=locale.replace("-", "_"))
+    return read_po(
+        io.BytesIO((files("latchstring") / "locales" / locale / "mail.po").read_bytes()),
+        locale=locale.replace("-", "_"),
+    )
 
 
 @pytest.mark.parametrize("locale", [tag for tag in available_locales() if tag != "en"])

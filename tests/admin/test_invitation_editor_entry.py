@@ -124,6 +124,13 @@ async def test_what_is_not_there_is_said_so(desk: Desk, path: str) -> None:
 # ---- who may what ----------------------------------------------------------------------------------------------------
 
 
+async def test_the_data_of_the_app_are_shown_as_text(desk: Desk) -> None:
+    await desk.enter()
+    seen = await desk.get(path_of(await desk.invite(metadata={"order": "<b>7</b>"})))
+    assert "&lt;b&gt;7&lt;/b&gt;" in seen.html
+    assert "<b>7" not in seen.html
+
+
 async def test_a_viewer_sees_the_facts_and_no_action(desk: Desk) -> None:
     await desk.enter("vera@panel.test", role="viewer")
     invitation = await desk.invite()

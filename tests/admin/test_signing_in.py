@@ -11,10 +11,13 @@ from tests.invitee.conftest import Seen
 from latchstring.accounts.addresses import parse_address
 from latchstring.accounts.totp import step_at, totp_code
 from latchstring.domain.account import Admin
+from latchstring.domain.errors import TooManyRequests
 from latchstring.domain.mail import MailKind
+from latchstring.domain.policy import Limits
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.storage.outbox import OutboxRow
 from latchstring.storage.tables import outbox
+from latchstring.web.limits import Limiter
 
 EMAIL = "mira@panel.test"
 MAILS = outbox.select().where(outbox.c.kind == "admin-set-up").order_by(outbox.c.id.desc())
@@ -204,6 +207,14 @@ async def test_guessing_codes_is_slowed_down(desk: Desk) -> None:
     await sign_in(desk)
     seen = [await desk.send("/admin/login/code", {"code": "x"}, page="/admin/login/code") for _ in range(11)]
     assert [one.status for one in seen[-2:]] == [401, 429]
+
+
+def test_codes_are_counted_over_all_networks() -> None:
+    limiter = Limiter(Limits())
+    for _ in range(10):
+        limiter.check_code(EMAIL)
+    with pytest.raises(TooManyRequests):
+        limiter.check_code(EMAIL)
 
 
 # ---- forgotten and set up --------------------------------------------------------------------------------------------

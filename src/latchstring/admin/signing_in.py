@@ -116,7 +116,7 @@ async def enter_code(panel: Panel) -> Answer:
     if visit is None or not visit.awaits_code:
         return panel.go(*_onward(panel, visit))
     code, wanted = sent.typed.get("code", ""), _next(sent.typed.get("next", ""))
-    panel.services.limiter.check_login(f"admin code {visit.admin.email_key}", panel.request.scope)
+    panel.services.limiter.check_code(visit.admin.email_key)
     try:
         opened = await panel.services.accounts.pass_second_factor(visit, code)
     except SecondFactorInvalid as error:

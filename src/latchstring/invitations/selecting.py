@@ -37,7 +37,7 @@ MOST = 10_000  # invitations that one action takes: a minute of work at most
 AT_ONCE = 8
 CHUNK = 500
 STRETCHES = 40  # of a list in which hardly anything matches, before counting is given up
-SHOWN = 5  # of each verdict
+SHOWN = 200  # of each verdict: every row that a page can tick
 
 
 class Deed(StrEnum):

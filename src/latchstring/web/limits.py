@@ -125,6 +125,13 @@ class Limiter:
             self._check(self._login, "login", account, client_prefix(self.client_address(scope)))
             self._check(self._login_anywhere, "login-anywhere", account)
 
+    def check_code(self, email_key: str) -> None:
+        """Before a one-time code is looked at. Whoever is asked for one has the password already, so all networks count
+        as one: from many of them, a million codes would soon be tried.
+        """
+        if self._enabled:
+            self._check(self._login, "code", email_key)
+
     def check_client(self, scope: Scope) -> None:
         """Before an anonymous caller costs anything: by the /24 or /64 the request comes from."""
         if self._enabled:

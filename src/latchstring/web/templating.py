@@ -4,6 +4,7 @@ A template speaks the language of its context's `locale`; nothing is kept betwee
 serves every language at once.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -58,6 +59,7 @@ def environment() -> Environment:
         "moment": _moment,
         "initials": initials,
         "autonym": autonym,
+        "json": as_json,
     }
     return made
 
@@ -76,6 +78,11 @@ def initials(name: str) -> str:
     """At most two letters that stand for a name: the first of its first and of its last word."""
     words = [word for word in name.split() if word[0].isalnum()]
     return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
+
+
+def as_json(value: object) -> str:
+    """Data of an app as it sent them, to be read by people; escaped like any other text."""
+    return json.dumps(value, ensure_ascii=False, indent=1)
 
 
 @lru_cache(maxsize=512)  # tags come from strangers, too

@@ -34,7 +34,8 @@ install: $(RUNTIME) ## Install into .venv without starting anything
 test: $(DEV) ## Run every test, the quick ones first; installs a browser where there is none
 	@scripts/ensure-browser
 	@$(RUN)/pytest -m "not slow" $(PARALLEL)
-	@$(RUN)/pytest -m slow $(PARALLEL)
+	@$(RUN)/pytest -m alone
+	@$(RUN)/pytest -m "slow and not alone" $(PARALLEL)
 
 check: $(DEV) ## Format, lint, types, import contracts, migrations, and the tests that start no process
 	@$(RUN)/ruff format --check --quiet . || { echo "Run make format."; exit 1; }

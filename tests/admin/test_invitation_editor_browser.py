@@ -16,7 +16,6 @@ from tests.invitee.browsing import Watched, open_house, visit
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 NEW = "/admin/invitations/new"
-expect.set_options(timeout=15_000)  # browsers share two cores with everything else here
 ENTRY = re.compile(r"/admin/invitations/[0-9a-f-]{36}$")
 
 

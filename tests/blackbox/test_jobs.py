@@ -17,6 +17,8 @@ import pytest
 from tests.blackbox.conftest import opened
 from tests.blackbox.house import House, new_address, refused
 
+pytestmark = pytest.mark.alone  # several servers and workers that start again and again
+
 KILLS = int(os.environ.get("LATCHSTRING_KILLS", "3"))
 ROWS = int(os.environ.get("LATCHSTRING_ROWS", "300"))
 SEED = int(os.environ.get("LATCHSTRING_SEED", "1"))

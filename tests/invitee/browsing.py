@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, BrowserContext, Page, expect
 from tests.blackbox.house import PASSWORD, House
 from tests.blackbox.smtp_server import SmtpServer
 
 HELP = {"replace": 'terms-version = "1"', "by": 'terms-version = "1"\nsupport-email = "help@orchard.example"'}
+PATIENCE_SECONDS = 60  # browsers share two cores with everything else here; who is quick waits for nothing
+expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 LOOKS = [  # every pair of width, scheme and direction
     (320, "light", "en"),
     (320, "dark", "de"),
@@ -56,6 +58,7 @@ class Watched:
 async def visit(browser: Browser, house: House, **options: Any) -> Watched:
     """A fresh browser that visits the house."""
     context = await browser.new_context(base_url=house.public_url, reduced_motion="reduce", **options)
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
     seen = Watched(await context.new_page(), context)
     seen.page.on("console", lambda said: said.type == "error" and complain(seen, said.text))
     seen.page.on("pageerror", lambda error: complain(seen, str(error)))

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from latchstring.assembly import open_services
-from latchstring.cli.memory import settle_memory
+from latchstring.bootstrap.garbage_collection import settle_memory
+from latchstring.bootstrap.services import open_services
 from latchstring.config import load_config
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.web.services import Services
+from latchstring.services import Services
 from latchstring.worker.jobs import JobParts, JobWorker
-from latchstring.worker.wake import Wake
+from latchstring.worker.wake_event import Wake
 
 
 def memory_mib() -> float:

@@ -13,9 +13,9 @@ from uuid import UUID
 from bench.installation import Installation
 from bench.measure import send
 
+from latchstring.crypto.keyring import Keyring
+from latchstring.crypto.link_tokens import LinkToken, LinkTokens, Purpose
 from latchstring.domain.invitation import Channel
-from latchstring.links.keyring import Keyring
-from latchstring.links.tokens import LinkToken, LinkTokens, Purpose
 
 GROUP = "readers"
 numbers = itertools.count(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from latchstring.storage import schema
+from latchstring.storage.engine import schema
 
 
 async def find_differences() -> list[object]:

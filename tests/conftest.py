@@ -13,10 +13,10 @@ import asyncpg
 import pytest
 from sqlalchemy.engine import URL, make_url
 
-from latchstring.storage import schema
-from latchstring.storage.engine import Database
-from latchstring.storage.postgres import Postgres, connect_arguments
-from latchstring.storage.sqlite import SQLite
+from latchstring.storage.engine import schema
+from latchstring.storage.engine.database import Database
+from latchstring.storage.engine.postgres import Postgres, connect_arguments
+from latchstring.storage.engine.sqlite import SQLite
 
 DATABASES = ("sqlite", "postgres", "serializable")
 

@@ -13,22 +13,22 @@ from tests.invitee.conftest import CONFIG, NOON, ORIGIN, PASSWORD, Door, Seen, c
 
 __all__ = ["PASSWORD", "Desk", "chromium"]
 
-from latchstring.accounts.addresses import parse_address
 from latchstring.admin.routes import routes as admin_routes
 from latchstring.admin.routing import page_error as panel_error
-from latchstring.assembly import build_services
+from latchstring.bootstrap.services import build_services
 from latchstring.config import load_config
+from latchstring.crypto.keyring import Keyring, new_master_key
 from latchstring.domain.account import Admin
 from latchstring.domain.panel import principal_of_admin
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
+from latchstring.formats.email_address import parse_address
+from latchstring.http.application import build_application
 from latchstring.invitee.routes import page_error
 from latchstring.invitee.routes import routes as invitee_routes
-from latchstring.links.keyring import Keyring, new_master_key
-from latchstring.storage.installation import ensure_installation
-from latchstring.storage.sqlite import SQLite
-from latchstring.web.application import build_application
-from latchstring.web.assets import serve_asset
-from latchstring.worker.wake import Wake
+from latchstring.pages.assets import serve_asset
+from latchstring.storage.engine.installation import ensure_installation
+from latchstring.storage.engine.sqlite import SQLite
+from latchstring.worker.wake_event import Wake
 
 COOKIE = "latchstring_admin"
 

@@ -6,9 +6,9 @@ import pytest
 from tests.admin.conftest import COOKIE, PASSWORD, Desk
 from tests.admin.test_signing_in import enrol, sign_in
 
-from latchstring.accounts.totp import step_at, totp_code
-from latchstring.admin.qr import draw_qr
-from latchstring.admin.user_agents import browser_of
+from latchstring.admin.account.qr import draw_qr
+from latchstring.admin.account.user_agents import browser_of
+from latchstring.crypto.totp import step_at, totp_code
 
 ACCOUNT = "/admin/account"
 FACTOR = "/admin/account/second-factor"

@@ -14,7 +14,7 @@ from tests.admin.test_screens import DIRECTIONS, SCHEMES, WIDTHS, faults_of, sig
 from tests.blackbox.house import PASSWORD, House
 from tests.invitee.browsing import Watched, open_house, visit
 
-from latchstring.accounts.totp import secret_text, step_at, totp_code
+from latchstring.crypto.totp import secret_text, step_at, totp_code
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 

@@ -6,8 +6,8 @@ import pytest
 from tests.admin.conftest import COOKIE, PASSWORD, Desk
 from tests.admin.test_signing_in import enrol, mailed_token, sign_in
 
-from latchstring.accounts.addresses import parse_address
 from latchstring.domain.account import Admin
+from latchstring.formats.email_address import parse_address
 
 LIST = "/admin/administrators"
 BEN = {"email": "ben@panel.test", "name": "Ben Adeyemi", "role": "manager", "language": "de"}

@@ -8,10 +8,10 @@ from tests.admin.conftest import COOKIE, PASSWORD, Desk
 from tests.admin.test_selection import confirmed, take
 from tests.invitee.conftest import Seen
 
-from latchstring.admin.visit import LONGEST_FLASH, Flash, flash_cookie, read_cookies
+from latchstring.admin.cookies import LONGEST_FLASH, Flash, flash_cookie, read_cookies
 from latchstring.domain.group import GroupText
-from latchstring.domain.policy import App
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
+from latchstring.domain.settings import App
 from latchstring.groups.service import GroupWords
 
 LIST = "/admin/invitations"

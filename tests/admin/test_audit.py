@@ -7,7 +7,7 @@ import pytest
 from tests.admin.conftest import Desk
 from tests.admin.test_overview import record_all
 
-from latchstring.admin import audit as page
+from latchstring.admin.system import audit_log as page
 from latchstring.domain.account import Admin
 from latchstring.domain.event import happened
 from latchstring.domain.values import Actor, ActorType, new_id

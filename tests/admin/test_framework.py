@@ -3,12 +3,12 @@
 import pytest
 from tests.admin.conftest import Desk
 
+from latchstring.admin.cookies import Flash, flash_cookie, read_cookies
 from latchstring.admin.navigation import home_of, sections_for
 from latchstring.admin.routing import is_own_path
-from latchstring.admin.visit import Flash, flash_cookie, read_cookies
 from latchstring.domain.account import Admin
 from latchstring.domain.panel import PANEL_PERMISSIONS, PanelRole, panel_permissions, principal_of_admin
-from latchstring.domain.policy import App
+from latchstring.domain.settings import App
 from latchstring.domain.values import new_id, system_clock
 
 

@@ -8,11 +8,11 @@ import pytest
 from tests.admin.conftest import Desk
 from tests.invitee.conftest import Seen
 
-from latchstring.admin.import_columns import guess, guess_columns
+from latchstring.admin.imports.columns import guess, guess_columns
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.domain.values import new_id
 from latchstring.groups.service import GroupWords
-from latchstring.storage.jobs import claim_job
+from latchstring.storage.jobs.jobs import claim_job
 
 IMPORT = "/admin/import"
 

@@ -15,7 +15,7 @@ from latchstring.domain.grant import ContentRole
 from latchstring.domain.invitation import Invitation
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.domain.template import InvitationTemplate
-from latchstring.invitations.issuing import Issuing
+from latchstring.invitations.issue import Issuing
 
 NEW = "/admin/invitations/new"
 WEEK = {"expiresIn": "604800"}

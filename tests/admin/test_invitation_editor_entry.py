@@ -14,8 +14,8 @@ from latchstring.domain.invitation import Channel, Invitation
 from latchstring.domain.mail import Delivery, DeliveryState, SuppressionReason
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.domain.values import new_id
-from latchstring.invitations.parts import Profile
-from latchstring.storage.outbox import claim_mails, finish_mail
+from latchstring.invitations.dependencies import Profile
+from latchstring.storage.outbox.outbox import claim_mails, finish_mail
 
 PROFILE = Profile(first_name="Jonas", last_name="Keller", password=PASSWORD, accepts_terms=True)
 ACTIONS = ("resend", "revoke", "link")

@@ -8,12 +8,12 @@ import pytest
 from tests.admin.conftest import Desk
 from tests.invitee.conftest import Seen
 
-from latchstring.accounts.addresses import parse_address
-from latchstring.accounts.people import NewUser
 from latchstring.content.service import NewObject
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.domain.template import InvitationTemplate
+from latchstring.formats.email_address import parse_address
 from latchstring.groups.service import GroupWords
+from latchstring.users.accounts import NewUser
 
 LIST = "/admin/invitation-templates"
 CONFIGURED = '[templates.from-file]\nname = "From the file"\nrole = "team"\nmessage = "Come in."\n\n[roles.team]'

@@ -8,7 +8,7 @@ from tests.admin.conftest import Desk
 from tests.admin.test_overview import finish_mails
 
 from latchstring.domain.mail import DeliveryState
-from latchstring.storage.tables import events, outbox
+from latchstring.storage.engine.tables import events, outbox
 
 MAILS = select(outbox)
 EVENTS = select(events)

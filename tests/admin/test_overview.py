@@ -9,8 +9,8 @@ from latchstring.domain.event import Event, happened
 from latchstring.domain.mail import Delivery, DeliveryState
 from latchstring.domain.values import Actor, ActorType, new_id
 from latchstring.events.record import record
-from latchstring.storage.engine import Work
-from latchstring.storage.outbox import claim_mails, finish_mail
+from latchstring.storage.engine.database import Work
+from latchstring.storage.outbox.outbox import claim_mails, finish_mail
 
 HOUR = timedelta(hours=1)
 INVITEE = Actor(ActorType.INVITEE)

@@ -9,9 +9,14 @@ import pytest
 from litestar.handlers import HTTPRouteHandler
 from tests.admin.conftest import Desk
 
-from latchstring.admin import api_keys, content, content_actions, groups, roles, user_actions, users
+from latchstring.admin.content import actions as content_actions
+from latchstring.admin.content import objects as content
+from latchstring.admin.groups import groups
 from latchstring.admin.routes import routes
 from latchstring.admin.routing import GATE
+from latchstring.admin.system import api_keys, roles
+from latchstring.admin.users import actions as user_actions
+from latchstring.admin.users import users
 from latchstring.domain.panel import PanelRole, panel_permissions
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, permits
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.admin.conftest import Desk
 
-from latchstring.checks import Doctor
+from latchstring.bootstrap.doctor import Doctor
 from latchstring.config import Config, load_config
-from latchstring.domain.health import Examined, Finding, bad, good
+from latchstring.domain.views.health import Examined, Finding, bad, good
 
 SECRET = "hunter2-very-secret"  # for the test of leaks
 WITH_SECRETS = (
@@ -67,7 +67,7 @@ async def test_many_who_ask_at_once_cause_one_examination(monkeypatch: pytest.Mo
         await asyncio.sleep(0)
         return []
 
-    monkeypatch.setattr("latchstring.checks.check_everything", examine)
+    monkeypatch.setattr("latchstring.bootstrap.doctor.check_everything", examine)
     now = [datetime(2026, 11, 20, tzinfo=UTC)]
     doctor = Doctor(config, lambda: now[0])
     await asyncio.gather(*(doctor() for _ in range(5)))

@@ -8,16 +8,16 @@ import pytest
 from tests.admin.conftest import COOKIE, PASSWORD, Desk
 from tests.invitee.conftest import Seen
 
-from latchstring.accounts.addresses import parse_address
-from latchstring.accounts.totp import step_at, totp_code
+from latchstring.crypto.totp import step_at, totp_code
 from latchstring.domain.account import Admin
 from latchstring.domain.errors import TooManyRequests
 from latchstring.domain.mail import MailKind
-from latchstring.domain.policy import Limits
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.storage.outbox import OutboxRow
-from latchstring.storage.tables import outbox
-from latchstring.web.limits import Limiter
+from latchstring.domain.settings import Limits
+from latchstring.formats.email_address import parse_address
+from latchstring.rate_limits import Limiter
+from latchstring.storage.engine.tables import outbox
+from latchstring.storage.outbox.outbox import OutboxRow
 
 EMAIL = "mira@panel.test"
 MAILS = outbox.select().where(outbox.c.kind == "admin-set-up").order_by(outbox.c.id.desc())

@@ -13,11 +13,11 @@ from babel.messages.plurals import get_plural
 from babel.messages.pofile import read_po
 
 import latchstring
+from latchstring.admin.context import DOMAIN, LANGUAGES
 from latchstring.admin.navigation import sections_for
-from latchstring.admin.page import DOMAIN, LANGUAGES
 from latchstring.domain.account import Admin
 from latchstring.domain.panel import principal_of_admin
-from latchstring.i18n import SOURCE, available_locales
+from latchstring.i18n.catalogues import SOURCE, available_locales
 
 HOUSE = Path(latchstring.__file__).parent
 PANEL = HOUSE / "admin"

@@ -12,20 +12,20 @@ import httpx2
 import pytest
 from sqlalchemy.engine import URL
 
-from latchstring import assembly
-from latchstring.accounts.passwords import Passwords
+from latchstring.bootstrap import services as assembly
+from latchstring.bootstrap.application import create_app
 from latchstring.config import Config, load_config
+from latchstring.crypto.keyring import Keyring, new_master_key
+from latchstring.crypto.passwords import Passwords
 from latchstring.domain.mail import MailKind
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.domain.values import new_id
-from latchstring.links.keyring import Keyring, new_master_key
-from latchstring.main import create_app
-from latchstring.storage.outbox import OutboxRow
-from latchstring.storage.sqlite import SQLite
-from latchstring.storage.tables import outbox
-from latchstring.web.limits import Limiter
-from latchstring.web.services import Services
-from latchstring.worker.wake import Wake
+from latchstring.rate_limits import Limiter
+from latchstring.services import Services
+from latchstring.storage.engine.sqlite import SQLite
+from latchstring.storage.engine.tables import outbox
+from latchstring.storage.outbox.outbox import OutboxRow
+from latchstring.worker.wake_event import Wake
 
 PASSWORD = "correct horse 9 Battery"
 SETTINGS = """

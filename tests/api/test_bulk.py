@@ -14,10 +14,10 @@ from latchstring.domain.errors import Unreadable
 from latchstring.domain.group import Group
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.domain.values import new_id
+from latchstring.formats.row_spool import SpooledRows
+from latchstring.formats.uploads import LARGEST_ROW, JsonRows, SheetRows
 from latchstring.groups.service import GroupWords
-from latchstring.storage.jobs import claim_job
-from latchstring.web.spool import SpooledRows
-from latchstring.web.uploads import LARGEST_ROW, JsonRows, SheetRows
+from latchstring.storage.jobs.jobs import claim_job
 
 CSV = "text/csv"
 PATH = "/api/invitations/bulk"

@@ -9,9 +9,9 @@ from tests.api.conftest import Api
 from latchstring.domain.invitation import Channel
 from latchstring.domain.mail import MailKind
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.storage.outbox import OutboxRow
-from latchstring.storage.tables import outbox
-from latchstring.storage.visits import find_visits
+from latchstring.storage.engine.tables import outbox
+from latchstring.storage.invitations.link_views import find_visits
+from latchstring.storage.outbox.outbox import OutboxRow
 
 
 async def invite(api: Api, email: str = "ada@people.test", **terms: Any) -> dict[str, Any]:

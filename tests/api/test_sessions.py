@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from latchstring.domain.mail import MailKind
-from latchstring.storage.tables import outbox
+from latchstring.storage.engine.tables import outbox
 
 PASSWORD = "correct horse 9 Battery"
 

@@ -200,7 +200,7 @@ def test_a_failure_on_the_way_ends_with_status_1_and_stops_no_other(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from latchstring.domain.errors import StorageBusy  # noqa: PLC0415  # only here
-    from latchstring.invitations.issuing import Issuing  # noqa: PLC0415
+    from latchstring.invitations.issue import Issuing  # noqa: PLC0415
 
     create = Issuing.create
 

@@ -13,17 +13,17 @@ from sqlalchemy.engine import URL
 from tests.cli.conftest import Terminal
 from tests.smtp_server import ScriptedServer, scripted_server
 
-from latchstring.checks.local import check_configuration, check_database, check_key
-from latchstring.checks.network import check_mail, check_public_url
-from latchstring.checks.templates import check_templates
+from latchstring.bootstrap.database import database_url, open_keyring
+from latchstring.bootstrap.doctor.local import check_configuration, check_database, check_key
+from latchstring.bootstrap.doctor.network import check_mail, check_public_url
+from latchstring.bootstrap.doctor.templates import check_templates
 from latchstring.config import Config, load_config
-from latchstring.domain.health import Finding, Health
-from latchstring.domain.policy import App, MailRules, SmtpSettings
-from latchstring.links.keyring import Keyring, new_master_key
-from latchstring.opening import database_url, open_keyring
-from latchstring.storage import schema
-from latchstring.storage.engine import Database
-from latchstring.storage.installation import ensure_installation
+from latchstring.crypto.keyring import Keyring, new_master_key
+from latchstring.domain.settings import App, MailRules, SmtpSettings
+from latchstring.domain.views.health import Finding, Health
+from latchstring.storage.engine import schema
+from latchstring.storage.engine.database import Database
+from latchstring.storage.engine.installation import ensure_installation
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -186,7 +186,7 @@ async def test_a_pending_migration_is_found(config: Config) -> None:
 
 
 async def test_another_master_key_is_found(config: Config) -> None:
-    from latchstring.opening import open_database  # noqa: PLC0415
+    from latchstring.bootstrap.database import open_database  # noqa: PLC0415
 
     async with open_database(config.database) as db:
         await ensure_installation(db, Keyring((new_master_key(),)), NOW)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.cli.conftest import CONFIG, Terminal
 
-from latchstring.cli import importing
+from latchstring.cli import import_file as importing
 
 SHEET = """inviteEmail;firstName;role
 ada@people.test;Ada;team

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import CONFIG, Terminal
 
-from latchstring.accounts.totp import step_at, totp_code
-from latchstring.assembly import open_services
-from latchstring.cli import rotation
+from latchstring.bootstrap import key_rotation as rotation
+from latchstring.bootstrap.services import open_services
 from latchstring.config import load_config
+from latchstring.crypto.keyring import format_keys, new_master_key, parse_keys
+from latchstring.crypto.totp import step_at, totp_code
 from latchstring.domain.errors import InvitationTokenInvalid
 from latchstring.domain.values import system_clock
-from latchstring.links.keyring import format_keys, new_master_key, parse_keys
 
 
 def ids_of(path: Path) -> list[str]:

@@ -20,7 +20,7 @@ import pytest
 from sqlalchemy.engine import URL
 from tests.cli.conftest import CONFIG
 
-from latchstring.storage.postgres import connect_arguments
+from latchstring.storage.engine.postgres import connect_arguments
 
 pytestmark = pytest.mark.slow
 COMMAND = Path(sys.executable).with_name("latchstring")

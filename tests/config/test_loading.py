@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from latchstring.config import Config, ConfigProblems, load_config
-from latchstring.domain.policy import ContentType
+from latchstring.domain.settings import ContentType
 
 EVERYTHING = """
 [app]

@@ -7,7 +7,7 @@ import pytest
 
 from latchstring.config import load_config
 from latchstring.config.sources import format_duration
-from latchstring.domain.settings import SettingShown, SettingSource
+from latchstring.domain.views.settings import SettingShown, SettingSource
 
 SECRETS = ("hunter2", "swordfish", "opensesame", "k" * 40)
 

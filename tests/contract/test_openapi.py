@@ -23,12 +23,12 @@ from tests.blackbox.conftest import opened
 from tests.blackbox.house import House
 
 from latchstring.api.routes import routes
-from latchstring.domain.policy import App
-from latchstring.web.application import build_application
-from latchstring.web.auth import Access
-from latchstring.web.openapi import build_document, list_operations
-from latchstring.web.operation import Operation
-from latchstring.web.problems import PROBLEMS
+from latchstring.domain.settings import App
+from latchstring.http.application import build_application
+from latchstring.http.authentication import Access
+from latchstring.http.problems import PROBLEMS
+from latchstring.rest.openapi import build_document, list_operations
+from latchstring.rest.route import Operation
 
 CHECKS = [
     not_a_server_error,

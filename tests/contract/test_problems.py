@@ -13,8 +13,8 @@ from latchstring.domain.errors import (
     Unavailable,
     WrongState,
 )
-from latchstring.web.documents import problem_pages, read_problem_page
-from latchstring.web.problems import PROBLEMS, problem_type
+from latchstring.http.problems import PROBLEMS, problem_type
+from latchstring.rest.docs_pages import problem_pages, read_problem_page
 
 
 def leaves(error: type[LatchstringError] = LatchstringError) -> list[type[LatchstringError]]:

@@ -12,11 +12,11 @@ import pytest
 from tests.mail.samples import AT, LINK, invitation
 
 from latchstring.devmail.routes import routes
-from latchstring.domain.policy import App, MailRules
+from latchstring.domain.settings import App, MailRules
 from latchstring.domain.values import new_id, system_clock
+from latchstring.http.application import build_application
 from latchstring.mail.render import render_mail
 from latchstring.mail.senders import MailboxSender
-from latchstring.web.application import build_application
 
 HERE = "127.0.0.1"
 

@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from latchstring.domain.figures import (
+from latchstring.domain.values import OPERATOR, Actor, ActorType, new_id
+from latchstring.domain.views.overview import (
     LONGER,
     MOST_INVITERS_A_DAY,
     OTHERS,
@@ -21,7 +22,6 @@ from latchstring.domain.figures import (
     tally,
     wait_bucket,
 )
-from latchstring.domain.values import OPERATOR, Actor, ActorType, new_id
 
 AT = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

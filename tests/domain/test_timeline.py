@@ -7,8 +7,8 @@ from latchstring.domain.event import RecordedEvent, happened
 from latchstring.domain.grant import Bundle
 from latchstring.domain.invitation import Invitation, Link, State
 from latchstring.domain.mail import DeliveryState, MailKind
-from latchstring.domain.timeline import Attempt, KnotKind, PromisedMail, Records, Timeline, Visits, weave
 from latchstring.domain.values import OPERATOR, SYSTEM, new_id
+from latchstring.domain.views.timeline import Attempt, KnotKind, PromisedMail, Records, Timeline, Visits, weave
 
 AT = datetime(2026, 11, 20, 9, tzinfo=UTC)
 MINUTE, WEEK = timedelta(minutes=1), timedelta(days=7)

@@ -18,26 +18,26 @@ from sqlalchemy.engine import URL
 from tests.blackbox.house import House
 from tests.invitee.browsing import open_house
 
-from latchstring.accounts.addresses import parse_address
-from latchstring.accounts.people import NewUser, UserChanges
-from latchstring.assembly import build_services
+from latchstring.bootstrap.services import build_services
 from latchstring.config import load_config
 from latchstring.content.service import NewObject
+from latchstring.crypto.keyring import Keyring, new_master_key
 from latchstring.domain.access import ContentObject
 from latchstring.domain.account import User
 from latchstring.domain.invitation import Channel, Invitation
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
+from latchstring.formats.email_address import parse_address
 from latchstring.groups.service import GroupWords
-from latchstring.invitations.parts import Draft
+from latchstring.http.application import build_application
+from latchstring.invitations.dependencies import Draft
 from latchstring.invitee.routes import page_error, routes
-from latchstring.links.keyring import Keyring, new_master_key
-from latchstring.storage.installation import ensure_installation
-from latchstring.storage.sqlite import SQLite
-from latchstring.storage.tables import metadata
-from latchstring.web.application import build_application
-from latchstring.web.assets import serve_asset
-from latchstring.web.services import Services
-from latchstring.worker.wake import Wake
+from latchstring.pages.assets import serve_asset
+from latchstring.services import Services
+from latchstring.storage.engine.installation import ensure_installation
+from latchstring.storage.engine.sqlite import SQLite
+from latchstring.storage.engine.tables import metadata
+from latchstring.users.accounts import NewUser, UserChanges
+from latchstring.worker.wake_event import Wake
 
 ORIGIN = "http://door.test"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -3,9 +3,9 @@
 import pytest
 from tests.invitee.conftest import NOON, PASSWORD, Door
 
+from latchstring.crypto.link_tokens import LinkToken, Purpose
 from latchstring.domain.invitation import Channel
-from latchstring.invitee.signing_in import local_path
-from latchstring.links.tokens import LinkToken, Purpose
+from latchstring.invitee.sign_in import local_path
 
 
 async def test_the_start_page_shows_a_stranger_the_way_in(door: Door) -> None:

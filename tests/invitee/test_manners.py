@@ -6,7 +6,7 @@ import pytest
 from tests.invitee.conftest import PASSWORD, Door, Seen
 
 from latchstring.invitee.routes import routes
-from latchstring.web.assets import assets
+from latchstring.pages.assets import assets
 
 PAGES = ["/", "/login", "/invitation", "/password-reset", "/verify-email?token=x", "/nothing-here"]
 
@@ -184,7 +184,7 @@ async def test_an_unknown_address_is_a_page_for_people_and_a_problem_for_program
 
 async def test_a_bug_of_ours_is_a_page_that_tells_nothing(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     token = door.token(await door.invite())
-    monkeypatch.setattr("latchstring.invitee.offers.offer_of", lambda *_: 1 / 0)
+    monkeypatch.setattr("latchstring.invitee.previews.offer_of", lambda *_: 1 / 0)
     seen = await door.get(f"/invitation?token={token}")
     assert (seen.status, seen.code) == (500, "internal-error")
     assert "Something broke on our side" in seen.words

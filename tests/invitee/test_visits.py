@@ -7,9 +7,9 @@ from tests.invitee.conftest import Door
 
 from latchstring.domain.errors import StorageUnreachable
 from latchstring.domain.invitation import Channel, Invitation
-from latchstring.invitations import visits as visits_room
-from latchstring.invitations.visits import VisitCounter
-from latchstring.storage.visits import find_visits
+from latchstring.invitations import link_views as visits_room
+from latchstring.invitations.link_views import VisitCounter
+from latchstring.storage.invitations.link_views import find_visits
 
 
 async def counted(door: Door, invitation: Invitation) -> list[tuple[int, int]]:

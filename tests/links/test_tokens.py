@@ -10,9 +10,9 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import OctKey
 
+from latchstring.crypto.keyring import Keyring, new_master_key
+from latchstring.crypto.link_tokens import LinkToken, LinkTokens, Purpose, TokenRefused
 from latchstring.domain.invitation import Channel
-from latchstring.links.keyring import Keyring, new_master_key
-from latchstring.links.tokens import LinkToken, LinkTokens, Purpose, TokenRefused
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 KEYRING = Keyring((new_master_key(),))

@@ -10,7 +10,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from latchstring.i18n import available_locales
+from latchstring.i18n.catalogues import available_locales
 
 ROOM = Path(str(files("latchstring.mail")))
 METHODS = [("templates/**.txt", "jinja2"), ("templates/**.mjml", "jinja2"), ("**.py", "python")]
@@ -23,7 +23,7 @@ def words() -> set[object]:
 
 def catalogue(locale: str) -> Catalog:
     return read_po(
-        io.BytesIO((files("latchstring") / "locales" / locale / "mail.po").read_bytes()),
+        io.BytesIO((files("latchstring.i18n") / "locales" / locale / "mail.po").read_bytes()),
         locale=locale.replace("-", "_"),
     )
 

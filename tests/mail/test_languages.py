@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from latchstring.i18n import (
+from latchstring.i18n.catalogues import (
     _script_of,
     accepted_languages,
     available_locales,

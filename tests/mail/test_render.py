@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from tests.mail.samples import AT, LINK, all_messages, invitation
 
-from latchstring.mail.addresses import AddressUnusable
+from latchstring.mail.ascii_address import AddressUnusable
 from latchstring.mail.messages import InvitationDeclinedMail, LinkRequestedMail, Message
 from latchstring.mail.render import RenderedMail, render_mail
 

@@ -19,10 +19,10 @@ from cryptography.x509.oid import NameOID
 from tests.mail.samples import AT, invitation
 from tests.smtp_server import ScriptedServer, scripted_server
 
-from latchstring.domain.policy import RetryRules, SmtpSettings
+from latchstring.domain.settings import RetryRules, SmtpSettings
 from latchstring.mail.render import RenderedMail, render_mail
 from latchstring.mail.senders import Compose, Fate, Outcome
-from latchstring.mail.smtp import SmtpSender
+from latchstring.mail.smtp.sender import SmtpSender
 
 RETRY = RetryRules(first=timedelta(milliseconds=50))
 

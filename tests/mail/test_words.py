@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latchstring.mail.words import MESSAGE_LIMIT, NAME_LIMIT, clean_line, isolate, quote_line, quote_message
+from latchstring.mail.sanitize import MESSAGE_LIMIT, NAME_LIMIT, clean_line, isolate, quote_line, quote_message
 
 # About what mail programs take for a link: schemes, domains, addresses, telephone numbers.
 LINKIFIER = re.compile(

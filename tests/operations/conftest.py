@@ -7,8 +7,8 @@ import pytest
 from litestar.testing import AsyncTestClient
 from sqlalchemy.engine import URL
 
+from latchstring.bootstrap.application import build_app
 from latchstring.config import Config, load_config
-from latchstring.main import build_app
 
 
 @pytest.fixture

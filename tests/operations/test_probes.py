@@ -8,12 +8,12 @@ import pytest
 from litestar.testing import AsyncTestClient
 from sqlalchemy.engine import URL
 
+from latchstring.bootstrap.application import build_app
 from latchstring.config import Config
-from latchstring.main import build_app
-from latchstring.storage import schema
-from latchstring.storage.engine import Database
-from latchstring.storage.figures import OutboxDepth, measure_outbox
-from latchstring.web.access_log import AccessLog, Observed
+from latchstring.http.access_log import AccessLog, Observed
+from latchstring.storage.engine import schema
+from latchstring.storage.engine.database import Database
+from latchstring.storage.overview.metrics_queries import OutboxDepth, measure_outbox
 
 
 async def test_a_running_process_is_healthy_and_ready(client: AsyncTestClient) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from latchstring.logging import REDACTED, configure_logging, redact, redact_text
+from latchstring.telemetry.logging import REDACTED, configure_logging, redact, redact_text
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMWExZjg1Yy1kOWI2In0.3rEwmhf0Dcwbncj4HIXHn2cfxBcowbQfm8bBLAPkmoI"
 API_KEY = "lsk_tWV7qHgd4QHbs9dEGl3yaQRTJXyQ2lA4JyVYZoMeORI1IDSLQ"

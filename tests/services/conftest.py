@@ -8,22 +8,22 @@ from typing import Any
 
 import pytest
 
-from latchstring.accounts.addresses import parse_address
-from latchstring.accounts.passwords import Passwords
-from latchstring.accounts.people import NewUser
-from latchstring.accounts.service import Accounts
+from latchstring.crypto.keyring import Keyring, new_master_key
+from latchstring.crypto.link_tokens import LinkTokens
+from latchstring.crypto.passwords import Passwords
 from latchstring.domain.account import User
 from latchstring.domain.group import Group
 from latchstring.domain.mail import DeliveryState, MailKind
-from latchstring.domain.policy import AccountRules, App, MailRules
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
+from latchstring.domain.settings import AccountRules, App, MailRules
 from latchstring.domain.values import new_id
+from latchstring.formats.email_address import parse_address
 from latchstring.groups.service import Groups, GroupWords
-from latchstring.links.keyring import Keyring, new_master_key
-from latchstring.links.tokens import LinkTokens
-from latchstring.storage.engine import Database
-from latchstring.storage.outbox import OutboxRow
-from latchstring.storage.tables import events, outbox
+from latchstring.storage.engine.database import Database
+from latchstring.storage.engine.tables import events, outbox
+from latchstring.storage.outbox.outbox import OutboxRow
+from latchstring.users.accounts import NewUser
+from latchstring.users.service import Accounts
 
 START = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 PASSWORD = "correct horse 9 Battery"

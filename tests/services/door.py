@@ -6,17 +6,17 @@ from typing import Any
 
 from tests.services.conftest import APP, ROLES, World
 
-from latchstring.accounts.addresses import parse_address
 from latchstring.domain.account import User
 from latchstring.domain.invitation import Channel, Invitation, Standing, State
 from latchstring.domain.mail import MailKind
-from latchstring.domain.policy import AccountRules, ContentRules, InvitationRules, MailRules
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
+from latchstring.domain.settings import AccountRules, ContentRules, InvitationRules, MailRules
 from latchstring.domain.template import Templates
-from latchstring.invitations.parts import Accepted, Draft, Parts, Profile
+from latchstring.formats.email_address import parse_address
+from latchstring.formats.invitation_input import read_row
+from latchstring.invitations.dependencies import Accepted, Draft, Parts, Profile
 from latchstring.invitations.service import Invitations
-from latchstring.storage.outbox import OutboxRow
-from latchstring.web.invitation_rows import read_row
+from latchstring.storage.outbox.outbox import OutboxRow
 
 PROFILE = Profile(first_name="Ada", last_name="Löwe", password="correct horse 9 Battery", accepts_terms=True)
 

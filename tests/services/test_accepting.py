@@ -8,7 +8,8 @@ import pytest
 from tests.services.conftest import START, World
 from tests.services.door import PROFILE, Door, build_door
 
-from latchstring.accounts.people import UserChanges
+from latchstring.crypto.keyring import Keyring, new_master_key
+from latchstring.crypto.link_tokens import LinkTokens, Purpose
 from latchstring.domain.errors import (
     AccountBlocked,
     FieldProblem,
@@ -29,9 +30,8 @@ from latchstring.domain.invitation import Channel, State
 from latchstring.domain.mail import MailKind
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.domain.values import new_id
-from latchstring.invitations.parts import AppPerson, Profile
-from latchstring.links.keyring import Keyring, new_master_key
-from latchstring.links.tokens import LinkTokens, Purpose
+from latchstring.invitations.dependencies import AppPerson, Profile
+from latchstring.users.accounts import UserChanges
 
 ROUNDS = 12
 

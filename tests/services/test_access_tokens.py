@@ -9,10 +9,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey
 
-from latchstring.accounts.tokens import AccessTokens
+from latchstring.crypto.access_tokens import AccessTokens
+from latchstring.crypto.keyring import Keyring, new_master_key
 from latchstring.domain.account import User
 from latchstring.domain.errors import CredentialInvalid
-from latchstring.links.keyring import Keyring, new_master_key
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 ISSUER = "https://invite.example.org"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latchstring.accounts import addresses
-from latchstring.accounts.addresses import AddressRefused, parse_address
+from latchstring.formats import email_address as addresses
+from latchstring.formats.email_address import AddressRefused, parse_address
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from tests.services.test_admin_logins import PASSWORD, made, sign_in
 
-from latchstring.accounts.totp import enrolment_uri, find_step, secret_text, step_at, totp_code
+from latchstring.crypto.keyring import new_master_key
+from latchstring.crypto.sealing import SealBroken, seal, unseal
+from latchstring.crypto.totp import enrolment_uri, find_step, secret_text, step_at, totp_code
 from latchstring.domain.errors import (
     AdminNotFound,
     CredentialInvalid,
@@ -18,8 +20,6 @@ from latchstring.domain.errors import (
 from latchstring.domain.panel import principal_of_admin
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.domain.values import new_id
-from latchstring.links.keyring import new_master_key
-from latchstring.links.sealing import SealBroken, seal, unseal
 
 RFC_SECRET = b"12345678901234567890"  # RFC 6238 appendix B
 

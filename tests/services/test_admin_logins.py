@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from latchstring.accounts.addresses import parse_address
 from latchstring.domain.errors import InvalidCredentials
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
+from latchstring.formats.email_address import parse_address
 
 PASSWORD = "correct horse 9 Battery"
 EMAIL = "ann@office.test"

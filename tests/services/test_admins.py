@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from tests.services.conftest import APP
 
-from latchstring.accounts.addresses import parse_address
-from latchstring.accounts.service import Accounts
 from latchstring.domain.account import Admin
 from latchstring.domain.errors import (
     AccountBlocked,
@@ -24,9 +22,11 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.mail import MailKind
 from latchstring.domain.panel import principal_of_admin
-from latchstring.domain.policy import AccountRules, MailRules
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
+from latchstring.domain.settings import AccountRules, MailRules
 from latchstring.domain.values import new_id
+from latchstring.formats.email_address import parse_address
+from latchstring.users.service import Accounts
 
 PASSWORD = "correct horse 9 Battery"
 ANN = "ann@office.test"

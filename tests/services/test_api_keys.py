@@ -10,8 +10,8 @@ import pytest
 from latchstring.domain.errors import ApiKeyNotFound, CredentialInvalid, GrantNotAllowed, InvalidFields
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.domain.values import ActorType
-from latchstring.storage.api_keys import digest_key, is_key_text, new_key_text
-from latchstring.storage.tables import api_keys
+from latchstring.storage.engine.tables import api_keys
+from latchstring.storage.users.api_keys import digest_key, is_key_text, new_key_text
 
 
 def test_a_key_has_a_tail_that_tells_it_from_chance() -> None:

@@ -9,15 +9,16 @@ import pytest
 from tests.services.conftest import World
 from tests.services.door import Door, build_door
 
-from latchstring.accounts.addresses import parse_address
 from latchstring.domain.errors import InvalidFields
 from latchstring.domain.grant import Bundle
 from latchstring.domain.invitation import State
-from latchstring.domain.policy import ContentRules, ContentType, MailRules
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
+from latchstring.domain.settings import ContentRules, ContentType, MailRules
 from latchstring.domain.template import InvitationTemplate
 from latchstring.domain.values import ActorType, new_id
-from latchstring.invitations.applying import (
+from latchstring.formats.email_address import parse_address
+from latchstring.invitations.declarative.apply import Outcome
+from latchstring.invitations.declarative.plan import (
     Act,
     Found,
     Plan,
@@ -29,9 +30,8 @@ from latchstring.invitations.applying import (
     mark_of,
     marked,
 )
-from latchstring.invitations.lists import Outcome
-from latchstring.invitations.parts import Draft
-from latchstring.storage.invitation_matching import Past
+from latchstring.invitations.dependencies import Draft
+from latchstring.storage.invitations.existing import Past
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 SOON, GONE = AT + timedelta(days=1), AT - timedelta(days=1)
@@ -351,8 +351,8 @@ async def test_of_two_who_apply_at_once_everybody_gets_one_invitation(door: Door
 
 
 async def test_many_addresses_are_compared_in_slices(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("latchstring.invitations.lists.SLICE", 2)
-    monkeypatch.setattr("latchstring.storage.invitation_matching.SLICE", 2)
+    monkeypatch.setattr("latchstring.invitations.declarative.apply.SLICE", 2)
+    monkeypatch.setattr("latchstring.storage.invitations.existing.SLICE", 2)
     drafts = [draft(f"u{number}") for number in range(5)]
     await apply(door, *drafts, list_name="spring")
     assert (await plan(door, *drafts, list_name="spring")).count(Act.KEEP) == 5

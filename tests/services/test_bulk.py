@@ -21,12 +21,12 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.job import Job, JobRow, JobState
 from latchstring.domain.mail import MailPriority
-from latchstring.domain.policy import MailRules
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
+from latchstring.domain.settings import MailRules
 from latchstring.domain.values import ActorType, new_id
-from latchstring.invitations.bulk import BATCH_ROWS, GivenRows
-from latchstring.storage.jobs import JobLost, claim_job, find_job
-from latchstring.storage.tables import events, invitations, job_parts, outbox
+from latchstring.invitations.bulk.jobs import BATCH_ROWS, GivenRows
+from latchstring.storage.engine.tables import events, invitations, job_parts, outbox
+from latchstring.storage.jobs.jobs import JobLost, claim_job, find_job
 
 LEASE = timedelta(seconds=6)
 Row = dict[str, Any]
@@ -366,7 +366,7 @@ async def test_who_loses_a_right_in_between_loses_it_for_the_rows_to_come(door: 
 
 
 def _role(key: str) -> Any:
-    from latchstring.accounts.people import UserChanges  # noqa: PLC0415
+    from latchstring.users.accounts import UserChanges  # noqa: PLC0415
 
     return UserChanges(role=key)
 

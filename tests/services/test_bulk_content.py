@@ -7,7 +7,7 @@ from tests.services.test_content_invitations import build_shelf
 
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.values import new_id
-from latchstring.storage.jobs import claim_job
+from latchstring.storage.jobs.jobs import claim_job
 
 
 async def test_who_loses_an_object_between_judging_and_writing_invites_nobody_to_it(

@@ -22,11 +22,11 @@ from latchstring.domain.errors import (
     UserNotFound,
 )
 from latchstring.domain.grant import ContentRole
-from latchstring.domain.policy import ContentRules, ContentType
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
-from latchstring.storage.content import grant_access, load_access, lock_objects
-from latchstring.storage.engine import Work
-from latchstring.storage.tables import content, content_grants, events, group_members, groups, users
+from latchstring.domain.settings import ContentRules, ContentType
+from latchstring.storage.content.objects import grant_access, load_access, lock_objects
+from latchstring.storage.engine.database import Work
+from latchstring.storage.engine.tables import content, content_grants, events, group_members, groups, users
 
 ROUNDS = 12
 RULES = ContentRules(types={"articles": ContentType("articles", "Articles", "article")})

@@ -9,8 +9,6 @@ from tests.services.conftest import ROLES, World
 from tests.services.door import Door, build_door
 from tests.services.test_accepting import refusal
 
-from latchstring.accounts.addresses import parse_address
-from latchstring.accounts.people import UserChanges
 from latchstring.content.service import Content, NewAccess, NewObject
 from latchstring.domain.access import ContentObject, Level, Visibility
 from latchstring.domain.account import User
@@ -29,9 +27,11 @@ from latchstring.domain.errors import (
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.invitation import Channel, Standing, State
 from latchstring.domain.mail import DeliveryState, SuppressionReason
-from latchstring.domain.policy import ContentRules, ContentType
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
-from latchstring.invitations.parts import Draft, Profile
+from latchstring.domain.settings import ContentRules, ContentType
+from latchstring.formats.email_address import parse_address
+from latchstring.invitations.dependencies import Draft, Profile
+from latchstring.users.accounts import UserChanges
 
 RULES = ContentRules(types={"articles": ContentType("articles", "Articles", "article")})
 ROUNDS = 12

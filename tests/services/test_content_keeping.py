@@ -8,7 +8,6 @@ from tests.services.conftest import World
 from tests.services.door import build_door
 from tests.services.test_content import RULES, Stage, settle
 
-from latchstring.accounts.addresses import parse_address
 from latchstring.content.service import AccessChanges, Content
 from latchstring.domain.access import ContentObject, Visibility
 from latchstring.domain.account import Admin
@@ -26,8 +25,9 @@ from latchstring.domain.mail import MailKind
 from latchstring.domain.panel import principal_of_admin
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.values import ActorType, new_id
+from latchstring.formats.email_address import parse_address
 from latchstring.groups.service import GroupWords, words_of
-from latchstring.invitations.parts import Draft
+from latchstring.invitations.dependencies import Draft
 
 ROUNDS = 8
 

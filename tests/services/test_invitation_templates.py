@@ -19,11 +19,11 @@ from latchstring.domain.errors import (
     TemplateKeyTaken,
     TemplateNotFound,
 )
-from latchstring.domain.policy import ContentRules, ContentType
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
+from latchstring.domain.settings import ContentRules, ContentType
 from latchstring.domain.template import InvitationTemplate, TemplateSource
 from latchstring.domain.values import ActorType
-from latchstring.invitations.parts import Draft
+from latchstring.invitations.dependencies import Draft
 from latchstring.invitations.templates import Templates, expand, expand_from
 
 CONFIGURED = InvitationTemplate(

@@ -8,6 +8,7 @@ import pytest
 from tests.services.conftest import START, World
 from tests.services.door import Door, build_door
 
+from latchstring.crypto.link_tokens import Purpose
 from latchstring.domain.errors import (
     AlreadyInvited,
     AlreadyMember,
@@ -21,12 +22,11 @@ from latchstring.domain.errors import (
     NotAllowed,
 )
 from latchstring.domain.invitation import Channel, State
-from latchstring.domain.listing import InvitationFilter, Order
+from latchstring.domain.invitation_list import InvitationFilter, Order
 from latchstring.domain.mail import DeliveryState, SuppressionReason
-from latchstring.domain.policy import InvitationRules, MailRules
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
+from latchstring.domain.settings import InvitationRules, MailRules
 from latchstring.domain.values import ActorType, new_id
-from latchstring.links.tokens import Purpose
 
 
 @pytest.fixture

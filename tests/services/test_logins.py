@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from latchstring.accounts.passwords import Passwords
-from latchstring.accounts.people import UserChanges
+from latchstring.crypto.passwords import Passwords
 from latchstring.domain.errors import CredentialInvalid, InvalidCredentials, RefreshTokenInvalid
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
+from latchstring.users.accounts import UserChanges
 
 PASSWORD = "correct horse 9 Battery"
 
@@ -166,7 +166,7 @@ async def test_a_login_brings_an_old_hash_up_to_date(world: Any) -> None:
     old.close()
     accounts = world.accounts
     changed = accounts._changed(await world.reload(user), UserChanges(), hashed, world.clock())
-    from latchstring.storage.accounts import update_user  # noqa: PLC0415
+    from latchstring.storage.users.users import update_user  # noqa: PLC0415
 
     one = update_user(changed)
     await world.db.write(one.statement, **one.values)

@@ -7,16 +7,16 @@ import pytest
 from sqlalchemy import select
 from tests.smtp_server import ScriptedServer, scripted_server
 
+from latchstring.backoffice.dependencies import Parts
+from latchstring.backoffice.service import Operations
 from latchstring.domain.errors import MailDisabled, NotAllowed
 from latchstring.domain.mail import MailKind
 from latchstring.domain.panel import panel_permissions
-from latchstring.domain.policy import App, MailRules, SmtpSettings
 from latchstring.domain.principal import Principal
+from latchstring.domain.settings import App, MailRules, SmtpSettings
 from latchstring.domain.values import ActorType, new_id, system_clock
-from latchstring.operations.parts import Parts
-from latchstring.operations.service import Operations
-from latchstring.storage.engine import Database
-from latchstring.storage.tables import events
+from latchstring.storage.engine.database import Database
+from latchstring.storage.engine.tables import events
 
 EVENTS = select(events)
 

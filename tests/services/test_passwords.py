@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from latchstring.accounts import passwords as room
-from latchstring.accounts.passwords import Passwords, check_policy
+from latchstring.crypto import passwords as room
+from latchstring.crypto.passwords import Passwords, check_policy
 from latchstring.domain.errors import StorageBusy
-from latchstring.domain.policy import AccountRules
+from latchstring.domain.settings import AccountRules
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,6 @@ from uuid import uuid4
 
 import pytest
 
-from latchstring.accounts.addresses import parse_address
-from latchstring.accounts.people import NewUser, UserChanges
 from latchstring.domain.errors import (
     EmailTaken,
     ExternalIdTaken,
@@ -20,7 +18,9 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.idempotency import AnswerStored, Claim, Once, StoredAnswer
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.storage.tables import events, idempotency, users
+from latchstring.formats.email_address import parse_address
+from latchstring.storage.engine.tables import events, idempotency, users
+from latchstring.users.accounts import NewUser, UserChanges
 
 PASSWORD = "correct horse 9 Battery"
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from latchstring.accounts.addresses import parse_address
-from latchstring.accounts.people import UserChanges
+from latchstring.crypto.link_tokens import Purpose
 from latchstring.domain.errors import (
     CredentialInvalid,
     InvalidCredentials,
@@ -17,7 +16,8 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.mail import DeliveryState, MailKind
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.links.tokens import Purpose
+from latchstring.formats.email_address import parse_address
+from latchstring.users.accounts import UserChanges
 
 PASSWORD = "correct horse 9 Battery"
 NEW = "quite another one 5"

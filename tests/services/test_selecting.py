@@ -11,11 +11,11 @@ from tests.services.door import Door, build_door
 
 from latchstring.domain.errors import MailDisabled, NotAllowed, TooManyRequests
 from latchstring.domain.invitation import State
-from latchstring.domain.listing import InvitationFilter
-from latchstring.domain.policy import MailRules
+from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
+from latchstring.domain.settings import MailRules
 from latchstring.domain.values import ActorType, new_id
-from latchstring.invitations.selecting import (
+from latchstring.invitations.bulk.actions import (
     MOST,
     Deed,
     Selecting,

@@ -8,8 +8,8 @@ from tests.services.door import build_door
 
 from latchstring.content.service import Content, NewObject
 from latchstring.domain.errors import NotAllowed
-from latchstring.domain.policy import ContentRules, ContentType
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
+from latchstring.domain.settings import ContentRules, ContentType
 from latchstring.groups.service import GroupWords
 from latchstring.invitations.targets import Targets
 

@@ -11,11 +11,11 @@ from tests.services.door import PROFILE, Door, build_door
 from latchstring.domain.errors import NotAllowed
 from latchstring.domain.invitation import Standing
 from latchstring.domain.mail import Delivery, DeliveryState
-from latchstring.domain.policy import MailRules
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.domain.timeline import KnotKind, Timeline
-from latchstring.invitations.visits import VisitCounter
-from latchstring.storage.outbox import claim_mails, finish_mail
+from latchstring.domain.settings import MailRules
+from latchstring.domain.views.timeline import KnotKind, Timeline
+from latchstring.invitations.link_views import VisitCounter
+from latchstring.storage.outbox.outbox import claim_mails, finish_mail
 
 MINUTE = timedelta(minutes=1)
 

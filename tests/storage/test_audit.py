@@ -6,14 +6,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import bindparam, insert
 
-from latchstring.domain.audit import AuditFilter, AuditPage, Noun
 from latchstring.domain.event import Event, happened
 from latchstring.domain.values import OPERATOR, Actor, ActorType, new_id
-from latchstring.storage import audit as room
-from latchstring.storage.audit import find_actors_called, find_objects_called, list_audit
-from latchstring.storage.engine import Database, Work
-from latchstring.storage.events import insert_event
-from latchstring.storage.tables import admins, groups
+from latchstring.domain.views.audit_log import AuditFilter, AuditPage, Noun
+from latchstring.storage.engine.database import Database, Work
+from latchstring.storage.engine.tables import admins, groups
+from latchstring.storage.events import audit_log as room
+from latchstring.storage.events.audit_log import find_actors_called, find_objects_called, list_audit
+from latchstring.storage.events.record import insert_event
 
 AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

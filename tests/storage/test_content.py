@@ -10,7 +10,7 @@ from latchstring.domain.access import ContentObject, Level, SubjectKind, Visibil
 from latchstring.domain.errors import OwnsContent
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.values import new_id
-from latchstring.storage.content import (
+from latchstring.storage.content.objects import (
     drop_subject,
     find_levels,
     find_object,
@@ -22,7 +22,7 @@ from latchstring.storage.content import (
     release_objects,
     withdraw_access,
 )
-from latchstring.storage.engine import Database, Work
+from latchstring.storage.engine.database import Database, Work
 
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 

@@ -14,10 +14,10 @@ from sqlalchemy import delete, insert
 from latchstring.domain.access import ANONYMOUS, Access, ContentObject, Level, Subject, Visibility, level_of
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.values import new_id
-from latchstring.storage.content import find_levels, insert_object
-from latchstring.storage.content_access import Question, Wanted, check_levels, list_visible
-from latchstring.storage.engine import Database, Work, step
-from latchstring.storage.tables import content, content_grants, group_members, groups, users
+from latchstring.storage.content.access import Question, Wanted, check_levels, list_visible
+from latchstring.storage.content.objects import find_levels, insert_object
+from latchstring.storage.engine.database import Database, Work, step
+from latchstring.storage.engine.tables import content, content_grants, group_members, groups, users
 
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 USERS = [new_id(AT) for _ in range(4)]

@@ -9,9 +9,9 @@ from tests.storage.test_outbox import LEASE, a_mail, promise
 
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, SuppressionReason
 from latchstring.domain.values import id_instant, new_id, system_clock
-from latchstring.storage.engine import Database
-from latchstring.storage.outbox import claim_mails, finish_mail, forget_mails, forget_replies, purge_notices
-from latchstring.storage.tables import delivery_attempts, outbox
+from latchstring.storage.engine.database import Database
+from latchstring.storage.engine.tables import delivery_attempts, outbox
+from latchstring.storage.outbox.outbox import claim_mails, finish_mail, forget_mails, forget_replies, purge_notices
 
 ATTEMPTS = select(delivery_attempts).order_by(delivery_attempts.c.id)
 MAILS = select(outbox.c.id)

@@ -7,19 +7,19 @@ from uuid import UUID
 from sqlalchemy import select
 
 from latchstring.domain.event import Event, happened
-from latchstring.domain.figures import Dimension, Figure, Measure
 from latchstring.domain.grant import Bundle
 from latchstring.domain.invitation import Invitation, Link
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, OutgoingMail
-from latchstring.domain.timeline import Visits
 from latchstring.domain.values import OPERATOR, Actor, ActorType, new_id
-from latchstring.storage.engine import Database, Work
-from latchstring.storage.events import insert_event
-from latchstring.storage.figure_counts import BATCH, LAG, TAIL, Source, add_up, read_figures
-from latchstring.storage.invitation_create import NewInvitation, insert_invitation
-from latchstring.storage.outbox import claim_mails, finish_mail, queue_mail
-from latchstring.storage.tables import figures
-from latchstring.storage.visits import add_visits
+from latchstring.domain.views.overview import Dimension, Figure, Measure
+from latchstring.domain.views.timeline import Visits
+from latchstring.storage.engine.database import Database, Work
+from latchstring.storage.engine.tables import figures
+from latchstring.storage.events.record import insert_event
+from latchstring.storage.invitations.create import NewInvitation, insert_invitation
+from latchstring.storage.invitations.link_views import add_visits
+from latchstring.storage.outbox.outbox import claim_mails, finish_mail, queue_mail
+from latchstring.storage.overview.daily_counts import BATCH, LAG, TAIL, Source, add_up, read_figures
 
 AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)

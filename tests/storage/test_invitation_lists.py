@@ -14,12 +14,12 @@ from sqlalchemy.engine import URL
 from tests.conftest import open_database
 
 from latchstring.domain.invitation import State
-from latchstring.domain.listing import InvitationFilter, InvitationPage, Order, Position
+from latchstring.domain.invitation_list import InvitationFilter, InvitationPage, Order, Position
 from latchstring.domain.values import first_id_at, new_id
-from latchstring.storage.engine import Database, Work, step
-from latchstring.storage.invitation_lists import list_invitations
-from latchstring.storage.postgres import connect_arguments
-from latchstring.storage.tables import invitation_grants, invitations, outbox
+from latchstring.storage.engine.database import Database, Work, step
+from latchstring.storage.engine.postgres import connect_arguments
+from latchstring.storage.engine.tables import invitation_grants, invitations, outbox
+from latchstring.storage.invitations.lists import list_invitations
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -11,16 +11,16 @@ from latchstring.domain.event import happened
 from latchstring.domain.grant import Bundle, Grant, GrantKind
 from latchstring.domain.idempotency import AnswerStored, Claim, StoredAnswer
 from latchstring.domain.invitation import Invitation, Link, State
-from latchstring.domain.listing import InvitationFilter, Order
+from latchstring.domain.invitation_list import InvitationFilter, Order
 from latchstring.domain.mail import DeliveryState, MailKind, OutgoingMail
 from latchstring.domain.values import OPERATOR, new_id
-from latchstring.storage.engine import Database, Work
-from latchstring.storage.invitation_changes import sweep_expired
-from latchstring.storage.invitation_create import NewInvitation, insert_invitation
-from latchstring.storage.invitation_lists import list_invitations
-from latchstring.storage.invitations import find_invitation, find_link_view
-from latchstring.storage.outbox import queue_mail
-from latchstring.storage.tables import events, groups, outbox
+from latchstring.storage.engine.database import Database, Work
+from latchstring.storage.engine.tables import events, groups, outbox
+from latchstring.storage.invitations.create import NewInvitation, insert_invitation
+from latchstring.storage.invitations.lists import list_invitations
+from latchstring.storage.invitations.read import find_invitation, find_link_view
+from latchstring.storage.invitations.transitions import sweep_expired
+from latchstring.storage.outbox.outbox import queue_mail
 
 AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)

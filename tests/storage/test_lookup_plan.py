@@ -7,9 +7,9 @@ from uuid import uuid4
 from sqlalchemy.dialects.sqlite.pysqlite import dialect
 from sqlalchemy.engine import URL
 
-from latchstring.storage import invitation_matching as matching
-from latchstring.storage.engine import Compiled
-from latchstring.storage.invitations import _FIND, _LOOK_UP
+from latchstring.storage.engine.database import Compiled
+from latchstring.storage.invitations import existing as matching
+from latchstring.storage.invitations.read import _FIND, _LOOK_UP
 
 
 def test_a_lookup_scans_no_table(sqlite_url: URL) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, OutgoingMail, SuppressionReason
 from latchstring.domain.values import new_id
-from latchstring.storage.engine import Database, Work
-from latchstring.storage.mail_queue import (
+from latchstring.storage.engine.database import Database, Work
+from latchstring.storage.outbox.mail_queue import (
     count_mails,
     drop_mail,
     find_mail,
@@ -17,7 +17,7 @@ from latchstring.storage.mail_queue import (
     list_mails_about,
     retry_mail,
 )
-from latchstring.storage.outbox import OutboxRow, claim_mails, finish_mail, queue_mail
+from latchstring.storage.outbox.outbox import OutboxRow, claim_mails, finish_mail, queue_mail
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -16,9 +16,10 @@ from latchstring.domain.mail import (
     SuppressionReason,
 )
 from latchstring.domain.values import new_id, system_clock
-from latchstring.storage import outbox as outbox_room
-from latchstring.storage.engine import Compiled, Database, Work
-from latchstring.storage.outbox import (
+from latchstring.storage.engine.database import Compiled, Database, Work
+from latchstring.storage.engine.postgres import connect_arguments
+from latchstring.storage.outbox import outbox as outbox_room
+from latchstring.storage.outbox.outbox import (
     claim_mails,
     find_deliveries,
     finish_mail,
@@ -27,7 +28,6 @@ from latchstring.storage.outbox import (
     purge_notices,
     queue_mail,
 )
-from latchstring.storage.postgres import connect_arguments
 
 LEASE = timedelta(seconds=12)
 

@@ -9,10 +9,10 @@ from tests.storage.test_figure_counts import AT, WEEK, invite, make_new
 
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, OutgoingMail
 from latchstring.domain.values import new_id
-from latchstring.storage.engine import Database, Work
-from latchstring.storage.invitation_create import insert_invitation
-from latchstring.storage.outbox import claim_mails, finish_mail, queue_mail
-from latchstring.storage.overview import SHOWN, list_expiring, list_trouble
+from latchstring.storage.engine.database import Database, Work
+from latchstring.storage.invitations.create import insert_invitation
+from latchstring.storage.outbox.outbox import claim_mails, finish_mail, queue_mail
+from latchstring.storage.overview.attention import SHOWN, list_expiring, list_trouble
 
 MINUTE = timedelta(minutes=1)
 

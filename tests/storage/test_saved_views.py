@@ -5,9 +5,9 @@ import pytest
 from sqlalchemy import bindparam, insert
 
 from latchstring.domain.values import new_id
-from latchstring.storage.engine import Database
-from latchstring.storage.saved_views import MOST, SavedView, delete_view, list_views, rename_view, save_view
-from latchstring.storage.tables import admins
+from latchstring.storage.admins.saved_views import MOST, SavedView, delete_view, list_views, rename_view, save_view
+from latchstring.storage.engine.database import Database
+from latchstring.storage.engine.tables import admins
 
 AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 PAGE = "invitations"

@@ -2,9 +2,9 @@ import asyncio
 
 from sqlalchemy.engine import URL, Connection
 
-from latchstring.storage import schema
-from latchstring.storage.engine import Database
-from latchstring.storage.revision import HEAD_REVISION, is_at_head
+from latchstring.storage.engine import schema
+from latchstring.storage.engine.database import Database
+from latchstring.storage.engine.revision import HEAD_REVISION, is_at_head
 
 
 async def test_migrations_and_tables_are_in_step(database_url: URL) -> None:

@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy import insert
 
 from latchstring.domain.account import User
-from latchstring.domain.stretch import Place, Sorting
+from latchstring.domain.keyset_page import Place, Sorting
 from latchstring.domain.values import new_id, system_clock
-from latchstring.storage import shelves
-from latchstring.storage.accounts import insert_user, join_groups
-from latchstring.storage.engine import Database, Work, step
-from latchstring.storage.tables import groups
-from latchstring.storage.user_search import UserSearch, count_role, search_users
+from latchstring.storage.engine.database import Database, Work, step
+from latchstring.storage.engine.tables import groups
+from latchstring.storage.lists import keyset as shelves
+from latchstring.storage.users.search import UserSearch, count_role, search_users
+from latchstring.storage.users.users import insert_user, join_groups
 
 MANY = 23
 ORDERS = [Sorting(by, descending=descending) for by in ("made", "email", "name") for descending in (False, True)]

@@ -8,13 +8,13 @@ from sqlalchemy import select
 from tests.storage.test_invitations import AT, make_new
 
 from latchstring.domain.invitation import Invitation
-from latchstring.domain.timeline import Visits
-from latchstring.storage.engine import Database
-from latchstring.storage.invitation_changes import sweep_expired
-from latchstring.storage.invitation_create import insert_invitation
-from latchstring.storage.invitation_endings import erase_person, purge_ended
-from latchstring.storage.tables import invitations
-from latchstring.storage.visits import add_visits, find_visits
+from latchstring.domain.views.timeline import Visits
+from latchstring.storage.engine.database import Database
+from latchstring.storage.engine.tables import invitations
+from latchstring.storage.invitations.cascade import erase_person, purge_ended
+from latchstring.storage.invitations.create import insert_invitation
+from latchstring.storage.invitations.link_views import add_visits, find_visits
+from latchstring.storage.invitations.transitions import sweep_expired
 
 MINUTE = timedelta(minutes=1)
 INVITATIONS = select(invitations)

@@ -11,22 +11,22 @@ import pytest
 from litestar import Litestar
 from msgspec import UNSET, Meta, UnsetType
 
+from latchstring.crypto.keyring import Keyring, new_master_key
 from latchstring.domain.account import User
 from latchstring.domain.errors import CredentialInvalid, GroupNotFound
-from latchstring.domain.policy import AccountRules, App, ContentRules, InvitationRules, Limits, MailRules
 from latchstring.domain.principal import Principal
+from latchstring.domain.settings import AccountRules, App, ContentRules, InvitationRules, Limits, MailRules
 from latchstring.domain.values import ActorType, system_clock
-from latchstring.invitations.visits import VisitCounter
-from latchstring.links.keyring import Keyring, new_master_key
-from latchstring.web.answers import Answer, View, json_answer
-from latchstring.web.application import build_application
-from latchstring.web.auth import Access, Caller
-from latchstring.web.fields import Body, Reading, sent_fields
-from latchstring.web.kinds import Duration, Email, Flag, Instant, Key, Line, Locale, Message, Metadata, Url
-from latchstring.web.limits import Limiter
-from latchstring.web.operation import operation
-from latchstring.web.paging import Listed, PageQuery, make_cursor, page_answer, read_cursor
-from latchstring.web.services import Services
+from latchstring.formats.field_types import Duration, Email, Flag, Instant, Key, Line, Locale, Message, Metadata, Url
+from latchstring.formats.fields import Body, Reading, sent_fields
+from latchstring.http.application import build_application
+from latchstring.http.authentication import Access, Caller
+from latchstring.http.responses import Answer, View, json_answer
+from latchstring.invitations.link_views import VisitCounter
+from latchstring.rate_limits import Limiter
+from latchstring.rest.pagination import Listed, PageQuery, make_cursor, page_answer, read_cursor
+from latchstring.rest.route import operation
+from latchstring.services import Services
 
 USER_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 USER = User(USER_ID, "ada@people.test", "ada@people.test", "Ada", "Löwe", terms_version="1")

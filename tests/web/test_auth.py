@@ -8,8 +8,8 @@ import httpx2
 import pytest
 from tests.web.conftest import AS_KEY, AS_USER, GOOD_TOKEN, ORIGIN, USER, FakeAccounts
 
-from latchstring.domain.policy import App
-from latchstring.web.auth import clear_session_cookies, session_cookies
+from latchstring.domain.settings import App
+from latchstring.http.authentication import clear_session_cookies, session_cookies
 
 COOKIE = {"Cookie": f"access_token={GOOD_TOKEN}; csrf_token=c5f"}
 CSRF = {"X-CSRF-Token": "c5f"}

@@ -8,7 +8,7 @@ import pytest
 from tests.web.conftest import AS_KEY
 
 from latchstring.domain.errors import Unreadable
-from latchstring.web.body import LARGEST_BODY, BodyTooLarge, parse_json, read_bytes
+from latchstring.formats.json_body import LARGEST_BODY, BodyTooLarge, parse_json, read_bytes
 
 JSON = AS_KEY | {"Content-Type": "application/json"}
 DEEP = 100_000

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import httpx2
 import pytest
 
-from latchstring.web.problems import PROBLEMS
+from latchstring.http.problems import PROBLEMS
 
 
 class Page(HTMLParser):

@@ -6,8 +6,8 @@ import httpx2
 import pytest
 from tests.web.conftest import AS_KEY, AS_USER, ORIGIN, application, open_client
 
-from latchstring.domain.policy import App
-from latchstring.web.services import Services
+from latchstring.domain.settings import App
+from latchstring.services import Services
 
 EVIL = "https://evil.example"
 

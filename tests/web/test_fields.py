@@ -10,9 +10,9 @@ from msgspec import UNSET, UnsetType
 from tests.web.conftest import AS_KEY, AS_USER, USER_ID, Change, Everything
 
 from latchstring.domain.errors import InvalidFields, Unreadable
-from latchstring.web import kinds
-from latchstring.web.fields import Body, collect, read_fields, sent_fields
-from latchstring.web.kinds import Line, Message, ValueRefused
+from latchstring.formats import field_types as kinds
+from latchstring.formats.field_types import Line, Message, ValueRefused
+from latchstring.formats.fields import Body, collect, read_fields, sent_fields
 
 PART = {"name": "x", "role": "VIEWER"}
 

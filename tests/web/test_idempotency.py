@@ -18,12 +18,12 @@ from latchstring.domain.errors import (
 from latchstring.domain.idempotency import Once, StoredAnswer
 from latchstring.domain.principal import Principal
 from latchstring.domain.values import ActorType
-from latchstring.storage.engine import Database, Work
-from latchstring.storage.idempotency import store_answer
-from latchstring.storage.postgres import LockTimeout
-from latchstring.web.answers import Answer, stored_answer
-from latchstring.web.idempotency import Idempotency, make_claim, read_key
-from latchstring.web.services import Services
+from latchstring.http.responses import Answer, stored_answer
+from latchstring.rest.idempotency import Idempotency, make_claim, read_key
+from latchstring.services import Services
+from latchstring.storage.engine.database import Database, Work
+from latchstring.storage.engine.idempotency import store_answer
+from latchstring.storage.engine.postgres import LockTimeout
 
 ROUTE = "POST /api/groups"
 Effect = Callable[[Once | None], Awaitable[int]]

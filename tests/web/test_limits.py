@@ -7,10 +7,10 @@ import httpx2
 import pytest
 from tests.web.conftest import USER_ID
 
+from latchstring import rate_limits as room
 from latchstring.domain.errors import TooManyRequests
-from latchstring.domain.policy import Limits
-from latchstring.web import limits as room
-from latchstring.web.limits import CountersInMemory, Limiter, client_prefix
+from latchstring.domain.settings import Limits
+from latchstring.rate_limits import CountersInMemory, Limiter, client_prefix
 
 TIGHT = Limits(per_inviter="2/hour", per_recipient="1/day", per_address_prefix="1/minute", login_per_account="1/minute")
 

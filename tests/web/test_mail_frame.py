@@ -1,8 +1,8 @@
 """Mails shown inside pages."""
 
-from latchstring.web.answers import Answer
-from latchstring.web.headers import PAGE_POLICY
-from latchstring.web.mail_frame import frame_answer, holding_frame
+from latchstring.http.headers import PAGE_POLICY
+from latchstring.http.responses import Answer
+from latchstring.pages.mail_frame import frame_answer, holding_frame
 
 
 def _policy(answer: Answer) -> str:

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from latchstring.i18n import format_relative, format_short
-from latchstring.web.templating import environment
+from latchstring.i18n.catalogues import format_relative, format_short
+from latchstring.pages.templating import environment
 
 NOW = datetime(2026, 11, 20, 10, 40, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from latchstring.domain.errors import Unreadable
-from latchstring.web.multipart import LONGEST_TEXT, read_parts
+from latchstring.pages.multipart import LONGEST_TEXT, read_parts
 
 BOUNDARY = "----form42"
 CONTENT = b"a\r\n--\r\n------form4\r\n--" + bytes(range(256)) + b"\r\n"

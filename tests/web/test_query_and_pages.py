@@ -5,9 +5,9 @@ import re
 import httpx2
 import pytest
 
+from latchstring.crypto.keyring import Keyring, new_master_key
 from latchstring.domain.errors import Unreadable
-from latchstring.links.keyring import Keyring, new_master_key
-from latchstring.web.paging import make_cursor, page_answer, read_cursor
+from latchstring.rest.pagination import make_cursor, page_answer, read_cursor
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from latchstring.web.spreadsheet import csv_answer, csv_text, safe_cell
+from latchstring.formats.spreadsheet import csv_answer, csv_text, safe_cell
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝"])

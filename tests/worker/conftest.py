@@ -12,13 +12,13 @@ import pytest
 from tests.smtp_server import ScriptedServer, scripted_server
 
 from latchstring.domain.mail import Delivery, MailKind, MailPriority, OutgoingMail
-from latchstring.domain.policy import MailRules, RetryRules, SmtpSettings
+from latchstring.domain.settings import MailRules, RetryRules, SmtpSettings
 from latchstring.domain.values import new_id, system_clock
 from latchstring.mail.messages import InvitationMail, Message, PasswordResetMail
-from latchstring.storage.engine import Database, Work
-from latchstring.storage.outbox import OutboxRow, find_deliveries, queue_mail
+from latchstring.storage.engine.database import Database, Work
+from latchstring.storage.outbox.outbox import OutboxRow, find_deliveries, queue_mail
 from latchstring.worker.loop import WorkerParts, run_worker
-from latchstring.worker.wake import Wake
+from latchstring.worker.wake_event import Wake
 
 QUICK = RetryRules(first=timedelta(milliseconds=50), factor=1.5, maximum=timedelta(seconds=2))
 EXPIRES = datetime(2030, 1, 1, tzinfo=UTC)

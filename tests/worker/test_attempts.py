@@ -5,7 +5,7 @@ from tests.smtp_server import ScriptedServer
 from tests.worker.conftest import Office
 
 from latchstring.domain.mail import DeliveryState
-from latchstring.storage.tables import delivery_attempts
+from latchstring.storage.engine.tables import delivery_attempts
 
 ATTEMPTS = select(delivery_attempts).order_by(delivery_attempts.c.id)
 

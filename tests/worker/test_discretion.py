@@ -6,7 +6,7 @@ from tests.worker.conftest import Office
 
 from latchstring.domain.mail import DeliveryState
 from latchstring.mail.messages import Message
-from latchstring.storage.outbox import OutboxRow
+from latchstring.storage.outbox.outbox import OutboxRow
 
 
 async def test_no_address_and_no_link_is_logged(office: Office, server: ScriptedServer) -> None:

@@ -11,8 +11,8 @@ import pytest
 from latchstring.domain.errors import StorageBusy
 from latchstring.domain.job import Job, JobState
 from latchstring.domain.values import Actor, ActorType, new_id
-from latchstring.storage.engine import Database, Work
-from latchstring.storage.jobs import (
+from latchstring.storage.engine.database import Database, Work
+from latchstring.storage.jobs.jobs import (
     JobLost,
     advance_job,
     claim_job,
@@ -24,7 +24,7 @@ from latchstring.storage.jobs import (
     release_job,
 )
 from latchstring.worker.jobs import LEASE, MOST_FAILURES, JobParts, JobWorker
-from latchstring.worker.wake import Wake
+from latchstring.worker.wake_event import Wake
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -10,8 +10,8 @@ from tests.worker.conftest import Office
 from latchstring.domain.errors import StorageUnreachable
 from latchstring.domain.mail import DeliveryState, MailPriority
 from latchstring.domain.values import new_id, system_clock
-from latchstring.storage.engine import Database
-from latchstring.storage.outbox import claim_mails, hand_back_mails, renew_leases
+from latchstring.storage.engine.database import Database
+from latchstring.storage.outbox.outbox import claim_mails, hand_back_mails, renew_leases
 from latchstring.worker.mail import LEASE
 
 SHORT = timedelta(milliseconds=600)

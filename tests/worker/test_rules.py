@@ -6,14 +6,14 @@ from uuid import uuid4
 import pytest
 
 from latchstring.domain.mail import DeliveryState, MailKind
-from latchstring.domain.policy import PaceRules, RetryRules
+from latchstring.domain.settings import PaceRules, RetryRules
 from latchstring.domain.values import new_id, system_clock
-from latchstring.mail.circuit import LONGEST_REST, Circuit
 from latchstring.mail.senders import Fate, Outcome
-from latchstring.storage.outbox import OutboxRow
+from latchstring.mail.smtp.circuit_breaker import LONGEST_REST, Circuit
+from latchstring.mail.smtp.concurrency import TALKING, TALKING_PER_DOMAIN, UNDER_WAY, DomainBusy, Slots
+from latchstring.mail.smtp.pacing import Pace
+from latchstring.storage.outbox.outbox import OutboxRow
 from latchstring.worker.mail import back_off, judge
-from latchstring.worker.pace import Pace
-from latchstring.worker.slots import TALKING, TALKING_PER_DOMAIN, UNDER_WAY, DomainBusy, Slots
 from latchstring.worker.sweeps import MOST_ROUNDS, Sweep, run_once
 
 RULES = RetryRules(first=timedelta(seconds=5), factor=3, maximum=timedelta(hours=1), give_up=timedelta(days=2))

@@ -7,9 +7,9 @@ from sqlalchemy import select
 
 from latchstring.domain.idempotency import KEPT_FOR, Claim, StoredAnswer
 from latchstring.domain.values import system_clock
-from latchstring.storage.engine import Database
-from latchstring.storage.idempotency import store_answer
-from latchstring.storage.tables import idempotency
+from latchstring.storage.engine.database import Database
+from latchstring.storage.engine.idempotency import store_answer
+from latchstring.storage.engine.tables import idempotency
 from latchstring.worker.sweeps import AnswerPurge, Sweep, run_once
 
 ANSWER = StoredAnswer(201, b"{}")

@@ -5,7 +5,7 @@ import asyncio
 from sqlalchemy.engine import URL
 
 from latchstring.worker.loop import hearing_others
-from latchstring.worker.wake import Wake
+from latchstring.worker.wake_event import Wake
 
 
 async def test_a_ring_before_the_wait_is_heard() -> None:

@@ -2,33 +2,25 @@
 
 from litestar.types import ControllerRouterHandler
 
-from latchstring.admin import (
-    account,
-    administrators,
-    api_keys,
-    audit,
-    content,
-    content_actions,
-    elsewhere,
-    groups,
-    health,
-    imports,
-    invitation_entry,
-    invitation_new,
-    invitation_templates,
-    invitations_list,
-    mail_queue,
-    messages,
-    overview,
-    previews,
-    roles,
-    saved_views,
-    selection,
-    settings,
-    signing_in,
-    user_actions,
-    users,
-)
+from latchstring.admin import not_found as elsewhere
+from latchstring.admin.account import own_account as account
+from latchstring.admin.account import sign_in as signing_in
+from latchstring.admin.administrators import administrators
+from latchstring.admin.content import actions as content_actions
+from latchstring.admin.content import objects as content
+from latchstring.admin.groups import groups
+from latchstring.admin.imports import steps as imports
+from latchstring.admin.invitations import bulk_actions as selection
+from latchstring.admin.invitations import entry as invitation_entry
+from latchstring.admin.invitations import list as invitations_list
+from latchstring.admin.invitations import mail_preview as previews
+from latchstring.admin.invitations import new as invitation_new
+from latchstring.admin.invitations import saved_views
+from latchstring.admin.invitations import templates as invitation_templates
+from latchstring.admin.system import api_keys, health, mail_queue, messages, overview, roles, settings
+from latchstring.admin.system import audit_log as audit
+from latchstring.admin.users import actions as user_actions
+from latchstring.admin.users import users
 
 __all__ = ["routes"]
 

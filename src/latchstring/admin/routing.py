@@ -9,12 +9,12 @@ from litestar.enums import HttpMethod, MediaType
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
-from latchstring.admin.page import Panel, open_panel
+from latchstring.admin.context import Panel, open_panel
 from latchstring.domain.errors import NotAllowed
-from latchstring.web.answers import Answer
-from latchstring.web.refusals import answer_refusal
-from latchstring.web.scope import find_header
-from latchstring.web.services import Services
+from latchstring.http.responses import Answer
+from latchstring.http.scope import find_header
+from latchstring.pages.errors import answer_refusal
+from latchstring.services import Services
 
 Handler = Callable[[Panel], Awaitable[Answer]]
 LOGIN = "/admin/login"

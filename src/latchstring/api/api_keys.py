@@ -5,16 +5,16 @@ from uuid import UUID
 
 import msgspec
 
-from latchstring.accounts.api_keys import MadeApiKey
-from latchstring.api.pages import CreatedQuery, answer_page, read_position
+from latchstring.api.pagination import CreatedQuery, answer_page, read_position
 from latchstring.domain.api_key import ApiKey
 from latchstring.domain.errors import ApiKeyNotFound, GrantNotAllowed
-from latchstring.web.answers import Answer, View, empty_answer, json_answer
-from latchstring.web.auth import Caller
-from latchstring.web.fields import Body, Query, Reading
-from latchstring.web.kinds import Flag, Instant, Line
-from latchstring.web.operation import operation
-from latchstring.web.services import Services
+from latchstring.formats.field_types import Flag, Instant, Line
+from latchstring.formats.fields import Body, Query, Reading
+from latchstring.http.authentication import Caller
+from latchstring.http.responses import Answer, View, empty_answer, json_answer
+from latchstring.rest.route import operation
+from latchstring.services import Services
+from latchstring.users.api_keys import MadeApiKey
 
 TAG = "API keys"
 WRITE = "api-keys:write"

@@ -4,7 +4,6 @@ from typing import Any
 
 from litestar import Request
 
-from latchstring.accounts.addresses import Address, AddressRefused, parse_address
 from latchstring.api.user_views import SessionView, cookies_of, session_view
 from latchstring.domain.errors import (
     InvalidCredentials,
@@ -14,13 +13,14 @@ from latchstring.domain.errors import (
     Unauthenticated,
     VerificationTokenInvalid,
 )
-from latchstring.web.answers import Answer, empty_answer, json_answer
-from latchstring.web.auth import Access, Caller, clear_session_cookies, cookie_refresh_token
-from latchstring.web.fields import Body
-from latchstring.web.kinds import Email, Secret, Token
-from latchstring.web.locales import choose_locale
-from latchstring.web.operation import operation
-from latchstring.web.services import Services
+from latchstring.formats.email_address import Address, AddressRefused, parse_address
+from latchstring.formats.field_types import Email, Secret, Token
+from latchstring.formats.fields import Body
+from latchstring.http.authentication import Access, Caller, clear_session_cookies, cookie_refresh_token
+from latchstring.http.locales import choose_locale
+from latchstring.http.responses import Answer, empty_answer, json_answer
+from latchstring.rest.route import operation
+from latchstring.services import Services
 
 TAG = "Sessions"
 AnyRequest = Request[Any, Any, Any]

@@ -8,17 +8,17 @@ from latchstring.domain.errors import MailDisabled, TooManyRequests
 from latchstring.domain.idempotency import StoredAnswer
 from latchstring.domain.job import Job
 from latchstring.domain.principal import Principal
-from latchstring.web.answers import JSON, Answer, stored_answer
-from latchstring.web.auth import Caller
-from latchstring.web.fields import Query
-from latchstring.web.idempotency import Idempotency
-from latchstring.web.invitation_rows import NewInvitation
-from latchstring.web.kinds import Flag
-from latchstring.web.operation import operation
-from latchstring.web.services import Services
-from latchstring.web.spool import SpooledRows
-from latchstring.web.streams import streamed_answer
-from latchstring.web.uploads import UploadedRows
+from latchstring.formats.field_types import Flag
+from latchstring.formats.fields import Query
+from latchstring.formats.invitation_input import NewInvitation
+from latchstring.formats.row_spool import SpooledRows
+from latchstring.formats.uploads import UploadedRows
+from latchstring.http.authentication import Caller
+from latchstring.http.responses import JSON, Answer, stored_answer
+from latchstring.http.streams import streamed_answer
+from latchstring.rest.idempotency import Idempotency
+from latchstring.rest.route import operation
+from latchstring.services import Services
 
 
 class BulkQuery(Query):

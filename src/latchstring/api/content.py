@@ -26,7 +26,7 @@ from latchstring.api.content_views import (
     path_of,
     with_etag,
 )
-from latchstring.api.pages import CreatedQuery, answer_page, read_position
+from latchstring.api.pagination import CreatedQuery, answer_page, read_position
 from latchstring.content.service import AccessQuestion, NewAccess, NewObject
 from latchstring.content.slugs import RESERVED
 from latchstring.domain.access import ContentObject, Level, Seen, Visibility
@@ -44,14 +44,14 @@ from latchstring.domain.grant import ContentRole
 from latchstring.domain.idempotency import Once
 from latchstring.domain.principal import Principal
 from latchstring.domain.values import ActorType
-from latchstring.web.answers import Answer, empty_answer, json_answer, stored_answer
-from latchstring.web.auth import Access, Caller
-from latchstring.web.fields import Body, Reading, escape, sent_fields
-from latchstring.web.idempotency import Idempotency
-from latchstring.web.kinds import Data, Id, Key, Title, Url, ValueRefused, check_size, read_uuid
-from latchstring.web.operation import operation
-from latchstring.web.preconditions import read_tags
-from latchstring.web.services import Services
+from latchstring.formats.field_types import Data, Id, Key, Title, Url, ValueRefused, check_size, read_uuid
+from latchstring.formats.fields import Body, Reading, escape, sent_fields
+from latchstring.http.authentication import Access, Caller
+from latchstring.http.responses import Answer, empty_answer, json_answer, stored_answer
+from latchstring.rest.idempotency import Idempotency
+from latchstring.rest.preconditions import read_tags
+from latchstring.rest.route import operation
+from latchstring.services import Services
 
 Request = AnyRequest[Any, Any, Any]
 TAG = "Content"

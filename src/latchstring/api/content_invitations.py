@@ -13,9 +13,9 @@ from litestar import Request
 from msgspec import UNSET, UnsetType, to_builtins
 from msgspec.structs import fields
 
-from latchstring.api.answering import OVER, accepted_cookies, read_profile
 from latchstring.api.content_views import AccessView, ObjectAccessView, SuccessView, access_view, content_view
 from latchstring.api.invitation_views import GrantsView, grants_view, lookup_view
+from latchstring.api.respond import OVER, accepted_cookies, read_profile
 from latchstring.api.user_views import UserView, user_view
 from latchstring.content.service import AccessDetails
 from latchstring.domain.access import Level, PendingInvitation
@@ -43,16 +43,16 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.invitation import Standing
-from latchstring.invitations.answering import Opened, has_account, offered_objects
-from latchstring.invitations.parts import Accepted, Draft, OfferedObject
-from latchstring.web.answers import Answer, View, json_answer, stored_answer
-from latchstring.web.auth import Access, Caller, has_outdated_terms
-from latchstring.web.fields import Body, Reading
-from latchstring.web.idempotency import Idempotency, read_key
-from latchstring.web.kinds import Duration, Email, Flag, Key, Line, Locale, Message, Secret, Token
-from latchstring.web.operation import operation
-from latchstring.web.query import wanted_locale
-from latchstring.web.services import Services
+from latchstring.formats.field_types import Duration, Email, Flag, Key, Line, Locale, Message, Secret, Token
+from latchstring.formats.fields import Body, Reading
+from latchstring.http.authentication import Access, Caller, has_outdated_terms
+from latchstring.http.responses import Answer, View, json_answer, stored_answer
+from latchstring.invitations.dependencies import Accepted, Draft, OfferedObject
+from latchstring.invitations.respond import Opened, has_account, offered_objects
+from latchstring.rest.idempotency import Idempotency, read_key
+from latchstring.rest.query import wanted_locale
+from latchstring.rest.route import operation
+from latchstring.services import Services
 
 TAG = "Content invitations"
 INVITING = frozenset({"email", "role", "message", "locale", "expires_in"})

@@ -9,8 +9,8 @@ from uuid import UUID
 from latchstring.api.invitation_views import CONTENT_ROLES, ContentRoleName, DeliveryView, delivery_view
 from latchstring.content.service import AccessDetails
 from latchstring.domain.access import Level, PendingInvitation, Seen, UserAccess, Visibility
-from latchstring.web.answers import Answer, View, json_answer
-from latchstring.web.preconditions import Tags
+from latchstring.http.responses import Answer, View, json_answer
+from latchstring.rest.preconditions import Tags
 
 VisibilityName = Literal["PRIVATE", "SHARED", "PUBLIC"]
 VISIBILITIES: Mapping[Visibility, VisibilityName] = {

@@ -4,18 +4,18 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from latchstring.api.pages import CreatedQuery, answer_page, read_position
+from latchstring.api.pagination import CreatedQuery, answer_page, read_position
 from latchstring.domain.account import User
 from latchstring.domain.errors import FieldProblem, GroupKeyTaken, GroupNotFound, UserNotFound
 from latchstring.domain.group import Group, GroupText
+from latchstring.formats.field_types import Key, Line, Message, ValueRefused, read_locale
+from latchstring.formats.fields import Body, Reading
 from latchstring.groups.service import GroupWords
-from latchstring.web.answers import Answer, View, empty_answer, json_answer, stored_answer
-from latchstring.web.auth import Caller
-from latchstring.web.fields import Body, Reading
-from latchstring.web.idempotency import Idempotency
-from latchstring.web.kinds import Key, Line, Message, ValueRefused, read_locale
-from latchstring.web.operation import operation
-from latchstring.web.services import Services
+from latchstring.http.authentication import Caller
+from latchstring.http.responses import Answer, View, empty_answer, json_answer, stored_answer
+from latchstring.rest.idempotency import Idempotency
+from latchstring.rest.route import operation
+from latchstring.services import Services
 
 TAG = "Groups"
 WRITE = "groups:write"

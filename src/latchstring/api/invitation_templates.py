@@ -3,12 +3,12 @@
 from typing import Literal
 
 from latchstring.domain.template import InvitationTemplate
-from latchstring.web.answers import Answer, View
-from latchstring.web.auth import Caller
-from latchstring.web.kinds import duration_text
-from latchstring.web.operation import operation
-from latchstring.web.paging import page_answer
-from latchstring.web.services import Services
+from latchstring.formats.field_types import duration_text
+from latchstring.http.authentication import Caller
+from latchstring.http.responses import Answer, View
+from latchstring.rest.pagination import page_answer
+from latchstring.rest.route import operation
+from latchstring.services import Services
 
 
 class TemplateContentView(View):

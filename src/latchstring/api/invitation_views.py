@@ -14,10 +14,10 @@ from latchstring.domain.grant import ContentRole, Grant
 from latchstring.domain.invitation import Invitation, Standing, State
 from latchstring.domain.mail import Delivery
 from latchstring.domain.values import Actor
+from latchstring.http.responses import View
+from latchstring.invitations.dependencies import Accepted, Applied, Preview
 from latchstring.invitations.links import Links
-from latchstring.invitations.parts import Accepted, Applied, Preview
-from latchstring.web.answers import View
-from latchstring.web.services import Services
+from latchstring.services import Services
 
 StateName = Literal["PENDING", "ACCEPTED", "DECLINED", "REVOKED", "EXPIRED"]
 DeliveryName = Literal["QUEUED", "SENT", "DEFERRED", "BOUNCED", "FAILED", "SUPPRESSED"]

@@ -25,16 +25,16 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.idempotency import Once, StoredAnswer
 from latchstring.domain.invitation import Standing, State
-from latchstring.domain.listing import InvitationFilter, Order, Position
-from latchstring.web.answers import Answer, View, empty_answer, json_answer, stored_answer
-from latchstring.web.auth import Caller
-from latchstring.web.fields import Body, Reading
-from latchstring.web.idempotency import Idempotency
-from latchstring.web.invitation_rows import NewInvitation, draft_of
-from latchstring.web.kinds import Email, Id, Instant, Key, Line
-from latchstring.web.operation import operation
-from latchstring.web.paging import PageQuery, make_cursor, page_answer, read_cursor
-from latchstring.web.services import Services
+from latchstring.domain.invitation_list import InvitationFilter, Order, Position
+from latchstring.formats.field_types import Email, Id, Instant, Key, Line
+from latchstring.formats.fields import Body, Reading
+from latchstring.formats.invitation_input import NewInvitation, draft_of
+from latchstring.http.authentication import Caller
+from latchstring.http.responses import Answer, View, empty_answer, json_answer, stored_answer
+from latchstring.rest.idempotency import Idempotency
+from latchstring.rest.pagination import PageQuery, make_cursor, page_answer, read_cursor
+from latchstring.rest.route import operation
+from latchstring.services import Services
 
 TAG = "Invitations"
 

@@ -6,7 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from latchstring.domain.job import Job, JobRow
-from latchstring.web.answers import View, encode
+from latchstring.http.responses import View, encode
 
 REPORT_COLUMNS = ("row", "status", "code", "detail", "email", "invitationId")
 

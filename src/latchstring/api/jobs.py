@@ -17,15 +17,15 @@ from latchstring.api.job_views import (
 )
 from latchstring.domain.errors import JobFinished, JobNotFound, NotAllowed
 from latchstring.domain.job import Job, RowFilter
-from latchstring.web.answers import JSON, Answer, empty_answer, json_answer
-from latchstring.web.auth import Caller
-from latchstring.web.fields import Query
-from latchstring.web.operation import operation
-from latchstring.web.paging import DEFAULT_LIMIT, Cursor, Limit, make_cursor, page_answer, read_cursor
-from latchstring.web.scope import Scope, find_header
-from latchstring.web.services import Services
-from latchstring.web.spreadsheet import csv_answer
-from latchstring.web.streams import streamed_answer
+from latchstring.formats.fields import Query
+from latchstring.formats.spreadsheet import csv_answer
+from latchstring.http.authentication import Caller
+from latchstring.http.responses import JSON, Answer, empty_answer, json_answer
+from latchstring.http.scope import Scope, find_header
+from latchstring.http.streams import streamed_answer
+from latchstring.rest.pagination import DEFAULT_LIMIT, Cursor, Limit, make_cursor, page_answer, read_cursor
+from latchstring.rest.route import operation
+from latchstring.services import Services
 
 TAG = "Jobs"
 

@@ -5,10 +5,10 @@ from typing import Any
 from litestar import Request, get
 from litestar.types import ASGIApp
 
-from latchstring.web.answers import Answer, View, json_answer
-from latchstring.web.auth import Access
-from latchstring.web.operation import operation
-from latchstring.web.services import Services
+from latchstring.http.authentication import Access
+from latchstring.http.responses import Answer, View, json_answer
+from latchstring.rest.route import operation
+from latchstring.services import Services
 
 
 class JwkView(View):

@@ -2,16 +2,16 @@
 
 from msgspec import UNSET, UnsetType
 
-from latchstring.accounts.people import UNCHANGED, UserChanges
 from latchstring.api.user_views import MeView, me_view
 from latchstring.domain.account import User
 from latchstring.domain.errors import FieldProblem, NotAllowed
-from latchstring.web.answers import Answer, json_answer
-from latchstring.web.auth import Caller
-from latchstring.web.fields import Body, Reading, sent_fields
-from latchstring.web.kinds import Line, Locale
-from latchstring.web.operation import operation
-from latchstring.web.services import Services
+from latchstring.formats.field_types import Line, Locale
+from latchstring.formats.fields import Body, Reading, sent_fields
+from latchstring.http.authentication import Caller
+from latchstring.http.responses import Answer, json_answer
+from latchstring.rest.route import operation
+from latchstring.services import Services
+from latchstring.users.accounts import UNCHANGED, UserChanges
 
 TAG = "Users"
 

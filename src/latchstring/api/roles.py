@@ -1,10 +1,10 @@
 """The roles of the configuration."""
 
 from latchstring.domain.principal import Role
-from latchstring.web.answers import Answer, View
-from latchstring.web.operation import operation
-from latchstring.web.paging import page_answer
-from latchstring.web.services import Services
+from latchstring.http.responses import Answer, View
+from latchstring.rest.pagination import page_answer
+from latchstring.rest.route import operation
+from latchstring.services import Services
 
 
 class RoleView(View):

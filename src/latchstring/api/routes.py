@@ -1,7 +1,6 @@
 """Every route of the API."""
 
 from latchstring.api import (
-    answering,
     api_keys,
     auth,
     bulk,
@@ -16,6 +15,7 @@ from latchstring.api import (
     roles,
     users,
 )
+from latchstring.api import respond as answering
 
 routes = [
     *invitations.routes,

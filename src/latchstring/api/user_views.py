@@ -5,12 +5,12 @@ from uuid import UUID
 
 import msgspec
 
-from latchstring.accounts.service import SessionTokens
 from latchstring.domain.account import User
-from latchstring.domain.policy import App, Roles
-from latchstring.web.answers import View
-from latchstring.web.auth import session_cookies
-from latchstring.web.services import Services
+from latchstring.domain.settings import App, Roles
+from latchstring.http.authentication import session_cookies
+from latchstring.http.responses import View
+from latchstring.services import Services
+from latchstring.users.service import SessionTokens
 
 
 class UserView(View):

@@ -5,8 +5,7 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from latchstring.accounts.people import NewUser, UserChanges
-from latchstring.api.pages import CreatedQuery, answer_page, read_position
+from latchstring.api.pagination import CreatedQuery, answer_page, read_position
 from latchstring.api.user_views import UserPage, UserView, user_view
 from latchstring.domain.errors import (
     EmailTaken,
@@ -16,13 +15,14 @@ from latchstring.domain.errors import (
     OwnsContent,
     UserNotFound,
 )
-from latchstring.web.answers import Answer, empty_answer, json_answer, stored_answer
-from latchstring.web.auth import Caller
-from latchstring.web.fields import Body, Query, Reading, sent_fields
-from latchstring.web.idempotency import Idempotency
-from latchstring.web.kinds import Email, Id, Key, Line, Locale, Reference, Secret
-from latchstring.web.operation import operation
-from latchstring.web.services import Services
+from latchstring.formats.field_types import Email, Id, Key, Line, Locale, Reference, Secret
+from latchstring.formats.fields import Body, Query, Reading, sent_fields
+from latchstring.http.authentication import Caller
+from latchstring.http.responses import Answer, empty_answer, json_answer, stored_answer
+from latchstring.rest.idempotency import Idempotency
+from latchstring.rest.route import operation
+from latchstring.services import Services
+from latchstring.users.accounts import NewUser, UserChanges
 
 TAG = "Users"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import rich_click as click
 
-from latchstring.cli.running import CommandFailed
+from latchstring.cli.runner import CommandFailed
 
 # name: (module under latchstring.cli, attribute, what it does)
 COMMANDS = {
@@ -17,7 +17,7 @@ COMMANDS = {
     "demo": ("demo", "demo", "Try everything on this machine: sample roles, a group, an invitation, a mailbox."),
     "doctor": ("doctor", "doctor", "Check everything that can be wrong, and say how to mend it."),
     "invite": ("invite", "invite", "Invite somebody by e-mail."),
-    "import": ("importing", "import_", "Invite everybody in a file."),
+    "import": ("import_file", "import_", "Invite everybody in a file."),
     "apply": ("apply", "apply", "Bring invitations to what a file declares."),
     "user": ("user", "user", "Make accounts of the app."),
     "admin": ("admin", "admin", "Make accounts of the admin panel."),

@@ -6,16 +6,16 @@ import rich_click as click
 
 from latchstring.cli.options import EMAIL, LINE, json_option, password_option, read_password
 from latchstring.cli.output import note, show
-from latchstring.cli.running import with_services
+from latchstring.cli.runner import with_services
 from latchstring.domain.account import ADMIN_ROLES
 from latchstring.domain.errors import AdminNotFound
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 
 if TYPE_CHECKING:
-    from latchstring.accounts.addresses import Address
-    from latchstring.accounts.admins import MadeAdmin
+    from latchstring.admins.administrators import MadeAdmin
     from latchstring.domain.account import Admin
-    from latchstring.web.services import Services
+    from latchstring.formats.email_address import Address
+    from latchstring.services import Services
 
 
 @click.group("admin")

@@ -8,12 +8,12 @@ import rich_click as click
 
 from latchstring.cli.options import DURATION, KEY, LINE, json_option
 from latchstring.cli.output import note
-from latchstring.cli.running import with_services
+from latchstring.cli.runner import with_services
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 
 if TYPE_CHECKING:
-    from latchstring.accounts.api_keys import MadeApiKey
-    from latchstring.web.services import Services
+    from latchstring.services import Services
+    from latchstring.users.api_keys import MadeApiKey
 
 
 @click.group("api-key")

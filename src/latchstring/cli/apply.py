@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from click.exceptions import Exit
 
-from latchstring.cli.files import file_type, read_bytes, require_an_answer
+from latchstring.cli.input_files import file_type, read_bytes, require_an_answer
 from latchstring.cli.options import KEY, json_option
-from latchstring.cli.running import FAILED, UNUSABLE, CommandFailed, with_services
+from latchstring.cli.runner import FAILED, UNUSABLE, CommandFailed, with_services
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 
 if TYPE_CHECKING:
-    from latchstring.cli.entries import Declared, FileProblem
-    from latchstring.invitations.applying import Plan
-    from latchstring.invitations.lists import Outcome
-    from latchstring.web.services import Services
+    from latchstring.cli.declared_list import Declared, FileProblem
+    from latchstring.invitations.declarative.apply import Outcome
+    from latchstring.invitations.declarative.plan import Plan
+    from latchstring.services import Services
 
 CHANGED = 2
 OTHERWISE = "--yes to do what the plan says, or --check to see it"
@@ -71,7 +71,7 @@ def _status_1_instead_of_2(*, when: bool) -> Iterator[None]:
 
 
 def _read(file: Path, list_name: str | None) -> "Declared":
-    from latchstring.cli import entries  # noqa: PLC0415  # `--help` need not wait for it
+    from latchstring.cli import declared_list as entries  # noqa: PLC0415  # `--help` need not wait for it
 
     data = read_bytes(file)
     read = entries.read_csv_list if is_csv(file, data) else entries.read_yaml_list

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from latchstring.cli.entries import Declared
-from latchstring.invitations.applying import Act, Found, Plan, Planned
-from latchstring.invitations.lists import Outcome
+from latchstring.cli.declared_list import Declared
+from latchstring.invitations.declarative.apply import Outcome
+from latchstring.invitations.declarative.plan import Act, Found, Plan, Planned
 
 MOST_SHOWN = 200  # nobody reads more in a terminal; --json has them all
 _SIGNS = {

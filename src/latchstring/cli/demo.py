@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from latchstring.cli.running import config_path, expected_failures, read_config
+from latchstring.cli.runner import config_path, expected_failures, read_config
 from latchstring.cli.serve import log_level_option
 
 if TYPE_CHECKING:
-    from latchstring.cli.samples import Samples
+    from latchstring.cli.demo_data import Samples
 
 FOLDER = Path("var")
 PUBLIC_URL = "LATCHSTRING_APP__PUBLIC_URL"
@@ -27,17 +27,17 @@ def demo(*, host: str, port: int, log_level: str) -> None:
 
     Everything is kept in `./var`; a second start goes on with it. Delete the folder to start afresh.
     """
-    from latchstring.cli import sockets  # noqa: PLC0415  # `--help` need not wait for it
+    from latchstring.bootstrap import sockets  # noqa: PLC0415  # `--help` need not wait for it
 
     bound = sockets.bind(host, port)
     url = sockets.url_of(bound)
     path = config_path() or _ensure_config(url)
     config = read_config({PUBLIC_URL: url, **os.environ}, path=path)
 
-    from latchstring import opening  # noqa: PLC0415  # after the configuration is known good
-    from latchstring.cli.samples import ensure_samples  # noqa: PLC0415
-    from latchstring.cli.server import run_server  # noqa: PLC0415
-    from latchstring.logging import configure_logging  # noqa: PLC0415
+    from latchstring.bootstrap import database as opening  # noqa: PLC0415  # after the configuration is known good
+    from latchstring.bootstrap.server_process import run_server  # noqa: PLC0415
+    from latchstring.cli.demo_data import ensure_samples  # noqa: PLC0415
+    from latchstring.telemetry.logging import configure_logging  # noqa: PLC0415
 
     configure_logging(level=log_level.upper())
     with expected_failures():

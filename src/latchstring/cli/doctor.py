@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from latchstring.cli.running import FAILED, read_config
+from latchstring.cli.runner import FAILED, read_config
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from latchstring.domain.health import Finding
+    from latchstring.domain.views.health import Finding
 
 
 @click.command()
@@ -23,9 +23,9 @@ def doctor(*, as_json: bool) -> None:
     Exit status: 0 when nothing is bad, 1 when something is, 2 when the configuration cannot be read.
     """
     config = read_config()
-    from latchstring.checks import check_everything  # noqa: PLC0415  # after the configuration is known good
-    from latchstring.domain.health import Health  # noqa: PLC0415
-    from latchstring.logging import configure_logging  # noqa: PLC0415
+    from latchstring.bootstrap.doctor import check_everything  # noqa: PLC0415  # after the configuration is known good
+    from latchstring.domain.views.health import Health  # noqa: PLC0415
+    from latchstring.telemetry.logging import configure_logging  # noqa: PLC0415
 
     configure_logging(level="CRITICAL")
     found = asyncio.run(check_everything(config))

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from latchstring.api.job_views import REPORT_COLUMNS, row_cells
 from latchstring.domain.job import Job, JobRow, RowStatus
-from latchstring.web.spreadsheet import BYTE_ORDER_MARK, csv_text
+from latchstring.formats.spreadsheet import BYTE_ORDER_MARK, csv_text
 
 MOST_SHOWN = 200  # nobody reads more in a terminal; --report has them all
 _WORDS = {

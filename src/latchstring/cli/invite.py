@@ -8,13 +8,13 @@ import rich_click as click
 
 from latchstring.cli.options import DURATION, EMAIL, KEY, LINE, LOCALE, MESSAGE, URL, json_option
 from latchstring.cli.output import note, show
-from latchstring.cli.running import with_services
+from latchstring.cli.runner import with_services
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 
 if TYPE_CHECKING:
-    from latchstring.accounts.addresses import Address
     from latchstring.domain.invitation import Standing
-    from latchstring.web.services import Services
+    from latchstring.formats.email_address import Address
+    from latchstring.services import Services
 
 _CONTENT = re.compile(r"(?P<type>[^/:\s]+)/(?P<key>[^/:\s]+):(?P<role>VIEWER|EDITOR|MAINTAINER)", re.IGNORECASE)
 
@@ -67,7 +67,7 @@ def invite(
     """
 
     async def make(services: "Services") -> "tuple[Standing, str | None]":
-        from latchstring.invitations.parts import Draft  # noqa: PLC0415  # loaded with the services
+        from latchstring.invitations.dependencies import Draft  # noqa: PLC0415  # loaded with the services
 
         draft = Draft(
             email=address.email,

@@ -7,10 +7,10 @@ import rich_click as click
 
 from latchstring.cli.options import json_option
 from latchstring.cli.output import note, show
-from latchstring.cli.running import expected_failures, read_config
+from latchstring.cli.runner import expected_failures, read_config
 
 if TYPE_CHECKING:
-    from latchstring.cli.rotation import Rotation
+    from latchstring.bootstrap.key_rotation import Rotation
 
 
 @click.group("keys")
@@ -28,8 +28,8 @@ def rotate(*, compromised: bool, as_json: bool) -> None:
     everybody has to sign in again, and invitations have to be sent again.
     """
     config = read_config()
-    from latchstring.cli.rotation import rotate_keys  # noqa: PLC0415  # after the configuration is known good
-    from latchstring.logging import configure_logging  # noqa: PLC0415
+    from latchstring.bootstrap.key_rotation import rotate_keys  # noqa: PLC0415  # after the configuration is known good
+    from latchstring.telemetry.logging import configure_logging  # noqa: PLC0415
 
     configure_logging(level="WARNING")
     with expected_failures():

@@ -6,7 +6,7 @@ from typing import Any
 
 import rich_click as click
 
-from latchstring.cli.running import UNUSABLE, CommandFailed
+from latchstring.cli.runner import UNUSABLE, CommandFailed
 
 
 class Field(click.ParamType[Any]):
@@ -17,7 +17,7 @@ class Field(click.ParamType[Any]):
         self._reader = reader
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from latchstring.web import kinds  # noqa: PLC0415  # `--help` need not wait for it
+        from latchstring.formats import field_types as kinds  # noqa: PLC0415  # `--help` need not wait for it
 
         read: Callable[[object], Any] = getattr(kinds, self._reader)
         try:

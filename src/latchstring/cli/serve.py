@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from latchstring.cli.running import UNUSABLE, CommandFailed, expected_failures, read_config
+from latchstring.cli.runner import UNUSABLE, CommandFailed, expected_failures, read_config
 from latchstring.config import Config
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def worker(*, processes: int, log_level: str, inherit: str | None) -> None:
     """Send mail and tidy up, beside any number of servers and workers. PostgreSQL only."""
     config = read_config()
     _refuse_sqlite(config, True, "SQLite has one process: `latchstring serve` sends its mail. Use PostgreSQL for more.")
-    from latchstring.cli.processes import Family, Inherited  # noqa: PLC0415  # after the configuration is known good
-    from latchstring.cli.worker_process import run_worker_process  # noqa: PLC0415
-    from latchstring.logging import configure_logging  # noqa: PLC0415
+    from latchstring.bootstrap.supervisor import Family, Inherited  # noqa: PLC0415  # after the configuration is known good
+    from latchstring.bootstrap.worker_process import run_worker_process  # noqa: PLC0415
+    from latchstring.telemetry.logging import configure_logging  # noqa: PLC0415
 
     configure_logging(level=log_level.upper())
     if processes > 1 and inherit is None:
@@ -75,9 +75,9 @@ def run_single_or_family(
     config: Config, *, host: str, port: int, processes: int, with_worker: bool, migrates: bool, log_level: str
 ) -> None:
     """Bind, migrate where that is wanted, and serve until SIGTERM."""
-    from latchstring import opening  # noqa: PLC0415  # after the configuration is known good
-    from latchstring.cli import sockets  # noqa: PLC0415
-    from latchstring.logging import configure_logging  # noqa: PLC0415
+    from latchstring.bootstrap import database as opening  # noqa: PLC0415  # after the configuration is known good
+    from latchstring.bootstrap import sockets  # noqa: PLC0415
+    from latchstring.telemetry.logging import configure_logging  # noqa: PLC0415
 
     configure_logging(level=log_level.upper())
     _warn(opening.sqlite_warning(config.database))
@@ -87,7 +87,7 @@ def run_single_or_family(
         if migrates:
             asyncio.run(opening.migrate(config.database))
         if processes == 1:
-            from latchstring.cli.server import run_server  # noqa: PLC0415  # the last half second of imports
+            from latchstring.bootstrap.server_process import run_server  # noqa: PLC0415  # the last half second of imports
 
             run_server(config, bound, with_worker=with_worker, announce=lambda: say_listening(url))
             return
@@ -95,7 +95,7 @@ def run_single_or_family(
 
 
 def _run_family(listening: int, url: str, processes: int) -> None:
-    from latchstring.cli.processes import Family  # noqa: PLC0415
+    from latchstring.bootstrap.supervisor import Family  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="latchstring-metrics-") as folder:
         env = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": folder, "LATCHSTRING_STARTED_AT": str(time.time())}
@@ -106,9 +106,9 @@ def _run_family(listening: int, url: str, processes: int) -> None:
 def _serve_as_child(config: Config, inherit: str, *, with_worker: bool, log_level: str) -> None:
     import socket  # noqa: PLC0415
 
-    from latchstring.cli.processes import Inherited  # noqa: PLC0415
-    from latchstring.cli.server import run_server  # noqa: PLC0415
-    from latchstring.logging import configure_logging  # noqa: PLC0415
+    from latchstring.bootstrap.server_process import run_server  # noqa: PLC0415
+    from latchstring.bootstrap.supervisor import Inherited  # noqa: PLC0415
+    from latchstring.telemetry.logging import configure_logging  # noqa: PLC0415
 
     configure_logging(level=log_level.upper())
     handed = Inherited(inherit)

@@ -6,13 +6,13 @@ import rich_click as click
 
 from latchstring.cli.options import EMAIL, KEY, LINE, LOCALE, json_option, password_option, read_password
 from latchstring.cli.output import note, show
-from latchstring.cli.running import with_services
+from latchstring.cli.runner import with_services
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 
 if TYPE_CHECKING:
-    from latchstring.accounts.addresses import Address
     from latchstring.domain.account import User
-    from latchstring.web.services import Services
+    from latchstring.formats.email_address import Address
+    from latchstring.services import Services
 
 
 @click.group("user")
@@ -46,7 +46,7 @@ def create(
     password = read_password(from_stdin=password_stdin)
 
     async def make(services: "Services") -> "User":
-        from latchstring.accounts.people import NewUser  # noqa: PLC0415  # loaded with the services
+        from latchstring.users.accounts import NewUser  # noqa: PLC0415  # loaded with the services
 
         new = NewUser(
             address=address,

@@ -11,7 +11,8 @@ from latchstring.config.problems import ConfigProblems, Problem
 from latchstring.config.roles import read_roles
 from latchstring.config.sources import MASK, Table, put_environment, read_file
 from latchstring.config.templates import read_templates
-from latchstring.domain.policy import (
+from latchstring.domain.principal import Role
+from latchstring.domain.settings import (
     AccountRules,
     App,
     ContentRules,
@@ -23,9 +24,8 @@ from latchstring.domain.policy import (
     RetryRules,
     SmtpSettings,
 )
-from latchstring.domain.principal import Role
-from latchstring.domain.settings import SettingShown
 from latchstring.domain.template import InvitationTemplate
+from latchstring.domain.views.settings import SettingShown
 
 DEFAULT_FILE = "latchstring.toml"
 DEFAULT_DATABASE = f"{SQLITE}:///var/latchstring.db"

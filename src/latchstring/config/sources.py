@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from latchstring.config.problems import Problem
 from latchstring.config.values import EnvText, Parser, Wrong
-from latchstring.domain.settings import SettingShown, SettingSource
+from latchstring.domain.views.settings import SettingShown, SettingSource
 
 T = TypeVar("T")
 D = TypeVar("D")

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from latchstring.config import values
 from latchstring.config.sources import Table
 from latchstring.config.values import Wrong
-from latchstring.domain.policy import App, ContentRules, InvitationRules
 from latchstring.domain.principal import Role
+from latchstring.domain.settings import App, ContentRules, InvitationRules
 from latchstring.domain.template import InvitationTemplate, TemplateSource
 
 LONGEST_NAME = 100

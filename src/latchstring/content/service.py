@@ -1,8 +1,8 @@
 """Content objects: who may see and change what."""
 
-from latchstring.content.changing import NewAccess, NewObject
-from latchstring.content.keeping import AccessChanges, ContentKeeping
-from latchstring.content.reading import AccessDetails, AccessQuestion
+from latchstring.content.admin_operations import AccessChanges, ContentKeeping
+from latchstring.content.changes import NewAccess, NewObject
+from latchstring.content.read import AccessDetails, AccessQuestion
 
 __all__ = ["AccessChanges", "AccessDetails", "AccessQuestion", "Content", "NewAccess", "NewObject"]
 

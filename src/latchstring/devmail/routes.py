@@ -21,11 +21,11 @@ from litestar.types import ControllerRouterHandler
 from markupsafe import Markup, escape
 
 from latchstring.domain.errors import NotFound
-from latchstring.i18n import SOURCE, format_instant
+from latchstring.http.responses import Answer
+from latchstring.http.scope import Scope, find_header
+from latchstring.i18n.catalogues import SOURCE, format_instant
 from latchstring.mail.mailbox import KeptMail, find_kept, list_kept
-from latchstring.web.answers import Answer
-from latchstring.web.scope import Scope, find_header
-from latchstring.web.services import Services
+from latchstring.services import Services
 
 SHOWN = 100
 PAGE_POLICY = (

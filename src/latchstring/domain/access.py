@@ -8,7 +8,7 @@
     anybody, anonymous too       –            –                      VIEWER
 
 The greatest of the rows that apply counts. OWNER can all that MAINTAINER can, and hand the object over, which no
-permission allows. SQL says the same table for lists (`storage/content_access.py`); a property test holds both together.
+permission allows. SQL says the same table for lists (`storage/content/access.py`); a property test holds both together.
 """
 
 from collections.abc import Mapping

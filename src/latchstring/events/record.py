@@ -2,8 +2,8 @@
 
 from latchstring.domain.event import Event
 from latchstring.events.catalogue import CATALOGUE
-from latchstring.storage.engine import Step
-from latchstring.storage.events import insert_event
+from latchstring.storage.engine.database import Step
+from latchstring.storage.events.record import insert_event
 
 
 def record(event: Event) -> Step:

@@ -9,16 +9,15 @@ from latchstring.domain.errors import ChangedMeanwhile, GroupKeyTaken, GroupNotF
 from latchstring.domain.event import happened
 from latchstring.domain.group import Group, GroupText
 from latchstring.domain.idempotency import Once
-from latchstring.domain.page import Page
+from latchstring.domain.keyset_page import Count, Place, Sorting, Stretch
+from latchstring.domain.pagination import Page
 from latchstring.domain.principal import Principal
-from latchstring.domain.stretch import Count, Place, Sorting, Stretch
 from latchstring.domain.values import ActorType, Clock, new_id
 from latchstring.events.record import record
-from latchstring.storage.accounts import find_user, join_groups, leave_groups
-from latchstring.storage.content import check_released, drop_subject
-from latchstring.storage.engine import Database, ReferenceViolation, UniqueViolation, Work
-from latchstring.storage.group_search import CountedGroup, count_members, count_on_the_way, search_groups
-from latchstring.storage.groups import (
+from latchstring.storage.content.objects import check_released, drop_subject
+from latchstring.storage.engine.database import Database, ReferenceViolation, UniqueViolation, Work
+from latchstring.storage.engine.idempotency import store_answer
+from latchstring.storage.groups.groups import (
     delete_group,
     find_group,
     find_groups,
@@ -29,9 +28,10 @@ from latchstring.storage.groups import (
     lock_group,
     replace_group,
 )
-from latchstring.storage.idempotency import store_answer
-from latchstring.storage.invitation_endings import void_target
-from latchstring.storage.user_lists import UserFilter, list_users
+from latchstring.storage.groups.search import CountedGroup, count_members, count_on_the_way, search_groups
+from latchstring.storage.invitations.cascade import void_target
+from latchstring.storage.users.lists import UserFilter, list_users
+from latchstring.storage.users.users import find_user, join_groups, leave_groups
 
 READ = "groups:read"
 WRITE = "groups:write"

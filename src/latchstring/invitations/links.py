@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from latchstring.crypto.link_tokens import MASK, LinkToken, LinkTokens, Purpose, TokenRefused, mask_token
 from latchstring.domain.errors import InvitationNotPending, InvitationTokenInvalid
 from latchstring.domain.invitation import Channel, Invitation
-from latchstring.domain.policy import App, ContentRules, InvitationRules
-from latchstring.links.tokens import MASK, LinkToken, LinkTokens, Purpose, TokenRefused, mask_token
+from latchstring.domain.settings import App, ContentRules, InvitationRules
 
 NOT_OURS = "This link is not one of ours, or a part of it is missing. Open it again from the mail."
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from latchstring.domain.errors import InvitationNotPending
 from latchstring.domain.invitation import Channel, State
 from latchstring.domain.values import Actor
-from latchstring.i18n import negotiate
-from latchstring.invitations.answering import PEOPLE, name_in
+from latchstring.i18n.catalogues import negotiate
+from latchstring.invitations.dependencies import Parts
 from latchstring.invitations.links import Links
-from latchstring.invitations.parts import Parts
+from latchstring.invitations.respond import PEOPLE, name_in
 from latchstring.mail.messages import InvitationDeclinedMail, InvitationMail, LinkRequestedMail
-from latchstring.storage.accounts import find_user
-from latchstring.storage.events import find_decline_reason
-from latchstring.storage.invitations import LinkView, find_link_view
-from latchstring.storage.names import Contact, find_contact
-from latchstring.storage.outbox import OutboxRow
+from latchstring.storage.events.actor_names import Contact, find_contact
+from latchstring.storage.events.record import find_decline_reason
+from latchstring.storage.invitations.read import LinkView, find_link_view
+from latchstring.storage.outbox.outbox import OutboxRow
+from latchstring.storage.users.users import find_user
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ from datetime import timedelta
 
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.principal import Principal
-from latchstring.i18n import negotiate
-from latchstring.invitations.answering import PEOPLE
-from latchstring.invitations.parts import Draft, Parts
+from latchstring.i18n.catalogues import negotiate
+from latchstring.invitations.dependencies import Draft, Parts
+from latchstring.invitations.respond import PEOPLE
 from latchstring.mail.messages import InvitationMail
-from latchstring.storage.accounts import find_user_by_email_key
-from latchstring.storage.groups import find_groups
-from latchstring.storage.names import find_name
-from latchstring.storage.targets import ObjectChoice, find_object_choices
+from latchstring.storage.events.actor_names import find_name
+from latchstring.storage.groups.groups import find_groups
+from latchstring.storage.invitations.target_search import ObjectChoice, find_object_choices
+from latchstring.storage.users.users import find_user_by_email_key
 
 NOBODY = "name@example.org"  # until an address is typed
 NO_TOKEN = "this-is-a-preview"  # noqa: S105  # no link of ours: the token of one begins with ey

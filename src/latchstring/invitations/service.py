@@ -3,30 +3,30 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from latchstring.crypto.link_tokens import LinkTokens
 from latchstring.domain.access import PendingInvitation
 from latchstring.domain.job import JobKind
 from latchstring.domain.mail import MailKind
-from latchstring.invitations.accepting import Accepting
-from latchstring.invitations.answering import Answering
-from latchstring.invitations.batches import InvitingRows
-from latchstring.invitations.browsing import Browsing
-from latchstring.invitations.bulk import Bulk
-from latchstring.invitations.issuing import Issuing
-from latchstring.invitations.judging import Judge
+from latchstring.invitations.accept import Accepting
+from latchstring.invitations.browse import Browsing
+from latchstring.invitations.bulk.actions import Selecting
+from latchstring.invitations.bulk.jobs import Bulk
+from latchstring.invitations.bulk.run_batch import InvitingRows
+from latchstring.invitations.bulk.validate import Judge
+from latchstring.invitations.content_grants import Objects
+from latchstring.invitations.declarative.apply import Lists
+from latchstring.invitations.dependencies import Parts
+from latchstring.invitations.issue import Issuing
 from latchstring.invitations.links import Links
-from latchstring.invitations.lists import Lists
 from latchstring.invitations.mails import InvitationMails
-from latchstring.invitations.objects import Objects
-from latchstring.invitations.parts import Parts
 from latchstring.invitations.previews import Previews
-from latchstring.invitations.selecting import Selecting
+from latchstring.invitations.respond import Answering
 from latchstring.invitations.targets import Targets
 from latchstring.invitations.templates import Templates
-from latchstring.invitations.timelines import Timelines
-from latchstring.links.tokens import LinkTokens
-from latchstring.storage.content_invitations import find_pending_invitations
-from latchstring.storage.invitation_changes import sweep_expired
-from latchstring.storage.invitation_endings import purge_ended
+from latchstring.invitations.timeline import Timelines
+from latchstring.storage.content.invitations import find_pending_invitations
+from latchstring.storage.invitations.cascade import purge_ended
+from latchstring.storage.invitations.transitions import sweep_expired
 
 
 class Invitations:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from latchstring.domain.errors import NotAllowed
-from latchstring.domain.policy import ContentRules, Roles
 from latchstring.domain.principal import Principal, Role
-from latchstring.storage.engine import Database
-from latchstring.storage.targets import (
+from latchstring.domain.settings import ContentRules, Roles
+from latchstring.storage.engine.database import Database
+from latchstring.storage.invitations.target_search import (
     GroupChoice,
     ObjectChoice,
     find_group_choices,

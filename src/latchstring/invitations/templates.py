@@ -14,16 +14,16 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.event import happened
 from latchstring.domain.panel import TEMPLATES_WRITE
-from latchstring.domain.policy import App, ContentRules, InvitationRules, Roles
 from latchstring.domain.principal import Principal
+from latchstring.domain.settings import App, ContentRules, InvitationRules, Roles
 from latchstring.domain.template import InvitationTemplate
 from latchstring.domain.template import Templates as Configured
 from latchstring.domain.values import Clock, new_id
 from latchstring.events.record import record
-from latchstring.invitations.drafts import lifetime_problems, redirect_problems, role_problems
-from latchstring.invitations.parts import Draft
-from latchstring.storage.engine import Database, UniqueViolation, Work
-from latchstring.storage.invitation_templates import (
+from latchstring.invitations.dependencies import Draft
+from latchstring.invitations.validate import lifetime_problems, redirect_problems, role_problems
+from latchstring.storage.engine.database import Database, UniqueViolation, Work
+from latchstring.storage.invitations.templates import (
     delete_template,
     find_template,
     insert_template,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from latchstring.accounts.passwords import check_policy
+from latchstring.crypto.passwords import check_policy
 from latchstring.domain.account import User
 from latchstring.domain.errors import (
     FieldProblem,
@@ -16,17 +16,17 @@ from latchstring.domain.errors import (
     WrongAccount,
     WrongState,
 )
-from latchstring.invitations.parts import Accepted, Profile
-from latchstring.invitee.members import member_of, sign_out, signed_in
+from latchstring.formats.field_types import Line, Secret
+from latchstring.http.authentication import Caller
+from latchstring.http.problems import describe_problem
+from latchstring.http.responses import Answer
+from latchstring.invitations.dependencies import Accepted, Profile
+from latchstring.invitee.context import Page
 from latchstring.invitee.objects import find_items, names_of, with_held
-from latchstring.invitee.offers import LANDING, Found, find_offer, show_end_of, visit_offer
-from latchstring.invitee.page import Page
+from latchstring.invitee.previews import LANDING, Found, find_offer, show_end_of, visit_offer
 from latchstring.invitee.routing import acts, shows
-from latchstring.web.answers import Answer
-from latchstring.web.auth import Caller
-from latchstring.web.forms import PageForm, Sent, Shown, Tick
-from latchstring.web.kinds import Line, Secret
-from latchstring.web.problems import describe_problem
+from latchstring.invitee.signed_in import member_of, sign_out, signed_in
+from latchstring.pages.forms import PageForm, Sent, Shown, Tick
 
 ARRIVED = "/invitation/arrived"
 UNSIGNED = "unsigned"

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 from latchstring.domain.access import ContentObject, Level, Seen
 from latchstring.domain.errors import ContentNotFound
 from latchstring.domain.grant import ContentRole
-from latchstring.invitations.drafts import is_allowed_redirect, origin_of
-from latchstring.invitations.parts import OfferedObject
-from latchstring.invitee.page import Page
+from latchstring.invitations.dependencies import OfferedObject
+from latchstring.invitations.validate import is_allowed_redirect, origin_of
+from latchstring.invitee.context import Page
 
 LONG = 60  # letters: two lines of a heading
 MOST_SHOWN = 20  # as many are looked up for one page

@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from latchstring.accounts.people import UserChanges
 from latchstring.domain.account import User
 from latchstring.domain.errors import FieldProblem, InvalidFields, TermsRequired
-from latchstring.i18n import available_locales
-from latchstring.invitee.members import member_of
-from latchstring.invitee.page import Page
+from latchstring.formats.field_types import Line, Locale
+from latchstring.http.authentication import has_outdated_terms
+from latchstring.http.responses import Answer
+from latchstring.i18n.catalogues import available_locales
+from latchstring.invitee.context import Page
 from latchstring.invitee.routing import acts, shows
-from latchstring.web.answers import Answer
-from latchstring.web.auth import has_outdated_terms
-from latchstring.web.forms import PageForm, Problem, Sent, Shown, Tick
-from latchstring.web.kinds import Line, Locale
+from latchstring.invitee.signed_in import member_of
+from latchstring.pages.forms import PageForm, Problem, Sent, Shown, Tick
+from latchstring.users.accounts import UserChanges
 
 PROFILE = "/profile"
 

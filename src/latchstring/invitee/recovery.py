@@ -1,14 +1,14 @@
 """Forgotten passwords and unconfirmed addresses: asking for a link, and using it."""
 
-from latchstring.accounts.addresses import Address
 from latchstring.domain.errors import InvalidFields, ResetTokenInvalid, VerificationTokenInvalid
-from latchstring.invitee.members import member_of
-from latchstring.invitee.page import Page
+from latchstring.formats.email_address import Address
+from latchstring.formats.field_types import Email, Secret
+from latchstring.http.authentication import clear_session_cookies
+from latchstring.http.responses import Answer
+from latchstring.invitee.context import Page
 from latchstring.invitee.routing import acts, shows
-from latchstring.web.answers import Answer
-from latchstring.web.auth import clear_session_cookies
-from latchstring.web.forms import PageForm
-from latchstring.web.kinds import Email, Secret
+from latchstring.invitee.signed_in import member_of
+from latchstring.pages.forms import PageForm
 
 GONE = "link_over.html"
 

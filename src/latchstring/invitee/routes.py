@@ -2,7 +2,9 @@
 
 from litestar.types import ControllerRouterHandler
 
-from latchstring.invitee import declining, landing, profile, recovery, signing_in
+from latchstring.invitee import decline as declining
+from latchstring.invitee import landing, profile, recovery
+from latchstring.invitee import sign_in as signing_in
 from latchstring.invitee.routing import page_error
 
 __all__ = ["page_error", "routes"]

@@ -8,11 +8,11 @@ from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
 
-from latchstring.invitee.page import Page, open_page, recognise
-from latchstring.web.answers import Answer
-from latchstring.web.refusals import answer_refusal, as_response
-from latchstring.web.scope import find_header
-from latchstring.web.services import Services
+from latchstring.http.responses import Answer
+from latchstring.http.scope import find_header
+from latchstring.invitee.context import Page, open_page, recognise
+from latchstring.pages.errors import answer_refusal, as_response
+from latchstring.services import Services
 
 Handler = Callable[[Page], Awaitable[Answer]]
 INTERNAL_ERROR = 500

@@ -13,8 +13,8 @@ import structlog
 from jinja2 import Template
 
 from latchstring.domain.mail import MailKind
-from latchstring.i18n import SOURCE, format_instant, negotiate, text_direction, translations
-from latchstring.mail.addresses import Mailbox, mailbox_of
+from latchstring.i18n.catalogues import SOURCE, format_instant, negotiate, text_direction, translations
+from latchstring.mail.ascii_address import Mailbox, mailbox_of
 from latchstring.mail.messages import (
     AdminSetUpMail,
     EmailVerificationMail,
@@ -24,8 +24,8 @@ from latchstring.mail.messages import (
     Message,
     PasswordResetMail,
 )
+from latchstring.mail.sanitize import NAME_LIMIT, TITLE_LIMIT, clean_line, isolate, quote_line, quote_message
 from latchstring.mail.templating import BUILT_IN, TemplateBroken, Templates
-from latchstring.mail.words import NAME_LIMIT, TITLE_LIMIT, clean_line, isolate, quote_line, quote_message
 
 Context = dict[str, object]
 _log = structlog.get_logger(__name__)

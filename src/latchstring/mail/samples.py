@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from latchstring.domain.mail import MailKind
-from latchstring.domain.policy import App
+from latchstring.domain.settings import App
 from latchstring.mail import messages
 from latchstring.mail.messages import Message
 

@@ -21,7 +21,7 @@ from markupsafe import Markup
 from mjml import mjml2html
 
 from latchstring.domain.mail import MailKind
-from latchstring.i18n import translations
+from latchstring.i18n.catalogues import translations
 
 FORMS = ("subject.txt", "body.txt", "body.mjml")
 SHARED = ("layout.mjml", "words.mjml")

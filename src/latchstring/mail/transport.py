@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from latchstring.domain.policy import MailRules
+from latchstring.domain.settings import MailRules
 from latchstring.mail.senders import MailboxSender, OffSender, Sender
-from latchstring.mail.smtp import SmtpSender
+from latchstring.mail.smtp.sender import SmtpSender
 
 
 def open_sender(rules: MailRules) -> Sender:

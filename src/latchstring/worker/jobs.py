@@ -17,10 +17,10 @@ import structlog
 from latchstring.domain.errors import StorageBusy, StorageUnreachable
 from latchstring.domain.job import Job
 from latchstring.domain.values import Clock, new_id
-from latchstring.storage.engine import Database
-from latchstring.storage.jobs import JobLost, claim_job, release_job
-from latchstring.web.metrics import count_job_rows
-from latchstring.worker.wake import Bell
+from latchstring.storage.engine.database import Database
+from latchstring.storage.jobs.jobs import JobLost, claim_job, release_job
+from latchstring.telemetry.metrics import count_job_rows
+from latchstring.worker.wake_event import Bell
 
 LEASE = timedelta(seconds=6)  # many batches long; the contract promises takeover within 20 s of a death
 TURN = timedelta(seconds=2)  # before a job that waits may have this worker

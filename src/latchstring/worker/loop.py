@@ -9,15 +9,15 @@ from datetime import timedelta
 from sqlalchemy.engine import URL
 
 from latchstring.domain.mail import MailKind
-from latchstring.domain.policy import MailRules
+from latchstring.domain.settings import MailRules
 from latchstring.domain.values import Clock
 from latchstring.mail.transport import open_sender
-from latchstring.storage.engine import Database
-from latchstring.storage.wakeups import share_wakeups
+from latchstring.storage.engine.database import Database
+from latchstring.storage.engine.notifications import share_wakeups
 from latchstring.worker.jobs import JobParts, JobWork, JobWorker
 from latchstring.worker.mail import LEASE, Loader, MailParts, MailWorker
 from latchstring.worker.sweeps import Sweep, run_sweeps
-from latchstring.worker.wake import Wake
+from latchstring.worker.wake_event import Wake
 
 DRAIN = timedelta(seconds=6)  # SIGTERM leaves ten seconds for everything
 

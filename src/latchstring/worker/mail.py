@@ -13,20 +13,20 @@ import structlog
 
 from latchstring.domain.errors import StorageBusy, StorageUnreachable
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, SuppressionReason
-from latchstring.domain.policy import MailRules, RetryRules
+from latchstring.domain.settings import MailRules, RetryRules
 from latchstring.domain.values import Clock, new_id
-from latchstring.mail.addresses import AddressUnusable
-from latchstring.mail.circuit import LONGEST_REST
+from latchstring.mail.ascii_address import AddressUnusable
 from latchstring.mail.messages import Message
 from latchstring.mail.render import RenderedMail, render_mail
 from latchstring.mail.senders import Fate, Outcome, Sender
+from latchstring.mail.smtp.circuit_breaker import LONGEST_REST
+from latchstring.mail.smtp.concurrency import RESERVED, DomainBusy, Slots
+from latchstring.mail.smtp.pacing import Pace
 from latchstring.mail.templating import templates_in
-from latchstring.storage.engine import Database
-from latchstring.storage.outbox import OutboxRow, claim_mails, finish_mail, hand_back_mails, renew_leases
-from latchstring.web.metrics import count_mail
-from latchstring.worker.pace import Pace
-from latchstring.worker.slots import RESERVED, DomainBusy, Slots
-from latchstring.worker.wake import Wake
+from latchstring.storage.engine.database import Database
+from latchstring.storage.outbox.outbox import OutboxRow, claim_mails, finish_mail, hand_back_mails, renew_leases
+from latchstring.telemetry.metrics import count_mail
+from latchstring.worker.wake_event import Wake
 
 Loader = Callable[[OutboxRow], Awaitable[Message | None]]
 

@@ -11,9 +11,9 @@ import structlog
 
 from latchstring.domain.errors import StorageBusy, StorageUnreachable
 from latchstring.domain.values import Clock
-from latchstring.storage.engine import Database
-from latchstring.storage.idempotency import purge_answers
-from latchstring.storage.outbox import purge_notices
+from latchstring.storage.engine.database import Database
+from latchstring.storage.engine.idempotency import purge_answers
+from latchstring.storage.outbox.outbox import purge_notices
 
 MOST_ROUNDS = 20  # batches in a row; the rest waits for the next minute, so that no sweep hogs the database
 _FIRST_AFTER_SECONDS = 3.0

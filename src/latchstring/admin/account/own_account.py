@@ -1,0 +1,274 @@
+"""One's own account: name, language, password, second factor, and the browsers one is signed in with."""
+
+from dataclasses import replace
+from uuid import UUID
+
+from latchstring.admin.account.qr import draw_qr
+from latchstring.admin.account.sign_in import at_the_gate, find_visit, session_cookies
+from latchstring.admin.account.user_agents import browser_of
+from latchstring.admin.administrators.administrators import known_language
+from latchstring.admin.administrators.flash import say
+from latchstring.admin.context import LANGUAGES, Panel, spoken_by_panel
+from latchstring.admin.routing import ANYBODY, LOGIN, acts, shows
+from latchstring.admins.sessions import AdminVisit, NewAdminSession
+from latchstring.domain.errors import CredentialInvalid, InvalidFields, SecondFactorInvalid
+from latchstring.formats.field_types import Line, Secret
+from latchstring.http.responses import Answer
+from latchstring.pages.forms import PageForm, Sent, Shown
+
+ACCOUNT = "/admin/account"
+PASSWORD = "/admin/account/password"  # noqa: S105  # an address
+FACTOR = "/admin/account/second-factor"
+
+
+class Profile(PageForm):
+    """Name and language."""
+
+    name: Line | None = None
+    language: str = ""
+
+
+class PasswordChange(PageForm, kw_only=True):
+    """The present password and the next."""
+
+    current_password: Secret
+    password: Secret
+
+
+class Confirmation(PageForm, kw_only=True):
+    """The first code of an authenticator app, and the password."""
+
+    code: str = ""
+    confirm_password: Secret
+
+
+class CodesAgain(PageForm, kw_only=True):
+    """The password, to have new recovery codes."""
+
+    codes_password: Secret
+
+
+class Removal(PageForm, kw_only=True):
+    """The password, to do without a second factor."""
+
+    removal_password: Secret
+
+
+class SessionEnd(PageForm, kw_only=True):
+    """Which session is to end: its id, or `others`."""
+
+    session: str
+
+
+# ---- name, language, sessions ----------------------------------------------------------------------------------------
+
+
+@shows(ACCOUNT, needs=ANYBODY)
+async def show_account(panel: Panel) -> Answer:
+    return await _show_account(panel, await _visit(panel))
+
+
+async def _show_account(
+    panel: Panel, visit: AdminVisit, *, status: int = 200, code: str = "", form: Shown | None = None
+) -> Answer:
+    sessions = await panel.services.accounts.list_own_sessions(visit)
+    return panel.show(
+        "account.html",
+        status=status,
+        code=code,
+        form=form,
+        languages=LANGUAGES,
+        sessions=[(one, browser_of(one.user_agent)) for one in sessions],
+        here=visit.session_id,
+    )
+
+
+@acts(ACCOUNT, needs=ANYBODY)
+async def change_account(panel: Panel) -> Answer:
+    """Keep name and language; the word that says so is in the new one."""
+    sent = await panel.read(Profile)
+    visit = await _visit(panel)
+    try:
+        form = sent.finish()
+    except InvalidFields as error:
+        return await _show_account(panel, visit, status=422, code=error.code, form=sent.refused(error))
+    language = known_language(form.language)
+    await panel.services.accounts.change_own_admin(visit, name=form.name or "", locale=language)
+    spoken = replace(panel, locale=spoken_by_panel([language or "", panel.locale]))
+    return panel.go(ACCOUNT, flash=say(spoken, "profile"))
+
+
+@acts(f"{ACCOUNT}/sessions", needs=ANYBODY)
+async def end_session(panel: Panel) -> Answer:
+    """Sign out another browser, every other, or this one."""
+    sent = await panel.read(SessionEnd)
+    visit = await _visit(panel)
+    wanted = sent.typed.get("session", "")
+    if wanted == "others":
+        count = await panel.services.accounts.end_other_sessions(visit)
+        return panel.go(ACCOUNT, flash=say(panel, "own-sessions", count=count))
+    session_id = _id_of(wanted)
+    count = await panel.services.accounts.end_own_session(visit, session_id) if session_id else 0
+    if session_id == visit.session_id:
+        return at_the_gate(panel).go(LOGIN, said="left")
+    return panel.go(ACCOUNT, flash=say(panel, "own-sessions", count=count))
+
+
+def _id_of(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+# ---- password --------------------------------------------------------------------------------------------------------
+
+
+@shows(PASSWORD, needs=ANYBODY)
+async def show_password(panel: Panel) -> Answer:
+    return _show_password(panel)
+
+
+def _show_password(panel: Panel, *, status: int = 200, code: str = "", form: Shown | None = None) -> Answer:
+    minimum = panel.services.account_rules.password_minimum
+    return panel.show("account_password.html", status=status, code=code, form=form, password_minimum=minimum)
+
+
+@acts(PASSWORD, needs=ANYBODY)
+async def change_password(panel: Panel) -> Answer:
+    """Set another password. This browser goes on under a new token, all others are signed out."""
+    sent = await panel.read(PasswordChange)
+    visit = await _visit(panel)
+    try:
+        form = sent.finish()
+        _count_password(panel)
+        renewed = await panel.services.accounts.change_own_password(visit, form.current_password, form.password)
+    except InvalidFields as error:
+        return _show_password(panel, status=422, code=error.code, form=sent.refused(error))
+    panel = _going_on(panel, renewed)
+    return panel.go(ACCOUNT, flash=say(panel, "password"))
+
+
+def _going_on(panel: Panel, renewed: NewAdminSession) -> Panel:
+    """The page of a session that goes on under another token, which also signs the word for the next page."""
+    cookies = replace(panel.cookies, session=renewed.token)
+    return replace(panel, cookies=cookies).with_cookies(*session_cookies(panel, renewed))
+
+
+def _count_password(panel: Panel) -> None:
+    """Before one's own password is looked at: an open browser is no place to guess it. Raises TooManyRequests."""
+    panel.services.limiter.check_login(f"admin own {panel.me.email_key}", panel.request.scope)
+
+
+# ---- second factor ---------------------------------------------------------------------------------------------------
+
+
+@shows(FACTOR, needs=ANYBODY)
+async def show_factor(panel: Panel) -> Answer:
+    """Off, being set up, or on."""
+    return await _show_factor(panel)
+
+
+async def _show_factor(panel: Panel, *, status: int = 200, code: str = "", form: Shown | None = None) -> Answer:
+    accounts = panel.services.accounts
+    enrolment = accounts.find_enrolment(panel.me)
+    return panel.show(
+        "account_factor.html",
+        status=status,
+        code=code,
+        form=form,
+        enrolment=enrolment,
+        qr=draw_qr(enrolment.uri) if enrolment else None,
+        codes_left=await accounts.count_recovery_codes(panel.me) if panel.me.has_second_factor else 0,
+    )
+
+
+@acts(f"{FACTOR}/start", needs=ANYBODY)
+async def start_factor(panel: Panel) -> Answer:
+    """Propose a fresh secret. Nothing is asked for until a code of it was entered."""
+    await panel.read(PageForm)
+    await panel.services.accounts.start_second_factor(await _visit(panel))
+    return panel.go(FACTOR)
+
+
+@acts(FACTOR, needs=ANYBODY)
+async def confirm_factor(panel: Panel) -> Answer:
+    """Turn the second factor on, and show the recovery codes this once."""
+    sent = await panel.read(Confirmation)
+    visit = await _visit(panel)
+    if visit.admin.has_second_factor:  # the page of the codes, loaded again
+        return panel.go(FACTOR)
+    try:
+        form = sent.finish()
+        _count_password(panel)
+        codes = await panel.services.accounts.confirm_second_factor(visit, form.code, form.confirm_password)
+    except InvalidFields as error:
+        return await _refuse_password(panel, sent, error, "confirmPassword")
+    except SecondFactorInvalid as error:
+        shown = sent.with_problem("code", "wrong-code")
+        return await _show_factor(panel, status=422, code=error.code, form=shown)
+    return _show_codes(panel, codes, is_first=True)
+
+
+@acts(f"{FACTOR}/codes", needs=ANYBODY)
+async def renew_codes(panel: Panel) -> Answer:
+    """Show ten new recovery codes this once; the old ones are dead."""
+    sent = await panel.read(CodesAgain)
+    visit = await _visit(panel)
+    try:
+        form = sent.finish()
+        _count_password(panel)
+        codes = await panel.services.accounts.renew_recovery_codes(visit, form.codes_password)
+    except InvalidFields as error:
+        return await _refuse_password(panel, sent, error, "codesPassword")
+    except SecondFactorInvalid:
+        return panel.go(FACTOR)
+    return _show_codes(panel, codes, is_first=False)
+
+
+@acts(f"{FACTOR}/remove", needs=ANYBODY)
+async def remove_factor(panel: Panel) -> Answer:
+    """Ask for the password alone from now on."""
+    sent = await panel.read(Removal)
+    visit = await _visit(panel)
+    try:
+        form = sent.finish()
+        _count_password(panel)
+        await panel.services.accounts.remove_second_factor(visit, form.removal_password)
+    except InvalidFields as error:
+        return await _refuse_password(panel, sent, error, "removalPassword")
+    return panel.go(FACTOR, flash=say(panel, "own-factor-off"))
+
+
+async def _refuse_password(
+    panel: Panel, sent: Sent[Confirmation] | Sent[CodesAgain] | Sent[Removal], error: InvalidFields, field: str
+) -> Answer:
+    form = sent.with_problem(field, error.errors[0].code, error.errors[0].detail)
+    return await _show_factor(panel, status=422, code=error.code, form=form)
+
+
+def _show_codes(panel: Panel, codes: tuple[str, ...], *, is_first: bool) -> Answer:
+    # in the answer to the form, not behind a redirect: they must stand in no address and no cookie
+    return panel.show("account_codes.html", codes=codes, is_first=is_first)
+
+
+async def _visit(panel: Panel) -> AdminVisit:
+    """One's own account and session, as they are at this moment."""
+    visit = await find_visit(panel)
+    if visit is None:
+        raise CredentialInvalid("This session has ended. Sign in again.")
+    return visit
+
+
+routes = [
+    show_account,
+    change_account,
+    end_session,
+    show_password,
+    change_password,
+    show_factor,
+    start_factor,
+    confirm_factor,
+    renew_codes,
+    remove_factor,
+]

@@ -1,0 +1,264 @@
+"""The gate of the panel: signing in, the second factor, leaving, a forgotten password, and setting up an account.
+
+Administrators have a session of their own; being signed in to the app opens nothing here. Every login makes a new
+session under a new token, the second factor changes the token once more, so one that was planted beforehand is worth
+nothing.
+"""
+
+from dataclasses import replace
+
+from latchstring.admin.context import Panel
+from latchstring.admin.cookies import gate_cookie, new_gate, session_cookie
+from latchstring.admin.navigation import home_of
+from latchstring.admin.routing import GATE, LOGIN, SECOND_FACTOR, acts, is_own_path, shows
+from latchstring.admins.sessions import AdminVisit, NewAdminSession
+from latchstring.domain.errors import (
+    CredentialInvalid,
+    InvalidCredentials,
+    InvalidFields,
+    SecondFactorInvalid,
+    SetUpTokenInvalid,
+)
+from latchstring.domain.panel import principal_of_admin
+from latchstring.formats.email_address import Address
+from latchstring.formats.field_types import Email, Secret
+from latchstring.http.responses import Answer
+from latchstring.pages.forms import PageForm
+from latchstring.rate_limits import client_prefix
+
+FORGOTTEN = "/admin/login/forgotten"
+SET_UP = "/admin/set-up"
+
+
+class SignIn(PageForm):
+    """The form of the login. next: a page of the panel to go on to."""
+
+    email: Email | None = None
+    password: Secret | None = None
+    next: str = ""
+
+
+class Code(PageForm):
+    """The second factor: a code of the app, or a recovery code."""
+
+    code: str = ""
+    next: str = ""
+
+
+class Forgotten(PageForm, kw_only=True):
+    """The form that asks for a link to a new password."""
+
+    email: Email
+
+
+class NewPassword(PageForm, kw_only=True):
+    """The form a set-up link opens."""
+
+    password: Secret
+
+
+# ---- signing in ------------------------------------------------------------------------------------------------------
+
+
+@shows(LOGIN, needs=GATE)
+async def show_login(panel: Panel) -> Answer:
+    """The form; whoever has signed in already goes on."""
+    visit = await find_visit(panel)
+    if visit is not None:
+        return panel.go(*_onward(panel, visit))
+    return panel.show("login.html", next=_next(panel.asked("next")), said=panel.asked("said"))
+
+
+@acts(LOGIN, needs=GATE)
+async def log_in(panel: Panel) -> Answer:
+    """Sign in and go on. A wrong address, a wrong password and a user of the app are told alike."""
+    sent = await panel.read(SignIn)
+    address: Address | None = sent.get("email")
+    typed = sent.typed.get("email", "").strip()
+    limiter, scope = panel.services.limiter, panel.request.scope
+    limiter.check_login(f"admin {address.email_key if address else typed}", scope)
+    try:
+        opened = await panel.services.accounts.admin_login(
+            typed,
+            sent.get("password") or "",
+            user_agent=panel.request.headers.get("User-Agent", ""),
+            network=client_prefix(limiter.client_address(scope)),
+        )
+    except InvalidCredentials as error:
+        form = sent.with_problem("email", "credentials")
+        wanted = _next(sent.typed.get("next", ""))
+        return panel.show("login.html", status=401, code=error.code, form=form, next=wanted, said="")
+    await _end_present(panel)
+    return enter(panel, opened, sent.typed.get("next", ""))
+
+
+async def _end_present(panel: Panel) -> None:
+    """Whoever signs in over a session leaves no open one behind under a token nobody holds any more."""
+    visit = await find_visit(panel)
+    if visit is not None:
+        await panel.services.accounts.admin_logout(visit)
+
+
+@shows(SECOND_FACTOR, needs=GATE)
+async def show_code(panel: Panel) -> Answer:
+    """The question for the second factor, to whoever has given the password."""
+    visit = await find_visit(panel)
+    if visit is None or not visit.awaits_code:
+        return panel.go(*_onward(panel, visit))
+    return panel.show("login_code.html", next=_next(panel.asked("next")), who=visit.admin, uses_recovery=False)
+
+
+@acts(SECOND_FACTOR, needs=GATE)
+async def enter_code(panel: Panel) -> Answer:
+    """Open the session that awaits its code."""
+    sent = await panel.read(Code)
+    visit = await find_visit(panel)
+    if visit is None or not visit.awaits_code:
+        return panel.go(*_onward(panel, visit))
+    code, wanted = sent.typed.get("code", ""), _next(sent.typed.get("next", ""))
+    panel.services.limiter.check_code(visit.admin.email_key)
+    try:
+        opened = await panel.services.accounts.pass_second_factor(visit, code)
+    except SecondFactorInvalid as error:
+        uses_recovery = len(code) > LONGEST_APP_CODE
+        form = sent.with_problem("recovery" if uses_recovery else "code", "wrong-code")
+        return panel.show(
+            "login_code.html", status=401, code=error.code, form=form, next=wanted, who=visit.admin,
+            uses_recovery=uses_recovery,
+        )  # fmt: skip
+    except CredentialInvalid:
+        return panel.go(LOGIN, next=wanted)
+    return enter(panel, opened, wanted)
+
+
+LONGEST_APP_CODE = 8  # six digits, perhaps with a blank
+
+
+def enter(panel: Panel, opened: NewAdminSession, wanted: str) -> Answer:
+    """Hand the browser its session and go on: to the second factor, to the page that was wanted, or home."""
+    panel = panel.with_cookies(*session_cookies(panel, opened), gate_cookie("", secure=panel.cookies.secure))
+    if opened.awaits_code:
+        return panel.go(SECOND_FACTOR, next=_next(wanted))
+    return panel.go(_next(wanted) or home_of(principal_of_admin(opened.admin)))
+
+
+def session_cookies(panel: Panel, opened: NewAdminSession) -> list[bytes]:
+    """The cookie of a session, for as long as it can last."""
+    seconds = max(0, int((opened.expires_at - panel.at).total_seconds()))
+    return [session_cookie(opened.token, seconds=seconds, secure=panel.cookies.secure)]
+
+
+async def find_visit(panel: Panel) -> AdminVisit | None:
+    """Whoever holds this browser's session, read anew."""
+    token = panel.cookies.session
+    return await panel.services.accounts.find_admin_session(token) if token else None
+
+
+def _onward(panel: Panel, visit: AdminVisit | None) -> tuple[str]:
+    """Where somebody belongs who came to the wrong page of the gate."""
+    wanted = _next(panel.asked("next"))
+    if visit is None:
+        return (LOGIN,)
+    if visit.awaits_code:
+        return (SECOND_FACTOR,)
+    return (wanted or home_of(principal_of_admin(visit.admin)),)
+
+
+def _next(path: str) -> str:
+    """The path if it is one of the panel's own; else nothing."""
+    return path if is_own_path(path) and not path.startswith(LOGIN) else ""
+
+
+# ---- leaving ---------------------------------------------------------------------------------------------------------
+
+
+@acts("/admin/logout", needs=GATE)
+async def log_out(panel: Panel) -> Answer:
+    """End this browser's session."""
+    await panel.read(PageForm)
+    visit = await find_visit(panel)
+    if visit is not None:
+        await panel.services.accounts.admin_logout(visit)
+    return at_the_gate(panel).go(LOGIN, said="left")
+
+
+def at_the_gate(panel: Panel) -> Panel:
+    """The page of a browser that forgets its session."""
+    gate, secure = new_gate(), panel.cookies.secure
+    cookies = replace(panel.cookies, session=None, gate=gate)
+    forgotten = session_cookie("", seconds=0, secure=secure)
+    return replace(panel, cookies=cookies, more_cookies=(forgotten, gate_cookie(gate, secure=secure)))
+
+
+# ---- a new password --------------------------------------------------------------------------------------------------
+
+
+@shows(FORGOTTEN, needs=GATE)
+async def show_forgotten(panel: Panel) -> Answer:
+    """The question for the address; after it was sent what happens next."""
+    return panel.show("login_forgotten.html", is_sent=panel.asked("sent") == "yes", has_mail=has_mail(panel))
+
+
+@acts(FORGOTTEN, needs=GATE)
+async def request_password(panel: Panel) -> Answer:
+    """Mail a link, if there is an account; the answer does not tell."""
+    sent = await panel.read(Forgotten)
+    try:
+        address: Address = sent.finish().email
+    except InvalidFields as error:
+        form = sent.refused(error)
+        return panel.show(
+            "login_forgotten.html", status=422, code=error.code, form=form, is_sent=False, has_mail=has_mail(panel)
+        )
+    panel.services.limiter.check_requested(address.email_key)
+    await panel.services.accounts.request_admin_password(address, locale=panel.locale)
+    return panel.go(FORGOTTEN, sent="yes")
+
+
+def has_mail(panel: Panel) -> bool:
+    """Whether mails leave this installation at all."""
+    return panel.services.mail_rules.transport != "off"
+
+
+@shows(SET_UP, needs=GATE)
+async def show_set_up(panel: Panel) -> Answer:
+    """The form that a set-up link opens."""
+    token = panel.asked("token")
+    try:
+        admin = await panel.services.accounts.check_set_up(token)
+    except SetUpTokenInvalid as error:
+        return panel.show("set_up_over.html", status=401, code=error.code)
+    return _show_set_up(panel, token, admin.email, is_new=not admin.is_set_up)
+
+
+@acts(SET_UP, needs=GATE)
+async def set_up(panel: Panel) -> Answer:
+    """Set the password of an administrator's account, once. Every session of it ends, here as well."""
+    sent = await panel.read(NewPassword)
+    accounts = panel.services.accounts
+    try:
+        admin = await accounts.check_set_up(sent.token)
+        await accounts.set_up_admin(sent.token, sent.finish().password)
+    except InvalidFields as error:
+        form = sent.refused(error)
+        return _show_set_up(
+            panel, sent.token, admin.email, is_new=not admin.is_set_up, status=422, code=error.code, form=form
+        )
+    except SetUpTokenInvalid as error:
+        return panel.show("set_up_over.html", status=401, code=error.code)
+    return at_the_gate(panel).go(LOGIN, said="password")
+
+
+def _show_set_up(panel: Panel, token: str, email: str, *, is_new: bool, **more: object) -> Answer:
+    minimum = panel.services.account_rules.password_minimum
+    return panel.show(
+        "set_up.html",
+        token=token,
+        email=email,
+        is_new=is_new,
+        password_minimum=minimum,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+routes = [show_login, log_in, show_code, enter_code, log_out, show_forgotten, request_password, show_set_up, set_up]

@@ -1,0 +1,227 @@
+"""Administrators, for super-admins: who there is, inviting one, and what can be changed about them."""
+
+from uuid import UUID
+
+from latchstring.admin.account.user_agents import browser_of
+from latchstring.admin.administrators.flash import say
+from latchstring.admin.context import LANGUAGES, Panel
+from latchstring.admin.routing import acts, shows
+from latchstring.admins.set_up_links import SetUpSent
+from latchstring.domain.account import ADMIN_ROLES, Admin
+from latchstring.domain.errors import (
+    AccountBlocked,
+    AdminNotFound,
+    EmailTaken,
+    FieldProblem,
+    InvalidFields,
+    LastSuperAdmin,
+)
+from latchstring.domain.panel import ADMINS_WRITE
+from latchstring.formats.email_address import Address
+from latchstring.formats.field_types import Email, Line
+from latchstring.http.responses import Answer
+from latchstring.pages.forms import PageForm, Shown
+from latchstring.rate_limits import Limiter
+
+LIST = "/admin/administrators"
+ENTRY = "/admin/administrators/{id:str}"
+
+
+class NewAdmin(PageForm, kw_only=True):
+    """The form that invites. language: what the mail and the panel speak to the person."""
+
+    email: Email
+    name: Line
+    role: str = ""
+    language: str = ""
+
+
+class NewRole(PageForm):
+    """The form that gives another role."""
+
+    role: str = ""
+
+
+@shows(LIST, needs=ADMINS_WRITE)
+async def show_list(panel: Panel) -> Answer:
+    """Everybody, by address."""
+    return panel.show("administrators.html", admins=await panel.services.accounts.list_admins())
+
+
+# ---- inviting --------------------------------------------------------------------------------------------------------
+
+
+@shows(f"{LIST}/new", needs=ADMINS_WRITE)
+async def show_new(panel: Panel) -> Answer:
+    return _show_new(panel)
+
+
+def _show_new(panel: Panel, *, status: int = 200, code: str = "", form: Shown | None = None) -> Answer:
+    return panel.show(
+        "administrator_new.html",
+        status=status,
+        code=code,
+        form=form,
+        roles=ADMIN_ROLES,
+        languages=LANGUAGES,
+        mail_is_off=panel.services.mail_rules.transport == "off",
+    )
+
+
+@acts(f"{LIST}/new", needs=ADMINS_WRITE)
+async def invite(panel: Panel) -> Answer:
+    """Make the account and send the set-up link; without mail the link is shown this once."""
+    sent = await panel.read(NewAdmin)
+    try:
+        form = sent.finish()
+        address: Address = form.email
+        check_mail(panel.services.limiter, address)
+        made = await panel.services.accounts.invite_admin(
+            panel.principal, address=address, role=form.role, name=form.name, locale=known_language(form.language)
+        )
+    except InvalidFields as error:
+        return _show_new(panel, status=422, code=error.code, form=sent.refused(error))
+    except EmailTaken as error:
+        taken = InvalidFields([FieldProblem("/email", "administrator-taken", error.detail)])
+        return _show_new(panel, status=409, code=error.code, form=sent.refused(taken))
+    return _sent_link(panel, made, "invited")
+
+
+def known_language(text: str) -> str | None:
+    """A language the panel speaks; None for the browser's own."""
+    return text if text in LANGUAGES else None
+
+
+def check_mail(limiter: Limiter, address: Address) -> None:
+    """A set-up link is a mail, too: nobody's mailbox is filled with them. Raises TooManyRequests."""
+    limiter.check_recipient(address.email_key)
+
+
+def _sent_link(panel: Panel, made: SetUpSent, what: str) -> Answer:
+    if made.set_up_url is not None:
+        # in the answer to the form, not behind a redirect: the link must stand in no address and no cookie
+        return panel.show("administrator_link.html", who=made.admin, set_up_url=made.set_up_url)
+    is_new = not made.admin.is_set_up
+    return panel.go(entry_path(made.admin.id), flash=say(panel, what, who=made.admin.shown_name, is_new=is_new))
+
+
+# ---- one administrator -----------------------------------------------------------------------------------------------
+
+
+@shows(ENTRY, needs=ADMINS_WRITE)
+async def show_entry(panel: Panel) -> Answer:
+    """What is known of one, and what can be done."""
+    admin = await _admin(panel)
+    sessions = await panel.services.accounts.list_admin_sessions(panel.principal, admin.id)
+    return panel.show(
+        "administrator.html",
+        who=admin,
+        roles=ADMIN_ROLES,
+        is_me=admin.id == panel.me.id,
+        sessions=[(one, browser_of(one.user_agent)) for one in sessions],
+    )
+
+
+@acts(f"{ENTRY}/role", needs=ADMINS_WRITE)
+async def change_role(panel: Panel) -> Answer:
+    """Give another role. It counts from the next request."""
+    sent = await panel.read(NewRole)
+    admin = await _admin(panel)
+    try:
+        changed = await panel.services.accounts.set_admin_role(panel.principal, admin.id, sent.typed.get("role", ""))
+    except LastSuperAdmin:
+        return _kept(panel, admin)
+    # whoever gave away his own right to be here goes home instead
+    path = "/admin/account" if admin.id == panel.me.id and changed.role != admin.role else entry_path(admin.id)
+    return panel.go(path, flash=say(panel, "role", who=admin.shown_name, role=changed.role))
+
+
+@shows(f"{ENTRY}/deactivate", needs=ADMINS_WRITE)
+async def ask_deactivate(panel: Panel) -> Answer:
+    """The question before somebody is shut out."""
+    admin = await _admin(panel)
+    return panel.show("administrator_deactivate.html", who=admin, is_me=admin.id == panel.me.id)
+
+
+@acts(f"{ENTRY}/deactivate", needs=ADMINS_WRITE)
+async def deactivate(panel: Panel) -> Answer:
+    """Shut out at once: sessions end, links die."""
+    await panel.read(PageForm)
+    admin = await _admin(panel)
+    try:
+        await panel.services.accounts.deactivate_admin(panel.principal, admin.id)
+    except LastSuperAdmin:
+        return _kept(panel, admin)
+    return panel.go(entry_path(admin.id), flash=say(panel, "deactivated", who=admin.shown_name))
+
+
+@acts(f"{ENTRY}/reactivate", needs=ADMINS_WRITE)
+async def reactivate(panel: Panel) -> Answer:
+    await panel.read(PageForm)
+    admin = await _admin(panel)
+    await panel.services.accounts.reactivate_admin(panel.principal, admin.id)
+    return panel.go(entry_path(admin.id), flash=say(panel, "reactivated", who=admin.shown_name))
+
+
+@acts(f"{ENTRY}/link", needs=ADMINS_WRITE)
+async def resend_link(panel: Panel) -> Answer:
+    """Send a fresh set-up link; earlier ones are dead."""
+    await panel.read(PageForm)
+    admin = await _admin(panel)
+    check_mail(panel.services.limiter, Address(admin.email, admin.email_key))
+    try:
+        made = await panel.services.accounts.resend_set_up(panel.principal, admin.id)
+    except AccountBlocked:
+        flash = say(panel, "link-refused", who=admin.shown_name)
+        return panel.go(entry_path(admin.id), flash=flash, is_bad=True)
+    return _sent_link(panel, made, "resent")
+
+
+@acts(f"{ENTRY}/sessions", needs=ADMINS_WRITE)
+async def end_sessions(panel: Panel) -> Answer:
+    """Sign somebody out everywhere."""
+    await panel.read(PageForm)
+    admin = await _admin(panel)
+    count = await panel.services.accounts.end_admin_sessions(panel.principal, admin.id)
+    return panel.go(entry_path(admin.id), flash=say(panel, "sessions", who=admin.shown_name, count=count))
+
+
+@acts(f"{ENTRY}/second-factor", needs=ADMINS_WRITE)
+async def reset_second_factor(panel: Panel) -> Answer:
+    """Take the second factor away from somebody who has lost the phone and the codes."""
+    await panel.read(PageForm)
+    admin = await _admin(panel)
+    await panel.services.accounts.reset_second_factor(panel.principal, admin.id)
+    return panel.go(entry_path(admin.id), flash=say(panel, "factor", who=admin.shown_name))
+
+
+def _kept(panel: Panel, admin: Admin) -> Answer:
+    flash = say(panel, "last", who=admin.shown_name)
+    return panel.go(entry_path(admin.id), flash=flash, is_bad=True)
+
+
+def entry_path(admin_id: UUID) -> str:
+    return f"{LIST}/{admin_id}"
+
+
+async def _admin(panel: Panel) -> Admin:
+    try:
+        admin_id = UUID(panel.parameter("id"))
+    except ValueError:
+        raise AdminNotFound("There is no such administrator.") from None
+    return await panel.services.accounts.get_admin(admin_id)
+
+
+routes = [
+    show_list,
+    show_new,
+    invite,
+    show_entry,
+    change_role,
+    ask_deactivate,
+    deactivate,
+    reactivate,
+    resend_link,
+    end_sessions,
+    reset_second_factor,
+]

@@ -1,0 +1,176 @@
+"""Content objects as lists by type, and one object: who may see it, who is on the way, what it holds."""
+
+import json
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+from latchstring.admin.context import Panel
+from latchstring.admin.groups.groups import find_people
+from latchstring.admin.pagination import (
+    PAGE_SIZE,
+    address,
+    leaves,
+    leaves_at,
+    place_of,
+    position_of,
+    searched,
+    sorting_of,
+    text_of,
+)
+from latchstring.admin.routing import shows
+from latchstring.domain.access import ContentObject, Visibility
+from latchstring.domain.account import User
+from latchstring.domain.errors import UserNotFound
+from latchstring.domain.grant import ContentRole
+from latchstring.domain.keyset_page import Sorting
+from latchstring.domain.settings import ContentType
+from latchstring.http.responses import Answer
+from latchstring.pages.forms import Shown
+
+READ, WRITE = "access:read", "content:write"
+LIST = "/admin/content"
+ENTRY = f"{LIST}/{{type:str}}/{{key:str}}"
+ORDERS = {"made": True, "title": False}
+FOUND_AT_ONCE = 8
+LONGEST_DATA = 20_000  # characters of an object's data that are shown
+ROLES = tuple(role.name for role in ContentRole)
+
+
+def path_of(one: ContentObject, rest: str = "") -> str:
+    return f"{LIST}/{quote(one.type, safe='')}/{quote(one.key, safe='')}{rest}"
+
+
+async def object_of(panel: Panel) -> ContentObject:
+    """The object in the address. Raises ContentNotFound."""
+    return await panel.services.content.get_object(panel.principal, panel.parameter("type"), panel.parameter("key"))
+
+
+async def owner_of(panel: Panel, one: ContentObject) -> User | None:
+    try:
+        return await panel.services.accounts.get_user(one.owner_id)
+    except UserNotFound:
+        return None
+
+
+def common(panel: Panel, one: ContentObject) -> dict[str, Any]:
+    """What every page of an object is told."""
+    kinds = panel.services.content_rules.types
+    is_link = bool(one.url) and str(one.url).startswith(("https://", "http://"))
+    return {
+        "object": one,
+        "object_path": path_of(one),
+        "kind": kinds[one.type],
+        "list_path": f"{LIST}?type={quote(one.type)}",
+        "open_url": one.url if is_link else "",
+    }
+
+
+# ---- the list --------------------------------------------------------------------------------------------------------
+
+
+@shows(LIST, needs=READ)
+async def show_objects(panel: Panel) -> Answer:
+    """The objects of a type, newest first; `q` searches titles and keys."""
+    kinds = panel.services.content_rules.types
+    kind = _kind(panel)
+    if kind is None:
+        return panel.show("content_none.html")
+    q, sorting = searched(panel), sorting_of(panel, ORDERS, "-made")
+    within = f"content:{kind.key}:{text_of(sorting)}"
+    found = await panel.services.content.search_objects(
+        panel.principal, kind.key, q, sorting=sorting, after=place_of(panel, within), limit=PAGE_SIZE
+    )
+    return panel.show(
+        "content_list.html",
+        kinds=kinds.values(),
+        kind=kind,
+        found=found,
+        q=q,
+        sorting=sorting,
+        address=lambda **changes: address(panel, **changes),
+        leaves=leaves(panel, within, found.following),
+        path_of=path_of,
+    )
+
+
+def _kind(panel: Panel) -> ContentType | None:
+    """The type asked for, else the first; None where none is declared."""
+    kinds = panel.services.content_rules.types
+    return kinds.get(panel.asked("type")) or next(iter(kinds.values()), None)
+
+
+# ---- one object ------------------------------------------------------------------------------------------------------
+
+
+@shows(ENTRY, needs=READ)
+async def show_access(panel: Panel) -> Answer:
+    """Who may see an object, who is on the way to it, and the forms that change both."""
+    return await show_access_of(panel, await object_of(panel))
+
+
+async def show_access_of(
+    panel: Panel, one: ContentObject, *, form: Shown | None = None, status: int = 200, code: str = ""
+) -> Answer:
+    """The page of an object's access."""
+    content = panel.services.content
+    people, following = await content.list_people(panel.principal, one, after=_after(panel))
+    pending, has_more = await content.list_pending(panel.principal, one)
+    find = searched(panel, "find") if panel.can(WRITE) else ""
+    return panel.show(
+        "content_access.html",
+        form=form,
+        status=status,
+        code=code,
+        **common(panel, one),
+        owner=await owner_of(panel, one),
+        people=people,
+        teams=await content.list_teams(panel.principal, one),
+        holders=await content.count_holders(panel.principal, one),
+        pending=pending,
+        has_more_pending=has_more,
+        on_the_way=await content.count_on_the_way(panel.principal, one),
+        leaves=leaves_at(panel, "people", None if following is None else [str(following)]),
+        find=find,
+        matches=await _matches(panel, find) if find else (),
+        groups_found=await _groups_found(panel, find) if find else (),
+        roles=ROLES,
+        visibilities=[visibility.name for visibility in Visibility],
+    )
+
+
+def _after(panel: Panel) -> UUID | None:
+    position = position_of(panel, "people")
+    return None if position is None else UUID(str(position[0]))
+
+
+async def _matches(panel: Panel, find: str) -> object:
+    return await find_people(panel, find) if panel.can("users:read") else ()
+
+
+async def _groups_found(panel: Panel, find: str) -> object:
+    if not panel.can("groups:read"):
+        return ()
+    found = await panel.services.groups.search_groups(
+        panel.principal, find, sorting=Sorting("name"), limit=FOUND_AT_ONCE
+    )
+    return [one.group for one in found.items]
+
+
+@shows(f"{ENTRY}/details", needs=READ)
+async def show_details(panel: Panel) -> Answer:
+    """What an object holds, as text, and what happened to it."""
+    one = await object_of(panel)
+    data = "" if one.data is None else json.dumps(one.data, indent=2, ensure_ascii=False)
+    history = await panel.services.accounts.list_history(panel.principal, one.id) if panel.can("audit:read") else ((),)
+    return panel.show(
+        "content_details.html",
+        **common(panel, one),
+        owner=await owner_of(panel, one),
+        data=data[:LONGEST_DATA],
+        is_cut=len(data) > LONGEST_DATA,
+        history=history[0],
+    )
+
+
+routes = [show_objects, show_access, show_details]

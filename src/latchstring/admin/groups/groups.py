@@ -1,0 +1,392 @@
+"""Groups: found, made, named, with their members, what they may see, and their end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+from urllib.parse import quote
+from uuid import UUID
+
+from latchstring.admin.context import Panel
+from latchstring.admin.flash import fingerprint, said
+from latchstring.admin.pagination import (
+    LONGEST_SEARCH,
+    PAGE_SIZE,
+    address,
+    leaves,
+    leaves_at,
+    place_of,
+    position_of,
+    searched,
+    sorting_of,
+    text_of,
+)
+from latchstring.admin.routing import acts, shows
+from latchstring.content.admin_operations import HeldPlace
+from latchstring.domain.account import User
+from latchstring.domain.errors import ChangedMeanwhile, FieldProblem, GroupKeyTaken, InvalidFields, UserNotFound
+from latchstring.domain.group import Group, GroupText
+from latchstring.domain.keyset_page import Sorting
+from latchstring.formats.field_types import Id, Key, Line, Message, ValueRefused, read_line, read_locale, read_message
+from latchstring.groups.service import GroupWords, words_of
+from latchstring.http.responses import Answer
+from latchstring.i18n.catalogues import available_locales
+from latchstring.pages.forms import PageForm, Sent, Shown
+from latchstring.users.admin_operations import UserSearch
+
+READ, WRITE = "groups:read", "groups:write"
+LIST = "/admin/groups"
+NEW = f"{LIST}/~new"  # no key begins with ~
+ENTRY = f"{LIST}/{{key:str}}"
+ORDERS = {"name": False, "made": True}
+FOUND_AT_ONCE = 8
+
+
+class WordsForm(PageForm):
+    """How a group is called. Languages come as three lists of the same length; one without a name is left out."""
+
+    repeated: ClassVar[frozenset[str]] = frozenset({"language", "textName", "textDescription"})
+    most_fields: ClassVar[int] = 256
+
+    name: Line | None = None
+    description: Message | None = None
+    seen: str = ""  # which words the form was opened with
+    language: tuple[str, ...] = ()
+    text_name: tuple[str, ...] = ()
+    text_description: tuple[str, ...] = ()
+
+
+class NewGroupForm(WordsForm, kw_only=True):
+    """A group to make."""
+
+    key: Key
+
+
+class MemberForm(PageForm, kw_only=True):
+    """A user to bring in or to take out."""
+
+    user: Id
+
+
+class NothingForm(PageForm):
+    """A button."""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A translation as the form shows it."""
+
+    language: str = ""
+    name: str = ""
+    description: str = ""
+
+
+def path_of(key: str, rest: str = "") -> str:
+    return f"{LIST}/{quote(key, safe='')}{rest}"
+
+
+# ---- the list --------------------------------------------------------------------------------------------------------
+
+
+@shows(LIST, needs=READ)
+async def show_groups(panel: Panel) -> Answer:
+    """Groups by name, with their members counted; `q` searches."""
+    q, sorting = searched(panel), sorting_of(panel, ORDERS, "name")
+    within = f"groups:{text_of(sorting)}"
+    found = await panel.services.groups.search_groups(
+        panel.principal, q, sorting=sorting, after=place_of(panel, within), limit=PAGE_SIZE
+    )
+    return panel.show(
+        "groups_list.html",
+        found=found,
+        q=q,
+        sorting=sorting,
+        address=lambda **changes: address(panel, **changes),
+        leaves=leaves(panel, within, found.following),
+        path_of=path_of,
+    )
+
+
+# ---- one group -------------------------------------------------------------------------------------------------------
+
+
+@shows(NEW, needs=WRITE)
+async def show_new_group(panel: Panel) -> Answer:
+    return panel.show("groups_new.html", languages=[Language()], offered=available_locales())
+
+
+@acts(NEW, needs=WRITE)
+async def make_group(panel: Panel) -> Answer:
+    """Make a group and go to it."""
+    sent = await panel.read(NewGroupForm)
+    try:
+        words = _read_words(sent)
+        made = await panel.services.groups.create_group(panel.principal, sent.finish().key, words)
+    except InvalidFields as error:
+        return _show_new(panel, sent.refused(error), 422, error.code, sent)
+    except GroupKeyTaken as error:
+        return _show_new(panel, sent.with_problem("key", error.code), 409, error.code, sent)
+    return panel.go(path_of(made.key), flash=said(panel, "group-made", name=made.name))
+
+
+def _show_new(panel: Panel, form: Shown, status: int, code: str, sent: Sent[NewGroupForm]) -> Answer:
+    typed = _typed_languages(sent)
+    return panel.show(
+        "groups_new.html",
+        status=status,
+        code=code,
+        form=form,
+        languages=[*typed, Language()],
+        offered=available_locales(),
+    )
+
+
+@shows(ENTRY, needs=READ)
+async def show_group(panel: Panel) -> Answer:
+    """A group's words, and what is around it in numbers."""
+    return await _show_entry(panel, await _group(panel))
+
+
+async def _show_entry(
+    panel: Panel,
+    group: Group,
+    *,
+    form: Shown | None = None,
+    status: int = 200,
+    code: str = "",
+    typed: Sequence[Language] | None = None,
+) -> Answer:
+    languages = [Language(tag, text.name, text.description or "") for tag, text in sorted(group.translations.items())]
+    history = await _history(panel, group)
+    return panel.show(
+        "groups_entry.html",
+        status=status,
+        code=code,
+        form=form,
+        group=group,
+        key_path=path_of(group.key),
+        languages=[*(languages if typed is None else typed), Language()],
+        offered=available_locales(),
+        members=await panel.services.groups.count_members(panel.principal, group),
+        on_the_way=await panel.services.groups.count_on_the_way(panel.principal, group),
+        granted=await _count_granted(panel, group),
+        seen=_fingerprint(words_of(group)),
+        history=history,
+    )
+
+
+@acts(ENTRY, needs=WRITE)
+async def save_group(panel: Panel) -> Answer:
+    """Give a group other words, unless somebody else has just done so."""
+    sent = await panel.read(WordsForm)
+    group = await _group(panel)
+    try:
+        sent.finish()
+        words = _read_words(sent)
+        _check_unchanged(sent, group)
+        await panel.services.groups.replace_group(panel.principal, group.key, words, before=words_of(group))
+    except InvalidFields as error:
+        return await _show_entry(
+            panel, group, form=sent.refused(error), status=422, code=error.code, typed=_typed_languages(sent)
+        )
+    except ChangedMeanwhile as error:
+        form = sent.with_problem("name", error.code)
+        return await _show_entry(
+            panel, await _group(panel), form=form, status=409, code=error.code, typed=_typed_languages(sent)
+        )
+    return panel.go(path_of(group.key), flash=said(panel, "group-saved", name=words.name))
+
+
+def _check_unchanged(sent: Sent[WordsForm], group: Group) -> None:
+    if sent.typed.get("seen") != _fingerprint(words_of(group)):
+        raise ChangedMeanwhile("The group has other words by now.")
+
+
+def _fingerprint(words: GroupWords) -> str:
+    """Which words a form was opened with. Not a secret: it only has to differ when they do."""
+    texts = sorted((tag, text.name, text.description) for tag, text in words.translations.items())
+    return fingerprint(words.name, words.description, texts)
+
+
+def _typed_languages(sent: Sent[WordsForm] | Sent[NewGroupForm]) -> list[Language]:
+    columns = (sent.ticked.get(name, ()) for name in ("language", "textName", "textDescription"))
+    typed = [Language(*row) for row in zip(*columns, strict=False)]
+    return [one for one in typed if one.language or one.name or one.description]
+
+
+def _read_words(sent: Sent[WordsForm] | Sent[NewGroupForm]) -> GroupWords:
+    """The words of a group. Raises InvalidFields with everything that is wrong with them."""
+    problems = list(sent.reading.problems)
+    if not sent.typed.get("name", "").strip():
+        problems.append(FieldProblem("/name", "required", "Give the group a name."))
+    texts: dict[str, GroupText] = {}
+    for place, one in enumerate(_typed_languages(sent)):
+        if not one.name.strip() and not one.description.strip():
+            continue  # a language whose words were cleared is left out
+        try:
+            tag = read_locale(one.language)
+            texts[tag] = GroupText(read_line(one.name), read_message(one.description) or None)
+        except ValueRefused as refused:
+            problems.append(FieldProblem(f"/language-{place}", refused.code, refused.detail))
+    if problems:
+        raise InvalidFields(problems)
+    return GroupWords(name=sent.get("name"), description=sent.get("description"), translations=texts)
+
+
+# ---- members ---------------------------------------------------------------------------------------------------------
+
+
+@shows(f"{ENTRY}/members", needs=READ)
+async def show_members(panel: Panel) -> Answer:
+    """Who is in a group, and, for those who may, a search for somebody to bring in."""
+    group = await _group(panel)
+    sorting = Sorting("email")
+    place = place_of(panel, "members")
+    found = await panel.services.accounts.search_users(
+        panel.principal, UserSearch(group_id=group.id), sorting=sorting, after=place, limit=PAGE_SIZE
+    )
+    find = searched(panel, "find")
+    matches = await find_people(panel, find) if find and panel.can(WRITE) else ()
+    return panel.show(
+        "groups_members.html",
+        group=group,
+        key_path=path_of(group.key),
+        found=found,
+        find=find,
+        matches=matches,
+        members=await panel.services.groups.count_members(panel.principal, group),
+        leaves=leaves(panel, "members", found.following),
+        longest=LONGEST_SEARCH,
+    )
+
+
+async def find_people(panel: Panel, find: str) -> Sequence[User]:
+    """The first few users whose address or name begins so, by address."""
+    found = await panel.services.accounts.search_users(
+        panel.principal, UserSearch(q=find), sorting=Sorting("email"), limit=FOUND_AT_ONCE
+    )
+    return found.items
+
+
+@acts(f"{ENTRY}/members", needs=WRITE)
+async def add_member(panel: Panel) -> Answer:
+    """Bring somebody into a group."""
+    sent = await panel.read(MemberForm)
+    user_id: UUID = sent.finish().user
+    group = await _group(panel)
+    back = path_of(group.key, "/members")
+    try:
+        user = await panel.services.accounts.get_user(user_id)
+        await panel.services.groups.add_member(panel.principal, group.key, user_id)
+    except UserNotFound:
+        return panel.go(back, flash=said(panel, "user-gone"), is_bad=True)
+    return panel.go(back, flash=said(panel, "member-added", name=user.name or user.email, group=group.name))
+
+
+@acts(f"{ENTRY}/members/remove", needs=WRITE)
+async def remove_member(panel: Panel) -> Answer:
+    """Take somebody out of a group."""
+    sent = await panel.read(MemberForm)
+    user_id: UUID = sent.finish().user
+    group = await _group(panel)
+    back = path_of(group.key, "/members")
+    try:
+        user = await panel.services.accounts.get_user(user_id)
+    except UserNotFound:
+        return panel.go(back, flash=said(panel, "user-gone"), is_bad=True)
+    if group.key not in user.groups:
+        gone = said(panel, "member-gone", name=user.name or user.email, group=group.name)
+        return panel.go(back, flash=gone, is_bad=True)
+    await panel.services.groups.remove_member(panel.principal, group.key, user_id)
+    return panel.go(back, flash=said(panel, "member-removed", name=user.name or user.email, group=group.name))
+
+
+# ---- content ---------------------------------------------------------------------------------------------------------
+
+
+@shows(f"{ENTRY}/content", needs="access:read")
+async def show_group_content(panel: Panel) -> Answer:
+    """What the members of a group may view, edit or maintain."""
+    group = await _group(panel)
+    held, following = await panel.services.content.list_granted(
+        panel.principal, group.id, after=held_place(position_of(panel, "held"))
+    )
+    return panel.show(
+        "groups_content.html",
+        group=group,
+        key_path=path_of(group.key),
+        held=held,
+        granted=await _count_granted(panel, group),
+        leaves=leaves_at(panel, "held", position_of_held(following)),
+        content_types=panel.services.content_rules.types,
+    )
+
+
+def held_place(position: Sequence[object] | None) -> HeldPlace | None:
+    """Where a page of held objects begins, from a cursor."""
+    if position is None:
+        return None
+    type_, role, id_ = position
+    return HeldPlace(str(type_), int(str(role)), UUID(str(id_)))
+
+
+def position_of_held(place: HeldPlace | None) -> list[object] | None:
+    return None if place is None else [place.type, place.role, str(place.id)]
+
+
+# ---- the end ---------------------------------------------------------------------------------------------------------
+
+
+@shows(f"{ENTRY}/delete", needs=WRITE)
+async def confirm_delete_group(panel: Panel) -> Answer:
+    """What deleting would do, in numbers."""
+    group = await _group(panel)
+    return panel.show(
+        "groups_delete.html",
+        group=group,
+        key_path=path_of(group.key),
+        members=await panel.services.groups.count_members(panel.principal, group),
+        on_the_way=await panel.services.groups.count_on_the_way(panel.principal, group),
+        granted=await _count_granted(panel, group),
+    )
+
+
+@acts(f"{ENTRY}/delete", needs=WRITE)
+async def delete_group(panel: Panel) -> Answer:
+    """Remove a group for good."""
+    await panel.read(NothingForm)
+    group = await _group(panel)
+    await panel.services.groups.delete_group(panel.principal, group.key)
+    return panel.go(LIST, flash=said(panel, "group-deleted", name=group.name))
+
+
+async def _group(panel: Panel) -> Group:
+    """The group in the address. Raises GroupNotFound."""
+    return await panel.services.groups.get_group(panel.principal, panel.parameter("key"))
+
+
+async def _count_granted(panel: Panel, group: Group) -> object:
+    """How many objects it may see; nothing for who may not ask."""
+    if not panel.can("access:read"):
+        return None
+    return await panel.services.content.count_granted(panel.principal, group.id)
+
+
+async def _history(panel: Panel, group: Group) -> object:
+    if not panel.can("audit:read"):
+        return ()
+    return (await panel.services.accounts.list_history(panel.principal, group.id))[0]
+
+
+routes = [
+    show_groups,
+    show_new_group,
+    make_group,
+    show_group,
+    save_group,
+    show_members,
+    add_member,
+    remove_member,
+    show_group_content,
+    confirm_delete_group,
+    delete_group,
+]

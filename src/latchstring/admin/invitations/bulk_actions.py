@@ -1,0 +1,247 @@
+"""Doing something to many invitations: ticked ones, or all that match. First shown, then confirmed, then done."""
+
+import html
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import ClassVar
+from uuid import UUID
+
+from latchstring.admin.context import DOMAIN, Panel
+from latchstring.admin.formatting import numbers_in
+from latchstring.admin.invitations.list import SELECTION, WRITE, export_rows, wanted_by
+from latchstring.admin.invitations.list_url import LIST, YEARS, View, view_in, view_of
+from latchstring.admin.pagination import NOBODY, id_in
+from latchstring.admin.routing import acts, shows
+from latchstring.domain.errors import (
+    AlreadyInvited,
+    ChangedMeanwhile,
+    GrantNotAllowed,
+    InvitationNotFound,
+    InvitationNotPending,
+    Unreadable,
+)
+from latchstring.http.responses import Answer
+from latchstring.invitations.bulk.actions import MOST, Deed, DryRun, Selection, TooManySelected, Verdict, WorldChanged
+from latchstring.pages.forms import PageForm
+from latchstring.pages.templating import render
+
+DO_IT = f"{SELECTION}/do"
+READ = "invitations:read"
+EXPORT = "export"
+MOST_TICKED = 200
+LONGEST_COUNT = 9  # digits
+SURPRISES = (Verdict.TOO_MANY, Verdict.CHANGED, Verdict.BUSY, Verdict.ALREADY_INVITED, Verdict.NOT_ALLOWED)
+
+
+class TickedForm(PageForm):
+    """What a press in the list sends: a button of the bar with the ticked rows, or one of a row's own menu."""
+
+    repeated: ClassVar[frozenset[str]] = frozenset({"id"})
+    most_fields: ClassVar[int] = MOST_TICKED + 8
+
+    bulk: str = ""
+    resend: str = ""
+    view: str = ""
+
+
+class ConfirmedForm(PageForm):
+    """What a dry run sends on: the same selection, what is to be done, and the digest of what was promised."""
+
+    repeated: ClassVar[frozenset[str]] = frozenset({"id"})
+    most_fields: ClassVar[int] = MOST_TICKED + 8
+
+    deed: str = ""
+    digest: str = ""
+    view: str = ""
+    shown: str = ""
+    as_of: str = ""
+
+
+# ---- ticked rows -----------------------------------------------------------------------------------------------------
+
+
+@acts(SELECTION, needs=READ)
+async def take_ticked(panel: Panel) -> Answer:
+    """A dry run for the ticked rows, their export, or one row sent again at once."""
+    sent = await panel.read(TickedForm)
+    view = view_in(sent.typed.get("view", ""))
+    if one := sent.typed.get("resend"):
+        return await _resend_one(panel, view, id_in(one))
+    ids = _ids(sent.ticked.get("id", ()))
+    bulk = sent.typed.get("bulk", "")
+    if not ids:
+        return panel.go(view.address, flash=say(panel, "nothing-ticked"), is_bad=True)
+    if bulk == EXPORT:
+        rows = await panel.services.invitations.browsing.find_rows(ids, by=panel.principal)
+        return await export_rows(panel, view, rows)
+    return await _show_dry_run(panel, _deed(bulk), Selection(ids=ids), view)
+
+
+async def _resend_one(panel: Panel, view: View, invitation_id: UUID) -> Answer:
+    """A row's own button needs no dry run: it says of one what the entry's page says, and comes back here."""
+    panel.principal.require(WRITE)
+    issuing, limiter, by = panel.services.invitations.issuing, panel.services.limiter, panel.principal
+    limiter.check_inviter(by.id)
+    try:
+        before = await issuing.get(invitation_id, by=by)
+        limiter.check_recipient(before.invitation.email_key)
+        await issuing.resend(invitation_id, by=by)
+    except (InvitationNotPending, InvitationNotFound, AlreadyInvited, GrantNotAllowed) as error:
+        return panel.go(view.address, flash=say(panel, "not-resent", code=error.code), is_bad=True)
+    return panel.go(view.address, flash=say(panel, "resent-one", email=before.invitation.email))
+
+
+# ---- all that match --------------------------------------------------------------------------------------------------
+
+
+@shows(SELECTION, needs=WRITE)
+async def show_all_matching(panel: Panel) -> Answer:
+    """All that match a view: what can be done with them, or the dry run of it."""
+    view, as_of = view_of(panel.query), _instant(panel.asked("asOf")) or panel.at
+    selection = await _all_matching(panel, view, as_of)
+    shown = panel.asked("shown")
+    if panel.asked("deed"):
+        return await _show_dry_run(panel, _deed(panel.asked("deed")), selection, view, shown=shown, as_of=as_of)
+    try:
+        total = await panel.services.invitations.selecting.count(selection, by=panel.principal)
+    except TooManySelected:
+        return _too_many(panel, view)
+    return panel.show(
+        "invitations_all.html",
+        view=view,
+        total=total,
+        shown=shown,
+        deeds={deed.value: _address(view, deed, shown, as_of) for deed in Deed},
+        export=view.at(f"{LIST}/export.csv"),
+        n=numbers_in(panel.locale),
+    )
+
+
+def _address(view: View, deed: Deed, shown: str, as_of: datetime) -> str:
+    return view.at(SELECTION, deed=deed.value, shown=shown, asOf=as_of.isoformat())
+
+
+async def _all_matching(panel: Panel, view: View, as_of: datetime) -> Selection:
+    """Made before the page was shown on which somebody chose them; "within" counts from then, too."""
+    return Selection(wanted=await wanted_by(panel, view, at=as_of), as_of=as_of)
+
+
+# ---- the dry run -----------------------------------------------------------------------------------------------------
+
+
+async def _show_dry_run(  # noqa: PLR0917  # what a dry run is about
+    panel: Panel, deed: Deed, selection: Selection, view: View, shown: str = "", as_of: datetime | None = None
+) -> Answer:
+    try:
+        run = await panel.services.invitations.selecting.plan(deed, selection, by=panel.principal)
+    except TooManySelected:
+        return _too_many(panel, view)
+    return _show_run(panel, run, selection, view, shown=shown, as_of=as_of)
+
+
+def _show_run(
+    panel: Panel,
+    run: DryRun,
+    selection: Selection,
+    view: View,
+    *,
+    shown: str = "",
+    as_of: datetime | None = None,
+    changed: bool = False,
+) -> Answer:
+    """The question with what would happen. changed: it was confirmed, but comes out differently now."""
+    skipped = {verdict: count for verdict, count in run.counts.items() if verdict is not Verdict.DONE}
+    return panel.show(
+        "invitations_dry_run.html",
+        status=409 if changed else 200,
+        code=ChangedMeanwhile.code if changed else "",
+        run=run,
+        done=run.counts.get(Verdict.DONE, 0),
+        first_done=run.first(Verdict.DONE),
+        skipped=[(verdict.value, count, run.first(verdict)) for verdict, count in sorted(skipped.items())],
+        ids=selection.ids,
+        view=view,
+        shown=shown,
+        as_of=as_of.isoformat() if as_of else "",
+        is_moved=_is_count(shown) and int(shown) != len(run.judged),
+        changed=changed,
+        do_it=DO_IT,
+        mail_is_off=panel.services.mail_rules.transport == "off",
+        n=numbers_in(panel.locale),
+    )
+
+
+def _too_many(panel: Panel, view: View) -> Answer:
+    return panel.show(
+        "invitations_too_many.html",
+        status=409,
+        code="too-many-selected",
+        view=view,
+        most=MOST,
+        n=numbers_in(panel.locale),
+    )
+
+
+@acts(DO_IT, needs=WRITE)
+async def do_it(panel: Panel) -> Answer:
+    """Do what the dry run promised, if it still holds."""
+    sent = await panel.read(ConfirmedForm)
+    typed = sent.typed
+    view, as_of = view_in(typed.get("view", "")), _instant(typed.get("asOf", ""))
+    ids, deed = _ids(sent.ticked.get("id", ())), _deed(typed.get("deed", ""))
+    selection = Selection(ids=ids) if as_of is None else await _all_matching(panel, view, as_of)
+    try:
+        found = await panel.services.invitations.selecting.carry_out(
+            deed,
+            selection,
+            typed.get("digest", ""),
+            by=panel.principal,
+            check_recipient=panel.services.limiter.check_recipient,
+        )
+    except WorldChanged as world:
+        return _show_run(panel, world.now, selection, view, shown=typed.get("shown", ""), as_of=as_of, changed=True)
+    except TooManySelected:
+        return _too_many(panel, view)
+    return panel.go(view.address, flash=_told(panel, deed, found), is_bad=not found.get(Verdict.DONE))
+
+
+def _told(panel: Panel, deed: Deed, found: Mapping[Verdict, int]) -> str:
+    surprises = {verdict.value: found[verdict] for verdict in SURPRISES if found.get(verdict)}
+    left = sum(found.values()) - found.get(Verdict.DONE, 0)
+    return say(panel, deed.value, done=found.get(Verdict.DONE, 0), left=left, surprises=surprises)
+
+
+# ---- small things ----------------------------------------------------------------------------------------------------
+
+
+def say(panel: Panel, what: str, **values: object) -> str:
+    """One or two sentences as plain text, for the word on the next page."""
+    context = {"locale": panel.locale, "domain": DOMAIN, "now": panel.at, "what": what, "n": numbers_in(panel.locale)}
+    return " ".join(html.unescape(render("panel/invitations_said.html", context | values)).split())
+
+
+def _ids(texts: tuple[str, ...]) -> list[UUID]:
+    found = [id_in(text) for text in texts]
+    return [id_ for id_ in found if id_ != NOBODY]
+
+
+def _deed(text: str) -> Deed:
+    if text not in set(Deed):
+        raise Unreadable("There is no such action.", code="invalid-query")
+    return Deed(text)
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= LONGEST_COUNT
+
+
+def _instant(text: str) -> datetime | None:
+    """An instant of ours in an address; nothing for anything else, and for none that any list could be of."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found.astimezone(UTC) if found.tzinfo and found.year in YEARS else None
+
+
+routes = [take_ticked, show_all_matching, do_it]

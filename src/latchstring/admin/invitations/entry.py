@@ -1,0 +1,223 @@
+"""One invitation: its terms, which never change, what the system filled in, what can be done, and what happened."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from latchstring.admin.context import Panel
+from latchstring.admin.invitations.flash import say, say_too_late
+from latchstring.admin.routing import acts, shows
+from latchstring.domain.errors import (
+    AlreadyInvited,
+    ChangedMeanwhile,
+    GrantNotAllowed,
+    InvitationNotFound,
+    InvitationNotPending,
+    LatchstringError,
+    MailDisabled,
+)
+from latchstring.domain.grant import Grant, GrantKind
+from latchstring.domain.invitation import Invitation, State
+from latchstring.domain.mail import DeliveryState
+from latchstring.domain.views.timeline import Timeline
+from latchstring.http.responses import Answer
+from latchstring.invitations.targets import GroupChoice, ObjectChoice
+from latchstring.invitations.timeline import Told
+from latchstring.pages.forms import PageForm
+
+READ, WRITE, REVEAL = "invitations:read", "invitations:write", "invitations:reveal"
+SOON = timedelta(minutes=1)
+ENTRY = "/admin/invitations/{invitation_id:uuid}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An invitation as its page shows it. Groups and objects are those that are still there. moves: whether a mail is
+    about to leave, so that somebody with a script sees it leave.
+    """
+
+    invitation: Invitation
+    state: str
+    secret: str
+    told: Told
+    groups: dict[str, GroupChoice]
+    objects: dict[tuple[str, str], ObjectChoice]
+    kept_until: datetime
+    moves: bool
+
+    @property
+    def timeline(self) -> Timeline:
+        return self.told.timeline
+
+    @property
+    def delivery(self) -> str:
+        """The state of its mail; nothing where there is none or where it must not be told."""
+        found = self.told.standing.delivery
+        return found.state.value if found else ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be sent again or withdrawn."""
+        return self.state in {State.PENDING.name, State.EXPIRED.name}
+
+    @property
+    def is_pending(self) -> bool:
+        return self.state == State.PENDING.name
+
+    @property
+    def name(self) -> str:
+        """What the person is called; nothing where nobody said."""
+        return " ".join(filter(None, (self.invitation.first_name, self.invitation.last_name)))
+
+    @property
+    def called(self) -> str:
+        """The shortest name for the person."""
+        return self.invitation.first_name or self.name
+
+    @property
+    def group_grants(self) -> tuple[Grant, ...]:
+        return self.invitation.bundle.groups
+
+    @property
+    def content_grants(self) -> tuple[Grant, ...]:
+        return self.invitation.bundle.content
+
+
+async def _entry(panel: Panel) -> Entry:
+    """Raises InvitationNotFound."""
+    services, by = panel.services, panel.principal
+    told = await services.invitations.timelines.get(_id(panel), by=by)
+    invitation = told.standing.invitation
+    grants = invitation.bundle.grants
+    keys = [grant.target_key for grant in grants if grant.kind is GrantKind.GROUP]
+    names = [(grant.target_type or "", grant.target_key) for grant in grants if grant.kind is GrantKind.CONTENT]
+    groups = await services.invitations.targets.find_groups(keys, by=by)
+    return Entry(
+        invitation=invitation,
+        state=invitation.state_at(panel.at).name,
+        secret=services.invitations.links.secret_of(invitation),
+        told=told,
+        groups={group.key: group for group in groups},
+        objects=await services.invitations.targets.find_objects(names, by=by),
+        moves=any(one.mail is not None and one.until - panel.at < SOON for one in told.timeline.awaited),
+        kept_until=(invitation.ended_at or panel.at) + services.invitation_rules.retention,
+    )
+
+
+def _id(panel: Panel) -> UUID:
+    found: UUID = panel.request.path_params["invitation_id"]
+    return found
+
+
+async def _show(panel: Panel, *, asks: str = "", link: str = "", status: int = 200, code: str = "") -> Answer:
+    """The page. asks: which confirmation stands on it. link: shown once, in the answer to the request that made it."""
+    entry = await _entry(panel)
+    return panel.show(
+        "invitation_entry.html",
+        status=status,
+        code=code,
+        entry=entry,
+        one=entry.invitation,
+        role=panel.services.roles.get(entry.invitation.bundle.role or ""),
+        types=panel.services.content_rules.types,
+        asks=asks,
+        shown_link=link,
+        mail_is_off=panel.services.mail_rules.transport == "off",
+    )
+
+
+def _path(panel: Panel) -> str:
+    return f"/admin/invitations/{_id(panel)}"
+
+
+@shows(ENTRY, needs=READ)
+async def show_entry(panel: Panel) -> Answer:
+    """Facts, actions, timeline."""
+    return await _show(panel)
+
+
+# ---- sending again ---------------------------------------------------------------------------------------------------
+
+
+class ResendForm(PageForm):
+    """The button that sends again. seen: the number of the link the page showed."""
+
+    seen: str = ""
+
+
+@acts(f"{ENTRY}/resend", needs=WRITE)
+async def resend(panel: Panel) -> Answer:
+    """Make and mail the next link, unless there is a newer one than the page showed: nobody gets two at once."""
+    seen = (await panel.read(ResendForm)).typed.get("seen", "")
+    issuing, limiter, by = panel.services.invitations.issuing, panel.services.limiter, panel.principal
+    limiter.check_inviter(by.id)
+    before = await issuing.get(_id(panel), by=by)
+    if seen and seen != str(before.invitation.link.generation):
+        return panel.go(_path(panel), flash=say(panel, "resent-before"), is_bad=True)
+    limiter.check_recipient(before.invitation.email_key)
+    try:
+        generation = before.invitation.link.generation if seen else None
+        standing = await issuing.resend(_id(panel), by=by, generation=generation)
+    except ChangedMeanwhile:
+        return panel.go(_path(panel), flash=say(panel, "resent-before"), is_bad=True)
+    except InvitationNotPending:
+        return await _too_late(panel, "resent")
+    except (AlreadyInvited, GrantNotAllowed, MailDisabled) as error:
+        return _refused(panel, error)
+    is_off = standing.delivery is not None and standing.delivery.state is DeliveryState.SUPPRESSED
+    return panel.go(_path(panel), flash=say(panel, "resent-off" if is_off else "resent"))
+
+
+def _refused(panel: Panel, error: LatchstringError) -> Answer:
+    return panel.go(_path(panel), flash=say(panel, "refused", code=error.code), is_bad=True)
+
+
+async def _too_late(panel: Panel, action: str) -> Answer:
+    """Somebody was quicker: say who did what, and when."""
+    told = await panel.services.invitations.timelines.get(_id(panel), by=panel.principal)
+    return panel.go(_path(panel), flash=say_too_late(panel, action, told), is_bad=True)
+
+
+# ---- withdrawing -----------------------------------------------------------------------------------------------------
+
+
+@shows(f"{ENTRY}/revoke", needs=WRITE)
+async def ask_to_revoke(panel: Panel) -> Answer:
+    """The question, with what it would mean."""
+    return await _show(panel, asks="revoke")
+
+
+@acts(f"{ENTRY}/revoke", needs=WRITE)
+async def revoke(panel: Panel) -> Answer:
+    """Withdraw it. An invitation that was revoked before counts as too late, not as unknown."""
+    await panel.read(PageForm)
+    try:
+        await panel.services.invitations.issuing.revoke(_id(panel), by=panel.principal)
+    except (InvitationNotPending, InvitationNotFound):
+        return await _too_late(panel, "revoked")
+    return panel.go(_path(panel), flash=say(panel, "revoked"))
+
+
+# ---- the link --------------------------------------------------------------------------------------------------------
+
+
+@shows(f"{ENTRY}/link", needs=REVEAL)
+async def ask_to_reveal(panel: Panel) -> Answer:
+    """What a link that did not travel by mail can do, and cannot."""
+    return await _show(panel, asks="link")
+
+
+@acts(f"{ENTRY}/link", needs=REVEAL)
+async def reveal(panel: Panel) -> Answer:
+    """The link, in this answer and nowhere else: it is neither stored nor carried on to another page."""
+    await panel.read(PageForm)
+    try:
+        link = await panel.services.invitations.issuing.reveal(_id(panel), by=panel.principal)
+    except InvitationNotPending:
+        return await _too_late(panel, "revealed")
+    except GrantNotAllowed as error:
+        return _refused(panel, error)
+    return await _show(panel, asks="link", link=link)
+
+
+routes = [show_entry, resend, ask_to_revoke, revoke, ask_to_reveal, reveal]

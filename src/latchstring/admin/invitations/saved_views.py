@@ -1,0 +1,94 @@
+"""Views of the list of invitations, kept under names: each administrator has his own."""
+
+from uuid import UUID
+
+from latchstring.admin.context import Panel
+from latchstring.admin.invitations.bulk_actions import say
+from latchstring.admin.invitations.list import READ, VIEWS
+from latchstring.admin.invitations.list_url import View, view_in, view_of
+from latchstring.admin.pagination import id_in
+from latchstring.admin.routing import acts, shows
+from latchstring.domain.errors import InvalidFields
+from latchstring.formats.field_types import Line
+from latchstring.http.responses import Answer
+from latchstring.pages.forms import PageForm, Shown
+
+RENAME, DELETE = f"{VIEWS}/rename", f"{VIEWS}/delete"
+
+
+class ViewForm(PageForm, kw_only=True):
+    """A name for the list at this address."""
+
+    name: Line
+    view: str = ""
+
+
+class RenameForm(PageForm, kw_only=True):
+    """A new name for a view."""
+
+    name: Line
+    id: str = ""
+
+
+class DeleteForm(PageForm):
+    """A view to forget."""
+
+    id: str = ""
+
+
+@shows(VIEWS, needs=READ)
+async def show_views(panel: Panel) -> Answer:
+    """A form to keep the list one came from, and the views one has."""
+    return await _show(panel, view_of(panel.query))
+
+
+async def _show(panel: Panel, view: View, form: Shown | None = None) -> Answer:
+    saved = await panel.services.invitations.browsing.list_views(panel.me.id)
+    return panel.show(
+        "invitations_views.html",
+        status=422 if form else 200,
+        code=InvalidFields.code if form else "",
+        form=form,
+        view=view,
+        saved=[(one, view_in(one.query).address) for one in saved],
+        paths={"save": VIEWS, "rename": RENAME, "delete": DELETE},
+    )
+
+
+@acts(VIEWS, needs=READ)
+async def save_view(panel: Panel) -> Answer:
+    sent = await panel.read(ViewForm)
+    view = view_in(sent.typed.get("view", ""))
+    try:
+        form = sent.finish()
+    except InvalidFields as error:
+        return await _show(panel, view, sent.refused(error))
+    kept = await panel.services.invitations.browsing.save_view(panel.me.id, form.name, view.query)
+    if not kept:
+        return await _show(panel, view, sent.with_problem("name", "too-many-views"))
+    return panel.go(view.address, flash=say(panel, "view-saved", name=form.name))
+
+
+@acts(RENAME, needs=READ)
+async def rename_view(panel: Panel) -> Answer:
+    sent = await panel.read(RenameForm)
+    name, id_ = sent.get("name"), id_in(sent.typed.get("id", ""))
+    if name is None or not await _rename(panel, id_, name):
+        return panel.go(VIEWS, flash=say(panel, "view-not-renamed"), is_bad=True)
+    return panel.go(VIEWS, flash=say(panel, "view-renamed", name=name))
+
+
+async def _rename(panel: Panel, view_id: UUID, name: str) -> bool:
+    return await panel.services.invitations.browsing.rename_view(panel.me.id, view_id, name)
+
+
+@acts(DELETE, needs=READ)
+async def delete_view(panel: Panel) -> Answer:
+    sent = await panel.read(DeleteForm)
+    name = await panel.services.invitations.browsing.delete_view(panel.me.id, id_in(sent.typed.get("id", "")))
+    if name is None:
+        return panel.go(VIEWS, flash=say(panel, "view-gone"), is_bad=True)
+    return panel.go(VIEWS, flash=say(panel, "view-deleted", name=name))
+
+
+routes = [show_views, save_view, rename_view, delete_view]

@@ -1,0 +1,314 @@
+"""Templates of invitations: what there is, making and changing one, and removing it.
+
+Those of configuration are shown with their source and cannot be changed here. Every button of the form but the one
+that saves shows it again with everything that was typed and ticked.
+"""
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import ClassVar, Literal
+
+from latchstring.admin.context import DOMAIN, Panel
+from latchstring.admin.invitations.form import (
+    CONTENT_ROLES,
+    MOST_CHOSEN,
+    ObjectName,
+    Span,
+    chosen_rows,
+    group_choices,
+    object_choices,
+    object_rows,
+    validities,
+    with_object,
+    with_template,
+    without_object,
+)
+from latchstring.admin.routing import acts, shows
+from latchstring.domain.errors import (
+    FieldProblem,
+    InvalidFields,
+    LatchstringError,
+    TemplateConfigured,
+    TemplateKeyTaken,
+)
+from latchstring.domain.panel import TEMPLATES_WRITE
+from latchstring.domain.template import InvitationTemplate, TemplateSource
+from latchstring.formats.field_types import Key, Line, Message, Url
+from latchstring.http.problems import describe_problem
+from latchstring.http.responses import Answer
+from latchstring.i18n.catalogues import available_locales
+from latchstring.pages.forms import PageForm, Sent, Shown
+from latchstring.pages.templating import autonym, render
+
+LIST = "/admin/invitation-templates"
+NEW = f"{LIST}/new"
+ONE = f"{LIST}/key/{{key:str}}"  # below a word of its own: a template may be called "new"
+READ = "invitations:read"
+
+
+class TemplateForm(PageForm):
+    """Everything the page of a template may send. content and content_role: as many of each, in one order."""
+
+    repeated: ClassVar[frozenset[str]] = frozenset({"groups", "content", "contentRole"})
+    largest: ClassVar[int] = 128 * 1024
+    most_fields: ClassVar[int] = 3 * MOST_CHOSEN + 20
+
+    key: Key | None = None
+    name: Line | None = None
+    role: Key | None = None
+    groups: tuple[Key, ...] = ()
+    group_search: str = ""
+    content: tuple[ObjectName, ...] = ()
+    content_role: tuple[Literal["VIEWER", "EDITOR", "MAINTAINER"], ...] = ()
+    content_search: str = ""
+    message: Message | None = None
+    expires_in: Span = None
+    redirect_url: Url | None = None
+    do: str = ""  # what the pressed button asks for
+
+
+class Deletion(PageForm):
+    """The form that removes a template."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A template as a list shows it: what it gives, in the words people use where there are any."""
+
+    template: InvitationTemplate
+    role_name: str | None
+    group_names: tuple[str, ...]
+    objects: tuple[tuple[str, str], ...]  # title or name, role
+
+    @property
+    def is_configured(self) -> bool:
+        return self.template.source is TemplateSource.CONFIG
+
+
+# ---- looking ---------------------------------------------------------------------------------------------------------
+
+
+@shows(LIST, needs=READ)
+async def show_templates(panel: Panel) -> Answer:
+    """All templates, those of configuration first."""
+    found = await panel.services.invitations.templates.list_templates(by=panel.principal, shadowed=True)
+    return panel.show("invitation_templates.html", items=await _items(panel, found))
+
+
+@shows(ONE, needs=READ)
+async def show_template(panel: Panel) -> Answer:
+    """One template with all its terms."""
+    template = await _find(panel)
+    (item,) = await _items(panel, [template])
+    return panel.show("invitation_template.html", item=item)
+
+
+async def _find(panel: Panel) -> InvitationTemplate:
+    return await panel.services.invitations.templates.get_template(panel.parameter("key"), by=panel.principal)
+
+
+async def _items(panel: Panel, templates: list[InvitationTemplate]) -> list[Item]:
+    """The templates with the names of what they give, looked up together; what is gone is called by its key."""
+    targets, by = panel.services.invitations.targets, panel.principal
+    keys = sorted({key for one in templates for key in one.groups})
+    groups = {one.key: one.name for one in await targets.find_groups(keys, by=by)} if keys else {}
+    named = sorted({(type_, key) for one in templates for type_, key, _ in one.content})
+    titles = {name: one.title for name, one in (await targets.find_objects(named, by=by)).items()} if named else {}
+    return [_item(panel, one, groups, titles) for one in templates]
+
+
+def _item(
+    panel: Panel, template: InvitationTemplate, groups: Mapping[str, str], titles: Mapping[tuple[str, str], str]
+) -> Item:
+    role = panel.services.roles.get(template.role or "")
+    return Item(
+        template,
+        role.name if role else template.role,
+        tuple(groups.get(key, key) for key in template.groups),
+        tuple((titles.get((type_, key), f"{type_}/{key}"), role) for type_, key, role in template.content),
+    )
+
+
+# ---- making and changing ---------------------------------------------------------------------------------------------
+
+
+@shows(NEW, needs=TEMPLATES_WRITE)
+async def show_new(panel: Panel) -> Answer:
+    """The empty form, or one that begins with the terms of another template."""
+    source = await panel.services.invitations.templates.find_template(panel.asked("like")) if panel.query else None
+    shown = with_template(Shown(), replace(source, key="")) if source else Shown()
+    return await _show_form(panel, shown, None)
+
+
+@shows(f"{ONE}/edit", needs=TEMPLATES_WRITE)
+async def show_edit(panel: Panel) -> Answer:
+    """The form with a template's terms."""
+    template = await _find(panel)
+    _require_own(template)
+    shown = with_template(Shown(), template)
+    more = {"name": template.name, "redirectUrl": template.redirect_url or ""}
+    return await _show_form(panel, replace(shown, typed={**shown.typed, **more}), template)
+
+
+def _require_own(template: InvitationTemplate) -> None:
+    if template.source is TemplateSource.CONFIG:
+        raise TemplateConfigured(f"The template {template.key} is declared in configuration. Change it there.")
+
+
+async def _show_form(
+    panel: Panel, shown: Shown, template: InvitationTemplate | None, *, status: int = 200, code: str = ""
+) -> Answer:
+    text = shown.value("contentSearch").strip()
+    return panel.show(
+        "invitation_template_form.html",
+        status=status,
+        code=code,
+        form=shown,
+        kept=template,
+        roles=panel.services.invitations.targets.grantable_roles(panel.principal),
+        groups=await group_choices(panel, shown.values("groups"), shown.value("groupSearch")),
+        rows=await object_rows(panel, chosen_rows(shown)),
+        found=await object_choices(panel, shown.values("content"), text) if text else (),
+        looked_for=text,
+        types=panel.services.content_rules.types,
+        content_roles=CONTENT_ROLES,
+        validities=validities(panel.services.invitation_rules, shown.value("expiresIn")),
+        languages=[(tag, autonym(tag)) for tag in available_locales()],
+    )
+
+
+@acts(NEW, needs=TEMPLATES_WRITE)
+async def change_or_create(panel: Panel) -> Answer:
+    """Do what the pressed button asks for: change the form, or keep the template."""
+    return await _change_or_save(panel, await panel.read(TemplateForm), None)
+
+
+@acts(f"{ONE}/edit", needs=TEMPLATES_WRITE)
+async def change_or_replace(panel: Panel) -> Answer:
+    """The same for a template that is there."""
+    sent = await panel.read(TemplateForm)
+    template = await _find(panel)
+    _require_own(template)
+    return await _change_or_save(panel, sent, template)
+
+
+async def _change_or_save(panel: Panel, sent: Sent[TemplateForm], before: InvitationTemplate | None) -> Answer:
+    action, _, name = sent.typed.get("do", "").partition(":")
+    if action == "save":
+        return await _save(panel, sent, before)
+    shown = sent.again()
+    if action == "add":
+        shown = await _with_found(panel, shown, name)
+    if action == "remove":
+        shown = without_object(shown, name)
+    return await _show_form(panel, shown, before)
+
+
+async def _with_found(panel: Panel, shown: Shown, name: str) -> Shown:
+    """The form with the named object; without a name with the one that was looked for, if it is only one."""
+    text = name or shown.value("contentSearch").strip()
+    found = await object_choices(panel, shown.values("content"), text) if text else []
+    exact = [one for one in found if text == f"{one.type}/{one.key}"] or found
+    return with_object(shown, f"{exact[0].type}/{exact[0].key}") if len(exact) == 1 else shown
+
+
+async def _save(panel: Panel, sent: Sent[TemplateForm], before: InvitationTemplate | None) -> Answer:
+    templates = panel.services.invitations.templates
+    try:
+        template = _template_of(sent, before)
+        if before is None:
+            await templates.create_template(template, by=panel.principal)
+        else:
+            await templates.replace_template(template, by=panel.principal)
+    except (InvalidFields, TemplateKeyTaken) as error:
+        return await _refuse(panel, sent, before, error)
+    return panel.go(f"{LIST}/key/{template.key}", flash=_said(panel, "saved", template))
+
+
+def _template_of(sent: Sent[TemplateForm], before: InvitationTemplate | None) -> InvitationTemplate:
+    """What was typed. Raises InvalidFields."""
+    problems = list(sent.reading.problems)
+    told = {problem.pointer.split("/")[1] for problem in problems}
+    needed = ("name",) if before else ("key", "name")
+    problems += [
+        FieldProblem(f"/{name}", "required", "Fill this in.")
+        for name in needed
+        if name not in told and not sent.get(name)
+    ]
+    names, roles = sent.get("content") or (), sent.get("content_role") or ()
+    if len(names) != len(roles):
+        problems.append(FieldProblem("/content", "unreadable", "Choose a role for each object."))
+    if problems:
+        raise InvalidFields(problems)
+    span: timedelta | None = sent.get("expires_in")
+    return InvitationTemplate(
+        key=before.key if before else sent.get("key"),
+        name=sent.get("name"),
+        role=sent.get("role"),
+        groups=sent.get("groups") or (),
+        content=tuple((type_, key, role) for (type_, key), role in zip(names, roles, strict=True)),
+        message=sent.get("message"),
+        locale=sent.get("locale"),
+        expires_in=span,
+        redirect_url=sent.get("redirect_url"),
+    )
+
+
+async def _refuse(
+    panel: Panel, sent: Sent[TemplateForm], before: InvitationTemplate | None, error: LatchstringError
+) -> Answer:
+    """The form once more; a part of a list is told at the list."""
+    found = error.errors if isinstance(error, InvalidFields) else [FieldProblem("/key", error.code, error.detail)]
+    at_fields = [replace(problem, pointer=f"/{problem.pointer.split('/')[1]}") for problem in found]
+    problem = describe_problem(error)
+    shown = sent.refused(InvalidFields(at_fields))
+    return await _show_form(panel, shown, before, status=problem.status, code=problem.code)
+
+
+# ---- removing --------------------------------------------------------------------------------------------------------
+
+
+@shows(f"{ONE}/delete", needs=TEMPLATES_WRITE)
+async def ask_to_delete(panel: Panel) -> Answer:
+    """The question, with an address of its own."""
+    return panel.show("invitation_template_delete.html", kept=await _find_own(panel))
+
+
+@acts(f"{ONE}/delete", needs=TEMPLATES_WRITE)
+async def delete(panel: Panel) -> Answer:
+    """Remove the template. What was sent with it stays as it is."""
+    await panel.read(Deletion)
+    template = await _find_own(panel)
+    await panel.services.invitations.templates.delete_template(template.key, by=panel.principal)
+    return panel.go(LIST, flash=_said(panel, "deleted", template))
+
+
+async def _find_own(panel: Panel) -> InvitationTemplate:
+    """The panel's template of this key, also one that waits behind configuration. Raises as `get_template` does."""
+    listed = await panel.services.invitations.templates.list_templates(by=panel.principal, shadowed=True)
+    own = [one for one in listed if one.source is TemplateSource.PANEL and one.key == panel.parameter("key")]
+    if own:
+        return own[0]
+    template = await _find(panel)
+    _require_own(template)
+    return template
+
+
+def _said(panel: Panel, what: str, template: InvitationTemplate) -> str:
+    """A sentence as plain text, for the word on the next page, which escapes it there."""
+    context = {"locale": panel.locale, "domain": DOMAIN, "what": what, "name": template.name}
+    return " ".join(html.unescape(render("panel/invitation_template_said.html", context)).split())
+
+
+routes = [
+    show_templates,
+    show_new,
+    change_or_create,
+    show_template,
+    show_edit,
+    change_or_replace,
+    ask_to_delete,
+    delete,
+]

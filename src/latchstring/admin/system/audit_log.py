@@ -1,0 +1,139 @@
+"""The audit log: who did what, when, to what. Nothing here can be changed."""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+from uuid import UUID
+
+from latchstring.admin.context import Panel
+from latchstring.admin.pagination import address
+from latchstring.admin.routing import shows
+from latchstring.domain.values import ActorType
+from latchstring.domain.views.audit_log import AuditEntry, AuditFilter
+from latchstring.events.catalogue import CATALOGUE
+from latchstring.formats.spreadsheet import csv_answer
+from latchstring.http.responses import Answer
+
+READ = "audit:read"
+LOG = "/admin/audit"
+FILTERS = ("actor", "kind", "action", "object", "since", "until")
+LONGEST = 254
+_HEADS = ("at", "action", "actor type", "actor id", "actor", "object id", "object", "data", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is looked for, as typed and as it was understood. unknown: filters that name nobody and nothing."""
+
+    typed: Mapping[str, str]
+    wanted: AuditFilter
+    unknown: tuple[str, ...]
+
+
+@shows(LOG, needs=READ)
+async def show_log(panel: Panel) -> Answer:
+    search = await _read_search(panel)
+    page = await panel.services.operations.audit.list(
+        panel.principal, search.wanted, before=_id(panel.asked("before")), after=_id(panel.asked("after"))
+    )
+    kept = {"before": None, "after": None}
+    return panel.show(
+        "audit.html",
+        search=search,
+        page=page,
+        actions=sorted(CATALOGUE),
+        kinds=[kind.value for kind in ActorType],
+        facts=_facts,
+        older=address(panel, **kept | {"before": str(page.older)}) if page.older else "",
+        newer=address(panel, **kept | {"after": str(page.newer)}) if page.newer else "",
+        without=lambda name: address(panel, **kept | {name: None}),
+        only=lambda name, value: f"{LOG}?{urlencode({name: value})}",
+        export=_export_address(search.typed),
+    )
+
+
+@shows(f"{LOG}/export", needs=READ)
+async def export_log(panel: Panel) -> Answer:
+    """Everything the filters let through, as a file, read while it is sent."""
+    search = await _read_search(panel)
+    entries = panel.services.operations.audit.stream(panel.principal, search.wanted)
+    return await csv_answer(_rows(entries), f"audit-{panel.at:%Y-%m-%d}")
+
+
+async def _rows(entries: AsyncIterator[AuditEntry]) -> AsyncIterator[Sequence[object]]:
+    first = await anext(entries, None)  # before the heads: an error until here is answered as one
+    yield _HEADS
+    if first is not None:
+        yield _cells(first)
+    async for entry in entries:
+        yield _cells(entry)
+
+
+def _cells(entry: AuditEntry) -> Sequence[object]:
+    event = entry.recorded.event
+    data = json.dumps(dict(event.data), ensure_ascii=False) if event.data else ""
+    about = entry.about.label if entry.about else ""
+    who = (event.actor.type.value, event.actor.id, entry.recorded.actor_name)
+    return event.at, event.type, *who, event.subject_id, about, data, event.id
+
+
+async def _read_search(panel: Panel) -> Search:
+    typed = {name: panel.asked(name).strip()[:LONGEST].replace("\x00", "") for name in FILTERS}
+    audit, unknown = panel.services.operations.audit, []
+    wanted = AuditFilter(
+        actor_type=ActorType(typed["kind"]) if typed["kind"] in set(ActorType) else None,
+        action=typed["action"] if typed["action"] in CATALOGUE else None,
+        since=_day(typed["since"]),
+        until=_end_of(typed["until"]),
+    )
+    if typed["actor"]:
+        wanted = replace(wanted, actors=await audit.find_actors(panel.principal, typed["actor"]))
+        unknown += ["actor"] if not wanted.actors else []
+    if typed["object"]:
+        wanted = replace(wanted, objects=await audit.find_objects(panel.principal, typed["object"]))
+        unknown += ["object"] if not wanted.objects else []
+    return Search({name: text for name, text in typed.items() if text}, wanted, tuple(unknown))
+
+
+def _export_address(typed: Mapping[str, str]) -> str:
+    return f"{LOG}/export?{urlencode(typed)}" if typed else f"{LOG}/export"
+
+
+def _facts(data: Mapping[str, object]) -> list[tuple[str, str]]:
+    """What an event says beside its name, each value in one line."""
+    return [(name, _line(value)) for name, value in data.items() if value not in (None, "", [], {})]
+
+
+def _line(value: object) -> str:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _day(text: str) -> datetime | None:
+    """The beginning of a day, UTC."""
+    try:
+        return datetime.fromisoformat(text).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _end_of(text: str) -> datetime | None:
+    """The end of a day: the whole of the last day is wanted, too."""
+    day = _day(text)
+    try:
+        return day + timedelta(days=1) if day else None
+    except OverflowError:
+        return None
+
+
+routes = [show_log, export_log]

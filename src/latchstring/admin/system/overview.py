@@ -1,0 +1,188 @@
+"""The overview: what became of invitations, what runs out, what does not get through."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+
+from latchstring.admin.context import Panel
+from latchstring.admin.formatting import numbers_in
+from latchstring.admin.routing import shows
+from latchstring.domain.settings import Roles
+from latchstring.domain.views.overview import OTHERS, DayCount, Figures, Share
+from latchstring.http.responses import Answer
+
+PERIODS = (7, 30, 90)
+USUAL = 30
+MOST_INVITERS = 10
+MOST_LABELS = 5
+HEIGHT, COLUMN, GAP = 80, 10, 1.8  # of the plot, in units of its view box
+_HOUR, _DAY = 60, 24 * 60
+_SHOWN_WAITS = (_HOUR, 6 * _HOUR, _DAY, 2 * _DAY, 4 * _DAY, 7 * _DAY, None)
+_STEPS = (1, 2, 5, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of the funnel: its name, how many reached it, and how many the step before."""
+
+    name: str
+    count: int
+    before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """How many accepted within a span; minutes from and up to, None: no end. width: of a hundred."""
+
+    above: int
+    up_to: int | None
+    count: int
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A day of the plot: where its rectangles stand."""
+
+    day: DayCount
+    x: int
+    rest_y: float
+    rest_height: float
+    accepted_y: float
+    accepted_height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """The columns, the lines behind them, the numbers beside and the days below."""
+
+    columns: Sequence[Column]
+    lines: Sequence[tuple[float, int]]
+    labels: Sequence[date]
+    highest: DayCount
+
+    @property
+    def width(self) -> int:
+        return len(self.columns) * COLUMN
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row by role or inviter. kind: what the name is of, for those that have none of their own."""
+
+    kind: str
+    name: str
+    share: Share
+
+
+@shows("/admin", needs="invitations:read")
+async def show_overview(panel: Panel) -> Answer:
+    days = _period(panel.asked("days"))
+    found = await panel.services.operations.overviews.read(panel.principal, days=days)
+    figures = found.figures
+    return panel.show(
+        "overview.html",
+        days=days,
+        periods=PERIODS,
+        figures=figures,
+        steps=_steps(figures),
+        leak=_biggest_leak(_steps(figures)),
+        waits=_waits(figures),
+        quick=figures.within(0.75),
+        plot=_plot(figures.days),
+        by_role=[_role_row(share, panel.services.roles) for share in figures.by_role],
+        by_inviter=[_inviter_row(share) for share in figures.by_inviter[:MOST_INVITERS]],
+        expiring=found.expiring,
+        trouble=found.trouble,
+        n=numbers_in(panel.locale),
+    )
+
+
+def _period(asked: str) -> int:
+    return int(asked) if asked in {str(days) for days in PERIODS} else USUAL
+
+
+def _steps(figures: Figures) -> list[Step]:
+    counts = {
+        "invited": figures.invited,
+        "delivered": figures.delivered,
+        "visited": figures.visited,
+        "accepted": figures.accepted,
+    }
+    befores = [None, *counts.values()]
+    return [Step(name, count, before) for (name, count), before in zip(counts.items(), befores, strict=False)]
+
+
+def _biggest_leak(steps: Sequence[Step]) -> tuple[str, int] | None:
+    """The step that most did not reach, and how many; None where nobody was lost."""
+    lost = [(after.name, before.count - after.count) for before, after in pairwise(steps)]
+    name, count = max(lost, key=lambda pair: pair[1])
+    return (name, count) if count > 0 else None
+
+
+def _waits(figures: Figures) -> list[Bar]:
+    """The fine buckets in few rows."""
+    above, found = 0, []
+    for up_to in _SHOWN_WAITS:
+        count = sum(
+            wait.count
+            for wait in figures.waits
+            if (wait.minutes or math.inf) > above and (up_to is None or (wait.minutes or math.inf) <= up_to)
+        )
+        found.append((above, up_to, count))
+        above = up_to or 0
+    most = max(count for *_, count in found)
+    return [Bar(above, up_to, count, round(100 * count / most, 1) if most else 0) for above, up_to, count in found]
+
+
+def _plot(days: Sequence[DayCount]) -> Plot:
+    # acceptances are of the same people, yet one may be counted while its invitation is not: the higher one rules
+    most = max(max(day.invited, day.accepted) for day in days)
+    step = _nice_step(most)
+    top = step * max(1, math.ceil(most / step))
+    lines = [(HEIGHT - HEIGHT * value / top, value) for value in range(top, -1, -step)]
+    every = (len(days) - 1) / (MOST_LABELS - 1)
+    labels = [days[round(place * every)].day for place in range(MOST_LABELS)]
+    return Plot(
+        [_column(day, place, top) for place, day in enumerate(days)],
+        lines,
+        labels,
+        max(days, key=lambda day: day.invited),
+    )
+
+
+def _nice_step(most: int) -> int:
+    """The distance of the lines: 1, 2 or 5 times a power of ten, four or five of them."""
+    rough = max(1.0, most / 4)
+    power = 10 ** math.floor(math.log10(rough))
+    return int(next(power * step for step in _STEPS if power * step >= rough))
+
+
+def _column(day: DayCount, place: int, top: int) -> Column:
+    accepted = HEIGHT * day.accepted / top
+    rest = HEIGHT * max(0, day.invited - day.accepted) / top
+    return Column(
+        day,
+        place * COLUMN,
+        round(HEIGHT - accepted - rest, 2),
+        round(rest, 2),
+        round(HEIGHT - accepted, 2),
+        round(accepted, 2),
+    )
+
+
+def _role_row(share: Share, roles: Roles) -> Row:
+    if not share.key:
+        return Row("none", "", share)
+    return Row("role", roles[share.key].name if share.key in roles else share.key, share)
+
+
+def _inviter_row(share: Share) -> Row:
+    if share.key == OTHERS or share.actor is None:
+        return Row("others", "", share)
+    return Row(share.actor.type.value.lower(), share.name or "", share)
+
+
+routes = [show_overview]

@@ -1,0 +1,29 @@
+"""Settings: every value of the configuration with where it came from. Secrets are not among what pages are handed."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from latchstring.admin.context import Panel
+from latchstring.admin.routing import shows
+from latchstring.domain.panel import SETTINGS_READ
+from latchstring.domain.views.settings import SettingShown, SettingSource
+from latchstring.http.responses import Answer
+
+
+@shows("/admin/settings", needs=SETTINGS_READ)
+async def show_settings(panel: Panel) -> Answer:
+    only_set = panel.asked("only") == "set"
+    settings = [one for one in panel.services.settings if not only_set or one.source is not SettingSource.DEFAULT]
+    return panel.show("settings.html", tables=_by_table(settings), only_set=only_set, files=_files(panel))
+
+
+def _by_table(settings: Sequence[SettingShown]) -> list[tuple[str, list[SettingShown]]]:
+    ordered = sorted(settings, key=lambda one: one.table)  # stable: keys stay in the order of reading
+    return [(table, list(group)) for table, group in groupby(ordered, key=lambda one: one.table)]
+
+
+def _files(panel: Panel) -> list[str]:
+    return sorted({one.where for one in panel.services.settings if one.source is SettingSource.FILE})
+
+
+routes = [show_settings]

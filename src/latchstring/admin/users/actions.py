@@ -1,0 +1,376 @@
+"""What is done to users: made, changed, brought into groups, mailed, signed out, blocked, erased."""
+
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+from latchstring.admin.context import Panel
+from latchstring.admin.flash import said
+from latchstring.admin.groups.groups import NothingForm, find_people
+from latchstring.admin.pagination import searched
+from latchstring.admin.routing import acts, shows
+from latchstring.admin.users.users import (
+    ENTRY,
+    LIST,
+    WRITE,
+    fingerprint_of,
+    offered_groups,
+    path_of,
+    role_name,
+    user_of,
+)
+from latchstring.domain.account import User
+from latchstring.domain.errors import (
+    ChangedMeanwhile,
+    EmailTaken,
+    ExternalIdTaken,
+    GrantNotAllowed,
+    GroupNotFound,
+    InvalidFields,
+    LatchstringError,
+    MailDisabled,
+    OwnsContent,
+    TooManyRequests,
+    UserNotFound,
+)
+from latchstring.domain.mail import MailKind
+from latchstring.formats.email_address import Address
+from latchstring.formats.field_types import Email, Id, Key, Line, Reference
+from latchstring.http.problems import describe_problem
+from latchstring.http.responses import Answer
+from latchstring.i18n.catalogues import available_locales
+from latchstring.pages.forms import PageForm, Sent, Shown, Tick
+from latchstring.users.accounts import NewUser, UserChanges
+
+NEW = f"{LIST}/new"
+
+
+class NewUserForm(PageForm, kw_only=True):
+    """An account to make. locale: what the person reads."""
+
+    repeated: ClassVar[frozenset[str]] = frozenset({"groups"})
+    most_fields: ClassVar[int] = 128
+
+    email: Email
+    first_name: Line | None = None
+    last_name: Line | None = None
+    role: Key | None = None
+    groups: tuple[Key, ...] = ()
+    verified: Tick = False
+    mail_link: Tick = False
+
+
+class UserForm(PageForm, kw_only=True):
+    """What of an account may be changed. seen: which state of it the form was opened with."""
+
+    seen: str = ""
+    email: Email
+    first_name: Line | None = None
+    last_name: Line | None = None
+    role: Key | None = None
+    external_id: Reference | None = None
+    verified: Tick = False
+
+
+class GroupForm(PageForm, kw_only=True):
+    """A group to join or to leave."""
+
+    group: Key
+
+
+class LinkForm(PageForm, kw_only=True):
+    """A link to mail."""
+
+    kind: Literal["password", "verification"]
+
+
+class EraseForm(PageForm):
+    """The end of an account. new_owner: who takes over what it owns."""
+
+    new_owner: Id | None = None
+
+
+_AT_FIELD: dict[type[LatchstringError], str] = {
+    EmailTaken: "email",
+    ExternalIdTaken: "externalId",
+    GrantNotAllowed: "role",
+    GroupNotFound: "groups",
+    ChangedMeanwhile: "email",
+}
+_ANSWERED: tuple[type[LatchstringError], ...] = (InvalidFields, *_AT_FIELD)
+
+
+def _again(sent: Sent[Any], error: LatchstringError) -> tuple[Shown, int, str]:
+    """A refused form with its problem at the field it is about, and the status and code of the page."""
+    problem = describe_problem(error)
+    if isinstance(error, InvalidFields):
+        return sent.refused(error), problem.status, problem.code
+    return sent.with_problem(_AT_FIELD[type(error)], error.code, problem.detail), problem.status, problem.code
+
+
+# ---- making ----------------------------------------------------------------------------------------------------------
+
+
+@shows(NEW, needs=WRITE)
+async def show_new_user(panel: Panel) -> Answer:
+    return await _show_new(panel)
+
+
+async def _show_new(panel: Panel, form: Shown | None = None, status: int = 200, code: str = "") -> Answer:
+    return panel.show(
+        "users_new.html", form=form, status=status, code=code, group_keys=await offered_groups(panel), **_choices(panel)
+    )
+
+
+def _choices(panel: Panel, present: str | None = None) -> dict[str, Any]:
+    """What the fields offer: languages, and the roles this administrator may grant, with the present one."""
+    may = [key for key in panel.services.roles if panel.principal.can_grant_role(key) or key == present]
+    unknown = [present] if present and present not in panel.services.roles else []
+    return {
+        "role_choices": [("", ""), *((key, role_name(panel, key)) for key in (*may, *unknown))],
+        "locales": available_locales(),
+    }
+
+
+@acts(NEW, needs=WRITE)
+async def make_user(panel: Panel) -> Answer:
+    """Make an account and go to it; a link to choose a password is mailed if wanted."""
+    sent = await panel.read(NewUserForm)
+    try:
+        form = sent.finish()
+        made = await panel.services.accounts.create_user(panel.principal, _new_user(form))
+    except _ANSWERED as error:
+        shown, status, code = _again(sent, error)
+        return await _show_new(panel, shown, status, code)
+    what = "user-made"
+    if form.mail_link:
+        try:
+            panel.services.limiter.check_recipient(made.email_key)
+            await panel.services.accounts.send_link(panel.principal, made.id, MailKind.PASSWORD_RESET)
+            what = "user-made-mailed"
+        except (MailDisabled, TooManyRequests):
+            what = "user-made-unmailed"
+    return panel.go(path_of(made), flash=said(panel, what, name=made.name or made.email))
+
+
+def _new_user(form: NewUserForm) -> NewUser:
+    return NewUser(
+        address=form.email,
+        first_name=form.first_name or "",
+        last_name=form.last_name or "",
+        role=form.role,
+        groups=tuple(form.groups),
+        locale=form.locale,
+        email_verified=form.verified,
+        accept_terms=False,  # nobody accepts terms for somebody else
+    )
+
+
+# ---- changing --------------------------------------------------------------------------------------------------------
+
+
+@shows(f"{ENTRY}/edit", needs=WRITE)
+async def show_edit(panel: Panel) -> Answer:
+    return _show_edit(panel, await user_of(panel))
+
+
+def _show_edit(panel: Panel, user: User, form: Shown | None = None, status: int = 200, code: str = "") -> Answer:
+    return panel.show(
+        "users_edit.html",
+        form=form,
+        status=status,
+        code=code,
+        user=user,
+        user_path=path_of(user),
+        seen=fingerprint_of(user),
+        **_choices(panel, user.role),
+    )
+
+
+@acts(f"{ENTRY}/edit", needs=WRITE)
+async def save_user(panel: Panel) -> Answer:
+    """Change an account, unless somebody else has just done so."""
+    sent = await panel.read(UserForm)
+    user = await user_of(panel)
+    try:
+        changes = _changes(sent.finish(), user)
+        seen = sent.typed.get("seen", "")
+        if not changes.names:
+            return panel.go(path_of(user), flash=said(panel, "user-unchanged"))
+        await panel.services.accounts.change_user(
+            panel.principal, user.id, changes, is_expected=lambda present: fingerprint_of(present) == seen
+        )
+    except _ANSWERED as error:
+        shown, status, code = _again(sent, error)
+        return _show_edit(panel, await user_of(panel), shown, status, code)
+    return panel.go(path_of(user), flash=said(panel, "user-saved"))
+
+
+def _changes(form: UserForm, user: User) -> UserChanges:
+    """Only what differs: whoever may not touch a credential may still mend a name."""
+    wanted: dict[str, Any] = {
+        "first_name": form.first_name or "",
+        "last_name": form.last_name or "",
+        "role": form.role,
+        "locale": form.locale,
+        "external_id": form.external_id,
+        "email_verified": form.verified,
+    }
+    changed = {name: value for name, value in wanted.items() if getattr(user, name) != value}
+    address: Address = form.email
+    if address.email != user.email:
+        changed |= {"address": address, "email_verified": form.verified}
+    return UserChanges(**changed)
+
+
+# ---- groups ----------------------------------------------------------------------------------------------------------
+
+
+@acts(f"{ENTRY}/groups", needs="groups:write")
+async def join_group(panel: Panel) -> Answer:
+    return await _move(panel, joins=True)
+
+
+@acts(f"{ENTRY}/groups/remove", needs="groups:write")
+async def leave_group(panel: Panel) -> Answer:
+    return await _move(panel, joins=False)
+
+
+async def _move(panel: Panel, *, joins: bool) -> Answer:
+    sent = await panel.read(GroupForm)
+    user = await user_of(panel)
+    groups = panel.services.groups
+    try:
+        group = await groups.get_group(panel.principal, sent.finish().group)
+        move = groups.add_member if joins else groups.remove_member
+        await move(panel.principal, group.key, user.id)
+    except (InvalidFields, GroupNotFound):
+        return panel.go(path_of(user), flash=said(panel, "no-such-group"), is_bad=True)
+    what = "member-added" if joins else "member-removed"
+    return panel.go(path_of(user), flash=said(panel, what, name=user.name or user.email, group=group.name))
+
+
+# ---- mails and sessions ----------------------------------------------------------------------------------------------
+
+_KINDS = {
+    "password": (MailKind.PASSWORD_RESET, "reset-sent"),
+    "verification": (MailKind.EMAIL_VERIFICATION, "verification-sent"),
+}
+
+
+@acts(f"{ENTRY}/links", needs=WRITE)
+async def send_link(panel: Panel) -> Answer:
+    """Mail a link to choose a password, or to prove the address."""
+    sent = await panel.read(LinkForm)
+    user = await user_of(panel)
+    kind, what = _KINDS[sent.finish().kind]
+    try:
+        panel.services.limiter.check_recipient(user.email_key)
+        is_sent = await panel.services.accounts.send_link(panel.principal, user.id, kind)
+    except (MailDisabled, TooManyRequests) as error:
+        word = "mail-off" if isinstance(error, MailDisabled) else "too-many"
+        return panel.go(path_of(user), flash=said(panel, word), is_bad=True)
+    return panel.go(path_of(user), flash=said(panel, what if is_sent else "verified-already", email=user.email))
+
+
+@acts(f"{ENTRY}/sessions/end", needs=WRITE)
+async def end_sessions(panel: Panel) -> Answer:
+    """Sign a user out everywhere."""
+    await panel.read(NothingForm)
+    user = await user_of(panel)
+    await panel.services.accounts.end_sessions_of_user(panel.principal, user.id)
+    return panel.go(path_of(user), flash=said(panel, "sessions-ended", name=user.name or user.email))
+
+
+# ---- blocking --------------------------------------------------------------------------------------------------------
+
+
+@shows(f"{ENTRY}/block", needs=WRITE)
+async def confirm_block(panel: Panel) -> Answer:
+    user = await user_of(panel)
+    return panel.show("users_block.html", user=user, user_path=path_of(user))
+
+
+@acts(f"{ENTRY}/block", needs=WRITE)
+async def block_user(panel: Panel) -> Answer:
+    return await _set_blocked(panel, blocked=True)
+
+
+@acts(f"{ENTRY}/unblock", needs=WRITE)
+async def unblock_user(panel: Panel) -> Answer:
+    return await _set_blocked(panel, blocked=False)
+
+
+async def _set_blocked(panel: Panel, *, blocked: bool) -> Answer:
+    await panel.read(NothingForm)
+    user = await user_of(panel)
+    what, name = "user-blocked" if blocked else "user-unblocked", user.name or user.email
+    try:
+        await panel.services.accounts.change_user(
+            panel.principal, user.id, UserChanges(blocked=blocked), is_expected=lambda now: now.blocked is not blocked
+        )
+    except ChangedMeanwhile:
+        return panel.go(path_of(user), flash=said(panel, f"{what}-already", name=name), is_bad=True)
+    return panel.go(path_of(user), flash=said(panel, what, name=name))
+
+
+# ---- erasing ---------------------------------------------------------------------------------------------------------
+
+
+@shows(f"{ENTRY}/erase", needs=WRITE)
+async def confirm_erase(panel: Panel) -> Answer:
+    """What erasing would do, and, where something is owned, who could take it over."""
+    return await _show_erase(panel, await user_of(panel))
+
+
+async def _show_erase(panel: Panel, user: User, status: int = 200, code: str = "") -> Answer:
+    find = searched(panel, "find")
+    chosen = searched(panel, "owner")
+    return panel.show(
+        "users_erase.html",
+        status=status,
+        code=code,
+        user=user,
+        user_path=path_of(user),
+        owned=await panel.services.content.count_owned(panel.principal, user.id),
+        granted=await panel.services.content.count_granted(panel.principal, user.id),
+        find=find,
+        matches=[one for one in await find_people(panel, find) if one.id != user.id] if find else (),
+        heir=await _heir(panel, chosen, user) if chosen else None,
+    )
+
+
+async def _heir(panel: Panel, text: str, user: User) -> User | None:
+    try:
+        found = await panel.services.accounts.get_user(UUID(text))
+    except (UserNotFound, ValueError):
+        return None
+    return found if found.id != user.id else None
+
+
+@acts(f"{ENTRY}/erase", needs=WRITE)
+async def erase_user(panel: Panel) -> Answer:
+    """Remove an account with every trace of name and address."""
+    sent = await panel.read(EraseForm)
+    user = await user_of(panel)
+    try:
+        await panel.services.accounts.erase_user(panel.principal, user.id, new_owner_id=sent.finish().new_owner)
+    except OwnsContent as error:
+        return await _show_erase(panel, user, 409, error.code)
+    return panel.go(LIST, flash=said(panel, "user-erased"))
+
+
+routes = [
+    show_new_user,
+    make_user,
+    show_edit,
+    save_user,
+    join_group,
+    leave_group,
+    send_link,
+    end_sessions,
+    confirm_block,
+    block_user,
+    unblock_user,
+    confirm_erase,
+    erase_user,
+]

@@ -1,0 +1,193 @@
+"""Users as a list, and one user: what there is to know."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from latchstring.admin.context import Panel
+from latchstring.admin.flash import fingerprint
+from latchstring.admin.groups.groups import held_place, position_of_held
+from latchstring.admin.pagination import (
+    NOBODY,
+    PAGE_SIZE,
+    address,
+    id_in,
+    leaves,
+    leaves_at,
+    place_of,
+    position_of,
+    searched,
+    sorting_of,
+    text_of,
+)
+from latchstring.admin.routing import shows
+from latchstring.content.admin_operations import HeldObject, HeldPlace
+from latchstring.domain.account import User
+from latchstring.domain.event import RecordedEvent
+from latchstring.domain.group import is_group_key
+from latchstring.domain.invitation import Standing
+from latchstring.domain.invitation_list import InvitationFilter, Order
+from latchstring.domain.keyset_page import Sorting
+from latchstring.http.responses import Answer
+from latchstring.users.admin_operations import UserSearch
+
+READ, WRITE = "users:read", "users:write"
+LIST = "/admin/users"
+ENTRY = f"{LIST}/{{user:str}}"
+ORDERS = {"made": True, "email": False, "name": False}
+STATES = ("blocked", "unverified")
+NEWEST_INVITATIONS = 5
+GROUPS_OFFERED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What the list is narrowed to, as the address says it."""
+
+    q: str
+    role: str
+    group: str
+    state: str
+
+    @property
+    def is_any(self) -> bool:
+        return bool(self.q or self.role or self.group or self.state)
+
+
+def path_of(user: User, rest: str = "") -> str:
+    return f"{LIST}/{user.id}{rest}"
+
+
+async def user_of(panel: Panel) -> User:
+    """The user in the address. Raises UserNotFound."""
+    return await panel.services.accounts.get_user(id_in(panel.parameter("user")))
+
+
+def fingerprint_of(user: User) -> str:
+    """Which state of the account a form was opened with."""
+    return fingerprint(
+        user.email, user.first_name, user.last_name, user.role, user.locale, user.external_id, user.email_verified
+    )
+
+
+def role_name(panel: Panel, key: str | None) -> str:
+    """How a role is called; a key that left the configuration stands for itself."""
+    role = panel.services.roles.get(key or "")
+    return role.name if role else key or ""
+
+
+# ---- the list --------------------------------------------------------------------------------------------------------
+
+
+@shows(LIST, needs=READ)
+async def show_users(panel: Panel) -> Answer:
+    """Users, newest first; searched, filtered and sorted by the address alone."""
+    state = panel.asked("state")
+    asked = Filters(
+        searched(panel), searched(panel, "role"), searched(panel, "group"), state if state in STATES else ""
+    )
+    sorting = sorting_of(panel, ORDERS, "-made")
+    within = f"users:{text_of(sorting)}"
+    found = await panel.services.accounts.search_users(
+        panel.principal,
+        await _search(panel, asked),
+        sorting=sorting,
+        after=place_of(panel, within),
+        limit=PAGE_SIZE,
+    )
+    return panel.show(
+        "users_list.html",
+        found=found,
+        filters=asked,
+        sorting=sorting,
+        address=lambda **changes: address(panel, **changes),
+        leaves=leaves(panel, within, found.following),
+        roles=panel.services.roles,
+        role_name=lambda key: role_name(panel, key),
+        group_keys=await offered_groups(panel),
+    )
+
+
+async def _search(panel: Panel, asked: Filters) -> UserSearch:
+    group_id = None
+    if asked.group:
+        group_id = await panel.services.groups.find_id(asked.group) if is_group_key(asked.group) else NOBODY
+    return UserSearch(
+        q=asked.q or None,
+        role=asked.role or None,
+        group_id=group_id,
+        blocked=asked.state == "blocked",
+        unverified=asked.state == "unverified",
+    )
+
+
+async def offered_groups(panel: Panel) -> Sequence[tuple[str, str]]:
+    """Key and name of the first groups by name: what a form offers beside typing a key."""
+    if not panel.can("groups:read"):
+        return ()
+    found = await panel.services.groups.search_groups(
+        panel.principal, None, sorting=Sorting("name"), limit=GROUPS_OFFERED
+    )
+    return [(one.group.key, one.group.name) for one in found.items]
+
+
+# ---- one user --------------------------------------------------------------------------------------------------------
+
+
+@shows(ENTRY, needs=READ)
+async def show_user(panel: Panel) -> Answer:
+    """One user: facts, groups, what he may see, invitations, and what happened."""
+    return await show_entry(panel, await user_of(panel))
+
+
+async def show_entry(panel: Panel, user: User) -> Answer:
+    """The page of a user."""
+    held, following = await _granted(panel, user)
+    owned, owns_more = await _owned(panel, user)
+    return panel.show(
+        "users_entry.html",
+        user=user,
+        user_path=path_of(user),
+        role_name=lambda key: role_name(panel, key),
+        has_terms=panel.services.app.terms_version is not None,
+        groups=await panel.services.groups.find_groups_by_keys(user.groups),
+        group_keys=await offered_groups(panel),
+        owned=owned,
+        owns_more=owns_more,
+        held=held,
+        leaves=leaves_at(panel, "held", position_of_held(following)),
+        invited=await _invitations(panel, InvitationFilter(email_key=user.email_key)),
+        inviting=await _invitations(panel, InvitationFilter(inviter_ids=[user.id])),
+        history=await _history(panel, user),
+    )
+
+
+async def _granted(panel: Panel, user: User) -> tuple[Sequence[HeldObject], HeldPlace | None]:
+    if not panel.can("access:read"):
+        return (), None
+    return await panel.services.content.list_granted(
+        panel.principal, user.id, after=held_place(position_of(panel, "held"))
+    )
+
+
+async def _owned(panel: Panel, user: User) -> tuple[Sequence[HeldObject], bool]:
+    if not panel.can("access:read"):
+        return (), False
+    return await panel.services.content.list_owned(panel.principal, user.id)
+
+
+async def _invitations(panel: Panel, which: InvitationFilter) -> Sequence[Standing]:
+    if not panel.can("invitations:read"):
+        return ()
+    page = await panel.services.invitations.issuing.list(
+        which, by=panel.principal, order=Order(), after=None, limit=NEWEST_INVITATIONS
+    )
+    return page.items
+
+
+async def _history(panel: Panel, user: User) -> Sequence[RecordedEvent]:
+    if not panel.can("audit:read"):
+        return ()
+    return (await panel.services.accounts.list_history(panel.principal, user.id))[0]
+
+
+routes = [show_users, show_user]

@@ -1,0 +1,221 @@
+"""The second factor of administrators: an authenticator app, and codes on paper for the day the phone is gone."""
+
+import base64
+import secrets
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from latchstring.admins.sessions import (
+    SESSION_LIFETIME,
+    AdminLogins,
+    AdminVisit,
+    NewAdminSession,
+    actor_of,
+)
+from latchstring.crypto.sealing import SealBroken, seal, sealing_key_id, unseal
+from latchstring.crypto.totp import DIGITS, enrolment_uri, find_step, new_totp_secret, secret_text
+from latchstring.domain.account import Admin
+from latchstring.domain.errors import (
+    AdminNotFound,
+    CredentialInvalid,
+    FieldProblem,
+    InvalidFields,
+    SecondFactorInvalid,
+)
+from latchstring.domain.event import happened
+from latchstring.domain.panel import ADMINS_WRITE
+from latchstring.domain.principal import Principal
+from latchstring.events.record import record
+from latchstring.storage.admins.admins import lock_admin
+from latchstring.storage.admins.second_factors import (
+    add_recovery_code,
+    confirm_secret,
+    count_recovery_codes,
+    digest_recovery_code,
+    forget_recovery_codes,
+    note_factor_login,
+    propose_secret,
+    remove_secret,
+    use_recovery_code,
+    use_step,
+)
+from latchstring.storage.admins.sessions import complete_admin_session, end_admin_sessions, new_session_token
+from latchstring.storage.engine.database import Work
+
+SEALED_FOR = "admin-totp"
+RECOVERY_CODES = 10
+RECOVERY_BYTES = 10  # 80 bits, 16 letters and digits
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A secret that an authenticator app is to take: as text, and as what a QR code says."""
+
+    text: str = field(repr=False)
+    uri: str = field(repr=False)
+
+
+class AdminFactors(AdminLogins):
+    """Second factors of administrators."""
+
+    # ---- signing in ----------------------------------------------------------------------------------------------
+
+    async def pass_second_factor(self, visit: AdminVisit, code: str) -> NewAdminSession:
+        """Open a session that awaits its code, under another token. Takes the app's code, or a recovery code.
+
+        Each is good once. Raises SecondFactorInvalid, and CredentialInvalid when the session has ended meanwhile.
+        """
+        plain = "".join(character for character in code.upper() if character.isalnum())
+        by_app = len(plain) == DIGITS
+        at, token, admin = self._clock(), new_session_token(), visit.admin
+        step = self._find_step(admin, plain) if by_app else None
+        if by_app and step is None:
+            raise SecondFactorInvalid(_WRONG)
+        event = happened(
+            "admin.signed_in", admin.id, by=actor_of(admin.id), at=at, via="app" if by_app else "recovery-code"
+        )
+        end = at + SESSION_LIFETIME
+
+        def work() -> Work[NewAdminSession]:
+            # the administrator's row first, as deactivating does
+            if step is not None:
+                is_good = yield use_step(admin.id, admin.totp_secret or b"", used=step, at=at)
+            elif (yield note_factor_login(admin.id, at=at)):
+                is_good = yield use_recovery_code(admin.id, digest_recovery_code(admin.id, plain), at=at)
+            else:
+                is_good = []
+            if not is_good:
+                raise SecondFactorInvalid(_WRONG)
+            if not (yield complete_admin_session(visit.session_id, token.digest, until=end, at=at)):
+                raise CredentialInvalid("This session has ended. Sign in again.")
+            yield record(event)
+            return NewAdminSession(token.text, awaits_code=False, expires_at=end, admin=admin)
+
+        return await self._db.transact(work)
+
+    def _find_step(self, admin: Admin, code: str) -> int | None:
+        secret = self._unseal(admin)
+        return None if secret is None else find_step(secret, code, at=self._clock())
+
+    def _unseal(self, admin: Admin) -> bytes | None:
+        """The secret; None without one, and when its master key is gone: then a recovery code or the operator helps."""
+        if admin.totp_secret is None:
+            return None
+        key = self._keyring.find(sealing_key_id(admin.totp_secret))
+        if key is None:
+            return None
+        try:
+            return unseal(key, SEALED_FOR, admin.totp_secret, owner=admin.id.bytes)
+        except SealBroken:
+            return None
+
+    # ---- setting up and taking away ------------------------------------------------------------------------------
+
+    async def start_second_factor(self, visit: AdminVisit) -> None:
+        """Propose a fresh secret. It asks for nothing until a code of it was entered."""
+        owner = visit.admin.id
+        one = propose_secret(owner, seal(self._keyring.current, SEALED_FOR, new_totp_secret(), owner=owner.bytes))
+        await self._db.write(one.statement, **one.values)
+
+    def find_enrolment(self, admin: Admin) -> Enrolment | None:
+        """The secret that waits to be confirmed. One that is in use is shown to nobody."""
+        secret = None if admin.has_second_factor else self._unseal(admin)
+        if secret is None:
+            return None
+        uri = enrolment_uri(secret, issuer=self._app.name, account=admin.email)
+        return Enrolment(secret_text(secret), uri)
+
+    async def confirm_second_factor(self, visit: AdminVisit, code: str, password: str) -> tuple[str, ...]:
+        """Ask for the app's code from now on; returns the recovery codes, shown this once.
+
+        Every other session of the administrator ends: it was opened without one. Raises SecondFactorInvalid, and
+        InvalidFields for a wrong password: a thief at an open browser must not lock its owner out.
+        """
+        await self.check_own_password(visit.admin, password)
+        admin, at = visit.admin, self._clock()
+        step = self._find_step(admin, "".join(code.split()))
+        if step is None or admin.has_second_factor:
+            raise SecondFactorInvalid(_WRONG)
+        codes = _new_recovery_codes()
+        event = happened("admin.second_factor_enabled", admin.id, by=actor_of(admin.id), at=at)
+
+        def work() -> Work[None]:
+            if not (yield confirm_secret(admin.id, admin.totp_secret or b"", last_step=step, at=at)):
+                raise SecondFactorInvalid(_WRONG)
+            yield from _put_codes(admin.id, codes)
+            yield end_admin_sessions(admin.id, at=at, but=visit.session_id)
+            yield record(event)
+
+        await self._db.transact(work)
+        return codes
+
+    async def renew_recovery_codes(self, visit: AdminVisit, password: str) -> tuple[str, ...]:
+        """Ten fresh codes in place of those there were; shown this once. Raises InvalidFields for a wrong password."""
+        await self.check_own_password(visit.admin, password)
+        admin, at, codes = visit.admin, self._clock(), _new_recovery_codes()
+        event = happened("admin.recovery_codes_made", admin.id, by=actor_of(admin.id), at=at)
+
+        def work() -> Work[None]:
+            present = yield from lock_admin(admin.id)
+            if present is None or not present.has_second_factor:
+                raise SecondFactorInvalid("There is no second factor.")
+            yield from _put_codes(admin.id, codes)
+            yield record(event)
+
+        await self._db.transact(work)
+        return codes
+
+    async def count_recovery_codes(self, admin: Admin) -> int:
+        """How many codes are left."""
+        return await count_recovery_codes(self._db, admin.id)
+
+    async def remove_second_factor(self, visit: AdminVisit, password: str) -> None:
+        """Ask for the password alone from now on. Raises InvalidFields for a wrong password."""
+        await self.check_own_password(visit.admin, password)
+        admin, at = visit.admin, self._clock()
+        event = happened("admin.second_factor_disabled", admin.id, by=actor_of(admin.id), at=at)
+
+        def work() -> Work[None]:
+            yield remove_secret(admin.id)
+            yield forget_recovery_codes(admin.id)
+            yield record(event)
+
+        await self._db.transact(work)
+
+    async def reset_second_factor(self, principal: Principal, admin_id: UUID) -> None:
+        """Take somebody's second factor away, for a lost phone; the sessions end. Raises AdminNotFound, NotAllowed."""
+        principal.require(ADMINS_WRITE)
+        at = self._clock()
+        event = happened("admin.second_factor_disabled", admin_id, by=principal.actor, at=at)
+
+        def work() -> Work[None]:
+            if not (yield remove_secret(admin_id)):
+                raise AdminNotFound("There is no such administrator.")
+            yield forget_recovery_codes(admin_id)
+            yield end_admin_sessions(admin_id, at=at)
+            yield record(event)
+
+        await self._db.transact(work)
+
+    async def check_own_password(self, admin: Admin, password: str, *, pointer: str = "/password") -> None:
+        """Raise InvalidFields unless this is the administrator's password: an open browser alone changes nothing."""
+        if not await self._passwords.verify(password, admin.password_hash):
+            raise InvalidFields([FieldProblem(pointer, "wrong-password", "This is not your password.")])
+
+
+_WRONG = "This code is not, or no longer, good."
+
+
+def _new_recovery_codes() -> tuple[str, ...]:
+    return tuple(_recovery_code() for _ in range(RECOVERY_CODES))
+
+
+def _recovery_code() -> str:
+    letters = base64.b32encode(secrets.token_bytes(RECOVERY_BYTES)).decode()
+    return "-".join(letters[i : i + 4] for i in range(0, len(letters), 4))
+
+
+def _put_codes(admin_id: UUID, codes: tuple[str, ...]) -> Work[None]:
+    yield forget_recovery_codes(admin_id)
+    for code in codes:
+        yield add_recovery_code(admin_id, digest_recovery_code(admin_id, code.replace("-", "")))

@@ -1,0 +1,126 @@
+"""Set-up links: they set an administrator's password, the first one and after it was forgotten.
+
+Signed like invitation links, under a key of their own; each names the administrator's link generation. Nothing of them
+is stored. Using one moves the generation on, so it and its sisters are dead.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from latchstring.admins.sessions import actor_of
+from latchstring.crypto.link_tokens import LinkToken, Purpose, TokenRefused
+from latchstring.crypto.passwords import check_policy
+from latchstring.domain.account import Admin
+from latchstring.domain.errors import InvalidFields, SetUpTokenInvalid
+from latchstring.domain.event import happened
+from latchstring.domain.invitation import Channel
+from latchstring.domain.mail import MailKind, OutgoingMail
+from latchstring.events.record import record
+from latchstring.formats.email_address import Address
+from latchstring.mail.messages import AdminSetUpMail
+from latchstring.storage.admins.admins import find_admin, find_admin_by_email_key, set_admin_password
+from latchstring.storage.admins.sessions import end_admin_sessions
+from latchstring.storage.engine.database import Work
+from latchstring.storage.outbox.outbox import OutboxRow, queue_mail
+from latchstring.users.dependencies import AccountParts
+from latchstring.users.recovery import mail_to_nobody
+
+SET_UP_LIFETIME = timedelta(days=1)
+RESET_LIFETIME = timedelta(hours=1)  # of a link to somebody who has a password already
+
+
+@dataclass(frozen=True, slots=True)
+class SetUpSent:
+    """How a set-up link went out. set_up_url: to be shown this once, when no mail carries it."""
+
+    admin: Admin
+    set_up_url: str | None = field(repr=False)
+
+    @property
+    def is_mailed(self) -> bool:
+        return self.set_up_url is None
+
+
+class AdminLinks(AccountParts):
+    """Set-up links of administrators."""
+
+    def set_up_url(self, admin: Admin, channel: Channel = Channel.REVEALED, starts_at: datetime | None = None) -> str:
+        """A link that sets the password, good once: for a day, or an hour when there is a password already."""
+        at = starts_at or self._clock()
+        link = LinkToken(admin.id, admin.link_generation, channel, at, at + link_lifetime(admin))
+        return f"{self._app.public_url}/admin/set-up?token={self._links.sign(Purpose.ADMIN_SET_UP, link)}"
+
+    async def check_set_up(self, token: str) -> Admin:
+        """Whom a set-up link is for, while it is good. Raises SetUpTokenInvalid."""
+        try:
+            link = self._links.verify(Purpose.ADMIN_SET_UP, token)
+        except TokenRefused as error:
+            raise SetUpTokenInvalid(_OVER) from error
+        admin = await find_admin(self._db, link.subject_id)
+        is_over = link.expires_at <= self._clock()
+        if admin is None or is_over or not admin.is_active or admin.link_generation != link.generation:
+            raise SetUpTokenInvalid(_OVER)
+        return admin
+
+    async def set_up_admin(self, token: str, password: str) -> Admin:
+        """Set the password through a set-up link, once; every session ends. Raises SetUpTokenInvalid, InvalidFields."""
+        admin = await self.check_set_up(token)
+        problems = check_policy(password, self._rules, email=admin.email, names=[admin.name])
+        if problems:
+            raise InvalidFields(problems)
+        hashed = await self._passwords.hash(password)
+        at = self._clock()
+        event = happened("admin.password_set", admin.id, by=actor_of(admin.id), at=at, via="set-up-link")
+
+        def work() -> Work[None]:
+            used = yield set_admin_password(admin.id, generation=admin.link_generation, password_hash=hashed)
+            if not used:  # by somebody else since it was read
+                raise SetUpTokenInvalid(_OVER)
+            yield end_admin_sessions(admin.id, at=at)
+            yield record(event)
+
+        await self._db.transact(work)
+        return admin
+
+    async def request_admin_password(self, address: Address, *, locale: str | None = None) -> None:
+        """Mail a set-up link if the address is an administrator's who is not shut out. Takes as long if not."""
+        at = self._clock()
+        admin = await find_admin_by_email_key(self._db, address.email_key)
+        mail = self.set_up_mail(admin, at, locale) if admin and admin.is_active else mail_to_nobody(at)
+        one = queue_mail(mail)
+        await self._db.write(one.statement, **one.values)
+        self._wake_worker()
+
+    def set_up_mail(self, admin: Admin, at: datetime, locale: str | None = None) -> OutgoingMail:
+        """The mail that carries the link of the present generation."""
+        return self.mail_to(admin, MailKind.ADMIN_SET_UP, at=at, locale=locale)
+
+    def set_up_sent(self, admin: Admin) -> SetUpSent:
+        """What whoever asked for a link is told: it is in the mail, or here it is."""
+        return SetUpSent(admin, self.set_up_url(admin) if self._mail_is_off else None)
+
+    async def load_admin_set_up_mail(self, row: OutboxRow) -> AdminSetUpMail | None:
+        """The message of a promised set-up mail; None when its link would be dead on arrival."""
+        admin = await find_admin(self._db, row.subject_id)
+        if admin is None or not admin.is_active or admin.link_generation != row.generation:
+            return None
+        expires_at = row.created_at + link_lifetime(admin)
+        if expires_at <= self._clock():
+            return None
+        return AdminSetUpMail(
+            to=admin.email,
+            locale=row.locale or self._app.default_locale,
+            app_name=self._app.name,
+            first_name=admin.name or None,
+            is_new=not admin.is_set_up,
+            link_url=self.set_up_url(admin, Channel.MAILED, row.created_at),
+            expires_at=expires_at,
+        )
+
+
+def link_lifetime(admin: Admin) -> timedelta:
+    """How long a link is good that is made now."""
+    return RESET_LIFETIME if admin.is_set_up else SET_UP_LIFETIME
+
+
+_OVER = "This link is not, or no longer, good. Ask for a new one on the login page of the panel."

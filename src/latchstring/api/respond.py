@@ -1,0 +1,228 @@
+"""Answering an invitation: whoever holds the link may. The token is the credential."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from litestar import Request
+from msgspec import field, structs
+
+from latchstring.api.invitation_views import AcceptedView, LookupView, accepted_view, lookup_view
+from latchstring.domain.errors import (
+    AccountBlocked,
+    FieldProblem,
+    InvalidFields,
+    InvitationAccepted,
+    InvitationDeclined,
+    InvitationExpired,
+    InvitationRevoked,
+    InvitationSuperseded,
+    InvitationTokenInvalid,
+    InviterNotAllowed,
+    LatchstringError,
+    NotAllowed,
+    SignInRequired,
+    TermsRequired,
+    WrongAccount,
+)
+from latchstring.formats.field_types import Email, Flag, Line, Locale, Message, Reference, Secret, Token
+from latchstring.formats.fields import Body, Reading
+from latchstring.http.authentication import Access, Caller, session_cookies
+from latchstring.http.locales import accepted_locales
+from latchstring.http.responses import Answer, View, empty_answer, json_answer
+from latchstring.invitations.dependencies import Accepted, AppPerson, Profile
+from latchstring.rest.query import wanted_locale
+from latchstring.rest.route import operation
+from latchstring.services import Services
+from latchstring.users.service import SessionTokens
+
+TAG = "Answering"
+PERSONAL = ("first_name", "last_name", "password", "accept_terms", "locale")
+OVER: Sequence[type[LatchstringError]] = (
+    InvitationTokenInvalid,
+    InvitationAccepted,
+    InvitationDeclined,
+    InvitationRevoked,
+    InvitationSuperseded,
+    InvitationExpired,
+)
+
+
+class LinkBody(Body):
+    """The token of a link."""
+
+    token: Token
+
+
+class DeclineBody(Body):
+    """The token of a link, and why not."""
+
+    token: Token
+    reason: Message | None = None
+
+
+class PersonOfApp(Body):
+    """The app's own signed-in person, for whose address the app vouches."""
+
+    external_id: Reference
+    email: Email
+    email_verified: Flag
+    first_name: Line | None = None
+    last_name: Line | None = None
+    locale: Locale | None = None
+
+
+class AcceptBody(Body):
+    """A link, and a profile where there is no account yet. `as`: the app accepts for its own signed-in person."""
+
+    token: Token
+    first_name: Line | None = None
+    last_name: Line | None = None
+    password: Secret | None = None
+    accept_terms: Flag | None = None
+    locale: Locale | None = None
+    as_: PersonOfApp | None = field(name="as", default=None)
+
+
+class StateView(View):
+    """How the invitation stands now."""
+
+    state: Literal["DECLINED"]
+
+
+@operation(
+    "POST",
+    "/api/invitations/lookup",
+    "Look at an invitation",
+    tag=TAG,
+    access=Access.LENIENT,
+    answers={200: LookupView},
+    problems=OVER,
+    rate_limited=True,
+)
+async def look_up(request: Request[Any, Any, Any], services: Services, caller: Caller, body: LinkBody) -> Answer:
+    """What stands behind a link. Changes nothing; that somebody looked is counted apart."""
+    locale = wanted_locale(request.scope) or (caller.user.locale if caller.user else None)
+    others = accepted_locales(request.scope)
+    preview = await services.invitations.answering.look_up(body.token, locale=locale, otherwise=others)
+    services.visits.count(preview.invitation.id, preview.invitation.link.generation)
+    return json_answer(lookup_view(preview, services))
+
+
+@operation(
+    "POST",
+    "/api/invitations/accept",
+    "Accept an invitation",
+    tag=TAG,
+    access=Access.LENIENT,
+    answers={200: AcceptedView, 201: AcceptedView},
+    problems=[*OVER, WrongAccount, SignInRequired, AccountBlocked, InviterNotAllowed, TermsRequired, NotAllowed],
+    rate_limited=True,
+    sets_cookies=True,
+)
+async def accept_invitation(services: Services, caller: Caller, reading: Reading[AcceptBody]) -> Answer:
+    """201 with a session when it made the account, 200 when there was one.
+
+    With `as` (permission `invitations:accept`) the app accepts for its own signed-in person: no password, no session.
+    """
+    token = reading.get("token")
+    if _names_a_person(reading):
+        return await _accept_as(services, caller, reading)
+    if token is None:
+        raise InvalidFields(reading.problems)
+    accepted = await services.invitations.accepting.accept(
+        token, read_profile(reading), caller=caller.user, problems=reading.problems
+    )
+    show_user = accepted.tokens is not None or caller.user is not None
+    return _answer(services, accepted, show_user=show_user)
+
+
+def read_profile(reading: Reading[Any]) -> Profile:
+    """The profile in a body, as far as it is good."""
+    return Profile(
+        first_name=reading.get("first_name"),
+        last_name=reading.get("last_name"),
+        password=reading.get("password"),
+        accepts_terms=bool(reading.get("accept_terms")),
+        locale=reading.get("locale"),
+    )
+
+
+def _names_a_person(reading: Reading[AcceptBody]) -> bool:
+    return reading.get("as_") is not None or any(problem.pointer.startswith("/as") for problem in reading.problems)
+
+
+async def _accept_as(services: Services, caller: Caller, reading: Reading[AcceptBody]) -> Answer:
+    caller.require("invitations:accept")
+    outside = {info.name: info.encode_name for info in structs.fields(AcceptBody)}
+    beside = [name for name in PERSONAL if reading.get(name) is not None]
+    detail = "With `as` the profile stands inside `as`, and there is no password."
+    reading.problems.extend(FieldProblem(f"/{outside[name]}", "not-with-as", detail) for name in beside)
+    body = reading.finish()
+    person = body.as_
+    if person is None:
+        raise InvalidFields([FieldProblem("/as", "required", "Say for whom.")])
+    accepted = await services.invitations.accepting.accept_as(
+        body.token,
+        AppPerson(
+            external_id=person.external_id,
+            email_key=person.email.email_key,
+            email_verified=person.email_verified,
+            first_name=person.first_name,
+            last_name=person.last_name,
+            locale=person.locale,
+        ),
+    )
+    return _answer(services, accepted, show_user=True)
+
+
+def _answer(services: Services, accepted: Accepted, *, show_user: bool) -> Answer:
+    made = accepted.is_new or accepted.tokens is not None
+    answer = json_answer(accepted_view(accepted, show_user=show_user), 201 if made else 200)
+    return answer.with_cookies(accepted_cookies(services, accepted.tokens))
+
+
+def accepted_cookies(services: Services, tokens: SessionTokens | None) -> list[bytes]:
+    """The cookies of the session an acceptance opened, if it did."""
+    if tokens is None:
+        return []
+    return session_cookies(
+        tokens.access_token,
+        tokens.refresh_token,
+        expires_in=tokens.expires_in,
+        refresh_lifetime=services.account_rules.refresh_token_lifetime,
+        app=services.app,
+    )
+
+
+@operation(
+    "POST",
+    "/api/invitations/decline",
+    "Decline an invitation",
+    tag=TAG,
+    access=Access.LENIENT,
+    answers={200: StateView},
+    problems=OVER,
+    rate_limited=True,
+)
+async def decline_invitation(services: Services, body: DeclineBody) -> Answer:
+    """The inviter is told, with the reason if there is one."""
+    await services.invitations.answering.decline(body.token, reason=body.reason or None)
+    return json_answer(StateView(state="DECLINED"))
+
+
+@operation(
+    "POST",
+    "/api/invitations/request-new",
+    "Ask for a fresh link",
+    tag=TAG,
+    access=Access.LENIENT,
+    answers={202: None},
+    rate_limited=True,
+)
+async def request_new_link(services: Services, body: LinkBody) -> Answer:
+    """Always 202. If anything is sent, it goes to the invited address only."""
+    await services.invitations.answering.request_new(body.token)
+    return empty_answer(202)
+
+
+routes = (look_up, accept_invitation, decline_invitation, request_new_link)

@@ -1,0 +1,65 @@
+"""Looking into history."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from latchstring.backoffice.dependencies import Parts
+from latchstring.domain.principal import Principal
+from latchstring.domain.views.audit_log import AuditEntry, AuditFilter, AuditPage
+from latchstring.formats.email_address import AddressRefused, parse_address
+from latchstring.storage.events.audit_log import find_actors_called, find_objects_called, list_audit
+
+READ = "audit:read"
+BATCH = 1000  # entries of an export in memory
+PAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLog:
+    """Reads history across all objects. Nothing here writes any."""
+
+    parts: Parts
+
+    async def list(
+        self, by: Principal, wanted: AuditFilter, *, before: UUID | None = None, after: UUID | None = None
+    ) -> AuditPage:
+        """A page, newest first."""
+        by.require(READ)
+        return await list_audit(self.parts.db, wanted, before=before, after=after, limit=PAGE)
+
+    async def stream(self, by: Principal, wanted: AuditFilter) -> AsyncIterator[AuditEntry]:
+        """Every entry, newest first, a batch in memory at a time."""
+        by.require(READ)
+        before: UUID | None = None
+        while True:
+            page = await list_audit(self.parts.db, wanted, before=before, limit=BATCH)
+            for entry in page.entries:
+                yield entry
+            before = page.older
+            if before is None:
+                return
+
+    async def find_actors(self, by: Principal, text: str) -> tuple[UUID, ...]:
+        """Whom somebody means by an id, an address, or the name of an API key."""
+        by.require(READ)
+        return _as_id(text) or await find_actors_called(self.parts.db, _canonical(text), text)
+
+    async def find_objects(self, by: Principal, text: str) -> tuple[UUID, ...]:
+        """What somebody means by an id, an address, the key of a group, `type/key`, or the name of an API key."""
+        by.require(READ)
+        return _as_id(text) or await find_objects_called(self.parts.db, _canonical(text), text)
+
+
+def _as_id(text: str) -> tuple[UUID, ...]:
+    try:
+        return (UUID(text),)
+    except ValueError:
+        return ()
+
+
+def _canonical(text: str) -> str:
+    try:
+        return parse_address(text).email_key
+    except AddressRefused:
+        return text

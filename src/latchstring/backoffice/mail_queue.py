@@ -1,0 +1,104 @@
+"""Interfering with mail that was promised."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from latchstring.backoffice.dependencies import Parts
+from latchstring.domain.errors import NotFound
+from latchstring.domain.event import happened
+from latchstring.domain.mail import DeliveryState, MailKind
+from latchstring.domain.panel import MAIL_READ, MAIL_WRITE
+from latchstring.domain.principal import Principal
+from latchstring.domain.views.mail_queue import Interference, QueuedMail, QueuePage
+from latchstring.domain.views.timeline import Attempt
+from latchstring.events.record import record
+from latchstring.storage.engine.database import Work
+from latchstring.storage.outbox.mail_queue import (
+    count_mails,
+    drop_mail,
+    find_mail,
+    list_attempts,
+    list_mails,
+    list_mails_about,
+    outbox_row,
+    retry_mail,
+)
+
+PAGE = 25
+
+
+@dataclass(frozen=True, slots=True)
+class MailQueue:
+    """The outbox for those who look after it."""
+
+    parts: Parts
+
+    async def list(self, by: Principal, state: DeliveryState | None, *, before: UUID | None = None) -> QueuePage:
+        """A page of the mails in a state, or of all, newest first."""
+        by.require(MAIL_READ)
+        return await list_mails(self.parts.db, state, before=before, limit=PAGE, now=self.parts.clock())
+
+    async def list_about(self, by: Principal, subject_id: UUID) -> QueuePage:
+        """The newest mails about one invitation or person."""
+        by.require(MAIL_READ)
+        return await list_mails_about(self.parts.db, subject_id, now=self.parts.clock())
+
+    async def count(self, by: Principal) -> Mapping[DeliveryState, int]:
+        """How many mails are in each state somebody may have to look at."""
+        by.require(MAIL_READ)
+        return await count_mails(self.parts.db)
+
+    async def find(self, by: Principal, mail_id: UUID) -> QueuedMail:
+        """One mail. Raises NotFound."""
+        by.require(MAIL_READ)
+        found = await find_mail(self.parts.db, mail_id, now=self.parts.clock())
+        if found is None:
+            raise NotFound("There is no such mail.")
+        return found
+
+    async def list_attempts(self, by: Principal, mail: QueuedMail) -> Sequence[Attempt]:
+        """Every try at a mail with the server's words, the first try first."""
+        by.require(MAIL_READ)
+        return await list_attempts(self.parts.db, mail)
+
+    async def retry(self, by: Principal, mail_id: UUID) -> Interference:
+        """Have a mail tried at once, if there is still something to say. Raises NotFound."""
+        by.require(MAIL_WRITE)
+        mail = await self.find(by, mail_id)
+        if not mail.can_be_retried:
+            return Interference.HELD if mail.is_held else Interference.OVER
+        if not await self._is_live(mail):
+            return Interference.ENDED
+        done = await self._interfere(by, mail, "mail.retried", lambda: retry_mail(mail.id, now=self.parts.clock()))
+        if done:
+            self.parts.wake_worker()
+        return Interference.DONE if done else Interference.OVER
+
+    async def drop(self, by: Principal, mail_id: UUID) -> Interference:
+        """End the sending of a mail that waits. What it is about stays as it is. Raises NotFound."""
+        by.require(MAIL_WRITE)
+        mail = await self.find(by, mail_id)
+        if not mail.can_be_dropped:
+            return Interference.HELD if mail.is_held else Interference.OVER
+        done = await self._interfere(by, mail, "mail.dropped", lambda: drop_mail(mail.id, now=self.parts.clock()))
+        return Interference.DONE if done else Interference.OVER
+
+    async def _is_live(self, mail: QueuedMail) -> bool:
+        """Whether the worker would find something to say: the same loaders decide."""
+        if not isinstance(mail.kind, MailKind) or mail.kind not in self.parts.loaders:
+            return False
+        return await self.parts.loaders[mail.kind](outbox_row(mail)) is not None
+
+    async def _interfere(self, by: Principal, mail: QueuedMail, name: str, change: Callable[[], Work[bool]]) -> bool:
+        event = happened(
+            name, mail.subject_id, by=by.actor, at=self.parts.clock(), mailId=str(mail.id), message=str(mail.kind)
+        )
+
+        def work() -> Work[bool]:
+            if not (yield from change()):
+                return False
+            yield record(event)
+            return True
+
+        return await self.parts.db.transact(work)

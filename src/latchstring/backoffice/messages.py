@@ -1,0 +1,96 @@
+"""Every message as people get it, with sample data: to look at, and to send to somebody as a test."""
+
+import asyncio
+from dataclasses import dataclass
+
+from latchstring.backoffice.dependencies import Parts
+from latchstring.domain.errors import MailDisabled
+from latchstring.domain.event import happened
+from latchstring.domain.mail import MailKind
+from latchstring.domain.panel import MAIL_READ, MAIL_WRITE
+from latchstring.domain.principal import Principal
+from latchstring.domain.values import new_id
+from latchstring.events.record import record
+from latchstring.mail.render import ComposedMail, RenderedMail, compose_mail, render_mail
+from latchstring.mail.samples import sample_message
+from latchstring.mail.senders import Fate, Outcome
+from latchstring.mail.templating import BUILT_IN, TemplateBroken, Templates, templates_in
+from latchstring.mail.transport import open_sender
+from latchstring.storage.engine.database import Work
+
+PATIENCE_SECONDS = 20.0
+SAMPLE_ADDRESS = "noor@example.org"
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A message. broken: what is wrong with the operator's template; then the built-in one is shown, as it is sent."""
+
+    mail: ComposedMail
+    broken: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TestSent:
+    """What became of a test. reply: the mail server's own words, None where it said nothing."""
+
+    is_taken: bool
+    reply: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """Composes and sends samples."""
+
+    parts: Parts
+
+    def preview(self, by: Principal, kind: MailKind, locale: str) -> Preview:
+        """A message in the nearest language we speak. Runs the operator's templates: call it in a thread."""
+        by.require(MAIL_READ)
+        message = sample_message(kind, to=SAMPLE_ADDRESS, locale=locale, app=self.parts.app, at=self.parts.clock())
+        try:
+            return Preview(compose_mail(message, self._templates()))
+        except TemplateBroken as broken:
+            return Preview(compose_mail(message, BUILT_IN), str(broken))
+
+    async def send_test(self, by: Principal, kind: MailKind, locale: str, to: str) -> TestSent:
+        """Send a sample at once, past the queue, and hear what the mail server says. Its link opens nothing.
+
+        Not promised and not repeated: whoever asks waits for the answer. Raises MailDisabled.
+        """
+        by.require(MAIL_WRITE)
+        if self.parts.mail_rules.transport == "off":
+            raise MailDisabled("Mail is switched off here.")
+        outcome = await self._send(kind, locale, to)
+        event = happened(
+            "mail.tested", by.id or new_id(self.parts.clock()), by=by.actor, at=self.parts.clock(), message=str(kind)
+        )
+
+        def work() -> Work[None]:
+            yield record(event)
+
+        await self.parts.db.transact(work)
+        return TestSent(outcome.fate is Fate.TAKEN, outcome.reply)
+
+    async def _send(self, kind: MailKind, locale: str, to: str) -> Outcome:
+        sender = open_sender(self.parts.mail_rules)
+
+        async def compose() -> RenderedMail:
+            return await asyncio.to_thread(self._render, kind, locale, to)
+
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await sender.send(compose, at_dot=lambda: None)
+        except TimeoutError:
+            return Outcome(Fate.LATER)
+        finally:
+            await sender.close()
+
+    def _render(self, kind: MailKind, locale: str, to: str) -> RenderedMail:
+        now = self.parts.clock()
+        message = sample_message(kind, to=to, locale=locale, app=self.parts.app, at=now)
+        rules = self.parts.mail_rules
+        return render_mail(message, new_id(now), sender=rules.sender, at=now, templates=self._templates())
+
+    def _templates(self) -> Templates:
+        return templates_in(self.parts.mail_rules.templates_directory)

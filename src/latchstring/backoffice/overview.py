@@ -1,0 +1,56 @@
+"""What became of invitations, and what needs attention."""
+
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+
+from latchstring.backoffice.dependencies import Parts
+from latchstring.domain.principal import Principal
+from latchstring.domain.views.attention import Expiring, Listed, Trouble
+from latchstring.domain.views.overview import Dimension, Figures, actor_of_key, make_figures
+from latchstring.storage.events.actor_names import OPERATOR_NAME, find_named
+from latchstring.storage.overview.attention import list_expiring, list_trouble
+from latchstring.storage.overview.daily_counts import Source, add_up, read_figures
+
+READ = "invitations:read"
+SOON = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything the page shows."""
+
+    figures: Figures
+    expiring: Listed[Expiring]
+    trouble: Listed[Trouble]
+
+
+@dataclass(frozen=True, slots=True)
+class Overviews:
+    """Reads what sweeps have added up, and adds up."""
+
+    parts: Parts
+
+    async def read(self, by: Principal, *, days: int) -> Overview:
+        """The invitations of the last so many days, today among them, and what needs attention now."""
+        by.require(READ)
+        db, now = self.parts.db, self.parts.clock()
+        last = now.astimezone(UTC).date()
+        first = last - timedelta(days=days - 1)
+        counted = await read_figures(db, first=first.isoformat(), last=last.isoformat(), now=now)
+        keys = {figure.key for figure in counted.counts if figure.dimension is Dimension.INVITER}
+        figures = make_figures(
+            counted.counts, first=first, last=last, as_of=counted.as_of, names=await self._names(keys)
+        )
+        return Overview(figures, await list_expiring(db, now=now, until=now + SOON), await list_trouble(db, now=now))
+
+    async def add_up(self) -> bool:
+        """Count the next batch of what happened, for the sweep. True when there is more at once."""
+        now = self.parts.clock()
+        more = [await add_up(self.parts.db, source, now=now) for source in Source]
+        return any(more)
+
+    async def _names(self, keys: set[str]) -> dict[str, str]:
+        actors = {key: actor_of_key(key) for key in keys if ":" in key}
+        named = await find_named(self.parts.db, (actor.id for actor in actors.values() if actor.id))
+        found = {key: named[actor.id].label for key, actor in actors.items() if actor.id and actor.id in named}
+        return found | {key: OPERATOR_NAME for key, actor in actors.items() if actor.type == "OPERATOR"}

@@ -1,0 +1,71 @@
+"""Puts everything together: the services, their worker, and the application of all faces."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+
+from litestar import Litestar
+from litestar.types import ControllerRouterHandler
+
+from latchstring.admin.routes import routes as admin_routes
+from latchstring.admin.routing import page_error as panel_error
+from latchstring.api.routes import routes as api_routes
+from latchstring.bootstrap.services import open_services, working
+from latchstring.config import Config
+from latchstring.devmail.routes import routes as devmail_routes
+from latchstring.domain.values import system_clock
+from latchstring.http.access_log import AccessLog, Observed
+from latchstring.http.application import build_application
+from latchstring.http.health import EVENT_COUNTS
+from latchstring.http.health import routes as operations_routes
+from latchstring.invitee.routes import page_error
+from latchstring.invitee.routes import routes as invitee_routes
+from latchstring.pages.assets import serve_asset
+from latchstring.services import Services
+from latchstring.telemetry.logging import redact_text
+from latchstring.telemetry.metrics import EventCounts, server_started_at
+from latchstring.worker.wake_event import Wake
+
+__all__ = ["all_routes", "build_app", "create_app", "open_services"]
+
+
+def all_routes(config: Config) -> list[ControllerRouterHandler]:
+    """The routes of every face. The development mailbox is there only where mail goes into it."""
+    mailbox = devmail_routes if config.mail.transport == "mailbox" else ()
+    return [serve_asset, *operations_routes, *api_routes, *invitee_routes, *admin_routes, *mailbox]
+
+
+def create_app(
+    config: Config, opening: AbstractAsyncContextManager[Services], *, access_log: AccessLog | None = None
+) -> Litestar:
+    """The application on services that `opening` gives when the server starts and takes back when it has drained."""
+    application = build_application(
+        all_routes(config),
+        app=config.app,
+        open_services=lambda: opening,
+        version=version("latchstring"),
+        page_error=lambda request, error: panel_error(request, error) or page_error(request, error),
+    )
+    application.state[EVENT_COUNTS] = EventCounts(server_started_at(system_clock()))
+    application.asgi_handler = Observed(application.asgi_handler, access_log)
+    return application
+
+
+def build_app(config: Config, *, with_worker: bool = True, access_log: bool = False) -> Litestar:
+    """The whole server as one ASGI application, for `uvicorn --factory` and for tests."""
+    return create_app(
+        config,
+        _open_all(config, with_worker=with_worker),
+        access_log=AccessLog(redact=redact_text) if access_log else None,
+    )
+
+
+@asynccontextmanager
+async def _open_all(config: Config, *, with_worker: bool) -> AsyncIterator[Services]:
+    wake = Wake()
+    async with AsyncExitStack() as stack:
+        services = await stack.enter_async_context(open_services(config, wake=wake))
+        if with_worker:
+            await stack.enter_async_context(working(services, wake, asyncio.Event()))
+        yield services

@@ -1,0 +1,197 @@
+"""Builds the services a process works with, and its worker. The command line needs no more; main adds the faces."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from latchstring.backoffice.dependencies import Parts as OperationsParts
+from latchstring.backoffice.service import Operations
+from latchstring.bootstrap.database import database_url, open_database, open_installation
+from latchstring.bootstrap.doctor import Doctor
+from latchstring.config import Config
+from latchstring.content.service import Content
+from latchstring.crypto.keyring import Keyring
+from latchstring.crypto.link_tokens import LinkTokens
+from latchstring.crypto.passwords import Passwords
+from latchstring.domain.mail import MailKind
+from latchstring.domain.values import Clock, system_clock
+from latchstring.formats.invitation_input import read_row
+from latchstring.groups.service import Groups
+from latchstring.invitations.dependencies import Parts
+from latchstring.invitations.link_views import VisitCounter
+from latchstring.invitations.service import Invitations
+from latchstring.rate_limits import Limiter, recipient_rates
+from latchstring.services import Services
+from latchstring.storage.engine.database import Database
+from latchstring.users.service import Accounts
+from latchstring.worker.loop import WorkerParts, hearing_others, run_worker
+from latchstring.worker.mail import Loader
+from latchstring.worker.sweeps import AnswerPurge, NoticePurge, Sweep
+from latchstring.worker.wake_event import Wake
+
+log = structlog.get_logger(__name__)
+WORKER_PAUSE_SECONDS = 1.0
+FIGURES_EVERY = timedelta(seconds=10)
+NOTICES_KEPT = timedelta(days=7)  # sent resets and notices, for whoever asks why one did not come
+
+
+@asynccontextmanager
+async def open_services(
+    config: Config, *, clock: Clock = system_clock, wake: Wake | None = None, beside: bool = False
+) -> AsyncIterator[Services]:
+    """Everything a process works with, on a database that is at head and belongs to this master key.
+
+    wake: the bell of this process's worker. beside: a short visit of the command line.
+    Raises KeyProblem, StartRefused, StorageUnreachable.
+    """
+    bell = wake or Wake()
+    async with open_database(config.database, beside=beside) as db:
+        keyring, installation_id = await open_installation(db, config, at=clock())
+        services = build_services(
+            config, db=db, keyring=keyring, installation_id=installation_id, clock=clock, wake=bell
+        )
+        if beside:
+            yield services
+            return
+        async with hearing_others(database_url(config.database), bell), services.visits.flushing():
+            yield services
+
+
+def build_services(
+    config: Config, *, db: Database, keyring: Keyring, installation_id: UUID, clock: Clock, wake: Wake
+) -> Services:
+    """The service rooms, each handed the values it needs."""
+    tokens = LinkTokens(keyring, installation_id)
+    passwords = Passwords()
+    accounts = Accounts(
+        db=db,
+        clock=clock,
+        keyring=keyring,
+        tokens=tokens,
+        app=config.app,
+        roles=config.roles,
+        rules=config.accounts,
+        passwords=passwords,
+        mail_rules=config.mail,
+        wake_worker=wake.ring,
+    )
+    invitations = Invitations(
+        Parts(
+            db=db,
+            clock=clock,
+            keyring=keyring,
+            app=config.app,
+            roles=config.roles,
+            rules=config.invitations,
+            content_rules=config.content,
+            account_rules=config.accounts,
+            mail_rules=config.mail,
+            accounts=accounts,
+            passwords=passwords,
+            wake_worker=wake.ring,
+            limits_enabled=config.limits.enabled,
+            templates=config.templates,
+            read_row=read_row,
+            recipient_rates=recipient_rates(config.limits),
+        ),
+        tokens,
+    )
+    return Services(
+        db=db,
+        clock=clock,
+        app=config.app,
+        roles=config.roles,
+        content_rules=config.content,
+        invitation_rules=config.invitations,
+        account_rules=config.accounts,
+        limits=config.limits,
+        mail_rules=config.mail,
+        keyring=keyring,
+        tokens=tokens,
+        accounts=accounts,
+        content=Content(
+            db=db, clock=clock, rules=config.content, roles=config.roles, find_pending=invitations.find_pending
+        ),
+        groups=Groups(db=db, clock=clock),
+        invitations=invitations,
+        installation_id=installation_id,
+        wake_worker=wake.ring,
+        limiter=Limiter(config.limits),
+        visits=VisitCounter(db, clock),
+        operations=Operations(
+            OperationsParts(
+                db=db,
+                clock=clock,
+                app=config.app,
+                mail_rules=config.mail,
+                loaders=_mail_loaders(invitations, accounts),
+                wake_worker=wake.ring,
+            )
+        ),
+        settings=config.shown,
+        check_health=Doctor(config, clock),
+    )
+
+
+def _mail_loaders(invitations: Invitations, accounts: Accounts) -> Mapping[MailKind, Loader]:
+    """A loader for every message."""
+    return {
+        **invitations.mail_loaders,
+        MailKind.PASSWORD_RESET: accounts.load_password_reset_mail,
+        MailKind.EMAIL_VERIFICATION: accounts.load_email_verification_mail,
+        MailKind.ADMIN_SET_UP: accounts.load_admin_set_up_mail,
+    }
+
+
+def worker_parts(services: Services, wake: Wake) -> WorkerParts:
+    """What the worker is handed: a loader for every message, and all tidying."""
+
+    async def tidy_invitations() -> bool:
+        return await services.invitations.sweep() > 0
+
+    async def purge_sessions() -> bool:
+        ended = [await services.accounts.purge_sessions(), await services.accounts.purge_admin_sessions()]
+        return any(ended)
+
+    sweeps = (
+        Sweep("invitations", tidy_invitations),
+        Sweep("jobs", services.invitations.bulk.purge),
+        Sweep("sessions", purge_sessions),
+        Sweep("stored answers", AnswerPurge(services.db, services.clock)),
+        Sweep("notices", NoticePurge(services.db, services.clock, NOTICES_KEPT)),
+        Sweep("figures", services.operations.overviews.add_up, every=FIGURES_EVERY),
+    )
+    return WorkerParts(
+        db=services.db,
+        clock=services.clock,
+        mail_rules=services.mail_rules,
+        loaders=_mail_loaders(services.invitations, services.accounts),
+        sweeps=sweeps,
+        wake=wake,
+        job_kinds=services.invitations.job_kinds,
+    )
+
+
+@asynccontextmanager
+async def working(services: Services, wake: Wake, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Run the worker in this process; at the end it finishes what is under way or hands it back."""
+    task = asyncio.create_task(work_until(services, wake, stop), name="worker")
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+async def work_until(services: Services, wake: Wake, stop: asyncio.Event) -> None:
+    """Send mail and tidy until stop is set. A worker that fails is started again: a promise outlives a bug."""
+    while not stop.is_set():
+        try:
+            await run_worker(worker_parts(services, wake), stop)
+        except Exception:
+            log.exception("worker failed, starting it again")
+            await asyncio.sleep(WORKER_PAUSE_SECONDS)

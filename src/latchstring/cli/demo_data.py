@@ -1,0 +1,140 @@
+"""What the demo has in it: a group, a member, an article, an administrator, an API key, and an invitation on its way.
+
+Their credentials are kept beside the demo's database, readable by its owner, so that a second start can print them.
+"""
+
+import json
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from latchstring.bootstrap.database import StartRefused
+from latchstring.bootstrap.services import open_services
+from latchstring.config import Config
+from latchstring.content.service import NewObject
+from latchstring.domain.account import User
+from latchstring.domain.errors import AlreadyInvited, ContentKeyTaken, EmailTaken, GroupKeyTaken
+from latchstring.domain.group import GroupText
+from latchstring.domain.principal import OPERATOR_PRINCIPAL
+from latchstring.formats.email_address import parse_address
+from latchstring.groups.service import GroupWords
+from latchstring.invitations.dependencies import Draft
+from latchstring.services import Services
+from latchstring.users.accounts import NewUser
+
+USER_EMAIL = "ada@larkspur.example"
+GROUP = "early-birds"
+GROUP_WORDS = GroupWords(
+    name="Early birds",
+    description="Those who saw it first.",
+    translations={"de": GroupText("Frühaufsteher", "Wer es zuerst gesehen hat.")},
+)
+ARTICLE_TYPE, ARTICLE = "articles", "opening-hours"
+MESSAGE = "We open the studio on Monday. Come in, look around, and tell us what is missing."
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """How to get in."""
+
+    user_email: str = USER_EMAIL
+    admin_email: str = "admin@larkspur.example"
+    guest_email: str = "guest@people.example"
+    password: str = field(default="", repr=False)
+    api_key: str = field(default="", repr=False)
+
+
+async def ensure_samples(config: Config, path: Path) -> Samples:
+    """Make what is not there yet; what an interrupted start began is completed.
+
+    Raises StartRefused, KeyProblem, StorageUnreachable.
+    """
+    async with open_services(config, beside=True) as services:
+        user = await services.accounts.find_user_by_address(parse_address(USER_EMAIL))
+        kept = _read(path)
+        if user is not None and kept is None:
+            raise StartRefused(
+                f"{path} is gone, and with it the demo's passwords. Delete its folder to start afresh.", code="demo"
+            )
+        samples = kept or Samples(password=secrets.token_hex(6))
+        if user is None or not samples.api_key:
+            _keep(samples, path)
+            samples = await _make(services, samples)
+            _keep(samples, path)
+        return samples
+
+
+async def _make(services: Services, samples: Samples) -> Samples:
+    with suppress(GroupKeyTaken):
+        await services.groups.create_group(OPERATOR_PRINCIPAL, GROUP, GROUP_WORDS)
+    with suppress(EmailTaken):
+        await services.accounts.create_admin(
+            OPERATOR_PRINCIPAL,
+            address=parse_address(samples.admin_email),
+            role="super-admin",
+            name="Ada Larkspur",
+            password=samples.password,
+        )
+    with suppress(AlreadyInvited):
+        user = await _make_user(services, samples)
+        await _make_article(services, user)
+        await _invite_guest(services, user, samples)
+    made = await services.accounts.create_api_key(OPERATOR_PRINCIPAL, name="Demo", scopes=["*"])
+    return replace(samples, api_key=made.text)
+
+
+async def _make_user(services: Services, samples: Samples) -> User:
+    address = parse_address(samples.user_email)
+    new = NewUser(
+        address=address,
+        first_name="Ada",
+        last_name="Larkspur",
+        role="admin",
+        groups=(GROUP,),
+        password=samples.password,
+    )
+    found = await services.accounts.find_user_by_address(address)
+    return found or await services.accounts.create_user(OPERATOR_PRINCIPAL, new)
+
+
+async def _make_article(services: Services, owner: User) -> None:
+    new = NewObject(
+        title="Opening hours",
+        key=ARTICLE,
+        owner_id=owner.id,
+        data={"text": "Monday to Friday, nine to five. Ring twice."},
+    )
+    with suppress(ContentKeyTaken):
+        await services.content.create_object(OPERATOR_PRINCIPAL, ARTICLE_TYPE, new)
+
+
+async def _invite_guest(services: Services, by: User, samples: Samples) -> None:
+    """In the name of a person, so that the mail shows one."""
+    guest = parse_address(samples.guest_email)
+    draft = Draft(
+        email=guest.email,
+        email_key=guest.email_key,
+        role="team",
+        groups=(GROUP,),
+        content=((ARTICLE_TYPE, ARTICLE, "EDITOR"),),
+        first_name="Robin",
+        message=MESSAGE,
+    )
+    await services.invitations.issuing.create(draft, by=services.accounts.principal_of(by))
+
+
+def _read(path: Path) -> Samples | None:
+    try:
+        return Samples(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _keep(samples: Samples, path: Path) -> None:
+    draft = path.with_suffix(".part")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        json.dump(asdict(samples), file)
+    draft.replace(path)

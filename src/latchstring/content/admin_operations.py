@@ -1,0 +1,239 @@
+"""Objects as those see and change them who look after all of them, one grant at a time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+from latchstring.content.changes import ContentChanging, describe_change
+from latchstring.content.read import READ_ACCESS, WRITE, is_key
+from latchstring.domain.access import ContentObject, Level, PendingInvitation, SubjectKind, Visibility
+from latchstring.domain.errors import ContentNotFound, GroupNotFound, NotAllowed, UserNotFound
+from latchstring.domain.event import happened
+from latchstring.domain.grant import ContentRole
+from latchstring.domain.keyset_page import Count, Place, Sorting, Stretch
+from latchstring.domain.principal import Principal
+from latchstring.domain.values import ActorType
+from latchstring.events.record import record
+from latchstring.storage.content.grants import remove_grant, set_grant
+from latchstring.storage.content.invitations import list_pending_invitations, withdraw_grants
+from latchstring.storage.content.objects import (
+    find_object,
+    hold_groups,
+    hold_objects,
+    hold_users,
+    load_access,
+    replace_access,
+    update_object,
+)
+from latchstring.storage.content.search import (
+    HeldObject,
+    HeldPlace,
+    Holder,
+    OwnedObject,
+    count_granted,
+    count_holders,
+    count_owned,
+    list_granted,
+    list_owned,
+    list_people,
+    list_teams,
+    search_objects,
+)
+from latchstring.storage.engine.database import Work
+from latchstring.storage.groups.search import count_on_the_way
+from latchstring.storage.invitations.cascade import void_target
+
+__all__ = ["AccessChanges", "ChangedAccess", "ContentKeeping", "HeldObject", "HeldPlace", "Holder"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessChanges:
+    """What changes of who may see an object; everything else stays as it is by then.
+
+    users, groups: who gets exactly this role, greater or smaller than before; groups by key. withdrawn: ids of those
+    who lose what they have.
+    """
+
+    visibility: Visibility | None = None
+    users: Mapping[UUID, ContentRole] = field(default_factory=dict)
+    groups: Mapping[str, ContentRole] = field(default_factory=dict)
+    withdrawn: frozenset[UUID] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedAccess:
+    """What became of a change. missing: who had nothing left to lose."""
+
+    visibility: Visibility
+    missing: frozenset[UUID]
+
+
+class ContentKeeping(ContentChanging):
+    """Every object, for holders of `access:read`; changed by holders of `content:write`."""
+
+    # ---- reading -------------------------------------------------------------------------------------------------
+
+    async def search_objects(  # what a list is asked for
+        self,
+        principal: Principal,
+        type_: str,
+        q: str | None,
+        *,
+        sorting: Sorting,
+        after: Place | None = None,
+        limit: int,
+    ) -> Stretch[OwnedObject]:
+        """A stretch of the objects of a type: made or title. q: a prefix of title or key.
+
+        Raises NotAllowed, ContentNotFound for an unknown type.
+        """
+        principal.require(READ_ACCESS)
+        key = self.get_type(type_).key
+        return await search_objects(self._db, key, q, sorting=sorting, after=after, limit=limit)
+
+    async def get_object(self, principal: Principal, type_: str, key: str) -> ContentObject:
+        """Any object. Raises NotAllowed, ContentNotFound."""
+        principal.require(READ_ACCESS)
+        found = await find_object(self._db, self.get_type(type_).key, key) if is_key(key) else None
+        if found is None:
+            raise ContentNotFound("There is no such object.")
+        return found
+
+    async def list_people(
+        self, principal: Principal, one: ContentObject, *, after: UUID | None
+    ) -> tuple[Sequence[Holder], UUID | None]:
+        """Users an object is shared with, and where the next page begins. Raises NotAllowed."""
+        principal.require(READ_ACCESS)
+        return await list_people(self._db, one.id, after=after)
+
+    async def list_teams(self, principal: Principal, one: ContentObject) -> Sequence[Holder]:
+        """Groups an object is shared with. Raises NotAllowed."""
+        principal.require(READ_ACCESS)
+        return await list_teams(self._db, one.id)
+
+    async def count_holders(self, principal: Principal, one: ContentObject) -> Count:
+        """How many users and groups an object is shared with. Raises NotAllowed."""
+        principal.require(READ_ACCESS)
+        return await count_holders(self._db, one.id)
+
+    async def count_on_the_way(self, principal: Principal, one: ContentObject) -> Count:
+        """How many invitations to an object are pending. Raises NotAllowed."""
+        principal.require(READ_ACCESS)
+        return await count_on_the_way(self._db, one.id, at=self._clock())
+
+    async def list_pending(self, principal: Principal, one: ContentObject) -> tuple[Sequence[PendingInvitation], bool]:
+        """The newest who are on the way to an object, and whether there are more. Raises NotAllowed."""
+        principal.require(READ_ACCESS)
+        return await list_pending_invitations(self._db, one.id, at=self._clock())
+
+    async def list_granted(
+        self, principal: Principal, subject_id: UUID, *, after: HeldPlace | None = None
+    ) -> tuple[Sequence[HeldObject], HeldPlace | None]:
+        """What a user or a group was given, and where the next page begins. Raises NotAllowed."""
+        principal.require(READ_ACCESS)
+        return await list_granted(self._db, subject_id, after=after)
+
+    async def count_granted(self, principal: Principal, subject_id: UUID) -> Count:
+        """How many objects a user or a group was given a role on. Raises NotAllowed."""
+        principal.require(READ_ACCESS)
+        return await count_granted(self._db, subject_id)
+
+    async def list_owned(self, principal: Principal, user_id: UUID) -> tuple[Sequence[HeldObject], bool]:
+        """The first of what a user owns, and whether there is more. Raises NotAllowed."""
+        principal.require(READ_ACCESS)
+        return await list_owned(self._db, user_id)
+
+    async def count_owned(self, principal: Principal, user_id: UUID) -> Count:
+        """How many objects a user owns. Raises NotAllowed."""
+        principal.require(READ_ACCESS)
+        return await count_owned(self._db, user_id)
+
+    # ---- changing ------------------------------------------------------------------------------------------------
+
+    async def change_access(self, principal: Principal, one: ContentObject, changes: AccessChanges) -> ChangedAccess:
+        """Change some of who may see an object, on top of whatever others have changed meanwhile.
+
+        PRIVATE clears all grants and voids those in open invitations; a grant on a PRIVATE object makes it SHARED,
+        SHARED with nobody left becomes PRIVATE and voids nothing. The owner needs no grant and gets none.
+        Raises ContentNotFound, NotAllowed, UserNotFound, GroupNotFound; then nothing is changed.
+        """
+        subject, at = self.subject_of(principal), self._clock()
+        is_closing = changes.visibility is Visibility.PRIVATE
+
+        def work() -> Work[ChangedAccess]:
+            seen = yield from self._lock(subject, one.id, Level.MAINTAINER, closing=is_closing)
+            before = (yield from load_access([one.id]))[one.id].grants
+            if is_closing:
+                after: Mapping[UUID, ContentRole] = {}
+                yield from replace_access(self._db.dialect_name, seen.object, {})
+                yield from void_target(one.id, cause="content-private", by=principal.actor, at=at)
+            else:
+                after = yield from _write(self._db.dialect_name, seen.object, before, changes)
+            visibility = _visibility_after(seen.object.visibility, changes.visibility, is_shared=bool(after))
+            if visibility is not seen.object.visibility:
+                yield update_object(replace(seen.object, visibility=visibility))
+            if visibility is not seen.object.visibility or after != before:
+                facts = {"visibility": visibility.name, **describe_change(before, after)}
+                yield record(happened("content.access_changed", one.id, by=principal.actor, at=at, **facts))
+            return ChangedAccess(visibility, changes.withdrawn - before.keys())
+
+        return await self._db.transact(work)
+
+    async def withdraw_invitation(self, principal: Principal, one: ContentObject, invitation_id: UUID) -> bool:
+        """End what a pending invitation gives on this object; one that gives nothing else is revoked.
+
+        False when there was nothing to end any more. Raises NotAllowed.
+        """
+        principal.require(WRITE)
+        at = self._clock()
+
+        def work() -> Work[bool]:
+            yield from hold_objects([one.id])
+            ended, is_revoked = yield from withdraw_grants(invitation_id, [one.id], at=at)
+            by = principal.actor
+            if is_revoked:
+                cause = "withdrawn-by-maintainer"
+                yield record(happened("invitation.revoked", invitation_id, by=by, at=at, cause=cause))
+            elif ended:
+                yield record(happened("invitation.reduced", invitation_id, by=by, at=at, objects=[str(one.id)]))
+            return bool(ended)
+
+        return await self._db.transact(work)
+
+    async def hand_over(self, principal: Principal, one: ContentObject, new_owner_id: UUID) -> None:
+        """Give an object a new owner in an administrator's name; who owned it becomes MAINTAINER.
+
+        No permission of users or keys allows this: administrators do it for owners who have gone.
+        Raises NotAllowed, ContentNotFound, UserNotFound.
+        """
+        principal.require(WRITE)
+        if principal.type is not ActorType.ADMIN:
+            raise NotAllowed(WRITE)
+        await self._transfer(principal, one, new_owner_id, need=Level.MAINTAINER)
+
+
+def _write(
+    dialect_name: str, one: ContentObject, before: Mapping[UUID, ContentRole], changes: AccessChanges
+) -> Work[dict[UUID, ContentRole]]:
+    """The grants as they are afterwards. Whoever is given one exists until the commit."""
+    found = yield from hold_groups(changes.groups)
+    if missing := sorted(changes.groups.keys() - found.keys()):
+        raise GroupNotFound(f"There is no group {missing[0]}.")
+    if unknown := changes.users.keys() - (yield from hold_users(changes.users)):
+        raise UserNotFound(f"There is no user {min(unknown)}.")
+    given = {user_id: (SubjectKind.USER, role) for user_id, role in changes.users.items() if user_id != one.owner_id}
+    given |= {found[key]: (SubjectKind.GROUP, role) for key, role in changes.groups.items()}
+    after = dict(before)
+    for subject_id, (kind, role) in given.items():
+        yield set_grant(dialect_name, one, subject_id, kind, role)
+        after[subject_id] = role
+    for subject_id in changes.withdrawn & after.keys():
+        yield remove_grant(one.id, subject_id)
+        del after[subject_id]
+    return after
+
+
+def _visibility_after(present: Visibility, wanted: Visibility | None, *, is_shared: bool) -> Visibility:
+    if (present if wanted is None else wanted) is Visibility.PUBLIC:
+        return Visibility.PUBLIC
+    return Visibility.SHARED if is_shared else Visibility.PRIVATE

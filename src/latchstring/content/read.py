@@ -1,0 +1,173 @@
+"""Finding objects within what somebody may see, and answering who may do what."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from latchstring.domain.access import (
+    ANONYMOUS,
+    ContentObject,
+    Holders,
+    Level,
+    PendingInvitation,
+    Seen,
+    Subject,
+    level_with,
+)
+from latchstring.domain.errors import ContentNotFound, NotAllowed, Unauthenticated
+from latchstring.domain.pagination import Page
+from latchstring.domain.principal import Principal, permits
+from latchstring.domain.settings import ContentRules, ContentType, Roles
+from latchstring.domain.values import ActorType, Clock
+from latchstring.storage.content.access import Question, Wanted, check_levels, list_visible
+from latchstring.storage.content.objects import find_holders, find_object_for
+from latchstring.storage.engine.database import Database
+
+CREATE = "content:create"
+READ = "content:read"
+WRITE = "content:write"
+READ_ACCESS = "access:read"
+
+PendingFinder = Callable[[UUID], Awaitable[Sequence[PendingInvitation]]]
+
+
+async def find_nobody(_content_id: UUID) -> Sequence[PendingInvitation]:
+    """Where there are no invitations to content."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class AccessDetails:
+    """All a maintainer sees of who has access to an object, and who will have."""
+
+    object: ContentObject
+    holders: Holders
+    invitations: Sequence[PendingInvitation]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessQuestion:
+    """May this user, or the one who asks, do this much with the object?"""
+
+    type: str
+    key: str
+    need: Level
+    user_id: UUID | None = None
+
+
+class ContentParts:
+    """What reading and changing content share."""
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        clock: Clock,
+        rules: ContentRules,
+        roles: Roles,
+        find_pending: PendingFinder = find_nobody,
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._rules = rules
+        self._find_pending = find_pending
+        self._types = {
+            word: declared for declared in rules.types.values() for word in (declared.key, declared.singular) if word
+        }
+        self._reading_roles = [key for key, role in roles.items() if permits(role.permissions, READ)]
+        self._writing_roles = [key for key, role in roles.items() if permits(role.permissions, WRITE)]
+
+    def find_type(self, word: str) -> str | None:
+        """The key of the declared type of this name or singular."""
+        found = self._types.get(word)
+        return found.key if found else None
+
+    def get_type(self, word: str) -> ContentType:
+        """The declared type of this name or singular. Raises ContentNotFound."""
+        found = self._types.get(word)
+        if found is None:
+            raise ContentNotFound("There is no such type of content.")
+        return found
+
+
+class ContentReading(ContentParts):
+    """Objects as somebody sees them."""
+
+    def subject_of(self, principal: Principal | None) -> Subject:
+        """Whoever asks, as access sees him."""
+        if principal is None:
+            return ANONYMOUS
+        user_id = principal.id if principal.type is ActorType.USER else None
+        return Subject(user_id, reads_all=principal.can(READ), writes_all=principal.can(WRITE))
+
+    async def look_up(self, subject: Subject, type_: str, key: str, need: Level) -> Seen:
+        """An object that the subject may do this much with.
+
+        Raises ContentNotFound for an unknown type, Unauthenticated for anonymous unless the object is PUBLIC,
+        ContentNotFound for who may not even view, NotAllowed for who may only do less.
+        """
+        declared = self.get_type(type_)
+        found = await find_object_for(self._db, subject.user_id, declared.key, key) if is_key(key) else None
+        return admit(subject, found, need)
+
+    async def resolve(self, subject: Subject, type_: str, key: str, need: Level) -> ContentObject:
+        """The object alone; refuses like `look_up`."""
+        return (await self.look_up(subject, type_, key, need)).object
+
+    async def list_objects(
+        self, subject: Subject, type_: str, *, need: Level, limit: int, after: UUID | None, descending: bool
+    ) -> Page[Seen]:
+        """A page of what the subject may do at least this much with, in the order of making."""
+        wanted = Wanted(subject, self.get_type(type_).key, need)
+        page = await list_visible(self._db, wanted, limit=limit, after=after, descending=descending)
+        items = [Seen(one, level_with(subject, one.visibility, held)) for one, held in page.items]
+        return Page(items, page.more, page.total)
+
+    async def get_access(self, one: ContentObject) -> AccessDetails:
+        """Who has access to an object. For maintainers: `look_up` first."""
+        return AccessDetails(one, await find_holders(self._db, one.id), await self._find_pending(one.id))
+
+    async def check(self, principal: Principal, questions: Sequence[AccessQuestion]) -> list[bool]:
+        """The answer to each question, in order. False about what or who does not exist.
+
+        Raises NotAllowed for questions about others without `access:read`. A key, which is no user, has to name one.
+        """
+        asker = principal.id if principal.type is ActorType.USER else None
+        if not principal.can(READ_ACCESS) and (
+            asker is None or any(one.user_id not in {None, asker} for one in questions)
+        ):
+            raise NotAllowed(READ_ACCESS)
+        asked: list[tuple[int, Question]] = []
+        for place, one in enumerate(questions):
+            declared, user_id = self._types.get(one.type), one.user_id or asker
+            if declared is not None and user_id is not None and is_key(one.key):
+                asked.append((place, Question(user_id, declared.key, one.key)))
+        levels = await self._find_levels([question for _, question in asked])
+        answers = [False] * len(questions)
+        for (place, _), level in zip(asked, levels, strict=True):
+            answers[place] = level >= questions[place].need
+        return answers
+
+    async def _find_levels(self, questions: Sequence[Question]) -> list[Level]:
+        if not questions:
+            return []
+        return await check_levels(
+            self._db, questions, writing_roles=self._writing_roles, reading_roles=self._reading_roles
+        )
+
+
+def is_key(text: str) -> bool:
+    """Whether an object could have this key. What could not is never looked for: PostgreSQL refuses NUL."""
+    return text.isascii() and text.isprintable()
+
+
+def admit(subject: Subject, found: tuple[ContentObject, Level] | None, need: Level) -> Seen:
+    """Refuse in the contract's order, or say what the subject may do with the object."""
+    level = level_with(subject, found[0].visibility, found[1]) if found else Level.NONE
+    if not subject.is_known and level is Level.NONE:
+        raise Unauthenticated("Sign in, or send an API key.")
+    if found is None or level is Level.NONE:
+        raise ContentNotFound("There is no such object.")
+    if level < need:
+        raise NotAllowed
+    return Seen(found[0], level)

@@ -1,0 +1,168 @@
+"""An invitation as it is sent to us: the body of a create, a row of many, a line of a spreadsheet."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from latchstring.domain.errors import FieldProblem, Unreadable
+from latchstring.formats.field_types import Duration, Email, Key, Line, Locale, Message, Metadata, Url
+from latchstring.formats.fields import Body, Reading, collect, escape, refuse_unknown
+from latchstring.formats.json_body import parse_json
+from latchstring.invitations.dependencies import Draft, ReadRow
+
+EMPTY = ((), "")
+
+
+class ContentGrant(Body):
+    """A right on one content object."""
+
+    content_type: Key
+    key: Key
+    role: Literal["VIEWER", "EDITOR", "MAINTAINER"]
+
+
+class NewInvitation(Body):
+    """Whom to invite to what. At least one of role, groups and content, stated or by the template.
+
+    template: its terms hold wherever the body states none; what is stated replaces, lists are not merged. An empty
+    list or text is a statement, null is not.
+    """
+
+    invite_email: Email
+    role: Key | None = None
+    groups: tuple[Key, ...] = ()
+    content: tuple[ContentGrant, ...] = ()
+    first_name: Line | None = None
+    last_name: Line | None = None
+    message: Message | None = None
+    locale: Locale | None = None
+    expires_in: Duration | None = None
+    metadata: Metadata | None = None
+    redirect_url: Url | None = None
+    template: Key | None = None
+
+
+def draft_of(reading: Reading[NewInvitation]) -> Draft:
+    """What was sent, as far as it could be read; the service judges rules and tells all problems together."""
+    email = reading.get("invite_email")
+    return Draft(
+        email=email.email if email else "",
+        email_key=email.email_key if email else "",
+        role=reading.get("role"),
+        groups=reading.get("groups") or (),
+        content=tuple((one.content_type, one.key, one.role) for one in reading.get("content") or ()),
+        first_name=reading.get("first_name"),
+        last_name=reading.get("last_name"),
+        message=reading.get("message"),
+        locale=reading.get("locale"),
+        expires_in=reading.get("expires_in"),
+        metadata=reading.get("metadata"),
+        redirect_url=reading.get("redirect_url"),
+        template=reading.get("template"),
+        emptied=frozenset(name for name, value in reading.values.items() if value in EMPTY),
+    )
+
+
+# ---- rows of many ----------------------------------------------------------------------------------------------------
+
+LISTS = frozenset({"groups", "content"})
+COLUMNS = tuple(sorted(NewInvitation.__struct_encode_fields__))
+BLANKS = " \t\r\n\v\f\u00a0\u200b\ufeff"  # what exports leave around words
+_QUOTED_FORMULA = re.compile(r"'[=+@\t\r\n\-＝＋－＠]")  # as our own reports write them
+
+
+def read_row(row: object, options: Mapping[str, object]) -> ReadRow:
+    """One row: an object with the fields of a create, or a list of cells whose columns the options name."""
+    columns = options.get("columns")
+    if isinstance(columns, list) and isinstance(row, list):
+        return _read_cells(row, columns, options)
+    if not isinstance(row, dict):
+        return _unreadable(FieldProblem("", "invalid-type", "Send a JSON object for each row."), None)
+    return _read_object(row, ())
+
+
+def _read_object(raw: dict[str, object], problems: Sequence[FieldProblem]) -> ReadRow:
+    typed = raw.get("inviteEmail")
+    email = escape(typed)[:320] if isinstance(typed, str) and typed else None
+    try:
+        refuse_unknown(raw, NewInvitation)
+    except Unreadable as error:
+        return _unreadable(FieldProblem("", error.code, error.detail), email)
+    reading = collect(raw, NewInvitation)
+    spoken_of = {problem.pointer for problem in problems}
+    more = (problem for problem in reading.problems if problem.pointer not in spoken_of)
+    return ReadRow(draft_of(reading), (*problems, *more), email)
+
+
+def _unreadable(problem: FieldProblem, email: str | None) -> ReadRow:
+    return ReadRow(None, (problem,), email)
+
+
+def _read_cells(cells: Sequence[object], columns: Sequence[object], options: Mapping[str, object]) -> ReadRow:
+    """A line of a spreadsheet. An empty cell counts as not sent.
+
+    Of the options, `names` says for roles and groups which key is meant by which words in small letters, `everybody`
+    what every row gets that does not say otherwise.
+    """
+    texts = [clean_cell(str(cell)) for cell in cells]
+    raw: dict[str, object] = {}
+    problems: list[FieldProblem] = []
+    for name, text in zip(columns, texts, strict=False):
+        if isinstance(name, str) and text:
+            raw[name] = _value_of(name, text, problems)
+    if any(texts[len(columns) :]):
+        said = f"This row has more cells than the header has columns ({len(columns)})."
+        problems.append(FieldProblem("/row", "too-many-cells", said))
+    raw = _table(options, "everybody") | {name: value for name, value in raw.items() if value is not None}
+    _use_keys(raw, _table(options, "names"))
+    return _read_object(raw, problems)
+
+
+def _table(options: Mapping[str, object], name: str) -> dict[str, object]:
+    found = options.get(name)
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def _use_keys(raw: dict[str, object], names: Mapping[str, object]) -> None:
+    """Put keys where people wrote the names that they see."""
+    roles, groups = names.get("roles"), names.get("groups")
+    if isinstance(roles, dict) and isinstance(raw.get("role"), str):
+        raw["role"] = roles.get(str(raw["role"]).casefold(), raw["role"])
+    if isinstance(groups, dict) and isinstance(raw.get("groups"), list):
+        raw["groups"] = [groups.get(str(one).casefold(), one) for one in raw["groups"]]  # type: ignore[attr-defined]
+
+
+def clean_cell(text: str) -> str:
+    """What was meant: without blanks around it, and without the apostrophe that keeps a cell from calculating."""
+    text = text.strip(BLANKS)
+    return text[1:] if _QUOTED_FORMULA.match(text) else text
+
+
+def _value_of(name: str, text: str, problems: list[FieldProblem]) -> object:
+    if name == "metadata":
+        return _metadata(text, problems)
+    if name not in LISTS:
+        return text
+    items = [item for part in re.split(r"[;\n]", text) if (item := part.strip(BLANKS))]
+    return items if name == "groups" else _content(items, problems)
+
+
+def _metadata(text: str, problems: list[FieldProblem]) -> object:
+    try:
+        return parse_json(text.encode())
+    except Unreadable as error:
+        problems.append(FieldProblem("/metadata", "invalid-json", error.detail))
+        return None
+
+
+def _content(items: Sequence[str], problems: list[FieldProblem]) -> object:
+    found = []
+    for item in items:
+        place, colon, role = item.rpartition(":")
+        type_, slash, key = place.partition("/")
+        if not (colon and slash):
+            said = f"Write each object as type/key:ROLE, not {escape(item)}."
+            problems.append(FieldProblem("/content", "invalid-content", said))
+            return None
+        found.append({"contentType": type_.strip(), "key": key.strip(), "role": role.strip().upper()})
+    return found

@@ -1,0 +1,106 @@
+"""One line a request, and its time for the metrics.
+
+A line through structlog costs a fifth of a small request. These have fixed fields, so they are encoded directly,
+gathered, and written a few times a second. Paths only, no queries: queries carry tokens.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import msgspec
+from litestar.types import ASGIApp, Receive, Send
+
+from latchstring.http.scope import Scope, request_id
+from latchstring.telemetry.metrics import count_request
+
+FLUSH_SECONDS = 0.2
+UNKNOWN_ROUTE = "(none)"
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class AccessLine(msgspec.Struct, frozen=True):
+    """What a line says."""
+
+    timestamp: str
+    level: str
+    event: str
+    request_id: str
+    method: str
+    path: str
+    status: int
+    milliseconds: float
+
+
+class AccessLog:
+    """Gathers lines and writes them together. redact: what takes secrets out of a path somebody made up."""
+
+    def __init__(self, stream: TextIO | None = None, *, redact: Callable[[str], str]) -> None:
+        self._stream = stream or sys.stderr
+        self._human = self._stream.isatty()
+        self._redact = redact
+        self._lines: list[bytes] = []
+        self._encode = msgspec.json.Encoder().encode
+
+    def add(self, scope: Scope, status: int, seconds: float) -> None:
+        """Note one answered request."""
+        if scope["path"] in _QUIET:
+            return
+        line = AccessLine(
+            datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "info",
+            "request",
+            str(request_id(scope)),
+            scope["method"],
+            self._redact(scope["path"]),
+            status,
+            round(seconds * 1000, 1),
+        )
+        if not self._lines:
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
+        self._lines.append(_readable(line) if self._human else self._encode(line))
+
+    def flush(self) -> None:
+        """Write what has gathered."""
+        if self._lines:
+            text = b"\n".join(self._lines).decode() + "\n"
+            self._lines = []
+            self._stream.write(text)
+            self._stream.flush()
+
+
+def _readable(line: AccessLine) -> bytes:
+    return f"{line.timestamp} {line.method} {line.path} {line.status} {line.milliseconds} ms".encode()
+
+
+class Observed:
+    """An ASGI application that counts and logs what the one inside answers."""
+
+    def __init__(self, inside: ASGIApp, log: AccessLog | None = None) -> None:
+        self._inside = inside
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._inside(scope, receive, send)
+            return
+        status = 500  # what the server answers for an application that fails before it answered
+        began = time.perf_counter()
+
+        async def note(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._inside(scope, receive, note)
+        finally:
+            seconds = time.perf_counter() - began
+            route = scope.get("path_template") or UNKNOWN_ROUTE
+            count_request(scope["method"] if route != UNKNOWN_ROUTE else "", route, status, seconds)
+            if self._log is not None:
+                self._log.add(scope, status, seconds)

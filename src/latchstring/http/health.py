@@ -1,0 +1,50 @@
+"""What a supervisor, a load balancer and a metrics collector ask."""
+
+import asyncio
+from typing import Any
+
+from litestar import Request, get
+from litestar.types import ASGIApp
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from latchstring.domain.errors import StorageUnreachable
+from latchstring.http.responses import json_answer, text_answer
+from latchstring.services import Services
+from latchstring.storage.engine.revision import is_at_head
+from latchstring.telemetry.metrics import EventCounts, exposition
+
+EVENT_COUNTS = "event_counts"  # where the application's state keeps them
+PATIENCE_SECONDS = 5  # whoever asks whether we are ready does not wait longer
+AnyRequest = Request[Any, Any, Any]
+
+
+@get("/healthz", include_in_schema=False)
+async def show_health(request: AnyRequest) -> ASGIApp:  # noqa: ARG001  # Litestar hands over what is named
+    """The process runs and answers."""
+    return json_answer({"status": "ok"})
+
+
+@get("/readyz", include_in_schema=False)
+async def show_readiness(request: AnyRequest) -> ASGIApp:
+    """The database answers and is at head, else 503: then a load balancer may send people here."""
+    services: Services = request.app.state.services
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            at_head = await is_at_head(services.db)
+    except TimeoutError:
+        raise StorageUnreachable("The database does not answer in time.") from None
+    if not at_head:
+        raise StorageUnreachable("The database is not at the schema this version needs. Run `latchstring migrate`.")
+    return json_answer({"status": "ready"})
+
+
+@get("/metrics", include_in_schema=False)
+async def show_metrics(request: AnyRequest) -> ASGIApp:
+    """Figures in Prometheus' text format. They name no person; keep them inside your network all the same."""
+    services: Services = request.app.state.services
+    counts: EventCounts = request.app.state[EVENT_COUNTS]
+    text = await exposition(services.db, counts, services.clock())
+    return text_answer(text.decode(), media_type=CONTENT_TYPE_LATEST)
+
+
+routes = [show_health, show_readiness, show_metrics]

@@ -1,0 +1,252 @@
+"""Doing one thing to many invitations: ticked ones, or all that match a filter.
+
+First a dry run says what would happen to each and why not to some. Whoever confirms it sends its digest back; it is
+made again, and when anything came out differently, nothing is done and the new one is shown. Then each invitation
+goes through the very function that serves a single one, so ceilings, limits and events are the same.
+"""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from latchstring.domain import invitation as rules_of
+from latchstring.domain.errors import (
+    AlreadyInvited,
+    ChangedMeanwhile,
+    GrantNotAllowed,
+    InvitationNotFound,
+    InvitationNotPending,
+    StorageBusy,
+    TooManyRequests,
+)
+from latchstring.domain.grant import terms_digest
+from latchstring.domain.invitation import Standing, State
+from latchstring.domain.invitation_list import InvitationFilter, Order, Position
+from latchstring.domain.principal import Principal
+from latchstring.invitations.dependencies import Parts
+from latchstring.invitations.issue import READ, WRITE, Issuing
+from latchstring.invitations.validate import check_ceiling
+from latchstring.storage.invitations.lists import find_ids, find_pending_terms, find_standings
+
+MOST = 10_000  # invitations that one action takes: a minute of work at most
+AT_ONCE = 8
+CHUNK = 500
+STRETCHES = 40  # of a list in which hardly anything matches, before counting is given up
+SHOWN = 200  # of each verdict: every row that a page can tick
+
+
+class Deed(StrEnum):
+    """What may be done to many at once."""
+
+    RESEND = "resend"
+    REVOKE = "revoke"
+
+
+class Verdict(StrEnum):
+    """What becomes of one invitation: it is done, or the reason why not."""
+
+    DONE = "done"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    REVOKED = "revoked"
+    NOT_ALLOWED = "not-allowed"
+    ALREADY_INVITED = "already-invited"
+    TOO_MANY = "too-many"
+    CHANGED = "changed"
+    BUSY = "busy"
+
+
+_ENDED = {State.ACCEPTED: Verdict.ACCEPTED, State.DECLINED: Verdict.DECLINED, State.REVOKED: Verdict.REVOKED}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which invitations: these, or all that match and were made before `as_of`, so that none slips in meanwhile."""
+
+    ids: Sequence[UUID] = ()
+    wanted: InvitationFilter | None = None
+    as_of: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One invitation of a dry run. generation: of its link; whoever sends it again changes that."""
+
+    id: UUID
+    email: str
+    email_key: str
+    generation: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What would become of each. digest: changes whenever anything about it does."""
+
+    deed: Deed
+    judged: Sequence[Judged]
+
+    @property
+    def counts(self) -> Mapping[Verdict, int]:
+        return Counter(one.verdict for one in self.judged)
+
+    @property
+    def digest(self) -> str:
+        lines = sorted(f"{one.id}:{one.generation}:{one.verdict}" for one in self.judged)
+        return hashlib.sha256("\n".join([self.deed, *lines]).encode()).hexdigest()
+
+    def first(self, verdict: Verdict) -> Sequence[Judged]:
+        """A few of those with this verdict."""
+        return [one for one in self.judged if one.verdict is verdict][:SHOWN]
+
+
+class WorldChanged(Exception):
+    """The dry run comes out differently now: nothing was done."""
+
+    def __init__(self, now: DryRun) -> None:
+        super().__init__("the selection changed")
+        self.now = now
+
+
+class TooManySelected(Exception):
+    """More invitations than one action takes, or more than can be counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selecting:
+    """Dry runs and deeds."""
+
+    parts: Parts
+    issuing: Issuing
+
+    async def count(self, selection: Selection, *, by: Principal) -> int:
+        """How many there are now. Raises NotAllowed, TooManySelected."""
+        return len(await self._ids(selection, by))
+
+    async def plan(self, deed: Deed, selection: Selection, *, by: Principal) -> DryRun:
+        """What would become of each. Raises NotAllowed, MailDisabled, TooManySelected."""
+        by.require(WRITE)
+        by.require(READ)
+        if deed is Deed.RESEND:
+            self.issuing.require_a_way(by)
+        ids = await self._ids(selection, by)
+        judged, terms = list[Judged](), dict[UUID, UUID]()
+        for start in range(0, len(ids), CHUNK):
+            standings = await find_standings(self.parts.db, ids[start : start + CHUNK])
+            judged += [await self._judge(deed, one, by) for one in standings]
+            if deed is Deed.RESEND:
+                await self._tell_twins(standings, judged, terms)
+        return DryRun(deed, judged)
+
+    async def carry_out(
+        self,
+        deed: Deed,
+        selection: Selection,
+        digest: str,
+        *,
+        by: Principal,
+        check_recipient: Callable[[str], None],
+    ) -> Mapping[Verdict, int]:
+        """Do it to all that the dry run of this digest promised, and count what came of it.
+
+        check_recipient: raises TooManyRequests for an address that has had enough mail. Raises WorldChanged before
+        anything is done, and what `plan` raises.
+        """
+        run = await self.plan(deed, selection, by=by)
+        if run.digest != digest:
+            raise WorldChanged(run)
+        found: Counter[Verdict] = Counter(one.verdict for one in run.judged if one.verdict is not Verdict.DONE)
+        todo = [one for one in run.judged if one.verdict is Verdict.DONE]
+        for start in range(0, len(todo), AT_ONCE):
+            deeds = [self._do(deed, one, by, check_recipient) for one in todo[start : start + AT_ONCE]]
+            found.update(await asyncio.gather(*deeds))
+        return found
+
+    # ---- which ---------------------------------------------------------------------------------------------------
+
+    async def _ids(self, selection: Selection, by: Principal) -> Sequence[UUID]:
+        if selection.wanted is None:
+            if len(selection.ids) > MOST:
+                raise TooManySelected
+            return list(dict.fromkeys(selection.ids))
+        wanted = self.issuing.within_sight(_made_before(selection.wanted, selection.as_of), by)
+        at, found, after = self.parts.clock(), list[UUID](), None
+        for _ in range(STRETCHES):
+            ids, after = await self._stretch(wanted, after, at)
+            found += ids
+            if len(found) > MOST:
+                break
+            if after is None:
+                return found
+        raise TooManySelected
+
+    async def _stretch(
+        self, wanted: InvitationFilter, after: Position | None, at: datetime
+    ) -> tuple[Sequence[UUID], Position | None]:
+        return await find_ids(self.parts.db, wanted, order=Order(), after=after, at=at)
+
+    # ---- what would become of it -----------------------------------------------------------------------------------
+
+    async def _judge(self, deed: Deed, standing: Standing, by: Principal) -> Judged:
+        invitation = standing.invitation
+        verdict = await self._verdict(deed, standing, by)
+        return Judged(invitation.id, invitation.email, invitation.email_key, invitation.link.generation, verdict)
+
+    async def _verdict(self, deed: Deed, standing: Standing, by: Principal) -> Verdict:
+        at, before = self.parts.clock(), standing.invitation
+        try:
+            if deed is Deed.REVOKE:
+                rules_of.revoke(before, at=at)
+                return Verdict.DONE
+            rules_of.resend(before, sponsor=by.actor, master_key_id="", at=at)
+            check_ceiling(by, before.bundle)
+            if before.bundle.content and not by.can("content:write"):
+                await self.issuing.objects.check_ceiling(by, before.bundle)
+        except GrantNotAllowed:
+            return Verdict.NOT_ALLOWED
+        except (InvitationNotPending, InvitationNotFound):
+            return _ENDED[before.state_at(at)]
+        return Verdict.DONE
+
+    async def _tell_twins(self, standings: Sequence[Standing], judged: list[Judged], terms: dict[UUID, UUID]) -> None:
+        """Of invitations with the same terms one may be pending: the others cannot be sent again.
+
+        terms: which invitation is or would be the pending one, by the digest of its terms.
+        """
+        keys = {one.invitation.id: terms_digest(one.invitation.email_key, one.invitation.bundle) for one in standings}
+        terms |= await find_pending_terms(self.parts.db, list(keys.values()), at=self.parts.clock())
+        for place, one in enumerate(judged):
+            if one.verdict is Verdict.DONE and one.id in keys and terms.setdefault(keys[one.id], one.id) != one.id:
+                judged[place] = replace(one, verdict=Verdict.ALREADY_INVITED)
+
+    # ---- doing -----------------------------------------------------------------------------------------------------
+
+    async def _do(self, deed: Deed, one: Judged, by: Principal, check_recipient: Callable[[str], None]) -> Verdict:
+        try:
+            if deed is Deed.REVOKE:
+                await self.issuing.revoke(one.id, by=by)
+            else:
+                check_recipient(one.email_key)
+                await self.issuing.resend(one.id, by=by, generation=one.generation)
+        except TooManyRequests:
+            return Verdict.TOO_MANY
+        except GrantNotAllowed:
+            return Verdict.NOT_ALLOWED
+        except AlreadyInvited:
+            return Verdict.ALREADY_INVITED
+        except (InvitationNotPending, InvitationNotFound, ChangedMeanwhile):
+            return Verdict.CHANGED  # somebody was faster, a moment ago
+        except StorageBusy:
+            return Verdict.BUSY
+        return Verdict.DONE
+
+
+def _made_before(wanted: InvitationFilter, as_of: datetime | None) -> InvitationFilter:
+    if as_of is None:
+        return wanted
+    return replace(wanted, created_before=min(wanted.created_before or as_of, as_of))

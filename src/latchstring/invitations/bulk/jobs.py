@@ -1,0 +1,363 @@
+"""Many invitations at once: look what would happen, hand the rows to the workers, watch, stop.
+
+    job = await services.invitations.bulk.start(rows, by=principal, name="spring-cohort.csv")
+    job = await services.invitations.bulk.get(job.id, by=principal)
+
+Rows come as batches of JSON values: objects with the fields of a create, or lists of cells whose columns the options
+name. Never more than a batch of them is in memory.
+"""
+
+import json
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from latchstring.domain.errors import FieldProblem, InvalidFields, JobFinished, JobNotFound
+from latchstring.domain.event import happened
+from latchstring.domain.idempotency import Once
+from latchstring.domain.job import EVERY_ROW, Job, JobKind, JobRow, JobState, RowFilter, RowStatus
+from latchstring.domain.pagination import Page
+from latchstring.domain.principal import Principal
+from latchstring.domain.values import ActorType, new_id
+from latchstring.events.record import record
+from latchstring.invitations.bulk.run_batch import meet_twin, tell_blocker
+from latchstring.invitations.bulk.seen_terms import Seen, open_seen
+from latchstring.invitations.bulk.validate import Judge, Judged
+from latchstring.invitations.dependencies import Parts
+from latchstring.invitations.issue import READ, WRITE, Issuing
+from latchstring.storage.engine.database import Step, Steps, Work
+from latchstring.storage.engine.idempotency import store_answer
+from latchstring.storage.invitations.bulk_insert import Blocker, find_blockers
+from latchstring.storage.jobs.jobs import (
+    cancel_job,
+    count_foreseen,
+    delete_job,
+    describe_job,
+    find_job,
+    find_next_part,
+    insert_job,
+    insert_part,
+    list_drafts,
+    list_jobs,
+    purge_jobs,
+    queue_job,
+)
+from latchstring.storage.jobs.rows import clear_rows, count_by_status, insert_rows, list_rows, page_of_rows
+
+BATCH_ROWS = 1000
+BATCH_BYTES = 512 * 1024
+ROWS_AT_ONCE = 500  # of a report that is read as a whole
+DRAFTS_KEPT = timedelta(days=1)
+Rows = Sequence[object]
+
+
+class RowSource(Protocol):
+    """Where rows come from. options: known when the last row has been read; for lists of cells, their `columns`."""
+
+    @property
+    def media_type(self) -> str: ...
+
+    @property
+    def options(self) -> Mapping[str, object]: ...
+
+    def __aiter__(self) -> AsyncIterator[Rows]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class GivenRows:
+    """Rows that are in memory already."""
+
+    rows: Rows
+    options: Mapping[str, object]
+    media_type: str = "application/json"
+
+    async def __aiter__(self) -> AsyncIterator[Rows]:
+        yield self.rows
+
+
+@dataclass(frozen=True, slots=True)
+class DraftedRows:
+    """The rows of a draft."""
+
+    bulk: "Bulk"
+    draft: Job
+
+    @property
+    def media_type(self) -> str:
+        return self.draft.media_type
+
+    @property
+    def options(self) -> Mapping[str, object]:
+        return self.draft.options
+
+    def __aiter__(self) -> AsyncIterator[Rows]:
+        return self.bulk.rows_of_draft(self.draft)
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """Jobs that invite, as their makers see them."""
+
+    parts: Parts
+    issuing: Issuing
+    judge: Judge
+
+    # ---- look ------------------------------------------------------------------------------------------------------
+
+    async def judge_rows(
+        self, rows: RowSource, *, by: Principal, options: Mapping[str, object] | None = None
+    ) -> AsyncGenerator[list[JobRow]]:
+        """What would become of each row now, in batches in their order. Nothing is stored, nobody is told.
+
+        options: instead of the source's. Raises NotAllowed, MailDisabled before the first batch.
+        """
+        by.require(WRITE)
+        self.issuing.require_a_way(by)
+        first = 1
+        with open_seen() as seen:
+            async for batch in _batches(rows):
+                wanted = rows.options if options is None else options
+                yield await self._foresee(batch, first=first, options=wanted, by=by, seen=seen)
+                first += len(batch)
+
+    async def _foresee(
+        self, rows: Rows, *, first: int, options: Mapping[str, object], by: Principal, seen: Seen
+    ) -> list[JobRow]:
+        at = self.parts.clock()
+        judged = await self.judge.judge(rows, first=first, options=options, by=by, at=at)
+        new = {one.terms_key: one for one in judged if one.new is not None and one.terms_key is not None}
+        blockers = await find_blockers(self.parts.db, new.keys(), at=at) if new else {}
+        earlier = seen.find(new.keys())
+        found: dict[int, JobRow] = {}
+        for one in judged:
+            if one.new is not None and one.twin is not None:
+                found[one.row] = meet_twin(one, found[one.twin.row])
+                continue
+            if one.new is not None and one.terms_key is not None:
+                _foresee_one(one, earlier.get(one.terms_key), blockers.get(one.terms_key), by)
+            found[one.row] = replace(one.verdict(), invitation_id=one.blocker_id)  # of what would be there is no id
+        seen.add({one.terms_key: one.row for one in judged if one.status is RowStatus.CREATE and one.terms_key})
+        return list(found.values())
+
+    # ---- start -----------------------------------------------------------------------------------------------------
+
+    async def start(
+        self,
+        rows: RowSource,
+        *,
+        by: Principal,
+        name: str | None = None,
+        once: Callable[[], Once | None] = lambda: None,
+    ) -> Job:
+        """Store the rows and hand them to the workers; returns the queued job.
+
+        once: asked when all rows have arrived. Raises NotAllowed, MailDisabled, InvalidFields without any row,
+        AnswerStored, and whatever the source raises; nothing is kept then.
+        """
+        by.require(WRITE)
+        self.issuing.require_a_way(by)
+        draft = await self.draft(rows, by=by, name=name)
+        try:
+            return await self._queue(draft, by=by, once=once())
+        except BaseException:
+            await self.parts.db.transact(lambda: _just(delete_job(draft.id)))
+            raise
+
+    async def draft(self, rows: RowSource, *, by: Principal, name: str | None = None) -> Job:
+        """Store rows that nobody works on before they are confirmed; a day later they are forgotten.
+
+        Raises NotAllowed, InvalidFields without any row, and whatever the source raises; nothing is kept then.
+        """
+        by.require(WRITE)
+        db, at = self.parts.db, self.parts.clock()
+        job = Job(id=new_id(at), kind=JobKind.INVITE, maker=by.actor, media_type=rows.media_type, name=name)
+        await db.transact(lambda: _just(insert_job(job)))
+        try:
+            described = replace(job, total=await self._store_parts(job, rows), options=dict(rows.options))
+            await self.describe(described)
+        except BaseException:
+            await db.transact(lambda: _just(delete_job(job.id)))
+            raise
+        return described
+
+    async def _store_parts(self, job: Job, rows: RowSource) -> int:
+        total = 0
+        async for batch in _batches(rows):
+            body, first = encode_rows(batch), total + 1
+            await self.parts.db.transact(lambda: _just(insert_part(job.id, first, body)))  # noqa: B023
+            total += len(batch)
+        if not total:
+            raise InvalidFields([FieldProblem("", "empty", "Send at least one row.")])
+        return total
+
+    async def describe(self, job: Job) -> None:
+        """Write down the options, total and name of a draft. Raises JobLost when it is none any more."""
+        await self.parts.db.transact(lambda: describe_job(job.id, options=job.options, total=job.total, name=job.name))
+
+    async def check(self, job_id: UUID, *, by: Principal) -> Job:
+        """Look what would become of a draft's rows, and keep that with it as long as it is a draft: its counts then
+        say how many. Raises NotAllowed, JobNotFound, MailDisabled.
+        """
+        draft, db = await self.get_draft(job_id, by=by), self.parts.db
+        await db.transact(lambda: _just(clear_rows(draft.id)))
+        counts: Counter[str] = Counter()
+        async for batch in self.judge_rows(DraftedRows(self, draft), by=by):
+            counts.update(row.status for row in batch)
+            await db.transact(lambda: _just(insert_rows(db.dialect_name, draft.id, batch)))  # noqa: B023
+        created, refused = counts[RowStatus.CREATE], counts[RowStatus.REFUSED]
+        skipped = counts.total() - created - refused
+        return await db.transact(lambda: count_foreseen(draft.id, created=created, skipped=skipped, refused=refused))
+
+    async def confirm(self, job_id: UUID, *, by: Principal) -> Job:
+        """Hand a draft of one's own to the workers. Raises JobNotFound, NotAllowed, MailDisabled."""
+        draft = await self.get_draft(job_id, by=by)
+        self.issuing.require_a_way(by)
+        return await self._queue(draft, by=by, once=None)
+
+    async def _queue(self, draft: Job, *, by: Principal, once: Once | None) -> Job:
+        at, db = self.parts.clock(), self.parts.db
+        queued = replace(draft, state=JobState.QUEUED)
+        event = happened("job.queued", draft.id, by=by.actor, at=at, kind=draft.kind, total=draft.total)
+        answer = None if once is None else once.answer(queued)
+
+        def work() -> Work[None]:
+            if once is not None and answer is not None:
+                yield from store_answer(db.dialect_name, once.claim, answer, subject_id=draft.id, at=at)
+            yield from queue_job(draft.id, at=at)
+            yield record(event)
+
+        await db.transact(work)
+        self.parts.wake_worker()
+        return queued
+
+    # ---- watch -----------------------------------------------------------------------------------------------------
+
+    async def get(self, job_id: UUID, *, by: Principal) -> Job:
+        """A job the caller started, or any for who may list invitations. Raises JobNotFound."""
+        job = await find_job(self.parts.db, job_id)
+        if job is None or job.state is JobState.DRAFT or not (by.can(READ) or _is_maker(job, by)):
+            raise JobNotFound("There is no such job.")
+        return job
+
+    async def get_draft(self, job_id: UUID, *, by: Principal) -> Job:
+        """A draft of one's own. Raises NotAllowed, JobNotFound."""
+        by.require(WRITE)
+        job = await find_job(self.parts.db, job_id)
+        if job is None or job.state is not JobState.DRAFT or not _is_maker(job, by):
+            raise JobNotFound("There is no such upload any more.")
+        return job
+
+    async def drop_draft(self, job_id: UUID, *, by: Principal) -> None:
+        """Forget a draft of one's own. Raises NotAllowed, JobNotFound."""
+        draft = await self.get_draft(job_id, by=by)
+        await self.parts.db.transact(lambda: _just(delete_job(draft.id)))
+
+    async def rows_of_draft(self, job: Job) -> AsyncIterator[Rows]:
+        """The rows of a draft as they came, batch by batch."""
+        after = 0
+        while (part := await find_next_part(self.parts.db, job.id, after=after)) is not None:
+            after, body = part
+            yield json.loads(body)
+
+    async def list_jobs(self, *, by: Principal, before: UUID | None = None, limit: int) -> list[Job]:
+        """Jobs, newest first: everybody's for who may list invitations, else one's own."""
+        maker = None if by.can(READ) else by.actor
+        return await list_jobs(self.parts.db, maker=maker, before=before, limit=limit)
+
+    async def list_drafts(self, *, by: Principal, limit: int) -> list[Job]:
+        """What the caller brought within a day and has not confirmed, newest first."""
+        since = self.parts.clock() - DRAFTS_KEPT
+        return await list_drafts(self.parts.db, by.actor, since=since, limit=limit)
+
+    async def count_rows(self, job: Job) -> dict[str, int]:
+        """How many rows of a job the caller got have each verdict."""
+        return await count_by_status(self.parts.db, job.id)
+
+    async def page_of_rows(self, job: Job, *, after: int = 0, limit: int, which: RowFilter = EVERY_ROW) -> Page[JobRow]:
+        """A page of what became of the rows of a job the caller got, from behind one of them."""
+        return await page_of_rows(self.parts.db, job.id, after=after, limit=limit, which=which)
+
+    async def all_rows(self, job: Job, *, which: RowFilter = EVERY_ROW) -> AsyncIterator[list[JobRow]]:
+        """What became of all rows so far, in batches, for a report."""
+        after = 0
+        while rows := await list_rows(self.parts.db, job.id, after=after, limit=ROWS_AT_ONCE, which=which):
+            yield rows
+            after = rows[-1].row
+
+    async def cancel(self, job_id: UUID, *, by: Principal) -> None:
+        """Stop a job; rows that are done stay done. Raises JobNotFound, NotAllowed, JobFinished."""
+        job = await self.get(job_id, by=by)
+        by.require(WRITE)
+        at = self.parts.clock()
+        event = happened("job.cancelled", job.id, by=by.actor, at=at)
+
+        def work() -> Work[bool]:
+            stopped = yield from cancel_job(job.id, at=at)
+            if stopped:
+                yield record(event)
+            return stopped
+
+        if not await self.parts.db.transact(work):
+            raise JobFinished("This job has ended already.")
+
+    async def purge(self) -> bool:
+        """Forget one batch of reports past retention and of uploads that nobody confirmed. True: look again."""
+        at = self.parts.clock()
+        before = at - self.parts.rules.retention
+        return await purge_jobs(self.parts.db, finished_before=before, drafted_before=at - DRAFTS_KEPT)
+
+
+def _foresee_one(one: Judged, earlier: int | None, blocker: Blocker | None, by: Principal) -> None:
+    if earlier is not None:
+        first = JobRow(row=earlier, status=RowStatus.CREATE)
+        meet_twin(one, first)
+    elif blocker is not None:
+        tell_blocker(one, blocker, None, by)
+
+
+def _is_maker(job: Job, by: Principal) -> bool:
+    return job.maker == by.actor and by.type is not ActorType.SYSTEM
+
+
+def _just(one: Step | Steps) -> Work[None]:
+    yield one
+
+
+# ---- batches ---------------------------------------------------------------------------------------------------------
+
+
+def encode_rows(rows: Rows) -> bytes:
+    """Rows as they are kept. Numbers of any length survive."""
+    try:
+        return msgspec.json.encode(rows)
+    except (OverflowError, ValueError):
+        return json.dumps(rows, ensure_ascii=False).encode()
+
+
+async def _batches(rows: RowSource) -> AsyncIterator[list[object]]:
+    """The rows in batches of one transaction's size."""
+    waiting: list[object] = []
+    size = 0
+    async for some in rows:
+        for row in some:
+            waiting.append(row)
+            size += _size_of(row)
+            if len(waiting) >= BATCH_ROWS or size >= BATCH_BYTES:
+                yield waiting
+                waiting, size = [], 0
+    if waiting:
+        yield waiting
+
+
+def _size_of(row: object) -> int:
+    """About how many bytes a row has: exact only where it matters, for the long ones."""
+    if isinstance(row, str):
+        return len(row)
+    if isinstance(row, Mapping):
+        return sum(_size_of(value) + len(key) for key, value in row.items())
+    return sum(map(_size_of, row)) if isinstance(row, list) else 8

@@ -1,0 +1,199 @@
+"""Comparing a declared list of invitations with what is, as pure functions.
+
+    found                                            in the list      with --again   not in the list any more
+    nothing                                          create           create         –
+    holds it all already                             keep             keep           –
+    PENDING                                          keep             keep           revoke (--prune)
+    EXPIRED                                          renew            renew          revoke (--prune)
+    ACCEPTED, holds less by now                      ended            create         –
+    DECLINED                                         ended            create         –
+    REVOKED by a person or with its grants           ended            create         –
+    REVOKED by an earlier --prune                    create           create         –
+
+An entry is an address with its grants; names, message, language and lifetime are words for a new invitation and change
+none that is there. Who invited does not matter for keeping: nobody gets a second invitation to the same. Revoked is
+only what this list made: invitations carry the list's name (`mark_of`), and only the operator's are looked at.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from latchstring.domain.errors import FieldProblem
+from latchstring.domain.grant import Bundle
+from latchstring.domain.invitation import State
+from latchstring.domain.values import ActorType
+from latchstring.invitations.dependencies import Draft
+from latchstring.storage.invitations.existing import Past
+
+MARK = "latchstring"  # the key of an invitation's metadata that is ours
+PRUNED = "pruned"  # the cause of a revocation by a list
+
+
+class Found(StrEnum):
+    """What there is for an entry."""
+
+    NOTHING = "nothing"
+    HELD = "held"
+    PENDING = "pending"
+    EXPIRED = "expired"
+    LEFT = "left"
+    DECLINED = "declined"
+    REVOKED = "revoked"
+    PRUNED = "pruned"
+
+
+class Act(StrEnum):
+    """What is to be done. The first three change something."""
+
+    CREATE = "create"
+    RENEW = "renew"
+    REVOKE = "revoke"
+    KEEP = "keep"
+    ENDED = "ended"
+    LEFT_OVER = "left-over"
+
+
+CHANGES = frozenset({Act.CREATE, Act.RENEW, Act.REVOKE})
+_ACTS: Mapping[Found, tuple[Act, Act]] = {  # without and with --again
+    Found.NOTHING: (Act.CREATE, Act.CREATE),
+    Found.HELD: (Act.KEEP, Act.KEEP),
+    Found.PENDING: (Act.KEEP, Act.KEEP),
+    Found.EXPIRED: (Act.RENEW, Act.RENEW),
+    Found.LEFT: (Act.ENDED, Act.CREATE),
+    Found.DECLINED: (Act.ENDED, Act.CREATE),
+    Found.REVOKED: (Act.ENDED, Act.CREATE),
+    Found.PRUNED: (Act.CREATE, Act.CREATE),
+}
+_ENDED_AS = {
+    State.EXPIRED: Found.EXPIRED,
+    State.ACCEPTED: Found.LEFT,
+    State.DECLINED: Found.DECLINED,
+    State.REVOKED: Found.REVOKED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An entry whose grants are known. index: its place in the list, from 0."""
+
+    index: int
+    draft: Draft
+    bundle: Bundle
+    terms_key: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What is to be done about an entry, or about an invitation that is in the list no more (wanted is None)."""
+
+    act: Act
+    found: Found
+    wanted: Wanted | None = None
+    past: Past | None = None
+
+    @property
+    def email(self) -> str:
+        if self.wanted is not None:
+            return self.wanted.draft.email
+        return self.past.email if self.past is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that is to be done, in the order of doing it: first what is withdrawn, then the list as it stands."""
+
+    items: tuple[Planned, ...]
+
+    @property
+    def changes(self) -> tuple[Planned, ...]:
+        return tuple(item for item in self.items if item.act in CHANGES)
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing has to change. What ended and what is left over waits for a person's word."""
+        return not self.changes
+
+    def count(self, act: Act) -> int:
+        return sum(item.act is act for item in self.items)
+
+
+def act_for(found: Found, *, again: bool) -> Act:
+    """The table above for an entry of the list."""
+    return _ACTS[found][again]
+
+
+def find_standing(pasts: Sequence[Past], *, is_held: bool, at: datetime) -> tuple[Found, Past | None]:
+    """What there is for an entry: a pending invitation before everything, then what is held, then the newest."""
+    for past in pasts:
+        if past.state_at(at) is State.PENDING:
+            return Found.PENDING, past
+    if is_held:
+        return Found.HELD, None
+    if not pasts:
+        return Found.NOTHING, None
+    newest = max(pasts, key=lambda past: past.id)
+    if newest.state is State.REVOKED and newest.cause == PRUNED:
+        return Found.PRUNED, newest
+    return _ENDED_AS[newest.state_at(at)], newest
+
+
+def make_plan(
+    wanted: Sequence[Wanted],
+    pasts: Mapping[UUID, Sequence[Past]],
+    held: AbstractSet[UUID],
+    made_before: Iterable[Past],
+    *,
+    again: bool,
+    prune: bool,
+    at: datetime,
+) -> Plan:
+    """The plan for a list.
+
+    pasts: invitations by terms. held: terms whose person has everything already. made_before: the open invitations
+    that carry this list's name.
+    """
+    in_list = {entry.terms_key for entry in wanted}
+    gone = [past for past in made_before if past.terms_key not in in_list]
+    act = Act.REVOKE if prune else Act.LEFT_OVER
+    withdrawn = [Planned(act, _ENDED_AS.get(past.state_at(at), Found.PENDING), None, past) for past in gone]
+    return Plan((*withdrawn, *(_planned(entry, pasts, held, again=again, at=at) for entry in wanted)))
+
+
+def _planned(
+    entry: Wanted, pasts: Mapping[UUID, Sequence[Past]], held: AbstractSet[UUID], *, again: bool, at: datetime
+) -> Planned:
+    found, past = find_standing(pasts.get(entry.terms_key, ()), is_held=entry.terms_key in held, at=at)
+    return Planned(act_for(found, again=again), found, entry, past)
+
+
+def find_repeated(wanted: Sequence[Wanted]) -> list[FieldProblem]:
+    """Entries that invite an address to the same grants as one before. Pointers begin with the place in the list."""
+    first: dict[UUID, int] = {}
+    problems = []
+    for entry in wanted:
+        index = first.setdefault(entry.terms_key, entry.index)
+        if index != entry.index:
+            detail = f"{entry.draft.email} stands in the list twice with the same grants. Keep one."
+            problems.append(FieldProblem(f"/{entry.index}", "repeated", detail))
+    return problems
+
+
+# ---- the mark --------------------------------------------------------------------------------------------------------
+
+
+def marked(metadata: Mapping[str, object] | None, list_name: str | None) -> dict[str, object] | None:
+    """The metadata of an invitation made by a list of this name."""
+    if list_name is None:
+        return None if metadata is None else dict(metadata)
+    return {**(metadata or {}), MARK: {"list": list_name}}
+
+
+def mark_of(past: Past) -> str | None:
+    """The name of the list that made an invitation. Only the operator's own count: metadata are anybody's to write."""
+    mark = (past.metadata or {}).get(MARK) if past.inviter is ActorType.OPERATOR else None
+    name = mark.get("list") if isinstance(mark, dict) else None
+    return name if isinstance(name, str) else None

@@ -1,0 +1,44 @@
+"""Who stands behind work that is done later: the person or key as it is now, not as it was when it asked."""
+
+from datetime import datetime
+
+from latchstring.domain.panel import principal_of_admin
+from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
+from latchstring.domain.values import Actor, ActorType
+from latchstring.storage.admins.admins import find_admin
+from latchstring.storage.engine.database import Database, Work
+from latchstring.storage.invitations.bulk_insert import load_key_is_good
+from latchstring.storage.invitations.sponsors import load_sponsor
+from latchstring.storage.users.api_keys import find_key
+from latchstring.storage.users.users import find_user
+from latchstring.users.service import Accounts
+
+
+async def find_principal(db: Database, accounts: Accounts, actor: Actor, *, at: datetime) -> Principal | None:
+    """The actor with what he may do today; None when he is gone, blocked, deactivated, revoked or has run out."""
+    if actor.type is ActorType.OPERATOR:
+        return OPERATOR_PRINCIPAL
+    if actor.id is None:
+        return None
+    match actor.type:
+        case ActorType.USER:
+            user = await find_user(db, actor.id)
+            return accounts.principal_of(user) if user is not None and not user.blocked else None
+        case ActorType.ADMIN:
+            admin = await find_admin(db, actor.id)
+            return principal_of_admin(admin) if admin is not None and admin.deactivated_at is None else None
+        case ActorType.API_KEY:
+            key = await find_key(db, actor.id)
+            is_over = key is None or (key.expires_at is not None and key.expires_at <= at)
+            return None if key is None or is_over else key.principal
+    return None
+
+
+def load_stamp(actor: Actor, *, at: datetime, hold: bool = False) -> Work[object]:
+    """Everything that decides what the actor may do, to be compared: read it before judging and in the transaction.
+
+    False for a key that is no longer good. hold: whoever takes something from the actor waits for the commit.
+    """
+    if actor.type is ActorType.API_KEY:
+        return (yield from load_key_is_good(actor.id, at=at, hold=hold))
+    return (yield from load_sponsor(actor, hold=hold))

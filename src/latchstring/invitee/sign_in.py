@@ -1,0 +1,65 @@
+"""The start page, signing in and signing out."""
+
+from latchstring.domain.errors import InvalidCredentials
+from latchstring.formats.email_address import Address
+from latchstring.formats.field_types import Email, Secret
+from latchstring.http.authentication import has_outdated_terms
+from latchstring.http.responses import Answer
+from latchstring.invitee.context import Page
+from latchstring.invitee.routing import acts, shows
+from latchstring.invitee.signed_in import member_of, sign_out, signed_in
+from latchstring.pages.forms import PageForm
+
+PROFILE = "/profile"  # where new terms wait for consent
+
+
+class SignIn(PageForm):
+    """The form of /login. next: a path of ours to go on to."""
+
+    email: Email | None = None
+    password: Secret | None = None
+    next: str = ""
+
+
+@shows("/")
+async def show_start(page: Page) -> Answer:
+    """Who am I here, or how to come in."""
+    return page.show("start.html", user=page.user and await member_of(page, page.user))
+
+
+@shows("/login")
+async def show_login(page: Page) -> Answer:
+    """The form, also to somebody signed in: perhaps as somebody else next."""
+    return page.show("login.html", next=local_path(page.asked("next")))
+
+
+@acts("/login")
+async def log_in(page: Page) -> Answer:
+    """Sign in and go on. A wrong address and a wrong password are told alike."""
+    page, sent = await page.read(SignIn)
+    target = local_path(sent.get("next") or "")
+    page = page.standing_at("/login", next=target)
+    address: Address | None = sent.get("email")
+    email_key = address.email_key if address else None
+    page.services.limiter.check_login(email_key or sent.typed.get("email", ""), page.request.scope)
+    try:
+        user, tokens = await page.services.accounts.login(email_key, sent.get("password") or "")
+    except InvalidCredentials as error:
+        form = sent.with_problem("email", "credentials")
+        return page.show("login.html", status=401, code=error.code, form=form, next=target)
+    onward = target or (PROFILE if has_outdated_terms(user, page.services.app) else "/")
+    return signed_in(page, page.leave_for(onward) if "?" in onward else page.go(onward), tokens)
+
+
+@acts("/logout")
+async def log_out(page: Page) -> Answer:
+    """End this browser's session."""
+    page, _ = await page.read(PageForm)
+    return await sign_out(page, page.go("/login", done="signed-out"))
+
+
+def local_path(text: str) -> str:
+    """The text if it is a path of this server and nothing a browser could take for another host; else nothing."""
+    is_path = text.startswith("/") and not text.startswith(("//", "/\\"))
+    is_plain = text.isascii() and not any(character <= " " or character in "\\\x7f" for character in text)
+    return text if is_path and is_plain and len(text) <= 2048 else ""  # noqa: PLR2004

@@ -1,0 +1,74 @@
+"""Styles, icons and the small script: one fixed set, read at start, named by content, kept by browsers for a year."""
+
+import gzip
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from litestar import Request, get
+from litestar.types import ASGIApp
+
+from latchstring.domain.errors import NotFound
+from latchstring.http.responses import Answer
+from latchstring.http.scope import find_header
+
+PREFIX = "/assets"
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_FOR_A_YEAR = b"public, max-age=31536000, immutable"
+_FOR_A_MINUTE = b"public, max-age=60"
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file as it is served, plain and compressed."""
+
+    name: str
+    version: str
+    media_type: str
+    body: bytes
+    zipped: bytes
+
+    @property
+    def url(self) -> str:
+        return f"{PREFIX}/{self.version}/{self.name}"
+
+
+@cache
+def assets() -> Mapping[str, Asset]:
+    """All assets by file name."""
+    folder = files("latchstring.pages") / "static"
+    return {entry.name: _asset(entry.name, entry.read_bytes()) for entry in folder.iterdir() if entry.is_file()}
+
+
+def asset_url(name: str) -> str:
+    """Where a page finds the file; changes with its content. Raises KeyError for an unknown name."""
+    return assets()[name].url
+
+
+def _asset(name: str, body: bytes) -> Asset:
+    version = hashlib.sha256(body).hexdigest()[:16]
+    return Asset(name, version, _MEDIA_TYPES[name[name.rindex(".") :]], body, gzip.compress(body, mtime=0))
+
+
+@get(f"{PREFIX}/{{version:str}}/{{name:str}}", include_in_schema=False)
+async def serve_asset(request: Request[Any, Any, Any]) -> ASGIApp:
+    """The present file, whatever version is asked for: during an upgrade two versions serve one page."""
+    asked = request.path_params
+    found = assets().get(asked["name"])
+    if found is None:
+        raise NotFound("There is no such file.")
+    headers = [
+        (b"content-type", found.media_type.encode()),
+        (b"cache-control", _FOR_A_YEAR if asked["version"] == found.version else _FOR_A_MINUTE),
+        (b"vary", b"Accept-Encoding"),
+    ]
+    if b"gzip" in (find_header(request.scope, b"accept-encoding") or b""):
+        return Answer(200, found.zipped, [*headers, (b"content-encoding", b"gzip")])
+    return Answer(200, found.body, headers)

@@ -1,0 +1,166 @@
+"""Forms of pages: read strictly, and shown again with what was typed and what is wrong with it.
+
+A form is a Struct, declared and read like the body of an API request (formats/fields.py), one class per page:
+
+    class Registration(PageForm):
+        first_name: Line | None = None
+        …
+
+An empty field of a form counts as not sent, because browsers send every field. What was typed is shown again, except
+passwords. Every form carries `csrf`; `token` and `locale` ride along where a link or a chosen language needs them.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from urllib.parse import unquote_to_bytes
+
+from litestar.types import Receive, Scope
+
+from latchstring.domain.errors import FieldProblem, InvalidFields, Unreadable
+from latchstring.formats.field_types import Kind, Locale, Token, ValueRefused, read_text
+from latchstring.formats.fields import Body, Reading, collect, refuse_unknown
+from latchstring.formats.json_body import read_bytes
+from latchstring.http.scope import find_header
+
+LARGEST_FORM = 32 * 1024
+MOST_FIELDS = 32
+TICKED = "yes"
+SECRETS = frozenset({"password", "csrf", "token"})
+_BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+
+class PageForm(Body):
+    """What every form of a page may carry.
+
+    repeated: names outside of fields that a page may send several times, for boxes to tick; their field is a tuple.
+    largest, most_fields: how many bytes and pairs are read at most.
+    """
+
+    repeated: ClassVar[frozenset[str]] = frozenset()
+    largest: ClassVar[int] = LARGEST_FORM
+    most_fields: ClassVar[int] = MOST_FIELDS
+
+    csrf: str = ""
+    token: Token | None = None
+    locale: Locale | None = None
+
+
+F = TypeVar("F", bound=PageForm)
+
+
+def _read_tick(value: object) -> bool:
+    if read_text(value) != TICKED:
+        raise ValueRefused("invalid-type", "Tick the box, or leave it.")
+    return True
+
+
+Tick = Annotated[bool, Kind(_read_tick, {"type": "string", "enum": [TICKED]})]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with one field, for the page to put into words by its code."""
+
+    field: str
+    code: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A form as a page shows it: the values of its fields and every problem, in the order they were found."""
+
+    typed: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    ticked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def value(self, name: str) -> str:
+        """What stands in the field; nothing in a password's."""
+        return "" if name in SECRETS else self.typed.get(name, "")
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """Everything that a field which may be sent several times holds."""
+        return self.ticked.get(name, ())
+
+    def problem(self, name: str) -> Problem | None:
+        """The first problem of the field."""
+        return next((problem for problem in self.problems if problem.field == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent(Generic[F]):
+    """A form that has arrived."""
+
+    typed: Mapping[str, str]
+    reading: Reading[F]
+    ticked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def get(self, name: str) -> Any:
+        """The good value of a field by its name in Python, or None."""
+        return self.reading.get(name)
+
+    @property
+    def token(self) -> str:
+        """The token of the link the form belongs to; empty when it did not come along."""
+        return self.typed.get("token", "")
+
+    def finish(self) -> F:
+        """Every value. Raises InvalidFields."""
+        return self.reading.finish()
+
+    def refused(self, error: InvalidFields, *, also: Iterable[FieldProblem] = ()) -> Shown:
+        """To be shown again with what was wrong: one problem a field, in the order of the form."""
+        order = {name: place for place, name in enumerate(self.typed)}
+        found: dict[str, Problem] = {}
+        for problem in (*error.errors, *also):
+            name = _FIELD_OF_POINTER.get(problem.pointer, problem.pointer.lstrip("/"))
+            found.setdefault(name, Problem(name, problem.code, problem.detail))
+        problems = sorted(found.values(), key=lambda problem: order.get(problem.field, len(order)))
+        return Shown(self.typed, tuple(problems), self.ticked)
+
+    def with_problem(self, name: str, code: str, detail: str = "") -> Shown:
+        """To be shown again with this one problem."""
+        return replace(self.again(), problems=(Problem(name, code, detail),))
+
+    def again(self) -> Shown:
+        """To be shown again as it was typed: for buttons that only change the form."""
+        return Shown(self.typed, (), self.ticked)
+
+
+_FIELD_OF_POINTER = {"/newPassword": "password"}
+
+
+async def read_form(scope: Scope, receive: Receive, form: type[F]) -> Sent[F]:
+    """The form of a POST. Raises Unreadable for what no page of ours sends: other types, sizes, fields, encodings."""
+    media_type, _, _ = (find_header(scope, b"content-type") or b"").partition(b";")
+    if media_type.strip().lower() != b"application/x-www-form-urlencoded":
+        raise Unreadable("Send the form as the page does.", code="unsupported-media-type", status=415)
+    pairs = _parse(await read_bytes(scope, receive, largest=form.largest), most=form.most_fields)
+    typed = {name: value for name, value in pairs if name not in form.repeated}
+    ticked = {name: tuple(value for key, value in pairs if key == name) for name in form.repeated}
+    if len(typed) + sum(map(len, ticked.values())) != len(pairs):
+        raise Unreadable("The form has the same field twice.", code="duplicate-key")
+    refuse_unknown(typed, form)
+    filled: dict[str, object] = {name: value for name, value in typed.items() if value.strip()}
+    filled |= {name: [value for value in values if value.strip()] for name, values in ticked.items() if values}
+    return Sent(typed, collect(filled, form), ticked)
+
+
+def _parse(body: bytes, *, most: int) -> list[tuple[str, str]]:
+    """The fields of a urlencoded body, strictly: whole escapes, UTF-8, no NUL."""
+    parts = [part for part in body.split(b"&") if part]
+    if len(parts) > most or _BROKEN_ESCAPE.search(body):
+        raise Unreadable("The form cannot be read.")
+    try:
+        pairs = [(_decode(name), _decode(value)) for name, _, value in (part.partition(b"=") for part in parts)]
+    except UnicodeDecodeError:
+        raise Unreadable("The form is not UTF-8.") from None
+    if any("\x00" in value for _, value in pairs):
+        raise Unreadable("The form has a NUL character.")
+    return pairs
+
+
+def _decode(part: bytes) -> str:
+    return unquote_to_bytes(part.replace(b"+", b" ")).decode("utf-8")

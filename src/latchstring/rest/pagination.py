@@ -1,0 +1,109 @@
+"""Lists in pages: `limit` and `cursor` in, `items`, `nextCursor` and `total` out."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+
+from latchstring.crypto.keyring import Keyring
+from latchstring.domain.errors import Unreadable
+from latchstring.formats.field_types import Kind, ValueRefused
+from latchstring.formats.fields import Query
+from latchstring.http.responses import Answer, View, json_answer
+
+T = TypeVar("T")
+DEFAULT_LIMIT = 25
+LARGEST_LIMIT = 200
+LARGEST_TOTAL = 10_000
+DIGEST_BYTES = 32
+LONGEST_CURSOR = 1024
+
+
+def _read_limit(value: object) -> int:
+    if not isinstance(value, int) or not 1 <= value <= LARGEST_LIMIT:
+        raise ValueRefused("out-of-range", f"limit is 1 to {LARGEST_LIMIT}.")
+    return value
+
+
+def _read_cursor_text(value: object) -> str:
+    if not isinstance(value, str) or not value or len(value) > LONGEST_CURSOR:
+        raise ValueRefused("invalid-cursor", "Send nextCursor of the page before, unchanged.")
+    return value
+
+
+Limit = Annotated[
+    int,
+    Kind(
+        _read_limit,
+        {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": LARGEST_LIMIT,
+            "default": DEFAULT_LIMIT,
+            "description": "Items on a page.",
+        },
+    ),
+]
+Cursor = Annotated[
+    str,
+    Kind(
+        _read_cursor_text,
+        {
+            "type": "string",
+            "pattern": "^[A-Za-z0-9_-]+$",
+            "maxLength": LONGEST_CURSOR,
+            "description": "`nextCursor` of the page before.",
+        },
+    ),
+]
+
+
+class PageQuery(Query):
+    """What every list takes. Lists add their filters, and `sort` as a Literal, in a subclass."""
+
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Cursor | None = None
+
+
+class Listed(View, Generic[T]):
+    """A page of a list, for `answers={200: Listed[GroupView]}`.
+
+    nextCursor: null on the last page. total: null above 10 000.
+    """
+
+    items: list[T]
+    next_cursor: str | None
+    total: int | None
+
+
+def make_cursor(keyring: Keyring, within: str, position: Sequence[object]) -> str:
+    """Where the next page begins. within: the list and its order, such as `users:-createdAt`; position: JSON values."""
+    place = msgspec.json.encode(position)
+    return base64.urlsafe_b64encode(keyring.fingerprint(_sealed(within, place)) + place).decode("ascii").rstrip("=")
+
+
+def read_cursor(keyring: Keyring, within: str, cursor: str | None) -> list[Any] | None:
+    """The position in a cursor, None without one. Raises Unreadable unless we made it for this list and order."""
+    if cursor is None:
+        return None
+    refused = Unreadable("Send nextCursor of the page before, unchanged, with the same sort.", code="invalid-cursor")
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        digest, place = raw[:DIGEST_BYTES], raw[DIGEST_BYTES:]
+        if not keyring.is_fingerprint(digest, _sealed(within, place)):
+            raise refused
+        return msgspec.json.decode(place, type=list[Any])
+    except (binascii.Error, ValueError):  # msgspec's errors are ValueErrors
+        raise refused from None
+
+
+def _sealed(within: str, place: bytes) -> bytes:
+    return b"cursor\0" + within.encode() + b"\0" + place
+
+
+def page_answer(items: Sequence[object], *, next_cursor: str | None, total: int | None) -> Answer:
+    """The list answer. total: exact up to 10 000, None above."""
+    shown = None if total is None or total > LARGEST_TOTAL else total
+    return json_answer({"items": items, "nextCursor": next_cursor, "total": shown})

@@ -1,0 +1,37 @@
+"""`If-Match` and `If-None-Match` (RFC 9110, sections 13.1.1 and 13.1.2)."""
+
+import re
+from dataclasses import dataclass
+
+from latchstring.http.scope import Scope, list_header
+
+_TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)|\s*,')
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """The entity tags of a header, without their quotes. is_any: the header said `*`."""
+
+    strong: frozenset[str] = frozenset()
+    weak: frozenset[str] = frozenset()
+    is_any: bool = False
+
+
+def read_tags(scope: Scope, name: bytes) -> Tags | None:
+    """The tags of all headers of this name, None without one. What cannot be read names no version."""
+    lines = list_header(scope, name)
+    if not lines:
+        return None
+    text = b",".join(lines).decode("latin-1").strip()
+    if text == "*":
+        return Tags(is_any=True)
+    found: tuple[set[str], set[str]] = (set(), set())
+    at = 0
+    while at < len(text):
+        tag = _TAG.match(text, at)
+        if tag is None:
+            return Tags()
+        if tag[2] is not None:
+            found[bool(tag[1])].add(tag[2])
+        at = tag.end()
+    return Tags(frozenset(found[0]), frozenset(found[1]))

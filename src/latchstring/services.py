@@ -1,0 +1,58 @@
+"""Everything a face may call, put together once by main."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from latchstring.domain.settings import AccountRules, App, ContentRules, InvitationRules, Limits, MailRules, Roles
+from latchstring.domain.values import Clock
+from latchstring.domain.views.health import Examined
+from latchstring.domain.views.settings import SettingShown
+
+if TYPE_CHECKING:  # the rooms are only named here; main hands over the built ones
+    from latchstring.backoffice.service import Operations
+    from latchstring.content.service import Content
+    from latchstring.crypto.keyring import Keyring
+    from latchstring.crypto.link_tokens import LinkTokens
+    from latchstring.groups.service import Groups
+    from latchstring.invitations.link_views import VisitCounter
+    from latchstring.invitations.service import Invitations
+    from latchstring.rate_limits import Limiter
+    from latchstring.storage.engine.database import Database
+    from latchstring.users.service import Accounts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The service rooms and the values they share, as handlers receive them.
+
+    wake_worker: tells the mail worker of this process that there is something to send; cheap, callable any time.
+    settings: every value of the configuration as it may be shown. check_health: what `doctor` asks; takes seconds.
+    visits: counts who opens links; as cheap.
+    """
+
+    db: Database
+    clock: Clock
+    app: App
+    roles: Roles
+    content_rules: ContentRules
+    invitation_rules: InvitationRules
+    account_rules: AccountRules
+    limits: Limits
+    mail_rules: MailRules
+    keyring: Keyring
+    tokens: LinkTokens
+    accounts: Accounts
+    content: Content
+    groups: Groups
+    invitations: Invitations
+    installation_id: UUID
+    wake_worker: Callable[[], None]
+    limiter: Limiter
+    visits: VisitCounter
+    operations: Operations
+    settings: Sequence[SettingShown]
+    check_health: Callable[[], Awaitable[Examined]]

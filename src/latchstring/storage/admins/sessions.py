@@ -1,0 +1,176 @@
+"""Sessions of administrators. A cookie carries 256 random bits; the database knows their digest only."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import bindparam, delete, false, insert, literal_column, select, update
+
+from latchstring.domain.account import Admin, AdminSession
+from latchstring.storage.admins.admins import ADMIN_COLUMNS, admin_of
+from latchstring.storage.engine.database import Database, Row, Step, step
+from latchstring.storage.engine.tables import admin_sessions, admins
+from latchstring.storage.engine.types import Digest, Id, Instant
+
+BATCH = 1000
+MOST_LISTED = 100
+TOKEN_BYTES = 32  # 256 bits: a plain digest of it cannot be reversed by trying
+
+
+@dataclass(frozen=True, slots=True)
+class SessionToken:
+    """A fresh token: the text for its holder, the digest for the database."""
+
+    text: str = field(repr=False)
+    digest: bytes
+
+
+def new_session_token() -> SessionToken:
+    """256 random bits as text."""
+    text = secrets.token_urlsafe(TOKEN_BYTES)
+    return SessionToken(text, digest_session_token(text))
+
+
+def digest_session_token(text: str) -> bytes:
+    """What the database knows a token by."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+
+
+_s = admin_sessions.c
+_AT = bindparam("at", type_=Instant)
+_IS_THIS = _s.id == bindparam("session_id", type_=Id)
+_IS_OF = _s.admin_id == bindparam("of_admin_id", type_=Id)
+_LIVE = (_s.ended_at.is_(None), _s.expires_at > _AT, _s.last_seen_at > bindparam("idle_since", type_=Instant))
+_SESSION_COLUMNS = tuple(column for column in _s if column.name not in {"id", "digest", "ended_at"})
+
+_FIND_LIVE = (
+    select(*ADMIN_COLUMNS, _s.id.label("session_id"), *_SESSION_COLUMNS)
+    .select_from(admin_sessions.join(admins, admins.c.id == _s.admin_id))
+    .where(_s.digest == bindparam("token_digest", type_=Digest), *_LIVE, admins.c.deactivated_at.is_(None))
+)
+_LIST = (
+    select(_s.id.label("session_id"), *_SESSION_COLUMNS)
+    .where(_IS_OF, *_LIVE)
+    .order_by(_s.last_seen_at.desc(), _s.id.desc())
+    .limit(literal_column(str(MOST_LISTED)))
+)
+_INSERT = insert(admin_sessions).values({c.name: bindparam(c.name, type_=c.type) for c in _s})
+_SEE = (
+    update(admin_sessions)
+    .where(_IS_THIS, _s.last_seen_at <= bindparam("before", type_=Instant))
+    .values(last_seen_at=_AT)
+)
+_COMPLETE = (
+    update(admin_sessions)
+    .where(_IS_THIS, _s.awaits_code, _s.ended_at.is_(None), _s.expires_at > _AT)
+    .values(
+        digest=bindparam("new_digest", type_=Digest),
+        awaits_code=false(),
+        expires_at=bindparam("new_end", type_=Instant),
+        last_seen_at=_AT,
+    )
+    .returning(_s.id)
+)
+_ROTATE = (
+    update(admin_sessions)
+    .where(_IS_THIS, _s.ended_at.is_(None), _s.expires_at > _AT)
+    .values(digest=bindparam("new_digest", type_=Digest))
+    .returning(_s.id)
+)
+_END_OWN = (
+    update(admin_sessions).where(_IS_THIS, _IS_OF, _s.ended_at.is_(None)).values(ended_at=_AT).returning(_s.admin_id)
+)
+_END_ALL = update(admin_sessions).where(_IS_OF, _s.ended_at.is_(None)).values(ended_at=_AT).returning(_s.id)
+_END_OTHERS = _END_ALL.where(_s.id != bindparam("kept_id", type_=Id))
+_PURGE = (
+    delete(admin_sessions)
+    .where(
+        _s.id.in_(
+            select(_s.id)
+            .where(_s.expires_at < bindparam("over_before", type_=Instant))
+            .order_by(_s.expires_at)
+            .limit(literal_column(str(BATCH)))
+        )
+    )
+    .returning(_s.id)
+)
+
+
+def _session_of(row: Row) -> AdminSession:
+    return AdminSession(
+        id=row.session_id,
+        admin_id=row.admin_id,
+        awaits_code=bool(row.awaits_code),
+        expires_at=row.expires_at,
+        last_seen_at=row.last_seen_at,
+        user_agent=row.user_agent or "",
+        network=row.network or "",
+    )
+
+
+async def find_admin_by_session(
+    db: Database, token: str, *, at: datetime, idle_since: datetime
+) -> tuple[Admin, AdminSession] | None:
+    """Who holds a token, as he stands now, and its session: in one read. None once it has ended, for whatever cause."""
+    rows = await db.fetch(_FIND_LIVE, token_digest=digest_session_token(token), at=at, idle_since=idle_since)
+    return (admin_of(rows[0]), _session_of(rows[0])) if rows else None
+
+
+async def list_admin_sessions(
+    db: Database, admin_id: UUID, *, at: datetime, idle_since: datetime
+) -> tuple[AdminSession, ...]:
+    """The sessions of an administrator that are still good, the one used last first."""
+    rows = await db.fetch(_LIST, of_admin_id=admin_id, at=at, idle_since=idle_since)
+    return tuple(_session_of(row) for row in rows)
+
+
+def insert_admin_session(session: AdminSession, digest: bytes) -> Step:
+    return step(
+        _INSERT,
+        id=session.id,
+        admin_id=session.admin_id,
+        digest=digest,
+        awaits_code=session.awaits_code,
+        expires_at=session.expires_at,
+        last_seen_at=session.last_seen_at,
+        ended_at=None,
+        user_agent=session.user_agent,
+        network=session.network,
+    )
+
+
+async def see_admin_session(db: Database, session_id: UUID, *, before: datetime, at: datetime) -> None:
+    """Note that a session is used, unless that was noted after `before`."""
+    await db.write(_SEE, session_id=session_id, before=before, at=at)
+
+
+def complete_admin_session(session_id: UUID, digest: bytes, *, until: datetime, at: datetime) -> Step:
+    """Open a session that awaited its second factor, under another token; no row when it does not any more."""
+    return step(_COMPLETE, session_id=session_id, new_digest=digest, new_end=until, at=at)
+
+
+def rotate_admin_session(session_id: UUID, digest: bytes, *, at: datetime) -> Step:
+    """Put another token in place of the one there is; no row when the session has ended."""
+    return step(_ROTATE, session_id=session_id, new_digest=digest, at=at)
+
+
+def end_admin_session(session_id: UUID, *, admin_id: UUID, at: datetime) -> Step:
+    """End one session of this administrator; a row when it was open."""
+    return step(_END_OWN, session_id=session_id, of_admin_id=admin_id, at=at)
+
+
+def end_admin_sessions(admin_id: UUID, *, at: datetime, but: UUID | None = None) -> Step:
+    """End every session of an administrator, or every other; rows are those ended.
+
+    Change the administrator's row first, in the same transaction, to shut out new ones.
+    """
+    if but is None:
+        return step(_END_ALL, of_admin_id=admin_id, at=at)
+    return step(_END_OTHERS, of_admin_id=admin_id, at=at, kept_id=but)
+
+
+async def purge_admin_sessions(db: Database, *, before: datetime) -> int:
+    """Remove one batch of sessions that were over before this instant; returns how many."""
+    return len(await db.write(_PURGE, over_before=before))

@@ -1,0 +1,37 @@
+"""Many rows as a few bound lists: one statement text, one round trip, however many rows there are. PostgreSQL only."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, bindparam, cast, func
+from sqlalchemy.types import TypeEngine
+
+from latchstring.storage.engine.types import CanonicalText, Json, ListOf
+
+
+class Listed:
+    """Columns that come as lists, each bound under `prefix` and its own name."""
+
+    def __init__(self, name: str, prefix: str, columns: Iterable[ColumnElement[Any]]) -> None:
+        self._types: dict[str, TypeEngine[Any]] = {str(column.key): column.type for column in columns}
+        self._prefix = prefix
+        lists = func.unnest(*(bindparam(prefix + one, type_=_list_of(type_)) for one, type_ in self._types.items()))
+        self.rows = lists.table_valued(*self._types).render_derived(name=name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._types)
+
+    def __getitem__(self, name: str) -> ColumnElement[Any]:
+        """A column of the rows, in the type that its table has."""
+        type_ = self._types[name]
+        return cast(self.rows.c[name], type_) if isinstance(type_, Json) else self.rows.c[name]
+
+    def values(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+        """What is bound for these rows. JSON comes as text, made once for rows that share it."""
+        return {self._prefix + name: [row[name] for row in rows] for name in self._types}
+
+
+def _list_of(type_: TypeEngine[Any]) -> ListOf:
+    is_text = isinstance(type_, Json | CanonicalText | Text)
+    return ListOf(Text if is_text else type(type_))

@@ -1,0 +1,92 @@
+"""What a database belongs to: one installation, and the master keys it has been used with, by fingerprint."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import bindparam, insert, literal_column, select, update
+
+from latchstring.crypto.keyring import KeyProblem, Keyring, MasterKey
+from latchstring.domain.values import new_id
+from latchstring.storage.engine.database import Database, Step, UniqueViolation, Work, step
+from latchstring.storage.engine.tables import installation, master_keys
+from latchstring.storage.engine.types import any_of
+
+_FIND = select(installation.c.id)
+_INSERT = insert(installation).values(
+    one=literal_column("1"),
+    id=bindparam("id", type_=installation.c.id.type),
+    created_at=bindparam("created_at", type_=installation.c.created_at.type),
+)
+_LIST_KEYS = select(master_keys.c.id, master_keys.c.fingerprint, master_keys.c.compromised_at)
+_INSERT_KEY = insert(master_keys).values(
+    id=bindparam("id", type_=master_keys.c.id.type),
+    fingerprint=bindparam("fingerprint", type_=master_keys.c.fingerprint.type),
+    created_at=bindparam("created_at", type_=master_keys.c.created_at.type),
+)
+_now = bindparam("now", type_=master_keys.c.retired_at.type)
+_RETIRE = update(master_keys).where(any_of(master_keys.c.id, "ids")).values(retired_at=_now)
+_MARK_COMPROMISED = _RETIRE.values(compromised_at=_now)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """A master key this database was used with. fingerprint says nothing of the key."""
+
+    id: str
+    fingerprint: bytes
+    is_compromised: bool
+
+
+async def find_known_keys(db: Database) -> tuple[KnownKey, ...]:
+    """Every master key this database was ever used with."""
+    rows = await db.fetch(_LIST_KEYS)
+    return tuple(KnownKey(row.id, bytes(row.fingerprint), row.compromised_at is not None) for row in rows)
+
+
+async def ensure_installation(db: Database, keyring: Keyring, at: datetime) -> UUID:
+    """The id of this installation; the first start makes it and notes its master keys.
+
+    Raises KeyProblem when the database belongs to another master key, or the signing one was given up. A key that came
+    beside a known one is noted: that is how keys are renewed.
+    """
+    fresh = new_id(at)
+    try:
+        return await db.transact(lambda: _ensure(keyring.keys, fresh, at))
+    except UniqueViolation:  # another process was first; now there is something to compare with
+        return await db.transact(lambda: _ensure(keyring.keys, fresh, at))
+
+
+def _ensure(keys: tuple[MasterKey, ...], fresh: UUID, at: datetime) -> Work[UUID]:
+    found = yield step(_FIND)
+    rows = yield step(_LIST_KEYS)
+    known = {bytes(row.fingerprint): row.compromised_at is not None for row in rows}
+    if found:
+        _check(keys, known)
+    else:
+        yield step(_INSERT, id=fresh, created_at=at)
+    for key in keys:
+        if key.fingerprint not in known:
+            yield note_key(key, at)
+    return found[0].id if found else fresh
+
+
+def _check(keys: tuple[MasterKey, ...], known: dict[bytes, bool]) -> None:
+    if known.get(keys[0].fingerprint, False):
+        raise KeyProblem(f"Key {keys[0].id} was given up as compromised. Use the key file that replaced it.")
+    if known and not any(key.fingerprint in known for key in keys):
+        raise KeyProblem(
+            "This database belongs to another master key. Restore the key file it was used with; "
+            "to start afresh, name an empty database."
+        )
+
+
+def note_key(key: MasterKey, at: datetime) -> Step:
+    """Remember that this database is used with a key."""
+    return step(_INSERT_KEY, id=key.id, fingerprint=key.fingerprint, created_at=at)
+
+
+def retire_keys(ids: Iterable[str], *, at: datetime, compromised: bool = False) -> Step:
+    """Note that keys are used no more; compromised ones can never sign again."""
+    return step(_MARK_COMPROMISED if compromised else _RETIRE, ids=list(ids), now=at)

@@ -1,0 +1,122 @@
+"""The present name of who acted: looked up whenever it is shown, for names change and can be erased."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, Table, Text, bindparam, case, literal_column, or_, select, union_all
+
+from latchstring.domain.values import Actor, ActorType
+from latchstring.domain.views.audit_log import Named, Noun
+from latchstring.storage.engine.database import Database
+from latchstring.storage.engine.tables import (
+    admins,
+    api_keys,
+    content,
+    groups,
+    invitation_templates,
+    invitations,
+    users,
+)
+from latchstring.storage.engine.types import Id, any_of
+
+OPERATOR_NAME = "Operator"
+
+
+def name_of(
+    type_: ColumnElement[str], id_: ColumnElement[UUID], *, among_administrators: bool = False
+) -> ColumnElement[str]:
+    """The present name of who acts, by one lookup of the table that holds his kind.
+
+    among_administrators: an administrator without a name is called by his address, which is for no other eyes.
+    """
+    user = users.alias()
+    key = api_keys.alias()
+    admin = admins.alias()
+    full_name = user.c.first_name + " " + user.c.last_name
+    named = case((admin.c.name == "", admin.c.email), else_=admin.c.name) if among_administrators else admin.c.name
+    return case(
+        (
+            or_(type_ == "USER", type_ == "INVITEE"),
+            select(full_name).where(user.c.id == id_).scalar_subquery(),
+        ),
+        (type_ == "API_KEY", select(key.c.name).where(key.c.id == id_).scalar_subquery()),
+        (type_ == "ADMIN", select(named).where(admin.c.id == id_).scalar_subquery()),
+        (type_ == "OPERATOR", OPERATOR_NAME),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """How to reach who acted by mail."""
+
+    email: str
+    first_name: str | None = None
+    locale: str | None = None
+
+
+_NAME = select((users.c.first_name + " " + users.c.last_name).label("name")).where(
+    users.c.id == bindparam("id", type_=Id)
+)
+_PUBLIC_NAME = select(
+    name_of(bindparam("type", type_=Text), bindparam("id", type_=Id)).label("name")  # as invited people read it
+)
+_USER = select(users.c.email, users.c.first_name, users.c.locale).where(
+    users.c.id == bindparam("id", type_=Id), users.c.blocked.is_(False)
+)
+_ADMIN = select(admins.c.email, admins.c.locale).where(
+    admins.c.id == bindparam("id", type_=Id), admins.c.deactivated_at.is_(None)
+)
+
+
+async def name_of_user(db: Database, user_id: UUID) -> str | None:
+    """What a user is called today; None when there is no such account any more."""
+    rows = await db.fetch(_NAME, id=user_id)
+    return rows[0].name if rows else None
+
+
+async def find_name(db: Database, actor: Actor) -> str | None:
+    """What an actor is called before everybody; None or empty where there is nothing to call him by."""
+    (row,) = await db.fetch(_PUBLIC_NAME, type=actor.type.value, id=actor.id)
+    return row.name  # type: ignore[no-any-return]  # a text or None
+
+
+async def find_contact(db: Database, actor: Actor) -> Contact | None:
+    """The address of a user or admin in use; None for everybody else."""
+    if actor.type is ActorType.USER:
+        rows = await db.fetch(_USER, id=actor.id)
+        return Contact(rows[0].email, rows[0].first_name or None, rows[0].locale) if rows else None
+    if actor.type is ActorType.ADMIN:
+        rows = await db.fetch(_ADMIN, id=actor.id)
+        return Contact(rows[0].email, locale=rows[0].locale) if rows else None
+    return None
+
+
+_NOTHING: ColumnElement[str] = literal_column("''")
+
+
+def _named(noun: Noun, table: Table, label: Any, email: Any = _NOTHING, key: Any = _NOTHING) -> Select[Any]:
+    kind: ColumnElement[str] = literal_column(f"'{noun.value}'")
+    columns = (table.c.id, kind.label("noun"), label.label("label"), email.label("email"), key.label("key"))
+    return select(*columns).where(any_of(table.c.id, "ids"))
+
+
+_NAMED = union_all(
+    _named(Noun.INVITATION, invitations, invitations.c.email, invitations.c.email),
+    _named(Noun.USER, users, users.c.first_name + " " + users.c.last_name, users.c.email),
+    _named(Noun.ADMIN, admins, admins.c.name, admins.c.email),
+    _named(Noun.API_KEY, api_keys, api_keys.c.name),
+    _named(Noun.GROUP, groups, groups.c.name, key=groups.c.key),
+    _named(Noun.CONTENT, content, content.c.title, key=content.c.type + "/" + content.c.key),
+    _named(Noun.TEMPLATE, invitation_templates, invitation_templates.c.name, key=invitation_templates.c.key),
+)
+
+
+async def find_named(db: Database, ids: Iterable[UUID]) -> Mapping[UUID, Named]:
+    """What these ids stand for, in one statement; those that stand for nothing any more are missing."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    rows = await db.fetch(_NAMED, ids=wanted)
+    return {row.id: Named(Noun(row.noun), row.label.strip() or row.email, row.email, row.key) for row in rows}

@@ -1,0 +1,144 @@
+"""Groups and their members."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy.sql import Executable
+
+from latchstring.domain.group import Group, GroupText
+from latchstring.domain.pagination import Page
+from latchstring.storage.engine.database import Database, Row, Step, Work, step
+from latchstring.storage.engine.tables import group_members, groups
+from latchstring.storage.engine.types import CanonicalText, Id, any_of
+from latchstring.storage.lists.by_id import COUNTED_UP_TO, page_of
+from latchstring.storage.lists.prefix_search import fold_name
+
+
+def group_of(row: Row) -> Group:
+    return Group(row.id, row.key, row.name, row.description, _texts(row.translations))
+
+
+def _texts(stored: Mapping[str, Mapping[str, str | None]]) -> dict[str, GroupText]:
+    return {locale: GroupText(str(text["name"]), text.get("description")) for locale, text in stored.items()}
+
+
+def _values(group: Group) -> dict[str, Any]:
+    texts = {
+        locale: {"name": text.name, "description": text.description} for locale, text in group.translations.items()
+    }
+    return {
+        "id": group.id,
+        "key": group.key,
+        "name": group.name,
+        "description": group.description,
+        "translations": texts,
+        "search_name": fold_name(group.name),
+    }
+
+
+_KEY = bindparam("key", type_=groups.c.key.type)
+_BY_KEY = select(groups).where(groups.c.key == _KEY)
+_LOCK_BY_KEY = _BY_KEY.with_for_update()
+_BY_KEYS = select(groups).where(any_of(groups.c.key, "keys", CanonicalText))
+_INSERT = insert(groups).values({c.name: bindparam(c.name, type_=c.type) for c in groups.columns})
+_REPLACED = ("name", "description", "translations", "search_name")
+_REPLACE = (
+    update(groups)
+    .where(groups.c.key == bindparam("of_key", type_=groups.c.key.type))
+    .values({name: bindparam(f"new_{name}", type_=groups.c[name].type) for name in _REPLACED})
+    .returning(*groups.columns)
+)
+_DELETE = delete(groups).where(groups.c.id == bindparam("group_id", type_=Id))
+_IS_MEMBER = select(group_members.c.user_id).where(
+    group_members.c.user_id == bindparam("user_id", type_=Id),
+    group_members.c.group_id == bindparam("group_id", type_=Id),
+)
+
+
+async def find_group(db: Database, key: str) -> Group | None:
+    rows = await db.fetch(_BY_KEY, key=key)
+    return group_of(rows[0]) if rows else None
+
+
+async def find_groups(db: Database, keys: Sequence[str]) -> dict[str, Group]:
+    """Those of the keys that are groups."""
+    if not keys:
+        return {}
+    return {row.key: group_of(row) for row in await db.fetch(_BY_KEYS, keys=keys)}
+
+
+def load_groups(keys: Sequence[str]) -> Work[dict[str, Group]]:
+    """Those of the keys that are groups, as the transaction sees them."""
+    rows = yield step(_BY_KEYS, keys=keys)
+    return {row.key: group_of(row) for row in rows}
+
+
+def load_group(key: str) -> Work[Group | None]:
+    rows = yield step(_BY_KEY, key=key)
+    return group_of(rows[0]) if rows else None
+
+
+def lock_group(key: str) -> Work[Group | None]:
+    """The group, which nobody joins, changes or removes until the transaction ends."""
+    rows = yield step(_LOCK_BY_KEY, key=key)
+    return group_of(rows[0]) if rows else None
+
+
+async def is_member(db: Database, user_id: UUID, group_id: UUID) -> bool:
+    return bool(await db.fetch(_IS_MEMBER, user_id=user_id, group_id=group_id))
+
+
+def insert_group(group: Group) -> Step:
+    """Keep a new group. A taken key is a UniqueViolation."""
+    return step(_INSERT, **_values(group))
+
+
+def replace_group(group: Group) -> Work[Group | None]:
+    """Give the group of this key new words; None when there is none."""
+    values = _values(group)
+    rows = yield step(_REPLACE, of_key=group.key, **{f"new_{name}": values[name] for name in _REPLACED})
+    return group_of(rows[0]) if rows else None
+
+
+def delete_group(group_id: UUID) -> Step:
+    """Remove the group; memberships go with it."""
+    return step(_DELETE, group_id=group_id)
+
+
+# ---- pages -----------------------------------------------------------------------------------------------------------
+
+_MINE = groups.c.id.in_(
+    select(group_members.c.group_id).where(group_members.c.user_id == bindparam("member_id", type_=Id))
+)
+
+
+@cache
+def _list(only_mine: bool, descending: bool, has_cursor: bool) -> Executable:  # noqa: FBT001  # a cache's key
+    statement = select(groups).order_by(groups.c.id.desc() if descending else groups.c.id.asc())
+    if only_mine:
+        statement = statement.where(_MINE)
+    if has_cursor:
+        after = bindparam("after", type_=Id)
+        statement = statement.where(groups.c.id < after if descending else groups.c.id > after)
+    return statement.limit(bindparam("most"))
+
+
+@cache
+def _count(only_mine: bool) -> Executable:  # noqa: FBT001  # a cache's key
+    some = select(groups.c.id).where(_MINE) if only_mine else select(groups.c.id)
+    return select(func.count().label("n")).select_from(some.limit(literal_column(str(COUNTED_UP_TO + 1))).subquery())
+
+
+async def list_groups(
+    db: Database, *, member_id: UUID | None, limit: int, after: UUID | None, descending: bool
+) -> Page[Group]:
+    """A page of groups in the order of making. member_id: only this user's."""
+    mine = member_id is not None
+    values: dict[str, Any] = {"member_id": member_id} if mine else {}
+    cursor = {} if after is None else {"after": after}
+    rows = await db.fetch(_list(mine, descending, after is not None), most=limit + 1, **cursor, **values)
+    counted = (await db.fetch(_count(mine), **values))[0].n
+    return page_of([group_of(row) for row in rows], limit=limit, counted=counted)

@@ -1,0 +1,307 @@
+"""Many invitations at once, in the transaction of their batch.
+
+What only one pending invitation may have, its terms, is the unique index's to say, as for a single one: rows that meet
+a pending invitation are left out and named, one whose time has come gives way. On PostgreSQL a batch is one statement
+over lists; SQLite has one writer, so what is in the way is looked up first and nobody can come in between.
+
+Hand the invitations over in the order of their terms: two batches over the same people then wait for each other
+instead of meeting head on.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    SmallInteger,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+    true,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql import Executable
+
+from latchstring.domain.invitation import Invitation
+from latchstring.domain.values import Actor, ActorType, first_id_at, new_id
+from latchstring.storage.engine.bulk_values import Listed
+from latchstring.storage.engine.database import ATTEMPTS, Conflict, Database, Row, Steps, Work, step
+from latchstring.storage.engine.tables import PENDING as PENDING_TEXT
+from latchstring.storage.engine.tables import (
+    api_keys,
+    events,
+    group_members,
+    invitation_grants,
+    invitations,
+    outbox,
+    users,
+)
+from latchstring.storage.engine.types import CanonicalText, Id, Instant, JsonText, any_of
+from latchstring.storage.events.record import INSERT_EVENT, event_values
+from latchstring.storage.invitations.create import (
+    INSERT_GRANT,
+    INSERT_INVITATION,
+    NewInvitation,
+    grant_values,
+    invitation_values,
+)
+from latchstring.storage.invitations.read import PENDING
+from latchstring.storage.invitations.transitions import expire_invitations
+from latchstring.storage.outbox.outbox import OUTBOX_INSERT, outbox_values
+
+_i = invitations.c
+_NOW = bindparam("now", type_=Instant)
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A pending invitation that has the terms already."""
+
+    id: UUID
+    terms_key: UUID
+    email_key: str
+    inviter: Actor
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a batch: the ids that were made, and what is in the way of the others by their terms."""
+
+    made: Collection[UUID]
+    blockers: Mapping[UUID, Blocker]
+
+
+# ---- what the rows are judged by -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who has proved to be at an address, with those of the asked groups that he is in."""
+
+    id: UUID
+    role: str | None
+    group_ids: frozenset[UUID]
+
+
+_PEOPLE = select(users.c.id, users.c.email_key, users.c.role).where(
+    any_of(users.c.email_key, "email_keys", CanonicalText), users.c.email_verified == true()
+)
+_MEMBERSHIPS = select(group_members.c.user_id, group_members.c.group_id).where(
+    any_of(group_members.c.user_id, "user_ids"), any_of(group_members.c.group_id, "group_ids")
+)
+_RECENT = (
+    select(_i.email_key, func.count().label("n"))
+    .where(any_of(_i.email_key, "email_keys", CanonicalText), _i.id >= bindparam("first_id", type_=Id))
+    .group_by(_i.email_key)
+)
+_FIND_PENDING = select(_i.id, _i.terms_key, _i.email_key, _i.inviter_type, _i.inviter_id, _i.expires_at).where(
+    any_of(_i.terms_key, "terms_keys"), _i.state == PENDING
+)
+_KEY_IS_GOOD = select(api_keys.c.id).where(
+    api_keys.c.id == bindparam("api_key_id", type_=Id),
+    api_keys.c.revoked_at.is_(None),
+    func.coalesce(api_keys.c.expires_at > _NOW, true()),
+)
+_HOLD_GOOD_KEY = _KEY_IS_GOOD.with_for_update(read=True)
+
+
+async def find_people(db: Database, email_keys: Collection[str], group_ids: Collection[UUID]) -> dict[str, Person]:
+    """The verified accounts of these addresses."""
+    rows = await db.fetch(_PEOPLE, email_keys=sorted(email_keys))
+    joined: dict[UUID, set[UUID]] = {row.id: set() for row in rows}
+    if rows and group_ids:
+        for member in await db.fetch(_MEMBERSHIPS, user_ids=list(joined), group_ids=sorted(group_ids)):
+            joined[member.user_id].add(member.group_id)
+    return {row.email_key: Person(row.id, row.role, frozenset(joined[row.id])) for row in rows}
+
+
+async def count_recent(db: Database, email_keys: Collection[str], *, since: datetime) -> dict[str, int]:
+    """How many invitations each of the addresses was sent since then; those without any are left out."""
+    rows = await db.fetch(_RECENT, email_keys=sorted(email_keys), first_id=first_id_at(since))
+    return {row.email_key: row.n for row in rows}
+
+
+async def find_blockers(db: Database, terms_keys: Collection[UUID], *, at: datetime) -> dict[UUID, Blocker]:
+    """The pending invitations in force that have these terms."""
+    rows = await db.fetch(_FIND_PENDING, terms_keys=sorted(terms_keys))
+    return {row.terms_key: _blocker(row) for row in rows if row.expires_at > at}
+
+
+def load_key_is_good(key_id: UUID | None, *, at: datetime, hold: bool = False) -> Work[bool]:
+    """Whether an API key may still be used, as the transaction sees it. hold: it stays so until the commit."""
+    return bool((yield step(_HOLD_GOOD_KEY if hold else _KEY_IS_GOOD, api_key_id=key_id, now=at)))
+
+
+def _blocker(row: Row) -> Blocker:
+    inviter = Actor(ActorType(row.inviter_type), row.inviter_id)
+    return Blocker(row.id, row.terms_key, row.email_key, inviter, row.expires_at)
+
+
+# ---- PostgreSQL: one statement a batch -------------------------------------------------------------------------------
+
+_OWN = (
+    *("id", "email_key", "email", "terms_key", "role", "lifetime_seconds", "expires_at", "message", "locale"),
+    *("first_name", "last_name", "search_name", "search_last_name", "metadata", "redirect_url"),
+)
+_SHARED = ("inviter_type", "inviter_id", "link_starts_at", "sponsor_type", "sponsor_id", "master_key_id")
+_ALIKE: dict[str, ColumnElement[Any]] = {
+    "state": PENDING,
+    "generation": literal_column("1", Integer),
+    "renewals": literal_column("0", SmallInteger),
+    "ended_at": null(),
+    "accepted_by": null(),
+    "renewed_at": null(),
+}
+_LISTED = Listed(
+    "listed",
+    "l_",
+    [
+        *(_i[name] for name in _OWN),
+        events.c.id.label("event_id"),
+        events.c.data.label("event_data"),
+        outbox.c.id.label("mail_id"),
+        outbox.c.state.label("mail_state"),
+        outbox.c.reason.label("mail_reason"),
+        outbox.c.due_at.label("mail_due_at"),
+    ],
+)
+_GRANTS = Listed("grants", "g_", [column for column in invitation_grants.c if column.name != "voided_at"])
+
+
+def _shared(table: Any, name: str, prefix: str) -> ColumnElement[Any]:
+    return bindparam(prefix + name, type_=table.c[name].type).label(name)
+
+
+def _insert_all() -> Executable:
+    listed = select(*(_LISTED[name].label(name) for name in _LISTED.names)).cte("batch")
+    invitation: dict[str, ColumnElement[Any]] = {name: listed.c[name] for name in _OWN}
+    invitation |= {name: _shared(invitations, name, "i_") for name in _SHARED} | _ALIKE
+    made = (
+        postgresql.insert(invitations)
+        .from_select(list(invitation), select(*invitation.values()))
+        .on_conflict_do_nothing(index_elements=[_i.terms_key], index_where=PENDING_TEXT)
+        .returning(_i.id)
+        .cte("made")
+    )
+    of_made = listed.join(made, made.c.id == listed.c.id)
+    granted = {name: _GRANTS[name] for name in _GRANTS.names}
+    happened = {
+        "id": listed.c.event_id,
+        "subject_id": listed.c.id,
+        "data": listed.c.event_data,
+        **{name: _shared(events, name, "e_") for name in ("type", "actor_type", "actor_id")},
+    }
+    promised = {
+        "id": listed.c.mail_id,
+        "subject_id": listed.c.id,
+        "locale": listed.c.locale,
+        "state": listed.c.mail_state,
+        "reason": listed.c.mail_reason,
+        "due_at": listed.c.mail_due_at,
+        **{name: _shared(outbox, name, "o_") for name in ("kind", "generation", "priority", "attempts")},
+    }
+    grants_of_made = _GRANTS.rows.join(made, made.c.id == _GRANTS["invitation_id"])
+    more = [
+        _from(invitation_grants, granted, grants_of_made).cte("granted"),
+        _from(events, happened, of_made).cte("recorded"),
+        _from(outbox, promised, of_made).cte("promised"),
+    ]
+    return select(made.c.id).add_cte(*more)
+
+
+def _from(table: Any, values: Mapping[str, ColumnElement[Any]], source: Any) -> Any:
+    return insert(table).from_select(list(values), select(*values.values()).select_from(source))
+
+
+_INSERT_ALL = _insert_all()
+
+
+class _Facts:
+    """Facts of events as JSON. Most invitations of a batch share their terms, and so the text of their event."""
+
+    def __init__(self) -> None:
+        self._texts: dict[int, JsonText] = {}
+
+    def __getitem__(self, data: Mapping[str, object]) -> JsonText:
+        text = self._texts.get(id(data))
+        return self._texts.setdefault(id(data), _json(dict(data))) if text is None else text
+
+
+def _json(value: object) -> JsonText:
+    return JsonText(json.dumps(value, ensure_ascii=False))
+
+
+def _insert_at_once(batch: Sequence[NewInvitation]) -> Work[set[UUID]]:
+    facts, rows, grants = _Facts(), [], []
+    for new in batch:
+        row = invitation_values(new.invitation)
+        row["metadata"] = None if row["metadata"] is None else _json(row["metadata"])
+        row["event_data"] = facts[new.event.data]
+        row["event_id"], row["mail_id"] = new.event.id, new.mail.id
+        row["mail_state"], row["mail_due_at"] = new.mail.state.value, new.mail.due_at
+        row["mail_reason"] = new.mail.reason.value if new.mail.reason else None
+        rows.append(row)
+        grants += _grants_of(new.invitation)
+    values: dict[str, Any] = _LISTED.values(rows) | _GRANTS.values(grants)
+    values |= {f"i_{name}": rows[0][name] for name in _SHARED}
+    event, mail = event_values(batch[0].event), outbox_values(batch[0].mail)
+    values |= {f"e_{name}": event[name] for name in ("type", "actor_type", "actor_id")}
+    values |= {f"o_{name}": mail[name] for name in ("kind", "generation", "priority", "attempts")}
+    return {row.id for row in (yield step(_INSERT_ALL, **values))}
+
+
+def _grants_of(invitation: Invitation) -> list[dict[str, Any]]:
+    return [grant_values(invitation, grant) for grant in invitation.bundle.grants]
+
+
+# ---- SQLite: look, then write ----------------------------------------------------------------------------------------
+
+
+def _insert_in_steps(batch: Sequence[NewInvitation]) -> Work[set[UUID]]:
+    facts, rows = _Facts(), [(invitation_values(new.invitation), new) for new in batch]
+    taken = {row.terms_key for row in (yield step(_FIND_PENDING, terms_keys=[v["terms_key"] for v, _ in rows]))}
+    free = [(values, new) for values, new in rows if values["terms_key"] not in taken]
+    yield Steps(INSERT_INVITATION, [values for values, _ in free])
+    yield Steps(INSERT_GRANT, [grant for _, new in free for grant in _grants_of(new.invitation)])
+    yield Steps(INSERT_EVENT, [event_values(new.event) | {"data": facts[new.event.data]} for _, new in free])
+    yield Steps(OUTBOX_INSERT, [outbox_values(new.mail) for _, new in free])
+    return {new.invitation.id for _, new in free}
+
+
+# ---- both ------------------------------------------------------------------------------------------------------------
+
+
+def insert_invitations(
+    dialect_name: str, batch: Sequence[tuple[UUID, NewInvitation]], *, at: datetime
+) -> Work[Written]:
+    """Store those of the invitations, each with its terms' key, that no pending one is in the way of.
+
+    All of one inviter and one instant, in the order of their terms, none with the terms of another.
+    """
+    insert_some = _insert_at_once if dialect_name == "postgresql" else _insert_in_steps
+    made: set[UUID] = set()
+    blockers: dict[UUID, Blocker] = {}
+    for _ in range(ATTEMPTS):
+        if batch:
+            made |= yield from insert_some([new for _, new in batch])
+        left = [(terms_key, new) for terms_key, new in batch if new.invitation.id not in made]
+        if not left:
+            return Written(made, blockers)
+        found = yield step(_FIND_PENDING, terms_keys=[terms_key for terms_key, _ in left])
+        in_force = {row.terms_key: _blocker(row) for row in found if row.expires_at > at}
+        blockers |= in_force
+        batch = [(terms_key, new) for terms_key, new in left if terms_key not in in_force]
+        if not batch:
+            return Written(made, blockers)
+        over = [row.id for row in found if row.expires_at <= at]
+        yield from expire_invitations(over, at=at, event_ids=[new_id(at) for _ in over])
+    raise Conflict  # invitations with the same terms came and went too quickly

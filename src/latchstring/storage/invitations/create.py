@@ -1,0 +1,347 @@
+"""Creating an invitation: on PostgreSQL one statement, one round trip, one commit; on SQLite one transaction.
+
+The statement checks what may have changed since the caller was known: his API key, the targets, whether the person
+already has everything. When a check fails nothing is written and one diagnosing SELECT, the same on both databases,
+says which. That only one pending invitation has the same terms is the unique index's to say: its violation undoes
+the idempotency row as well. A blocker whose time has come then gives way, and the whole is tried once more.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Integer,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql import Executable
+
+from latchstring.domain.errors import AlreadyMember, CredentialInvalid, NotFound, StorageBusy
+from latchstring.domain.event import Event
+from latchstring.domain.grant import Grant, terms_digest
+from latchstring.domain.idempotency import AnswerStored, Claim, StoredAnswer
+from latchstring.domain.invitation import Invitation
+from latchstring.domain.mail import OutgoingMail
+from latchstring.domain.values import ActorType
+from latchstring.storage.engine.database import ATTEMPTS, Database, UniqueViolation, Work, step
+from latchstring.storage.engine.idempotency import claim_values, if_free, oldest_kept, store_answer
+from latchstring.storage.engine.tables import (
+    api_keys,
+    content,
+    events,
+    group_members,
+    groups,
+    idempotency,
+    invitation_grants,
+    invitations,
+    outbox,
+    users,
+)
+from latchstring.storage.engine.types import Id, Instant, ListOf, any_of
+from latchstring.storage.events.record import event_values, insert_event
+from latchstring.storage.invitations.transitions import PENDING_TERMS, make_way
+from latchstring.storage.lists.prefix_search import fold_name
+from latchstring.storage.outbox.outbox import outbox_values, queue_mail
+
+
+@dataclass(frozen=True, slots=True)
+class NewInvitation:
+    """All that one create writes. kept: the answer of a request that carried an Idempotency-Key.
+
+    told_members, told_invitations: whether the caller may be told that the person has everything, or which invitation
+    is in the way.
+    """
+
+    invitation: Invitation
+    event: Event
+    mail: OutgoingMail
+    told_members: bool
+    told_invitations: bool
+    kept: tuple[Claim, StoredAnswer] | None = None
+
+
+# ---- what must still hold --------------------------------------------------------------------------------------------
+
+
+def _key_is_good() -> ColumnElement[bool]:
+    """True when no API key acts, or the acting one is neither revoked nor over."""
+    key = bindparam("api_key_id", type_=Id)
+    now = bindparam("now", type_=Instant)
+    good = exists(
+        select(api_keys.c.id).where(
+            api_keys.c.id == key,
+            api_keys.c.revoked_at.is_(None),
+            or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now),
+        )
+    )
+    return or_(key.is_(None), good)
+
+
+def _has_everything() -> ColumnElement[bool]:
+    """A verified account of this address already has the role and is in every group; content was asked before."""
+    role = bindparam("member_role", type_=users.c.role.type)
+    joined = (
+        select(func.count())
+        .select_from(group_members)
+        .where(group_members.c.user_id == users.c.id, any_of(group_members.c.group_id, "group_ids"))
+        .scalar_subquery()
+    )
+    return and_(
+        bindparam("told_members", type_=Boolean),
+        exists(
+            select(users.c.id).where(
+                users.c.email_key == bindparam("member_email_key", type_=users.c.email_key.type),
+                users.c.email_verified == true(),
+                or_(role.is_(None), users.c.role == role),
+                joined == bindparam("group_count", type_=Integer),
+            )
+        ),
+    )
+
+
+def _groups_found() -> ColumnElement[int]:
+    """How many of the groups exist; held against deletion until the commit where rows can be held."""
+    found = select(groups.c.id).where(any_of(groups.c.id, "group_ids")).with_for_update(read=True, key_share=True)
+    return select(func.count()).select_from(found.subquery("targets")).scalar_subquery()
+
+
+def _objects_found() -> ColumnElement[int]:
+    """How many of the content objects exist; held against deletion like groups."""
+    found = select(content.c.id).where(any_of(content.c.id, "content_ids")).with_for_update(read=True, key_share=True)
+    return select(func.count()).select_from(found.subquery("objects")).scalar_subquery()
+
+
+def _targets_exist() -> ColumnElement[bool]:
+    """Everything the invitation leads to is there. Objects are held before groups, as everywhere."""
+    return and_(
+        _objects_found() == bindparam("content_count", type_=Integer),
+        _groups_found() == bindparam("group_count", type_=Integer),
+    )
+
+
+_CHECKS = select(
+    _key_is_good().label("key_is_good"),
+    _has_everything().label("has_everything"),
+    _targets_exist().label("targets_exist"),
+)
+
+
+def _check_values(new: NewInvitation, at: datetime) -> dict[str, Any]:
+    invitation = new.invitation
+    group_ids = [grant.target_id for grant in invitation.bundle.groups]
+    content_ids = [grant.target_id for grant in invitation.bundle.content]
+    return {
+        "api_key_id": invitation.inviter.id if invitation.inviter.type is ActorType.API_KEY else None,
+        "told_members": new.told_members,
+        "member_role": invitation.bundle.role,
+        "member_email_key": invitation.email_key,
+        "group_ids": group_ids,
+        "group_count": len(group_ids),
+        "content_ids": content_ids,
+        "content_count": len(content_ids),
+        "now": at,
+    }
+
+
+def _refuse(checks: Any) -> None:
+    """Say which check failed; return when none did."""
+    if not checks.key_is_good:
+        raise CredentialInvalid("This API key is no longer good.")
+    if not checks.targets_exist:
+        raise NotFound("What this invitation leads to does not exist any more.")
+    if checks.has_everything:
+        raise AlreadyMember("This person already has everything the invitation would give.")
+
+
+# ---- the rows --------------------------------------------------------------------------------------------------------
+
+
+def invitation_values(invitation: Invitation) -> dict[str, Any]:
+    """The columns of one invitation."""
+    names = (invitation.first_name, invitation.last_name)
+    return {
+        "id": invitation.id,
+        "email_key": invitation.email_key,
+        "email": invitation.email,
+        "terms_key": terms_digest(invitation.email_key, invitation.bundle),
+        "state": int(invitation.state),
+        "role": invitation.bundle.role,
+        "inviter_type": invitation.inviter.type.value,
+        "inviter_id": invitation.inviter.id,
+        "lifetime_seconds": int(invitation.lifetime.total_seconds()),
+        "generation": invitation.link.generation,
+        "link_starts_at": invitation.link.starts_at,
+        "expires_at": invitation.link.expires_at,
+        "sponsor_type": invitation.link.sponsor.type.value,
+        "sponsor_id": invitation.link.sponsor.id,
+        "master_key_id": invitation.link.master_key_id,
+        "ended_at": invitation.ended_at,
+        "accepted_by": invitation.accepted_by,
+        "first_name": invitation.first_name,
+        "last_name": invitation.last_name,
+        "search_name": fold_name(" ".join(name for name in names if name)) or None,
+        "search_last_name": invitation.last_name and fold_name(invitation.last_name),
+        "message": invitation.message,
+        "locale": invitation.locale,
+        "metadata": invitation.metadata,
+        "redirect_url": invitation.redirect_url,
+        "renewals": 0,
+        "renewed_at": None,
+    }
+
+
+def grant_values(invitation: Invitation, grant: Grant) -> dict[str, Any]:
+    """The columns of one grant."""
+    return {
+        "invitation_id": invitation.id,
+        "target_id": grant.target_id,
+        "kind": int(grant.kind),
+        "target_type": grant.target_type,
+        "target_key": grant.target_key,
+        "role": grant.role and int(grant.role),
+        "voided_at": None,
+    }
+
+
+def _grant_lists(invitation: Invitation) -> dict[str, list[Any]]:
+    grants = invitation.bundle.grants
+    return {
+        "target_ids": [grant.target_id for grant in grants],
+        "kinds": [int(grant.kind) for grant in grants],
+        "target_types": [grant.target_type for grant in grants],
+        "target_keys": [grant.target_key for grant in grants],
+        "content_roles": [grant.role and int(grant.role) for grant in grants],
+    }
+
+
+def _binds(table: Table, prefix: str) -> dict[str, Any]:
+    return {column.name: bindparam(prefix + column.name, type_=column.type) for column in table.c}
+
+
+def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {prefix + name: value for name, value in values.items()}
+
+
+INSERT_INVITATION = insert(invitations).values(_binds(invitations, ""))
+INSERT_GRANT = insert(invitation_grants).values(_binds(invitation_grants, ""))
+
+
+# ---- PostgreSQL: everything in one statement -------------------------------------------------------------------------
+
+
+def _insert_from(table: Table, prefix: str, source: Any, insert: Callable[[Table], Any] = insert) -> Any:
+    """INSERT … SELECT of bound values FROM the source: one row when the source has one, else none."""
+    names = [column.name for column in table.c]
+    values = [bind.label(name) for name, bind in _binds(table, prefix).items()]
+    return insert(table).from_select(names, select(*values).select_from(source))
+
+
+def _listed_grants(made: Any) -> Any:
+    """A row a grant from lists, so that one statement text serves every number of grants."""
+    lists = func.unnest(
+        bindparam("target_ids", type_=ListOf(Id)),
+        bindparam("kinds", type_=ListOf(Integer)),
+        bindparam("target_types", type_=ListOf(Text)),
+        bindparam("target_keys", type_=ListOf(Text)),
+        bindparam("content_roles", type_=ListOf(Integer)),
+    )
+    names = ("target_id", "kind", "target_type", "target_key", "role")
+    listed = lists.table_valued(*names).render_derived(name="listed")
+    rows = select(made.c.id, *(listed.c[name] for name in names)).select_from(made.join(listed, true()))
+    return insert(invitation_grants).from_select(["invitation_id", *names], rows)
+
+
+@cache
+def _create(*, claims: bool) -> Executable:
+    """The whole create; with a claim of an Idempotency-Key, everything hangs on that being free."""
+    allowed = (
+        select(literal_column("1").label("one"))
+        .where(_key_is_good(), not_(_has_everything()), _targets_exist())
+        .cte("allowed")
+    )
+    source: Any = allowed
+    if claims:
+        source = if_free(_insert_from(idempotency, "c_", allowed, postgresql.insert)).cte("claimed")
+    made = _insert_from(invitations, "i_", source).returning(invitations.c.id).cte("made")
+    kept = [
+        _listed_grants(made).cte("granted"),
+        _insert_from(events, "e_", made).cte("recorded"),
+        _insert_from(outbox, "o_", made).cte("promised"),
+    ]
+    counts = [
+        select(func.count()).select_from(cte).scalar_subquery().label(name)
+        for name, cte in (("allowed", allowed), ("made", made))
+    ]
+    return select(*counts).add_cte(*kept)
+
+
+def _create_values(new: NewInvitation, at: datetime) -> dict[str, Any]:
+    values = _check_values(new, at) | _grant_lists(new.invitation)
+    values |= _prefixed("i_", invitation_values(new.invitation))
+    values |= _prefixed("e_", event_values(new.event)) | _prefixed("o_", outbox_values(new.mail))
+    if new.kept is not None:
+        claim = claim_values(*new.kept, subject_id=new.invitation.id, at=at)
+        values |= _prefixed("c_", claim) | {"oldest": oldest_kept(at)}
+    return values
+
+
+async def _create_at_once(db: Database, new: NewInvitation, at: datetime) -> None:
+    statement = _create(claims=new.kept is not None)
+    (counts,) = await db.write(statement, **_create_values(new, at))
+    if counts.made:
+        return
+    if counts.allowed:
+        raise AnswerStored
+    (checks,) = await db.fetch(_CHECKS, **_check_values(new, at))
+    _refuse(checks)
+    raise StorageBusy("What this invitation leads to changed while it was made.")
+
+
+# ---- SQLite: the same in steps ---------------------------------------------------------------------------------------
+
+
+def _create_in_steps(dialect_name: str, new: NewInvitation, at: datetime) -> Work[None]:
+    (checks,) = yield step(_CHECKS, **_check_values(new, at))
+    _refuse(checks)
+    if new.kept is not None:
+        yield from store_answer(dialect_name, *new.kept, subject_id=new.invitation.id, at=at)
+    yield step(INSERT_INVITATION, **invitation_values(new.invitation))
+    for grant in new.invitation.bundle.grants:
+        yield step(INSERT_GRANT, **grant_values(new.invitation, grant))
+    yield insert_event(new.event)
+    yield queue_mail(new.mail)
+
+
+async def insert_invitation(db: Database, new: NewInvitation, *, at: datetime) -> None:
+    """Store a new invitation with its event, its mail and its idempotent answer, all or nothing.
+
+    Raises AlreadyInvited, AlreadyMember, NotFound, CredentialInvalid, or AnswerStored when the same request was
+    answered before.
+    """
+    terms_key = terms_digest(new.invitation.email_key, new.invitation.bundle)
+    for _ in range(ATTEMPTS):
+        try:
+            if db.dialect_name == "postgresql":
+                return await _create_at_once(db, new, at)
+            return await db.transact(lambda: _create_in_steps(db.dialect_name, new, at))
+        except UniqueViolation as violation:
+            if violation.constraint != PENDING_TERMS:
+                raise
+        await make_way(db, terms_key, at=at, told=new.told_invitations, viewer=new.invitation.inviter)
+    raise StorageBusy("Invitations with the same terms came and went too quickly.")

@@ -1,0 +1,127 @@
+"""What there is for many addresses at once: their invitations with the same grants, and what their accounts hold.
+
+Read in slices, so that a list of any length costs a bounded statement and bounded memory each.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, bindparam, literal_column, select, true
+
+from latchstring.domain.invitation import State
+from latchstring.domain.values import ActorType
+from latchstring.storage.engine.database import Database, Row
+from latchstring.storage.engine.tables import events, group_members, invitations, users
+from latchstring.storage.engine.types import CanonicalText, Id, any_of, json_rows
+from latchstring.storage.invitations.read import EXPIRED, PENDING
+
+SLICE = 1000
+_i = invitations.c
+_COLUMNS = (_i.id, _i.email, _i.terms_key, _i.state, _i.expires_at, _i.inviter_type, _i.metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An invitation as a list is compared with: which grants for whom, how it stands, who made it."""
+
+    id: UUID
+    email: str
+    terms_key: UUID
+    state: State
+    expires_at: datetime
+    inviter: ActorType
+    metadata: Mapping[str, Any] | None = None
+    cause: str | None = None
+
+    def state_at(self, at: datetime) -> State:
+        """The state of this instant, as `Invitation.state_at`."""
+        return State.EXPIRED if self.state is State.PENDING and self.expires_at <= at else self.state
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A verified account of an address: what it holds by itself."""
+
+    user_id: UUID
+    role: str | None
+    group_ids: frozenset[UUID]
+
+
+def _read(row: Row, cause: str | None = None) -> Past:
+    inviter = ActorType(row.inviter_type)
+    return Past(row.id, row.email, row.terms_key, State(row.state), row.expires_at, inviter, row.metadata, cause)
+
+
+_BY_ADDRESSES = select(*_COLUMNS).where(any_of(_i.email_key, "email_keys", CanonicalText))
+# the type is looked at afterwards: SQLite, told of it, would walk along every revocation there ever was
+_HISTORIES = select(events.c.subject_id, events.c.type, events.c.data).where(any_of(events.c.subject_id, "ids"))
+
+
+async def find_pasts(db: Database, email_keys: Sequence[str], terms_keys: frozenset[UUID]) -> dict[UUID, list[Past]]:
+    """The invitations of these addresses that have one of these terms, by terms. Give a slice of addresses."""
+    rows = [row for row in await db.fetch(_BY_ADDRESSES, email_keys=email_keys) if row.terms_key in terms_keys]
+    revoked = [row.id for row in rows if row.state == State.REVOKED]
+    causes = await _find_causes(db, revoked) if revoked else {}
+    found: dict[UUID, list[Past]] = {}
+    for row in rows:
+        found.setdefault(row.terms_key, []).append(_read(row, causes.get(row.id)))
+    return found
+
+
+async def _find_causes(db: Database, ids: Sequence[UUID]) -> dict[UUID, str | None]:
+    """Why these invitations were revoked."""
+    rows = await db.fetch(_HISTORIES, ids=ids)
+    return {row.subject_id: row.data.get("cause") for row in rows if row.type == "invitation.revoked"}
+
+
+_GROUPS_OF = (
+    select(json_rows(group_members.c.group_id))
+    .where(group_members.c.user_id == users.c.id)
+    .correlate(users)
+    .scalar_subquery()
+)
+_HOLDERS = select(users.c.id, users.c.email_key, users.c.role, _GROUPS_OF.label("group_ids")).where(
+    any_of(users.c.email_key, "email_keys", CanonicalText), users.c.email_verified == true()
+)
+
+
+async def find_holders(db: Database, email_keys: Sequence[str]) -> dict[str, Holder]:
+    """Those of these addresses that have a verified account. Give a slice of addresses."""
+    rows = await db.fetch(_HOLDERS, email_keys=email_keys)
+    return {row.email_key: Holder(row.id, row.role, _ids(row.group_ids)) for row in rows}
+
+
+def _ids(listed: Sequence[Sequence[str]] | None) -> frozenset[UUID]:
+    return frozenset(UUID(id_) for (id_,) in listed or ())
+
+
+def _open_page(state: ColumnElement[int], *, continued: bool) -> Select[Any]:
+    statement = select(*_COLUMNS).where(
+        _i.state == state,
+        _i.inviter_type == literal_column(f"'{ActorType.OPERATOR}'"),
+        _i.metadata.is_not(None),
+    )
+    if continued:
+        statement = statement.where(_i.id > bindparam("after", type_=Id))
+    return statement.order_by(_i.id).limit(literal_column(str(SLICE)))
+
+
+# one state after the other, so that each page goes on in the index where the last one ended
+_OPEN = [(_open_page(state, continued=False), _open_page(state, continued=True)) for state in (PENDING, EXPIRED)]
+
+
+async def open_of_operator(db: Database) -> AsyncIterator[Past]:
+    """Every invitation the command line made with metadata that is pending or has run out. One that runs out meanwhile
+    may come twice.
+    """
+    for first, following in _OPEN:
+        rows = await db.fetch(first)
+        while rows:
+            for row in rows:
+                yield _read(row)
+            if len(rows) < SLICE:
+                break
+            rows = await db.fetch(following, after=rows[-1].id)

@@ -1,0 +1,82 @@
+"""What needs somebody's attention: mail that does not get through, invitations that run out. All of it bounded."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal_column, or_, select, union_all
+
+from latchstring.domain.mail import DeliveryState, MailKind
+from latchstring.domain.views.attention import Expiring, Listed, Trouble
+from latchstring.storage.engine.database import Database
+from latchstring.storage.engine.tables import IN_TROUBLE, PENDING, invitations, outbox
+from latchstring.storage.engine.types import Instant
+
+COUNTED = 1000  # beyond it the page says "more than"
+SHOWN = 6
+_LOOKED_AT = 300  # the newest mails of each troubled state
+
+_i, _o = invitations.c, outbox.c
+_NOW, _UNTIL = bindparam("now", type_=Instant), bindparam("until", type_=Instant)
+
+
+_RUNNING_OUT = (PENDING, _i.expires_at > _NOW, _i.expires_at <= _UNTIL)
+_EXPIRING = (
+    select(_i.id, _i.email, _i.first_name, _i.last_name, _i.expires_at)
+    .where(*_RUNNING_OUT)
+    .order_by(_i.expires_at)
+    .limit(literal_column(str(SHOWN)))
+)
+_COUNT_EXPIRING = select(func.count()).select_from(
+    select(_i.expires_at)
+    .where(*_RUNNING_OUT)
+    .order_by(_i.expires_at)
+    .limit(literal_column(str(COUNTED + 1)))
+    .subquery()
+)
+
+
+async def list_expiring(db: Database, *, now: datetime, until: datetime) -> Listed[Expiring]:
+    """The next invitations to run out, and how many do until then."""
+    few = [Expiring(*row) for row in await db.fetch(_EXPIRING, now=now, until=until)]
+    count = (await db.fetch(_COUNT_EXPIRING, now=now, until=until))[0][0]
+    return Listed(few, min(count, COUNTED), count > COUNTED)
+
+
+def _newest_in(state: DeliveryState) -> Select[Any]:
+    # the condition of the index stands there word by word, or SQLite would not know that it may use it
+    is_it: ColumnElement[bool] = _o.state == literal_column(f"'{state.value}'")
+    newest = select(_o.id).where(IN_TROUBLE, is_it).order_by(_o.id.desc()).limit(literal_column(str(_LOOKED_AT)))
+    return select(newest.subquery().c.id)
+
+
+_TROUBLED = (DeliveryState.BOUNCED, DeliveryState.DEFERRED, DeliveryState.FAILED)
+_newest = union_all(*(_newest_in(state) for state in _TROUBLED)).subquery("newest")
+_is_invitation: ColumnElement[bool] = _o.kind == literal_column("'invitation'")
+_in_force = and_(_i.state == literal_column("0"), _i.generation == _o.generation, _i.expires_at > _NOW)
+_TROUBLE = (
+    select(_o.id, _o.kind, _o.state, _o.subject_id, _o.attempts, _o.due_at, _o.last_at, _o.last_reply, _i.email)
+    .select_from(_newest.join(outbox, _o.id == _newest.c.id).outerjoin(invitations, _i.id == _o.subject_id))
+    # a bounced mail of an invitation that was sent again, or has ended, is history
+    .where(or_(and_(_is_invitation, _in_force), and_(~_is_invitation, _o.state == literal_column("'DEFERRED'"))))
+    .order_by(_o.id.desc())
+)
+
+
+async def list_trouble(db: Database, *, now: datetime) -> Listed[Trouble]:
+    """Mails that do not get through and still should, the newest first."""
+    rows = await db.fetch(_TROUBLE, now=now)
+    return Listed([_trouble(row) for row in rows], len(rows), len(rows) >= _LOOKED_AT)
+
+
+def _trouble(row: Any) -> Trouble:
+    return Trouble(
+        row.id,
+        MailKind(row.kind),
+        DeliveryState(row.state),
+        row.subject_id,
+        row.attempts,
+        row.due_at,
+        row.last_at,
+        row.last_reply,
+        row.email,
+    )

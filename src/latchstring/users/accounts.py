@@ -1,0 +1,390 @@
+"""Users as others see and change them, and as they change themselves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from enum import Enum
+from typing import Any, TypeVar
+from uuid import UUID
+
+from latchstring.crypto.passwords import check_policy
+from latchstring.domain.account import User
+from latchstring.domain.errors import ChangedMeanwhile, FieldProblem, GroupNotFound, InvalidFields, UserNotFound
+from latchstring.domain.event import Event, happened
+from latchstring.domain.group import Group
+from latchstring.domain.idempotency import Once
+from latchstring.domain.pagination import Page
+from latchstring.domain.principal import Principal
+from latchstring.domain.values import new_id
+from latchstring.events.record import record
+from latchstring.formats.email_address import Address
+from latchstring.storage.content.objects import check_released, hold_users, release_objects
+from latchstring.storage.engine.database import Conflict, ReferenceViolation, UniqueViolation, Work
+from latchstring.storage.engine.idempotency import store_answer
+from latchstring.storage.groups.groups import find_groups, load_groups
+from latchstring.storage.invitations.cascade import erase_person
+from latchstring.storage.users.lists import UserFilter, list_users
+from latchstring.storage.users.sessions import end_sessions
+from latchstring.storage.users.users import (
+    delete_user,
+    find_user,
+    find_user_by_email_key,
+    insert_user,
+    join_groups,
+    leave_groups,
+    load_user,
+    lock_user,
+    taken,
+    update_user,
+)
+from latchstring.users.admin_operations import Keeping
+from latchstring.users.grant_limits import check_grant, check_manages, check_takes_over, find_role_problems
+
+T = TypeVar("T")
+V = TypeVar("V", str, bool)
+
+
+class Unchanged(Enum):
+    """What a change leaves as it is."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED = Unchanged.UNCHANGED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUser:
+    """An account to be. groups are keys."""
+
+    address: Address
+    first_name: str = ""
+    last_name: str = ""
+    role: str | None = None
+    groups: tuple[str, ...] = ()
+    locale: str | None = None
+    external_id: str | None = None
+    password: str | None = field(default=None, repr=False)
+    email_verified: bool = True
+    accept_terms: bool = True
+    blocked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserChanges:
+    """What somebody with `users:write` changes of an account; groups are replaced as a whole."""
+
+    address: Address | Unchanged = UNCHANGED
+    first_name: str | Unchanged = UNCHANGED
+    last_name: str | Unchanged = UNCHANGED
+    role: str | Unchanged | None = UNCHANGED
+    groups: tuple[str, ...] | Unchanged = UNCHANGED
+    locale: str | Unchanged | None = UNCHANGED
+    external_id: str | Unchanged | None = UNCHANGED
+    password: str | Unchanged = field(default=UNCHANGED, repr=False)
+    email_verified: bool | Unchanged = UNCHANGED
+    accept_terms: bool | Unchanged = UNCHANGED
+    blocked: bool | Unchanged = UNCHANGED
+
+    @property
+    def names(self) -> list[str]:
+        """The fields that are sent, as history names them."""
+        return [one.name for one in fields(self) if getattr(self, one.name) is not UNCHANGED]
+
+    @property
+    def is_credential(self) -> bool:
+        """Whether whoever makes this change can sign in as the account afterwards."""
+        parts = (self.address, self.password, self.external_id, self.email_verified)
+        return any(part is not UNCHANGED for part in parts)
+
+
+class People(Keeping):
+    """Accounts: made, listed, changed, erased."""
+
+    # ---- reading -------------------------------------------------------------------------------------------------
+
+    async def get_user(self, user_id: UUID) -> User:
+        """Raises UserNotFound."""
+        user = await find_user(self._db, user_id)
+        if user is None:
+            raise UserNotFound("There is no such user.")
+        return user
+
+    async def find_user_by_address(self, address: Address) -> User | None:
+        return await find_user_by_email_key(self._db, address.email_key)
+
+    async def list_users(
+        self,
+        *,
+        limit: int,
+        after: UUID | None,
+        descending: bool,
+        address: Address | None = None,
+        role: str | None = None,
+        group: str | None = None,
+        q: str | None = None,
+    ) -> Page[User]:
+        """A page of accounts in the order of making. q: a prefix of address, first or last name."""
+        which = UserFilter(address.email_key if address else None, role, group, q)
+        return await list_users(self._db, which, limit=limit, after=after, descending=descending)
+
+    # ---- rules ---------------------------------------------------------------------------------------------------
+
+    def find_profile_problems(
+        self, *, role: str | None, password: str | None, email: str = "", names: tuple[str, ...] = ()
+    ) -> list[FieldProblem]:
+        """What is wrong with a role or a new password, as problems of fields."""
+        problems = find_role_problems(role, self._roles)
+        if password is not None:
+            problems += check_policy(password, self._rules, email=email, names=names)
+        return problems
+
+    # ---- making --------------------------------------------------------------------------------------------------
+
+    async def create_user(self, principal: Principal, new: NewUser, *, once: Once | None = None) -> User:
+        """Make an account.
+
+        Raises GrantNotAllowed beyond the caller's ceiling, GroupNotFound, EmailTaken, ExternalIdTaken, InvalidFields,
+        and AnswerStored when the idempotency key was used.
+        """
+        names = (new.first_name, new.last_name)
+        problems = self.find_profile_problems(
+            role=new.role, password=new.password, email=new.address.email, names=names
+        )
+        if problems:
+            raise InvalidFields(problems)
+        await self._get_groups(new.groups)
+        check_grant(principal, self._roles, role=new.role, groups=new.groups)
+        hashed = None if new.password is None else await self._passwords.hash(new.password)
+        at = self._clock()
+        user = self._made(new, hashed, at)
+        event = happened("user.created", user.id, by=principal.actor, at=at, via="users")
+        await self._store(lambda: self._insert(user, event, once, at))
+        return user
+
+    def _made(self, new: NewUser, hashed: str | None, at: datetime) -> User:
+        terms = self._app.terms_version if new.accept_terms else None
+        return User(
+            id=new_id(at),
+            email=new.address.email,
+            email_key=new.address.email_key,
+            first_name=new.first_name,
+            last_name=new.last_name,
+            email_verified=new.email_verified,
+            external_id=new.external_id,
+            role=new.role,
+            locale=new.locale,
+            blocked=new.blocked,
+            password_hash=hashed,
+            terms_version=terms,
+            terms_accepted_at=None if terms is None else at,
+            groups=tuple(sorted(set(new.groups))),
+        )
+
+    def _insert(self, user: User, event: Event, once: Once | None, at: datetime) -> Work[None]:
+        if once is not None:
+            answer = once.answer(user)
+            yield from store_answer(self._db.dialect_name, once.claim, answer, subject_id=user.id, at=at)
+        yield insert_user(user)
+        if user.groups:
+            found = yield from load_groups(user.groups)
+            _check_found(user.groups, found)
+            yield join_groups(self._db.dialect_name, user.id, [group.id for group in found.values()])
+        yield record(event)
+
+    # ---- changing ------------------------------------------------------------------------------------------------
+
+    async def change_user(
+        self,
+        principal: Principal,
+        user_id: UUID,
+        changes: UserChanges,
+        *,
+        is_expected: Callable[[User], bool] = lambda _user: True,
+    ) -> User:
+        """Change an account.
+
+        is_expected: whether the account is still one the caller meant to change; ChangedMeanwhile if not.
+        Raises UserNotFound, GrantNotAllowed when the account or the change is beyond the caller's ceiling,
+        GroupNotFound, EmailTaken, ExternalIdTaken, InvalidFields.
+        """
+        present = await self.get_user(user_id)
+        self._check_change(principal, present, changes)
+        hashed = await self._hash_new(changes, present)
+        if isinstance(changes.groups, tuple):
+            await self._get_groups(changes.groups)
+        self._check_change_of_groups(principal, present, changes)
+        at = self._clock()
+
+        def work() -> Work[User]:
+            user = yield from lock_user(user_id)
+            if user is None:
+                raise UserNotFound("There is no such user.")
+            if not is_expected(user):
+                raise ChangedMeanwhile("The account was changed by somebody else.")
+            self._check_change(principal, user, changes)  # again: role and groups may have changed since
+            self._check_change_of_groups(principal, user, changes)
+            return (yield from self._apply(principal, user, changes, hashed, at))
+
+        return await self._store(work)
+
+    async def _store(self, work: Callable[[], Work[T]]) -> T:
+        """Commit a work that writes an account, and speak for the constraints that stop it."""
+        try:
+            return await self._db.transact(work)
+        except UniqueViolation as violation:
+            raise taken(violation) or violation from violation
+        except ReferenceViolation as gone:
+            raise GroupNotFound("A group was removed in this moment. Look which are left.") from gone
+
+    async def _hash_new(self, changes: UserChanges, user: User) -> str | None:
+        password = None if isinstance(changes.password, Unchanged) else changes.password
+        role = None if isinstance(changes.role, Unchanged) else changes.role
+        names = (_or(changes.first_name, user.first_name), _or(changes.last_name, user.last_name))
+        email = user.email if isinstance(changes.address, Unchanged) else changes.address.email
+        problems = self.find_profile_problems(role=role, password=password, email=email, names=names)
+        if problems:
+            raise InvalidFields(problems)
+        return None if password is None else await self._passwords.hash(password)
+
+    def _check_change(self, principal: Principal, user: User, changes: UserChanges) -> None:
+        check_manages(principal, user, self._roles)
+        if changes.is_credential:
+            check_takes_over(principal, user, self._roles)
+
+    def _check_change_of_groups(self, principal: Principal, user: User, changes: UserChanges) -> None:
+        if not isinstance(changes.role, Unchanged) and changes.role != user.role:
+            check_grant(principal, self._roles, role=changes.role)
+        if isinstance(changes.groups, tuple):
+            check_grant(principal, self._roles, groups=sorted(set(changes.groups) ^ set(user.groups)))
+
+    def _apply(
+        self, principal: Principal, user: User, changes: UserChanges, hashed: str | None, at: datetime
+    ) -> Work[User]:
+        changed = self._changed(user, changes, hashed, at)
+        yield update_user(changed)
+        if isinstance(changes.groups, tuple):
+            yield from self._move_groups(user, changes.groups)
+        if changed.blocked or hashed is not None:
+            yield end_sessions(user.id, at=at)
+        for event in _events(principal, user, changed, changes, at):
+            yield record(event)
+        return (yield from load_user(user.id)) or changed
+
+    def _move_groups(self, user: User, wanted: tuple[str, ...]) -> Work[None]:
+        keys = sorted({*wanted, *user.groups})
+        found = yield from load_groups(keys)
+        _check_found(wanted, found)
+        yield leave_groups(user.id, [group.id for key, group in found.items() if key not in wanted])
+        yield join_groups(self._db.dialect_name, user.id, [group.id for key, group in found.items() if key in wanted])
+
+    def _changed(self, user: User, changes: UserChanges, hashed: str | None, at: datetime) -> User:
+        moved = not isinstance(changes.address, Unchanged) and changes.address.email_key != user.email_key
+        address = Address(user.email, user.email_key) if isinstance(changes.address, Unchanged) else changes.address
+        return replace(
+            user,
+            email=address.email,
+            email_key=address.email_key,
+            # nobody has shown that the new mailbox is this person's, unless the caller vouches for it
+            email_verified=_or(changes.email_verified, user.email_verified and not moved),
+            first_name=_or(changes.first_name, user.first_name),
+            last_name=_or(changes.last_name, user.last_name),
+            role=user.role if isinstance(changes.role, Unchanged) else changes.role,
+            locale=user.locale if isinstance(changes.locale, Unchanged) else changes.locale,
+            external_id=user.external_id if isinstance(changes.external_id, Unchanged) else changes.external_id,
+            blocked=_or(changes.blocked, user.blocked),
+            password_hash=hashed or user.password_hash,
+            # links that were mailed to the old address, or before the new password, open nothing any more
+            link_generation=user.link_generation + (1 if moved or hashed else 0),
+            **self._terms(user, changes.accept_terms, at),
+        )
+
+    def _terms(self, user: User, accepts: bool | Unchanged, at: datetime) -> dict[str, Any]:  # noqa: FBT001  # a field's value
+        if isinstance(accepts, Unchanged) or (accepts and user.has_accepted(self._app.terms_version)):
+            return {}
+        version = self._app.terms_version if accepts else None
+        return {"terms_version": version, "terms_accepted_at": None if version is None else at}
+
+    async def change_profile(self, user_id: UUID, changes: UserChanges) -> User:
+        """What users change of themselves: names, language, consent to the terms. Raises UserNotFound."""
+        at = self._clock()
+
+        def work() -> Work[User]:
+            user = yield from lock_user(user_id)
+            if user is None:
+                raise UserNotFound("There is no such user.")
+            changed = self._changed(user, changes, None, at)
+            yield update_user(changed)
+            for event in _events(self.principal_of(user), user, changed, changes, at):
+                yield record(event)
+            return changed
+
+        return await self._db.transact(work)
+
+    # ---- erasing -------------------------------------------------------------------------------------------------
+
+    async def erase_user(self, principal: Principal, user_id: UUID, *, new_owner_id: UUID | None = None) -> None:
+        """Remove an account with every trace of name and address; pending invitations to the person are revoked.
+
+        What the person owns goes to the new owner; his grants end. Raises OwnsContent when there is none to take it,
+        UserNotFound (of the new owner, too), GrantNotAllowed when the account is above the caller's ceiling.
+        """
+        check_manages(principal, await self.get_user(user_id), self._roles)
+        if new_owner_id == user_id:
+            new_owner_id = None  # who goes cannot take over
+        if new_owner_id is not None:
+            await self.get_user(new_owner_id)
+        at = self._clock()
+        event = happened("user.erased", user_id, by=principal.actor, at=at)
+
+        def work() -> Work[None]:
+            # content, invitations, account: everybody takes locks in this order
+            seen = yield from load_user(user_id)
+            if seen is None:
+                raise UserNotFound("There is no such user.")
+            handed_over = yield from release_objects(user_id, new_owner_id)
+            yield from erase_person(user_id, seen.email_key, by=principal.actor, at=at)
+            user = yield from lock_user(user_id)
+            if user is None or user.email_key != seen.email_key:
+                raise Conflict  # the address moved meanwhile: begin anew with the present one
+            check_manages(principal, user, self._roles)
+            if new_owner_id is not None and new_owner_id not in (yield from hold_users([new_owner_id])):
+                raise UserNotFound("There is no such user to take over what this one owns.")
+            yield delete_user(user_id)
+            yield from check_released(user_id)
+            for content_id in handed_over:
+                yield record(_handed_over(principal, content_id, user_id, new_owner_id, at))
+            yield record(event)
+
+        await self._db.transact(work)
+
+    async def _get_groups(self, keys: tuple[str, ...]) -> dict[str, Group]:
+        found = await find_groups(self._db, sorted(set(keys)))
+        _check_found(keys, found)
+        return found
+
+
+def _or(value: V | Unchanged, present: V) -> V:
+    """The new value, or the present one where nothing was sent."""
+    return present if isinstance(value, Unchanged) else value
+
+
+def _check_found(keys: tuple[str, ...], found: dict[str, Group]) -> None:
+    missing = sorted(set(keys) - found.keys())
+    if missing:
+        raise GroupNotFound(f"There is no group {missing[0]}.")
+
+
+def _handed_over(principal: Principal, content_id: UUID, old: UUID, new: UUID | None, at: datetime) -> Event:
+    facts = {"from": str(old), "to": str(new), "cause": "person-erased"}
+    return happened("content.owner_changed", content_id, by=principal.actor, at=at, **facts)
+
+
+def _events(principal: Principal, before: User, after: User, changes: UserChanges, at: datetime) -> list[Event]:
+    made = [happened("user.updated", after.id, by=principal.actor, at=at, fields=sorted(changes.names))]
+    if before.blocked != after.blocked:
+        name = "user.blocked" if after.blocked else "user.unblocked"
+        made.append(happened(name, after.id, by=principal.actor, at=at))
+    if after.terms_version is not None and after.terms_version != before.terms_version:
+        made.append(happened("user.terms_accepted", after.id, by=principal.actor, at=at, version=after.terms_version))
+    return made

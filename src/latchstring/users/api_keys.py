@@ -1,0 +1,132 @@
+"""API keys: made, listed, revoked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from latchstring.domain.api_key import ApiKey
+from latchstring.domain.errors import ApiKeyNotFound, FieldProblem, GrantNotAllowed, InvalidFields
+from latchstring.domain.event import happened
+from latchstring.domain.pagination import Page
+from latchstring.domain.principal import EVERYTHING, Principal, is_permission
+from latchstring.domain.values import Actor, ActorType, new_id
+from latchstring.events.record import record
+from latchstring.storage.engine.database import Work
+from latchstring.storage.events.actor_names import find_named
+from latchstring.storage.invitations.cascade import end_invitations_of
+from latchstring.storage.users.api_keys import find_key, insert_key, list_keys, new_key_text, revoke_key
+from latchstring.users.dependencies import AccountParts
+from latchstring.users.grant_limits import check_scopes
+
+
+@dataclass(frozen=True, slots=True)
+class MadeApiKey:
+    """A key that was just made. text is the secret: shown this once, kept nowhere."""
+
+    key: ApiKey
+    text: str = field(repr=False)
+
+
+class ApiKeys(AccountParts):
+    """Keys of backends."""
+
+    async def create_api_key(
+        self,
+        principal: Principal,
+        *,
+        name: str,
+        scopes: Sequence[str],
+        may_grant: Sequence[str] | None = None,
+        may_grant_groups: Sequence[str] | None = None,
+        expires_at: datetime | None = None,
+    ) -> MadeApiKey:
+        """Make a key. What it may grant is nothing unless said, and for scope `*` all that its maker may.
+
+        A key made by a key ends with it at the latest: else a short loan could be made into a lasting one.
+        Raises InvalidFields for unknown scopes, roles and a past end, GrantNotAllowed beyond the maker's ceiling.
+        """
+        wanted = frozenset(scopes)
+        roles = self._granted(may_grant, principal.may_grant, wanted)
+        groups = self._granted(may_grant_groups, principal.may_grant_groups, wanted)
+        problems = self.find_key_problems(scopes=scopes, may_grant=may_grant or (), expires_at=expires_at)
+        if problems:
+            raise InvalidFields(problems)
+        check_scopes(principal, scopes=wanted, may_grant=roles, may_grant_groups=groups)
+        end = await self._end_within(principal, expires_at)
+        at = self._clock()
+        key = ApiKey(new_id(at), name, wanted, roles, groups, principal.actor, end)
+        secret = new_key_text()
+        event = happened("api_key.created", key.id, by=principal.actor, at=at, scopes=sorted(wanted))
+
+        def work() -> Work[None]:
+            yield insert_key(key, secret.digest)
+            yield record(event)
+
+        await self._db.transact(work)
+        return MadeApiKey(key, secret.text)
+
+    def find_key_problems(
+        self, *, scopes: Sequence[str], may_grant: Sequence[str], expires_at: datetime | None
+    ) -> list[FieldProblem]:
+        """What is wrong with a key, whoever asks for it."""
+        problems = [] if scopes else [FieldProblem("/scopes", "required", "Name what the key may do.")]
+        for i, scope in enumerate(scopes):
+            if not is_permission(scope):
+                problems.append(FieldProblem(f"/scopes/{i}", "unknown-permission", f"There is no permission {scope}."))
+        for i, role in enumerate(may_grant):
+            if role != EVERYTHING and role not in self._roles:
+                problems.append(FieldProblem(f"/mayGrant/{i}", "unknown-role", f"There is no role {role}."))
+        if expires_at is not None and expires_at <= self._clock():
+            problems.append(FieldProblem("/expiresAt", "in-the-past", "Choose an instant that is still to come."))
+        return problems
+
+    async def list_api_keys(self, *, limit: int, after: UUID | None, descending: bool) -> Page[ApiKey]:
+        """A page of the keys that were not revoked."""
+        return await list_keys(self._db, limit=limit, after=after, descending=descending)
+
+    async def get_api_key(self, key_id: UUID) -> ApiKey:
+        """A key that was not revoked. Raises ApiKeyNotFound."""
+        key = await find_key(self._db, key_id)
+        if key is None:
+            raise ApiKeyNotFound("There is no such API key.")
+        return key
+
+    async def find_makers(self, keys: Sequence[ApiKey]) -> dict[UUID, str]:
+        """The present names of those who made these keys; those who have gone are missing."""
+        named = await find_named(self._db, (key.made_by.id for key in keys if key.made_by.id is not None))
+        return {id_: one.label for id_, one in named.items()}
+
+    async def revoke_api_key(self, principal: Principal, key_id: UUID, *, end_invitations: bool = False) -> None:
+        """End a key at once; its invitations stay unless asked otherwise. Raises ApiKeyNotFound.
+
+        Taking a key away gives nobody anything, so every holder of `api-keys:write` may: a leaked key must be
+        stoppable by whoever notices.
+        """
+        at = self._clock()
+        event = happened("api_key.revoked", key_id, by=principal.actor, at=at, endInvitations=end_invitations)
+
+        def work() -> Work[None]:
+            if not (yield from revoke_key(key_id, at=at)):
+                raise ApiKeyNotFound("There is no such API key.")
+            if end_invitations:
+                sender = Actor(ActorType.API_KEY, key_id)
+                yield from end_invitations_of(sender, cause="api-key-revoked", by=principal.actor, at=at)
+            yield record(event)
+
+        await self._db.transact(work)
+        self._remembered_keys.clear()
+
+    async def _end_within(self, principal: Principal, wanted: datetime | None) -> datetime | None:
+        if principal.type is not ActorType.API_KEY or principal.id is None:
+            return wanted
+        maker = await find_key(self._db, principal.id)
+        latest = maker.expires_at if maker else self._clock()
+        if latest is not None and wanted is not None and wanted > latest:
+            raise GrantNotAllowed("A key cannot outlive the key that makes it.")
+        return wanted or latest
+
+    def _granted(self, said: Sequence[str] | None, ceiling: frozenset[str], scopes: frozenset[str]) -> frozenset[str]:
+        if said is not None:
+            return frozenset(said)
+        return ceiling if EVERYTHING in scopes else frozenset()

@@ -1,0 +1,89 @@
+"""The ceiling: nobody hands out more than they hold, and nobody takes hold of somebody who holds more."""
+
+from collections.abc import Iterable, Sequence
+
+from latchstring.domain.account import User
+from latchstring.domain.errors import FieldProblem, GrantNotAllowed
+from latchstring.domain.principal import EVERYTHING, Principal, Role, covers
+from latchstring.domain.settings import Roles
+from latchstring.domain.values import ActorType
+
+
+def find_role_problems(role: str | None, roles: Roles, *, pointer: str = "/role") -> list[FieldProblem]:
+    """What is wrong with the key of a role, whoever asks."""
+    if role is None or role in roles:
+        return []
+    return [FieldProblem(pointer, "unknown-role", f"There is no role {role}. {_choices(roles)}")]
+
+
+def check_grant(principal: Principal, roles: Roles, *, role: str | None = None, groups: Iterable[str] = ()) -> None:
+    """Raise GrantNotAllowed unless the principal may hand on this role and these groups."""
+    if role is not None and not principal.can_grant_role(role):
+        may = [key for key in roles if principal.can_grant_role(key)]
+        raise GrantNotAllowed(f"You may not grant the role {role}. You may grant {_list(may)}.")
+    refused = [key for key in groups if not principal.can_grant_group(key)]
+    if refused:
+        raise GrantNotAllowed(f"You may not bring people into {_list(refused)}.")
+
+
+def check_manages(principal: Principal, user: User, roles: Roles) -> None:
+    """Raise GrantNotAllowed when the account holds a role the principal neither holds nor may grant.
+
+    Whoever may grant the role could as well make a new account with it; whoever holds all of it gains nothing.
+    """
+    if is_self(principal, user) or user.role is None or principal.can_grant_role(user.role):
+        return
+    role = roles.get(user.role)  # a role that left the configuration gives nothing
+    if role is not None and not _holds(principal, role):
+        raise GrantNotAllowed("This account holds more than you may grant.")
+
+
+def check_takes_over(principal: Principal, user: User, roles: Roles) -> None:
+    """Raise GrantNotAllowed unless the principal may become this user.
+
+    Who sets a password, an address or an external id can sign in as the account, and has its groups then, too.
+    """
+    check_manages(principal, user, roles)
+    if not is_self(principal, user) and not principal.can_grant_groups(user.groups):
+        raise GrantNotAllowed("This account is in groups you may not bring people into.")
+
+
+def check_scopes(
+    principal: Principal, *, scopes: frozenset[str], may_grant: frozenset[str], may_grant_groups: frozenset[str]
+) -> None:
+    """Raise GrantNotAllowed when a key would do or grant more than its maker."""
+    beyond = sorted(scope for scope in scopes if not principal.can(scope))
+    if beyond:
+        raise GrantNotAllowed(f"You do not hold {_list(beyond)}.")
+    if not _within(may_grant, principal.may_grant):
+        raise GrantNotAllowed(f"You may not grant {_list(sorted(may_grant - principal.may_grant))}.")
+    if not (principal.can("groups:write") or _within(may_grant_groups, principal.may_grant_groups)):
+        raise GrantNotAllowed(f"You may not bring people into {_list(sorted(may_grant_groups))}.")
+
+
+def is_self(principal: Principal, user: User) -> bool:
+    return principal.type is ActorType.USER and principal.id == user.id
+
+
+def _holds(principal: Principal, role: Role) -> bool:
+    """Whether the principal can do and grant all that the role can."""
+    groups_covered = principal.can("groups:write") or _within(role.may_grant_groups, principal.may_grant_groups)
+    return (
+        covers(principal.permissions, role.permissions)
+        and _within(role.may_grant, principal.may_grant)
+        and groups_covered
+    )
+
+
+def _within(wanted: frozenset[str], held: frozenset[str]) -> bool:
+    return EVERYTHING in held or wanted <= held
+
+
+def _choices(roles: Roles) -> str:
+    return f"There are {_list(sorted(roles))}." if roles else "The configuration has none."
+
+
+def _list(words: Sequence[str]) -> str:
+    if not words:
+        return "nothing"
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -23,7 +23,7 @@ from bench.floor import INSERTS
 from bench.installation import Installation
 from bench.measure import Measured, database_ms, processor_ms
 
-from latchstring.domain.values import new_id
+from latchstring.domain.ids import new_id
 
 ROWS = {"PostgreSQL": 100_000, "SQLite": 100_000}
 AT_ONCE = 1000

@@ -22,7 +22,7 @@ from bench.installation import Installation
 from bench.measure import Measured, database_ms, processor_ms, summed_up
 from bench.requests import Requests, new_email
 
-from latchstring.domain.values import new_id
+from latchstring.domain.ids import new_id
 
 SMALL, LARGE = 2_000, 200_000
 GRANTS = 5  # an object

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
-from latchstring.domain.values import new_id
+from latchstring.domain.ids import new_id
 
 INSERTS = {
     "invitations": (

@@ -21,8 +21,8 @@ from bench.panel_rows import write_rows_at
 from rich.console import Console
 from rich.table import Table
 
+from latchstring.crypto.cursors import make_cursor
 from latchstring.crypto.keyring import Keyring
-from latchstring.rest.pagination import make_cursor
 
 SMALL, LARGE = 10_000, 1_000_000
 COUNT = 60  # requests of each path

@@ -10,7 +10,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from uuid import UUID
 
 from limits import RateLimitItem, parse_many
@@ -19,12 +18,8 @@ from limits.strategies import FixedWindowRateLimiter
 
 from latchstring.domain.errors import TooManyRequests
 from latchstring.domain.settings import Limits
-from latchstring.http.scope import Scope, list_header
 
 MOST_COUNTERS = 100_000  # about 20 MB; beyond, the oldest counter is forgotten
-IPV4_PREFIX = 24
-IPV6_PREFIX = 64  # what one subscriber is given, RFC 6177
-Address = IPv4Address | IPv6Address
 
 
 class CountersInMemory(Storage):
@@ -94,7 +89,6 @@ class Limiter:
         self._per_address_prefix = parse_many(limits.per_address_prefix)
         self._login = parse_many(limits.login_per_account)
         self._login_anywhere = [type(rate)(rate.amount * 10, rate.multiples) for rate in self._login]
-        self._proxies = [ip_network(proxy, strict=False) for proxy in limits.trusted_proxies]
 
     def check_inviter(self, inviter: UUID | None) -> None:
         """Before one sends an invitation. None, the operator, is not bounded."""
@@ -113,7 +107,7 @@ class Limiter:
         """Before a stranger has a mail sent to this address; counted apart, or anybody could use up its invitations."""
         self._check(self._per_recipient, "requested", email_key)
 
-    def check_login(self, email_key: str, scope: Scope) -> None:
+    def check_login(self, email_key: str, network: str) -> None:
         """Before a password is looked at; the address counts whether or not an account has it.
 
         Counted for each network apart, so that a stranger who guesses does not lock the person out; the sum of all
@@ -122,7 +116,7 @@ class Limiter:
         """
         if self._enabled:
             account = hashlib.sha256(email_key.encode()).hexdigest()
-            self._check(self._login, "login", account, client_prefix(self.client_address(scope)))
+            self._check(self._login, "login", account, network)
             self._check(self._login_anywhere, "login-anywhere", account)
 
     def check_code(self, email_key: str) -> None:
@@ -132,28 +126,10 @@ class Limiter:
         if self._enabled:
             self._check(self._login, "code", email_key)
 
-    def check_client(self, scope: Scope) -> None:
+    def check_client(self, network: str) -> None:
         """Before an anonymous caller costs anything: by the /24 or /64 the request comes from."""
         if self._enabled:
-            self._check(self._per_address_prefix, "client", client_prefix(self.client_address(scope)))
-
-    def client_address(self, scope: Scope) -> Address | None:
-        """Who is at the other end: the last hop that is no trusted proxy of ours."""
-        client = scope.get("client")
-        address = _parse_address(client[0]) if client else None
-        if address is None or not self._is_proxy(address):
-            return address
-        for hop in reversed(_forwarded_for(scope)):
-            forwarded = _parse_address(hop)
-            if forwarded is None:
-                return address
-            address = forwarded
-            if not self._is_proxy(address):
-                break
-        return address
-
-    def _is_proxy(self, address: Address) -> bool:
-        return any(address in network for network in self._proxies)
+            self._check(self._per_address_prefix, "client", network)
 
     def _check(self, rates: Sequence[RateLimitItem], *key: str) -> None:
         if not self._enabled:
@@ -168,30 +144,3 @@ def recipient_rates(limits: Limits) -> tuple[tuple[int, timedelta], ...]:
     """How many invitations one address gets in what time, for rows of many: those are counted in the database."""
     rates = parse_many(limits.per_recipient) if limits.enabled else []
     return tuple((rate.amount, timedelta(seconds=rate.get_expiry())) for rate in rates)
-
-
-def client_prefix(address: Address | None) -> str:
-    """The network that is counted as one."""
-    if address is None:
-        return "unknown"
-    length = IPV6_PREFIX if isinstance(address, IPv6Address) else IPV4_PREFIX
-    return str(ip_network((address, length), strict=False))
-
-
-def _parse_address(text: str) -> Address | None:
-    host = text.strip()
-    if host.startswith("["):
-        host = host[1:].partition("]")[0]
-    elif host.count(":") == 1:
-        host = host.partition(":")[0]
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
-
-
-def _forwarded_for(scope: Scope) -> list[str]:
-    lines = b",".join(list_header(scope, b"x-forwarded-for"))
-    return [hop for hop in lines.decode("latin-1").split(",") if hop.strip()]

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from latchstring.domain.clock import Clock
 from latchstring.domain.settings import AccountRules, App, ContentRules, InvitationRules, Limits, MailRules, Roles
-from latchstring.domain.values import Clock
 from latchstring.domain.views.health import Examined
 from latchstring.domain.views.settings import SettingShown
 
 if TYPE_CHECKING:  # the rooms are only named here; main hands over the built ones
-    from latchstring.backoffice.service import Operations
+    from latchstring.admins.service import Admins
+    from latchstring.backoffice.service import Backoffice
     from latchstring.content.service import Content
     from latchstring.crypto.keyring import Keyring
     from latchstring.crypto.link_tokens import LinkTokens
@@ -22,7 +23,7 @@ if TYPE_CHECKING:  # the rooms are only named here; main hands over the built on
     from latchstring.invitations.service import Invitations
     from latchstring.rate_limits import Limiter
     from latchstring.storage.engine.database import Database
-    from latchstring.users.service import Accounts
+    from latchstring.users.service import Users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,8 @@ class Services:
     mail_rules: MailRules
     keyring: Keyring
     tokens: LinkTokens
-    accounts: Accounts
+    users: Users
+    admins: Admins
     content: Content
     groups: Groups
     invitations: Invitations
@@ -53,6 +55,6 @@ class Services:
     wake_worker: Callable[[], None]
     limiter: Limiter
     visits: VisitCounter
-    operations: Operations
+    backoffice: Backoffice
     settings: Sequence[SettingShown]
     check_health: Callable[[], Awaitable[Examined]]

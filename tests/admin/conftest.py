@@ -40,7 +40,7 @@ class Desk(Door):
     async def admin(
         self, email: str = "mira@panel.test", *, role: str = "super-admin", name: str = "Mira Okafor"
     ) -> Admin:
-        made = await self.services.accounts.create_admin(
+        made = await self.services.admins.create_admin(
             OPERATOR_PRINCIPAL, address=parse_address(email), role=role, name=name, password=PASSWORD
         )
         return made.admin
@@ -49,11 +49,11 @@ class Desk(Door):
         self, email: str = "mira@panel.test", *, role: str = "super-admin", name: str = "Mira Okafor"
     ) -> Admin:
         """Make this administrator if need be, and sign him in without the login page."""
-        accounts = self.services.accounts
-        admin = await accounts.find_admin_by_address(parse_address(email)) or await self.admin(
+        admins = self.services.admins
+        admin = await admins.find_admin_by_address(parse_address(email)) or await self.admin(
             email, role=role, name=name
         )
-        opened = await accounts.admin_login(email, PASSWORD, user_agent="desk", network="192.0.2.0/24")
+        opened = await admins.admin_login(email, PASSWORD, user_agent="desk", network="192.0.2.0/24")
         self.browser.cookies.set(COOKIE, opened.token, domain="door.test", path="/")
         return admin
 
@@ -95,7 +95,6 @@ async def desk(sqlite_url: URL, tmp_path: Path, request: pytest.FixtureRequest) 
         [serve_asset, *invitee_routes, *admin_routes],
         app=config.app,
         open_services=lambda: pytest.fail("opened twice"),
-        version="0",
         page_error=lambda request, error: panel_error(request, error) or page_error(request, error),
     )
     application.state.services = services

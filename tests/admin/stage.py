@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from tests.blackbox.house import PASSWORD, House
 
-from latchstring.domain.values import new_id
+from latchstring.domain.ids import new_id
 
 __all__ = ["BOUNCED", "PASSWORD", "furnish"]
 BOUNCED = "nobody@brightwater.example"

@@ -43,7 +43,7 @@ async def test_a_new_password_signs_out_everywhere_but_here(desk: Desk) -> None:
     sent = await desk.send(page, {"currentPassword": PASSWORD, "password": "quite another 1"}, page=page)
     assert "everywhere but here" in await desk.said(sent)
     assert desk.browser.cookies.get(COOKIE) not in (None, here)
-    assert await desk.services.accounts.find_admin_session(other) is None
+    assert await desk.services.admins.find_admin_session(other) is None
     desk.leave()
     assert (await sign_in(desk, password="quite another 1")).status == 303
 
@@ -65,9 +65,9 @@ async def test_a_second_factor_is_set_up_with_a_code_and_shows_recovery_codes_on
     wrong = await desk.send(FACTOR, {"code": "12345x", "confirmPassword": PASSWORD}, page=FACTOR)
     assert (wrong.status, wrong.code) == (422, "second-factor-invalid")
     assert secret_on(wrong.html) == secret_on(shown.html)
-    visit = await desk.services.accounts.find_admin_session(desk.browser.cookies.get(COOKIE) or "")
+    visit = await desk.services.admins.find_admin_session(desk.browser.cookies.get(COOKIE) or "")
     assert visit
-    secret = desk.services.accounts._unseal(visit.admin)
+    secret = desk.services.admins._unseal(visit.admin)
     assert secret
     good = {"code": totp_code(secret, step_at(desk.now[0]))}
     for password in ({}, {"confirmPassword": "wrong"}):
@@ -105,17 +105,17 @@ async def test_codes_and_removal_take_the_password(desk: Desk) -> None:
 async def test_ones_own_sessions_are_shown_and_ended(desk: Desk) -> None:
     await desk.enter()
     other = desk.browser.cookies.get(COOKIE) or ""
-    visit = await desk.services.accounts.find_admin_session(other)
+    visit = await desk.services.admins.find_admin_session(other)
     assert visit
     desk.browser.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
     desk.leave()
     await sign_in(desk)
-    await desk.services.accounts.admin_login("mira@panel.test", PASSWORD, user_agent="", network="")
+    await desk.services.admins.admin_login("mira@panel.test", PASSWORD, user_agent="", network="")
     seen = await desk.get(ACCOUNT)
     assert "Firefox · Linux This one" in seen.words
     said = await desk.said(await desk.send(f"{ACCOUNT}/sessions", {"session": str(visit.session_id)}, page=ACCOUNT))
     assert said == "Signed out of 1 browser."
-    assert await desk.services.accounts.find_admin_session(other) is None
+    assert await desk.services.admins.find_admin_session(other) is None
     for nonsense in (str(visit.session_id), "x"):
         sent = await desk.send(f"{ACCOUNT}/sessions", {"session": nonsense}, page=ACCOUNT)
         assert await desk.said(sent) == "That session had ended already."
@@ -125,7 +125,7 @@ async def test_ones_own_sessions_are_shown_and_ended(desk: Desk) -> None:
 
 async def test_ending_this_session_leads_to_the_gate(desk: Desk) -> None:
     await desk.enter()
-    visit = await desk.services.accounts.find_admin_session(desk.browser.cookies.get(COOKIE) or "")
+    visit = await desk.services.admins.find_admin_session(desk.browser.cookies.get(COOKIE) or "")
     assert visit
     sent = await desk.send(f"{ACCOUNT}/sessions", {"session": str(visit.session_id)}, page=ACCOUNT)
     assert sent.target == "/admin/login?said=left"
@@ -135,11 +135,11 @@ async def test_ending_this_session_leads_to_the_gate(desk: Desk) -> None:
 async def test_somebody_elses_session_is_not_ones_own_to_end(desk: Desk) -> None:
     await desk.enter("ben@panel.test", name="Ben")
     ben = desk.browser.cookies.get(COOKIE) or ""
-    visit = await desk.services.accounts.find_admin_session(ben)
+    visit = await desk.services.admins.find_admin_session(ben)
     assert visit
     await desk.enter()
     await desk.send(f"{ACCOUNT}/sessions", {"session": str(visit.session_id)}, page=ACCOUNT)
-    assert await desk.services.accounts.find_admin_session(ben) is not None
+    assert await desk.services.admins.find_admin_session(ben) is not None
 
 
 @pytest.mark.parametrize("path", ["", "/password", "/second-factor", "/second-factor/start", "/second-factor/codes",

@@ -19,7 +19,7 @@ async def send(desk: Desk, path: str, fields: dict[str, str] | None = None) -> s
 
 
 async def present(desk: Desk, email: str) -> Admin:
-    found = await desk.services.accounts.find_admin_by_address(parse_address(email))
+    found = await desk.services.admins.find_admin_by_address(parse_address(email))
     assert found
     return found
 
@@ -77,14 +77,14 @@ async def test_what_is_wrong_is_said_beside_its_field(
     seen = await desk.send(f"{LIST}/new", BEN | changes)
     assert seen.status == status
     assert words in seen.words
-    assert len(await desk.services.accounts.list_admins()) == 1
+    assert len(await desk.services.admins.list_admins()) == 1
 
 
 async def test_nobody_slips_a_field_in(desk: Desk) -> None:
     await desk.enter()
     for extra in ({"passwordHash": "x"}, {"totpConfirmedAt": "2026-01-01"}, {"id": "1"}):
         assert (await desk.send(f"{LIST}/new", BEN | extra)).status == 400
-    assert len(await desk.services.accounts.list_admins()) == 1
+    assert len(await desk.services.admins.list_admins()) == 1
 
 
 async def test_a_role_is_changed_and_counts_at_once(desk: Desk) -> None:
@@ -92,7 +92,7 @@ async def test_a_role_is_changed_and_counts_at_once(desk: Desk) -> None:
     token = desk.browser.cookies.get(COOKIE)
     await desk.enter()
     assert "is a manager now" in await send(desk, f"{ben.id}/role", {"role": "manager"})
-    visit = await desk.services.accounts.find_admin_session(token or "")
+    visit = await desk.services.admins.find_admin_session(token or "")
     assert visit
     assert visit.admin.role == "manager"
     assert (await desk.send(f"{LIST}/{ben.id}/role", {"role": "emperor"})).status == 422
@@ -104,9 +104,9 @@ async def test_shutting_out_asks_first_and_can_be_taken_back(desk: Desk) -> None
     await desk.enter()
     asked = await desk.get(f"{LIST}/{ben.id}/deactivate")
     assert "Shut Ben Adeyemi out?" in asked.words
-    assert await desk.services.accounts.find_admin_session(token) is not None
+    assert await desk.services.admins.find_admin_session(token) is not None
     assert "is shut out" in await send(desk, f"{ben.id}/deactivate")
-    assert await desk.services.accounts.find_admin_session(token) is None
+    assert await desk.services.admins.find_admin_session(token) is None
     assert "Deactivated" in (await desk.get(f"{LIST}/{ben.id}")).words
     assert "Not sent" in await send(desk, f"{ben.id}/link")
     assert "may sign in again" in await send(desk, f"{ben.id}/reactivate")
@@ -160,7 +160,7 @@ async def test_only_super_admins_come_here_even_with_the_right_form(desk: Desk, 
         seen = await desk.send(f"{LIST}/{path}", fields, page="/admin/account")
         assert (seen.status, seen.code) == (403, "not-allowed")
     assert (await present(desk, "boss@panel.test")).role == "super-admin"
-    assert len(await desk.services.accounts.list_admins()) == 2
+    assert len(await desk.services.admins.list_admins()) == 2
 
 
 async def test_forms_without_their_token_change_nothing(desk: Desk) -> None:

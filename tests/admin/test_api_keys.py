@@ -25,7 +25,7 @@ async def test_a_key_is_shown_once_and_works(desk: Desk) -> None:
     text = await make(
         desk, ownScopes="app:shop, app:plan", mayGrant=["customer"], mayGrantGroups=["spring"], expiresOn="2026-03-31"
     )
-    principal = await desk.services.accounts.principal_of_api_key(text)
+    principal = await desk.services.users.principal_of_api_key(text)
     assert principal.permissions == {"invitations:write", "users:read", "app:shop", "app:plan"}
     assert (principal.may_grant, principal.may_grant_groups) == ({"customer"}, {"spring"})
     seen = await desk.get("/admin/api-keys")
@@ -64,14 +64,14 @@ async def test_revoking_keeps_or_ends_its_invitations(desk: Desk) -> None:
     await desk.enter()
     for choice, state in (("keep", State.PENDING), ("end", State.REVOKED)):
         text = await make(desk, mayGrant=["customer"])
-        by = await desk.services.accounts.principal_of_api_key(text)
+        by = await desk.services.users.principal_of_api_key(text)
         invitation = await desk.invite(f"{choice}@people.test", by=by, role="customer")
         path = await revoke_path(desk)
         assert "Keep them" in (await desk.get(path)).words
         assert "is revoked" in await desk.said(await desk.send(path, {"invitations": choice}))
         assert await desk.state(invitation) == state.name
         try:
-            await desk.services.accounts.principal_of_api_key(text)
+            await desk.services.users.principal_of_api_key(text)
         except Unauthenticated:
             pass
         else:

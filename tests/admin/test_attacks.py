@@ -135,16 +135,16 @@ async def test_signing_in_over_a_session_ends_it(desk: Desk) -> None:
     fields = {"email": "mira@panel.test", "password": PASSWORD}
     assert (await desk.send("/admin/login", fields)).status == 303
     assert desk.browser.cookies[COOKIE] != before
-    accounts = desk.services.accounts
-    assert await accounts.find_admin_session(before) is None
-    assert await accounts.find_admin_session(desk.browser.cookies[COOKIE]) is not None
+    admins = desk.services.admins
+    assert await admins.find_admin_session(before) is None
+    assert await admins.find_admin_session(desk.browser.cookies[COOKIE]) is not None
 
 
 async def test_a_failed_login_over_a_session_leaves_it(desk: Desk) -> None:
     await desk.enter()
     before = desk.browser.cookies[COOKIE]
     await desk.send("/admin/login", {"email": "mira@panel.test", "password": "not the one"})
-    assert await desk.services.accounts.find_admin_session(before) is not None
+    assert await desk.services.admins.find_admin_session(before) is not None
 
 
 async def test_what_is_shown_once_is_kept_by_no_browser(desk: Desk) -> None:

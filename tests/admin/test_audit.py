@@ -9,8 +9,9 @@ from tests.admin.test_overview import record_all
 
 from latchstring.admin.system import audit_log as page
 from latchstring.domain.account import Admin
+from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.event import happened
-from latchstring.domain.values import Actor, ActorType, new_id
+from latchstring.domain.ids import new_id
 from latchstring.events.catalogue import CATALOGUE
 
 

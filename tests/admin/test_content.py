@@ -159,7 +159,7 @@ async def test_handing_over(desk: Desk) -> None:
     one, held = await now(desk)
     assert one.owner_id == heir.id
     assert held == {"mira@people.test": "MAINTAINER", "spring": "EDITOR"}
-    events, _ = await desk.services.accounts.list_history(OPERATOR_PRINCIPAL, one.id)
+    events, _ = await desk.services.users.list_history(OPERATOR_PRINCIPAL, one.id)
     assert events[0].event.data["to"] == str(heir.id)
 
 

@@ -7,9 +7,10 @@ from latchstring.admin.cookies import Flash, flash_cookie, read_cookies
 from latchstring.admin.navigation import home_of, sections_for
 from latchstring.admin.routing import is_own_path
 from latchstring.domain.account import Admin
+from latchstring.domain.clock import system_clock
+from latchstring.domain.ids import new_id
 from latchstring.domain.panel import PANEL_PERMISSIONS, PanelRole, panel_permissions, principal_of_admin
 from latchstring.domain.settings import App
-from latchstring.domain.values import new_id, system_clock
 
 
 def admin(role: str) -> Admin:

@@ -9,8 +9,8 @@ from tests.admin.conftest import Desk
 from tests.invitee.conftest import Seen
 
 from latchstring.admin.imports.columns import guess, guess_columns
+from latchstring.domain.ids import new_id
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.domain.values import new_id
 from latchstring.groups.service import GroupWords
 from latchstring.storage.jobs.jobs import claim_job
 

@@ -10,11 +10,11 @@ from tests.admin.conftest import Desk
 from tests.invitee.conftest import PASSWORD, Seen
 
 from latchstring.domain.grant import ContentRole
+from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Channel, Invitation
 from latchstring.domain.mail import Delivery, DeliveryState, SuppressionReason
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.domain.values import new_id
-from latchstring.invitations.dependencies import Profile
+from latchstring.invitations.commands import Profile
 from latchstring.storage.outbox.outbox import claim_mails, finish_mail
 
 PROFILE = Profile(first_name="Jonas", last_name="Keller", password=PASSWORD, accepts_terms=True)

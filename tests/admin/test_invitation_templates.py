@@ -126,9 +126,7 @@ async def test_a_copy_begins_with_the_terms_of_another(office: Desk) -> None:
 
 async def test_content_is_found_added_and_removed_without_a_script(office: Desk) -> None:
     services, address = office.services, parse_address("owner@door.test")
-    owner = await services.accounts.create_user(
-        OPERATOR_PRINCIPAL, NewUser(address=address, first_name="", last_name="")
-    )
+    owner = await services.users.create_user(OPERATOR_PRINCIPAL, NewUser(address=address, first_name="", last_name=""))
     await services.content.create_object(
         OPERATOR_PRINCIPAL, "articles", NewObject(title="Tide tables", key="tides", owner_id=owner.id)
     )

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from tests.admin.conftest import Desk
 
 from latchstring.domain.mail import MailKind
-from latchstring.i18n.catalogues import available_locales
+from latchstring.i18n.negotiation import available_locales
 from latchstring.storage.engine.tables import events, outbox
 
 MAILS, EVENTS = select(outbox), select(events)

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from tests.admin.conftest import Desk
 
+from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.event import Event, happened
+from latchstring.domain.ids import new_id
 from latchstring.domain.mail import Delivery, DeliveryState
-from latchstring.domain.values import Actor, ActorType, new_id
 from latchstring.events.record import record
 from latchstring.storage.engine.database import Work
 from latchstring.storage.outbox.outbox import claim_mails, finish_mail
@@ -56,7 +57,7 @@ async def test_the_funnel_counts_at_once_and_by_role_and_inviter(desk: Desk) -> 
     assert "4 people have the mail and have not looked yet" in words
     again = (await desk.get("/admin?days=7")).words
     for _ in range(3):
-        await desk.services.operations.overviews.add_up()
+        await desk.services.backoffice.overviews.add_up()
     assert (await desk.get("/admin?days=7")).words == again
 
 

@@ -124,7 +124,7 @@ async def test_pages_of_people_and_content_for_every_role(desk: Desk, role: Pane
     owner = await desk.inviter()
     ada = await desk.user(groups=("spring",))
     await desk.share(await desk.object(owner=owner), by=owner)
-    key = (await desk.services.accounts.create_api_key(OPERATOR_PRINCIPAL, name="Shop", scopes=["*"])).key
+    key = (await desk.services.users.create_api_key(OPERATOR_PRINCIPAL, name="Shop", scopes=["*"])).key
     filled = {"key": "tide-tables", "type": "articles", "user": str(ada.id), "api_key": str(key.id)}
     for route in (*groups.routes, *users.routes, *user_actions.routes, *roles.routes, *content.routes,
                   *content_actions.routes, *api_keys.routes):  # fmt: skip

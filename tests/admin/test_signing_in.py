@@ -38,14 +38,14 @@ def forward(desk: Desk, by: timedelta) -> None:
 
 async def enrol(desk: Desk) -> tuple[Admin, bytes, tuple[str, ...]]:
     """An administrator with a second factor: who it is, the app's secret, the recovery codes."""
-    admin, accounts = await desk.admin(), desk.services.accounts
-    new = await accounts.admin_login(EMAIL, PASSWORD, user_agent="", network="")
-    visit: Any = await accounts.find_admin_session(new.token)
-    await accounts.start_second_factor(visit)
-    visit = await accounts.find_admin_session(new.token)
-    secret = accounts._unseal(visit.admin)
+    admin, admins = await desk.admin(), desk.services.admins
+    new = await admins.admin_login(EMAIL, PASSWORD, user_agent="", network="")
+    visit: Any = await admins.find_admin_session(new.token)
+    await admins.start_second_factor(visit)
+    visit = await admins.find_admin_session(new.token)
+    secret = admins._unseal(visit.admin)
     assert secret
-    codes = await accounts.confirm_second_factor(visit, totp_code(secret, step_at(desk.now[0])), PASSWORD)
+    codes = await admins.confirm_second_factor(visit, totp_code(secret, step_at(desk.now[0])), PASSWORD)
     forward(desk, timedelta(minutes=1))
     return admin, secret, codes
 
@@ -54,7 +54,7 @@ async def mailed_token(desk: Desk) -> str:
     """The token of the newest set-up mail."""
     row = (await desk.services.db.fetch(MAILS))[0]
     mail = OutboxRow(row.id, MailKind.ADMIN_SET_UP, row.subject_id, row.generation, row.locale, row.state, 0)
-    message = await desk.services.accounts.load_admin_set_up_mail(mail)
+    message = await desk.services.admins.load_admin_set_up_mail(mail)
     assert message
     return message.link_url.partition("token=")[2]
 
@@ -74,7 +74,7 @@ async def test_an_administrator_signs_in_and_out(desk: Desk) -> None:
     assert left.target == "/admin/login?said=left"
     assert session(desk) is None
     assert "You have signed out here" in (await desk.get(left.target)).words
-    assert await desk.services.accounts.find_admin_session(before or "") is None
+    assert await desk.services.admins.find_admin_session(before or "") is None
 
 
 @pytest.mark.parametrize("desk", [('"http://door.test"', '"https://door.test"')], indirect=True)
@@ -94,7 +94,7 @@ async def test_every_failed_login_looks_alike(desk: Desk, who: str) -> None:
     admin = await desk.admin(role="viewer")
     await desk.user()
     if who == "deactivated":
-        await desk.services.accounts.deactivate_admin(OPERATOR_PRINCIPAL, admin.id)
+        await desk.services.admins.deactivate_admin(OPERATOR_PRINCIPAL, admin.id)
     email = {"unknown": "nobody@panel.test", "no address": "mira", "a user": "ada@people.test"}.get(who, EMAIL)
     seen = await sign_in(desk, email, "not the password" if who == "wrong password" else PASSWORD)
     assert (seen.status, seen.code) == (401, "invalid-credentials")
@@ -253,9 +253,7 @@ async def test_a_forgotten_password_is_set_through_the_mail_and_ends_every_sessi
 
 
 async def test_the_first_administrator_comes_from_the_command_line(desk: Desk) -> None:
-    made = await desk.services.accounts.create_admin(
-        OPERATOR_PRINCIPAL, address=parse_address(EMAIL), role="super-admin"
-    )
+    made = await desk.services.admins.create_admin(OPERATOR_PRINCIPAL, address=parse_address(EMAIL), role="super-admin")
     assert made.set_up_url
     page = made.set_up_url.removeprefix("http://door.test")
     assert "Set up your administrator account" in (await desk.get(page)).words

@@ -17,7 +17,7 @@ from latchstring.admin.context import DOMAIN, LANGUAGES
 from latchstring.admin.navigation import sections_for
 from latchstring.domain.account import Admin
 from latchstring.domain.panel import principal_of_admin
-from latchstring.i18n.catalogues import SOURCE, available_locales
+from latchstring.i18n.negotiation import SOURCE, available_locales
 
 HOUSE = Path(latchstring.__file__).parent
 PANEL = HOUSE / "admin"

@@ -17,9 +17,9 @@ from latchstring.bootstrap.application import create_app
 from latchstring.config import Config, load_config
 from latchstring.crypto.keyring import Keyring, new_master_key
 from latchstring.crypto.passwords import Passwords
+from latchstring.domain.ids import new_id
 from latchstring.domain.mail import MailKind
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.domain.values import new_id
 from latchstring.rate_limits import Limiter
 from latchstring.services import Services
 from latchstring.storage.engine.sqlite import SQLite
@@ -137,14 +137,14 @@ class Api:
         return str((await self.login(made["email"])).json()["accessToken"])
 
     async def api_key(self, *scopes: str, **fields: Any) -> str:
-        made = await self.services.accounts.create_api_key(OPERATOR_PRINCIPAL, name="k", scopes=scopes, **fields)
+        made = await self.services.users.create_api_key(OPERATOR_PRINCIPAL, name="k", scopes=scopes, **fields)
         return made.text
 
     async def mailed_token(self, kind: MailKind) -> str:
         """The token in the newest mail of this kind."""
         row = (await self.services.db.fetch(outbox.select().where(outbox.c.kind == kind.value)))[-1]
         mail = OutboxRow(row.id, kind, row.subject_id, row.generation, row.locale, row.state, 0)
-        accounts = self.services.accounts
+        accounts = self.services.users
         loads = {
             MailKind.PASSWORD_RESET: accounts.load_password_reset_mail,
             MailKind.EMAIL_VERIFICATION: accounts.load_email_verification_mail,
@@ -178,7 +178,7 @@ async def api(
     services = assembly.build_services(
         settings, db=db, keyring=keyring, installation_id=new_id(clock()), clock=clock, wake=wake
     )
-    key = await services.accounts.create_api_key(OPERATOR_PRINCIPAL, name="suite", scopes=["*"])
+    key = await services.users.create_api_key(OPERATOR_PRINCIPAL, name="suite", scopes=["*"])
     async with open_http(settings, services) as http:
         yield Api(http, services, clock, key.text, count(1))
     await db.close()

@@ -12,10 +12,12 @@ from tests.api.conftest import Api
 
 from latchstring.domain.errors import Unreadable
 from latchstring.domain.group import Group
+from latchstring.domain.ids import new_id
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.domain.values import new_id
+from latchstring.formats.csv_rows import CsvRows
+from latchstring.formats.json_rows import JsonRows
 from latchstring.formats.row_spool import SpooledRows
-from latchstring.formats.uploads import LARGEST_ROW, JsonRows, SheetRows
+from latchstring.formats.uploads import LARGEST_ROW
 from latchstring.groups.service import GroupWords
 from latchstring.storage.jobs.jobs import claim_job
 
@@ -310,15 +312,15 @@ def test_rows_are_the_same_however_they_arrive(size: int) -> None:
     text = json.dumps(values, ensure_ascii=False, indent=1).encode()
     for parser, body, expected in (
         (JsonRows(), text, values),
-        (SheetRows(), as_text(";").encode("utf-16"), [line for line in LINES[1:] if any(line)]),
-        (SheetRows(), as_text(",", line_end="\r").encode("utf-8-sig"), [line for line in LINES[1:] if any(line)]),
+        (CsvRows(), as_text(";").encode("utf-16"), [line for line in LINES[1:] if any(line)]),
+        (CsvRows(), as_text(",", line_end="\r").encode("utf-8-sig"), [line for line in LINES[1:] if any(line)]),
     ):
         found = [row for at in range(0, len(body), size) for row in parser.feed(body[at : at + size])]
         assert found + parser.feed(b"", final=True) == expected
 
 
 def test_a_row_without_an_end_is_given_up_soon() -> None:
-    for parser, start in ((JsonRows(), b'["'), (SheetRows(), b'inviteEmail\r\n"')):
+    for parser, start in ((JsonRows(), b'["'), (CsvRows(), b'inviteEmail\r\n"')):
         parser.feed(start)
         for _ in range(LARGEST_ROW // 50_000):
             parser.feed(b"a" * 50_000)

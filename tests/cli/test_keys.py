@@ -11,8 +11,8 @@ from latchstring.bootstrap.services import open_services
 from latchstring.config import load_config
 from latchstring.crypto.keyring import format_keys, new_master_key, parse_keys
 from latchstring.crypto.totp import step_at, totp_code
+from latchstring.domain.clock import system_clock
 from latchstring.domain.errors import InvitationTokenInvalid
-from latchstring.domain.values import system_clock
 
 
 def ids_of(path: Path) -> list[str]:
@@ -115,16 +115,16 @@ def enrol(terminal: Terminal) -> None:
 
     async def work() -> None:
         async with open_services(load_config(terminal.config, {}), beside=True) as services:
-            accounts = services.accounts
-            new = await accounts.admin_login("a@acme.test", PASSWORD, user_agent="", network="")
-            visit = await accounts.find_admin_session(new.token)
+            admins = services.admins
+            new = await admins.admin_login("a@acme.test", PASSWORD, user_agent="", network="")
+            visit = await admins.find_admin_session(new.token)
             assert visit
-            await accounts.start_second_factor(visit)
-            visit = await accounts.find_admin_session(new.token)
+            await admins.start_second_factor(visit)
+            visit = await admins.find_admin_session(new.token)
             assert visit
-            secret = accounts._unseal(visit.admin)
+            secret = admins._unseal(visit.admin)
             assert secret
-            await accounts.confirm_second_factor(visit, totp_code(secret, step_at(system_clock()) - 1), PASSWORD)
+            await admins.confirm_second_factor(visit, totp_code(secret, step_at(system_clock()) - 1), PASSWORD)
 
     asyncio.run(work())
 
@@ -134,8 +134,8 @@ def lets_in(terminal: Terminal) -> bool:
 
     async def look() -> bool:
         async with open_services(load_config(terminal.config, {}), beside=True) as services:
-            (admin,) = await services.accounts.list_admins()
-            return services.accounts._unseal(admin) is not None
+            (admin,) = await services.admins.list_admins()
+            return services.users._unseal(admin) is not None
 
     return asyncio.run(look())
 

@@ -47,7 +47,7 @@ def _never() -> Any:
     raise AssertionError("nothing is opened to describe the API")
 
 
-OPERATIONS = list_operations(build_application(routes, app=App(), open_services=_never, version="0"))
+OPERATIONS = list_operations(build_application(routes, app=App(), open_services=_never))
 DOCUMENT = build_document(OPERATIONS, App(), version="1.2.3")
 
 

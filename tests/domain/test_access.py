@@ -7,7 +7,7 @@ import pytest
 
 from latchstring.domain.access import ANONYMOUS, Access, Level, Subject, Visibility, level_of, level_with
 from latchstring.domain.grant import ContentRole
-from latchstring.domain.values import new_id
+from latchstring.domain.ids import new_id
 
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 OWNER, USER, OTHER = new_id(AT), new_id(AT), new_id(AT)

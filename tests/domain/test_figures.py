@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from latchstring.domain.values import OPERATOR, Actor, ActorType, new_id
+from latchstring.domain.actor import OPERATOR, Actor, ActorType
+from latchstring.domain.ids import new_id
 from latchstring.domain.views.overview import (
     LONGER,
     MOST_INVITERS_A_DAY,

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latchstring.domain import invitation as rules
+from latchstring.domain.actor import OPERATOR, Actor, ActorType
 from latchstring.domain.errors import (
     InvitationAccepted,
     InvitationDeclined,
@@ -21,8 +22,8 @@ from latchstring.domain.errors import (
     LatchstringError,
 )
 from latchstring.domain.grant import Bundle, ContentRole, Grant, GrantKind, terms_digest
+from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Action, Invitation, Link, State
-from latchstring.domain.values import OPERATOR, Actor, ActorType, new_id
 
 AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from latchstring.domain.actor import OPERATOR, SYSTEM
 from latchstring.domain.event import RecordedEvent, happened
 from latchstring.domain.grant import Bundle
+from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Invitation, Link, State
 from latchstring.domain.mail import DeliveryState, MailKind
-from latchstring.domain.values import OPERATOR, SYSTEM, new_id
 from latchstring.domain.views.timeline import Attempt, KnotKind, PromisedMail, Records, Timeline, Visits, weave
 
 AT = datetime(2026, 11, 20, 9, tzinfo=UTC)

@@ -24,12 +24,12 @@ from latchstring.content.service import NewObject
 from latchstring.crypto.keyring import Keyring, new_master_key
 from latchstring.domain.access import ContentObject
 from latchstring.domain.account import User
+from latchstring.domain.draft import Draft
 from latchstring.domain.invitation import Channel, Invitation
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.formats.email_address import parse_address
 from latchstring.groups.service import GroupWords
 from latchstring.http.application import build_application
-from latchstring.invitations.dependencies import Draft
 from latchstring.invitee.routes import page_error, routes
 from latchstring.pages.assets import serve_asset
 from latchstring.services import Services
@@ -139,12 +139,12 @@ class Door:
     async def user(self, email: str = "ada@people.test", **fields: Any) -> User:
         known = {"first_name": "Ada", "last_name": "Löwe", "password": PASSWORD, "role": "customer"}
         new = NewUser(address=parse_address(email), **(known | fields))
-        return await self.services.accounts.create_user(OPERATOR_PRINCIPAL, new)
+        return await self.services.users.create_user(OPERATOR_PRINCIPAL, new)
 
     async def change(self, email: str, **changes: Any) -> None:
         found = await self.account(email)
         assert found is not None
-        await self.services.accounts.change_user(OPERATOR_PRINCIPAL, found.id, UserChanges(**changes))
+        await self.services.users.change_user(OPERATOR_PRINCIPAL, found.id, UserChanges(**changes))
 
     async def sign_in(self, email: str = "ada@people.test") -> None:
         seen = await self.post("/login", {"email": email, "password": PASSWORD})
@@ -162,7 +162,7 @@ class Door:
 
     async def inviter(self) -> Principal:
         user = await self.user("mira@people.test", first_name="Mira", last_name="Okafor", role="team")
-        return self.services.accounts.principal_of(user)
+        return self.services.users.principal_of(user)
 
     async def object(
         self, title: str = "Tide tables", *, owner: Principal, type_: str = "articles", **more: Any
@@ -203,7 +203,7 @@ class Door:
         }
 
     async def account(self, email: str) -> User | None:
-        return await self.services.accounts.find_user_by_address(parse_address(email))
+        return await self.services.users.find_user_by_address(parse_address(email))
 
 
 def token_in(url: str) -> str:
@@ -227,7 +227,6 @@ async def door(sqlite_url: URL, tmp_path: Path, request: pytest.FixtureRequest) 
         [serve_asset, *routes],
         app=config.app,
         open_services=lambda: pytest.fail("opened twice"),
-        version="0",
         page_error=page_error,
     )
     application.state.services = services

@@ -23,7 +23,7 @@ async def level_of(door: Door, email: str, one: ContentObject) -> Level:
     user = await door.account(email)
     assert user is not None
     content = door.services.content
-    subject = content.subject_of(door.services.accounts.principal_of(user))
+    subject = content.subject_of(door.services.users.principal_of(user))
     return (await content.look_up(subject, one.type, one.key, Level.VIEWER)).level
 
 
@@ -232,7 +232,7 @@ async def test_a_sponsor_who_lost_the_object_is_told_of(door: Door) -> None:
     ada = await door.user()
     await door.services.content.change_owner(mira, one, ada.id)
     await door.services.content.replace_access(
-        door.services.accounts.principal_of(ada), one, NewAccess(visibility=Visibility.PUBLIC)
+        door.services.users.principal_of(ada), one, NewAccess(visibility=Visibility.PUBLIC)
     )
     sent = await accept(door, door.token(invitation), **PROFILE)
     assert (sent.status, sent.code) == (409, "inviter-not-allowed")

@@ -42,7 +42,7 @@ async def test_a_message_is_escaped_and_leads_nowhere(door: Door) -> None:
 
 async def test_names_cannot_become_markup_and_are_isolated(door: Door) -> None:
     inviter = await door.user("eve@people.test", first_name="<i>Eve", last_name="& Co", role="team")
-    invitation = await door.invite(by=door.services.accounts.principal_of(inviter), first_name='"><script>')
+    invitation = await door.invite(by=door.services.users.principal_of(inviter), first_name='"><script>')
     seen = await door.get(f"/invitation?token={door.token(invitation)}")
     assert "<bdi>&lt;i&gt;Eve &amp; Co</bdi>" in seen.html
     assert 'value="&#34;&gt;&lt;script&gt;"' in seen.html

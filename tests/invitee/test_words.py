@@ -11,7 +11,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import latchstring
-from latchstring.i18n.catalogues import SOURCE, available_locales
+from latchstring.i18n.negotiation import SOURCE, available_locales
 
 HOUSE = Path(latchstring.__file__).parent
 TEMPLATES = HOUSE / "invitee" / "templates"

@@ -10,7 +10,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from latchstring.i18n.catalogues import available_locales
+from latchstring.i18n.negotiation import available_locales
 
 ROOM = Path(str(files("latchstring.mail")))
 METHODS = [("templates/**.txt", "jinja2"), ("templates/**.mjml", "jinja2"), ("**.py", "python")]

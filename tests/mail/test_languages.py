@@ -4,18 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from latchstring.i18n.catalogues import (
-    _script_of,
-    accepted_languages,
-    available_locales,
-    format_date,
-    format_instant,
-    is_language_tag,
-    negotiate,
-    pseudo,
-    text_direction,
-    translations,
-)
+from latchstring.i18n.catalogues import translations
+from latchstring.i18n.dates import format_date, format_instant, is_language_tag, text_direction
+from latchstring.i18n.negotiation import _script_of, accepted_languages, available_locales, negotiate
+from latchstring.i18n.pseudo import pseudo
 
 AT = datetime(2026, 11, 27, 10, 40, tzinfo=UTC)
 

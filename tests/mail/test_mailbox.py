@@ -5,7 +5,8 @@ from uuid import uuid4
 
 from tests.mail.samples import AT, LINK, invitation
 
-from latchstring.domain.values import new_id, system_clock
+from latchstring.domain.clock import system_clock
+from latchstring.domain.ids import new_id
 from latchstring.mail.mailbox import find_kept, list_kept
 from latchstring.mail.render import RenderedMail, render_mail
 from latchstring.mail.senders import Fate, MailboxSender

@@ -9,7 +9,7 @@ from tests.mail.samples import LINK, invitation
 
 from latchstring.domain.mail import MailKind
 from latchstring.domain.settings import App
-from latchstring.i18n.catalogues import available_locales
+from latchstring.i18n.negotiation import available_locales
 from latchstring.mail.render import compose_mail, render_mail
 from latchstring.mail.samples import sample_message
 from latchstring.mail.templating import BUILT_IN, TemplateBroken, templates_in

@@ -8,22 +8,24 @@ from typing import Any
 
 import pytest
 
+from latchstring.admins.service import Admins
 from latchstring.crypto.keyring import Keyring, new_master_key
 from latchstring.crypto.link_tokens import LinkTokens
 from latchstring.crypto.passwords import Passwords
 from latchstring.domain.account import User
 from latchstring.domain.group import Group
+from latchstring.domain.ids import new_id
 from latchstring.domain.mail import DeliveryState, MailKind
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
 from latchstring.domain.settings import AccountRules, App, MailRules
-from latchstring.domain.values import new_id
 from latchstring.formats.email_address import parse_address
 from latchstring.groups.service import Groups, GroupWords
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import events, outbox
 from latchstring.storage.outbox.outbox import OutboxRow
 from latchstring.users.accounts import NewUser
-from latchstring.users.service import Accounts
+from latchstring.users.dependencies import do_nothing
+from latchstring.users.service import Users
 
 START = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 PASSWORD = "correct horse 9 Battery"
@@ -71,7 +73,8 @@ class World:
     clock: Clock
     keyring: Keyring
     tokens: LinkTokens
-    accounts: Accounts
+    users: Users
+    admins: Admins
     groups: Groups
     passwords: Passwords
     numbers: Iterator[int]
@@ -83,16 +86,16 @@ class World:
             address=parse_address(address),
             **{"first_name": "Ann", "last_name": "Number", "role": role, "password": PASSWORD, **fields},
         )
-        return await self.accounts.create_user(OPERATOR_PRINCIPAL, new)
+        return await self.users.create_user(OPERATOR_PRINCIPAL, new)
 
     async def principal(self, role: str | None = "customer", **fields: Any) -> Principal:
-        return self.accounts.principal_of(await self.user(role, **fields))
+        return self.users.principal_of(await self.user(role, **fields))
 
     async def group(self, key: str) -> Group:
         return await self.groups.create_group(OPERATOR_PRINCIPAL, key, GroupWords(name=key.title()))
 
     async def reload(self, user: User) -> User:
-        return await self.accounts.get_user(user.id)
+        return await self.users.get_user(user.id)
 
     async def mails(self) -> list[OutboxRow]:
         """What the outbox promises, oldest first."""
@@ -110,16 +113,16 @@ class World:
     async def token_of(self, mail: OutboxRow) -> str:
         """The token in the link of a mail about an account."""
         load = {
-            MailKind.PASSWORD_RESET: self.accounts.load_password_reset_mail,
-            MailKind.EMAIL_VERIFICATION: self.accounts.load_email_verification_mail,
+            MailKind.PASSWORD_RESET: self.users.load_password_reset_mail,
+            MailKind.EMAIL_VERIFICATION: self.users.load_email_verification_mail,
         }[mail.kind]
         message = await load(mail)
         assert message is not None
         return message.link_url.partition("token=")[2]
 
-    def with_app(self, **changes: Any) -> Accounts:
+    def with_app(self, **changes: Any) -> Users:
         """The accounts of the same installation under another configuration of the app."""
-        return build_accounts(self.db, self.clock, self.keyring, self.tokens, self.passwords, replace(APP, **changes))
+        return build_users(self.db, self.clock, self.keyring, self.tokens, self.passwords, replace(APP, **changes))
 
 
 APP = App(name="Acme", public_url="https://invite.example.org", terms_version="1")
@@ -127,10 +130,10 @@ MAILS = outbox.select().order_by(outbox.c.id)
 EVENTS = events.select().order_by(events.c.id)
 
 
-def build_accounts(  # noqa: PLR0917
+def build_users(  # noqa: PLR0917
     db: Database, clock: Clock, keyring: Keyring, tokens: LinkTokens, passwords: Passwords, app: App = APP
-) -> Accounts:
-    return Accounts(
+) -> Users:
+    return Users(
         db=db,
         clock=clock,
         keyring=keyring,
@@ -155,6 +158,17 @@ def cheap_passwords() -> Iterator[Passwords]:
 async def world(database: Database, cheap_passwords: Passwords) -> World:
     clock, keyring = Clock(), Keyring((new_master_key(),))
     tokens = LinkTokens(keyring, new_id(START))
-    accounts = build_accounts(database, clock, keyring, tokens, cheap_passwords)
+    users = build_users(database, clock, keyring, tokens, cheap_passwords)
     groups = Groups(db=database, clock=clock)
-    return World(database, clock, keyring, tokens, accounts, groups, cheap_passwords, count(1))
+    admins = Admins(
+        db=database,
+        clock=clock,
+        keyring=keyring,
+        tokens=tokens,
+        app=APP,
+        rules=AccountRules(),
+        passwords=cheap_passwords,
+        mail_rules=MailRules(),
+        wake_worker=do_nothing,
+    )
+    return World(database, clock, keyring, tokens, users, admins, groups, cheap_passwords, count(1))

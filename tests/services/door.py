@@ -7,14 +7,16 @@ from typing import Any
 from tests.services.conftest import APP, ROLES, World
 
 from latchstring.domain.account import User
+from latchstring.domain.draft import Draft
 from latchstring.domain.invitation import Channel, Invitation, Standing, State
 from latchstring.domain.mail import MailKind
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.settings import AccountRules, ContentRules, InvitationRules, MailRules
 from latchstring.domain.template import Templates
 from latchstring.formats.email_address import parse_address
-from latchstring.formats.invitation_input import read_row
-from latchstring.invitations.dependencies import Accepted, Draft, Parts, Profile
+from latchstring.invitations.commands import Profile
+from latchstring.invitations.dependencies import InvitationDependencies
+from latchstring.invitations.results import Accepted
 from latchstring.invitations.service import Invitations
 from latchstring.storage.outbox.outbox import OutboxRow
 
@@ -66,7 +68,7 @@ def build_door(
     templates: Templates | None = None,
     recipient_rates: tuple[tuple[int, timedelta], ...] = (),
 ) -> Door:
-    parts = Parts(
+    deps = InvitationDependencies(
         db=world.db,
         clock=world.clock,
         keyring=world.keyring,
@@ -76,11 +78,10 @@ def build_door(
         content_rules=content or ContentRules(),
         account_rules=AccountRules(),
         mail_rules=mail or MailRules(),
-        accounts=world.accounts,
+        users=world.users,
         passwords=world.passwords,
         wake_worker=lambda: None,
-        read_row=read_row,
         recipient_rates=recipient_rates,
         templates=templates or {},
     )
-    return Door(world, Invitations(parts, world.tokens))
+    return Door(world, Invitations(deps, world.tokens))

@@ -26,11 +26,11 @@ from latchstring.domain.errors import (
     TermsRequired,
     WrongAccount,
 )
+from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Channel, State
 from latchstring.domain.mail import MailKind
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.domain.values import new_id
-from latchstring.invitations.dependencies import AppPerson, Profile
+from latchstring.invitations.commands import AppPerson, Profile
 from latchstring.users.accounts import UserChanges
 
 ROUNDS = 12
@@ -60,7 +60,7 @@ async def test_a_new_person_gets_account_role_groups_and_session(door: Door) -> 
     assert accepted.is_new
     assert accepted.tokens is not None
     assert (accepted.user.role, accepted.user.groups, accepted.user.email_verified) == ("team", ("spring",), True)
-    principal, _ = await door.world.accounts.principal_of_access_token(accepted.tokens.access_token)
+    principal, _ = await door.world.users.principal_of_access_token(accepted.tokens.access_token)
     assert principal.id == accepted.user.id
     assert await door.state(made) is State.ACCEPTED
     assert (await door.now(made)).accepted_by == accepted.user.id
@@ -134,9 +134,9 @@ async def test_who_lies_in_wait_under_an_unproved_address_is_thrown_out(door: Do
     real = await door.accept(token, replace(PROFILE, first_name="Real", password="another long sentence"))
     assert (real.user.id, real.user.first_name, real.user.email_verified) == (waiting.user.id, "Real", True)
     assert real.tokens is not None
-    assert await refusal(door.world.accounts.principal_of_access_token(waiting.tokens.access_token)) != ""
-    assert await refusal(door.world.accounts.login("ada@people.test", PROFILE.password or "")) == "invalid-credentials"
-    await door.world.accounts.login("ada@people.test", "another long sentence")
+    assert await refusal(door.world.users.principal_of_access_token(waiting.tokens.access_token)) != ""
+    assert await refusal(door.world.users.login("ada@people.test", PROFILE.password or "")) == "invalid-credentials"
+    await door.world.users.login("ada@people.test", "another long sentence")
 
 
 # ---- the app accepts for its own person ------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ async def test_an_account_of_another_person_of_the_app_is_not_taken(door: Door) 
 async def test_a_used_link_never_readmits_somebody_who_was_removed(door: Door) -> None:
     made = await door.invite()
     accepted = await door.accept(door.token(made))
-    await door.world.accounts.erase_user(OPERATOR_PRINCIPAL, accepted.user.id)
+    await door.world.users.erase_user(OPERATOR_PRINCIPAL, accepted.user.id)
     with pytest.raises(InvitationAccepted):
         await door.accept(door.token(made))
 
@@ -222,34 +222,34 @@ async def test_links_of_other_installations_and_made_up_ones_are_alike(door: Doo
 
 async def test_a_link_holds_only_while_its_sponsor_may_still_send_it(door: Door) -> None:
     sponsor = await door.world.user("lead")
-    by = replace(door.world.accounts.principal_of(sponsor), permissions=frozenset({"*"}))
+    by = replace(door.world.users.principal_of(sponsor), permissions=frozenset({"*"}))
     made = await door.invite(by=by, role="team")
-    await door.world.accounts.change_user(OPERATOR_PRINCIPAL, sponsor.id, UserChanges(role="customer"))
+    await door.world.users.change_user(OPERATOR_PRINCIPAL, sponsor.id, UserChanges(role="customer"))
     with pytest.raises(InviterNotAllowed):
         await door.accept(door.token(made))
     assert await door.state(made) is State.PENDING
-    await door.world.accounts.change_user(OPERATOR_PRINCIPAL, sponsor.id, UserChanges(role="lead"))
+    await door.world.users.change_user(OPERATOR_PRINCIPAL, sponsor.id, UserChanges(role="lead"))
     await door.accept(door.token(made))
 
 
 @pytest.mark.parametrize("end", ["blocked", "erased"])
 async def test_a_blocked_or_erased_sponsor_ends_his_links(door: Door, end: str) -> None:
     sponsor = await door.world.user("lead")
-    by = replace(door.world.accounts.principal_of(sponsor), permissions=frozenset({"*"}))
+    by = replace(door.world.users.principal_of(sponsor), permissions=frozenset({"*"}))
     made = await door.invite(by=by, role="team")
     if end == "blocked":
-        await door.world.accounts.change_user(OPERATOR_PRINCIPAL, sponsor.id, UserChanges(blocked=True))
+        await door.world.users.change_user(OPERATOR_PRINCIPAL, sponsor.id, UserChanges(blocked=True))
     else:
-        await door.world.accounts.erase_user(OPERATOR_PRINCIPAL, sponsor.id)
+        await door.world.users.erase_user(OPERATOR_PRINCIPAL, sponsor.id)
     with pytest.raises(InviterNotAllowed):
         await door.accept(door.token(made))
 
 
 async def test_who_resends_becomes_the_sponsor(door: Door) -> None:
     sponsor = await door.world.user("lead")
-    by = replace(door.world.accounts.principal_of(sponsor), permissions=frozenset({"*"}))
+    by = replace(door.world.users.principal_of(sponsor), permissions=frozenset({"*"}))
     made = await door.invite(by=by, role="team")
-    await door.world.accounts.change_user(OPERATOR_PRINCIPAL, sponsor.id, UserChanges(blocked=True))
+    await door.world.users.change_user(OPERATOR_PRINCIPAL, sponsor.id, UserChanges(blocked=True))
     again = await door.invitations.issuing.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
     await door.accept(door.token(again))
 

@@ -17,9 +17,9 @@ from latchstring.domain.errors import (
     NotAllowed,
     SecondFactorInvalid,
 )
+from latchstring.domain.ids import new_id
 from latchstring.domain.panel import principal_of_admin
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.domain.values import new_id
 
 RFC_SECRET = b"12345678901234567890"  # RFC 6238 appendix B
 
@@ -66,59 +66,59 @@ def test_a_sealed_secret_opens_for_its_owner_purpose_and_key_only() -> None:
 
 
 async def visit_of(world: Any, new: Any) -> Any:
-    return await world.accounts.find_admin_session(new.token)
+    return await world.admins.find_admin_session(new.token)
 
 
 def code_now(world: Any, admin: Any, *, away: int = 0) -> str:
-    return totp_code(world.accounts._unseal(admin), step_at(world.clock.now) + away)
+    return totp_code(world.admins._unseal(admin), step_at(world.clock.now) + away)
 
 
 async def enrolled(world: Any, **fields: Any) -> tuple[Any, tuple[str, ...]]:
     """An administrator with a second factor, and the recovery codes."""
     admin = await made(world, **fields)
     new = await sign_in(world)
-    await world.accounts.start_second_factor(await visit_of(world, new))
+    await world.admins.start_second_factor(await visit_of(world, new))
     visit = await visit_of(world, new)
-    codes = await world.accounts.confirm_second_factor(visit, code_now(world, visit.admin), PASSWORD)
+    codes = await world.admins.confirm_second_factor(visit, code_now(world, visit.admin), PASSWORD)
     world.clock.forward(timedelta(minutes=1))
-    return await world.accounts.get_admin(admin.id), codes
+    return await world.admins.get_admin(admin.id), codes
 
 
 async def test_nothing_is_asked_until_a_code_was_entered(world: Any) -> None:
     await made(world)
     new = await sign_in(world)
-    await world.accounts.start_second_factor(await visit_of(world, new))
+    await world.admins.start_second_factor(await visit_of(world, new))
     visit = await visit_of(world, new)
-    enrolment = world.accounts.find_enrolment(visit.admin)
+    enrolment = world.admins.find_enrolment(visit.admin)
     assert enrolment.uri.startswith("otpauth://totp/Acme:ann@office.test?secret=")
     with pytest.raises(SecondFactorInvalid):
-        await world.accounts.confirm_second_factor(visit, "000000x", PASSWORD)
+        await world.admins.confirm_second_factor(visit, "000000x", PASSWORD)
     with pytest.raises(InvalidFields):
-        await world.accounts.confirm_second_factor(visit, code_now(world, visit.admin), "not the password")
+        await world.admins.confirm_second_factor(visit, code_now(world, visit.admin), "not the password")
     assert not (await sign_in(world)).awaits_code
 
 
 async def test_who_has_a_second_factor_is_asked_for_it(world: Any) -> None:
     admin, codes = await enrolled(world)
-    assert world.accounts.find_enrolment(admin) is None
+    assert world.admins.find_enrolment(admin) is None
     assert len(set(codes)) == 10
     new = await sign_in(world)
     visit = await visit_of(world, new)
     assert new.awaits_code
     assert visit.awaits_code
-    opened = await world.accounts.pass_second_factor(visit, code_now(world, admin))
+    opened = await world.admins.pass_second_factor(visit, code_now(world, admin))
     assert opened.token != new.token
     assert await visit_of(world, new) is None
     assert not (await visit_of(world, opened)).awaits_code
-    assert (await world.accounts.get_admin(admin.id)).last_login_at == world.clock.now
+    assert (await world.admins.get_admin(admin.id)).last_login_at == world.clock.now
 
 
 async def test_other_sessions_end_when_a_second_factor_comes_into_use(world: Any) -> None:
     await made(world)
     other, new = await sign_in(world), await sign_in(world)
-    await world.accounts.start_second_factor(await visit_of(world, new))
+    await world.admins.start_second_factor(await visit_of(world, new))
     visit = await visit_of(world, new)
-    await world.accounts.confirm_second_factor(visit, code_now(world, visit.admin), PASSWORD)
+    await world.admins.confirm_second_factor(visit, code_now(world, visit.admin), PASSWORD)
     assert await visit_of(world, other) is None
     assert await visit_of(world, new) is not None
 
@@ -128,13 +128,13 @@ async def test_a_code_is_good_once_whoever_comes_with_it(world: Any) -> None:
     visits = [await visit_of(world, await sign_in(world)) for _ in range(4)]
     code = code_now(world, admin)
     results = await asyncio.gather(
-        *(world.accounts.pass_second_factor(visit, code) for visit in visits), return_exceptions=True
+        *(world.admins.pass_second_factor(visit, code) for visit in visits), return_exceptions=True
     )
     assert [type(result) for result in results].count(SecondFactorInvalid) == 3
     late = await visit_of(world, await sign_in(world))
     for away in (0, -1):
         with pytest.raises(SecondFactorInvalid):
-            await world.accounts.pass_second_factor(late, code_now(world, admin, away=away))
+            await world.admins.pass_second_factor(late, code_now(world, admin, away=away))
 
 
 async def test_the_code_that_enrolled_signs_nobody_in(world: Any) -> None:
@@ -142,17 +142,17 @@ async def test_the_code_that_enrolled_signs_nobody_in(world: Any) -> None:
     world.clock.forward(timedelta(minutes=-1))
     visit = await visit_of(world, await sign_in(world))
     with pytest.raises(SecondFactorInvalid):
-        await world.accounts.pass_second_factor(visit, code_now(world, admin))
+        await world.admins.pass_second_factor(visit, code_now(world, admin))
 
 
 async def test_a_recovery_code_is_good_once(world: Any) -> None:
     _, codes = await enrolled(world)
     visits = [await visit_of(world, await sign_in(world)) for _ in range(4)]
     results = await asyncio.gather(
-        *(world.accounts.pass_second_factor(visit, codes[0].lower()) for visit in visits), return_exceptions=True
+        *(world.admins.pass_second_factor(visit, codes[0].lower()) for visit in visits), return_exceptions=True
     )
     assert [type(result) for result in results].count(SecondFactorInvalid) == 3
-    assert await world.accounts.count_recovery_codes(visits[0].admin) == 9
+    assert await world.admins.count_recovery_codes(visits[0].admin) == 9
 
 
 async def test_recovery_codes_are_their_owners(world: Any) -> None:
@@ -160,15 +160,15 @@ async def test_recovery_codes_are_their_owners(world: Any) -> None:
     await enrolled_as(world, "ben@office.test")
     visit = await visit_of(world, await sign_in(world, "ben@office.test"))
     with pytest.raises(SecondFactorInvalid):
-        await world.accounts.pass_second_factor(visit, codes[0])
+        await world.admins.pass_second_factor(visit, codes[0])
 
 
 async def enrolled_as(world: Any, email: str) -> None:
     await made(world, email)
     new = await sign_in(world, email)
-    await world.accounts.start_second_factor(await visit_of(world, new))
+    await world.admins.start_second_factor(await visit_of(world, new))
     visit = await visit_of(world, new)
-    await world.accounts.confirm_second_factor(visit, code_now(world, visit.admin), PASSWORD)
+    await world.admins.confirm_second_factor(visit, code_now(world, visit.admin), PASSWORD)
 
 
 async def test_new_recovery_codes_replace_the_old_and_need_the_password(world: Any) -> None:
@@ -176,11 +176,11 @@ async def test_new_recovery_codes_replace_the_old_and_need_the_password(world: A
     new = await sign_in(world)
     visit = await visit_of(world, new)
     with pytest.raises(InvalidFields):
-        await world.accounts.renew_recovery_codes(visit, "not the password")
-    fresh = await world.accounts.renew_recovery_codes(visit, PASSWORD)
+        await world.admins.renew_recovery_codes(visit, "not the password")
+    fresh = await world.admins.renew_recovery_codes(visit, PASSWORD)
     with pytest.raises(SecondFactorInvalid):
-        await world.accounts.pass_second_factor(visit, codes[0])
-    assert (await world.accounts.pass_second_factor(visit, fresh[0])).token
+        await world.admins.pass_second_factor(visit, codes[0])
+    assert (await world.admins.pass_second_factor(visit, fresh[0])).token
 
 
 async def test_ten_minutes_remain_to_enter_the_code(world: Any) -> None:
@@ -190,47 +190,47 @@ async def test_ten_minutes_remain_to_enter_the_code(world: Any) -> None:
     world.clock.forward(timedelta(minutes=10))
     assert await visit_of(world, new) is None
     with pytest.raises(CredentialInvalid):
-        await world.accounts.pass_second_factor(visit, code_now(world, admin))
+        await world.admins.pass_second_factor(visit, code_now(world, admin))
 
 
 async def test_deactivating_beats_a_code_that_comes_later(world: Any) -> None:
     admin, codes = await enrolled(world)
     first, second = [await visit_of(world, await sign_in(world)) for _ in range(2)]
-    await world.accounts.deactivate_admin(OPERATOR_PRINCIPAL, admin.id)
+    await world.admins.deactivate_admin(OPERATOR_PRINCIPAL, admin.id)
     for visit, code in ((first, code_now(world, admin)), (second, codes[0])):
         with pytest.raises(SecondFactorInvalid):
-            await world.accounts.pass_second_factor(visit, code)
+            await world.admins.pass_second_factor(visit, code)
 
 
 async def test_a_second_factor_is_removed_with_the_password(world: Any) -> None:
     _, codes = await enrolled(world)
     visit = await visit_of(world, await sign_in(world))
     with pytest.raises(InvalidFields):
-        await world.accounts.remove_second_factor(visit, "not the password")
-    await world.accounts.remove_second_factor(visit, PASSWORD)
+        await world.admins.remove_second_factor(visit, "not the password")
+    await world.admins.remove_second_factor(visit, PASSWORD)
     assert not (await sign_in(world)).awaits_code
-    assert await world.accounts.count_recovery_codes(visit.admin) == 0
+    assert await world.admins.count_recovery_codes(visit.admin) == 0
     with pytest.raises(SecondFactorInvalid):
-        await world.accounts.pass_second_factor(visit, codes[0])
+        await world.admins.pass_second_factor(visit, codes[0])
 
 
 async def test_a_lost_phone_is_a_matter_for_super_admins(world: Any) -> None:
     admin, _ = await enrolled(world, role="manager")
     new = await sign_in(world)
     with pytest.raises(NotAllowed):
-        await world.accounts.reset_second_factor(principal_of_admin(admin), admin.id)
-    await world.accounts.reset_second_factor(OPERATOR_PRINCIPAL, admin.id)
+        await world.admins.reset_second_factor(principal_of_admin(admin), admin.id)
+    await world.admins.reset_second_factor(OPERATOR_PRINCIPAL, admin.id)
     assert await visit_of(world, new) is None
     assert not (await sign_in(world)).awaits_code
     with pytest.raises(AdminNotFound):
-        await world.accounts.reset_second_factor(OPERATOR_PRINCIPAL, new_id(world.clock.now))
+        await world.admins.reset_second_factor(OPERATOR_PRINCIPAL, new_id(world.clock.now))
 
 
 async def test_a_secret_in_use_is_not_replaced_by_starting_again(world: Any) -> None:
     admin, _ = await enrolled(world)
     visit = await visit_of(world, await sign_in(world))
-    await world.accounts.start_second_factor(visit)
-    assert (await world.accounts.get_admin(admin.id)).totp_secret == admin.totp_secret
+    await world.admins.start_second_factor(visit)
+    assert (await world.admins.get_admin(admin.id)).totp_secret == admin.totp_secret
 
 
 async def test_a_secret_whose_master_key_is_gone_is_a_wrong_code_not_a_fault(world: Any) -> None:
@@ -238,5 +238,5 @@ async def test_a_secret_whose_master_key_is_gone_is_a_wrong_code_not_a_fault(wor
     visit = await visit_of(world, await sign_in(world))
     world.keyring._keys = (new_master_key(),)
     with pytest.raises(SecondFactorInvalid):
-        await world.accounts.pass_second_factor(visit, "123456")
-    assert (await world.accounts.pass_second_factor(visit, codes[0])).token
+        await world.admins.pass_second_factor(visit, "123456")
+    assert (await world.admins.pass_second_factor(visit, codes[0])).token

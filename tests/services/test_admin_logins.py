@@ -15,11 +15,11 @@ EMAIL = "ann@office.test"
 
 async def made(world: Any, email: str = EMAIL, **fields: Any) -> Any:
     wanted = {"address": parse_address(email), "role": "manager", "password": PASSWORD, **fields}
-    return (await world.accounts.create_admin(OPERATOR_PRINCIPAL, **wanted)).admin
+    return (await world.admins.create_admin(OPERATOR_PRINCIPAL, **wanted)).admin
 
 
 async def sign_in(world: Any, email: str = EMAIL, password: str = PASSWORD) -> Any:
-    return await world.accounts.admin_login(email, password, user_agent="Firefox\n", network="192.0.2.0/24")
+    return await world.admins.admin_login(email, password, user_agent="Firefox\n", network="192.0.2.0/24")
 
 
 async def test_a_login_opens_a_session(world: Any) -> None:
@@ -27,7 +27,7 @@ async def test_a_login_opens_a_session(world: Any) -> None:
     new = await sign_in(world, "ANN@office.test")
     assert not new.awaits_code
     assert new.expires_at == world.clock.now + timedelta(hours=12)
-    visit = await world.accounts.find_admin_session(new.token)
+    visit = await world.admins.find_admin_session(new.token)
     assert (visit.admin.id, visit.admin.last_login_at) == (admin.id, world.clock.now)
     assert (visit.session.user_agent, visit.session.network, visit.awaits_code) == ("Firefox", "192.0.2.0/24", False)
     assert (await world.events())[-1] == "admin.signed_in"
@@ -46,27 +46,27 @@ async def test_every_failed_login_is_told_alike(world: Any, who: str) -> None:
 async def test_an_administrator_is_nobody_to_the_app(world: Any) -> None:
     admin = await made(world, role="super-admin")
     with pytest.raises(InvalidCredentials):
-        await world.accounts.login(admin.email_key, PASSWORD)
+        await world.users.login(admin.email_key, PASSWORD)
 
 
 async def test_a_session_ends_at_logout(world: Any) -> None:
     await made(world)
     kept, ended = await sign_in(world), await sign_in(world)
-    await world.accounts.admin_logout(await world.accounts.find_admin_session(ended.token))
-    assert await world.accounts.find_admin_session(ended.token) is None
-    assert await world.accounts.find_admin_session(kept.token) is not None
-    assert await world.accounts.find_admin_session("\ud800 nothing we know") is None
+    await world.admins.admin_logout(await world.admins.find_admin_session(ended.token))
+    assert await world.admins.find_admin_session(ended.token) is None
+    assert await world.admins.find_admin_session(kept.token) is not None
+    assert await world.admins.find_admin_session("\ud800 nothing we know") is None
 
 
 async def test_a_session_ends_after_two_idle_hours(world: Any) -> None:
     await made(world)
     new = await sign_in(world)
     world.clock.forward(timedelta(minutes=119))
-    assert await world.accounts.find_admin_session(new.token) is not None
+    assert await world.admins.find_admin_session(new.token) is not None
     world.clock.forward(timedelta(minutes=119))
-    assert await world.accounts.find_admin_session(new.token) is not None
+    assert await world.admins.find_admin_session(new.token) is not None
     world.clock.forward(timedelta(minutes=120))
-    assert await world.accounts.find_admin_session(new.token) is None
+    assert await world.admins.find_admin_session(new.token) is None
 
 
 async def test_a_session_ends_after_twelve_hours_however_busy(world: Any) -> None:
@@ -74,9 +74,9 @@ async def test_a_session_ends_after_twelve_hours_however_busy(world: Any) -> Non
     new = await sign_in(world)
     for _ in range(7):
         world.clock.forward(timedelta(minutes=100))
-        assert await world.accounts.find_admin_session(new.token) is not None
+        assert await world.admins.find_admin_session(new.token) is not None
     world.clock.forward(timedelta(minutes=20))
-    assert await world.accounts.find_admin_session(new.token) is None
+    assert await world.admins.find_admin_session(new.token) is None
 
 
 async def test_use_is_noted_once_a_minute(world: Any) -> None:
@@ -84,17 +84,17 @@ async def test_use_is_noted_once_a_minute(world: Any) -> None:
     new = await sign_in(world)
     signed_in_at = world.clock.now
     world.clock.forward(timedelta(seconds=59))
-    await world.accounts.find_admin_session(new.token)
-    assert (await world.accounts.find_admin_session(new.token)).session.last_seen_at == signed_in_at
+    await world.admins.find_admin_session(new.token)
+    assert (await world.admins.find_admin_session(new.token)).session.last_seen_at == signed_in_at
     world.clock.forward(timedelta(seconds=1))
-    await world.accounts.find_admin_session(new.token)
-    assert (await world.accounts.find_admin_session(new.token)).session.last_seen_at == world.clock.now
+    await world.admins.find_admin_session(new.token)
+    assert (await world.admins.find_admin_session(new.token)).session.last_seen_at == world.clock.now
 
 
 async def test_a_login_loses_against_a_new_password_that_came_first(world: Any) -> None:
     admin = await made(world)
     with pytest.raises(InvalidCredentials):
-        await world.accounts._open_admin_session(
+        await world.users._open_admin_session(
             admin.id, verified_hash="of before", kept_hash="of before", user_agent="", network=""
         )
 
@@ -102,7 +102,7 @@ async def test_a_login_loses_against_a_new_password_that_came_first(world: Any) 
 async def test_sessions_that_ran_out_are_removed_in_the_end(world: Any) -> None:
     await made(world)
     await sign_in(world)
-    assert await world.accounts.purge_admin_sessions() == 0
+    assert await world.admins.purge_admin_sessions() == 0
     world.clock.forward(timedelta(hours=37))
-    assert await world.accounts.purge_admin_sessions() == 1
-    assert await world.accounts.purge_admin_sessions() == 0
+    assert await world.admins.purge_admin_sessions() == 1
+    assert await world.admins.purge_admin_sessions() == 0

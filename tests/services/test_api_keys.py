@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
+from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import ApiKeyNotFound, CredentialInvalid, GrantNotAllowed, InvalidFields
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.domain.values import ActorType
 from latchstring.storage.engine.tables import api_keys
 from latchstring.storage.users.api_keys import digest_key, is_key_text, new_key_text
 
@@ -30,10 +30,10 @@ def test_a_key_has_a_tail_that_tells_it_from_chance() -> None:
 
 
 async def test_a_key_acts_as_it_was_made(world: Any) -> None:
-    made = await world.accounts.create_api_key(
+    made = await world.users.create_api_key(
         OPERATOR_PRINCIPAL, name="shop", scopes=["invitations:write", "app:plan"], may_grant=["customer"]
     )
-    principal = await world.accounts.principal_of_api_key(made.text)
+    principal = await world.users.principal_of_api_key(made.text)
     assert (principal.type, principal.id, principal.name) == (ActorType.API_KEY, made.key.id, "shop")
     assert principal.can("invitations:write")
     assert not principal.can("users:read")
@@ -41,7 +41,7 @@ async def test_a_key_acts_as_it_was_made(world: Any) -> None:
 
 
 async def test_only_a_digest_is_kept(world: Any) -> None:
-    made = await world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="shop", scopes=["*"])
+    made = await world.users.create_api_key(OPERATOR_PRINCIPAL, name="shop", scopes=["*"])
     (row,) = await world.db.fetch(api_keys.select())
     assert row.digest == digest_key(made.text)
     assert made.text not in repr(made)
@@ -49,11 +49,11 @@ async def test_only_a_digest_is_kept(world: Any) -> None:
 
 
 async def test_scope_everything_may_grant_what_its_maker_may(world: Any) -> None:
-    by_operator = await world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="a", scopes=["*"])
+    by_operator = await world.users.create_api_key(OPERATOR_PRINCIPAL, name="a", scopes=["*"])
     assert by_operator.key.may_grant == frozenset("*")
-    by_admin = await world.accounts.create_api_key(await world.principal("admin"), name="b", scopes=["*"])
+    by_admin = await world.users.create_api_key(await world.principal("admin"), name="b", scopes=["*"])
     assert by_admin.key.may_grant == {"admin", "lead", "team", "customer"}
-    narrow = await world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="c", scopes=["users:write"])
+    narrow = await world.users.create_api_key(OPERATOR_PRINCIPAL, name="c", scopes=["users:write"])
     assert narrow.key.may_grant == frozenset()
 
 
@@ -71,11 +71,11 @@ async def test_scope_everything_may_grant_what_its_maker_may(world: Any) -> None
 )
 async def test_nobody_makes_a_key_beyond_himself(world: Any, wanted: dict[str, list[str]]) -> None:
     with pytest.raises(GrantNotAllowed):
-        await world.accounts.create_api_key(await world.principal("lead"), name="x", **wanted)
+        await world.users.create_api_key(await world.principal("lead"), name="x", **wanted)
 
 
 async def test_a_key_within_its_makers_ceiling_is_made(world: Any) -> None:
-    made = await world.accounts.create_api_key(
+    made = await world.users.create_api_key(
         await world.principal("lead"),
         name="x",
         scopes=["users:read", "app:plan"],
@@ -93,44 +93,44 @@ async def test_what_no_key_can_be_is_told_by_field(world: Any) -> None:
         ({"scopes": ["users:read"], "expires_at": world.clock.now}, "/expiresAt"),
     ):
         with pytest.raises(InvalidFields) as refused:
-            await world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="x", **wanted)
+            await world.users.create_api_key(OPERATOR_PRINCIPAL, name="x", **wanted)
         assert [problem.pointer for problem in refused.value.errors] == [pointer]
 
 
 async def test_a_key_ends_when_its_time_comes_and_when_it_is_revoked(world: Any) -> None:
     end = world.clock.now + timedelta(hours=1)
-    short = await world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="s", scopes=["*"], expires_at=end)
-    revoked = await world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="r", scopes=["*"])
-    await world.accounts.principal_of_api_key(short.text)
-    await world.accounts.revoke_api_key(OPERATOR_PRINCIPAL, revoked.key.id)
+    short = await world.users.create_api_key(OPERATOR_PRINCIPAL, name="s", scopes=["*"], expires_at=end)
+    revoked = await world.users.create_api_key(OPERATOR_PRINCIPAL, name="r", scopes=["*"])
+    await world.users.principal_of_api_key(short.text)
+    await world.users.revoke_api_key(OPERATOR_PRINCIPAL, revoked.key.id)
     world.clock.forward(timedelta(hours=1))
     for text in (short.text, revoked.text, new_key_text().text, "lsk_", "x"):
         with pytest.raises(CredentialInvalid):
-            await world.accounts.principal_of_api_key(text)
-    page = await world.accounts.list_api_keys(limit=10, after=None, descending=True)
+            await world.users.principal_of_api_key(text)
+    page = await world.users.list_api_keys(limit=10, after=None, descending=True)
     assert [key.name for key in page.items] == ["s"]
 
 
 async def test_of_revocations_at_once_exactly_one_wins(world: Any) -> None:
-    made = await world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="r", scopes=["*"])
+    made = await world.users.create_api_key(OPERATOR_PRINCIPAL, name="r", scopes=["*"])
     results = await asyncio.gather(
-        *(world.accounts.revoke_api_key(OPERATOR_PRINCIPAL, made.key.id) for _ in range(4)), return_exceptions=True
+        *(world.users.revoke_api_key(OPERATOR_PRINCIPAL, made.key.id) for _ in range(4)), return_exceptions=True
     )
     assert results.count(None) == 1
     assert (await world.events()).count("api_key.revoked") == 1
     with pytest.raises(ApiKeyNotFound):
-        await world.accounts.revoke_api_key(OPERATOR_PRINCIPAL, uuid4(), end_invitations=True)
+        await world.users.revoke_api_key(OPERATOR_PRINCIPAL, uuid4(), end_invitations=True)
 
 
 async def test_a_key_does_not_outlive_the_key_that_makes_it(world: Any) -> None:
     end = world.clock.now + timedelta(hours=1)
-    loan = await world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="loan", scopes=["*"], expires_at=end)
+    loan = await world.users.create_api_key(OPERATOR_PRINCIPAL, name="loan", scopes=["*"], expires_at=end)
     maker = loan.key.principal
-    child = await world.accounts.create_api_key(maker, name="child", scopes=["users:read"])
+    child = await world.users.create_api_key(maker, name="child", scopes=["users:read"])
     assert child.key.expires_at == end
     later = end + timedelta(seconds=1)
     with pytest.raises(GrantNotAllowed):
-        await world.accounts.create_api_key(maker, name="child", scopes=["users:read"], expires_at=later)
-    lasting = await world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="lasting", scopes=["*"])
-    grown = await world.accounts.create_api_key(lasting.key.principal, name="x", scopes=["users:read"])
+        await world.users.create_api_key(maker, name="child", scopes=["users:read"], expires_at=later)
+    lasting = await world.users.create_api_key(OPERATOR_PRINCIPAL, name="lasting", scopes=["*"])
+    grown = await world.users.create_api_key(lasting.key.principal, name="x", scopes=["users:read"])
     assert grown.key.expires_at is None

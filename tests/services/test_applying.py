@@ -9,13 +9,15 @@ import pytest
 from tests.services.conftest import World
 from tests.services.door import Door, build_door
 
+from latchstring.domain.actor import ActorType
+from latchstring.domain.draft import Draft
 from latchstring.domain.errors import InvalidFields
 from latchstring.domain.grant import Bundle
+from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import State
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.settings import ContentRules, ContentType, MailRules
 from latchstring.domain.template import InvitationTemplate
-from latchstring.domain.values import ActorType, new_id
 from latchstring.formats.email_address import parse_address
 from latchstring.invitations.declarative.apply import Outcome
 from latchstring.invitations.declarative.plan import (
@@ -30,7 +32,6 @@ from latchstring.invitations.declarative.plan import (
     mark_of,
     marked,
 )
-from latchstring.invitations.dependencies import Draft
 from latchstring.storage.invitations.existing import Past
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -267,7 +268,7 @@ async def test_pruning_withdraws_only_what_this_list_made(door: Door) -> None:
 
 async def real_key(door: Door, like: Principal) -> Principal:
     """A principal whose API key is in the database, as creating demands."""
-    made = await door.world.accounts.create_api_key(OPERATOR_PRINCIPAL, name="k", scopes=["*"])
+    made = await door.world.users.create_api_key(OPERATOR_PRINCIPAL, name="k", scopes=["*"])
     return Principal(like.type, made.key.id, like.name, like.permissions, like.may_grant, like.may_grant_groups)
 
 

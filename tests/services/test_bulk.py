@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from tests.services.conftest import START, World
 from tests.services.door import Door, build_door
 
+from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import (
     InvalidFields,
     JobFinished,
@@ -19,11 +20,11 @@ from latchstring.domain.errors import (
     MailDisabled,
     NotAllowed,
 )
+from latchstring.domain.ids import new_id
 from latchstring.domain.job import Job, JobRow, JobState
 from latchstring.domain.mail import MailPriority
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.settings import MailRules
-from latchstring.domain.values import ActorType, new_id
 from latchstring.invitations.bulk.jobs import BATCH_ROWS, GivenRows
 from latchstring.storage.engine.tables import events, invitations, job_parts, outbox
 from latchstring.storage.jobs.jobs import JobLost, claim_job, find_job
@@ -209,7 +210,7 @@ async def test_lines_of_a_spreadsheet_are_rows(door: Door) -> None:
 async def test_nobody_hands_out_more_than_they_may_in_bulk(door: Door) -> None:
     await door.world.group("open")
     await door.world.group("closed")
-    by = door.world.accounts.principal_of(await door.world.user("lead"))
+    by = door.world.users.principal_of(await door.world.user("lead"))
     by_key = replace(by, permissions=by.permissions | {"invitations:write"})
     given = rows(
         {"inviteEmail": "a@people.test", "role": "customer"},
@@ -242,7 +243,7 @@ async def test_nothing_to_invite_is_refused_and_leaves_nothing(door: Door) -> No
 async def test_members_and_others_invitations_are_not_told_to_who_may_not_list_them(door: Door) -> None:
     maker = await door.world.user("lead")
     by = replace(
-        door.world.accounts.principal_of(maker), permissions=frozenset({"invitations:write"}), may_grant=frozenset("*")
+        door.world.users.principal_of(maker), permissions=frozenset({"invitations:write"}), may_grant=frozenset("*")
     )
     member = await door.world.user("team")
     await door.invite("waiting@people.test", role="team")
@@ -339,12 +340,12 @@ async def test_a_cancelled_job_keeps_what_is_done(door: Door) -> None:
 
 async def test_a_job_fails_when_its_maker_may_no_longer_invite(door: Door) -> None:
     world = door.world
-    key = await world.accounts.create_api_key(
+    key = await world.users.create_api_key(
         OPERATOR_PRINCIPAL, name="k", scopes=["invitations:write"], may_grant=["customer"]
     )
     job = await start(door, people(BATCH_ROWS + 1), key.key.principal)
     await work(door, batches=1)
-    await world.accounts.revoke_api_key(OPERATOR_PRINCIPAL, key.key.id)
+    await world.users.revoke_api_key(OPERATOR_PRINCIPAL, key.key.id)
     world.clock.forward(LEASE)
     await work(door)
     after = await find_job(world.db, job.id)
@@ -355,9 +356,9 @@ async def test_a_job_fails_when_its_maker_may_no_longer_invite(door: Door) -> No
 async def test_who_loses_a_right_in_between_loses_it_for_the_rows_to_come(door: Door) -> None:
     world = door.world
     user = await world.user("admin")
-    job = await start(door, people(BATCH_ROWS + 1), world.accounts.principal_of(user))
+    job = await start(door, people(BATCH_ROWS + 1), world.users.principal_of(user))
     await work(door, batches=1)
-    await world.accounts.change_user(OPERATOR_PRINCIPAL, user.id, _role("customer"))
+    await world.users.change_user(OPERATOR_PRINCIPAL, user.id, _role("customer"))
     world.clock.forward(LEASE)
     await work(door)
     after = await find_job(world.db, job.id)
@@ -424,7 +425,7 @@ async def test_erasing_a_person_erases_them_from_reports(door: Door) -> None:
         door, rows({"inviteEmail": user.email, "role": "king"}, {"inviteEmail": user.email, "role": "lead"})
     )
     await work(door)
-    await door.world.accounts.erase_user(OPERATOR_PRINCIPAL, user.id)
+    await door.world.users.erase_user(OPERATOR_PRINCIPAL, user.id)
     found = await report(door, job)
     assert [(row.email, row.email_key, row.source) for row in found] == [(None, None, None)] * 2
 

@@ -6,7 +6,7 @@ from tests.services.test_bulk import LEASE, report, rows
 from tests.services.test_content_invitations import build_shelf
 
 from latchstring.domain.grant import ContentRole
-from latchstring.domain.values import new_id
+from latchstring.domain.ids import new_id
 from latchstring.storage.jobs.jobs import claim_job
 
 

@@ -43,7 +43,7 @@ class Stage:
     owner: User
 
     def as_(self, user: User) -> Principal:
-        return self.world.accounts.principal_of(user)
+        return self.world.users.principal_of(user)
 
     async def make(self, **fields: Any) -> ContentObject:
         new = NewObject(**{"title": "One", "owner_id": self.owner.id, **fields})
@@ -137,9 +137,9 @@ async def test_history_tells_what_became_of_an_object(stage: Stage) -> None:
 async def test_who_is_erased_leaves_a_trace_of_the_handing_over(stage: Stage) -> None:
     one, heir = await stage.make(), await stage.world.user(None)
     with pytest.raises(OwnsContent):
-        await stage.world.accounts.erase_user(OPERATOR_PRINCIPAL, stage.owner.id)
+        await stage.world.users.erase_user(OPERATOR_PRINCIPAL, stage.owner.id)
     assert len(await stage.history(one)) == 1
-    await stage.world.accounts.erase_user(OPERATOR_PRINCIPAL, stage.owner.id, new_owner_id=heir.id)
+    await stage.world.users.erase_user(OPERATOR_PRINCIPAL, stage.owner.id, new_owner_id=heir.id)
     facts = {"from": str(stage.owner.id), "to": str(heir.id), "cause": "person-erased"}
     assert (await stage.history(one))[-1] == ("content.owner_changed", facts)
     assert await stage.level(heir, one) is Level.OWNER
@@ -277,7 +277,7 @@ async def test_who_is_erased_while_something_is_shared_with_him_keeps_nothing(st
         one, friend = await stage.make(), await stage.world.user(None)
         ended = await settle(
             stage.share(one, users={friend.id: ContentRole.EDITOR}),
-            stage.world.accounts.erase_user(OPERATOR_PRINCIPAL, friend.id),
+            stage.world.users.erase_user(OPERATOR_PRINCIPAL, friend.id),
         )
         assert ended[0] is None or isinstance(ended[0], UserNotFound)
         assert ended[1] is None
@@ -290,7 +290,7 @@ async def test_who_is_erased_while_he_is_given_an_object_owns_nothing(stage: Sta
         ended = await settle(
             stage.content.change_owner(stage.as_(stage.owner), one, friend.id),
             stage.make(owner_id=friend.id),
-            stage.world.accounts.erase_user(OPERATOR_PRINCIPAL, friend.id),
+            stage.world.users.erase_user(OPERATOR_PRINCIPAL, friend.id),
         )
         gone = ended[2] is None
         assert gone or isinstance(ended[2], OwnsContent)
@@ -318,8 +318,8 @@ async def test_two_who_erase_each_other_s_heirs_do_not_block(stage: Stage) -> No
         for owner in (first, second):
             await stage.make(owner_id=owner.id)
         ended = await settle(
-            stage.world.accounts.erase_user(OPERATOR_PRINCIPAL, first.id, new_owner_id=second.id),
-            stage.world.accounts.erase_user(OPERATOR_PRINCIPAL, second.id, new_owner_id=first.id),
+            stage.world.users.erase_user(OPERATOR_PRINCIPAL, first.id, new_owner_id=second.id),
+            stage.world.users.erase_user(OPERATOR_PRINCIPAL, second.id, new_owner_id=first.id),
         )
         assert [error for error in ended if error is None] == [None]
         await stage.nothing_dangles()

@@ -12,6 +12,7 @@ from tests.services.test_accepting import refusal
 from latchstring.content.service import Content, NewAccess, NewObject
 from latchstring.domain.access import ContentObject, Level, Visibility
 from latchstring.domain.account import User
+from latchstring.domain.draft import Draft
 from latchstring.domain.errors import (
     AlreadyInvited,
     AlreadyMember,
@@ -30,7 +31,7 @@ from latchstring.domain.mail import DeliveryState, SuppressionReason
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.settings import ContentRules, ContentType
 from latchstring.formats.email_address import parse_address
-from latchstring.invitations.dependencies import Draft, Profile
+from latchstring.invitations.commands import Profile
 from latchstring.users.accounts import UserChanges
 
 RULES = ContentRules(types={"articles": ContentType("articles", "Articles", "article")})
@@ -47,7 +48,7 @@ class Shelf:
     tide: ContentObject
 
     def as_(self, user: User) -> Principal:
-        return self.door.world.accounts.principal_of(user)
+        return self.door.world.users.principal_of(user)
 
     async def invite(self, email: str, role: str = "EDITOR", *, by: User | None = None) -> Standing:
         address = parse_address(email)
@@ -155,7 +156,7 @@ async def test_the_sponsor_must_maintain_the_object_when_the_link_is_used(shelf:
 
 async def test_a_blocked_sponsor_ends_his_links(shelf: Shelf) -> None:
     made = await shelf.invite("a@people.test")
-    await shelf.door.world.accounts.change_user(OPERATOR_PRINCIPAL, shelf.owner.id, UserChanges(blocked=True))
+    await shelf.door.world.users.change_user(OPERATOR_PRINCIPAL, shelf.owner.id, UserChanges(blocked=True))
     with pytest.raises(InviterNotAllowed):
         await shelf.door.accept(shelf.door.token(made))
 

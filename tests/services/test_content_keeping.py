@@ -11,6 +11,8 @@ from tests.services.test_content import RULES, Stage, settle
 from latchstring.content.service import AccessChanges, Content
 from latchstring.domain.access import ContentObject, Visibility
 from latchstring.domain.account import Admin
+from latchstring.domain.actor import ActorType
+from latchstring.domain.draft import Draft
 from latchstring.domain.errors import (
     ChangedMeanwhile,
     ContentNotFound,
@@ -21,13 +23,12 @@ from latchstring.domain.errors import (
     UserNotFound,
 )
 from latchstring.domain.grant import ContentRole
+from latchstring.domain.ids import new_id
 from latchstring.domain.mail import MailKind
 from latchstring.domain.panel import principal_of_admin
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
-from latchstring.domain.values import ActorType, new_id
 from latchstring.formats.email_address import parse_address
 from latchstring.groups.service import GroupWords, words_of
-from latchstring.invitations.dependencies import Draft
 
 ROUNDS = 8
 
@@ -169,16 +170,16 @@ async def test_what_a_group_holds_comes_in_pages(stage: Stage) -> None:
 
 async def test_ending_sessions_and_sending_links_are_history(world: World) -> None:
     mira, ann = admin(world), await world.user(email_verified=False)
-    _, tokens = await world.accounts.login(ann.email_key, "correct horse 9 Battery")
-    await world.accounts.end_sessions_of_user(mira, ann.id)
+    _, tokens = await world.users.login(ann.email_key, "correct horse 9 Battery")
+    await world.users.end_sessions_of_user(mira, ann.id)
     with pytest.raises(RefreshTokenInvalid):
-        await world.accounts.refresh(tokens.refresh_token)
-    assert await world.accounts.send_link(mira, ann.id, MailKind.PASSWORD_RESET)
-    assert await world.accounts.send_link(mira, ann.id, MailKind.EMAIL_VERIFICATION)
+        await world.users.refresh(tokens.refresh_token)
+    assert await world.users.send_link(mira, ann.id, MailKind.PASSWORD_RESET)
+    assert await world.users.send_link(mira, ann.id, MailKind.EMAIL_VERIFICATION)
     mails = await world.mails()
-    await world.accounts.verify_email(await world.token_of(mails[-1]))
-    assert not await world.accounts.send_link(mira, ann.id, MailKind.EMAIL_VERIFICATION)
-    history, more = await world.accounts.list_history(mira, ann.id)
+    await world.users.verify_email(await world.token_of(mails[-1]))
+    assert not await world.users.send_link(mira, ann.id, MailKind.EMAIL_VERIFICATION)
+    history, more = await world.users.list_history(mira, ann.id)
     assert [one.event.type for one in history] == [
         "user.email_verified",
         "user.link_sent",
@@ -193,11 +194,11 @@ async def test_ending_sessions_and_sending_links_are_history(world: World) -> No
 async def test_viewers_do_none_of_it(world: World) -> None:
     viewer, ann = admin(world, "viewer"), await world.user()
     with pytest.raises(NotAllowed):
-        await world.accounts.end_sessions_of_user(viewer, ann.id)
+        await world.users.end_sessions_of_user(viewer, ann.id)
     with pytest.raises(NotAllowed):
-        await world.accounts.send_link(viewer, ann.id, MailKind.PASSWORD_RESET)
+        await world.users.send_link(viewer, ann.id, MailKind.PASSWORD_RESET)
     with pytest.raises(UserNotFound):
-        await world.accounts.end_sessions_of_user(admin(world), new_id(world.clock()))
+        await world.users.end_sessions_of_user(admin(world), new_id(world.clock()))
 
 
 async def test_saving_a_group_that_somebody_changed_is_refused(world: World) -> None:

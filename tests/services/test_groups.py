@@ -6,10 +6,10 @@ from uuid import uuid4
 
 import pytest
 
+from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import GroupKeyTaken, GroupNotFound, NotAllowed, UserNotFound
 from latchstring.domain.group import GroupText
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
-from latchstring.domain.values import ActorType
 from latchstring.groups.service import NIL, GroupWords
 
 ALL = {"limit": 10, "after": None, "descending": True}
@@ -100,7 +100,7 @@ async def test_members_see_their_own_groups_readers_all_strangers_none(world: An
     await world.group("mine")
     await world.group("other")
     member, stranger, reader = await world.user(groups=("mine",)), await world.user(), await world.user("team")
-    as_member, as_stranger, as_reader = map(world.accounts.principal_of, (member, stranger, reader))
+    as_member, as_stranger, as_reader = map(world.users.principal_of, (member, stranger, reader))
     assert [group.key for group in (await world.groups.list_groups(as_member, **ALL)).items] == ["mine"]
     assert (await world.groups.list_groups(as_stranger, **ALL)).items == []
     assert {group.key for group in (await world.groups.list_groups(as_reader, **ALL)).items} == {"mine", "other"}
@@ -128,8 +128,8 @@ async def test_changing_needs_the_permission_and_strangers_learn_nothing(world: 
         with pytest.raises(NotAllowed):
             await world.groups.create_group(principal, "new", WORDS)
 
-    await attempts(world.accounts.principal_of(member), NotAllowed)
-    await attempts(world.accounts.principal_of(stranger), GroupNotFound)
+    await attempts(world.users.principal_of(member), NotAllowed)
+    await attempts(world.users.principal_of(stranger), GroupNotFound)
     await world.groups.add_member(key_principal("groups:write"), "mine", stranger.id)
 
 
@@ -147,5 +147,5 @@ async def test_a_join_against_the_end_of_the_group_leaves_no_membership(world: A
         assert results[2] is None
         assert {type(result) for result in results[:2] if isinstance(result, Exception)} <= {GroupNotFound}
         assert (await world.reload(user)).groups == ()
-        page = await world.accounts.list_users(**ALL, group=key)
+        page = await world.users.list_users(**ALL, group=key)
         assert page.items == []

@@ -10,6 +10,8 @@ import pytest
 from tests.services.conftest import World
 from tests.services.door import Door, build_door
 
+from latchstring.domain.actor import ActorType
+from latchstring.domain.draft import Draft
 from latchstring.domain.errors import (
     GrantNotAllowed,
     GroupNotFound,
@@ -22,8 +24,6 @@ from latchstring.domain.errors import (
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.settings import ContentRules, ContentType
 from latchstring.domain.template import InvitationTemplate, TemplateSource
-from latchstring.domain.values import ActorType
-from latchstring.invitations.dependencies import Draft
 from latchstring.invitations.templates import Templates, expand, expand_from
 
 CONFIGURED = InvitationTemplate(

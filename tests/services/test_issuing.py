@@ -9,6 +9,7 @@ from tests.services.conftest import START, World
 from tests.services.door import Door, build_door
 
 from latchstring.crypto.link_tokens import Purpose
+from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import (
     AlreadyInvited,
     AlreadyMember,
@@ -21,12 +22,12 @@ from latchstring.domain.errors import (
     MailDisabled,
     NotAllowed,
 )
+from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Channel, State
 from latchstring.domain.invitation_list import InvitationFilter, Order
 from latchstring.domain.mail import DeliveryState, SuppressionReason
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.settings import InvitationRules, MailRules
-from latchstring.domain.values import ActorType, new_id
 
 
 @pytest.fixture
@@ -240,7 +241,7 @@ async def test_the_end_of_a_group_revokes_what_leads_nowhere_else(door: Door) ->
 async def test_erasing_a_person_clears_invitations_and_keeps_history(door: Door) -> None:
     user = await door.world.user(email="ada@people.test")
     made = await door.invite(role="team", first_name="Ada", message="Dear Ada")
-    await door.world.accounts.erase_user(OPERATOR_PRINCIPAL, user.id)
+    await door.world.users.erase_user(OPERATOR_PRINCIPAL, user.id)
     now = await door.now(made)
     assert (now.email, now.first_name, now.message, now.state) == ("erased", None, None, State.REVOKED)
     events = await door.invitations.issuing.events(made.invitation.id, by=OPERATOR_PRINCIPAL, after=None, limit=25)
@@ -275,7 +276,7 @@ async def test_a_fresh_link_is_given_five_times(door: Door) -> None:
 
 async def test_an_expired_link_brings_the_next_one_and_the_inviter_is_told(door: Door) -> None:
     inviter = await door.world.user("lead")
-    by = replace(door.world.accounts.principal_of(inviter), permissions=frozenset({"*"}))
+    by = replace(door.world.users.principal_of(inviter), permissions=frozenset({"*"}))
     made = await door.invite(by=by, role="team")
     door.world.clock.forward(timedelta(days=8))
     await door.invitations.answering.request_new(door.token(made))
@@ -286,7 +287,7 @@ async def test_an_expired_link_brings_the_next_one_and_the_inviter_is_told(door:
 
 async def test_no_fresh_link_when_the_sponsor_may_no_longer_send_it(door: Door) -> None:
     inviter = await door.world.user("customer")
-    by = replace(door.world.accounts.principal_of(inviter), permissions=frozenset({"*"}), may_grant=frozenset({"team"}))
+    by = replace(door.world.users.principal_of(inviter), permissions=frozenset({"*"}), may_grant=frozenset({"team"}))
     made = await door.invite(by=by, role="team")
     door.world.clock.forward(timedelta(days=8))
     await door.invitations.answering.request_new(door.token(made))
@@ -316,7 +317,7 @@ async def test_the_sweep_tells_an_expiry_once_and_forgets_after_the_retention(do
 
 
 async def test_a_remembered_key_that_was_revoked_invites_nobody(door: Door) -> None:
-    accounts = door.world.accounts
+    accounts = door.world.users
     made = await accounts.create_api_key(OPERATOR_PRINCIPAL, name="backend", scopes=("*",))
     by = await accounts.remembered_principal_of_api_key(made.text)
     await door.invite(by=by, role="team")

@@ -16,9 +16,9 @@ PASSWORD = "correct horse 9 Battery"
 
 async def test_a_login_opens_a_session(world: Any) -> None:
     user = await world.user("team")
-    found, tokens = await world.accounts.login(user.email_key, PASSWORD)
+    found, tokens = await world.users.login(user.email_key, PASSWORD)
     assert (found.id, found.last_login_at, tokens.expires_in) == (user.id, world.clock.now, 900)
-    principal, present = await world.accounts.principal_of_access_token(tokens.access_token)
+    principal, present = await world.users.principal_of_access_token(tokens.access_token)
     assert (principal.id, present.id) == (user.id, user.id)
     assert principal.can("groups:read")
     assert "user.signed_in" in await world.events()
@@ -30,7 +30,7 @@ async def test_every_failed_login_is_told_alike(world: Any, who: str) -> None:
     key = {"unknown": "nobody@people.test", "no address": None}.get(who, user.email_key)
     password = "not the password" if who == "wrong password" else PASSWORD
     with pytest.raises(InvalidCredentials) as refused:
-        await world.accounts.login(key, password)
+        await world.users.login(key, password)
     assert refused.value.detail == "The e-mail or the password is wrong."
 
 
@@ -48,63 +48,63 @@ async def test_unknown_accounts_cost_as_much_as_known_ones(monkeypatch: pytest.M
 
 async def test_access_ends_with_the_session_the_account_and_the_time(world: Any) -> None:
     user = await world.user()
-    _, tokens = await world.accounts.login(user.email_key, PASSWORD)
-    _, ended = await world.accounts.login(user.email_key, PASSWORD)
-    principal, _ = await world.accounts.principal_of_access_token(ended.access_token)
-    await world.accounts.logout(session_id=principal.session_id)
+    _, tokens = await world.users.login(user.email_key, PASSWORD)
+    _, ended = await world.users.login(user.email_key, PASSWORD)
+    principal, _ = await world.users.principal_of_access_token(ended.access_token)
+    await world.users.logout(session_id=principal.session_id)
     with pytest.raises(CredentialInvalid):
-        await world.accounts.principal_of_access_token(ended.access_token)
+        await world.users.principal_of_access_token(ended.access_token)
     world.clock.forward(timedelta(minutes=14))
-    await world.accounts.principal_of_access_token(tokens.access_token)
+    await world.users.principal_of_access_token(tokens.access_token)
     world.clock.forward(timedelta(minutes=1))
     with pytest.raises(CredentialInvalid):
-        await world.accounts.principal_of_access_token(tokens.access_token)
+        await world.users.principal_of_access_token(tokens.access_token)
 
 
 async def test_a_blocked_account_is_out_at_once_and_its_sessions_stay_ended(world: Any) -> None:
     user = await world.user()
-    _, tokens = await world.accounts.login(user.email_key, PASSWORD)
-    await world.accounts.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(blocked=True))
+    _, tokens = await world.users.login(user.email_key, PASSWORD)
+    await world.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(blocked=True))
     with pytest.raises(CredentialInvalid):
-        await world.accounts.principal_of_access_token(tokens.access_token)
+        await world.users.principal_of_access_token(tokens.access_token)
     with pytest.raises(RefreshTokenInvalid):
-        await world.accounts.refresh(tokens.refresh_token)
-    await world.accounts.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(blocked=False))
+        await world.users.refresh(tokens.refresh_token)
+    await world.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(blocked=False))
     with pytest.raises(CredentialInvalid):
-        await world.accounts.principal_of_access_token(tokens.access_token)
+        await world.users.principal_of_access_token(tokens.access_token)
 
 
 async def test_role_and_groups_count_from_the_next_request(world: Any) -> None:
     user = await world.user("customer")
-    _, tokens = await world.accounts.login(user.email_key, PASSWORD)
+    _, tokens = await world.users.login(user.email_key, PASSWORD)
     await world.group("readers")
-    await world.accounts.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(role="admin", groups=("readers",)))
-    principal, present = await world.accounts.principal_of_access_token(tokens.access_token)
+    await world.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(role="admin", groups=("readers",)))
+    principal, present = await world.users.principal_of_access_token(tokens.access_token)
     assert principal.can("audit:read")
     assert present.groups == ("readers",)
 
 
 async def test_a_refresh_token_is_good_once_and_ends_its_session_when_it_comes_back(world: Any) -> None:
     user = await world.user()
-    _, first = await world.accounts.login(user.email_key, PASSWORD)
-    _, other = await world.accounts.login(user.email_key, PASSWORD)
-    _, second = await world.accounts.refresh(first.refresh_token)
-    await world.accounts.principal_of_access_token(second.access_token)
+    _, first = await world.users.login(user.email_key, PASSWORD)
+    _, other = await world.users.login(user.email_key, PASSWORD)
+    _, second = await world.users.refresh(first.refresh_token)
+    await world.users.principal_of_access_token(second.access_token)
     with pytest.raises(RefreshTokenInvalid):
-        await world.accounts.refresh(first.refresh_token)
+        await world.users.refresh(first.refresh_token)
     with pytest.raises(CredentialInvalid):
-        await world.accounts.principal_of_access_token(second.access_token)
+        await world.users.principal_of_access_token(second.access_token)
     with pytest.raises(RefreshTokenInvalid):
-        await world.accounts.refresh(second.refresh_token)
-    await world.accounts.principal_of_access_token(other.access_token)
+        await world.users.refresh(second.refresh_token)
+    await world.users.principal_of_access_token(other.access_token)
     assert (await world.events()).count("session.reuse_detected") == 1
 
 
 async def test_of_refreshes_at_once_exactly_one_wins(world: Any) -> None:
     user = await world.user()
-    _, tokens = await world.accounts.login(user.email_key, PASSWORD)
+    _, tokens = await world.users.login(user.email_key, PASSWORD)
     results = await asyncio.gather(
-        *(world.accounts.refresh(tokens.refresh_token) for _ in range(8)), return_exceptions=True
+        *(world.users.refresh(tokens.refresh_token) for _ in range(8)), return_exceptions=True
     )
     assert sum(not isinstance(result, BaseException) for result in results) == 1
     assert {type(result) for result in results if isinstance(result, BaseException)} == {RefreshTokenInvalid}
@@ -113,50 +113,50 @@ async def test_of_refreshes_at_once_exactly_one_wins(world: Any) -> None:
 
 async def test_whoever_holds_a_refresh_token_is_known_by_it_and_it_stays_unused(world: Any) -> None:
     user = await world.user("team")
-    _, tokens = await world.accounts.login(user.email_key, PASSWORD)
+    _, tokens = await world.users.login(user.email_key, PASSWORD)
     for _ in range(2):
-        principal, present = await world.accounts.principal_of_refresh_token(tokens.refresh_token)
+        principal, present = await world.users.principal_of_refresh_token(tokens.refresh_token)
         assert (principal.id, present.id) == (user.id, user.id)
-    await world.accounts.refresh(tokens.refresh_token)
+    await world.users.refresh(tokens.refresh_token)
     assert principal.session_id is not None
 
 
 @pytest.mark.parametrize("why", ["unknown", "used", "ended", "blocked", "over"])
 async def test_a_refresh_token_that_is_not_good_stands_for_nobody_and_ends_nothing(world: Any, why: str) -> None:
     user = await world.user()
-    _, tokens = await world.accounts.login(user.email_key, PASSWORD)
-    principal, _ = await world.accounts.principal_of_access_token(tokens.access_token)
+    _, tokens = await world.users.login(user.email_key, PASSWORD)
+    principal, _ = await world.users.principal_of_access_token(tokens.access_token)
     if why == "used":
-        _, tokens_after = await world.accounts.refresh(tokens.refresh_token)
+        _, tokens_after = await world.users.refresh(tokens.refresh_token)
     elif why == "ended":
-        await world.accounts.logout(session_id=principal.session_id)
+        await world.users.logout(session_id=principal.session_id)
     elif why == "blocked":
-        await world.accounts.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(blocked=True))
+        await world.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(blocked=True))
     elif why == "over":
         world.clock.forward(timedelta(days=30))
     with pytest.raises(CredentialInvalid):
-        await world.accounts.principal_of_refresh_token("x" if why == "unknown" else tokens.refresh_token)
+        await world.users.principal_of_refresh_token("x" if why == "unknown" else tokens.refresh_token)
     if why == "used":
-        await world.accounts.principal_of_access_token(tokens_after.access_token)
+        await world.users.principal_of_access_token(tokens_after.access_token)
 
 
 async def test_a_session_lasts_as_long_as_it_is_used(world: Any) -> None:
     user = await world.user()
-    _, tokens = await world.accounts.login(user.email_key, PASSWORD)
+    _, tokens = await world.users.login(user.email_key, PASSWORD)
     for _ in range(3):
         world.clock.forward(timedelta(days=29))
-        _, tokens = await world.accounts.refresh(tokens.refresh_token)
+        _, tokens = await world.users.refresh(tokens.refresh_token)
     world.clock.forward(timedelta(days=30))
     with pytest.raises(RefreshTokenInvalid):
-        await world.accounts.refresh(tokens.refresh_token)
+        await world.users.refresh(tokens.refresh_token)
 
 
 async def test_a_login_loses_against_a_block_and_a_new_password_that_came_first(world: Any) -> None:
     user = await world.user()
     verified = (await world.reload(user)).password_hash
-    await world.accounts.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(password="quite another 1"))
+    await world.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(password="quite another 1"))
     with pytest.raises(InvalidCredentials):
-        await world.accounts._open(user, verified_hash=verified, kept_hash=verified)
+        await world.users._open(user, verified_hash=verified, kept_hash=verified)
 
 
 async def test_a_login_brings_an_old_hash_up_to_date(world: Any) -> None:
@@ -164,7 +164,7 @@ async def test_a_login_brings_an_old_hash_up_to_date(world: Any) -> None:
     user = await world.user()
     hashed = await old.hash(PASSWORD)
     old.close()
-    accounts = world.accounts
+    accounts = world.users
     changed = accounts._changed(await world.reload(user), UserChanges(), hashed, world.clock())
     from latchstring.storage.users.users import update_user  # noqa: PLC0415
 
@@ -176,45 +176,45 @@ async def test_a_login_brings_an_old_hash_up_to_date(world: Any) -> None:
 
 async def test_logout_by_refresh_token_ends_the_session(world: Any) -> None:
     user = await world.user()
-    _, tokens = await world.accounts.login(user.email_key, PASSWORD)
-    await world.accounts.logout(refresh_token=tokens.refresh_token)
-    await world.accounts.logout(refresh_token="nothing we know")
+    _, tokens = await world.users.login(user.email_key, PASSWORD)
+    await world.users.logout(refresh_token=tokens.refresh_token)
+    await world.users.logout(refresh_token="nothing we know")
     with pytest.raises(CredentialInvalid):
-        await world.accounts.principal_of_access_token(tokens.access_token)
+        await world.users.principal_of_access_token(tokens.access_token)
 
 
 async def test_sessions_that_ran_out_are_removed_in_the_end(world: Any) -> None:
     user = await world.user()
-    await world.accounts.login(user.email_key, PASSWORD)
-    assert await world.accounts.purge_sessions() == 0
+    await world.users.login(user.email_key, PASSWORD)
+    assert await world.users.purge_sessions() == 0
     world.clock.forward(timedelta(days=32))
-    assert await world.accounts.purge_sessions() == 1
-    assert await world.accounts.purge_sessions() == 0
+    assert await world.users.purge_sessions() == 1
+    assert await world.users.purge_sessions() == 0
 
 
 async def test_a_login_against_a_block_leaves_no_way_in(world: Any) -> None:
     for _ in range(4):
         user = await world.user()
         signed_in, _ = await asyncio.gather(
-            world.accounts.login(user.email_key, PASSWORD),
-            world.accounts.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(blocked=True)),
+            world.users.login(user.email_key, PASSWORD),
+            world.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(blocked=True)),
             return_exceptions=True,
         )
-        await world.accounts.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(blocked=False))
+        await world.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(blocked=False))
         if not isinstance(signed_in, InvalidCredentials):
             with pytest.raises(CredentialInvalid):
-                await world.accounts.principal_of_access_token(signed_in[1].access_token)
+                await world.users.principal_of_access_token(signed_in[1].access_token)
 
 
 async def test_a_refresh_against_a_logout_leaves_no_way_in(world: Any) -> None:
     for _ in range(4):
         user = await world.user()
-        _, tokens = await world.accounts.login(user.email_key, PASSWORD)
+        _, tokens = await world.users.login(user.email_key, PASSWORD)
         fresh, _ = await asyncio.gather(
-            world.accounts.refresh(tokens.refresh_token),
-            world.accounts.logout(refresh_token=tokens.refresh_token),
+            world.users.refresh(tokens.refresh_token),
+            world.users.logout(refresh_token=tokens.refresh_token),
             return_exceptions=True,
         )
         if not isinstance(fresh, RefreshTokenInvalid):
             with pytest.raises(CredentialInvalid):
-                await world.accounts.principal_of_access_token(fresh[1].access_token)
+                await world.users.principal_of_access_token(fresh[1].access_token)

@@ -7,14 +7,16 @@ import pytest
 from sqlalchemy import select
 from tests.smtp_server import ScriptedServer, scripted_server
 
-from latchstring.backoffice.dependencies import Parts
-from latchstring.backoffice.service import Operations
+from latchstring.backoffice.dependencies import BackofficeDependencies
+from latchstring.backoffice.service import Backoffice
+from latchstring.domain.actor import ActorType
+from latchstring.domain.clock import system_clock
 from latchstring.domain.errors import MailDisabled, NotAllowed
+from latchstring.domain.ids import new_id
 from latchstring.domain.mail import MailKind
 from latchstring.domain.panel import panel_permissions
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import App, MailRules, SmtpSettings
-from latchstring.domain.values import ActorType, new_id, system_clock
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import events
 
@@ -27,12 +29,12 @@ async def mail_server() -> AsyncIterator[ScriptedServer]:
         yield server
 
 
-def operations(db: Database, rules: MailRules) -> Operations:
+def operations(db: Database, rules: MailRules) -> Backoffice:
     app = App(name="Orchard Lane", public_url="https://invite.example.org")
-    parts = Parts(
+    deps = BackofficeDependencies(
         db=db, clock=system_clock, app=app, mail_rules=rules, loaders={}, wake_worker=lambda: pytest.fail("woken")
     )
-    return Operations(parts)
+    return Backoffice(deps)
 
 
 def rules_for(server: ScriptedServer) -> MailRules:

@@ -31,7 +31,7 @@ def new_user(address: str = "ada@people.test", **fields: Any) -> NewUser:
 
 async def test_an_account_is_made_as_said(world: Any) -> None:
     await world.group("readers")
-    made = await world.accounts.create_user(
+    made = await world.users.create_user(
         OPERATOR_PRINCIPAL,
         new_user("Ada@People.TEST", role="team", groups=("readers",), locale="de", external_id="crm|1"),
     )
@@ -49,7 +49,7 @@ async def test_terms_and_verification_may_be_withheld(world: Any) -> None:
 async def test_of_equal_addresses_at_once_exactly_one_is_made(world: Any) -> None:
     spellings = ["ada@people.test", "ADA@people.test", "Ada@PEOPLE.test", "ada@People.Test"]
     results = await asyncio.gather(
-        *(world.accounts.create_user(OPERATOR_PRINCIPAL, new_user(one)) for one in spellings), return_exceptions=True
+        *(world.users.create_user(OPERATOR_PRINCIPAL, new_user(one)) for one in spellings), return_exceptions=True
     )
     assert [type(result) for result in results].count(EmailTaken) == 3
     assert (await world.events()).count("user.created") == 1
@@ -58,7 +58,7 @@ async def test_of_equal_addresses_at_once_exactly_one_is_made(world: Any) -> Non
 async def test_of_equal_external_ids_at_once_exactly_one_is_made(world: Any) -> None:
     results = await asyncio.gather(
         *(
-            world.accounts.create_user(OPERATOR_PRINCIPAL, new_user(f"u{i}@people.test", external_id="crm|1"))
+            world.users.create_user(OPERATOR_PRINCIPAL, new_user(f"u{i}@people.test", external_id="crm|1"))
             for i in range(4)
         ),
         return_exceptions=True,
@@ -69,24 +69,22 @@ async def test_of_equal_external_ids_at_once_exactly_one_is_made(world: Any) -> 
 async def test_a_taken_address_is_told_on_change_as_well(world: Any) -> None:
     one, two = await world.user(external_id="a"), await world.user()
     with pytest.raises(EmailTaken):
-        await world.accounts.change_user(
-            OPERATOR_PRINCIPAL, two.id, UserChanges(address=parse_address(one.email.upper()))
-        )
+        await world.users.change_user(OPERATOR_PRINCIPAL, two.id, UserChanges(address=parse_address(one.email.upper())))
     with pytest.raises(ExternalIdTaken):
-        await world.accounts.change_user(OPERATOR_PRINCIPAL, two.id, UserChanges(external_id="a"))
+        await world.users.change_user(OPERATOR_PRINCIPAL, two.id, UserChanges(external_id="a"))
 
 
 async def test_unknown_roles_groups_and_weak_passwords_are_refused(world: Any) -> None:
     with pytest.raises(InvalidFields) as refused:
-        await world.accounts.create_user(OPERATOR_PRINCIPAL, new_user(role="emperor", password="short"))
+        await world.users.create_user(OPERATOR_PRINCIPAL, new_user(role="emperor", password="short"))
     assert {problem.pointer for problem in refused.value.errors} == {"/role", "/password"}
     with pytest.raises(GroupNotFound):
-        await world.accounts.create_user(OPERATOR_PRINCIPAL, new_user(groups=("nowhere",)))
+        await world.users.create_user(OPERATOR_PRINCIPAL, new_user(groups=("nowhere",)))
     user = await world.user()
     with pytest.raises(GroupNotFound):
-        await world.accounts.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(groups=("nowhere",)))
+        await world.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(groups=("nowhere",)))
     with pytest.raises(UserNotFound):
-        await world.accounts.change_user(OPERATOR_PRINCIPAL, uuid4(), UserChanges())
+        await world.users.change_user(OPERATOR_PRINCIPAL, uuid4(), UserChanges())
 
 
 async def test_the_ceiling_holds_for_making_and_raising(world: Any) -> None:
@@ -95,18 +93,18 @@ async def test_the_ceiling_holds_for_making_and_raising(world: Any) -> None:
     await world.group("open")
     for fields in ({"role": "admin"}, {"role": "lead"}, {"groups": ("closed",)}):
         with pytest.raises(GrantNotAllowed):
-            await world.accounts.create_user(lead, new_user(**fields))
+            await world.users.create_user(lead, new_user(**fields))
         with pytest.raises(GrantNotAllowed):
-            await world.accounts.change_user(lead, customer.id, UserChanges(**fields))
-    await world.accounts.create_user(lead, new_user(role="team", groups=("open",)))
-    changed = await world.accounts.change_user(lead, customer.id, UserChanges(role="team", groups=("open",)))
+            await world.users.change_user(lead, customer.id, UserChanges(**fields))
+    await world.users.create_user(lead, new_user(role="team", groups=("open",)))
+    changed = await world.users.change_user(lead, customer.id, UserChanges(role="team", groups=("open",)))
     assert (changed.role, changed.groups) == ("team", ("open",))
 
 
 async def test_nobody_raises_himself(world: Any) -> None:
     user = await world.user("lead")
     with pytest.raises(GrantNotAllowed):
-        await world.accounts.change_user(world.accounts.principal_of(user), user.id, UserChanges(role="admin"))
+        await world.users.change_user(world.users.principal_of(user), user.id, UserChanges(role="admin"))
 
 
 @pytest.mark.parametrize(
@@ -126,9 +124,9 @@ async def test_nobody_raises_himself(world: Any) -> None:
 async def test_an_account_that_may_do_more_is_out_of_reach(world: Any, changes: UserChanges) -> None:
     admin, lead = await world.user("admin"), await world.principal("lead")
     with pytest.raises(GrantNotAllowed):
-        await world.accounts.change_user(lead, admin.id, changes)
+        await world.users.change_user(lead, admin.id, changes)
     with pytest.raises(GrantNotAllowed):
-        await world.accounts.erase_user(lead, admin.id)
+        await world.users.erase_user(lead, admin.id)
     assert await world.reload(admin) == admin
 
 
@@ -137,26 +135,26 @@ async def test_who_may_not_grant_a_group_cannot_become_its_member_by_taking_over
     member, lead = await world.user("customer", groups=("closed",)), await world.principal("lead")
     for changes in (UserChanges(password="a new password 77"), UserChanges(address=parse_address("eve@people.test"))):
         with pytest.raises(GrantNotAllowed):
-            await world.accounts.change_user(lead, member.id, changes)
-    assert (await world.accounts.change_user(lead, member.id, UserChanges(blocked=True))).blocked
+            await world.users.change_user(lead, member.id, changes)
+    assert (await world.users.change_user(lead, member.id, UserChanges(blocked=True))).blocked
 
 
 async def test_equals_look_after_each_other(world: Any) -> None:
     one, other = await world.principal("lead"), await world.user("lead")
-    assert (await world.accounts.change_user(one, other.id, UserChanges(first_name="Bea"))).first_name == "Bea"
+    assert (await world.users.change_user(one, other.id, UserChanges(first_name="Bea"))).first_name == "Bea"
 
 
 async def test_a_new_address_is_unverified_and_ends_old_links(world: Any) -> None:
     user = await world.user()
-    moved = await world.accounts.change_user(
+    moved = await world.users.change_user(
         OPERATOR_PRINCIPAL, user.id, UserChanges(address=parse_address("new@people.test"))
     )
     assert (moved.email, moved.email_verified, moved.link_generation) == ("new@people.test", False, 2)
-    vouched = await world.accounts.change_user(
+    vouched = await world.users.change_user(
         OPERATOR_PRINCIPAL, user.id, UserChanges(address=parse_address("b@people.test"), email_verified=True)
     )
     assert vouched.email_verified
-    same = await world.accounts.change_user(
+    same = await world.users.change_user(
         OPERATOR_PRINCIPAL, user.id, UserChanges(address=parse_address("B@people.test"))
     )
     assert (same.email, same.email_verified) == ("B@people.test", True)
@@ -165,11 +163,11 @@ async def test_a_new_address_is_unverified_and_ends_old_links(world: Any) -> Non
 async def test_a_change_leaves_what_it_does_not_name(world: Any) -> None:
     await world.group("readers")
     user = await world.user("team", groups=("readers",), locale="de", external_id="x")
-    changed = await world.accounts.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(first_name="Bea"))
+    changed = await world.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(first_name="Bea"))
     assert changed.last_name == user.last_name
     assert (changed.role, changed.groups, changed.locale, changed.external_id) == ("team", ("readers",), "de", "x")
     assert changed.password_hash == user.password_hash
-    cleared = await world.accounts.change_user(
+    cleared = await world.users.change_user(
         OPERATOR_PRINCIPAL, user.id, UserChanges(role=None, groups=(), locale=None, external_id=None)
     )
     assert (cleared.role, cleared.groups, cleared.locale, cleared.external_id) == (None, (), None, None)
@@ -178,9 +176,9 @@ async def test_a_change_leaves_what_it_does_not_name(world: Any) -> None:
 async def test_changes_at_once_do_not_undo_each_other(world: Any) -> None:
     user = await world.user()
     await asyncio.gather(
-        world.accounts.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(first_name="Bea")),
-        world.accounts.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(locale="de")),
-        world.accounts.login(user.email_key, PASSWORD),
+        world.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(first_name="Bea")),
+        world.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(locale="de")),
+        world.users.login(user.email_key, PASSWORD),
     )
     found = await world.reload(user)
     assert (found.first_name, found.locale) == ("Bea", "de")
@@ -198,23 +196,23 @@ async def test_one_accepts_new_terms_oneself(world: Any) -> None:
 
 async def test_an_erased_account_leaves_nothing_but_ids(world: Any) -> None:
     user = await world.user(first_name="Quillon", last_name="Verhoeven", email="quillon@people.test")
-    await world.accounts.login(user.email_key, PASSWORD)
-    await world.accounts.request_password_reset(parse_address(user.email))
-    await world.accounts.erase_user(OPERATOR_PRINCIPAL, user.id)
+    await world.users.login(user.email_key, PASSWORD)
+    await world.users.request_password_reset(parse_address(user.email))
+    await world.users.erase_user(OPERATOR_PRINCIPAL, user.id)
     with pytest.raises(UserNotFound):
-        await world.accounts.erase_user(OPERATOR_PRINCIPAL, user.id)
+        await world.users.erase_user(OPERATOR_PRINCIPAL, user.id)
     assert await world.db.fetch(users.select()) == []
     kept = str(await world.db.fetch(events.select())).lower()
     assert "quillon" not in kept
     assert "verhoeven" not in kept
     assert (await world.events())[-1] == "user.erased"
-    assert await world.accounts.load_password_reset_mail((await world.mails())[-1]) is None
+    assert await world.users.load_password_reset_mail((await world.mails())[-1]) is None
 
 
 async def test_of_erasures_at_once_exactly_one_wins(world: Any) -> None:
     user = await world.user()
     results = await asyncio.gather(
-        *(world.accounts.erase_user(OPERATOR_PRINCIPAL, user.id) for _ in range(4)), return_exceptions=True
+        *(world.users.erase_user(OPERATOR_PRINCIPAL, user.id) for _ in range(4)), return_exceptions=True
     )
     assert results.count(None) == 1
     assert {type(result) for result in results if result is not None} == {UserNotFound}
@@ -224,7 +222,7 @@ async def test_of_erasures_at_once_exactly_one_wins(world: Any) -> None:
 async def test_a_new_owner_must_exist(world: Any) -> None:
     user = await world.user()
     with pytest.raises(UserNotFound):
-        await world.accounts.erase_user(OPERATOR_PRINCIPAL, user.id, new_owner_id=uuid4())
+        await world.users.erase_user(OPERATOR_PRINCIPAL, user.id, new_owner_id=uuid4())
     await world.reload(user)
 
 
@@ -237,26 +235,26 @@ async def test_answers_given_to_an_erased_account_are_forgotten(world: Any) -> N
     user = await world.user()
     theirs, others = once("k1"), once("k1")
     theirs = replace(theirs, claim=replace(theirs.claim, principal_id=user.id))
-    await world.accounts.create_user(OPERATOR_PRINCIPAL, new_user("one@people.test"), once=theirs)
-    await world.accounts.create_user(OPERATOR_PRINCIPAL, new_user("two@people.test"), once=others)
-    await world.accounts.erase_user(OPERATOR_PRINCIPAL, user.id)
+    await world.users.create_user(OPERATOR_PRINCIPAL, new_user("one@people.test"), once=theirs)
+    await world.users.create_user(OPERATOR_PRINCIPAL, new_user("two@people.test"), once=others)
+    await world.users.erase_user(OPERATOR_PRINCIPAL, user.id)
     kept = await world.db.fetch(idempotency.select())
     assert [row.principal_id for row in kept] == [others.claim.principal_id]
 
 
 async def test_an_answer_is_stored_with_the_account_and_forgotten_with_it(world: Any) -> None:
     again = once("k1")
-    made = await world.accounts.create_user(OPERATOR_PRINCIPAL, new_user(), once=again)
+    made = await world.users.create_user(OPERATOR_PRINCIPAL, new_user(), once=again)
     with pytest.raises(AnswerStored):
-        await world.accounts.create_user(OPERATOR_PRINCIPAL, new_user("other@people.test"), once=again)
+        await world.users.create_user(OPERATOR_PRINCIPAL, new_user("other@people.test"), once=again)
     with pytest.raises(EmailTaken):
-        await world.accounts.create_user(OPERATOR_PRINCIPAL, new_user(), once=once("k2"))
-    await world.accounts.erase_user(OPERATOR_PRINCIPAL, made.id)
-    await world.accounts.create_user(OPERATOR_PRINCIPAL, new_user(), once=again)
+        await world.users.create_user(OPERATOR_PRINCIPAL, new_user(), once=once("k2"))
+    await world.users.erase_user(OPERATOR_PRINCIPAL, made.id)
+    await world.users.create_user(OPERATOR_PRINCIPAL, new_user(), once=again)
 
 
 async def list_names(world: Any, **which: Any) -> list[str]:
-    page = await world.accounts.list_users(**{"limit": 10, "after": None, "descending": True, **which})
+    page = await world.users.list_users(**{"limit": 10, "after": None, "descending": True, **which})
     assert page.total is not None
     return [user.first_name for user in page.items]
 
@@ -293,7 +291,7 @@ async def test_pages_follow_each_other_without_gap(world: Any) -> None:
     seen: list[Any] = []
     after = None
     for _ in range(3):
-        page = await world.accounts.list_users(limit=2, after=after, descending=True)
+        page = await world.users.list_users(limit=2, after=after, descending=True)
         seen += page.items
         after = page.items[-1].id
         assert page.total == 5

@@ -9,12 +9,13 @@ import pytest
 from tests.services.conftest import START, World
 from tests.services.door import Door, build_door
 
+from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import MailDisabled, NotAllowed, TooManyRequests
+from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import State
 from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.settings import MailRules
-from latchstring.domain.values import ActorType, new_id
 from latchstring.invitations.bulk.actions import (
     MOST,
     Deed,

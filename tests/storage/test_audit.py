@@ -6,8 +6,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import bindparam, insert
 
+from latchstring.domain.actor import OPERATOR, Actor, ActorType
 from latchstring.domain.event import Event, happened
-from latchstring.domain.values import OPERATOR, Actor, ActorType, new_id
+from latchstring.domain.ids import new_id
 from latchstring.domain.views.audit_log import AuditFilter, AuditPage, Noun
 from latchstring.storage.engine.database import Database, Work
 from latchstring.storage.engine.tables import admins, groups

@@ -9,7 +9,7 @@ import pytest
 from latchstring.domain.access import ContentObject, Level, SubjectKind, Visibility
 from latchstring.domain.errors import OwnsContent
 from latchstring.domain.grant import ContentRole
-from latchstring.domain.values import new_id
+from latchstring.domain.ids import new_id
 from latchstring.storage.content.objects import (
     drop_subject,
     find_levels,

@@ -13,7 +13,7 @@ from sqlalchemy import delete, insert
 
 from latchstring.domain.access import ANONYMOUS, Access, ContentObject, Level, Subject, Visibility, level_of
 from latchstring.domain.grant import ContentRole
-from latchstring.domain.values import new_id
+from latchstring.domain.ids import new_id
 from latchstring.storage.content.access import Question, Wanted, check_levels, list_visible
 from latchstring.storage.content.objects import find_levels, insert_object
 from latchstring.storage.engine.database import Database, Work, step

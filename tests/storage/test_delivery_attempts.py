@@ -7,8 +7,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import select
 from tests.storage.test_outbox import LEASE, a_mail, promise
 
+from latchstring.domain.clock import system_clock
+from latchstring.domain.ids import id_instant, new_id
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, SuppressionReason
-from latchstring.domain.values import id_instant, new_id, system_clock
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import delivery_attempts, outbox
 from latchstring.storage.outbox.outbox import claim_mails, finish_mail, forget_mails, forget_replies, purge_notices

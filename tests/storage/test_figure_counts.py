@@ -6,11 +6,12 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from latchstring.domain.actor import OPERATOR, Actor, ActorType
 from latchstring.domain.event import Event, happened
 from latchstring.domain.grant import Bundle
+from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Invitation, Link
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, OutgoingMail
-from latchstring.domain.values import OPERATOR, Actor, ActorType, new_id
 from latchstring.domain.views.overview import Dimension, Figure, Measure
 from latchstring.domain.views.timeline import Visits
 from latchstring.storage.engine.database import Database, Work

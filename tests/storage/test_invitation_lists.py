@@ -13,9 +13,9 @@ from sqlalchemy import bindparam, insert
 from sqlalchemy.engine import URL
 from tests.conftest import open_database
 
+from latchstring.domain.ids import first_id_at, new_id
 from latchstring.domain.invitation import State
 from latchstring.domain.invitation_list import InvitationFilter, InvitationPage, Order, Position
-from latchstring.domain.values import first_id_at, new_id
 from latchstring.storage.engine.database import Database, Work, step
 from latchstring.storage.engine.postgres import connect_arguments
 from latchstring.storage.engine.tables import invitation_grants, invitations, outbox

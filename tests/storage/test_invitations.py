@@ -6,14 +6,15 @@ from uuid import UUID
 import pytest
 from sqlalchemy import bindparam, func, insert, select
 
+from latchstring.domain.actor import OPERATOR
 from latchstring.domain.errors import AlreadyInvited, NotFound
 from latchstring.domain.event import happened
 from latchstring.domain.grant import Bundle, Grant, GrantKind
 from latchstring.domain.idempotency import AnswerStored, Claim, StoredAnswer
+from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Invitation, Link, State
 from latchstring.domain.invitation_list import InvitationFilter, Order
 from latchstring.domain.mail import DeliveryState, MailKind, OutgoingMail
-from latchstring.domain.values import OPERATOR, new_id
 from latchstring.storage.engine.database import Database, Work
 from latchstring.storage.engine.tables import events, groups, outbox
 from latchstring.storage.invitations.create import NewInvitation, insert_invitation

@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from latchstring.domain.ids import new_id
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, OutgoingMail, SuppressionReason
-from latchstring.domain.values import new_id
 from latchstring.storage.engine.database import Database, Work
 from latchstring.storage.outbox.mail_queue import (
     count_mails,

@@ -7,6 +7,8 @@ import asyncpg
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.engine import URL
 
+from latchstring.domain.clock import system_clock
+from latchstring.domain.ids import new_id
 from latchstring.domain.mail import (
     Delivery,
     DeliveryState,
@@ -15,7 +17,6 @@ from latchstring.domain.mail import (
     OutgoingMail,
     SuppressionReason,
 )
-from latchstring.domain.values import new_id, system_clock
 from latchstring.storage.engine.database import Compiled, Database, Work
 from latchstring.storage.engine.postgres import connect_arguments
 from latchstring.storage.outbox import outbox as outbox_room

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 from tests.storage.test_figure_counts import AT, WEEK, invite, make_new
 
+from latchstring.domain.ids import new_id
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, OutgoingMail
-from latchstring.domain.values import new_id
 from latchstring.storage.engine.database import Database, Work
 from latchstring.storage.invitations.create import insert_invitation
 from latchstring.storage.outbox.outbox import claim_mails, finish_mail, queue_mail

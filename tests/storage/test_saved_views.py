@@ -4,8 +4,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import bindparam, insert
 
-from latchstring.domain.values import new_id
-from latchstring.storage.admins.saved_views import MOST, SavedView, delete_view, list_views, rename_view, save_view
+from latchstring.domain.ids import new_id
+from latchstring.domain.views.saved_view import SavedView
+from latchstring.storage.admins.saved_views import MOST, delete_view, list_views, rename_view, save_view
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import admins
 

@@ -7,12 +7,14 @@ import pytest
 from sqlalchemy import insert
 
 from latchstring.domain.account import User
+from latchstring.domain.clock import system_clock
+from latchstring.domain.ids import new_id
 from latchstring.domain.keyset_page import Place, Sorting
-from latchstring.domain.values import new_id, system_clock
+from latchstring.domain.views.users import UserSearch
 from latchstring.storage.engine.database import Database, Work, step
 from latchstring.storage.engine.tables import groups
 from latchstring.storage.lists import keyset as shelves
-from latchstring.storage.users.search import UserSearch, count_role, search_users
+from latchstring.storage.users.search import count_role, search_users
 from latchstring.storage.users.users import insert_user, join_groups
 
 MANY = 23

@@ -11,12 +11,14 @@ import pytest
 from litestar import Litestar
 from msgspec import UNSET, Meta, UnsetType
 
+from latchstring.crypto.cursors import make_cursor, read_cursor
 from latchstring.crypto.keyring import Keyring, new_master_key
 from latchstring.domain.account import User
+from latchstring.domain.actor import ActorType
+from latchstring.domain.clock import system_clock
 from latchstring.domain.errors import CredentialInvalid, GroupNotFound
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import AccountRules, App, ContentRules, InvitationRules, Limits, MailRules
-from latchstring.domain.values import ActorType, system_clock
 from latchstring.formats.field_types import Duration, Email, Flag, Instant, Key, Line, Locale, Message, Metadata, Url
 from latchstring.formats.fields import Body, Reading, sent_fields
 from latchstring.http.application import build_application
@@ -24,7 +26,8 @@ from latchstring.http.authentication import Access, Caller
 from latchstring.http.responses import Answer, View, json_answer
 from latchstring.invitations.link_views import VisitCounter
 from latchstring.rate_limits import Limiter
-from latchstring.rest.pagination import Listed, PageQuery, make_cursor, page_answer, read_cursor
+from latchstring.rest.docs_pages import document_routes
+from latchstring.rest.pagination import Listed, PageQuery, page_answer
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
@@ -180,7 +183,8 @@ def services(accounts: FakeAccounts) -> Services:
         mail_rules=MailRules(),
         keyring=Keyring((new_master_key(),)),
         tokens=None,  # type: ignore[arg-type]
-        accounts=accounts,  # type: ignore[arg-type]
+        users=accounts,  # type: ignore[arg-type]
+        admins=None,  # type: ignore[arg-type]
         content=None,  # type: ignore[arg-type]
         groups=None,  # type: ignore[arg-type]
         invitations=None,  # type: ignore[arg-type]
@@ -188,14 +192,14 @@ def services(accounts: FakeAccounts) -> Services:
         wake_worker=lambda: None,
         limiter=Limiter(limits),
         visits=VisitCounter(None, system_clock),  # type: ignore[arg-type]
-        operations=None,  # type: ignore[arg-type]
+        backoffice=None,  # type: ignore[arg-type]
         settings=(),
         check_health=None,  # type: ignore[arg-type]
     )
 
 
 def application(services: Services, app: App = APP) -> Litestar:
-    made = build_application(ROUTES, app=app, open_services=lambda: None, version="0.0.0")  # type: ignore[arg-type, return-value]
+    made = build_application([*ROUTES, *document_routes(app, "0.0.0")], app=app, open_services=lambda: None)  # type: ignore[arg-type, return-value]
     made.state.services = services
     return made
 

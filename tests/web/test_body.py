@@ -8,7 +8,8 @@ import pytest
 from tests.web.conftest import AS_KEY
 
 from latchstring.domain.errors import Unreadable
-from latchstring.formats.json_body import LARGEST_BODY, BodyTooLarge, parse_json, read_bytes
+from latchstring.formats.strict_json import parse_json
+from latchstring.http.body import LARGEST_BODY, BodyTooLarge, read_bytes
 
 JSON = AS_KEY | {"Content-Type": "application/json"}
 DEEP = 100_000

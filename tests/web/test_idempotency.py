@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import (
     CredentialInvalid,
     GroupKeyTaken,
@@ -17,7 +18,6 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.idempotency import Once, StoredAnswer
 from latchstring.domain.principal import Principal
-from latchstring.domain.values import ActorType
 from latchstring.http.responses import Answer, stored_answer
 from latchstring.rest.idempotency import Idempotency, make_claim, read_key
 from latchstring.services import Services

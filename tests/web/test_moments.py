@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from latchstring.i18n.catalogues import format_relative, format_short
+from latchstring.i18n.dates import format_relative, format_short
 from latchstring.pages.templating import environment
 
 NOW = datetime(2026, 11, 20, 10, 40, tzinfo=UTC)

@@ -5,9 +5,10 @@ import re
 import httpx2
 import pytest
 
+from latchstring.crypto.cursors import make_cursor, read_cursor
 from latchstring.crypto.keyring import Keyring, new_master_key
 from latchstring.domain.errors import Unreadable
-from latchstring.rest.pagination import make_cursor, page_answer, read_cursor
+from latchstring.rest.pagination import page_answer
 
 
 @pytest.mark.parametrize(

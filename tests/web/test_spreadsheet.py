@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from latchstring.formats.spreadsheet import csv_answer, csv_text, safe_cell
+from latchstring.formats.spreadsheet import csv_text, safe_cell
+from latchstring.http.streams import csv_answer
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝"])

@@ -11,9 +11,10 @@ from uuid import UUID
 import pytest
 from tests.smtp_server import ScriptedServer, scripted_server
 
+from latchstring.domain.clock import system_clock
+from latchstring.domain.ids import new_id
 from latchstring.domain.mail import Delivery, MailKind, MailPriority, OutgoingMail
 from latchstring.domain.settings import MailRules, RetryRules, SmtpSettings
-from latchstring.domain.values import new_id, system_clock
 from latchstring.mail.messages import InvitationMail, Message, PasswordResetMail
 from latchstring.storage.engine.database import Database, Work
 from latchstring.storage.outbox.outbox import OutboxRow, find_deliveries, queue_mail

@@ -8,9 +8,10 @@ from uuid import UUID
 
 import pytest
 
+from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.errors import StorageBusy
+from latchstring.domain.ids import new_id
 from latchstring.domain.job import Job, JobState
-from latchstring.domain.values import Actor, ActorType, new_id
 from latchstring.storage.engine.database import Database, Work
 from latchstring.storage.jobs.jobs import (
     JobLost,

@@ -7,9 +7,10 @@ from typing import Any
 from tests.smtp_server import ScriptedServer
 from tests.worker.conftest import Office
 
+from latchstring.domain.clock import system_clock
 from latchstring.domain.errors import StorageUnreachable
+from latchstring.domain.ids import new_id
 from latchstring.domain.mail import DeliveryState, MailPriority
-from latchstring.domain.values import new_id, system_clock
 from latchstring.storage.engine.database import Database
 from latchstring.storage.outbox.outbox import claim_mails, hand_back_mails, renew_leases
 from latchstring.worker.mail import LEASE

@@ -5,9 +5,10 @@ from uuid import uuid4
 
 import pytest
 
+from latchstring.domain.clock import system_clock
+from latchstring.domain.ids import new_id
 from latchstring.domain.mail import DeliveryState, MailKind
 from latchstring.domain.settings import PaceRules, RetryRules
-from latchstring.domain.values import new_id, system_clock
 from latchstring.mail.senders import Fate, Outcome
 from latchstring.mail.smtp.circuit_breaker import LONGEST_REST, Circuit
 from latchstring.mail.smtp.concurrency import TALKING, TALKING_PER_DOMAIN, UNDER_WAY, DomainBusy, Slots

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 from sqlalchemy import select
 
+from latchstring.domain.clock import system_clock
 from latchstring.domain.idempotency import KEPT_FOR, Claim, StoredAnswer
-from latchstring.domain.values import system_clock
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.idempotency import store_answer
 from latchstring.storage.engine.tables import idempotency

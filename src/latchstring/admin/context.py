@@ -25,10 +25,12 @@ from latchstring.domain.errors import CsrfTokenInvalid, Unreadable
 from latchstring.domain.panel import principal_of_admin
 from latchstring.domain.principal import Principal
 from latchstring.http.authentication import is_foreign
+from latchstring.http.client_address import client_network
 from latchstring.http.headers import PAGE_POLICY
 from latchstring.http.responses import Answer
 from latchstring.http.scope import find_header, query_pairs
-from latchstring.i18n.catalogues import accepted_languages, text_direction
+from latchstring.i18n.dates import text_direction
+from latchstring.i18n.negotiation import accepted_languages
 from latchstring.pages.assets import asset_url
 from latchstring.pages.forms import F, Sent, Shown, read_form
 from latchstring.pages.templating import render
@@ -57,6 +59,11 @@ class Panel:
     admin: Admin | None = None
     session_id: UUID | None = None
     more_cookies: tuple[bytes, ...] = field(default=())
+
+    @property
+    def client_network(self) -> str:
+        """The network that rate limits count the request by."""
+        return client_network(self.request.scope, self.services.limits)
 
     @property
     def me(self) -> Admin:

@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from latchstring.admin.context import Panel
+from latchstring.crypto.cursors import make_cursor, read_cursor
 from latchstring.domain.errors import Unreadable
 from latchstring.domain.keyset_page import Place, Sorting
 from latchstring.formats.field_types import ValueRefused, read_uuid
-from latchstring.rest.pagination import make_cursor, read_cursor
 
 AFTER = "after"
 PAGE_SIZE = 25

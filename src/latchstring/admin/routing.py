@@ -38,7 +38,7 @@ def acts(*paths: str, needs: str | None) -> Callable[[Handler], HTTPRouteHandler
     def declare(handler: Handler) -> HTTPRouteHandler:
         async def counted(panel: Panel) -> Answer:
             if needs is GATE:
-                panel.services.limiter.check_client(panel.request.scope)
+                panel.services.limiter.check_client(panel.client_network)
             return await handler(panel)
 
         counted.__name__ = handler.__name__
@@ -80,7 +80,7 @@ async def _recognise(panel: Panel, needs: str | None) -> tuple[Panel, Answer | N
     if needs is GATE:
         return panel, None
     token = panel.cookies.session
-    visit = await panel.services.accounts.find_admin_session(token) if token else None
+    visit = await panel.services.admins.find_admin_session(token) if token else None
     if visit is None:
         return panel, panel.go(LOGIN, next=_wanted(panel))
     if visit.awaits_code:

@@ -17,9 +17,9 @@ from latchstring.domain.errors import (
     LastSuperAdmin,
 )
 from latchstring.domain.event import Event, happened
+from latchstring.domain.ids import new_id
 from latchstring.domain.panel import ADMINS_WRITE
 from latchstring.domain.principal import Principal
-from latchstring.domain.values import new_id
 from latchstring.events.record import record
 from latchstring.formats.email_address import Address
 from latchstring.storage.admins.admins import (
@@ -47,7 +47,7 @@ class MadeAdmin:
     set_up_url: str | None = field(repr=False)
 
 
-class Admins(AdminLinks):
+class AdminAccounts(AdminLinks):
     """Administrators. Apart from users: another account, another login, another session."""
 
     # ---- who there is --------------------------------------------------------------------------------------------

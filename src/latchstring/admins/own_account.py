@@ -9,7 +9,7 @@ from latchstring.crypto.passwords import check_policy
 from latchstring.domain.account import AdminSession
 from latchstring.domain.errors import CredentialInvalid, InvalidFields
 from latchstring.domain.event import Event, happened
-from latchstring.domain.values import new_id
+from latchstring.domain.ids import new_id
 from latchstring.events.record import record
 from latchstring.storage.admins.admins import change_admin_password, set_admin_profile
 from latchstring.storage.admins.sessions import (

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from latchstring.admins.dependencies import AdminDependencies
 from latchstring.domain.account import Admin, AdminSession
+from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.errors import InvalidCredentials, StorageBusy
 from latchstring.domain.event import Event
-from latchstring.domain.values import Actor, ActorType, new_id
+from latchstring.domain.ids import new_id
 from latchstring.events.record import record
 from latchstring.formats.email_address import AddressRefused, parse_address
 from latchstring.storage.admins.admins import admin_of, find_admin_by_email_key, note_admin_login
@@ -21,7 +23,6 @@ from latchstring.storage.admins.sessions import (
     see_admin_session,
 )
 from latchstring.storage.engine.database import Work
-from latchstring.users.dependencies import AccountParts
 
 SESSION_LIFETIME = timedelta(hours=12)  # a working day: then sign in again, whatever happened
 IDLE_LIFETIME = timedelta(hours=2)
@@ -58,7 +59,7 @@ class NewAdminSession:
     admin: Admin
 
 
-class AdminLogins(AccountParts):
+class AdminLogins(AdminDependencies):
     """Sessions of administrators."""
 
     async def find_admin_session(self, token: str) -> AdminVisit | None:

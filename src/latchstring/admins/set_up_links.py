@@ -7,6 +7,7 @@ is stored. Using one moves the generation on, so it and its sisters are dead.
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from latchstring.admins.dependencies import AdminDependencies
 from latchstring.admins.sessions import actor_of
 from latchstring.crypto.link_tokens import LinkToken, Purpose, TokenRefused
 from latchstring.crypto.passwords import check_policy
@@ -17,13 +18,12 @@ from latchstring.domain.invitation import Channel
 from latchstring.domain.mail import MailKind, OutgoingMail
 from latchstring.events.record import record
 from latchstring.formats.email_address import Address
+from latchstring.mail.account_mail import account_mail, unsent_mail
 from latchstring.mail.messages import AdminSetUpMail
 from latchstring.storage.admins.admins import find_admin, find_admin_by_email_key, set_admin_password
 from latchstring.storage.admins.sessions import end_admin_sessions
 from latchstring.storage.engine.database import Work
 from latchstring.storage.outbox.outbox import OutboxRow, queue_mail
-from latchstring.users.dependencies import AccountParts
-from latchstring.users.recovery import mail_to_nobody
 
 SET_UP_LIFETIME = timedelta(days=1)
 RESET_LIFETIME = timedelta(hours=1)  # of a link to somebody who has a password already
@@ -41,7 +41,7 @@ class SetUpSent:
         return self.set_up_url is None
 
 
-class AdminLinks(AccountParts):
+class AdminLinks(AdminDependencies):
     """Set-up links of administrators."""
 
     def set_up_url(self, admin: Admin, channel: Channel = Channel.REVEALED, starts_at: datetime | None = None) -> str:
@@ -86,14 +86,14 @@ class AdminLinks(AccountParts):
         """Mail a set-up link if the address is an administrator's who is not shut out. Takes as long if not."""
         at = self._clock()
         admin = await find_admin_by_email_key(self._db, address.email_key)
-        mail = self.set_up_mail(admin, at, locale) if admin and admin.is_active else mail_to_nobody(at)
+        mail = self.set_up_mail(admin, at, locale) if admin and admin.is_active else unsent_mail(at)
         one = queue_mail(mail)
         await self._db.write(one.statement, **one.values)
         self._wake_worker()
 
     def set_up_mail(self, admin: Admin, at: datetime, locale: str | None = None) -> OutgoingMail:
         """The mail that carries the link of the present generation."""
-        return self.mail_to(admin, MailKind.ADMIN_SET_UP, at=at, locale=locale)
+        return account_mail(admin, MailKind.ADMIN_SET_UP, at=at, is_off=self._mail_is_off, locale=locale)
 
     def set_up_sent(self, admin: Admin) -> SetUpSent:
         """What whoever asked for a link is told: it is in the mail, or here it is."""

@@ -81,7 +81,7 @@ def _made_view(made: MadeApiKey) -> MadeApiKeyView:
 @operation("GET", "/api/api-keys", "List API keys", tag=TAG, permission=WRITE, answers={200: ApiKeyPage})
 async def list_api_keys(services: Services, query: CreatedQuery) -> Answer:
     """Those that were not removed; never their secrets."""
-    page = await services.accounts.list_api_keys(
+    page = await services.users.list_api_keys(
         limit=query.limit, after=read_position(services, "api-keys", query), descending=query.descending
     )
     return answer_page(services, "api-keys", query, page, id_of=lambda key: key.id, view=api_key_view)
@@ -99,13 +99,13 @@ async def list_api_keys(services: Services, query: CreatedQuery) -> Answer:
 async def create_api_key(services: Services, caller: Caller, reading: Reading[NewApiKeyBody]) -> Answer:
     """It can do and grant no more than its maker. The secret is in this answer and nowhere else."""
     if not reading.problems:
-        reading.problems += services.accounts.find_key_problems(
+        reading.problems += services.users.find_key_problems(
             scopes=reading.get("scopes"),
             may_grant=reading.get("may_grant") or (),
             expires_at=reading.get("expires_at"),
         )
     body = reading.finish()
-    made = await services.accounts.create_api_key(
+    made = await services.users.create_api_key(
         caller.require(),
         name=body.name,
         scopes=body.scopes,
@@ -127,7 +127,7 @@ async def create_api_key(services: Services, caller: Caller, reading: Reading[Ne
 )
 async def revoke_api_key(services: Services, caller: Caller, key_id: UUID, query: RevocationQuery) -> Answer:
     """It is refused from now on. Its invitations stay, unless `endInvitations=true`."""
-    await services.accounts.revoke_api_key(caller.require(), key_id, end_invitations=query.end_invitations)
+    await services.users.revoke_api_key(caller.require(), key_id, end_invitations=query.end_invitations)
     return empty_answer()
 
 

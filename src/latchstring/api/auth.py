@@ -17,8 +17,9 @@ from latchstring.formats.email_address import Address, AddressRefused, parse_add
 from latchstring.formats.field_types import Email, Secret, Token
 from latchstring.formats.fields import Body
 from latchstring.http.authentication import Access, Caller, clear_session_cookies, cookie_refresh_token
-from latchstring.http.locales import choose_locale
+from latchstring.http.client_address import client_network
 from latchstring.http.responses import Answer, empty_answer, json_answer
+from latchstring.rest.locales import choose_locale
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
@@ -79,8 +80,8 @@ async def login(request: Request[Any, Any, Any], services: Services, body: Login
     """By e-mail and password. Wrong e-mail, wrong password and a blocked account are told apart by nothing."""
     address = _address(body.email)
     email_key = address.email_key if address else None
-    services.limiter.check_login(email_key or body.email, request.scope)
-    user, tokens = await services.accounts.login(email_key, body.password)
+    services.limiter.check_login(email_key or body.email, client_network(request.scope, services.limits))
+    user, tokens = await services.users.login(email_key, body.password)
     return json_answer(session_view(user, tokens)).with_cookies(cookies_of(tokens, services))
 
 
@@ -108,7 +109,7 @@ async def refresh(services: Services, request: AnyRequest, body: RefreshBody) ->
     token = body.refresh_token or cookie_refresh_token(request.scope, services)
     if token is None:
         raise RefreshTokenInvalid("Send refreshToken, or the cookie refresh_token.")
-    user, tokens = await services.accounts.refresh(token)
+    user, tokens = await services.users.refresh(token)
     return json_answer(session_view(user, tokens)).with_cookies(cookies_of(tokens, services))
 
 
@@ -128,7 +129,7 @@ async def logout(services: Services, request: AnyRequest, caller: Caller, body: 
     token = body.refresh_token or cookie_refresh_token(request.scope, services)
     session_id = caller.principal.session_id if caller.principal else None
     if session_id is not None or token is not None:
-        await services.accounts.logout(session_id=session_id, refresh_token=token)
+        await services.users.logout(session_id=session_id, refresh_token=token)
     return empty_answer().with_cookies(clear_session_cookies(services.app))
 
 
@@ -146,7 +147,7 @@ async def request_password_reset(services: Services, request: AnyRequest, body: 
     """The answer is the same, and takes as long, whether or not the address has an account."""
     if _may_mail(services, body.email):
         locale = choose_locale(request.scope, services.app)
-        await services.accounts.request_password_reset(body.email, locale=locale)
+        await services.users.request_password_reset(body.email, locale=locale)
     return empty_answer(202)
 
 
@@ -162,7 +163,7 @@ async def request_password_reset(services: Services, request: AnyRequest, body: 
 )
 async def reset_password(services: Services, body: ResetBody) -> Answer:
     """A link is good once and for an hour. All sessions of the account end, and its address counts as verified."""
-    await services.accounts.reset_password(body.token, body.new_password)
+    await services.users.reset_password(body.token, body.new_password)
     return empty_answer()
 
 
@@ -184,11 +185,11 @@ async def request_verification(
     locale = choose_locale(request.scope, services.app, caller.user)
     if caller.user is not None:
         services.limiter.check_requested(caller.user.email_key)
-        await services.accounts.request_verification(caller.user, locale=locale)
+        await services.users.request_verification(caller.user, locale=locale)
     elif body.email is None:
         raise Unauthenticated("Sign in, or say which address.")
     elif _may_mail(services, body.email):
-        await services.accounts.request_verification_of(body.email, locale=locale)
+        await services.users.request_verification_of(body.email, locale=locale)
     return empty_answer(202)
 
 
@@ -204,7 +205,7 @@ async def request_verification(
 )
 async def verify_email(services: Services, body: VerifyBody) -> Answer:
     """A link is good once and for three days."""
-    await services.accounts.verify_email(body.token)
+    await services.users.verify_email(body.token)
     return empty_answer()
 
 

@@ -30,6 +30,7 @@ from latchstring.api.pagination import CreatedQuery, answer_page, read_position
 from latchstring.content.service import AccessQuestion, NewAccess, NewObject
 from latchstring.content.slugs import RESERVED
 from latchstring.domain.access import ContentObject, Level, Seen, Visibility
+from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import (
     ContentChanged,
     ContentKeyTaken,
@@ -43,7 +44,6 @@ from latchstring.domain.errors import (
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.idempotency import Once
 from latchstring.domain.principal import Principal
-from latchstring.domain.values import ActorType
 from latchstring.formats.field_types import Data, Id, Key, Title, Url, ValueRefused, check_size, read_uuid
 from latchstring.formats.fields import Body, Reading, escape, sent_fields
 from latchstring.http.authentication import Access, Caller

@@ -19,6 +19,7 @@ from latchstring.api.respond import OVER, accepted_cookies, read_profile
 from latchstring.api.user_views import UserView, user_view
 from latchstring.content.service import AccessDetails
 from latchstring.domain.access import Level, PendingInvitation
+from latchstring.domain.draft import Draft
 from latchstring.domain.errors import (
     AccountBlocked,
     AlreadyInvited,
@@ -46,9 +47,10 @@ from latchstring.domain.invitation import Standing
 from latchstring.formats.field_types import Duration, Email, Flag, Key, Line, Locale, Message, Secret, Token
 from latchstring.formats.fields import Body, Reading
 from latchstring.http.authentication import Access, Caller, has_outdated_terms
+from latchstring.http.client_address import client_network
 from latchstring.http.responses import Answer, View, json_answer, stored_answer
-from latchstring.invitations.dependencies import Accepted, Draft, OfferedObject
 from latchstring.invitations.respond import Opened, has_account, offered_objects
+from latchstring.invitations.results import Accepted, OfferedObject
 from latchstring.rest.idempotency import Idempotency, read_key
 from latchstring.rest.query import wanted_locale
 from latchstring.rest.route import operation
@@ -155,7 +157,7 @@ async def post_content_invitation(  # noqa: PLR0917  # filled by name
     if _is_sent(reading, "token"):
         _refuse_mixture(reading, ACCEPTING)
         read_key(request.scope, is_taken=False)
-        services.limiter.check_client(request.scope)
+        services.limiter.check_client(client_network(request.scope, services.limits))
         return await _accept(request, services, caller, reading, _Place(content_type, key))
     return await _invite(services, caller, reading, idempotency, _Place(content_type, key))
 

@@ -9,14 +9,14 @@ from msgspec import UNSET, UnsetType
 
 from latchstring.api.user_views import UserView, user_view
 from latchstring.domain.access import Level
+from latchstring.domain.actor import Actor
 from latchstring.domain.event import RecordedEvent
 from latchstring.domain.grant import ContentRole, Grant
 from latchstring.domain.invitation import Invitation, Standing, State
 from latchstring.domain.mail import Delivery
-from latchstring.domain.values import Actor
 from latchstring.http.responses import View
-from latchstring.invitations.dependencies import Accepted, Applied, Preview
 from latchstring.invitations.links import Links
+from latchstring.invitations.results import Accepted, Applied, Preview
 from latchstring.services import Services
 
 StateName = Literal["PENDING", "ACCEPTED", "DECLINED", "REVOKED", "EXPIRED"]

@@ -11,6 +11,7 @@ from latchstring.api.invitation_views import (
     event_view,
     invitation_view,
 )
+from latchstring.crypto.cursors import make_cursor, read_cursor
 from latchstring.domain.errors import (
     AlreadyInvited,
     AlreadyMember,
@@ -32,7 +33,7 @@ from latchstring.formats.invitation_input import NewInvitation, draft_of
 from latchstring.http.authentication import Caller
 from latchstring.http.responses import Answer, View, empty_answer, json_answer, stored_answer
 from latchstring.rest.idempotency import Idempotency
-from latchstring.rest.pagination import PageQuery, make_cursor, page_answer, read_cursor
+from latchstring.rest.pagination import PageQuery, page_answer
 from latchstring.rest.route import operation
 from latchstring.services import Services
 

@@ -8,8 +8,6 @@ from uuid import UUID
 from latchstring.domain.job import Job, JobRow
 from latchstring.http.responses import View, encode
 
-REPORT_COLUMNS = ("row", "status", "code", "detail", "email", "invitationId")
-
 
 class JobStartedView(View):
     """Where to watch what was started."""
@@ -83,11 +81,6 @@ def row_view(row: JobRow) -> RowView:
         email=row.email,
         invitation_id=row.invitation_id,
     )
-
-
-def row_cells(row: JobRow) -> tuple[object, ...]:
-    """One verdict as a line below REPORT_COLUMNS."""
-    return (row.row, row.status, row.code, row.detail, row.email, row.invitation_id)
 
 
 async def report_chunks(batches: AsyncIterator[Iterable[JobRow]]) -> AsyncIterator[bytes]:

@@ -7,23 +7,22 @@ from uuid import UUID
 from litestar import Request
 
 from latchstring.api.job_views import (
-    REPORT_COLUMNS,
     JobView,
     ReportView,
     job_view,
     report_chunks,
-    row_cells,
     row_view,
 )
+from latchstring.crypto.cursors import make_cursor, read_cursor
 from latchstring.domain.errors import JobFinished, JobNotFound, NotAllowed
 from latchstring.domain.job import Job, RowFilter
 from latchstring.formats.fields import Query
-from latchstring.formats.spreadsheet import csv_answer
+from latchstring.formats.job_report import REPORT_COLUMNS, row_cells
 from latchstring.http.authentication import Caller
 from latchstring.http.responses import JSON, Answer, empty_answer, json_answer
 from latchstring.http.scope import Scope, find_header
-from latchstring.http.streams import streamed_answer
-from latchstring.rest.pagination import DEFAULT_LIMIT, Cursor, Limit, make_cursor, page_answer, read_cursor
+from latchstring.http.streams import csv_answer, streamed_answer
+from latchstring.rest.pagination import DEFAULT_LIMIT, Cursor, Limit, page_answer
 from latchstring.rest.route import operation
 from latchstring.services import Services
 

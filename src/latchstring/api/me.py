@@ -45,7 +45,7 @@ async def change_me(services: Services, caller: Caller, reading: Reading[MePatch
         detail = "Consent is given here, not taken back. Leave the field out."
         reading.problems.append(FieldProblem("/acceptTerms", "not-true", detail))
     sent = sent_fields(reading.finish())
-    changed = await services.accounts.change_profile(
+    changed = await services.users.change_profile(
         user.id,
         UserChanges(
             first_name=sent.get("first_name", UNCHANGED),

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Literal, TypeVar
 from uuid import UUID
 
+from latchstring.crypto.cursors import make_cursor, read_cursor
 from latchstring.domain.pagination import Page
 from latchstring.http.responses import Answer, View
-from latchstring.rest.pagination import PageQuery, make_cursor, page_answer, read_cursor
+from latchstring.rest.pagination import PageQuery, page_answer
 from latchstring.services import Services
 
 T = TypeVar("T")

@@ -27,13 +27,14 @@ from latchstring.domain.errors import (
 from latchstring.formats.field_types import Email, Flag, Line, Locale, Message, Reference, Secret, Token
 from latchstring.formats.fields import Body, Reading
 from latchstring.http.authentication import Access, Caller, session_cookies
-from latchstring.http.locales import accepted_locales
 from latchstring.http.responses import Answer, View, empty_answer, json_answer
-from latchstring.invitations.dependencies import Accepted, AppPerson, Profile
+from latchstring.invitations.commands import AppPerson, Profile
+from latchstring.invitations.results import Accepted
+from latchstring.rest.locales import accepted_locales
 from latchstring.rest.query import wanted_locale
 from latchstring.rest.route import operation
 from latchstring.services import Services
-from latchstring.users.service import SessionTokens
+from latchstring.users.sessions import SessionTokens
 
 TAG = "Answering"
 PERSONAL = ("first_name", "last_name", "password", "accept_terms", "locale")

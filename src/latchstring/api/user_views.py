@@ -10,7 +10,7 @@ from latchstring.domain.settings import App, Roles
 from latchstring.http.authentication import session_cookies
 from latchstring.http.responses import View
 from latchstring.services import Services
-from latchstring.users.service import SessionTokens
+from latchstring.users.sessions import SessionTokens
 
 
 class UserView(View):

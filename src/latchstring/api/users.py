@@ -77,7 +77,7 @@ class ErasureQuery(Query):
 @operation("GET", "/api/users", "List accounts", tag=TAG, permission="users:read", answers={200: UserPage})
 async def list_users(services: Services, query: UsersQuery) -> Answer:
     """Newest first, unless sorted otherwise."""
-    page = await services.accounts.list_users(
+    page = await services.users.list_users(
         limit=query.limit,
         after=read_position(services, "users", query),
         descending=query.descending,
@@ -106,14 +106,14 @@ async def create_user(
     principal = caller.require()
     new = _new_user(services, reading)
     return await idempotency.run(
-        lambda once: services.accounts.create_user(principal, new, once=once),
+        lambda once: services.users.create_user(principal, new, once=once),
         lambda user: stored_answer(user_view(user), 201, location=f"/api/users/{user.id}"),
     )
 
 
 def _new_user(services: Services, reading: Reading[NewUserBody]) -> NewUser:
     address, names = reading.get("email"), (reading.get("first_name") or "", reading.get("last_name") or "")
-    reading.problems += services.accounts.find_profile_problems(
+    reading.problems += services.users.find_profile_problems(
         role=reading.get("role") or None,
         password=reading.get("password"),
         email=address.email if address else "",
@@ -146,7 +146,7 @@ def _new_user(services: Services, reading: Reading[NewUserBody]) -> NewUser:
     problems=[UserNotFound],
 )
 async def get_user(services: Services, user_id: UUID) -> Answer:
-    return json_answer(user_view(await services.accounts.get_user(user_id)))
+    return json_answer(user_view(await services.users.get_user(user_id)))
 
 
 @operation(
@@ -163,13 +163,13 @@ async def change_user(services: Services, caller: Caller, user_id: UUID, reading
 
     Blocking and a new password end all sessions. A new address is unverified unless the body says otherwise.
     """
-    reading.problems += services.accounts.find_profile_problems(
+    reading.problems += services.users.find_profile_problems(
         role=reading.get("role") or None, password=reading.get("password") or None
     )
     sent: dict[str, Any] = sent_fields(reading.finish())
     if "email" in sent:
         sent["address"] = sent.pop("email")
-    return json_answer(user_view(await services.accounts.change_user(caller.require(), user_id, UserChanges(**sent))))
+    return json_answer(user_view(await services.users.change_user(caller.require(), user_id, UserChanges(**sent))))
 
 
 @operation(
@@ -183,7 +183,7 @@ async def change_user(services: Services, caller: Caller, user_id: UUID, reading
 )
 async def erase_user(services: Services, caller: Caller, user_id: UUID, query: ErasureQuery) -> Answer:
     """Name and address vanish everywhere; pending invitations to the person are revoked. There is no way back."""
-    await services.accounts.erase_user(caller.require(), user_id, new_owner_id=query.new_owner_id)
+    await services.users.erase_user(caller.require(), user_id, new_owner_id=query.new_owner_id)
     return empty_answer()
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from latchstring.backoffice.dependencies import Parts
+from latchstring.backoffice.dependencies import BackofficeDependencies
 from latchstring.domain.principal import Principal
 from latchstring.domain.views.audit_log import AuditEntry, AuditFilter, AuditPage
 from latchstring.formats.email_address import AddressRefused, parse_address
@@ -19,21 +19,21 @@ PAGE = 50
 class AuditLog:
     """Reads history across all objects. Nothing here writes any."""
 
-    parts: Parts
+    deps: BackofficeDependencies
 
     async def list(
         self, by: Principal, wanted: AuditFilter, *, before: UUID | None = None, after: UUID | None = None
     ) -> AuditPage:
         """A page, newest first."""
         by.require(READ)
-        return await list_audit(self.parts.db, wanted, before=before, after=after, limit=PAGE)
+        return await list_audit(self.deps.db, wanted, before=before, after=after, limit=PAGE)
 
     async def stream(self, by: Principal, wanted: AuditFilter) -> AsyncIterator[AuditEntry]:
         """Every entry, newest first, a batch in memory at a time."""
         by.require(READ)
         before: UUID | None = None
         while True:
-            page = await list_audit(self.parts.db, wanted, before=before, limit=BATCH)
+            page = await list_audit(self.deps.db, wanted, before=before, limit=BATCH)
             for entry in page.entries:
                 yield entry
             before = page.older
@@ -43,12 +43,12 @@ class AuditLog:
     async def find_actors(self, by: Principal, text: str) -> tuple[UUID, ...]:
         """Whom somebody means by an id, an address, or the name of an API key."""
         by.require(READ)
-        return _as_id(text) or await find_actors_called(self.parts.db, _canonical(text), text)
+        return _as_id(text) or await find_actors_called(self.deps.db, _canonical(text), text)
 
     async def find_objects(self, by: Principal, text: str) -> tuple[UUID, ...]:
         """What somebody means by an id, an address, the key of a group, `type/key`, or the name of an API key."""
         by.require(READ)
-        return _as_id(text) or await find_objects_called(self.parts.db, _canonical(text), text)
+        return _as_id(text) or await find_objects_called(self.deps.db, _canonical(text), text)
 
 
 def _as_id(text: str) -> tuple[UUID, ...]:

@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from latchstring.domain.clock import Clock
 from latchstring.domain.mail import MailKind
 from latchstring.domain.settings import App, MailRules
-from latchstring.domain.values import Clock
 from latchstring.mail.messages import Message
 from latchstring.storage.engine.database import Database
 from latchstring.storage.outbox.outbox import OutboxRow
@@ -14,7 +14,7 @@ Loaders = Mapping[MailKind, Callable[[OutboxRow], Awaitable[Message | None]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class BackofficeDependencies:
     """What main hands to the service. loaders: those of the worker. wake_worker: tells it that mail is due."""
 
     db: Database

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from latchstring.backoffice.dependencies import Parts
+from latchstring.backoffice.dependencies import BackofficeDependencies
 from latchstring.domain.errors import NotFound
 from latchstring.domain.event import happened
 from latchstring.domain.mail import DeliveryState, MailKind
@@ -32,27 +32,27 @@ PAGE = 25
 class MailQueue:
     """The outbox for those who look after it."""
 
-    parts: Parts
+    deps: BackofficeDependencies
 
     async def list(self, by: Principal, state: DeliveryState | None, *, before: UUID | None = None) -> QueuePage:
         """A page of the mails in a state, or of all, newest first."""
         by.require(MAIL_READ)
-        return await list_mails(self.parts.db, state, before=before, limit=PAGE, now=self.parts.clock())
+        return await list_mails(self.deps.db, state, before=before, limit=PAGE, now=self.deps.clock())
 
     async def list_about(self, by: Principal, subject_id: UUID) -> QueuePage:
         """The newest mails about one invitation or person."""
         by.require(MAIL_READ)
-        return await list_mails_about(self.parts.db, subject_id, now=self.parts.clock())
+        return await list_mails_about(self.deps.db, subject_id, now=self.deps.clock())
 
     async def count(self, by: Principal) -> Mapping[DeliveryState, int]:
         """How many mails are in each state somebody may have to look at."""
         by.require(MAIL_READ)
-        return await count_mails(self.parts.db)
+        return await count_mails(self.deps.db)
 
     async def find(self, by: Principal, mail_id: UUID) -> QueuedMail:
         """One mail. Raises NotFound."""
         by.require(MAIL_READ)
-        found = await find_mail(self.parts.db, mail_id, now=self.parts.clock())
+        found = await find_mail(self.deps.db, mail_id, now=self.deps.clock())
         if found is None:
             raise NotFound("There is no such mail.")
         return found
@@ -60,7 +60,7 @@ class MailQueue:
     async def list_attempts(self, by: Principal, mail: QueuedMail) -> Sequence[Attempt]:
         """Every try at a mail with the server's words, the first try first."""
         by.require(MAIL_READ)
-        return await list_attempts(self.parts.db, mail)
+        return await list_attempts(self.deps.db, mail)
 
     async def retry(self, by: Principal, mail_id: UUID) -> Interference:
         """Have a mail tried at once, if there is still something to say. Raises NotFound."""
@@ -70,9 +70,9 @@ class MailQueue:
             return Interference.HELD if mail.is_held else Interference.OVER
         if not await self._is_live(mail):
             return Interference.ENDED
-        done = await self._interfere(by, mail, "mail.retried", lambda: retry_mail(mail.id, now=self.parts.clock()))
+        done = await self._interfere(by, mail, "mail.retried", lambda: retry_mail(mail.id, now=self.deps.clock()))
         if done:
-            self.parts.wake_worker()
+            self.deps.wake_worker()
         return Interference.DONE if done else Interference.OVER
 
     async def drop(self, by: Principal, mail_id: UUID) -> Interference:
@@ -81,18 +81,18 @@ class MailQueue:
         mail = await self.find(by, mail_id)
         if not mail.can_be_dropped:
             return Interference.HELD if mail.is_held else Interference.OVER
-        done = await self._interfere(by, mail, "mail.dropped", lambda: drop_mail(mail.id, now=self.parts.clock()))
+        done = await self._interfere(by, mail, "mail.dropped", lambda: drop_mail(mail.id, now=self.deps.clock()))
         return Interference.DONE if done else Interference.OVER
 
     async def _is_live(self, mail: QueuedMail) -> bool:
         """Whether the worker would find something to say: the same loaders decide."""
-        if not isinstance(mail.kind, MailKind) or mail.kind not in self.parts.loaders:
+        if not isinstance(mail.kind, MailKind) or mail.kind not in self.deps.loaders:
             return False
-        return await self.parts.loaders[mail.kind](outbox_row(mail)) is not None
+        return await self.deps.loaders[mail.kind](outbox_row(mail)) is not None
 
     async def _interfere(self, by: Principal, mail: QueuedMail, name: str, change: Callable[[], Work[bool]]) -> bool:
         event = happened(
-            name, mail.subject_id, by=by.actor, at=self.parts.clock(), mailId=str(mail.id), message=str(mail.kind)
+            name, mail.subject_id, by=by.actor, at=self.deps.clock(), mailId=str(mail.id), message=str(mail.kind)
         )
 
         def work() -> Work[bool]:
@@ -101,4 +101,4 @@ class MailQueue:
             yield record(event)
             return True
 
-        return await self.parts.db.transact(work)
+        return await self.deps.db.transact(work)

@@ -3,13 +3,13 @@
 import asyncio
 from dataclasses import dataclass
 
-from latchstring.backoffice.dependencies import Parts
+from latchstring.backoffice.dependencies import BackofficeDependencies
 from latchstring.domain.errors import MailDisabled
 from latchstring.domain.event import happened
+from latchstring.domain.ids import new_id
 from latchstring.domain.mail import MailKind
 from latchstring.domain.panel import MAIL_READ, MAIL_WRITE
 from latchstring.domain.principal import Principal
-from latchstring.domain.values import new_id
 from latchstring.events.record import record
 from latchstring.mail.render import ComposedMail, RenderedMail, compose_mail, render_mail
 from latchstring.mail.samples import sample_message
@@ -42,12 +42,12 @@ class TestSent:
 class Messages:
     """Composes and sends samples."""
 
-    parts: Parts
+    deps: BackofficeDependencies
 
     def preview(self, by: Principal, kind: MailKind, locale: str) -> Preview:
         """A message in the nearest language we speak. Runs the operator's templates: call it in a thread."""
         by.require(MAIL_READ)
-        message = sample_message(kind, to=SAMPLE_ADDRESS, locale=locale, app=self.parts.app, at=self.parts.clock())
+        message = sample_message(kind, to=SAMPLE_ADDRESS, locale=locale, app=self.deps.app, at=self.deps.clock())
         try:
             return Preview(compose_mail(message, self._templates()))
         except TemplateBroken as broken:
@@ -59,21 +59,21 @@ class Messages:
         Not promised and not repeated: whoever asks waits for the answer. Raises MailDisabled.
         """
         by.require(MAIL_WRITE)
-        if self.parts.mail_rules.transport == "off":
+        if self.deps.mail_rules.transport == "off":
             raise MailDisabled("Mail is switched off here.")
         outcome = await self._send(kind, locale, to)
         event = happened(
-            "mail.tested", by.id or new_id(self.parts.clock()), by=by.actor, at=self.parts.clock(), message=str(kind)
+            "mail.tested", by.id or new_id(self.deps.clock()), by=by.actor, at=self.deps.clock(), message=str(kind)
         )
 
         def work() -> Work[None]:
             yield record(event)
 
-        await self.parts.db.transact(work)
+        await self.deps.db.transact(work)
         return TestSent(outcome.fate is Fate.TAKEN, outcome.reply)
 
     async def _send(self, kind: MailKind, locale: str, to: str) -> Outcome:
-        sender = open_sender(self.parts.mail_rules)
+        sender = open_sender(self.deps.mail_rules)
 
         async def compose() -> RenderedMail:
             return await asyncio.to_thread(self._render, kind, locale, to)
@@ -87,10 +87,10 @@ class Messages:
             await sender.close()
 
     def _render(self, kind: MailKind, locale: str, to: str) -> RenderedMail:
-        now = self.parts.clock()
-        message = sample_message(kind, to=to, locale=locale, app=self.parts.app, at=now)
-        rules = self.parts.mail_rules
+        now = self.deps.clock()
+        message = sample_message(kind, to=to, locale=locale, app=self.deps.app, at=now)
+        rules = self.deps.mail_rules
         return render_mail(message, new_id(now), sender=rules.sender, at=now, templates=self._templates())
 
     def _templates(self) -> Templates:
-        return templates_in(self.parts.mail_rules.templates_directory)
+        return templates_in(self.deps.mail_rules.templates_directory)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 
-from latchstring.backoffice.dependencies import Parts
+from latchstring.backoffice.dependencies import BackofficeDependencies
 from latchstring.domain.principal import Principal
 from latchstring.domain.views.attention import Expiring, Listed, Trouble
 from latchstring.domain.views.overview import Dimension, Figures, actor_of_key, make_figures
@@ -28,12 +28,12 @@ class Overview:
 class Overviews:
     """Reads what sweeps have added up, and adds up."""
 
-    parts: Parts
+    deps: BackofficeDependencies
 
     async def read(self, by: Principal, *, days: int) -> Overview:
         """The invitations of the last so many days, today among them, and what needs attention now."""
         by.require(READ)
-        db, now = self.parts.db, self.parts.clock()
+        db, now = self.deps.db, self.deps.clock()
         last = now.astimezone(UTC).date()
         first = last - timedelta(days=days - 1)
         counted = await read_figures(db, first=first.isoformat(), last=last.isoformat(), now=now)
@@ -45,12 +45,12 @@ class Overviews:
 
     async def add_up(self) -> bool:
         """Count the next batch of what happened, for the sweep. True when there is more at once."""
-        now = self.parts.clock()
-        more = [await add_up(self.parts.db, source, now=now) for source in Source]
+        now = self.deps.clock()
+        more = [await add_up(self.deps.db, source, now=now) for source in Source]
         return any(more)
 
     async def _names(self, keys: set[str]) -> dict[str, str]:
         actors = {key: actor_of_key(key) for key in keys if ":" in key}
-        named = await find_named(self.parts.db, (actor.id for actor in actors.values() if actor.id))
+        named = await find_named(self.deps.db, (actor.id for actor in actors.values() if actor.id))
         found = {key: named[actor.id].label for key, actor in actors.items() if actor.id and actor.id in named}
         return found | {key: OPERATOR_NAME for key, actor in actors.items() if actor.type == "OPERATOR"}

@@ -14,17 +14,18 @@ from latchstring.api.routes import routes as api_routes
 from latchstring.bootstrap.services import open_services, working
 from latchstring.config import Config
 from latchstring.devmail.routes import routes as devmail_routes
-from latchstring.domain.values import system_clock
+from latchstring.domain.clock import system_clock
 from latchstring.http.access_log import AccessLog, Observed
 from latchstring.http.application import build_application
 from latchstring.http.health import EVENT_COUNTS
 from latchstring.http.health import routes as operations_routes
+from latchstring.http.metrics import EventCounts, server_started_at
 from latchstring.invitee.routes import page_error
 from latchstring.invitee.routes import routes as invitee_routes
 from latchstring.pages.assets import serve_asset
+from latchstring.rest.docs_pages import document_routes
 from latchstring.services import Services
 from latchstring.telemetry.logging import redact_text
-from latchstring.telemetry.metrics import EventCounts, server_started_at
 from latchstring.worker.wake_event import Wake
 
 __all__ = ["all_routes", "build_app", "create_app", "open_services"]
@@ -41,10 +42,9 @@ def create_app(
 ) -> Litestar:
     """The application on services that `opening` gives when the server starts and takes back when it has drained."""
     application = build_application(
-        all_routes(config),
+        [*all_routes(config), *document_routes(config.app, version("latchstring"))],
         app=config.app,
         open_services=lambda: opening,
-        version=version("latchstring"),
         page_error=lambda request, error: panel_error(request, error) or page_error(request, error),
     )
     application.state[EVENT_COUNTS] = EventCounts(server_started_at(system_clock()))

@@ -15,8 +15,9 @@ from latchstring.bootstrap.database import StartRefused
 from latchstring.bootstrap.services import open_services
 from latchstring.config import Config
 from latchstring.crypto.keyring import RELOAD_SECONDS, MasterKey, format_keys, new_master_key, write_key_file
+from latchstring.domain.actor import OPERATOR
+from latchstring.domain.clock import system_clock
 from latchstring.domain.event import happened
-from latchstring.domain.values import OPERATOR, system_clock
 from latchstring.events.record import record
 from latchstring.services import Services
 from latchstring.storage.engine.database import Database, Work

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import structlog
 
-from latchstring.backoffice.dependencies import Parts as OperationsParts
-from latchstring.backoffice.service import Operations
+from latchstring.admins.service import Admins
+from latchstring.backoffice.dependencies import BackofficeDependencies
+from latchstring.backoffice.service import Backoffice
 from latchstring.bootstrap.database import database_url, open_database, open_installation
 from latchstring.bootstrap.doctor import Doctor
 from latchstring.config import Config
@@ -17,17 +18,16 @@ from latchstring.content.service import Content
 from latchstring.crypto.keyring import Keyring
 from latchstring.crypto.link_tokens import LinkTokens
 from latchstring.crypto.passwords import Passwords
+from latchstring.domain.clock import Clock, system_clock
 from latchstring.domain.mail import MailKind
-from latchstring.domain.values import Clock, system_clock
-from latchstring.formats.invitation_input import read_row
 from latchstring.groups.service import Groups
-from latchstring.invitations.dependencies import Parts
+from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.link_views import VisitCounter
 from latchstring.invitations.service import Invitations
 from latchstring.rate_limits import Limiter, recipient_rates
 from latchstring.services import Services
 from latchstring.storage.engine.database import Database
-from latchstring.users.service import Accounts
+from latchstring.users.service import Users
 from latchstring.worker.loop import WorkerParts, hearing_others, run_worker
 from latchstring.worker.mail import Loader
 from latchstring.worker.sweeps import AnswerPurge, NoticePurge, Sweep
@@ -67,7 +67,7 @@ def build_services(
     """The service rooms, each handed the values it needs."""
     tokens = LinkTokens(keyring, installation_id)
     passwords = Passwords()
-    accounts = Accounts(
+    users = Users(
         db=db,
         clock=clock,
         keyring=keyring,
@@ -79,8 +79,19 @@ def build_services(
         mail_rules=config.mail,
         wake_worker=wake.ring,
     )
+    admins = Admins(
+        db=db,
+        clock=clock,
+        keyring=keyring,
+        tokens=tokens,
+        app=config.app,
+        rules=config.accounts,
+        passwords=passwords,
+        mail_rules=config.mail,
+        wake_worker=wake.ring,
+    )
     invitations = Invitations(
-        Parts(
+        InvitationDependencies(
             db=db,
             clock=clock,
             keyring=keyring,
@@ -90,12 +101,11 @@ def build_services(
             content_rules=config.content,
             account_rules=config.accounts,
             mail_rules=config.mail,
-            accounts=accounts,
+            users=users,
             passwords=passwords,
             wake_worker=wake.ring,
             limits_enabled=config.limits.enabled,
             templates=config.templates,
-            read_row=read_row,
             recipient_rates=recipient_rates(config.limits),
         ),
         tokens,
@@ -112,7 +122,8 @@ def build_services(
         mail_rules=config.mail,
         keyring=keyring,
         tokens=tokens,
-        accounts=accounts,
+        users=users,
+        admins=admins,
         content=Content(
             db=db, clock=clock, rules=config.content, roles=config.roles, find_pending=invitations.find_pending
         ),
@@ -122,13 +133,13 @@ def build_services(
         wake_worker=wake.ring,
         limiter=Limiter(config.limits),
         visits=VisitCounter(db, clock),
-        operations=Operations(
-            OperationsParts(
+        backoffice=Backoffice(
+            BackofficeDependencies(
                 db=db,
                 clock=clock,
                 app=config.app,
                 mail_rules=config.mail,
-                loaders=_mail_loaders(invitations, accounts),
+                loaders=_mail_loaders(invitations, users, admins),
                 wake_worker=wake.ring,
             )
         ),
@@ -137,13 +148,13 @@ def build_services(
     )
 
 
-def _mail_loaders(invitations: Invitations, accounts: Accounts) -> Mapping[MailKind, Loader]:
+def _mail_loaders(invitations: Invitations, users: Users, admins: Admins) -> Mapping[MailKind, Loader]:
     """A loader for every message."""
     return {
         **invitations.mail_loaders,
-        MailKind.PASSWORD_RESET: accounts.load_password_reset_mail,
-        MailKind.EMAIL_VERIFICATION: accounts.load_email_verification_mail,
-        MailKind.ADMIN_SET_UP: accounts.load_admin_set_up_mail,
+        MailKind.PASSWORD_RESET: users.load_password_reset_mail,
+        MailKind.EMAIL_VERIFICATION: users.load_email_verification_mail,
+        MailKind.ADMIN_SET_UP: admins.load_admin_set_up_mail,
     }
 
 
@@ -154,7 +165,7 @@ def worker_parts(services: Services, wake: Wake) -> WorkerParts:
         return await services.invitations.sweep() > 0
 
     async def purge_sessions() -> bool:
-        ended = [await services.accounts.purge_sessions(), await services.accounts.purge_admin_sessions()]
+        ended = [await services.users.purge_sessions(), await services.admins.purge_admin_sessions()]
         return any(ended)
 
     sweeps = (
@@ -163,13 +174,13 @@ def worker_parts(services: Services, wake: Wake) -> WorkerParts:
         Sweep("sessions", purge_sessions),
         Sweep("stored answers", AnswerPurge(services.db, services.clock)),
         Sweep("notices", NoticePurge(services.db, services.clock, NOTICES_KEPT)),
-        Sweep("figures", services.operations.overviews.add_up, every=FIGURES_EVERY),
+        Sweep("figures", services.backoffice.overviews.add_up, every=FIGURES_EVERY),
     )
     return WorkerParts(
         db=services.db,
         clock=services.clock,
         mail_rules=services.mail_rules,
-        loaders=_mail_loaders(services.invitations, services.accounts),
+        loaders=_mail_loaders(services.invitations, services.users, services.admins),
         sweeps=sweeps,
         wake=wake,
         job_kinds=services.invitations.job_kinds,

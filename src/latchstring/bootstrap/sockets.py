@@ -4,9 +4,8 @@ import errno
 import socket
 import time
 
-from latchstring.cli.runner import UNUSABLE, CommandFailed
+from latchstring.bootstrap.database import StartRefused
 
-BACKLOG = 2048
 RETRY_SECONDS = 2.0  # children of a killed server need a moment to notice and let go of the port
 RETRY_EVERY_SECONDS = 0.1
 
@@ -16,14 +15,16 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except socket.gaierror as error:
-        raise CommandFailed(f"The host {host} cannot be found. Try --host 127.0.0.1.", status=UNUSABLE) from error
+        raise StartRefused(
+            f"The host {host} cannot be found. Try --host 127.0.0.1.", code="failed", status=2
+        ) from error
     bound = socket.socket(family, kind, protocol)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         _bind_patiently(bound, address)
     except OSError as error:
         bound.close()
-        raise CommandFailed(_why(error, host, port), code="address-in-use") from error
+        raise StartRefused(_why(error, host, port), code="address-in-use") from error
     return bound
 
 

@@ -34,7 +34,7 @@ def create(*, address: "Address", role: str, name: str | None, password_stdin: b
     password = read_password(from_stdin=password_stdin)
 
     async def make(services: "Services") -> "MadeAdmin":
-        return await services.accounts.create_admin(
+        return await services.admins.create_admin(
             OPERATOR_PRINCIPAL, address=address, role=role, name=name or "", password=password
         )
 
@@ -55,10 +55,10 @@ def reset_second_factor(*, address: "Address", as_json: bool) -> None:
     """
 
     async def reset(services: "Services") -> "Admin":
-        found = await services.accounts.find_admin_by_address(address)
+        found = await services.admins.find_admin_by_address(address)
         if found is None:
             raise AdminNotFound(f"No administrator has the address {address.email}.")
-        await services.accounts.reset_second_factor(OPERATOR_PRINCIPAL, found.id)
+        await services.admins.reset_second_factor(OPERATOR_PRINCIPAL, found.id)
         return found
 
     found = with_services(reset)

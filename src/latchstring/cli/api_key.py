@@ -42,7 +42,7 @@ def create(
     """Make an API key and print it, alone, on standard output. It is shown this once."""
 
     async def make(services: "Services") -> "MadeApiKey":
-        return await services.accounts.create_api_key(
+        return await services.users.create_api_key(
             OPERATOR_PRINCIPAL,
             name=name,
             scopes=scopes,

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from latchstring.cli.yaml_file import Node, YamlRefused, read_yaml
+from latchstring.domain.draft import Draft
 from latchstring.domain.errors import FieldProblem, InvalidFields, Unreadable
+from latchstring.formats.csv_rows import CsvRows
 from latchstring.formats.field_types import ValueRefused, read_key
 from latchstring.formats.fields import collect
 from latchstring.formats.invitation_input import COLUMNS, NewInvitation, draft_of, read_row
-from latchstring.formats.uploads import SheetRows
-from latchstring.invitations.dependencies import Draft
 
 CONTENT = re.compile(r"(?P<contentType>[^/:\s]+)/(?P<key>[^/:\s]+):(?P<role>VIEWER|EDITOR|MAINTAINER)", re.IGNORECASE)
 TOP = ("list", "invitations")
@@ -155,7 +155,7 @@ def _finish(name: str | None, entries: Sequence[tuple[Place, object]], problems:
 
 def read_csv_list(data: bytes) -> Declared:
     """The list of a CSV file with a header row. It has no name of its own. Raises ListRefused."""
-    sheet = SheetRows()
+    sheet = CsvRows()
     try:
         rows = sheet.feed(data, final=True)
     except Unreadable as error:

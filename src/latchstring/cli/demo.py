@@ -29,7 +29,8 @@ def demo(*, host: str, port: int, log_level: str) -> None:
     """
     from latchstring.bootstrap import sockets  # noqa: PLC0415  # `--help` need not wait for it
 
-    bound = sockets.bind(host, port)
+    with expected_failures():
+        bound = sockets.bind(host, port)
     url = sockets.url_of(bound)
     path = config_path() or _ensure_config(url)
     config = read_config({PUBLIC_URL: url, **os.environ}, path=path)

@@ -15,12 +15,12 @@ from latchstring.bootstrap.services import open_services
 from latchstring.config import Config
 from latchstring.content.service import NewObject
 from latchstring.domain.account import User
+from latchstring.domain.draft import Draft
 from latchstring.domain.errors import AlreadyInvited, ContentKeyTaken, EmailTaken, GroupKeyTaken
 from latchstring.domain.group import GroupText
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.formats.email_address import parse_address
 from latchstring.groups.service import GroupWords
-from latchstring.invitations.dependencies import Draft
 from latchstring.services import Services
 from latchstring.users.accounts import NewUser
 
@@ -52,7 +52,7 @@ async def ensure_samples(config: Config, path: Path) -> Samples:
     Raises StartRefused, KeyProblem, StorageUnreachable.
     """
     async with open_services(config, beside=True) as services:
-        user = await services.accounts.find_user_by_address(parse_address(USER_EMAIL))
+        user = await services.users.find_user_by_address(parse_address(USER_EMAIL))
         kept = _read(path)
         if user is not None and kept is None:
             raise StartRefused(
@@ -70,7 +70,7 @@ async def _make(services: Services, samples: Samples) -> Samples:
     with suppress(GroupKeyTaken):
         await services.groups.create_group(OPERATOR_PRINCIPAL, GROUP, GROUP_WORDS)
     with suppress(EmailTaken):
-        await services.accounts.create_admin(
+        await services.admins.create_admin(
             OPERATOR_PRINCIPAL,
             address=parse_address(samples.admin_email),
             role="super-admin",
@@ -81,7 +81,7 @@ async def _make(services: Services, samples: Samples) -> Samples:
         user = await _make_user(services, samples)
         await _make_article(services, user)
         await _invite_guest(services, user, samples)
-    made = await services.accounts.create_api_key(OPERATOR_PRINCIPAL, name="Demo", scopes=["*"])
+    made = await services.users.create_api_key(OPERATOR_PRINCIPAL, name="Demo", scopes=["*"])
     return replace(samples, api_key=made.text)
 
 
@@ -95,8 +95,8 @@ async def _make_user(services: Services, samples: Samples) -> User:
         groups=(GROUP,),
         password=samples.password,
     )
-    found = await services.accounts.find_user_by_address(address)
-    return found or await services.accounts.create_user(OPERATOR_PRINCIPAL, new)
+    found = await services.users.find_user_by_address(address)
+    return found or await services.users.create_user(OPERATOR_PRINCIPAL, new)
 
 
 async def _make_article(services: Services, owner: User) -> None:
@@ -122,7 +122,7 @@ async def _invite_guest(services: Services, by: User, samples: Samples) -> None:
         first_name="Robin",
         message=MESSAGE,
     )
-    await services.invitations.issuing.create(draft, by=services.accounts.principal_of(by))
+    await services.invitations.issuing.create(draft, by=services.users.principal_of(by))
 
 
 def _read(path: Path) -> Samples | None:

@@ -86,10 +86,12 @@ def import_(
 
 def _source(file: Path, data: bytes, encoding: str | None, columns: Sequence[str]) -> "Callable[[], UploadedRows]":
     """Makes the rows of the file, as often as they are asked for."""
-    from latchstring.formats import uploads  # noqa: PLC0415  # `--help` need not wait for it
+    from latchstring.formats.csv_rows import ENCODINGS, CsvRows  # noqa: PLC0415  # `--help` need not wait for it
+    from latchstring.formats.json_rows import JsonRows  # noqa: PLC0415
+    from latchstring.formats.uploads import CSV, JSON, UploadedRows  # noqa: PLC0415
 
-    if encoding is not None and encoding.lower() not in uploads.ENCODINGS:
-        known = ", ".join(sorted(uploads.ENCODINGS))
+    if encoding is not None and encoding.lower() not in ENCODINGS:
+        known = ", ".join(sorted(ENCODINGS))
         raise CommandFailed(f"There is no encoding {encoding}. Known: {known}.", status=UNUSABLE, code="encoding")
     if not data.strip():
         raise CommandFailed("The file is empty.", status=UNUSABLE, code="file-empty")
@@ -101,17 +103,17 @@ def _source(file: Path, data: bytes, encoding: str | None, columns: Sequence[str
 
     def make() -> "UploadedRows":
         if is_json:
-            return uploads.UploadedRows(chunks(), uploads.JSON, uploads.JsonRows())
-        said = uploads.ENCODINGS[encoding.lower()] if encoding else None
-        sheet = uploads.SheetRows(said, **_named(headings)) if headings else uploads.SheetRows(said)
-        return uploads.UploadedRows(chunks(), uploads.CSV, sheet)
+            return UploadedRows(chunks(), JSON, JsonRows())
+        said = ENCODINGS[encoding.lower()] if encoding else None
+        sheet = CsvRows(said, **_named(headings)) if headings else CsvRows(said)
+        return UploadedRows(chunks(), CSV, sheet)
 
     return make
 
 
 def _headings(columns: Sequence[str]) -> dict[str, str]:
     """Fields by the headings that stand for them."""
-    from latchstring.formats.uploads import known_column  # noqa: PLC0415  # `--help` need not wait for it
+    from latchstring.formats.csv_rows import known_column  # noqa: PLC0415  # `--help` need not wait for it
 
     found = {}
     for column in columns:
@@ -125,7 +127,7 @@ def _headings(columns: Sequence[str]) -> dict[str, str]:
 
 def _named(headings: Mapping[str, str]) -> dict[str, Any]:
     """How a sheet reads its header when some headings are named: what is known by neither is left out."""
-    from latchstring.formats.uploads import known_column, read_header  # noqa: PLC0415  # `--help` need not wait for it
+    from latchstring.formats.csv_rows import known_column, read_header  # noqa: PLC0415  # `--help` need not wait for it
 
     def known(cell: str) -> str | None:
         return headings.get(cell.strip().casefold()) or known_column(cell)

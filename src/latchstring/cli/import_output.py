@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from latchstring.api.job_views import REPORT_COLUMNS, row_cells
 from latchstring.domain.job import Job, JobRow, RowStatus
+from latchstring.formats.job_report import REPORT_COLUMNS, row_cells
 from latchstring.formats.spreadsheet import BYTE_ORDER_MARK, csv_text
 
 MOST_SHOWN = 200  # nobody reads more in a terminal; --report has them all

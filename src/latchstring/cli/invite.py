@@ -67,7 +67,7 @@ def invite(
     """
 
     async def make(services: "Services") -> "tuple[Standing, str | None]":
-        from latchstring.invitations.dependencies import Draft  # noqa: PLC0415  # loaded with the services
+        from latchstring.domain.draft import Draft  # noqa: PLC0415  # loaded with the services
 
         draft = Draft(
             email=address.email,

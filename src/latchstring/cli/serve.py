@@ -81,7 +81,8 @@ def run_single_or_family(
 
     configure_logging(level=log_level.upper())
     _warn(opening.sqlite_warning(config.database))
-    bound = sockets.bind(host, port)
+    with expected_failures():
+        bound = sockets.bind(host, port)
     url = sockets.url_of(bound)
     with expected_failures():
         if migrates:

@@ -58,7 +58,7 @@ def create(
             external_id=external_id,
             password=password,
         )
-        return await services.accounts.create_user(OPERATOR_PRINCIPAL, new)
+        return await services.users.create_user(OPERATOR_PRINCIPAL, new)
 
     made = with_services(make)
     result = {

@@ -7,12 +7,13 @@ from uuid import UUID
 from latchstring.content.changes import ContentChanging, describe_change
 from latchstring.content.read import READ_ACCESS, WRITE, is_key
 from latchstring.domain.access import ContentObject, Level, PendingInvitation, SubjectKind, Visibility
+from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import ContentNotFound, GroupNotFound, NotAllowed, UserNotFound
 from latchstring.domain.event import happened
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.keyset_page import Count, Place, Sorting, Stretch
 from latchstring.domain.principal import Principal
-from latchstring.domain.values import ActorType
+from latchstring.domain.views.content import HeldObject, HeldPlace, Holder
 from latchstring.events.record import record
 from latchstring.storage.content.grants import remove_grant, set_grant
 from latchstring.storage.content.invitations import list_pending_invitations, withdraw_grants
@@ -26,9 +27,6 @@ from latchstring.storage.content.objects import (
     update_object,
 )
 from latchstring.storage.content.search import (
-    HeldObject,
-    HeldPlace,
-    Holder,
     OwnedObject,
     count_granted,
     count_holders,
@@ -42,8 +40,6 @@ from latchstring.storage.content.search import (
 from latchstring.storage.engine.database import Work
 from latchstring.storage.groups.search import count_on_the_way
 from latchstring.storage.invitations.cascade import void_target
-
-__all__ = ["AccessChanges", "ChangedAccess", "ContentKeeping", "HeldObject", "HeldPlace", "Holder"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,9 +24,9 @@ from latchstring.domain.errors import (
 from latchstring.domain.event import Event, happened
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.idempotency import Once
+from latchstring.domain.ids import new_id
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import ContentType
-from latchstring.domain.values import new_id
 from latchstring.events.record import record
 from latchstring.storage.content.objects import (
     UNIQUE_KEY,

@@ -14,11 +14,12 @@ from latchstring.domain.access import (
     Subject,
     level_with,
 )
+from latchstring.domain.actor import ActorType
+from latchstring.domain.clock import Clock
 from latchstring.domain.errors import ContentNotFound, NotAllowed, Unauthenticated
 from latchstring.domain.pagination import Page
 from latchstring.domain.principal import Principal, permits
 from latchstring.domain.settings import ContentRules, ContentType, Roles
-from latchstring.domain.values import ActorType, Clock
 from latchstring.storage.content.access import Question, Wanted, check_levels, list_visible
 from latchstring.storage.content.objects import find_holders, find_object_for
 from latchstring.storage.engine.database import Database

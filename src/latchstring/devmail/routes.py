@@ -23,7 +23,8 @@ from markupsafe import Markup, escape
 from latchstring.domain.errors import NotFound
 from latchstring.http.responses import Answer
 from latchstring.http.scope import Scope, find_header
-from latchstring.i18n.catalogues import SOURCE, format_instant
+from latchstring.i18n.dates import format_instant
+from latchstring.i18n.negotiation import SOURCE
 from latchstring.mail.mailbox import KeptMail, find_kept, list_kept
 from latchstring.services import Services
 

@@ -18,8 +18,8 @@ from enum import IntEnum
 from uuid import UUID
 
 from latchstring.domain.grant import ContentRole
+from latchstring.domain.ids import id_instant
 from latchstring.domain.mail import Delivery
-from latchstring.domain.values import id_instant
 
 
 class Visibility(IntEnum):

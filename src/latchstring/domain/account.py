@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from latchstring.domain.values import id_instant
+from latchstring.domain.ids import id_instant
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from latchstring.domain.actor import Actor, ActorType
+from latchstring.domain.ids import id_instant
 from latchstring.domain.principal import Principal
-from latchstring.domain.values import Actor, ActorType, id_instant
 
 
 @dataclass(frozen=True, slots=True)

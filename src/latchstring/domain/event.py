@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from latchstring.domain.values import Actor, id_instant, new_id
+from latchstring.domain.actor import Actor
+from latchstring.domain.ids import id_instant, new_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from latchstring.domain.values import id_instant
+from latchstring.domain.ids import id_instant
 
 GROUP_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,199}")  # the contract's pattern of keys; no comma, no semicolon
 

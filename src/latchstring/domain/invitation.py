@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from uuid import UUID
 
+from latchstring.domain.actor import Actor
 from latchstring.domain.errors import (
     InvitationAccepted,
     InvitationDeclined,
@@ -30,8 +31,8 @@ from latchstring.domain.errors import (
     LatchstringError,
 )
 from latchstring.domain.grant import Bundle
+from latchstring.domain.ids import id_instant
 from latchstring.domain.mail import Delivery
-from latchstring.domain.values import Actor, id_instant
 
 
 class State(IntEnum):

@@ -6,7 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from latchstring.domain.values import Actor, id_instant
+from latchstring.domain.actor import Actor
+from latchstring.domain.ids import id_instant
 
 
 class JobKind(StrEnum):

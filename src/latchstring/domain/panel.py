@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from latchstring.domain.account import Admin
+from latchstring.domain.actor import ActorType
 from latchstring.domain.principal import EVERYTHING, Principal
-from latchstring.domain.values import ActorType
 
 
 class PanelRole(StrEnum):

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from latchstring.domain.access import Level
+from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.errors import NotAllowed
 from latchstring.domain.grant import Bundle
-from latchstring.domain.values import Actor, ActorType
 
 EVERYTHING = "*"
 

@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from latchstring.domain.draft import Draft, ReadRow
 from latchstring.domain.errors import FieldProblem, Unreadable
 from latchstring.formats.field_types import Duration, Email, Key, Line, Locale, Message, Metadata, Url
 from latchstring.formats.fields import Body, Reading, collect, escape, refuse_unknown
-from latchstring.formats.json_body import parse_json
-from latchstring.invitations.dependencies import Draft, ReadRow
+from latchstring.formats.strict_json import parse_json
 
 EMPTY = ((), "")
 

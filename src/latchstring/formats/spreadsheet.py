@@ -1,24 +1,10 @@
-"""Tables as files for spreadsheet programs: RFC 4180, UTF-8 with a byte order mark, and no cell that calculates.
+"""Tables as files for spreadsheet programs: RFC 4180, UTF-8 with a byte order mark, and no cell that calculates."""
 
-    async def rows() -> AsyncIterator[Sequence[object]]:
-        yield ("E-mail", "State")
-        ...
-
-    return await csv_answer(rows(), "invitations")
-
-Only one batch of rows is in memory at a time; whoever hangs up stops the reading.
-"""
-
-import asyncio
 import csv
 import io
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
-
-from litestar.types import Receive, Scope, Send
-
-from latchstring.http.responses import Answer
 
 Cells = Sequence[object]
 BYTE_ORDER_MARK = "\ufeff"  # Excel takes a file without it for the code page of its machine
@@ -51,58 +37,14 @@ def csv_text(rows: Iterable[Cells]) -> str:
     return lines.getvalue()
 
 
-async def csv_answer(rows: AsyncIterator[Cells], name: str) -> Answer:
-    """The rows as a download `name.csv`, sent while they are read.
-
-    name: letters, digits, dots and hyphens. The first row is read before anything is sent, so an error until then is
-    still answered with its own status; read the first batch before yielding the heads.
-    """
-    first = await anext(rows, ())
-    return _Download(first, rows, f"{name}.csv")
-
-
-class _Download(Answer):
-    """An answer without a known length."""
-
-    __slots__ = ("_first", "_rows")
-
-    def __init__(self, first: Cells, rows: AsyncIterator[Cells], file_name: str) -> None:
-        disposition = f'attachment; filename="{file_name}"'
-        super().__init__(
-            200,
-            headers=[
-                (b"content-type", MEDIA_TYPE.encode("ascii")),
-                (b"content-disposition", disposition.encode("ascii")),
-            ],
-        )
-        self._first = first
-        self._rows = rows
-
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
-        gone = asyncio.create_task(_wait_for_disconnect(receive))
-        try:
-            async for chunk in self._chunks():
-                if gone.done():
-                    return
-                await send({"type": "http.response.body", "body": chunk.encode(), "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        finally:
-            gone.cancel()
-            await asyncio.gather(gone, return_exceptions=True)
-
-    async def _chunks(self) -> AsyncIterator[str]:
-        waiting, size = [BYTE_ORDER_MARK, csv_text([self._first])], 0
-        async for row in self._rows:
-            line = csv_text([row])
-            waiting.append(line)
-            size += len(line)
-            if size >= CHUNK_CHARACTERS:
-                yield "".join(waiting)
-                waiting, size = [], 0
-        yield "".join(waiting)
-
-
-async def _wait_for_disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+async def csv_chunks(rows: AsyncIterator[Cells]) -> AsyncIterator[bytes]:
+    """The rows as the bytes of a file, one batch in memory at a time."""
+    waiting, size = [BYTE_ORDER_MARK], 0
+    async for row in rows:
+        line = csv_text([row])
+        waiting.append(line)
+        size += len(line)
+        if size >= CHUNK_CHARACTERS:
+            yield "".join(waiting).encode()
+            waiting, size = [], 0
+    yield "".join(waiting).encode()

@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from latchstring.domain.account import User
+from latchstring.domain.actor import ActorType
+from latchstring.domain.clock import Clock
 from latchstring.domain.errors import ChangedMeanwhile, GroupKeyTaken, GroupNotFound, NotAllowed, UserNotFound
 from latchstring.domain.event import happened
 from latchstring.domain.group import Group, GroupText
 from latchstring.domain.idempotency import Once
+from latchstring.domain.ids import new_id
 from latchstring.domain.keyset_page import Count, Place, Sorting, Stretch
 from latchstring.domain.pagination import Page
 from latchstring.domain.principal import Principal
-from latchstring.domain.values import ActorType, Clock, new_id
 from latchstring.events.record import record
 from latchstring.storage.content.objects import check_released, drop_subject
 from latchstring.storage.engine.database import Database, ReferenceViolation, UniqueViolation, Work

@@ -12,11 +12,10 @@ from litestar.types import ControllerRouterHandler
 
 from latchstring.domain.errors import LatchstringError
 from latchstring.domain.settings import App
-from latchstring.formats.json_body import LARGEST_BODY
+from latchstring.http.body import LARGEST_BODY
 from latchstring.http.middleware import Edge, is_data_path
 from latchstring.http.problems import handle_error, log_unexpected
 from latchstring.http.scope import Scope, find_header
-from latchstring.rest.docs_pages import document_routes
 from latchstring.services import Services
 
 OpenServices = Callable[[], AbstractAsyncContextManager[Services]]
@@ -28,10 +27,9 @@ def build_application(
     *,
     app: App,
     open_services: OpenServices,
-    version: str,
     page_error: PageError | None = None,
 ) -> Litestar:
-    """The application of these routes, with /openapi.json, /docs and /problems/<code> beside them.
+    """The application of these routes.
 
     open_services: entered when the server starts, left when it has drained. page_error: words an error as a page for
     addresses browsers go to, or returns None to leave it a problem answer.
@@ -53,7 +51,7 @@ def build_application(
         return handle_error(request, error)
 
     application = Litestar(
-        [*routes, *document_routes(app, version)],
+        [*routes],
         dependencies={"services": Provide(_find_services, sync_to_thread=False)},
         exception_handlers={Exception: answer_error, HTTPException: answer_error, LatchstringError: answer_error},
         lifespan=[lifespan],

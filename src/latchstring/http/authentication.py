@@ -102,7 +102,7 @@ async def identify_page_visitor(scope: Scope, services: Services) -> Caller:
     An access token lives for minutes, a form stays open for longer. The refresh token of the same session says as well
     who it is; it is looked up, not changed for the next, for two tabs opened at once are no thief.
     """
-    accounts = services.accounts
+    accounts = services.users
     for cookie, find in (
         (ACCESS_COOKIE, accounts.principal_of_access_token),
         (REFRESH_COOKIE, accounts.principal_of_refresh_token),
@@ -123,7 +123,7 @@ async def _read_credential(scope: Scope, services: Services, *, rechecks_key: bo
     token = find_cookie(scope, ACCESS_COOKIE.encode())
     if not token:
         return ANONYMOUS
-    principal, user = await services.accounts.principal_of_access_token(token)
+    principal, user = await services.users.principal_of_access_token(token)
     if scope["method"] not in SAFE_METHODS:
         check_csrf_header(scope, services.app)
     return Caller(principal, user, from_cookie=True)
@@ -140,9 +140,9 @@ def _bearer(lines: list[bytes]) -> str:
 async def _caller_of_bearer(credential: str, services: Services, *, rechecks_key: bool) -> Caller:
     if credential.startswith(API_KEY_PREFIX):
         if rechecks_key:
-            return Caller(await services.accounts.remembered_principal_of_api_key(credential))
-        return Caller(await services.accounts.principal_of_api_key(credential))
-    principal, user = await services.accounts.principal_of_access_token(credential)
+            return Caller(await services.users.remembered_principal_of_api_key(credential))
+        return Caller(await services.users.principal_of_api_key(credential))
+    principal, user = await services.users.principal_of_access_token(credential)
     return Caller(principal, user)
 
 

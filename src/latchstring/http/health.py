@@ -8,10 +8,10 @@ from litestar.types import ASGIApp
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from latchstring.domain.errors import StorageUnreachable
+from latchstring.http.metrics import EventCounts, exposition
 from latchstring.http.responses import json_answer, text_answer
 from latchstring.services import Services
 from latchstring.storage.engine.revision import is_at_head
-from latchstring.telemetry.metrics import EventCounts, exposition
 
 EVENT_COUNTS = "event_counts"  # where the application's state keeps them
 PATIENCE_SECONDS = 5  # whoever asks whether we are ready does not wait longer

@@ -4,8 +4,9 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
+from latchstring.domain.clock import system_clock
 from latchstring.domain.errors import Unreadable
-from latchstring.domain.values import new_id, system_clock
+from latchstring.domain.ids import new_id
 
 REQUEST_ID = "latchstring.request_id"
 IS_HEAD = "latchstring.is_head"  # inside the edge HEAD is GET

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 from litestar.types import Receive, Scope, Send
 
+from latchstring.formats.spreadsheet import MEDIA_TYPE, Cells, csv_chunks
 from latchstring.http.responses import Answer, HeaderPairs
 
 
@@ -13,6 +14,18 @@ async def streamed_answer(chunks: AsyncIterator[bytes], headers: HeaderPairs) ->
     is still answered with its own status; a later one cuts the connection, which no client takes for the end.
     """
     return _Streamed(await anext(chunks, b""), chunks, headers)
+
+
+async def csv_answer(rows: AsyncIterator[Cells], name: str) -> Answer:
+    """The rows as a download `name.csv`, sent while they are read.
+
+    name: letters, digits, dots and hyphens.
+    """
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode("ascii")),
+        (b"content-disposition", f'attachment; filename="{name}.csv"'.encode("ascii")),
+    ]
+    return await streamed_answer(csv_chunks(rows), headers)
 
 
 class _Streamed(Answer):

@@ -24,6 +24,7 @@ from uuid import UUID
 from latchstring.crypto.passwords import check_policy
 from latchstring.domain.access import Seen, SubjectKind
 from latchstring.domain.account import User
+from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.errors import (
     AccountBlocked,
     FieldProblem,
@@ -37,13 +38,16 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.event import Event, happened
 from latchstring.domain.grant import Bundle, ContentRole
+from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Channel, Invitation
 from latchstring.domain.mail import MailKind, OutgoingMail
 from latchstring.domain.principal import role_after
-from latchstring.domain.values import Actor, ActorType, new_id
 from latchstring.events.record import record
-from latchstring.invitations.dependencies import Accepted, Applied, AppPerson, Parts, Profile
+from latchstring.invitations.commands import AppPerson, Profile
+from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.respond import Answering, Opened, sponsor_holds
+from latchstring.invitations.results import Accepted, Applied
+from latchstring.mail.account_mail import account_mail
 from latchstring.storage.content.invitations import load_live_targets
 from latchstring.storage.content.objects import grant_access, load_levels, lock_objects
 from latchstring.storage.engine.database import ATTEMPTS, ReferenceViolation, UniqueViolation, Work
@@ -59,7 +63,7 @@ from latchstring.storage.users.users import (
     taken,
     update_user,
 )
-from latchstring.users.service import NewSession
+from latchstring.users.sessions import NewSession
 
 
 class _WorldChanged(Exception):
@@ -90,8 +94,8 @@ class _Hashed:
 class Accepting:
     """Turns an open link into membership, at most once."""
 
-    def __init__(self, parts: Parts, answering: Answering) -> None:
-        self._parts = parts
+    def __init__(self, deps: InvitationDependencies, answering: Answering) -> None:
+        self._deps = deps
         self._answering = answering
 
     async def accept(
@@ -154,13 +158,13 @@ class Accepting:
 
     def _refuse_stranger(self, invitation: Invitation, account: User | None) -> None:
         """Where strangers may not be invited to content, such a link makes no account."""
-        closed = invitation.bundle.is_content_only and not self._parts.content_rules.allow_unregistered_users
+        closed = invitation.bundle.is_content_only and not self._deps.content_rules.allow_unregistered_users
         if closed and (account is None or not account.email_verified):
             raise UserNotFound("Only people who have an account can accept this invitation.")
 
     async def _account_of(self, opened: Opened) -> User | None:
         account_id = opened.view.account_id
-        return None if account_id is None else await find_user(self._parts.db, account_id)
+        return None if account_id is None else await find_user(self._deps.db, account_id)
 
     async def _new_entry(
         self,
@@ -180,8 +184,8 @@ class Accepting:
         if problems:
             only_terms = all(problem.code == TermsRequired.code for problem in problems)
             raise (TermsRequired if only_terms else InvalidFields)(problems)
-        hashed.text = hashed.text or await self._parts.passwords.hash(profile.password or "")
-        at = self._parts.clock()
+        hashed.text = hashed.text or await self._deps.passwords.hash(profile.password or "")
+        at = self._deps.clock()
         user = replace(
             over or self._user_of(invitation, at),
             first_name=first_name or "",
@@ -189,7 +193,7 @@ class Accepting:
             email_verified=verified,
             password_hash=hashed.text,
             locale=profile.locale or invitation.locale,
-            terms_version=self._parts.app.terms_version,
+            terms_version=self._deps.app.terms_version,
             terms_accepted_at=at if self._asks_for_terms else None,
         )
         if over is not None:  # links for the old password die with it
@@ -210,7 +214,7 @@ class Accepting:
             problems.append(FieldProblem("/password", "required", "Choose a password."))
         else:
             names = [name for name in (first_name, last_name) if name]
-            rules = self._parts.account_rules
+            rules = self._deps.account_rules
             problems += check_policy(profile.password, rules, email=invitation.email_key, names=names)
         if self._asks_for_terms and not profile.accepts_terms:
             problems.append(
@@ -220,13 +224,13 @@ class Accepting:
 
     @property
     def _asks_for_terms(self) -> bool:
-        return bool(self._parts.app.terms_url or self._parts.app.terms_version)
+        return bool(self._deps.app.terms_url or self._deps.app.terms_version)
 
     async def _entry_of_app(self, opened: Opened, person: AppPerson) -> _Entry:
         invitation = opened.invitation
         if person.email_key != invitation.email_key or not person.email_verified:
             raise WrongAccount("The invitation is for another address, or the address is not verified.")
-        known = await find_user_by_external_id(self._parts.db, person.external_id)
+        known = await find_user_by_external_id(self._deps.db, person.external_id)
         account = known or await self._account_of(opened)
         self._refuse_stranger(invitation, account)
         if account is None:
@@ -243,7 +247,7 @@ class Accepting:
         return _Entry(user=user, before=account, taken_over=True, by_app=True)
 
     def _new_app_entry(self, invitation: Invitation, person: AppPerson) -> _Entry:
-        at = self._parts.clock()
+        at = self._deps.clock()
         user = replace(
             self._user_of(invitation, at),
             first_name=person.first_name or invitation.first_name or "",
@@ -252,7 +256,7 @@ class Accepting:
             email_verified=True,
             locale=person.locale or invitation.locale,
             # the app asked its people itself
-            terms_version=self._parts.app.terms_version,
+            terms_version=self._deps.app.terms_version,
             terms_accepted_at=at if self._asks_for_terms else None,
         )
         return _Entry(user=user, before=None, by_app=True)
@@ -261,12 +265,12 @@ class Accepting:
 
     async def _carry_out(self, opened: Opened, entry: _Entry) -> Accepted | None:
         """The acceptance, or None when the world changed since it was prepared."""
-        at = self._parts.clock()
-        parts, invitation = self._parts, opened.invitation
+        at = self._deps.clock()
+        deps, invitation = self._deps, opened.invitation
         entry = replace(entry, user=replace(entry.user, role=self._role_after(entry, invitation)))
-        session = None if entry.by_app or not entry.is_new else parts.accounts.new_session(entry.user.id, at)
+        session = None if entry.by_app or not entry.is_new else deps.users.new_session(entry.user.id, at)
         try:
-            user, joined, content = await parts.db.transact(lambda: self._work(opened, entry, session, at))
+            user, joined, content = await deps.db.transact(lambda: self._work(opened, entry, session, at))
         except (Lost, _WorldChanged, ReferenceViolation):
             return None
         except UniqueViolation as violation:
@@ -274,17 +278,17 @@ class Accepting:
                 raise
             return None
         if self._mails(entry, at):
-            parts.wake_worker()
+            deps.wake_worker()
         offered = invitation.bundle.role
         applied = Applied(None if offered is None else user.role, joined, offered, content)
-        tokens = parts.accounts.tokens_for(user, session) if session else None
+        tokens = deps.users.tokens_for(user, session) if session else None
         return Accepted(user, entry.before is None, applied, invitation, tokens)
 
     def _role_after(self, entry: _Entry, invitation: Invitation) -> str | None:
         offered = invitation.bundle.role
         if entry.before is None and offered is None:
-            return self._parts.account_rules.default_role
-        return role_after(entry.user.role, offered, self._parts.roles)
+            return self._deps.account_rules.default_role
+        return role_after(entry.user.role, offered, self._deps.roles)
 
     def _work(
         self, opened: Opened, entry: _Entry, session: NewSession | None, at: datetime
@@ -298,13 +302,13 @@ class Accepting:
             bundle = bundle.only((yield from load_live_targets(invitation.id)) & {*objects, *groups})
         if bundle.is_void:
             raise _WorldChanged
-        if not (yield from sponsor_holds(invitation, bundle, self._parts.roles)):
+        if not (yield from sponsor_holds(invitation, bundle, self._deps.roles)):
             raise InviterNotAllowed("Whoever invited you may no longer give you this. Ask to be invited again.")
         yield from self._write_account(entry, at)
         joined = []
         if bundle.groups:
             ids = [grant.target_id for grant in bundle.groups]
-            joined = yield join_groups(self._parts.db.dialect_name, user.id, ids)
+            joined = yield join_groups(self._deps.db.dialect_name, user.id, ids)
         given = yield from self._give_content(bundle, user.id)
         for one in session.steps if session else ():  # noqa: UP028  # a list cannot be sent the rows
             yield one
@@ -327,7 +331,7 @@ class Accepting:
         given = []
         for grant in bundle.content:
             changed = yield from grant_access(
-                self._parts.db.dialect_name,
+                self._deps.db.dialect_name,
                 grant.target_id,
                 grant.target_type or "",
                 user_id,
@@ -357,7 +361,7 @@ class Accepting:
         if entry.user != entry.before:
             yield update_user(entry.user)
         if entry.taken_over:
-            yield self._parts.accounts.end_sessions(entry.user.id, at)
+            yield self._deps.users.end_sessions(entry.user.id, at)
 
     def _events(
         self, invitation: Invitation, entry: _Entry, gains: list[tuple[str, UUID]], by: Actor, at: datetime
@@ -379,7 +383,11 @@ class Accepting:
 
     def _mails(self, entry: _Entry, at: datetime) -> list[OutgoingMail]:
         if entry.before is None and not entry.user.email_verified:
-            return [self._parts.accounts.mail_to(entry.user, MailKind.EMAIL_VERIFICATION, at=at)]
+            return [
+                account_mail(
+                    entry.user, MailKind.EMAIL_VERIFICATION, at=at, is_off=self._deps.mail_rules.transport == "off"
+                )
+            ]
         return []
 
 

@@ -5,19 +5,18 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from latchstring.domain.grant import ContentRole
+from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Standing, State
 from latchstring.domain.invitation_list import InvitationFilter, InvitationPage, Order, Position
 from latchstring.domain.principal import Principal
-from latchstring.domain.values import new_id
 from latchstring.domain.views.audit_log import Named
-from latchstring.invitations.dependencies import Parts
+from latchstring.domain.views.saved_view import SavedView
+from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.issue import READ, Issuing
-from latchstring.storage.admins.saved_views import SavedView, delete_view, list_views, rename_view, save_view
+from latchstring.storage.admins.saved_views import delete_view, list_views, rename_view, save_view
 from latchstring.storage.events.actor_names import find_named
 from latchstring.storage.groups.groups import find_groups
 from latchstring.storage.invitations.lists import count_invitations, find_standings
-
-__all__ = ["Browsing", "InvitationRow", "RowPage", "SavedView"]
 
 TITLES = 10
 READ_AT_ONCE = 1000  # rows of a list that is read to its end
@@ -55,7 +54,7 @@ class RowPage:
 class Browsing:
     """Reads lists; what may be seen is the issuing side's to say. A page costs a bounded number of round trips."""
 
-    parts: Parts
+    deps: InvitationDependencies
     issuing: Issuing
 
     async def page(
@@ -75,7 +74,7 @@ class Browsing:
     async def count(self, wanted: InvitationFilter, *, by: Principal) -> int | None:
         """How many there are; None beyond what is counted. Raises NotAllowed."""
         wanted = self.issuing.within_sight(wanted, by)
-        return await count_invitations(self.parts.db, wanted, at=self.parts.clock())
+        return await count_invitations(self.deps.db, wanted, at=self.deps.clock())
 
     async def read_all(
         self, wanted: InvitationFilter, *, by: Principal, order: Order
@@ -92,7 +91,7 @@ class Browsing:
     async def find_rows(self, ids: Sequence[UUID], *, by: Principal) -> tuple[InvitationRow, ...]:
         """Rows by their ids, in this order; those that are gone are left out. Raises NotAllowed."""
         by.require(READ)
-        standings = await find_standings(self.parts.db, ids)
+        standings = await find_standings(self.deps.db, ids)
         return await self._rows([self.issuing.veiled(one, by) for one in standings])
 
     async def _rows(self, standings: Sequence[Standing]) -> tuple[InvitationRow, ...]:
@@ -101,37 +100,37 @@ class Browsing:
             for standing in standings
             for grant in (*standing.invitation.bundle.groups, *standing.invitation.bundle.content[:TITLES])
         ]
-        names, at = await find_named(self.parts.db, shown), self.parts.clock()
+        names, at = await find_named(self.deps.db, shown), self.deps.clock()
         return tuple(_row(one, names, one.invitation.state_at(at)) for one in standings)
 
     async def find_names(self, ids: Collection[UUID], *, by: Principal) -> Mapping[UUID, Named]:
         """What ids in the filters of a list stand for. Raises NotAllowed."""
         by.require(READ)
-        return await find_named(self.parts.db, ids)
+        return await find_named(self.deps.db, ids)
 
     async def find_group_ids(self, keys: Collection[str], *, by: Principal) -> Mapping[str, UUID]:
         """Groups that a filter names; those that are gone are missing. Raises NotAllowed."""
         by.require(READ)
-        return {key: group.id for key, group in (await find_groups(self.parts.db, list(keys))).items()}
+        return {key: group.id for key, group in (await find_groups(self.deps.db, list(keys))).items()}
 
     # ---- views ---------------------------------------------------------------------------------------------------
 
     async def list_views(self, admin_id: UUID) -> Sequence[SavedView]:
         """The views an administrator keeps, the oldest first."""
-        return await list_views(self.parts.db, admin_id, PAGE)
+        return await list_views(self.deps.db, admin_id, PAGE)
 
     async def save_view(self, admin_id: UUID, name: str, query: str) -> bool:
         """Keep a view, in place of the one of that name. False: there are as many as one may keep."""
-        view = SavedView(new_id(self.parts.clock()), name, query)
-        return await save_view(self.parts.db, view, admin_id=admin_id, page=PAGE)
+        view = SavedView(new_id(self.deps.clock()), name, query)
+        return await save_view(self.deps.db, view, admin_id=admin_id, page=PAGE)
 
     async def rename_view(self, admin_id: UUID, view_id: UUID, name: str) -> bool:
         """Call a view otherwise. False: another one has the name, or it is gone."""
-        return await rename_view(self.parts.db, view_id, name, admin_id=admin_id, page=PAGE)
+        return await rename_view(self.deps.db, view_id, name, admin_id=admin_id, page=PAGE)
 
     async def delete_view(self, admin_id: UUID, view_id: UUID) -> str | None:
         """Forget a view; its name, or None when it was gone."""
-        return await delete_view(self.parts.db, view_id, admin_id=admin_id, page=PAGE)
+        return await delete_view(self.deps.db, view_id, admin_id=admin_id, page=PAGE)
 
 
 def _row(standing: Standing, names: Mapping[UUID, Named], state: State) -> InvitationRow:

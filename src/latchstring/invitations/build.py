@@ -9,15 +9,16 @@ from datetime import datetime
 from uuid import UUID
 
 from latchstring.domain.access import ContentObject, Level, Visibility
+from latchstring.domain.draft import Draft
 from latchstring.domain.errors import ContentNotFound, FieldProblem, GrantNotAllowed, GroupNotFound
 from latchstring.domain.event import Event, happened
 from latchstring.domain.grant import Bundle, ContentRole, Grant, GrantKind
+from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Invitation, Link
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, MailPriority, OutgoingMail, SuppressionReason
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import ContentRules
-from latchstring.domain.values import new_id
-from latchstring.invitations.dependencies import Draft, Parts
+from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.validate import check_ceiling, find_problems
 
 _NOWHERE = UUID(int=0)
@@ -33,9 +34,9 @@ class Targets:
     levels: Mapping[UUID, Level] = field(default_factory=dict)
 
 
-def judge_draft(draft: Draft, known: Iterable[FieldProblem], parts: Parts) -> list[FieldProblem]:
+def judge_draft(draft: Draft, known: Iterable[FieldProblem], deps: InvitationDependencies) -> list[FieldProblem]:
     """Everything that is wrong with the fields: what is known already, then every rule that the draft breaks."""
-    return find_problems(draft, tuple(known), roles=parts.roles, rules=parts.rules, app=parts.app)
+    return find_problems(draft, tuple(known), roles=deps.roles, rules=deps.rules, app=deps.app)
 
 
 def check_named(draft: Draft, by: Principal) -> None:
@@ -111,9 +112,9 @@ def _is_visible(one: ContentObject | None, levels: Mapping[UUID, Level], by: Pri
 # ---- the invitation and what comes with it ---------------------------------------------------------------------------
 
 
-def compose(draft: Draft, bundle: Bundle, *, by: Principal, parts: Parts, at: datetime) -> Invitation:
+def compose(draft: Draft, bundle: Bundle, *, by: Principal, deps: InvitationDependencies, at: datetime) -> Invitation:
     """The invitation of a draft that broke no rule."""
-    lifetime = draft.expires_in or (parts.content_rules if bundle.is_content_only else parts.rules).lifetime
+    lifetime = draft.expires_in or (deps.content_rules if bundle.is_content_only else deps.rules).lifetime
     return Invitation(
         id=new_id(at),
         email=draft.email,
@@ -121,7 +122,7 @@ def compose(draft: Draft, bundle: Bundle, *, by: Principal, parts: Parts, at: da
         bundle=bundle,
         inviter=by.actor,
         lifetime=lifetime,
-        link=Link(1, at, at + lifetime, by.actor, parts.keyring.current.id),
+        link=Link(1, at, at + lifetime, by.actor, deps.keyring.current.id),
         first_name=draft.first_name,
         last_name=draft.last_name,
         message=draft.message,
@@ -151,11 +152,11 @@ def is_closed_to_strangers(bundle: Bundle, rules: ContentRules) -> bool:
     return bundle.is_content_only and not rules.allow_unregistered_users
 
 
-def first_delivery(bundle: Bundle, *, is_registered: bool, parts: Parts) -> Delivery:
+def first_delivery(bundle: Bundle, *, is_registered: bool, deps: InvitationDependencies) -> Delivery:
     """What becomes of the mail to begin with. is_registered: whether somebody has proved to be at the address."""
-    if parts.mail_rules.transport == "off":
+    if deps.mail_rules.transport == "off":
         return Delivery(DeliveryState.SUPPRESSED, SuppressionReason.MAIL_OFF)
-    if is_closed_to_strangers(bundle, parts.content_rules) and not is_registered:
+    if is_closed_to_strangers(bundle, deps.content_rules) and not is_registered:
         return Delivery(DeliveryState.SUPPRESSED, SuppressionReason.UNREGISTERED)
     return Delivery(DeliveryState.QUEUED)
 

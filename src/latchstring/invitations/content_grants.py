@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from latchstring.domain.access import ContentObject, Level
+from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import GrantNotAllowed
 from latchstring.domain.grant import Bundle, ContentRole
 from latchstring.domain.principal import Principal, maintains_all
 from latchstring.domain.settings import ContentRules
-from latchstring.domain.values import ActorType
 from latchstring.invitations.build import ObjectName
 from latchstring.storage.content.objects import find_levels, find_objects, has_own_access
 from latchstring.storage.engine.database import Database

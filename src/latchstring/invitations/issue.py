@@ -7,6 +7,8 @@ from uuid import UUID
 
 from latchstring.domain import invitation as rules_of
 from latchstring.domain.access import Level
+from latchstring.domain.actor import ActorType
+from latchstring.domain.draft import Draft
 from latchstring.domain.errors import (
     ChangedMeanwhile,
     FieldProblem,
@@ -24,7 +26,6 @@ from latchstring.domain.invitation import Channel, Invitation, Standing, State
 from latchstring.domain.invitation_list import InvitationFilter, InvitationPage, Order, Position
 from latchstring.domain.mail import Delivery
 from latchstring.domain.principal import Principal
-from latchstring.domain.values import ActorType
 from latchstring.events.record import record
 from latchstring.invitations.build import (
     Targets,
@@ -39,7 +40,7 @@ from latchstring.invitations.build import (
     names_of,
 )
 from latchstring.invitations.content_grants import Objects
-from latchstring.invitations.dependencies import Draft, Parts
+from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.links import Links
 from latchstring.invitations.templates import Templates
 from latchstring.invitations.validate import check_ceiling
@@ -66,7 +67,7 @@ ANY = (READ, WRITE, REVEAL)
 class Issuing:
     """What an inviter may do. Every method takes who asks and checks what he may."""
 
-    parts: Parts
+    deps: InvitationDependencies
     links: Links
     objects: Objects
     templates: Templates
@@ -93,10 +94,10 @@ class Issuing:
         """
         if not as_maintainer:
             by.require(WRITE)
-        parts = self.parts
+        deps = self.deps
         draft, unknown = await self.templates.expand(draft)
         problems = (*problems, *unknown)
-        found = judge_draft(draft, problems, parts)
+        found = judge_draft(draft, problems, deps)
         if found:
             raise InvalidFields(found)
         self.require_a_way(by)
@@ -107,19 +108,19 @@ class Issuing:
                 raise
             self.group_ids.clear()  # a group was removed, and perhaps made again under its key
             new = await self._store(draft, by=by, once=once)
-        parts.wake_worker()
+        deps.wake_worker()
         return self._standing_of(new, by)
 
     async def _store(self, draft: Draft, *, by: Principal, once: Once | None) -> NewInvitation:
-        at = self.parts.clock()
-        invitation = compose(draft, await self._bundle_of(draft, by), by=by, parts=self.parts, at=at)
+        at = self.deps.clock()
+        invitation = compose(draft, await self._bundle_of(draft, by), by=by, deps=self.deps, at=at)
         new = await self._with_consequences(invitation, by=by, at=at, once=once)
-        await insert_invitation(self.parts.db, new, at=at)
+        await insert_invitation(self.deps.db, new, at=at)
         return new
 
     async def _bundle_of(self, draft: Draft, by: Principal) -> Bundle:
         check_named(draft, by)
-        rules = self.parts.content_rules
+        rules = self.deps.content_rules
         await self._remember_groups(draft.groups)
         objects, levels = await self.objects.look_up(names_of(draft, rules), by)
         return bundle_of(draft, Targets(self.group_ids, objects, levels), by=by, rules=rules)
@@ -128,7 +129,7 @@ class Issuing:
         if any(key not in self.group_ids for key in keys):
             if len(self.group_ids) > MOST_GROUPS_REMEMBERED:
                 self.group_ids.clear()
-            found = await find_groups(self.parts.db, keys)
+            found = await find_groups(self.deps.db, keys)
             self.group_ids.update({key: group.id for key, group in found.items()})
 
     async def _with_consequences(
@@ -150,18 +151,18 @@ class Issuing:
 
     def require_a_way(self, by: Principal) -> None:
         """Without mail a link reaches nobody unless the caller may see it."""
-        if self.parts.mail_rules.transport == "off" and not by.can(REVEAL):
+        if self.deps.mail_rules.transport == "off" and not by.can(REVEAL):
             raise MailDisabled("Mail is switched off here, and you may not hand over a link by other means.")
 
     async def _delivery_at_first(self, invitation: Invitation) -> Delivery:
         bundle = invitation.bundle
-        asks = is_closed_to_strangers(bundle, self.parts.content_rules)
+        asks = is_closed_to_strangers(bundle, self.deps.content_rules)
         is_registered = asks and await self.objects.is_registered(invitation.email_key)
-        return first_delivery(bundle, is_registered=is_registered, parts=self.parts)
+        return first_delivery(bundle, is_registered=is_registered, deps=self.deps)
 
     def is_closed_to_strangers(self, invitation: Invitation) -> bool:
         """Whether only people with an account may come in by this invitation."""
-        return is_closed_to_strangers(invitation.bundle, self.parts.content_rules)
+        return is_closed_to_strangers(invitation.bundle, self.deps.content_rules)
 
     def _standing_of(self, new: NewInvitation, by: Principal) -> Standing:
         """How the invitation will be read: known before it is stored, so that the answer can be stored with it."""
@@ -173,7 +174,7 @@ class Issuing:
     async def get(self, invitation_id: UUID, *, by: Principal) -> Standing:
         """One invitation the caller may see. Raises NotAllowed, InvitationNotFound."""
         _require_any(by)
-        standing = await find_invitation(self.parts.db, invitation_id)
+        standing = await find_invitation(self.deps.db, invitation_id)
         if standing is None or not _may_see(by, standing.invitation):
             raise InvitationNotFound("There is no such invitation.")
         return self.veiled(standing, by)
@@ -196,27 +197,27 @@ class Issuing:
     ) -> InvitationPage:
         """A page of what the caller may see: everything, or what he sent himself. Raises NotAllowed."""
         page = await list_invitations(
-            self.parts.db,
+            self.deps.db,
             self.within_sight(filter_, by),
             order=order,
             after=after,
             before=before,
             limit=limit,
-            at=self.parts.clock(),
+            at=self.deps.clock(),
         )
         return replace(page, items=tuple(self.veiled(item, by) for item in page.items))
 
     def within_sight(self, filter_: InvitationFilter, by: Principal) -> InvitationFilter:
         """The filter, narrowed to what the caller may list. Raises NotAllowed."""
         _require_any(by)
-        if filter_.deliveries and not self.parts.content_rules.allow_unregistered_users:
+        if filter_.deliveries and not self.deps.content_rules.allow_unregistered_users:
             by.require("users:read")
         return filter_ if by.can(READ) else replace(filter_, only_inviter_id=by.id or _NOWHERE)
 
     async def events(self, invitation_id: UUID, *, by: Principal, after: UUID | None, limit: int) -> EventPage:
         """What happened to an invitation, oldest first. Raises NotAllowed, InvitationNotFound."""
         await self.get(invitation_id, by=by)
-        return await list_events(self.parts.db, invitation_id, after=after, limit=limit)
+        return await list_events(self.deps.db, invitation_id, after=after, limit=limit)
 
     # ---- resend, reveal, revoke ----------------------------------------------------------------------------------
 
@@ -231,11 +232,11 @@ class Issuing:
         for _ in range(ATTEMPTS):
             standing = await self.get(invitation_id, by=by)
             by.require(WRITE)
-            at = self.parts.clock()
+            at = self.deps.clock()
             before = standing.invitation
             if generation not in (None, before.link.generation):
                 raise ChangedMeanwhile("It was sent again a moment ago.")
-            key_id = self.parts.keyring.current.id
+            key_id = self.deps.keyring.current.id
             after = rules_of.resend(before, sponsor=by.actor, master_key_id=key_id, at=at)
             check_ceiling(by, before.bundle)
             await self.objects.check_ceiling(by, before.bundle)
@@ -264,22 +265,22 @@ class Issuing:
         def work() -> Work[None]:
             if once is not None:
                 answer = once.answer(shown)
-                yield from store_answer(self.parts.db.dialect_name, once.claim, answer, subject_id=after.id, at=at)
+                yield from store_answer(self.deps.db.dialect_name, once.claim, answer, subject_id=after.id, at=at)
             yield from replace_link(before, after, renewals=0, renewed_at=None)
             yield record(event)
             yield queue_mail(mail)
 
         try:
-            await self.parts.db.transact(work)
+            await self.deps.db.transact(work)
         except Lost:
             return False
         except UniqueViolation as violation:
             if violation.constraint != PENDING_TERMS:
                 raise
             terms_key = terms_digest(after.email_key, after.bundle)
-            await make_way(self.parts.db, terms_key, at=at, told=by.can(READ), viewer=by.actor)
+            await make_way(self.deps.db, terms_key, at=at, told=by.can(READ), viewer=by.actor)
             return False
-        self.parts.wake_worker()
+        self.deps.wake_worker()
         return True
 
     async def reveal(self, invitation_id: UUID, *, by: Principal) -> str:
@@ -290,14 +291,14 @@ class Issuing:
         """
         by.require(REVEAL)
         standing = await self.get(invitation_id, by=by)
-        at = self.parts.clock()
+        at = self.deps.clock()
         rules_of.check_revealable(standing.invitation, at=at)
         check_ceiling(by, standing.invitation.bundle)
         await self.objects.check_ceiling(by, standing.invitation.bundle)
         event = happened(
             "invitation.revealed", invitation_id, by=by.actor, at=at, generation=standing.invitation.link.generation
         )
-        await self.parts.db.transact(lambda: _just(event))
+        await self.deps.db.transact(lambda: _just(event))
         return self.links.url_of(standing.invitation, Channel.REVEALED)
 
     async def revoke(self, invitation_id: UUID, *, by: Principal, cause: str = "revoked") -> None:
@@ -308,11 +309,11 @@ class Issuing:
         for _ in range(ATTEMPTS):
             standing = await self.get(invitation_id, by=by)
             by.require(WRITE)
-            at = self.parts.clock()
+            at = self.deps.clock()
             rules_of.revoke(standing.invitation, at=at)
             event = happened("invitation.revoked", invitation_id, by=by.actor, at=at, cause=cause)
             try:
-                await self.parts.db.transact(lambda: revoke_invitation(invitation_id, event, at=at))  # noqa: B023
+                await self.deps.db.transact(lambda: revoke_invitation(invitation_id, event, at=at))  # noqa: B023
             except Lost:
                 continue
             return
@@ -325,14 +326,14 @@ class Issuing:
         revoked. Raises InvitationNotFound for everything else alike.
         """
         unknown = InvitationNotFound("There is no such invitation.")
-        standing = await find_invitation(self.parts.db, invitation_id)
-        at = self.parts.clock()
+        standing = await find_invitation(self.deps.db, invitation_id)
+        at = self.deps.clock()
         if standing is None or standing.invitation.state_at(at) is not State.PENDING:
             raise unknown
         ids = [grant.target_id for grant in standing.invitation.bundle.content if not grant.void]
         levels = await self.objects.levels_of(by, ids)
         mine = [id_ for id_ in ids if by.can("content:write") or levels.get(id_, Level.NONE) >= Level.MAINTAINER]
-        if not mine or not await self.parts.db.transact(lambda: _withdraw(invitation_id, mine, by=by, at=at)):
+        if not mine or not await self.deps.db.transact(lambda: _withdraw(invitation_id, mine, by=by, at=at)):
             raise unknown
 
 

@@ -14,8 +14,8 @@ from uuid import UUID
 
 import structlog
 
+from latchstring.domain.clock import Clock
 from latchstring.domain.errors import StorageBusy, StorageUnreachable
-from latchstring.domain.values import Clock
 from latchstring.domain.views.timeline import Visits
 from latchstring.storage.engine.database import Database
 from latchstring.storage.invitations.link_views import add_visits

@@ -5,11 +5,11 @@ None means that there is nothing to send any more: the invitation ended, was sen
 
 from dataclasses import dataclass
 
+from latchstring.domain.actor import Actor
 from latchstring.domain.errors import InvitationNotPending
 from latchstring.domain.invitation import Channel, State
-from latchstring.domain.values import Actor
-from latchstring.i18n.catalogues import negotiate
-from latchstring.invitations.dependencies import Parts
+from latchstring.i18n.negotiation import negotiate
+from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.links import Links
 from latchstring.invitations.respond import PEOPLE, name_in
 from latchstring.mail.messages import InvitationDeclinedMail, InvitationMail, LinkRequestedMail
@@ -24,12 +24,12 @@ from latchstring.storage.users.users import find_user
 class InvitationMails:
     """The loaders of the three messages, as the worker calls them."""
 
-    parts: Parts
+    deps: InvitationDependencies
     links: Links
 
     async def load_invitation(self, row: OutboxRow) -> InvitationMail | None:
         """The mail with the link, made anew each time and each time the same."""
-        view = await find_link_view(self.parts.db, row.subject_id)
+        view = await find_link_view(self.deps.db, row.subject_id)
         if view is None or not self._is_in_force(view, row):
             return None
         invitation = view.invitation
@@ -37,15 +37,15 @@ class InvitationMails:
             link_url = self.links.url_of(invitation, Channel.MAILED)
         except InvitationNotPending:
             return None
-        locale = negotiate([row.locale, invitation.locale, await self._own_locale(view)], self.parts.app.default_locale)
-        role = self.parts.roles.get(invitation.bundle.role or "")
+        locale = negotiate([row.locale, invitation.locale, await self._own_locale(view)], self.deps.app.default_locale)
+        role = self.deps.roles.get(invitation.bundle.role or "")
         in_person = invitation.inviter.type in PEOPLE
         live = {grant.target_id for grant in invitation.bundle.live}
         titles = {one.id: one.title for one in view.objects}
         return InvitationMail(
             to=invitation.email,
             locale=locale,
-            app_name=self.parts.app.name,
+            app_name=self.deps.app.name,
             first_name=invitation.first_name,
             inviter_name=view.inviter_name if in_person else None,
             inviter_email=await self._reply_address(invitation.inviter),
@@ -70,8 +70,8 @@ class InvitationMails:
         view, contact = found
         return LinkRequestedMail(
             to=contact.email,
-            locale=negotiate([contact.locale], self.parts.app.default_locale),
-            app_name=self.parts.app.name,
+            locale=negotiate([contact.locale], self.deps.app.default_locale),
+            app_name=self.deps.app.name,
             first_name=contact.first_name,
             invitee_email=view.invitation.email,
         )
@@ -84,16 +84,16 @@ class InvitationMails:
         view, contact = found
         return InvitationDeclinedMail(
             to=contact.email,
-            locale=negotiate([contact.locale], self.parts.app.default_locale),
-            app_name=self.parts.app.name,
+            locale=negotiate([contact.locale], self.deps.app.default_locale),
+            app_name=self.deps.app.name,
             first_name=contact.first_name,
             invitee_email=view.invitation.email,
-            reason=await find_decline_reason(self.parts.db, row.subject_id),
+            reason=await find_decline_reason(self.deps.db, row.subject_id),
         )
 
     def _is_in_force(self, view: LinkView, row: OutboxRow) -> bool:
         invitation = view.invitation
-        is_pending = invitation.state_at(self.parts.clock()) is State.PENDING
+        is_pending = invitation.state_at(self.deps.clock()) is State.PENDING
         leads_somewhere = not invitation.bundle.only(view.target_ids).is_void
         return is_pending and invitation.link.generation == row.generation and leads_somewhere
 
@@ -101,16 +101,16 @@ class InvitationMails:
         """The language of somebody who has an account already; the inviter's choice comes first."""
         if view.invitation.locale or view.account_id is None or not view.account_verified:
             return None
-        user = await find_user(self.parts.db, view.account_id)
+        user = await find_user(self.deps.db, view.account_id)
         return user.locale if user else None
 
     async def _reply_address(self, inviter: Actor) -> str | None:
-        if not self.parts.mail_rules.reply_to_inviter:
+        if not self.deps.mail_rules.reply_to_inviter:
             return None
-        contact = await find_contact(self.parts.db, inviter)
+        contact = await find_contact(self.deps.db, inviter)
         return contact.email if contact else None
 
     async def _for_inviter(self, row: OutboxRow) -> tuple[LinkView, Contact] | None:
-        view = await find_link_view(self.parts.db, row.subject_id)
-        contact = await find_contact(self.parts.db, view.invitation.inviter) if view else None
+        view = await find_link_view(self.deps.db, row.subject_id)
+        contact = await find_contact(self.deps.db, view.invitation.inviter) if view else None
         return (view, contact) if view and contact else None

@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from latchstring.domain.draft import Draft
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.principal import Principal
-from latchstring.i18n.catalogues import negotiate
-from latchstring.invitations.dependencies import Draft, Parts
+from latchstring.domain.views.targets import ObjectChoice
+from latchstring.i18n.negotiation import negotiate
+from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.respond import PEOPLE
 from latchstring.mail.messages import InvitationMail
 from latchstring.storage.events.actor_names import find_name
 from latchstring.storage.groups.groups import find_groups
-from latchstring.storage.invitations.target_search import ObjectChoice, find_object_choices
+from latchstring.storage.invitations.target_search import find_object_choices
 from latchstring.storage.users.users import find_user_by_email_key
 
 NOBODY = "name@example.org"  # until an address is typed
@@ -23,43 +25,43 @@ NO_TOKEN = "this-is-a-preview"  # noqa: S105  # no link of ours: the token of on
 class Previews:
     """Composes what would be mailed. Nothing is stored, and the link in it opens nothing."""
 
-    parts: Parts
+    deps: InvitationDependencies
 
     async def message_of(self, draft: Draft, *, by: Principal) -> InvitationMail:
         """The message of a draft in its own language, else the person's, else the default.
 
         What does not exist is left out. Whoever may not look at accounts sees what a stranger would get.
         """
-        user = await find_user_by_email_key(self.parts.db, draft.email_key) if by.can("users:read") else None
+        user = await find_user_by_email_key(self.deps.db, draft.email_key) if by.can("users:read") else None
         known = user if user is not None and user.email_verified else None
-        locale = negotiate([draft.locale, known.locale if known else None], self.parts.app.default_locale)
-        role = self.parts.roles.get(draft.role or "")
-        objects = await find_object_choices(self.parts.db, [(type_, key) for type_, key, _ in draft.content])
+        locale = negotiate([draft.locale, known.locale if known else None], self.deps.app.default_locale)
+        role = self.deps.roles.get(draft.role or "")
+        objects = await find_object_choices(self.deps.db, [(type_, key) for type_, key, _ in draft.content])
         return InvitationMail(
             to=draft.email or NOBODY,
             locale=locale,
-            app_name=self.parts.app.name,
+            app_name=self.deps.app.name,
             first_name=draft.first_name,
-            inviter_name=await find_name(self.parts.db, by.actor) if by.type in PEOPLE else None,
+            inviter_name=await find_name(self.deps.db, by.actor) if by.type in PEOPLE else None,
             message=draft.message,
             role_name=role.name if role else None,
             group_names=await self._group_names(draft, locale),
             content=_titles(draft, objects),
             account_exists=known is not None,
             link_url=self._sample_link(),
-            expires_at=self.parts.clock() + self.lifetime_of(draft),
+            expires_at=self.deps.clock() + self.lifetime_of(draft),
         )
 
     def lifetime_of(self, draft: Draft) -> timedelta:
         """How long the link would work; what is out of bounds would be refused, and is shown as the usual."""
-        rules, wanted = self.parts.rules, draft.expires_in
+        rules, wanted = self.deps.rules, draft.expires_in
         if wanted is not None and rules.minimum_lifetime <= wanted <= rules.maximum_lifetime:
             return wanted
         only_content = bool(draft.content) and not draft.role and not draft.groups
-        return self.parts.content_rules.lifetime if only_content else rules.lifetime
+        return self.deps.content_rules.lifetime if only_content else rules.lifetime
 
     async def _group_names(self, draft: Draft, locale: str) -> tuple[str, ...]:
-        found = await find_groups(self.parts.db, draft.groups)
+        found = await find_groups(self.deps.db, draft.groups)
         names = []
         for key in sorted(found):
             group = found[key]
@@ -68,7 +70,7 @@ class Previews:
         return tuple(names)
 
     def _sample_link(self) -> str:
-        page = self.parts.rules.accept_url.replace("{publicUrl}", self.parts.app.public_url)
+        page = self.deps.rules.accept_url.replace("{publicUrl}", self.deps.app.public_url)
         return f"{page}{'&' if '?' in page else '?'}token={NO_TOKEN}"
 
 

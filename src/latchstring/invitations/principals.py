@@ -2,19 +2,19 @@
 
 from datetime import datetime
 
+from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.panel import principal_of_admin
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
-from latchstring.domain.values import Actor, ActorType
 from latchstring.storage.admins.admins import find_admin
 from latchstring.storage.engine.database import Database, Work
 from latchstring.storage.invitations.bulk_insert import load_key_is_good
 from latchstring.storage.invitations.sponsors import load_sponsor
 from latchstring.storage.users.api_keys import find_key
 from latchstring.storage.users.users import find_user
-from latchstring.users.service import Accounts
+from latchstring.users.service import Users
 
 
-async def find_principal(db: Database, accounts: Accounts, actor: Actor, *, at: datetime) -> Principal | None:
+async def find_principal(db: Database, accounts: Users, actor: Actor, *, at: datetime) -> Principal | None:
     """The actor with what he may do today; None when he is gone, blocked, deactivated, revoked or has run out."""
     if actor.type is ActorType.OPERATOR:
         return OPERATOR_PRINCIPAL

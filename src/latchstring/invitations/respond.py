@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from latchstring.crypto.link_tokens import LinkToken
 from latchstring.domain import invitation as rules_of
+from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.errors import (
     AlreadyInvited,
     InvitationRevoked,
@@ -14,15 +15,16 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.event import happened
 from latchstring.domain.grant import Bundle, ContentRole, terms_digest
+from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Channel, Invitation
 from latchstring.domain.mail import MailKind, MailPriority, OutgoingMail
 from latchstring.domain.principal import may_still_grant
 from latchstring.domain.settings import Roles
-from latchstring.domain.values import Actor, ActorType, new_id
 from latchstring.events.record import record
-from latchstring.i18n.catalogues import negotiate
-from latchstring.invitations.dependencies import OfferedObject, Parts, Preview
+from latchstring.i18n.negotiation import negotiate
+from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.links import NOT_OURS, Links
+from latchstring.invitations.results import OfferedObject, Preview
 from latchstring.storage.content.objects import load_levels
 from latchstring.storage.engine.database import ATTEMPTS, UniqueViolation, Work
 from latchstring.storage.invitations.read import GroupName, LinkView, find_link_view
@@ -64,13 +66,13 @@ class _Refused(Exception):
 class Answering:
     """What the holder of a link may do. The token is the credential; the row decides."""
 
-    parts: Parts
+    deps: InvitationDependencies
     links: Links
 
     async def open(self, text: str) -> Opened:
         """Read a token and its row. Raises InvitationTokenInvalid; says nothing of whether the link still works."""
         token = self.links.read(text)
-        view = await find_link_view(self.parts.db, token.subject_id)
+        view = await find_link_view(self.deps.db, token.subject_id)
         if view is None:
             raise InvitationTokenInvalid(NOT_OURS)
         return Opened(token, view)
@@ -78,7 +80,7 @@ class Answering:
     async def open_link(self, text: str) -> Opened:
         """A link that still opens the door. Raises InvitationTokenInvalid, and what `check_open` raises."""
         opened = await self.open(text)
-        check_open(opened, at=self.parts.clock())
+        check_open(opened, at=self.deps.clock())
         return opened
 
     async def look_up(self, text: str, *, locale: str | None = None, otherwise: Sequence[str] = ()) -> Preview:
@@ -92,8 +94,8 @@ class Answering:
     def preview(self, opened: Opened, *, locale: str | None = None, otherwise: Sequence[str] = ()) -> Preview:
         """The facts of an opened link, also of one that has ended, in the reader's language."""
         invitation, view = opened.invitation, opened.view
-        spoken = negotiate([locale, invitation.locale, *otherwise], self.parts.app.default_locale)
-        role = self.parts.roles.get(invitation.bundle.role or "")
+        spoken = negotiate([locale, invitation.locale, *otherwise], self.deps.app.default_locale)
+        role = self.deps.roles.get(invitation.bundle.role or "")
         live = {grant.target_id for grant in invitation.bundle.live}
         return Preview(
             invitation,
@@ -109,19 +111,19 @@ class Answering:
         """The invited person says no. Raises what `look_up` raises."""
         for _ in range(ATTEMPTS):
             opened = await self.open(text)
-            at = self.parts.clock()
+            at = self.deps.clock()
             check_open(opened, at=at)
             invitation = opened.invitation
             event = happened("invitation.declined", invitation.id, by=INVITEE, at=at, reason=reason)
             mails = self._notices(MailKind.INVITATION_DECLINED, invitation, at)
             generation = opened.token.generation
             try:
-                await self.parts.db.transact(
+                await self.deps.db.transact(
                     lambda: decline_invitation(invitation.id, event, generation=generation, mails=mails, at=at)  # noqa: B023
                 )
             except Lost:
                 continue
-            self.parts.wake_worker()
+            self.deps.wake_worker()
             return
         raise StorageBusy("This invitation is being changed by many at once.")
 
@@ -145,21 +147,21 @@ class Answering:
             except (Lost, _Refused):
                 return
             else:
-                self.parts.wake_worker()
+                self.deps.wake_worker()
                 return
 
     async def _make_way(self, invitation: Invitation) -> bool:
         terms_key = terms_digest(invitation.email_key, invitation.bundle)
         try:
-            await make_way(self.parts.db, terms_key, at=self.parts.clock(), told=False)
+            await make_way(self.deps.db, terms_key, at=self.deps.clock(), told=False)
         except AlreadyInvited:  # a newer invitation to the same is on its way: nothing is missing
             return False
         return True
 
     async def _renew(self, opened: Opened) -> None:
-        at = self.parts.clock()
+        at = self.deps.clock()
         before = opened.invitation
-        key_id = self.parts.keyring.current.id
+        key_id = self.deps.keyring.current.id
         after = rules_of.renew(before, generation=opened.token.generation, master_key_id=key_id, at=at)
         if after is None or before.bundle.is_void or await self._is_stranger(before):
             return
@@ -174,14 +176,14 @@ class Answering:
         )
         event = happened("invitation.renewed", after.id, by=INVITEE, at=at, generation=after.link.generation)
         notices = self._notices(MailKind.LINK_REQUESTED, after, at)
-        limited = self.parts.limits_enabled
+        limited = self.deps.limits_enabled
         most = MOST_RENEWALS if limited else 10_000
         last_before = at - BETWEEN_RENEWALS if limited else at
 
         def work() -> Work[None]:
             renewals = yield from count_renewal(before, at=at, most=most, last_before=last_before)
             if after is not before:
-                if not (yield from sponsor_holds(before, before.bundle, self.parts.roles)):
+                if not (yield from sponsor_holds(before, before.bundle, self.deps.roles)):
                     raise _Refused
                 yield from replace_link(before, after, renewals=renewals, renewed_at=at)
             yield record(event)
@@ -189,19 +191,19 @@ class Answering:
             for notice in notices:
                 yield queue_mail(notice)
 
-        if self.parts.mail_rules.transport != "off":
-            await self.parts.db.transact(work)
+        if self.deps.mail_rules.transport != "off":
+            await self.deps.db.transact(work)
 
     async def _is_stranger(self, invitation: Invitation) -> bool:
         """Whether nothing may be mailed because only people with an account are let in."""
-        if not invitation.bundle.is_content_only or self.parts.content_rules.allow_unregistered_users:
+        if not invitation.bundle.is_content_only or self.deps.content_rules.allow_unregistered_users:
             return False
-        user = await find_user_by_email_key(self.parts.db, invitation.email_key)
+        user = await find_user_by_email_key(self.deps.db, invitation.email_key)
         return user is None or not user.email_verified
 
     def _notices(self, kind: MailKind, invitation: Invitation, at: datetime) -> list[OutgoingMail]:
         """The inviter is told, where he is a person with a mailbox."""
-        if invitation.inviter.type not in PEOPLE or self.parts.mail_rules.transport == "off":
+        if invitation.inviter.type not in PEOPLE or self.deps.mail_rules.transport == "off":
             return []
         return [OutgoingMail(new_id(at), kind, invitation.id, invitation.link.generation, at, MailPriority.NORMAL)]
 

@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from latchstring.domain.errors import NotAllowed
 from latchstring.domain.principal import Principal, Role
 from latchstring.domain.settings import ContentRules, Roles
+from latchstring.domain.views.targets import GroupChoice, ObjectChoice
 from latchstring.storage.engine.database import Database
 from latchstring.storage.invitations.target_search import (
-    GroupChoice,
-    ObjectChoice,
     find_group_choices,
     find_object_choices,
     search_groups,
     search_objects,
 )
-
-__all__ = ["GroupChoice", "ObjectChoice", "Targets"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from latchstring.domain.clock import Clock
+from latchstring.domain.draft import Draft
 from latchstring.domain.errors import (
     FieldProblem,
     InvalidFields,
@@ -13,14 +15,13 @@ from latchstring.domain.errors import (
     TemplateNotFound,
 )
 from latchstring.domain.event import happened
+from latchstring.domain.ids import new_id
 from latchstring.domain.panel import TEMPLATES_WRITE
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import App, ContentRules, InvitationRules, Roles
 from latchstring.domain.template import InvitationTemplate
 from latchstring.domain.template import Templates as Configured
-from latchstring.domain.values import Clock, new_id
 from latchstring.events.record import record
-from latchstring.invitations.dependencies import Draft
 from latchstring.invitations.validate import lifetime_problems, redirect_problems, role_problems
 from latchstring.storage.engine.database import Database, UniqueViolation, Work
 from latchstring.storage.invitations.templates import (

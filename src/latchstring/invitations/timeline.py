@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from latchstring.domain.actor import Actor
 from latchstring.domain.invitation import Standing
 from latchstring.domain.principal import Principal
-from latchstring.domain.values import Actor
 from latchstring.domain.views.timeline import Timeline, weave
-from latchstring.invitations.dependencies import Parts
+from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.issue import Issuing
 from latchstring.storage.events.actor_names import name_of_user
 from latchstring.storage.events.invitation_timeline import find_records
@@ -32,7 +32,7 @@ class Told:
 class Timelines:
     """Reads timelines. Six short reads at most, however much there is."""
 
-    parts: Parts
+    deps: InvitationDependencies
     issuing: Issuing
 
     async def get(self, invitation_id: UUID, *, by: Principal) -> Told:
@@ -43,7 +43,7 @@ class Timelines:
         """
         standing = await self.issuing.get(invitation_id, by=by)
         invitation = standing.invitation
-        records = await find_records(self.parts.db, invitation_id, with_delivery=standing.delivery is not None)
-        timeline = weave(invitation, records, at=self.parts.clock())
-        name = await name_of_user(self.parts.db, invitation.accepted_by) if invitation.accepted_by else None
+        records = await find_records(self.deps.db, invitation_id, with_delivery=standing.delivery is not None)
+        timeline = weave(invitation, records, at=self.deps.clock())
+        name = await name_of_user(self.deps.db, invitation.accepted_by) if invitation.accepted_by else None
         return Told(standing, timeline, name)

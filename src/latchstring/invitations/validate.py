@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from latchstring.domain.draft import Draft
 from latchstring.domain.errors import FieldProblem, GrantNotAllowed
 from latchstring.domain.grant import Bundle
 from latchstring.domain.principal import Principal, is_within_ceiling
 from latchstring.domain.settings import App, InvitationRules, Roles
-from latchstring.invitations.dependencies import Draft
 
 
 def find_problems(
@@ -88,14 +88,14 @@ def is_allowed_redirect(url: str, rules: InvitationRules, app: App) -> bool:
 def origin_of(url: str) -> str | None:
     """Scheme, host and port in canonical form (RFC 6454), or None when there is none."""
     try:
-        parts = urlsplit(url)
-        port = parts.port
+        deps = urlsplit(url)
+        port = deps.port
     except ValueError:
         return None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if deps.scheme not in {"http", "https"} or not deps.hostname:
         return None
-    default = 443 if parts.scheme == "https" else 80
-    return f"{parts.scheme}://{parts.hostname.lower()}:{port or default}"
+    default = 443 if deps.scheme == "https" else 80
+    return f"{deps.scheme}://{deps.hostname.lower()}:{port or default}"
 
 
 def check_ceiling(principal: Principal, bundle: Bundle) -> None:

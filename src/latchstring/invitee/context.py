@@ -20,10 +20,12 @@ from latchstring.http.authentication import (
     make_cookie,
     new_csrf_token,
 )
+from latchstring.http.client_address import client_network
 from latchstring.http.headers import PAGE_POLICY
 from latchstring.http.responses import Answer
 from latchstring.http.scope import find_cookie, find_header, query_pairs
-from latchstring.i18n.catalogues import accepted_languages, available_locales, negotiate, text_direction
+from latchstring.i18n.dates import text_direction
+from latchstring.i18n.negotiation import accepted_languages, available_locales, negotiate
 from latchstring.pages.assets import asset_url
 from latchstring.pages.forms import F, Sent, Shown, read_form
 from latchstring.pages.templating import autonym, render
@@ -60,6 +62,11 @@ class Page:
     locale: str
     csrf: str
     csrf_is_new: bool
+
+    @property
+    def client_network(self) -> str:
+        """The network that rate limits count the request by."""
+        return client_network(self.request.scope, self.services.limits)
 
     @property
     def user(self) -> User | None:

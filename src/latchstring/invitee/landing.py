@@ -20,7 +20,8 @@ from latchstring.formats.field_types import Line, Secret
 from latchstring.http.authentication import Caller
 from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
-from latchstring.invitations.dependencies import Accepted, Profile
+from latchstring.invitations.commands import Profile
+from latchstring.invitations.results import Accepted
 from latchstring.invitee.context import Page
 from latchstring.invitee.objects import find_items, names_of, with_held
 from latchstring.invitee.previews import LANDING, Found, find_offer, show_end_of, visit_offer
@@ -135,14 +136,14 @@ async def accept(page: Page) -> Answer:
 async def _sign_in_and_accept(found: Found, sent: Sent[Answering]) -> Answer:
     services = found.page.services
     email_key = found.opened.invitation.email_key
-    services.limiter.check_login(email_key, found.page.request.scope)
+    services.limiter.check_login(email_key, found.page.client_network)
     try:
-        user, tokens = await services.accounts.login(email_key, sent.get("password") or "")
+        user, tokens = await services.users.login(email_key, sent.get("password") or "")
     except InvalidCredentials as error:
         return await _show_way_in(
             found, form=sent.with_problem("password", "wrong-password"), status=401, code=error.code
         )
-    caller = Caller(services.accounts.principal_of(user), user, from_cookie=True)
+    caller = Caller(services.users.principal_of(user), user, from_cookie=True)
     answer = await _accept(replace(found, page=found.page.seen_by(caller)), sent)
     if answer.status != 303:  # noqa: PLR2004  # signed in, yet not accepted: the landing page tells why
         answer = found.page.go(found.offer.home, token=found.token)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from latchstring.domain.access import ContentObject, Level, Seen
 from latchstring.domain.errors import ContentNotFound
 from latchstring.domain.grant import ContentRole
-from latchstring.invitations.dependencies import OfferedObject
+from latchstring.invitations.results import OfferedObject
 from latchstring.invitations.validate import is_allowed_redirect, origin_of
 from latchstring.invitee.context import Page
 

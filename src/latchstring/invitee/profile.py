@@ -7,7 +7,7 @@ from latchstring.domain.errors import FieldProblem, InvalidFields, TermsRequired
 from latchstring.formats.field_types import Line, Locale
 from latchstring.http.authentication import has_outdated_terms
 from latchstring.http.responses import Answer
-from latchstring.i18n.catalogues import available_locales
+from latchstring.i18n.negotiation import available_locales
 from latchstring.invitee.context import Page
 from latchstring.invitee.routing import acts, shows
 from latchstring.invitee.signed_in import member_of
@@ -64,7 +64,7 @@ async def change_profile(page: Page) -> Answer:
     except InvalidFields as error:
         there = page.standing_at(PROFILE)
         return await _show(there, user, status=422, code=error.code, form=sent.refused(error))
-    await page.services.accounts.change_profile(user.id, changes)
+    await page.services.users.change_profile(user.id, changes)
     return page.go(PROFILE, done="saved")
 
 
@@ -85,5 +85,5 @@ async def accept_terms(page: Page) -> Answer:
     if not sent.get("accept_terms"):
         form = Shown(_typed(user), (Problem("acceptTerms", TermsRequired.code),))
         return await _show(page.standing_at(PROFILE), user, status=422, code=TermsRequired.code, form=form)
-    await page.services.accounts.change_profile(user.id, UserChanges(accept_terms=True))
+    await page.services.users.change_profile(user.id, UserChanges(accept_terms=True))
     return page.go(PROFILE, done="saved")

@@ -28,7 +28,7 @@ def acts(*paths: str) -> Callable[[Handler], HTTPRouteHandler]:
 
     def declare(handler: Handler) -> HTTPRouteHandler:
         async def counted(page: Page) -> Answer:
-            page.services.limiter.check_client(page.request.scope)
+            page.services.limiter.check_client(page.client_network)
             return await handler(page)
 
         counted.__name__ = handler.__name__

@@ -41,9 +41,9 @@ async def log_in(page: Page) -> Answer:
     page = page.standing_at("/login", next=target)
     address: Address | None = sent.get("email")
     email_key = address.email_key if address else None
-    page.services.limiter.check_login(email_key or sent.typed.get("email", ""), page.request.scope)
+    page.services.limiter.check_login(email_key or sent.typed.get("email", ""), page.client_network)
     try:
-        user, tokens = await page.services.accounts.login(email_key, sent.get("password") or "")
+        user, tokens = await page.services.users.login(email_key, sent.get("password") or "")
     except InvalidCredentials as error:
         form = sent.with_problem("email", "credentials")
         return page.show("login.html", status=401, code=error.code, form=form, next=target)

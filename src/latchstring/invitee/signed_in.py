@@ -68,5 +68,5 @@ async def sign_out(page: Page, answer: Answer) -> Answer:
     """End the session of the browser, and the answer that makes it forget."""
     principal = page.caller.principal
     if principal is not None and principal.session_id is not None:
-        await page.services.accounts.logout(session_id=principal.session_id)
+        await page.services.users.logout(session_id=principal.session_id)
     return answer.with_cookies(clear_session_cookies(page.services.app))

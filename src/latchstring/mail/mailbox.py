@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
-from latchstring.domain.values import id_instant
+from latchstring.domain.ids import id_instant
 
 
 @dataclass(frozen=True, slots=True)

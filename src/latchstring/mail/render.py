@@ -13,7 +13,9 @@ import structlog
 from jinja2 import Template
 
 from latchstring.domain.mail import MailKind
-from latchstring.i18n.catalogues import SOURCE, format_instant, negotiate, text_direction, translations
+from latchstring.i18n.catalogues import translations
+from latchstring.i18n.dates import format_instant, text_direction
+from latchstring.i18n.negotiation import SOURCE, negotiate
 from latchstring.mail.ascii_address import Mailbox, mailbox_of
 from latchstring.mail.messages import (
     AdminSetUpMail,

@@ -21,7 +21,7 @@ from litestar.types import Receive, Scope
 from latchstring.domain.errors import FieldProblem, InvalidFields, Unreadable
 from latchstring.formats.field_types import Kind, Locale, Token, ValueRefused, read_text
 from latchstring.formats.fields import Body, Reading, collect, refuse_unknown
-from latchstring.formats.json_body import read_bytes
+from latchstring.http.body import read_bytes
 from latchstring.http.scope import find_header
 
 LARGEST_FORM = 32 * 1024

@@ -14,7 +14,7 @@ from typing import Any
 from litestar.types import Receive, Scope
 
 from latchstring.domain.errors import Unreadable
-from latchstring.formats.json_body import BodyTooLarge
+from latchstring.http.body import BodyTooLarge
 from latchstring.http.scope import find_header
 
 LONGEST_HEAD = 8 * 1024

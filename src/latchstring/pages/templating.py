@@ -16,16 +16,9 @@ from jinja2.ext import InternationalizationExtension
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from latchstring.i18n.catalogues import (
-    PSEUDO,
-    format_clock,
-    format_date,
-    format_instant,
-    format_relative,
-    format_short,
-    pseudo,
-    translations,
-)
+from latchstring.i18n.catalogues import translations
+from latchstring.i18n.dates import format_clock, format_date, format_instant, format_relative, format_short
+from latchstring.i18n.pseudo import PSEUDO, pseudo
 
 PAGES = "pages"  # the words of the invited person's pages; a context with `domain` speaks another
 FACES = ("latchstring.invitee", "latchstring.admin")  # packages with a folder `templates`

@@ -1,14 +1,8 @@
 """Lists in pages: `limit` and `cursor` in, `items`, `nextCursor` and `total` out."""
 
-import base64
-import binascii
 from collections.abc import Sequence
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
-import msgspec
-
-from latchstring.crypto.keyring import Keyring
-from latchstring.domain.errors import Unreadable
 from latchstring.formats.field_types import Kind, ValueRefused
 from latchstring.formats.fields import Query
 from latchstring.http.responses import Answer, View, json_answer
@@ -17,7 +11,6 @@ T = TypeVar("T")
 DEFAULT_LIMIT = 25
 LARGEST_LIMIT = 200
 LARGEST_TOTAL = 10_000
-DIGEST_BYTES = 32
 LONGEST_CURSOR = 1024
 
 
@@ -76,31 +69,6 @@ class Listed(View, Generic[T]):
     items: list[T]
     next_cursor: str | None
     total: int | None
-
-
-def make_cursor(keyring: Keyring, within: str, position: Sequence[object]) -> str:
-    """Where the next page begins. within: the list and its order, such as `users:-createdAt`; position: JSON values."""
-    place = msgspec.json.encode(position)
-    return base64.urlsafe_b64encode(keyring.fingerprint(_sealed(within, place)) + place).decode("ascii").rstrip("=")
-
-
-def read_cursor(keyring: Keyring, within: str, cursor: str | None) -> list[Any] | None:
-    """The position in a cursor, None without one. Raises Unreadable unless we made it for this list and order."""
-    if cursor is None:
-        return None
-    refused = Unreadable("Send nextCursor of the page before, unchanged, with the same sort.", code="invalid-cursor")
-    try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        digest, place = raw[:DIGEST_BYTES], raw[DIGEST_BYTES:]
-        if not keyring.is_fingerprint(digest, _sealed(within, place)):
-            raise refused
-        return msgspec.json.decode(place, type=list[Any])
-    except (binascii.Error, ValueError):  # msgspec's errors are ValueErrors
-        raise refused from None
-
-
-def _sealed(within: str, place: bytes) -> bytes:
-    return b"cursor\0" + within.encode() + b"\0" + place
 
 
 def page_answer(items: Sequence[object], *, next_cursor: str | None, total: int | None) -> Answer:

@@ -37,9 +37,9 @@ from litestar.types import ASGIApp
 from latchstring.domain.errors import LatchstringError
 from latchstring.domain.idempotency import Claim
 from latchstring.formats.fields import Reading, collect, refuse_unknown
-from latchstring.formats.json_body import read_object
-from latchstring.formats.uploads import read_upload
 from latchstring.http.authentication import ANONYMOUS, Access, Caller, identify
+from latchstring.http.body import read_object, read_upload
+from latchstring.http.client_address import client_network
 from latchstring.http.problems import problem_answer
 from latchstring.http.responses import Answer
 from latchstring.http.scope import Scope
@@ -191,7 +191,7 @@ async def _prepare(declared: Operation, request: Request[Any, Any, Any], wanted:
     scope = request.scope
     services: Services = scope["litestar_app"].state.services
     if declared.rate_limited:
-        services.limiter.check_client(scope)
+        services.limiter.check_client(client_network(scope, services.limits))
     offered: dict[str, Any] = {"request": request, "services": services, **scope["path_params"]}
     offered["query"] = read_query(scope, declared.query)
     key = read_key(scope, is_taken=declared.takes_idempotency_key)

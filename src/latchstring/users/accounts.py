@@ -13,9 +13,9 @@ from latchstring.domain.errors import ChangedMeanwhile, FieldProblem, GroupNotFo
 from latchstring.domain.event import Event, happened
 from latchstring.domain.group import Group
 from latchstring.domain.idempotency import Once
+from latchstring.domain.ids import new_id
 from latchstring.domain.pagination import Page
 from latchstring.domain.principal import Principal
-from latchstring.domain.values import new_id
 from latchstring.events.record import record
 from latchstring.formats.email_address import Address
 from latchstring.storage.content.objects import check_released, hold_users, release_objects

@@ -5,22 +5,22 @@ from datetime import datetime
 from uuid import UUID
 
 from latchstring.domain.account import User
+from latchstring.domain.actor import Actor
 from latchstring.domain.errors import MailDisabled, UserNotFound
 from latchstring.domain.event import RecordedEvent, happened
 from latchstring.domain.keyset_page import Count, Place, Sorting, Stretch
 from latchstring.domain.mail import MailKind
 from latchstring.domain.principal import Principal
-from latchstring.domain.values import Actor
+from latchstring.domain.views.users import UserSearch
 from latchstring.events.record import record
+from latchstring.mail.account_mail import account_mail
 from latchstring.storage.engine.database import Work
 from latchstring.storage.events.subject_history import list_history
 from latchstring.storage.outbox.outbox import queue_mail
-from latchstring.storage.users.search import UserSearch, count_role, search_users
+from latchstring.storage.users.search import count_role, search_users
 from latchstring.storage.users.sessions import end_sessions
 from latchstring.storage.users.users import find_user, lock_user
-from latchstring.users.dependencies import AccountParts
-
-__all__ = ["LINKS", "Keeping", "UserSearch"]
+from latchstring.users.dependencies import UserDependencies
 
 READ_USERS = "users:read"
 WRITE_USERS = "users:write"
@@ -28,7 +28,7 @@ READ_HISTORY = "audit:read"
 LINKS = {MailKind.PASSWORD_RESET: "password-reset", MailKind.EMAIL_VERIFICATION: "verification"}
 
 
-class Keeping(AccountParts):
+class Keeping(UserDependencies):
     """Users as their keepers see them."""
 
     async def search_users(
@@ -83,5 +83,5 @@ class Keeping(AccountParts):
         return True
 
     def _send(self, user: User, kind: MailKind, by: Actor, at: datetime) -> Work[None]:
-        yield queue_mail(self.mail_to(user, kind, at=at))
+        yield queue_mail(account_mail(user, kind, at=at, is_off=self._mail_is_off))
         yield record(happened("user.link_sent", user.id, by=by, at=at, kind=LINKS[kind]))

@@ -5,18 +5,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.api_key import ApiKey
 from latchstring.domain.errors import ApiKeyNotFound, FieldProblem, GrantNotAllowed, InvalidFields
 from latchstring.domain.event import happened
+from latchstring.domain.ids import new_id
 from latchstring.domain.pagination import Page
 from latchstring.domain.principal import EVERYTHING, Principal, is_permission
-from latchstring.domain.values import Actor, ActorType, new_id
 from latchstring.events.record import record
 from latchstring.storage.engine.database import Work
 from latchstring.storage.events.actor_names import find_named
 from latchstring.storage.invitations.cascade import end_invitations_of
 from latchstring.storage.users.api_keys import find_key, insert_key, list_keys, new_key_text, revoke_key
-from latchstring.users.dependencies import AccountParts
+from latchstring.users.dependencies import UserDependencies
 from latchstring.users.grant_limits import check_scopes
 
 
@@ -28,7 +29,7 @@ class MadeApiKey:
     text: str = field(repr=False)
 
 
-class ApiKeys(AccountParts):
+class ApiKeys(UserDependencies):
     """Keys of backends."""
 
     async def create_api_key(

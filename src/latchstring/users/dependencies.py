@@ -8,11 +8,11 @@ from latchstring.crypto.access_tokens import AccessTokens
 from latchstring.crypto.keyring import Keyring
 from latchstring.crypto.link_tokens import LinkTokens
 from latchstring.crypto.passwords import Passwords
-from latchstring.domain.account import Admin, User
-from latchstring.domain.mail import DeliveryState, MailKind, MailPriority, OutgoingMail, SuppressionReason
+from latchstring.domain.account import User
+from latchstring.domain.actor import ActorType
+from latchstring.domain.clock import Clock
 from latchstring.domain.principal import Principal, Role
 from latchstring.domain.settings import AccountRules, App, MailRules, Roles
-from latchstring.domain.values import ActorType, Clock, new_id
 from latchstring.storage.engine.database import Database
 
 NO_ROLE = Role("", "", frozenset())
@@ -22,7 +22,7 @@ def do_nothing() -> None:
     """Wakes nobody: the worker looks by itself every second."""
 
 
-class AccountParts:
+class UserDependencies:
     """The injected parts, and what each service of accounts needs of them."""
 
     def __init__(
@@ -41,7 +41,6 @@ class AccountParts:
     ) -> None:
         self._db = db
         self._clock = clock
-        self._keyring = keyring
         self._links = tokens
         self._app = app
         self._roles = roles
@@ -63,18 +62,4 @@ class AccountParts:
             role.may_grant,
             role.may_grant_groups,
             session_id,
-        )
-
-    def mail_to(self, user: User | Admin, kind: MailKind, *, at: datetime, locale: str | None = None) -> OutgoingMail:
-        """An urgent mail to a user or administrator, whose link dies with the account's present link generation."""
-        return OutgoingMail(
-            id=new_id(at),
-            kind=kind,
-            subject_id=user.id,
-            generation=user.link_generation,
-            due_at=None if self._mail_is_off else at,
-            priority=MailPriority.URGENT,
-            state=DeliveryState.SUPPRESSED if self._mail_is_off else DeliveryState.QUEUED,
-            reason=SuppressionReason.MAIL_OFF if self._mail_is_off else None,
-            locale=user.locale or locale,
         )

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from latchstring.domain.account import User
+from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import FieldProblem, GrantNotAllowed
 from latchstring.domain.principal import EVERYTHING, Principal, Role, covers
 from latchstring.domain.settings import Roles
-from latchstring.domain.values import ActorType
 
 
 def find_role_problems(role: str | None, roles: Roles, *, pointer: str = "/role") -> list[FieldProblem]:

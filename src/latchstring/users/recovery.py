@@ -10,6 +10,7 @@ from uuid import UUID
 from latchstring.crypto.link_tokens import LinkToken, Purpose, TokenRefused
 from latchstring.crypto.passwords import check_policy
 from latchstring.domain.account import User
+from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.errors import (
     InvalidFields,
     ResetTokenInvalid,
@@ -17,47 +18,50 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.event import happened
 from latchstring.domain.invitation import Channel
-from latchstring.domain.mail import DeliveryState, MailKind, MailPriority, OutgoingMail, SuppressionReason
-from latchstring.domain.values import Actor, ActorType, new_id
+from latchstring.domain.mail import MailKind, OutgoingMail
 from latchstring.events.record import record
 from latchstring.formats.email_address import Address
+from latchstring.mail.account_mail import account_mail, unsent_mail
 from latchstring.mail.messages import EmailVerificationMail, PasswordResetMail
 from latchstring.storage.engine.database import Work
 from latchstring.storage.outbox.outbox import OutboxRow, queue_mail
 from latchstring.storage.users.sessions import end_sessions
 from latchstring.storage.users.users import find_user, find_user_by_email_key, set_password, verify_email
-from latchstring.users.dependencies import AccountParts
+from latchstring.users.dependencies import UserDependencies
 
 RESET_LIFETIME = timedelta(hours=1)
 VERIFICATION_LIFETIME = timedelta(days=3)
 
 
-class Recovery(AccountParts):
+class Recovery(UserDependencies):
     """Reset and verification links."""
+
+    def _mail_to(self, user: User, kind: MailKind, *, at: datetime, locale: str | None = None) -> OutgoingMail:
+        return account_mail(user, kind, at=at, is_off=self._mail_is_off, locale=locale)
 
     async def request_password_reset(self, address: Address, *, locale: str | None = None) -> None:
         """Mail a reset link if the address has an account that is not blocked. Takes as long if not."""
         at = self._clock()
         user = await find_user_by_email_key(self._db, address.email_key)
         if user is not None and not user.blocked:
-            mail = self.mail_to(user, MailKind.PASSWORD_RESET, at=at, locale=locale)
+            mail = self._mail_to(user, MailKind.PASSWORD_RESET, at=at, locale=locale)
         else:
-            mail = mail_to_nobody(at)
+            mail = unsent_mail(at)
         await self._promise(mail)
 
     async def request_verification(self, user: User, *, locale: str | None = None) -> None:
         """Mail a verification link to somebody signed in; nothing for an address that is verified."""
         if not user.email_verified:
-            await self._promise(self.mail_to(user, MailKind.EMAIL_VERIFICATION, at=self._clock(), locale=locale))
+            await self._promise(self._mail_to(user, MailKind.EMAIL_VERIFICATION, at=self._clock(), locale=locale))
 
     async def request_verification_of(self, address: Address, *, locale: str | None = None) -> None:
         """The same for somebody who only names an address. Takes as long when there is nothing to send."""
         at = self._clock()
         user = await find_user_by_email_key(self._db, address.email_key)
         if user is not None and not user.blocked and not user.email_verified:
-            mail = self.mail_to(user, MailKind.EMAIL_VERIFICATION, at=at, locale=locale)
+            mail = self._mail_to(user, MailKind.EMAIL_VERIFICATION, at=at, locale=locale)
         else:
-            mail = mail_to_nobody(at)
+            mail = unsent_mail(at)
         await self._promise(mail)
 
     async def _promise(self, mail: OutgoingMail) -> None:
@@ -184,17 +188,3 @@ class Recovery(AccountParts):
 
 
 _OVER = "This link is not, or no longer, good. Ask for a new one."
-
-
-def mail_to_nobody(at: datetime) -> OutgoingMail:
-    """A mail that is never sent, written so that asking about an unknown address costs the same commit."""
-    return OutgoingMail(
-        id=new_id(at),
-        kind=MailKind.PASSWORD_RESET,
-        subject_id=new_id(at),
-        generation=0,
-        due_at=None,
-        priority=MailPriority.URGENT,
-        state=DeliveryState.SUPPRESSED,
-        reason=SuppressionReason.ENDED,
-    )

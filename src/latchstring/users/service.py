@@ -1,14 +1,10 @@
-"""Who somebody is: everything the faces may ask of accounts, one file for each verb."""
+"""Accounts of the app's users: everything the faces may ask of them, one file for each verb."""
 
-from latchstring.admins.administrators import Admins
-from latchstring.admins.own_account import AdminSelf
 from latchstring.users.accounts import People
 from latchstring.users.api_keys import ApiKeys
 from latchstring.users.recovery import Recovery
-from latchstring.users.sessions import Logins, NewSession, SessionTokens
-
-__all__ = ["Accounts", "NewSession", "SessionTokens"]
+from latchstring.users.sessions import Logins
 
 
-class Accounts(Logins, Recovery, People, ApiKeys, Admins, AdminSelf):
-    """Accounts, sessions, links that prove a mailbox, API keys and administrators."""
+class Users(Logins, Recovery, People, ApiKeys):
+    """Accounts, sessions, links that prove a mailbox, and API keys."""

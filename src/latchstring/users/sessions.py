@@ -6,10 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from latchstring.domain.account import User
+from latchstring.domain.actor import SYSTEM, Actor, ActorType
 from latchstring.domain.errors import CredentialInvalid, InvalidCredentials, RefreshTokenInvalid
 from latchstring.domain.event import Event, happened
+from latchstring.domain.ids import new_id
 from latchstring.domain.principal import Principal
-from latchstring.domain.values import SYSTEM, Actor, ActorType, new_id
 from latchstring.events.record import record
 from latchstring.storage.engine.database import Step, Work
 from latchstring.storage.users.api_keys import digest_key, find_live_key, is_key_text
@@ -30,7 +31,7 @@ from latchstring.storage.users.sessions import (
     use_refresh_token,
 )
 from latchstring.storage.users.users import find_user_by_email_key, load_user, note_login
-from latchstring.users.dependencies import AccountParts
+from latchstring.users.dependencies import UserDependencies
 
 TIDIED = 8  # of 256: one refresh in 32 clears its session's old tokens, enough to bound them and cheap
 KEPT_AFTER = timedelta(days=1)
@@ -58,7 +59,7 @@ class SessionTokens:
     refresh_seconds: int
 
 
-class Logins(AccountParts):
+class Logins(UserDependencies):
     """Sessions of users."""
 
     # ---- who asks ------------------------------------------------------------------------------------------------

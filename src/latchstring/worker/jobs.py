@@ -14,9 +14,10 @@ from uuid import UUID
 
 import structlog
 
+from latchstring.domain.clock import Clock
 from latchstring.domain.errors import StorageBusy, StorageUnreachable
+from latchstring.domain.ids import new_id
 from latchstring.domain.job import Job
-from latchstring.domain.values import Clock, new_id
 from latchstring.storage.engine.database import Database
 from latchstring.storage.jobs.jobs import JobLost, claim_job, release_job
 from latchstring.telemetry.metrics import count_job_rows

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from sqlalchemy.engine import URL
 
+from latchstring.domain.clock import Clock
 from latchstring.domain.mail import MailKind
 from latchstring.domain.settings import MailRules
-from latchstring.domain.values import Clock
 from latchstring.mail.transport import open_sender
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.notifications import share_wakeups

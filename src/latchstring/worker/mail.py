@@ -11,10 +11,11 @@ from uuid import UUID
 
 import structlog
 
+from latchstring.domain.clock import Clock
 from latchstring.domain.errors import StorageBusy, StorageUnreachable
+from latchstring.domain.ids import new_id
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, SuppressionReason
 from latchstring.domain.settings import MailRules, RetryRules
-from latchstring.domain.values import Clock, new_id
 from latchstring.mail.ascii_address import AddressUnusable
 from latchstring.mail.messages import Message
 from latchstring.mail.render import RenderedMail, render_mail

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import structlog
 
+from latchstring.domain.clock import Clock
 from latchstring.domain.errors import StorageBusy, StorageUnreachable
-from latchstring.domain.values import Clock
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.idempotency import purge_answers
 from latchstring.storage.outbox.outbox import purge_notices

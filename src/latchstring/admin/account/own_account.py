@@ -71,7 +71,7 @@ async def show_account(panel: Panel) -> Answer:
 async def _show_account(
     panel: Panel, visit: AdminVisit, *, status: int = 200, code: str = "", form: Shown | None = None
 ) -> Answer:
-    sessions = await panel.services.accounts.list_own_sessions(visit)
+    sessions = await panel.services.admins.list_own_sessions(visit)
     return panel.show(
         "account.html",
         status=status,
@@ -93,7 +93,7 @@ async def change_account(panel: Panel) -> Answer:
     except InvalidFields as error:
         return await _show_account(panel, visit, status=422, code=error.code, form=sent.refused(error))
     language = known_language(form.language)
-    await panel.services.accounts.change_own_admin(visit, name=form.name or "", locale=language)
+    await panel.services.admins.change_own_admin(visit, name=form.name or "", locale=language)
     spoken = replace(panel, locale=spoken_by_panel([language or "", panel.locale]))
     return panel.go(ACCOUNT, flash=say(spoken, "profile"))
 
@@ -105,10 +105,10 @@ async def end_session(panel: Panel) -> Answer:
     visit = await _visit(panel)
     wanted = sent.typed.get("session", "")
     if wanted == "others":
-        count = await panel.services.accounts.end_other_sessions(visit)
+        count = await panel.services.admins.end_other_sessions(visit)
         return panel.go(ACCOUNT, flash=say(panel, "own-sessions", count=count))
     session_id = _id_of(wanted)
-    count = await panel.services.accounts.end_own_session(visit, session_id) if session_id else 0
+    count = await panel.services.admins.end_own_session(visit, session_id) if session_id else 0
     if session_id == visit.session_id:
         return at_the_gate(panel).go(LOGIN, said="left")
     return panel.go(ACCOUNT, flash=say(panel, "own-sessions", count=count))
@@ -142,7 +142,7 @@ async def change_password(panel: Panel) -> Answer:
     try:
         form = sent.finish()
         _count_password(panel)
-        renewed = await panel.services.accounts.change_own_password(visit, form.current_password, form.password)
+        renewed = await panel.services.admins.change_own_password(visit, form.current_password, form.password)
     except InvalidFields as error:
         return _show_password(panel, status=422, code=error.code, form=sent.refused(error))
     panel = _going_on(panel, renewed)
@@ -157,7 +157,7 @@ def _going_on(panel: Panel, renewed: NewAdminSession) -> Panel:
 
 def _count_password(panel: Panel) -> None:
     """Before one's own password is looked at: an open browser is no place to guess it. Raises TooManyRequests."""
-    panel.services.limiter.check_login(f"admin own {panel.me.email_key}", panel.request.scope)
+    panel.services.limiter.check_login(f"admin own {panel.me.email_key}", panel.client_network)
 
 
 # ---- second factor ---------------------------------------------------------------------------------------------------
@@ -170,8 +170,8 @@ async def show_factor(panel: Panel) -> Answer:
 
 
 async def _show_factor(panel: Panel, *, status: int = 200, code: str = "", form: Shown | None = None) -> Answer:
-    accounts = panel.services.accounts
-    enrolment = accounts.find_enrolment(panel.me)
+    admins = panel.services.admins
+    enrolment = admins.find_enrolment(panel.me)
     return panel.show(
         "account_factor.html",
         status=status,
@@ -179,7 +179,7 @@ async def _show_factor(panel: Panel, *, status: int = 200, code: str = "", form:
         form=form,
         enrolment=enrolment,
         qr=draw_qr(enrolment.uri) if enrolment else None,
-        codes_left=await accounts.count_recovery_codes(panel.me) if panel.me.has_second_factor else 0,
+        codes_left=await admins.count_recovery_codes(panel.me) if panel.me.has_second_factor else 0,
     )
 
 
@@ -187,7 +187,7 @@ async def _show_factor(panel: Panel, *, status: int = 200, code: str = "", form:
 async def start_factor(panel: Panel) -> Answer:
     """Propose a fresh secret. Nothing is asked for until a code of it was entered."""
     await panel.read(PageForm)
-    await panel.services.accounts.start_second_factor(await _visit(panel))
+    await panel.services.admins.start_second_factor(await _visit(panel))
     return panel.go(FACTOR)
 
 
@@ -201,7 +201,7 @@ async def confirm_factor(panel: Panel) -> Answer:
     try:
         form = sent.finish()
         _count_password(panel)
-        codes = await panel.services.accounts.confirm_second_factor(visit, form.code, form.confirm_password)
+        codes = await panel.services.admins.confirm_second_factor(visit, form.code, form.confirm_password)
     except InvalidFields as error:
         return await _refuse_password(panel, sent, error, "confirmPassword")
     except SecondFactorInvalid as error:
@@ -218,7 +218,7 @@ async def renew_codes(panel: Panel) -> Answer:
     try:
         form = sent.finish()
         _count_password(panel)
-        codes = await panel.services.accounts.renew_recovery_codes(visit, form.codes_password)
+        codes = await panel.services.admins.renew_recovery_codes(visit, form.codes_password)
     except InvalidFields as error:
         return await _refuse_password(panel, sent, error, "codesPassword")
     except SecondFactorInvalid:
@@ -234,7 +234,7 @@ async def remove_factor(panel: Panel) -> Answer:
     try:
         form = sent.finish()
         _count_password(panel)
-        await panel.services.accounts.remove_second_factor(visit, form.removal_password)
+        await panel.services.admins.remove_second_factor(visit, form.removal_password)
     except InvalidFields as error:
         return await _refuse_password(panel, sent, error, "removalPassword")
     return panel.go(FACTOR, flash=say(panel, "own-factor-off"))

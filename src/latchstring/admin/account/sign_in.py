@@ -24,7 +24,6 @@ from latchstring.formats.email_address import Address
 from latchstring.formats.field_types import Email, Secret
 from latchstring.http.responses import Answer
 from latchstring.pages.forms import PageForm
-from latchstring.rate_limits import client_prefix
 
 FORGOTTEN = "/admin/login/forgotten"
 SET_UP = "/admin/set-up"
@@ -75,14 +74,14 @@ async def log_in(panel: Panel) -> Answer:
     sent = await panel.read(SignIn)
     address: Address | None = sent.get("email")
     typed = sent.typed.get("email", "").strip()
-    limiter, scope = panel.services.limiter, panel.request.scope
-    limiter.check_login(f"admin {address.email_key if address else typed}", scope)
+    network = panel.client_network
+    panel.services.limiter.check_login(f"admin {address.email_key if address else typed}", network)
     try:
-        opened = await panel.services.accounts.admin_login(
+        opened = await panel.services.admins.admin_login(
             typed,
             sent.get("password") or "",
             user_agent=panel.request.headers.get("User-Agent", ""),
-            network=client_prefix(limiter.client_address(scope)),
+            network=network,
         )
     except InvalidCredentials as error:
         form = sent.with_problem("email", "credentials")
@@ -96,7 +95,7 @@ async def _end_present(panel: Panel) -> None:
     """Whoever signs in over a session leaves no open one behind under a token nobody holds any more."""
     visit = await find_visit(panel)
     if visit is not None:
-        await panel.services.accounts.admin_logout(visit)
+        await panel.services.admins.admin_logout(visit)
 
 
 @shows(SECOND_FACTOR, needs=GATE)
@@ -118,7 +117,7 @@ async def enter_code(panel: Panel) -> Answer:
     code, wanted = sent.typed.get("code", ""), _next(sent.typed.get("next", ""))
     panel.services.limiter.check_code(visit.admin.email_key)
     try:
-        opened = await panel.services.accounts.pass_second_factor(visit, code)
+        opened = await panel.services.admins.pass_second_factor(visit, code)
     except SecondFactorInvalid as error:
         uses_recovery = len(code) > LONGEST_APP_CODE
         form = sent.with_problem("recovery" if uses_recovery else "code", "wrong-code")
@@ -151,7 +150,7 @@ def session_cookies(panel: Panel, opened: NewAdminSession) -> list[bytes]:
 async def find_visit(panel: Panel) -> AdminVisit | None:
     """Whoever holds this browser's session, read anew."""
     token = panel.cookies.session
-    return await panel.services.accounts.find_admin_session(token) if token else None
+    return await panel.services.admins.find_admin_session(token) if token else None
 
 
 def _onward(panel: Panel, visit: AdminVisit | None) -> tuple[str]:
@@ -178,7 +177,7 @@ async def log_out(panel: Panel) -> Answer:
     await panel.read(PageForm)
     visit = await find_visit(panel)
     if visit is not None:
-        await panel.services.accounts.admin_logout(visit)
+        await panel.services.admins.admin_logout(visit)
     return at_the_gate(panel).go(LOGIN, said="left")
 
 
@@ -211,7 +210,7 @@ async def request_password(panel: Panel) -> Answer:
             "login_forgotten.html", status=422, code=error.code, form=form, is_sent=False, has_mail=has_mail(panel)
         )
     panel.services.limiter.check_requested(address.email_key)
-    await panel.services.accounts.request_admin_password(address, locale=panel.locale)
+    await panel.services.admins.request_admin_password(address, locale=panel.locale)
     return panel.go(FORGOTTEN, sent="yes")
 
 
@@ -225,7 +224,7 @@ async def show_set_up(panel: Panel) -> Answer:
     """The form that a set-up link opens."""
     token = panel.asked("token")
     try:
-        admin = await panel.services.accounts.check_set_up(token)
+        admin = await panel.services.admins.check_set_up(token)
     except SetUpTokenInvalid as error:
         return panel.show("set_up_over.html", status=401, code=error.code)
     return _show_set_up(panel, token, admin.email, is_new=not admin.is_set_up)
@@ -235,10 +234,10 @@ async def show_set_up(panel: Panel) -> Answer:
 async def set_up(panel: Panel) -> Answer:
     """Set the password of an administrator's account, once. Every session of it ends, here as well."""
     sent = await panel.read(NewPassword)
-    accounts = panel.services.accounts
+    admins = panel.services.admins
     try:
-        admin = await accounts.check_set_up(sent.token)
-        await accounts.set_up_admin(sent.token, sent.finish().password)
+        admin = await admins.check_set_up(sent.token)
+        await admins.set_up_admin(sent.token, sent.finish().password)
     except InvalidFields as error:
         form = sent.refused(error)
         return _show_set_up(

@@ -45,7 +45,7 @@ class NewRole(PageForm):
 @shows(LIST, needs=ADMINS_WRITE)
 async def show_list(panel: Panel) -> Answer:
     """Everybody, by address."""
-    return panel.show("administrators.html", admins=await panel.services.accounts.list_admins())
+    return panel.show("administrators.html", admins=await panel.services.admins.list_admins())
 
 
 # ---- inviting --------------------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ async def invite(panel: Panel) -> Answer:
         form = sent.finish()
         address: Address = form.email
         check_mail(panel.services.limiter, address)
-        made = await panel.services.accounts.invite_admin(
+        made = await panel.services.admins.invite_admin(
             panel.principal, address=address, role=form.role, name=form.name, locale=known_language(form.language)
         )
     except InvalidFields as error:
@@ -112,7 +112,7 @@ def _sent_link(panel: Panel, made: SetUpSent, what: str) -> Answer:
 async def show_entry(panel: Panel) -> Answer:
     """What is known of one, and what can be done."""
     admin = await _admin(panel)
-    sessions = await panel.services.accounts.list_admin_sessions(panel.principal, admin.id)
+    sessions = await panel.services.admins.list_admin_sessions(panel.principal, admin.id)
     return panel.show(
         "administrator.html",
         who=admin,
@@ -128,7 +128,7 @@ async def change_role(panel: Panel) -> Answer:
     sent = await panel.read(NewRole)
     admin = await _admin(panel)
     try:
-        changed = await panel.services.accounts.set_admin_role(panel.principal, admin.id, sent.typed.get("role", ""))
+        changed = await panel.services.admins.set_admin_role(panel.principal, admin.id, sent.typed.get("role", ""))
     except LastSuperAdmin:
         return _kept(panel, admin)
     # whoever gave away his own right to be here goes home instead
@@ -149,7 +149,7 @@ async def deactivate(panel: Panel) -> Answer:
     await panel.read(PageForm)
     admin = await _admin(panel)
     try:
-        await panel.services.accounts.deactivate_admin(panel.principal, admin.id)
+        await panel.services.admins.deactivate_admin(panel.principal, admin.id)
     except LastSuperAdmin:
         return _kept(panel, admin)
     return panel.go(entry_path(admin.id), flash=say(panel, "deactivated", who=admin.shown_name))
@@ -159,7 +159,7 @@ async def deactivate(panel: Panel) -> Answer:
 async def reactivate(panel: Panel) -> Answer:
     await panel.read(PageForm)
     admin = await _admin(panel)
-    await panel.services.accounts.reactivate_admin(panel.principal, admin.id)
+    await panel.services.admins.reactivate_admin(panel.principal, admin.id)
     return panel.go(entry_path(admin.id), flash=say(panel, "reactivated", who=admin.shown_name))
 
 
@@ -170,7 +170,7 @@ async def resend_link(panel: Panel) -> Answer:
     admin = await _admin(panel)
     check_mail(panel.services.limiter, Address(admin.email, admin.email_key))
     try:
-        made = await panel.services.accounts.resend_set_up(panel.principal, admin.id)
+        made = await panel.services.admins.resend_set_up(panel.principal, admin.id)
     except AccountBlocked:
         flash = say(panel, "link-refused", who=admin.shown_name)
         return panel.go(entry_path(admin.id), flash=flash, is_bad=True)
@@ -182,7 +182,7 @@ async def end_sessions(panel: Panel) -> Answer:
     """Sign somebody out everywhere."""
     await panel.read(PageForm)
     admin = await _admin(panel)
-    count = await panel.services.accounts.end_admin_sessions(panel.principal, admin.id)
+    count = await panel.services.admins.end_admin_sessions(panel.principal, admin.id)
     return panel.go(entry_path(admin.id), flash=say(panel, "sessions", who=admin.shown_name, count=count))
 
 
@@ -191,7 +191,7 @@ async def reset_second_factor(panel: Panel) -> Answer:
     """Take the second factor away from somebody who has lost the phone and the codes."""
     await panel.read(PageForm)
     admin = await _admin(panel)
-    await panel.services.accounts.reset_second_factor(panel.principal, admin.id)
+    await panel.services.admins.reset_second_factor(panel.principal, admin.id)
     return panel.go(entry_path(admin.id), flash=say(panel, "factor", who=admin.shown_name))
 
 
@@ -209,7 +209,7 @@ async def _admin(panel: Panel) -> Admin:
         admin_id = UUID(panel.parameter("id"))
     except ValueError:
         raise AdminNotFound("There is no such administrator.") from None
-    return await panel.services.accounts.get_admin(admin_id)
+    return await panel.services.admins.get_admin(admin_id)
 
 
 routes = [

@@ -149,7 +149,7 @@ def _called(user: User | None) -> str:
 
 async def _find_user(panel: Panel, user_id: UUID) -> User | None:
     try:
-        return await panel.services.accounts.get_user(user_id)
+        return await panel.services.users.get_user(user_id)
     except UserNotFound:
         return None
 

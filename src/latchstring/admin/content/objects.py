@@ -48,7 +48,7 @@ async def object_of(panel: Panel) -> ContentObject:
 
 async def owner_of(panel: Panel, one: ContentObject) -> User | None:
     try:
-        return await panel.services.accounts.get_user(one.owner_id)
+        return await panel.services.users.get_user(one.owner_id)
     except UserNotFound:
         return None
 
@@ -162,7 +162,7 @@ async def show_details(panel: Panel) -> Answer:
     """What an object holds, as text, and what happened to it."""
     one = await object_of(panel)
     data = "" if one.data is None else json.dumps(one.data, indent=2, ensure_ascii=False)
-    history = await panel.services.accounts.list_history(panel.principal, one.id) if panel.can("audit:read") else ((),)
+    history = await panel.services.users.list_history(panel.principal, one.id) if panel.can("audit:read") else ((),)
     return panel.show(
         "content_details.html",
         **common(panel, one),

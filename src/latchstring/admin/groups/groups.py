@@ -21,17 +21,17 @@ from latchstring.admin.pagination import (
     text_of,
 )
 from latchstring.admin.routing import acts, shows
-from latchstring.content.admin_operations import HeldPlace
 from latchstring.domain.account import User
 from latchstring.domain.errors import ChangedMeanwhile, FieldProblem, GroupKeyTaken, InvalidFields, UserNotFound
 from latchstring.domain.group import Group, GroupText
 from latchstring.domain.keyset_page import Sorting
+from latchstring.domain.views.content import HeldPlace
+from latchstring.domain.views.users import UserSearch
 from latchstring.formats.field_types import Id, Key, Line, Message, ValueRefused, read_line, read_locale, read_message
 from latchstring.groups.service import GroupWords, words_of
 from latchstring.http.responses import Answer
-from latchstring.i18n.catalogues import available_locales
+from latchstring.i18n.negotiation import available_locales
 from latchstring.pages.forms import PageForm, Sent, Shown
-from latchstring.users.admin_operations import UserSearch
 
 READ, WRITE = "groups:read", "groups:write"
 LIST = "/admin/groups"
@@ -241,7 +241,7 @@ async def show_members(panel: Panel) -> Answer:
     group = await _group(panel)
     sorting = Sorting("email")
     place = place_of(panel, "members")
-    found = await panel.services.accounts.search_users(
+    found = await panel.services.users.search_users(
         panel.principal, UserSearch(group_id=group.id), sorting=sorting, after=place, limit=PAGE_SIZE
     )
     find = searched(panel, "find")
@@ -261,7 +261,7 @@ async def show_members(panel: Panel) -> Answer:
 
 async def find_people(panel: Panel, find: str) -> Sequence[User]:
     """The first few users whose address or name begins so, by address."""
-    found = await panel.services.accounts.search_users(
+    found = await panel.services.users.search_users(
         panel.principal, UserSearch(q=find), sorting=Sorting("email"), limit=FOUND_AT_ONCE
     )
     return found.items
@@ -275,7 +275,7 @@ async def add_member(panel: Panel) -> Answer:
     group = await _group(panel)
     back = path_of(group.key, "/members")
     try:
-        user = await panel.services.accounts.get_user(user_id)
+        user = await panel.services.users.get_user(user_id)
         await panel.services.groups.add_member(panel.principal, group.key, user_id)
     except UserNotFound:
         return panel.go(back, flash=said(panel, "user-gone"), is_bad=True)
@@ -290,7 +290,7 @@ async def remove_member(panel: Panel) -> Answer:
     group = await _group(panel)
     back = path_of(group.key, "/members")
     try:
-        user = await panel.services.accounts.get_user(user_id)
+        user = await panel.services.users.get_user(user_id)
     except UserNotFound:
         return panel.go(back, flash=said(panel, "user-gone"), is_bad=True)
     if group.key not in user.groups:
@@ -374,7 +374,7 @@ async def _count_granted(panel: Panel, group: Group) -> object:
 async def _history(panel: Panel, group: Group) -> object:
     if not panel.can("audit:read"):
         return ()
-    return (await panel.services.accounts.list_history(panel.principal, group.id))[0]
+    return (await panel.services.users.list_history(panel.principal, group.id))[0]
 
 
 routes = [

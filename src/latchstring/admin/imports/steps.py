@@ -20,8 +20,8 @@ from latchstring.admin.routing import acts, shows
 from latchstring.domain.errors import FieldProblem, InvalidFields, JobFinished, JobNotFound
 from latchstring.domain.job import EVERY_ROW, Job, JobRow, JobState, RowFilter, RowStatus
 from latchstring.formats.invitation_input import COLUMNS
-from latchstring.formats.spreadsheet import csv_answer
 from latchstring.http.responses import Answer
+from latchstring.http.streams import csv_answer
 from latchstring.pages.forms import PageForm, Problem, Shown
 from latchstring.pages.templating import render
 

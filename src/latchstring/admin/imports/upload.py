@@ -6,8 +6,9 @@ from latchstring.admin.context import Panel
 from latchstring.admin.imports.columns import guess, guess_columns, is_heading
 from latchstring.domain.errors import FieldProblem, InvalidFields, Unreadable
 from latchstring.domain.job import Job
+from latchstring.formats.csv_rows import ENCODINGS, CsvRows
 from latchstring.formats.fields import escape
-from latchstring.formats.uploads import CSV, ENCODINGS, LARGEST_UPLOAD, SheetRows, UploadedRows
+from latchstring.formats.uploads import CSV, LARGEST_UPLOAD, UploadedRows
 from latchstring.pages.multipart import Part, read_parts
 
 BESIDES = 64 * 1024  # bytes of a form around its file
@@ -44,7 +45,7 @@ async def _take(panel: Panel, part: Part, encoding: str | None) -> Job | None:
         return None
     if first.startswith(WORKBOOKS):
         raise InvalidFields([FieldProblem("/file", "workbook", "This is a workbook. Save it as CSV first.")])
-    parser = SheetRows(encoding, read=guess_columns, known=guess, is_header=is_heading)
+    parser = CsvRows(encoding, read=guess_columns, known=guess, is_header=is_heading)
     rows = UploadedRows(_from(first, chunks), CSV, parser)
     name = escape(part.file_name.replace("\\", "/").rpartition("/")[2])[:LONGEST_NAME] or None
     try:

@@ -19,9 +19,9 @@ from latchstring.domain.errors import (
 from latchstring.domain.grant import Grant, GrantKind
 from latchstring.domain.invitation import Invitation, State
 from latchstring.domain.mail import DeliveryState
+from latchstring.domain.views.targets import GroupChoice, ObjectChoice
 from latchstring.domain.views.timeline import Timeline
 from latchstring.http.responses import Answer
-from latchstring.invitations.targets import GroupChoice, ObjectChoice
 from latchstring.invitations.timeline import Told
 from latchstring.pages.forms import PageForm
 

@@ -6,14 +6,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, ClassVar, Literal
 
 from latchstring.admin.context import Panel
+from latchstring.domain.draft import Draft
 from latchstring.domain.errors import FieldProblem
 from latchstring.domain.invitation import Invitation
 from latchstring.domain.principal import Role
 from latchstring.domain.settings import ContentRules, InvitationRules
 from latchstring.domain.template import InvitationTemplate
+from latchstring.domain.views.targets import GroupChoice, ObjectChoice
 from latchstring.formats.field_types import Email, Id, Key, Kind, Line, Message, ValueRefused, read_key, read_text
-from latchstring.invitations.dependencies import Draft
-from latchstring.invitations.targets import GroupChoice, ObjectChoice
 from latchstring.pages.forms import PageForm, Sent, Shown
 
 UNTIL = "until"

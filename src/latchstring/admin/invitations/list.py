@@ -22,16 +22,17 @@ from latchstring.admin.invitations.list_url import (
     view_of,
 )
 from latchstring.admin.routing import shows
+from latchstring.crypto.cursors import make_cursor, read_cursor
+from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import Unreadable
 from latchstring.domain.invitation import State
 from latchstring.domain.invitation_list import InvitationFilter, InvitationPage, Order, Position
 from latchstring.domain.mail import DeliveryState
-from latchstring.domain.values import ActorType
 from latchstring.domain.views.audit_log import Named, Noun
-from latchstring.formats.spreadsheet import csv_answer
+from latchstring.domain.views.saved_view import SavedView
 from latchstring.http.responses import Answer
-from latchstring.invitations.browse import InvitationRow, SavedView
-from latchstring.rest.pagination import make_cursor, read_cursor
+from latchstring.http.streams import csv_answer
+from latchstring.invitations.browse import InvitationRow
 
 READ, WRITE = "invitations:read", "invitations:write"
 EXPORT = f"{LIST}/export.csv"
@@ -286,7 +287,7 @@ async def _choices(panel: Panel, view: View) -> dict[str, Any]:
     """What the filters offer. Whoever is chosen already is offered, too, whatever his place in the list."""
     services, by = panel.services, panel.principal
     senders = [Choice(str(admin.id), admin.name or admin.email, "ADMIN") for admin in await _admins(panel)]
-    keys = await services.accounts.list_api_keys(limit=CHOICES, after=None, descending=True)
+    keys = await services.users.list_api_keys(limit=CHOICES, after=None, descending=True)
     senders += [Choice(str(key.id), key.name, "API_KEY") for key in keys.items]
     offered = {choice.value for choice in senders} | {ME}
     others = [id_ for id_ in view.all("inviter") if id_ not in offered]
@@ -308,7 +309,7 @@ SENDERS = (Noun.USER, Noun.ADMIN, Noun.API_KEY)
 
 async def _admins(panel: Panel) -> Sequence[Any]:
     """Administrators but oneself, who is offered first."""
-    admins = await panel.services.accounts.list_admins()
+    admins = await panel.services.admins.list_admins()
     return [admin for admin in admins if admin.id != panel.me.id][:CHOICES]
 
 

@@ -11,10 +11,10 @@ from latchstring.admin.context import DOMAIN, Panel
 from latchstring.admin.invitations.form import InvitationForm, chosen_rows, draft_of
 from latchstring.admin.invitations.new import NEW, WRITE
 from latchstring.admin.routing import looks, shows
+from latchstring.domain.draft import Draft
 from latchstring.domain.settings import MailRules
 from latchstring.http.responses import Answer
-from latchstring.i18n.catalogues import text_direction
-from latchstring.invitations.dependencies import Draft
+from latchstring.i18n.dates import text_direction
 from latchstring.mail.messages import InvitationMail
 from latchstring.mail.render import ComposedMail, compose_mail
 from latchstring.mail.templating import TemplateBroken, templates_in

@@ -28,6 +28,7 @@ from latchstring.admin.invitations.form import (
 )
 from latchstring.admin.invitations.prefill import begun
 from latchstring.admin.routing import acts, shows
+from latchstring.domain.draft import Draft
 from latchstring.domain.errors import (
     AlreadyInvited,
     AlreadyMember,
@@ -48,8 +49,7 @@ from latchstring.domain.template import InvitationTemplate
 from latchstring.formats.field_types import ValueRefused, read_uuid
 from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
-from latchstring.i18n.catalogues import available_locales
-from latchstring.invitations.dependencies import Draft
+from latchstring.i18n.negotiation import available_locales
 from latchstring.invitations.validate import is_allowed_redirect
 from latchstring.pages.forms import Problem, Sent, Shown
 from latchstring.pages.mail_frame import holding_frame

@@ -38,7 +38,7 @@ from latchstring.domain.template import InvitationTemplate, TemplateSource
 from latchstring.formats.field_types import Key, Line, Message, Url
 from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
-from latchstring.i18n.catalogues import available_locales
+from latchstring.i18n.negotiation import available_locales
 from latchstring.pages.forms import PageForm, Sent, Shown
 from latchstring.pages.templating import autonym, render
 

@@ -47,14 +47,12 @@ class RevokeForm(PageForm, kw_only=True):
 async def show_keys(panel: Panel) -> Answer:
     """The keys in force, newest first."""
     place = place_of(panel, "keys")
-    page = await panel.services.accounts.list_api_keys(
-        limit=PAGE_SIZE, after=place.id if place else None, descending=True
-    )
+    page = await panel.services.users.list_api_keys(limit=PAGE_SIZE, after=place.id if place else None, descending=True)
     following = Place(page.items[-1].id) if page.more else None
     return panel.show(
         "api_keys_list.html",
         keys=page.items,
-        makers=await panel.services.accounts.find_makers(page.items),
+        makers=await panel.services.users.find_makers(page.items),
         leaves=leaves(panel, "keys", following),
         roles=panel.services.roles,
     )
@@ -92,7 +90,7 @@ async def make_key(panel: Panel) -> Answer:
     """Make a key and show it: this once, on the answer itself, for it is kept nowhere."""
     sent = await panel.read(NewKeyForm)
     try:
-        made = await panel.services.accounts.create_api_key(panel.principal, **_wanted(sent))
+        made = await panel.services.users.create_api_key(panel.principal, **_wanted(sent))
     except InvalidFields as error:
         return await _show_new(panel, sent.refused(InvalidFields(_at_fields(error))), 422, error.code)
     except GrantNotAllowed as error:
@@ -161,7 +159,7 @@ async def _key(panel: Panel) -> ApiKey:
     key_id = id_in(panel.parameter("api_key"))
     if key_id == NOBODY:
         raise ApiKeyNotFound("There is no such API key.")
-    return await panel.services.accounts.get_api_key(key_id)
+    return await panel.services.users.get_api_key(key_id)
 
 
 @acts(f"{ENTRY}/revoke", needs=NEEDS)
@@ -171,7 +169,7 @@ async def revoke_key(panel: Panel) -> Answer:
     ends = form.invitations == "end"
     try:
         key = await _key(panel)
-        await panel.services.accounts.revoke_api_key(panel.principal, key.id, end_invitations=ends)
+        await panel.services.users.revoke_api_key(panel.principal, key.id, end_invitations=ends)
     except ApiKeyNotFound:
         return panel.go(LIST, flash=said(panel, "key-gone"), is_bad=True)
     return panel.go(LIST, flash=said(panel, "key-revoked-all" if ends else "key-revoked", name=key.name))

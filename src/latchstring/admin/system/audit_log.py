@@ -10,11 +10,11 @@ from uuid import UUID
 from latchstring.admin.context import Panel
 from latchstring.admin.pagination import address
 from latchstring.admin.routing import shows
-from latchstring.domain.values import ActorType
+from latchstring.domain.actor import ActorType
 from latchstring.domain.views.audit_log import AuditEntry, AuditFilter
 from latchstring.events.catalogue import CATALOGUE
-from latchstring.formats.spreadsheet import csv_answer
 from latchstring.http.responses import Answer
+from latchstring.http.streams import csv_answer
 
 READ = "audit:read"
 LOG = "/admin/audit"
@@ -35,7 +35,7 @@ class Search:
 @shows(LOG, needs=READ)
 async def show_log(panel: Panel) -> Answer:
     search = await _read_search(panel)
-    page = await panel.services.operations.audit.list(
+    page = await panel.services.backoffice.audit.list(
         panel.principal, search.wanted, before=_id(panel.asked("before")), after=_id(panel.asked("after"))
     )
     kept = {"before": None, "after": None}
@@ -58,7 +58,7 @@ async def show_log(panel: Panel) -> Answer:
 async def export_log(panel: Panel) -> Answer:
     """Everything the filters let through, as a file, read while it is sent."""
     search = await _read_search(panel)
-    entries = panel.services.operations.audit.stream(panel.principal, search.wanted)
+    entries = panel.services.backoffice.audit.stream(panel.principal, search.wanted)
     return await csv_answer(_rows(entries), f"audit-{panel.at:%Y-%m-%d}")
 
 
@@ -81,7 +81,7 @@ def _cells(entry: AuditEntry) -> Sequence[object]:
 
 async def _read_search(panel: Panel) -> Search:
     typed = {name: panel.asked(name).strip()[:LONGEST].replace("\x00", "") for name in FILTERS}
-    audit, unknown = panel.services.operations.audit, []
+    audit, unknown = panel.services.backoffice.audit, []
     wanted = AuditFilter(
         actor_type=ActorType(typed["kind"]) if typed["kind"] in set(ActorType) else None,
         action=typed["action"] if typed["action"] in CATALOGUE else None,

@@ -24,7 +24,7 @@ class NothingForm(PageForm):
 
 @shows(QUEUE, needs=MAIL_READ)
 async def show_queue(panel: Panel) -> Answer:
-    queue, by = panel.services.operations.mail_queue, panel.principal
+    queue, by = panel.services.backoffice.mail_queue, panel.principal
     state = _state(panel.asked("state"))
     about = panel.asked("about")
     if about:
@@ -46,7 +46,7 @@ async def show_queue(panel: Panel) -> Answer:
 
 @shows(MAIL, needs=MAIL_READ)
 async def show_mail(panel: Panel) -> Answer:
-    queue = panel.services.operations.mail_queue
+    queue = panel.services.backoffice.mail_queue
     mail = await queue.find(panel.principal, _mail_id(panel))
     return panel.show("mail_entry.html", mail=mail, attempts=await queue.list_attempts(panel.principal, mail))
 
@@ -55,7 +55,7 @@ async def show_mail(panel: Panel) -> Answer:
 async def retry(panel: Panel) -> Answer:
     await panel.read(NothingForm)
     mail_id = _mail_id(panel)
-    done = await panel.services.operations.mail_queue.retry(panel.principal, mail_id)
+    done = await panel.services.backoffice.mail_queue.retry(panel.principal, mail_id)
     return panel.go(
         f"{QUEUE}/{mail_id}", flash=said_of_mail(panel, f"retry-{done}"), is_bad=done is not Interference.DONE
     )
@@ -63,7 +63,7 @@ async def retry(panel: Panel) -> Answer:
 
 @shows(f"{MAIL}/drop", needs=MAIL_WRITE)
 async def ask_to_drop(panel: Panel) -> Answer:
-    mail = await panel.services.operations.mail_queue.find(panel.principal, _mail_id(panel))
+    mail = await panel.services.backoffice.mail_queue.find(panel.principal, _mail_id(panel))
     if not mail.can_be_dropped:
         return panel.go(f"{QUEUE}/{mail.id}", flash=said_of_mail(panel, "drop-held" if mail.is_held else "drop-over"))
     return panel.show("mail_drop.html", mail=mail)
@@ -73,7 +73,7 @@ async def ask_to_drop(panel: Panel) -> Answer:
 async def drop(panel: Panel) -> Answer:
     await panel.read(NothingForm)
     mail_id = _mail_id(panel)
-    done = await panel.services.operations.mail_queue.drop(panel.principal, mail_id)
+    done = await panel.services.backoffice.mail_queue.drop(panel.principal, mail_id)
     return panel.go(
         f"{QUEUE}/{mail_id}", flash=said_of_mail(panel, f"drop-{done}"), is_bad=done is not Interference.DONE
     )

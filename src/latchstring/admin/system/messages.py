@@ -12,7 +12,8 @@ from latchstring.domain.mail import MailKind
 from latchstring.domain.panel import MAIL_READ, MAIL_WRITE
 from latchstring.formats.field_types import Email
 from latchstring.http.responses import Answer
-from latchstring.i18n.catalogues import available_locales, negotiate, text_direction
+from latchstring.i18n.dates import text_direction
+from latchstring.i18n.negotiation import available_locales, negotiate
 from latchstring.pages.forms import PageForm, Shown
 from latchstring.pages.mail_frame import frame_answer, holding_frame
 
@@ -58,7 +59,7 @@ async def send_test(panel: Panel) -> Answer:
     except InvalidFields as error:
         return await _show(panel, locale, "", form=sent.refused(error), status=422)
     panel.services.limiter.check_test_mail(panel.me.id)
-    found = await panel.services.operations.messages.send_test(panel.principal, kind, locale, form.to.email)
+    found = await panel.services.backoffice.messages.send_test(panel.principal, kind, locale, form.to.email)
     what = "test-taken" if found.is_taken else "test-refused"
     in_mailbox = panel.services.mail_rules.transport == "mailbox"
     word = said_of_mail(panel, what, reply=found.reply or "", in_mailbox=in_mailbox)
@@ -89,7 +90,7 @@ async def _show(panel: Panel, locale: str, form_name: str, *, form: Shown | None
 
 async def _preview(panel: Panel, locale: str) -> Preview:
     # an operator's template may take its time: not on the event loop
-    messages = panel.services.operations.messages
+    messages = panel.services.backoffice.messages
     return await asyncio.to_thread(messages.preview, panel.principal, _kind(panel), locale)
 
 

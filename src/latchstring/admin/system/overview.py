@@ -80,7 +80,7 @@ class Row:
 @shows("/admin", needs="invitations:read")
 async def show_overview(panel: Panel) -> Answer:
     days = _period(panel.asked("days"))
-    found = await panel.services.operations.overviews.read(panel.principal, days=days)
+    found = await panel.services.backoffice.overviews.read(panel.principal, days=days)
     figures = found.figures
     return panel.show(
         "overview.html",

@@ -37,7 +37,7 @@ from latchstring.formats.email_address import Address
 from latchstring.formats.field_types import Email, Id, Key, Line, Reference
 from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
-from latchstring.i18n.catalogues import available_locales
+from latchstring.i18n.negotiation import available_locales
 from latchstring.pages.forms import PageForm, Sent, Shown, Tick
 from latchstring.users.accounts import NewUser, UserChanges
 
@@ -137,7 +137,7 @@ async def make_user(panel: Panel) -> Answer:
     sent = await panel.read(NewUserForm)
     try:
         form = sent.finish()
-        made = await panel.services.accounts.create_user(panel.principal, _new_user(form))
+        made = await panel.services.users.create_user(panel.principal, _new_user(form))
     except _ANSWERED as error:
         shown, status, code = _again(sent, error)
         return await _show_new(panel, shown, status, code)
@@ -145,7 +145,7 @@ async def make_user(panel: Panel) -> Answer:
     if form.mail_link:
         try:
             panel.services.limiter.check_recipient(made.email_key)
-            await panel.services.accounts.send_link(panel.principal, made.id, MailKind.PASSWORD_RESET)
+            await panel.services.users.send_link(panel.principal, made.id, MailKind.PASSWORD_RESET)
             what = "user-made-mailed"
         except (MailDisabled, TooManyRequests):
             what = "user-made-unmailed"
@@ -196,7 +196,7 @@ async def save_user(panel: Panel) -> Answer:
         seen = sent.typed.get("seen", "")
         if not changes.names:
             return panel.go(path_of(user), flash=said(panel, "user-unchanged"))
-        await panel.services.accounts.change_user(
+        await panel.services.users.change_user(
             panel.principal, user.id, changes, is_expected=lambda present: fingerprint_of(present) == seen
         )
     except _ANSWERED as error:
@@ -265,7 +265,7 @@ async def send_link(panel: Panel) -> Answer:
     kind, what = _KINDS[sent.finish().kind]
     try:
         panel.services.limiter.check_recipient(user.email_key)
-        is_sent = await panel.services.accounts.send_link(panel.principal, user.id, kind)
+        is_sent = await panel.services.users.send_link(panel.principal, user.id, kind)
     except (MailDisabled, TooManyRequests) as error:
         word = "mail-off" if isinstance(error, MailDisabled) else "too-many"
         return panel.go(path_of(user), flash=said(panel, word), is_bad=True)
@@ -277,7 +277,7 @@ async def end_sessions(panel: Panel) -> Answer:
     """Sign a user out everywhere."""
     await panel.read(NothingForm)
     user = await user_of(panel)
-    await panel.services.accounts.end_sessions_of_user(panel.principal, user.id)
+    await panel.services.users.end_sessions_of_user(panel.principal, user.id)
     return panel.go(path_of(user), flash=said(panel, "sessions-ended", name=user.name or user.email))
 
 
@@ -305,7 +305,7 @@ async def _set_blocked(panel: Panel, *, blocked: bool) -> Answer:
     user = await user_of(panel)
     what, name = "user-blocked" if blocked else "user-unblocked", user.name or user.email
     try:
-        await panel.services.accounts.change_user(
+        await panel.services.users.change_user(
             panel.principal, user.id, UserChanges(blocked=blocked), is_expected=lambda now: now.blocked is not blocked
         )
     except ChangedMeanwhile:
@@ -341,7 +341,7 @@ async def _show_erase(panel: Panel, user: User, status: int = 200, code: str = "
 
 async def _heir(panel: Panel, text: str, user: User) -> User | None:
     try:
-        found = await panel.services.accounts.get_user(UUID(text))
+        found = await panel.services.users.get_user(UUID(text))
     except (UserNotFound, ValueError):
         return None
     return found if found.id != user.id else None
@@ -353,7 +353,7 @@ async def erase_user(panel: Panel) -> Answer:
     sent = await panel.read(EraseForm)
     user = await user_of(panel)
     try:
-        await panel.services.accounts.erase_user(panel.principal, user.id, new_owner_id=sent.finish().new_owner)
+        await panel.services.users.erase_user(panel.principal, user.id, new_owner_id=sent.finish().new_owner)
     except OwnsContent as error:
         return await _show_erase(panel, user, 409, error.code)
     return panel.go(LIST, flash=said(panel, "user-erased"))

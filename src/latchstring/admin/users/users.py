@@ -20,15 +20,15 @@ from latchstring.admin.pagination import (
     text_of,
 )
 from latchstring.admin.routing import shows
-from latchstring.content.admin_operations import HeldObject, HeldPlace
 from latchstring.domain.account import User
 from latchstring.domain.event import RecordedEvent
 from latchstring.domain.group import is_group_key
 from latchstring.domain.invitation import Standing
 from latchstring.domain.invitation_list import InvitationFilter, Order
 from latchstring.domain.keyset_page import Sorting
+from latchstring.domain.views.content import HeldObject, HeldPlace
+from latchstring.domain.views.users import UserSearch
 from latchstring.http.responses import Answer
-from latchstring.users.admin_operations import UserSearch
 
 READ, WRITE = "users:read", "users:write"
 LIST = "/admin/users"
@@ -59,7 +59,7 @@ def path_of(user: User, rest: str = "") -> str:
 
 async def user_of(panel: Panel) -> User:
     """The user in the address. Raises UserNotFound."""
-    return await panel.services.accounts.get_user(id_in(panel.parameter("user")))
+    return await panel.services.users.get_user(id_in(panel.parameter("user")))
 
 
 def fingerprint_of(user: User) -> str:
@@ -87,7 +87,7 @@ async def show_users(panel: Panel) -> Answer:
     )
     sorting = sorting_of(panel, ORDERS, "-made")
     within = f"users:{text_of(sorting)}"
-    found = await panel.services.accounts.search_users(
+    found = await panel.services.users.search_users(
         panel.principal,
         await _search(panel, asked),
         sorting=sorting,
@@ -187,7 +187,7 @@ async def _invitations(panel: Panel, which: InvitationFilter) -> Sequence[Standi
 async def _history(panel: Panel, user: User) -> Sequence[RecordedEvent]:
     if not panel.can("audit:read"):
         return ()
-    return (await panel.services.accounts.list_history(panel.principal, user.id))[0]
+    return (await panel.services.users.list_history(panel.principal, user.id))[0]
 
 
 routes = [show_users, show_user]

@@ -12,7 +12,7 @@ from latchstring.bootstrap.doctor.local import check_configuration, check_databa
 from latchstring.bootstrap.doctor.network import check_mail, check_public_url
 from latchstring.bootstrap.doctor.templates import check_templates
 from latchstring.config import Config
-from latchstring.domain.values import Clock
+from latchstring.domain.clock import Clock
 from latchstring.domain.views.health import Examined, Finding, doubtful
 
 FRESH_FOR = timedelta(seconds=10)

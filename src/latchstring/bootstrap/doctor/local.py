@@ -9,10 +9,10 @@ from pathlib import Path
 from latchstring.bootstrap import database as opening
 from latchstring.config import Config
 from latchstring.crypto.keyring import KeyProblem, Keyring
+from latchstring.domain.clock import system_clock
 from latchstring.domain.errors import StorageUnreachable
-from latchstring.domain.values import system_clock
 from latchstring.domain.views.health import Finding, bad, doubtful, good
-from latchstring.i18n.catalogues import available_locales, negotiate
+from latchstring.i18n.negotiation import available_locales, negotiate
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.installation import find_known_keys
 from latchstring.storage.engine.revision import HEAD_REVISION, is_at_head

@@ -4,10 +4,10 @@ import difflib
 from pathlib import Path
 
 from latchstring.config import Config
+from latchstring.domain.clock import system_clock
 from latchstring.domain.mail import MailKind
-from latchstring.domain.values import system_clock
 from latchstring.domain.views.health import Finding, bad, doubtful, good
-from latchstring.i18n.catalogues import available_locales
+from latchstring.i18n.negotiation import available_locales
 from latchstring.mail.render import compose_mail
 from latchstring.mail.samples import SAMPLE_TOKEN, sample_message
 from latchstring.mail.templating import FORMS, SHARED, TemplateBroken, Templates, own_files, templates_in

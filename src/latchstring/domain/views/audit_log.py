@@ -6,8 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from latchstring.domain.actor import ActorType
 from latchstring.domain.event import RecordedEvent
-from latchstring.domain.values import ActorType
 
 
 class Noun(StrEnum):

@@ -6,8 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from latchstring.domain.ids import id_instant
 from latchstring.domain.mail import DeliveryState, MailKind, SuppressionReason
-from latchstring.domain.values import id_instant
 from latchstring.domain.views.audit_log import Named
 
 RETRIABLE = (DeliveryState.DEFERRED, DeliveryState.BOUNCED, DeliveryState.FAILED)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from latchstring.domain.values import Actor, ActorType
+from latchstring.domain.actor import Actor, ActorType
 
 MOST_INVITERS_A_DAY = 40
 OTHERS = "*"  # the key of every inviter of a day beyond those

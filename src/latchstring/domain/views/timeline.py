@@ -14,10 +14,11 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from latchstring.domain.actor import Actor
 from latchstring.domain.event import RecordedEvent
+from latchstring.domain.ids import id_instant
 from latchstring.domain.invitation import Invitation, State
 from latchstring.domain.mail import DeliveryState, MailKind, SuppressionReason
-from latchstring.domain.values import Actor, id_instant
 
 
 class KnotKind(StrEnum):

@@ -28,7 +28,7 @@ from latchstring.domain.grant import terms_digest
 from latchstring.domain.invitation import Standing, State
 from latchstring.domain.invitation_list import InvitationFilter, Order, Position
 from latchstring.domain.principal import Principal
-from latchstring.invitations.dependencies import Parts
+from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.issue import READ, WRITE, Issuing
 from latchstring.invitations.validate import check_ceiling
 from latchstring.storage.invitations.lists import find_ids, find_pending_terms, find_standings
@@ -121,7 +121,7 @@ class TooManySelected(Exception):
 class Selecting:
     """Dry runs and deeds."""
 
-    parts: Parts
+    deps: InvitationDependencies
     issuing: Issuing
 
     async def count(self, selection: Selection, *, by: Principal) -> int:
@@ -137,7 +137,7 @@ class Selecting:
         ids = await self._ids(selection, by)
         judged, terms = list[Judged](), dict[UUID, UUID]()
         for start in range(0, len(ids), CHUNK):
-            standings = await find_standings(self.parts.db, ids[start : start + CHUNK])
+            standings = await find_standings(self.deps.db, ids[start : start + CHUNK])
             judged += [await self._judge(deed, one, by) for one in standings]
             if deed is Deed.RESEND:
                 await self._tell_twins(standings, judged, terms)
@@ -175,7 +175,7 @@ class Selecting:
                 raise TooManySelected
             return list(dict.fromkeys(selection.ids))
         wanted = self.issuing.within_sight(_made_before(selection.wanted, selection.as_of), by)
-        at, found, after = self.parts.clock(), list[UUID](), None
+        at, found, after = self.deps.clock(), list[UUID](), None
         for _ in range(STRETCHES):
             ids, after = await self._stretch(wanted, after, at)
             found += ids
@@ -188,7 +188,7 @@ class Selecting:
     async def _stretch(
         self, wanted: InvitationFilter, after: Position | None, at: datetime
     ) -> tuple[Sequence[UUID], Position | None]:
-        return await find_ids(self.parts.db, wanted, order=Order(), after=after, at=at)
+        return await find_ids(self.deps.db, wanted, order=Order(), after=after, at=at)
 
     # ---- what would become of it -----------------------------------------------------------------------------------
 
@@ -198,7 +198,7 @@ class Selecting:
         return Judged(invitation.id, invitation.email, invitation.email_key, invitation.link.generation, verdict)
 
     async def _verdict(self, deed: Deed, standing: Standing, by: Principal) -> Verdict:
-        at, before = self.parts.clock(), standing.invitation
+        at, before = self.deps.clock(), standing.invitation
         try:
             if deed is Deed.REVOKE:
                 rules_of.revoke(before, at=at)
@@ -219,7 +219,7 @@ class Selecting:
         terms: which invitation is or would be the pending one, by the digest of its terms.
         """
         keys = {one.invitation.id: terms_digest(one.invitation.email_key, one.invitation.bundle) for one in standings}
-        terms |= await find_pending_terms(self.parts.db, list(keys.values()), at=self.parts.clock())
+        terms |= await find_pending_terms(self.deps.db, list(keys.values()), at=self.deps.clock())
         for place, one in enumerate(judged):
             if one.verdict is Verdict.DONE and one.id in keys and terms.setdefault(keys[one.id], one.id) != one.id:
                 judged[place] = replace(one, verdict=Verdict.ALREADY_INVITED)

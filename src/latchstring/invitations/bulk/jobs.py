@@ -17,18 +17,19 @@ from uuid import UUID
 
 import msgspec
 
+from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import FieldProblem, InvalidFields, JobFinished, JobNotFound
 from latchstring.domain.event import happened
 from latchstring.domain.idempotency import Once
+from latchstring.domain.ids import new_id
 from latchstring.domain.job import EVERY_ROW, Job, JobKind, JobRow, JobState, RowFilter, RowStatus
 from latchstring.domain.pagination import Page
 from latchstring.domain.principal import Principal
-from latchstring.domain.values import ActorType, new_id
 from latchstring.events.record import record
 from latchstring.invitations.bulk.run_batch import meet_twin, tell_blocker
 from latchstring.invitations.bulk.seen_terms import Seen, open_seen
 from latchstring.invitations.bulk.validate import Judge, Judged
-from latchstring.invitations.dependencies import Parts
+from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.issue import READ, WRITE, Issuing
 from latchstring.storage.engine.database import Step, Steps, Work
 from latchstring.storage.engine.idempotency import store_answer
@@ -103,7 +104,7 @@ class DraftedRows:
 class Bulk:
     """Jobs that invite, as their makers see them."""
 
-    parts: Parts
+    deps: InvitationDependencies
     issuing: Issuing
     judge: Judge
 
@@ -128,10 +129,10 @@ class Bulk:
     async def _foresee(
         self, rows: Rows, *, first: int, options: Mapping[str, object], by: Principal, seen: Seen
     ) -> list[JobRow]:
-        at = self.parts.clock()
+        at = self.deps.clock()
         judged = await self.judge.judge(rows, first=first, options=options, by=by, at=at)
         new = {one.terms_key: one for one in judged if one.new is not None and one.terms_key is not None}
-        blockers = await find_blockers(self.parts.db, new.keys(), at=at) if new else {}
+        blockers = await find_blockers(self.deps.db, new.keys(), at=at) if new else {}
         earlier = seen.find(new.keys())
         found: dict[int, JobRow] = {}
         for one in judged:
@@ -165,7 +166,7 @@ class Bulk:
         try:
             return await self._queue(draft, by=by, once=once())
         except BaseException:
-            await self.parts.db.transact(lambda: _just(delete_job(draft.id)))
+            await self.deps.db.transact(lambda: _just(delete_job(draft.id)))
             raise
 
     async def draft(self, rows: RowSource, *, by: Principal, name: str | None = None) -> Job:
@@ -174,7 +175,7 @@ class Bulk:
         Raises NotAllowed, InvalidFields without any row, and whatever the source raises; nothing is kept then.
         """
         by.require(WRITE)
-        db, at = self.parts.db, self.parts.clock()
+        db, at = self.deps.db, self.deps.clock()
         job = Job(id=new_id(at), kind=JobKind.INVITE, maker=by.actor, media_type=rows.media_type, name=name)
         await db.transact(lambda: _just(insert_job(job)))
         try:
@@ -189,7 +190,7 @@ class Bulk:
         total = 0
         async for batch in _batches(rows):
             body, first = encode_rows(batch), total + 1
-            await self.parts.db.transact(lambda: _just(insert_part(job.id, first, body)))  # noqa: B023
+            await self.deps.db.transact(lambda: _just(insert_part(job.id, first, body)))  # noqa: B023
             total += len(batch)
         if not total:
             raise InvalidFields([FieldProblem("", "empty", "Send at least one row.")])
@@ -197,13 +198,13 @@ class Bulk:
 
     async def describe(self, job: Job) -> None:
         """Write down the options, total and name of a draft. Raises JobLost when it is none any more."""
-        await self.parts.db.transact(lambda: describe_job(job.id, options=job.options, total=job.total, name=job.name))
+        await self.deps.db.transact(lambda: describe_job(job.id, options=job.options, total=job.total, name=job.name))
 
     async def check(self, job_id: UUID, *, by: Principal) -> Job:
         """Look what would become of a draft's rows, and keep that with it as long as it is a draft: its counts then
         say how many. Raises NotAllowed, JobNotFound, MailDisabled.
         """
-        draft, db = await self.get_draft(job_id, by=by), self.parts.db
+        draft, db = await self.get_draft(job_id, by=by), self.deps.db
         await db.transact(lambda: _just(clear_rows(draft.id)))
         counts: Counter[str] = Counter()
         async for batch in self.judge_rows(DraftedRows(self, draft), by=by):
@@ -220,7 +221,7 @@ class Bulk:
         return await self._queue(draft, by=by, once=None)
 
     async def _queue(self, draft: Job, *, by: Principal, once: Once | None) -> Job:
-        at, db = self.parts.clock(), self.parts.db
+        at, db = self.deps.clock(), self.deps.db
         queued = replace(draft, state=JobState.QUEUED)
         event = happened("job.queued", draft.id, by=by.actor, at=at, kind=draft.kind, total=draft.total)
         answer = None if once is None else once.answer(queued)
@@ -232,14 +233,14 @@ class Bulk:
             yield record(event)
 
         await db.transact(work)
-        self.parts.wake_worker()
+        self.deps.wake_worker()
         return queued
 
     # ---- watch -----------------------------------------------------------------------------------------------------
 
     async def get(self, job_id: UUID, *, by: Principal) -> Job:
         """A job the caller started, or any for who may list invitations. Raises JobNotFound."""
-        job = await find_job(self.parts.db, job_id)
+        job = await find_job(self.deps.db, job_id)
         if job is None or job.state is JobState.DRAFT or not (by.can(READ) or _is_maker(job, by)):
             raise JobNotFound("There is no such job.")
         return job
@@ -247,7 +248,7 @@ class Bulk:
     async def get_draft(self, job_id: UUID, *, by: Principal) -> Job:
         """A draft of one's own. Raises NotAllowed, JobNotFound."""
         by.require(WRITE)
-        job = await find_job(self.parts.db, job_id)
+        job = await find_job(self.deps.db, job_id)
         if job is None or job.state is not JobState.DRAFT or not _is_maker(job, by):
             raise JobNotFound("There is no such upload any more.")
         return job
@@ -255,37 +256,37 @@ class Bulk:
     async def drop_draft(self, job_id: UUID, *, by: Principal) -> None:
         """Forget a draft of one's own. Raises NotAllowed, JobNotFound."""
         draft = await self.get_draft(job_id, by=by)
-        await self.parts.db.transact(lambda: _just(delete_job(draft.id)))
+        await self.deps.db.transact(lambda: _just(delete_job(draft.id)))
 
     async def rows_of_draft(self, job: Job) -> AsyncIterator[Rows]:
         """The rows of a draft as they came, batch by batch."""
         after = 0
-        while (part := await find_next_part(self.parts.db, job.id, after=after)) is not None:
+        while (part := await find_next_part(self.deps.db, job.id, after=after)) is not None:
             after, body = part
             yield json.loads(body)
 
     async def list_jobs(self, *, by: Principal, before: UUID | None = None, limit: int) -> list[Job]:
         """Jobs, newest first: everybody's for who may list invitations, else one's own."""
         maker = None if by.can(READ) else by.actor
-        return await list_jobs(self.parts.db, maker=maker, before=before, limit=limit)
+        return await list_jobs(self.deps.db, maker=maker, before=before, limit=limit)
 
     async def list_drafts(self, *, by: Principal, limit: int) -> list[Job]:
         """What the caller brought within a day and has not confirmed, newest first."""
-        since = self.parts.clock() - DRAFTS_KEPT
-        return await list_drafts(self.parts.db, by.actor, since=since, limit=limit)
+        since = self.deps.clock() - DRAFTS_KEPT
+        return await list_drafts(self.deps.db, by.actor, since=since, limit=limit)
 
     async def count_rows(self, job: Job) -> dict[str, int]:
         """How many rows of a job the caller got have each verdict."""
-        return await count_by_status(self.parts.db, job.id)
+        return await count_by_status(self.deps.db, job.id)
 
     async def page_of_rows(self, job: Job, *, after: int = 0, limit: int, which: RowFilter = EVERY_ROW) -> Page[JobRow]:
         """A page of what became of the rows of a job the caller got, from behind one of them."""
-        return await page_of_rows(self.parts.db, job.id, after=after, limit=limit, which=which)
+        return await page_of_rows(self.deps.db, job.id, after=after, limit=limit, which=which)
 
     async def all_rows(self, job: Job, *, which: RowFilter = EVERY_ROW) -> AsyncIterator[list[JobRow]]:
         """What became of all rows so far, in batches, for a report."""
         after = 0
-        while rows := await list_rows(self.parts.db, job.id, after=after, limit=ROWS_AT_ONCE, which=which):
+        while rows := await list_rows(self.deps.db, job.id, after=after, limit=ROWS_AT_ONCE, which=which):
             yield rows
             after = rows[-1].row
 
@@ -293,7 +294,7 @@ class Bulk:
         """Stop a job; rows that are done stay done. Raises JobNotFound, NotAllowed, JobFinished."""
         job = await self.get(job_id, by=by)
         by.require(WRITE)
-        at = self.parts.clock()
+        at = self.deps.clock()
         event = happened("job.cancelled", job.id, by=by.actor, at=at)
 
         def work() -> Work[bool]:
@@ -302,14 +303,14 @@ class Bulk:
                 yield record(event)
             return stopped
 
-        if not await self.parts.db.transact(work):
+        if not await self.deps.db.transact(work):
             raise JobFinished("This job has ended already.")
 
     async def purge(self) -> bool:
         """Forget one batch of reports past retention and of uploads that nobody confirmed. True: look again."""
-        at = self.parts.clock()
-        before = at - self.parts.rules.retention
-        return await purge_jobs(self.parts.db, finished_before=before, drafted_before=at - DRAFTS_KEPT)
+        at = self.deps.clock()
+        before = at - self.deps.rules.retention
+        return await purge_jobs(self.deps.db, finished_before=before, drafted_before=at - DRAFTS_KEPT)
 
 
 def _foresee_one(one: Judged, earlier: int | None, blocker: Blocker | None, by: Principal) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from latchstring.domain.actor import SYSTEM, ActorType
 from latchstring.domain.errors import (
     AlreadyInvited,
     InviterNotAllowed,
@@ -21,10 +22,9 @@ from latchstring.domain.errors import (
 from latchstring.domain.event import Event, happened
 from latchstring.domain.job import Job, JobRow, JobState, RowStatus
 from latchstring.domain.principal import Principal, maintains_all
-from latchstring.domain.values import SYSTEM, ActorType
 from latchstring.events.record import record
 from latchstring.invitations.bulk.validate import Judge, Judged, copy_of, fresh
-from latchstring.invitations.dependencies import Parts
+from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.issue import READ, WRITE, Issuing
 from latchstring.invitations.principals import find_principal, load_stamp
 from latchstring.storage.content.objects import hold_objects, load_levels
@@ -67,7 +67,7 @@ class Prepared:
 class InvitingRows:
     """What a worker does with jobs that invite: prepare a batch, settle it, until the job has ended."""
 
-    parts: Parts
+    deps: InvitationDependencies
     issuing: Issuing
     judge: Judge
 
@@ -76,16 +76,16 @@ class InvitingRows:
         """Whether the next batch is judged while one is written. SQLite's writer shares this process: it would have to
         wait for the interpreter after each row.
         """
-        return self.parts.db.dialect_name == "postgresql"
+        return self.deps.db.dialect_name == "postgresql"
 
     async def prepare(self, job: Job, first: int) -> Prepared:
         """Judge the batch that begins at a row; changes nothing."""
-        at, db = self.parts.clock(), self.parts.db
+        at, db = self.deps.clock(), self.deps.db
         body = await find_part(db, job.id, first)
         if body is None:
             return Prepared(first, at)
         stamp = await db.transact(lambda: load_stamp(job.maker, at=at))
-        by = await find_principal(db, self.parts.accounts, job.maker, at=at)
+        by = await find_principal(db, self.deps.users, job.maker, at=at)
         obstacle = self._obstacle(by)
         if by is None or obstacle is not None:
             return Prepared(first, at, (), obstacle=obstacle)
@@ -108,13 +108,13 @@ class InvitingRows:
             # who goes away again and again is not waited for: his rows are refused
             believing = attempt == ATTEMPTS - 1
             try:
-                after = await self.parts.db.transact(
+                after = await self.deps.db.transact(
                     lambda: self._batch(job, owner, until, batch, believing=believing)  # noqa: B023
                 )
             except _WorldChanged:
                 batch = await self.prepare(job, job.done + 1)
             else:
-                self.parts.wake_worker()
+                self.deps.wake_worker()
                 return after
         raise StorageBusy("Who may do what changes too quickly.")
 
@@ -138,14 +138,14 @@ class InvitingRows:
         return None
 
     async def _end(self, job: Job, owner: UUID, state: JobState, cause: str | None) -> Job:
-        at = self.parts.clock()
+        at = self.deps.clock()
 
         def work() -> Work[Job]:
             ended = yield from finish_job(job, owner, state, cause=cause, at=at)
             yield record(_finished(ended, at))
             return ended
 
-        return await self.parts.db.transact(work)
+        return await self.deps.db.transact(work)
 
     # ---- the transaction -------------------------------------------------------------------------------------------
 
@@ -167,10 +167,10 @@ class InvitingRows:
                 one.refuse("not-found", "What this invitation leads to does not exist any more.")
         made = [(one.terms_key, one.new) for one in news if one.new is not None and one.terms_key is not None]
         made.sort(key=lambda pair: pair[0].int)
-        written = yield from insert_invitations(self.parts.db.dialect_name, made, at=at)
+        written = yield from insert_invitations(self.deps.db.dialect_name, made, at=at)
         twins = yield from _twins_of(job, written)
         rows = _verdicts(judged, written, twins, by)
-        yield insert_rows(self.parts.db.dialect_name, job.id, rows)
+        yield insert_rows(self.deps.db.dialect_name, job.id, rows)
         counts = _counts(rows)
         after = yield from advance_job(job, owner, **counts)
         if after.done == after.total:

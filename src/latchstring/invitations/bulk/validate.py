@@ -13,15 +13,18 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from latchstring.domain.actor import ActorType
+from latchstring.domain.draft import Draft, ReadRow
 from latchstring.domain.errors import AlreadyMember, FieldProblem, LatchstringError, TooManyRequests
 from latchstring.domain.event import Event
 from latchstring.domain.grant import Bundle, terms_digest
+from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Invitation
 from latchstring.domain.job import JobRow, RowStatus
 from latchstring.domain.mail import MailPriority
 from latchstring.domain.principal import Principal
 from latchstring.domain.template import Templates as TemplateMap
-from latchstring.domain.values import ActorType, new_id
+from latchstring.formats.invitation_input import read_row
 from latchstring.invitations.build import (
     Targets,
     bundle_of,
@@ -34,7 +37,7 @@ from latchstring.invitations.build import (
     names_of,
 )
 from latchstring.invitations.content_grants import Objects
-from latchstring.invitations.dependencies import Draft, Parts, ReadRow
+from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.templates import Templates, expand_from
 from latchstring.invitations.validate import in_words
 from latchstring.storage.groups.groups import find_groups
@@ -107,7 +110,7 @@ class _Pause:
 class Judge:
     """Says of rows what would become of them."""
 
-    parts: Parts
+    deps: InvitationDependencies
     objects: Objects
     templates: Templates
 
@@ -126,7 +129,7 @@ class Judge:
             self._give_terms(one, terms, targets, by)
             await pause()
         good = [one for one in good if one.code is None]
-        people = await find_people(self.parts.db, {_key(one) for one in good}, set(targets.groups.values()))
+        people = await find_people(self.deps.db, {_key(one) for one in good}, set(targets.groups.values()))
         rates = await self._recent(good, by, at)
         twins: dict[UUID, Judged] = {}
         for one in good:
@@ -139,12 +142,9 @@ class Judge:
     # ---- fields ----------------------------------------------------------------------------------------------------
 
     async def _read(self, rows: Sequence[Judged], options: Options, pause: _Pause) -> None:
-        read = self.parts.read_row
-        if read is None:
-            raise TypeError("this service was built without a reader of rows")
         templates: TemplateMap | None = None
         for one in rows:
-            row = read(one.source, options)
+            row = read_row(one.source, options)
             if row.draft is not None and row.draft.template is not None and templates is None:
                 templates = await self.templates.all_in_use()
             self._judge_fields(one, row, templates or {})
@@ -157,7 +157,7 @@ class Judge:
             return
         one.email_key = row.draft.email_key or None
         draft, unknown = expand_from(row.draft, templates)
-        problems = judge_draft(draft, (*row.problems, *unknown), self.parts)
+        problems = judge_draft(draft, (*row.problems, *unknown), self.deps)
         if problems:
             one.refuse(problems[0].code, in_sentences(problems))
         else:
@@ -168,8 +168,8 @@ class Judge:
     async def _targets_of(self, rows: Sequence[Judged], by: Principal) -> Targets:
         drafts = [one.draft for one in rows if one.draft is not None]
         keys = {key for draft in drafts for key in draft.groups}
-        names = {name for draft in drafts if draft.content for name in names_of(draft, self.parts.content_rules)}
-        groups = await find_groups(self.parts.db, sorted(keys))
+        names = {name for draft in drafts if draft.content for name in names_of(draft, self.deps.content_rules)}
+        groups = await find_groups(self.deps.db, sorted(keys))
         objects, levels = await self.objects.look_up(names, by)
         return Targets({key: group.id for key, group in groups.items()}, objects, levels)
 
@@ -181,7 +181,7 @@ class Judge:
             terms = known[words] = _Terms()
             try:
                 check_named(draft, by)
-                terms.bundle = bundle_of(draft, targets, by=by, rules=self.parts.content_rules)
+                terms.bundle = bundle_of(draft, targets, by=by, rules=self.deps.content_rules)
             except LatchstringError as refusal:
                 terms.refusal = refusal
         if terms.refusal is not None:
@@ -207,8 +207,8 @@ class Judge:
             gone = AlreadyMember("This person already has everything the invitation would give.")
             one.refuse(gone.code, gone.detail, RowStatus.MEMBER)
             return
-        invitation = compose(draft, bundle, by=by, parts=self.parts, at=at)
-        delivery = first_delivery(bundle, is_registered=person is not None, parts=self.parts)
+        invitation = compose(draft, bundle, by=by, deps=self.deps, at=at)
+        delivery = first_delivery(bundle, is_registered=person is not None, deps=self.deps)
         event = _event_of(invitation, terms, at, facts)
         mail = mail_for(invitation, at=at, delivery=delivery, priority=MailPriority.BULK)
         one.status, one.terms_key = RowStatus.CREATE, terms_digest(draft.email_key, bundle)
@@ -232,8 +232,8 @@ class Judge:
         keys = {_key(one) for one in rows}
         return _Rates(
             [
-                (most, span, Counter(await count_recent(self.parts.db, keys, since=at - span)))
-                for most, span in self.parts.recipient_rates
+                (most, span, Counter(await count_recent(self.deps.db, keys, since=at - span)))
+                for most, span in self.deps.recipient_rates
             ]
         )
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from latchstring.domain.access import Level
+from latchstring.domain.draft import Draft
 from latchstring.domain.errors import (
     AlreadyInvited,
     AlreadyMember,
@@ -35,7 +36,7 @@ from latchstring.invitations.declarative.plan import (
     mark_of,
     marked,
 )
-from latchstring.invitations.dependencies import Draft, Parts
+from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.issue import Issuing
 from latchstring.invitations.templates import expand_from
 from latchstring.storage.content.objects import find_levels
@@ -63,7 +64,7 @@ class Outcome:
 class Lists:
     """Declared lists. Everything they do, they do by the same functions as everybody else."""
 
-    parts: Parts
+    deps: InvitationDependencies
     issuing: Issuing
 
     # ---- planning ------------------------------------------------------------------------------------------------
@@ -87,13 +88,13 @@ class Lists:
         held: set[UUID] = set()
         for some in _slices(wanted, SLICE):
             email_keys = sorted({entry.draft.email_key for entry in some})
-            pasts |= await find_pasts(self.parts.db, email_keys, frozenset(entry.terms_key for entry in some))
-            held |= await self._held(some, await find_holders(self.parts.db, email_keys))
+            pasts |= await find_pasts(self.deps.db, email_keys, frozenset(entry.terms_key for entry in some))
+            held |= await self._held(some, await find_holders(self.deps.db, email_keys))
         before = [] if list_name is None else await self._made_by(list_name)
-        return make_plan(wanted, pasts, held, before, again=again, prune=prune, at=self.parts.clock())
+        return make_plan(wanted, pasts, held, before, again=again, prune=prune, at=self.deps.clock())
 
     async def _made_by(self, list_name: str) -> list[Past]:
-        found = {past.id: past async for past in open_of_operator(self.parts.db) if mark_of(past) == list_name}
+        found = {past.id: past async for past in open_of_operator(self.deps.db) if mark_of(past) == list_name}
         return list(found.values())
 
     async def _resolve(self, drafts: Sequence[Draft], *, by: Principal, list_name: str | None) -> list[Wanted]:
@@ -116,8 +117,8 @@ class Lists:
     async def _targets_of(self, drafts: Sequence[Draft], by: Principal) -> Targets:
         """Everything the list leads to, read at once."""
         keys = sorted({key for draft in drafts for key in draft.groups})
-        groups = await find_groups(self.parts.db, keys)
-        names = {name for draft in drafts for name in names_of(draft, self.parts.content_rules)}
+        groups = await find_groups(self.deps.db, keys)
+        names = {name for draft in drafts for name in names_of(draft, self.deps.content_rules)}
         objects, levels = await self.issuing.objects.look_up(names, by)
         return Targets({key: group.id for key, group in groups.items()}, objects, levels)
 
@@ -131,10 +132,10 @@ class Lists:
         by: Principal,
         list_name: str | None,
     ) -> Wanted | list[FieldProblem]:
-        if problems := judge_draft(draft, [*unknown, *_reserved(draft)], self.parts):
+        if problems := judge_draft(draft, [*unknown, *_reserved(draft)], self.deps):
             return problems
         try:
-            bundle = bundle_of(draft, targets, by=by, rules=self.parts.content_rules)
+            bundle = bundle_of(draft, targets, by=by, rules=self.deps.content_rules)
         except (NotFound, Refused) as refused:
             return [FieldProblem(_FIELD_OF.get(refused.code, ""), refused.code, refused.detail)]
         kept = replace(draft, metadata=marked(draft.metadata, list_name))
@@ -151,13 +152,13 @@ class Lists:
 
     async def _holds(self, holder: Holder, bundle: Bundle) -> bool:
         """Whether accepting would give nothing: a role that holds as much counts as the role."""
-        if bundle.role is not None and role_after(holder.role, bundle.role, self.parts.roles) != holder.role:
+        if bundle.role is not None and role_after(holder.role, bundle.role, self.deps.roles) != holder.role:
             return False
         if not {grant.target_id for grant in bundle.groups} <= holder.group_ids:
             return False
         if not bundle.content:
             return True
-        levels = await find_levels(self.parts.db, holder.user_id, [grant.target_id for grant in bundle.content])
+        levels = await find_levels(self.deps.db, holder.user_id, [grant.target_id for grant in bundle.content])
         return all(levels.get(g.target_id, Level.NONE) >= Level(g.role or ContentRole.VIEWER) for g in bundle.content)
 
     # ---- carrying out --------------------------------------------------------------------------------------------

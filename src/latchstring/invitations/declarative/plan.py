@@ -22,11 +22,11 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from latchstring.domain.actor import ActorType
+from latchstring.domain.draft import Draft
 from latchstring.domain.errors import FieldProblem
 from latchstring.domain.grant import Bundle
 from latchstring.domain.invitation import State
-from latchstring.domain.values import ActorType
-from latchstring.invitations.dependencies import Draft
 from latchstring.storage.invitations.existing import Past
 
 MARK = "latchstring"  # the key of an invitation's metadata that is ours

@@ -1,13 +1,13 @@
 """Lists of the panel with their filters, each kept under a name by one administrator."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import bindparam, delete, func, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import Executable
 
+from latchstring.domain.views.saved_view import SavedView
 from latchstring.storage.engine.database import Database, UniqueViolation
 from latchstring.storage.engine.tables import saved_views
 from latchstring.storage.engine.types import Id
@@ -18,15 +18,6 @@ _v = saved_views.c
 _ADMIN = bindparam("admin_id", type_=Id)
 _PAGE = bindparam("page", type_=_v.page.type)
 _MINE = (_v.admin_id == _ADMIN, _v.page == _PAGE)
-
-
-@dataclass(frozen=True, slots=True)
-class SavedView:
-    """A view: query is that of its address."""
-
-    id: UUID
-    name: str
-    query: str
 
 
 def _save(dialect_name: str) -> Executable:

@@ -11,6 +11,7 @@ from sqlalchemy.sql import Executable
 from latchstring.domain.access import ContentObject, SubjectKind
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.keyset_page import Count, Place, Sorting, Stretch
+from latchstring.domain.views.content import HeldObject, HeldPlace, Holder
 from latchstring.storage.content.objects import object_of
 from latchstring.storage.engine.database import Database, Row
 from latchstring.storage.engine.tables import content, content_grants, groups, users
@@ -73,23 +74,6 @@ async def search_objects(
 # ---- what a user or a group holds ------------------------------------------------------------------------------------
 
 HELD_AT_ONCE = 50
-
-
-@dataclass(frozen=True, slots=True)
-class HeldObject:
-    """An object with the role somebody was given on it; None for its owner."""
-
-    object: ContentObject
-    role: ContentRole | None
-
-
-@dataclass(frozen=True, slots=True)
-class HeldPlace:
-    """Where a page of held objects ended."""
-
-    type: str
-    role: int
-    id: UUID
 
 
 _SUBJECT = bindparam("subject_id", type_=Id)
@@ -160,18 +144,6 @@ async def count_holders(db: Database, content_id: UUID) -> Count:
 
 
 # ---- who holds something on an object --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Somebody an object is shared with. email: of a user; key: of a group."""
-
-    id: UUID
-    kind: SubjectKind
-    role: ContentRole
-    name: str
-    email: str = ""
-    key: str = ""
 
 
 _OBJECT = bindparam("content_id", type_=Id)

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, insert, literal_column, select, update
 
 from latchstring.crypto.keyring import KeyProblem, Keyring, MasterKey
-from latchstring.domain.values import new_id
+from latchstring.domain.ids import new_id
 from latchstring.storage.engine.database import Database, Step, UniqueViolation, Work, step
 from latchstring.storage.engine.tables import installation, master_keys
 from latchstring.storage.engine.types import any_of

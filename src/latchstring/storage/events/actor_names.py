@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Table, Text, bindparam, case, literal_column, or_, select, union_all
 
-from latchstring.domain.values import Actor, ActorType
+from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.views.audit_log import Named, Noun
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import (

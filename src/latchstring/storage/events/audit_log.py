@@ -12,8 +12,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, bindparam, literal_column, select, union_all
 from sqlalchemy.sql import Executable
 
+from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.event import Event, RecordedEvent
-from latchstring.domain.values import Actor, ActorType, first_id_at, id_instant
+from latchstring.domain.ids import first_id_at, id_instant
 from latchstring.domain.views.audit_log import AuditEntry, AuditFilter, AuditPage
 from latchstring.storage.engine.database import Database, Row
 from latchstring.storage.engine.tables import admins, api_keys, content, events, groups, invitations, users

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, bindparam, literal_column, select
 
+from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.event import Event, RecordedEvent
 from latchstring.domain.mail import DeliveryState, MailKind, SuppressionReason
-from latchstring.domain.values import Actor, ActorType
 from latchstring.domain.views.timeline import Attempt, PromisedMail, Records
 from latchstring.storage.engine.database import Database, Row
 from latchstring.storage.engine.tables import delivery_attempts, events, outbox

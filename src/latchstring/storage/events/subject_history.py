@@ -5,8 +5,8 @@ from uuid import UUID
 
 from sqlalchemy import Integer, bindparam, literal_column, select
 
+from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.event import Event, RecordedEvent
-from latchstring.domain.values import Actor, ActorType
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import events
 from latchstring.storage.engine.types import Id

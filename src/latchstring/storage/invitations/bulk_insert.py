@@ -30,8 +30,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import Executable
 
+from latchstring.domain.actor import Actor, ActorType
+from latchstring.domain.ids import first_id_at, new_id
 from latchstring.domain.invitation import Invitation
-from latchstring.domain.values import Actor, ActorType, first_id_at, new_id
 from latchstring.storage.engine.bulk_values import Listed
 from latchstring.storage.engine.database import ATTEMPTS, Conflict, Database, Row, Steps, Work, step
 from latchstring.storage.engine.tables import PENDING as PENDING_TEXT

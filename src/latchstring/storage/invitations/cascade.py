@@ -6,8 +6,9 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, case, delete, exists, literal_column, not_, null, or_, select, update
 
+from latchstring.domain.actor import Actor
 from latchstring.domain.event import Event
-from latchstring.domain.values import Actor, first_id_at, new_id
+from latchstring.domain.ids import first_id_at, new_id
 from latchstring.storage.engine.database import Database, Work, step
 from latchstring.storage.engine.idempotency import forget_answers, forget_answers_to
 from latchstring.storage.engine.tables import events, invitation_grants, invitations

@@ -32,13 +32,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import Executable
 
+from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import AlreadyMember, CredentialInvalid, NotFound, StorageBusy
 from latchstring.domain.event import Event
 from latchstring.domain.grant import Grant, terms_digest
 from latchstring.domain.idempotency import AnswerStored, Claim, StoredAnswer
 from latchstring.domain.invitation import Invitation
 from latchstring.domain.mail import OutgoingMail
-from latchstring.domain.values import ActorType
 from latchstring.storage.engine.database import ATTEMPTS, Database, UniqueViolation, Work, step
 from latchstring.storage.engine.idempotency import claim_values, if_free, oldest_kept, store_answer
 from latchstring.storage.engine.tables import (

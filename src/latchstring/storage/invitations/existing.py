@@ -11,8 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, bindparam, literal_column, select, true
 
+from latchstring.domain.actor import ActorType
 from latchstring.domain.invitation import State
-from latchstring.domain.values import ActorType
 from latchstring.storage.engine.database import Database, Row
 from latchstring.storage.engine.tables import events, group_members, invitations, users
 from latchstring.storage.engine.types import CanonicalText, Id, any_of, json_rows

@@ -29,9 +29,9 @@ from sqlalchemy import (
     union_all,
 )
 
+from latchstring.domain.ids import first_id_at
 from latchstring.domain.invitation import State
 from latchstring.domain.invitation_list import InvitationFilter
-from latchstring.domain.values import first_id_at
 from latchstring.storage.engine.tables import IN_TROUBLE, invitation_grants, invitations, outbox
 from latchstring.storage.engine.types import CanonicalText, Id, Instant, ListOf, any_of
 from latchstring.storage.lists.prefix_search import fold_name, prefix_end

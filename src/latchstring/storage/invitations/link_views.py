@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import Executable
 
-from latchstring.domain.values import id_instant, new_id
+from latchstring.domain.ids import id_instant, new_id
 from latchstring.domain.views.timeline import Visits
 from latchstring.storage.engine.database import Database, Row, Step, step
 from latchstring.storage.engine.tables import invitations, visits

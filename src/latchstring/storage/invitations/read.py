@@ -9,9 +9,9 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import ColumnElement, ScalarSelect, Select, SmallInteger, bindparam, case, literal_column, select
 
+from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.grant import Bundle, ContentRole, Grant, GrantKind
 from latchstring.domain.invitation import Invitation, Link, Standing, State
-from latchstring.domain.values import Actor, ActorType
 from latchstring.storage.engine.database import Database, Row
 from latchstring.storage.engine.tables import (
     content,

@@ -2,8 +2,8 @@
 
 from sqlalchemy import bindparam, select
 
+from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.principal import Sponsor
-from latchstring.domain.values import Actor, ActorType
 from latchstring.storage.engine.database import Work, step
 from latchstring.storage.engine.tables import admins, users
 from latchstring.storage.engine.types import Id

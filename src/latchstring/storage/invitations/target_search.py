@@ -1,12 +1,11 @@
 """What an invitation may lead to, found while somebody types: groups and content objects by how they begin."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, literal_column, select
 
+from latchstring.domain.views.targets import GroupChoice, ObjectChoice
 from latchstring.storage.engine.database import Database, Row
 from latchstring.storage.engine.tables import content, group_members, groups
 from latchstring.storage.engine.types import CanonicalText, any_of
@@ -16,26 +15,6 @@ MOST = 20  # a longer list is not read, it is narrowed
 MEMBERS_COUNTED = 1000
 _ONE = literal_column("1", Integer)
 _Q, _Q_END = bindparam("q", type_=CanonicalText), bindparam("q_end", type_=CanonicalText)
-
-
-@dataclass(frozen=True, slots=True)
-class GroupChoice:
-    """A group to choose. members: how many there are, counted up to MEMBERS_COUNTED."""
-
-    id: UUID
-    key: str
-    name: str
-    members: int
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectChoice:
-    """A content object to choose."""
-
-    id: UUID
-    type: str
-    key: str
-    title: str
 
 
 def _begins(column: ColumnElement[Any]) -> ColumnElement[bool]:

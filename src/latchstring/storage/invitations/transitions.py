@@ -6,11 +6,12 @@ from uuid import UUID
 
 from sqlalchemy import Integer, SmallInteger, bindparam, null, or_, select, update
 
+from latchstring.domain.actor import SYSTEM, Actor
 from latchstring.domain.errors import AlreadyInvited
 from latchstring.domain.event import Event
+from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Invitation
 from latchstring.domain.mail import OutgoingMail
-from latchstring.domain.values import SYSTEM, Actor, new_id
 from latchstring.storage.engine.database import Database, Work, step
 from latchstring.storage.engine.tables import groups, invitations
 from latchstring.storage.engine.types import Id, Instant, any_of

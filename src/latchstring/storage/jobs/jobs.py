@@ -26,8 +26,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import Executable
 
+from latchstring.domain.actor import Actor, ActorType
+from latchstring.domain.ids import first_id_at
 from latchstring.domain.job import Job, JobState
-from latchstring.domain.values import Actor, ActorType, first_id_at
 from latchstring.storage.engine.database import Database, Row, Step, Work, step
 from latchstring.storage.engine.tables import job_parts, jobs
 from latchstring.storage.engine.types import Id, Instant

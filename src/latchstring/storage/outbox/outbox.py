@@ -35,8 +35,8 @@ from sqlalchemy import (
 from sqlalchemy.sql import Executable
 
 from latchstring.domain.errors import StorageBusy, StorageUnreachable
+from latchstring.domain.ids import first_id_at, id_instant, new_id
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, MailPriority, OutgoingMail, SuppressionReason
-from latchstring.domain.values import first_id_at, id_instant, new_id
 from latchstring.storage.engine.database import Database, Row, Step, Work, step
 from latchstring.storage.engine.tables import outbox
 from latchstring.storage.engine.types import Id, Instant, any_of

@@ -37,7 +37,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import Executable
 
-from latchstring.domain.values import Actor, ActorType, first_id_at, id_instant
+from latchstring.domain.actor import Actor, ActorType
+from latchstring.domain.ids import first_id_at, id_instant
 from latchstring.domain.views.overview import (
     OTHERS,
     Dimension,

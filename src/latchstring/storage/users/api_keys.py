@@ -17,9 +17,9 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, insert, literal_column, select, update
 from sqlalchemy.sql import Executable
 
+from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.api_key import ApiKey
 from latchstring.domain.pagination import Page
-from latchstring.domain.values import Actor, ActorType
 from latchstring.storage.engine.database import Database, Row, Step, Work, step
 from latchstring.storage.engine.tables import api_keys
 from latchstring.storage.engine.types import Digest, Id, Instant

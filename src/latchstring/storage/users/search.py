@@ -1,14 +1,13 @@
 """Users as the panel looks for them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Boolean, ColumnElement, Integer, TextClause, bindparam, func, literal_column, or_, select
 
 from latchstring.domain.account import User
 from latchstring.domain.keyset_page import Count, Place, Sorting, Stretch
+from latchstring.domain.views.users import UserSearch
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import BLOCKED, UNVERIFIED, group_members, users
 from latchstring.storage.engine.types import Id
@@ -19,28 +18,17 @@ from latchstring.storage.users.users import USER_COLUMNS, user_of
 _u, _m = users.c, group_members.c
 
 
-@dataclass(frozen=True, slots=True)
-class UserSearch:
-    """Which users; None and False mean any. q: a prefix of address, first or last name."""
-
-    q: str | None = None
-    role: str | None = None
-    group_id: UUID | None = None
-    blocked: bool = False
-    unverified: bool = False
-
-    @property
-    def asked(self) -> Mapping[str, Mapping[str, Any]]:
-        """The filters in use with their values."""
-        folded, address = fold_name(self.q or ""), (self.q or "").lower()
-        wanted: dict[str, tuple[bool, dict[str, Any]]] = {
-            "q": (bool(self.q), prefix("q", folded) | prefix("q_email", address)),
-            "role": (self.role is not None, {"role": self.role}),
-            "group": (self.group_id is not None, {"group_id": self.group_id}),
-            "blocked": (self.blocked, {}),
-            "unverified": (self.unverified, {}),
-        }
-        return {name: values for name, (is_asked, values) in wanted.items() if is_asked}
+def _filters(search: UserSearch) -> Mapping[str, Mapping[str, Any]]:
+    """The filters in use with their values."""
+    folded, address = fold_name(search.q or ""), (search.q or "").lower()
+    wanted: dict[str, tuple[bool, dict[str, Any]]] = {
+        "q": (bool(search.q), prefix("q", folded) | prefix("q_email", address)),
+        "role": (search.role is not None, {"role": search.role}),
+        "group": (search.group_id is not None, {"group_id": search.group_id}),
+        "blocked": (search.blocked, {}),
+        "unverified": (search.unverified, {}),
+    }
+    return {name: values for name, (is_asked, values) in wanted.items() if is_asked}
 
 
 def _as_indexed(condition: TextClause) -> ColumnElement[bool]:
@@ -82,7 +70,7 @@ async def search_users(
     db: Database, wanted: UserSearch, *, sorting: Sorting, after: Place | None, limit: int
 ) -> Stretch[User]:
     """A stretch of users. Orders: made, email, name."""
-    return await _SHELF.stretch(db, wanted.asked, sorting=sorting, after=after, limit=limit)
+    return await _SHELF.stretch(db, _filters(wanted), sorting=sorting, after=after, limit=limit)
 
 
 _OF_ROLE = select(func.count().label("n")).select_from(

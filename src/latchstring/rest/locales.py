@@ -3,7 +3,7 @@
 from latchstring.domain.account import User
 from latchstring.domain.settings import App
 from latchstring.http.scope import Scope, find_header
-from latchstring.i18n.catalogues import accepted_languages, negotiate
+from latchstring.i18n.negotiation import accepted_languages, negotiate
 from latchstring.rest.query import wanted_locale
 
 

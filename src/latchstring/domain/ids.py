@@ -1,25 +1,9 @@
-"""Values every room speaks: instants, ids, and who acts."""
+"""Ids: UUIDv7, ordered by the time of creation."""
 
 import os
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from uuid import UUID
-
-Clock = Callable[[], datetime]
-
-
-def system_clock() -> datetime:
-    """The present instant, aware UTC, cut to the millisecond that both databases keep."""
-    return to_millisecond(datetime.now(UTC))
-
-
-def to_millisecond(at: datetime) -> datetime:
-    """Cut an instant to whole milliseconds, so that what is stored equals what was meant."""
-    return at.replace(microsecond=at.microsecond // 1000 * 1000)
-
 
 _BYTES_AN_ID = 10
 _MILLISECONDS_KEPT = 64
@@ -77,26 +61,3 @@ def id_instant(value: UUID) -> datetime:
 def first_id_at(at: datetime) -> UUID:
     """The smallest UUIDv7 of this millisecond: a bound for "created at or after". Before 1970 there is none smaller."""
     return UUID(int=max(0, int(at.timestamp() * 1000)) << 80)
-
-
-class ActorType(StrEnum):
-    """Who acts. The order of the words is the contract's."""
-
-    USER = "USER"
-    ADMIN = "ADMIN"
-    API_KEY = "API_KEY"
-    OPERATOR = "OPERATOR"
-    INVITEE = "INVITEE"
-    SYSTEM = "SYSTEM"
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who did something, as history keeps it: a kind and an id, never a name (names can be erased)."""
-
-    type: ActorType
-    id: UUID | None = None
-
-
-SYSTEM = Actor(ActorType.SYSTEM)
-OPERATOR = Actor(ActorType.OPERATOR)

@@ -1,26 +1,22 @@
-"""Reading JSON strictly: what two readers could understand differently is refused.
+"""Request bodies: media type, size, and the strict JSON object most routes take.
 
-Refused are other media types (415), more than 1 MiB (413, without reading on), and with 400: broken JSON, invalid
-UTF-8, duplicate keys at any depth (RFC 8259 section 4 leaves their meaning open), nesting over 64, lone surrogates,
-NaN and Infinity, numbers no double holds, and anything that is not an object.
+Refused are other media types (415), more than 1 MiB (413, without reading on), and with 400 everything that
+`formats/strict_json.py` refuses and anything that is not an object.
 """
 
-import json
-import math
-import re
+from collections.abc import AsyncIterator
 from typing import Any, NoReturn
 
 from litestar.types import Receive, Scope
 
 from latchstring.domain.errors import Unreadable
+from latchstring.formats.csv_rows import ENCODINGS, CsvRows
+from latchstring.formats.json_rows import JsonRows
+from latchstring.formats.strict_json import parse_json
+from latchstring.formats.uploads import CSV, JSON, LARGEST_UPLOAD, UploadedRows
 from latchstring.http.scope import find_header
 
 LARGEST_BODY = 1024 * 1024
-DEEPEST = 64
-# Matches from every quote on, closed or not, and never backtracks: a body of escaped quotes must not cost its square.
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class BodyTooLarge(Unreadable):
@@ -93,57 +89,57 @@ def _within(body: bytes, largest: int) -> bytes:
     return body
 
 
-def parse_json(body: bytes) -> Any:
-    """The value of a JSON text. Raises Unreadable for everything this module's head names."""
-    check_depth(body)
-    try:
-        value = DECODER.decode(body.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise Unreadable(f"The body is not UTF-8: byte {error.start} cannot be read.") from None
-    except json.JSONDecodeError as error:
-        raise Unreadable(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
-    except (ValueError, RecursionError):  # an integer of more than 4300 digits; brackets are counted above
-        raise Unreadable("The body has a number that is too long.") from None
-    if _SURROGATE.search(body):
-        check_surrogates(value)
-    return value
+# ---- uploads ---------------------------------------------------------------------------------------------------------
 
 
-def check_depth(body: bytes, deepest: int = DEEPEST) -> None:
-    """Count brackets outside strings before parsing: the parser recurses, and an attacker chooses how deep."""
-    if body.count(b"[") + body.count(b"{") <= deepest:
-        return
-    depth = 0
-    for bracket in _STRINGS.sub(b"", body).translate(None, _NO_BRACKETS):
-        depth += 1 if bracket in b"[{" else -1
-        if depth > deepest:
-            raise Unreadable(f"The body is nested deeper than {DEEPEST} levels.", code="nested-too-deep")
+def read_upload(scope: Scope, receive: Receive) -> UploadedRows:
+    """The rows of a request, not read yet. Raises Unreadable: another media type, too large, or no body."""
+    media_type, encoding = upload_type(scope)
+    announced = find_header(scope, b"content-length")
+    if announced is not None and announced.isdigit() and int(announced[:20]) > LARGEST_UPLOAD:
+        raise BodyTooLarge(LARGEST_UPLOAD)
+    if announced == b"0" or (announced is None and find_header(scope, b"transfer-encoding") is None):
+        _refuse_absent()
+    parser = JsonRows() if media_type == JSON else CsvRows(encoding)
+    return UploadedRows(_chunks(receive), media_type, parser)
 
 
-def check_surrogates(value: object) -> None:
-    """Raise Unreadable for text that cannot be written as UTF-8."""
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise Unreadable("The body has half of a surrogate pair, which is no character.") from None
+def upload_type(scope: Scope) -> tuple[str, str | None]:
+    """What an upload is, and how its text is encoded if it says so. Raises Unreadable: 415."""
+    value = find_header(scope, b"content-type") or b""
+    media_type, _, parameters = value.decode("latin-1").partition(";")
+    if media_type.strip().lower() != CSV:
+        check_media_type(scope)
+        return JSON, None
+    content_encoding = (find_header(scope, b"content-encoding") or b"identity").strip().lower()
+    charset = next(
+        (
+            val.strip().strip('"').lower()
+            for name, _, val in (p.partition("=") for p in parameters.split(";"))
+            if name.strip().lower() == "charset"
+        ),
+        None,
+    )
+    if content_encoding not in (b"", b"identity") or (charset is not None and charset not in ENCODINGS):
+        raise Unreadable("Send the file as it is, in UTF-8 or UTF-16.", code="unsupported-media-type", status=415)
+    return CSV, None if charset is None else ENCODINGS[charset]
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise Unreadable("The body has the same key twice in one object.", code="duplicate-key")
-    return found
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    size, more = 0, True
+    while more:
+        message: Any = await receive()
+        if message["type"] == "http.disconnect":
+            raise Unreadable("The connection ended in the middle of the body.")
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        size += len(chunk)
+        if size > LARGEST_UPLOAD:
+            raise BodyTooLarge(LARGEST_UPLOAD)
+        if chunk:
+            yield chunk
+    if not size:
+        _refuse_absent()
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise Unreadable(f"{name} is not JSON.")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise Unreadable("The body has a number that is too large.")
-    return value
-
-
-DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+def _refuse_absent() -> NoReturn:
+    raise Unreadable("Send the rows as the body.", code="body-missing")

@@ -1,0 +1,16 @@
+"""The clock: aware UTC instants, cut to the millisecond that both databases keep."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    """The present instant, aware UTC, cut to the millisecond that both databases keep."""
+    return to_millisecond(datetime.now(UTC))
+
+
+def to_millisecond(at: datetime) -> datetime:
+    """Cut an instant to whole milliseconds, so that what is stored equals what was meant."""
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)

@@ -1,0 +1,36 @@
+"""Who has which content objects, as lists of the panel show it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from latchstring.domain.access import ContentObject, SubjectKind
+from latchstring.domain.grant import ContentRole
+
+
+@dataclass(frozen=True, slots=True)
+class HeldObject:
+    """An object with the role somebody was given on it; None for its owner."""
+
+    object: ContentObject
+    role: ContentRole | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPlace:
+    """Where a page of held objects ended."""
+
+    type: str
+    role: int
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Somebody an object is shared with. email: of a user; key: of a group."""
+
+    id: UUID
+    kind: SubjectKind
+    role: ContentRole
+    name: str
+    email: str = ""
+    key: str = ""

@@ -1,0 +1,63 @@
+"""What the invitation service answers."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from latchstring.domain.access import Seen
+from latchstring.domain.account import User
+from latchstring.domain.grant import ContentRole
+from latchstring.domain.invitation import Invitation
+from latchstring.users.sessions import SessionTokens
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an acceptance gave: the role held now if one was offered, the groups, the objects as they stand now.
+
+    kept_role: the role held before, when the offered one would have taken rights away.
+    """
+
+    role: str | None
+    groups: tuple[str, ...]
+    offered_role: str | None = None
+    content: tuple[Seen, ...] = ()
+
+    @property
+    def kept_role(self) -> str | None:
+        return self.role if self.offered_role is not None and self.offered_role != self.role else None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An acceptance. tokens are for a new account's own browser only; None otherwise."""
+
+    user: User
+    is_new: bool
+    applied: Applied
+    invitation: Invitation
+    tokens: SessionTokens | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedObject:
+    """A content object the link leads to, with the right on it."""
+
+    id: UUID
+    type: str
+    key: str
+    title: str
+    url: str | None
+    role: ContentRole
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a link's holder sees before answering. inviter_name is None when nobody in person invites."""
+
+    invitation: Invitation
+    inviter_name: str | None
+    role_name: str | None
+    groups: tuple[tuple[str, str], ...]  # key, name in the reader's language
+    account_exists: bool
+    locale: str
+    objects: tuple[OfferedObject, ...] = ()

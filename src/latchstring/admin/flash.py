@@ -11,7 +11,7 @@ from latchstring.pages.templating import isolated, render
 def said(panel: Panel, what: str, **values: object) -> str:
     """One or two sentences as plain text, for the word on the next page. Names in them are isolated."""
     names = {name: isolated(value) if isinstance(value, str) else value for name, value in values.items()}
-    context = {"locale": panel.locale, "domain": DOMAIN, "now": panel.at, "what": what}
+    context = {"locale": panel.locale, "domain": DOMAIN, "now": panel.now, "what": what}
     # a word is plain text, and escaped where it is shown
     return " ".join(html.unescape(render("panel/said.html", context | names)).split())
 

@@ -1,6 +1,5 @@
-"""A refusal on its way to a page: what every face with pages tells of it, and how such a page leaves."""
+"""Errors as pages: what the template `refusal.html` of each face is given, and how such a page is answered."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,14 +9,15 @@ from litestar.enums import MediaType
 from latchstring.domain.errors import LatchstringError, TooManyRequests
 from latchstring.http.problems import describe_problem, log_unexpected
 from latchstring.http.responses import Answer
-from latchstring.http.scope import Scope, request_id
+from latchstring.http.scope import request_id
+from latchstring.pages.context import PageContext
 
 INTERNAL_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a page says. detail is the API's own English; request_id is there when the log has more to say."""
+    """What a page can say about an error. detail is the API's English; request_id is set when the log has more."""
 
     status: int
     code: str
@@ -26,25 +26,25 @@ class Refusal:
     request_id: str
 
 
-def answer_refusal(error: Exception, scope: Scope, show: Callable[..., Answer]) -> Answer:
-    """The page `refusal.html` of a face, shown by its own `show`. A bug of ours is logged."""
+def answer_error(context: PageContext, error: Exception) -> Answer:
+    """The page for an error that the handler did not answer itself. An unexpected error is logged."""
     problem = describe_problem(error)
     if problem.status == INTERNAL_ERROR and not isinstance(error, LatchstringError):
-        log_unexpected(error, scope)
+        log_unexpected(error, context.request.scope)
     refusal = Refusal(
         problem.status,
         problem.code,
         problem.detail,
         error.retry_after_seconds if isinstance(error, TooManyRequests) else 0,
-        str(request_id(scope)) if problem.status >= INTERNAL_ERROR else "",
+        str(request_id(context.request.scope)) if problem.status >= INTERNAL_ERROR else "",
     )
-    answer = show("refusal.html", **asdict(refusal))
+    answer = context.show("refusal.html", **asdict(refusal))
     if "Retry-After" in problem.headers:
         answer.headers.append((b"retry-after", problem.headers["Retry-After"].encode()))
     return answer
 
 
 def as_response(answer: Answer) -> Response[Any]:
-    """The same for errors that the framework answers."""
+    """The answer as the framework's type, for its exception handlers."""
     headers = {name.decode(): value.decode() for name, value in answer.headers if name != b"content-type"}
     return Response(answer.body, status_code=answer.status, media_type=MediaType.HTML, headers=headers)

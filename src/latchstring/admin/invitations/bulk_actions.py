@@ -11,7 +11,7 @@ from latchstring.admin.formatting import numbers_in
 from latchstring.admin.invitations.list import SELECTION, WRITE, export_rows, wanted_by
 from latchstring.admin.invitations.list_url import LIST, YEARS, View, view_in, view_of
 from latchstring.admin.pagination import NOBODY, id_in
-from latchstring.admin.routing import acts, shows
+from latchstring.admin.routing import get, post
 from latchstring.domain.errors import (
     AlreadyInvited,
     ChangedMeanwhile,
@@ -60,17 +60,17 @@ class ConfirmedForm(PageForm):
 # ---- ticked rows -----------------------------------------------------------------------------------------------------
 
 
-@acts(SELECTION, needs=READ)
+@post(SELECTION, needs=READ)
 async def take_ticked(panel: Panel) -> Answer:
     """A dry run for the ticked rows, their export, or one row sent again at once."""
-    sent = await panel.read(TickedForm)
+    sent = await panel.read_form(TickedForm)
     view = view_in(sent.typed.get("view", ""))
     if one := sent.typed.get("resend"):
         return await _resend_one(panel, view, id_in(one))
     ids = _ids(sent.ticked.get("id", ()))
     bulk = sent.typed.get("bulk", "")
     if not ids:
-        return panel.go(view.address, flash=say(panel, "nothing-ticked"), is_bad=True)
+        return panel.redirect(view.address, flash=say(panel, "nothing-ticked"), is_bad=True)
     if bulk == EXPORT:
         rows = await panel.services.invitations.browsing.find_rows(ids, by=panel.principal)
         return await export_rows(panel, view, rows)
@@ -87,21 +87,21 @@ async def _resend_one(panel: Panel, view: View, invitation_id: UUID) -> Answer:
         limiter.check_recipient(before.invitation.email_key)
         await issuing.resend(invitation_id, by=by)
     except (InvitationNotPending, InvitationNotFound, AlreadyInvited, GrantNotAllowed) as error:
-        return panel.go(view.address, flash=say(panel, "not-resent", code=error.code), is_bad=True)
-    return panel.go(view.address, flash=say(panel, "resent-one", email=before.invitation.email))
+        return panel.redirect(view.address, flash=say(panel, "not-resent", code=error.code), is_bad=True)
+    return panel.redirect(view.address, flash=say(panel, "resent-one", email=before.invitation.email))
 
 
 # ---- all that match --------------------------------------------------------------------------------------------------
 
 
-@shows(SELECTION, needs=WRITE)
+@get(SELECTION, needs=WRITE)
 async def show_all_matching(panel: Panel) -> Answer:
     """All that match a view: what can be done with them, or the dry run of it."""
-    view, as_of = view_of(panel.query), _instant(panel.asked("asOf")) or panel.at
+    view, as_of = view_of(panel.query), _instant(panel.query_value("asOf")) or panel.now
     selection = await _all_matching(panel, view, as_of)
-    shown = panel.asked("shown")
-    if panel.asked("deed"):
-        return await _show_dry_run(panel, _deed(panel.asked("deed")), selection, view, shown=shown, as_of=as_of)
+    shown = panel.query_value("shown")
+    if panel.query_value("deed"):
+        return await _show_dry_run(panel, _deed(panel.query_value("deed")), selection, view, shown=shown, as_of=as_of)
     try:
         total = await panel.services.invitations.selecting.count(selection, by=panel.principal)
     except TooManySelected:
@@ -182,10 +182,10 @@ def _too_many(panel: Panel, view: View) -> Answer:
     )
 
 
-@acts(DO_IT, needs=WRITE)
+@post(DO_IT, needs=WRITE)
 async def do_it(panel: Panel) -> Answer:
     """Do what the dry run promised, if it still holds."""
-    sent = await panel.read(ConfirmedForm)
+    sent = await panel.read_form(ConfirmedForm)
     typed = sent.typed
     view, as_of = view_in(typed.get("view", "")), _instant(typed.get("asOf", ""))
     ids, deed = _ids(sent.ticked.get("id", ())), _deed(typed.get("deed", ""))
@@ -202,7 +202,7 @@ async def do_it(panel: Panel) -> Answer:
         return _show_run(panel, world.now, selection, view, shown=typed.get("shown", ""), as_of=as_of, changed=True)
     except TooManySelected:
         return _too_many(panel, view)
-    return panel.go(view.address, flash=_told(panel, deed, found), is_bad=not found.get(Verdict.DONE))
+    return panel.redirect(view.address, flash=_told(panel, deed, found), is_bad=not found.get(Verdict.DONE))
 
 
 def _told(panel: Panel, deed: Deed, found: Mapping[Verdict, int]) -> str:
@@ -216,7 +216,7 @@ def _told(panel: Panel, deed: Deed, found: Mapping[Verdict, int]) -> str:
 
 def say(panel: Panel, what: str, **values: object) -> str:
     """One or two sentences as plain text, for the word on the next page."""
-    context = {"locale": panel.locale, "domain": DOMAIN, "now": panel.at, "what": what, "n": numbers_in(panel.locale)}
+    context = {"locale": panel.locale, "domain": DOMAIN, "now": panel.now, "what": what, "n": numbers_in(panel.locale)}
     return " ".join(html.unescape(render("panel/invitations_said.html", context | values)).split())
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from latchstring.admin.context import Panel
 from latchstring.admin.invitations.flash import say, say_too_late
-from latchstring.admin.routing import acts, shows
+from latchstring.admin.routing import get, post
 from latchstring.domain.errors import (
     AlreadyInvited,
     ChangedMeanwhile,
@@ -94,13 +94,13 @@ async def _entry(panel: Panel) -> Entry:
     groups = await services.invitations.targets.find_groups(keys, by=by)
     return Entry(
         invitation=invitation,
-        state=invitation.state_at(panel.at).name,
+        state=invitation.state_at(panel.now).name,
         secret=services.invitations.links.secret_of(invitation),
         told=told,
         groups={group.key: group for group in groups},
         objects=await services.invitations.targets.find_objects(names, by=by),
-        moves=any(one.mail is not None and one.until - panel.at < SOON for one in told.timeline.awaited),
-        kept_until=(invitation.ended_at or panel.at) + services.invitation_rules.retention,
+        moves=any(one.mail is not None and one.until - panel.now < SOON for one in told.timeline.awaited),
+        kept_until=(invitation.ended_at or panel.now) + services.invitation_rules.retention,
     )
 
 
@@ -130,7 +130,7 @@ def _path(panel: Panel) -> str:
     return f"/admin/invitations/{_id(panel)}"
 
 
-@shows(ENTRY, needs=READ)
+@get(ENTRY, needs=READ)
 async def show_entry(panel: Panel) -> Answer:
     """Facts, actions, timeline."""
     return await _show(panel)
@@ -145,72 +145,72 @@ class ResendForm(PageForm):
     seen: str = ""
 
 
-@acts(f"{ENTRY}/resend", needs=WRITE)
+@post(f"{ENTRY}/resend", needs=WRITE)
 async def resend(panel: Panel) -> Answer:
     """Make and mail the next link, unless there is a newer one than the page showed: nobody gets two at once."""
-    seen = (await panel.read(ResendForm)).typed.get("seen", "")
+    seen = (await panel.read_form(ResendForm)).typed.get("seen", "")
     issuing, limiter, by = panel.services.invitations.issuing, panel.services.limiter, panel.principal
     limiter.check_inviter(by.id)
     before = await issuing.get(_id(panel), by=by)
     if seen and seen != str(before.invitation.link.generation):
-        return panel.go(_path(panel), flash=say(panel, "resent-before"), is_bad=True)
+        return panel.redirect(_path(panel), flash=say(panel, "resent-before"), is_bad=True)
     limiter.check_recipient(before.invitation.email_key)
     try:
         generation = before.invitation.link.generation if seen else None
         standing = await issuing.resend(_id(panel), by=by, generation=generation)
     except ChangedMeanwhile:
-        return panel.go(_path(panel), flash=say(panel, "resent-before"), is_bad=True)
+        return panel.redirect(_path(panel), flash=say(panel, "resent-before"), is_bad=True)
     except InvitationNotPending:
         return await _too_late(panel, "resent")
     except (AlreadyInvited, GrantNotAllowed, MailDisabled) as error:
         return _refused(panel, error)
     is_off = standing.delivery is not None and standing.delivery.state is DeliveryState.SUPPRESSED
-    return panel.go(_path(panel), flash=say(panel, "resent-off" if is_off else "resent"))
+    return panel.redirect(_path(panel), flash=say(panel, "resent-off" if is_off else "resent"))
 
 
 def _refused(panel: Panel, error: LatchstringError) -> Answer:
-    return panel.go(_path(panel), flash=say(panel, "refused", code=error.code), is_bad=True)
+    return panel.redirect(_path(panel), flash=say(panel, "refused", code=error.code), is_bad=True)
 
 
 async def _too_late(panel: Panel, action: str) -> Answer:
     """Somebody was quicker: say who did what, and when."""
     told = await panel.services.invitations.timelines.get(_id(panel), by=panel.principal)
-    return panel.go(_path(panel), flash=say_too_late(panel, action, told), is_bad=True)
+    return panel.redirect(_path(panel), flash=say_too_late(panel, action, told), is_bad=True)
 
 
 # ---- withdrawing -----------------------------------------------------------------------------------------------------
 
 
-@shows(f"{ENTRY}/revoke", needs=WRITE)
+@get(f"{ENTRY}/revoke", needs=WRITE)
 async def ask_to_revoke(panel: Panel) -> Answer:
     """The question, with what it would mean."""
     return await _show(panel, asks="revoke")
 
 
-@acts(f"{ENTRY}/revoke", needs=WRITE)
+@post(f"{ENTRY}/revoke", needs=WRITE)
 async def revoke(panel: Panel) -> Answer:
     """Withdraw it. An invitation that was revoked before counts as too late, not as unknown."""
-    await panel.read(PageForm)
+    await panel.read_form(PageForm)
     try:
         await panel.services.invitations.issuing.revoke(_id(panel), by=panel.principal)
     except (InvitationNotPending, InvitationNotFound):
         return await _too_late(panel, "revoked")
-    return panel.go(_path(panel), flash=say(panel, "revoked"))
+    return panel.redirect(_path(panel), flash=say(panel, "revoked"))
 
 
 # ---- the link --------------------------------------------------------------------------------------------------------
 
 
-@shows(f"{ENTRY}/link", needs=REVEAL)
+@get(f"{ENTRY}/link", needs=REVEAL)
 async def ask_to_reveal(panel: Panel) -> Answer:
     """What a link that did not travel by mail can do, and cannot."""
     return await _show(panel, asks="link")
 
 
-@acts(f"{ENTRY}/link", needs=REVEAL)
+@post(f"{ENTRY}/link", needs=REVEAL)
 async def reveal(panel: Panel) -> Answer:
     """The link, in this answer and nowhere else: it is neither stored nor carried on to another page."""
-    await panel.read(PageForm)
+    await panel.read_form(PageForm)
     try:
         link = await panel.services.invitations.issuing.reveal(_id(panel), by=panel.principal)
     except InvitationNotPending:

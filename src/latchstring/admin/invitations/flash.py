@@ -13,7 +13,7 @@ A_MOMENT = timedelta(minutes=2)
 
 def say(panel: Panel, what: str, **values: object) -> str:
     """One or two sentences as plain text, for the word on the next page. The template has them all."""
-    context = {"locale": panel.locale, "domain": DOMAIN, "now": panel.at, "what": what}
+    context = {"locale": panel.locale, "domain": DOMAIN, "now": panel.now, "what": what}
     # a word is plain text, and escaped where it is shown
     return " ".join(html.unescape(render("panel/invitation_said.html", context | values)).split())
 
@@ -23,7 +23,7 @@ def say_too_late(panel: Panel, what: str, told: Told) -> str:
     you.' what: `revoked`, `resent` or `revealed`.
     """
     invitation = told.standing.invitation
-    state = invitation.state_at(panel.at)
+    state = invitation.state_at(panel.now)
     at = invitation.link.expires_at if state is State.EXPIRED else invitation.ended_at
     return say(
         panel,
@@ -32,7 +32,7 @@ def say_too_late(panel: Panel, what: str, told: Told) -> str:
         state=state.name,
         who=_revoker(told) if state is State.REVOKED else invitation.first_name or "",
         ended_at=at,
-        just_now=_is_just_now(at, panel.at),
+        just_now=_is_just_now(at, panel.now),
     )
 
 

@@ -10,7 +10,7 @@ from email.utils import parseaddr
 from latchstring.admin.context import DOMAIN, Panel
 from latchstring.admin.invitations.form import InvitationForm, chosen_rows, draft_of
 from latchstring.admin.invitations.new import NEW, WRITE
-from latchstring.admin.routing import looks, shows
+from latchstring.admin.routing import get, post_preview
 from latchstring.domain.draft import Draft
 from latchstring.domain.settings import MailRules
 from latchstring.http.responses import Answer
@@ -28,26 +28,26 @@ PREVIEW = f"{NEW}/preview"
 _POLICY = FRAME_POLICY.replace("style-src 'unsafe-inline'", "style-src 'self' 'unsafe-inline'")
 
 
-@shows(PREVIEW, needs=WRITE)
+@get(PREVIEW, needs=WRITE)
 async def show_preview(panel: Panel) -> Answer:
     """The mail of the terms in the address: for the page as it opens. Nothing about the person is in an address."""
-    shown = Shown({}, (), {name: panel.asked_all(name) for name in ("content", "contentRole")})
+    shown = Shown({}, (), {name: panel.query_values(name) for name in ("content", "contentRole")})
     draft = Draft(
         email="",
         email_key="",
-        role=panel.asked("role") or None,
-        groups=panel.asked_all("groups"),
+        role=panel.query_value("role") or None,
+        groups=panel.query_values("groups"),
         content=tuple(chosen_rows(shown)),
-        locale=panel.asked("locale") or None,
+        locale=panel.query_value("locale") or None,
     )
     return await _preview(panel, draft, as_text=False)
 
 
-@looks(PREVIEW, needs=WRITE)
+@post_preview(PREVIEW, needs=WRITE)
 async def look_at_preview(panel: Panel) -> Answer:
     """The mail of the form as it stands. What cannot be read yet is left out."""
-    sent = await panel.read(InvitationForm)
-    draft, _ = draft_of(sent, at=panel.at)
+    sent = await panel.read_form(InvitationForm)
+    draft, _ = draft_of(sent, at=panel.now)
     return await _preview(panel, draft, as_text=sent.get("shape") == "text")
 
 

@@ -27,7 +27,7 @@ from latchstring.admin.invitations.form import (
     without_object,
 )
 from latchstring.admin.invitations.prefill import begun
-from latchstring.admin.routing import acts, shows
+from latchstring.admin.routing import get, post
 from latchstring.domain.draft import Draft
 from latchstring.domain.errors import (
     AlreadyInvited,
@@ -59,14 +59,14 @@ NEW = "/admin/invitations/new"
 WRITE = "invitations:write"
 
 
-@shows(NEW, needs=WRITE)
+@get(NEW, needs=WRITE)
 async def show_new(panel: Panel) -> Answer:
     """The empty form, or one that begins with a template's terms or those of another invitation."""
     shown = blank(panel.services.invitation_rules)
-    source = await _source(panel, panel.asked("like") or panel.asked("from"))
+    source = await _source(panel, panel.query_value("like") or panel.query_value("from"))
     if source is not None:
         shown = like(source, panel.services.invitation_rules)
-    template = await _template(panel, panel.asked("template"))
+    template = await _template(panel, panel.query_value("template"))
     if template is not None:
         shown = with_template(shown, template, panel.services.content_rules)
     return await _show(panel, begun(panel, shown), source=source)
@@ -103,7 +103,7 @@ async def _show(
         languages=[(tag, autonym(tag)) for tag in available_locales()],
         types=panel.services.content_rules.types,
         already=more.extra.get("id", "") if isinstance(more, AlreadyInvited) else "",
-        again_at=panel.at + timedelta(seconds=more.retry_after_seconds if isinstance(more, TooManyRequests) else 0),
+        again_at=panel.now + timedelta(seconds=more.retry_after_seconds if isinstance(more, TooManyRequests) else 0),
         preview_url=_preview_url(shown),
         bounds=panel.services.invitation_rules,
         mail_is_off=panel.services.mail_rules.transport == "off",
@@ -122,10 +122,10 @@ def _preview_url(shown: Shown) -> str:
 # ---- what the form is sent for ---------------------------------------------------------------------------------------
 
 
-@acts(NEW, needs=WRITE)
+@post(NEW, needs=WRITE)
 async def change_or_send(panel: Panel) -> Answer:
     """Do what the pressed button asks for: change the form, or send the invitation."""
-    sent = await panel.read(InvitationForm)
+    sent = await panel.read_form(InvitationForm)
     action, _, name = sent.typed.get("do", "").partition(":")
     if action == "save":
         return await _save(panel, sent)
@@ -153,7 +153,7 @@ async def _add(panel: Panel, shown: Shown, name: str) -> Answer:
 async def _save(panel: Panel, sent: Sent[InvitationForm]) -> Answer:
     if sent.get("template") != sent.get("used") and sent.get("template"):
         return await _use_template_first(panel, sent)
-    draft, problems = draft_of(sent, at=panel.at)
+    draft, problems = draft_of(sent, at=panel.now)
     source = await _source(panel, sent.typed.get("like", ""))
     draft = completed(draft, used=sent.get("used"), source=source, may_lead_to=partial(_may_lead_to, panel))
     limiter, by = panel.services.limiter, panel.principal
@@ -164,7 +164,7 @@ async def _save(panel: Panel, sent: Sent[InvitationForm]) -> Answer:
         standing = await panel.services.invitations.issuing.create(draft, by=by, problems=tuple(problems))
     except _ANSWERED as error:
         return await _refuse(panel, sent, draft, error)
-    return panel.go(f"/admin/invitations/{standing.invitation.id}", flash=_said(panel, standing))
+    return panel.redirect(f"/admin/invitations/{standing.invitation.id}", flash=_said(panel, standing))
 
 
 def _may_lead_to(panel: Panel, url: str) -> bool:
@@ -234,20 +234,20 @@ def _said(panel: Panel, standing: Standing) -> str:
 # ---- while somebody types --------------------------------------------------------------------------------------------
 
 
-@shows(f"{NEW}/choices/groups", needs=WRITE)
+@get(f"{NEW}/choices/groups", needs=WRITE)
 async def show_groups(panel: Panel) -> Answer:
     """The list of groups for what is being typed."""
-    ticked = panel.asked_all("groups")
+    ticked = panel.query_values("groups")
     shown = Shown({}, (), {"groups": ticked})
-    found = await group_choices(panel, ticked, panel.asked("groupSearch"))
+    found = await group_choices(panel, ticked, panel.query_value("groupSearch"))
     return panel.show("invitation_groups.html", form=shown, groups=found)
 
 
-@shows(f"{NEW}/choices/content", needs=WRITE)
+@get(f"{NEW}/choices/content", needs=WRITE)
 async def show_objects(panel: Panel) -> Answer:
     """The objects found for what is being typed."""
-    text = panel.asked("contentSearch").strip()
-    found = await object_choices(panel, panel.asked_all("content"), text) if text else []
+    text = panel.query_value("contentSearch").strip()
+    found = await object_choices(panel, panel.query_values("content"), text) if text else []
     return panel.show("invitation_objects.html", found=found, looked_for=text, types=panel.services.content_rules.types)
 
 

@@ -4,7 +4,7 @@ import asyncio
 from email.utils import parseaddr
 
 from latchstring.admin.context import Panel
-from latchstring.admin.routing import acts, shows
+from latchstring.admin.routing import get, post
 from latchstring.admin.system.mail_queue import said_of_mail
 from latchstring.backoffice.messages import Preview
 from latchstring.domain.errors import InvalidFields, NotFound
@@ -31,27 +31,27 @@ class TestForm(PageForm, kw_only=True):
     to: Email
 
 
-@shows(MESSAGES, needs=MAIL_READ)
+@get(MESSAGES, needs=MAIL_READ)
 async def show_messages(panel: Panel) -> Answer:
     return panel.show("messages.html", kinds=list(MailKind), folder=panel.services.mail_rules.templates_directory or "")
 
 
-@shows(MESSAGE, needs=MAIL_READ)
+@get(MESSAGE, needs=MAIL_READ)
 async def show_message(panel: Panel) -> Answer:
-    return await _show(panel, _locale(panel.asked("locale"), panel), panel.asked("form"))
+    return await _show(panel, _locale(panel.query_value("locale"), panel), panel.query_value("form"))
 
 
-@shows(f"{MESSAGE}/frame", needs=MAIL_READ)
+@get(f"{MESSAGE}/frame", needs=MAIL_READ)
 async def show_frame(panel: Panel) -> Answer:
     """The HTML alone, as the document of the preview's frame."""
-    locale = _locale(panel.asked("locale"), panel)
+    locale = _locale(panel.query_value("locale"), panel)
     preview = await _preview(panel, locale)
     return frame_answer(preview.mail.html, locale=preview.mail.locale)
 
 
-@acts(f"{MESSAGE}/test", needs=MAIL_WRITE)
+@post(f"{MESSAGE}/test", needs=MAIL_WRITE)
 async def send_test(panel: Panel) -> Answer:
-    sent = await panel.read(TestForm)
+    sent = await panel.read_form(TestForm)
     kind = _kind(panel)
     locale = _locale(sent.get("locale") or "", panel)
     try:
@@ -63,7 +63,7 @@ async def send_test(panel: Panel) -> Answer:
     what = "test-taken" if found.is_taken else "test-refused"
     in_mailbox = panel.services.mail_rules.transport == "mailbox"
     word = said_of_mail(panel, what, reply=found.reply or "", in_mailbox=in_mailbox)
-    return panel.go(f"{MESSAGES}/{kind}", flash=word, is_bad=not found.is_taken, locale=locale)
+    return panel.redirect(f"{MESSAGES}/{kind}", flash=word, is_bad=not found.is_taken, locale=locale)
 
 
 async def _show(panel: Panel, locale: str, form_name: str, *, form: Shown | None = None, status: int = 200) -> Answer:

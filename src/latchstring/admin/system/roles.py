@@ -1,14 +1,14 @@
 """Roles as configuration has them: what each may do and hand on, and who has it."""
 
 from latchstring.admin.context import Panel
-from latchstring.admin.routing import shows
+from latchstring.admin.routing import get
 from latchstring.domain.principal import APP_PERMISSION_PREFIX, EVERYTHING, PERMISSIONS
 from latchstring.http.responses import Answer
 
 LIST = "/admin/roles"
 
 
-@shows(LIST, needs="users:read")
+@get(LIST, needs="users:read")
 async def show_roles(panel: Panel) -> Answer:
     """The matrix of roles and permissions. It is read from configuration and changed there."""
     roles = panel.services.roles

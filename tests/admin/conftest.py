@@ -70,8 +70,14 @@ class Desk(Door):
         proof = {"csrf": found[1]} if found else {}
         return Seen(await self.browser.post(path, data={**proof, **(fields or {})}))
 
+    async def flash(self, seen: Seen) -> str:
+        """The key of the flash message on the page that an action redirects to."""
+        assert seen.status == 303, seen.html
+        found = re.search(r'id="flash" data-flash="([^"]*)"', (await self.get(seen.target)).html)
+        return found[1] if found else ""
+
     async def said(self, seen: Seen) -> str:
-        """The word that the next page says after an action that led on."""
+        """The text of that message."""
         assert seen.status == 303, seen.html
         shown = await self.get(seen.target)
         found = re.search(r'id="flash"[^>]*>.*?<span>(.*?)</span>', shown.html, re.DOTALL)

@@ -41,7 +41,7 @@ async def test_a_new_password_signs_out_everywhere_but_here(desk: Desk) -> None:
     assert "This is not your present password" in wrong.words
     assert "quite another 1" not in wrong.html
     sent = await desk.send(page, {"currentPassword": PASSWORD, "password": "quite another 1"}, page=page)
-    assert "everywhere but here" in await desk.said(sent)
+    assert await desk.flash(sent) == "own-password-changed"
     assert desk.browser.cookies.get(COOKIE) not in (None, here)
     assert await desk.services.admins.find_admin_session(other) is None
     desk.leave()
@@ -97,7 +97,7 @@ async def test_codes_and_removal_take_the_password(desk: Desk) -> None:
     assert len(re.findall(r"<li>[A-Z2-7]{4}-", renewed.html)) == 10
     assert codes[1] not in renewed.html
     sent = await desk.send(f"{FACTOR}/remove", {"removalPassword": PASSWORD}, page=FACTOR)
-    assert "is removed" in await desk.said(sent)
+    assert await desk.flash(sent) == "own-second-factor-removed"
     desk.leave()
     assert (await sign_in(desk)).target == "/admin"
 
@@ -113,14 +113,14 @@ async def test_ones_own_sessions_are_shown_and_ended(desk: Desk) -> None:
     await desk.services.admins.admin_login("mira@panel.test", PASSWORD, user_agent="", network="")
     seen = await desk.get(ACCOUNT)
     assert "Firefox · Linux This one" in seen.words
-    said = await desk.said(await desk.send(f"{ACCOUNT}/sessions", {"session": str(visit.session_id)}, page=ACCOUNT))
-    assert said == "Signed out of 1 browser."
+    sent = await desk.send(f"{ACCOUNT}/sessions", {"session": str(visit.session_id)}, page=ACCOUNT)
+    assert await desk.flash(sent) == "own-sessions-ended"
     assert await desk.services.admins.find_admin_session(other) is None
     for nonsense in (str(visit.session_id), "x"):
         sent = await desk.send(f"{ACCOUNT}/sessions", {"session": nonsense}, page=ACCOUNT)
-        assert await desk.said(sent) == "That session had ended already."
+        assert await desk.flash(sent) == "own-session-over"
     sent = await desk.send(f"{ACCOUNT}/sessions", {"session": "others"}, page=ACCOUNT)
-    assert await desk.said(sent) == "Signed out of 1 browser."
+    assert await desk.flash(sent) == "own-sessions-ended"
 
 
 async def test_ending_this_session_leads_to_the_gate(desk: Desk) -> None:

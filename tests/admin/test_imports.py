@@ -83,7 +83,7 @@ async def test_a_file_goes_through_all_steps(desk: Desk) -> None:
     assert "hx-trigger" not in done.html
     refused = await desk.browser.get(f"{path}/refused.csv")
     lines = refused.content.decode("utf-8-sig").splitlines()
-    assert lines[0] == "E-Mail-Adresse,Vorname,Nachname,Rolle,Gruppe,Notiz,Why not"
+    assert lines[0] == "E-Mail-Adresse,Vorname,Nachname,Rolle,Gruppe,Notiz,Reason for refusal"
     assert lines[1].startswith("bea@people,Bea,,customer,,,")
     report = await desk.browser.get(f"{path}/report.csv")
     assert len(report.content.decode().splitlines()) == 4
@@ -131,12 +131,12 @@ async def test_an_import_can_be_stopped(desk: Desk) -> None:
     await desk.send(f"{path}/check", {"do": "invite", "promised": "1-0-0"}, page=f"{path}/check")
     assert "Stop inviting the rest?" in (await desk.get(f"{path}/stop")).html
     stopped = await desk.send(f"{path}/stop", page=f"{path}/stop")
-    assert "Stopped" in await desk.said(stopped)
+    assert await desk.flash(stopped) == "import-stopped"
     await work(desk)
     assert "Stopped after 0 of 1 rows" in (await desk.get(path)).html
     assert (await desk.get(f"{path}/stop")).target == path
     again = await desk.send(f"{path}/stop", page=path)
-    assert "Not stopped" in await desk.said(again)
+    assert await desk.flash(again) == "import-finished"
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ async def test_an_upload_is_seen_by_who_brought_it_and_forgotten_when_he_says_so
     desk.leave()
     await desk.enter()
     gone = await desk.send(f"{path}/forget", page=f"{path}/check")
-    assert "The rows are gone" in await desk.said(gone)
+    assert await desk.flash(gone) == "import-discarded"
     assert (await desk.get(f"{path}/check")).status == 404
 
 

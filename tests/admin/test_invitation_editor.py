@@ -92,7 +92,7 @@ async def test_everything_chosen_is_in_the_invitation(desk: Desk) -> None:
         "harbour": ContentRole.VIEWER,
     }
     assert made.inviter.id == admin.id
-    assert await desk.said(sent) == "Saved. The mail to \u2068jonas@people.test\u2069 leaves now."
+    assert await desk.flash(sent) == "invitation-sent"
 
 
 async def test_a_link_may_work_until_the_end_of_a_day(desk: Desk) -> None:
@@ -106,7 +106,7 @@ async def test_without_mail_the_page_says_so_before_and_after(desk: Desk) -> Non
     await desk.enter()
     assert "Mail is switched off here" in (await desk.get(NEW)).words
     sent = await send(desk)
-    assert await desk.said(sent) == "Saved. No mail leaves: copy the link and pass it on."
+    assert await desk.flash(sent) == "invitation-saved-without-mail"
     assert "No mail: it is switched off here" in (await desk.get(sent.target)).words
 
 

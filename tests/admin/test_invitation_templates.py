@@ -99,7 +99,7 @@ async def test_a_template_is_made(office: Desk) -> None:
         office, f"{LIST}/new", name="New customer", key="new-customer", role="team", groups=["early"],
         message="Welcome.", locale="de", expiresIn="86400",
     )  # fmt: skip
-    assert "New customer\u2069 is saved" in await office.said(seen)
+    assert await office.flash(seen) == "template-saved"
     assert seen.target == f"{LIST}/key/new-customer"
     made = await kept(office, "new-customer")
     assert made == InvitationTemplate(
@@ -193,7 +193,7 @@ async def test_deleting_asks_first(office: Desk) -> None:
     assert "Delete template" in (await office.get(path)).html
     assert await kept(office, "colleague") == MADE
     seen = await office.send(path, page=path)
-    assert "is deleted" in await office.said(seen)
+    assert await office.flash(seen) == "template-deleted"
     assert await kept(office, "colleague") is None
     assert (await office.send(path, page=LIST + "/new")).status == 404
 

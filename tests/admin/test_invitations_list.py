@@ -175,7 +175,7 @@ async def test_views_are_kept_renamed_and_deleted(desk: Desk) -> None:
     await desk.invite("ada@people.test")
     page = f"{LIST}/views?state=PENDING&q=a"
     saved = await desk.send(f"{LIST}/views", {"name": "Mine <b>", "view": "state=PENDING&q=a"}, page=page)
-    assert "Kept as" in await desk.said(saved)
+    assert await desk.flash(saved) == "view-saved"
     html = (await desk.get(f"{LIST}?q=a&state=PENDING")).html
     tab = re.search(r'<a class="tab" href="([^"]*)" aria-current="page">(.*?)</a>', html)
     assert tab is not None
@@ -187,10 +187,10 @@ async def test_views_are_kept_renamed_and_deleted(desk: Desk) -> None:
     await desk.enter("other@panel.test", role="viewer")
     assert "Ours" not in (await desk.get(LIST)).html
     other = await desk.send(f"{LIST}/views/delete", {"id": found[1]}, page=f"{LIST}/views")
-    assert "deleted before" in await desk.said(other)
+    assert await desk.flash(other) == "view-gone"
     await desk.enter()
     gone = await desk.send(f"{LIST}/views/delete", {"id": found[1]}, page=page)
-    assert "is deleted" in await desk.said(gone)
+    assert await desk.flash(gone) == "view-deleted"
     assert "Ours" not in re.sub(r'id="flash".*?</div>', "", (await desk.get(LIST)).html)
 
 

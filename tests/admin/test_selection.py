@@ -153,7 +153,7 @@ async def test_of_two_with_the_same_terms_only_one_is_sent_again(desk: Desk) -> 
 async def test_nothing_ticked_says_so(desk: Desk) -> None:
     await desk.enter()
     await desk.invite()
-    assert "Nothing was ticked" in await desk.said(await take(desk, "revoke"))
+    assert await desk.flash(await take(desk, "revoke")) == "nothing-selected"
 
 
 async def test_a_row_of_its_own_is_sent_again_at_once(desk: Desk) -> None:
@@ -161,10 +161,10 @@ async def test_a_row_of_its_own_is_sent_again_at_once(desk: Desk) -> None:
     one = await desk.invite("ada@people.test")
     sent = await desk.send(SELECTION, {"resend": str(one.id), "view": "q=ada"}, page=LIST)
     assert sent.target == f"{LIST}?q=ada"
-    assert "Sent again to" in await desk.said(sent)
+    assert await desk.flash(sent) == "invitation-resent-to"
     assert (await reload(desk, one)).link.generation == 2
     unknown = await desk.send(SELECTION, {"resend": str(UUID(int=7)), "view": ""}, page=LIST)
-    assert "Not sent" in await desk.said(unknown)
+    assert await desk.flash(unknown) == "invitation-ended"
 
 
 @pytest.mark.parametrize("deed", ["resend", "revoke"])

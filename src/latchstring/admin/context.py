@@ -76,10 +76,10 @@ class Panel(PageContext):
         """The panel whose answer sets these cookies as well."""
         return replace(self, new_cookies=(*self.new_cookies, *cookies))
 
-    def redirect(self, path: str, *, flash: str = "", is_bad: bool = False, **query: str) -> Answer:
+    def redirect(self, path: str, *, flash: Flash | None = None, **query: str) -> Answer:
         """A redirect to a page of the panel. flash: the message that the next page shows, made by `admin.flash`."""
         secure, seed = self.cookies.secure, self.cookies.csrf_seed
-        cookies = [flash_cookie(Flash(flash, is_bad), seed, secure=secure)] if flash else []
+        cookies = [flash_cookie(flash, seed, secure=secure)] if flash else []
         return self.redirect_to(with_query(path, query), cookies)
 
     def template_path(self, template: str) -> str:

@@ -26,10 +26,11 @@ _MAC_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Flash:
-    """The result of the last action. is_bad: it failed; a screen reader then interrupts."""
+    """The result of the last action. is_bad: it failed; a screen reader then interrupts. key: names the message."""
 
     text: str
     is_bad: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def pre_session_cookie(value: str, *, secure: bool) -> bytes:
 def flash_cookie(flash: Flash, seed: str, *, secure: bool) -> bytes:
     """The cookie that carries a message to the next page."""
     # not escaped: a cookie above 4096 bytes is dropped, and in most scripts an escape is three times as long
-    body = json.dumps([flash.text[:LONGEST_FLASH], flash.is_bad], ensure_ascii=False).encode()
+    body = json.dumps([flash.text[:LONGEST_FLASH], flash.is_bad, flash.key], ensure_ascii=False).encode()
     value = base64.urlsafe_b64encode(_sign(seed, b"said", body) + body).decode().rstrip("=")
     return make_cookie(_name(_FLASH, secure), value, max_age=FLASH_SECONDS, secure=secure)
 
@@ -109,5 +110,4 @@ def _read_flash(value: str, seed: str) -> Flash | None:
     mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
     if not hmac.compare_digest(mac, _sign(seed, b"said", body)):
         return None
-    text, is_bad = json.loads(body)
-    return Flash(text, is_bad)
+    return Flash(*json.loads(body))

@@ -7,8 +7,8 @@ from latchstring.admin.account.qr import draw_qr
 from latchstring.admin.account.sign_in import find_visit, session_cookies, without_session
 from latchstring.admin.account.user_agents import browser_of
 from latchstring.admin.administrators.administrators import known_language
-from latchstring.admin.administrators.flash import say
 from latchstring.admin.context import LANGUAGES, Panel, panel_locale
+from latchstring.admin.flash import flash
 from latchstring.admin.routing import ANY_ADMIN, LOGIN, get, post
 from latchstring.admins.sessions import AdminVisit, NewAdminSession
 from latchstring.domain.errors import CredentialInvalid, InvalidFields, SecondFactorInvalid
@@ -95,7 +95,7 @@ async def change_account(panel: Panel) -> Answer:
     language = known_language(form.language)
     await panel.services.admins.change_own_admin(visit, name=form.name or "", locale=language)
     spoken = replace(panel, locale=panel_locale([language or "", panel.locale]))
-    return panel.redirect(ACCOUNT, flash=say(spoken, "profile"))
+    return panel.redirect(ACCOUNT, flash=flash(spoken, "account-saved"))
 
 
 @post(f"{ACCOUNT}/sessions", needs=ANY_ADMIN)
@@ -106,12 +106,16 @@ async def end_session(panel: Panel) -> Answer:
     wanted = sent.typed.get("session", "")
     if wanted == "others":
         count = await panel.services.admins.end_other_sessions(visit)
-        return panel.redirect(ACCOUNT, flash=say(panel, "own-sessions", count=count))
+        return panel.redirect(
+            ACCOUNT, flash=flash(panel, "own-sessions-ended" if count else "own-session-over", count=count)
+        )
     session_id = _id_of(wanted)
     count = await panel.services.admins.end_own_session(visit, session_id) if session_id else 0
     if session_id == visit.session_id:
         return without_session(panel).redirect(LOGIN, said="left")
-    return panel.redirect(ACCOUNT, flash=say(panel, "own-sessions", count=count))
+    return panel.redirect(
+        ACCOUNT, flash=flash(panel, "own-sessions-ended" if count else "own-session-over", count=count)
+    )
 
 
 def _id_of(text: str) -> UUID | None:
@@ -146,7 +150,7 @@ async def change_password(panel: Panel) -> Answer:
     except InvalidFields as error:
         return _show_password(panel, status=422, code=error.code, form=sent.refused(error))
     panel = _going_on(panel, renewed)
-    return panel.redirect(ACCOUNT, flash=say(panel, "password"))
+    return panel.redirect(ACCOUNT, flash=flash(panel, "own-password-changed"))
 
 
 def _going_on(panel: Panel, renewed: NewAdminSession) -> Panel:
@@ -237,7 +241,7 @@ async def remove_factor(panel: Panel) -> Answer:
         await panel.services.admins.remove_second_factor(visit, form.removal_password)
     except InvalidFields as error:
         return await _refuse_password(panel, sent, error, "removalPassword")
-    return panel.redirect(FACTOR, flash=say(panel, "own-factor-off"))
+    return panel.redirect(FACTOR, flash=flash(panel, "own-second-factor-removed"))
 
 
 async def _refuse_password(

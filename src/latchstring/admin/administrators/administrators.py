@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from latchstring.admin.account.user_agents import browser_of
-from latchstring.admin.administrators.flash import say
 from latchstring.admin.context import LANGUAGES, Panel
+from latchstring.admin.flash import flash
 from latchstring.admin.routing import get, post
 from latchstring.admins.set_up_links import SetUpSent
 from latchstring.domain.account import ADMIN_ROLES, Admin
@@ -16,7 +16,7 @@ from latchstring.domain.errors import (
     InvalidFields,
     LastSuperAdmin,
 )
-from latchstring.domain.panel import ADMINS_WRITE
+from latchstring.domain.panel import ADMINS_WRITE, PanelRole
 from latchstring.formats.email_address import Address
 from latchstring.formats.field_types import Email, Line
 from latchstring.http.responses import Answer
@@ -25,6 +25,11 @@ from latchstring.rate_limits import Limiter
 
 LIST = "/admin/administrators"
 ENTRY = "/admin/administrators/{id:str}"
+_ROLE_MESSAGES = {
+    PanelRole.SUPER_ADMIN: "administrator-is-super-admin",
+    PanelRole.MANAGER: "administrator-is-manager",
+    PanelRole.VIEWER: "administrator-is-viewer",
+}
 
 
 class NewAdmin(PageForm, kw_only=True):
@@ -84,7 +89,7 @@ async def invite(panel: Panel) -> Answer:
     except EmailTaken as error:
         taken = InvalidFields([FieldProblem("/email", "administrator-taken", error.detail)])
         return _show_new(panel, status=409, code=error.code, form=sent.refused(taken))
-    return _sent_link(panel, made, "invited")
+    return _sent_link(panel, made, "administrator-invited")
 
 
 def known_language(text: str) -> str | None:
@@ -97,12 +102,11 @@ def check_mail(limiter: Limiter, address: Address) -> None:
     limiter.check_recipient(address.email_key)
 
 
-def _sent_link(panel: Panel, made: SetUpSent, what: str) -> Answer:
+def _sent_link(panel: Panel, made: SetUpSent, message: str) -> Answer:
     if made.set_up_url is not None:
         # in the answer to the form, not behind a redirect: the link must stand in no address and no cookie
         return panel.show("administrator_link.html", who=made.admin, set_up_url=made.set_up_url)
-    is_new = not made.admin.is_set_up
-    return panel.redirect(entry_path(made.admin.id), flash=say(panel, what, who=made.admin.shown_name, is_new=is_new))
+    return panel.redirect(entry_path(made.admin.id), flash=flash(panel, message, name=made.admin.shown_name))
 
 
 # ---- one administrator -----------------------------------------------------------------------------------------------
@@ -130,10 +134,10 @@ async def change_role(panel: Panel) -> Answer:
     try:
         changed = await panel.services.admins.set_admin_role(panel.principal, admin.id, sent.typed.get("role", ""))
     except LastSuperAdmin:
-        return _kept(panel, admin)
+        return _refuse_last(panel, admin)
     # whoever gave away his own right to be here goes home instead
     path = "/admin/account" if admin.id == panel.me.id and changed.role != admin.role else entry_path(admin.id)
-    return panel.redirect(path, flash=say(panel, "role", who=admin.shown_name, role=changed.role))
+    return panel.redirect(path, flash=flash(panel, _ROLE_MESSAGES[PanelRole(changed.role)], name=admin.shown_name))
 
 
 @get(f"{ENTRY}/deactivate", needs=ADMINS_WRITE)
@@ -151,8 +155,8 @@ async def deactivate(panel: Panel) -> Answer:
     try:
         await panel.services.admins.deactivate_admin(panel.principal, admin.id)
     except LastSuperAdmin:
-        return _kept(panel, admin)
-    return panel.redirect(entry_path(admin.id), flash=say(panel, "deactivated", who=admin.shown_name))
+        return _refuse_last(panel, admin)
+    return panel.redirect(entry_path(admin.id), flash=flash(panel, "administrator-deactivated", name=admin.shown_name))
 
 
 @post(f"{ENTRY}/reactivate", needs=ADMINS_WRITE)
@@ -160,7 +164,7 @@ async def reactivate(panel: Panel) -> Answer:
     await panel.read_form(PageForm)
     admin = await _admin(panel)
     await panel.services.admins.reactivate_admin(panel.principal, admin.id)
-    return panel.redirect(entry_path(admin.id), flash=say(panel, "reactivated", who=admin.shown_name))
+    return panel.redirect(entry_path(admin.id), flash=flash(panel, "administrator-reactivated", name=admin.shown_name))
 
 
 @post(f"{ENTRY}/link", needs=ADMINS_WRITE)
@@ -172,9 +176,9 @@ async def resend_link(panel: Panel) -> Answer:
     try:
         made = await panel.services.admins.resend_set_up(panel.principal, admin.id)
     except AccountBlocked:
-        flash = say(panel, "link-refused", who=admin.shown_name)
-        return panel.redirect(entry_path(admin.id), flash=flash, is_bad=True)
-    return _sent_link(panel, made, "resent")
+        message = flash(panel, "administrator-link-not-sent", name=admin.shown_name, is_bad=True)
+        return panel.redirect(entry_path(admin.id), flash=message)
+    return _sent_link(panel, made, "administrator-password-link-sent" if admin.is_set_up else "administrator-link-sent")
 
 
 @post(f"{ENTRY}/sessions", needs=ADMINS_WRITE)
@@ -183,7 +187,8 @@ async def end_sessions(panel: Panel) -> Answer:
     await panel.read_form(PageForm)
     admin = await _admin(panel)
     count = await panel.services.admins.end_admin_sessions(panel.principal, admin.id)
-    return panel.redirect(entry_path(admin.id), flash=say(panel, "sessions", who=admin.shown_name, count=count))
+    message = "administrator-sessions-ended" if count else "administrator-without-sessions"
+    return panel.redirect(entry_path(admin.id), flash=flash(panel, message, name=admin.shown_name, count=count))
 
 
 @post(f"{ENTRY}/second-factor", needs=ADMINS_WRITE)
@@ -192,12 +197,14 @@ async def reset_second_factor(panel: Panel) -> Answer:
     await panel.read_form(PageForm)
     admin = await _admin(panel)
     await panel.services.admins.reset_second_factor(panel.principal, admin.id)
-    return panel.redirect(entry_path(admin.id), flash=say(panel, "factor", who=admin.shown_name))
+    return panel.redirect(
+        entry_path(admin.id), flash=flash(panel, "administrator-second-factor-removed", name=admin.shown_name)
+    )
 
 
-def _kept(panel: Panel, admin: Admin) -> Answer:
-    flash = say(panel, "last", who=admin.shown_name)
-    return panel.redirect(entry_path(admin.id), flash=flash, is_bad=True)
+def _refuse_last(panel: Panel, admin: Admin) -> Answer:
+    message = flash(panel, "administrator-is-last-super-admin", name=admin.shown_name, is_bad=True)
+    return panel.redirect(entry_path(admin.id), flash=message)
 
 
 def entry_path(admin_id: UUID) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 from latchstring.admin.choices import match_users
 from latchstring.admin.content.objects import ENTRY, LIST, WRITE, common, object_of, owner_of, path_of
 from latchstring.admin.context import Panel
-from latchstring.admin.flash import said
+from latchstring.admin.flash import flash
 from latchstring.admin.pagination import NOBODY, id_in, searched
 from latchstring.admin.routing import get, post
 from latchstring.content.service import AccessChanges
@@ -106,19 +106,19 @@ def _changed(was: Sequence[str], now: Sequence[str]) -> Mapping[str, ContentRole
     return {name: ContentRole[role] for name, _, role in chosen if role in ContentRole.__members__}
 
 
-async def _change(panel: Panel, one: ContentObject, changes: AccessChanges, what: str, **names: str) -> Answer:
+async def _change(panel: Panel, one: ContentObject, changes: AccessChanges, message: str, name: str = "") -> Answer:
     """Change access and say so. Somebody or something that has gone is told; then nothing was changed."""
     try:
         done = await panel.services.content.change_access(panel.principal, one, changes)
     except UserNotFound:
-        return panel.redirect(path_of(one), flash=said(panel, "user-gone"), is_bad=True)
+        return panel.redirect(path_of(one), flash=flash(panel, "user-gone", is_bad=True))
     except GroupNotFound:
-        return panel.redirect(path_of(one), flash=said(panel, "group-gone"), is_bad=True)
+        return panel.redirect(path_of(one), flash=flash(panel, "group-gone", is_bad=True))
     if done.missing:
-        return panel.redirect(path_of(one), flash=said(panel, "access-missing"), is_bad=True)
+        return panel.redirect(path_of(one), flash=flash(panel, "access-gone", is_bad=True))
     if changes.visibility is Visibility.SHARED and done.visibility is Visibility.PRIVATE:
-        return panel.redirect(path_of(one), flash=said(panel, "access-nobody"), is_bad=True)
-    return panel.redirect(path_of(one), flash=said(panel, what, **names))
+        return panel.redirect(path_of(one), flash=flash(panel, "access-shared-with-nobody", is_bad=True))
+    return panel.redirect(path_of(one), flash=flash(panel, message, name=name))
 
 
 @post(f"{ENTRY}/share", needs=WRITE)
@@ -129,7 +129,7 @@ async def share(panel: Panel) -> Answer:
     role = ContentRole[form.role]
     if form.user is not None and form.user == one.owner_id:
         owner = await owner_of(panel, one)
-        return panel.redirect(path_of(one), flash=said(panel, "access-owner", name=_called(owner)), is_bad=True)
+        return panel.redirect(path_of(one), flash=flash(panel, "access-of-owner", name=_called(owner), is_bad=True))
     changes = AccessChanges(
         users={form.user: role} if form.user else {}, groups={form.group: role} if form.group else {}
     )
@@ -199,12 +199,12 @@ async def resend_invitation(panel: Panel) -> Answer:
         limiter.check_recipient(standing.invitation.email_key)
         await issuing.resend(form.invitation, by=panel.principal)
     except (InvitationNotFound, InvitationNotPending, AlreadyInvited, GrantNotAllowed):
-        return panel.redirect(path_of(one), flash=said(panel, "invitation-late"), is_bad=True)
+        return panel.redirect(path_of(one), flash=flash(panel, "invitation-ended", is_bad=True))
     except MailDisabled:
-        return panel.redirect(path_of(one), flash=said(panel, "mail-off"), is_bad=True)
+        return panel.redirect(path_of(one), flash=flash(panel, "mail-off", is_bad=True))
     except TooManyRequests:
-        return panel.redirect(path_of(one), flash=said(panel, "too-many"), is_bad=True)
-    return panel.redirect(path_of(one), flash=said(panel, "invitation-resent", email=standing.invitation.email))
+        return panel.redirect(path_of(one), flash=flash(panel, "too-many-mails", is_bad=True))
+    return panel.redirect(path_of(one), flash=flash(panel, "invitation-resent-to", email=standing.invitation.email))
 
 
 @post(f"{ENTRY}/invitations/withdraw", needs=WRITE)
@@ -213,8 +213,8 @@ async def withdraw_invitation(panel: Panel) -> Answer:
     form = (await panel.read_form(InvitationForm)).finish()
     one = await object_of(panel)
     is_ended = await panel.services.content.withdraw_invitation(panel.principal, one, form.invitation)
-    what = "invitation-withdrawn" if is_ended else "invitation-late"
-    return panel.redirect(path_of(one), flash=said(panel, what), is_bad=not is_ended)
+    message = "object-invitation-withdrawn" if is_ended else "invitation-ended"
+    return panel.redirect(path_of(one), flash=flash(panel, message, is_bad=not is_ended))
 
 
 # ---- owner -----------------------------------------------------------------------------------------------------------
@@ -245,9 +245,9 @@ async def hand_over(panel: Panel) -> Answer:
     try:
         await panel.services.content.hand_over(panel.principal, one, form.new_owner)
     except UserNotFound:
-        return panel.redirect(path_of(one), flash=said(panel, "user-gone"), is_bad=True)
+        return panel.redirect(path_of(one), flash=flash(panel, "user-gone", is_bad=True))
     owner = await _find_user(panel, form.new_owner)
-    return panel.redirect(path_of(one), flash=said(panel, "owner-changed", name=_called(owner)))
+    return panel.redirect(path_of(one), flash=flash(panel, "owner-changed", name=_called(owner)))
 
 
 # ---- the end ---------------------------------------------------------------------------------------------------------
@@ -270,8 +270,8 @@ async def delete_object(panel: Panel) -> Answer:
             panel.principal, one, is_expected=lambda present: str(present.version) == form.seen
         )
     except ContentChanged:
-        return panel.redirect(path_of(one, "/details"), flash=said(panel, "object-changed"), is_bad=True)
-    return panel.redirect(LIST, flash=said(panel, "object-deleted", name=one.title), type=one.type)
+        return panel.redirect(path_of(one, "/details"), flash=flash(panel, "object-changed", is_bad=True))
+    return panel.redirect(LIST, flash=flash(panel, "object-deleted", name=one.title), type=one.type)
 
 
 routes = [

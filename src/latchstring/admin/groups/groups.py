@@ -9,7 +9,7 @@ from uuid import UUID
 from latchstring.admin.choices import match_users
 from latchstring.admin.content.granted_objects import cursor_values, place_from_cursor
 from latchstring.admin.context import Panel
-from latchstring.admin.flash import fingerprint, said
+from latchstring.admin.flash import fingerprint, flash
 from latchstring.admin.pagination import (
     LONGEST_SEARCH,
     PAGE_SIZE,
@@ -120,7 +120,7 @@ async def make_group(panel: Panel) -> Answer:
         return _show_new(panel, sent.refused(error), 422, error.code, sent)
     except GroupKeyTaken as error:
         return _show_new(panel, sent.with_problem("key", error.code), 409, error.code, sent)
-    return panel.redirect(path_of(made.key), flash=said(panel, "group-made", name=made.name))
+    return panel.redirect(path_of(made.key), flash=flash(panel, "group-created", name=made.name))
 
 
 def _show_new(panel: Panel, form: Shown, status: int, code: str, sent: Sent[NewGroupForm]) -> Answer:
@@ -188,7 +188,7 @@ async def save_group(panel: Panel) -> Answer:
         return await _show_entry(
             panel, await _group(panel), form=form, status=409, code=error.code, typed=_typed_languages(sent)
         )
-    return panel.redirect(path_of(group.key), flash=said(panel, "group-saved", name=words.name))
+    return panel.redirect(path_of(group.key), flash=flash(panel, "group-saved", name=words.name))
 
 
 def _check_unchanged(sent: Sent[WordsForm], group: Group) -> None:
@@ -265,8 +265,8 @@ async def add_member(panel: Panel) -> Answer:
         user = await panel.services.users.get_user(user_id)
         await panel.services.groups.add_member(panel.principal, group.key, user_id)
     except UserNotFound:
-        return panel.redirect(back, flash=said(panel, "user-gone"), is_bad=True)
-    return panel.redirect(back, flash=said(panel, "member-added", name=user.name or user.email, group=group.name))
+        return panel.redirect(back, flash=flash(panel, "user-gone", is_bad=True))
+    return panel.redirect(back, flash=flash(panel, "member-added", name=user.name or user.email, group=group.name))
 
 
 @post(f"{ENTRY}/members/remove", needs=WRITE)
@@ -279,12 +279,12 @@ async def remove_member(panel: Panel) -> Answer:
     try:
         user = await panel.services.users.get_user(user_id)
     except UserNotFound:
-        return panel.redirect(back, flash=said(panel, "user-gone"), is_bad=True)
+        return panel.redirect(back, flash=flash(panel, "user-gone", is_bad=True))
     if group.key not in user.groups:
-        gone = said(panel, "member-gone", name=user.name or user.email, group=group.name)
-        return panel.redirect(back, flash=gone, is_bad=True)
+        message = flash(panel, "member-gone", name=user.name or user.email, group=group.name, is_bad=True)
+        return panel.redirect(back, flash=message)
     await panel.services.groups.remove_member(panel.principal, group.key, user_id)
-    return panel.redirect(back, flash=said(panel, "member-removed", name=user.name or user.email, group=group.name))
+    return panel.redirect(back, flash=flash(panel, "member-removed", name=user.name or user.email, group=group.name))
 
 
 # ---- content ---------------------------------------------------------------------------------------------------------
@@ -331,7 +331,7 @@ async def delete_group(panel: Panel) -> Answer:
     await panel.read_form(PageForm)
     group = await _group(panel)
     await panel.services.groups.delete_group(panel.principal, group.key)
-    return panel.redirect(LIST, flash=said(panel, "group-deleted", name=group.name))
+    return panel.redirect(LIST, flash=flash(panel, "group-deleted", name=group.name))
 
 
 async def _group(panel: Panel) -> Group:

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from latchstring.admin.context import DOMAIN, Panel
+from latchstring.admin.flash import flash
 from latchstring.admin.formatting import numbers_in
 from latchstring.admin.imports.columns import ADDRESS, is_field
 from latchstring.admin.imports.upload import take_upload
@@ -22,8 +23,8 @@ from latchstring.domain.job import EVERY_ROW, Job, JobRow, JobState, RowFilter, 
 from latchstring.formats.invitation_input import COLUMNS
 from latchstring.http.responses import Answer
 from latchstring.http.streams import csv_answer
+from latchstring.i18n.catalogues import translations
 from latchstring.pages.forms import PageForm, Problem, Shown
-from latchstring.pages.templating import render
 
 IMPORT = "/admin/import"
 ONE = f"{IMPORT}/{{job_id:str}}"
@@ -250,7 +251,7 @@ async def forget_draft(panel: Panel) -> Answer:
     """Throw the rows away that were never sent."""
     await panel.read_form(PageForm)
     await panel.services.invitations.bulk.drop_draft(id_in(panel.parameter("job_id")), by=panel.principal)
-    return panel.redirect(IMPORT, flash=_say(panel, "forgotten"))
+    return panel.redirect(IMPORT, flash=flash(panel, "import-discarded"))
 
 
 # ---- 4 · send --------------------------------------------------------------------------------------------------------
@@ -280,8 +281,8 @@ async def stop_job(panel: Panel) -> Answer:
     try:
         await panel.services.invitations.bulk.cancel(job.id, by=panel.principal)
     except JobFinished:
-        return panel.redirect(_at(job), flash=_say(panel, "too-late"), is_bad=True)
-    return panel.redirect(_at(job), flash=_say(panel, "stopped"))
+        return panel.redirect(_at(job), flash=flash(panel, "import-finished", is_bad=True))
+    return panel.redirect(_at(job), flash=flash(panel, "import-stopped"))
 
 
 # ---- downloads -------------------------------------------------------------------------------------------------------
@@ -310,7 +311,7 @@ async def download_refused(panel: Panel) -> Answer:
 
 async def _refused_lines(panel: Panel, job: Job) -> AsyncIterator[Sequence[object]]:
     header = _texts(job.options.get("header")) or [field or "-" for field in _texts(job.options.get("columns"))]
-    reason = _say(panel, "why")
+    reason = translations(DOMAIN, panel.locale).gettext("Reason for refusal")
     given = header[:-1] if header and header[-1] == reason else header  # a file that was brought again
     yield (*given, reason)
     async for rows in panel.services.invitations.bulk.all_rows(job, which=RowFilter((RowStatus.REFUSED,))):
@@ -383,11 +384,6 @@ def _at(job: Job, step: str = "") -> str:
 
 def _n(panel: Panel) -> dict[str, Any]:
     return {"n": numbers_in(panel.locale)}
-
-
-def _say(panel: Panel, what: str) -> str:
-    context = {"locale": panel.locale, "domain": DOMAIN, "what": what}
-    return " ".join(render("panel/import_said.html", context).split())
 
 
 routes = [

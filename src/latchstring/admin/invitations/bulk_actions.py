@@ -1,13 +1,13 @@
 """Doing something to many invitations: ticked ones, or all that match. First shown, then confirmed, then done."""
 
-import html
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import ClassVar
 from uuid import UUID
 
-from latchstring.admin.context import DOMAIN, Panel
+from latchstring.admin.context import Panel
+from latchstring.admin.flash import flash
 from latchstring.admin.formatting import numbers_in
+from latchstring.admin.invitations.entry import resend_refusal
 from latchstring.admin.invitations.list import SELECTION, WRITE, export_rows, wanted_by
 from latchstring.admin.invitations.list_url import LIST, YEARS, View, view_in, view_of
 from latchstring.admin.pagination import NOBODY, id_in
@@ -23,7 +23,6 @@ from latchstring.domain.errors import (
 from latchstring.http.responses import Answer
 from latchstring.invitations.bulk.actions import MOST, Deed, DryRun, Selection, TooManySelected, Verdict, WorldChanged
 from latchstring.pages.forms import PageForm
-from latchstring.pages.templating import render
 
 DO_IT = f"{SELECTION}/do"
 READ = "invitations:read"
@@ -70,7 +69,7 @@ async def take_ticked(panel: Panel) -> Answer:
     ids = _ids(sent.ticked.get("id", ()))
     bulk = sent.typed.get("bulk", "")
     if not ids:
-        return panel.redirect(view.address, flash=say(panel, "nothing-ticked"), is_bad=True)
+        return panel.redirect(view.address, flash=flash(panel, "nothing-selected", is_bad=True))
     if bulk == EXPORT:
         rows = await panel.services.invitations.browsing.find_rows(ids, by=panel.principal)
         return await export_rows(panel, view, rows)
@@ -87,8 +86,8 @@ async def _resend_one(panel: Panel, view: View, invitation_id: UUID) -> Answer:
         limiter.check_recipient(before.invitation.email_key)
         await issuing.resend(invitation_id, by=by)
     except (InvitationNotPending, InvitationNotFound, AlreadyInvited, GrantNotAllowed) as error:
-        return panel.redirect(view.address, flash=say(panel, "not-resent", code=error.code), is_bad=True)
-    return panel.redirect(view.address, flash=say(panel, "resent-one", email=before.invitation.email))
+        return panel.redirect(view.address, flash=flash(panel, resend_refusal(error), is_bad=True))
+    return panel.redirect(view.address, flash=flash(panel, "invitation-resent-to", email=before.invitation.email))
 
 
 # ---- all that match --------------------------------------------------------------------------------------------------
@@ -202,22 +201,19 @@ async def do_it(panel: Panel) -> Answer:
         return _show_run(panel, world.now, selection, view, shown=typed.get("shown", ""), as_of=as_of, changed=True)
     except TooManySelected:
         return _too_many(panel, view)
-    return panel.redirect(view.address, flash=_told(panel, deed, found), is_bad=not found.get(Verdict.DONE))
-
-
-def _told(panel: Panel, deed: Deed, found: Mapping[Verdict, int]) -> str:
-    surprises = {verdict.value: found[verdict] for verdict in SURPRISES if found.get(verdict)}
-    left = sum(found.values()) - found.get(Verdict.DONE, 0)
-    return say(panel, deed.value, done=found.get(Verdict.DONE, 0), left=left, surprises=surprises)
+    done = found.get(Verdict.DONE, 0)
+    message = flash(
+        panel,
+        "invitations-resent" if deed is Deed.RESEND else "invitations-revoked",
+        done=done,
+        left=sum(found.values()) - done,
+        surprises={verdict.value: found[verdict] for verdict in SURPRISES if found.get(verdict)},
+        is_bad=not done,
+    )
+    return panel.redirect(view.address, flash=message)
 
 
 # ---- small things ----------------------------------------------------------------------------------------------------
-
-
-def say(panel: Panel, what: str, **values: object) -> str:
-    """One or two sentences as plain text, for the word on the next page."""
-    context = {"locale": panel.locale, "domain": DOMAIN, "now": panel.now, "what": what, "n": numbers_in(panel.locale)}
-    return " ".join(html.unescape(render("panel/invitations_said.html", context | values)).split())
 
 
 def _ids(texts: tuple[str, ...]) -> list[UUID]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from latchstring.admin.context import Panel
-from latchstring.admin.invitations.flash import say, say_too_late
+from latchstring.admin.flash import flash
 from latchstring.admin.routing import get, post
 from latchstring.domain.errors import (
     AlreadyInvited,
@@ -27,6 +27,7 @@ from latchstring.pages.forms import PageForm
 
 READ, WRITE, REVEAL = "invitations:read", "invitations:write", "invitations:reveal"
 SOON = timedelta(minutes=1)
+JUST_NOW = timedelta(minutes=2)
 ENTRY = "/admin/invitations/{invitation_id:uuid}"
 
 
@@ -153,29 +154,62 @@ async def resend(panel: Panel) -> Answer:
     limiter.check_inviter(by.id)
     before = await issuing.get(_id(panel), by=by)
     if seen and seen != str(before.invitation.link.generation):
-        return panel.redirect(_path(panel), flash=say(panel, "resent-before"), is_bad=True)
+        return panel.redirect(_path(panel), flash=flash(panel, "invitation-resent-before", is_bad=True))
     limiter.check_recipient(before.invitation.email_key)
     try:
         generation = before.invitation.link.generation if seen else None
         standing = await issuing.resend(_id(panel), by=by, generation=generation)
     except ChangedMeanwhile:
-        return panel.redirect(_path(panel), flash=say(panel, "resent-before"), is_bad=True)
+        return panel.redirect(_path(panel), flash=flash(panel, "invitation-resent-before", is_bad=True))
     except InvitationNotPending:
-        return await _too_late(panel, "resent")
+        return await _too_late(panel, "too-late-to-resend")
     except (AlreadyInvited, GrantNotAllowed, MailDisabled) as error:
         return _refused(panel, error)
     is_off = standing.delivery is not None and standing.delivery.state is DeliveryState.SUPPRESSED
-    return panel.redirect(_path(panel), flash=say(panel, "resent-off" if is_off else "resent"))
+    message = "invitation-renewed-without-mail" if is_off else "invitation-resent"
+    return panel.redirect(_path(panel), flash=flash(panel, message))
 
 
 def _refused(panel: Panel, error: LatchstringError) -> Answer:
-    return panel.redirect(_path(panel), flash=say(panel, "refused", code=error.code), is_bad=True)
+    return panel.redirect(_path(panel), flash=flash(panel, resend_refusal(error), is_bad=True))
 
 
-async def _too_late(panel: Panel, action: str) -> Answer:
-    """Somebody was quicker: say who did what, and when."""
-    told = await panel.services.invitations.timelines.get(_id(panel), by=panel.principal)
-    return panel.redirect(_path(panel), flash=say_too_late(panel, action, told), is_bad=True)
+def resend_refusal(error: LatchstringError) -> str:
+    """The flash message for an invitation that cannot be sent again, by its key."""
+    match error:
+        case AlreadyInvited():
+            return "invitation-already-pending"
+        case MailDisabled():
+            return "invitation-mail-disabled"
+        case GrantNotAllowed():
+            return "invitation-not-allowed"
+        case _:
+            return "invitation-ended"
+
+
+async def _too_late(panel: Panel, message: str) -> Answer:
+    """The action came too late. The message names who ended the invitation, and when."""
+    details = await panel.services.invitations.timelines.get(_id(panel), by=panel.principal)
+    invitation = details.standing.invitation
+    state = invitation.state_at(panel.now)
+    ended_at = invitation.link.expires_at if state is State.EXPIRED else invitation.ended_at
+    return panel.redirect(
+        _path(panel),
+        flash=flash(
+            panel,
+            message,
+            state=state.name,
+            who=_revoker(details) if state is State.REVOKED else invitation.first_name or "",
+            ended_at=ended_at,
+            just_now=ended_at is not None and panel.now - ended_at < JUST_NOW,
+            is_bad=True,
+        ),
+    )
+
+
+def _revoker(details: Told) -> str:
+    names = [knot.actor_name for knot in details.timeline.knots if knot.type == "invitation.revoked"]
+    return names[-1] or "" if names else ""
 
 
 # ---- withdrawing -----------------------------------------------------------------------------------------------------
@@ -194,8 +228,8 @@ async def revoke(panel: Panel) -> Answer:
     try:
         await panel.services.invitations.issuing.revoke(_id(panel), by=panel.principal)
     except (InvitationNotPending, InvitationNotFound):
-        return await _too_late(panel, "revoked")
-    return panel.redirect(_path(panel), flash=say(panel, "revoked"))
+        return await _too_late(panel, "too-late-to-revoke")
+    return panel.redirect(_path(panel), flash=flash(panel, "invitation-revoked"))
 
 
 # ---- the link --------------------------------------------------------------------------------------------------------
@@ -214,7 +248,7 @@ async def reveal(panel: Panel) -> Answer:
     try:
         link = await panel.services.invitations.issuing.reveal(_id(panel), by=panel.principal)
     except InvitationNotPending:
-        return await _too_late(panel, "revealed")
+        return await _too_late(panel, "too-late-to-reveal")
     except GrantNotAllowed as error:
         return _refused(panel, error)
     return await _show(panel, asks="link", link=link)

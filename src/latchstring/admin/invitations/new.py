@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from latchstring.admin.context import Panel
-from latchstring.admin.invitations.flash import say
+from latchstring.admin.flash import flash
 from latchstring.admin.invitations.form import (
     InvitationForm,
     blank,
@@ -43,7 +43,7 @@ from latchstring.domain.errors import (
     TooManyRequests,
     Unavailable,
 )
-from latchstring.domain.invitation import Invitation, Standing
+from latchstring.domain.invitation import Invitation
 from latchstring.domain.mail import DeliveryState
 from latchstring.domain.template import InvitationTemplate
 from latchstring.formats.field_types import ValueRefused, read_uuid
@@ -164,7 +164,10 @@ async def _save(panel: Panel, sent: Sent[InvitationForm]) -> Answer:
         standing = await panel.services.invitations.issuing.create(draft, by=by, problems=tuple(problems))
     except _ANSWERED as error:
         return await _refuse(panel, sent, draft, error)
-    return panel.redirect(f"/admin/invitations/{standing.invitation.id}", flash=_said(panel, standing))
+    is_off = standing.delivery is not None and standing.delivery.state is DeliveryState.SUPPRESSED
+    message = "invitation-saved-without-mail" if is_off else "invitation-sent"
+    path = f"/admin/invitations/{standing.invitation.id}"
+    return panel.redirect(path, flash=flash(panel, message, email=standing.invitation.email))
 
 
 def _may_lead_to(panel: Panel, url: str) -> bool:
@@ -224,11 +227,6 @@ def _above_the_ceiling(panel: Panel, draft: Draft) -> str:
     if draft.role is not None and not panel.principal.can_grant_role(draft.role):
         return "role"
     return "content" if panel.principal.can_grant_groups(draft.groups) else "groups"
-
-
-def _said(panel: Panel, standing: Standing) -> str:
-    is_off = standing.delivery is not None and standing.delivery.state is DeliveryState.SUPPRESSED
-    return say(panel, "kept" if is_off else "sent", to=standing.invitation.email)
 
 
 # ---- while somebody types --------------------------------------------------------------------------------------------

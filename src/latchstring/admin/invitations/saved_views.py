@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from latchstring.admin.context import Panel
-from latchstring.admin.invitations.bulk_actions import say
+from latchstring.admin.flash import flash
 from latchstring.admin.invitations.list import READ, VIEWS
 from latchstring.admin.invitations.list_url import View, view_in, view_of
 from latchstring.admin.pagination import id_in
@@ -66,7 +66,7 @@ async def save_view(panel: Panel) -> Answer:
     kept = await panel.services.invitations.browsing.save_view(panel.me.id, form.name, view.query)
     if not kept:
         return await _show(panel, view, sent.with_problem("name", "too-many-views"))
-    return panel.redirect(view.address, flash=say(panel, "view-saved", name=form.name))
+    return panel.redirect(view.address, flash=flash(panel, "view-saved", name=form.name))
 
 
 @post(RENAME, needs=READ)
@@ -74,8 +74,8 @@ async def rename_view(panel: Panel) -> Answer:
     sent = await panel.read_form(RenameForm)
     name, id_ = sent.get("name"), id_in(sent.typed.get("id", ""))
     if name is None or not await _rename(panel, id_, name):
-        return panel.redirect(VIEWS, flash=say(panel, "view-not-renamed"), is_bad=True)
-    return panel.redirect(VIEWS, flash=say(panel, "view-renamed", name=name))
+        return panel.redirect(VIEWS, flash=flash(panel, "view-not-renamed", is_bad=True))
+    return panel.redirect(VIEWS, flash=flash(panel, "view-renamed", name=name))
 
 
 async def _rename(panel: Panel, view_id: UUID, name: str) -> bool:
@@ -87,8 +87,8 @@ async def delete_view(panel: Panel) -> Answer:
     sent = await panel.read_form(DeleteForm)
     name = await panel.services.invitations.browsing.delete_view(panel.me.id, id_in(sent.typed.get("id", "")))
     if name is None:
-        return panel.redirect(VIEWS, flash=say(panel, "view-gone"), is_bad=True)
-    return panel.redirect(VIEWS, flash=say(panel, "view-deleted", name=name))
+        return panel.redirect(VIEWS, flash=flash(panel, "view-gone", is_bad=True))
+    return panel.redirect(VIEWS, flash=flash(panel, "view-deleted", name=name))
 
 
 routes = [show_views, save_view, rename_view, delete_view]

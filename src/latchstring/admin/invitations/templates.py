@@ -4,13 +4,13 @@ Those of configuration are shown with their source and cannot be changed here. E
 that saves shows it again with everything that was typed and ticked.
 """
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import ClassVar, Literal
 
-from latchstring.admin.context import DOMAIN, Panel
+from latchstring.admin.context import Panel
+from latchstring.admin.flash import flash
 from latchstring.admin.invitations.form import (
     CONTENT_ROLES,
     MOST_CHOSEN,
@@ -40,7 +40,7 @@ from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
 from latchstring.i18n.negotiation import available_locales
 from latchstring.pages.forms import PageForm, Sent, Shown
-from latchstring.pages.templating import autonym, render
+from latchstring.pages.templating import autonym
 
 LIST = "/admin/invitation-templates"
 NEW = f"{LIST}/new"
@@ -226,7 +226,7 @@ async def _save(panel: Panel, sent: Sent[TemplateForm], before: InvitationTempla
             await templates.replace_template(template, by=panel.principal)
     except (InvalidFields, TemplateKeyTaken) as error:
         return await _refuse(panel, sent, before, error)
-    return panel.redirect(f"{LIST}/key/{template.key}", flash=_said(panel, "saved", template))
+    return panel.redirect(f"{LIST}/key/{template.key}", flash=flash(panel, "template-saved", name=template.name))
 
 
 def _template_of(sent: Sent[TemplateForm], before: InvitationTemplate | None) -> InvitationTemplate:
@@ -284,7 +284,7 @@ async def delete(panel: Panel) -> Answer:
     await panel.read_form(Deletion)
     template = await _find_own(panel)
     await panel.services.invitations.templates.delete_template(template.key, by=panel.principal)
-    return panel.redirect(LIST, flash=_said(panel, "deleted", template))
+    return panel.redirect(LIST, flash=flash(panel, "template-deleted", name=template.name))
 
 
 async def _find_own(panel: Panel) -> InvitationTemplate:
@@ -296,12 +296,6 @@ async def _find_own(panel: Panel) -> InvitationTemplate:
     template = await _find(panel)
     _require_own(template)
     return template
-
-
-def _said(panel: Panel, what: str, template: InvitationTemplate) -> str:
-    """A sentence as plain text, for the word on the next page, which escapes it there."""
-    context = {"locale": panel.locale, "domain": DOMAIN, "what": what, "name": template.name}
-    return " ".join(html.unescape(render("panel/invitation_template_said.html", context)).split())
 
 
 routes = [

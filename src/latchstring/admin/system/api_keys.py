@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from latchstring.admin.choices import group_choices
 from latchstring.admin.context import Panel
-from latchstring.admin.flash import said
+from latchstring.admin.flash import flash
 from latchstring.admin.pagination import NOBODY, PAGE_SIZE, id_in, leaves, place_of
 from latchstring.admin.routing import get, post
 from latchstring.domain.api_key import ApiKey
@@ -171,8 +171,10 @@ async def revoke_key(panel: Panel) -> Answer:
         key = await _key(panel)
         await panel.services.users.revoke_api_key(panel.principal, key.id, end_invitations=ends)
     except ApiKeyNotFound:
-        return panel.redirect(LIST, flash=said(panel, "key-gone"), is_bad=True)
-    return panel.redirect(LIST, flash=said(panel, "key-revoked-all" if ends else "key-revoked", name=key.name))
+        return panel.redirect(LIST, flash=flash(panel, "api-key-gone", is_bad=True))
+    return panel.redirect(
+        LIST, flash=flash(panel, "api-key-and-invitations-revoked" if ends else "api-key-revoked", name=key.name)
+    )
 
 
 routes = [show_keys, show_new_key, make_key, confirm_revoke, revoke_key]

@@ -4,8 +4,8 @@ import asyncio
 from email.utils import parseaddr
 
 from latchstring.admin.context import Panel
+from latchstring.admin.flash import flash
 from latchstring.admin.routing import get, post
-from latchstring.admin.system.mail_queue import said_of_mail
 from latchstring.backoffice.messages import Preview
 from latchstring.domain.errors import InvalidFields, NotFound
 from latchstring.domain.mail import MailKind
@@ -20,7 +20,6 @@ from latchstring.pages.mail_frame import frame_answer, holding_frame
 MESSAGES = "/admin/messages"
 MESSAGE = f"{MESSAGES}/{{kind:str}}"
 FORMS = ("desktop", "phone", "text")
-TESTED = "test"
 
 
 class TestForm(PageForm, kw_only=True):
@@ -60,10 +59,14 @@ async def send_test(panel: Panel) -> Answer:
         return await _show(panel, locale, "", form=sent.refused(error), status=422)
     panel.services.limiter.check_test_mail(panel.me.id)
     found = await panel.services.backoffice.messages.send_test(panel.principal, kind, locale, form.to.email)
-    what = "test-taken" if found.is_taken else "test-refused"
-    in_mailbox = panel.services.mail_rules.transport == "mailbox"
-    word = said_of_mail(panel, what, reply=found.reply or "", in_mailbox=in_mailbox)
-    return panel.redirect(f"{MESSAGES}/{kind}", flash=word, is_bad=not found.is_taken, locale=locale)
+    if not found.is_taken:
+        message = "test-mail-refused"
+    elif panel.services.mail_rules.transport == "mailbox":
+        message = "test-mail-in-mailbox"
+    else:
+        message = "test-mail-accepted"
+    result = flash(panel, message, reply=found.reply or "", is_bad=not found.is_taken)
+    return panel.redirect(f"{MESSAGES}/{kind}", flash=result, locale=locale)
 
 
 async def _show(panel: Panel, locale: str, form_name: str, *, form: Shown | None = None, status: int = 200) -> Answer:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from latchstring.admin.choices import group_choices, match_users
 from latchstring.admin.context import Panel
-from latchstring.admin.flash import said
+from latchstring.admin.flash import flash
 from latchstring.admin.pagination import searched
 from latchstring.admin.routing import get, post
 from latchstring.admin.users.users import (
@@ -140,15 +140,15 @@ async def make_user(panel: Panel) -> Answer:
     except _ANSWERED as error:
         shown, status, code = _again(sent, error)
         return await _show_new(panel, shown, status, code)
-    what = "user-made"
+    message = "user-created"
     if form.mail_link:
         try:
             panel.services.limiter.check_recipient(made.email_key)
             await panel.services.users.send_link(panel.principal, made.id, MailKind.PASSWORD_RESET)
-            what = "user-made-mailed"
+            message = "user-created-link-sent"
         except (MailDisabled, TooManyRequests):
-            what = "user-made-unmailed"
-    return panel.redirect(path_of(made), flash=said(panel, what, name=made.name or made.email))
+            message = "user-created-link-not-sent"
+    return panel.redirect(path_of(made), flash=flash(panel, message, name=made.name or made.email))
 
 
 def _new_user(form: NewUserForm) -> NewUser:
@@ -194,14 +194,14 @@ async def save_user(panel: Panel) -> Answer:
         changes = _changes(sent.finish(), user)
         seen = sent.typed.get("seen", "")
         if not changes.names:
-            return panel.redirect(path_of(user), flash=said(panel, "user-unchanged"))
+            return panel.redirect(path_of(user), flash=flash(panel, "user-unchanged"))
         await panel.services.users.change_user(
             panel.principal, user.id, changes, is_expected=lambda present: fingerprint_of(present) == seen
         )
     except _ANSWERED as error:
         shown, status, code = _again(sent, error)
         return _show_edit(panel, await user_of(panel), shown, status, code)
-    return panel.redirect(path_of(user), flash=said(panel, "user-saved"))
+    return panel.redirect(path_of(user), flash=flash(panel, "user-saved"))
 
 
 def _changes(form: UserForm, user: User) -> UserChanges:
@@ -243,16 +243,16 @@ async def _move(panel: Panel, *, joins: bool) -> Answer:
         move = groups.add_member if joins else groups.remove_member
         await move(panel.principal, group.key, user.id)
     except (InvalidFields, GroupNotFound):
-        return panel.redirect(path_of(user), flash=said(panel, "no-such-group"), is_bad=True)
-    what = "member-added" if joins else "member-removed"
-    return panel.redirect(path_of(user), flash=said(panel, what, name=user.name or user.email, group=group.name))
+        return panel.redirect(path_of(user), flash=flash(panel, "group-unknown", is_bad=True))
+    message = "member-added" if joins else "member-removed"
+    return panel.redirect(path_of(user), flash=flash(panel, message, name=user.name or user.email, group=group.name))
 
 
 # ---- mails and sessions ----------------------------------------------------------------------------------------------
 
 _KINDS = {
-    "password": (MailKind.PASSWORD_RESET, "reset-sent"),
-    "verification": (MailKind.EMAIL_VERIFICATION, "verification-sent"),
+    "password": (MailKind.PASSWORD_RESET, "password-link-sent"),
+    "verification": (MailKind.EMAIL_VERIFICATION, "verification-link-sent"),
 }
 
 
@@ -261,14 +261,16 @@ async def send_link(panel: Panel) -> Answer:
     """Mail a link to choose a password, or to prove the address."""
     sent = await panel.read_form(LinkForm)
     user = await user_of(panel)
-    kind, what = _KINDS[sent.finish().kind]
+    kind, message = _KINDS[sent.finish().kind]
     try:
         panel.services.limiter.check_recipient(user.email_key)
         is_sent = await panel.services.users.send_link(panel.principal, user.id, kind)
     except (MailDisabled, TooManyRequests) as error:
-        word = "mail-off" if isinstance(error, MailDisabled) else "too-many"
-        return panel.redirect(path_of(user), flash=said(panel, word), is_bad=True)
-    return panel.redirect(path_of(user), flash=said(panel, what if is_sent else "verified-already", email=user.email))
+        message = "mail-off" if isinstance(error, MailDisabled) else "too-many-mails"
+        return panel.redirect(path_of(user), flash=flash(panel, message, is_bad=True))
+    return panel.redirect(
+        path_of(user), flash=flash(panel, message if is_sent else "already-verified", email=user.email)
+    )
 
 
 @post(f"{ENTRY}/sessions/end", needs=WRITE)
@@ -277,7 +279,7 @@ async def end_sessions(panel: Panel) -> Answer:
     await panel.read_form(PageForm)
     user = await user_of(panel)
     await panel.services.users.end_sessions_of_user(panel.principal, user.id)
-    return panel.redirect(path_of(user), flash=said(panel, "sessions-ended", name=user.name or user.email))
+    return panel.redirect(path_of(user), flash=flash(panel, "user-sessions-ended", name=user.name or user.email))
 
 
 # ---- blocking --------------------------------------------------------------------------------------------------------
@@ -302,14 +304,16 @@ async def unblock_user(panel: Panel) -> Answer:
 async def _set_blocked(panel: Panel, *, blocked: bool) -> Answer:
     await panel.read_form(PageForm)
     user = await user_of(panel)
-    what, name = "user-blocked" if blocked else "user-unblocked", user.name or user.email
+    name = user.name or user.email
     try:
         await panel.services.users.change_user(
             panel.principal, user.id, UserChanges(blocked=blocked), is_expected=lambda now: now.blocked is not blocked
         )
     except ChangedMeanwhile:
-        return panel.redirect(path_of(user), flash=said(panel, f"{what}-already", name=name), is_bad=True)
-    return panel.redirect(path_of(user), flash=said(panel, what, name=name))
+        unchanged = "user-was-blocked" if blocked else "user-was-not-blocked"
+        return panel.redirect(path_of(user), flash=flash(panel, unchanged, name=name, is_bad=True))
+    done = "user-blocked" if blocked else "user-unblocked"
+    return panel.redirect(path_of(user), flash=flash(panel, done, name=name))
 
 
 # ---- erasing ---------------------------------------------------------------------------------------------------------
@@ -355,7 +359,7 @@ async def erase_user(panel: Panel) -> Answer:
         await panel.services.users.erase_user(panel.principal, user.id, new_owner_id=sent.finish().new_owner)
     except OwnsContent as error:
         return await _show_erase(panel, user, 409, error.code)
-    return panel.redirect(LIST, flash=said(panel, "user-erased"))
+    return panel.redirect(LIST, flash=flash(panel, "user-erased"))
 
 
 routes = [

@@ -17,7 +17,6 @@ from latchstring.http.responses import Answer
 from latchstring.http.scope import Scope, find_header, query_pairs
 from latchstring.i18n.dates import text_direction
 from latchstring.i18n.negotiation import accepted_languages
-from latchstring.pages.assets import asset_url
 from latchstring.pages.forms import F, Sent, Shown, read_form
 from latchstring.pages.templating import render
 from latchstring.services import Services
@@ -109,7 +108,6 @@ class PageContext(ABC):
         """What every template of the face can use."""
         return {
             "app": self.services.app,
-            "asset": asset_url,
             "csrf": self.csrf,
             "direction": text_direction(self.locale),
             "locale": self.locale,

@@ -18,7 +18,6 @@ from latchstring.i18n.dates import text_direction
 from latchstring.mail.messages import InvitationMail
 from latchstring.mail.render import ComposedMail, compose_mail
 from latchstring.mail.templating import TemplateBroken, templates_in
-from latchstring.pages.assets import asset_url
 from latchstring.pages.forms import Shown
 from latchstring.pages.mail_frame import FRAME_POLICY
 from latchstring.pages.templating import render
@@ -58,7 +57,6 @@ async def _preview(panel: Panel, draft: Draft, *, as_text: bool) -> Answer:
     body = render(
         "panel/mail_in_frame.html",
         {
-            "asset": asset_url,
             "locale": panel.locale,
             "direction": text_direction(panel.locale),
             "domain": DOMAIN,

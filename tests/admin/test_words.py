@@ -103,7 +103,7 @@ def test_the_voice_of_the_house() -> None:
 
 def test_every_page_of_the_navigation_has_a_word() -> None:
     everybody = principal_of_admin(Admin(UUID(int=1), "", "", "super-admin", ""))
-    template = (PANEL / "templates" / "panel" / "navigation.html").read_text()
+    template = (PANEL / "templates" / "panel" / "layout" / "navigation.html").read_text()
     for section in sections_for(everybody, "/admin"):
         for name in filter(None, (section.name, *(entry.name for entry in section.entries))):
             assert f'text == "{name}" %}}{{% trans %}}{name}{{% endtrans %}}' in template, name

@@ -73,7 +73,7 @@ async def _show_account(
 ) -> Answer:
     sessions = await panel.services.admins.list_own_sessions(visit)
     return panel.show(
-        "account.html",
+        "account/account.html",
         status=status,
         code=code,
         form=form,
@@ -135,7 +135,7 @@ async def show_password(panel: Panel) -> Answer:
 
 def _show_password(panel: Panel, *, status: int = 200, code: str = "", form: Shown | None = None) -> Answer:
     minimum = panel.services.account_rules.password_minimum
-    return panel.show("account_password.html", status=status, code=code, form=form, password_minimum=minimum)
+    return panel.show("account/password.html", status=status, code=code, form=form, password_minimum=minimum)
 
 
 @post(PASSWORD, needs=ANY_ADMIN)
@@ -177,7 +177,7 @@ async def _show_factor(panel: Panel, *, status: int = 200, code: str = "", form:
     admins = panel.services.admins
     enrolment = admins.find_enrolment(panel.me)
     return panel.show(
-        "account_factor.html",
+        "account/second_factor.html",
         status=status,
         code=code,
         form=form,
@@ -253,7 +253,7 @@ async def _refuse_password(
 
 def _show_codes(panel: Panel, codes: tuple[str, ...], *, is_first: bool) -> Answer:
     # in the answer to the form, not behind a redirect: they must stand in no address and no cookie
-    return panel.show("account_codes.html", codes=codes, is_first=is_first)
+    return panel.show("account/recovery_codes.html", codes=codes, is_first=is_first)
 
 
 async def _visit(panel: Panel) -> AdminVisit:

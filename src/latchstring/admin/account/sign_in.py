@@ -65,7 +65,7 @@ async def show_login(panel: Panel) -> Answer:
     visit = await find_visit(panel)
     if visit is not None:
         return panel.redirect(*_onward(panel, visit))
-    return panel.show("login.html", next=_next(panel.query_value("next")), said=panel.query_value("said"))
+    return panel.show("account/sign_in.html", next=_next(panel.query_value("next")), said=panel.query_value("said"))
 
 
 @post(LOGIN, needs=UNAUTHENTICATED)
@@ -86,7 +86,7 @@ async def log_in(panel: Panel) -> Answer:
     except InvalidCredentials as error:
         form = sent.with_problem("email", "credentials")
         wanted = _next(sent.typed.get("next", ""))
-        return panel.show("login.html", status=401, code=error.code, form=form, next=wanted, said="")
+        return panel.show("account/sign_in.html", status=401, code=error.code, form=form, next=wanted, said="")
     await _end_present(panel)
     return enter(panel, opened, sent.typed.get("next", ""))
 
@@ -104,7 +104,9 @@ async def show_code(panel: Panel) -> Answer:
     visit = await find_visit(panel)
     if visit is None or not visit.awaits_code:
         return panel.redirect(*_onward(panel, visit))
-    return panel.show("login_code.html", next=_next(panel.query_value("next")), who=visit.admin, uses_recovery=False)
+    return panel.show(
+        "account/sign_in_code.html", next=_next(panel.query_value("next")), who=visit.admin, uses_recovery=False
+    )
 
 
 @post(SECOND_FACTOR, needs=UNAUTHENTICATED)
@@ -122,7 +124,7 @@ async def enter_code(panel: Panel) -> Answer:
         uses_recovery = len(code) > LONGEST_APP_CODE
         form = sent.with_problem("recovery" if uses_recovery else "code", "wrong-code")
         return panel.show(
-            "login_code.html", status=401, code=error.code, form=form, next=wanted, who=visit.admin,
+            "account/sign_in_code.html", status=401, code=error.code, form=form, next=wanted, who=visit.admin,
             uses_recovery=uses_recovery,
         )  # fmt: skip
     except CredentialInvalid:
@@ -195,7 +197,9 @@ def without_session(panel: Panel) -> Panel:
 @get(FORGOTTEN, needs=UNAUTHENTICATED)
 async def show_forgotten(panel: Panel) -> Answer:
     """The question for the address; after it was sent what happens next."""
-    return panel.show("login_forgotten.html", is_sent=panel.query_value("sent") == "yes", has_mail=has_mail(panel))
+    return panel.show(
+        "account/forgotten_password.html", is_sent=panel.query_value("sent") == "yes", has_mail=has_mail(panel)
+    )
 
 
 @post(FORGOTTEN, needs=UNAUTHENTICATED)
@@ -207,7 +211,12 @@ async def request_password(panel: Panel) -> Answer:
     except InvalidFields as error:
         form = sent.refused(error)
         return panel.show(
-            "login_forgotten.html", status=422, code=error.code, form=form, is_sent=False, has_mail=has_mail(panel)
+            "account/forgotten_password.html",
+            status=422,
+            code=error.code,
+            form=form,
+            is_sent=False,
+            has_mail=has_mail(panel),
         )
     panel.services.limiter.check_requested(address.email_key)
     await panel.services.admins.request_admin_password(address, locale=panel.locale)
@@ -226,7 +235,7 @@ async def show_set_up(panel: Panel) -> Answer:
     try:
         admin = await panel.services.admins.check_set_up(token)
     except SetUpTokenInvalid as error:
-        return panel.show("set_up_over.html", status=401, code=error.code)
+        return panel.show("account/set_up_link_invalid.html", status=401, code=error.code)
     return _show_set_up(panel, token, admin.email, is_new=not admin.is_set_up)
 
 
@@ -244,14 +253,14 @@ async def set_up(panel: Panel) -> Answer:
             panel, sent.token, admin.email, is_new=not admin.is_set_up, status=422, code=error.code, form=form
         )
     except SetUpTokenInvalid as error:
-        return panel.show("set_up_over.html", status=401, code=error.code)
+        return panel.show("account/set_up_link_invalid.html", status=401, code=error.code)
     return without_session(panel).redirect(LOGIN, said="password")
 
 
 def _show_set_up(panel: Panel, token: str, email: str, *, is_new: bool, **more: object) -> Answer:
     minimum = panel.services.account_rules.password_minimum
     return panel.show(
-        "set_up.html",
+        "account/set_up.html",
         token=token,
         email=email,
         is_new=is_new,

@@ -50,7 +50,7 @@ class NewRole(PageForm):
 @get(LIST, needs=ADMINS_WRITE)
 async def show_list(panel: Panel) -> Answer:
     """Everybody, by address."""
-    return panel.show("administrators.html", admins=await panel.services.admins.list_admins())
+    return panel.show("administrators/list.html", admins=await panel.services.admins.list_admins())
 
 
 # ---- inviting --------------------------------------------------------------------------------------------------------
@@ -63,7 +63,7 @@ async def show_new(panel: Panel) -> Answer:
 
 def _show_new(panel: Panel, *, status: int = 200, code: str = "", form: Shown | None = None) -> Answer:
     return panel.show(
-        "administrator_new.html",
+        "administrators/new.html",
         status=status,
         code=code,
         form=form,
@@ -105,7 +105,7 @@ def check_mail(limiter: Limiter, address: Address) -> None:
 def _sent_link(panel: Panel, made: SetUpSent, message: str) -> Answer:
     if made.set_up_url is not None:
         # in the answer to the form, not behind a redirect: the link must stand in no address and no cookie
-        return panel.show("administrator_link.html", who=made.admin, set_up_url=made.set_up_url)
+        return panel.show("administrators/set_up_link.html", who=made.admin, set_up_url=made.set_up_url)
     return panel.redirect(entry_path(made.admin.id), flash=flash(panel, message, name=made.admin.shown_name))
 
 
@@ -118,7 +118,7 @@ async def show_entry(panel: Panel) -> Answer:
     admin = await _admin(panel)
     sessions = await panel.services.admins.list_admin_sessions(panel.principal, admin.id)
     return panel.show(
-        "administrator.html",
+        "administrators/entry.html",
         who=admin,
         roles=ADMIN_ROLES,
         is_me=admin.id == panel.me.id,
@@ -144,7 +144,7 @@ async def change_role(panel: Panel) -> Answer:
 async def ask_deactivate(panel: Panel) -> Answer:
     """The question before somebody is shut out."""
     admin = await _admin(panel)
-    return panel.show("administrator_deactivate.html", who=admin, is_me=admin.id == panel.me.id)
+    return panel.show("administrators/deactivate.html", who=admin, is_me=admin.id == panel.me.id)
 
 
 @post(f"{ENTRY}/deactivate", needs=ADMINS_WRITE)

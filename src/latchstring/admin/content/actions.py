@@ -166,7 +166,7 @@ async def take_away(panel: Panel) -> Answer:
 async def confirm_private(panel: Panel) -> Answer:
     """What making an object private would end, in numbers."""
     one = await object_of(panel)
-    return panel.show("content_private.html", **common(panel, one), **await _numbers(panel, one))
+    return panel.show("content/private.html", **common(panel, one), **await _numbers(panel, one))
 
 
 async def _numbers(panel: Panel, one: ContentObject) -> dict[str, Any]:
@@ -228,7 +228,7 @@ async def show_owner(panel: Panel) -> Answer:
     found = await match_users(panel, find) if find and panel.can("users:read") else ()
     next_owner = await _find_user(panel, id_in(chosen)) if chosen else None
     return panel.show(
-        "content_owner.html",
+        "content/owner.html",
         **common(panel, one),
         owner=await owner_of(panel, one),
         find=find,
@@ -257,7 +257,7 @@ async def hand_over(panel: Panel) -> Answer:
 async def confirm_delete(panel: Panel) -> Answer:
     """What deleting an object would end, in numbers."""
     one = await object_of(panel)
-    return panel.show("content_delete.html", **common(panel, one), **await _numbers(panel, one))
+    return panel.show("content/delete.html", **common(panel, one), **await _numbers(panel, one))
 
 
 @post(f"{ENTRY}/delete", needs=WRITE)

@@ -73,14 +73,14 @@ async def show_objects(panel: Panel) -> Answer:
     kinds = panel.services.content_rules.types
     kind = _kind(panel)
     if kind is None:
-        return panel.show("content_none.html")
+        return panel.show("content/no_types.html")
     q, sorting = searched(panel), sorting_of(panel, ORDERS, "-made")
     within = f"content:{kind.key}:{text_of(sorting)}"
     found = await panel.services.content.search_objects(
         panel.principal, kind.key, q, sorting=sorting, after=place_of(panel, within), limit=PAGE_SIZE
     )
     return panel.show(
-        "content_list.html",
+        "content/list.html",
         kinds=kinds.values(),
         kind=kind,
         found=found,
@@ -116,7 +116,7 @@ async def show_access_of(
     pending, has_more = await content.list_pending(panel.principal, one)
     find = searched(panel, "find") if panel.can(WRITE) else ""
     return panel.show(
-        "content_access.html",
+        "content/access.html",
         form=form,
         status=status,
         code=code,
@@ -157,7 +157,7 @@ async def show_details(panel: Panel) -> Answer:
     data = "" if one.data is None else json.dumps(one.data, indent=2, ensure_ascii=False)
     history = await panel.services.users.list_history(panel.principal, one.id) if panel.can("audit:read") else ((),)
     return panel.show(
-        "content_details.html",
+        "content/details.html",
         **common(panel, one),
         owner=await owner_of(panel, one),
         data=data[:LONGEST_DATA],

@@ -91,7 +91,7 @@ async def show_groups(panel: Panel) -> Answer:
         panel.principal, q, sorting=sorting, after=place_of(panel, within), limit=PAGE_SIZE
     )
     return panel.show(
-        "groups_list.html",
+        "groups/list.html",
         found=found,
         q=q,
         sorting=sorting,
@@ -106,7 +106,7 @@ async def show_groups(panel: Panel) -> Answer:
 
 @get(NEW, needs=WRITE)
 async def show_new_group(panel: Panel) -> Answer:
-    return panel.show("groups_new.html", languages=[Language()], offered=available_locales())
+    return panel.show("groups/new.html", languages=[Language()], offered=available_locales())
 
 
 @post(NEW, needs=WRITE)
@@ -126,7 +126,7 @@ async def make_group(panel: Panel) -> Answer:
 def _show_new(panel: Panel, form: Shown, status: int, code: str, sent: Sent[NewGroupForm]) -> Answer:
     typed = _typed_languages(sent)
     return panel.show(
-        "groups_new.html",
+        "groups/new.html",
         status=status,
         code=code,
         form=form,
@@ -153,7 +153,7 @@ async def _show_entry(
     languages = [Language(tag, text.name, text.description or "") for tag, text in sorted(group.translations.items())]
     history = await _history(panel, group)
     return panel.show(
-        "groups_entry.html",
+        "groups/entry.html",
         status=status,
         code=code,
         form=form,
@@ -242,7 +242,7 @@ async def show_members(panel: Panel) -> Answer:
     find = searched(panel, "find")
     matches = await match_users(panel, find) if find and panel.can(WRITE) else ()
     return panel.show(
-        "groups_members.html",
+        "groups/members.html",
         group=group,
         key_path=path_of(group.key),
         found=found,
@@ -298,7 +298,7 @@ async def show_group_content(panel: Panel) -> Answer:
         panel.principal, group.id, after=place_from_cursor(position_of(panel, "held"))
     )
     return panel.show(
-        "groups_content.html",
+        "groups/content.html",
         group=group,
         key_path=path_of(group.key),
         held=held,
@@ -316,7 +316,7 @@ async def confirm_delete_group(panel: Panel) -> Answer:
     """What deleting would do, in numbers."""
     group = await _group(panel)
     return panel.show(
-        "groups_delete.html",
+        "groups/delete.html",
         group=group,
         key_path=path_of(group.key),
         members=await panel.services.groups.count_members(panel.principal, group),

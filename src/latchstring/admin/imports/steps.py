@@ -95,7 +95,7 @@ async def _start_page(panel: Panel, form: Shown | None = None) -> Answer:
     drafts = await bulk.list_drafts(by=by, limit=JOBS_SHOWN)
     status, code = (422, InvalidFields.code) if form else (200, "")
     return panel.show(
-        "import_start.html",
+        "imports/start.html",
         status=status,
         code=code,
         form=form,
@@ -137,7 +137,7 @@ async def _columns_page(panel: Panel, draft: Job, form: Shown | None = None) -> 
         usual = {name: form.value(name) for name in usual}
     status, code = (422, InvalidFields.code) if form else (200, "")
     return panel.show(
-        "import_columns.html",
+        "imports/columns.html",
         status=status,
         code=code,
         form=form,
@@ -223,7 +223,7 @@ async def show_check(panel: Panel) -> Answer:
 
 
 async def _check_page(panel: Panel, draft: Job, *, changed: bool = False) -> Answer:
-    return panel.show("import_check.html", job=draft, changed=changed, **await _rows(panel, draft, "check"))
+    return panel.show("imports/check.html", job=draft, changed=changed, **await _rows(panel, draft, "check"))
 
 
 @post(f"{ONE}/check", needs=NEEDS)
@@ -263,14 +263,14 @@ async def show_job(panel: Panel) -> Answer:
     job = await _job(panel)
     if job.state is JobState.DRAFT:
         return panel.redirect(_at(job, "check" if job.created + job.skipped + job.refused else "columns"))
-    return panel.show("import_job.html", job=job, **await _rows(panel, job, ""))
+    return panel.show("imports/job.html", job=job, **await _rows(panel, job, ""))
 
 
 @get(f"{ONE}/stop", needs=NEEDS)
 async def show_stop(panel: Panel) -> Answer:
     """Whether to stop."""
     job = await _job(panel)
-    return panel.redirect(_at(job)) if job.state.is_finished else panel.show("import_stop.html", job=job, **_n(panel))
+    return panel.redirect(_at(job)) if job.state.is_finished else panel.show("imports/stop.html", job=job, **_n(panel))
 
 
 @post(f"{ONE}/stop", needs=NEEDS)

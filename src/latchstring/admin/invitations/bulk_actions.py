@@ -106,7 +106,7 @@ async def show_all_matching(panel: Panel) -> Answer:
     except TooManySelected:
         return _too_many(panel, view)
     return panel.show(
-        "invitations_all.html",
+        "invitations/all_matching.html",
         view=view,
         total=total,
         shown=shown,
@@ -151,7 +151,7 @@ def _show_run(
     """The question with what would happen. changed: it was confirmed, but comes out differently now."""
     skipped = {verdict: count for verdict, count in run.counts.items() if verdict is not Verdict.DONE}
     return panel.show(
-        "invitations_dry_run.html",
+        "invitations/dry_run.html",
         status=409 if changed else 200,
         code=ChangedMeanwhile.code if changed else "",
         run=run,
@@ -172,7 +172,7 @@ def _show_run(
 
 def _too_many(panel: Panel, view: View) -> Answer:
     return panel.show(
-        "invitations_too_many.html",
+        "invitations/too_many.html",
         status=409,
         code="too-many-selected",
         view=view,

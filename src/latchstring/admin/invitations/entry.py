@@ -114,7 +114,7 @@ async def _show(panel: Panel, *, asks: str = "", link: str = "", status: int = 2
     """The page. asks: which confirmation stands on it. link: shown once, in the answer to the request that made it."""
     entry = await _entry(panel)
     return panel.show(
-        "invitation_entry.html",
+        "invitations/entry.html",
         status=status,
         code=code,
         entry=entry,

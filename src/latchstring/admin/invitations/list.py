@@ -163,7 +163,7 @@ async def show_list(panel: Panel) -> Answer:
     rows = shown_rows(panel, found.rows)
     first = _first_number(before or after, found.page, is_back=bool(before))
     return panel.show(
-        "invitations_list.html",
+        "invitations/list.html",
         view=view,
         rows=rows,
         page=found.page,

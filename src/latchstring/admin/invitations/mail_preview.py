@@ -55,7 +55,7 @@ async def _preview(panel: Panel, draft: Draft, *, as_text: bool) -> Answer:
     mail = _compose(message, panel.services.mail_rules)
     name, address = parseaddr(panel.services.mail_rules.sender)
     body = render(
-        "panel/mail_in_frame.html",
+        "panel/invitations/mail_preview.html",
         {
             "locale": panel.locale,
             "direction": text_direction(panel.locale),

@@ -95,7 +95,7 @@ async def _show(
     source: Invitation | None = None,
 ) -> Answer:
     answer = panel.show(
-        "invitation_new.html",
+        "invitations/new.html",
         status=status,
         code=code,
         form=shown,
@@ -238,7 +238,7 @@ async def show_groups(panel: Panel) -> Answer:
     ticked = panel.query_values("groups")
     shown = Shown({}, (), {"groups": ticked})
     found = await group_choices(panel, ticked, panel.query_value("groupSearch"))
-    return panel.show("invitation_groups.html", form=shown, groups=found)
+    return panel.show("invitations/group_choices.html", form=shown, groups=found)
 
 
 @get(f"{NEW}/choices/content", needs=WRITE)
@@ -246,7 +246,9 @@ async def show_objects(panel: Panel) -> Answer:
     """The objects found for what is being typed."""
     text = panel.query_value("contentSearch").strip()
     found = await object_choices(panel, panel.query_values("content"), text) if text else []
-    return panel.show("invitation_objects.html", found=found, looked_for=text, types=panel.services.content_rules.types)
+    return panel.show(
+        "invitations/object_choices.html", found=found, looked_for=text, types=panel.services.content_rules.types
+    )
 
 
 routes = [show_new, change_or_send, show_groups, show_objects]

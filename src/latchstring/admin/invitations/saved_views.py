@@ -45,7 +45,7 @@ async def show_views(panel: Panel) -> Answer:
 async def _show(panel: Panel, view: View, form: Shown | None = None) -> Answer:
     saved = await panel.services.invitations.browsing.list_views(panel.me.id)
     return panel.show(
-        "invitations_views.html",
+        "invitations/saved_views.html",
         status=422 if form else 200,
         code=InvalidFields.code if form else "",
         form=form,

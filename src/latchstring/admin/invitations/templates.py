@@ -94,7 +94,7 @@ class Item:
 async def show_templates(panel: Panel) -> Answer:
     """All templates, those of configuration first."""
     found = await panel.services.invitations.templates.list_templates(by=panel.principal, shadowed=True)
-    return panel.show("invitation_templates.html", items=await _items(panel, found))
+    return panel.show("invitations/templates/list.html", items=await _items(panel, found))
 
 
 @get(ONE, needs=READ)
@@ -102,7 +102,7 @@ async def show_template(panel: Panel) -> Answer:
     """One template with all its terms."""
     template = await _find(panel)
     (item,) = await _items(panel, [template])
-    return panel.show("invitation_template.html", item=item)
+    return panel.show("invitations/templates/entry.html", item=item)
 
 
 async def _find(panel: Panel) -> InvitationTemplate:
@@ -164,7 +164,7 @@ async def _show_form(
 ) -> Answer:
     text = shown.value("contentSearch").strip()
     return panel.show(
-        "invitation_template_form.html",
+        "invitations/templates/form.html",
         status=status,
         code=code,
         form=shown,
@@ -275,7 +275,7 @@ async def _refuse(
 @get(f"{ONE}/delete", needs=TEMPLATES_WRITE)
 async def ask_to_delete(panel: Panel) -> Answer:
     """The question, with an address of its own."""
-    return panel.show("invitation_template_delete.html", kept=await _find_own(panel))
+    return panel.show("invitations/templates/delete.html", kept=await _find_own(panel))
 
 
 @post(f"{ONE}/delete", needs=TEMPLATES_WRITE)

@@ -50,7 +50,7 @@ async def show_keys(panel: Panel) -> Answer:
     page = await panel.services.users.list_api_keys(limit=PAGE_SIZE, after=place.id if place else None, descending=True)
     following = Place(page.items[-1].id) if page.more else None
     return panel.show(
-        "api_keys_list.html",
+        "system/api_keys.html",
         keys=page.items,
         makers=await panel.services.users.find_makers(page.items),
         leaves=leaves(panel, "keys", following),
@@ -70,7 +70,7 @@ async def _show_new(panel: Panel, form: Shown | None = None, status: int = 200, 
     principal = panel.principal
     own = {one for role in panel.services.roles.values() for one in role.permissions}
     return panel.show(
-        "api_keys_new.html",
+        "system/api_key_new.html",
         form=form,
         status=status,
         code=code,
@@ -142,7 +142,7 @@ def _at_fields(error: InvalidFields) -> list[FieldProblem]:
 
 
 def _show_once(panel: Panel, made: MadeApiKey) -> Answer:
-    return panel.show("api_keys_made.html", key=made.key, text=made.text)
+    return panel.show("system/api_key_created.html", key=made.key, text=made.text)
 
 
 # ---- revoking --------------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def _show_once(panel: Panel, made: MadeApiKey) -> Answer:
 @get(f"{ENTRY}/revoke", needs=NEEDS)
 async def confirm_revoke(panel: Panel) -> Answer:
     """What revoking ends, with the choice what becomes of open invitations."""
-    return panel.show("api_keys_revoke.html", key=await _key(panel))
+    return panel.show("system/api_key_revoke.html", key=await _key(panel))
 
 
 async def _key(panel: Panel) -> ApiKey:

@@ -40,7 +40,7 @@ async def show_log(panel: Panel) -> Answer:
     )
     kept = {"before": None, "after": None}
     return panel.show(
-        "audit.html",
+        "system/audit_log.html",
         search=search,
         page=page,
         actions=sorted(CATALOGUE),

@@ -14,7 +14,7 @@ async def show_health(panel: Panel) -> Answer:
     found = await panel.services.check_health()
     worst_first = sorted(found.findings, key=lambda finding: _ORDER.index(finding.health))
     return panel.show(
-        "health.html",
+        "system/health.html",
         findings=worst_first,
         at=found.at,
         doubts=sum(finding.health is not Health.GOOD for finding in found.findings),

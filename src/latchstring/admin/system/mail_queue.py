@@ -36,7 +36,7 @@ async def show_queue(panel: Panel) -> Answer:
             by, state, before=id_in(panel.query_value("before")) if panel.query_value("before") else None
         )
     return panel.show(
-        "mail_queue.html",
+        "system/mail_queue.html",
         page=page,
         state=state,
         states=STATES,
@@ -52,7 +52,7 @@ async def show_queue(panel: Panel) -> Answer:
 async def show_mail(panel: Panel) -> Answer:
     queue = panel.services.backoffice.mail_queue
     mail = await queue.find(panel.principal, _mail_id(panel))
-    return panel.show("mail_entry.html", mail=mail, attempts=await queue.list_attempts(panel.principal, mail))
+    return panel.show("system/mail.html", mail=mail, attempts=await queue.list_attempts(panel.principal, mail))
 
 
 @post(f"{MAIL}/retry", needs=MAIL_WRITE)
@@ -70,7 +70,7 @@ async def ask_to_drop(panel: Panel) -> Answer:
     if not mail.can_be_dropped:
         message = "mail-in-progress" if mail.is_held else "mail-finished"
         return panel.redirect(f"{QUEUE}/{mail.id}", flash=flash(panel, message))
-    return panel.show("mail_drop.html", mail=mail)
+    return panel.show("system/mail_drop.html", mail=mail)
 
 
 @post(f"{MAIL}/drop", needs=MAIL_WRITE)

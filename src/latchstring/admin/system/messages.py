@@ -32,7 +32,9 @@ class TestForm(PageForm, kw_only=True):
 
 @get(MESSAGES, needs=MAIL_READ)
 async def show_messages(panel: Panel) -> Answer:
-    return panel.show("messages.html", kinds=list(MailKind), folder=panel.services.mail_rules.templates_directory or "")
+    return panel.show(
+        "system/messages.html", kinds=list(MailKind), folder=panel.services.mail_rules.templates_directory or ""
+    )
 
 
 @get(MESSAGE, needs=MAIL_READ)
@@ -73,7 +75,7 @@ async def _show(panel: Panel, locale: str, form_name: str, *, form: Shown | None
     preview = await _preview(panel, locale)
     name, address = parseaddr(panel.services.mail_rules.sender)
     answer = panel.show(
-        "message.html",
+        "system/message.html",
         status=status,
         code=InvalidFields.code if form else "",
         form=form,

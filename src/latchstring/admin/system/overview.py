@@ -83,7 +83,7 @@ async def show_overview(panel: Panel) -> Answer:
     found = await panel.services.backoffice.overviews.read(panel.principal, days=days)
     figures = found.figures
     return panel.show(
-        "overview.html",
+        "system/overview.html",
         days=days,
         periods=PERIODS,
         figures=figures,

@@ -14,7 +14,7 @@ async def show_roles(panel: Panel) -> Answer:
     roles = panel.services.roles
     own = sorted({one for role in roles.values() for one in role.permissions if one.startswith(APP_PERMISSION_PREFIX)})
     return panel.show(
-        "roles.html",
+        "system/roles.html",
         roles=roles,
         permissions=[*sorted(PERMISSIONS - {EVERYTHING}), *own],
         holders=await panel.services.users.count_holders_of_roles(panel.principal),

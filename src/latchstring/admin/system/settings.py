@@ -14,7 +14,7 @@ from latchstring.http.responses import Answer
 async def show_settings(panel: Panel) -> Answer:
     only_set = panel.query_value("only") == "set"
     settings = [one for one in panel.services.settings if not only_set or one.source is not SettingSource.DEFAULT]
-    return panel.show("settings.html", tables=_by_table(settings), only_set=only_set, files=_files(panel))
+    return panel.show("system/settings.html", tables=_by_table(settings), only_set=only_set, files=_files(panel))
 
 
 def _by_table(settings: Sequence[SettingShown]) -> list[tuple[str, list[SettingShown]]]:

@@ -116,7 +116,7 @@ async def show_new_user(panel: Panel) -> Answer:
 
 async def _show_new(panel: Panel, form: Shown | None = None, status: int = 200, code: str = "") -> Answer:
     return panel.show(
-        "users_new.html", form=form, status=status, code=code, group_keys=await group_choices(panel), **_choices(panel)
+        "users/new.html", form=form, status=status, code=code, group_keys=await group_choices(panel), **_choices(panel)
     )
 
 
@@ -174,7 +174,7 @@ async def show_edit(panel: Panel) -> Answer:
 
 def _show_edit(panel: Panel, user: User, form: Shown | None = None, status: int = 200, code: str = "") -> Answer:
     return panel.show(
-        "users_edit.html",
+        "users/edit.html",
         form=form,
         status=status,
         code=code,
@@ -288,7 +288,7 @@ async def end_sessions(panel: Panel) -> Answer:
 @get(f"{ENTRY}/block", needs=WRITE)
 async def confirm_block(panel: Panel) -> Answer:
     user = await user_of(panel)
-    return panel.show("users_block.html", user=user, user_path=path_of(user))
+    return panel.show("users/block.html", user=user, user_path=path_of(user))
 
 
 @post(f"{ENTRY}/block", needs=WRITE)
@@ -329,7 +329,7 @@ async def _show_erase(panel: Panel, user: User, status: int = 200, code: str = "
     find = searched(panel, "find")
     chosen = searched(panel, "owner")
     return panel.show(
-        "users_erase.html",
+        "users/erase.html",
         status=status,
         code=code,
         user=user,

@@ -94,7 +94,7 @@ async def show_users(panel: Panel) -> Answer:
         limit=PAGE_SIZE,
     )
     return panel.show(
-        "users_list.html",
+        "users/list.html",
         found=found,
         filters=asked,
         sorting=sorting,
@@ -133,7 +133,7 @@ async def show_entry(panel: Panel, user: User) -> Answer:
     held, following = await _granted(panel, user)
     owned, owns_more = await _owned(panel, user)
     return panel.show(
-        "users_entry.html",
+        "users/entry.html",
         user=user,
         user_path=path_of(user),
         role_name=lambda key: role_name(panel, key),

@@ -101,7 +101,7 @@ async def test_rows_are_filtered_by_what_becomes_of_them(desk: Desk) -> None:
     rest = await desk.get(following[1].replace("&amp;", "&"))
     assert rest.html.count('class="table__main"') == 10
     twins = await desk.get(f"{path}/check?rows=duplicate")
-    assert "Same person and same rights as row 2" in twins.html
+    assert 'data-testid="duplicate-of-2"' in twins.html
 
 
 async def test_pasted_lines_are_addresses(desk: Desk) -> None:

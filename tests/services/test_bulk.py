@@ -278,7 +278,8 @@ async def test_duplicates_are_found_across_batches(door: Door) -> None:
     twice = GivenRows([*given.rows, *given.rows[:3]], {})
     for found in (await foreseen(door, twice), await carried_out(door, twice)):
         assert said(found[-3:]) == [("DUPLICATE", "duplicate-row")] * 3
-        assert found[-1].detail == "Row 3 invites the same person to the same."
+        assert found[-1].detail == "Duplicate of row 3."
+        assert found[-1].duplicate_of == 3
         assert all(row.status == "CREATE" for row in found[:-3])
 
 

@@ -19,7 +19,7 @@ from latchstring.admin.imports.upload import take_upload
 from latchstring.admin.pagination import id_in
 from latchstring.admin.routing import get, post
 from latchstring.domain.errors import FieldProblem, InvalidFields, JobFinished, JobNotFound
-from latchstring.domain.job import EVERY_ROW, Job, JobRow, JobState, RowFilter, RowStatus
+from latchstring.domain.job import EVERY_ROW, Job, JobState, RowFilter, RowStatus
 from latchstring.formats.invitation_input import COLUMNS
 from latchstring.http.responses import Answer
 from latchstring.http.streams import csv_answer
@@ -361,7 +361,6 @@ async def _rows(panel: Panel, job: Job, step: str) -> dict[str, Any]:
         "at": at,
         "first": at(chosen) if after else "",
         "following": at(chosen, page.items[-1].row) if page.more else "",
-        "twin_of": _twin_of,
         "promise": promise_of(job),
         **_n(panel),
     }
@@ -370,12 +369,6 @@ async def _rows(panel: Panel, job: Job, step: str) -> dict[str, Any]:
 def _first_look(job: Job) -> str:
     """What needs somebody's eyes comes first."""
     return "refused" if job.refused else "all"
-
-
-def _twin_of(row: JobRow) -> int:
-    """The earlier row that says the same, 0 for none; it stands in the words of the verdict."""
-    words = (row.detail or "").split() if row.code == "duplicate-row" else []
-    return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
 
 
 def _at(job: Job, step: str = "") -> str:

@@ -238,14 +238,20 @@ def meet_twin(one: Judged, first: JobRow) -> JobRow:
     """The verdict of a row that says the same as an earlier one."""
     if first.status != RowStatus.CREATE:
         return copy_of(one, first)
-    one.refuse(DUPLICATE_ROW, f"Row {first.row} invites the same person to the same.", RowStatus.DUPLICATE)
+    mark_duplicate(one, first.row)
     return one.verdict()
+
+
+def mark_duplicate(one: Judged, row: int) -> None:
+    """Refuse a row that repeats an earlier row of the same job."""
+    one.duplicate_of = row
+    one.refuse(DUPLICATE_ROW, f"Duplicate of row {row}.", RowStatus.DUPLICATE)
 
 
 def tell_blocker(one: Judged, blocker: Blocker, row: int | None, by: Principal) -> None:
     """A pending invitation is in the way; which one only to who could list it. row: of this job, if that made it."""
     if row is not None:
-        one.refuse(DUPLICATE_ROW, f"Row {row} invites the same person to the same.", RowStatus.DUPLICATE)
+        mark_duplicate(one, row)
         return
     told = by.can(READ) or blocker.inviter == by.actor or (one.new is not None and one.new.told_invitations)
     refusal: LatchstringError = AlreadyInvited(blocker.id if told else None)

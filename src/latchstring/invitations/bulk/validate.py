@@ -65,6 +65,7 @@ class Judged:
     terms_key: UUID | None = None
     twin: "Judged | None" = None  # an earlier row of the batch with the same terms
     blocker_id: UUID | None = None  # of the pending invitation in the way, for who may know it
+    duplicate_of: int | None = None  # the number of an earlier row with the same terms
 
     def refuse(self, code: str, detail: str, status: RowStatus = RowStatus.REFUSED) -> None:
         """Nothing is made of this row."""
@@ -82,6 +83,7 @@ class Judged:
             email_key=self.email_key,
             invitation_id=self.new.invitation.id if made and self.new else self.blocker_id,
             source=self.source if self.status is RowStatus.REFUSED else None,
+            duplicate_of=self.duplicate_of,
         )
 
 

@@ -14,7 +14,7 @@ async def seen_of(desk: Desk, key: str) -> str:
 
 async def test_making_a_group_leads_to_its_page(desk: Desk) -> None:
     await desk.enter(role="manager")
-    assert "There are no groups yet" in (await desk.get("/admin/groups")).words
+    assert 'data-testid="no-entries"' in (await desk.get("/admin/groups")).html
     fields = {"key": "new", "name": "Spring cohort", "language": "de", "textName": "Frühling", "textDescription": ""}
     sent = await desk.send("/admin/groups/~new", fields)
     assert sent.target == "/admin/groups/new"
@@ -27,7 +27,7 @@ async def test_a_taken_key_and_bad_words_are_told_at_their_fields_and_nothing_is
     await desk.group("spring")
     taken = await desk.send("/admin/groups/~new", {"key": "spring", "name": "Another", "description": "kept"})
     assert (taken.status, taken.code) == (409, "group-key-taken")
-    assert "A group has this key already. Choose another." in taken.words
+    assert 'href="#key" data-problem="group-key-taken"' in taken.html
     assert 'value="Another"' in taken.html
     bad = await desk.send(
         "/admin/groups/~new",
@@ -60,7 +60,7 @@ async def test_members_come_and_go(desk: Desk) -> None:
     assert "ada@people.test" in found.words
     added = await desk.send("/admin/groups/spring/members", {"user": str(ada.id)})
     assert await desk.flash(added) == "member-added"
-    assert "Is in it" in (await desk.get("/admin/groups/spring/members?find=ada")).words
+    assert 'data-testid="already-member"' in (await desk.get("/admin/groups/spring/members?find=ada")).html
     removed = await desk.send("/admin/groups/spring/members/remove", {"user": str(ada.id)})
     assert await desk.flash(removed) == "member-removed"
     twice = await desk.send("/admin/groups/spring/members/remove", {"user": str(ada.id)})
@@ -97,9 +97,8 @@ async def test_deleting_says_what_it_does_in_numbers(desk: Desk) -> None:
     article = await desk.object(owner=owner)
     await desk.services.content.replace_access(OPERATOR_PRINCIPAL, article, new_access("spring"))
     asked = await desk.get("/admin/groups/spring/delete")
-    assert "1 member leaves it" in asked.words
-    assert "1 pending invitation no longer leads into it" in asked.words
-    assert "1 object is no longer shared with it" in asked.words
+    for counted in ("members", "invitations", "objects"):
+        assert f'data-testid="{counted}"><span class="tally__number">1</span>' in asked.html
     assert "Tide tables" in (await desk.get("/admin/groups/spring/content")).words
     gone = await desk.send("/admin/groups/spring/delete")
     assert gone.target == "/admin/groups"

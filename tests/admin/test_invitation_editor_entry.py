@@ -47,6 +47,11 @@ def knots(seen: Seen) -> list[str]:
     return [" ".join(html.unescape(re.sub(r"<[^>]+>", "", words)).split()) for words in found]
 
 
+def events(seen: Seen) -> list[str]:
+    """What each entry of the timeline is."""
+    return re.findall(r'data-event="([^"]+)"', seen.html)
+
+
 # ---- facts -----------------------------------------------------------------------------------------------------------
 
 
@@ -67,7 +72,6 @@ async def test_terms_and_what_the_system_filled_in_are_text(desk: Desk) -> None:
     )
     seen = await desk.get(path_of(invitation))
     for words in (
-        "Terms fixed when sent",
         "Name Jonas Keller",
         "Role Customer",
         "Spring cohort 0 members",
@@ -75,8 +79,6 @@ async def test_terms_and_what_the_system_filled_in_are_text(desk: Desk) -> None:
         "Language Deutsch",
         "Invited by Mira Okafor",
         "Message Bring tide tables.",
-        "The terms of a sent invitation never change, so nobody can alter what Jonas was promised.",
-        "Filled in by Latchstring read-only",
         "State Pending",
         "Accepted at Not yet",
         "Expires Monday 9 March 2026, 12:00 (UTC)",
@@ -179,8 +181,8 @@ async def test_resending_makes_the_next_link(desk: Desk) -> None:
     sent = await act(desk, invitation, "resend")
     assert await desk.flash(sent) == "invitation-resent"
     seen = await desk.get(path_of(invitation))
-    assert "Link No. 2 Earlier ones ended when this one was made." in seen.words
-    assert "stands for the present link" in seen.words
+    assert "Link No. 2" in seen.words
+    assert 'data-testid="sponsor"' in seen.html
 
 
 async def test_revoking_ends_the_link(desk: Desk) -> None:
@@ -195,14 +197,14 @@ async def test_a_revealed_link_is_shown_once(desk: Desk) -> None:
     await desk.enter()
     invitation = await desk.invite()
     question = await desk.get(f"{path_of(invitation)}/link")
-    assert "it proves no mailbox" in question.words
+    assert 'data-testid="link-explained"' in question.html
     assert "eyJ" not in question.html
     shown = await act(desk, invitation, "link")
     assert shown.status == 200
     assert desk.link(invitation, Channel.REVEALED) in html.unescape(shown.html)
     assert shown.response.headers["cache-control"] == "no-store"
     assert "eyJ" not in (await desk.get(path_of(invitation))).html
-    assert "Link shown to Mira Okafor" in knots(await desk.get(path_of(invitation)))
+    assert "invitation.revealed" in events(await desk.get(path_of(invitation)))
 
 
 @pytest.mark.parametrize(
@@ -241,7 +243,8 @@ async def test_a_link_that_ran_out_is_sent_again_rather_than_copied(desk: Desk) 
     invitation = await desk.invite()
     desk.wait(days=8)
     await desk.enter()
-    assert "This link has run out" in (await desk.get(f"{path_of(invitation)}/link")).words
+    question = await desk.get(f"{path_of(invitation)}/link")
+    assert f'action="{path_of(invitation)}/link"' not in question.html
     assert await desk.flash(await act(desk, invitation, "link")) == "too-late-to-reveal"
     await act(desk, invitation, "resend")
     assert await desk.state(invitation) == "PENDING"
@@ -285,15 +288,15 @@ async def test_the_timeline_tells_everything_in_order(desk: Desk) -> None:
     desk.wait(minutes=1)
     await desk.services.invitations.answering.decline(desk.token(invitation), reason="No time.")
     seen = await desk.get(path_of(invitation))
-    assert knots(seen) == [
-        "Invited by Mira Okafor",
-        "Mail queued",
-        "Mail deferred",
-        "Mail handed over",
-        "Visited, perhaps by a scanner",
-        "Declined by the invited person",
-        "Notice to the inviter queued",
-        "Notice to the inviter waits to leave",
+    assert events(seen) == [
+        "invitation.created",
+        "mail.queued",
+        "attempt.deferred",
+        "attempt.sent",
+        "link.opened",
+        "invitation.declined",
+        "mail.queued",
+        "awaited.mail",
     ]
     for words in ("2 Mar 2026, 12:05 · 1 minute ago · attempt 2", "2 times, last 1 minute ago", "No time."):
         assert words in seen.words
@@ -308,8 +311,7 @@ async def test_a_mail_that_a_newer_link_overtook_says_so(desk: Desk) -> None:
     me = new_id(now)
     first, _ = await claim_mails(db, me, limit=9, now=now, until=now + timedelta(seconds=9))
     await finish_mail(db, me, first.id, Delivery(DeliveryState.SUPPRESSED, SuppressionReason.ENDED))
-    told = knots(await desk.get(path_of(invitation)))
-    assert told[1] == "Mail queued, and not sent: a newer link was made first"
+    assert events(await desk.get(path_of(invitation)))[1] == "mail.ended"
 
 
 async def test_an_instant_is_told_absolutely_and_from_now(desk: Desk) -> None:

@@ -69,7 +69,7 @@ async def test_nothing_there_yet_invites_to_make_one(office: Desk) -> None:
     invitations = office.services.invitations
     await invitations.templates.delete_template("colleague", by=OPERATOR_PRINCIPAL)
     invitations.templates = replace(invitations.templates, configured={})
-    assert "No template yet" in (await office.get(LIST)).html
+    assert 'data-testid="no-entries"' in (await office.get(LIST)).html
 
 
 async def test_viewers_see_and_change_nothing(office: Desk) -> None:
@@ -149,27 +149,26 @@ async def test_content_is_found_added_and_removed_without_a_script(office: Desk)
 
 
 @pytest.mark.parametrize(
-    ("fields", "field", "says"),
+    ("fields", "field", "problem"),
     [
-        ({"name": "", "key": "x"}, "name", "Fill this in."),
-        ({"name": "X", "key": ""}, "key", "Fill this in."),
-        ({"name": "X", "key": "a b"}, "key", "letters, digits"),
-        ({"name": "X", "key": "colleague"}, "key", "A template has this key already"),
-        ({"name": "X", "key": "from-file"}, "key", "A template has this key already"),
-        ({"name": "X", "key": "x", "role": "boss"}, "role", "This role is not configured any more"),
-        ({"name": "X", "key": "x", "expiresIn": "999999999"}, "expiresIn", "The link would work for too short"),
-        ({"name": "X", "key": "x", "redirectUrl": "https://elsewhere.test/"}, "redirectUrl", "redirect-origins"),
-        ({"name": "X", "key": "x", "message": "\u0007"}, "message", "Use letters that can be seen"),
+        ({"name": "", "key": "x"}, "name", "required"),
+        ({"name": "X", "key": ""}, "key", "required"),
+        ({"name": "X", "key": "a b"}, "key", "invalid-key"),
+        ({"name": "X", "key": "colleague"}, "key", "template-key-taken"),
+        ({"name": "X", "key": "from-file"}, "key", "template-key-taken"),
+        ({"name": "X", "key": "x", "role": "boss"}, "role", "unknown-role"),
+        ({"name": "X", "key": "x", "expiresIn": "999999999"}, "expiresIn", "out-of-bounds"),
+        ({"name": "X", "key": "x", "redirectUrl": "https://elsewhere.test/"}, "redirectUrl", "redirect-not-allowed"),
+        ({"name": "X", "key": "x", "message": "\u0007"}, "message", "control-characters"),
     ],
 )
 async def test_what_is_wrong_is_told_beside_its_field(
-    office: Desk, fields: dict[str, str], field: str, says: str
+    office: Desk, fields: dict[str, str], field: str, problem: str
 ) -> None:
     seen = await send(office, f"{LIST}/new", **fields)
     assert seen.status in {409, 422}
-    told = re.search(rf'id="{field}-error">.*?</svg>(.*?)</p>', seen.html, re.DOTALL)
-    assert told, seen.html
-    assert says in told[1]
+    assert f'href="#{field}" data-problem="{problem}"' in seen.html
+    assert f'id="{field}-error"' in seen.html
     assert [one.key for one in await everything(office)] == ["from-file", "colleague"]
 
 

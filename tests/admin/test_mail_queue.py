@@ -39,7 +39,7 @@ async def test_each_state_lists_its_mails_with_the_servers_words(desk: Desk) -> 
     assert "gone" in everything.words
     assert "new" in everything.words
     assert "gone" not in queued.words
-    assert "Every mail gets through." in (await desk.get("/admin/mail?state=FAILED")).words
+    assert 'data-testid="no-entries"' in (await desk.get("/admin/mail?state=FAILED")).html
     assert (await desk.get("/admin/mail?state=NONSENSE&before=x")).status == 200
 
 
@@ -88,7 +88,7 @@ async def test_one_mail_tells_everything_about_itself(desk: Desk) -> None:
     words = (await desk.get(f"/admin/mail/{mail_id}")).words
     assert "452 4.2.2 Mailbox full" in words
     assert "Attempts 1" in words
-    assert "Next try" in words
+    assert "Next attempt" in words
     assert "gone" in (await desk.get(f"/admin/mail?about={(await desk.services.db.fetch(MAILS))[0].subject_id}")).words
 
 
@@ -105,8 +105,8 @@ async def test_a_viewer_reads_and_changes_nothing(desk: Desk) -> None:
     await desk.invite("gone@people.test")
     mail_id = await only_mail(desk)
     await finish_mails(desk, DeliveryState.BOUNCED)
-    assert "Try now" not in (await desk.get("/admin/mail")).words
-    assert "Try now" not in (await desk.get(f"/admin/mail/{mail_id}")).words
+    assert "/retry" not in (await desk.get("/admin/mail")).html
+    assert "/retry" not in (await desk.get(f"/admin/mail/{mail_id}")).html
     for action in ("retry", "drop"):
         assert (await desk.send(f"/admin/mail/{mail_id}/{action}")).status == 403
     assert await state_of(desk, mail_id) == "BOUNCED"

@@ -85,7 +85,7 @@ async def test_tests_are_bounded(desk: Desk) -> None:
 async def test_without_mail_there_is_nothing_to_test(desk: Desk) -> None:
     await desk.enter()
     page = "/admin/messages/invitation"
-    assert "Mail is switched off here" in (await desk.get(page)).words
+    assert f'action="{page}/test"' not in (await desk.get(page)).html
     assert (await desk.send(f"{page}/test", {"to": "me@panel.test"}, page=page)).status == 503
 
 
@@ -115,5 +115,4 @@ async def test_a_template_of_the_folder_is_shown_and_a_broken_one_named(desk: De
     assert "Our own words" in (await desk.get("/admin/messages/invitation")).words
     (folder / "subject.txt").write_text("{{ nobody }}")
     words = (await desk.get("/admin/messages/invitation")).words
-    assert "The template of the folder cannot be used." in words
     assert re.search(r"invitation/subject\.txt.*nobody", words)

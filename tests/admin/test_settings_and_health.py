@@ -23,7 +23,7 @@ async def test_every_value_has_its_source_and_no_secret_is_shown(desk: Desk) -> 
     await desk.enter()
     seen = await desk.get("/admin/settings")
     assert SECRET not in seen.html
-    assert "set, and never shown" in seen.words
+    assert 'data-testid="hidden-value"' in seen.html
     assert "[mail.smtp]" in seen.words
     assert "password-minimum" in seen.words
     assert "latchstring.toml" in seen.words
@@ -54,7 +54,7 @@ async def test_health_shows_what_is_bad_first_and_how_to_mend_it(desk: Desk) -> 
     assert seen.words.index("Nothing <answers>.") < seen.words.index("Answers.")
     assert "Nothing &lt;answers&gt;." in seen.html
     assert "Mend it." in seen.words
-    assert "1 of 2 needs a look." in seen.words
+    assert 'data-testid="findings" data-bad="1"' in seen.html
 
 
 async def test_many_who_ask_at_once_cause_one_examination(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,9 @@
 """The form of an invitation: what may be chosen, what was typed, and the draft that comes of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from latchstring.admin.context import Panel
 from latchstring.domain.draft import Draft
@@ -54,21 +54,16 @@ Day = Annotated[date, Kind(_read_date, {"type": "string", "format": "date"})]
 Span = Annotated[timedelta | None, Kind(_read_seconds, {"type": "string"})]
 
 
-class InvitationForm(PageForm):
-    """Everything the page of a new invitation may send.
+class TermsForm(PageForm):
+    """What the forms of an invitation and of a template share.
 
-    content and content_role: as many of each, in one order. template: the one that is selected; used: the one whose
-    terms are in the form. like: the invitation the form began with, for terms that have no field. do: what the pressed
-    button asks for. shape: how the preview is looked at.
+    content and content_role: as many of each, in one order. do: what the pressed button asks for.
     """
 
     repeated: ClassVar[frozenset[str]] = frozenset({"groups", "content", "contentRole"})
     largest: ClassVar[int] = 128 * 1024
     most_fields: ClassVar[int] = 3 * MOST_CHOSEN + 20
 
-    invite_email: Email | None = None
-    first_name: Line | None = None
-    last_name: Line | None = None
     role: Key | None = None
     groups: tuple[Key, ...] = ()
     group_search: str = ""
@@ -77,11 +72,23 @@ class InvitationForm(PageForm):
     content_search: str = ""
     message: Message | None = None
     expires_in: Span = None
+    do: str = ""
+
+
+class InvitationForm(TermsForm):
+    """Everything the page of a new invitation may send.
+
+    template: the one that is selected; used: the one whose terms are in the form. like: the invitation that was
+    copied, for terms that have no field. shape: how the preview is shown.
+    """
+
+    invite_email: Email | None = None
+    first_name: Line | None = None
+    last_name: Line | None = None
     until: Day | None = None
     template: Key | None = None
     used: Key | None = None
     like: Id | None = None
-    do: str = ""
     shape: Literal["desktop", "phone", "text"] = "desktop"
 
 
@@ -136,15 +143,12 @@ def draft_of(sent: Sent[InvitationForm], *, at: datetime) -> tuple[Draft, list[F
     """What was typed, as far as it could be read, and what is wrong with the rest."""
     email = sent.get("invite_email")
     problems = [] if email or "inviteEmail" in _pointers(sent) else [_NO_ADDRESS]
-    names, roles = sent.get("content") or (), sent.get("content_role") or ()
-    if len(names) != len(roles):
-        problems.append(FieldProblem("/content", "unreadable", "Choose a role for each object."))
     draft = Draft(
         email=email.email if email else "",
         email_key=email.email_key if email else "",
         role=sent.get("role"),
         groups=sent.get("groups") or (),
-        content=tuple((type_, key, role) for (type_, key), role in zip(names, roles, strict=False)),
+        content=content_of(sent, problems),
         first_name=sent.get("first_name"),
         last_name=sent.get("last_name"),
         message=sent.get("message"),
@@ -152,6 +156,19 @@ def draft_of(sent: Sent[InvitationForm], *, at: datetime) -> tuple[Draft, list[F
         expires_in=_lifetime(sent, at, problems),
     )
     return draft, [*sent.reading.problems, *problems]
+
+
+def content_of(sent: Sent[Any], problems: list[FieldProblem]) -> tuple[tuple[str, str, str], ...]:
+    """Type, key and role of each chosen object. An object without a role is added to the problems."""
+    names, roles = sent.get("content") or (), sent.get("content_role") or ()
+    if len(names) != len(roles):
+        problems.append(FieldProblem("/content", "unreadable", "Choose a role for each object."))
+    return tuple((type_, key, role) for (type_, key), role in zip(names, roles, strict=False))
+
+
+def at_fields(problems: Iterable[FieldProblem]) -> list[FieldProblem]:
+    """The problems with that of a list element moved to its list, where the page shows it."""
+    return [replace(problem, pointer=f"/{problem.pointer.split('/')[1]}") for problem in problems]
 
 
 _NO_ADDRESS = FieldProblem("/inviteEmail", "invalid-email", "Enter a full address, like name@example.org")
@@ -296,6 +313,14 @@ def with_object(shown: Shown, name: str, role: str = "VIEWER") -> Shown:
         "contentRole": (*shown.values("contentRole"), role),
     }
     return replace(shown, ticked=ticked, typed={**shown.typed, "contentSearch": ""})
+
+
+async def with_searched_object(panel: Panel, shown: Shown, name: str) -> Shown:
+    """The form with the named object; without a name, with the one that the search finds if it is only one."""
+    text = name or shown.value("contentSearch").strip()
+    found = await object_choices(panel, shown.values("content"), text) if text else []
+    matches = [choice for choice in found if text == f"{choice.type}/{choice.key}"] or found
+    return with_object(shown, f"{matches[0].type}/{matches[0].key}") if len(matches) == 1 else shown
 
 
 def without_object(shown: Shown, name: str) -> Shown:

@@ -4,7 +4,6 @@ Every button but *Save and send* shows the form again with everything that was t
 the form is one of those, so that Enter in a field sends nobody a mail.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -15,6 +14,7 @@ from latchstring.admin.context import Panel
 from latchstring.admin.flash import flash
 from latchstring.admin.invitations.form import (
     InvitationForm,
+    at_fields,
     blank,
     choices_for,
     completed,
@@ -22,7 +22,7 @@ from latchstring.admin.invitations.form import (
     group_choices,
     like,
     object_choices,
-    with_object,
+    with_searched_object,
     with_template,
     without_object,
 )
@@ -131,22 +131,12 @@ async def change_or_send(panel: Panel) -> Answer:
         return await _save(panel, sent)
     shown = sent.again()
     if action == "add":
-        return await _add(panel, shown, name)
+        shown = await with_searched_object(panel, shown, name)
     if action == "remove":
         shown = without_object(shown, name)
     if action == "template":
         template = await _template(panel, shown.value("template"))
         shown = with_template(shown, template, panel.services.content_rules) if template else shown
-    return await _show(panel, shown)
-
-
-async def _add(panel: Panel, shown: Shown, name: str) -> Answer:
-    """Choose the named object; without a name the one that was looked for, when it is only one."""
-    text = name or shown.value("contentSearch")
-    found = await object_choices(panel, shown.values("content"), text) if text.strip() else []
-    exact = [one for one in found if text.strip() == f"{one.type}/{one.key}"] or found
-    if len(exact) == 1:
-        shown = with_object(shown, f"{exact[0].type}/{exact[0].key}")
     return await _show(panel, shown)
 
 
@@ -198,14 +188,9 @@ _ANSWERED = (
 async def _refuse(panel: Panel, sent: Sent[InvitationForm], draft: Draft, error: LatchstringError) -> Answer:
     """The form once more, with what is wrong beside the field it is about."""
     found = error.errors if isinstance(error, InvalidFields) else [_problem_of(panel, draft, error)]
-    shown = sent.refused(InvalidFields(_at_fields(found)))
+    shown = sent.refused(InvalidFields(at_fields(found)))
     problem = describe_problem(error)
     return await _show(panel, shown, status=problem.status, code=problem.code, more=error)
-
-
-def _at_fields(problems: Iterable[FieldProblem]) -> list[FieldProblem]:
-    """A part of a list is shown at the list."""
-    return [replace(problem, pointer=f"/{problem.pointer.split('/')[1]}") for problem in problems]
 
 
 def _problem_of(panel: Panel, draft: Draft, error: LatchstringError) -> FieldProblem:

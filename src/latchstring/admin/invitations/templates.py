@@ -7,21 +7,20 @@ that saves shows it again with everything that was typed and ticked.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import ClassVar, Literal
 
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import flash
 from latchstring.admin.invitations.form import (
     CONTENT_ROLES,
-    MOST_CHOSEN,
-    ObjectName,
-    Span,
+    TermsForm,
+    at_fields,
     chosen_rows,
+    content_of,
     group_choices,
     object_choices,
     object_rows,
     validities,
-    with_object,
+    with_searched_object,
     with_template,
     without_object,
 )
@@ -35,7 +34,7 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.panel import TEMPLATES_WRITE
 from latchstring.domain.template import InvitationTemplate, TemplateSource
-from latchstring.formats.field_types import Key, Line, Message, Url
+from latchstring.formats.field_types import Key, Line, Url
 from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
 from latchstring.i18n.negotiation import available_locales
@@ -48,25 +47,12 @@ ONE = f"{LIST}/key/{{key:str}}"  # below a word of its own: a template may be ca
 READ = "invitations:read"
 
 
-class TemplateForm(PageForm):
-    """Everything the page of a template may send. content and content_role: as many of each, in one order."""
-
-    repeated: ClassVar[frozenset[str]] = frozenset({"groups", "content", "contentRole"})
-    largest: ClassVar[int] = 128 * 1024
-    most_fields: ClassVar[int] = 3 * MOST_CHOSEN + 20
+class TemplateForm(TermsForm):
+    """Everything the page of a template may send."""
 
     key: Key | None = None
     name: Line | None = None
-    role: Key | None = None
-    groups: tuple[Key, ...] = ()
-    group_search: str = ""
-    content: tuple[ObjectName, ...] = ()
-    content_role: tuple[Literal["VIEWER", "EDITOR", "MAINTAINER"], ...] = ()
-    content_search: str = ""
-    message: Message | None = None
-    expires_in: Span = None
     redirect_url: Url | None = None
-    do: str = ""  # what the pressed button asks for
 
 
 class Deletion(PageForm):
@@ -202,18 +188,10 @@ async def _change_or_save(panel: Panel, sent: Sent[TemplateForm], before: Invita
         return await _save(panel, sent, before)
     shown = sent.again()
     if action == "add":
-        shown = await _with_found(panel, shown, name)
+        shown = await with_searched_object(panel, shown, name)
     if action == "remove":
         shown = without_object(shown, name)
     return await _show_form(panel, shown, before)
-
-
-async def _with_found(panel: Panel, shown: Shown, name: str) -> Shown:
-    """The form with the named object; without a name with the one that was looked for, if it is only one."""
-    text = name or shown.value("contentSearch").strip()
-    found = await object_choices(panel, shown.values("content"), text) if text else []
-    exact = [one for one in found if text == f"{one.type}/{one.key}"] or found
-    return with_object(shown, f"{exact[0].type}/{exact[0].key}") if len(exact) == 1 else shown
 
 
 async def _save(panel: Panel, sent: Sent[TemplateForm], before: InvitationTemplate | None) -> Answer:
@@ -239,9 +217,7 @@ def _template_of(sent: Sent[TemplateForm], before: InvitationTemplate | None) ->
         for name in needed
         if name not in told and not sent.get(name)
     ]
-    names, roles = sent.get("content") or (), sent.get("content_role") or ()
-    if len(names) != len(roles):
-        problems.append(FieldProblem("/content", "unreadable", "Choose a role for each object."))
+    content = content_of(sent, problems)
     if problems:
         raise InvalidFields(problems)
     span: timedelta | None = sent.get("expires_in")
@@ -250,7 +226,7 @@ def _template_of(sent: Sent[TemplateForm], before: InvitationTemplate | None) ->
         name=sent.get("name"),
         role=sent.get("role"),
         groups=sent.get("groups") or (),
-        content=tuple((type_, key, role) for (type_, key), role in zip(names, roles, strict=True)),
+        content=content,
         message=sent.get("message"),
         locale=sent.get("locale"),
         expires_in=span,
@@ -263,9 +239,8 @@ async def _refuse(
 ) -> Answer:
     """The form once more; a part of a list is told at the list."""
     found = error.errors if isinstance(error, InvalidFields) else [FieldProblem("/key", error.code, error.detail)]
-    at_fields = [replace(problem, pointer=f"/{problem.pointer.split('/')[1]}") for problem in found]
     problem = describe_problem(error)
-    shown = sent.refused(InvalidFields(at_fields))
+    shown = sent.refused(InvalidFields(at_fields(found)))
     return await _show_form(panel, shown, before, status=problem.status, code=problem.code)
 
 

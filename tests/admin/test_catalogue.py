@@ -42,7 +42,7 @@ def words() -> set[Any]:
 
 
 def catalogue(locale: str) -> Catalog:
-    return read_po(io.BytesIO((HOUSE / "locales" / locale / f"{DOMAIN}.po").read_bytes()), locale=locale)
+    return read_po(io.BytesIO((HOUSE / "i18n" / "locales" / locale / f"{DOMAIN}.po").read_bytes()), locale=locale)
 
 
 def messages(locale: str) -> dict[Any, Message]:
@@ -54,7 +54,7 @@ def forms(text: Any) -> list[str]:
 
 
 def test_the_panel_speaks_what_it_has_words_for() -> None:
-    spoken = {tag for tag in available_locales() if (HOUSE / "locales" / tag / f"{DOMAIN}.po").is_file()}
+    spoken = {tag for tag in available_locales() if (HOUSE / "i18n" / "locales" / tag / f"{DOMAIN}.po").is_file()}
     assert spoken == set(TRANSLATED)
 
 

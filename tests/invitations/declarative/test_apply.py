@@ -237,7 +237,7 @@ async def test_content_counts_by_object_and_role(door: Door) -> None:
     world = door.world
     owner = await world.user("admin")
     content = Content(
-        db=world.db, clock=world.clock, rules=door.invitations.lists.parts.content_rules, roles={},
+        db=world.db, clock=world.clock, rules=door.invitations.lists.deps.content_rules, roles={},
         find_pending=door.invitations.find_pending,
     )  # fmt: skip
     await content.create_object(OPERATOR_PRINCIPAL, "articles", NewObject(title="A", key="a", owner_id=owner.id))

@@ -101,7 +101,7 @@ async def test_confirming_twice_mails_nobody_twice(desk: Desk) -> None:
     again = Seen(await desk.browser.post(f"{SELECTION}/do", data=fields))  # Back, and once more
     assert (again.status, again.code) == (409, "changed-meanwhile")
     for invitation in (one, two):
-        found = await desk.services.invitations.issuing.get(invitation.id, by=OPERATOR_PRINCIPAL)
+        found = await desk.services.invitations.get(invitation.id, by=OPERATOR_PRINCIPAL)
         assert found.invitation.link.generation == invitation.link.generation + 1
 
 
@@ -109,7 +109,7 @@ async def test_what_a_colleague_has_just_sent_again_is_not_sent_once_more(desk: 
     await desk.enter()
     one = await desk.invite("a@people.test")
     fields = confirmed(await take(desk, "resend", one))
-    await desk.services.invitations.issuing.resend(one.id, by=OPERATOR_PRINCIPAL)
+    await desk.services.invitations.resend(one.id, by=OPERATOR_PRINCIPAL)
     seen = Seen(await desk.browser.post(f"{SELECTION}/do", data=fields))
     assert (seen.status, seen.code) == (409, "changed-meanwhile")
 
@@ -122,7 +122,7 @@ async def test_pressing_send_again_twice_mails_once(desk: Desk) -> None:
     fields = {"csrf": page.hidden["csrf"], "seen": "1"}
     await asyncio.gather(*(desk.browser.post(post, data=fields) for _ in range(3)))
     assert "since this page was opened" in await desk.said(Seen(await desk.browser.post(post, data=fields)))
-    found = await desk.services.invitations.issuing.get(one.id, by=OPERATOR_PRINCIPAL)
+    found = await desk.services.invitations.get(one.id, by=OPERATOR_PRINCIPAL)
     assert found.invitation.link.generation == one.link.generation + 1
 
 

@@ -178,8 +178,8 @@ async def test_each_end_has_its_own_refusal(door: Door) -> None:
     declined, revoked, superseded = [await door.invite(f"{n}@people.test") for n in "abc"]
     expired = await door.invite("d@people.test", role="customer", expires_in=timedelta(hours=1))
     await door.invitations.answering.decline(door.token(declined))
-    await door.invitations.issuing.revoke(revoked.invitation.id, by=OPERATOR_PRINCIPAL)
-    await door.invitations.issuing.resend(superseded.invitation.id, by=OPERATOR_PRINCIPAL)
+    await door.invitations.revoke(revoked.invitation.id, by=OPERATOR_PRINCIPAL)
+    await door.invitations.resend(superseded.invitation.id, by=OPERATOR_PRINCIPAL)
     door.world.clock.forward(timedelta(hours=1))
     expected = {
         door.token(declined): InvitationDeclined,
@@ -250,7 +250,7 @@ async def test_who_resends_becomes_the_sponsor(door: Door) -> None:
     by = replace(door.world.users.principal_of(sponsor), permissions=frozenset({"*"}))
     made = await door.invite(by=by, role="team")
     await door.world.users.change_user(OPERATOR_PRINCIPAL, sponsor.id, UserChanges(blocked=True))
-    again = await door.invitations.issuing.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
+    again = await door.invitations.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
     await door.accept(door.token(again))
 
 
@@ -271,7 +271,7 @@ async def test_accept_and_revoke_at_once_agree_with_the_final_state(door: Door) 
         made = await door.invite(f"r{number}@people.test")
         accepted, revoked = await asyncio.gather(
             refusal(door.accept(door.token(made))),
-            refusal(door.invitations.issuing.revoke(made.invitation.id, by=OPERATOR_PRINCIPAL)),
+            refusal(door.invitations.revoke(made.invitation.id, by=OPERATOR_PRINCIPAL)),
         )
         state = await door.state(made)
         assert (accepted, revoked, state) in {
@@ -320,7 +320,7 @@ async def test_accept_and_resend_at_once_agree(door: Door) -> None:
         made = await door.invite(f"s{number}@people.test")
         accepted, resent = await asyncio.gather(
             refusal(door.accept(door.token(made))),
-            refusal(door.invitations.issuing.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)),
+            refusal(door.invitations.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)),
         )
         state = await door.state(made)
         assert (accepted, resent, state) in {

@@ -54,7 +54,7 @@ class Shelf:
         address = parse_address(email)
         draft = Draft(email=address.email, email_key=address.email_key, content=(("articles", "tide", role),))
         by_ = self.as_(by or self.owner)
-        return await self.door.invitations.issuing.create(draft, by=by_, as_maintainer=True)
+        return await self.door.invitations.create(draft, by=by_, as_maintainer=True)
 
     async def share(self, *users: tuple[User, ContentRole], visibility: Visibility = Visibility.SHARED) -> None:
         access = NewAccess(visibility=visibility, users={user.id: role for user, role in users})
@@ -202,7 +202,7 @@ async def test_a_used_link_gives_nothing_back_to_who_was_removed(shelf: Shelf) -
 
 async def test_a_maintainer_withdraws_what_is_his_to_withdraw(shelf: Shelf) -> None:
     stranger = await shelf.door.world.user()
-    issuing = shelf.door.invitations.issuing
+    invitations = shelf.door.invitations
     made = await shelf.invite("a@people.test")
     mixed = await shelf.door.invite("b@people.test", role="team", content=(("articles", "tide", "EDITOR"),))
     assert [one.email for one in await shelf.door.invitations.find_pending(shelf.tide.id)] == [
@@ -210,11 +210,11 @@ async def test_a_maintainer_withdraws_what_is_his_to_withdraw(shelf: Shelf) -> N
         "b@people.test",
     ]
     with pytest.raises(InvitationNotFound):
-        await issuing.withdraw(made.invitation.id, by=shelf.as_(stranger))
+        await invitations.withdraw(made.invitation.id, by=shelf.as_(stranger))
     for one in (made, mixed):
-        await issuing.withdraw(one.invitation.id, by=shelf.as_(shelf.owner))
+        await invitations.withdraw(one.invitation.id, by=shelf.as_(shelf.owner))
         with pytest.raises(InvitationNotFound):
-            await issuing.withdraw(one.invitation.id, by=shelf.as_(shelf.owner))
+            await invitations.withdraw(one.invitation.id, by=shelf.as_(shelf.owner))
     assert (await shelf.door.state(made), await shelf.door.state(mixed)) == (State.REVOKED, State.PENDING)
     assert await shelf.door.invitations.find_pending(shelf.tide.id) == ()
 
@@ -224,7 +224,7 @@ async def test_strangers_stay_out_where_only_accounts_may_be_invited(world: Worl
     friend = await world.user()
     known, unknown = await shelf.invite(friend.email), await shelf.invite("nobody@people.test")
     assert (known.delivery, unknown.delivery) == (None, None)  # whoever asked learns nothing of accounts
-    facts = [await shelf.door.invitations.issuing.get(s.invitation.id, by=OPERATOR_PRINCIPAL) for s in (known, unknown)]
+    facts = [await shelf.door.invitations.get(s.invitation.id, by=OPERATOR_PRINCIPAL) for s in (known, unknown)]
     assert [fact.delivery and (fact.delivery.state, fact.delivery.reason) for fact in facts] == [
         (DeliveryState.QUEUED, None),
         (DeliveryState.SUPPRESSED, SuppressionReason.UNREGISTERED),
@@ -297,12 +297,12 @@ async def test_many_accepts_of_one_object_at_once_lose_nobody(shelf: Shelf) -> N
 
 
 async def test_accept_and_withdraw_at_once_agree(shelf: Shelf) -> None:
-    issuing = shelf.door.invitations.issuing
+    invitations = shelf.door.invitations
     for number in range(ROUNDS):
         made = await shelf.invite(f"w{number}@people.test")
         answers = await asyncio.gather(
             refusal(shelf.door.accept(shelf.door.token(made))),
-            refusal(issuing.withdraw(made.invitation.id, by=shelf.as_(shelf.owner))),
+            refusal(invitations.withdraw(made.invitation.id, by=shelf.as_(shelf.owner))),
         )
         assert (*answers, await shelf.door.state(made)) in {
             ("", "invitation-not-found", State.ACCEPTED),

@@ -63,7 +63,7 @@ async def test_a_whole_life_in_the_order_it_happened(door: Door) -> None:
     clock.forward(MINUTE)
     await visit(door, made)
     clock.forward(MINUTE)
-    again = await door.invitations.issuing.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
+    again = await door.invitations.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
     await try_to_send(door, "250 2.0.0 queued", DeliveryState.SENT)
     await visit(door, made)  # the old link once more
     await visit(door, made, generation=2)
@@ -111,7 +111,7 @@ async def test_what_ran_out_says_so_before_and_after_the_sweep(door: Door) -> No
 async def test_who_acted_is_named(door: Door) -> None:
     lead = await door.world.principal("admin", first_name="Mira", last_name="Okafor")
     made = await door.invite(by=lead)
-    await door.invitations.issuing.revoke(made.invitation.id, by=lead)
+    await door.invitations.revoke(made.invitation.id, by=lead)
     knots = (await told(door, made)).knots
     assert [(knot.type, knot.actor_name) for knot in knots if knot.kind is KnotKind.EVENT] == [
         ("invitation.created", "Mira Okafor"),

@@ -208,7 +208,7 @@ async def test_what_was_withdrawn_is_not_named_any_more(door: Door, how: str) ->
     elif how == "private":
         await door.services.content.replace_access(mira, one, NewAccess(visibility=Visibility.PRIVATE))
     else:
-        await door.services.invitations.issuing.revoke(invitation.id, by=OPERATOR_PRINCIPAL)
+        await door.services.invitations.revoke(invitation.id, by=OPERATOR_PRINCIPAL)
     seen = await door.get(door.link(invitation))
     assert (seen.status, seen.code) == (410, "invitation-revoked")
     assert "Mira Okafor invited you to Orchard Lane" in seen.words

@@ -139,7 +139,7 @@ async def test_invitations_are_sent_again_and_withdrawn_from_here(desk: Desk) ->
     assert "The first link no longer opens the door" in await desk.said(sent)
     gone = await desk.send(f"{PATH}/invitations/withdraw", {"invitation": str(both.id)})
     assert "Withdrawn" in await desk.said(gone)
-    left = await desk.services.invitations.issuing.get(both.id, by=OPERATOR_PRINCIPAL)
+    left = await desk.services.invitations.get(both.id, by=OPERATOR_PRINCIPAL)
     assert [grant.target_key for grant in left.invitation.bundle.live] == ["knots"]
     for action in ("withdraw", "resend"):
         await desk.send(f"{PATH}/invitations/withdraw", {"invitation": str(first.id)})

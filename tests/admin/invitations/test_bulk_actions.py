@@ -23,7 +23,7 @@ async def state_of(desk: Desk, invitation: Invitation) -> State:
 
 
 async def reload(desk: Desk, invitation: Invitation) -> Invitation:
-    return (await desk.services.invitations.issuing.get(invitation.id, by=OPERATOR_PRINCIPAL)).invitation
+    return (await desk.services.invitations.get(invitation.id, by=OPERATOR_PRINCIPAL)).invitation
 
 
 async def take(desk: Desk, bulk: str, *invitations: Invitation, view: str = "") -> Seen:
@@ -62,7 +62,7 @@ async def then(desk: Desk, seen: Seen, deed: str) -> Seen:
 async def test_a_dry_run_says_what_would_happen_and_does_nothing(desk: Desk) -> None:
     by = await desk.principal(await desk.enter())
     open_, gone = await desk.invite("ada@people.test"), await desk.invite("bob@people.test")
-    await desk.services.invitations.issuing.revoke(gone.id, by=by)
+    await desk.services.invitations.revoke(gone.id, by=by)
     seen = await take(desk, "revoke", open_, gone)
     assert seen.status == 200
     assert "Revoke one invitation?" in seen.html
@@ -92,7 +92,7 @@ async def test_a_changed_world_is_refused_with_the_new_numbers(desk: Desk) -> No
     by = await desk.principal(await desk.enter())
     invitations = [await desk.invite(f"p{number}@people.test") for number in range(3)]
     seen = await take(desk, "revoke", *invitations)
-    await desk.services.invitations.issuing.revoke(invitations[0].id, by=by)
+    await desk.services.invitations.revoke(invitations[0].id, by=by)
     refused = await confirm(desk, seen)
     assert refused.status == 409
     assert refused.code == "changed-meanwhile"
@@ -123,10 +123,10 @@ async def test_all_matching_says_when_fewer_match_by_now(desk: Desk) -> None:
     invitations = [await desk.invite(f"p{number}@people.test") for number in range(3)]
     desk.wait(minutes=1)
     seen = await all_matching(desk, "state=PENDING")
-    await desk.services.invitations.issuing.revoke(invitations[0].id, by=by)
+    await desk.services.invitations.revoke(invitations[0].id, by=by)
     run = await then(desk, seen, "resend")
     assert "3 matched when the list was shown, 2 of them still do" in run.html
-    await desk.services.invitations.issuing.revoke(invitations[1].id, by=by)
+    await desk.services.invitations.revoke(invitations[1].id, by=by)
     assert (await confirm(desk, run)).status == 409
     assert (await reload(desk, invitations[2])).link.generation == 1
 

@@ -15,7 +15,6 @@ from latchstring.domain.grant import ContentRole
 from latchstring.domain.invitation import Invitation
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.domain.template import InvitationTemplate
-from latchstring.invitations.issue import Issuing
 
 NEW = "/admin/invitations/new"
 WEEK = {"expiresIn": "604800"}
@@ -31,7 +30,7 @@ async def send(desk: Desk, **fields: Any) -> Seen:
 async def stored(desk: Desk, sent: Seen) -> Invitation:
     assert sent.status == 303, sent.words
     id_ = UUID(sent.target.rpartition("/")[2])
-    return (await desk.services.invitations.issuing.get(id_, by=OPERATOR_PRINCIPAL)).invitation
+    return (await desk.services.invitations.get(id_, by=OPERATOR_PRINCIPAL)).invitation
 
 
 async def count(desk: Desk) -> int:
@@ -345,7 +344,7 @@ async def test_a_busy_database_loses_nothing_that_was_typed(desk: Desk, monkeypa
     async def busy(*_: object, **__: object) -> None:
         raise StorageBusy
 
-    monkeypatch.setattr(Issuing, "create", busy)
+    monkeypatch.setattr(desk.services.invitations, "create", busy)
     seen = await send(desk, firstName="Jonas")
     assert (seen.status, value(seen, "firstName")) == (503, "Jonas")
     assert form_problems(seen) == ["The database is busy. Nothing was sent. Save again in a moment."]

@@ -59,7 +59,7 @@ async def test_what_has_ended_is_not_tried_again(desk: Desk) -> None:
     invitation = await desk.invite("gone@people.test")
     mail_id = await only_mail(desk)
     await finish_mails(desk, DeliveryState.BOUNCED)
-    await desk.services.invitations.issuing.revoke(invitation.id, by=await desk.principal(await desk.enter()))
+    await desk.services.invitations.revoke(invitation.id, by=await desk.principal(await desk.enter()))
     said = await desk.said(await desk.send(f"/admin/mail/{mail_id}/retry"))
     assert "has ended" in said or "left or ended" in said
     assert await state_of(desk, mail_id) != "QUEUED"

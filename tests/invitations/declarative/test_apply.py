@@ -211,7 +211,7 @@ async def test_what_ran_out_is_renewed(door: Door) -> None:
 
 async def test_what_a_person_ended_waits_for_a_word(door: Door) -> None:
     standing = await door.invite(role="customer")
-    await door.invitations.issuing.revoke(standing.invitation.id, by=OPERATOR_PRINCIPAL)
+    await door.invitations.revoke(standing.invitation.id, by=OPERATOR_PRINCIPAL)
     ended = await plan(door, draft())
     assert (acts(ended), ended.items[0].found, ended.is_empty) == ([Act.ENDED], Found.REVOKED, True)
     (outcome,) = await apply(door, draft(), again=True)

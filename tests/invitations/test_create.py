@@ -63,7 +63,7 @@ async def test_nobody_hands_out_more_than_they_may(door: Door) -> None:
 async def test_resending_needs_the_ceiling_as_well(door: Door) -> None:
     made = await door.invite(role="team")
     with pytest.raises(GrantNotAllowed):
-        await door.invitations.issuing.resend(
+        await door.invitations.resend(
             made.invitation.id, by=somebody("invitations:read", "invitations:write", may_grant=("customer",))
         )
 
@@ -141,23 +141,23 @@ async def test_one_sees_what_one_sent_and_with_permission_everything(door: Door)
         somebody("invitations:write", may_grant=("team",)),
     )
     made = await door.invite(by=mine, role="team")
-    issuing = door.invitations.issuing
+    invitations = door.invitations
     seen = []
     for who in (mine, theirs, somebody("invitations:read")):
-        page = await issuing.list(InvitationFilter(), by=who, order=Order(), after=None, limit=25)
+        page = await invitations.list(InvitationFilter(), by=who, order=Order(), after=None, limit=25)
         seen.append(len(page.items))
     assert seen == [1, 0, 1]
     with pytest.raises(InvitationNotFound):
-        await issuing.get(made.invitation.id, by=theirs)
+        await invitations.get(made.invitation.id, by=theirs)
     with pytest.raises(InvitationNotFound):
-        await issuing.revoke(made.invitation.id, by=theirs)
+        await invitations.revoke(made.invitation.id, by=theirs)
     with pytest.raises(NotAllowed):
-        await issuing.list(InvitationFilter(), by=somebody("users:read"), order=Order(), after=None, limit=25)
+        await invitations.list(InvitationFilter(), by=somebody("users:read"), order=Order(), after=None, limit=25)
 
 
 async def test_a_resent_link_kills_the_old_one_and_its_mail(door: Door) -> None:
     made = await door.invite()
-    again = await door.invitations.issuing.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
+    again = await door.invitations.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
     first, second = await door.invitation_mails(made)
     assert (await door.can_be_sent(first), await door.can_be_sent(second)) == (False, True)
     assert again.invitation.link.generation == 2
@@ -165,7 +165,7 @@ async def test_a_resent_link_kills_the_old_one_and_its_mail(door: Door) -> None:
 
 async def test_resends_at_once_are_each_a_generation(door: Door) -> None:
     made = await door.invite()
-    tries = [door.invitations.issuing.resend(made.invitation.id, by=OPERATOR_PRINCIPAL) for _ in range(2)]
+    tries = [door.invitations.resend(made.invitation.id, by=OPERATOR_PRINCIPAL) for _ in range(2)]
     again = await asyncio.gather(*tries)
     assert sorted(one.invitation.link.generation for one in again) == [2, 3]
 
@@ -175,47 +175,47 @@ async def test_resending_an_expired_one_meets_its_successor(door: Door) -> None:
     door.world.clock.forward(timedelta(days=8))
     successor = await door.invite()
     with pytest.raises(AlreadyInvited) as caught:
-        await door.invitations.issuing.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
+        await door.invitations.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
     assert caught.value.extra == {"id": str(successor.invitation.id)}
 
 
 async def test_revoking_twice_finds_nothing_the_second_time(door: Door) -> None:
     made = await door.invite()
     codes = await asyncio.gather(
-        *(door.invitations.issuing.revoke(made.invitation.id, by=OPERATOR_PRINCIPAL) for _ in range(5)),
+        *(door.invitations.revoke(made.invitation.id, by=OPERATOR_PRINCIPAL) for _ in range(5)),
         return_exceptions=True,
     )
     assert sorted(type(code).__name__ for code in codes) == ["InvitationNotFound"] * 4 + ["NoneType"]
     assert (await door.world.events()).count("invitation.revoked") == 1
     with pytest.raises(InvitationNotPending):
-        await door.invitations.issuing.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
+        await door.invitations.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
 
 
 async def test_a_mail_is_not_sent_for_an_invitation_that_ended_in_the_queue(door: Door) -> None:
     made = await door.invite()
     (row,) = await door.invitation_mails(made)
     assert await door.can_be_sent(row)
-    await door.invitations.issuing.revoke(made.invitation.id, by=OPERATOR_PRINCIPAL)
+    await door.invitations.revoke(made.invitation.id, by=OPERATOR_PRINCIPAL)
     assert not await door.can_be_sent(row)
 
 
 async def test_the_mailed_link_is_the_same_each_time_and_the_revealed_one_another(door: Door) -> None:
     made = await door.invite()
     links = {door.token(made) for _ in range(3)}
-    url = await door.invitations.issuing.reveal(made.invitation.id, by=OPERATOR_PRINCIPAL)
+    url = await door.invitations.reveal(made.invitation.id, by=OPERATOR_PRINCIPAL)
     revealed = url.partition("token=")[2]
     assert len(links) == 1
     assert revealed not in links
     assert door.world.tokens.verify(Purpose.INVITATION, revealed).channel is Channel.REVEALED
     with pytest.raises(NotAllowed):
-        await door.invitations.issuing.reveal(made.invitation.id, by=somebody("invitations:read"))
+        await door.invitations.reveal(made.invitation.id, by=somebody("invitations:read"))
 
 
 async def test_nobody_is_shown_a_link_to_more_than_they_may_grant(door: Door) -> None:
     made = await door.invite(role="admin")
     peeker = somebody("invitations:read", "invitations:reveal", may_grant=("customer",))
     with pytest.raises(GrantNotAllowed):
-        await door.invitations.issuing.reveal(made.invitation.id, by=peeker)
+        await door.invitations.reveal(made.invitation.id, by=peeker)
 
 
 async def test_without_mail_only_who_may_reveal_can_invite(world: World) -> None:
@@ -244,7 +244,7 @@ async def test_erasing_a_person_clears_invitations_and_keeps_history(door: Door)
     await door.world.users.erase_user(OPERATOR_PRINCIPAL, user.id)
     now = await door.now(made)
     assert (now.email, now.first_name, now.message, now.state) == ("erased", None, None, State.REVOKED)
-    events = await door.invitations.issuing.events(made.invitation.id, by=OPERATOR_PRINCIPAL, after=None, limit=25)
+    events = await door.invitations.events(made.invitation.id, by=OPERATOR_PRINCIPAL, after=None, limit=25)
     assert [item.event.type for item in events.items] == [
         "invitation.created",
         "invitation.revoked",
@@ -296,7 +296,7 @@ async def test_no_fresh_link_when_the_sponsor_may_no_longer_send_it(door: Door) 
 
 async def test_nothing_is_sent_for_what_has_ended_or_was_made_up(door: Door) -> None:
     made = await door.invite()
-    await door.invitations.issuing.revoke(made.invitation.id, by=OPERATOR_PRINCIPAL)
+    await door.invitations.revoke(made.invitation.id, by=OPERATOR_PRINCIPAL)
     await door.invitations.answering.request_new(door.token(made))
     await door.invitations.answering.request_new("ey.no.no")
     assert len(await door.invitation_mails(made)) == 1

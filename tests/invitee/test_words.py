@@ -31,7 +31,7 @@ def words_of_templates() -> set[Any]:
 
 
 def catalogue(locale: str) -> dict[Any, Message]:
-    text = (HOUSE / "locales" / locale / "pages.po").read_bytes()
+    text = (HOUSE / "i18n" / "locales" / locale / "pages.po").read_bytes()
     return {message.id: message for message in read_po(io.BytesIO(text)) if message.id}
 
 

@@ -35,9 +35,9 @@ async def test_the_whole_way(chromium: Browser, house: House, *, scripts: bool) 
     else:
         await expect(page.get_by_role("button", name="Show")).to_be_hidden()
     await page.get_by_label("I accept the terms of Orchard Lane").check()
-    await page.get_by_role("button", name="Create account and come in").click()
+    await page.get_by_role("button", name="Create account").click()
 
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Welcome in, Jonas")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Welcome, Jonas")
     await expect(page.get_by_text("You are in Spring cohort")).to_be_visible()
     assert "token" not in page.url
     cookies = {cookie["name"]: cookie for cookie in await seen.context.cookies()}
@@ -90,7 +90,7 @@ async def test_registering_by_keyboard_alone(chromium: Browser, house: House) ->
     await tab_to(page, "acceptTerms")
     await page.keyboard.press("Space")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Welcome in, Jonas")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Welcome, Jonas")
     seen.check()
     await seen.context.close()
 
@@ -124,7 +124,7 @@ async def test_signing_in_on_the_spot_and_switching(chromium: Browser, house: Ho
     await expect(page.get_by_role("alert")).to_be_visible()
     await fill(page, password=PASSWORD)
     await page.get_by_role("button", name="Sign in and accept").click()
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Welcome in, Ada")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Welcome, Ada")
     seen.check()
     await seen.context.close()
 
@@ -137,7 +137,7 @@ async def test_a_forgotten_password_by_mail(chromium: Browser, house: House) -> 
     await page.get_by_role("link", name="Reset the password").click()
     await fill(page, email=ada.email)
     await page.get_by_role("button", name="Send me a link").click()
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Look in your mail")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Check your mail")
     await seen.open(link(house, ada.email, "/password-reset"))
     await fill(page, password="a brand new sentence 8")
     await page.get_by_role("button", name="Set the new password").click()
@@ -170,9 +170,9 @@ async def test_an_expired_link_brings_a_fresh_one(chromium: Browser, house: Hous
     seen = await visit(chromium, house, java_script_enabled=False)
     page = seen.page
     await seen.open(f"/invitation?token={token}")
-    await expect(page.get_by_role("heading", level=1)).to_have_text("This link has run out, the welcome has not")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("This link has expired")
     await page.get_by_role("button", name="Send me a new link").click()
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Look in your mail")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Check your mail")
     assert len(house.smtp.wait_for(made["inviteEmail"], 2)) == 2
     await seen.context.close()
 
@@ -184,10 +184,10 @@ async def test_the_language_changes_without_losing_the_link(chromium: Browser, h
     await seen.open(f"/invitation?token={token}")
     await page.locator(".languages > summary").click()
     await page.get_by_role("link", name="Deutsch").click()
-    await expect(page.get_by_role("button", name="Konto anlegen und hereinkommen")).to_be_visible()
+    await expect(page.get_by_role("button", name="Konto anlegen")).to_be_visible()
     await page.locator(".languages > summary").click()
     await page.get_by_role("link", name="English").click()
-    await expect(page.get_by_role("button", name="Create account and come in")).to_be_visible()
+    await expect(page.get_by_role("button", name="Create account")).to_be_visible()
     await seen.context.close()
 
 

@@ -32,16 +32,16 @@ from latchstring.invitations.declarative.plan import (
     mark_of,
     marked,
 )
-from latchstring.storage.invitations.existing import Past
+from latchstring.storage.invitations.existing import ExistingInvitation
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 SOON, GONE = AT + timedelta(days=1), AT - timedelta(days=1)
 TERMS = UUID(int=7)
 
 
-def past(state: State, *, expires_at: datetime = SOON, created: int = 0, **more: Any) -> Past:
+def past(state: State, *, expires_at: datetime = SOON, created: int = 0, **more: Any) -> ExistingInvitation:
     id_ = new_id(AT - timedelta(days=30) + timedelta(days=created))
-    return Past(id_, "ada@people.test", TERMS, state, expires_at, ActorType.OPERATOR, **more)
+    return ExistingInvitation(id_, "ada@people.test", TERMS, state, expires_at, ActorType.OPERATOR, **more)
 
 
 def entry(index: int = 0, terms_key: UUID = TERMS) -> Wanted:
@@ -92,7 +92,7 @@ def test_what_is_done_about_an_entry(*, found: Found, again: bool) -> None:
         ([past(State.PENDING, created=1), past(State.DECLINED, created=2)], False, Found.PENDING),
     ],
 )
-def test_what_there_is_for_an_entry(*, pasts: list[Past], is_held: bool, found: Found) -> None:
+def test_what_there_is_for_an_entry(*, pasts: list[ExistingInvitation], is_held: bool, found: Found) -> None:
     assert find_standing(pasts, is_held=is_held, at=AT)[0] is found
 
 
@@ -128,7 +128,7 @@ def test_an_entry_twice_is_a_problem_at_its_second_place() -> None:
     ],
 )
 def test_a_mark_counts_only_as_we_wrote_it(metadata: Any, inviter: ActorType, name: str | None) -> None:
-    assert mark_of(Past(uuid4(), "", TERMS, State.PENDING, SOON, inviter, metadata)) == name
+    assert mark_of(ExistingInvitation(uuid4(), "", TERMS, State.PENDING, SOON, inviter, metadata)) == name
 
 
 def test_a_mark_stands_beside_what_is_there() -> None:
@@ -237,7 +237,7 @@ async def test_content_counts_by_object_and_role(door: Door) -> None:
     world = door.world
     owner = await world.user("admin")
     content = Content(
-        db=world.db, clock=world.clock, rules=door.invitations.lists.parts.content_rules, roles={},
+        db=world.db, clock=world.clock, rules=door.invitations.lists.deps.content_rules, roles={},
         find_pending=door.invitations.find_pending,
     )  # fmt: skip
     await content.create_object(OPERATOR_PRINCIPAL, "articles", NewObject(title="A", key="a", owner_id=owner.id))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api.conftest import SETTINGS
+from tests.support.api_client import SETTINGS
 
 from latchstring.config import Config, load_config
 

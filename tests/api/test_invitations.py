@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.api.conftest import Api
+from tests.support.api_client import Api
 
 from latchstring.domain.invitation import Channel
 from latchstring.domain.mail import MailKind

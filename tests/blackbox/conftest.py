@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from tests.blackbox.house import House
-from tests.blackbox.library import CLOSED, OPTIONS
-from tests.blackbox.smtp_server import SmtpServer
+from tests.support.content_calls import CLOSED, OPTIONS
+from tests.support.installation import House
+from tests.support.smtp_server import SmtpServer
 
 HERE = Path(__file__).parent
 Starter = Callable[..., House]

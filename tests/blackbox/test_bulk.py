@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.blackbox.bulk import api_key, customer, done, foreseen, send, total, verdicts
-from tests.blackbox.house import House, Person, new_address, refused
-from tests.blackbox.library import access, article
+from tests.support.bulk_calls import api_key, customer, done, foreseen, send, total, verdicts
+from tests.support.content_calls import access, article
+from tests.support.installation import House, Person, new_address, refused
 
 CSV = "text/csv"
 MEBIBYTE = 1024 * 1024

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from tests.blackbox.bulk import api_key, customer, done, ended, foreseen, job, report, send, started, total, until
 from tests.blackbox.conftest import opened
-from tests.blackbox.house import House, numbers, refused
-from tests.blackbox.library import NOBODY
+from tests.support.bulk_calls import api_key, customer, done, ended, foreseen, job, report, send, started, total, until
+from tests.support.content_calls import NOBODY
+from tests.support.installation import House, numbers, refused
 
 CSV = "text/csv"
 MANY = 6000  # rows of a job that is still at work when one looks

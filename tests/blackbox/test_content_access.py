@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.blackbox.house import House, new_address, refused
-from tests.blackbox.library import (
+from tests.support.content_calls import (
     NOBODY,
     accept,
     access,
@@ -18,6 +17,7 @@ from tests.blackbox.library import (
     users_of,
     visibility,
 )
+from tests.support.installation import House, new_address, refused
 
 
 def test_access_details_name_everybody(library: House) -> None:

@@ -4,8 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.blackbox.house import House, new_address, numbers, pointers, refused
-from tests.blackbox.library import (
+from tests.support.content_calls import (
     NOBODY,
     accept,
     access,
@@ -19,6 +18,7 @@ from tests.blackbox.library import (
     share,
     visibility,
 )
+from tests.support.installation import House, new_address, numbers, pointers, refused
 
 
 def test_inviting_answers_the_access_details(library: House) -> None:

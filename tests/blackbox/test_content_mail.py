@@ -5,9 +5,9 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from tests.blackbox.conftest import Starter
-from tests.blackbox.house import House, Person, new_address
-from tests.blackbox.library import OPTIONS, ROLES, accept, article, ask, asked, levels, put_access
-from tests.blackbox.smtp_server import Taken
+from tests.support.content_calls import OPTIONS, ROLES, accept, article, ask, asked, levels, put_access
+from tests.support.installation import House, Person, new_address
+from tests.support.smtp_server import Taken
 
 
 def sent(house: House, title: str, role: str = "VIEWER", **more: object) -> tuple[Taken, Person, str]:

@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 import pytest
-from tests.blackbox.house import House, numbers, pointers, refused
-from tests.blackbox.library import NOBODY, access, article, at_once, instant, put_access, share, shown
+from tests.support.content_calls import NOBODY, access, article, at_once, instant, put_access, share, shown
+from tests.support.installation import House, numbers, pointers, refused
 
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,199}")
 

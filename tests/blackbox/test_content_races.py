@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.blackbox.house import PROFILE, Answer, House, Person, new_address
-from tests.blackbox.library import (
+from tests.support.content_calls import (
     accept,
     access,
     article,
@@ -20,6 +19,7 @@ from tests.blackbox.library import (
     users_of,
     visibility,
 )
+from tests.support.installation import PROFILE, Answer, House, Person, new_address
 
 ROUNDS = 25
 

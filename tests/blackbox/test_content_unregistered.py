@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tests.blackbox.house import PROFILE, Answer, House, new_address, refused
-from tests.blackbox.library import accept, access, article, ask, join, levels, put_access, share
+from tests.support.content_calls import accept, access, article, ask, join, levels, put_access, share
+from tests.support.installation import PROFILE, Answer, House, new_address, refused
 
 
 def alike(answer: Answer, email: str) -> Any:

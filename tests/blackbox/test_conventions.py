@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from tests.blackbox.house import PASSWORD, PROFILE, House, new_address, pointers, refused
+from tests.support.installation import PASSWORD, PROFILE, House, new_address, pointers, refused
 
 MEBIBYTE = 1 << 20
 UUID7 = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")

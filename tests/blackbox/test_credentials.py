@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from tests.blackbox.house import PASSWORD, PROFILE, Answer, House, Person, new_address, refused
+from tests.support.installation import PASSWORD, PROFILE, Answer, House, Person, new_address, refused
 
 BAD = ["nonsense", "ey.ey.ey", "lsk_", "lsk_" + "A" * 40, ""]
 KEY = re.compile(r"^lsk_[A-Za-z0-9_-]{20,}$")

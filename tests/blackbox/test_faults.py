@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 import asyncpg
 import pytest
 from tests.blackbox.conftest import opened
-from tests.blackbox.house import PASSWORD, PROFILE, Answer, House, new_address
-from tests.blackbox.smtp_server import SmtpServer
+from tests.support.installation import PASSWORD, PROFILE, Answer, House, new_address
+from tests.support.smtp_server import SmtpServer
 
 T = TypeVar("T")
 TAKEOVER_SECONDS = 20

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.blackbox.house import PROFILE, House, new_address, numbers, refused
+from tests.support.installation import PROFILE, House, new_address, numbers, refused
 
 
 def test_a_group_is_made_read_changed_and_deleted(house: House) -> None:

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.blackbox.house import Answer, House, new_address, numbers, refused
+from tests.support.installation import Answer, House, new_address, numbers, refused
 
 
 def key() -> dict[str, str]:

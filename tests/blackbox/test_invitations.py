@@ -5,8 +5,8 @@ import re
 from datetime import datetime, timedelta
 
 import pytest
-from tests.blackbox.house import PASSWORD, PROFILE, House, new_address, pointers, refused
-from tests.blackbox.library import instant
+from tests.support.content_calls import instant
+from tests.support.installation import PASSWORD, PROFILE, House, new_address, pointers, refused
 
 FIELDS = {
     "id", "inviteEmail", "role", "groups", "content", "state", "delivery", "generation", "secret", "createdAt",

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from tests.blackbox.conftest import opened
-from tests.blackbox.house import House, new_address, refused
+from tests.support.installation import House, new_address, refused
 
 pytestmark = pytest.mark.alone  # several servers and workers that start again and again
 

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from tests.blackbox.house import PROFILE, House, Person, new_address, numbers, refused
+from tests.support.installation import PROFILE, House, Person, new_address, numbers, refused
 
 
 @pytest.fixture(scope="module")

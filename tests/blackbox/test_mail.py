@@ -4,8 +4,8 @@ import re
 
 import pytest
 from tests.blackbox.conftest import Starter
-from tests.blackbox.house import House, new_address, refused
-from tests.blackbox.smtp_server import ANYBODY, CUT, TAKE_AND_CUT
+from tests.support.installation import House, new_address, refused
+from tests.support.smtp_server import ANYBODY, CUT, TAKE_AND_CUT
 
 
 def test_the_mail_carries_its_link_alone_on_a_line_and_first(house: House) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 from tests.blackbox.conftest import Starter
-from tests.blackbox.house import PROFILE, House, refused
+from tests.support.installation import PROFILE, House, refused
 
 
 def ask(house: House, token: str) -> None:

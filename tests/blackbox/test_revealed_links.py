@@ -1,6 +1,6 @@
 """What a link proves: a mailed one a mailbox, a revealed one nothing."""
 
-from tests.blackbox.house import PASSWORD, PROFILE, House, Person, new_address, pointers, refused
+from tests.support.installation import PASSWORD, PROFILE, House, Person, new_address, pointers, refused
 
 
 def lie_in_wait(house: House) -> tuple[str, Person]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
-from tests.blackbox.house import PASSWORD, House, new_address, pointers, refused
+from tests.support.installation import PASSWORD, House, new_address, pointers, refused
 
 
 def signed_in(house: House, email: str, password: str = PASSWORD) -> Any:

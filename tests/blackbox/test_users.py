@@ -1,8 +1,8 @@
 """Accounts: making, reading, changing, blocking, erasing."""
 
 import pytest
-from tests.blackbox.database_dump import dump
-from tests.blackbox.house import PASSWORD, PROFILE, House, new_address, numbers, pointers, refused
+from tests.support.database_dump import dump
+from tests.support.installation import PASSWORD, PROFILE, House, new_address, numbers, pointers, refused
 
 FIELDS = {
     "id", "email", "emailVerified", "externalId", "firstName", "lastName", "role", "groups", "locale", "blocked",

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 from tests.blackbox.conftest import opened
-from tests.blackbox.house import House
+from tests.support.installation import House
 
 from latchstring.api.routes import routes
 from latchstring.domain.settings import App

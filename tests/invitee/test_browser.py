@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, expect
-from tests.blackbox.house import PASSWORD, House, new_address
-from tests.invitee.browsing import HELP, LOOKS, Scene, fill, find_all_faults, link, open_house, visit
+from tests.support.browser import HELP, LOOKS, Scene, fill, find_all_faults, link, open_house, visit
+from tests.support.installation import PASSWORD, House, new_address
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 MESSAGE = "Jonas, the spring cohort starts on Tuesday.\nBring the tide tables: https://tides.example"

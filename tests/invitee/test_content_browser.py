@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Browser, expect
-from tests.blackbox.house import PASSWORD, House, Person, new_address
-from tests.invitee.browsing import LOOKS, Scene, fill, find_all_faults, link, open_house, sign_in, visit
+from tests.support.browser import LOOKS, Scene, fill, find_all_faults, link, open_house, sign_in, visit
+from tests.support.installation import PASSWORD, House, Person, new_address
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 TITLE = "Tide tables for beginners"

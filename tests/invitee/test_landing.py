@@ -1,7 +1,7 @@
 """The link of an invitation: what it shows to whom, and saying yes."""
 
 import pytest
-from tests.invitee.conftest import PASSWORD, Door
+from tests.support.page_client import PASSWORD, Door
 
 from latchstring.domain.invitation import Channel
 

@@ -1,0 +1,169 @@
+"""One thing to many invitations: what was promised is done, each by the rules of one, or nothing is."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.support.invitation_env import Door, build_door
+from tests.support.service_env import START, World
+
+from latchstring.domain.actor import ActorType
+from latchstring.domain.errors import MailDisabled, NotAllowed, TooManyRequests
+from latchstring.domain.ids import new_id
+from latchstring.domain.invitation import State
+from latchstring.domain.invitation_list import InvitationFilter
+from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
+from latchstring.domain.settings import MailRules
+from latchstring.invitations.bulk.actions import (
+    MOST,
+    Deed,
+    Selecting,
+    Selection,
+    TooManySelected,
+    Verdict,
+    WorldChanged,
+)
+
+BOTH = ("invitations:read", "invitations:write")
+
+
+@pytest.fixture
+def door(world: World) -> Door:
+    return build_door(world)
+
+
+@pytest.fixture
+def selecting(door: Door) -> Selecting:
+    return door.invitations.selecting
+
+
+def allowed(_address: str) -> None:
+    """Nobody has had too many mails."""
+
+
+def somebody(*permissions: str, may_grant: tuple[str, ...] = ("customer",)) -> Principal:
+    return Principal(ActorType.ADMIN, new_id(START), "Some", frozenset(permissions), frozenset(may_grant), frozenset())
+
+
+async def do(
+    door: Door, deed: Deed, selection: Selection, *, by: Principal = OPERATOR_PRINCIPAL
+) -> Mapping[Verdict, int]:
+    """A dry run and its confirmation."""
+    selecting = door.invitations.selecting
+    run = await selecting.plan(deed, selection, by=by)
+    return await selecting.carry_out(deed, selection, run.digest, by=by, check_recipient=allowed)
+
+
+async def test_each_is_judged_by_the_rules_of_one(door: Door, selecting: Selecting) -> None:
+    pending, accepted, revoked = [await door.invite(f"{name}@people.test") for name in ("ada", "bob", "cem")]
+    await door.accept(door.token(accepted))
+    await door.invitations.issuing.revoke(revoked.invitation.id, by=OPERATOR_PRINCIPAL)
+    selection = Selection(ids=[one.invitation.id for one in (pending, accepted, revoked)])
+    for deed in Deed:
+        run = await selecting.plan(deed, selection, by=OPERATOR_PRINCIPAL)
+        assert run.counts == {Verdict.DONE: 1, Verdict.ACCEPTED: 1, Verdict.REVOKED: 1}
+    assert await do(door, Deed.REVOKE, selection) == run.counts
+    assert await door.state(pending) is State.REVOKED
+
+
+async def test_the_ceiling_holds_for_each(door: Door) -> None:
+    high, low = await door.invite("ada@people.test", role="team"), await door.invite("bob@people.test")
+    selection = Selection(ids=[high.invitation.id, low.invitation.id])
+    found = await do(door, Deed.RESEND, selection, by=somebody(*BOTH))
+    assert found == {Verdict.DONE: 1, Verdict.NOT_ALLOWED: 1}
+    assert [(await door.now(one)).link.generation for one in (high, low)] == [1, 2]
+
+
+async def test_every_resent_link_has_its_event_and_its_mail(door: Door) -> None:
+    invitations = [await door.invite(f"p{number}@people.test") for number in range(9)]
+    found = await do(door, Deed.RESEND, Selection(wanted=InvitationFilter(roles=["customer"])))
+    assert found == {Verdict.DONE: 9}
+    assert (await door.world.events()).count("invitation.resent") == 9
+    assert [len(await door.invitation_mails(one)) for one in invitations] == [2] * 9
+
+
+async def test_a_filter_takes_none_that_was_made_later(door: Door, selecting: Selecting) -> None:
+    await door.invite("ada@people.test")
+    door.world.clock.forward(timedelta(minutes=1))
+    selection = Selection(wanted=InvitationFilter(), as_of=door.world.clock())
+    door.world.clock.forward(timedelta(minutes=1))
+    late = await door.invite("late@people.test")
+    assert await selecting.count(selection, by=OPERATOR_PRINCIPAL) == 1
+    assert await do(door, Deed.REVOKE, selection) == {Verdict.DONE: 1}
+    assert await door.state(late) is State.PENDING
+
+
+async def test_nothing_is_done_when_the_dry_run_comes_out_differently(door: Door, selecting: Selecting) -> None:
+    one, other = await door.invite("ada@people.test"), await door.invite("bob@people.test")
+    selection = Selection(wanted=InvitationFilter(states=[State.PENDING]))
+    run = await selecting.plan(Deed.REVOKE, selection, by=OPERATOR_PRINCIPAL)
+    await door.invitations.issuing.revoke(one.invitation.id, by=OPERATOR_PRINCIPAL)
+    with pytest.raises(WorldChanged) as refused:
+        await selecting.carry_out(Deed.REVOKE, selection, run.digest, by=OPERATOR_PRINCIPAL, check_recipient=allowed)
+    assert refused.value.now.counts == {Verdict.DONE: 1}
+    assert await door.state(other) is State.PENDING
+
+
+async def test_two_who_confirm_at_once_send_each_link_once(door: Door, selecting: Selecting) -> None:
+    invitations = [await door.invite(f"p{number}@people.test") for number in range(6)]
+    selection = Selection(ids=[one.invitation.id for one in invitations])
+    run = await selecting.plan(Deed.REVOKE, selection, by=OPERATOR_PRINCIPAL)
+    tries = [
+        selecting.carry_out(Deed.REVOKE, selection, run.digest, by=OPERATOR_PRINCIPAL, check_recipient=allowed)
+        for _ in range(2)
+    ]
+    found = await asyncio.gather(*tries, return_exceptions=True)
+    done = sum(each.get(Verdict.DONE, 0) for each in found if isinstance(each, Mapping))
+    assert done == 6
+    assert (await door.world.events()).count("invitation.revoked") == 6
+
+
+async def test_of_expired_twins_one_is_sent_again(door: Door, selecting: Selecting) -> None:
+    for _ in range(3):
+        await door.invite("ada@people.test")
+        door.world.clock.forward(timedelta(days=8))
+    everything = Selection(wanted=InvitationFilter())
+    run = await selecting.plan(Deed.RESEND, everything, by=OPERATOR_PRINCIPAL)
+    assert run.counts == {Verdict.DONE: 1, Verdict.ALREADY_INVITED: 2}
+    assert await do(door, Deed.RESEND, everything) == run.counts
+
+
+async def test_whoever_had_many_mails_is_left_out(door: Door, selecting: Selecting) -> None:
+    one = await door.invite("ada@people.test")
+    await door.invite("bob@people.test")
+
+    def refuse_ada(address: str) -> None:
+        if address == "ada@people.test":
+            raise TooManyRequests(60)
+
+    everything = Selection(wanted=InvitationFilter())
+    run = await selecting.plan(Deed.RESEND, everything, by=OPERATOR_PRINCIPAL)
+    found = await selecting.carry_out(
+        Deed.RESEND, everything, run.digest, by=OPERATOR_PRINCIPAL, check_recipient=refuse_ada
+    )
+    assert found == {Verdict.DONE: 1, Verdict.TOO_MANY: 1}
+    assert (await door.now(one)).link.generation == 1
+
+
+@pytest.mark.parametrize("permissions", [("invitations:read",), ("invitations:write",), ()])
+async def test_it_takes_reading_and_writing(door: Door, selecting: Selecting, permissions: tuple[str, ...]) -> None:
+    one = await door.invite()
+    for deed in Deed:
+        with pytest.raises(NotAllowed):
+            await selecting.plan(deed, Selection(ids=[one.invitation.id]), by=somebody(*permissions))
+
+
+async def test_without_mail_only_those_resend_who_may_see_links(world: World) -> None:
+    door = build_door(world, mail=replace(MailRules(), transport="off"))
+    one = await door.invite()
+    with pytest.raises(MailDisabled):
+        await do(door, Deed.RESEND, Selection(ids=[one.invitation.id]), by=somebody(*BOTH))
+
+
+async def test_no_action_takes_more_than_a_minute_of_work(door: Door, selecting: Selecting) -> None:
+    selection = Selection(ids=[new_id(START) for _ in range(MOST + 1)])
+    with pytest.raises(TooManySelected):
+        await selecting.plan(Deed.REVOKE, selection, by=OPERATOR_PRINCIPAL)
+    assert await door.world.events() == []

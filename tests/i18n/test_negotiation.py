@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from latchstring.i18n.catalogues import translations
-from latchstring.i18n.dates import format_date, format_instant, is_language_tag, text_direction
+from latchstring.i18n.dates import format_date, format_instant, text_direction
 from latchstring.i18n.negotiation import _script_of, accepted_languages, available_locales, negotiate
 from latchstring.i18n.pseudo import pseudo
 
@@ -82,12 +82,6 @@ def test_directions() -> None:
         "rtl",
         "ltr",
     ]
-
-
-def test_tags() -> None:
-    assert is_language_tag("de-AT")
-    assert not is_language_tag("not a tag")
-    assert not is_language_tag("x" * 200)
 
 
 def test_the_pseudo_language_is_longer_and_keeps_names_and_markup() -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from latchstring.domain.access import ContentObject, Level, Visibility
+from latchstring.domain.clock import format_rfc3339
 from latchstring.domain.draft import Draft
 from latchstring.domain.errors import ContentNotFound, FieldProblem, GrantNotAllowed, GroupNotFound
 from latchstring.domain.event import Event, happened
@@ -142,7 +143,7 @@ def created_event(invitation: Invitation, *, at: datetime, **more: object) -> Ev
             {"contentType": grant.target_type, "key": grant.target_key, "role": grant.role and grant.role.name}
             for grant in bundle.content
         ],
-        "expiresAt": invitation.link.expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "expiresAt": format_rfc3339(invitation.link.expires_at),
     }
     return happened("invitation.created", invitation.id, by=invitation.inviter, at=at, **terms, **more)
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 from latchstring.domain.draft import Draft
 from latchstring.domain.errors import FieldProblem, GrantNotAllowed
 from latchstring.domain.grant import Bundle
 from latchstring.domain.principal import Principal, is_within_ceiling
 from latchstring.domain.settings import App, InvitationRules, Roles
+from latchstring.formats.urls import origin_of
 
 
 def find_problems(
@@ -83,19 +83,6 @@ def is_allowed_redirect(url: str, rules: InvitationRules, app: App) -> bool:
     if any(character in "\\@" or character <= " " for character in url):
         return False
     return origin_of(url) in {origin_of(app.public_url), *map(origin_of, rules.redirect_origins)} - {None}
-
-
-def origin_of(url: str) -> str | None:
-    """Scheme, host and port in canonical form (RFC 6454), or None when there is none."""
-    try:
-        deps = urlsplit(url)
-        port = deps.port
-    except ValueError:
-        return None
-    if deps.scheme not in {"http", "https"} or not deps.hostname:
-        return None
-    default = 443 if deps.scheme == "https" else 80
-    return f"{deps.scheme}://{deps.hostname.lower()}:{port or default}"
 
 
 def check_ceiling(principal: Principal, bundle: Bundle) -> None:

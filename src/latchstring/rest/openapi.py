@@ -11,8 +11,10 @@ from litestar.handlers import HTTPRouteHandler
 
 from latchstring.domain import errors
 from latchstring.domain.errors import LatchstringError
+from latchstring.domain.keys import KEY_PATTERN
+from latchstring.domain.language_tag import LONGEST_LANGUAGE_TAG
 from latchstring.domain.settings import App
-from latchstring.formats.field_types import KEY_PATTERN, LOCALE_PATTERN, LONGEST_LOCALE
+from latchstring.formats.field_types import LOCALE_PATTERN
 from latchstring.http.authentication import Access
 from latchstring.http.problems import MEDIA_TYPE, PROBLEMS, ProblemType, problem_type
 from latchstring.rest.examples import make_example
@@ -257,7 +259,7 @@ _PARAMETERS: Schema = {
         "name": "locale",
         "in": "query",
         "description": "The language of names and mails. Before the user's own and `Accept-Language`.",
-        "schema": {"type": "string", "maxLength": LONGEST_LOCALE, "pattern": LOCALE_PATTERN, "examples": ["de"]},
+        "schema": {"type": "string", "maxLength": LONGEST_LANGUAGE_TAG, "pattern": LOCALE_PATTERN, "examples": ["de"]},
     },
     "idempotencyKey": {
         "name": "Idempotency-Key",

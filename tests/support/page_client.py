@@ -29,7 +29,7 @@ from latchstring.domain.invitation import Channel, Invitation
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.formats.email_address import parse_address
 from latchstring.groups.service import GroupWords
-from latchstring.http.application import build_application
+from latchstring.http.application import Application
 from latchstring.invitee.routes import page_error, routes
 from latchstring.pages.assets import serve_asset
 from latchstring.services import Services
@@ -223,7 +223,7 @@ async def door(sqlite_url: URL, tmp_path: Path, request: pytest.FixtureRequest) 
     services = build_services(
         config, db=db, keyring=keyring, installation_id=installation_id, clock=lambda: now[0], wake=Wake()
     )
-    application = build_application(
+    application = Application(
         [serve_asset, *routes],
         app=config.app,
         open_services=lambda: pytest.fail("opened twice"),

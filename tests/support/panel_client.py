@@ -22,7 +22,7 @@ from latchstring.domain.account import Admin
 from latchstring.domain.panel import principal_of_admin
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.formats.email_address import parse_address
-from latchstring.http.application import build_application
+from latchstring.http.application import Application
 from latchstring.invitee.routes import page_error
 from latchstring.invitee.routes import routes as invitee_routes
 from latchstring.pages.assets import serve_asset
@@ -91,7 +91,7 @@ async def desk(sqlite_url: URL, tmp_path: Path, request: pytest.FixtureRequest) 
     services = build_services(
         config, db=db, keyring=keyring, installation_id=installation_id, clock=lambda: now[0], wake=Wake()
     )
-    application = build_application(
+    application = Application(
         [serve_asset, *invitee_routes, *admin_routes],
         app=config.app,
         open_services=lambda: pytest.fail("opened twice"),

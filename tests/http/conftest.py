@@ -12,7 +12,7 @@ from latchstring.config import Config, load_config
 
 
 @pytest.fixture
-def config(sqlite_url: URL, tmp_path: Path) -> Config:
+def server_config(sqlite_url: URL, tmp_path: Path) -> Config:
     path = tmp_path / "latchstring.toml"
     path.write_text(f"""
         [database]
@@ -26,6 +26,6 @@ def config(sqlite_url: URL, tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-async def client(config: Config) -> AsyncIterator[AsyncTestClient]:
-    async with AsyncTestClient(build_app(config)) as running:
+async def server_client(server_config: Config) -> AsyncIterator[AsyncTestClient]:
+    async with AsyncTestClient(build_app(server_config)) as running:
         yield running

@@ -14,7 +14,7 @@ from latchstring.http.application import Application
 
 
 @pytest.fixture
-def config(sqlite_url: URL, tmp_path: Path) -> Config:
+def server_config(sqlite_url: URL, tmp_path: Path) -> Config:
     path = tmp_path / "latchstring.toml"
     path.write_text(f"""
         [database]
@@ -28,8 +28,8 @@ def config(sqlite_url: URL, tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-async def client(config: Config) -> AsyncIterator[httpx2.AsyncClient]:
-    async with open_client(build_app(config)) as running:
+async def server_client(server_config: Config) -> AsyncIterator[httpx2.AsyncClient]:
+    async with open_client(build_app(server_config)) as running:
         yield running
 
 

@@ -6,10 +6,10 @@ Pure functions over what was read before, so that one draft costs one look into 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from latchstring.domain.access import ContentObject, Level, Visibility
+from latchstring.domain.clock import format_rfc3339
 from latchstring.domain.draft import Draft
 from latchstring.domain.errors import ContentNotFound, FieldProblem, GrantNotAllowed, GroupNotFound, MailDisabled
 from latchstring.domain.event import Event, happened
@@ -19,6 +19,7 @@ from latchstring.domain.invitation import Invitation, Link
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, MailPriority, OutgoingMail, SuppressionReason
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import App, ContentRules, InvitationRules, MailRules
+from latchstring.formats.urls import origin_of
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.permissions import REVEAL
 from latchstring.users.grant_limits import check_grant, find_role_problems
@@ -77,19 +78,6 @@ def is_allowed_redirect(url: str, rules: InvitationRules, app: App) -> bool:
     if any(character in "\\@" or character <= " " for character in url):
         return False
     return origin_of(url) in {origin_of(app.public_url), *map(origin_of, rules.redirect_origins)} - {None}
-
-
-def origin_of(url: str) -> str | None:
-    """Scheme, host and port in canonical form (RFC 6454), or None when there is none."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        return None
-    default = 443 if parts.scheme == "https" else 80
-    return f"{parts.scheme}://{parts.hostname.lower()}:{port or default}"
 
 
 def require_delivery_channel(by: Principal, rules: MailRules) -> None:
@@ -203,7 +191,7 @@ def created_event(invitation: Invitation, *, now: datetime, **more: object) -> E
             {"contentType": grant.target_type, "key": grant.target_key, "role": grant.role and grant.role.name}
             for grant in bundle.content
         ],
-        "expiresAt": invitation.link.expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "expiresAt": format_rfc3339(invitation.link.expires_at),
     }
     return happened("invitation.created", invitation.id, by=invitation.inviter, at=now, **terms, **more)
 

@@ -1,4 +1,4 @@
-"""Invitations for those who send them."""
+"""Invitations, for inviters."""
 
 from datetime import datetime
 from typing import Literal
@@ -61,7 +61,7 @@ class EventPageView(View):
 
 
 class InvitationQuery(PageQuery):
-    """Which invitations, in which order."""
+    """Filters and sort order of invitations."""
 
     state: Literal["PENDING", "ACCEPTED", "DECLINED", "REVOKED", "EXPIRED"] | None = None
     email: Email | None = None
@@ -88,7 +88,7 @@ def _present(services: Services, standing: Standing, status: int) -> StoredAnswe
 @operation(
     "POST",
     "/api/invitations",
-    "Invite somebody",
+    "Create an invitation",
     tag=TAG,
     permission="invitations:write",
     rechecks_key=True,
@@ -107,7 +107,7 @@ def _present(services: Services, standing: Standing, status: int) -> StoredAnswe
 async def create_invitation(
     services: Services, caller: Caller, reading: Reading[NewInvitation], idempotency: Idempotency
 ) -> Answer:
-    """The invitation, its event and its mail are stored before the answer goes out; the mail leaves afterwards."""
+    """The invitation and its mail are stored before the response is sent. The mail is sent afterwards."""
     by = caller.require()
     draft = draft_of(reading)
     if not reading.problems:
@@ -121,7 +121,7 @@ async def create_invitation(
 
 @operation("GET", "/api/invitations", "List invitations", tag=TAG, answers={200: InvitationPageView})
 async def list_invitations(services: Services, caller: Caller, query: InvitationQuery) -> Answer:
-    """Without `invitations:read` one sees the invitations one sent."""
+    """Callers without `invitations:read` see the invitations they sent."""
     by = caller.require()
     within = f"invitations:{query.sort}"
     after = _position(read_cursor(services.keyring, within, query.cursor))
@@ -147,7 +147,7 @@ async def _group_ids(services: Services, key: str | None) -> list[UUID]:
 
 async def _filter(services: Services, query: InvitationQuery) -> InvitationFilter:
     if query.key is not None and query.content_type is None:
-        raise Unreadable("key: name the contentType as well.", code="invalid-query")
+        raise Unreadable("key: send contentType as well.", code="invalid-query")
     return InvitationFilter(
         states=[State[query.state]] if query.state else (),
         email_key=query.email.email_key if query.email else None,
@@ -186,7 +186,7 @@ def _position(place: list[object] | None) -> Position | None:
     problems=[InvitationNotFound],
 )
 async def get_invitation(services: Services, caller: Caller, invitation_id: UUID) -> Answer:
-    """Ended invitations stay readable until their retention ends."""
+    """Ended invitations can be read until their retention time is over."""
     standing = await services.invitations.issuing.get(invitation_id, by=caller.require())
     return json_answer(invitation_view(standing, services.invitations.links, at=services.clock()))
 
@@ -194,7 +194,7 @@ async def get_invitation(services: Services, caller: Caller, invitation_id: UUID
 @operation(
     "GET",
     "/api/invitations/{invitation_id:uuid}/events",
-    "List what happened to an invitation",
+    "List the events of an invitation",
     tag=TAG,
     answers={200: EventPageView},
     problems=[InvitationNotFound],
@@ -213,7 +213,7 @@ async def list_invitation_events(services: Services, caller: Caller, invitation_
 @operation(
     "POST",
     "/api/invitations/{invitation_id:uuid}/resend",
-    "Send a new link",
+    "Resend an invitation",
     tag=TAG,
     answers={202: InvitationView},
     problems=[InvitationNotFound, InvitationNotPending, GrantNotAllowed, AlreadyInvited, MailDisabled, TooManyRequests],
@@ -226,7 +226,7 @@ async def resend_invitation(
     body: Nothing,  # noqa: ARG001  # declared, so that unknown fields are refused
     idempotency: Idempotency,
 ) -> Answer:
-    """The next generation, valid again as long as at first. Earlier links are dead, and the caller is the sponsor."""
+    """Mails a new link with the original lifetime. Earlier links stop working, and the caller becomes the sponsor."""
     by, issuing = caller.require(), services.invitations.issuing
     services.limiter.check_inviter(by.id)
 
@@ -254,7 +254,7 @@ async def reveal_link(
     invitation_id: UUID,
     body: Nothing,  # noqa: ARG001  # declared, so that unknown fields are refused
 ) -> Answer:
-    """A link to hand over by other means. It proves no mailbox: an existing account must sign in to use it."""
+    """Returns a link to hand over by other means. If the address has an account, the invitee must sign in to accept."""
     url = await services.invitations.issuing.reveal(invitation_id, by=caller.require())
     return json_answer(LinkUrlView(url=url))
 
@@ -268,7 +268,7 @@ async def reveal_link(
     problems=[InvitationNotFound, InvitationNotPending],
 )
 async def revoke_invitation(services: Services, caller: Caller, invitation_id: UUID) -> Answer:
-    """Its links end at once. It stays readable as REVOKED."""
+    """Its links stop working at once. It can still be read, as REVOKED."""
     await services.invitations.issuing.revoke(invitation_id, by=caller.require())
     return empty_answer()
 

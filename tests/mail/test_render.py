@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from uuid import UUID
 
 import pytest
-from tests.mail.samples import AT, LINK, all_messages, invitation
+from tests.support.mail_samples import AT, LINK, all_messages, invitation
 
 from latchstring.mail.ascii_address import AddressUnusable
 from latchstring.mail.messages import InvitationDeclinedMail, LinkRequestedMail, Message

@@ -52,7 +52,6 @@ async def invite_many(
     by = caller.require()
     if query.dry_run:
         return await _foresee(services, upload, by)
-    services.limiter.check_inviter(by.id)
     return await idempotency.run_streamed(
         lambda once: services.invitations.bulk.start(upload, by=by, once=once),
         _started,

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from litestar import Request
 from msgspec import UNSET, UnsetType, to_builtins
 from msgspec.structs import fields
+from starlette.requests import Request
 
 from latchstring.api.content_views import AccessView, ObjectAccessView, SuccessView, access_view, content_view
 from latchstring.api.invitation_views import GrantsView, grants_view, lookup_view
@@ -49,7 +49,7 @@ from latchstring.formats.fields import Body, Reading
 from latchstring.http.authentication import Access, Caller, has_outdated_terms
 from latchstring.http.client_address import client_network
 from latchstring.http.responses import Answer, View, json_answer, stored_answer
-from latchstring.invitations.respond import Opened, has_account, offered_objects
+from latchstring.invitations.respond import ResolvedLink, has_account, offered_objects
 from latchstring.invitations.results import Accepted, OfferedObject
 from latchstring.rest.idempotency import Idempotency, read_key
 from latchstring.rest.query import wanted_locale
@@ -145,7 +145,7 @@ class _Place:
     sets_cookies=True,
 )  # fmt: skip
 async def post_content_invitation(  # noqa: PLR0917  # filled by name
-    request: Request[Any, Any, Any],
+    request: Request,
     services: Services,
     caller: Caller,
     reading: Reading[ContentInvitationBody],
@@ -174,7 +174,7 @@ async def post_content_invitation(  # noqa: PLR0917  # filled by name
     sets_cookies=True,
 )
 async def accept_content_invitation(
-    request: Request[Any, Any, Any],
+    request: Request,
     services: Services,
     caller: Caller,
     reading: Reading[AcceptContentBody],
@@ -194,7 +194,7 @@ async def accept_content_invitation(
 )
 async def delete_content_invitation(services: Services, caller: Caller, invitation_id: UUID) -> Answer:
     """Ends its grants on objects that the caller maintains. An invitation without other grants is revoked."""
-    await services.invitations.issuing.withdraw(invitation_id, by=caller.require())
+    await services.invitations.withdraw(invitation_id, by=caller.require())
     return json_answer(SuccessView(success=True))
 
 
@@ -241,14 +241,9 @@ async def _invite(
     problems = list(reading.problems)
     if not _is_sent(reading, "role"):
         problems.append(FieldProblem("/role", "required", "Choose VIEWER, EDITOR or MAINTAINER."))
-    if not problems:
-        services.limiter.check_inviter(by.id)
-        services.limiter.check_recipient(draft.email_key)
     before = await services.content.get_access(seen.object)
     return await idempotency.run(
-        lambda once: services.invitations.issuing.create(
-            draft, by=by, once=once, problems=tuple(problems), as_maintainer=True
-        ),
+        lambda once: services.invitations.create(draft, by=by, once=once, problems=tuple(problems), as_maintainer=True),
         lambda made: stored_answer(access_view(_with_invitation(services, before, made)), 200),
     )
 
@@ -283,9 +278,7 @@ def _draft(reading: Reading[ContentInvitationBody], type_: str, key: str) -> Dra
 # ---- accepting -------------------------------------------------------------------------------------------------------
 
 
-async def _accept(
-    request: Request[Any, Any, Any], services: Services, caller: Caller, reading: Reading[Any], place: _Place
-) -> Answer:
+async def _accept(request: Request, services: Services, caller: Caller, reading: Reading[Any], place: _Place) -> Answer:
     declared = services.content.get_type(place.type)
     token = reading.get("token")
     if token is None:
@@ -300,7 +293,7 @@ async def _accept(
     return _answer(services, caller, accepted, wanted)
 
 
-def _match(services: Services, opened: Opened, reading: Reading[Any], place: _Place) -> OfferedObject:
+def _match(services: Services, opened: ResolvedLink, reading: Reading[Any], place: _Place) -> OfferedObject:
     """The object the caller comes for. Raises InvitationMismatch when the link leads elsewhere, ContentNotFound when
     only a grant that has ended leads here.
     """
@@ -320,13 +313,11 @@ def _match(services: Services, opened: Opened, reading: Reading[Any], place: _Pl
     return found
 
 
-def _is_somebody_else(caller: Caller, opened: Opened) -> bool:
+def _is_somebody_else(caller: Caller, opened: ResolvedLink) -> bool:
     return caller.user is not None and caller.user.email_key != opened.invitation.email_key
 
 
-def _ask_for_profile(
-    request: Request[Any, Any, Any], services: Services, opened: Opened, reading: Reading[Any]
-) -> None:
+def _ask_for_profile(request: Request, services: Services, opened: ResolvedLink, reading: Reading[Any]) -> None:
     """Without an account and without a profile, say what a form for one needs to know."""
     if any(_is_sent(reading, name) for name in PROFILE):
         return

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from latchstring.domain.template import InvitationTemplate
-from latchstring.formats.field_types import duration_text
+from latchstring.formats.durations import format_duration
 from latchstring.http.authentication import Caller
 from latchstring.http.responses import Answer, View
 from latchstring.rest.pagination import page_answer
@@ -54,7 +54,7 @@ def template_view(template: InvitationTemplate) -> TemplateView:
         ],
         message=template.message,
         locale=template.locale,
-        expires_in=None if template.expires_in is None else duration_text(template.expires_in),
+        expires_in=None if template.expires_in is None else format_duration(template.expires_in),
         redirect_url=template.redirect_url,
         source=template.source.value,
     )

@@ -24,7 +24,8 @@ from latchstring.domain.errors import (
     TooManyRequests,
     Unreadable,
 )
-from latchstring.domain.idempotency import Once, StoredAnswer
+from latchstring.domain.idempotency import StoredAnswer
+from latchstring.domain.ids import NIL_ID
 from latchstring.domain.invitation import Standing, State
 from latchstring.domain.invitation_list import InvitationFilter, Order, Position
 from latchstring.formats.field_types import Email, Id, Instant, Key, Line
@@ -110,11 +111,8 @@ async def create_invitation(
     """The invitation and its mail are stored before the response is sent. The mail is sent afterwards."""
     by = caller.require()
     draft = draft_of(reading)
-    if not reading.problems:
-        services.limiter.check_inviter(by.id)
-        services.limiter.check_recipient(draft.email_key)
     return await idempotency.run(
-        lambda once: services.invitations.issuing.create(draft, by=by, once=once, problems=tuple(reading.problems)),
+        lambda once: services.invitations.create(draft, by=by, once=once, problems=tuple(reading.problems)),
         lambda standing: _present(services, standing, 201),
     )
 
@@ -127,7 +125,7 @@ async def list_invitations(services: Services, caller: Caller, query: Invitation
     after = _position(read_cursor(services.keyring, within, query.cursor))
     order = Order(query.sort.removeprefix("-"), query.sort.startswith("-"))
     filter_ = await _filter(services, query)
-    page = await services.invitations.issuing.list(filter_, by=by, order=order, after=after, limit=query.limit)
+    page = await services.invitations.list(filter_, by=by, order=order, after=after, limit=query.limit)
     at, links = services.clock(), services.invitations.links
     cursor = make_cursor(services.keyring, within, _place(page.next)) if page.next else None
     return page_answer(
@@ -135,14 +133,11 @@ async def list_invitations(services: Services, caller: Caller, query: Invitation
     )
 
 
-_NO_GROUP = UUID(int=0)
-
-
 async def _group_ids(services: Services, key: str | None) -> list[UUID]:
     if key is None:
         return []
     found = await services.groups.find_groups_by_keys([key])
-    return [found[key].id if key in found else _NO_GROUP]
+    return [found[key].id if key in found else NIL_ID]
 
 
 async def _filter(services: Services, query: InvitationQuery) -> InvitationFilter:
@@ -187,7 +182,7 @@ def _position(place: list[object] | None) -> Position | None:
 )
 async def get_invitation(services: Services, caller: Caller, invitation_id: UUID) -> Answer:
     """Ended invitations can be read until their retention time is over."""
-    standing = await services.invitations.issuing.get(invitation_id, by=caller.require())
+    standing = await services.invitations.get(invitation_id, by=caller.require())
     return json_answer(invitation_view(standing, services.invitations.links, at=services.clock()))
 
 
@@ -204,8 +199,7 @@ async def list_invitation_events(services: Services, caller: Caller, invitation_
     within = f"events:{invitation_id}"
     place = read_cursor(services.keyring, within, query.cursor)
     after = UUID(str(place[0])) if place else None
-    issuing = services.invitations.issuing
-    page = await issuing.events(invitation_id, by=caller.require(), after=after, limit=query.limit)
+    page = await services.invitations.events(invitation_id, by=caller.require(), after=after, limit=query.limit)
     cursor = make_cursor(services.keyring, within, [str(page.items[-1].event.id)]) if page.more else None
     return page_answer([event_view(item) for item in page.items], next_cursor=cursor, total=page.total)
 
@@ -227,15 +221,11 @@ async def resend_invitation(
     idempotency: Idempotency,
 ) -> Answer:
     """Mails a new link with the original lifetime. Earlier links stop working, and the caller becomes the sponsor."""
-    by, issuing = caller.require(), services.invitations.issuing
-    services.limiter.check_inviter(by.id)
-
-    async def resend(once: Once | None) -> Standing:
-        before = await issuing.get(invitation_id, by=by)
-        services.limiter.check_recipient(before.invitation.email_key)
-        return await issuing.resend(invitation_id, by=by, once=once)
-
-    return await idempotency.run(resend, lambda standing: _present(services, standing, 202))
+    by = caller.require()
+    return await idempotency.run(
+        lambda once: services.invitations.resend(invitation_id, by=by, once=once),
+        lambda standing: _present(services, standing, 202),
+    )
 
 
 @operation(
@@ -255,7 +245,7 @@ async def reveal_link(
     body: Nothing,  # noqa: ARG001  # declared, so that unknown fields are refused
 ) -> Answer:
     """Returns a link to hand over by other means. If the address has an account, the invitee must sign in to accept."""
-    url = await services.invitations.issuing.reveal(invitation_id, by=caller.require())
+    url = await services.invitations.reveal(invitation_id, by=caller.require())
     return json_answer(LinkUrlView(url=url))
 
 
@@ -269,7 +259,7 @@ async def reveal_link(
 )
 async def revoke_invitation(services: Services, caller: Caller, invitation_id: UUID) -> Answer:
     """Its links stop working at once. It can still be read, as REVOKED."""
-    await services.invitations.issuing.revoke(invitation_id, by=caller.require())
+    await services.invitations.revoke(invitation_id, by=caller.require())
     return empty_answer()
 
 

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 from latchstring.domain.access import ContentObject, Level, Seen
 from latchstring.domain.errors import ContentNotFound
 from latchstring.domain.grant import ContentRole
+from latchstring.formats.urls import origin_of
+from latchstring.invitations.build import is_allowed_redirect
 from latchstring.invitations.results import OfferedObject
-from latchstring.invitations.validate import is_allowed_redirect, origin_of
 from latchstring.invitee.context import Page
 
 LONG = 60  # letters: two lines of a heading

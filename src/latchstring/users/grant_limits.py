@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from latchstring.domain.account import User
 from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import FieldProblem, GrantNotAllowed
-from latchstring.domain.principal import EVERYTHING, Principal, Role, covers
+from latchstring.domain.principal import EVERYTHING, Principal, Role, covers, find_beyond_ceiling
 from latchstring.domain.settings import Roles
 
 
@@ -18,12 +18,12 @@ def find_role_problems(role: str | None, roles: Roles, *, pointer: str = "/role"
 
 def check_grant(principal: Principal, roles: Roles, *, role: str | None = None, groups: Iterable[str] = ()) -> None:
     """Raise GrantNotAllowed unless the principal may hand on this role and these groups."""
-    if role is not None and not principal.can_grant_role(role):
+    refused_role, refused_groups = find_beyond_ceiling(principal, role, groups)
+    if refused_role is not None:
         may = [key for key in roles if principal.can_grant_role(key)]
-        raise GrantNotAllowed(f"You may not grant the role {role}. You may grant {_list(may)}.")
-    refused = [key for key in groups if not principal.can_grant_group(key)]
-    if refused:
-        raise GrantNotAllowed(f"You may not grant the groups {_list(refused)}.")
+        raise GrantNotAllowed(f"You may not grant the role {refused_role}. You may grant {_list(may)}.")
+    if refused_groups:
+        raise GrantNotAllowed(f"You may not grant the groups {_list(refused_groups)}.")
 
 
 def check_manages(principal: Principal, user: User, roles: Roles) -> None:

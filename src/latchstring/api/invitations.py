@@ -1,4 +1,4 @@
-"""Invitations for those who send them."""
+"""Invitations, for inviters."""
 
 from datetime import datetime
 from typing import Literal
@@ -62,7 +62,7 @@ class EventPageView(View):
 
 
 class InvitationQuery(PageQuery):
-    """Which invitations, in which order."""
+    """Filters and sort order of invitations."""
 
     state: Literal["PENDING", "ACCEPTED", "DECLINED", "REVOKED", "EXPIRED"] | None = None
     email: Email | None = None
@@ -89,7 +89,7 @@ def _present(services: Services, standing: Standing, status: int) -> StoredAnswe
 @operation(
     "POST",
     "/api/invitations",
-    "Invite somebody",
+    "Create an invitation",
     tag=TAG,
     permission="invitations:write",
     rechecks_key=True,
@@ -108,7 +108,7 @@ def _present(services: Services, standing: Standing, status: int) -> StoredAnswe
 async def create_invitation(
     services: Services, caller: Caller, reading: Reading[NewInvitation], idempotency: Idempotency
 ) -> Answer:
-    """The invitation, its event and its mail are stored before the answer goes out; the mail leaves afterwards."""
+    """The invitation and its mail are stored before the response is sent. The mail is sent afterwards."""
     by = caller.require()
     draft = draft_of(reading)
     return await idempotency.run(
@@ -119,7 +119,7 @@ async def create_invitation(
 
 @operation("GET", "/api/invitations", "List invitations", tag=TAG, answers={200: InvitationPageView})
 async def list_invitations(services: Services, caller: Caller, query: InvitationQuery) -> Answer:
-    """Without `invitations:read` one sees the invitations one sent."""
+    """Callers without `invitations:read` see the invitations they sent."""
     by = caller.require()
     within = f"invitations:{query.sort}"
     after = _position(read_cursor(services.keyring, within, query.cursor))
@@ -142,7 +142,7 @@ async def _group_ids(services: Services, key: str | None) -> list[UUID]:
 
 async def _filter(services: Services, query: InvitationQuery) -> InvitationFilter:
     if query.key is not None and query.content_type is None:
-        raise Unreadable("key: name the contentType as well.", code="invalid-query")
+        raise Unreadable("key: send contentType as well.", code="invalid-query")
     return InvitationFilter(
         states=[State[query.state]] if query.state else (),
         email_key=query.email.email_key if query.email else None,
@@ -181,7 +181,7 @@ def _position(place: list[object] | None) -> Position | None:
     problems=[InvitationNotFound],
 )
 async def get_invitation(services: Services, caller: Caller, invitation_id: UUID) -> Answer:
-    """Ended invitations stay readable until their retention ends."""
+    """Ended invitations can be read until their retention time is over."""
     standing = await services.invitations.get(invitation_id, by=caller.require())
     return json_answer(invitation_view(standing, services.invitations.links, at=services.clock()))
 
@@ -189,7 +189,7 @@ async def get_invitation(services: Services, caller: Caller, invitation_id: UUID
 @operation(
     "GET",
     "/api/invitations/{invitation_id:uuid}/events",
-    "List what happened to an invitation",
+    "List the events of an invitation",
     tag=TAG,
     answers={200: EventPageView},
     problems=[InvitationNotFound],
@@ -207,7 +207,7 @@ async def list_invitation_events(services: Services, caller: Caller, invitation_
 @operation(
     "POST",
     "/api/invitations/{invitation_id:uuid}/resend",
-    "Send a new link",
+    "Resend an invitation",
     tag=TAG,
     answers={202: InvitationView},
     problems=[InvitationNotFound, InvitationNotPending, GrantNotAllowed, AlreadyInvited, MailDisabled, TooManyRequests],
@@ -220,7 +220,7 @@ async def resend_invitation(
     body: Nothing,  # noqa: ARG001  # declared, so that unknown fields are refused
     idempotency: Idempotency,
 ) -> Answer:
-    """The next generation, valid again as long as at first. Earlier links are dead, and the caller is the sponsor."""
+    """Mails a new link with the original lifetime. Earlier links stop working, and the caller becomes the sponsor."""
     by = caller.require()
     return await idempotency.run(
         lambda once: services.invitations.resend(invitation_id, by=by, once=once),
@@ -244,7 +244,7 @@ async def reveal_link(
     invitation_id: UUID,
     body: Nothing,  # noqa: ARG001  # declared, so that unknown fields are refused
 ) -> Answer:
-    """A link to hand over by other means. It proves no mailbox: an existing account must sign in to use it."""
+    """Returns a link to hand over by other means. If the address has an account, the invitee must sign in to accept."""
     url = await services.invitations.reveal(invitation_id, by=caller.require())
     return json_answer(LinkUrlView(url=url))
 
@@ -258,7 +258,7 @@ async def reveal_link(
     problems=[InvitationNotFound, InvitationNotPending],
 )
 async def revoke_invitation(services: Services, caller: Caller, invitation_id: UUID) -> Answer:
-    """Its links end at once. It stays readable as REVOKED."""
+    """Its links stop working at once. It can still be read, as REVOKED."""
     await services.invitations.revoke(invitation_id, by=caller.require())
     return empty_answer()
 

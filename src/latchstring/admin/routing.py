@@ -21,7 +21,6 @@ LOGIN = "/admin/login"
 SECOND_FACTOR = "/admin/login/code"
 GATE = None  # needs=GATE: for people who have not signed in
 ANYBODY = ""  # needs=ANYBODY: every administrator, whatever his role
-INTERNAL_ERROR = 500
 
 
 def shows(*paths: str, needs: str | None) -> Callable[[Handler], HTTPRouteHandler]:

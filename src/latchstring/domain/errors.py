@@ -58,10 +58,9 @@ class Unreadable(LatchstringError):
 
     code = "unreadable"
 
-    def __init__(self, detail: str, *, code: str = "unreadable", status: int = 400) -> None:
+    def __init__(self, detail: str, *, code: str = "unreadable") -> None:
         super().__init__(detail)
         self.code = code  # type: ignore[misc]  # one error, several causes the contract names apart
-        self.status = status
 
 
 class InvalidFields(LatchstringError):

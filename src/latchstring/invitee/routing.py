@@ -15,7 +15,6 @@ from latchstring.pages.errors import answer_refusal, as_response
 from latchstring.services import Services
 
 Handler = Callable[[Page], Awaitable[Answer]]
-INTERNAL_ERROR = 500
 
 
 def shows(*paths: str) -> Callable[[Handler], HTTPRouteHandler]:

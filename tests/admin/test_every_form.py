@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import httpx2
 import pytest
-from litestar.handlers import HTTPRouteHandler
-from tests.support.panel_client import Desk
+from tests.support.panel_client import PageClient
 
 from latchstring.admin.content import actions as content_actions
 from latchstring.admin.content import objects as content
@@ -41,9 +40,8 @@ class Action:
 
 def actions() -> Iterator[Action]:
     for route in routes:
-        assert isinstance(route, HTTPRouteHandler)
-        if "POST" in {str(method) for method in route.http_methods}:
-            yield from (Action(path, route.opt["needs"]) for path in route.paths)
+        if route.method == "POST":
+            yield from (Action(path, route.needs) for path in route.paths)
 
 
 ACTIONS = sorted(actions(), key=lambda action: action.path)
@@ -59,81 +57,81 @@ def test_there_is_something_to_forbid() -> None:
 
 
 @pytest.mark.parametrize("role", sorted(FORBIDDEN))
-async def test_a_form_of_a_greater_role_is_refused_and_changes_nothing(desk: Desk, role: str) -> None:
-    await desk.enter("v@panel.test", role=role)
-    shown = await desk.get("/admin/nothing-here")
+async def test_a_form_of_a_greater_role_is_refused_and_changes_nothing(page_client: PageClient, role: str) -> None:
+    await page_client.enter("v@panel.test", role=role)
+    shown = await page_client.get("/admin/nothing-here")
     token = re.search(r'name="csrf" value="([0-9a-f]+)"', shown.html)
     assert token is not None
-    before = await rows(desk)
+    before = await rows(page_client)
     for action in FORBIDDEN[role]:
-        answer = await post(desk, action, {"csrf": token[1]})
+        answer = await post(page_client, action, {"csrf": token[1]})
         assert told(answer) == (403, "not-allowed"), action
-    assert await rows(desk) == before
+    assert await rows(page_client) == before
 
 
-async def test_without_the_token_of_the_session_every_form_is_refused(desk: Desk) -> None:
-    await desk.enter()
-    before, faults = await rows(desk), []
+async def test_without_the_token_of_the_session_every_form_is_refused(page_client: PageClient) -> None:
+    await page_client.enter()
+    before, faults = await rows(page_client), []
     for action in INSIDE:
         for fields in ({"csrf": ""}, {"csrf": "0" * 32}):
-            answer = await post(desk, action, fields)
+            answer = await post(page_client, action, fields)
             if told(answer) != (403, "csrf-token-invalid"):
                 faults.append((action.path, told(answer)))
     assert faults == []
-    assert await rows(desk) == before
+    assert await rows(page_client) == before
 
 
-async def test_a_form_sent_by_another_site_is_refused(desk: Desk) -> None:
-    await desk.enter()
-    shown = await desk.get("/admin/nothing-here")
+async def test_a_form_sent_by_another_site_is_refused(page_client: PageClient) -> None:
+    await page_client.enter()
+    shown = await page_client.get("/admin/nothing-here")
     token = re.search(r'name="csrf" value="([0-9a-f]+)"', shown.html)
     assert token is not None
     for action in INSIDE:
         answer = await post(
-            desk, action, {"csrf": token[1]}, {"Origin": "https://evil.test", "Sec-Fetch-Site": "cross-site"}
+            page_client, action, {"csrf": token[1]}, {"Origin": "https://evil.test", "Sec-Fetch-Site": "cross-site"}
         )
         assert told(answer) == (403, "csrf-token-invalid"), action
 
 
-async def test_a_field_that_no_page_of_ours_sends_is_refused(desk: Desk) -> None:
-    await desk.enter()
-    shown = await desk.get("/admin/nothing-here")
+async def test_a_field_that_no_page_of_ours_sends_is_refused(page_client: PageClient) -> None:
+    await page_client.enter()
+    shown = await page_client.get("/admin/nothing-here")
     token = re.search(r'name="csrf" value="([0-9a-f]+)"', shown.html)
     assert token is not None
-    before = await rows(desk)
+    before = await rows(page_client)
     for action in ACTIONS:
         fields = {"csrf": token[1], "isSuperAdmin": "yes"}
-        answer = await post(desk, action, fields)
+        answer = await post(page_client, action, fields)
         assert told(answer) == (400, "unknown-field"), action
-    assert await rows(desk) == before
+    assert await rows(page_client) == before
 
 
-async def test_without_a_session_every_form_leads_to_the_gate(desk: Desk) -> None:
-    before = await rows(desk)
+async def test_without_a_session_every_form_leads_to_the_gate(page_client: PageClient) -> None:
+    before = await rows(page_client)
     for action in INSIDE:
-        answer = await desk.browser.post(action.address, data={})
+        answer = await page_client.browser.post(action.address, data={})
         assert answer.status_code == 303, action
         assert answer.headers["Location"].startswith("/admin/login"), action
-    assert await rows(desk) == before
+    assert await rows(page_client) == before
 
 
 @pytest.mark.parametrize("role", list(PanelRole))
-async def test_pages_of_people_and_content_for_every_role(desk: Desk, role: PanelRole) -> None:
-    await desk.enter("v@panel.test", role=role)
-    await desk.group("spring")
-    owner = await desk.inviter()
-    ada = await desk.user(groups=("spring",))
-    await desk.share(await desk.object(owner=owner), by=owner)
-    key = (await desk.services.users.create_api_key(OPERATOR_PRINCIPAL, name="Shop", scopes=["*"])).key
+async def test_pages_of_people_and_content_for_every_role(page_client: PageClient, role: PanelRole) -> None:
+    await page_client.enter("v@panel.test", role=role)
+    await page_client.group("spring")
+    owner = await page_client.inviter()
+    ada = await page_client.user(groups=("spring",))
+    await page_client.share(await page_client.object(owner=owner), by=owner)
+    key = (await page_client.services.users.create_api_key(OPERATOR_PRINCIPAL, name="Shop", scopes=["*"])).key
     filled = {"key": "tide-tables", "type": "articles", "user": str(ada.id), "api_key": str(key.id)}
     for route in (*groups.routes, *users.routes, *user_actions.routes, *roles.routes, *content.routes,
                   *content_actions.routes, *api_keys.routes):  # fmt: skip
-        if "GET" not in {str(method) for method in route.http_methods}:
+        if route.method != "GET":
             continue
         for path in route.paths:
             names = filled | ({"key": "spring"} if path.startswith("/admin/groups") else {})
-            seen = await desk.get(re.sub(r"\{(\w+):\w+\}", lambda found: names[found[1]], path))  # noqa: B023
-            may = permits(panel_permissions(role), route.opt["needs"])
+            seen = await page_client.get(re.sub(r"\{(\w+):\w+\}", lambda found: names[found[1]], path))  # noqa: B023
+            may = permits(panel_permissions(role), route.needs)
             assert seen.status == (200 if may else 403), path
             assert may or "Your role does not include this" in seen.words
             for form in re.findall(r'action="([^"]+)" method="post"', seen.html):
@@ -147,20 +145,20 @@ def route_of(address: str) -> str | None:
 
 
 async def post(
-    desk: Desk, action: Action, fields: dict[str, str], headers: dict[str, str] | None = None
+    page_client: PageClient, action: Action, fields: dict[str, str], headers: dict[str, str] | None = None
 ) -> httpx2.Response:
     """Send a form as its page does: an upload in parts, everything else urlencoded."""
     if action.path in UPLOADS:
         parts = {name: (None, value) for name, value in fields.items()}
-        return await desk.browser.post(action.address, files=parts, headers=headers)
-    return await desk.browser.post(action.address, data=fields, headers=headers)
+        return await page_client.browser.post(action.address, files=parts, headers=headers)
+    return await page_client.browser.post(action.address, data=fields, headers=headers)
 
 
 def told(answer: httpx2.Response) -> tuple[int, str | None]:
     return answer.status_code, answer.headers.get("X-Latchstring-Code")
 
 
-async def rows(desk: Desk) -> object:
+async def rows(page_client: PageClient) -> object:
     """Everything in the database but when a session was last seen."""
-    dump = await desk.dump()
+    dump = await page_client.dump()
     return {name: sorted(map(repr, table)) for name, table in dump.items() if name != "admin_sessions"}

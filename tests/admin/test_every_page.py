@@ -1,7 +1,7 @@
 """What holds for every page of the panel: who may open it, forms that only our pages send, the word after an action."""
 
 import pytest
-from tests.support.panel_client import Desk
+from tests.support.panel_client import PageClient
 
 from latchstring.admin.cookies import Flash, flash_cookie, read_cookies
 from latchstring.admin.navigation import home_of, sections_for
@@ -17,22 +17,22 @@ def admin(role: str) -> Admin:
     return Admin(new_id(system_clock()), "a@panel.test", "a@panel.test", "A", role)
 
 
-async def test_without_a_session_every_page_leads_to_the_gate(desk: Desk) -> None:
-    seen = await desk.get("/admin/invitations?state=PENDING")
+async def test_without_a_session_every_page_leads_to_the_gate(page_client: PageClient) -> None:
+    seen = await page_client.get("/admin/invitations?state=PENDING")
     assert seen.status == 303
     assert seen.target == "/admin/login?next=%2Fadmin%2Finvitations%3Fstate%3DPENDING"
 
 
-async def test_an_unknown_address_is_a_page_with_the_navigation(desk: Desk) -> None:
-    await desk.enter()
-    seen = await desk.get("/admin/nothing-here")
+async def test_an_unknown_address_is_a_page_with_the_navigation(page_client: PageClient) -> None:
+    await page_client.enter()
+    seen = await page_client.get("/admin/nothing-here")
     assert (seen.status, seen.code) == (404, "not-found")
     assert "Audit log" in seen.words
 
 
-async def test_a_viewer_sees_only_what_a_viewer_may_open(desk: Desk) -> None:
-    await desk.enter("v@panel.test", role="viewer")
-    words = (await desk.get("/admin/nothing-here")).words
+async def test_a_viewer_sees_only_what_a_viewer_may_open(page_client: PageClient) -> None:
+    await page_client.enter("v@panel.test", role="viewer")
+    words = (await page_client.get("/admin/nothing-here")).words
     assert "Invitations" in words
     assert "Administrators" not in words
     assert "API keys" not in words

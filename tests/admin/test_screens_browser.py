@@ -13,9 +13,9 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page
 from tests.admin.test_catalogue import messages
-from tests.support.browser import Watched, open_house, visit
-from tests.support.installation import House
-from tests.support.sample_data import PASSWORD, furnish
+from tests.support.browser import Watched, start_installation, visit
+from tests.support.installation import Installation
+from tests.support.sample_data import PASSWORD, add_sample_data
 
 from latchstring.admin.routes import routes
 
@@ -33,29 +33,29 @@ def templates() -> dict[str, re.Pattern[str]]:
     """Every address a GET of the panel answers, as a pattern."""
     found = {}
     for route in routes:
-        if "GET" not in {str(method) for method in route.http_methods}:  # type: ignore[union-attr]
+        if route.method != "GET":
             continue
-        for path in route.paths:  # type: ignore[union-attr]
+        for path in route.paths:
             pattern = re.sub(r"\\\{\w+:path\\\}", ".+", re.sub(r"\\\{\w+:(?!path)\w+\\\}", "[^/]+", re.escape(path)))
             found[path] = re.compile(pattern)
     return {path: pattern for path, pattern in found.items() if not ELSEWHERE.search(path) and path not in GATE}
 
 
 @pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, list[str]]]:
-    with open_house(tmp_path_factory.mktemp("panel")) as running:
-        yield running, furnish(running)
+def sample_installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, list[str]]]:
+    with start_installation(tmp_path_factory.mktemp("panel")) as running:
+        yield running, add_sample_data(running)
 
 
 @pytest.fixture(scope="module")
-def house(furnished: tuple[House, list[str]]) -> House:
-    return furnished[0]
+def installation(sample_installation: tuple[Installation, list[str]]) -> Installation:
+    return sample_installation[0]
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def seen(chromium: Browser, house: House) -> AsyncIterator[Watched]:
+async def seen(chromium: Browser, installation: Installation) -> AsyncIterator[Watched]:
     """A browser in which a super-admin has signed in."""
-    watched = await visit(chromium, house, locale="en", viewport={"width": 1280, "height": 800})
+    watched = await visit(chromium, installation, locale="en", viewport={"width": 1280, "height": 800})
     await sign_in(watched.page)
     yield watched
     await watched.context.close()
@@ -96,8 +96,8 @@ async def find_screens(page: Page, more: list[str]) -> dict[str, str]:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def screens(seen: Watched, furnished: tuple[House, list[str]]) -> dict[str, str]:
-    return await find_screens(seen.page, furnished[1])
+async def screens(seen: Watched, sample_installation: tuple[Installation, list[str]]) -> dict[str, str]:
+    return await find_screens(seen.page, sample_installation[1])
 
 
 async def test_a_link_leads_to_every_screen(screens: dict[str, str]) -> None:
@@ -146,13 +146,13 @@ WORDS_SHOWN = """() => [...document.querySelectorAll('body *')]
 
 
 async def test_german_fits_on_a_phone_and_leaves_no_english(
-    chromium: Browser, house: House, seen: Watched, screens: dict[str, str]
+    chromium: Browser, installation: Installation, seen: Watched, screens: dict[str, str]
 ) -> None:
     german = {id_: message.string for id_, message in messages("de").items() if isinstance(id_, str)}
     english = {id_ for id_, word in german.items() if word != id_} - set(german.values())
     session = await seen.context.storage_state()
     phone = await visit(
-        chromium, house, locale="de", viewport={"width": WIDTHS[0], "height": 800}, storage_state=session
+        chromium, installation, locale="de", viewport={"width": WIDTHS[0], "height": 800}, storage_state=session
     )
     faults: list[str] = []
     for kind, address in screens.items():

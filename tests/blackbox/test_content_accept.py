@@ -16,7 +16,7 @@ from tests.support.content_calls import (
     users_of,
     visibility,
 )
-from tests.support.installation import PROFILE, House, new_address, pointers, refused
+from tests.support.installation import PROFILE, Installation, new_address, pointers, refused
 
 OBJECT = {"contentType", "key", "title", "url", "data", "createdAt", "updatedAt", "access"}
 
@@ -26,36 +26,45 @@ def path_to(key: str) -> str:
 
 
 @pytest.mark.parametrize("on_key", [True, False])
-def test_who_is_signed_in_gets_the_object(library: House, *, on_key: bool) -> None:
-    owner, guest = library.user(), library.user()
-    key = article(library, owner, data={"secret": 1}, url="https://app.orchard.example/a")
-    _, token = asked(library, key, owner, guest.email, "EDITOR")
-    got = accept(library, token, guest, path_to(key) if on_key else ACCEPT)
-    assert (got.status, got.json) == (200, shown(library, key, guest))
+def test_who_is_signed_in_gets_the_object(content_installation: Installation, *, on_key: bool) -> None:
+    owner, guest = content_installation.user(), content_installation.user()
+    key = article(content_installation, owner, data={"secret": 1}, url="https://app.orchard.example/a")
+    _, token = asked(content_installation, key, owner, guest.email, "EDITOR")
+    got = accept(content_installation, token, guest, path_to(key) if on_key else ACCEPT)
+    assert (got.status, got.json) == (200, shown(content_installation, key, guest))
     assert got.json["access"] == {"ownerId": owner.id, "visibility": "SHARED", "canEdit": True, "canDelete": False}
-    assert (levels(library, key, guest), access(library, key)["invitations"]) == (["EDITOR"], [])
+    assert (levels(content_installation, key, guest), access(content_installation, key)["invitations"]) == (
+        ["EDITOR"],
+        [],
+    )
     assert got.headers["Cache-Control"] == "no-store"
     assert got.headers["Referrer-Policy"] == "no-referrer"
 
 
 @pytest.mark.parametrize("on_key", [True, False])
-def test_the_link_alone_shows_no_data(library: House, *, on_key: bool) -> None:
-    owner, guest = library.user(), library.user()
-    key = article(library, owner, data={"secret": 1})
-    _, token = asked(library, key, owner, guest.email)
-    got = accept(library, token, None, path_to(key) if on_key else ACCEPT)
+def test_the_link_alone_shows_no_data(content_installation: Installation, *, on_key: bool) -> None:
+    owner, guest = content_installation.user(), content_installation.user()
+    key = article(content_installation, owner, data={"secret": 1})
+    _, token = asked(content_installation, key, owner, guest.email)
+    got = accept(content_installation, token, None, path_to(key) if on_key else ACCEPT)
     assert (got.status, got.json.keys(), got.cookies) == (200, OBJECT - {"data"}, {})
     assert (got.json["key"], got.json["access"]["canEdit"]) == (key, False)
-    assert levels(library, key, guest) == ["VIEWER"]
+    assert levels(content_installation, key, guest) == ["VIEWER"]
 
 
 @pytest.mark.parametrize("on_key", [True, False])
-def test_a_stranger_registers_and_accepts_in_one_step(library: House, *, on_key: bool) -> None:
-    owner, email = library.user(), new_address()
-    key = article(library, owner)
-    made, token = asked(library, key, owner, email, "EDITOR")
+def test_a_stranger_registers_and_accepts_in_one_step(content_installation: Installation, *, on_key: bool) -> None:
+    owner, email = content_installation.user(), new_address()
+    key = article(content_installation, owner)
+    made, token = asked(content_installation, key, owner, email, "EDITOR")
     got = accept(
-        library, token, None, path_to(key) if on_key else ACCEPT, **PROFILE, contentType="articles", contentKey=key
+        content_installation,
+        token,
+        None,
+        path_to(key) if on_key else ACCEPT,
+        **PROFILE,
+        contentType="articles",
+        contentKey=key,
     )
     assert got.status == 201, got
     assert got.json.keys() - {"data"} == OBJECT - {"data"} | {
@@ -68,72 +77,74 @@ def test_a_stranger_registers_and_accepts_in_one_step(library: House, *, on_key:
     assert (got.json["key"], got.json["user"]["email"], got.json["user"]["emailVerified"]) == (key, email, True)
     assert got.json["user"]["role"] is None
     assert got.cookies.keys() >= {"access_token", "refresh_token", "csrf_token"}
-    edited = library.patch(f"/content/articles/{key}", {"title": "Mine, too"}, got.json["accessToken"])
+    edited = content_installation.patch(f"/content/articles/{key}", {"title": "Mine, too"}, got.json["accessToken"])
     assert edited.status == 200
-    assert library.login(email).id == got.json["user"]["id"]
-    assert library.invitation(made)["acceptedBy"] == got.json["user"]["id"]
+    assert content_installation.login(email).id == got.json["user"]["id"]
+    assert content_installation.invitation(made)["acceptedBy"] == got.json["user"]["id"]
 
 
-def test_a_stranger_without_a_profile_is_told_what_waits(library: House) -> None:
-    owner, email = library.user(), new_address()
-    key = article(library, owner, title="The Secret Garden")
-    made, token = asked(library, key, owner, email)
+def test_a_stranger_without_a_profile_is_told_what_waits(content_installation: Installation) -> None:
+    owner, email = content_installation.user(), new_address()
+    key = article(content_installation, owner, title="The Secret Garden")
+    made, token = asked(content_installation, key, owner, email)
     for path in (ACCEPT, path_to(key)):
-        problem = refused(accept(library, token, None, path), 404, "user-not-found")
-        assert problem["lookup"] == library.post("/invitations/lookup", {"token": token}).json
+        problem = refused(accept(content_installation, token, None, path), 404, "user-not-found")
+        assert problem["lookup"] == content_installation.post("/invitations/lookup", {"token": token}).json
         assert problem["lookup"]["content"] == [
             {"contentType": "articles", "key": key, "title": "The Secret Garden", "role": "VIEWER"}
         ]
         assert (problem["lookup"]["inviteEmail"], problem["lookup"]["accountExists"]) == (email, False)
-    assert library.invitation(made)["state"] == "PENDING"
+    assert content_installation.invitation(made)["state"] == "PENDING"
 
 
-def test_half_a_profile_is_refused_with_all_that_lacks(library: House) -> None:
-    owner = library.user()
-    key = article(library, owner)
-    made, token = asked(library, key, owner, new_address())
-    problem = refused(accept(library, token, firstName="Ada", password="short", acceptTerms=True), 422)
+def test_half_a_profile_is_refused_with_all_that_lacks(content_installation: Installation) -> None:
+    owner = content_installation.user()
+    key = article(content_installation, owner)
+    made, token = asked(content_installation, key, owner, new_address())
+    problem = refused(accept(content_installation, token, firstName="Ada", password="short", acceptTerms=True), 422)
     assert pointers(problem) >= {"/lastName", "/password"}
-    refused(accept(library, token, **PROFILE | {"acceptTerms": False}), 422, "terms-required")
-    refused(accept(library, token, **PROFILE, email="other@people.test"), 400)
-    assert library.invitation(made)["state"] == "PENDING"
+    refused(accept(content_installation, token, **PROFILE | {"acceptTerms": False}), 422, "terms-required")
+    refused(accept(content_installation, token, **PROFILE, email="other@people.test"), 400)
+    assert content_installation.invitation(made)["state"] == "PENDING"
 
 
-def test_a_profile_changes_no_account(library: House) -> None:
-    owner, guest = library.user(), library.user()
-    key = article(library, owner)
-    _, token = asked(library, key, owner, guest.email)
-    got = accept(library, token, **PROFILE | {"password": "another one 99"})
+def test_a_profile_changes_no_account(content_installation: Installation) -> None:
+    owner, guest = content_installation.user(), content_installation.user()
+    key = article(content_installation, owner)
+    _, token = asked(content_installation, key, owner, guest.email)
+    got = accept(content_installation, token, **PROFILE | {"password": "another one 99"})
     assert (got.status, "accessToken" in got.json, got.cookies) == (200, False, {})
-    assert library.get("/users/me", library.login(guest.email).token).json["firstName"] == "Una"
+    assert (
+        content_installation.get("/users/me", content_installation.login(guest.email).token).json["firstName"] == "Una"
+    )
 
 
-def test_an_unverified_account_counts_as_none(library: House) -> None:
-    owner, guest = library.user(), library.user(emailVerified=False)
-    key = article(library, owner)
-    _, token = asked(library, key, owner, guest.email)
-    refused(accept(library, token), 404, "user-not-found")
-    got = accept(library, token, **PROFILE | {"password": "the true owner 7"})
+def test_an_unverified_account_counts_as_none(content_installation: Installation) -> None:
+    owner, guest = content_installation.user(), content_installation.user(emailVerified=False)
+    key = article(content_installation, owner)
+    _, token = asked(content_installation, key, owner, guest.email)
+    refused(accept(content_installation, token), 404, "user-not-found")
+    got = accept(content_installation, token, **PROFILE | {"password": "the true owner 7"})
     assert got.status in {200, 201}
-    refused(library.get("/users/me", guest.token), 401)
-    refused(library.post("/auth/login", {"email": guest.email, "password": guest.password}), 401)
-    assert library.login(guest.email, "the true owner 7")
+    refused(content_installation.get("/users/me", guest.token), 401)
+    refused(content_installation.post("/auth/login", {"email": guest.email, "password": guest.password}), 401)
+    assert content_installation.login(guest.email, "the true owner 7")
 
 
-def test_a_revealed_link_needs_the_session(library: House) -> None:
-    owner, guest = library.user(), library.user()
-    key = article(library, owner)
-    made, _ = asked(library, key, owner, guest.email)
-    token = library.reveal(made)
-    refused(accept(library, token), 409, "sign-in-required")
-    assert accept(library, token, guest).status == 200
+def test_a_revealed_link_needs_the_session(content_installation: Installation) -> None:
+    owner, guest = content_installation.user(), content_installation.user()
+    key = article(content_installation, owner)
+    made, _ = asked(content_installation, key, owner, guest.email)
+    token = content_installation.reveal(made)
+    refused(accept(content_installation, token), 409, "sign-in-required")
+    assert accept(content_installation, token, guest).status == 200
 
 
-def test_the_names_may_be_sent_along_and_must_fit(library: House) -> None:
-    owner, guest = library.user(), library.user()
-    key, other = article(library, owner), article(library, owner)
-    recipe = article(library, owner, kind="recipes")
-    made, token = asked(library, key, owner, guest.email)
+def test_the_names_may_be_sent_along_and_must_fit(content_installation: Installation) -> None:
+    owner, guest = content_installation.user(), content_installation.user()
+    key, other = article(content_installation, owner), article(content_installation, owner)
+    recipe = article(content_installation, owner, kind="recipes")
+    made, token = asked(content_installation, key, owner, guest.email)
     for by in (guest, None):
         for path, more in (
             (path_to(other), {}),
@@ -146,203 +157,227 @@ def test_the_names_may_be_sent_along_and_must_fit(library: House) -> None:
             (path_to(key), {"contentKey": other}),
             (path_to(key), {"contentType": "recipes"}),
         ):
-            refused(accept(library, token, by, path, **more), 400, "invitation-mismatch")
-        refused(accept(library, token, by, "/content/nothing/invitations/accept"), 404)
-        refused(accept(library, token, by, f"/content/nothing/invitations/{key}"), 404)
-    assert (library.invitation(made)["state"], levels(library, key, guest)) == ("PENDING", [None])
-    assert accept(library, token, guest, path_to(key), contentType="articles", contentKey=key).status == 200
+            refused(accept(content_installation, token, by, path, **more), 400, "invitation-mismatch")
+        refused(accept(content_installation, token, by, "/content/nothing/invitations/accept"), 404)
+        refused(accept(content_installation, token, by, f"/content/nothing/invitations/{key}"), 404)
+    assert (content_installation.invitation(made)["state"], levels(content_installation, key, guest)) == (
+        "PENDING",
+        [None],
+    )
+    assert (
+        accept(content_installation, token, guest, path_to(key), contentType="articles", contentKey=key).status == 200
+    )
 
 
-def test_the_singular_accepts_too(library: House) -> None:
-    owner, guest = library.user(), library.user()
-    key = article(library, owner)
-    _, token = asked(library, key, owner, guest.email)
-    got = accept(library, token, guest, "/content/article/invitations/accept", contentKey=key)
+def test_the_singular_accepts_too(content_installation: Installation) -> None:
+    owner, guest = content_installation.user(), content_installation.user()
+    key = article(content_installation, owner)
+    _, token = asked(content_installation, key, owner, guest.email)
+    got = accept(content_installation, token, guest, "/content/article/invitations/accept", contentKey=key)
     assert (got.status, got.json["contentType"]) == (200, "articles")
 
 
-def test_over_is_told_before_mismatch(library: House) -> None:
-    owner, guest = library.user(), library.user()
-    key, other = article(library, owner), article(library, owner)
-    _, used = asked(library, key, owner, guest.email)
-    assert accept(library, used, guest).status == 200
-    made, revoked = asked(library, key, owner, guest.email, "EDITOR")
-    library.delete(f"/content/invitations/{made}", owner.token)
+def test_over_is_told_before_mismatch(content_installation: Installation) -> None:
+    owner, guest = content_installation.user(), content_installation.user()
+    key, other = article(content_installation, owner), article(content_installation, owner)
+    _, used = asked(content_installation, key, owner, guest.email)
+    assert accept(content_installation, used, guest).status == 200
+    made, revoked = asked(content_installation, key, owner, guest.email, "EDITOR")
+    content_installation.delete(f"/content/invitations/{made}", owner.token)
     for token, status, code in ((used, 409, "invitation-accepted"), (revoked, 410, "invitation-revoked")):
         for path in (path_to(other), path_to(key), ACCEPT, "/content/recipes/invitations/accept"):
             for by in (None, guest, owner):
-                refused(accept(library, token, by, path), status, code)
-        refused(accept(library, token, guest, "/content/nothing/invitations/accept"), 404)
+                refused(accept(content_installation, token, by, path), status, code)
+        refused(accept(content_installation, token, guest, "/content/nothing/invitations/accept"), 404)
 
 
-def test_an_invitation_to_the_app_is_no_invitation_to_content(library: House) -> None:
-    owner, guest = library.user(), library.user()
-    key = article(library, owner)
-    made, token = library.invited(guest.email, role="author")
+def test_an_invitation_to_the_app_is_no_invitation_to_content(content_installation: Installation) -> None:
+    owner, guest = content_installation.user(), content_installation.user()
+    key = article(content_installation, owner)
+    made, token = content_installation.invited(guest.email, role="author")
     for path in (ACCEPT, path_to(key)):
-        refused(accept(library, token, guest, path), 400, "invitation-mismatch")
-    assert library.invitation(made["id"])["state"] == "PENDING"
+        refused(accept(content_installation, token, guest, path), 400, "invitation-mismatch")
+    assert content_installation.invitation(made["id"])["state"] == "PENDING"
 
 
-def test_forged_links_are_refused(library: House) -> None:
-    owner = library.user()
-    key = article(library, owner)
-    _, token = asked(library, key, owner, new_address())
+def test_forged_links_are_refused(content_installation: Installation) -> None:
+    owner = content_installation.user()
+    key = article(content_installation, owner)
+    _, token = asked(content_installation, key, owner, new_address())
     for bad in ("ey", "ey.x.y", token[:-2], token + "A", "x" * 5000):
         for path in (ACCEPT, path_to(key)):
-            refused(accept(library, bad, None, path), 401, "invitation-token-invalid")
+            refused(accept(content_installation, bad, None, path), 401, "invitation-token-invalid")
     for path in (ACCEPT, path_to(key)):
-        refused(library.post(path, {"token": token, "unknown": 1}), 400)
-        refused(library.post(path, raw=b'{"token": "a", "token": "b"}'), 400)
-    refused(library.post(ACCEPT, {}), 422)
+        refused(content_installation.post(path, {"token": token, "unknown": 1}), 400)
+        refused(content_installation.post(path, raw=b'{"token": "a", "token": "b"}'), 400)
+    refused(content_installation.post(ACCEPT, {}), 422)
 
 
-def test_a_bad_credential_is_ignored_by_an_accept(library: House) -> None:
-    owner, guest = library.user(), library.user()
-    key = article(library, owner)
-    _, token = asked(library, key, owner, guest.email)
-    got = library.post(path_to(key), {"token": token}, "lsk_bad")
+def test_a_bad_credential_is_ignored_by_an_accept(content_installation: Installation) -> None:
+    owner, guest = content_installation.user(), content_installation.user()
+    key = article(content_installation, owner)
+    _, token = asked(content_installation, key, owner, guest.email)
+    got = content_installation.post(path_to(key), {"token": token}, "lsk_bad")
     assert (got.status, "data" in got.json) == (200, False)
 
 
-def test_somebody_else_takes_no_link(library: House) -> None:
-    owner, guest, other = library.user(), library.user(), library.user()
-    key = article(library, owner)
-    made, token = asked(library, key, owner, guest.email)
+def test_somebody_else_takes_no_link(content_installation: Installation) -> None:
+    owner, guest, other = content_installation.user(), content_installation.user(), content_installation.user()
+    key = article(content_installation, owner)
+    made, token = asked(content_installation, key, owner, guest.email)
     for by in (other, owner):
-        refused(accept(library, token, by), 409, "wrong-account")
-    assert (library.invitation(made)["state"], levels(library, key, other)) == ("PENDING", [None])
+        refused(accept(content_installation, token, by), 409, "wrong-account")
+    assert (content_installation.invitation(made)["state"], levels(content_installation, key, other)) == (
+        "PENDING",
+        [None],
+    )
 
 
-def test_a_blocked_account_accepts_nothing(library: House) -> None:
-    owner, guest = library.user(), library.user()
-    key = article(library, owner)
-    _, token = asked(library, key, owner, guest.email)
-    library.patch(f"/users/{guest.id}", {"blocked": True}, library.key)
+def test_a_blocked_account_accepts_nothing(content_installation: Installation) -> None:
+    owner, guest = content_installation.user(), content_installation.user()
+    key = article(content_installation, owner)
+    _, token = asked(content_installation, key, owner, guest.email)
+    content_installation.patch(f"/users/{guest.id}", {"blocked": True}, content_installation.key)
     for more in ({}, PROFILE):
-        refused(accept(library, token, **more), 409, "account-blocked")
-    library.patch(f"/users/{guest.id}", {"blocked": False}, library.key)
-    assert levels(library, key, guest) == [None]
-    assert accept(library, token).status == 200
+        refused(accept(content_installation, token, **more), 409, "account-blocked")
+    content_installation.patch(f"/users/{guest.id}", {"blocked": False}, content_installation.key)
+    assert levels(content_installation, key, guest) == [None]
+    assert accept(content_installation, token).status == 200
 
 
 @pytest.mark.parametrize(("held", "offered", "kept"), [
     ("MAINTAINER", "VIEWER", "MAINTAINER"), ("EDITOR", "VIEWER", "EDITOR"),
     ("VIEWER", "EDITOR", "EDITOR"), ("EDITOR", "MAINTAINER", "MAINTAINER"),
 ])  # fmt: skip
-def test_a_role_is_never_lowered(library: House, held: str, offered: str, kept: str) -> None:
-    owner, guest = library.user(), library.user()
-    key = article(library, owner)
-    made, token = asked(library, key, owner, guest.email, offered)
-    share(library, key, owner, (guest, held))
-    got = accept(library, token, guest)
+def test_a_role_is_never_lowered(content_installation: Installation, held: str, offered: str, kept: str) -> None:
+    owner, guest = content_installation.user(), content_installation.user()
+    key = article(content_installation, owner)
+    made, token = asked(content_installation, key, owner, guest.email, offered)
+    share(content_installation, key, owner, (guest, held))
+    got = accept(content_installation, token, guest)
     assert (got.status, got.json["access"]["canDelete"]) == (200, kept == "MAINTAINER")
-    assert users_of(access(library, key)) == {guest.id: kept}
-    assert library.invitation(made)["state"] == "ACCEPTED"
+    assert users_of(access(content_installation, key)) == {guest.id: kept}
+    assert content_installation.invitation(made)["state"] == "ACCEPTED"
 
 
-def test_an_owner_who_accepts_stays_owner(library: House) -> None:
-    owner, guest = library.user(), library.user()
-    key = article(library, owner)
-    _, token = asked(library, key, owner, guest.email, "EDITOR")
-    library.put(f"/content/articles/{key}/owner", {"newOwnerId": guest.id}, owner.token)
-    got = accept(library, token, guest)
+def test_an_owner_who_accepts_stays_owner(content_installation: Installation) -> None:
+    owner, guest = content_installation.user(), content_installation.user()
+    key = article(content_installation, owner)
+    _, token = asked(content_installation, key, owner, guest.email, "EDITOR")
+    content_installation.put(f"/content/articles/{key}/owner", {"newOwnerId": guest.id}, owner.token)
+    got = accept(content_installation, token, guest)
     assert (got.status, got.json["access"]["canDelete"], got.json["access"]["ownerId"]) == (200, True, guest.id)
-    assert levels(library, key, guest) == ["OWNER"]
-    assert users_of(access(library, key)) == {owner.id: "MAINTAINER"}
+    assert levels(content_installation, key, guest) == ["OWNER"]
+    assert users_of(access(content_installation, key)) == {owner.id: "MAINTAINER"}
 
 
-def test_the_general_path_accepts_the_same_link_and_tells_what_was_kept(library: House) -> None:
-    owner, guest = library.user(), library.user()
-    key = article(library, owner)
-    _, token = asked(library, key, owner, guest.email)
-    share(library, key, owner, (guest, "EDITOR"))
-    got = library.accept(token, by=guest)
+def test_the_general_path_accepts_the_same_link_and_tells_what_was_kept(content_installation: Installation) -> None:
+    owner, guest = content_installation.user(), content_installation.user()
+    key = article(content_installation, owner)
+    _, token = asked(content_installation, key, owner, guest.email)
+    share(content_installation, key, owner, (guest, "EDITOR"))
+    got = content_installation.accept(token, by=guest)
     assert (got.status, got.json.keys()) == (200, {"user", "grants", "redirectUrl"})
     assert "EDITOR" in str(got.json["grants"])
     assert key in str(got.json["grants"])
-    refused(accept(library, token, guest), 409, "invitation-accepted")
+    refused(accept(content_installation, token, guest), 409, "invitation-accepted")
 
 
-def test_the_whole_bundle_is_accepted_through_one_object(library: House) -> None:
-    owner, guest, group = library.user(), library.user(role=None), library.group()
-    one, two, recipe = article(library, owner), article(library, owner), article(library, owner, kind="recipes")
+def test_the_whole_bundle_is_accepted_through_one_object(content_installation: Installation) -> None:
+    owner, guest, group = (
+        content_installation.user(),
+        content_installation.user(role=None),
+        content_installation.group(),
+    )
+    one, two, recipe = (
+        article(content_installation, owner),
+        article(content_installation, owner),
+        article(content_installation, owner, kind="recipes"),
+    )
     content = [
         {"contentType": "articles", "key": one, "role": "VIEWER"},
         {"contentType": "articles", "key": two, "role": "EDITOR"},
         {"contentType": "recipes", "key": recipe, "role": "MAINTAINER"},
     ]
     sent = {"inviteEmail": guest.email, "role": "customer", "groups": [group], "content": content}
-    made = library.post("/invitations", sent, library.key)
+    made = content_installation.post("/invitations", sent, content_installation.key)
     assert (made.status, [grant | {"void": False} for grant in content]) == (201, made.json["content"])
-    token = library.mail_of(made.json).token
-    assert {grant["key"] for grant in library.post("/invitations/lookup", {"token": token}).json["content"]} == {
+    token = content_installation.mail_of(made.json).token
+    assert {
+        grant["key"] for grant in content_installation.post("/invitations/lookup", {"token": token}).json["content"]
+    } == {
         one,
         two,
         recipe,
     }
-    got = accept(library, token, guest, path_to(two))
+    got = accept(content_installation, token, guest, path_to(two))
     assert (got.status, got.json["key"]) == (200, two)
-    assert levels(library, one, guest) + levels(library, two, guest) == ["VIEWER", "EDITOR"]
-    assert levels(library, recipe, guest, kind="recipes") == ["MAINTAINER"]
-    me = library.get("/users/me", guest.token).json
+    assert levels(content_installation, one, guest) + levels(content_installation, two, guest) == ["VIEWER", "EDITOR"]
+    assert levels(content_installation, recipe, guest, kind="recipes") == ["MAINTAINER"]
+    me = content_installation.get("/users/me", guest.token).json
     assert (me["role"], me["groups"]) == ("customer", [group])
 
 
-def test_a_void_grant_beside_live_ones_is_no_mismatch(library: House) -> None:
-    owner, guest = library.user(), library.user()
-    one, two = article(library, owner), article(library, owner)
+def test_a_void_grant_beside_live_ones_is_no_mismatch(content_installation: Installation) -> None:
+    owner, guest = content_installation.user(), content_installation.user()
+    one, two = article(content_installation, owner), article(content_installation, owner)
     content = [{"contentType": "articles", "key": key, "role": "VIEWER"} for key in (one, two)]
-    made = library.post("/invitations", {"inviteEmail": guest.email, "content": content}, library.key).json
-    token = library.mail_of(made).token
-    put_access(library, one, owner, "PRIVATE")
-    assert [grant["key"] for grant in library.post("/invitations/lookup", {"token": token}).json["content"]] == [two]
-    got = accept(library, token, guest)
+    made = content_installation.post(
+        "/invitations", {"inviteEmail": guest.email, "content": content}, content_installation.key
+    ).json
+    token = content_installation.mail_of(made).token
+    put_access(content_installation, one, owner, "PRIVATE")
+    assert [
+        grant["key"] for grant in content_installation.post("/invitations/lookup", {"token": token}).json["content"]
+    ] == [two]
+    got = accept(content_installation, token, guest)
     assert (got.status, got.json["key"]) == (200, two)
-    assert levels(library, one, guest) + levels(library, two, guest) == [None, "VIEWER"]
-    assert visibility(library, one, owner) == "PRIVATE"
+    assert levels(content_installation, one, guest) + levels(content_installation, two, guest) == [None, "VIEWER"]
+    assert visibility(content_installation, one, owner) == "PRIVATE"
 
 
-def test_a_void_grant_named_by_the_path_gives_nothing_of_it(library: House) -> None:
-    owner, guest = library.user(), library.user()
-    one, two = article(library, owner, data={"hidden": 1}), article(library, owner)
+def test_a_void_grant_named_by_the_path_gives_nothing_of_it(content_installation: Installation) -> None:
+    owner, guest = content_installation.user(), content_installation.user()
+    one, two = article(content_installation, owner, data={"hidden": 1}), article(content_installation, owner)
     content = [{"contentType": "articles", "key": key, "role": "VIEWER"} for key in (one, two)]
-    made = library.post("/invitations", {"inviteEmail": guest.email, "content": content}, library.key).json
-    token = library.mail_of(made).token
-    put_access(library, one, owner, "PRIVATE")
-    got = accept(library, token, guest, path_to(one))
+    made = content_installation.post(
+        "/invitations", {"inviteEmail": guest.email, "content": content}, content_installation.key
+    ).json
+    token = content_installation.mail_of(made).token
+    put_access(content_installation, one, owner, "PRIVATE")
+    got = accept(content_installation, token, guest, path_to(one))
     assert got.status < 500
     assert "invitation-mismatch" not in got.body.decode()
     assert "hidden" not in got.body.decode()
-    assert levels(library, one, guest) == [None]
-    assert visibility(library, one, owner) == "PRIVATE"
+    assert levels(content_installation, one, guest) == [None]
+    assert visibility(content_installation, one, owner) == "PRIVATE"
 
 
-def test_many_accepts_of_one_link_are_one(library: House) -> None:
-    owner, guest = library.user(), library.user()
-    key = article(library, owner)
-    made, token = asked(library, key, owner, guest.email)
+def test_many_accepts_of_one_link_are_one(content_installation: Installation) -> None:
+    owner, guest = content_installation.user(), content_installation.user()
+    key = article(content_installation, owner)
+    made, token = asked(content_installation, key, owner, guest.email)
     paths = [ACCEPT, path_to(key), "/invitations/accept"] * 5
-    answers = at_once(*[lambda path=path: accept(library, token, guest, path) for path in paths])
+    answers = at_once(*[lambda path=path: accept(content_installation, token, guest, path) for path in paths])
     assert sorted(answer.status for answer in answers) == [200] + [409] * 14
     assert {answer.json["code"] for answer in answers if answer.status == 409} == {"invitation-accepted"}
-    assert [event["type"] for event in library.events(made)].count("invitation.accepted") == 1
+    assert [event["type"] for event in content_installation.events(made)].count("invitation.accepted") == 1
 
 
-def test_many_registrations_by_one_link_are_one(library: House) -> None:
-    owner, email = library.user(), new_address()
-    key = article(library, owner)
-    _, token = asked(library, key, owner, email)
-    answers = at_once(*[lambda: accept(library, token, **PROFILE)] * 8)
+def test_many_registrations_by_one_link_are_one(content_installation: Installation) -> None:
+    owner, email = content_installation.user(), new_address()
+    key = article(content_installation, owner)
+    _, token = asked(content_installation, key, owner, email)
+    answers = at_once(*[lambda: accept(content_installation, token, **PROFILE)] * 8)
     assert sorted(answer.status for answer in answers) == [201] + [409] * 7
-    assert library.get(f"/users?email={email}", library.key).json["total"] == 1
+    assert content_installation.get(f"/users?email={email}", content_installation.key).json["total"] == 1
 
 
-def test_declining_gives_nothing(library: House) -> None:
-    owner, guest = library.user(), library.user()
-    key = article(library, owner)
-    _, token = asked(library, key, owner, guest.email)
-    assert library.post("/invitations/decline", {"token": token}).status == 200
-    refused(accept(library, token, guest), 410, "invitation-declined")
-    assert access(library, key)["invitations"] == []
-    assert ask(library, key, owner, guest.email).status == 200
+def test_declining_gives_nothing(content_installation: Installation) -> None:
+    owner, guest = content_installation.user(), content_installation.user()
+    key = article(content_installation, owner)
+    _, token = asked(content_installation, key, owner, guest.email)
+    assert content_installation.post("/invitations/decline", {"token": token}).status == 200
+    refused(accept(content_installation, token, guest), 410, "invitation-declined")
+    assert access(content_installation, key)["invitations"] == []
+    assert ask(content_installation, key, owner, guest.email).status == 200

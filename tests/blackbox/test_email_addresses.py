@@ -1,7 +1,7 @@
 """Addresses: what is one, and when two are the same."""
 
 import pytest
-from tests.support.installation import PASSWORD, PROFILE, House, numbers, pointers, refused
+from tests.support.installation import PASSWORD, PROFILE, Installation, numbers, pointers, refused
 
 BAD = [
     "",
@@ -42,22 +42,24 @@ BAD = [
 
 
 @pytest.mark.parametrize("address", BAD, ids=range(len(BAD)))
-def test_what_is_no_address_is_refused(house: House, address: str) -> None:
-    problem = refused(house.post("/invitations", {"inviteEmail": address, "role": "customer"}, house.key), 422)
+def test_what_is_no_address_is_refused(installation: Installation, address: str) -> None:
+    problem = refused(
+        installation.post("/invitations", {"inviteEmail": address, "role": "customer"}, installation.key), 422
+    )
     assert pointers(problem) == {"/inviteEmail"}
     user = {"email": address, "firstName": "A", "lastName": "B"}
-    assert pointers(refused(house.post("/users", user, house.key), 422)) == {"/email"}
+    assert pointers(refused(installation.post("/users", user, installation.key), 422)) == {"/email"}
 
 
 @pytest.mark.parametrize(
     "local",
     ["a+b", "a.b.c", "o'hara", "x_y-z", "!#$%&'*+/=?^_`{|}~", "1", "jörg", "用户", "a" * 40],
 )
-def test_what_is_an_address_is_kept_as_typed(house: House, local: str) -> None:
+def test_what_is_an_address_is_kept_as_typed(installation: Installation, local: str) -> None:
     address = f"{local}@n{next(numbers)}.Example"
-    made, _ = house.invited(address)
+    made, _ = installation.invited(address)
     assert made["inviteEmail"] == address
-    assert house.delivery(made["id"], "SENT")
+    assert installation.delivery(made["id"], "SENT")
 
 
 SAME = [
@@ -85,30 +87,32 @@ def filled(pattern: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("pair", SAME, ids=range(len(SAME)))
-def test_two_spellings_of_one_address_are_one_person(house: House, pair: tuple[str, str]) -> None:
+def test_two_spellings_of_one_address_are_one_person(installation: Installation, pair: tuple[str, str]) -> None:
     names = filled(pair[0])
     one, two = (pattern.format(*names) for pattern in pair)
-    first = house.invite(one)
+    first = installation.invite(one)
     again = {"inviteEmail": two, "role": "customer"}
-    assert refused(house.post("/invitations", again, house.key), 409, "already-invited")["id"] == first["id"]
-    assert house.accept(house.mail_of(first).token, **PROFILE).status == 201
-    assert house.login(two).email == two
+    assert (
+        refused(installation.post("/invitations", again, installation.key), 409, "already-invited")["id"] == first["id"]
+    )
+    assert installation.accept(installation.mail_of(first).token, **PROFILE).status == 201
+    assert installation.login(two).email == two
     user = {"email": two, "firstName": "A", "lastName": "B", "password": PASSWORD}
-    refused(house.post("/users", user, house.key), 409)
-    refused(house.post("/invitations", again, house.key), 409, "already-member")
+    refused(installation.post("/users", user, installation.key), 409)
+    refused(installation.post("/invitations", again, installation.key), 409, "already-member")
 
 
 @pytest.mark.parametrize("pair", DIFFERENT, ids=range(len(DIFFERENT)))
-def test_addresses_that_look_alike_are_different_people(house: House, pair: tuple[str, str]) -> None:
+def test_addresses_that_look_alike_are_different_people(installation: Installation, pair: tuple[str, str]) -> None:
     names = filled(pair[0])
     sent = [{"inviteEmail": pattern.format(*names), "role": "customer"} for pattern in pair]
-    answers = [house.post("/invitations", body, house.key) for body in sent]
+    answers = [installation.post("/invitations", body, installation.key) for body in sent]
     # an address may be refused for letters mail systems do not agree on, never taken for another one's
     assert {answer.status for answer in answers} in ({201}, {201, 422})
 
 
-def test_a_lookalike_does_not_sign_in(house: House) -> None:
-    person = house.user(email=f"kate@d{next(numbers)}.test")
+def test_a_lookalike_does_not_sign_in(installation: Installation) -> None:
+    person = installation.user(email=f"kate@d{next(numbers)}.test")
     lookalike = person.email.replace("k", "\u212a", 1)
-    answer = house.post("/auth/login", {"email": lookalike, "password": PASSWORD})
+    answer = installation.post("/auth/login", {"email": lookalike, "password": PASSWORD})
     assert answer.status in {401, 422}

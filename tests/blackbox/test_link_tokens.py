@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 import pytest
-from tests.blackbox.conftest import Starter
+from tests.blackbox.conftest import StartInstallation
 from tests.support.database_dump import dump
-from tests.support.installation import PASSWORD, PROFILE, House, refused
+from tests.support.installation import PASSWORD, PROFILE, Installation, refused
 
 
 def encoded(value: Any) -> str:
@@ -59,65 +59,69 @@ def bent(token: str) -> dict[str, str]:
     }
 
 
-def test_forged_links_are_refused_alike(house: House) -> None:
-    made, token = house.invited()
+def test_forged_links_are_refused_alike(installation: Installation) -> None:
+    made, token = installation.invited()
     answers = list[Any]()
     for name, forged in bent(token).items():
         for path, body in (("lookup", {}), ("accept", PROFILE), ("decline", {})):
-            answer = house.post(f"/invitations/{path}", {"token": forged, **body})
+            answer = installation.post(f"/invitations/{path}", {"token": forged, **body})
             assert answer.status == 401, (name, answer)
             answers.append(refused(answer, 401, "invitation-token-invalid") | {"instance": 0})
     assert all(answer == answers[0] for answer in answers)
-    assert house.invitation(made["id"])["state"] == "PENDING"
-    assert house.accept(token, **PROFILE).status == 201
+    assert installation.invitation(made["id"])["state"] == "PENDING"
+    assert installation.accept(token, **PROFILE).status == 201
 
 
-def test_a_link_of_another_installation_is_refused(house: House, open_house: Starter) -> None:
-    other = open_house()
+def test_a_link_of_another_installation_is_refused(
+    installation: Installation, start_installation: StartInstallation
+) -> None:
+    other = start_installation()
     _, token = other.invited()
-    refused(house.post("/invitations/lookup", {"token": token}), 401, "invitation-token-invalid")
-    _, mine = house.invited()
+    refused(installation.post("/invitations/lookup", {"token": token}), 401, "invitation-token-invalid")
+    _, mine = installation.invited()
     refused(other.accept(mine, **PROFILE), 401, "invitation-token-invalid")
 
 
-def test_two_installations_with_the_same_key_do_not_share_links(house: House, open_house: Starter) -> None:
-    other = open_house()
-    key = next(house.directory.rglob("master.key"))
+def test_two_installations_with_the_same_key_do_not_share_links(
+    installation: Installation, start_installation: StartInstallation
+) -> None:
+    other = start_installation()
+    key = next(installation.directory.rglob("master.key"))
     (other.directory / "var" / "copied.key").write_text(key.read_text())
     (other.directory / "var" / "copied.key").chmod(0o600)
-    third = open_house(extra=f'\n[secrets]\nmaster-key-file = "{other.directory}/var/copied.key"\n')
-    _, token = house.invited()
+    third = start_installation(extra=f'\n[secrets]\nmaster-key-file = "{other.directory}/var/copied.key"\n')
+    _, token = installation.invited()
     refused(third.post("/invitations/lookup", {"token": token}), 401, "invitation-token-invalid")
 
 
-def test_links_are_the_same_each_time_they_are_made(house: House) -> None:
-    made, token = house.invited()
-    assert house.reveal(made["id"]) == house.reveal(made["id"])
-    house.post("/invitations/request-new", {"token": token})
-    assert house.mail(made["inviteEmail"], 2).token == token
+def test_links_are_the_same_each_time_they_are_made(installation: Installation) -> None:
+    made, token = installation.invited()
+    assert installation.reveal(made["id"]) == installation.reveal(made["id"])
+    installation.post("/invitations/request-new", {"token": token})
+    assert installation.mail(made["inviteEmail"], 2).token == token
 
 
 @pytest.mark.parametrize("kind", ["mailed", "revealed"])
-def test_a_revealed_link_cannot_be_turned_into_a_mailed_one(house: House, kind: str) -> None:
-    made, mailed = house.invited()
-    revealed = house.reveal(made["id"])
+def test_a_revealed_link_cannot_be_turned_into_a_mailed_one(installation: Installation, kind: str) -> None:
+    made, mailed = installation.invited()
+    revealed = installation.reveal(made["id"])
     (header, one, signature), (_, two, other) = mailed.split("."), revealed.split(".")
     mixed = f"{header}.{one}.{other}" if kind == "mailed" else f"{header}.{two}.{signature}"
-    refused(house.accept(mixed, **PROFILE), 401, "invitation-token-invalid")
+    refused(installation.accept(mixed, **PROFILE), 401, "invitation-token-invalid")
 
 
-def test_a_thief_of_the_database_and_the_log_holds_no_secret(house: House) -> None:
-    person = house.user("team")
-    made, token = house.invited(token=person.token, role="customer")
-    revealed = house.reveal(made["id"])
-    house.post("/auth/password/reset-request", {"email": person.email})
-    reset = house.mail(person.email).token
-    again = house.post("/auth/refresh", {"refreshToken": person.refresh_token}).json
-    key = house.api_key("invitations:read")
-    house.get("/invitations", key)
-    house.call("GET", f"/invitation?token={token}")
-    house.call("GET", f"/password-reset?token={reset}")
-    house.post("/invitations/lookup", {"token": token[:-4] + "AAAA"})
+def test_a_thief_of_the_database_and_the_log_holds_no_secret(installation: Installation) -> None:
+    person = installation.user("team")
+    made, token = installation.invited(token=person.token, role="customer")
+    revealed = installation.reveal(made["id"])
+    installation.post("/auth/password/reset-request", {"email": person.email})
+    reset = installation.mail(person.email).token
+    again = installation.post("/auth/refresh", {"refreshToken": person.refresh_token}).json
+    key = installation.api_key("invitations:read")
+    installation.get("/invitations", key)
+    installation.call("GET", f"/invitation?token={token}")
+    installation.call("GET", f"/password-reset?token={reset}")
+    installation.post("/invitations/lookup", {"token": token[:-4] + "AAAA"})
     secrets = {
         "link": token,
         "revealed": revealed,
@@ -127,18 +131,18 @@ def test_a_thief_of_the_database_and_the_log_holds_no_secret(house: House) -> No
         "second refresh": again["refreshToken"],
         "second access": again["accessToken"],
         "key": key,
-        "full key": house.key,
+        "full key": installation.key,
         "password": PASSWORD,
     }
-    stored, log = dump(house.database), house.log
+    stored, log = dump(installation.database), installation.log
     for name, secret in secrets.items():
         for part in {secret, secret.split(".")[-1], secret.removeprefix("lsk_")[:24]}:
             assert part not in stored, f"{name} in the database"
             assert part not in log, f"{name} in the log"
-    master = next(house.directory.rglob("master.key")).read_text().strip().rpartition(":")[2]
+    master = next(installation.directory.rglob("master.key")).read_text().strip().rpartition(":")[2]
     assert master not in stored + log
 
 
-def test_the_master_key_is_its_owners_alone(house: House) -> None:
-    key = next(house.directory.rglob("master.key"))
+def test_the_master_key_is_its_owners_alone(installation: Installation) -> None:
+    key = next(installation.directory.rglob("master.key"))
     assert key.stat().st_mode & 0o777 == 0o600

@@ -4,9 +4,10 @@ import io
 import json
 from dataclasses import replace
 
+import httpx2
 import pytest
-from litestar.testing import AsyncTestClient
 from sqlalchemy.engine import URL
+from tests.http.conftest import open_client
 
 from latchstring.bootstrap.application import build_app
 from latchstring.config import Config
@@ -16,24 +17,24 @@ from latchstring.storage.engine.database import Database
 from latchstring.storage.overview.metrics_queries import OutboxDepth, measure_outbox
 
 
-async def test_a_running_process_is_healthy_and_ready(client: AsyncTestClient) -> None:
-    assert (await client.get("/healthz")).json() == {"status": "ok"}
-    assert (await client.get("/readyz")).json() == {"status": "ready"}
+async def test_a_running_process_is_healthy_and_ready(server_client: httpx2.AsyncClient) -> None:
+    assert (await server_client.get("/healthz")).json() == {"status": "ok"}
+    assert (await server_client.get("/readyz")).json() == {"status": "ready"}
 
 
-async def test_a_database_behind_head_is_not_ready(client: AsyncTestClient, sqlite_url: URL) -> None:
+async def test_a_database_behind_head_is_not_ready(server_client: httpx2.AsyncClient, sqlite_url: URL) -> None:
     await schema.on_connection(sqlite_url, lambda connection: schema.downgrade(connection, "base"))
-    answer = await client.get("/readyz")
+    answer = await server_client.get("/readyz")
     assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
     assert "latchstring migrate" in answer.json()["detail"]
     assert int(answer.headers["retry-after"]) > 0
-    assert (await client.get("/healthz")).status_code == 200
+    assert (await server_client.get("/healthz")).status_code == 200
 
 
-async def test_metrics_count_requests_by_route_and_never_by_path(client: AsyncTestClient) -> None:
-    await client.get("/api/users/01a1f85c-d9b6-70b7-aa07-931e86949893")
-    await client.get("/nothing-here")
-    text = (await client.get("/metrics")).text
+async def test_metrics_count_requests_by_route_and_never_by_path(server_client: httpx2.AsyncClient) -> None:
+    await server_client.get("/api/users/01a1f85c-d9b6-70b7-aa07-931e86949893")
+    await server_client.get("/nothing-here")
+    text = (await server_client.get("/metrics")).text
     assert 'route="/api/users/{user_id}",status="401"' in text
     assert 'method="",route="(none)",status="404"' in text
     assert "nothing-here" not in text
@@ -44,12 +45,12 @@ async def test_an_empty_outbox_has_no_depth(database: Database) -> None:
     assert await measure_outbox(database) == OutboxDepth(0, None)
 
 
-async def test_the_access_log_has_paths_without_queries(config: Config) -> None:
+async def test_the_access_log_has_paths_without_queries(server_config: Config) -> None:
     stream = io.StringIO()
-    app = build_app(config)
+    app = build_app(server_config)
     log = AccessLog(stream, redact=lambda path: path)
-    app.asgi_handler = Observed(app.asgi_handler, log)
-    async with AsyncTestClient(app) as client:
+    app.wrap(lambda inside: Observed(inside, log))
+    async with open_client(app) as client:
         answer = await client.get("/invitation?token=ey.secret.secret")
         await client.get("/healthz")
     log.flush()
@@ -58,17 +59,17 @@ async def test_the_access_log_has_paths_without_queries(config: Config) -> None:
     assert line["request_id"] == answer.headers["x-request-id"]
 
 
-def test_the_development_mailbox_is_there_only_where_mail_goes_into_it(config: Config) -> None:
-    without = replace(config, mail=replace(config.mail, transport="smtp"))
-    assert "/dev/mail" in paths_of(config)
+def test_the_development_mailbox_is_there_only_where_mail_goes_into_it(server_config: Config) -> None:
+    without = replace(server_config, mail=replace(server_config.mail, transport="smtp"))
+    assert "/dev/mail" in paths_of(server_config)
     assert not any(path.startswith("/dev") for path in paths_of(without))
 
 
 def paths_of(config: Config) -> set[str]:
-    return {route.path for route in build_app(config).routes}
+    return {path for route in build_app(config).routes for path in route.paths}
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/metrics", "/healthz"])
-async def test_probes_answer_head_without_a_body(client: AsyncTestClient, path: str) -> None:
-    answer = await client.head(path)
+async def test_probes_answer_head_without_a_body(server_client: httpx2.AsyncClient, path: str) -> None:
+    answer = await server_client.head(path)
     assert (answer.status_code, answer.content) == (200, b"")

@@ -139,7 +139,7 @@ async def test_a_problem_has_every_member(client: httpx2.AsyncClient) -> None:
     got = await client.get("/api/things/x", headers=AS_USER)
     assert got.json() == {
         "type": "/problems/group-not-found",
-        "title": "No such group",
+        "title": "Group not found",
         "status": 404,
         "detail": "There is no thing of this key.",
         "instance": f"urn:uuid:{got.headers['x-request-id']}",

@@ -7,8 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests.support.invitation_env import Door, build_door
-from tests.support.service_env import World
+from tests.support.invitation_env import InvitationEnv, build_invitation_env
+from tests.support.service_env import ServiceEnv
 
 from latchstring.domain.actor import ActorType
 from latchstring.domain.draft import Draft
@@ -40,14 +40,14 @@ MADE = InvitationTemplate(key="colleague", name="Colleague", role="team", expire
 
 
 @pytest.fixture
-def door(world: World) -> Door:
+def invitation_env(service_env: ServiceEnv) -> InvitationEnv:
     content = ContentRules({"articles": ContentType("articles", "Articles", "article")})
-    return build_door(world, templates={CONFIGURED.key: CONFIGURED}, content=content)
+    return build_invitation_env(service_env, templates={CONFIGURED.key: CONFIGURED}, content=content)
 
 
 @pytest.fixture
-def templates(door: Door) -> Templates:
-    return door.invitations.templates
+def templates(invitation_env: InvitationEnv) -> Templates:
+    return invitation_env.invitations.templates
 
 
 def somebody(*permissions: str) -> Principal:
@@ -101,9 +101,9 @@ def test_an_unknown_template_is_told_with_the_names_there_are() -> None:
 # ---- using -----------------------------------------------------------------------------------------------------------
 
 
-async def test_an_invitation_by_a_template_of_each_source(door: Door, templates: Templates) -> None:
-    await door.world.group("early")
-    first = (await door.invite(template="new-customer")).invitation
+async def test_an_invitation_by_a_template_of_each_source(invitation_env: InvitationEnv, templates: Templates) -> None:
+    await invitation_env.service_env.group("early")
+    first = (await invitation_env.invite(template="new-customer")).invitation
     assert (first.bundle.role, [g.target_key for g in first.bundle.groups], first.locale) == (
         "customer",
         ["early"],
@@ -111,36 +111,38 @@ async def test_an_invitation_by_a_template_of_each_source(door: Door, templates:
     )
     assert (first.lifetime, first.message) == (timedelta(days=3), "Welcome.")
     await templates.create_template(MADE, by=somebody("templates:write"))
-    second = (await door.invite(template="colleague", role="customer")).invitation
+    second = (await invitation_env.invite(template="colleague", role="customer")).invitation
     assert (second.bundle.role, second.lifetime) == ("customer", timedelta(days=2))
 
 
-async def test_an_unknown_template_is_one_of_the_fields(door: Door) -> None:
+async def test_an_unknown_template_is_one_of_the_fields(invitation_env: InvitationEnv) -> None:
     with pytest.raises(InvalidFields) as refused:
-        await door.invite(template="nobody-knows", expires_in=timedelta(days=1000))
+        await invitation_env.invite(template="nobody-knows", expires_in=timedelta(days=1000))
     assert [problem.code for problem in refused.value.errors] == ["unknown-template", "out-of-bounds"]
 
 
-async def test_a_template_gives_nobody_more_than_he_may_grant(door: Door, templates: Templates) -> None:
+async def test_a_template_gives_nobody_more_than_he_may_grant(
+    invitation_env: InvitationEnv, templates: Templates
+) -> None:
     await templates.create_template(replace(MADE, role="admin"), by=OPERATOR_PRINCIPAL)
     inviter = Principal(
         ActorType.API_KEY, uuid4(), "key", frozenset({"invitations:write"}), frozenset({"customer"}), frozenset()
     )
     with pytest.raises(GrantNotAllowed, match="admin"):
-        await door.invite(template="colleague", by=inviter)
+        await invitation_env.invite(template="colleague", by=inviter)
     with pytest.raises(GrantNotAllowed, match="early"):
-        await door.invite(template="new-customer", by=inviter)
+        await invitation_env.invite(template="new-customer", by=inviter)
 
 
-async def test_what_a_template_names_is_looked_up_when_it_is_used(door: Door) -> None:
+async def test_what_a_template_names_is_looked_up_when_it_is_used(invitation_env: InvitationEnv) -> None:
     with pytest.raises(GroupNotFound, match="early"):
-        await door.invite(template="new-customer")
+        await invitation_env.invite(template="new-customer")
 
 
 # ---- keeping ---------------------------------------------------------------------------------------------------------
 
 
-async def test_templates_are_made_changed_and_removed(door: Door, templates: Templates) -> None:
+async def test_templates_are_made_changed_and_removed(invitation_env: InvitationEnv, templates: Templates) -> None:
     admin = somebody("templates:write", "invitations:read")
     whole = replace(
         MADE,
@@ -160,10 +162,12 @@ async def test_templates_are_made_changed_and_removed(door: Door, templates: Tem
     for change in (templates.replace_template(whole, by=admin), templates.delete_template("colleague", by=admin)):
         with pytest.raises(TemplateNotFound):
             await change
-    assert await door.world.events() == [f"invitation_template.{what}" for what in ("created", "updated", "deleted")]
+    assert await invitation_env.service_env.events() == [
+        f"invitation_template.{what}" for what in ("created", "updated", "deleted")
+    ]
 
 
-async def test_configuration_wins_over_the_panel(door: Door, templates: Templates) -> None:
+async def test_configuration_wins_over_the_panel(invitation_env: InvitationEnv, templates: Templates) -> None:
     by = OPERATOR_PRINCIPAL
     mine = replace(MADE, key="new-customer")
     with pytest.raises(TemplateKeyTaken):
@@ -174,10 +178,10 @@ async def test_configuration_wins_over_the_panel(door: Door, templates: Template
         await templates.delete_template("new-customer", by=by)
 
 
-async def test_a_template_that_configuration_took_over_waits_and_can_be_removed(door: Door) -> None:
-    by, before = OPERATOR_PRINCIPAL, build_door(door.world).invitations.templates
+async def test_a_template_that_configuration_took_over_waits_and_can_be_removed(invitation_env: InvitationEnv) -> None:
+    by, before = OPERATOR_PRINCIPAL, build_invitation_env(invitation_env.service_env).invitations.templates
     await before.create_template(replace(MADE, key="new-customer"), by=by)
-    templates = door.invitations.templates
+    templates = invitation_env.invitations.templates
     assert await templates.get_template("new-customer", by=by) == CONFIGURED
     assert [one.source for one in await templates.list_templates(by=by)] == [TemplateSource.CONFIG]
     assert [one.shadowed for one in await templates.list_templates(by=by, shadowed=True)] == [False, True]

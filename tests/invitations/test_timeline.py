@@ -5,8 +5,8 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from tests.support.invitation_env import PROFILE, Door, build_door
-from tests.support.service_env import World
+from tests.support.invitation_env import PROFILE, InvitationEnv, build_invitation_env
+from tests.support.service_env import ServiceEnv
 
 from latchstring.domain.errors import NotAllowed
 from latchstring.domain.invitation import Standing
@@ -21,12 +21,12 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def door(world: World) -> Door:
-    return build_door(world)
+def invitation_env(service_env: ServiceEnv) -> InvitationEnv:
+    return build_invitation_env(service_env)
 
 
-async def told(door: Door, standing: Standing) -> Timeline:
-    return (await door.invitations.timelines.get(standing.invitation.id, by=OPERATOR_PRINCIPAL)).timeline
+async def told(invitation_env: InvitationEnv, standing: Standing) -> Timeline:
+    return (await invitation_env.invitations.timelines.get(standing.invitation.id, by=OPERATOR_PRINCIPAL)).timeline
 
 
 def words(timeline: Timeline) -> list[str]:
@@ -41,35 +41,39 @@ def words(timeline: Timeline) -> list[str]:
     return [named[knot.kind](knot) for knot in timeline.knots]
 
 
-async def try_to_send(door: Door, reply: str, state: DeliveryState, *, again_in: timedelta | None = None) -> None:
-    now, me = door.world.clock(), uuid4()
+async def try_to_send(
+    invitation_env: InvitationEnv, reply: str, state: DeliveryState, *, again_in: timedelta | None = None
+) -> None:
+    now, me = invitation_env.service_env.clock(), uuid4()
     again_at = now + again_in if again_in else None
-    for row in await claim_mails(door.world.db, me, limit=9, now=now, until=now + MINUTE):
-        await finish_mail(door.world.db, me, row.id, Delivery(state, None, 1, now, reply), again_at=again_at)
+    for row in await claim_mails(invitation_env.service_env.db, me, limit=9, now=now, until=now + MINUTE):
+        await finish_mail(
+            invitation_env.service_env.db, me, row.id, Delivery(state, None, 1, now, reply), again_at=again_at
+        )
 
 
-async def visit(door: Door, standing: Standing, generation: int = 1) -> None:
-    counter = VisitCounter(door.world.db, door.world.clock)
+async def visit(invitation_env: InvitationEnv, standing: Standing, generation: int = 1) -> None:
+    counter = VisitCounter(invitation_env.service_env.db, invitation_env.service_env.clock)
     counter.count(standing.invitation.id, generation)
     await counter.flush()
 
 
-async def test_a_whole_life_in_the_order_it_happened(door: Door) -> None:
-    clock = door.world.clock
-    made = await door.invite()
-    await try_to_send(door, "451 4.7.1 greylisted", DeliveryState.DEFERRED, again_in=5 * MINUTE)
+async def test_a_whole_life_in_the_order_it_happened(invitation_env: InvitationEnv) -> None:
+    clock = invitation_env.service_env.clock
+    made = await invitation_env.invite()
+    await try_to_send(invitation_env, "451 4.7.1 greylisted", DeliveryState.DEFERRED, again_in=5 * MINUTE)
     clock.forward(5 * MINUTE)
-    await try_to_send(door, "250 2.0.0 queued", DeliveryState.SENT)
+    await try_to_send(invitation_env, "250 2.0.0 queued", DeliveryState.SENT)
     clock.forward(MINUTE)
-    await visit(door, made)
+    await visit(invitation_env, made)
     clock.forward(MINUTE)
-    again = await door.invitations.issuing.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
-    await try_to_send(door, "250 2.0.0 queued", DeliveryState.SENT)
-    await visit(door, made)  # the old link once more
-    await visit(door, made, generation=2)
+    again = await invitation_env.invitations.issuing.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
+    await try_to_send(invitation_env, "250 2.0.0 queued", DeliveryState.SENT)
+    await visit(invitation_env, made)  # the old link once more
+    await visit(invitation_env, made, generation=2)
     clock.forward(MINUTE)
-    await door.accept(door.token(again), PROFILE)
-    found = await door.invitations.timelines.get(made.invitation.id, by=OPERATOR_PRINCIPAL)
+    await invitation_env.accept(invitation_env.token(again), PROFILE)
+    found = await invitation_env.invitations.timelines.get(made.invitation.id, by=OPERATOR_PRINCIPAL)
     assert words(found.timeline) == [
         "created",
         "mail 1",
@@ -87,56 +91,56 @@ async def test_a_whole_life_in_the_order_it_happened(door: Door) -> None:
     assert [k.reply for k in found.timeline.knots if k.reply] == ["451 4.7.1 greylisted", *["250 2.0.0 queued"] * 2]
 
 
-async def test_the_next_try_and_the_answer_are_awaited(door: Door) -> None:
-    made = await door.invite()
-    await try_to_send(door, "451 later", DeliveryState.DEFERRED, again_in=5 * MINUTE)
-    mail, answer = (await told(door, made)).awaited
+async def test_the_next_try_and_the_answer_are_awaited(invitation_env: InvitationEnv) -> None:
+    made = await invitation_env.invite()
+    await try_to_send(invitation_env, "451 later", DeliveryState.DEFERRED, again_in=5 * MINUTE)
+    mail, answer = (await told(invitation_env, made)).awaited
     assert mail.mail is not None
-    assert mail.until == door.world.clock() + 5 * MINUTE
+    assert mail.until == invitation_env.service_env.clock() + 5 * MINUTE
     assert (answer.mail, answer.until) == (None, made.invitation.link.expires_at)
 
 
-async def test_what_ran_out_says_so_before_and_after_the_sweep(door: Door) -> None:
-    made = await door.invite()
-    await try_to_send(door, "250 ok", DeliveryState.SENT)
-    door.world.clock.forward(timedelta(days=8))
-    before = await told(door, made)
+async def test_what_ran_out_says_so_before_and_after_the_sweep(invitation_env: InvitationEnv) -> None:
+    made = await invitation_env.invite()
+    await try_to_send(invitation_env, "250 ok", DeliveryState.SENT)
+    invitation_env.service_env.clock.forward(timedelta(days=8))
+    before = await told(invitation_env, made)
     assert words(before) == ["created", "mail 1", "SENT 1", "ran out"]
     assert before.knots[-1].at == made.invitation.link.expires_at
     assert before.awaited == ()
-    await door.invitations.sweep()
-    assert words(await told(door, made)) == ["created", "mail 1", "SENT 1", "expired"]
+    await invitation_env.invitations.sweep()
+    assert words(await told(invitation_env, made)) == ["created", "mail 1", "SENT 1", "expired"]
 
 
-async def test_who_acted_is_named(door: Door) -> None:
-    lead = await door.world.principal("admin", first_name="Mira", last_name="Okafor")
-    made = await door.invite(by=lead)
-    await door.invitations.issuing.revoke(made.invitation.id, by=lead)
-    knots = (await told(door, made)).knots
+async def test_who_acted_is_named(invitation_env: InvitationEnv) -> None:
+    lead = await invitation_env.service_env.principal("admin", first_name="Mira", last_name="Okafor")
+    made = await invitation_env.invite(by=lead)
+    await invitation_env.invitations.issuing.revoke(made.invitation.id, by=lead)
+    knots = (await told(invitation_env, made)).knots
     assert [(knot.type, knot.actor_name) for knot in knots if knot.kind is KnotKind.EVENT] == [
         ("invitation.created", "Mira Okafor"),
         ("invitation.revoked", "Mira Okafor"),
     ]
 
 
-async def test_a_mail_that_is_off_is_told(world: World) -> None:
-    door = build_door(world, mail=replace(MailRules(), transport="off"))
-    _, mail = (await told(door, await door.invite())).knots
+async def test_a_mail_that_is_off_is_told(service_env: ServiceEnv) -> None:
+    invitation_env = build_invitation_env(service_env, mail=replace(MailRules(), transport="off"))
+    _, mail = (await told(invitation_env, await invitation_env.invite())).knots
     assert (mail.kind, mail.state) == (KnotKind.MAIL, DeliveryState.SUPPRESSED)
 
 
-async def test_a_notice_to_the_inviter_is_no_invitation(door: Door) -> None:
-    lead = await door.world.principal("admin")
-    made = await door.invite(by=lead)
-    door.world.clock.forward(MINUTE)
-    await door.invitations.answering.decline(door.token(made))
-    *_, notice = (await told(door, made)).knots
+async def test_a_notice_to_the_inviter_is_no_invitation(invitation_env: InvitationEnv) -> None:
+    lead = await invitation_env.service_env.principal("admin")
+    made = await invitation_env.invite(by=lead)
+    invitation_env.service_env.clock.forward(MINUTE)
+    await invitation_env.invitations.answering.decline(invitation_env.token(made))
+    *_, notice = (await told(invitation_env, made)).knots
     assert notice.mail is not None
     assert not notice.mail.has_link
 
 
-async def test_a_stranger_is_told_nothing(door: Door) -> None:
-    made = await door.invite()
-    stranger = await door.world.principal("team")
+async def test_a_stranger_is_told_nothing(invitation_env: InvitationEnv) -> None:
+    made = await invitation_env.invite()
+    stranger = await invitation_env.service_env.principal("team")
     with pytest.raises(NotAllowed):
-        await door.invitations.timelines.get(made.invitation.id, by=stranger)
+        await invitation_env.invitations.timelines.get(made.invitation.id, by=stranger)

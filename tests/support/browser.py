@@ -9,7 +9,7 @@ from typing import Any
 
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, expect
-from tests.support.installation import PASSWORD, House
+from tests.support.installation import PASSWORD, Installation
 from tests.support.smtp_server import SmtpServer
 
 HELP = {"replace": 'terms-version = "1"', "by": 'terms-version = "1"\nsupport-email = "help@orchard.example"'}
@@ -26,10 +26,10 @@ LOOKS = [  # every pair of width, scheme and direction
 
 
 @contextmanager
-def open_house(directory: Path, **options: str) -> Iterator[House]:
+def start_installation(directory: Path, **options: str) -> Iterator[Installation]:
     """One installation with its mail server, as the command line starts it."""
     smtp = SmtpServer()
-    running = House(directory, f"sqlite+aiosqlite:///{directory}/latchstring.db", smtp, HELP | options)
+    running = Installation(directory, f"sqlite+aiosqlite:///{directory}/latchstring.db", smtp, HELP | options)
     try:
         running.cli("migrate")
         running.open()
@@ -55,14 +55,14 @@ class Watched:
         assert self.complaints == []
 
 
-async def visit(browser: Browser, house: House, **options: Any) -> Watched:
+async def visit(browser: Browser, installation: Installation, **options: Any) -> Watched:
     """A fresh browser that visits the house."""
-    context = await browser.new_context(base_url=house.public_url, reduced_motion="reduce", **options)
+    context = await browser.new_context(base_url=installation.public_url, reduced_motion="reduce", **options)
     context.set_default_timeout(PATIENCE_SECONDS * 1000)
     seen = Watched(await context.new_page(), context)
     seen.page.on("console", lambda said: said.type == "error" and complain(seen, said.text))
     seen.page.on("pageerror", lambda error: complain(seen, str(error)))
-    seen.page.on("request", lambda sent: sent.url.startswith(house.public_url) or complain(seen, sent.url))
+    seen.page.on("request", lambda sent: sent.url.startswith(installation.public_url) or complain(seen, sent.url))
     return seen
 
 
@@ -76,9 +76,9 @@ async def fill(page: Page, **fields: str) -> None:
         await page.locator(f"input[name={name}]").fill(value)
 
 
-def link(house: House, address: str, words: str) -> str:
+def link(installation: Installation, address: str, words: str) -> str:
     """The first link of the newest mail to the address that has these words."""
-    found = re.search(r"^(http\S+token=\S+?)\s*$", house.mail_about(address, words).text, re.MULTILINE)
+    found = re.search(r"^(http\S+token=\S+?)\s*$", installation.mail_about(address, words).text, re.MULTILINE)
     assert found
     return found[1]
 
@@ -100,7 +100,7 @@ async def sign_in(page: Page, email: str) -> None:
 
 
 async def find_all_faults(
-    browser: Browser, house: House, scenes: Mapping[str, Scene], *look: Any, spoken: str = ""
+    browser: Browser, installation: Installation, scenes: Mapping[str, Scene], *look: Any, spoken: str = ""
 ) -> list[str]:
     """What is wrong with any of the pages in this look: width, colour scheme, language. spoken: what they answer in."""
     width, scheme, locale = look
@@ -109,7 +109,7 @@ async def find_all_faults(
     options: dict[str, Any] = {"viewport": {"width": width, "height": 720}, "color_scheme": scheme, "locale": locale}
     for name, scene in scenes.items():
         if scene.person not in visitors:
-            visitors[scene.person] = await visit(browser, house, **options)
+            visitors[scene.person] = await visit(browser, installation, **options)
             if scene.person:
                 await sign_in(visitors[scene.person].page, scene.person)
         faults += [f"{name}: {fault}" for fault in await find_faults(visitors[scene.person], scene, spoken or locale)]

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, TypeVar
 
-from tests.support.installation import Answer, House, Person, numbers
+from tests.support.installation import Answer, Installation, Person, numbers
 
 T = TypeVar("T")
 NOBODY = "01890000-0000-7000-8000-000000000000"
@@ -38,27 +38,27 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def article(house: House, owner: Person, *, kind: str = "articles", **fields: Any) -> str:
+def article(installation: Installation, owner: Person, *, kind: str = "articles", **fields: Any) -> str:
     """A new PRIVATE object of this owner; its key."""
     body = {"title": f"Article {next(numbers)}", "ownerId": owner.id} | fields
-    made = house.post(f"/content/{kind}", body, house.key)
+    made = installation.post(f"/content/{kind}", body, installation.key)
     assert made.status == 201, made
     return str(made.json["key"])
 
 
-def shown(house: House, key: str, by: Person) -> Any:
-    got = house.get(f"/content/articles/{key}", by.token)
+def shown(installation: Installation, key: str, by: Person) -> Any:
+    got = installation.get(f"/content/articles/{key}", by.token)
     assert got.status == 200, got
     return got.json
 
 
-def visibility(house: House, key: str, by: Person) -> str:
-    return str(shown(house, key, by)["access"]["visibility"])
+def visibility(installation: Installation, key: str, by: Person) -> str:
+    return str(shown(installation, key, by)["access"]["visibility"])
 
 
-def access(house: House, key: str, by: Person | None = None) -> Any:
+def access(installation: Installation, key: str, by: Person | None = None) -> Any:
     """The access details, as this person or the installation's own key sees them."""
-    got = house.get(f"/content/articles/{key}/access", by.token if by else house.key)
+    got = installation.get(f"/content/articles/{key}/access", by.token if by else installation.key)
     assert got.status == 200, got
     return got.json
 
@@ -67,25 +67,25 @@ def users_of(details: Any) -> dict[str, str]:
     return {item["user"]["id"]: item["role"] for item in details["users"]}
 
 
-def put_access(house: House, key: str, by: Person, kind: str, **maps: Any) -> Answer:
-    return house.put(f"/content/articles/{key}/access", {"accessType": kind, **maps}, by.token)
+def put_access(installation: Installation, key: str, by: Person, kind: str, **maps: Any) -> Answer:
+    return installation.put(f"/content/articles/{key}/access", {"accessType": kind, **maps}, by.token)
 
 
-def share(house: House, key: str, by: Person, *users: tuple[Person, str], **groups: str) -> None:
+def share(installation: Installation, key: str, by: Person, *users: tuple[Person, str], **groups: str) -> None:
     """Let exactly these have access."""
     maps = {"sharedUsers": {person.id: role for person, role in users}, "sharedGroups": groups}
-    got = put_access(house, key, by, "SHARED", **maps)
+    got = put_access(installation, key, by, "SHARED", **maps)
     assert got.status == 200, got
 
 
-def join(house: House, group: str, *people: Person) -> None:
+def join(installation: Installation, group: str, *people: Person) -> None:
     for person in people:
-        assert house.post(f"/groups/{group}/members/{person.id}", token=house.key).status == 204
+        assert installation.post(f"/groups/{group}/members/{person.id}", token=installation.key).status == 204
 
 
-def ask(house: House, key: str, by: Person, email: str, role: str = "VIEWER", **more: Any) -> Answer:
+def ask(installation: Installation, key: str, by: Person, email: str, role: str = "VIEWER", **more: Any) -> Answer:
     """Invite somebody to an article."""
-    return house.post(f"/content/articles/invitations/{key}", {"email": email, "role": role, **more}, by.token)
+    return installation.post(f"/content/articles/invitations/{key}", {"email": email, "role": role, **more}, by.token)
 
 
 def pending(answer: Answer, email: str) -> Any:
@@ -94,26 +94,28 @@ def pending(answer: Answer, email: str) -> Any:
     return [one for one in answer.json["invitations"] if one["email"] == email][-1]
 
 
-def asked(house: House, key: str, by: Person, email: str, role: str = "VIEWER", **more: Any) -> tuple[str, str]:
+def asked(
+    installation: Installation, key: str, by: Person, email: str, role: str = "VIEWER", **more: Any
+) -> tuple[str, str]:
     """A new invitation to an article: its id, and the token of its mail."""
-    before = {one["id"] for one in access(house, key)["invitations"]}
-    got = ask(house, key, by, email, role, **more)
+    before = {one["id"] for one in access(installation, key)["invitations"]}
+    got = ask(installation, key, by, email, role, **more)
     assert got.status == 200, got
     (made,) = [one["id"] for one in got.json["invitations"] if one["id"] not in before]
-    return made, house.mail_of(house.invitation(made)).token
+    return made, installation.mail_of(installation.invitation(made)).token
 
 
-def accept(house: House, token: str, by: Person | None = None, path: str = ACCEPT, **more: Any) -> Answer:
-    return house.post(path, {"token": token, **more}, by.token if by else None)
+def accept(installation: Installation, token: str, by: Person | None = None, path: str = ACCEPT, **more: Any) -> Answer:
+    return installation.post(path, {"token": token, **more}, by.token if by else None)
 
 
-def levels(house: House, key: str, *people: Person, kind: str = "articles") -> list[str | None]:
+def levels(installation: Installation, key: str, *people: Person, kind: str = "articles") -> list[str | None]:
     """The most that each may do with an object, by /access/check."""
     order = ("OWNER", "MAINTAINER", "EDITOR", "VIEWER")
     checks = [
         {"userId": person.id, "contentType": kind, "key": key, "role": role} for person in people for role in order
     ]
-    got = house.post("/access/check", {"checks": checks}, house.key)
+    got = installation.post("/access/check", {"checks": checks}, installation.key)
     assert got.status == 200, got
     results = got.json["results"]
     found = [results[at : at + 4] for at in range(0, len(results), 4)]

@@ -128,7 +128,7 @@ class Person:
 
 
 @dataclass
-class House:
+class Installation:
     """One installation: its directory, its servers and workers, and the mail server it talks to."""
 
     directory: Path

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from tests.support.service_env import APP, ROLES, World
+from tests.support.service_env import APP, ROLES, ServiceEnv
 
 from latchstring.domain.account import User
 from latchstring.domain.draft import Draft
@@ -24,10 +24,10 @@ PROFILE = Profile(first_name="Ada", last_name="Löwe", password="correct horse 9
 
 
 @dataclass(frozen=True)
-class Door:
+class InvitationEnv:
     """Invitations of a world, with short words for what tests do over and over."""
 
-    world: World
+    service_env: ServiceEnv
     invitations: Invitations
 
     async def invite(
@@ -49,39 +49,39 @@ class Door:
         return found.invitation
 
     async def state(self, standing: Standing) -> State:
-        return (await self.now(standing)).state_at(self.world.clock())
+        return (await self.now(standing)).state_at(self.service_env.clock())
 
     async def invitation_mails(self, standing: Standing) -> list[OutboxRow]:
-        mails = await self.world.mails()
+        mails = await self.service_env.mails()
         return [m for m in mails if m.kind is MailKind.INVITATION and m.subject_id == standing.invitation.id]
 
     async def can_be_sent(self, row: OutboxRow) -> bool:
         return await self.invitations.mail_loaders[MailKind.INVITATION](row) is not None
 
 
-def build_door(
-    world: World,
+def build_invitation_env(
+    service_env: ServiceEnv,
     *,
     mail: MailRules | None = None,
     rules: InvitationRules | None = None,
     content: ContentRules | None = None,
     templates: Templates | None = None,
     recipient_rates: tuple[tuple[int, timedelta], ...] = (),
-) -> Door:
+) -> InvitationEnv:
     deps = InvitationDependencies(
-        db=world.db,
-        clock=world.clock,
-        keyring=world.keyring,
+        db=service_env.db,
+        clock=service_env.clock,
+        keyring=service_env.keyring,
         app=APP,
         roles=ROLES,
         rules=rules or InvitationRules(),
         content_rules=content or ContentRules(),
         account_rules=AccountRules(),
         mail_rules=mail or MailRules(),
-        users=world.users,
-        passwords=world.passwords,
+        users=service_env.users,
+        passwords=service_env.passwords,
         wake_worker=lambda: None,
         recipient_rates=recipient_rates,
         templates=templates or {},
     )
-    return Door(world, Invitations(deps, world.tokens))
+    return InvitationEnv(service_env, Invitations(deps, service_env.tokens))

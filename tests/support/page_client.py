@@ -15,8 +15,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 from sqlalchemy import select
 from sqlalchemy.engine import URL
-from tests.support.browser import open_house
-from tests.support.installation import House
+from tests.support.browser import start_installation
+from tests.support.installation import Installation
 
 from latchstring.bootstrap.services import build_services
 from latchstring.config import load_config
@@ -29,7 +29,7 @@ from latchstring.domain.invitation import Channel, Invitation
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.formats.email_address import parse_address
 from latchstring.groups.service import GroupWords
-from latchstring.http.application import build_application
+from latchstring.http.application import Application
 from latchstring.invitee.routes import page_error, routes
 from latchstring.pages.assets import serve_asset
 from latchstring.services import Services
@@ -74,7 +74,7 @@ permissions = ["app:plan"]
 
 
 @dataclass
-class Seen:
+class PageResponse:
     """A page as it came back."""
 
     response: httpx2.Response
@@ -116,7 +116,7 @@ class Seen:
 
 
 @dataclass
-class Door:
+class PageClient:
     """The pages and what stands behind them."""
 
     services: Services
@@ -126,15 +126,17 @@ class Door:
     def wait(self, **span: float) -> None:
         self.now[0] += timedelta(**span)
 
-    async def get(self, path: str, **more: Any) -> Seen:
-        return Seen(await self.browser.get(path, **more))
+    async def get(self, path: str, **more: Any) -> PageResponse:
+        return PageResponse(await self.browser.get(path, **more))
 
-    async def post(self, path: str, fields: dict[str, str] | None = None, *, csrf: bool = True, **more: Any) -> Seen:
+    async def post(
+        self, path: str, fields: dict[str, str] | None = None, *, csrf: bool = True, **more: Any
+    ) -> PageResponse:
         """Send a form as a page of ours would."""
         if csrf and "csrf_token" not in self.browser.cookies:
             await self.get("/login")
         proof = {"csrf": self.browser.cookies["csrf_token"]} if csrf else {}
-        return Seen(await self.browser.post(path, data={**proof, **(fields or {})}, **more))
+        return PageResponse(await self.browser.post(path, data={**proof, **(fields or {})}, **more))
 
     async def user(self, email: str = "ada@people.test", **fields: Any) -> User:
         known = {"first_name": "Ada", "last_name": "Löwe", "password": PASSWORD, "role": "customer"}
@@ -211,7 +213,7 @@ def token_in(url: str) -> str:
 
 
 @pytest.fixture
-async def door(sqlite_url: URL, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Door]:
+async def page_client(sqlite_url: URL, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[PageClient]:
     """On the ordinary configuration, or with one text in it replaced: parametrize indirectly by the pair."""
     before, after = getattr(request, "param", ("", ""))
     (tmp_path / "latchstring.toml").write_text(CONFIG.replace(before, after) if before else CONFIG)
@@ -223,7 +225,7 @@ async def door(sqlite_url: URL, tmp_path: Path, request: pytest.FixtureRequest) 
     services = build_services(
         config, db=db, keyring=keyring, installation_id=installation_id, clock=lambda: now[0], wake=Wake()
     )
-    application = build_application(
+    application = Application(
         [serve_asset, *routes],
         app=config.app,
         open_services=lambda: pytest.fail("opened twice"),
@@ -232,7 +234,7 @@ async def door(sqlite_url: URL, tmp_path: Path, request: pytest.FixtureRequest) 
     application.state.services = services
     transport = httpx2.ASGITransport(app=application)
     async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as browser:
-        yield Door(services, browser, now)
+        yield PageClient(services, browser, now)
     await db.close()
 
 
@@ -240,9 +242,9 @@ async def door(sqlite_url: URL, tmp_path: Path, request: pytest.FixtureRequest) 
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """A real server with a real mail server."""
-    with open_house(tmp_path_factory.mktemp("house")) as running:
+    with start_installation(tmp_path_factory.mktemp("house")) as running:
         yield running
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy.engine import URL
-from tests.support.page_client import CONFIG, NOON, ORIGIN, PASSWORD, Door, Seen, chromium
+from tests.support.page_client import CONFIG, NOON, ORIGIN, PASSWORD, PageClient, PageResponse, chromium
 
-__all__ = ["PASSWORD", "Desk", "chromium"]
+__all__ = ["PASSWORD", "PanelClient", "chromium"]
 
 from latchstring.admin.routes import routes as admin_routes
 from latchstring.admin.routing import page_error as panel_error
@@ -22,7 +22,7 @@ from latchstring.domain.account import Admin
 from latchstring.domain.panel import principal_of_admin
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.formats.email_address import parse_address
-from latchstring.http.application import build_application
+from latchstring.http.application import Application
 from latchstring.invitee.routes import page_error
 from latchstring.invitee.routes import routes as invitee_routes
 from latchstring.pages.assets import serve_asset
@@ -34,7 +34,7 @@ COOKIE = "latchstring_admin"
 
 
 @dataclass
-class Desk(Door):
+class PanelClient(PageClient):
     """The panel and what stands behind it. Beside what a Door does, it signs administrators in."""
 
     async def admin(
@@ -63,14 +63,14 @@ class Desk(Door):
     def leave(self) -> None:
         self.browser.cookies.clear()
 
-    async def send(self, path: str, fields: dict[str, Any] | None = None, *, page: str | None = None) -> Seen:
+    async def send(self, path: str, fields: dict[str, Any] | None = None, *, page: str | None = None) -> PageResponse:
         """Send a form as a page of the panel would: with the token found on `page` (default: the account page)."""
         shown = await self.get(page or "/admin/nothing-here")
         found = re.search(r'name="csrf" value="([0-9a-f]+)"', shown.html)
         proof = {"csrf": found[1]} if found else {}
-        return Seen(await self.browser.post(path, data={**proof, **(fields or {})}))
+        return PageResponse(await self.browser.post(path, data={**proof, **(fields or {})}))
 
-    async def said(self, seen: Seen) -> str:
+    async def said(self, seen: PageResponse) -> str:
         """The word that the next page says after an action that led on."""
         assert seen.status == 303, seen.html
         shown = await self.get(seen.target)
@@ -79,7 +79,7 @@ class Desk(Door):
 
 
 @pytest.fixture
-async def desk(sqlite_url: URL, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
+async def page_client(sqlite_url: URL, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[PanelClient]:
     """On the ordinary configuration, or with one text in it replaced: parametrize indirectly by the pair."""
     before, after = getattr(request, "param", ("", ""))
     (tmp_path / "latchstring.toml").write_text(CONFIG.replace(before, after) if before else CONFIG)
@@ -91,7 +91,7 @@ async def desk(sqlite_url: URL, tmp_path: Path, request: pytest.FixtureRequest) 
     services = build_services(
         config, db=db, keyring=keyring, installation_id=installation_id, clock=lambda: now[0], wake=Wake()
     )
-    application = build_application(
+    application = Application(
         [serve_asset, *invitee_routes, *admin_routes],
         app=config.app,
         open_services=lambda: pytest.fail("opened twice"),
@@ -100,5 +100,5 @@ async def desk(sqlite_url: URL, tmp_path: Path, request: pytest.FixtureRequest) 
     application.state.services = services
     transport = httpx2.ASGITransport(app=application)
     async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as browser:
-        yield Desk(services, browser, now)
+        yield PanelClient(services, browser, now)
     await db.close()

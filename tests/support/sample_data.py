@@ -5,59 +5,69 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
 
-from tests.support.installation import PASSWORD, House
+from tests.support.installation import PASSWORD, Installation
 
 from latchstring.domain.ids import new_id
 
-__all__ = ["BOUNCED", "PASSWORD", "furnish"]
+__all__ = ["BOUNCED", "PASSWORD", "add_sample_data"]
 BOUNCED = "nobody@brightwater.example"
 DEFERRED = "later@brightwater.example"
 
 
-def furnish(house: House) -> list[str]:
+def add_sample_data(installation: Installation) -> list[str]:
     """Something to see on every screen. Returns the addresses that only an action leads to."""
     for email, role in (("mira@panel.example", "super-admin"), ("vera@panel.example", "viewer")):
-        house.cli("admin", "create", "--email", email, "--role", role, "--password-stdin", text=PASSWORD)
-    group = house.group(name="Spring cohort")
-    owner = house.user("admin", firstName="Mira", lastName="Okafor")
-    made = house.post("/content/articles", {"title": "Tide tables for beginners", "ownerId": owner.id}, house.key)
+        installation.cli("admin", "create", "--email", email, "--role", role, "--password-stdin", text=PASSWORD)
+    group = installation.group(name="Spring cohort")
+    owner = installation.user("admin", firstName="Mira", lastName="Okafor")
+    made = installation.post(
+        "/content/articles", {"title": "Tide tables for beginners", "ownerId": owner.id}, installation.key
+    )
     assert made.status == 201, made
     key = made.json["key"]
-    house.smtp.script(BOUNCED, "rcpt", "550 5.1.1 No such user here")
-    house.smtp.script(DEFERRED, "rcpt", *["450 4.2.1 Come back later"] * 50)
-    house.invite(
+    installation.smtp.script(BOUNCED, "rcpt", "550 5.1.1 No such user here")
+    installation.smtp.script(DEFERRED, "rcpt", *["450 4.2.1 Come back later"] * 50)
+    installation.invite(
         "jonas.keller@brightwater.example", owner.token, role="team", groups=[group], message="Come on Tuesday."
     )
-    house.invite(
-        "reader@brightwater.example", house.key, content=[{"contentType": "articles", "key": key, "role": "VIEWER"}]
+    installation.invite(
+        "reader@brightwater.example",
+        installation.key,
+        content=[{"contentType": "articles", "key": key, "role": "VIEWER"}],
     )
-    revoked = house.invite("gone@brightwater.example", house.key, role="customer")
-    house.delete(f"/invitations/{revoked['id']}", house.key)
-    house.invited(role="team", groups=[group])
-    _, token = house.invited(role="customer")
-    assert house.accept(token, firstName="Ada", lastName="Löwe", password=PASSWORD, acceptTerms=True).status == 201
-    keep_template(house, "new-customer", "New customer", role="customer", groups=[group], lifetimeSeconds=1_209_600)
+    revoked = installation.invite("gone@brightwater.example", installation.key, role="customer")
+    installation.delete(f"/invitations/{revoked['id']}", installation.key)
+    installation.invited(role="team", groups=[group])
+    _, token = installation.invited(role="customer")
+    assert (
+        installation.accept(token, firstName="Ada", lastName="Löwe", password=PASSWORD, acceptTerms=True).status == 201
+    )
+    keep_template(
+        installation, "new-customer", "New customer", role="customer", groups=[group], lifetimeSeconds=1_209_600
+    )
     for address, state in ((BOUNCED, "BOUNCED"), (DEFERRED, "DEFERRED")):
-        house.delivery(house.invite(address, house.key, role="customer", groups=[group])["id"], state)
-    keep_imports(house, "mira@panel.example")
+        installation.delivery(
+            installation.invite(address, installation.key, role="customer", groups=[group])["id"], state
+        )
+    keep_imports(installation, "mira@panel.example")
     return [f"/admin/content/articles/{key}/private"]
 
 
-def keep_template(house: House, key: str, name: str, **terms: object) -> None:
+def keep_template(installation: Installation, key: str, name: str, **terms: object) -> None:
     """A template of invitations, as the panel keeps one. Only its pages make them."""
     at = datetime.now(UTC)
     values = (str(new_id(at)), key, name, json.dumps(terms), int(at.timestamp() * 1000))
-    with closing(sqlite3.connect(house.directory / "latchstring.db")) as db, db:
+    with closing(sqlite3.connect(installation.directory / "latchstring.db")) as db, db:
         db.execute("INSERT INTO invitation_templates VALUES (?, ?, ?, ?, ?)", values)
 
 
-def keep_imports(house: House, email: str) -> None:
+def keep_imports(installation: Installation, email: str) -> None:
     """Imports of an administrator: one that waits to be confirmed, and one that another worker holds."""
     at = datetime.now(UTC)
     later = int(at.timestamp() * 1000) + 3_600_000
     options = json.dumps({"columns": ["inviteEmail", "role"], "header": ["E-mail", "Role"], "delimiter": ","})
     rows = json.dumps([["ada@brightwater.example", "team"], ["nobody", "team"]]).encode()
-    with closing(sqlite3.connect(house.directory / "latchstring.db")) as db, db:
+    with closing(sqlite3.connect(installation.directory / "latchstring.db")) as db, db:
         (admin_id,) = db.execute("SELECT id FROM admins WHERE email = ?", (email,)).fetchone()
         for state, done, due_at in (("DRAFT", 0, None), ("RUNNING", 1, later)):
             job_id = str(new_id(at))

@@ -66,7 +66,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class World:
+class ServiceEnv:
     """Everything a test of accounts and groups touches."""
 
     db: Database
@@ -155,7 +155,7 @@ def cheap_passwords() -> Iterator[Passwords]:
 
 
 @pytest.fixture
-async def world(database: Database, cheap_passwords: Passwords) -> World:
+async def service_env(database: Database, cheap_passwords: Passwords) -> ServiceEnv:
     clock, keyring = Clock(), Keyring((new_master_key(),))
     tokens = LinkTokens(keyring, new_id(START))
     users = build_users(database, clock, keyring, tokens, cheap_passwords)
@@ -171,4 +171,4 @@ async def world(database: Database, cheap_passwords: Passwords) -> World:
         mail_rules=MailRules(),
         wake_worker=do_nothing,
     )
-    return World(database, clock, keyring, tokens, users, admins, groups, cheap_passwords, count(1))
+    return ServiceEnv(database, clock, keyring, tokens, users, admins, groups, cheap_passwords, count(1))

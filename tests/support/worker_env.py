@@ -27,13 +27,13 @@ EXPIRES = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[ScriptedServer]:
+async def smtp_server() -> AsyncIterator[ScriptedServer]:
     async with scripted_server() as running:
         yield running
 
 
 @dataclass
-class Office:
+class WorkerEnv:
     """The outbox with people in it: who gets which mail, and whose invitation ended."""
 
     db: Database
@@ -111,6 +111,6 @@ class Office:
 
 
 @pytest.fixture
-def office(database: Database, server: ScriptedServer) -> Office:
-    smtp = SmtpSettings(host="127.0.0.1", port=server.port, tls="none", timeout=timedelta(seconds=5))
-    return Office(database, MailRules(sender="Acme <no-reply@acme.test>", retry=QUICK, smtp=smtp))
+def worker_env(database: Database, smtp_server: ScriptedServer) -> WorkerEnv:
+    smtp = SmtpSettings(host="127.0.0.1", port=smtp_server.port, tls="none", timeout=timedelta(seconds=5))
+    return WorkerEnv(database, MailRules(sender="Acme <no-reply@acme.test>", retry=QUICK, smtp=smtp))

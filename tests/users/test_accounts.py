@@ -29,36 +29,36 @@ def new_user(address: str = "ada@people.test", **fields: Any) -> NewUser:
     return NewUser(address=parse_address(address), **{"first_name": "Ada", "last_name": "Löwe", **fields})
 
 
-async def test_an_account_is_made_as_said(world: Any) -> None:
-    await world.group("readers")
-    made = await world.users.create_user(
+async def test_an_account_is_made_as_said(service_env: Any) -> None:
+    await service_env.group("readers")
+    made = await service_env.users.create_user(
         OPERATOR_PRINCIPAL,
         new_user("Ada@People.TEST", role="team", groups=("readers",), locale="de", external_id="crm|1"),
     )
-    found = await world.reload(made)
+    found = await service_env.reload(made)
     assert found == made
     assert (found.email, found.email_key, found.groups) == ("Ada@People.TEST", "ada@people.test", ("readers",))
-    assert (found.email_verified, found.terms_version, found.created_at) == (True, "1", world.clock.now)
+    assert (found.email_verified, found.terms_version, found.created_at) == (True, "1", service_env.clock.now)
 
 
-async def test_terms_and_verification_may_be_withheld(world: Any) -> None:
-    made = await world.user(email_verified=False, accept_terms=False)
+async def test_terms_and_verification_may_be_withheld(service_env: Any) -> None:
+    made = await service_env.user(email_verified=False, accept_terms=False)
     assert (made.email_verified, made.terms_version, made.has_accepted("1")) == (False, None, False)
 
 
-async def test_of_equal_addresses_at_once_exactly_one_is_made(world: Any) -> None:
+async def test_of_equal_addresses_at_once_exactly_one_is_made(service_env: Any) -> None:
     spellings = ["ada@people.test", "ADA@people.test", "Ada@PEOPLE.test", "ada@People.Test"]
     results = await asyncio.gather(
-        *(world.users.create_user(OPERATOR_PRINCIPAL, new_user(one)) for one in spellings), return_exceptions=True
+        *(service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(one)) for one in spellings), return_exceptions=True
     )
     assert [type(result) for result in results].count(EmailTaken) == 3
-    assert (await world.events()).count("user.created") == 1
+    assert (await service_env.events()).count("user.created") == 1
 
 
-async def test_of_equal_external_ids_at_once_exactly_one_is_made(world: Any) -> None:
+async def test_of_equal_external_ids_at_once_exactly_one_is_made(service_env: Any) -> None:
     results = await asyncio.gather(
         *(
-            world.users.create_user(OPERATOR_PRINCIPAL, new_user(f"u{i}@people.test", external_id="crm|1"))
+            service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(f"u{i}@people.test", external_id="crm|1"))
             for i in range(4)
         ),
         return_exceptions=True,
@@ -66,45 +66,47 @@ async def test_of_equal_external_ids_at_once_exactly_one_is_made(world: Any) -> 
     assert [type(result) for result in results].count(ExternalIdTaken) == 3
 
 
-async def test_a_taken_address_is_told_on_change_as_well(world: Any) -> None:
-    one, two = await world.user(external_id="a"), await world.user()
+async def test_a_taken_address_is_told_on_change_as_well(service_env: Any) -> None:
+    one, two = await service_env.user(external_id="a"), await service_env.user()
     with pytest.raises(EmailTaken):
-        await world.users.change_user(OPERATOR_PRINCIPAL, two.id, UserChanges(address=parse_address(one.email.upper())))
+        await service_env.users.change_user(
+            OPERATOR_PRINCIPAL, two.id, UserChanges(address=parse_address(one.email.upper()))
+        )
     with pytest.raises(ExternalIdTaken):
-        await world.users.change_user(OPERATOR_PRINCIPAL, two.id, UserChanges(external_id="a"))
+        await service_env.users.change_user(OPERATOR_PRINCIPAL, two.id, UserChanges(external_id="a"))
 
 
-async def test_unknown_roles_groups_and_weak_passwords_are_refused(world: Any) -> None:
+async def test_unknown_roles_groups_and_weak_passwords_are_refused(service_env: Any) -> None:
     with pytest.raises(InvalidFields) as refused:
-        await world.users.create_user(OPERATOR_PRINCIPAL, new_user(role="emperor", password="short"))
+        await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(role="emperor", password="short"))
     assert {problem.pointer for problem in refused.value.errors} == {"/role", "/password"}
     with pytest.raises(GroupNotFound):
-        await world.users.create_user(OPERATOR_PRINCIPAL, new_user(groups=("nowhere",)))
-    user = await world.user()
+        await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(groups=("nowhere",)))
+    user = await service_env.user()
     with pytest.raises(GroupNotFound):
-        await world.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(groups=("nowhere",)))
+        await service_env.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(groups=("nowhere",)))
     with pytest.raises(UserNotFound):
-        await world.users.change_user(OPERATOR_PRINCIPAL, uuid4(), UserChanges())
+        await service_env.users.change_user(OPERATOR_PRINCIPAL, uuid4(), UserChanges())
 
 
-async def test_the_ceiling_holds_for_making_and_raising(world: Any) -> None:
-    lead, customer = await world.principal("lead"), await world.user("customer")
-    await world.group("closed")
-    await world.group("open")
+async def test_the_ceiling_holds_for_making_and_raising(service_env: Any) -> None:
+    lead, customer = await service_env.principal("lead"), await service_env.user("customer")
+    await service_env.group("closed")
+    await service_env.group("open")
     for fields in ({"role": "admin"}, {"role": "lead"}, {"groups": ("closed",)}):
         with pytest.raises(GrantNotAllowed):
-            await world.users.create_user(lead, new_user(**fields))
+            await service_env.users.create_user(lead, new_user(**fields))
         with pytest.raises(GrantNotAllowed):
-            await world.users.change_user(lead, customer.id, UserChanges(**fields))
-    await world.users.create_user(lead, new_user(role="team", groups=("open",)))
-    changed = await world.users.change_user(lead, customer.id, UserChanges(role="team", groups=("open",)))
+            await service_env.users.change_user(lead, customer.id, UserChanges(**fields))
+    await service_env.users.create_user(lead, new_user(role="team", groups=("open",)))
+    changed = await service_env.users.change_user(lead, customer.id, UserChanges(role="team", groups=("open",)))
     assert (changed.role, changed.groups) == ("team", ("open",))
 
 
-async def test_nobody_raises_himself(world: Any) -> None:
-    user = await world.user("lead")
+async def test_nobody_raises_himself(service_env: Any) -> None:
+    user = await service_env.user("lead")
     with pytest.raises(GrantNotAllowed):
-        await world.users.change_user(world.users.principal_of(user), user.id, UserChanges(role="admin"))
+        await service_env.users.change_user(service_env.users.principal_of(user), user.id, UserChanges(role="admin"))
 
 
 @pytest.mark.parametrize(
@@ -121,109 +123,109 @@ async def test_nobody_raises_himself(world: Any) -> None:
     ],
     ids=lambda changes: "-".join(changes.names),
 )
-async def test_an_account_that_may_do_more_is_out_of_reach(world: Any, changes: UserChanges) -> None:
-    admin, lead = await world.user("admin"), await world.principal("lead")
+async def test_an_account_that_may_do_more_is_out_of_reach(service_env: Any, changes: UserChanges) -> None:
+    admin, lead = await service_env.user("admin"), await service_env.principal("lead")
     with pytest.raises(GrantNotAllowed):
-        await world.users.change_user(lead, admin.id, changes)
+        await service_env.users.change_user(lead, admin.id, changes)
     with pytest.raises(GrantNotAllowed):
-        await world.users.erase_user(lead, admin.id)
-    assert await world.reload(admin) == admin
+        await service_env.users.erase_user(lead, admin.id)
+    assert await service_env.reload(admin) == admin
 
 
-async def test_who_may_not_grant_a_group_cannot_become_its_member_by_taking_over_an_account(world: Any) -> None:
-    await world.group("closed")
-    member, lead = await world.user("customer", groups=("closed",)), await world.principal("lead")
+async def test_who_may_not_grant_a_group_cannot_become_its_member_by_taking_over_an_account(service_env: Any) -> None:
+    await service_env.group("closed")
+    member, lead = await service_env.user("customer", groups=("closed",)), await service_env.principal("lead")
     for changes in (UserChanges(password="a new password 77"), UserChanges(address=parse_address("eve@people.test"))):
         with pytest.raises(GrantNotAllowed):
-            await world.users.change_user(lead, member.id, changes)
-    assert (await world.users.change_user(lead, member.id, UserChanges(blocked=True))).blocked
+            await service_env.users.change_user(lead, member.id, changes)
+    assert (await service_env.users.change_user(lead, member.id, UserChanges(blocked=True))).blocked
 
 
-async def test_equals_look_after_each_other(world: Any) -> None:
-    one, other = await world.principal("lead"), await world.user("lead")
-    assert (await world.users.change_user(one, other.id, UserChanges(first_name="Bea"))).first_name == "Bea"
+async def test_equals_look_after_each_other(service_env: Any) -> None:
+    one, other = await service_env.principal("lead"), await service_env.user("lead")
+    assert (await service_env.users.change_user(one, other.id, UserChanges(first_name="Bea"))).first_name == "Bea"
 
 
-async def test_a_new_address_is_unverified_and_ends_old_links(world: Any) -> None:
-    user = await world.user()
-    moved = await world.users.change_user(
+async def test_a_new_address_is_unverified_and_ends_old_links(service_env: Any) -> None:
+    user = await service_env.user()
+    moved = await service_env.users.change_user(
         OPERATOR_PRINCIPAL, user.id, UserChanges(address=parse_address("new@people.test"))
     )
     assert (moved.email, moved.email_verified, moved.link_generation) == ("new@people.test", False, 2)
-    vouched = await world.users.change_user(
+    vouched = await service_env.users.change_user(
         OPERATOR_PRINCIPAL, user.id, UserChanges(address=parse_address("b@people.test"), email_verified=True)
     )
     assert vouched.email_verified
-    same = await world.users.change_user(
+    same = await service_env.users.change_user(
         OPERATOR_PRINCIPAL, user.id, UserChanges(address=parse_address("B@people.test"))
     )
     assert (same.email, same.email_verified) == ("B@people.test", True)
 
 
-async def test_a_change_leaves_what_it_does_not_name(world: Any) -> None:
-    await world.group("readers")
-    user = await world.user("team", groups=("readers",), locale="de", external_id="x")
-    changed = await world.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(first_name="Bea"))
+async def test_a_change_leaves_what_it_does_not_name(service_env: Any) -> None:
+    await service_env.group("readers")
+    user = await service_env.user("team", groups=("readers",), locale="de", external_id="x")
+    changed = await service_env.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(first_name="Bea"))
     assert changed.last_name == user.last_name
     assert (changed.role, changed.groups, changed.locale, changed.external_id) == ("team", ("readers",), "de", "x")
     assert changed.password_hash == user.password_hash
-    cleared = await world.users.change_user(
+    cleared = await service_env.users.change_user(
         OPERATOR_PRINCIPAL, user.id, UserChanges(role=None, groups=(), locale=None, external_id=None)
     )
     assert (cleared.role, cleared.groups, cleared.locale, cleared.external_id) == (None, (), None, None)
 
 
-async def test_changes_at_once_do_not_undo_each_other(world: Any) -> None:
-    user = await world.user()
+async def test_changes_at_once_do_not_undo_each_other(service_env: Any) -> None:
+    user = await service_env.user()
     await asyncio.gather(
-        world.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(first_name="Bea")),
-        world.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(locale="de")),
-        world.users.login(user.email_key, PASSWORD),
+        service_env.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(first_name="Bea")),
+        service_env.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(locale="de")),
+        service_env.users.login(user.email_key, PASSWORD),
     )
-    found = await world.reload(user)
+    found = await service_env.reload(user)
     assert (found.first_name, found.locale) == ("Bea", "de")
     assert found.last_login_at is not None
 
 
-async def test_one_accepts_new_terms_oneself(world: Any) -> None:
-    user = await world.user()
-    accounts = world.with_app(terms_version="2")
+async def test_one_accepts_new_terms_oneself(service_env: Any) -> None:
+    user = await service_env.user()
+    accounts = service_env.with_app(terms_version="2")
     assert not user.has_accepted("2")
     changed = await accounts.change_profile(user.id, UserChanges(accept_terms=True, first_name="Bea"))
-    assert (changed.terms_version, changed.terms_accepted_at) == ("2", world.clock.now)
-    assert (await world.events())[-2:] == ["user.updated", "user.terms_accepted"]
+    assert (changed.terms_version, changed.terms_accepted_at) == ("2", service_env.clock.now)
+    assert (await service_env.events())[-2:] == ["user.updated", "user.terms_accepted"]
 
 
-async def test_an_erased_account_leaves_nothing_but_ids(world: Any) -> None:
-    user = await world.user(first_name="Quillon", last_name="Verhoeven", email="quillon@people.test")
-    await world.users.login(user.email_key, PASSWORD)
-    await world.users.request_password_reset(parse_address(user.email))
-    await world.users.erase_user(OPERATOR_PRINCIPAL, user.id)
+async def test_an_erased_account_leaves_nothing_but_ids(service_env: Any) -> None:
+    user = await service_env.user(first_name="Quillon", last_name="Verhoeven", email="quillon@people.test")
+    await service_env.users.login(user.email_key, PASSWORD)
+    await service_env.users.request_password_reset(parse_address(user.email))
+    await service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id)
     with pytest.raises(UserNotFound):
-        await world.users.erase_user(OPERATOR_PRINCIPAL, user.id)
-    assert await world.db.fetch(users.select()) == []
-    kept = str(await world.db.fetch(events.select())).lower()
+        await service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id)
+    assert await service_env.db.fetch(users.select()) == []
+    kept = str(await service_env.db.fetch(events.select())).lower()
     assert "quillon" not in kept
     assert "verhoeven" not in kept
-    assert (await world.events())[-1] == "user.erased"
-    assert await world.users.load_password_reset_mail((await world.mails())[-1]) is None
+    assert (await service_env.events())[-1] == "user.erased"
+    assert await service_env.users.load_password_reset_mail((await service_env.mails())[-1]) is None
 
 
-async def test_of_erasures_at_once_exactly_one_wins(world: Any) -> None:
-    user = await world.user()
+async def test_of_erasures_at_once_exactly_one_wins(service_env: Any) -> None:
+    user = await service_env.user()
     results = await asyncio.gather(
-        *(world.users.erase_user(OPERATOR_PRINCIPAL, user.id) for _ in range(4)), return_exceptions=True
+        *(service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id) for _ in range(4)), return_exceptions=True
     )
     assert results.count(None) == 1
     assert {type(result) for result in results if result is not None} == {UserNotFound}
-    assert (await world.events()).count("user.erased") == 1
+    assert (await service_env.events()).count("user.erased") == 1
 
 
-async def test_a_new_owner_must_exist(world: Any) -> None:
-    user = await world.user()
+async def test_a_new_owner_must_exist(service_env: Any) -> None:
+    user = await service_env.user()
     with pytest.raises(UserNotFound):
-        await world.users.erase_user(OPERATOR_PRINCIPAL, user.id, new_owner_id=uuid4())
-    await world.reload(user)
+        await service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id, new_owner_id=uuid4())
+    await service_env.reload(user)
 
 
 def once(key: str) -> Once:
@@ -231,45 +233,45 @@ def once(key: str) -> Once:
     return Once(claim, lambda user: StoredAnswer(201, str(user.id).encode()))
 
 
-async def test_answers_given_to_an_erased_account_are_forgotten(world: Any) -> None:
-    user = await world.user()
+async def test_answers_given_to_an_erased_account_are_forgotten(service_env: Any) -> None:
+    user = await service_env.user()
     theirs, others = once("k1"), once("k1")
     theirs = replace(theirs, claim=replace(theirs.claim, principal_id=user.id))
-    await world.users.create_user(OPERATOR_PRINCIPAL, new_user("one@people.test"), once=theirs)
-    await world.users.create_user(OPERATOR_PRINCIPAL, new_user("two@people.test"), once=others)
-    await world.users.erase_user(OPERATOR_PRINCIPAL, user.id)
-    kept = await world.db.fetch(idempotency.select())
+    await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user("one@people.test"), once=theirs)
+    await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user("two@people.test"), once=others)
+    await service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id)
+    kept = await service_env.db.fetch(idempotency.select())
     assert [row.principal_id for row in kept] == [others.claim.principal_id]
 
 
-async def test_an_answer_is_stored_with_the_account_and_forgotten_with_it(world: Any) -> None:
+async def test_an_answer_is_stored_with_the_account_and_forgotten_with_it(service_env: Any) -> None:
     again = once("k1")
-    made = await world.users.create_user(OPERATOR_PRINCIPAL, new_user(), once=again)
+    made = await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(), once=again)
     with pytest.raises(AnswerStored):
-        await world.users.create_user(OPERATOR_PRINCIPAL, new_user("other@people.test"), once=again)
+        await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user("other@people.test"), once=again)
     with pytest.raises(EmailTaken):
-        await world.users.create_user(OPERATOR_PRINCIPAL, new_user(), once=once("k2"))
-    await world.users.erase_user(OPERATOR_PRINCIPAL, made.id)
-    await world.users.create_user(OPERATOR_PRINCIPAL, new_user(), once=again)
+        await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(), once=once("k2"))
+    await service_env.users.erase_user(OPERATOR_PRINCIPAL, made.id)
+    await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(), once=again)
 
 
-async def list_names(world: Any, **which: Any) -> list[str]:
-    page = await world.users.list_users(**{"limit": 10, "after": None, "descending": True, **which})
+async def list_names(service_env: Any, **which: Any) -> list[str]:
+    page = await service_env.users.list_users(**{"limit": 10, "after": None, "descending": True, **which})
     assert page.total is not None
     return [user.first_name for user in page.items]
 
 
-async def test_accounts_are_listed_by_what_one_asks_for(world: Any) -> None:
-    await world.group("readers")
-    await world.user("team", first_name="Zoë", last_name="Öst", email="One@people.test", groups=("readers",))
-    await world.user("customer", first_name="Bea", last_name="Straße", email="two@people.test")
-    await world.user("customer", first_name="Cem", last_name="100%_x", email="three@people.test")
-    assert await list_names(world) == ["Cem", "Bea", "Zoë"]
-    assert await list_names(world, descending=False) == ["Zoë", "Bea", "Cem"]
-    assert await list_names(world, role="customer") == ["Cem", "Bea"]
-    assert await list_names(world, group="readers") == ["Zoë"]
-    assert await list_names(world, address=parse_address("ONE@people.test")) == ["Zoë"]
-    assert await list_names(world, role="team", group="nowhere") == []
+async def test_accounts_are_listed_by_what_one_asks_for(service_env: Any) -> None:
+    await service_env.group("readers")
+    await service_env.user("team", first_name="Zoë", last_name="Öst", email="One@people.test", groups=("readers",))
+    await service_env.user("customer", first_name="Bea", last_name="Straße", email="two@people.test")
+    await service_env.user("customer", first_name="Cem", last_name="100%_x", email="three@people.test")
+    assert await list_names(service_env) == ["Cem", "Bea", "Zoë"]
+    assert await list_names(service_env, descending=False) == ["Zoë", "Bea", "Cem"]
+    assert await list_names(service_env, role="customer") == ["Cem", "Bea"]
+    assert await list_names(service_env, group="readers") == ["Zoë"]
+    assert await list_names(service_env, address=parse_address("ONE@people.test")) == ["Zoë"]
+    assert await list_names(service_env, role="team", group="nowhere") == []
 
 
 @pytest.mark.parametrize(
@@ -279,19 +281,19 @@ async def test_accounts_are_listed_by_what_one_asks_for(world: Any) -> None:
         ("THREE@PEOPLE", ["Cem"]), ("100%", ["Cem"]), ("1%", []), ("t", ["Cem", "Bea"]), ("ea", []),
     ],
 )  # fmt: skip
-async def test_search_is_a_prefix_of_address_first_or_last_name(world: Any, q: str, found: list[str]) -> None:
-    await world.user(first_name="Zoë", last_name="Öst", email="one@people.test")
-    await world.user(first_name="Bea", last_name="Straße", email="two@people.test")
-    await world.user(first_name="Cem", last_name="100%_x", email="three@people.test")
-    assert await list_names(world, q=q) == found
+async def test_search_is_a_prefix_of_address_first_or_last_name(service_env: Any, q: str, found: list[str]) -> None:
+    await service_env.user(first_name="Zoë", last_name="Öst", email="one@people.test")
+    await service_env.user(first_name="Bea", last_name="Straße", email="two@people.test")
+    await service_env.user(first_name="Cem", last_name="100%_x", email="three@people.test")
+    assert await list_names(service_env, q=q) == found
 
 
-async def test_pages_follow_each_other_without_gap(world: Any) -> None:
-    made = [await world.user(first_name=f"N{i}") for i in range(5)]
+async def test_pages_follow_each_other_without_gap(service_env: Any) -> None:
+    made = [await service_env.user(first_name=f"N{i}") for i in range(5)]
     seen: list[Any] = []
     after = None
     for _ in range(3):
-        page = await world.users.list_users(limit=2, after=after, descending=True)
+        page = await service_env.users.list_users(limit=2, after=after, descending=True)
         seen += page.items
         after = page.items[-1].id
         assert page.total == 5

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from tests.support.scripted_smtp import ScriptedServer
-from tests.support.worker_env import Office
+from tests.support.worker_env import WorkerEnv
 
 from latchstring.domain.clock import system_clock
 from latchstring.domain.errors import StorageUnreachable
@@ -22,83 +22,83 @@ def test_a_lease_is_short_enough_for_the_promise() -> None:
     assert timedelta(seconds=8) <= LEASE <= timedelta(seconds=15)
 
 
-async def test_a_mail_of_a_worker_that_died_is_taken_over(office: Office, server: ScriptedServer) -> None:
-    await office.promise("ada@people.test")
+async def test_a_mail_of_a_worker_that_died_is_taken_over(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
+    await worker_env.promise("ada@people.test")
     now = system_clock()
-    assert await claim_mails(office.db, new_id(now), limit=5, now=now, until=now + SHORT)
-    async with office.working():
+    assert await claim_mails(worker_env.db, new_id(now), limit=5, now=now, until=now + SHORT)
+    async with worker_env.working():
         await asyncio.sleep(SHORT.total_seconds() / 3)
-        assert server.taken == []
-        await server.wait_for(1)
+        assert smtp_server.taken == []
+        await smtp_server.wait_for(1)
 
 
 async def test_a_mail_under_way_for_longer_than_a_lease_stays_with_its_worker(
-    office: Office, server: ScriptedServer
+    worker_env: WorkerEnv, smtp_server: ScriptedServer
 ) -> None:
-    server.held.add("slow@people.test")
-    subject = await office.promise("slow@people.test")
-    async with office.working(lease=SHORT), office.working(lease=SHORT):
-        await asyncio.wait_for(server.at_dot.wait(), 10)
+    smtp_server.held.add("slow@people.test")
+    subject = await worker_env.promise("slow@people.test")
+    async with worker_env.working(lease=SHORT), worker_env.working(lease=SHORT):
+        await asyncio.wait_for(smtp_server.at_dot.wait(), 10)
         await asyncio.sleep(SHORT.total_seconds() * 3)
-        assert server.sessions == 1
-        server.held.clear()
-        server.released.set()
-        await office.delivered(subject, lambda d: d.state is DeliveryState.SENT)
-    assert len(server.taken) == 1
+        assert smtp_server.sessions == 1
+        smtp_server.held.clear()
+        smtp_server.released.set()
+        await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SENT)
+    assert len(smtp_server.taken) == 1
 
 
-async def test_stopping_hands_back_what_takes_too_long(office: Office, server: ScriptedServer) -> None:
-    server.decide = lambda stage, _argument: "hang" if stage == "rcpt" else None
-    await office.promise("ada@people.test")
-    async with office.working(drain=0.2):
-        await asyncio.wait_for(server.hung.wait(), 10)
+async def test_stopping_hands_back_what_takes_too_long(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
+    smtp_server.decide = lambda stage, _argument: "hang" if stage == "rcpt" else None
+    await worker_env.promise("ada@people.test")
+    async with worker_env.working(drain=0.2):
+        await asyncio.wait_for(smtp_server.hung.wait(), 10)
     now = system_clock()
-    (row,) = await claim_mails(office.db, new_id(now), limit=5, now=now, until=now + LEASE)
+    (row,) = await claim_mails(worker_env.db, new_id(now), limit=5, now=now, until=now + LEASE)
     assert row.attempts == 0
 
 
-async def test_stopping_lets_a_mail_under_way_finish(office: Office, server: ScriptedServer) -> None:
-    server.held.add("slow@people.test")
-    subject = await office.promise("slow@people.test")
-    async with office.working(drain=5):
-        await asyncio.wait_for(server.at_dot.wait(), 10)
-        asyncio.get_running_loop().call_later(0.2, server.held.clear)
-        asyncio.get_running_loop().call_later(0.21, server.released.set)
-    assert (await office.delivery(subject)).state is DeliveryState.SENT
+async def test_stopping_lets_a_mail_under_way_finish(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
+    smtp_server.held.add("slow@people.test")
+    subject = await worker_env.promise("slow@people.test")
+    async with worker_env.working(drain=5):
+        await asyncio.wait_for(smtp_server.at_dot.wait(), 10)
+        asyncio.get_running_loop().call_later(0.2, smtp_server.held.clear)
+        asyncio.get_running_loop().call_later(0.21, smtp_server.released.set)
+    assert (await worker_env.delivery(subject)).state is DeliveryState.SENT
 
 
-async def test_who_lost_the_lease_changes_nothing(office: Office) -> None:
-    await office.promise("ada@people.test")
+async def test_who_lost_the_lease_changes_nothing(worker_env: WorkerEnv) -> None:
+    await worker_env.promise("ada@people.test")
     now = system_clock()
     old, new = new_id(now), new_id(now)
-    (row,) = await claim_mails(office.db, old, limit=1, now=now, until=now)
-    await claim_mails(office.db, new, limit=1, now=now, until=now + LEASE)
-    assert await renew_leases(office.db, old, [row.id], until=now + 9 * LEASE) == set()
-    await hand_back_mails(office.db, old, [row.id], again_at=now)
-    assert await claim_mails(office.db, old, limit=1, now=now, until=now + LEASE) == []
-    assert await renew_leases(office.db, new, [row.id], until=now + LEASE) == {row.id}
+    (row,) = await claim_mails(worker_env.db, old, limit=1, now=now, until=now)
+    await claim_mails(worker_env.db, new, limit=1, now=now, until=now + LEASE)
+    assert await renew_leases(worker_env.db, old, [row.id], until=now + 9 * LEASE) == set()
+    await hand_back_mails(worker_env.db, old, [row.id], again_at=now)
+    assert await claim_mails(worker_env.db, old, limit=1, now=now, until=now + LEASE) == []
+    assert await renew_leases(worker_env.db, new, [row.id], until=now + LEASE) == {row.id}
 
 
-async def test_claims_go_by_class_then_by_age_and_keep_a_reserve(office: Office) -> None:
-    await office.promise_all([f"b{n}@people.test" for n in range(5)], priority=MailPriority.BULK)
-    await office.promise_all([f"n{n}@people.test" for n in range(5)], priority=MailPriority.NORMAL)
-    urgent = await office.promise("u@people.test", priority=MailPriority.URGENT)
+async def test_claims_go_by_class_then_by_age_and_keep_a_reserve(worker_env: WorkerEnv) -> None:
+    await worker_env.promise_all([f"b{n}@people.test" for n in range(5)], priority=MailPriority.BULK)
+    await worker_env.promise_all([f"n{n}@people.test" for n in range(5)], priority=MailPriority.NORMAL)
+    urgent = await worker_env.promise("u@people.test", priority=MailPriority.URGENT)
     now, me = system_clock(), new_id(system_clock())
-    first = await claim_mails(office.db, me, limit=4, reserve=2, now=now, until=now + LEASE)
+    first = await claim_mails(worker_env.db, me, limit=4, reserve=2, now=now, until=now + LEASE)
     assert [row.subject_id for row in first][:1] == [urgent]
     assert len(first) == 2
-    assert office.addresses[first[1].subject_id].startswith("n")
+    assert worker_env.addresses[first[1].subject_id].startswith("n")
 
 
-async def test_many_claim_at_once_and_nobody_gets_the_same(office: Office) -> None:
-    await office.promise_all([f"p{n}@people.test" for n in range(60)], ring=False)
+async def test_many_claim_at_once_and_nobody_gets_the_same(worker_env: WorkerEnv) -> None:
+    await worker_env.promise_all([f"p{n}@people.test" for n in range(60)], ring=False)
     now = system_clock()
 
     async def claim_all() -> list[Any]:
         me, found = new_id(now), []
         for _ in range(100):
             try:
-                found += await claim_mails(office.db, me, limit=7, now=now, until=now + LEASE)
+                found += await claim_mails(worker_env.db, me, limit=7, now=now, until=now + LEASE)
             except Exception:  # noqa: BLE001  # at SERIALIZABLE some give up, which the worker tries again
                 await asyncio.sleep(0.01)
             if sum(len(part) for part in everybody) + len(found) >= 60:
@@ -126,17 +126,19 @@ class Flaky:
         return getattr(self._db, name)
 
 
-async def test_a_database_that_goes_away_meanwhile_costs_no_second_mail(office: Office, server: ScriptedServer) -> None:
-    db = Flaky(office.db)
-    server.held.add("slow@people.test")
-    subject = await office.promise("slow@people.test")
-    async with office.working(db=db):
-        await asyncio.wait_for(server.at_dot.wait(), 10)
+async def test_a_database_that_goes_away_meanwhile_costs_no_second_mail(
+    worker_env: WorkerEnv, smtp_server: ScriptedServer
+) -> None:
+    db = Flaky(worker_env.db)
+    smtp_server.held.add("slow@people.test")
+    subject = await worker_env.promise("slow@people.test")
+    async with worker_env.working(db=db):
+        await asyncio.wait_for(smtp_server.at_dot.wait(), 10)
         db.is_away = True
-        server.held.clear()
-        server.released.set()
-        await server.wait_for(1)
+        smtp_server.held.clear()
+        smtp_server.released.set()
+        await smtp_server.wait_for(1)
         await asyncio.sleep(0.5)
         db.is_away = False
-        await office.delivered(subject, lambda d: d.state is DeliveryState.SENT)
-    assert len(server.taken) == 1
+        await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SENT)
+    assert len(smtp_server.taken) == 1

@@ -22,6 +22,7 @@ from datetime import datetime
 from uuid import UUID
 
 from latchstring.crypto.passwords import check_policy
+from latchstring.domain import invitation as rules_of
 from latchstring.domain.access import Seen, SubjectKind
 from latchstring.domain.account import User
 from latchstring.domain.actor import Actor, ActorType
@@ -51,7 +52,7 @@ from latchstring.mail.account_mail import account_mail
 from latchstring.storage.content.invitations import load_live_targets
 from latchstring.storage.content.objects import grant_access, load_levels, lock_objects
 from latchstring.storage.engine.database import ATTEMPTS, ReferenceViolation, UniqueViolation, Work
-from latchstring.storage.invitations.transitions import Lost, accept_invitation, hold_groups
+from latchstring.storage.invitations.transitions import Lost, end_invitation, hold_groups
 from latchstring.storage.outbox.outbox import queue_mail
 from latchstring.storage.users.users import (
     find_user,
@@ -297,7 +298,8 @@ class Accepting:
         bundle = invitation.bundle
         objects = (yield from lock_objects(g.target_id for g in bundle.content)) if bundle.content else {}
         groups = yield from hold_groups([grant.target_id for grant in bundle.groups])
-        yield from accept_invitation(invitation.id, generation=opened.token.generation, by=user.id, at=at)
+        accepted = rules_of.accept(invitation, generation=opened.token.generation, by=user.id, now=at)
+        yield from end_invitation(accepted)
         if bundle.grants:  # while the targets are held, nothing more of this invitation ends
             bundle = bundle.only((yield from load_live_targets(invitation.id)) & {*objects, *groups})
         if bundle.is_void:

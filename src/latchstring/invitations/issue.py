@@ -53,7 +53,13 @@ from latchstring.storage.groups.groups import find_groups
 from latchstring.storage.invitations.create import NewInvitation, insert_invitation
 from latchstring.storage.invitations.lists import list_invitations
 from latchstring.storage.invitations.read import find_invitation
-from latchstring.storage.invitations.transitions import PENDING_TERMS, Lost, make_way, replace_link, revoke_invitation
+from latchstring.storage.invitations.transitions import (
+    PENDING_TERMS,
+    Lost,
+    end_invitation,
+    replace_link,
+    settle_blocker,
+)
 from latchstring.storage.outbox.outbox import queue_mail
 
 READ = "invitations:read"
@@ -237,7 +243,7 @@ class Issuing:
             if generation not in (None, before.link.generation):
                 raise ChangedMeanwhile("It was sent again a moment ago.")
             key_id = self.deps.keyring.current.id
-            after = rules_of.resend(before, sponsor=by.actor, master_key_id=key_id, at=at)
+            after = rules_of.resend(before, sponsor=by.actor, master_key_id=key_id, now=at)
             check_ceiling(by, before.bundle)
             await self.objects.check_ceiling(by, before.bundle)
             self.require_a_way(by)
@@ -278,7 +284,7 @@ class Issuing:
             if violation.constraint != PENDING_TERMS:
                 raise
             terms_key = terms_digest(after.email_key, after.bundle)
-            await make_way(self.deps.db, terms_key, at=at, told=by.can(READ), viewer=by.actor)
+            await settle_blocker(self.deps.db, terms_key, now=at, may_list_all=by.can(READ), viewer=by.actor)
             return False
         self.deps.wake_worker()
         return True
@@ -292,7 +298,7 @@ class Issuing:
         by.require(REVEAL)
         standing = await self.get(invitation_id, by=by)
         at = self.deps.clock()
-        rules_of.check_revealable(standing.invitation, at=at)
+        rules_of.check_revealable(standing.invitation, now=at)
         check_ceiling(by, standing.invitation.bundle)
         await self.objects.check_ceiling(by, standing.invitation.bundle)
         event = happened(
@@ -310,10 +316,10 @@ class Issuing:
             standing = await self.get(invitation_id, by=by)
             by.require(WRITE)
             at = self.deps.clock()
-            rules_of.revoke(standing.invitation, at=at)
+            revoked = rules_of.revoke(standing.invitation, now=at)
             event = happened("invitation.revoked", invitation_id, by=by.actor, at=at, cause=cause)
             try:
-                await self.deps.db.transact(lambda: revoke_invitation(invitation_id, event, at=at))  # noqa: B023
+                await self.deps.db.transact(lambda: _revoke(revoked, event))  # noqa: B023
             except Lost:
                 continue
             return
@@ -335,6 +341,11 @@ class Issuing:
         mine = [id_ for id_ in ids if by.can("content:write") or levels.get(id_, Level.NONE) >= Level.MAINTAINER]
         if not mine or not await self.deps.db.transact(lambda: _withdraw(invitation_id, mine, by=by, at=at)):
             raise unknown
+
+
+def _revoke(revoked: Invitation, event: Event) -> Work[None]:
+    yield from end_invitation(revoked)
+    yield record(event)
 
 
 def _withdraw(invitation_id: UUID, target_ids: list[UUID], *, by: Principal, at: datetime) -> Work[bool]:

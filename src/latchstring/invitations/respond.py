@@ -13,7 +13,7 @@ from latchstring.domain.errors import (
     InvitationTokenInvalid,
     StorageBusy,
 )
-from latchstring.domain.event import happened
+from latchstring.domain.event import Event, happened
 from latchstring.domain.grant import Bundle, ContentRole, terms_digest
 from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Channel, Invitation
@@ -33,9 +33,9 @@ from latchstring.storage.invitations.transitions import (
     PENDING_TERMS,
     Lost,
     count_renewal,
-    decline_invitation,
-    make_way,
+    end_invitation,
     replace_link,
+    settle_blocker,
 )
 from latchstring.storage.outbox.outbox import queue_mail
 from latchstring.storage.users.users import find_user_by_email_key
@@ -80,7 +80,7 @@ class Answering:
     async def open_link(self, text: str) -> Opened:
         """A link that still opens the door. Raises InvitationTokenInvalid, and what `check_open` raises."""
         opened = await self.open(text)
-        check_open(opened, at=self.deps.clock())
+        check_open(opened, now=self.deps.clock())
         return opened
 
     async def look_up(self, text: str, *, locale: str | None = None, otherwise: Sequence[str] = ()) -> Preview:
@@ -111,16 +111,13 @@ class Answering:
         """The invited person says no. Raises what `look_up` raises."""
         for _ in range(ATTEMPTS):
             opened = await self.open(text)
-            at = self.deps.clock()
-            check_open(opened, at=at)
-            invitation = opened.invitation
-            event = happened("invitation.declined", invitation.id, by=INVITEE, at=at, reason=reason)
-            mails = self._notices(MailKind.INVITATION_DECLINED, invitation, at)
-            generation = opened.token.generation
+            now = self.deps.clock()
+            declined = rules_of.decline(opened.invitation, generation=opened.token.generation, now=now)
+            check_targets(opened)
+            event = happened("invitation.declined", declined.id, by=INVITEE, at=now, reason=reason)
+            mails = self._notices(MailKind.INVITATION_DECLINED, declined, now)
             try:
-                await self.deps.db.transact(
-                    lambda: decline_invitation(invitation.id, event, generation=generation, mails=mails, at=at)  # noqa: B023
-                )
+                await self.deps.db.transact(lambda: _decline(declined, event, mails))  # noqa: B023
             except Lost:
                 continue
             self.deps.wake_worker()
@@ -153,7 +150,7 @@ class Answering:
     async def _make_way(self, invitation: Invitation) -> bool:
         terms_key = terms_digest(invitation.email_key, invitation.bundle)
         try:
-            await make_way(self.deps.db, terms_key, at=self.deps.clock(), told=False)
+            await settle_blocker(self.deps.db, terms_key, now=self.deps.clock(), may_list_all=False)
         except AlreadyInvited:  # a newer invitation to the same is on its way: nothing is missing
             return False
         return True
@@ -162,7 +159,7 @@ class Answering:
         at = self.deps.clock()
         before = opened.invitation
         key_id = self.deps.keyring.current.id
-        after = rules_of.renew(before, generation=opened.token.generation, master_key_id=key_id, at=at)
+        after = rules_of.renew(before, generation=opened.token.generation, master_key_id=key_id, now=at)
         if after is None or before.bundle.is_void or await self._is_stranger(before):
             return
         mail = OutgoingMail(
@@ -181,7 +178,7 @@ class Answering:
         last_before = at - BETWEEN_RENEWALS if limited else at
 
         def work() -> Work[None]:
-            renewals = yield from count_renewal(before, at=at, most=most, last_before=last_before)
+            renewals = yield from count_renewal(before, now=at, most=most, last_before=last_before)
             if after is not before:
                 if not (yield from sponsor_holds(before, before.bundle, self.deps.roles)):
                     raise _Refused
@@ -208,12 +205,21 @@ class Answering:
         return [OutgoingMail(new_id(at), kind, invitation.id, invitation.link.generation, at, MailPriority.NORMAL)]
 
 
-def check_open(opened: Opened, *, at: datetime) -> None:
-    """Raise unless the link still opens the door: accepted, declined, revoked, superseded, expired, in this order.
+def _decline(declined: Invitation, event: Event, mails: Sequence[OutgoingMail]) -> Work[None]:
+    yield from end_invitation(declined)
+    yield record(event)
+    for mail in mails:
+        yield queue_mail(mail)
 
-    An invitation whose last target has just vanished is revoked, whether or not its row says so yet.
-    """
-    rules_of.check_link(opened.invitation, generation=opened.token.generation, at=at)
+
+def check_open(opened: Opened, *, now: datetime) -> None:
+    """Raise unless the link still works: accepted, declined, revoked, superseded, expired, in this order."""
+    rules_of.check_link(opened.invitation, generation=opened.token.generation, now=now)
+    check_targets(opened)
+
+
+def check_targets(opened: Opened) -> None:
+    """Raise InvitationRevoked when the last target has just been removed, whether or not the row says so yet."""
     if opened.invitation.bundle.only(opened.view.target_ids).is_void:
         raise InvitationRevoked("What this invitation led to does not exist any more.")
 

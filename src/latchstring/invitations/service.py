@@ -73,5 +73,5 @@ class Invitations:
     async def sweep(self) -> int:
         """Tidy one batch of what has run out or is past its retention; returns how much there was."""
         at = self._deps.clock()
-        expired = await sweep_expired(self._deps.db, at=at)
+        expired = await sweep_expired(self._deps.db, now=at)
         return expired + await purge_ended(self._deps.db, before=at - self._deps.rules.retention)

@@ -64,7 +64,7 @@ async def show_content_landing(page: Page) -> Answer:
     if not found.leads_to(declared.key, named["content_key"]):
         problem = describe_problem(InvitationMismatch())
         return found.page.show(
-            "elsewhere.html", status=problem.status, code=problem.code, offer=found.offer, token=found.token
+            "mismatch.html", status=problem.status, code=problem.code, offer=found.offer, token=found.token
         )
     return await _show_way_in(found)
 

@@ -141,7 +141,7 @@ async def _find_offer(page: Page, token: str, *, counts: bool) -> Found | Answer
     spoken = page.speaking(opened.invitation.locale)
     found = Found(spoken, token, opened, offer_of(spoken, opened))
     try:
-        check_open(opened, at=page.services.clock())
+        check_open(opened, now=page.services.clock())
     except LatchstringError as error:
         return show_end_of(found, error)
     return found

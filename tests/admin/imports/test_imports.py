@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.support.page_client import Seen
-from tests.support.panel_client import Desk
+from tests.support.page_client import PageResponse
+from tests.support.panel_client import PageClient
 
 from latchstring.admin.imports.columns import guess, guess_columns
 from latchstring.domain.ids import new_id
@@ -18,41 +18,43 @@ IMPORT = "/admin/import"
 
 
 async def bring(
-    desk: Desk, content: bytes | str = b"", *, name: str = "spring.csv", lines: str = "", **more: Any
-) -> Seen:
+    page_client: PageClient, content: bytes | str = b"", *, name: str = "spring.csv", lines: str = "", **more: Any
+) -> PageResponse:
     """Send the first form with a file, or with pasted lines."""
-    shown = await desk.get(more.pop("page", IMPORT))
+    shown = await page_client.get(more.pop("page", IMPORT))
     found = re.search(r'name="csrf" value="([0-9a-f]+)"', shown.html)
     fields = {"csrf": more.pop("csrf", found[1] if found else ""), "charset": more.pop("charset", "")}
     file = (name if content else "", content, "text/csv")
-    return Seen(await desk.browser.post(IMPORT, data={**fields, "lines": lines}, files={"file": file}))
+    return PageResponse(await page_client.browser.post(IMPORT, data={**fields, "lines": lines}, files={"file": file}))
 
 
-async def work(desk: Desk) -> None:
-    owner, db, clock = new_id(desk.services.clock()), desk.services.db, desk.services.clock
+async def work(page_client: PageClient) -> None:
+    owner, db, clock = new_id(page_client.services.clock()), page_client.services.db, page_client.services.clock
     until = clock() + timedelta(minutes=1)
     while (job := await claim_job(db, owner, now=clock(), until=until)) is not None:
         while not job.state.is_finished:
-            job = await desk.services.invitations.job_kinds[job.kind](job, owner, until)
+            job = await page_client.services.invitations.job_kinds[job.kind](job, owner, until)
 
 
-async def checked(desk: Desk, content: bytes | str, columns: list[str], **more: Any) -> tuple[str, Seen]:
+async def checked(
+    page_client: PageClient, content: bytes | str, columns: list[str], **more: Any
+) -> tuple[str, PageResponse]:
     """Bring a file and say what its columns are; where it lies now, and the page with the verdicts."""
-    brought = await bring(desk, content)
+    brought = await bring(page_client, content)
     assert brought.status == 303, brought.html
     path = brought.target.removesuffix("/columns")
-    sent = await desk.send(f"{path}/columns", {"column": columns, **more}, page=brought.target)
+    sent = await page_client.send(f"{path}/columns", {"column": columns, **more}, page=brought.target)
     assert sent.status == 303, sent.html
-    return path, await desk.get(sent.target)
+    return path, await page_client.get(sent.target)
 
 
-def tally(seen: Seen) -> list[str]:
+def tally(seen: PageResponse) -> list[str]:
     return re.findall(r'class="tally__number">([\d,]+)<', seen.html)
 
 
-async def test_a_file_goes_through_all_steps(desk: Desk) -> None:
-    await desk.enter()
-    await desk.services.groups.create_group(OPERATOR_PRINCIPAL, "spring", GroupWords(name="Spring Cohort"))
+async def test_a_file_goes_through_all_steps(page_client: PageClient) -> None:
+    await page_client.enter()
+    await page_client.services.groups.create_group(OPERATOR_PRINCIPAL, "spring", GroupWords(name="Spring Cohort"))
     content = (
         "E-Mail-Adresse;Vorname;Nachname;Rolle;Gruppe;Notiz\r\n"
         "ada@people.test;Ada;Löwe;CUSTOMER;spring cohort;x\r\n"
@@ -60,83 +62,85 @@ async def test_a_file_goes_through_all_steps(desk: Desk) -> None:
         "bea@people;Bea;;customer;;\r\n"
         ";;;;;\r\n"
     ).encode("utf-16")
-    brought = await bring(desk, content)
-    columns = await desk.get(brought.target)
+    brought = await bring(page_client, content)
+    columns = await page_client.get(brought.target)
     assert re.findall(r'<option value="(\w+)" selected', columns.html) == [
         *("inviteEmail", "firstName", "lastName", "role", "groups")
     ]
     fields = ["inviteEmail", "firstName", "lastName", "role", "groups", "-"]
-    path, check = await checked(desk, content, fields)
+    path, check = await checked(page_client, content, fields)
     assert tally(check) == ["1", "1", "0", "1"]
     assert "Nothing has been sent yet" in check.html
     promise = re.search(r'name="promised" value="([^"]+)"', check.html)
     assert promise is not None
-    assert (await desk.services.invitations.bulk.list_jobs(by=OPERATOR_PRINCIPAL, limit=5)) == []
-    sent = await desk.send(f"{path}/check", {"do": "invite", "promised": promise[1]}, page=f"{path}/check")
+    assert (await page_client.services.invitations.bulk.list_jobs(by=OPERATOR_PRINCIPAL, limit=5)) == []
+    sent = await page_client.send(f"{path}/check", {"do": "invite", "promised": promise[1]}, page=f"{path}/check")
     assert (sent.status, sent.target) == (303, path)
-    running = await desk.get(path)
+    running = await page_client.get(path)
     assert "0 of 3 rows are done" in running.html
     assert 'hx-trigger="every 2s"' in running.html
-    await work(desk)
-    done = await desk.get(path)
+    await work(page_client)
+    done = await page_client.get(path)
     assert "One person is invited" in done.html
     assert "hx-trigger" not in done.html
-    refused = await desk.browser.get(f"{path}/refused.csv")
+    refused = await page_client.browser.get(f"{path}/refused.csv")
     lines = refused.content.decode("utf-8-sig").splitlines()
     assert lines[0] == "E-Mail-Adresse,Vorname,Nachname,Rolle,Gruppe,Notiz,Why not"
     assert lines[1].startswith("bea@people,Bea,,customer,,,")
-    report = await desk.browser.get(f"{path}/report.csv")
+    report = await page_client.browser.get(f"{path}/report.csv")
     assert len(report.content.decode().splitlines()) == 4
 
 
-async def test_rows_are_filtered_by_what_becomes_of_them(desk: Desk) -> None:
-    await desk.enter()
+async def test_rows_are_filtered_by_what_becomes_of_them(page_client: PageClient) -> None:
+    await page_client.enter()
     content = "email\n" + "".join(f"p{i}@people.test\n" for i in range(60)) + "broken\nP1@people.test\n"
-    path, check = await checked(desk, content, ["inviteEmail"], role="customer")
+    path, check = await checked(page_client, content, ["inviteEmail"], role="customer")
     assert "broken" in check.html  # what needs eyes comes first
-    everything = await desk.get(f"{path}/check?rows=create")
+    everything = await page_client.get(f"{path}/check?rows=create")
     assert everything.html.count('class="table__main"') == 50
     following = re.search(r'href="([^"]+)" rel="next"', everything.html)
     assert following is not None
-    rest = await desk.get(following[1].replace("&amp;", "&"))
+    rest = await page_client.get(following[1].replace("&amp;", "&"))
     assert rest.html.count('class="table__main"') == 10
-    twins = await desk.get(f"{path}/check?rows=duplicate")
+    twins = await page_client.get(f"{path}/check?rows=duplicate")
     assert "Same person and same rights as row 2" in twins.html
 
 
-async def test_pasted_lines_are_addresses(desk: Desk) -> None:
-    await desk.enter()
-    brought = await bring(desk, lines="ada@people.test\r\nbea@people.test\r\n")
-    assert "The file has no header" in (await desk.get(brought.target)).html
+async def test_pasted_lines_are_addresses(page_client: PageClient) -> None:
+    await page_client.enter()
+    brought = await bring(page_client, lines="ada@people.test\r\nbea@people.test\r\n")
+    assert "The file has no header" in (await page_client.get(brought.target)).html
     path = brought.target.removesuffix("/columns")
-    sent = await desk.send(f"{path}/columns", {"column": ["inviteEmail"], "role": "customer"}, page=brought.target)
-    assert tally(await desk.get(sent.target)) == ["2", "0", "0", "0"]
+    sent = await page_client.send(
+        f"{path}/columns", {"column": ["inviteEmail"], "role": "customer"}, page=brought.target
+    )
+    assert tally(await page_client.get(sent.target)) == ["2", "0", "0", "0"]
 
 
-async def test_numbers_that_changed_are_shown_before_anything_is_sent(desk: Desk) -> None:
-    await desk.enter()
-    path, _ = await checked(desk, "email\nada@people.test\nbea@people.test\n", ["inviteEmail"], role="customer")
-    await desk.invite("ada@people.test", role="customer")
-    sent = await desk.send(f"{path}/check", {"do": "invite", "promised": "2-0-0"}, page=f"{path}/check")
+async def test_numbers_that_changed_are_shown_before_anything_is_sent(page_client: PageClient) -> None:
+    await page_client.enter()
+    path, _ = await checked(page_client, "email\nada@people.test\nbea@people.test\n", ["inviteEmail"], role="customer")
+    await page_client.invite("ada@people.test", role="customer")
+    sent = await page_client.send(f"{path}/check", {"do": "invite", "promised": "2-0-0"}, page=f"{path}/check")
     assert sent.status == 200
     assert "Something changed since you looked" in sent.html
     assert tally(sent) == ["1", "1", "0", "0"]
-    again = await desk.send(f"{path}/check", {"do": "invite", "promised": "1-1-0"}, page=f"{path}/check")
+    again = await page_client.send(f"{path}/check", {"do": "invite", "promised": "1-1-0"}, page=f"{path}/check")
     assert again.status == 303
 
 
-async def test_an_import_can_be_stopped(desk: Desk) -> None:
-    await desk.enter()
-    path, _ = await checked(desk, "email\nada@people.test\n", ["inviteEmail"], role="customer")
-    await desk.send(f"{path}/check", {"do": "invite", "promised": "1-0-0"}, page=f"{path}/check")
-    assert "Stop inviting the rest?" in (await desk.get(f"{path}/stop")).html
-    stopped = await desk.send(f"{path}/stop", page=f"{path}/stop")
-    assert "Stopped" in await desk.said(stopped)
-    await work(desk)
-    assert "Stopped after 0 of 1 rows" in (await desk.get(path)).html
-    assert (await desk.get(f"{path}/stop")).target == path
-    again = await desk.send(f"{path}/stop", page=path)
-    assert "Not stopped" in await desk.said(again)
+async def test_an_import_can_be_stopped(page_client: PageClient) -> None:
+    await page_client.enter()
+    path, _ = await checked(page_client, "email\nada@people.test\n", ["inviteEmail"], role="customer")
+    await page_client.send(f"{path}/check", {"do": "invite", "promised": "1-0-0"}, page=f"{path}/check")
+    assert "Stop inviting the rest?" in (await page_client.get(f"{path}/stop")).html
+    stopped = await page_client.send(f"{path}/stop", page=f"{path}/stop")
+    assert "Stopped" in await page_client.said(stopped)
+    await work(page_client)
+    assert "Stopped after 0 of 1 rows" in (await page_client.get(path)).html
+    assert (await page_client.get(f"{path}/stop")).target == path
+    again = await page_client.send(f"{path}/stop", page=path)
+    assert "Not stopped" in await page_client.said(again)
 
 
 @pytest.mark.parametrize(
@@ -149,74 +153,78 @@ async def test_an_import_can_be_stopped(desk: Desk) -> None:
         (b'email\r\n"ada@people.test\r\n', "cannot be read as text"),
     ],
 )
-async def test_a_file_that_cannot_be_used_says_how_to_mend_it(desk: Desk, content: bytes, words: str) -> None:
-    await desk.enter()
-    seen = await bring(desk, content)
+async def test_a_file_that_cannot_be_used_says_how_to_mend_it(
+    page_client: PageClient, content: bytes, words: str
+) -> None:
+    await page_client.enter()
+    seen = await bring(page_client, content)
     assert seen.status == 422
     assert words in seen.html
 
 
-async def test_a_file_of_an_old_spreadsheet_is_read_when_one_says_how_it_was_saved(desk: Desk) -> None:
-    await desk.enter()
-    brought = await bring(desk, "Prénom;E-mail\r\nZoë;zoe@people.test\r\n".encode("cp1252"), charset="windows-1252")
-    page = await desk.get(brought.target)
+async def test_a_file_of_an_old_spreadsheet_is_read_when_one_says_how_it_was_saved(page_client: PageClient) -> None:
+    await page_client.enter()
+    brought = await bring(
+        page_client, "Prénom;E-mail\r\nZoë;zoe@people.test\r\n".encode("cp1252"), charset="windows-1252"
+    )
+    page = await page_client.get(brought.target)
     assert "Prénom" in page.html
     assert "Zoë" in page.html
 
 
-async def test_a_file_may_be_larger_than_other_forms(desk: Desk) -> None:
-    await desk.enter()
-    brought = await bring(desk, "email\n" + "".join(f"somebody.number{i}@people.test\n" for i in range(40_000)))
+async def test_a_file_may_be_larger_than_other_forms(page_client: PageClient) -> None:
+    await page_client.enter()
+    brought = await bring(page_client, "email\n" + "".join(f"somebody.number{i}@people.test\n" for i in range(40_000)))
     assert brought.status == 303
-    assert "40,000 rows" in (await desk.get(brought.target)).html
+    assert "40,000 rows" in (await page_client.get(brought.target)).html
 
 
-async def test_columns_need_exactly_one_for_the_address(desk: Desk) -> None:
-    await desk.enter()
-    brought = await bring(desk, "a,b\nada@people.test,x\n")
+async def test_columns_need_exactly_one_for_the_address(page_client: PageClient) -> None:
+    await page_client.enter()
+    brought = await bring(page_client, "a,b\nada@people.test,x\n")
     path = brought.target
     for columns, words in (
         (["-", "-"], "Say which column holds the addresses"),
         (["inviteEmail", "inviteEmail"], "Two columns are for the same"),
     ):
-        seen = await desk.send(path, {"column": columns}, page=path)
+        seen = await page_client.send(path, {"column": columns}, page=path)
         assert (seen.status, words in seen.html) == (422, True)
 
 
-async def test_an_upload_is_seen_by_who_brought_it_and_forgotten_when_he_says_so(desk: Desk) -> None:
-    await desk.enter()
-    path, _ = await checked(desk, "email\nada@people.test\n", ["inviteEmail"], role="customer")
-    desk.leave()
-    await desk.enter("jonas@panel.test", name="Jonas")
+async def test_an_upload_is_seen_by_who_brought_it_and_forgotten_when_he_says_so(page_client: PageClient) -> None:
+    await page_client.enter()
+    path, _ = await checked(page_client, "email\nada@people.test\n", ["inviteEmail"], role="customer")
+    page_client.leave()
+    await page_client.enter("jonas@panel.test", name="Jonas")
     for place in ("", "/columns", "/check", "/report.csv", "/refused.csv"):
-        assert (await desk.get(path + place)).status == 404
-    assert (await desk.send(f"{path}/check", {"do": "invite", "promised": "1-0-0"}, page=IMPORT)).status == 404
-    desk.leave()
-    await desk.enter()
-    gone = await desk.send(f"{path}/forget", page=f"{path}/check")
-    assert "The rows are gone" in await desk.said(gone)
-    assert (await desk.get(f"{path}/check")).status == 404
+        assert (await page_client.get(path + place)).status == 404
+    assert (await page_client.send(f"{path}/check", {"do": "invite", "promised": "1-0-0"}, page=IMPORT)).status == 404
+    page_client.leave()
+    await page_client.enter()
+    gone = await page_client.send(f"{path}/forget", page=f"{path}/check")
+    assert "The rows are gone" in await page_client.said(gone)
+    assert (await page_client.get(f"{path}/check")).status == 404
 
 
-async def test_only_who_may_invite_may_import_and_only_with_a_form_of_ours(desk: Desk) -> None:
-    await desk.enter()
-    assert (await bring(desk, "email\nada@people.test\n", csrf="0" * 32)).status == 403
-    desk.leave()
-    await desk.enter("vera@panel.test", role="viewer", name="Vera")
-    assert (await desk.get(IMPORT)).status == 403
-    assert (await bring(desk, "email\nada@people.test\n", page="/admin/account")).status == 403
+async def test_only_who_may_invite_may_import_and_only_with_a_form_of_ours(page_client: PageClient) -> None:
+    await page_client.enter()
+    assert (await bring(page_client, "email\nada@people.test\n", csrf="0" * 32)).status == 403
+    page_client.leave()
+    await page_client.enter("vera@panel.test", role="viewer", name="Vera")
+    assert (await page_client.get(IMPORT)).status == 403
+    assert (await bring(page_client, "email\nada@people.test\n", page="/admin/account")).status == 403
 
 
-async def test_cells_with_markup_stay_words(desk: Desk) -> None:
-    await desk.enter()
+async def test_cells_with_markup_stay_words(page_client: PageClient) -> None:
+    await page_client.enter()
     evil = '<script>alert(1)</script>"@x'
     content = f'email,"{evil.replace(chr(34), chr(34) * 2)}"\n"<img src=x>",b\n'
-    path, check = await checked(desk, content, ["inviteEmail", "-"], role="customer")
-    columns = await desk.get(f"{path}/columns")
+    path, check = await checked(page_client, content, ["inviteEmail", "-"], role="customer")
+    columns = await page_client.get(f"{path}/columns")
     for seen in (check, columns):
         assert "<script>alert" not in seen.html
         assert "<img src=x" not in seen.html
-    assert (await bring(desk, content, name="<b>x</b>.csv")).status == 303
+    assert (await bring(page_client, content, name="<b>x</b>.csv")).status == 303
 
 
 @pytest.mark.parametrize(

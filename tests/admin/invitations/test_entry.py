@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 from markupsafe import escape
-from tests.support.page_client import PASSWORD, Seen
-from tests.support.panel_client import Desk
+from tests.support.page_client import PASSWORD, PageResponse
+from tests.support.panel_client import PageClient
 
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.ids import new_id
@@ -26,22 +26,24 @@ def path_of(invitation: Invitation) -> str:
     return f"/admin/invitations/{invitation.id}"
 
 
-async def act(desk: Desk, invitation: Invitation, action: str) -> Seen:
-    return await desk.send(f"{path_of(invitation)}/{action}", page="/admin/account")
+async def act(page_client: PageClient, invitation: Invitation, action: str) -> PageResponse:
+    return await page_client.send(f"{path_of(invitation)}/{action}", page="/admin/account")
 
 
-async def accept(desk: Desk, invitation: Invitation) -> None:
-    await desk.services.invitations.accepting.accept(desk.token(invitation), PROFILE, caller=None)
+async def accept(page_client: PageClient, invitation: Invitation) -> None:
+    await page_client.services.invitations.accepting.accept(page_client.token(invitation), PROFILE, caller=None)
 
 
-async def try_to_send(desk: Desk, state: DeliveryState, reply: str, *, again_in: timedelta | None = None) -> None:
-    now, db = desk.services.clock(), desk.services.db
+async def try_to_send(
+    page_client: PageClient, state: DeliveryState, reply: str, *, again_in: timedelta | None = None
+) -> None:
+    now, db = page_client.services.clock(), page_client.services.db
     me, again_at = new_id(now), now + again_in if again_in else None
     for row in await claim_mails(db, me, limit=9, now=now, until=now + timedelta(seconds=9)):
         await finish_mail(db, me, row.id, Delivery(state, None, 1, now, reply), again_at=again_at)
 
 
-def knots(seen: Seen) -> list[str]:
+def knots(seen: PageResponse) -> list[str]:
     """The timeline as it is read, without instants."""
     found = re.findall(r'<span class="timeline__what">(.*?)</span> ?<', seen.html, re.DOTALL)
     return [" ".join(html.unescape(re.sub(r"<[^>]+>", "", words)).split()) for words in found]
@@ -50,12 +52,12 @@ def knots(seen: Seen) -> list[str]:
 # ---- facts -----------------------------------------------------------------------------------------------------------
 
 
-async def test_terms_and_what_the_system_filled_in_are_text(desk: Desk) -> None:
-    await desk.enter()
-    await desk.group()
-    owner = await desk.inviter()
-    one = await desk.object("Tide tables", owner=owner, key="tides")
-    invitation = await desk.invite(
+async def test_terms_and_what_the_system_filled_in_are_text(page_client: PageClient) -> None:
+    await page_client.enter()
+    await page_client.group()
+    owner = await page_client.inviter()
+    one = await page_client.object("Tide tables", owner=owner, key="tides")
+    invitation = await page_client.invite(
         by=owner,
         role="customer",
         groups=("spring",),
@@ -65,7 +67,7 @@ async def test_terms_and_what_the_system_filled_in_are_text(desk: Desk) -> None:
         message="Bring tide tables.",
         locale="de",
     )
-    seen = await desk.get(path_of(invitation))
+    seen = await page_client.get(path_of(invitation))
     for words in (
         "Terms fixed when sent",
         "Name Jonas Keller",
@@ -86,190 +88,193 @@ async def test_terms_and_what_the_system_filled_in_are_text(desk: Desk) -> None:
     assert re.findall(r"<(?:input|textarea|select)\b(?! type=\"hidden\" name=\"csrf\")", main) == []
 
 
-async def test_the_secret_is_masked_and_no_link_is_on_the_page(desk: Desk) -> None:
-    await desk.enter()
-    invitation = await desk.invite()
-    seen = await desk.get(path_of(invitation))
+async def test_the_secret_is_masked_and_no_link_is_on_the_page(page_client: PageClient) -> None:
+    await page_client.enter()
+    invitation = await page_client.invite()
+    seen = await page_client.get(path_of(invitation))
     assert "••••" in seen.words
     assert "eyJ" not in seen.html
-    assert desk.token(invitation)[-8:] not in seen.html
+    assert page_client.token(invitation)[-8:] not in seen.html
 
 
-async def test_what_ended_meanwhile_is_struck_out(desk: Desk) -> None:
-    await desk.enter()
-    await desk.group()
-    invitation = await desk.invite(groups=("spring",))
-    await desk.services.groups.delete_group(OPERATOR_PRINCIPAL, "spring")
-    assert "spring Ended" in (await desk.get(path_of(invitation))).words
+async def test_what_ended_meanwhile_is_struck_out(page_client: PageClient) -> None:
+    await page_client.enter()
+    await page_client.group()
+    invitation = await page_client.invite(groups=("spring",))
+    await page_client.services.groups.delete_group(OPERATOR_PRINCIPAL, "spring")
+    assert "spring Ended" in (await page_client.get(path_of(invitation))).words
 
 
-async def test_who_accepted_is_named_with_the_instant(desk: Desk) -> None:
-    await desk.enter()
-    invitation = await desk.invite()
-    desk.wait(minutes=5)
-    await accept(desk, invitation)
-    seen = await desk.get(path_of(invitation))
+async def test_who_accepted_is_named_with_the_instant(page_client: PageClient) -> None:
+    await page_client.enter()
+    invitation = await page_client.invite()
+    page_client.wait(minutes=5)
+    await accept(page_client, invitation)
+    seen = await page_client.get(path_of(invitation))
     assert "Accepted at Monday 2 March 2026, 12:05 (UTC)" in seen.words
     assert "Accepted by Jonas Keller" in seen.words
     assert all(f"{path_of(invitation)}/{action}" not in seen.html for action in ACTIONS)
 
 
 @pytest.mark.parametrize("path", ["/admin/invitations/01890000-0000-7000-8000-000000000000", "/admin/invitations/none"])
-async def test_what_is_not_there_is_said_so(desk: Desk, path: str) -> None:
-    await desk.enter()
-    assert (await desk.get(path)).status == 404
+async def test_what_is_not_there_is_said_so(page_client: PageClient, path: str) -> None:
+    await page_client.enter()
+    assert (await page_client.get(path)).status == 404
 
 
 # ---- who may what ----------------------------------------------------------------------------------------------------
 
 
-async def test_the_data_of_the_app_are_shown_as_text(desk: Desk) -> None:
-    await desk.enter()
-    seen = await desk.get(path_of(await desk.invite(metadata={"order": "<b>7</b>"})))
+async def test_the_data_of_the_app_are_shown_as_text(page_client: PageClient) -> None:
+    await page_client.enter()
+    seen = await page_client.get(path_of(await page_client.invite(metadata={"order": "<b>7</b>"})))
     assert "&lt;b&gt;7&lt;/b&gt;" in seen.html
     assert "<b>7" not in seen.html
 
 
-async def test_a_viewer_sees_the_facts_and_no_action(desk: Desk) -> None:
-    await desk.enter("vera@panel.test", role="viewer")
-    invitation = await desk.invite()
-    seen = await desk.get(path_of(invitation))
+async def test_a_viewer_sees_the_facts_and_no_action(page_client: PageClient) -> None:
+    await page_client.enter("vera@panel.test", role="viewer")
+    invitation = await page_client.invite()
+    seen = await page_client.get(path_of(invitation))
     assert "State Pending" in seen.words
     assert "Duplicate as new" not in seen.words
     assert all(f"{path_of(invitation)}/{action}" not in seen.html for action in ACTIONS)
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_a_viewer_cannot_send_a_managers_form(desk: Desk, action: str) -> None:
-    await desk.enter("vera@panel.test", role="viewer")
-    invitation = await desk.invite()
-    before = await desk.dump()
-    sent = await act(desk, invitation, action)
+async def test_a_viewer_cannot_send_a_managers_form(page_client: PageClient, action: str) -> None:
+    await page_client.enter("vera@panel.test", role="viewer")
+    invitation = await page_client.invite()
+    before = await page_client.dump()
+    sent = await act(page_client, invitation, action)
     assert (sent.status, sent.code) == (403, "not-allowed")
-    assert (await desk.dump())["invitations"] == before["invitations"]
+    assert (await page_client.dump())["invitations"] == before["invitations"]
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_a_form_of_another_site_is_refused(desk: Desk, action: str) -> None:
-    await desk.enter()
-    invitation = await desk.invite()
-    before = await desk.dump()
-    sent = Seen(await desk.browser.post(f"{path_of(invitation)}/{action}", data={"csrf": "0" * 32}))
+async def test_a_form_of_another_site_is_refused(page_client: PageClient, action: str) -> None:
+    await page_client.enter()
+    invitation = await page_client.invite()
+    before = await page_client.dump()
+    sent = PageResponse(await page_client.browser.post(f"{path_of(invitation)}/{action}", data={"csrf": "0" * 32}))
     assert (sent.status, sent.code) == (403, "csrf-token-invalid")
-    after = await desk.dump()
+    after = await page_client.dump()
     assert (after["invitations"], after["events"]) == (before["invitations"], before["events"])
 
 
 @pytest.mark.parametrize("action", ["revoke", "link"])
-async def test_a_question_changes_nothing(desk: Desk, action: str) -> None:
-    await desk.enter()
-    invitation = await desk.invite()
-    before = (await desk.dump())["events"]
-    seen = await desk.get(f"{path_of(invitation)}/{action}")
-    assert (seen.status, (await desk.dump())["events"]) == (200, before)
+async def test_a_question_changes_nothing(page_client: PageClient, action: str) -> None:
+    await page_client.enter()
+    invitation = await page_client.invite()
+    before = (await page_client.dump())["events"]
+    seen = await page_client.get(f"{path_of(invitation)}/{action}")
+    assert (seen.status, (await page_client.dump())["events"]) == (200, before)
     assert f'action="{path_of(invitation)}/{action}" method="post"' in seen.html
 
 
 # ---- actions ---------------------------------------------------------------------------------------------------------
 
 
-async def test_resending_makes_the_next_link(desk: Desk) -> None:
-    await desk.enter()
-    invitation = await desk.invite()
-    sent = await act(desk, invitation, "resend")
-    assert await desk.said(sent) == "Sent again with a new link. The earlier link no longer opens the door."
-    seen = await desk.get(path_of(invitation))
+async def test_resending_makes_the_next_link(page_client: PageClient) -> None:
+    await page_client.enter()
+    invitation = await page_client.invite()
+    sent = await act(page_client, invitation, "resend")
+    assert await page_client.said(sent) == "Sent again with a new link. The earlier link no longer opens the door."
+    seen = await page_client.get(path_of(invitation))
     assert "Link No. 2 Earlier ones ended when this one was made." in seen.words
     assert "stands for the present link" in seen.words
 
 
-async def test_revoking_ends_the_link(desk: Desk) -> None:
-    await desk.enter()
-    invitation = await desk.invite()
-    assert await desk.said(await act(desk, invitation, "revoke")) == "Revoked. The link no longer opens the door."
-    assert await desk.state(invitation) == "REVOKED"
-    assert "Invalid" in (await desk.get(path_of(invitation))).words
+async def test_revoking_ends_the_link(page_client: PageClient) -> None:
+    await page_client.enter()
+    invitation = await page_client.invite()
+    assert (
+        await page_client.said(await act(page_client, invitation, "revoke"))
+        == "Revoked. The link no longer opens the door."
+    )
+    assert await page_client.state(invitation) == "REVOKED"
+    assert "Invalid" in (await page_client.get(path_of(invitation))).words
 
 
-async def test_a_revealed_link_is_shown_once(desk: Desk) -> None:
-    await desk.enter()
-    invitation = await desk.invite()
-    question = await desk.get(f"{path_of(invitation)}/link")
+async def test_a_revealed_link_is_shown_once(page_client: PageClient) -> None:
+    await page_client.enter()
+    invitation = await page_client.invite()
+    question = await page_client.get(f"{path_of(invitation)}/link")
     assert "it proves no mailbox" in question.words
     assert "eyJ" not in question.html
-    shown = await act(desk, invitation, "link")
+    shown = await act(page_client, invitation, "link")
     assert shown.status == 200
-    assert desk.link(invitation, Channel.REVEALED) in html.unescape(shown.html)
+    assert page_client.link(invitation, Channel.REVEALED) in html.unescape(shown.html)
     assert shown.response.headers["cache-control"] == "no-store"
-    assert "eyJ" not in (await desk.get(path_of(invitation))).html
-    assert "Link shown to Mira Okafor" in knots(await desk.get(path_of(invitation)))
+    assert "eyJ" not in (await page_client.get(path_of(invitation))).html
+    assert "Link shown to Mira Okafor" in knots(await page_client.get(path_of(invitation)))
 
 
 @pytest.mark.parametrize(
     ("action", "said"),
     [("revoke", "Not revoked."), ("resend", "Not sent again."), ("link", "No link was made.")],
 )
-async def test_who_comes_too_late_learns_what_came_before(desk: Desk, action: str, said: str) -> None:
-    await desk.enter()
-    invitation = await desk.invite(first_name="Jonas")
-    await accept(desk, invitation)
-    desk.wait(seconds=30)
-    told = await desk.said(await act(desk, invitation, action))
+async def test_who_comes_too_late_learns_what_came_before(page_client: PageClient, action: str, said: str) -> None:
+    await page_client.enter()
+    invitation = await page_client.invite(first_name="Jonas")
+    await accept(page_client, invitation)
+    page_client.wait(seconds=30)
+    told = await page_client.said(await act(page_client, invitation, action))
     assert told == f"{said} \u2068Jonas\u2069 accepted at 12:00 UTC, a moment before you."
-    assert await desk.state(invitation) == "ACCEPTED"
+    assert await page_client.state(invitation) == "ACCEPTED"
 
 
-async def test_long_ago_was_no_moment_before(desk: Desk) -> None:
-    invitation = await desk.invite()
-    await desk.services.invitations.answering.decline(desk.token(invitation))
-    desk.wait(days=2)
-    await desk.enter()
-    told = await desk.said(await act(desk, invitation, "revoke"))
+async def test_long_ago_was_no_moment_before(page_client: PageClient) -> None:
+    invitation = await page_client.invite()
+    await page_client.services.invitations.answering.decline(page_client.token(invitation))
+    page_client.wait(days=2)
+    await page_client.enter()
+    told = await page_client.said(await act(page_client, invitation, "revoke"))
     assert told == "Not revoked. The person declined on 2 Mar 2026, 12:00."
 
 
-async def test_two_who_revoke_are_told_apart(desk: Desk) -> None:
-    await desk.enter()
-    invitation = await desk.invite()
-    await act(desk, invitation, "revoke")
-    told = await desk.said(await act(desk, invitation, "revoke"))
+async def test_two_who_revoke_are_told_apart(page_client: PageClient) -> None:
+    await page_client.enter()
+    invitation = await page_client.invite()
+    await act(page_client, invitation, "revoke")
+    told = await page_client.said(await act(page_client, invitation, "revoke"))
     assert told == "Not revoked. \u2068Mira Okafor\u2069 revoked it at 12:00 UTC, a moment before you."
 
 
-async def test_a_link_that_ran_out_is_sent_again_rather_than_copied(desk: Desk) -> None:
-    invitation = await desk.invite()
-    desk.wait(days=8)
-    await desk.enter()
-    assert "This link has run out" in (await desk.get(f"{path_of(invitation)}/link")).words
-    assert "No link was made. The link ran out on" in await desk.said(await act(desk, invitation, "link"))
-    await act(desk, invitation, "resend")
-    assert await desk.state(invitation) == "PENDING"
+async def test_a_link_that_ran_out_is_sent_again_rather_than_copied(page_client: PageClient) -> None:
+    invitation = await page_client.invite()
+    page_client.wait(days=8)
+    await page_client.enter()
+    assert "This link has run out" in (await page_client.get(f"{path_of(invitation)}/link")).words
+    assert "No link was made. The link ran out on" in await page_client.said(await act(page_client, invitation, "link"))
+    await act(page_client, invitation, "resend")
+    assert await page_client.state(invitation) == "PENDING"
 
 
-async def test_a_resend_that_another_invitation_blocks_says_so(desk: Desk) -> None:
-    first = await desk.invite()
-    desk.wait(days=8)
-    await desk.invite()
-    await desk.enter()
-    told = await desk.said(await act(desk, first, "resend"))
+async def test_a_resend_that_another_invitation_blocks_says_so(page_client: PageClient) -> None:
+    first = await page_client.invite()
+    page_client.wait(days=8)
+    await page_client.invite()
+    await page_client.enter()
+    told = await page_client.said(await act(page_client, first, "resend"))
     assert told.startswith("Not sent again. The same address has another pending invitation to the same")
 
 
-@pytest.mark.parametrize("desk", [('transport = "mailbox"', 'transport = "off"')], indirect=True)
-async def test_without_mail_a_new_link_is_made_to_be_copied(desk: Desk) -> None:
-    await desk.enter()
-    told = await desk.said(await act(desk, await desk.invite(), "resend"))
+@pytest.mark.parametrize("page_client", [('transport = "mailbox"', 'transport = "off"')], indirect=True)
+async def test_without_mail_a_new_link_is_made_to_be_copied(page_client: PageClient) -> None:
+    await page_client.enter()
+    told = await page_client.said(await act(page_client, await page_client.invite(), "resend"))
     assert told.endswith("No mail leaves: copy the link and pass it on.")
 
 
 # ---- what happened ---------------------------------------------------------------------------------------------------
 
 
-async def test_the_timeline_tells_everything_in_order(desk: Desk) -> None:
-    await desk.enter()
-    invitation = await desk.invite(by=await desk.inviter(), role="customer", first_name="Jonas")
-    await try_to_send(desk, DeliveryState.DEFERRED, "451 4.7.1 Greylisted", again_in=timedelta(minutes=5))
-    seen = await desk.get(path_of(invitation))
+async def test_the_timeline_tells_everything_in_order(page_client: PageClient) -> None:
+    await page_client.enter()
+    invitation = await page_client.invite(by=await page_client.inviter(), role="customer", first_name="Jonas")
+    await try_to_send(page_client, DeliveryState.DEFERRED, "451 4.7.1 Greylisted", again_in=timedelta(minutes=5))
+    seen = await page_client.get(path_of(invitation))
     assert knots(seen) == [
         "Invited by Mira Okafor",
         "Mail queued",
@@ -278,14 +283,14 @@ async def test_the_timeline_tells_everything_in_order(desk: Desk) -> None:
         "Waiting for Jonas",
     ]
     assert "451 4.7.1 Greylisted" in seen.words
-    desk.wait(minutes=5)
-    await try_to_send(desk, DeliveryState.SENT, "250 2.0.0 Ok: queued as 4XQ8")
+    page_client.wait(minutes=5)
+    await try_to_send(page_client, DeliveryState.SENT, "250 2.0.0 Ok: queued as 4XQ8")
     for _ in range(2):
-        await desk.get(desk.link(invitation))
-    await desk.services.visits.flush()
-    desk.wait(minutes=1)
-    await desk.services.invitations.answering.decline(desk.token(invitation), reason="No time.")
-    seen = await desk.get(path_of(invitation))
+        await page_client.get(page_client.link(invitation))
+    await page_client.services.visits.flush()
+    page_client.wait(minutes=1)
+    await page_client.services.invitations.answering.decline(page_client.token(invitation), reason="No time.")
+    seen = await page_client.get(path_of(invitation))
     assert knots(seen) == [
         "Invited by Mira Okafor",
         "Mail queued",
@@ -300,43 +305,43 @@ async def test_the_timeline_tells_everything_in_order(desk: Desk) -> None:
         assert words in seen.words
 
 
-async def test_a_mail_that_a_newer_link_overtook_says_so(desk: Desk) -> None:
-    await desk.enter()
-    invitation = await desk.invite()
-    desk.wait(minutes=1)
-    await act(desk, invitation, "resend")
-    now, db = desk.services.clock(), desk.services.db
+async def test_a_mail_that_a_newer_link_overtook_says_so(page_client: PageClient) -> None:
+    await page_client.enter()
+    invitation = await page_client.invite()
+    page_client.wait(minutes=1)
+    await act(page_client, invitation, "resend")
+    now, db = page_client.services.clock(), page_client.services.db
     me = new_id(now)
     first, _ = await claim_mails(db, me, limit=9, now=now, until=now + timedelta(seconds=9))
     await finish_mail(db, me, first.id, Delivery(DeliveryState.SUPPRESSED, SuppressionReason.ENDED))
-    told = knots(await desk.get(path_of(invitation)))
+    told = knots(await page_client.get(path_of(invitation)))
     assert told[1] == "Mail queued, and not sent: a newer link was made first"
 
 
-async def test_an_instant_is_told_absolutely_and_from_now(desk: Desk) -> None:
-    invitation = await desk.invite()
-    desk.wait(days=4)
-    await desk.enter()
+async def test_an_instant_is_told_absolutely_and_from_now(page_client: PageClient) -> None:
+    invitation = await page_client.invite()
+    page_client.wait(days=4)
+    await page_client.enter()
     title = "Monday 2 March 2026, 12:00 (UTC)"
     shown = f'<time datetime="2026-03-02T12:00:00Z" title="{title}">2 Mar 2026, 12:00</time> · 4 days ago'
-    assert shown in (await desk.get(path_of(invitation))).html
+    assert shown in (await page_client.get(path_of(invitation))).html
 
 
-async def test_an_administrator_without_a_name_is_called_by_the_address(desk: Desk) -> None:
-    admin = await desk.enter("nameless@panel.test", name="")
-    invitation = await desk.invite(by=await desk.principal(admin))
-    seen = await desk.get(path_of(invitation))
+async def test_an_administrator_without_a_name_is_called_by_the_address(page_client: PageClient) -> None:
+    admin = await page_client.enter("nameless@panel.test", name="")
+    invitation = await page_client.invite(by=await page_client.principal(admin))
+    seen = await page_client.get(path_of(invitation))
     assert knots(seen)[0] == "Invited by nameless@panel.test"
     assert "Invited by nameless@panel.test" in seen.words
-    desk.leave()
-    assert "nameless" not in (await desk.get(desk.link(invitation))).html
+    page_client.leave()
+    assert "nameless" not in (await page_client.get(page_client.link(invitation))).html
 
 
-async def test_words_of_servers_and_strangers_stay_words(desk: Desk) -> None:
-    await desk.enter()
-    invitation = await desk.invite(first_name=EVIL, message=EVIL)
-    await try_to_send(desk, DeliveryState.BOUNCED, f"550 {EVIL}")
-    await desk.services.invitations.answering.decline(desk.token(invitation), reason=EVIL)
-    seen = await desk.get(path_of(invitation))
+async def test_words_of_servers_and_strangers_stay_words(page_client: PageClient) -> None:
+    await page_client.enter()
+    invitation = await page_client.invite(first_name=EVIL, message=EVIL)
+    await try_to_send(page_client, DeliveryState.BOUNCED, f"550 {EVIL}")
+    await page_client.services.invitations.answering.decline(page_client.token(invitation), reason=EVIL)
+    seen = await page_client.get(path_of(invitation))
     assert "<img" not in seen.html
     assert seen.html.count(str(escape(EVIL))) >= 4  # name, message, reply, reason

@@ -4,23 +4,25 @@ import html
 from pathlib import Path
 
 import pytest
-from tests.support.page_client import Seen
-from tests.support.panel_client import Desk
+from tests.support.page_client import PageResponse
+from tests.support.panel_client import PageClient
 
 PREVIEW = "/admin/invitations/new/preview"
 NEW = "/admin/invitations/new"
 
 
-async def preview(desk: Desk, **fields: object) -> Seen:
-    return await desk.send(PREVIEW, {"inviteEmail": "jonas@people.test", "expiresIn": "604800", **fields}, page=NEW)
+async def preview(page_client: PageClient, **fields: object) -> PageResponse:
+    return await page_client.send(
+        PREVIEW, {"inviteEmail": "jonas@people.test", "expiresIn": "604800", **fields}, page=NEW
+    )
 
 
-async def test_the_mail_says_what_the_form_says(desk: Desk) -> None:
-    await desk.enter()
-    await desk.group()
-    await desk.object("Tide tables", owner=await desk.inviter(), key="tides")
+async def test_the_mail_says_what_the_form_says(page_client: PageClient) -> None:
+    await page_client.enter()
+    await page_client.group()
+    await page_client.object("Tide tables", owner=await page_client.inviter(), key="tides")
     seen = await preview(
-        desk,
+        page_client,
         firstName="Jonas",
         role="team",
         groups=["spring"],
@@ -43,41 +45,45 @@ async def test_the_mail_says_what_the_form_says(desk: Desk) -> None:
         assert words in html.unescape(seen.words)
 
 
-async def test_it_speaks_the_chosen_language(desk: Desk) -> None:
-    await desk.enter()
-    seen = await preview(desk, role="team", locale="de", shape="text")
+async def test_it_speaks_the_chosen_language(page_client: PageClient) -> None:
+    await page_client.enter()
+    seen = await preview(page_client, role="team", locale="de", shape="text")
     assert "lädt Sie zu Orchard Lane ein" in seen.words or "Orchard Lane ein" in seen.words
     assert 'lang="de"' in seen.html
 
 
-async def test_who_has_an_account_gets_the_mail_for_members(desk: Desk) -> None:
-    await desk.enter()
-    stranger = await preview(desk, role="team", shape="text")
-    await desk.user("jonas@people.test", role="customer", locale="de")
-    member = await preview(desk, role="team", shape="text")
+async def test_who_has_an_account_gets_the_mail_for_members(page_client: PageClient) -> None:
+    await page_client.enter()
+    stranger = await preview(page_client, role="team", shape="text")
+    await page_client.user("jonas@people.test", role="customer", locale="de")
+    member = await preview(page_client, role="team", shape="text")
     assert stranger.words != member.words
     assert 'lang="de"' in member.html
 
 
-async def test_half_a_form_has_a_preview_too(desk: Desk) -> None:
-    await desk.enter()
-    seen = await preview(desk, inviteEmail="jonas@", until="x", expiresIn="until", groups=["none"], role="none")
+async def test_half_a_form_has_a_preview_too(page_client: PageClient) -> None:
+    await page_client.enter()
+    seen = await preview(page_client, inviteEmail="jonas@", until="x", expiresIn="until", groups=["none"], role="none")
     assert seen.status == 200
     assert "To name@example.org" in seen.words
 
 
-async def test_the_page_opens_with_a_preview_of_its_terms_alone(desk: Desk) -> None:
-    await desk.enter()
-    seen = await desk.get(f"{PREVIEW}?role=team&locale=de&content=articles%2Fnone&contentRole=VIEWER")
+async def test_the_page_opens_with_a_preview_of_its_terms_alone(page_client: PageClient) -> None:
+    await page_client.enter()
+    seen = await page_client.get(f"{PREVIEW}?role=team&locale=de&content=articles%2Fnone&contentRole=VIEWER")
     assert seen.status == 200
     assert "You join as Team" not in seen.words  # it speaks German
-    page = await desk.send(NEW, {"inviteEmail": "jonas@people.test", "role": "team", "firstName": "Jonas"}, page=NEW)
+    page = await page_client.send(
+        NEW, {"inviteEmail": "jonas@people.test", "role": "team", "firstName": "Jonas"}, page=NEW
+    )
     assert f'src="{PREVIEW}?role=team"' in page.html
 
 
-async def test_nothing_of_it_can_act_and_the_link_opens_nothing(desk: Desk) -> None:
-    await desk.enter()
-    seen = await preview(desk, role="team", message='<script>alert(1)</script> <a href="https://evil.test">x</a>')
+async def test_nothing_of_it_can_act_and_the_link_opens_nothing(page_client: PageClient) -> None:
+    await page_client.enter()
+    seen = await preview(
+        page_client, role="team", message='<script>alert(1)</script> <a href="https://evil.test">x</a>'
+    )
     policy = seen.response.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "form-action 'none'" in policy
@@ -90,21 +96,23 @@ async def test_nothing_of_it_can_act_and_the_link_opens_nothing(desk: Desk) -> N
     assert "evil.test" not in mail.replace("evil.\u200btest", "")
 
 
-async def test_looking_stores_nothing(desk: Desk) -> None:
-    await desk.enter()
-    await desk.get("/admin/account")
-    before = await desk.dump()
-    await preview(desk, role="team", do="save")
-    await desk.get(f"{PREVIEW}?role=team")
-    assert await desk.dump() == before
+async def test_looking_stores_nothing(page_client: PageClient) -> None:
+    await page_client.enter()
+    await page_client.get("/admin/account")
+    before = await page_client.dump()
+    await preview(page_client, role="team", do="save")
+    await page_client.get(f"{PREVIEW}?role=team")
+    assert await page_client.dump() == before
 
 
-@pytest.mark.parametrize("desk", [("[mail]\n", '[mail]\ntemplates-directory = "words"\n')], indirect=True)
-async def test_the_operators_templates_are_shown_and_broken_ones_passed_over(desk: Desk, tmp_path: Path) -> None:
-    await desk.enter()
+@pytest.mark.parametrize("page_client", [("[mail]\n", '[mail]\ntemplates-directory = "words"\n')], indirect=True)
+async def test_the_operators_templates_are_shown_and_broken_ones_passed_over(
+    page_client: PageClient, tmp_path: Path
+) -> None:
+    await page_client.enter()
     folder = tmp_path / "words" / "invitation"
     folder.mkdir(parents=True)
     (folder / "subject.txt").write_text("Come to {{ app_name }}")
-    assert "Come to Orchard Lane" in (await preview(desk, role="team")).words
+    assert "Come to Orchard Lane" in (await preview(page_client, role="team")).words
     (folder / "subject.txt").write_text("{{ nothing.there }}")
-    assert "Mira Okafor invites you to Orchard Lane" in (await preview(desk, role="team")).words
+    assert "Mira Okafor invites you to Orchard Lane" in (await preview(page_client, role="team")).words

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.support.panel_client import Desk
+from tests.support.panel_client import PageClient
 
 from latchstring.bootstrap.doctor import Doctor
 from latchstring.config import Config, load_config
@@ -18,38 +18,38 @@ WITH_SECRETS = (
 )
 
 
-@pytest.mark.parametrize("desk", [WITH_SECRETS], indirect=True)
-async def test_every_value_has_its_source_and_no_secret_is_shown(desk: Desk) -> None:
-    await desk.enter()
-    seen = await desk.get("/admin/settings")
+@pytest.mark.parametrize("page_client", [WITH_SECRETS], indirect=True)
+async def test_every_value_has_its_source_and_no_secret_is_shown(page_client: PageClient) -> None:
+    await page_client.enter()
+    seen = await page_client.get("/admin/settings")
     assert SECRET not in seen.html
     assert "set, and never shown" in seen.words
     assert "[mail.smtp]" in seen.words
     assert "password-minimum" in seen.words
     assert "latchstring.toml" in seen.words
-    only_set = (await desk.get("/admin/settings?only=set")).words
+    only_set = (await page_client.get("/admin/settings?only=set")).words
     assert "transport" in only_set
     assert "password-minimum" not in only_set
 
 
 @pytest.mark.parametrize("path", ["/admin/settings", "/admin/health"])
 @pytest.mark.parametrize("role", ["manager", "viewer"])
-async def test_only_super_admins_look_into_settings_and_health(desk: Desk, path: str, role: str) -> None:
-    await desk.enter(f"{role}@panel.test", role=role)
-    assert (await desk.get(path)).status == 403
+async def test_only_super_admins_look_into_settings_and_health(page_client: PageClient, path: str, role: str) -> None:
+    await page_client.enter(f"{role}@panel.test", role=role)
+    assert (await page_client.get(path)).status == 403
 
 
-async def test_health_shows_what_is_bad_first_and_how_to_mend_it(desk: Desk) -> None:
-    await desk.enter()
+async def test_health_shows_what_is_bad_first_and_how_to_mend_it(page_client: PageClient) -> None:
+    await page_client.enter()
 
     async def found() -> Examined:
         return Examined(
-            [good("database", "Answers."), bad("mail", "Nothing <answers>.", "Mend it.")], desk.services.clock()
+            [good("database", "Answers."), bad("mail", "Nothing <answers>.", "Mend it.")], page_client.services.clock()
         )
 
-    application = desk.browser._transport.app  # type: ignore[attr-defined]
-    application.state.services = replace(desk.services, check_health=found)
-    seen = await desk.get("/admin/health")
+    application = page_client.browser._transport.app  # type: ignore[attr-defined]
+    application.state.services = replace(page_client.services, check_health=found)
+    seen = await page_client.get("/admin/health")
     assert seen.status == 200
     assert seen.words.index("Nothing <answers>.") < seen.words.index("Answers.")
     assert "Nothing &lt;answers&gt;." in seen.html

@@ -27,7 +27,7 @@ ROLES = ("none", "reader", "writer")
 
 
 @dataclass(frozen=True)
-class World:
+class ServiceEnv:
     """Owners, visibilities, grants, members, roles and blocked users, by place in the lists above."""
 
     owners: tuple[int, ...]
@@ -58,7 +58,7 @@ class World:
 
 SUBJECTS = [*USERS, *GROUPS]
 worlds = st.builds(
-    World,
+    ServiceEnv,
     owners=st.tuples(*(st.sampled_from(range(len(USERS))) for _ in OBJECTS)),
     visibilities=st.tuples(*(st.sampled_from(Visibility) for _ in OBJECTS)),
     grants=st.dictionaries(
@@ -83,7 +83,7 @@ def rows(table: Any, *values: dict[str, Any]) -> list[Any]:
     return [insert(table).values(one) for one in values]
 
 
-def build(world: World) -> Callable[[], Work[None]]:
+def build(world: ServiceEnv) -> Callable[[], Work[None]]:
     """The world as rows, in place of what was there."""
     statements: list[Any] = [delete(table) for table in (content_grants, content, group_members, groups, users)]
     statements += rows(users, *(user_row(number, role) for number, role in enumerate(world.roles)))
@@ -112,7 +112,7 @@ def build(world: World) -> Callable[[], Work[None]]:
     return work
 
 
-def an_object(world: World, number: int, id_: UUID) -> ContentObject:
+def an_object(world: ServiceEnv, number: int, id_: UUID) -> ContentObject:
     owner = USERS[world.owners[number]]
     return ContentObject(
         id_, world.types[number], f"k{number}", owner, world.visibilities[number], "T", None, None, 1, AT
@@ -122,13 +122,13 @@ def an_object(world: World, number: int, id_: UUID) -> ContentObject:
 NAMES = [f"k{number}" for number in range(len(OBJECTS))]
 
 
-def expected(world: World) -> dict[tuple[int, int], Level]:
+def expected(world: ServiceEnv) -> dict[tuple[int, int], Level]:
     """What the function says of every user and object."""
     pairs = product(range(len(USERS)), range(len(OBJECTS)))
     return {(who, what): level_of(world.subject(who), world.access(what)) for who, what in pairs}
 
 
-async def everything(database: Database, world: World, subject: Subject, type_: str, need: Level) -> set[UUID]:
+async def everything(database: Database, world: ServiceEnv, subject: Subject, type_: str, need: Level) -> set[UUID]:
     """All a list shows, page by page."""
     found: list[UUID] = []
     after = None
@@ -145,7 +145,7 @@ async def everything(database: Database, world: World, subject: Subject, type_: 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(world=worlds)
-async def test_function_check_and_list_agree_in_every_world(database: Database, world: World) -> None:
+async def test_function_check_and_list_agree_in_every_world(database: Database, world: ServiceEnv) -> None:
     await database.transact(build(world))
     wanted = expected(world)
     questions = [Question(USERS[who], world.types[what], NAMES[what]) for who, what in wanted]
@@ -162,7 +162,7 @@ async def test_function_check_and_list_agree_in_every_world(database: Database, 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(world=worlds)
-async def test_those_who_are_no_users_see_what_the_function_says(database: Database, world: World) -> None:
+async def test_those_who_are_no_users_see_what_the_function_says(database: Database, world: ServiceEnv) -> None:
     await database.transact(build(world))
     reader, writer = Subject(reads_all=True), Subject(reads_all=True, writes_all=True)
     for subject, type_, need in product((ANONYMOUS, reader, writer), ("articles", "notes"), list(Level)[1:]):
@@ -176,7 +176,7 @@ async def test_those_who_are_no_users_see_what_the_function_says(database: Datab
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(world=worlds)
-async def test_what_is_held_leaves_out_permissions_and_the_public(database: Database, world: World) -> None:
+async def test_what_is_held_leaves_out_permissions_and_the_public(database: Database, world: ServiceEnv) -> None:
     await database.transact(build(world))
     for who, user_id in enumerate(USERS):
         plain = Subject(user_id, world.subject(who).group_ids)
@@ -189,7 +189,7 @@ async def test_what_is_held_leaves_out_permissions_and_the_public(database: Data
 
 
 async def test_nobody_has_a_level_on_what_is_unknown_nor_has_an_unknown_or_blocked_user(database: Database) -> None:
-    world = World((0,) * 6, (Visibility.PUBLIC,) * 6, {}, frozenset(), ("none",) * 4, ("articles",) * 6)
+    world = ServiceEnv((0,) * 6, (Visibility.PUBLIC,) * 6, {}, frozenset(), ("none",) * 4, ("articles",) * 6)
     await database.transact(build(world))
     await database.write(users.update().where(users.c.id == USERS[0]).values(blocked=True))
     questions = [

@@ -126,8 +126,8 @@ async def test_a_refused_create_keeps_no_claim(database: Database) -> None:
 async def test_the_sweep_tidies_only_what_is_over(database: Database) -> None:
     await insert_invitation(database, make_new(at=AT - 2 * WEEK), at=AT - 2 * WEEK)
     await insert_invitation(database, make_new("b@people.test"), at=AT)
-    assert await sweep_expired(database, at=AT) == 1
-    assert await sweep_expired(database, at=AT) == 0
+    assert await sweep_expired(database, now=AT) == 1
+    assert await sweep_expired(database, now=AT) == 0
 
 
 @pytest.mark.parametrize("by", ["createdAt", "expiresAt", "acceptedAt", "inviteEmail"])

@@ -65,7 +65,7 @@ async def test_counting_leaves_the_invitation_as_it_was(database: Database) -> N
 async def test_visits_go_with_the_invitation(database: Database) -> None:
     one = await invite(database)
     await add_visits(database, [Visits(one.id, 1, 1, AT, AT)])
-    await sweep_expired(database, at=AT + timedelta(days=8))
+    await sweep_expired(database, now=AT + timedelta(days=8))
     assert await purge_ended(database, before=AT + timedelta(days=9)) == 1
     assert await find_visits(database, one.id) == []
 

@@ -201,9 +201,9 @@ class Selecting:
         at, before = self.deps.clock(), standing.invitation
         try:
             if deed is Deed.REVOKE:
-                rules_of.revoke(before, at=at)
+                rules_of.revoke(before, now=at)
                 return Verdict.DONE
-            rules_of.resend(before, sponsor=by.actor, master_key_id="", at=at)
+            rules_of.resend(before, sponsor=by.actor, master_key_id="", now=at)
             check_ceiling(by, before.bundle)
             if before.bundle.content and not by.can("content:write"):
                 await self.issuing.objects.check_ceiling(by, before.bundle)

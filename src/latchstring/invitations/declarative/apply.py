@@ -41,7 +41,14 @@ from latchstring.invitations.issue import Issuing
 from latchstring.invitations.templates import expand_from
 from latchstring.storage.content.objects import find_levels
 from latchstring.storage.groups.groups import find_groups
-from latchstring.storage.invitations.existing import SLICE, Holder, Past, find_holders, find_pasts, open_of_operator
+from latchstring.storage.invitations.existing import (
+    SLICE,
+    ExistingInvitation,
+    Holder,
+    find_existing,
+    find_holders,
+    list_open_of_operator,
+)
 
 T = TypeVar("T")
 AT_ONCE = 16  # changes under way: SQLite syncs them together, PostgreSQL has as many connections as it has
@@ -84,17 +91,17 @@ class Lists:
         is wrong in the list; each pointer begins with the entry's place, `/3/role`.
         """
         wanted = await self._resolve(drafts, by=by, list_name=list_name)
-        pasts: dict[UUID, list[Past]] = {}
+        pasts: dict[UUID, list[ExistingInvitation]] = {}
         held: set[UUID] = set()
         for some in _slices(wanted, SLICE):
             email_keys = sorted({entry.draft.email_key for entry in some})
-            pasts |= await find_pasts(self.deps.db, email_keys, frozenset(entry.terms_key for entry in some))
+            pasts |= await find_existing(self.deps.db, email_keys, frozenset(entry.terms_key for entry in some))
             held |= await self._held(some, await find_holders(self.deps.db, email_keys))
         before = [] if list_name is None else await self._made_by(list_name)
         return make_plan(wanted, pasts, held, before, again=again, prune=prune, at=self.deps.clock())
 
-    async def _made_by(self, list_name: str) -> list[Past]:
-        found = {past.id: past async for past in open_of_operator(self.deps.db) if mark_of(past) == list_name}
+    async def _made_by(self, list_name: str) -> list[ExistingInvitation]:
+        found = {past.id: past async for past in list_open_of_operator(self.deps.db) if mark_of(past) == list_name}
         return list(found.values())
 
     async def _resolve(self, drafts: Sequence[Draft], *, by: Principal, list_name: str | None) -> list[Wanted]:

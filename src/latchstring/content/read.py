@@ -111,10 +111,6 @@ class ContentReading(ContentParts):
         found = await find_object_for(self._db, subject.user_id, declared.key, key) if is_key(key) else None
         return admit(subject, found, need)
 
-    async def resolve(self, subject: Subject, type_: str, key: str, need: Level) -> ContentObject:
-        """The object alone; refuses like `look_up`."""
-        return (await self.look_up(subject, type_, key, need)).object
-
     async def list_objects(
         self, subject: Subject, type_: str, *, need: Level, limit: int, after: UUID | None, descending: bool
     ) -> Page[Seen]:

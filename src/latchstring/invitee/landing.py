@@ -143,7 +143,7 @@ async def _sign_in_and_accept(found: Found, sent: Sent[Answering]) -> Answer:
         return await _show_way_in(
             found, form=sent.with_problem("password", "wrong-password"), status=401, code=error.code
         )
-    caller = Caller(services.users.principal_of(user), user, from_cookie=True)
+    caller = Caller(services.users.principal_of(user), user)
     answer = await _accept(replace(found, page=found.page.seen_by(caller)), sent)
     if answer.status != 303:  # noqa: PLR2004  # signed in, yet not accepted: the landing page tells why
         answer = found.page.go(found.offer.home, token=found.token)

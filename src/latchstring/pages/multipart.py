@@ -56,7 +56,7 @@ async def read_parts(scope: Scope, receive: Receive, *, largest: int) -> AsyncIt
     content_type = (find_header(scope, b"content-type") or b"").decode("latin-1")
     found = _BOUNDARY.search(content_type)
     if content_type.partition(";")[0].strip().lower() != "multipart/form-data" or found is None:
-        raise Unreadable("Send the form as the page does.", code="unsupported-media-type", status=415)
+        raise Unreadable("Send the form as the page does.", code="unsupported-media-type")
     announced = find_header(scope, b"content-length")
     if announced is not None and announced.isdigit() and int(announced[:20]) > largest:
         raise BodyTooLarge(largest)

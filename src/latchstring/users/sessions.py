@@ -51,12 +51,11 @@ class NewSession:
 
 @dataclass(frozen=True, slots=True)
 class SessionTokens:
-    """What a signed-in client gets. expires_in: seconds of the access token. refresh_seconds: of the session."""
+    """What a signed-in client gets. expires_in: seconds of the access token."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
     expires_in: int
-    refresh_seconds: int
 
 
 class Logins(UserDependencies):
@@ -225,5 +224,4 @@ class Logins(UserDependencies):
             self._access.issue(user, permissions, session_id, at=self._clock()),
             refresh_token,
             self._access.expires_in,
-            int(self._rules.refresh_token_lifetime.total_seconds()),
         )

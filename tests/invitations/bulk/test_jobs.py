@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from tests.support.given_rows import GivenRows
 from tests.support.invitation_env import InvitationEnv, build_invitation_env
 from tests.support.service_env import START, ServiceEnv
 
@@ -25,7 +26,7 @@ from latchstring.domain.job import Job, JobRow, JobState
 from latchstring.domain.mail import MailPriority
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.settings import MailRules
-from latchstring.invitations.bulk.jobs import BATCH_ROWS, GivenRows
+from latchstring.invitations.bulk.jobs import BATCH_ROWS
 from latchstring.storage.engine.tables import events, invitations, job_parts, outbox
 from latchstring.storage.jobs.jobs import JobLost, claim_job, find_job
 

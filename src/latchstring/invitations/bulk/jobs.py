@@ -71,18 +71,6 @@ class RowSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class GivenRows:
-    """Rows that are in memory already."""
-
-    rows: Rows
-    options: Mapping[str, object]
-    media_type: str = "application/json"
-
-    async def __aiter__(self) -> AsyncIterator[Rows]:
-        yield self.rows
-
-
-@dataclass(frozen=True, slots=True)
 class DraftedRows:
     """The rows of a draft."""
 

@@ -88,11 +88,6 @@ async def find_objects(db: Database, names: Iterable[tuple[str, str]]) -> dict[t
     return {(row.type, row.key): object_of(row) for row in rows if (row.type, row.key) in wanted}
 
 
-async def find_objects_by_id(db: Database, ids: Sequence[UUID]) -> dict[UUID, ContentObject]:
-    """Those of the ids that are objects."""
-    return {row.id: object_of(row) for row in await db.fetch(_BY_IDS, ids=ids)} if ids else {}
-
-
 # ---- locks -----------------------------------------------------------------------------------------------------------
 
 # NO KEY UPDATE: strong enough against each other, and grants, which refer to the row, can still be added by the holder

@@ -40,7 +40,7 @@ async def test_every_failed_login_is_told_alike(service_env: Any, who: str) -> N
     email = {"unknown": "nobody@office.test", "no address": "ann", "a user": user.email}.get(who, EMAIL)
     with pytest.raises(InvalidCredentials) as refused:
         await sign_in(service_env, email, "not the password" if who == "wrong password" else PASSWORD)
-    assert refused.value.detail == "The e-mail or the password is wrong."
+    assert refused.value.detail == "Wrong e-mail address or password."
 
 
 async def test_an_administrator_is_nobody_to_the_app(service_env: Any) -> None:

@@ -20,7 +20,6 @@ from latchstring.crypto.passwords import Passwords
 from latchstring.domain.ids import new_id
 from latchstring.domain.mail import MailKind
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.rate_limits import Limiter
 from latchstring.services import Services
 from latchstring.storage.engine.sqlite import SQLite
 from latchstring.storage.engine.tables import outbox
@@ -187,7 +186,14 @@ def open_http(settings: Config, services: Services) -> httpx2.AsyncClient:
 def limited(api: Api, settings: Config) -> Services:
     """The same services with limits switched on."""
     limits = replace(settings.limits, enabled=True, login_per_account="3/minute", per_recipient="2/day")
-    return replace(api.services, limits=limits, limiter=Limiter(limits))
+    return assembly.build_services(
+        replace(settings, limits=limits),
+        db=api.services.db,
+        keyring=api.services.keyring,
+        installation_id=api.services.installation_id,
+        clock=api.clock,
+        wake=Wake(),
+    )
 
 
 @pytest.fixture

@@ -80,9 +80,9 @@ def invite(
             redirect_url=redirect_url,
             template=template,
         )
-        issuing = services.invitations.issuing
-        standing = await issuing.create(draft, by=OPERATOR_PRINCIPAL)
-        link = await issuing.reveal(standing.invitation.id, by=OPERATOR_PRINCIPAL) if show_link else None
+        invitations = services.invitations
+        standing = await invitations.create(draft, by=OPERATOR_PRINCIPAL)
+        link = await invitations.reveal(standing.invitation.id, by=OPERATOR_PRINCIPAL) if show_link else None
         return standing, link
 
     standing, link = with_services(make)

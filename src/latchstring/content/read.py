@@ -87,7 +87,7 @@ class ContentParts:
         """The declared type of this name or singular. Raises ContentNotFound."""
         found = self._types.get(word)
         if found is None:
-            raise ContentNotFound("There is no such type of content.")
+            raise ContentNotFound("There is no such content type.")
         return found
 
 
@@ -95,7 +95,7 @@ class ContentReading(ContentParts):
     """Objects as somebody sees them."""
 
     def subject_of(self, principal: Principal | None) -> Subject:
-        """Whoever asks, as access sees him."""
+        """The caller as the subject of access rules."""
         if principal is None:
             return ANONYMOUS
         user_id = principal.id if principal.type is ActorType.USER else None

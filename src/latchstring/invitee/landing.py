@@ -219,7 +219,7 @@ async def show_arrived(page: Page) -> Answer:
         return page.go("/login")
     to = page.asked("to")
     if page.user is None:
-        # the objects are shown to whoever signs in, for only that tells what he may see
+        # the objects are shown to whoever signs in, because only then it is known what they may view
         onward = page.link(ARRIVED, how="added", to=to) if to else ""
         return page.show("arrived.html", user=None, onward=onward)
     return page.show(

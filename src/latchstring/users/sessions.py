@@ -91,7 +91,7 @@ class Logins(UserDependencies):
         """Whom an API key stands for. Raises CredentialInvalid."""
         key = await find_live_key(self._db, digest_key(text), at=self._clock()) if is_key_text(text) else None
         if key is None:
-            raise CredentialInvalid("This API key is unknown, revoked or has run out.")
+            raise CredentialInvalid("This API key is unknown, revoked or expired.")
         return key.principal
 
     async def remembered_principal_of_api_key(self, text: str) -> Principal:
@@ -141,7 +141,7 @@ class Logins(UserDependencies):
         hashed = user.password_hash if user else None
         is_right = await self._passwords.verify(password, hashed)
         if user is None or hashed is None or not is_right or user.blocked:
-            raise InvalidCredentials("The e-mail or the password is wrong.")
+            raise InvalidCredentials("Wrong e-mail address or password.")
         kept = await self._passwords.hash(password) if self._passwords.needs_rehash(hashed) else hashed
         return await self._open(user, verified_hash=hashed, kept_hash=kept)
 
@@ -155,7 +155,7 @@ class Logins(UserDependencies):
             noted = yield note_login(user.id, verified_hash=verified_hash, kept_hash=kept_hash, at=at)
             present = yield from load_user(user.id)
             if not noted or present is None:
-                raise InvalidCredentials("The e-mail or the password is wrong.")
+                raise InvalidCredentials("Wrong e-mail address or password.")
             for one in session.steps:  # noqa: UP028  # a list cannot be sent the rows
                 yield one
             yield record(event)
@@ -173,7 +173,7 @@ class Logins(UserDependencies):
         fresh, digest, event_id = new_refresh_token(), digest_refresh_token(refresh_token), new_id(at)
         found = await self._db.transact(lambda: self._rotate(digest, fresh, event_id, at))
         if found is None:
-            raise RefreshTokenInvalid("This refresh token is not, or no longer, good. Sign in again.")
+            raise RefreshTokenInvalid("This refresh token is invalid or has expired. Sign in again.")
         user, session_id = found
         return user, self._tokens(user, session_id, fresh.text)
 

@@ -107,8 +107,10 @@ _HOLD_GROUPS = (
 
 def lock_objects(ids: Iterable[UUID]) -> Work[dict[UUID, ContentObject]]:
     """Those of the ids that are objects; nobody else changes or removes them or their grants until the commit."""
-    rows = yield step(_LOCK, ids=sorted(set(ids)))
-    return {row.id: object_of(row) for row in rows}
+    sorted_ids = sorted(set(ids))
+    if not sorted_ids:
+        return {}
+    return {row.id: object_of(row) for row in (yield step(_LOCK, ids=sorted_ids))}
 
 
 def seize_object(content_id: UUID) -> Work[ContentObject | None]:

@@ -60,6 +60,11 @@ def step(statement: Executable, **values: Any) -> Step:
 Work = Generator[Step | Steps, list[Row], T]
 
 
+def single_step(one: Step | Steps) -> Work[None]:
+    """A work of one step, for a transaction that needs no more."""
+    yield one
+
+
 class UniqueViolation(Exception):
     """A unique constraint spoke. The storage modules turn its name into a domain error."""
 

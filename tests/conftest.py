@@ -18,6 +18,15 @@ from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.postgres import Postgres, connect_arguments
 from latchstring.storage.engine.sqlite import SQLite
 
+pytest_plugins = [
+    "tests.support.api_client",
+    "tests.support.page_client",
+    "tests.support.panel_client",
+    "tests.support.sample_app",
+    "tests.support.service_env",
+    "tests.support.worker_env",
+]
+
 DATABASES = ("sqlite", "postgres", "serializable")
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import httpx2
 import pytest
-from tests.api.conftest import Api
+from tests.support.api_client import Api
 
 from latchstring.domain.errors import Unreadable
 from latchstring.domain.group import Group

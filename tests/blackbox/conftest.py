@@ -9,12 +9,12 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from tests.blackbox.house import House
-from tests.blackbox.library import CLOSED, OPTIONS
-from tests.blackbox.smtp_server import SmtpServer
+from tests.support.content_calls import CLOSED, OPTIONS
+from tests.support.installation import Installation
+from tests.support.smtp_server import SmtpServer
 
 HERE = Path(__file__).parent
-Starter = Callable[..., House]
+StartInstallation = Callable[..., Installation]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,53 +48,61 @@ async def _execute(server: Any, statement: str) -> None:
 
 
 @contextmanager
-def opened(directory: Path, database: str, *arguments: str, crowded: bool = False, **options: str) -> Iterator[House]:
+def open_installation(
+    directory: Path, database: str, *arguments: str, crowded: bool = False, **options: str
+) -> Iterator[Installation]:
     smtp = SmtpServer()
-    house = House(directory, database, smtp, options, crowded=crowded)
+    installation = Installation(directory, database, smtp, options, crowded=crowded)
     try:
-        house.cli("migrate")
-        house.open(*arguments)
-        house.key = house.api_key("*")
-        yield house
+        installation.cli("migrate")
+        installation.open(*arguments)
+        installation.key = installation.api_key("*")
+        yield installation
     finally:
-        house.stop()
-        house.smtp.close()
+        installation.stop()
+        installation.smtp.close()
 
 
 @pytest.fixture(scope="session")
-def house(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def installation(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """One installation that tests share; each brings its own people."""
-    with opened(tmp_path_factory.mktemp("house"), new_database()) as running:
+    with open_installation(tmp_path_factory.mktemp("house"), new_database()) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def library(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def content_installation(
+    new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
     """One installation with two types of content and roles for it."""
-    with opened(tmp_path_factory.mktemp("library"), new_database(), **OPTIONS) as running:
+    with open_installation(tmp_path_factory.mktemp("library"), new_database(), **OPTIONS) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def closed_library(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def closed_content_installation(
+    new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
     """The same where only people with accounts are invited to content."""
-    with opened(tmp_path_factory.mktemp("library"), new_database(), **CLOSED) as running:
+    with open_installation(tmp_path_factory.mktemp("library"), new_database(), **CLOSED) as running:
         yield running
 
 
 @pytest.fixture
-def open_house(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
+def start_installation(
+    new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StartInstallation]:
     """Starts further installations, each with a database of its own; keywords change the configuration."""
     with ExitStack() as stack:
 
-        def start(*arguments: str, **options: str) -> House:
+        def start(*arguments: str, **options: str) -> Installation:
             directory = tmp_path_factory.mktemp("house")
-            return stack.enter_context(opened(directory, new_database(), *arguments, **options))
+            return stack.enter_context(open_installation(directory, new_database(), *arguments, **options))
 
         yield start
 
 
 @pytest.fixture
-def own_house(open_house: Starter) -> House:
+def own_installation(start_installation: StartInstallation) -> Installation:
     """An installation for one test alone."""
-    return open_house()
+    return start_installation()

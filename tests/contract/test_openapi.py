@@ -19,8 +19,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
     unsupported_method,
 )
-from tests.blackbox.conftest import opened
-from tests.blackbox.house import House
+from tests.blackbox.conftest import open_installation
+from tests.support.installation import Installation
 
 from latchstring.api.routes import routes
 from latchstring.domain.settings import App
@@ -182,15 +182,15 @@ def test_examples_fit_their_schemas(document: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """A server of its own: what strange requests leave behind is nobody else's."""
     folder = tmp_path_factory.mktemp("openapi")
-    with opened(folder, f"sqlite+aiosqlite:///{folder}/latchstring.db") as house:
-        yield house
+    with open_installation(folder, f"sqlite+aiosqlite:///{folder}/latchstring.db") as installation:
+        yield installation
 
 
 @pytest.fixture(scope="module")
-def api(running: House) -> Any:
+def api(running: Installation) -> Any:
     url = f"http://127.0.0.1:{running.port}"
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
     schema.config.update(base_url=url)
@@ -201,7 +201,7 @@ def api(running: House) -> Any:
 @pytest.mark.parametrize("mode", GenerationMode)
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_running_server_does_what_the_document_says(
-    api: Any, running: House, route: str, mode: GenerationMode
+    api: Any, running: Installation, route: str, mode: GenerationMode
 ) -> None:
     method, path = route.split()
     operation = api[path][method]

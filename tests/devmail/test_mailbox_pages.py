@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.mail.samples import AT, LINK, invitation
+from tests.support.mail_samples import AT, LINK, invitation
 
 from latchstring.devmail.routes import routes
 from latchstring.domain.clock import system_clock

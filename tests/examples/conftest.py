@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from tests.blackbox.house import free_port
+from tests.support.installation import free_port
 
 RUN = Path(__file__).parents[2] / "examples/documents/run.py"
 START_SECONDS = 60

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright, expect
-from tests.blackbox.house import new_address
 from tests.examples.conftest import Example
+from tests.support.installation import new_address
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 MIRA, SAM = "mira@documents.example", "sam@documents.example"

@@ -1,18 +1,17 @@
 """Reading a declared list of invitations: YAML with lines, or CSV with rows, by the rules of the API's fields."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from latchstring.cli.yaml_file import Node, YamlRefused, read_yaml
 from latchstring.domain.draft import Draft
 from latchstring.domain.errors import FieldProblem, InvalidFields, Unreadable
+from latchstring.formats.content_grants import parse_content_grant
 from latchstring.formats.csv_rows import CsvRows
 from latchstring.formats.field_types import ValueRefused, read_key
 from latchstring.formats.fields import collect
 from latchstring.formats.invitation_input import COLUMNS, NewInvitation, draft_of, read_row
 
-CONTENT = re.compile(r"(?P<contentType>[^/:\s]+)/(?P<key>[^/:\s]+):(?P<role>VIEWER|EDITOR|MAINTAINER)", re.IGNORECASE)
 TOP = ("list", "invitations")
 
 
@@ -125,8 +124,8 @@ def _entry_of(node: Node) -> tuple[Place, object]:
 
 def _grant(item: object) -> object:
     """`articles/handbook:VIEWER` as the object it is short for."""
-    found = CONTENT.fullmatch(item) if isinstance(item, str) else None
-    return {**found.groupdict(), "role": found["role"].upper()} if found else item
+    grant = parse_content_grant(item) if isinstance(item, str) else None
+    return dict(zip(("contentType", "key", "role"), grant, strict=True)) if grant else item
 
 
 def _finish(name: str | None, entries: Sequence[tuple[Place, object]], problems: list[FileProblem]) -> Declared:

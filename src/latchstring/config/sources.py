@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from latchstring.config.problems import Problem
 from latchstring.config.values import EnvText, Parser, Wrong
 from latchstring.domain.views.settings import SettingShown, SettingSource
+from latchstring.formats.durations import format_duration
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -220,12 +221,3 @@ def _readable(value: object) -> str | None:
     if isinstance(value, list | tuple):
         return ", ".join(str(_readable(item)) for item in value) or None
     return str(value) if isinstance(value, str | float) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def format_duration(value: timedelta) -> str:
-    """A duration in the notation of the file: `P7D`, `PT12H`, `P1DT30M`."""
-    hours, seconds = divmod(value.seconds, 3600)
-    minutes, seconds = divmod(seconds, 60)
-    days = f"{value.days}D" if value.days else ""
-    time = "".join(f"{number}{unit}" for number, unit in ((hours, "H"), (minutes, "M"), (seconds, "S")) if number)
-    return f"P{days}T{time}" if time else f"P{days or '0D'}"

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from latchstring.domain.clock import format_rfc3339
 from latchstring.http.scope import request_id
 from latchstring.telemetry.metrics import count_request
 
@@ -50,7 +51,7 @@ class AccessLog:
         if scope["path"] in _QUIET:
             return
         line = AccessLine(
-            datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            format_rfc3339(datetime.now(UTC)),
             "info",
             "request",
             str(request_id(scope)),

@@ -65,7 +65,7 @@ async def read_parts(scope: Scope, receive: Receive, *, largest: int) -> AsyncIt
     media_type, options = parse_options_header(content_type)
     boundary = options.get("boundary", "")
     if media_type != "multipart/form-data" or not 0 < len(boundary) <= LONGEST_BOUNDARY:
-        raise Unreadable("Send the form as the page does.", code="unsupported-media-type", status=415)
+        raise Unreadable("Send the form as the page does.", code="unsupported-media-type")
     announced = find_header(scope, b"content-length")
     if announced is not None and announced.isdigit() and int(announced[:20]) > largest:
         raise BodyTooLarge(largest)

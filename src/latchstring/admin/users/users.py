@@ -22,9 +22,9 @@ from latchstring.admin.pagination import (
 from latchstring.admin.routing import shows
 from latchstring.domain.account import User
 from latchstring.domain.event import RecordedEvent
-from latchstring.domain.group import is_group_key
 from latchstring.domain.invitation import Standing
 from latchstring.domain.invitation_list import InvitationFilter, Order
+from latchstring.domain.keys import is_key
 from latchstring.domain.keyset_page import Sorting
 from latchstring.domain.views.content import HeldObject, HeldPlace
 from latchstring.domain.views.users import UserSearch
@@ -110,7 +110,7 @@ async def show_users(panel: Panel) -> Answer:
 async def _search(panel: Panel, asked: Filters) -> UserSearch:
     group_id = None
     if asked.group:
-        group_id = await panel.services.groups.find_id(asked.group) if is_group_key(asked.group) else NOBODY
+        group_id = await panel.services.groups.find_id(asked.group) if is_key(asked.group) else NOBODY
     return UserSearch(
         q=asked.q or None,
         role=asked.role or None,
@@ -178,7 +178,7 @@ async def _owned(panel: Panel, user: User) -> tuple[Sequence[HeldObject], bool]:
 async def _invitations(panel: Panel, which: InvitationFilter) -> Sequence[Standing]:
     if not panel.can("invitations:read"):
         return ()
-    page = await panel.services.invitations.issuing.list(
+    page = await panel.services.invitations.list(
         which, by=panel.principal, order=Order(), after=None, limit=NEWEST_INVITATIONS
     )
     return page.items

@@ -1,0 +1,142 @@
+"""A real browser at a real server: starting both, and looking at pages as people meet them."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, BrowserContext, Page, expect
+from tests.support.installation import PASSWORD, Installation
+from tests.support.smtp_server import SmtpServer
+
+HELP = {"replace": 'terms-version = "1"', "by": 'terms-version = "1"\nsupport-email = "help@orchard.example"'}
+PATIENCE_SECONDS = 60  # browsers share two cores with everything else here; who is quick waits for nothing
+expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+LOOKS = [  # every pair of width, scheme and direction
+    (320, "light", "en"),
+    (320, "dark", "de"),
+    (1280, "light", "de"),
+    (1280, "dark", "en"),
+    (320, "dark", "ar"),
+    (1280, "light", "he"),
+]
+
+
+@contextmanager
+def start_installation(directory: Path, **options: str) -> Iterator[Installation]:
+    """One installation with its mail server, as the command line starts it."""
+    smtp = SmtpServer()
+    running = Installation(directory, f"sqlite+aiosqlite:///{directory}/latchstring.db", smtp, HELP | options)
+    try:
+        running.cli("migrate")
+        running.open()
+        running.key = running.api_key("*")
+        yield running
+    finally:
+        running.stop()
+        smtp.close()
+
+
+@dataclass
+class Watched:
+    """A page of a fresh browser, with everything it complained about or asked of others."""
+
+    page: Page
+    context: BrowserContext
+    complaints: list[str] = field(default_factory=list)
+
+    async def open(self, url: str) -> None:
+        await self.page.goto(url)
+
+    def check(self) -> None:
+        assert self.complaints == []
+
+
+async def visit(browser: Browser, installation: Installation, **options: Any) -> Watched:
+    """A fresh browser that visits the house."""
+    context = await browser.new_context(base_url=installation.public_url, reduced_motion="reduce", **options)
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
+    seen = Watched(await context.new_page(), context)
+    seen.page.on("console", lambda said: said.type == "error" and complain(seen, said.text))
+    seen.page.on("pageerror", lambda error: complain(seen, str(error)))
+    seen.page.on("request", lambda sent: sent.url.startswith(installation.public_url) or complain(seen, sent.url))
+    return seen
+
+
+def complain(seen: Watched, text: str) -> None:
+    if "status of 4" not in text:  # that an ended link answers 410 is said on the console, too
+        seen.complaints.append(text)
+
+
+async def fill(page: Page, **fields: str) -> None:
+    for name, value in fields.items():
+        await page.locator(f"input[name={name}]").fill(value)
+
+
+def link(installation: Installation, address: str, words: str) -> str:
+    """The first link of the newest mail to the address that has these words."""
+    found = re.search(r"^(http\S+token=\S+?)\s*$", installation.mail_about(address, words).text, re.MULTILINE)
+    assert found
+    return found[1]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A page to be looked at: its address, and a form to send empty when the page of its errors is meant."""
+
+    path: str
+    person: str = ""
+    press: bool = False
+
+
+async def sign_in(page: Page, email: str) -> None:
+    await page.goto("/login")
+    await fill(page, email=email, password=PASSWORD)
+    await page.locator("form[action='/login'] button:not([type])").click()
+    await page.wait_for_url("**/")
+
+
+async def find_all_faults(
+    browser: Browser, installation: Installation, scenes: Mapping[str, Scene], *look: Any, spoken: str = ""
+) -> list[str]:
+    """What is wrong with any of the pages in this look: width, colour scheme, language. spoken: what they answer in."""
+    width, scheme, locale = look
+    faults: list[str] = []
+    visitors: dict[str, Watched] = {}
+    options: dict[str, Any] = {"viewport": {"width": width, "height": 720}, "color_scheme": scheme, "locale": locale}
+    for name, scene in scenes.items():
+        if scene.person not in visitors:
+            visitors[scene.person] = await visit(browser, installation, **options)
+            if scene.person:
+                await sign_in(visitors[scene.person].page, scene.person)
+        faults += [f"{name}: {fault}" for fault in await find_faults(visitors[scene.person], scene, spoken or locale)]
+    for seen in visitors.values():
+        await seen.context.close()
+    return faults
+
+
+async def find_faults(seen: Watched, scene: Scene, locale: str) -> list[str]:
+    page = seen.page
+    seen.complaints.clear()
+    await seen.open(scene.path)
+    if scene.press:
+        await page.evaluate("for (const form of document.forms) form.noValidate = true")
+        await page.locator("form .btn--primary").click()
+        await page.locator("[role=alert]").wait_for()
+    faults = list(seen.complaints)
+    wide, inner = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    if wide > inner:
+        faults.append(f"{wide} pixels wide")
+    if await page.locator("html").get_attribute("lang") != locale:
+        faults.append("speaks another language")
+    if await page.locator("h1").count() != 1:
+        faults.append("not one heading")
+    if await page.locator(".btn--primary").count() > 1:
+        faults.append("more than one primary button")
+    results = await Axe().run(page)
+    return faults + [
+        f"{fault['id']}: {[node['html'][:200] for node in fault['nodes']]}" for fault in results.response["violations"]
+    ]

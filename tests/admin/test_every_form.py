@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 from litestar.handlers import HTTPRouteHandler
-from tests.support.panel_client import PageClient
+from tests.support.page_client import PageClient
 
 from latchstring.admin.content import actions as content_actions
 from latchstring.admin.content import objects as content

@@ -2,10 +2,10 @@
 
 import time
 
-from tests.blackbox.conftest import StartInstallation
 from tests.support.content_calls import OPTIONS, accept, access, article, ask, asked, join, put_access, share
 from tests.support.database_dump import dump
 from tests.support.installation import Installation, new_address
+from tests.support.installations import StartInstallation
 
 
 def rows(installation: Installation) -> list[str]:

@@ -12,31 +12,18 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
 import pytest
-from tests.blackbox.conftest import open_installation
 from tests.support.installation import PASSWORD, PROFILE, Answer, Installation, new_address
 from tests.support.smtp_server import SmtpServer
 
 T = TypeVar("T")
 TAKEOVER_SECONDS = 20
-
-
-@pytest.fixture(scope="module", params=["alone", "crowd"])
-def killable_installation(
-    request: pytest.FixtureRequest, new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    """An installation as one process, and as two servers and three workers."""
-    url = new_database()
-    if request.param == "crowd" and url.startswith("sqlite"):
-        pytest.skip("SQLite serves one process")
-    with open_installation(tmp_path_factory.mktemp("city"), url, crowded=request.param == "crowd") as running:
-        yield running
 
 
 def at_once(calls: Iterable[Callable[[], T]]) -> list[T]:

@@ -4,8 +4,8 @@ import re
 import signal
 import time
 
-from tests.blackbox.conftest import StartInstallation
 from tests.support.installation import Installation, free_port, new_address
+from tests.support.installations import StartInstallation
 
 
 def test_health_readiness_and_metrics(installation: Installation) -> None:

@@ -10,11 +10,9 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.blackbox.conftest import open_installation
 from tests.support.installation import Installation, new_address, refused
 
 pytestmark = pytest.mark.alone  # several servers and workers that start again and again
@@ -23,18 +21,6 @@ KILLS = int(os.environ.get("LATCHSTRING_KILLS", "3"))
 ROWS = int(os.environ.get("LATCHSTRING_ROWS", "300"))
 SEED = int(os.environ.get("LATCHSTRING_SEED", "1"))
 PATIENCE_SECONDS = 90 + ROWS // 20 + KILLS * 20
-
-
-@pytest.fixture(scope="module", params=["alone", "crowd"])
-def killable_installation(
-    request: pytest.FixtureRequest, new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    """An installation as one process, and as two servers and three workers."""
-    url = new_database()
-    if request.param == "crowd" and url.startswith("sqlite"):
-        pytest.skip("SQLite serves one process")
-    with open_installation(tmp_path_factory.mktemp("city"), url, crowded=request.param == "crowd") as running:
-        yield running
 
 
 def send(

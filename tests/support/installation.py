@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -396,6 +397,22 @@ class Installation:
             assert time.monotonic() < end, f"{found} instead of {states}"
             time.sleep(0.05)
         return found
+
+
+@contextmanager
+def open_installation(
+    directory: Path, database: str, *arguments: str, crowded: bool = False, **options: str
+) -> Iterator[Installation]:
+    """A running installation on this database, with its mail server."""
+    smtp = SmtpServer()
+    installation = Installation(directory, database, smtp, options, crowded=crowded)
+    try:
+        installation.open("--migrate", *arguments)
+        installation.key = installation.api_key("*")
+        yield installation
+    finally:
+        installation.stop()
+        smtp.close()
 
 
 def refused(answer: Answer, status: int, code: str | None = None) -> Any:

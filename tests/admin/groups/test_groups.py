@@ -1,7 +1,7 @@
 """The pages of groups: what they show, what their forms do, and what they refuse."""
 
 import pytest
-from tests.support.panel_client import PageClient
+from tests.support.page_client import PageClient
 
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 

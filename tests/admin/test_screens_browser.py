@@ -33,9 +33,9 @@ def templates() -> dict[str, re.Pattern[str]]:
     """Every address a GET of the panel answers, as a pattern."""
     found = {}
     for route in routes:
-        if "GET" not in {str(method) for method in route.http_methods}:  # type: ignore[union-attr]
+        if route.method != "GET":
             continue
-        for path in route.paths:  # type: ignore[union-attr]
+        for path in route.paths:
             pattern = re.sub(r"\\\{\w+:path\\\}", ".+", re.sub(r"\\\{\w+:(?!path)\w+\\\}", "[^/]+", re.escape(path)))
             found[path] = re.compile(pattern)
     return {path: pattern for path, pattern in found.items() if not ELSEWHERE.search(path) and path not in GATE}

@@ -23,7 +23,6 @@ from tests.support.installation import Installation, open_installation
 
 from latchstring.api.routes import routes
 from latchstring.domain.settings import App
-from latchstring.http.application import build_application
 from latchstring.http.authentication import Access
 from latchstring.http.problems import PROBLEMS
 from latchstring.rest.openapi import build_document, list_operations
@@ -46,7 +45,7 @@ def _never() -> Any:
     raise AssertionError("nothing is opened to describe the API")
 
 
-OPERATIONS = list_operations(build_application(routes, app=App(), open_services=_never))
+OPERATIONS = list_operations(routes)
 DOCUMENT = build_document(OPERATIONS, App(), version="1.2.3")
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from litestar import Litestar
 from sqlalchemy.engine import URL
 from tests.support.clock import Clock
 
@@ -15,16 +14,17 @@ from latchstring.bootstrap.application import create_app
 from latchstring.config import Config, load_config
 from latchstring.crypto.keyring import Keyring, new_master_key
 from latchstring.crypto.passwords import Passwords
+from latchstring.http.application import Application
 from latchstring.services import Services
 from latchstring.storage.engine.installation import ensure_installation
 from latchstring.storage.engine.sqlite import SQLite
 from latchstring.worker.wake_event import Wake
 
-_idle: dict[str, list[Litestar]] = {}
+_idle: dict[str, list[Application]] = {}
 
 
 @contextmanager
-def application_on(config: Config, services: Services) -> Iterator[Litestar]:
+def application_on(config: Config, services: Services) -> Iterator[Application]:
     """The application on these services.
 
     Building one takes a fifth of a second, so the next test with the same configuration of the app uses it again.

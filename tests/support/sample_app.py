@@ -8,7 +8,6 @@ from uuid import UUID
 
 import httpx2
 import pytest
-from litestar import Litestar
 from msgspec import UNSET, Meta, UnsetType
 
 from latchstring.crypto.cursors import make_cursor, read_cursor
@@ -21,7 +20,7 @@ from latchstring.domain.principal import Principal
 from latchstring.domain.settings import AccountRules, App, ContentRules, InvitationRules, Limits, MailRules
 from latchstring.formats.field_types import Duration, Email, Flag, Instant, Key, Line, Locale, Message, Metadata, Url
 from latchstring.formats.fields import Body, Reading, sent_fields
-from latchstring.http.application import build_application
+from latchstring.http.application import Application
 from latchstring.http.authentication import Access, Caller
 from latchstring.http.responses import Answer, View, json_answer
 from latchstring.invitations.link_views import VisitCounter
@@ -198,8 +197,8 @@ def services(accounts: FakeAccounts) -> Services:
     )
 
 
-def application(services: Services, app: App = APP) -> Litestar:
-    made = build_application([*ROUTES, *document_routes(app, "0.0.0")], app=app, open_services=lambda: None)  # type: ignore[arg-type, return-value]
+def application(services: Services, app: App = APP) -> Application:
+    made = Application([*ROUTES, *document_routes(app, "0.0.0")], app=app, open_services=lambda: None)  # type: ignore[arg-type, return-value]
     made.state.services = services
     return made
 
@@ -210,7 +209,7 @@ async def client(services: Services) -> AsyncIterator[httpx2.AsyncClient]:
         yield opened
 
 
-def open_client(app: Litestar) -> httpx2.AsyncClient:
+def open_client(app: Application) -> httpx2.AsyncClient:
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]
     return httpx2.AsyncClient(transport=transport, base_url="https://invite.example.org")
 

@@ -1,8 +1,6 @@
 """Signing in and out, and proving a mailbox."""
 
-from typing import Any
-
-from litestar import Request
+from starlette.requests import Request
 
 from latchstring.api.user_views import SessionView, cookies_of, session_view
 from latchstring.domain.errors import (
@@ -24,7 +22,6 @@ from latchstring.rest.route import operation
 from latchstring.services import Services
 
 TAG = "Sessions"
-AnyRequest = Request[Any, Any, Any]
 
 
 class LoginBody(Body):
@@ -76,7 +73,7 @@ class VerifyBody(Body):
     problems=[InvalidCredentials, TooManyRequests],
     sets_cookies=True,
 )
-async def login(request: Request[Any, Any, Any], services: Services, body: LoginBody) -> Answer:
+async def login(request: Request, services: Services, body: LoginBody) -> Answer:
     """By e-mail and password. Wrong e-mail, wrong password and a blocked account are told apart by nothing."""
     address = _address(body.email)
     email_key = address.email_key if address else None
@@ -104,7 +101,7 @@ def _address(text: str) -> Address | None:
     problems=[RefreshTokenInvalid, TooManyRequests, "csrf-token-invalid"],
     sets_cookies=True,
 )
-async def refresh(services: Services, request: AnyRequest, body: RefreshBody) -> Answer:
+async def refresh(services: Services, request: Request, body: RefreshBody) -> Answer:
     """Each refresh token is good once. One that comes back was copied: its whole session ends."""
     token = body.refresh_token or cookie_refresh_token(request.scope, services)
     if token is None:
@@ -124,7 +121,7 @@ async def refresh(services: Services, request: AnyRequest, body: RefreshBody) ->
     problems=["csrf-token-invalid"],
     sets_cookies=True,
 )
-async def logout(services: Services, request: AnyRequest, caller: Caller, body: RefreshBody) -> Answer:
+async def logout(services: Services, request: Request, caller: Caller, body: RefreshBody) -> Answer:
     """Ends the session of the access token and of the refresh token, whichever is sent. Forgets the cookies."""
     token = body.refresh_token or cookie_refresh_token(request.scope, services)
     session_id = caller.principal.session_id if caller.principal else None
@@ -143,7 +140,7 @@ async def logout(services: Services, request: AnyRequest, caller: Caller, body: 
     answers={202: None},
     problems=[TooManyRequests],
 )
-async def request_password_reset(services: Services, request: AnyRequest, body: AddressBody) -> Answer:
+async def request_password_reset(services: Services, request: Request, body: AddressBody) -> Answer:
     """The answer is the same, and takes as long, whether or not the address has an account."""
     if _may_mail(services, body.email):
         locale = choose_locale(request.scope, services.app)
@@ -179,7 +176,7 @@ async def reset_password(services: Services, body: ResetBody) -> Answer:
     problems=[Unauthenticated, TooManyRequests],
 )
 async def request_verification(
-    services: Services, request: AnyRequest, caller: Caller, body: OptionalAddressBody
+    services: Services, request: Request, caller: Caller, body: OptionalAddressBody
 ) -> Answer:
     """For the signed-in account, or for the address in the body. Nothing is mailed to one that is verified."""
     locale = choose_locale(request.scope, services.app, caller.user)

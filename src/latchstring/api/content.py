@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any, Literal
 from uuid import UUID
 
-from litestar import Request as AnyRequest
 from msgspec import UNSET, UnsetType
+from starlette.requests import Request
 
 from latchstring.api.content_views import (
     AccessView,
@@ -53,7 +53,6 @@ from latchstring.rest.preconditions import read_tags
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
-Request = AnyRequest[Any, Any, Any]
 TAG = "Content"
 NOBODY = UUID(int=0)
 CREATE = "content:create"

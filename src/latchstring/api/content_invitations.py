@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from litestar import Request
 from msgspec import UNSET, UnsetType, to_builtins
 from msgspec.structs import fields
+from starlette.requests import Request
 
 from latchstring.api.content_views import AccessView, ObjectAccessView, SuccessView, access_view, content_view
 from latchstring.api.invitation_views import GrantsView, grants_view, lookup_view
@@ -145,7 +145,7 @@ class _Place:
     sets_cookies=True,
 )  # fmt: skip
 async def post_content_invitation(  # noqa: PLR0917  # filled by name
-    request: Request[Any, Any, Any],
+    request: Request,
     services: Services,
     caller: Caller,
     reading: Reading[ContentInvitationBody],
@@ -174,7 +174,7 @@ async def post_content_invitation(  # noqa: PLR0917  # filled by name
     sets_cookies=True,
 )
 async def accept_content_invitation(
-    request: Request[Any, Any, Any],
+    request: Request,
     services: Services,
     caller: Caller,
     reading: Reading[AcceptContentBody],
@@ -283,9 +283,7 @@ def _draft(reading: Reading[ContentInvitationBody], type_: str, key: str) -> Dra
 # ---- accepting -------------------------------------------------------------------------------------------------------
 
 
-async def _accept(
-    request: Request[Any, Any, Any], services: Services, caller: Caller, reading: Reading[Any], place: _Place
-) -> Answer:
+async def _accept(request: Request, services: Services, caller: Caller, reading: Reading[Any], place: _Place) -> Answer:
     declared = services.content.get_type(place.type)
     token = reading.get("token")
     if token is None:
@@ -324,9 +322,7 @@ def _is_somebody_else(caller: Caller, opened: Opened) -> bool:
     return caller.user is not None and caller.user.email_key != opened.invitation.email_key
 
 
-def _ask_for_profile(
-    request: Request[Any, Any, Any], services: Services, opened: Opened, reading: Reading[Any]
-) -> None:
+def _ask_for_profile(request: Request, services: Services, opened: Opened, reading: Reading[Any]) -> None:
     """Without an account and without a profile, say what a form for one needs to know."""
     if any(_is_sent(reading, name) for name in PROFILE):
         return

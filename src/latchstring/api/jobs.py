@@ -1,10 +1,11 @@
 """Watching jobs, reading what became of their rows, stopping them."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
-from litestar import Request
+from starlette.requests import Request
+from starlette.types import Scope
 
 from latchstring.api.job_views import (
     JobView,
@@ -20,7 +21,7 @@ from latchstring.formats.fields import Query
 from latchstring.formats.job_report import REPORT_COLUMNS, row_cells
 from latchstring.http.authentication import Caller
 from latchstring.http.responses import JSON, Answer, empty_answer, json_answer
-from latchstring.http.scope import Scope, find_header
+from latchstring.http.scope import find_header
 from latchstring.http.streams import csv_answer, streamed_answer
 from latchstring.rest.pagination import DEFAULT_LIMIT, Cursor, Limit, page_answer
 from latchstring.rest.route import operation
@@ -53,7 +54,7 @@ async def get_job(services: Services, caller: Caller, job_id: UUID) -> Answer:
     downloads=True,
 )
 async def get_job_report(
-    request: Request[Any, Any, Any], services: Services, caller: Caller, job_id: UUID, query: ReportQuery
+    request: Request, services: Services, caller: Caller, job_id: UUID, query: ReportQuery
 ) -> Answer:
     """Rows that were looked at so far, in their order. With `Accept: text/csv` a spreadsheet of all of them, in which
     no cell calculates.

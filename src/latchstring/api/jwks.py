@@ -1,12 +1,11 @@
 """The public keys of access tokens."""
 
-from typing import Any
-
-from litestar import Request, get
-from litestar.types import ASGIApp
+from starlette.requests import Request
+from starlette.types import ASGIApp
 
 from latchstring.http.authentication import Access
 from latchstring.http.responses import Answer, View, json_answer
+from latchstring.http.routing import get
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
@@ -48,8 +47,8 @@ async def get_jwks(services: Services) -> Answer:
     return _answer(services)
 
 
-@get("/.well-known/jwks.json", name="jwks")
-async def get_jwks_at_root(request: Request[Any, Any, Any]) -> ASGIApp:
+@get("/.well-known/jwks.json")
+async def get_jwks_at_root(request: Request) -> ASGIApp:
     """Where RFC 8615 has such documents, and where libraries look for them."""
     return _answer(request.app.state.services)
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from litestar import Request
 from msgspec import field, structs
+from starlette.requests import Request
 
 from latchstring.api.invitation_views import AcceptedView, LookupView, accepted_view, lookup_view
 from latchstring.domain.errors import (
@@ -100,7 +100,7 @@ class StateView(View):
     problems=OVER,
     rate_limited=True,
 )
-async def look_up(request: Request[Any, Any, Any], services: Services, caller: Caller, body: LinkBody) -> Answer:
+async def look_up(request: Request, services: Services, caller: Caller, body: LinkBody) -> Answer:
     """What stands behind a link. Changes nothing; that somebody looked is counted apart."""
     locale = wanted_locale(request.scope) or (caller.user.locale if caller.user else None)
     others = accepted_locales(request.scope)

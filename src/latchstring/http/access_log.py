@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import msgspec
-from litestar.types import ASGIApp, Receive, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from latchstring.domain.clock import format_rfc3339
-from latchstring.http.scope import Scope, request_id
+from latchstring.http.scope import request_id
 from latchstring.telemetry.metrics import count_request
 
 FLUSH_SECONDS = 0.2

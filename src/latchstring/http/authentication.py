@@ -20,11 +20,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 
+from starlette.types import Scope
+
 from latchstring.domain.account import User
 from latchstring.domain.errors import CredentialInvalid, CsrfTokenInvalid, TermsOutdated, Unauthenticated
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import App
-from latchstring.http.scope import Scope, find_cookie, find_header, list_header
+from latchstring.http.scope import find_cookie, find_header, list_header
 from latchstring.services import Services
 
 ACCESS_COOKIE = "access_token"

@@ -7,7 +7,7 @@ Refused are other media types (415), more than 1 MiB (413, without reading on), 
 from collections.abc import AsyncIterator
 from typing import Any, NoReturn
 
-from litestar.types import Receive, Scope
+from starlette.types import Receive, Scope
 
 from latchstring.domain.errors import Unreadable
 from latchstring.formats.csv_rows import ENCODINGS, CsvRows

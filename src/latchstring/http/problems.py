@@ -5,14 +5,11 @@ Titles belong to the type and stay the same; `detail` speaks of the occurrence; 
 the log has, too.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
-from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from starlette.types import Scope
 
 from latchstring.domain.errors import (
     InvalidFields,
@@ -23,7 +20,8 @@ from latchstring.domain.errors import (
     Unavailable,
 )
 from latchstring.http.responses import Answer, encode
-from latchstring.http.scope import Scope, request_id
+from latchstring.http.routing import MethodNotAllowed
+from latchstring.http.scope import request_id
 
 MEDIA_TYPE = "application/problem+json"
 CHALLENGE = 'Bearer realm="latchstring"'
@@ -110,17 +108,6 @@ PROBLEMS: Mapping[str, ProblemType] = {
 # `terms-required` is one code with two statuses in the contract: consent is missing in the body of an accept (422), or
 # a known user has to accept new terms before anything else (403).
 TERMS_OUTDATED = ProblemType(403, "New terms not accepted")
-_CODE_OF_STATUS = {
-    400: "unreadable",
-    401: "unauthenticated",
-    403: "not-allowed",
-    404: "not-found",
-    405: "method-not-allowed",
-    413: "body-too-large",
-    415: "unsupported-media-type",
-    429: "too-many-requests",
-    503: "unavailable",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +126,10 @@ def describe_problem(error: Exception) -> Problem:
     """What to tell a client of an error. Anything unexpected tells nothing but that it is ours."""
     if isinstance(error, LatchstringError):
         return _of_domain(error)
-    if isinstance(error, HTTPException):
-        return _of_framework(error)
-    return _problem("internal-error", "The cause has been logged under this request's id.")
-
-
-def _problem(code: str, detail: str, members: Mapping[str, object] | None = None, **headers: str) -> Problem:
-    kind = PROBLEMS[code]
-    return Problem(code, kind.status, kind.title, detail or f"{kind.title}.", members or {}, headers)
+    kind = PROBLEMS["internal-error"]
+    return Problem(
+        "internal-error", kind.status, kind.title, "The cause has been logged under this request's id.", {}, {}
+    )
 
 
 def problem_type(error: LatchstringError | type[LatchstringError]) -> ProblemType:
@@ -169,26 +152,9 @@ def _headers_of(error: LatchstringError) -> dict[str, str]:
         return {"WWW-Authenticate": CHALLENGE + bad}
     if isinstance(error, TooManyRequests | Unavailable):
         return {"Retry-After": str(error.retry_after_seconds)}
+    if isinstance(error, MethodNotAllowed):
+        return {"Allow": error.allowed}
     return {}
-
-
-def _of_framework(error: HTTPException) -> Problem:
-    code = _CODE_OF_STATUS.get(error.status_code, "unreadable" if error.status_code < 500 else "internal-error")  # noqa: PLR2004
-    if code == "method-not-allowed":
-        allowed = format_allow((error.headers or {}).get("allow", ""))
-        return Problem(code, 405, PROBLEMS[code].title, f"Allowed here: {allowed}.", {}, {"Allow": allowed})
-    details = {
-        "not-found": "There is nothing under this address.",
-        "internal-error": "The cause has been logged under this request's id.",
-        "body-too-large": "Send less.",
-    }
-    return _problem(code, details.get(code, error.detail if code == "unreadable" else ""))
-
-
-def format_allow(methods: str) -> str:
-    """The value of `Allow`: sorted, with HEAD wherever GET is."""
-    names = {name for name in re.split(r"[,\s]+", methods.upper()) if name}
-    return ", ".join(sorted(names | ({"HEAD"} if "GET" in names else set())))
 
 
 def problem_body(problem: Problem, scope: Scope) -> bytes:
@@ -225,14 +191,9 @@ def log_unexpected(error: Exception, scope: Scope) -> None:
     )
 
 
-def handle_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Litestar's exception handler for everything that no route has answered itself."""
-    problem = describe_problem(error)
-    if problem.status == 500:  # noqa: PLR2004
-        log_unexpected(error, request.scope)
-    return Response(
-        problem_body(problem, request.scope),
-        status_code=problem.status,
-        media_type=MEDIA_TYPE,
-        headers=dict(problem.headers),
-    )
+def answer_error(error: Exception, scope: Scope) -> Answer:
+    """The problem answer to any error. A bug of ours is logged."""
+    answer = problem_answer(error, scope)
+    if answer.status == 500:  # noqa: PLR2004
+        log_unexpected(error, scope)
+    return answer

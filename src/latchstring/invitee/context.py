@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from litestar import Request
+from starlette.requests import Request
 
 from latchstring.domain.account import User
 from latchstring.domain.errors import CsrfTokenInvalid, Unreadable
@@ -53,7 +53,7 @@ class Page:
     chosen_locale: the one picked by hand, which links and forms carry on; None when nobody picked.
     """
 
-    request: Request[Any, Any, Any]
+    request: Request
     services: Services
     caller: Caller
     path: str
@@ -181,7 +181,7 @@ class Page:
 _KEPT = ("token", "next", "done", "how", "kept", "to")  # what stays when the language changes
 
 
-def open_page(request: Request[Any, Any, Any], services: Services) -> Page:
+def open_page(request: Request, services: Services) -> Page:
     """The visit of a request, by nobody in particular yet. A query that cannot be read asks for nothing."""
     scope = request.scope
     query = _query(scope)

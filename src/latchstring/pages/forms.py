@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from litestar.types import Receive, Scope
+from starlette.types import Receive, Scope
 
 from latchstring.domain.errors import FieldProblem, InvalidFields, Unreadable
 from latchstring.formats.field_types import Kind, Locale, Token, ValueRefused, read_text

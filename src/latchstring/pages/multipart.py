@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
-from litestar.types import Receive, Scope
+from starlette.types import Receive, Scope
 
 from latchstring.domain.errors import Unreadable
 from latchstring.http.body import BodyTooLarge

@@ -14,15 +14,15 @@ from typing import Any
 
 import msgspec
 from jinja2 import ChainableUndefined, Environment, PackageLoader
-from litestar import Litestar, Request, get
-from litestar.handlers import HTTPRouteHandler
-from litestar.types import ASGIApp
 from markupsafe import Markup, escape
+from starlette.requests import Request
+from starlette.types import ASGIApp
 
 from latchstring.domain.errors import NotFound
 from latchstring.domain.settings import App
 from latchstring.http.problems import PROBLEMS, problem_answer
 from latchstring.http.responses import Answer, raw_json_answer, text_answer
+from latchstring.http.routing import Route, get
 from latchstring.rest.openapi import build_document, list_operations
 
 HTML = "text/html; charset=utf-8"
@@ -52,30 +52,30 @@ def words(text: str) -> Markup:
     return Markup("".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts)))  # noqa: S704
 
 
-def document_routes(app: App, version: str) -> Sequence[HTTPRouteHandler]:
+def document_routes(app: App, version: str) -> Sequence[Route]:
     """`/openapi.json`, `/docs` and `/problems/<code>`. The document is made at the first request and kept."""
     made: dict[str, Any] = {}
 
-    def document_of(application: Litestar) -> dict[str, Any]:
+    def document_of(routes: Sequence[Route]) -> dict[str, Any]:
         if not made:
-            made.update(build_document(list_operations(application), app, version=version))
+            made.update(build_document(list_operations(routes), app, version=version))
         return made
 
     return [_openapi_route(document_of), _docs_route(document_of), _style_route(), _problems_route(), _problem_route()]
 
 
-def _openapi_route(document_of: Callable[[Litestar], dict[str, Any]]) -> HTTPRouteHandler:
-    @get("/openapi.json", name="openapi")
-    async def show_openapi(request: Request[Any, Any, Any]) -> ASGIApp:
-        return raw_json_answer(msgspec.json.encode(document_of(request.app)))
+def _openapi_route(document_of: Callable[[Sequence[Route]], dict[str, Any]]) -> Route:
+    @get("/openapi.json")
+    async def show_openapi(request: Request) -> ASGIApp:
+        return raw_json_answer(msgspec.json.encode(document_of(request.app.routes)))
 
     return show_openapi
 
 
-def _docs_route(document_of: Callable[[Litestar], dict[str, Any]]) -> HTTPRouteHandler:
-    @get("/docs", name="docs")
-    async def show_docs(request: Request[Any, Any, Any]) -> ASGIApp:
-        return _page("docs.html", **_read_document(document_of(request.app)))
+def _docs_route(document_of: Callable[[Sequence[Route]], dict[str, Any]]) -> Route:
+    @get("/docs")
+    async def show_docs(request: Request) -> ASGIApp:
+        return _page("docs.html", **_read_document(document_of(request.app.routes)))
 
     return show_docs
 
@@ -113,9 +113,9 @@ def _pretty(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _style_route() -> HTTPRouteHandler:
-    @get("/docs/docs.css", name="docs-style")
-    async def show_style() -> ASGIApp:
+def _style_route() -> Route:
+    @get("/docs/docs.css")
+    async def show_style(_: Request) -> ASGIApp:
         style = (files("latchstring.rest") / "static" / "docs.css").read_text()
         return Answer(
             200,
@@ -126,17 +126,17 @@ def _style_route() -> HTTPRouteHandler:
     return show_style
 
 
-def _problems_route() -> HTTPRouteHandler:
-    @get("/problems", name="problems")
-    async def list_problems() -> ASGIApp:
+def _problems_route() -> Route:
+    @get("/problems")
+    async def list_problems(_: Request) -> ASGIApp:
         return _page("problems.html", problems=PROBLEMS)
 
     return list_problems
 
 
-def _problem_route() -> HTTPRouteHandler:
-    @get("/problems/{code:str}", name="problem")
-    async def show_problem(request: Request[Any, Any, Any]) -> ASGIApp:
+def _problem_route() -> Route:
+    @get("/problems/{code}")
+    async def show_problem(request: Request) -> ASGIApp:
         code = request.path_params["code"]
         kind = PROBLEMS.get(code)
         if kind is None:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
+from starlette.types import Scope
 
 from latchstring.domain.errors import (
     IdempotencyKeyReused,
@@ -25,7 +26,7 @@ from latchstring.domain.errors import (
 from latchstring.domain.idempotency import AnswerStored, Claim, Once, StoredAnswer
 from latchstring.domain.principal import Principal
 from latchstring.http.responses import Answer, replay_answer
-from latchstring.http.scope import Scope, list_header, query_pairs
+from latchstring.http.scope import list_header, query_pairs
 from latchstring.services import Services
 from latchstring.storage.engine.idempotency import find_answer
 from latchstring.storage.engine.postgres import LockTimeout

@@ -6,8 +6,6 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
-from litestar import Litestar
-from litestar.handlers import HTTPRouteHandler
 
 from latchstring.domain import errors
 from latchstring.domain.errors import LatchstringError
@@ -17,8 +15,9 @@ from latchstring.domain.settings import App
 from latchstring.formats.field_types import LOCALE_PATTERN
 from latchstring.http.authentication import Access
 from latchstring.http.problems import MEDIA_TYPE, PROBLEMS, ProblemType, problem_type
+from latchstring.http.routing import Route
 from latchstring.rest.examples import make_example
-from latchstring.rest.route import Operation
+from latchstring.rest.route import ApiRoute, Operation
 from latchstring.rest.schemas import Inputs, Schema, describe_answers, describe_fields, example_of
 
 DESCRIPTION = """\
@@ -47,15 +46,10 @@ _PARAMETER_SCHEMAS: Mapping[str, Schema] = {
 }
 
 
-def list_operations(app: Litestar) -> list[Operation]:
-    """What the application's routes declare, by path and method."""
-    found = {
-        handler.opt["operation"].route: handler.opt["operation"]
-        for route in app.routes
-        for handler in getattr(route, "route_handlers", ())
-        if isinstance(handler, HTTPRouteHandler) and "operation" in handler.opt
-    }
-    return sorted(found.values(), key=lambda operation: (operation.path, operation.method))
+def list_operations(routes: Iterable[Route]) -> list[Operation]:
+    """What the routes of the API declare, by path and method."""
+    declared = (route.operation for route in routes if isinstance(route, ApiRoute))
+    return sorted(declared, key=lambda operation: (operation.path, operation.method))
 
 
 def build_document(operations: Iterable[Operation], app: App, *, version: str) -> Schema:

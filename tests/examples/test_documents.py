@@ -228,7 +228,7 @@ async def test_a_newer_link_and_one_that_was_handed_over(chromium: Browser, exam
     await mira.press("Create document")
     await mira.headed("Night watch")
     await invite(mira, SAM, "read it", title="Night watch")
-    first = example.link(SAM)
+    first = example.link(SAM, "Night watch")
     (invitation,) = example.ask("GET", f"/invitations?contentType=documents&key=night-watch&email={SAM}").json()[
         "items"
     ]

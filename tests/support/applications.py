@@ -1,7 +1,7 @@
-"""The application of all faces in this process, built once for a configuration, and passwords that cost little."""
+"""The application of all faces in this process, and passwords that cost little."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
@@ -14,35 +14,20 @@ from latchstring.bootstrap.application import create_app
 from latchstring.config import Config, load_config
 from latchstring.crypto.keyring import Keyring, new_master_key
 from latchstring.crypto.passwords import Passwords
-from latchstring.http.application import Application
 from latchstring.services import Services
 from latchstring.storage.engine.installation import ensure_installation
 from latchstring.storage.engine.sqlite import SQLite
 from latchstring.worker.wake_event import Wake
 
-_idle: dict[str, list[Application]] = {}
-
-
-@contextmanager
-def application_on(config: Config, services: Services) -> Iterator[Application]:
-    """The application on these services.
-
-    Building one takes a fifth of a second, so the next test with the same configuration of the app uses it again.
-    """
-    idle = _idle.setdefault(repr((config.app, config.mail.transport)), [])
-    application = idle.pop() if idle else create_app(config, None)  # type: ignore[arg-type]  # nothing is started
-    application.state.services = services
-    yield application
-    idle.append(application)
-
 
 @asynccontextmanager
 async def client_of(config: Config, services: Services, base_url: str) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of the application on these services."""
-    with application_on(config, services) as application:
-        transport = httpx2.ASGITransport(app=application)  # type: ignore[arg-type]
-        async with httpx2.AsyncClient(transport=transport, base_url=base_url) as client:
-            yield client
+    """A client of the application of all faces on these services."""
+    application = create_app(config, None)  # type: ignore[arg-type]  # nothing is started: the services exist
+    application.state.services = services
+    transport = httpx2.ASGITransport(app=application)
+    async with httpx2.AsyncClient(transport=transport, base_url=base_url) as client:
+        yield client
 
 
 def config_of(directory: Path, text: str) -> Config:

@@ -18,6 +18,8 @@ from email.policy import default as default_policy
 from typing import Any
 from urllib.parse import unquote
 
+from tests.support.clock import PATIENCE_SECONDS
+
 ANYBODY = "*"
 CUT = "cut"  # hang up instead of answering
 TAKE_AND_CUT = "take and cut"  # at the final dot: keep the mail, then hang up before saying so
@@ -112,7 +114,7 @@ class SmtpServer:
         """What was taken for this address so far, compared as it was typed."""
         return [mail for mail in list(self.taken) if address in mail.recipients]
 
-    def wait_for(self, address: str, count: int = 1, *, seconds: float = 20.0) -> list[Taken]:
+    def wait_for(self, address: str, count: int = 1, *, seconds: float = PATIENCE_SECONDS) -> list[Taken]:
         """The mails of an address as soon as there are `count`; fails after `seconds`."""
         end = time.monotonic() + seconds
         while len(found := self.to(address)) < count:

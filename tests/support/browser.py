@@ -13,12 +13,12 @@ import pytest
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from tests.support.clock import PATIENCE_SECONDS
 from tests.support.installation import PASSWORD, Installation, open_installation
 from tests.support.sample_data import SUPER_ADMIN, add_admin, add_sample_data
 
 ENSURE_BROWSER = Path(__file__).parents[2] / "scripts/ensure-browser"
 HELP = {"replace": 'terms-version = "1"', "by": 'terms-version = "1"\nsupport-email = "help@orchard.example"'}
-PATIENCE_SECONDS = 60  # browsers share two cores with everything else here; who is quick waits for nothing
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 LOOKS = [  # every pair of width, scheme and direction
     (320, "light", "en"),

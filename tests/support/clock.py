@@ -1,10 +1,13 @@
 """The clock of tests, and how long they wait for what must happen."""
 
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+FULL = bool(os.environ.get("LATCHSTRING_TEST_FULL"))  # set by make test-full
+PATIENCE_SECONDS = 60  # until a test gives up waiting; no test is slower for it, unless it fails
 
 
 def least_seconds(work: Callable[[], object], *, times: int = 5) -> float:
@@ -15,9 +18,6 @@ def least_seconds(work: Callable[[], object], *, times: int = 5) -> float:
         work()
         seconds.append(time.thread_time() - began)
     return min(seconds)
-
-
-PATIENCE_SECONDS = 60  # until a test gives up waiting; no test is slower for it, unless it fails
 
 
 class Clock:
@@ -31,3 +31,8 @@ class Clock:
 
     def forward(self, by: timedelta) -> None:
         self.now += by
+
+
+def within(seconds: float) -> float:
+    """What the product promises, on a machine that has nothing else to do: make test-full holds it to that."""
+    return seconds if FULL else max(seconds, PATIENCE_SECONDS)

@@ -78,6 +78,7 @@ class SmtpServer:
     tries: list[tuple[str, float]] = field(default_factory=list)  # each RCPT, with its instant
     connections: set[socket.socket] = field(default_factory=set)
     slow: dict[str, float] = field(default_factory=dict)  # seconds until the final dot of an address is answered
+    held: dict[str, threading.Event] = field(default_factory=dict)  # the final dot is answered once this is set
     port: int = 0  # any free one unless told
 
     def __post_init__(self) -> None:
@@ -101,6 +102,10 @@ class SmtpServer:
     def script(self, address: str, stage: str, *replies: str) -> None:
         with self._lock:
             self._scripts[address.lower(), stage].extend(replies)
+
+    def hold(self, address: str) -> threading.Event:
+        """Answer the final dot of this address only when the event is set."""
+        return self.held.setdefault(address, threading.Event())
 
     def next_reply(self, stage: str, good: str, address: str = ANYBODY) -> str:
         with self._lock:
@@ -196,6 +201,8 @@ class _Conversation(socketserver.StreamRequestHandler):
             return False  # the client died in the middle; nothing was taken
         reply = self.house.next_reply("dot", OK, address)
         time.sleep(self.house.slow.get(address, 0))
+        if address in self.house.held:
+            self.house.held[address].wait(PATIENCE_SECONDS)
         if reply == TAKE_AND_CUT or reply.startswith("2"):
             taken = Taken(self.sender, tuple(self.recipients), b"".join(lines), time.monotonic())
             self.house.taken.append(taken)

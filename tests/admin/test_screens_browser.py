@@ -6,6 +6,7 @@ leads to fails the test.
 
 import re
 from collections.abc import AsyncIterator
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,7 +23,7 @@ from latchstring.admin.routes import routes
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
 WIDTHS = (320, 1280)
-SCHEMES = ("light", "dark")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 DIRECTIONS = ("ltr", "rtl")
 # Not pages to look at: they lead elsewhere, are downloads or frames, or need a state of their own (tested beside them).
 ELSEWHERE = re.compile(r"/(logout|export|report|preview|frame|download|source|choices)\b|\.(csv|svg|eml)$|\{rest")

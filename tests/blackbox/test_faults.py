@@ -258,7 +258,9 @@ def test_killed_in_the_middle_of_creates_every_promised_mail_goes(
     killable_installation: Installation, answers: int
 ) -> None:
     sent = [{"inviteEmail": new_address("kill"), "role": "customer"} for _ in range(80)]
-    calls = [lambda s=s: killable_installation.post("/invitations", s, killable_installation.key) for s in sent]
+    calls: list[Callable[[], Answer]] = [
+        lambda s=s: killable_installation.post("/invitations", s, killable_installation.key) for s in sent
+    ]
     given = killed_in_the_middle(killable_installation, calls, answers)
     promised = [answer.json for answer in given if answer and answer.status == 201]
     assert len(promised) >= 1

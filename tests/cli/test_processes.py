@@ -108,7 +108,7 @@ def get(url: str, path: str, key: str = "") -> str:
 
 
 def answers(url: str) -> bool:
-    return json.loads(get(url, "/readyz")) == {"status": "ready"}
+    return bool(json.loads(get(url, "/readyz")) == {"status": "ready"})
 
 
 def children_of(process: subprocess.Popen[str]) -> list[int]:

@@ -46,7 +46,13 @@ class Example:
     def ask(self, method: str, path: str) -> httpx2.Response:
         """A call to Latchstring by the operator's key."""
         config = str(self.folder / "latchstring.toml")
-        command = [Path(sys.executable).with_name("latchstring"), "--config", config, "api-key", "create"]
+        command: list[str | Path] = [
+            Path(sys.executable).with_name("latchstring"),
+            "--config",
+            config,
+            "api-key",
+            "create",
+        ]
         made = subprocess.run([*command, "--name", "Test", "--scope", "*"], capture_output=True, text=True, check=True)
         headers = {"Authorization": f"Bearer {made.stdout.strip()}"}
         return httpx2.request(method, f"{self.latchstring_url}/api{path}", headers=headers).raise_for_status()

@@ -68,7 +68,7 @@ async def test_a_boundary_in_quotation_marks_is_read() -> None:
         (BODY, {"content_length": "10001"}, 413),
     ],
 )
-async def test_what_no_page_of_ours_sends_is_refused(body: bytes, more: dict[str, str], status: int) -> None:
+async def test_what_no_page_of_ours_sends_is_refused(body: bytes, more: dict[str, Any], status: int) -> None:
     with pytest.raises(Unreadable) as caught:
         await read(body, **more)
     assert caught.value.status == status

@@ -133,7 +133,7 @@ class Api:
             MailKind.PASSWORD_RESET: accounts.load_password_reset_mail,
             MailKind.EMAIL_VERIFICATION: accounts.load_email_verification_mail,
         }
-        message = await loads[kind](mail)  # type: ignore[operator]
+        message = await loads[kind](mail)
         assert message is not None
         return str(message.link_url.partition("token=")[2])
 

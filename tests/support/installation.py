@@ -402,7 +402,7 @@ class Installation:
 
 @contextmanager
 def open_installation(
-    directory: Path, database: str, *arguments: str, crowded: bool = False, **options: str
+    directory: Path, database: str, *arguments: str, crowded: bool = False, **options: Any
 ) -> Iterator[Installation]:
     """A running installation on this database, with its mail server."""
     smtp = SmtpServer()

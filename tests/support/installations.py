@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -59,7 +60,7 @@ def start_installation(
     """Start further installations, each with a database of its own; keywords change the configuration."""
     with ExitStack() as stack:
 
-        def start(*arguments: str, **options: str) -> Installation:
+        def start(*arguments: str, **options: Any) -> Installation:
             directory = tmp_path_factory.mktemp("installation")
             return stack.enter_context(open_installation(directory, new_database(), *arguments, **options))
 

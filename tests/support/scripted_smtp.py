@@ -25,7 +25,7 @@ class Taken:
 
     @property
     def message(self) -> EmailMessage:
-        return email.message_from_bytes(self.content, policy=email.policy.default)  # type: ignore[return-value]
+        return email.message_from_bytes(self.content, policy=email.policy.default)
 
 
 @dataclass

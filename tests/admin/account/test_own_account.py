@@ -15,7 +15,7 @@ FACTOR = "/admin/account/second-factor"
 
 
 def secret_on(html: str) -> str:
-    return re.findall(r'id="secret"[^>]*>([A-Z2-7 ]+)<', html)[0].replace(" ", "")
+    return str(re.findall(r'id="secret"[^>]*>([A-Z2-7 ]+)<', html)[0]).replace(" ", "")
 
 
 async def test_name_and_language_are_kept(page_client: PageClient) -> None:

@@ -19,8 +19,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
     unsupported_method,
 )
-from tests.blackbox.conftest import open_installation
-from tests.support.installation import Installation
+from tests.support.installation import Installation, open_installation
 
 from latchstring.api.routes import routes
 from latchstring.domain.settings import App

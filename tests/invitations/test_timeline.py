@@ -1,7 +1,9 @@
 """What an invitation's timeline tells, and to whom."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -31,7 +33,7 @@ async def told(invitation_env: InvitationEnv, standing: Standing) -> Timeline:
 
 def words(timeline: Timeline) -> list[str]:
     """Each knot in a word."""
-    named = {
+    named: dict[KnotKind, Callable[[Any], str]] = {
         KnotKind.EVENT: lambda knot: knot.type.removeprefix("invitation."),
         KnotKind.MAIL: lambda knot: f"mail {knot.mail.generation}",
         KnotKind.ATTEMPT: lambda knot: f"{knot.state} {knot.number}",

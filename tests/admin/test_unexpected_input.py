@@ -102,7 +102,7 @@ async def test_confirming_twice_mails_nobody_twice(page_client: PageClient) -> N
     again = PageResponse(await page_client.browser.post(f"{SELECTION}/do", data=fields))  # Back, and once more
     assert (again.status, again.code) == (409, "changed-meanwhile")
     for invitation in (one, two):
-        found = await page_client.services.invitations.issuing.get(invitation.id, by=OPERATOR_PRINCIPAL)
+        found = await page_client.services.invitations.get(invitation.id, by=OPERATOR_PRINCIPAL)
         assert found.invitation.link.generation == invitation.link.generation + 1
 
 
@@ -110,7 +110,7 @@ async def test_what_a_colleague_has_just_sent_again_is_not_sent_once_more(page_c
     await page_client.enter()
     one = await page_client.invite("a@people.test")
     fields = confirmed(await take(page_client, "resend", one))
-    await page_client.services.invitations.issuing.resend(one.id, by=OPERATOR_PRINCIPAL)
+    await page_client.services.invitations.resend(one.id, by=OPERATOR_PRINCIPAL)
     seen = PageResponse(await page_client.browser.post(f"{SELECTION}/do", data=fields))
     assert (seen.status, seen.code) == (409, "changed-meanwhile")
 
@@ -125,7 +125,7 @@ async def test_pressing_send_again_twice_mails_once(page_client: PageClient) -> 
     assert "since this page was opened" in await page_client.said(
         PageResponse(await page_client.browser.post(post, data=fields))
     )
-    found = await page_client.services.invitations.issuing.get(one.id, by=OPERATOR_PRINCIPAL)
+    found = await page_client.services.invitations.get(one.id, by=OPERATOR_PRINCIPAL)
     assert found.invitation.link.generation == one.link.generation + 1
 
 

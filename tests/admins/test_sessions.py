@@ -40,7 +40,7 @@ async def test_every_failed_login_is_told_alike(service_env: Any, who: str) -> N
     email = {"unknown": "nobody@office.test", "no address": "ann", "a user": user.email}.get(who, EMAIL)
     with pytest.raises(InvalidCredentials) as refused:
         await sign_in(service_env, email, "not the password" if who == "wrong password" else PASSWORD)
-    assert refused.value.detail == "The e-mail or the password is wrong."
+    assert refused.value.detail == "Wrong e-mail address or password."
 
 
 async def test_an_administrator_is_nobody_to_the_app(service_env: Any) -> None:
@@ -94,7 +94,7 @@ async def test_use_is_noted_once_a_minute(service_env: Any) -> None:
 async def test_a_login_loses_against_a_new_password_that_came_first(service_env: Any) -> None:
     admin = await made(service_env)
     with pytest.raises(InvalidCredentials):
-        await service_env.users._open_admin_session(
+        await service_env.admins._open_admin_session(
             admin.id, verified_hash="of before", kept_hash="of before", user_agent="", network=""
         )
 

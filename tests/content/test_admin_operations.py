@@ -135,7 +135,7 @@ async def test_withdrawing_from_one_object_leaves_the_rest_of_an_invitation(cont
     address = parse_address("jo@people.test")
     content = tuple((thing.type, thing.key, "VIEWER") for thing in (one, two))
     draft = Draft(email=address.email, email_key=address.email_key, content=content)
-    made = await door.invitations.issuing.create(draft, by=OPERATOR_PRINCIPAL)
+    made = await door.invitations.create(draft, by=OPERATOR_PRINCIPAL)
     pending, more = await content_env.content.list_pending(mira, one)
     assert ([entry.email for entry in pending], more) == (["jo@people.test"], False)
     assert (await content_env.content.count_on_the_way(mira, one)).number == 1

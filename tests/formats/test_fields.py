@@ -12,7 +12,7 @@ from tests.support.sample_app import AS_KEY, AS_USER, USER_ID, Change, Everythin
 from latchstring.domain.errors import InvalidFields, Unreadable
 from latchstring.formats import field_types as kinds
 from latchstring.formats.field_types import Line, Message, ValueRefused
-from latchstring.formats.fields import Body, collect, read_fields, sent_fields
+from latchstring.formats.fields import Body, collect, refuse_unknown, sent_fields
 
 PART = {"name": "x", "role": "VIEWER"}
 
@@ -56,7 +56,7 @@ def test_problems_point_at_the_field(raw: dict[str, Any], expected: dict[str, st
 
 
 def test_a_good_body_becomes_values() -> None:
-    body = read_fields(
+    body = collect(
         {
             "name": " Ada ",
             "email": "Ada@People.Test",
@@ -67,7 +67,7 @@ def test_a_good_body_becomes_values() -> None:
             "parts": [PART],
         },
         Everything,
-    )
+    ).finish()
     assert (body.name, body.message, body.locale) == ("Ada", "a\nb\nc", "pt-BR")
     assert body.email is not None
     assert body.email.email == "Ada@People.Test"
@@ -77,8 +77,8 @@ def test_a_good_body_becomes_values() -> None:
 
 
 def test_a_field_that_was_not_sent_is_told_from_null() -> None:
-    assert sent_fields(read_fields({}, Change)) == {}
-    assert sent_fields(read_fields({"message": None}, Change)) == {"message": None}
+    assert sent_fields(collect({}, Change).finish()) == {}
+    assert sent_fields(collect({"message": None}, Change).finish()) == {"message": None}
     assert {p.pointer for p in collect({"name": None}, Change).problems} == {"/name"}
 
 
@@ -105,7 +105,7 @@ def test_unknown_fields_are_found_in_maps_and_arrays() -> None:
 
     for raw in ({"several": {"k": {"x": 1}}}, {"listed": [{"x": 1}]}, {"one": {"x": 1}}):
         with pytest.raises(Unreadable, match="/x") as refused:
-            read_fields(raw, Outer)
+            refuse_unknown(raw, Outer)
         assert refused.value.code == "unknown-field"
 
 

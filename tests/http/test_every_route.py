@@ -11,10 +11,10 @@ ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"}
 
 
-def methods_by_path(config: Config) -> dict[str, set[str]]:
+def methods_by_path(server_config: Config) -> dict[str, set[str]]:
     """An address for each path, parameters filled in with a UUID, and the methods of its routes."""
     methods: dict[str, set[str]] = {}
-    for route in build_app(config).routes:
+    for route in build_app(server_config).routes:
         for path in route.paths:
             methods.setdefault(re.sub(r"\{\w+(:\w+)?\}", ID, path), set()).add(route.method)
     return methods

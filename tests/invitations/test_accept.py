@@ -193,8 +193,8 @@ async def test_each_end_has_its_own_refusal(invitation_env: InvitationEnv) -> No
     declined, revoked, superseded = [await invitation_env.invite(f"{n}@people.test") for n in "abc"]
     expired = await invitation_env.invite("d@people.test", role="customer", expires_in=timedelta(hours=1))
     await invitation_env.invitations.answering.decline(invitation_env.token(declined))
-    await invitation_env.invitations.issuing.revoke(revoked.invitation.id, by=OPERATOR_PRINCIPAL)
-    await invitation_env.invitations.issuing.resend(superseded.invitation.id, by=OPERATOR_PRINCIPAL)
+    await invitation_env.invitations.revoke(revoked.invitation.id, by=OPERATOR_PRINCIPAL)
+    await invitation_env.invitations.resend(superseded.invitation.id, by=OPERATOR_PRINCIPAL)
     invitation_env.service_env.clock.forward(timedelta(hours=1))
     expected = {
         invitation_env.token(declined): InvitationDeclined,
@@ -269,7 +269,7 @@ async def test_who_resends_becomes_the_sponsor(invitation_env: InvitationEnv) ->
     by = replace(invitation_env.service_env.users.principal_of(sponsor), permissions=frozenset({"*"}))
     made = await invitation_env.invite(by=by, role="team")
     await invitation_env.service_env.users.change_user(OPERATOR_PRINCIPAL, sponsor.id, UserChanges(blocked=True))
-    again = await invitation_env.invitations.issuing.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
+    again = await invitation_env.invitations.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
     await invitation_env.accept(invitation_env.token(again))
 
 
@@ -290,7 +290,7 @@ async def test_accept_and_revoke_at_once_agree_with_the_final_state(invitation_e
         made = await invitation_env.invite(f"r{number}@people.test")
         accepted, revoked = await asyncio.gather(
             refusal(invitation_env.accept(invitation_env.token(made))),
-            refusal(invitation_env.invitations.issuing.revoke(made.invitation.id, by=OPERATOR_PRINCIPAL)),
+            refusal(invitation_env.invitations.revoke(made.invitation.id, by=OPERATOR_PRINCIPAL)),
         )
         state = await invitation_env.state(made)
         assert (accepted, revoked, state) in {
@@ -341,7 +341,7 @@ async def test_accept_and_resend_at_once_agree(invitation_env: InvitationEnv) ->
         made = await invitation_env.invite(f"s{number}@people.test")
         accepted, resent = await asyncio.gather(
             refusal(invitation_env.accept(invitation_env.token(made))),
-            refusal(invitation_env.invitations.issuing.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)),
+            refusal(invitation_env.invitations.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)),
         )
         state = await invitation_env.state(made)
         assert (accepted, resent, state) in {

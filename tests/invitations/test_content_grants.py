@@ -54,7 +54,7 @@ class ContentInvitationEnv:
         address = parse_address(email)
         draft = Draft(email=address.email, email_key=address.email_key, content=(("articles", "tide", role),))
         by_ = self.as_(by or self.owner)
-        return await self.invitation_env.invitations.issuing.create(draft, by=by_, as_maintainer=True)
+        return await self.invitation_env.invitations.create(draft, by=by_, as_maintainer=True)
 
     async def share(self, *users: tuple[User, ContentRole], visibility: Visibility = Visibility.SHARED) -> None:
         access = NewAccess(visibility=visibility, users={user.id: role for user, role in users})
@@ -216,7 +216,7 @@ async def test_a_used_link_gives_nothing_back_to_who_was_removed(content_env: Co
 
 async def test_a_maintainer_withdraws_what_is_his_to_withdraw(content_env: ContentInvitationEnv) -> None:
     stranger = await content_env.invitation_env.service_env.user()
-    issuing = content_env.invitation_env.invitations.issuing
+    invitations = content_env.invitation_env.invitations
     made = await content_env.invite("a@people.test")
     mixed = await content_env.invitation_env.invite(
         "b@people.test", role="team", content=(("articles", "tide", "EDITOR"),)
@@ -226,11 +226,11 @@ async def test_a_maintainer_withdraws_what_is_his_to_withdraw(content_env: Conte
         "b@people.test",
     ]
     with pytest.raises(InvitationNotFound):
-        await issuing.withdraw(made.invitation.id, by=content_env.as_(stranger))
+        await invitations.withdraw(made.invitation.id, by=content_env.as_(stranger))
     for one in (made, mixed):
-        await issuing.withdraw(one.invitation.id, by=content_env.as_(content_env.owner))
+        await invitations.withdraw(one.invitation.id, by=content_env.as_(content_env.owner))
         with pytest.raises(InvitationNotFound):
-            await issuing.withdraw(one.invitation.id, by=content_env.as_(content_env.owner))
+            await invitations.withdraw(one.invitation.id, by=content_env.as_(content_env.owner))
     assert (await content_env.invitation_env.state(made), await content_env.invitation_env.state(mixed)) == (
         State.REVOKED,
         State.PENDING,
@@ -244,7 +244,7 @@ async def test_strangers_stay_out_where_only_accounts_may_be_invited(service_env
     known, unknown = await content_env.invite(friend.email), await content_env.invite("nobody@people.test")
     assert (known.delivery, unknown.delivery) == (None, None)  # whoever asked learns nothing of accounts
     facts = [
-        await content_env.invitation_env.invitations.issuing.get(s.invitation.id, by=OPERATOR_PRINCIPAL)
+        await content_env.invitation_env.invitations.get(s.invitation.id, by=OPERATOR_PRINCIPAL)
         for s in (known, unknown)
     ]
     assert [fact.delivery and (fact.delivery.state, fact.delivery.reason) for fact in facts] == [
@@ -322,12 +322,12 @@ async def test_many_accepts_of_one_object_at_once_lose_nobody(content_env: Conte
 
 
 async def test_accept_and_withdraw_at_once_agree(content_env: ContentInvitationEnv) -> None:
-    issuing = content_env.invitation_env.invitations.issuing
+    invitations = content_env.invitation_env.invitations
     for number in range(ROUNDS):
         made = await content_env.invite(f"w{number}@people.test")
         answers = await asyncio.gather(
             refusal(content_env.invitation_env.accept(content_env.invitation_env.token(made))),
-            refusal(issuing.withdraw(made.invitation.id, by=content_env.as_(content_env.owner))),
+            refusal(invitations.withdraw(made.invitation.id, by=content_env.as_(content_env.owner))),
         )
         assert (*answers, await content_env.invitation_env.state(made)) in {
             ("", "invitation-not-found", State.ACCEPTED),

@@ -71,7 +71,7 @@ async def test_a_whole_life_in_the_order_it_happened(invitation_env: InvitationE
     clock.forward(MINUTE)
     await visit(invitation_env, made)
     clock.forward(MINUTE)
-    again = await invitation_env.invitations.issuing.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
+    again = await invitation_env.invitations.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
     await try_to_send(invitation_env, "250 2.0.0 queued", DeliveryState.SENT)
     await visit(invitation_env, made)  # the old link once more
     await visit(invitation_env, made, generation=2)
@@ -119,7 +119,7 @@ async def test_what_ran_out_says_so_before_and_after_the_sweep(invitation_env: I
 async def test_who_acted_is_named(invitation_env: InvitationEnv) -> None:
     lead = await invitation_env.service_env.principal("admin", first_name="Mira", last_name="Okafor")
     made = await invitation_env.invite(by=lead)
-    await invitation_env.invitations.issuing.revoke(made.invitation.id, by=lead)
+    await invitation_env.invitations.revoke(made.invitation.id, by=lead)
     knots = (await told(invitation_env, made)).knots
     assert [(knot.type, knot.actor_name) for knot in knots if knot.kind is KnotKind.EVENT] == [
         ("invitation.created", "Mira Okafor"),

@@ -214,7 +214,7 @@ async def test_what_was_withdrawn_is_not_named_any_more(page_client: PageClient,
     elif how == "private":
         await page_client.services.content.replace_access(mira, one, NewAccess(visibility=Visibility.PRIVATE))
     else:
-        await page_client.services.invitations.issuing.revoke(invitation.id, by=OPERATOR_PRINCIPAL)
+        await page_client.services.invitations.revoke(invitation.id, by=OPERATOR_PRINCIPAL)
     seen = await page_client.get(page_client.link(invitation))
     assert (seen.status, seen.code) == (410, "invitation-revoked")
     assert "Mira Okafor invited you to Orchard Lane" in seen.words

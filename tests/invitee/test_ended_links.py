@@ -16,9 +16,9 @@ async def end(page_client: PageClient, invitation: Invitation, how: str) -> None
     if how == "expired":
         page_client.wait(days=7)
     elif how == "superseded":
-        await services.invitations.issuing.resend(invitation.id, by=OPERATOR_PRINCIPAL)
+        await services.invitations.resend(invitation.id, by=OPERATOR_PRINCIPAL)
     elif how == "revoked":
-        await services.invitations.issuing.revoke(invitation.id, by=OPERATOR_PRINCIPAL)
+        await services.invitations.revoke(invitation.id, by=OPERATOR_PRINCIPAL)
     elif how == "declined":
         await services.invitations.answering.decline(token)
     else:

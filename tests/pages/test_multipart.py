@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from latchstring.domain.errors import Unreadable
+from latchstring.http.problems import PROBLEMS
 from latchstring.pages.multipart import LONGEST_TEXT, read_parts
 
 BOUNDARY = "----form42"
@@ -54,6 +55,25 @@ async def test_a_boundary_in_quotation_marks_is_read() -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "file_name"),
+    [
+        ('form-data; name="file"; filename="a b.csv"', "a b.csv"),
+        ('form-data; name="file"; filename="%22a%22.csv"', '"a".csv'),
+        ('form-data; filename="ä.csv"; name="file"', "ä.csv"),
+        ("FORM-DATA; Name=file; FileName=a.csv", "a.csv"),
+        ('form-data; name="file"; filename="C:\\\\folder\\\\a.csv"', "a.csv"),
+    ],
+)
+async def test_a_file_name_is_read_as_browsers_write_it(header: str, file_name: str) -> None:
+    body = f"------form42\r\nContent-Disposition: {header}\r\n\r\nx\r\n------form42--".encode()
+    assert await read(body) == [("file", file_name, b"x")]
+
+
+async def test_what_stands_before_the_first_field_and_after_the_last_is_skipped() -> None:
+    assert len(await read(b"before\r\n" + BODY + b"after")) == 3
+
+
+@pytest.mark.parametrize(
     ("body", "more", "status"),
     [
         (BODY, {"content_type": "application/x-www-form-urlencoded"}, 415),
@@ -66,12 +86,19 @@ async def test_a_boundary_in_quotation_marks_is_read() -> None:
         (BODY.replace(CONTENT, b"x" * 10_000), {}, 413),
         (b'------form42\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n' * 20 + b"------form42--", {}, 400),
         (BODY, {"content_length": "10001"}, 413),
+        (BODY, {"content_type": f"multipart/form-data; boundary={'x' * 71}"}, 415),
+        (BODY, {"content_type": "multipart/form-data; boundary="}, 415),
+        (BODY.replace(b'name="csrf"', b'name="\xff"'), {}, 400),
+        (BODY.replace(b'name="csrf"', b"nothing"), {}, 400),
+        (BODY.replace(b"form-data; name", b"attachment; name"), {}, 400),
+        (BODY.replace(b"\r\n\r\nabc", b"\r\nX-Y: " + b"z" * 9000 + b"\r\n\r\nabc"), {}, 400),
+        (BODY.replace(b"\r\n\r\nabc", b"\nX-Y: z\r\n\r\nabc"), {}, 400),
     ],
 )
 async def test_what_no_page_of_ours_sends_is_refused(body: bytes, more: dict[str, Any], status: int) -> None:
     with pytest.raises(Unreadable) as caught:
         await read(body, **more)
-    assert caught.value.status == status
+    assert PROBLEMS[caught.value.code].status == status
 
 
 async def test_a_short_field_is_not_long() -> None:

@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from latchstring.http.problems import PROBLEMS
+from latchstring.rest.docs_pages import render_markdown
 
 
 class Page(HTMLParser):
@@ -54,6 +55,11 @@ async def test_the_docs_show_every_operation_and_shape(client: httpx2.AsyncClien
         assert path in text
         assert all(one["summary"] in text for one in methods.values())
     assert all(f'id="shape-{name}"' in text for name in document["components"]["schemas"])
+
+
+def test_markup_in_the_text_of_a_page_is_shown_as_text() -> None:
+    page = render_markdown("a <script>b</script> `<i>`\n\n<img src=x>\n\n[c](javascript:d)")
+    assert set(re.findall("<[a-z]+", page)) == {"<p", "<code"}
 
 
 async def test_every_problem_has_its_page_behind_its_type(client: httpx2.AsyncClient) -> None:

@@ -14,13 +14,14 @@ from sqlalchemy.engine import URL
 from tests.support.applications import client_of, config_of, services_on
 from tests.support.clock import Clock
 
+from latchstring.bootstrap.services import build_services
 from latchstring.config import Config
 from latchstring.domain.mail import MailKind
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.rate_limits import Limiter
 from latchstring.services import Services
 from latchstring.storage.engine.tables import outbox
 from latchstring.storage.outbox.outbox import OutboxRow
+from latchstring.worker.wake_event import Wake
 
 PASSWORD = "correct horse 9 Battery"
 ORIGIN = "https://invite.example.org"
@@ -155,7 +156,14 @@ async def api(sqlite_url: URL, settings: Config) -> AsyncIterator[Api]:
 def limited(api: Api, settings: Config) -> Services:
     """The same services with limits switched on."""
     limits = replace(settings.limits, enabled=True, login_per_account="3/minute", per_recipient="2/day")
-    return replace(api.services, limits=limits, limiter=Limiter(limits))
+    return build_services(
+        replace(settings, limits=limits),
+        db=api.services.db,
+        keyring=api.services.keyring,
+        installation_id=api.services.installation_id,
+        clock=api.clock,
+        wake=Wake(),
+    )
 
 
 @pytest.fixture

@@ -11,13 +11,14 @@ from latchstring.domain.draft import Draft
 from latchstring.domain.invitation import Channel, Invitation, Standing, State
 from latchstring.domain.mail import MailKind
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
-from latchstring.domain.settings import AccountRules, ContentRules, InvitationRules, MailRules
+from latchstring.domain.settings import AccountRules, ContentRules, InvitationRules, Limits, MailRules
 from latchstring.domain.template import Templates
 from latchstring.formats.email_address import parse_address
 from latchstring.invitations.commands import Profile
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.results import Accepted
 from latchstring.invitations.service import Invitations
+from latchstring.rate_limits import Limiter
 from latchstring.storage.outbox.outbox import OutboxRow
 
 PROFILE = Profile(first_name="Ada", last_name="Löwe", password="correct horse 9 Battery", accepts_terms=True)
@@ -36,7 +37,7 @@ class InvitationEnv:
         address = parse_address(email)
         terms = terms or {"role": "customer"}
         draft = Draft(email=address.email, email_key=address.email_key, **terms)
-        return await self.invitations.issuing.create(draft, by=by)
+        return await self.invitations.create(draft, by=by)
 
     def token(self, standing: Standing, channel: Channel = Channel.MAILED) -> str:
         return self.invitations.links.token_of(standing.invitation, channel)
@@ -45,7 +46,7 @@ class InvitationEnv:
         return await self.invitations.accepting.accept(token, profile, caller=caller)
 
     async def now(self, standing: Standing) -> Invitation:
-        found = await self.invitations.issuing.get(standing.invitation.id, by=OPERATOR_PRINCIPAL)
+        found = await self.invitations.get(standing.invitation.id, by=OPERATOR_PRINCIPAL)
         return found.invitation
 
     async def state(self, standing: Standing) -> State:
@@ -67,6 +68,7 @@ def build_invitation_env(
     content: ContentRules | None = None,
     templates: Templates | None = None,
     recipient_rates: tuple[tuple[int, timedelta], ...] = (),
+    limits: Limits | None = None,
 ) -> InvitationEnv:
     deps = InvitationDependencies(
         db=service_env.db,
@@ -81,6 +83,7 @@ def build_invitation_env(
         users=service_env.users,
         passwords=service_env.passwords,
         wake_worker=lambda: None,
+        limiter=Limiter(limits or Limits()),
         recipient_rates=recipient_rates,
         templates=templates or {},
     )

@@ -153,7 +153,7 @@ class PageClient:
     ) -> Invitation:
         address = parse_address(email)
         draft = Draft(email=address.email, email_key=address.email_key, **({"role": "team"} | terms))
-        return (await self.services.invitations.issuing.create(draft, by=by)).invitation
+        return (await self.services.invitations.create(draft, by=by)).invitation
 
     async def inviter(self) -> Principal:
         user = await self.user("mira@people.test", first_name="Mira", last_name="Okafor", role="team")
@@ -183,7 +183,7 @@ class PageClient:
         return self.services.invitations.links.token_of(invitation, channel)
 
     async def state(self, invitation: Invitation) -> str:
-        found = await self.services.invitations.issuing.get(invitation.id, by=OPERATOR_PRINCIPAL)
+        found = await self.services.invitations.get(invitation.id, by=OPERATOR_PRINCIPAL)
         return found.invitation.state_at(self.clock.now).name
 
     def link(self, invitation: Invitation, channel: Channel = Channel.MAILED) -> str:

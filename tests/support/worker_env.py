@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from tests.support.clock import PATIENCE_SECONDS
+from tests.support.deliveries import find_deliveries
 from tests.support.scripted_smtp import ScriptedServer, scripted_server
 
 from latchstring.domain.clock import system_clock
@@ -18,7 +19,7 @@ from latchstring.domain.mail import Delivery, MailKind, MailPriority, OutgoingMa
 from latchstring.domain.settings import MailRules, RetryRules, SmtpSettings
 from latchstring.mail.messages import InvitationMail, Message, PasswordResetMail
 from latchstring.storage.engine.database import Database, Work
-from latchstring.storage.outbox.outbox import OutboxRow, find_deliveries, queue_mail
+from latchstring.storage.outbox.outbox import OutboxRow, queue_mail
 from latchstring.worker.loop import WorkerParts, run_worker
 from latchstring.worker.wake_event import Wake
 

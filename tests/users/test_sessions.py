@@ -31,7 +31,7 @@ async def test_every_failed_login_is_told_alike(service_env: Any, who: str) -> N
     password = "not the password" if who == "wrong password" else PASSWORD
     with pytest.raises(InvalidCredentials) as refused:
         await service_env.users.login(key, password)
-    assert refused.value.detail == "The e-mail or the password is wrong."
+    assert refused.value.detail == "Wrong e-mail address or password."
 
 
 async def test_unknown_accounts_cost_as_much_as_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,6 @@ LOGIN = "/admin/login"
 SECOND_FACTOR = "/admin/login/code"
 GATE = None  # needs=GATE: for people who have not signed in
 ANYBODY = ""  # needs=ANYBODY: every administrator, whatever his role
-INTERNAL_ERROR = 500
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Templates of invitations, for whoever lets people choose one."""
+"""Invitation templates, for apps that offer a choice."""
 
 from typing import Literal
 
@@ -20,7 +20,7 @@ class TemplateContentView(View):
 
 
 class TemplateView(View):
-    """A named set of terms. What is null or empty, it leaves open. source: where it is declared."""
+    """An invitation template. Null and empty fields are left to the invitation. source: where it is defined."""
 
     key: str
     name: str
@@ -35,7 +35,7 @@ class TemplateView(View):
 
 
 class TemplatePage(View):
-    """All templates; there is one page."""
+    """All templates on one page."""
 
     items: list[TemplateView]
     next_cursor: str | None
@@ -61,10 +61,10 @@ def template_view(template: InvitationTemplate) -> TemplateView:
 
 
 @operation(
-    "GET", "/api/invitation-templates", "List templates of invitations", tag="Invitations", answers={200: TemplatePage}
+    "GET", "/api/invitation-templates", "List invitation templates", tag="Invitations", answers={200: TemplatePage}
 )
 async def list_invitation_templates(services: Services, caller: Caller) -> Answer:
-    """What may stand in `template` of an invitation. For holders of `invitations:read` or `invitations:write`."""
+    """Lists the values for `template` of an invitation. Requires `invitations:read` or `invitations:write`."""
     found = await services.invitations.templates.list_templates(by=caller.require())
     views = [template_view(template) for template in found]
     return page_answer(views, next_cursor=None, total=len(views))

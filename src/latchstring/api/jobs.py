@@ -1,4 +1,4 @@
-"""Watching jobs, reading what became of their rows, stopping them."""
+"""Jobs: state, report and cancellation."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Literal
@@ -31,7 +31,7 @@ TAG = "Jobs"
 
 
 class ReportQuery(Query):
-    """Which rows. Without `limit` and `cursor` all of them come at once."""
+    """Filters of rows. Without `limit` and `cursor`, all rows are returned at once."""
 
     limit: Limit | None = None
     cursor: Cursor | None = None
@@ -40,14 +40,14 @@ class ReportQuery(Query):
 
 @operation("GET", "/api/jobs/{job_id:uuid}", "Show a job", tag=TAG, answers={200: JobView}, problems=[JobNotFound])
 async def get_job(services: Services, caller: Caller, job_id: UUID) -> Answer:
-    """Whoever started a job sees it; with `invitations:read` one sees all."""
+    """A job is visible to the caller that started it, and to callers with `invitations:read`."""
     return json_answer(job_view(await services.invitations.bulk.get(job_id, by=caller.require())))
 
 
 @operation(
     "GET",
     "/api/jobs/{job_id:uuid}/report",
-    "List what became of a job's rows",
+    "List the row results of a job",
     tag=TAG,
     answers={200: ReportView},
     problems=[JobNotFound],
@@ -56,8 +56,9 @@ async def get_job(services: Services, caller: Caller, job_id: UUID) -> Answer:
 async def get_job_report(
     request: Request, services: Services, caller: Caller, job_id: UUID, query: ReportQuery
 ) -> Answer:
-    """Rows that were looked at so far, in their order. With `Accept: text/csv` a spreadsheet of all of them, in which
-    no cell calculates.
+    """The rows processed so far, in their order.
+
+    With `Accept: text/csv`, a spreadsheet of all rows in which no cell is a formula.
     """
     job = await services.invitations.bulk.get(job_id, by=caller.require())
     which = RowFilter(() if query.status is None else (query.status,))
@@ -100,7 +101,7 @@ async def _page(services: Services, job: Job, query: ReportQuery, which: RowFilt
     problems=[JobNotFound, JobFinished, NotAllowed],
 )
 async def cancel_job(services: Services, caller: Caller, job_id: UUID) -> Answer:
-    """Rows that are done stay done. The job stays readable as CANCELLED."""
+    """Processed rows stay processed. The job can still be read, as CANCELLED."""
     await services.invitations.bulk.cancel(job_id, by=caller.require())
     return empty_answer()
 

@@ -22,7 +22,7 @@ class JwkView(View):
 
 
 class JwksView(View):
-    """The keys access tokens are signed with, newest first (RFC 7517)."""
+    """The public keys of access tokens, newest first (RFC 7517)."""
 
     keys: list[JwkView]
 
@@ -37,7 +37,7 @@ def _answer(services: Services) -> Answer:
 @operation(
     "GET",
     "/api/.well-known/jwks.json",
-    "Show the keys of access tokens",
+    "Show the public keys of access tokens",
     tag="Sessions",
     access=Access.PUBLIC,
     answers={200: JwksView},
@@ -49,7 +49,7 @@ async def get_jwks(services: Services) -> Answer:
 
 @get("/.well-known/jwks.json")
 async def get_jwks_at_root(request: Request) -> ASGIApp:
-    """Where RFC 8615 has such documents, and where libraries look for them."""
+    """The well-known path (RFC 8615)."""
     return _answer(request.app.state.services)
 
 

@@ -1,4 +1,4 @@
-"""Lists in the order of making: reading where a page begins, and wording the page."""
+"""Lists in the order of creation: reading the cursor and building the page."""
 
 from collections.abc import Callable
 from typing import Literal, TypeVar
@@ -16,7 +16,7 @@ NEWEST_FIRST: Sort = "-createdAt"
 
 
 class CreatedQuery(PageQuery):
-    """What a list takes that is ordered by the time of making."""
+    """Query of a list that is ordered by creation time."""
 
     sort: Sort = NEWEST_FIRST
 

@@ -8,7 +8,7 @@ from latchstring.services import Services
 
 
 class RoleView(View):
-    """A named set of permissions, and what its holders may grant; `*` means all."""
+    """A role: its permissions, and the roles and groups its holders may grant. `*` means all."""
 
     key: str
     name: str
@@ -19,7 +19,7 @@ class RoleView(View):
 
 
 class RolePage(View):
-    """All roles; there is one page."""
+    """All roles on one page."""
 
     items: list[RoleView]
     next_cursor: str | None
@@ -39,7 +39,7 @@ def role_view(role: Role) -> RoleView:
 
 @operation("GET", "/api/roles", "List roles", tag="Roles", answers={200: RolePage})
 async def list_roles(services: Services) -> Answer:
-    """In the order of the configuration."""
+    """Lists the roles in the order of the configuration."""
     roles = [role_view(role) for role in services.roles.values()]
     return page_answer(roles, next_cursor=None, total=len(roles))
 

@@ -1,21 +1,20 @@
 """`latchstring invite`."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import rich_click as click
 
 from latchstring.cli.options import DURATION, EMAIL, KEY, LINE, LOCALE, MESSAGE, URL, json_option
 from latchstring.cli.output import note, show
-from latchstring.cli.runner import with_services
+from latchstring.cli.with_services import with_services
 from latchstring.domain.clock import format_rfc3339
+from latchstring.domain.draft import Draft
+from latchstring.domain.invitation import Standing
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.formats.content_grants import parse_content_grant
-
-if TYPE_CHECKING:
-    from latchstring.domain.invitation import Standing
-    from latchstring.formats.email_address import Address
-    from latchstring.services import Services
+from latchstring.formats.email_address import Address
+from latchstring.services import Services
 
 
 class ContentGrantParameter(click.ParamType[tuple[str, str, str]]):
@@ -46,7 +45,7 @@ class ContentGrantParameter(click.ParamType[tuple[str, str, str]]):
 @json_option
 def invite(
     *,
-    address: "Address",
+    address: Address,
     template: str | None,
     role: str | None,
     groups: tuple[str, ...],
@@ -65,8 +64,7 @@ def invite(
     A running server or worker sends the mail.
     """
 
-    async def make(services: "Services") -> "tuple[Standing, str | None]":
-        from latchstring.domain.draft import Draft  # noqa: PLC0415  # loaded with the services
+    async def make(services: Services) -> tuple[Standing, str | None]:
 
         draft = Draft(
             email=address.email,
@@ -82,9 +80,9 @@ def invite(
             redirect_url=redirect_url,
             template=template,
         )
-        issuing = services.invitations.issuing
-        standing = await issuing.create(draft, by=OPERATOR_PRINCIPAL)
-        link = await issuing.reveal(standing.invitation.id, by=OPERATOR_PRINCIPAL) if show_link else None
+        invitations = services.invitations
+        standing = await invitations.create(draft, by=OPERATOR_PRINCIPAL)
+        link = await invitations.reveal(standing.invitation.id, by=OPERATOR_PRINCIPAL) if show_link else None
         return standing, link
 
     standing, link = with_services(make)

@@ -54,7 +54,6 @@ class Caller:
 
     principal: Principal | None = None
     user: User | None = None
-    from_cookie: bool = False
 
     def require(self, permission: str | None = None) -> Principal:
         """The principal. Raises Unauthenticated for anonymous, NotAllowed without the permission."""
@@ -114,7 +113,7 @@ async def identify_page_visitor(scope: Scope, services: Services) -> Caller:
             continue
         with suppress(CredentialInvalid):
             principal, user = await find(token)
-            return Caller(principal, user, from_cookie=True)
+            return Caller(principal, user)
     return ANONYMOUS
 
 
@@ -128,7 +127,7 @@ async def _read_credential(scope: Scope, services: Services, *, rechecks_key: bo
     principal, user = await services.users.principal_of_access_token(token)
     if scope["method"] not in SAFE_METHODS:
         check_csrf_header(scope, services.app)
-    return Caller(principal, user, from_cookie=True)
+    return Caller(principal, user)
 
 
 def _bearer(lines: list[bytes]) -> str:

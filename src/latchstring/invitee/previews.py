@@ -16,7 +16,7 @@ from latchstring.domain.principal import Role
 from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
 from latchstring.http.scope import is_head
-from latchstring.invitations.respond import Opened, check_open, has_account
+from latchstring.invitations.respond import ResolvedLink, check_open, has_account
 from latchstring.invitee.context import Page
 from latchstring.invitee.objects import Item, offered_item
 
@@ -57,7 +57,7 @@ class Offer:
 NOTHING = Offer()
 
 
-def offer_of(page: Page, opened: Opened) -> Offer:
+def offer_of(page: Page, opened: ResolvedLink) -> Offer:
     """What a genuine link led or leads to, in the language of the page."""
     invitation = opened.invitation
     preview = page.services.invitations.answering.preview(opened, locale=page.locale)
@@ -92,7 +92,7 @@ class Found:
 
     page: Page
     token: str
-    opened: Opened
+    opened: ResolvedLink
     offer: Offer
 
     @property

@@ -13,7 +13,6 @@ from latchstring.pages.errors import answer_refusal
 from latchstring.services import Services
 
 Handler = Callable[[Page], Awaitable[Answer]]
-INTERNAL_ERROR = 500
 
 
 def shows(*paths: str) -> Callable[[Handler], Route]:

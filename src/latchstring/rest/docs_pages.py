@@ -26,7 +26,6 @@ from latchstring.http.routing import Route, get
 from latchstring.rest.openapi import build_document, list_operations
 
 HTML = "text/html; charset=utf-8"
-Block = tuple[str, list[str]]
 
 
 class _Lenient(ChainableUndefined):
@@ -89,7 +88,7 @@ def _read_document(document: dict[str, Any]) -> dict[str, Any]:
     return {
         "document": document,
         "tags": dict(sorted(tags.items())),
-        "introduction": _blocks(document["info"]["description"]),
+        "introduction": render_markdown(document["info"]["description"]),
     }
 
 
@@ -141,7 +140,7 @@ def _problem_route() -> Route:
         kind = PROBLEMS.get(code)
         if kind is None:
             return problem_answer(NotFound("There is no problem of this name."), request.scope)
-        return _page("problem.html", code=code, kind=kind, paragraphs=read_problem_page(code))
+        return _page("problem.html", code=code, kind=kind, text=read_problem_page(code))
 
     return show_problem
 
@@ -158,19 +157,15 @@ def problem_pages() -> Traversable:
 
 
 @cache
-def read_problem_page(code: str) -> list[Block]:
-    """The page of a problem as (element, its texts): `h2`, `p`, `ul`. Raises FileNotFoundError for an unknown code."""
+def read_problem_page(code: str) -> Markup:
+    """What the page of a problem says below its title. Raises FileNotFoundError for an unknown code."""
     text = (problem_pages() / f"{code}.md").read_text()
-    return _blocks(text.partition("\n\n")[2])  # the title is the table's
+    return render_markdown(text.partition("\n\n")[2])  # the title is the table's
 
 
-def _blocks(text: str) -> list[Block]:
-    return [_block(block.strip()) for block in text.split("\n\n") if block.strip()]
+@cache
+def render_markdown(text: str) -> Markup:
+    """CommonMark as HTML. HTML in the text is shown as text."""
+    from markdown_it import MarkdownIt  # noqa: PLC0415  # six MiB that only readers of these pages need
 
-
-def _block(text: str) -> Block:
-    for bullet in ("- ", "* "):
-        if text.startswith(bullet):
-            return "ul", [" ".join(item.split()) for item in f"\n{text}".split(f"\n{bullet}")[1:]]
-    words_only = " ".join(text.split())
-    return ("h2", [words_only[3:]]) if words_only.startswith("## ") else ("p", [words_only])
+    return Markup(MarkdownIt("commonmark", {"html": False}).render(text))  # noqa: S704  # the renderer escapes

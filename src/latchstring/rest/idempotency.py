@@ -20,6 +20,7 @@ from latchstring.domain.errors import (
     IdempotencyKeyReused,
     IdempotencyRunning,
     LatchstringError,
+    TooManyRequests,
     Unauthenticated,
     Unreadable,
 )
@@ -80,7 +81,7 @@ class Idempotency:
             stored = await self._find(claim)
         except LockTimeout as timeout:
             raise IdempotencyRunning("The first request with this Idempotency-Key is still at work.") from timeout
-        except Unauthenticated:  # a key revoked since it was last read gets no answer again, either
+        except (Unauthenticated, TooManyRequests):  # a revoked key gets no answer again, and limits count repeats
             raise
         except LatchstringError:
             # What the service looks at before its transaction may have changed since the first request.

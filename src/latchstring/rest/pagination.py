@@ -1,11 +1,11 @@
 """Lists in pages: `limit` and `cursor` in, `items`, `nextCursor` and `total` out."""
 
 from collections.abc import Sequence
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, TypeVar
 
 from latchstring.formats.field_types import Kind, ValueRefused
 from latchstring.formats.fields import Query
-from latchstring.http.responses import Answer, View, json_answer
+from latchstring.http.responses import Answer, json_answer
 
 T = TypeVar("T")
 DEFAULT_LIMIT = 25
@@ -47,7 +47,7 @@ Cursor = Annotated[
             "type": "string",
             "pattern": "^[A-Za-z0-9_-]+$",
             "maxLength": LONGEST_CURSOR,
-            "description": "`nextCursor` of the page before.",
+            "description": "`nextCursor` of the previous page.",
         },
     ),
 ]
@@ -58,17 +58,6 @@ class PageQuery(Query):
 
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | None = None
-
-
-class Listed(View, Generic[T]):
-    """A page of a list, for `answers={200: Listed[GroupView]}`.
-
-    nextCursor: null on the last page. total: null above 10 000.
-    """
-
-    items: list[T]
-    next_cursor: str | None
-    total: int | None
 
 
 def page_answer(items: Sequence[object], *, next_cursor: str | None, total: int | None) -> Answer:

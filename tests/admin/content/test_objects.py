@@ -141,7 +141,7 @@ async def test_invitations_are_sent_again_and_withdrawn_from_here(page_client: P
     assert "The first link no longer opens the door" in await page_client.said(sent)
     gone = await page_client.send(f"{PATH}/invitations/withdraw", {"invitation": str(both.id)})
     assert "Withdrawn" in await page_client.said(gone)
-    left = await page_client.services.invitations.issuing.get(both.id, by=OPERATOR_PRINCIPAL)
+    left = await page_client.services.invitations.get(both.id, by=OPERATOR_PRINCIPAL)
     assert [grant.target_key for grant in left.invitation.bundle.live] == ["knots"]
     for action in ("withdraw", "resend"):
         await page_client.send(f"{PATH}/invitations/withdraw", {"invitation": str(first.id)})

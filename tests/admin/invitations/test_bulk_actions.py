@@ -22,7 +22,7 @@ async def state_of(page_client: PageClient, invitation: Invitation) -> State:
 
 
 async def reload(page_client: PageClient, invitation: Invitation) -> Invitation:
-    return (await page_client.services.invitations.issuing.get(invitation.id, by=OPERATOR_PRINCIPAL)).invitation
+    return (await page_client.services.invitations.get(invitation.id, by=OPERATOR_PRINCIPAL)).invitation
 
 
 async def take(page_client: PageClient, bulk: str, *invitations: Invitation, view: str = "") -> PageResponse:
@@ -61,7 +61,7 @@ async def then(page_client: PageClient, seen: PageResponse, deed: str) -> PageRe
 async def test_a_dry_run_says_what_would_happen_and_does_nothing(page_client: PageClient) -> None:
     by = await page_client.principal(await page_client.enter())
     open_, gone = await page_client.invite("ada@people.test"), await page_client.invite("bob@people.test")
-    await page_client.services.invitations.issuing.revoke(gone.id, by=by)
+    await page_client.services.invitations.revoke(gone.id, by=by)
     seen = await take(page_client, "revoke", open_, gone)
     assert seen.status == 200
     assert "Revoke one invitation?" in seen.html
@@ -91,7 +91,7 @@ async def test_a_changed_world_is_refused_with_the_new_numbers(page_client: Page
     by = await page_client.principal(await page_client.enter())
     invitations = [await page_client.invite(f"p{number}@people.test") for number in range(3)]
     seen = await take(page_client, "revoke", *invitations)
-    await page_client.services.invitations.issuing.revoke(invitations[0].id, by=by)
+    await page_client.services.invitations.revoke(invitations[0].id, by=by)
     refused = await confirm(page_client, seen)
     assert refused.status == 409
     assert refused.code == "changed-meanwhile"
@@ -122,10 +122,10 @@ async def test_all_matching_says_when_fewer_match_by_now(page_client: PageClient
     invitations = [await page_client.invite(f"p{number}@people.test") for number in range(3)]
     page_client.wait(minutes=1)
     seen = await all_matching(page_client, "state=PENDING")
-    await page_client.services.invitations.issuing.revoke(invitations[0].id, by=by)
+    await page_client.services.invitations.revoke(invitations[0].id, by=by)
     run = await then(page_client, seen, "resend")
     assert "3 matched when the list was shown, 2 of them still do" in run.html
-    await page_client.services.invitations.issuing.revoke(invitations[1].id, by=by)
+    await page_client.services.invitations.revoke(invitations[1].id, by=by)
     assert (await confirm(page_client, run)).status == 409
     assert (await reload(page_client, invitations[2])).link.generation == 1
 

@@ -14,7 +14,6 @@ from latchstring.domain.grant import ContentRole
 from latchstring.domain.invitation import Invitation
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.domain.template import InvitationTemplate
-from latchstring.invitations.issue import Issuing
 
 NEW = "/admin/invitations/new"
 WEEK = {"expiresIn": "604800"}
@@ -30,7 +29,7 @@ async def send(page_client: PageClient, **fields: Any) -> PageResponse:
 async def stored(page_client: PageClient, sent: PageResponse) -> Invitation:
     assert sent.status == 303, sent.words
     id_ = UUID(sent.target.rpartition("/")[2])
-    return (await page_client.services.invitations.issuing.get(id_, by=OPERATOR_PRINCIPAL)).invitation
+    return (await page_client.services.invitations.get(id_, by=OPERATOR_PRINCIPAL)).invitation
 
 
 async def count(page_client: PageClient) -> int:
@@ -348,7 +347,7 @@ async def test_a_busy_database_loses_nothing_that_was_typed(
     async def busy(*_: object, **__: object) -> None:
         raise StorageBusy
 
-    monkeypatch.setattr(Issuing, "create", busy)
+    monkeypatch.setattr(page_client.services.invitations, "create", busy)
     seen = await send(page_client, firstName="Jonas")
     assert (seen.status, value(seen, "firstName")) == (503, "Jonas")
     assert form_problems(seen) == ["The database is busy. Nothing was sent. Save again in a moment."]

@@ -59,7 +59,7 @@ async def test_what_has_ended_is_not_tried_again(page_client: PageClient) -> Non
     invitation = await page_client.invite("gone@people.test")
     mail_id = await only_mail(page_client)
     await finish_mails(page_client, DeliveryState.BOUNCED)
-    await page_client.services.invitations.issuing.revoke(
+    await page_client.services.invitations.revoke(
         invitation.id, by=await page_client.principal(await page_client.enter())
     )
     said = await page_client.said(await page_client.send(f"/admin/mail/{mail_id}/retry"))

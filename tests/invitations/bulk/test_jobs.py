@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from tests.support.given_rows import GivenRows
 from tests.support.invitation_env import InvitationEnv, build_invitation_env
 from tests.support.service_env import START, ServiceEnv
 
@@ -25,7 +26,7 @@ from latchstring.domain.job import Job, JobRow, JobState
 from latchstring.domain.mail import MailPriority
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.settings import MailRules
-from latchstring.invitations.bulk.jobs import BATCH_ROWS, GivenRows
+from latchstring.invitations.bulk.jobs import BATCH_ROWS
 from latchstring.storage.engine.tables import events, invitations, job_parts, outbox
 from latchstring.storage.jobs.jobs import JobLost, claim_job, find_job
 
@@ -162,7 +163,7 @@ async def test_created_rows_are_invitations_like_any_other(invitation_env: Invit
     }
     (verdict,) = await carried_out(invitation_env, rows(row))
     assert verdict.invitation_id is not None
-    standing = await invitation_env.invitations.issuing.get(verdict.invitation_id, by=OPERATOR_PRINCIPAL)
+    standing = await invitation_env.invitations.get(verdict.invitation_id, by=OPERATOR_PRINCIPAL)
     made = standing.invitation
     assert (made.email, made.email_key, made.first_name, made.last_name) == (
         "Ada@People.test",
@@ -203,7 +204,7 @@ async def test_lines_of_a_spreadsheet_are_rows(invitation_env: InvitationEnv) ->
         ("REFUSED", "grant-required"),
         ("CREATE", None),
     ]
-    first = await invitation_env.invitations.issuing.get(found[0].invitation_id, by=OPERATOR_PRINCIPAL)  # type: ignore[arg-type]
+    first = await invitation_env.invitations.get(found[0].invitation_id, by=OPERATOR_PRINCIPAL)  # type: ignore[arg-type]
     assert [grant.target_key for grant in first.invitation.bundle.groups] == ["autumn", "spring"]
     assert found[2].source == ["c@people.test", "team", "", "articles", "", ""]
     assert found[6].email == "+g@people.test"

@@ -213,7 +213,7 @@ async def test_what_ran_out_is_renewed(invitation_env: InvitationEnv) -> None:
 
 async def test_what_a_person_ended_waits_for_a_word(invitation_env: InvitationEnv) -> None:
     standing = await invitation_env.invite(role="customer")
-    await invitation_env.invitations.issuing.revoke(standing.invitation.id, by=OPERATOR_PRINCIPAL)
+    await invitation_env.invitations.revoke(standing.invitation.id, by=OPERATOR_PRINCIPAL)
     ended = await plan(invitation_env, draft())
     assert (acts(ended), ended.items[0].found, ended.is_empty) == ([Act.ENDED], Found.REVOKED, True)
     (outcome,) = await apply(invitation_env, draft(), again=True)

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import asyncpg
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.engine import URL
+from tests.support.deliveries import find_deliveries
 
 from latchstring.domain.clock import system_clock
 from latchstring.domain.ids import new_id
@@ -22,7 +23,6 @@ from latchstring.storage.engine.postgres import connect_arguments
 from latchstring.storage.outbox import outbox as outbox_room
 from latchstring.storage.outbox.outbox import (
     claim_mails,
-    find_deliveries,
     finish_mail,
     forget_mails,
     forget_replies,

@@ -178,7 +178,7 @@ async def _owned(panel: Panel, user: User) -> tuple[Sequence[HeldObject], bool]:
 async def _invitations(panel: Panel, which: InvitationFilter) -> Sequence[Standing]:
     if not panel.can("invitations:read"):
         return ()
-    page = await panel.services.invitations.issuing.list(
+    page = await panel.services.invitations.list(
         which, by=panel.principal, order=Order(), after=None, limit=NEWEST_INVITATIONS
     )
     return page.items

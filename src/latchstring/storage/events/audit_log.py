@@ -136,7 +136,6 @@ def _recorded(row: Row) -> RecordedEvent:
 
 _TEXT = bindparam("text", type_=CanonicalText)
 _MOST: ColumnElement[int] = literal_column(str(MOST_FOUND))
-_KEY_NAME = bindparam("name", type_=api_keys.c.name.type)
 _ACTORS_CALLED = union_all(
     select(users.c.id).where(users.c.email_key == _TEXT),
     select(admins.c.id).where(admins.c.email_key == _TEXT),

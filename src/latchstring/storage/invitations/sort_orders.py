@@ -51,10 +51,6 @@ def keys_of(i: Any, by: str) -> list[ColumnElement[Any]]:
     return [i.id] if value is None else [value, i.id]
 
 
-def ordered(i: Any, order: Order) -> list[ColumnElement[Any]]:
-    return [key.desc() if order.descending else key.asc() for key in keys_of(i, order.by)]
-
-
 def _value_type(by: str) -> Any:
     return CanonicalText if by == "inviteEmail" else Instant
 

@@ -63,7 +63,7 @@ async def test_nobody_hands_out_more_than_they_may(invitation_env: InvitationEnv
 async def test_resending_needs_the_ceiling_as_well(invitation_env: InvitationEnv) -> None:
     made = await invitation_env.invite(role="team")
     with pytest.raises(GrantNotAllowed):
-        await invitation_env.invitations.issuing.resend(
+        await invitation_env.invitations.resend(
             made.invitation.id, by=somebody("invitations:read", "invitations:write", may_grant=("customer",))
         )
 
@@ -145,23 +145,23 @@ async def test_one_sees_what_one_sent_and_with_permission_everything(invitation_
         somebody("invitations:write", may_grant=("team",)),
     )
     made = await invitation_env.invite(by=mine, role="team")
-    issuing = invitation_env.invitations.issuing
+    invitations = invitation_env.invitations
     seen = []
     for who in (mine, theirs, somebody("invitations:read")):
-        page = await issuing.list(InvitationFilter(), by=who, order=Order(), after=None, limit=25)
+        page = await invitations.list(InvitationFilter(), by=who, order=Order(), after=None, limit=25)
         seen.append(len(page.items))
     assert seen == [1, 0, 1]
     with pytest.raises(InvitationNotFound):
-        await issuing.get(made.invitation.id, by=theirs)
+        await invitations.get(made.invitation.id, by=theirs)
     with pytest.raises(InvitationNotFound):
-        await issuing.revoke(made.invitation.id, by=theirs)
+        await invitations.revoke(made.invitation.id, by=theirs)
     with pytest.raises(NotAllowed):
-        await issuing.list(InvitationFilter(), by=somebody("users:read"), order=Order(), after=None, limit=25)
+        await invitations.list(InvitationFilter(), by=somebody("users:read"), order=Order(), after=None, limit=25)
 
 
 async def test_a_resent_link_kills_the_old_one_and_its_mail(invitation_env: InvitationEnv) -> None:
     made = await invitation_env.invite()
-    again = await invitation_env.invitations.issuing.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
+    again = await invitation_env.invitations.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
     first, second = await invitation_env.invitation_mails(made)
     assert (await invitation_env.can_be_sent(first), await invitation_env.can_be_sent(second)) == (False, True)
     assert again.invitation.link.generation == 2
@@ -169,7 +169,7 @@ async def test_a_resent_link_kills_the_old_one_and_its_mail(invitation_env: Invi
 
 async def test_resends_at_once_are_each_a_generation(invitation_env: InvitationEnv) -> None:
     made = await invitation_env.invite()
-    tries = [invitation_env.invitations.issuing.resend(made.invitation.id, by=OPERATOR_PRINCIPAL) for _ in range(2)]
+    tries = [invitation_env.invitations.resend(made.invitation.id, by=OPERATOR_PRINCIPAL) for _ in range(2)]
     again = await asyncio.gather(*tries)
     assert sorted(one.invitation.link.generation for one in again) == [2, 3]
 
@@ -179,27 +179,27 @@ async def test_resending_an_expired_one_meets_its_successor(invitation_env: Invi
     invitation_env.service_env.clock.forward(timedelta(days=8))
     successor = await invitation_env.invite()
     with pytest.raises(AlreadyInvited) as caught:
-        await invitation_env.invitations.issuing.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
+        await invitation_env.invitations.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
     assert caught.value.extra == {"id": str(successor.invitation.id)}
 
 
 async def test_revoking_twice_finds_nothing_the_second_time(invitation_env: InvitationEnv) -> None:
     made = await invitation_env.invite()
     codes = await asyncio.gather(
-        *(invitation_env.invitations.issuing.revoke(made.invitation.id, by=OPERATOR_PRINCIPAL) for _ in range(5)),
+        *(invitation_env.invitations.revoke(made.invitation.id, by=OPERATOR_PRINCIPAL) for _ in range(5)),
         return_exceptions=True,
     )
     assert sorted(type(code).__name__ for code in codes) == ["InvitationNotFound"] * 4 + ["NoneType"]
     assert (await invitation_env.service_env.events()).count("invitation.revoked") == 1
     with pytest.raises(InvitationNotPending):
-        await invitation_env.invitations.issuing.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
+        await invitation_env.invitations.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
 
 
 async def test_a_mail_is_not_sent_for_an_invitation_that_ended_in_the_queue(invitation_env: InvitationEnv) -> None:
     made = await invitation_env.invite()
     (row,) = await invitation_env.invitation_mails(made)
     assert await invitation_env.can_be_sent(row)
-    await invitation_env.invitations.issuing.revoke(made.invitation.id, by=OPERATOR_PRINCIPAL)
+    await invitation_env.invitations.revoke(made.invitation.id, by=OPERATOR_PRINCIPAL)
     assert not await invitation_env.can_be_sent(row)
 
 
@@ -208,20 +208,20 @@ async def test_the_mailed_link_is_the_same_each_time_and_the_revealed_one_anothe
 ) -> None:
     made = await invitation_env.invite()
     links = {invitation_env.token(made) for _ in range(3)}
-    url = await invitation_env.invitations.issuing.reveal(made.invitation.id, by=OPERATOR_PRINCIPAL)
+    url = await invitation_env.invitations.reveal(made.invitation.id, by=OPERATOR_PRINCIPAL)
     revealed = url.partition("token=")[2]
     assert len(links) == 1
     assert revealed not in links
     assert invitation_env.service_env.tokens.verify(Purpose.INVITATION, revealed).channel is Channel.REVEALED
     with pytest.raises(NotAllowed):
-        await invitation_env.invitations.issuing.reveal(made.invitation.id, by=somebody("invitations:read"))
+        await invitation_env.invitations.reveal(made.invitation.id, by=somebody("invitations:read"))
 
 
 async def test_nobody_is_shown_a_link_to_more_than_they_may_grant(invitation_env: InvitationEnv) -> None:
     made = await invitation_env.invite(role="admin")
     peeker = somebody("invitations:read", "invitations:reveal", may_grant=("customer",))
     with pytest.raises(GrantNotAllowed):
-        await invitation_env.invitations.issuing.reveal(made.invitation.id, by=peeker)
+        await invitation_env.invitations.reveal(made.invitation.id, by=peeker)
 
 
 async def test_without_mail_only_who_may_reveal_can_invite(service_env: ServiceEnv) -> None:
@@ -250,9 +250,7 @@ async def test_erasing_a_person_clears_invitations_and_keeps_history(invitation_
     await invitation_env.service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id)
     now = await invitation_env.now(made)
     assert (now.email, now.first_name, now.message, now.state) == ("erased", None, None, State.REVOKED)
-    events = await invitation_env.invitations.issuing.events(
-        made.invitation.id, by=OPERATOR_PRINCIPAL, after=None, limit=25
-    )
+    events = await invitation_env.invitations.events(made.invitation.id, by=OPERATOR_PRINCIPAL, after=None, limit=25)
     assert [item.event.type for item in events.items] == [
         "invitation.created",
         "invitation.revoked",
@@ -308,7 +306,7 @@ async def test_no_fresh_link_when_the_sponsor_may_no_longer_send_it(invitation_e
 
 async def test_nothing_is_sent_for_what_has_ended_or_was_made_up(invitation_env: InvitationEnv) -> None:
     made = await invitation_env.invite()
-    await invitation_env.invitations.issuing.revoke(made.invitation.id, by=OPERATOR_PRINCIPAL)
+    await invitation_env.invitations.revoke(made.invitation.id, by=OPERATOR_PRINCIPAL)
     await invitation_env.invitations.answering.request_new(invitation_env.token(made))
     await invitation_env.invitations.answering.request_new("ey.no.no")
     assert len(await invitation_env.invitation_mails(made)) == 1

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -206,16 +206,22 @@ def start(terminal: Terminal, *arguments: str) -> subprocess.Popen[str]:
 def stopped_in_the_middle(terminal: Terminal) -> Iterator[None]:
     """Keep the job from writing any more from the first batch that it has written."""
     end = time.monotonic() + PATIENCE_SECONDS
-    with closing(sqlite3.connect(terminal.directory / "latchstring.db", timeout=30, isolation_level=None)) as db:
-        while True:
-            db.execute("BEGIN IMMEDIATE")
-            if db.execute("SELECT id FROM jobs WHERE done > 0").fetchone():
-                break
-            db.execute("ROLLBACK")
+    with closing(sqlite3.connect(terminal.directory / "latchstring.db", timeout=0, isolation_level=None)) as db:
+        while not has_locked_a_begun_job(db):
             assert time.monotonic() < end, "the job does not begin"
-            time.sleep(0.005)
+            time.sleep(0.001)
         yield
         db.execute("ROLLBACK")
+
+
+def has_locked_a_begun_job(db: sqlite3.Connection) -> bool:
+    """Whether this connection has the lock for writing now, and some rows are done."""
+    with suppress(sqlite3.OperationalError):  # somebody else has it
+        db.execute("BEGIN IMMEDIATE")
+        if db.execute("SELECT id FROM jobs WHERE done > 0").fetchone():
+            return True
+        db.execute("ROLLBACK")
+    return False
 
 
 @pytest.mark.slow

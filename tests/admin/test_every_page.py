@@ -1,7 +1,7 @@
 """What holds for every page of the panel: who may open it, forms that only our pages send, the word after an action."""
 
 import pytest
-from tests.support.panel_client import PageClient
+from tests.support.page_client import PageClient
 
 from latchstring.admin.cookies import Flash, flash_cookie, read_cookies
 from latchstring.admin.navigation import home_of, sections_for

@@ -1,24 +1,16 @@
 """A new administrator's first morning on a narrow screen, with a script and without one."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 from tests.admin.test_screens_browser import sign_in
-from tests.support.browser import start_installation, visit
+from tests.support.browser import visit
 from tests.support.installation import PASSWORD, Installation, new_address
-from tests.support.sample_data import BOUNCED, add_sample_data
+from tests.support.sample_data import BOUNCED
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 ENTRY = re.compile(r"/admin/invitations/[0-9a-f-]{36}$")
-
-
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with start_installation(tmp_path_factory.mktemp("morning")) as running:
-        add_sample_data(running)
-        yield running
 
 
 async def go_to(page: Page, section: str) -> None:
@@ -41,10 +33,10 @@ async def invite(page: Page, email: str, *choices: str) -> None:
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with a script", "without a script"])
 async def test_inviting_three_mending_one_and_handing_over(
-    chromium: Browser, installation: Installation, *, scripts: bool
+    chromium: Browser, sample_installation: Installation, *, scripts: bool
 ) -> None:
     seen = await visit(
-        chromium, installation, locale="en", java_script_enabled=scripts, viewport={"width": 320, "height": 700}
+        chromium, sample_installation, locale="en", java_script_enabled=scripts, viewport={"width": 320, "height": 700}
     )
     page = seen.page
     await page.goto("/admin")
@@ -53,7 +45,7 @@ async def test_inviting_three_mending_one_and_handing_over(
     await invite(page, first, "Team")
     await invite(page, second, "Spring cohort")
     await invite(page, third, "Customer", "Spring cohort")
-    assert [installation.mail(address).token[:2] for address in (first, second, third)] == ["ey"] * 3
+    assert [sample_installation.mail(address).token[:2] for address in (first, second, third)] == ["ey"] * 3
 
     await go_to(page, "Invitations")
     await page.get_by_role("link", name="Mail failing").click()
@@ -78,9 +70,9 @@ async def test_inviting_three_mending_one_and_handing_over(
     await page.get_by_label("E-mail").fill(colleague)
     await page.get_by_label("Name").fill("Ben Adeyemi")
     await page.get_by_role("button", name="Invite and send the link").click()
-    link = re.search(r"^(http\S+token=\S+?)\s*$", installation.mail(colleague).text, re.MULTILINE)
+    link = re.search(r"^(http\S+token=\S+?)\s*$", sample_installation.mail(colleague).text, re.MULTILINE)
     assert link
-    other = await visit(chromium, installation, locale="en", java_script_enabled=scripts)
+    other = await visit(chromium, sample_installation, locale="en", java_script_enabled=scripts)
     await other.page.goto(link[1])
     await other.page.locator("input[name=password]").fill(PASSWORD)
     await other.page.get_by_role("button", name="Set the password").click()

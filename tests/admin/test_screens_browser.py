@@ -5,7 +5,8 @@ leads to fails the test.
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,16 +14,16 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page
 from tests.admin.test_catalogue import messages
-from tests.support.browser import Watched, start_installation, visit
+from tests.support.browser import Watched, visit
 from tests.support.installation import Installation
-from tests.support.sample_data import PASSWORD, add_sample_data
+from tests.support.sample_data import PASSWORD, PRIVATE_PAGE
 
 from latchstring.admin.routes import routes
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
 WIDTHS = (320, 1280)
-SCHEMES = ("light", "dark")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 DIRECTIONS = ("ltr", "rtl")
 # Not pages to look at: they lead elsewhere, are downloads or frames, or need a state of their own (tested beside them).
 ELSEWHERE = re.compile(r"/(logout|export|report|preview|frame|download|source|choices)\b|\.(csv|svg|eml)$|\{rest")
@@ -41,21 +42,10 @@ def templates() -> dict[str, re.Pattern[str]]:
     return {path: pattern for path, pattern in found.items() if not ELSEWHERE.search(path) and path not in GATE}
 
 
-@pytest.fixture(scope="module")
-def sample_installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, list[str]]]:
-    with start_installation(tmp_path_factory.mktemp("panel")) as running:
-        yield running, add_sample_data(running)
-
-
-@pytest.fixture(scope="module")
-def installation(sample_installation: tuple[Installation, list[str]]) -> Installation:
-    return sample_installation[0]
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def seen(chromium: Browser, installation: Installation) -> AsyncIterator[Watched]:
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def seen(chromium: Browser, sample_installation: Installation) -> AsyncIterator[Watched]:
     """A browser in which a super-admin has signed in."""
-    watched = await visit(chromium, installation, locale="en", viewport={"width": 1280, "height": 800})
+    watched = await visit(chromium, sample_installation, locale="en", viewport={"width": 1280, "height": 800})
     await sign_in(watched.page)
     yield watched
     await watched.context.close()
@@ -95,9 +85,9 @@ async def find_screens(page: Page, more: list[str]) -> dict[str, str]:
     return screens
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def screens(seen: Watched, sample_installation: tuple[Installation, list[str]]) -> dict[str, str]:
-    return await find_screens(seen.page, sample_installation[1])
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def screens(seen: Watched) -> dict[str, str]:
+    return await find_screens(seen.page, [PRIVATE_PAGE])
 
 
 async def test_a_link_leads_to_every_screen(screens: dict[str, str]) -> None:
@@ -146,13 +136,13 @@ WORDS_SHOWN = """() => [...document.querySelectorAll('body *')]
 
 
 async def test_german_fits_on_a_phone_and_leaves_no_english(
-    chromium: Browser, installation: Installation, seen: Watched, screens: dict[str, str]
+    chromium: Browser, sample_installation: Installation, seen: Watched, screens: dict[str, str]
 ) -> None:
     german = {id_: message.string for id_, message in messages("de").items() if isinstance(id_, str)}
     english = {id_ for id_, word in german.items() if word != id_} - set(german.values())
     session = await seen.context.storage_state()
     phone = await visit(
-        chromium, installation, locale="de", viewport={"width": WIDTHS[0], "height": 800}, storage_state=session
+        chromium, sample_installation, locale="de", viewport={"width": WIDTHS[0], "height": 800}, storage_state=session
     )
     faults: list[str] = []
     for kind, address in screens.items():

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 from tests.admin.invitations.test_bulk_actions import confirmed, take
-from tests.support.page_client import PageResponse
-from tests.support.panel_client import COOKIE, PASSWORD, PageClient
+from tests.support.page_client import COOKIE, PASSWORD, PageClient, PageResponse
 
 from latchstring.admin.cookies import LONGEST_FLASH, Flash, flash_cookie, read_cookies
 from latchstring.domain.group import GroupText

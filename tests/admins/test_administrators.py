@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.support.service_env import APP
@@ -40,7 +40,8 @@ async def made(service_env: Any, email: str = ANN, **fields: Any) -> Any:
 
 async def able(service_env: Any, email: str = ANN, role: str = "super-admin") -> Admin:
     """An administrator who can sign in."""
-    return (await made(service_env, email, role=role, password=PASSWORD)).admin
+    created = await made(service_env, email, role=role, password=PASSWORD)
+    return cast("Admin", created.admin)
 
 
 async def sign_in(service_env: Any, email: str = ANN, password: str = PASSWORD) -> Any:
@@ -60,7 +61,7 @@ async def mailed(service_env: Any) -> str:
     """The token of the newest set-up mail."""
     rows = [row for row in await service_env.mails() if row.kind is MailKind.ADMIN_SET_UP]
     message = await service_env.admins.load_admin_set_up_mail(rows[-1])
-    return message.link_url.partition("token=")[2]
+    return str(message.link_url.partition("token=")[2])
 
 
 # ---- made and set up -------------------------------------------------------------------------------------------------
@@ -251,6 +252,7 @@ async def test_a_login_against_a_deactivation_leaves_no_way_in(service_env: Any)
     for number in range(4):
         email = f"ben{number}@office.test"
         admin = await able(service_env, email, role="manager")
+        new: Any
         new, _ = await asyncio.gather(
             sign_in(service_env, email),
             service_env.admins.deactivate_admin(OPERATOR_PRINCIPAL, admin.id),

@@ -1,6 +1,7 @@
 """The second factor: enrolling, codes that are good once, recovery codes, and the master key's renewal."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -54,6 +55,7 @@ def test_a_sealed_secret_opens_for_its_owner_purpose_and_key_only() -> None:
     assert unseal(key, "test", sealed, owner=owner) == b"secret"
     assert b"secret" not in sealed
     assert sealed != seal(key, "test", b"secret", owner=owner)
+    other: Callable[[], object]
     for other in (
         lambda: unseal(new_master_key(), "test", sealed, owner=owner),
         lambda: unseal(key, "other", sealed, owner=owner),

@@ -446,6 +446,7 @@ async def test_private_clears_everything_and_shared_with_nobody_is_private(conte
     assert closed.json()["access"]["visibility"] == "PRIVATE"
     assert (await content_env.details())["users"] == []
     assert (await content_env.api.get("/content/articles/one", viewer.token)).status_code == 404
+    nobody: dict[str, Any]
     for nobody in ({}, {"sharedUsers": {}}, {"sharedUsers": {content_env.author.id: "VIEWER"}}):
         assert (await content_env.share(**nobody)).json()["access"]["visibility"] == "PRIVATE"
 

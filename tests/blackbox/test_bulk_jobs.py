@@ -7,10 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from tests.blackbox.conftest import open_installation
 from tests.support.bulk_calls import api_key, customer, done, ended, foreseen, job, report, send, started, total, until
 from tests.support.content_calls import NOBODY
-from tests.support.installation import Installation, numbers, refused
+from tests.support.installation import Installation, numbers, open_installation, refused
 
 CSV = "text/csv"
 MANY = 6000  # rows of a job that is still at work when one looks

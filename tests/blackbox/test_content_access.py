@@ -99,6 +99,7 @@ def test_shared_with_nobody_becomes_private_and_voids_nothing(content_installati
     key = article(content_installation, owner)
     share(content_installation, key, owner, (friend, "EDITOR"))
     made, token = asked(content_installation, key, owner, guest.email, "EDITOR")
+    maps: dict[str, Any]
     for maps in ({}, {"sharedUsers": {}, "sharedGroups": {}}):
         answer = put_access(content_installation, key, owner, "SHARED", **maps)
         assert (answer.status, answer.json["access"]["visibility"]) == (200, "PRIVATE")

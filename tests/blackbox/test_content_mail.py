@@ -4,9 +4,9 @@ import re
 from urllib.parse import quote, urlsplit
 
 import pytest
-from tests.blackbox.conftest import StartInstallation
 from tests.support.content_calls import OPTIONS, ROLES, accept, article, ask, asked, levels, put_access
 from tests.support.installation import Installation, Person, new_address
+from tests.support.installations import StartInstallation
 from tests.support.smtp_server import Taken
 
 

@@ -1,27 +1,14 @@
 """Looking changes nothing: the database is the same, row by row, after every GET."""
 
-import time
-
-from tests.blackbox.conftest import StartInstallation
 from tests.support.content_calls import OPTIONS, accept, access, article, ask, asked, join, put_access, share
 from tests.support.database_dump import dump
 from tests.support.installation import Installation, new_address
+from tests.support.installations import StartInstallation
 
 
 def rows(installation: Installation) -> list[str]:
-    return sorted(dump(installation.database).splitlines())
-
-
-def settled(installation: Installation) -> list[str]:
-    """The rows once nothing moves any more."""
-    before = rows(installation)
-    for _ in range(50):
-        time.sleep(0.3)
-        after = rows(installation)
-        if after == before:
-            return after
-        before = after
-    raise AssertionError("the database does not come to rest")
+    """All rows but the counts of opened links, which a server writes down every second."""
+    return sorted(line for line in dump(installation.database).splitlines() if not line.startswith("visits: "))
 
 
 def test_reading_writes_nothing(start_installation: StartInstallation) -> None:
@@ -42,8 +29,8 @@ def test_reading_writes_nothing(start_installation: StartInstallation) -> None:
     installation.wait_until_expired(short)
     checks = [{"contentType": "articles", "key": key, "role": "OWNER"}]
     installation.delivery(made, "SENT")
-    installation.restart("--no-worker")  # which tidies what has expired, once a minute
-    before = settled(installation)
+    installation.restart("--no-worker")  # which would tidy, count and send at any moment
+    before = rows(installation)
     for person in (owner, guest, viewer, None):
         bearer = person.token if person else None
         for path in (
@@ -72,7 +59,8 @@ def test_refused_answers_write_nothing(start_installation: StartInstallation) ->
     owner, guest, other = installation.user("host"), installation.user(), installation.user()
     key, second = article(installation, owner), article(installation, owner)
     _, token = asked(installation, key, owner, guest.email)
-    before = settled(installation)
+    installation.restart("--no-worker")
+    before = rows(installation)
     for path, by, more in (
         (f"/content/articles/invitations/{second}", guest, {}),
         (f"/content/articles/invitations/{key}", other, {}),

@@ -7,36 +7,25 @@ import asyncio
 import contextlib
 import http.client
 import json
+import select
 import signal
 import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
 import pytest
-from tests.blackbox.conftest import open_installation
+from tests.support.clock import PATIENCE_SECONDS, within
 from tests.support.installation import PASSWORD, PROFILE, Answer, Installation, new_address
 from tests.support.smtp_server import SmtpServer
 
 T = TypeVar("T")
-TAKEOVER_SECONDS = 20
-
-
-@pytest.fixture(scope="module", params=["alone", "crowd"])
-def killable_installation(
-    request: pytest.FixtureRequest, new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    """An installation as one process, and as two servers and three workers."""
-    url = new_database()
-    if request.param == "crowd" and url.startswith("sqlite"):
-        pytest.skip("SQLite serves one process")
-    with open_installation(tmp_path_factory.mktemp("city"), url, crowded=request.param == "crowd") as running:
-        yield running
+TAKEOVER_SECONDS = within(20)
 
 
 def at_once(calls: Iterable[Callable[[], T]]) -> list[T]:
@@ -269,12 +258,14 @@ def test_killed_in_the_middle_of_creates_every_promised_mail_goes(
     killable_installation: Installation, answers: int
 ) -> None:
     sent = [{"inviteEmail": new_address("kill"), "role": "customer"} for _ in range(80)]
-    calls = [lambda s=s: killable_installation.post("/invitations", s, killable_installation.key) for s in sent]
+    calls: list[Callable[[], Answer]] = [
+        lambda s=s: killable_installation.post("/invitations", s, killable_installation.key) for s in sent
+    ]
     given = killed_in_the_middle(killable_installation, calls, answers)
     promised = [answer.json for answer in given if answer and answer.status == 201]
     assert len(promised) >= 1
     for made in promised:
-        mails = killable_installation.smtp.wait_for(made["inviteEmail"], seconds=40)
+        mails = killable_installation.smtp.wait_for(made["inviteEmail"])
         assert len({(mail.message_id, mail.token) for mail in mails}) == 1
         assert mails[0].token.endswith(made["secret"][-4:])
     for body in sent:
@@ -283,7 +274,7 @@ def test_killed_in_the_middle_of_creates_every_promised_mail_goes(
         ]
         assert len(found) <= 1
         if found:  # stored though the answer was lost: the mail goes all the same
-            assert killable_installation.delivery(found[0]["id"], "SENT", seconds=40)
+            assert killable_installation.delivery(found[0]["id"], "SENT")
             assert killable_installation.smtp.to(body["inviteEmail"])
 
 
@@ -327,19 +318,20 @@ def test_mail_waits_for_a_mail_server_that_is_down(killable_installation: Instal
     assert {killable_installation.invitation(one["id"])["delivery"]["state"] for one in made} <= {"QUEUED", "DEFERRED"}
     killable_installation.smtp = SmtpServer(port=old.port)
     for one in made:
-        killable_installation.delivery(one["id"], "SENT", seconds=40)
+        killable_installation.delivery(one["id"], "SENT")
         assert len(killable_installation.smtp.to(one["inviteEmail"])) == 1
 
 
 def test_patience_at_the_final_dot_sends_once_and_holds_up_nobody(killable_installation: Installation) -> None:
     slow, quick = new_address("slow"), [new_address("quick") for _ in range(6)]
-    killable_installation.smtp.slow[slow] = 8.0  # longer than the timeout of every other step
+    release = killable_installation.smtp.hold(slow)
     first = killable_installation.invite(slow)
-    others = [killable_installation.invite(address) for address in quick]
-    start = time.monotonic()
-    for other in others:
+    for other in [killable_installation.invite(address) for address in quick]:
         killable_installation.delivery(other["id"], "SENT")
-    assert time.monotonic() - start < 7
+    wait_until(lambda: bool(killable_installation.smtp.tries_of(slow)))
+    time.sleep(6)  # longer than the timeout of every other step
+    assert killable_installation.smtp.to(slow) == []
+    release.set()
     assert killable_installation.delivery(first["id"], "SENT")["attempts"] == 1
     assert len(killable_installation.smtp.to(slow)) == 1
 
@@ -370,7 +362,7 @@ def test_what_a_killed_worker_held_is_taken_over(killable_installation: Installa
         assert len({(mail.message_id, mail.token) for mail in killable_installation.smtp.to(address)}) == 1
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end
@@ -388,19 +380,20 @@ def test_a_server_told_to_end_answers_whoever_it_has_heard(killable_installation
     server = killable_installation.processes.pop(0)
     try:
         connections = [
-            socket.create_connection(("127.0.0.1", killable_installation.port), timeout=15) for _ in range(20)
+            socket.create_connection(("127.0.0.1", killable_installation.port), timeout=PATIENCE_SECONDS)
+            for _ in range(20)
         ]
         for number, connection in enumerate(connections):
             connection.sendall(request_bytes(killable_installation, number))
-        time.sleep(0.3)  # let it read them; checking twenty passwords takes longer
+        select.select(connections, [], [], PATIENCE_SECONDS)  # one is answered, so all have been read
         start = time.monotonic()
         server.send_signal(signal.SIGTERM)
         first_lines = list[bytes]()
         for connection in connections:
             with connection, connection.makefile("rb") as answer:
                 first_lines.append(answer.readline())
-        assert server.wait(12) == 0
-        assert time.monotonic() - start < 10
+        assert server.wait(PATIENCE_SECONDS) == 0
+        assert time.monotonic() - start < within(10)
         assert {line.split()[1] for line in first_lines} == {b"401"}
     finally:
         server.kill()

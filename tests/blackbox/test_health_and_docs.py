@@ -4,8 +4,9 @@ import re
 import signal
 import time
 
-from tests.blackbox.conftest import StartInstallation
+from tests.support.clock import PATIENCE_SECONDS, within
 from tests.support.installation import Installation, free_port, new_address
+from tests.support.installations import StartInstallation
 
 
 def test_health_readiness_and_metrics(installation: Installation) -> None:
@@ -142,6 +143,6 @@ def test_a_server_ends_by_itself_on_sigterm(own_installation: Installation) -> N
     process = own_installation.processes[0]
     start = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(12) == 0
-    assert time.monotonic() - start < 10
+    assert process.wait(PATIENCE_SECONDS) == 0
+    assert time.monotonic() - start < within(10)
     own_installation.processes.remove(process)

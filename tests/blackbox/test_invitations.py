@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from tests.support.content_calls import instant
@@ -66,6 +67,7 @@ def test_defaults_are_seven_days_and_no_words(installation: Installation) -> Non
 
 
 def test_something_must_be_granted(installation: Installation) -> None:
+    empty: dict[str, Any]
     for empty in ({}, {"groups": []}, {"role": None, "groups": [], "content": []}):
         refused(installation.post("/invitations", {"inviteEmail": new_address(), **empty}, installation.key), 422)
 

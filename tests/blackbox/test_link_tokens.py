@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 import pytest
-from tests.blackbox.conftest import StartInstallation
 from tests.support.database_dump import dump
 from tests.support.installation import PASSWORD, PROFILE, Installation, refused
+from tests.support.installations import StartInstallation
 
 
 def encoded(value: Any) -> str:

@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from tests.blackbox.conftest import StartInstallation
 from tests.support.installation import Installation, new_address, refused
+from tests.support.installations import StartInstallation
 from tests.support.smtp_server import ANYBODY, CUT, TAKE_AND_CUT
 
 

@@ -1,8 +1,8 @@
 """An expired or lost link: the invited person may ask for a fresh one."""
 
 import pytest
-from tests.blackbox.conftest import StartInstallation
 from tests.support.installation import PROFILE, Installation, refused
+from tests.support.installations import StartInstallation
 
 
 def ask(installation: Installation, token: str) -> None:

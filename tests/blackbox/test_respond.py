@@ -1,5 +1,7 @@
 """Lookup, accept and decline, and each refusal with its code."""
 
+from typing import Any
+
 import pytest
 from tests.support.installation import PASSWORD, PROFILE, Installation, new_address, pointers, refused
 
@@ -14,7 +16,14 @@ def test_a_lookup_shows_what_waits(installation: Installation) -> None:
         installation.group(name="The Garden"),
         installation.user("admin", firstName="Mira", lastName="Okafor"),
     )
-    fields = {"role": "team", "groups": [group], "firstName": "Jo", "lastName": "Li", "message": "Hi", "locale": "de"}
+    fields: dict[str, Any] = {
+        "role": "team",
+        "groups": [group],
+        "firstName": "Jo",
+        "lastName": "Li",
+        "message": "Hi",
+        "locale": "de",
+    }
     made, token = installation.invited(token=inviter.token, **fields)
     shown = installation.post("/invitations/lookup", {"token": token})
     assert (shown.status, shown.json.keys()) == (200, LOOKUP)
@@ -59,7 +68,13 @@ def test_everything_missing_from_a_profile_is_named(installation: Installation) 
     made, token = installation.invited()
     problem = refused(installation.accept(token), 422)
     assert pointers(problem) >= {"/firstName", "/lastName", "/password"}
-    bad = {"firstName": "x" * 101, "lastName": "a\nb", "password": "short", "acceptTerms": True, "locale": "?"}
+    bad: dict[str, Any] = {
+        "firstName": "x" * 101,
+        "lastName": "a\nb",
+        "password": "short",
+        "acceptTerms": True,
+        "locale": "?",
+    }
     assert pointers(refused(installation.accept(token, **bad), 422)) == {
         "/firstName",
         "/lastName",
@@ -161,7 +176,7 @@ def all_refuse(installation: Installation, token: str, status: int, code: str) -
 
 
 def test_the_first_reason_that_holds_is_told(installation: Installation) -> None:
-    def resent(**fields: object) -> tuple[str, str, str]:
+    def resent(**fields: Any) -> tuple[str, str, str]:
         made, old = installation.invited(**fields)
         installation.post(f"/invitations/{made['id']}/resend", token=installation.key)
         return made["id"], old, installation.mail(made["inviteEmail"], 2).token

@@ -1,5 +1,7 @@
 """What a link proves: a mailed one a mailbox, a revealed one nothing."""
 
+from typing import Any
+
 from tests.support.installation import PASSWORD, PROFILE, Installation, Person, new_address, pointers, refused
 
 
@@ -64,7 +66,13 @@ def test_the_squatter_cannot_accept_what_is_mailed_by_his_session(installation: 
 def test_a_user_made_by_an_administrator_counts_as_verified_unless_said_otherwise(installation: Installation) -> None:
     person = installation.user("customer")
     assert installation.get(f"/users/{person.id}", installation.key).json["emailVerified"] is True
-    body = {"email": new_address(), "firstName": "A", "lastName": "B", "emailVerified": False, "role": "customer"}
+    body: dict[str, Any] = {
+        "email": new_address(),
+        "firstName": "A",
+        "lastName": "B",
+        "emailVerified": False,
+        "role": "customer",
+    }
     assert installation.post("/users", body, installation.key).json["emailVerified"] is False
     _, token = installation.invited(body["email"], role="team")
     assert installation.post("/invitations/lookup", {"token": token}).json["accountExists"] is False

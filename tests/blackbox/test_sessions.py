@@ -2,7 +2,6 @@
 
 import base64
 import json
-import statistics
 import time
 from typing import Any
 
@@ -43,8 +42,8 @@ def test_wrong_address_and_wrong_password_take_the_same_time(installation: Insta
         signed_in(installation, email, "not the password 1")
         return time.perf_counter() - start
 
-    pairs = [(seconds(person.email), seconds(new_address())) for _ in range(9)]
-    known, unknown = (statistics.median(column) for column in zip(*pairs, strict=True))
+    pairs = [(seconds(person.email), seconds(new_address())) for _ in range(15)]
+    known, unknown = (min(column) for column in zip(*pairs, strict=True))  # what waited for others does not count
     assert 0.5 < known / unknown < 2.0
 
 

@@ -68,7 +68,7 @@ def test_processors_convert_both_ways_and_are_made_once(dialect: Dialect) -> Non
 
 
 def test_a_list_converts_its_items_only_where_their_type_does() -> None:
-    dialect = sqlite.dialect()  # type: ignore[no-untyped-call]
+    dialect = sqlite.dialect()
     assert CanonicalText.process_bind_param is TypeDecorator.process_bind_param
     as_text, as_ids = bind_processor(ListOf(CanonicalText), dialect), bind_processor(ListOf(Id), dialect)
     assert as_text is not None

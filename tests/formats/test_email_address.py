@@ -1,11 +1,11 @@
 """What is an address, and when two are the same."""
 
 import re
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.clock import least_seconds
 
 from latchstring.formats import email_address as addresses
 from latchstring.formats.email_address import AddressRefused, parse_address
@@ -74,10 +74,11 @@ def test_letters_that_pass_for_others_are_refused(typed: str) -> None:
 
 
 def test_a_long_label_is_refused_in_little_time() -> None:
-    began = time.perf_counter()
-    with pytest.raises(AddressRefused):
-        parse_address("a@" + "ü" * 200 + ".org")
-    assert time.perf_counter() - began < 0.02
+    def parse() -> None:
+        with pytest.raises(AddressRefused):
+            parse_address("a@" + "ü" * 200 + ".org")
+
+    assert least_seconds(parse) < 0.02
 
 
 @given(st.text(max_size=80))

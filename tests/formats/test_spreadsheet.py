@@ -55,7 +55,7 @@ async def _send_all(rows: AsyncIterator[Sequence[object]], *, gone: bool = False
         sent.append(message)
 
     answer = await csv_answer(rows, "people")
-    await answer({}, receive if gone else waiting_receive, send)  # type: ignore[arg-type]
+    await answer({}, receive if gone else waiting_receive, send)
     return sent
 
 

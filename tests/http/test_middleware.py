@@ -95,7 +95,7 @@ async def test_the_server_sees_head_while_the_route_sees_get(services: Services)
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await application(services)(scope, receive, send)  # type: ignore[arg-type]
+    await application(services)(scope, receive, send)
     assert (scope["method"], scope["path_template"]) == ("HEAD", "/openapi.json")
     assert [message.get("body", b"") for message in sent] == [b"", b""]
 

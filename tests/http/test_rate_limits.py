@@ -129,7 +129,7 @@ def test_a_login_counter_is_small_whatever_was_typed(monkeypatch: pytest.MonkeyP
 
 def test_counters_are_forgotten_when_their_time_is_over_or_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(room.time, "time", lambda: now)
+    monkeypatch.setattr("latchstring.rate_limits.time.time", lambda: now)
     monkeypatch.setattr(room, "MOST_COUNTERS", 3)
     counters = CountersInMemory()
     assert [counters.incr("a", 10), counters.incr("a", 10), counters.incr("b", 10)] == [1, 2, 1]

@@ -231,7 +231,7 @@ async def test_links_of_other_installations_and_made_up_ones_are_alike(invitatio
             invitation_env.invitations.answering.decline,
         ):
             with pytest.raises(InvitationTokenInvalid) as caught:
-                await use(token)  # type: ignore[operator]
+                await use(token)
             said.add(caught.value.detail)
     assert len(said) == 1
 

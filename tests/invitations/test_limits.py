@@ -1,6 +1,9 @@
 """How many invitations one inviter sends and one address gets, whichever face asks."""
 
+from typing import Any
+
 import pytest
+from tests.support.given_rows import GivenRows
 from tests.support.invitation_env import InvitationEnv, build_invitation_env
 from tests.support.service_env import ServiceEnv
 
@@ -8,10 +11,9 @@ from latchstring.domain.draft import Draft
 from latchstring.domain.errors import FieldProblem, InvalidFields, TooManyRequests
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.settings import Limits
-from latchstring.invitations.bulk.jobs import GivenRows
 
 
-def limited(service_env: ServiceEnv, **limits: str) -> InvitationEnv:
+def limited(service_env: ServiceEnv, **limits: Any) -> InvitationEnv:
     return build_invitation_env(service_env, limits=Limits(**limits))
 
 

@@ -1,7 +1,9 @@
 """What an invitation's timeline tells, and to whom."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -17,6 +19,8 @@ from latchstring.domain.views.timeline import KnotKind, Timeline
 from latchstring.invitations.link_views import VisitCounter
 from latchstring.storage.outbox.outbox import claim_mails, finish_mail
 
+pytestmark = pytest.mark.reads
+
 MINUTE = timedelta(minutes=1)
 
 
@@ -31,7 +35,7 @@ async def told(invitation_env: InvitationEnv, standing: Standing) -> Timeline:
 
 def words(timeline: Timeline) -> list[str]:
     """Each knot in a word."""
-    named = {
+    named: dict[KnotKind, Callable[[Any], str]] = {
         KnotKind.EVENT: lambda knot: knot.type.removeprefix("invitation."),
         KnotKind.MAIL: lambda knot: f"mail {knot.mail.generation}",
         KnotKind.ATTEMPT: lambda knot: f"{knot.state} {knot.number}",

@@ -23,7 +23,7 @@ def rendered(message: Message, *, sender: str = SENDER, reply_to_inviter: bool =
 
 
 def parsed(mail: RenderedMail) -> EmailMessage:
-    return email.message_from_bytes(mail.content, policy=email.policy.default)  # type: ignore[return-value]
+    return email.message_from_bytes(mail.content, policy=email.policy.default)
 
 
 def part(message: EmailMessage, subtype: str) -> str:

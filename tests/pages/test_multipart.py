@@ -95,7 +95,7 @@ async def test_what_stands_before_the_first_field_and_after_the_last_is_skipped(
         (BODY.replace(b"\r\n\r\nabc", b"\nX-Y: z\r\n\r\nabc"), {}, 400),
     ],
 )
-async def test_what_no_page_of_ours_sends_is_refused(body: bytes, more: dict[str, str], status: int) -> None:
+async def test_what_no_page_of_ours_sends_is_refused(body: bytes, more: dict[str, Any], status: int) -> None:
     with pytest.raises(Unreadable) as caught:
         await read(body, **more)
     assert problem_type(caught.value).status == status

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,21 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy.engine import URL
+from tests.support.applications import client_of, config_of, services_on
+from tests.support.clock import Clock
 
-from latchstring.bootstrap import services as assembly
-from latchstring.bootstrap.application import create_app
-from latchstring.config import Config, load_config
-from latchstring.crypto.keyring import Keyring, new_master_key
-from latchstring.crypto.passwords import Passwords
-from latchstring.domain.ids import new_id
+from latchstring.bootstrap.services import build_services
+from latchstring.config import Config
 from latchstring.domain.mail import MailKind
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.services import Services
-from latchstring.storage.engine.sqlite import SQLite
 from latchstring.storage.engine.tables import outbox
 from latchstring.storage.outbox.outbox import OutboxRow
 from latchstring.worker.wake_event import Wake
 
 PASSWORD = "correct horse 9 Battery"
+ORIGIN = "https://invite.example.org"
+START = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 SETTINGS = """
 [app]
 name = "Acme"
@@ -66,19 +65,6 @@ permissions = ["app:plan"]
 [limits]
 enabled = false
 """
-
-
-class Clock:
-    """The present instant, moved by tests only."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, by: timedelta) -> None:
-        self.now += by
 
 
 @dataclass(frozen=True)
@@ -148,45 +134,29 @@ class Api:
             MailKind.PASSWORD_RESET: accounts.load_password_reset_mail,
             MailKind.EMAIL_VERIFICATION: accounts.load_email_verification_mail,
         }
-        message = await loads[kind](mail)  # type: ignore[operator]
+        message = await loads[kind](mail)
         assert message is not None
         return str(message.link_url.partition("token=")[2])
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Config:
-    file = tmp_path / "latchstring.toml"
-    file.write_text(SETTINGS)
-    return load_config(file, {})
+    return config_of(tmp_path, SETTINGS)
 
 
 @pytest.fixture
-async def api(
-    sqlite_url: URL, settings: Config, cheap_passwords: Passwords, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Api]:
-    monkeypatch.setattr(assembly, "Passwords", lambda: cheap_passwords)
-    db, clock, wake = SQLite(str(sqlite_url.database)), Clock(), Wake()
-    keyring = Keyring((new_master_key(),))
-    services = assembly.build_services(
-        settings, db=db, keyring=keyring, installation_id=new_id(clock()), clock=clock, wake=wake
-    )
-    key = await services.users.create_api_key(OPERATOR_PRINCIPAL, name="suite", scopes=["*"])
-    async with open_http(settings, services) as http:
-        yield Api(http, services, clock, key.text, count(1))
-    await db.close()
-
-
-def open_http(settings: Config, services: Services) -> httpx2.AsyncClient:
-    app = create_app(settings, None)  # type: ignore[arg-type]  # nothing is started: the services stand already
-    app.state.services = services
-    transport = httpx2.ASGITransport(app=app)  # type: ignore[arg-type]
-    return httpx2.AsyncClient(transport=transport, base_url="https://invite.example.org")
+async def api(sqlite_url: URL, settings: Config) -> AsyncIterator[Api]:
+    clock = Clock(START)
+    async with services_on(sqlite_url, settings, clock) as services:
+        key = await services.users.create_api_key(OPERATOR_PRINCIPAL, name="suite", scopes=["*"])
+        async with client_of(settings, services, ORIGIN) as http:
+            yield Api(http, services, clock, key.text, count(1))
 
 
 def limited(api: Api, settings: Config) -> Services:
     """The same services with limits switched on."""
     limits = replace(settings.limits, enabled=True, login_per_account="3/minute", per_recipient="2/day")
-    return assembly.build_services(
+    return build_services(
         replace(settings, limits=limits),
         db=api.services.db,
         keyring=api.services.keyring,
@@ -199,5 +169,5 @@ def limited(api: Api, settings: Config) -> Services:
 @pytest.fixture
 async def limited_api(api: Api, settings: Config) -> AsyncIterator[Api]:
     services = limited(api, settings)
-    async with open_http(settings, services) as http:
+    async with client_of(settings, services, ORIGIN) as http:
         yield replace(api, http=http, services=services)

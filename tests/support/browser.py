@@ -1,19 +1,27 @@
 """A real browser at a real server: starting both, and looking at pages as people meet them."""
 
 import re
-from collections.abc import Iterator, Mapping
+import subprocess
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, Page, expect
-from tests.support.installation import PASSWORD, Installation
-from tests.support.smtp_server import SmtpServer
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from tests.support.clock import PATIENCE_SECONDS
+from tests.support.installation import PASSWORD, Installation, open_installation
+from tests.support.sample_data import SUPER_ADMIN, add_admin, add_sample_data
 
-HELP = {"replace": 'terms-version = "1"', "by": 'terms-version = "1"\nsupport-email = "help@orchard.example"'}
-PATIENCE_SECONDS = 60  # browsers share two cores with everything else here; who is quick waits for nothing
+ENSURE_BROWSER = Path(__file__).parents[2] / "scripts/ensure-browser"
+HELP: dict[str, Any] = {
+    "replace": 'terms-version = "1"',
+    "by": 'terms-version = "1"\nsupport-email = "help@orchard.example"',
+}
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 LOOKS = [  # every pair of width, scheme and direction
     (320, "light", "en"),
@@ -28,16 +36,40 @@ LOOKS = [  # every pair of width, scheme and direction
 @contextmanager
 def start_installation(directory: Path, **options: str) -> Iterator[Installation]:
     """One installation with its mail server, as the command line starts it."""
-    smtp = SmtpServer()
-    running = Installation(directory, f"sqlite+aiosqlite:///{directory}/latchstring.db", smtp, HELP | options)
-    try:
-        running.cli("migrate")
-        running.open()
-        running.key = running.api_key("*")
+    database = f"sqlite+aiosqlite:///{directory}/latchstring.db"
+    with open_installation(directory, database, **(HELP | options)) as running:
         yield running
-    finally:
-        running.stop()
-        smtp.close()
+
+
+@pytest.fixture(scope="module")
+def page_installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A real server with a real mail server, and one administrator."""
+    with start_installation(tmp_path_factory.mktemp("installation")) as running:
+        add_admin(running, SUPER_ADMIN, "super-admin")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def sample_installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """The same with something to see on every screen."""
+    with start_installation(tmp_path_factory.mktemp("installation")) as running:
+        add_sample_data(running)
+        yield running
+
+
+@cache
+def find_browser() -> str:
+    """The path of the browser that scripts/ensure-browser finds."""
+    return subprocess.run([ENSURE_BROWSER], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """One browser for a test process. Each test opens a context of its own in it."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
+        yield browser
+        await browser.close()
 
 
 @dataclass
@@ -56,13 +88,15 @@ class Watched:
 
 
 async def visit(browser: Browser, installation: Installation, **options: Any) -> Watched:
-    """A fresh browser that visits the house."""
+    """A page in a new browser context at the installation."""
     context = await browser.new_context(base_url=installation.public_url, reduced_motion="reduce", **options)
     context.set_default_timeout(PATIENCE_SECONDS * 1000)
     seen = Watched(await context.new_page(), context)
-    seen.page.on("console", lambda said: said.type == "error" and complain(seen, said.text))
+    seen.page.on("console", lambda message: complain(seen, message.text) if message.type == "error" else None)
     seen.page.on("pageerror", lambda error: complain(seen, str(error)))
-    seen.page.on("request", lambda sent: sent.url.startswith(installation.public_url) or complain(seen, sent.url))
+    seen.page.on(
+        "request", lambda sent: None if sent.url.startswith(installation.public_url) else complain(seen, sent.url)
+    )
     return seen
 
 

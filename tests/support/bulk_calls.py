@@ -48,7 +48,7 @@ def job(installation: Installation, job_id: str, by: str | None = None) -> Any:
     return got.json
 
 
-def until(installation: Installation, job_id: str, good: Callable[[Any], bool], *, seconds: float = 60) -> Any:
+def until(installation: Installation, job_id: str, good: Callable[[Any], bool], *, seconds: float = 120) -> Any:
     end = time.monotonic() + seconds
     while not good(found := job(installation, job_id)):
         assert time.monotonic() < end, f"{found}: {installation.log[-2000:]}"

@@ -25,7 +25,7 @@ name = "Host"
 permissions = ["content:create", "invitations:write", "app:plan"]
 may-grant = ["customer"]
 """
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "extra": ROLES,
     "replace": 'types = { articles = { name = "Articles", singular = "article" } }',
     "by": 'types = { articles = { name = "Articles", singular = "article" }, recipes = { name = "Recipes" } }',

@@ -12,16 +12,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.clock import PATIENCE_SECONDS
 from tests.support.smtp_server import SmtpServer, Taken
 
 COMMAND = Path(sys.executable).with_name("latchstring")
 PASSWORD = "eleven quiet herons 7"
 PROFILE: dict[str, Any] = {"firstName": "Ada", "lastName": "Löwe", "password": PASSWORD, "acceptTerms": True}
-START_SECONDS = 40
+START_SECONDS = 120
 numbers = itertools.count(1)
 
 CONFIG = """
@@ -221,7 +223,7 @@ class Installation:
                 one.send_signal(how)
         for one in ending:
             try:
-                one.wait(15)
+                one.wait(60)
             except subprocess.TimeoutExpired:
                 one.kill()
                 one.wait()
@@ -249,7 +251,7 @@ class Installation:
             text=True,
             input=text,
             env=self.env,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert done.returncode == status, f"{arguments} gave {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -282,7 +284,7 @@ class Installation:
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         sent |= headers or {}
-        connection = http.client.HTTPConnection("127.0.0.1", port or next(self.turns), timeout=40)
+        connection = http.client.HTTPConnection("127.0.0.1", port or next(self.turns), timeout=120)
         try:
             connection.request(method, path, raw, {name: value for name, value in sent.items() if value is not None})
             response = connection.getresponse()
@@ -347,7 +349,7 @@ class Installation:
     def mail(self, address: str, number: int = 1) -> Taken:
         return self.smtp.wait_for(address, number)[number - 1]
 
-    def mail_about(self, address: str, words: str, *, seconds: float = 20) -> Taken:
+    def mail_about(self, address: str, words: str, *, seconds: float = PATIENCE_SECONDS) -> Taken:
         """The newest mail to an address whose text has these words."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -359,7 +361,7 @@ class Installation:
 
     def mail_of(self, invitation: Any) -> Taken:
         """The newest mail of an invitation's current link."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
             for mail in reversed(self.smtp.to(invitation["inviteEmail"])):
                 if mail.token.endswith(invitation["secret"][-4:]):
@@ -383,19 +385,35 @@ class Installation:
     def accept(self, token: str, *, by: Person | None = None, **profile: Any) -> Answer:
         return self.post("/invitations/accept", {"token": token, **profile}, by.token if by else None)
 
-    def wait_until_expired(self, invitation_id: str, *, seconds: float = 10) -> None:
+    def wait_until_expired(self, invitation_id: str, *, seconds: float = PATIENCE_SECONDS) -> None:
         end = time.monotonic() + seconds
         while self.invitation(invitation_id)["state"] != "EXPIRED":
             assert time.monotonic() < end, "it does not expire"
             time.sleep(0.1)
 
-    def delivery(self, invitation_id: str, *states: str, seconds: float = 25) -> Any:
+    def delivery(self, invitation_id: str, *states: str, seconds: float = PATIENCE_SECONDS) -> Any:
         """The delivery of an invitation once it is in one of the states."""
         end = time.monotonic() + seconds
         while (found := self.invitation(invitation_id)["delivery"])["state"] not in states:
             assert time.monotonic() < end, f"{found} instead of {states}"
             time.sleep(0.05)
         return found
+
+
+@contextmanager
+def open_installation(
+    directory: Path, database: str, *arguments: str, crowded: bool = False, **options: Any
+) -> Iterator[Installation]:
+    """A running installation on this database, with its mail server."""
+    smtp = SmtpServer()
+    installation = Installation(directory, database, smtp, options, crowded=crowded)
+    try:
+        installation.open("--migrate", *arguments)
+        installation.key = installation.api_key("*")
+        yield installation
+    finally:
+        installation.stop()
+        smtp.close()
 
 
 def refused(answer: Answer, status: int, code: str | None = None) -> Any:

@@ -1,46 +1,39 @@
-"""A door to knock at: the pages in process on a fresh database, a clock that is set by hand, and invitations."""
+"""The pages of invitees and of administrators in process, on a fresh database, with a clock that tests move."""
 
 import html
 import re
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
 from sqlalchemy import select
 from sqlalchemy.engine import URL
-from tests.support.browser import start_installation
-from tests.support.installation import Installation
+from tests.support.applications import client_of, config_of, services_on
+from tests.support.clock import NOON, Clock
 
-from latchstring.bootstrap.services import build_services
-from latchstring.config import load_config
 from latchstring.content.service import NewObject
-from latchstring.crypto.keyring import Keyring, new_master_key
 from latchstring.domain.access import ContentObject
-from latchstring.domain.account import User
+from latchstring.domain.account import Admin, User
 from latchstring.domain.draft import Draft
 from latchstring.domain.invitation import Channel, Invitation
+from latchstring.domain.panel import principal_of_admin
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.formats.email_address import parse_address
 from latchstring.groups.service import GroupWords
-from latchstring.http.application import Application
-from latchstring.invitee.routes import page_error, routes
-from latchstring.pages.assets import serve_asset
 from latchstring.services import Services
-from latchstring.storage.engine.installation import ensure_installation
-from latchstring.storage.engine.sqlite import SQLite
 from latchstring.storage.engine.tables import metadata
 from latchstring.users.accounts import NewUser, UserChanges
-from latchstring.worker.wake_event import Wake
 
-ORIGIN = "http://door.test"
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+__all__ = ["CONFIG", "COOKIE", "NOON", "ORIGIN", "PASSWORD", "PageClient", "PageResponse", "token_in"]
+
+HOST = "door.test"
+ORIGIN = f"http://{HOST}"
+COOKIE = "latchstring_admin"
 PASSWORD = "eleven quiet herons 7"
 CONFIG = """
 [app]
@@ -117,14 +110,14 @@ class PageResponse:
 
 @dataclass
 class PageClient:
-    """The pages and what stands behind them."""
+    """A client of the pages, and the services behind them."""
 
     services: Services
     browser: httpx2.AsyncClient
-    now: list[datetime] = field(default_factory=lambda: [NOON])
+    clock: Clock
 
     def wait(self, **span: float) -> None:
-        self.now[0] += timedelta(**span)
+        self.clock.forward(timedelta(**span))
 
     async def get(self, path: str, **more: Any) -> PageResponse:
         return PageResponse(await self.browser.get(path, **more))
@@ -191,7 +184,7 @@ class PageClient:
 
     async def state(self, invitation: Invitation) -> str:
         found = await self.services.invitations.get(invitation.id, by=OPERATOR_PRINCIPAL)
-        return found.invitation.state_at(self.now[0]).name
+        return found.invitation.state_at(self.clock.now).name
 
     def link(self, invitation: Invitation, channel: Channel = Channel.MAILED) -> str:
         """The path of the link as it is mailed."""
@@ -207,6 +200,48 @@ class PageClient:
     async def account(self, email: str) -> User | None:
         return await self.services.users.find_user_by_address(parse_address(email))
 
+    # -- administrators
+
+    async def admin(
+        self, email: str = "mira@panel.test", *, role: str = "super-admin", name: str = "Mira Okafor"
+    ) -> Admin:
+        created = await self.services.admins.create_admin(
+            OPERATOR_PRINCIPAL, address=parse_address(email), role=role, name=name, password=PASSWORD
+        )
+        return created.admin
+
+    async def enter(
+        self, email: str = "mira@panel.test", *, role: str = "super-admin", name: str = "Mira Okafor"
+    ) -> Admin:
+        """Create this administrator if they do not exist, and sign them in without the login page."""
+        admins = self.services.admins
+        admin = await admins.find_admin_by_address(parse_address(email)) or await self.admin(
+            email, role=role, name=name
+        )
+        login = await admins.admin_login(email, PASSWORD, user_agent="test", network="192.0.2.0/24")
+        self.browser.cookies.set(COOKIE, login.token, domain=HOST, path="/")
+        return admin
+
+    async def principal(self, admin: Admin) -> Principal:
+        return principal_of_admin(admin)
+
+    def leave(self) -> None:
+        self.browser.cookies.clear()
+
+    async def send(self, path: str, fields: dict[str, Any] | None = None, *, page: str | None = None) -> PageResponse:
+        """Send a form as a page of the panel would: with the token on `page` (default: an unknown page)."""
+        source = await self.get(page or "/admin/nothing-here")
+        match = re.search(r'name="csrf" value="([0-9a-f]+)"', source.html)
+        proof = {"csrf": match[1]} if match else {}
+        return PageResponse(await self.browser.post(path, data={**proof, **(fields or {})}))
+
+    async def said(self, seen: PageResponse) -> str:
+        """The flash message of the page that an action redirected to."""
+        assert seen.status == 303, seen.html
+        page = await self.get(seen.target)
+        match = re.search(r'id="flash"[^>]*>.*?<span>(.*?)</span>', page.html, re.DOTALL)
+        return match[1] if match else ""
+
 
 def token_in(url: str) -> str:
     return parse_qs(urlsplit(url).query)["token"][0]
@@ -216,41 +251,7 @@ def token_in(url: str) -> str:
 async def page_client(sqlite_url: URL, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[PageClient]:
     """On the ordinary configuration, or with one text in it replaced: parametrize indirectly by the pair."""
     before, after = getattr(request, "param", ("", ""))
-    (tmp_path / "latchstring.toml").write_text(CONFIG.replace(before, after) if before else CONFIG)
-    config = load_config(tmp_path / "latchstring.toml", {})
-    keyring = Keyring((new_master_key(),))
-    now = [NOON]
-    db = SQLite(str(sqlite_url.database))
-    installation_id = await ensure_installation(db, keyring, NOON)
-    services = build_services(
-        config, db=db, keyring=keyring, installation_id=installation_id, clock=lambda: now[0], wake=Wake()
-    )
-    application = Application(
-        [serve_asset, *routes],
-        app=config.app,
-        open_services=lambda: pytest.fail("opened twice"),
-        page_error=page_error,
-    )
-    application.state.services = services
-    transport = httpx2.ASGITransport(app=application)
-    async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as browser:
-        yield PageClient(services, browser, now)
-    await db.close()
-
-
-# ---- for browsers ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """A real server with a real mail server."""
-    with start_installation(tmp_path_factory.mktemp("house")) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def chromium() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
-        await browser.close()
+    config = config_of(tmp_path, CONFIG.replace(before, after) if before else CONFIG)
+    clock = Clock()
+    async with services_on(sqlite_url, config, clock) as services, client_of(config, services, ORIGIN) as browser:
+        yield PageClient(services, browser, clock)

@@ -216,7 +216,7 @@ async def client(services: Services) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 def open_client(app: Application) -> httpx2.AsyncClient:
-    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     return httpx2.AsyncClient(transport=transport, base_url="https://invite.example.org")
 
 

@@ -1,4 +1,4 @@
-"""A furnished installation for the browser: administrators, people, groups, objects, and invitations in every state."""
+"""Sample data for browser tests: administrators, users, groups, objects, and invitations in every state."""
 
 import json
 import sqlite3
@@ -9,22 +9,31 @@ from tests.support.installation import PASSWORD, Installation
 
 from latchstring.domain.ids import new_id
 
-__all__ = ["BOUNCED", "PASSWORD", "add_sample_data"]
+__all__ = ["BOUNCED", "PASSWORD", "PRIVATE_PAGE", "SUPER_ADMIN", "add_admin", "add_sample_data"]
+SUPER_ADMIN = "mira@panel.example"
+ARTICLE = "tide-tables-for-beginners"
+PRIVATE_PAGE = f"/admin/content/articles/{ARTICLE}/private"  # only an action leads to it
 BOUNCED = "nobody@brightwater.example"
 DEFERRED = "later@brightwater.example"
 
 
-def add_sample_data(installation: Installation) -> list[str]:
-    """Something to see on every screen. Returns the addresses that only an action leads to."""
-    for email, role in (("mira@panel.example", "super-admin"), ("vera@panel.example", "viewer")):
-        installation.cli("admin", "create", "--email", email, "--role", role, "--password-stdin", text=PASSWORD)
+def add_admin(installation: Installation, email: str, role: str) -> None:
+    arguments = ("--email", email, "--name", "Mira Okafor", "--role", role)
+    installation.cli("admin", "create", *arguments, "--password-stdin", text=PASSWORD)
+
+
+def add_sample_data(installation: Installation) -> None:
+    """Add something to see on every screen."""
+    add_admin(installation, SUPER_ADMIN, "super-admin")
+    add_admin(installation, "vera@panel.example", "viewer")
     group = installation.group(name="Spring cohort")
     owner = installation.user("admin", firstName="Mira", lastName="Okafor")
     made = installation.post(
-        "/content/articles", {"title": "Tide tables for beginners", "ownerId": owner.id}, installation.key
+        "/content/articles",
+        {"key": ARTICLE, "title": "Tide tables for beginners", "ownerId": owner.id},
+        installation.key,
     )
     assert made.status == 201, made
-    key = made.json["key"]
     installation.smtp.script(BOUNCED, "rcpt", "550 5.1.1 No such user here")
     installation.smtp.script(DEFERRED, "rcpt", *["450 4.2.1 Come back later"] * 50)
     installation.invite(
@@ -33,7 +42,7 @@ def add_sample_data(installation: Installation) -> list[str]:
     installation.invite(
         "reader@brightwater.example",
         installation.key,
-        content=[{"contentType": "articles", "key": key, "role": "VIEWER"}],
+        content=[{"contentType": "articles", "key": ARTICLE, "role": "VIEWER"}],
     )
     revoked = installation.invite("gone@brightwater.example", installation.key, role="customer")
     installation.delete(f"/invitations/{revoked['id']}", installation.key)
@@ -49,8 +58,7 @@ def add_sample_data(installation: Installation) -> list[str]:
         installation.delivery(
             installation.invite(address, installation.key, role="customer", groups=[group])["id"], state
         )
-    keep_imports(installation, "mira@panel.example")
-    return [f"/admin/content/articles/{key}/private"]
+    keep_imports(installation, SUPER_ADMIN)
 
 
 def keep_template(installation: Installation, key: str, name: str, **terms: object) -> None:

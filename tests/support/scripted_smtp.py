@@ -25,7 +25,7 @@ class Taken:
 
     @property
     def message(self) -> EmailMessage:
-        return email.message_from_bytes(self.content, policy=email.policy.default)  # type: ignore[return-value]
+        return email.message_from_bytes(self.content, policy=email.policy.default)
 
 
 @dataclass
@@ -55,12 +55,17 @@ class ScriptedServer:
     def recipients(self) -> list[str]:
         return [one.recipient for one in self.taken]
 
-    async def wait_for(self, count: int, seconds: float = 15) -> list[Taken]:
+    async def wait_for(self, count: int, seconds: float = 60) -> list[Taken]:
         async with asyncio.timeout(seconds):
             while len(self.taken) < count:
                 self.arrived.clear()
                 await self.arrived.wait()
         return self.taken
+
+    async def wait_for_sessions(self, count: int) -> None:
+        async with asyncio.timeout(60):
+            while self.sessions < count:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.sessions += 1

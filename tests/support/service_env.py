@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
 import pytest
+from tests.support.clock import Clock
 
 from latchstring.admins.service import Admins
 from latchstring.crypto.keyring import Keyring, new_master_key
@@ -50,19 +51,6 @@ ROLES = {
     "team": role("team", "users:read", "groups:read", "app:plan", may_grant=("customer",)),
     "customer": role("customer", "app:plan"),
 }
-
-
-class Clock:
-    """The present instant, moved by tests only."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, by: timedelta) -> None:
-        self.now += by
 
 
 @dataclass(frozen=True)
@@ -146,17 +134,9 @@ def build_users(  # noqa: PLR0917
     )
 
 
-@pytest.fixture(scope="session")
-def cheap_passwords() -> Iterator[Passwords]:
-    """Argon2 with so little work that tests do not wait for it."""
-    passwords = Passwords(memory_kib=8, passes=1)
-    yield passwords
-    passwords.close()
-
-
 @pytest.fixture
 async def service_env(database: Database, cheap_passwords: Passwords) -> ServiceEnv:
-    clock, keyring = Clock(), Keyring((new_master_key(),))
+    clock, keyring = Clock(START), Keyring((new_master_key(),))
     tokens = LinkTokens(keyring, new_id(START))
     users = build_users(database, clock, keyring, tokens, cheap_passwords)
     groups = Groups(db=database, clock=clock)

@@ -18,6 +18,8 @@ from email.policy import default as default_policy
 from typing import Any
 from urllib.parse import unquote
 
+from tests.support.clock import PATIENCE_SECONDS
+
 ANYBODY = "*"
 CUT = "cut"  # hang up instead of answering
 TAKE_AND_CUT = "take and cut"  # at the final dot: keep the mail, then hang up before saying so
@@ -76,6 +78,7 @@ class SmtpServer:
     tries: list[tuple[str, float]] = field(default_factory=list)  # each RCPT, with its instant
     connections: set[socket.socket] = field(default_factory=set)
     slow: dict[str, float] = field(default_factory=dict)  # seconds until the final dot of an address is answered
+    held: dict[str, threading.Event] = field(default_factory=dict)  # the final dot is answered once this is set
     port: int = 0  # any free one unless told
 
     def __post_init__(self) -> None:
@@ -100,6 +103,10 @@ class SmtpServer:
         with self._lock:
             self._scripts[address.lower(), stage].extend(replies)
 
+    def hold(self, address: str) -> threading.Event:
+        """Answer the final dot of this address only when the event is set."""
+        return self.held.setdefault(address, threading.Event())
+
     def next_reply(self, stage: str, good: str, address: str = ANYBODY) -> str:
         with self._lock:
             for name in (address.lower(), ANYBODY):
@@ -112,7 +119,7 @@ class SmtpServer:
         """What was taken for this address so far, compared as it was typed."""
         return [mail for mail in list(self.taken) if address in mail.recipients]
 
-    def wait_for(self, address: str, count: int = 1, *, seconds: float = 20.0) -> list[Taken]:
+    def wait_for(self, address: str, count: int = 1, *, seconds: float = PATIENCE_SECONDS) -> list[Taken]:
         """The mails of an address as soon as there are `count`; fails after `seconds`."""
         end = time.monotonic() + seconds
         while len(found := self.to(address)) < count:
@@ -194,6 +201,8 @@ class _Conversation(socketserver.StreamRequestHandler):
             return False  # the client died in the middle; nothing was taken
         reply = self.house.next_reply("dot", OK, address)
         time.sleep(self.house.slow.get(address, 0))
+        if address in self.house.held:
+            self.house.held[address].wait(PATIENCE_SECONDS)
         if reply == TAKE_AND_CUT or reply.startswith("2"):
             taken = Taken(self.sender, tuple(self.recipients), b"".join(lines), time.monotonic())
             self.house.taken.append(taken)

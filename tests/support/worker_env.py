@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.support.clock import PATIENCE_SECONDS
 from tests.support.deliveries import find_deliveries
 from tests.support.scripted_smtp import ScriptedServer, scripted_server
 
@@ -103,14 +104,15 @@ class WorkerEnv:
     async def delivery(self, subject_id: UUID) -> Delivery:
         return (await find_deliveries(self.db, [subject_id]))[subject_id]
 
-    async def delivered(self, subject_id: UUID, is_so: Callable[[Delivery], bool], seconds: float = 15) -> Delivery:
-        async with asyncio.timeout(seconds):
-            while not is_so(found := await self.delivery(subject_id)):  # noqa: ASYNC110  # no bell rings for tests
+    async def delivered(self, subject_id: UUID, is_so: Callable[[Delivery], bool]) -> Delivery:
+        """The delivery once this is so."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not is_so(delivery := await self.delivery(subject_id)):  # noqa: ASYNC110  # no event tells of rows
                 await asyncio.sleep(0.02)
-        return found
+        return delivery
 
 
 @pytest.fixture
 def worker_env(database: Database, smtp_server: ScriptedServer) -> WorkerEnv:
-    smtp = SmtpSettings(host="127.0.0.1", port=smtp_server.port, tls="none", timeout=timedelta(seconds=5))
+    smtp = SmtpSettings(host="127.0.0.1", port=smtp_server.port, tls="none", timeout=timedelta(seconds=30))
     return WorkerEnv(database, MailRules(sender="Acme <no-reply@acme.test>", retry=QUICK, smtp=smtp))

@@ -1,8 +1,7 @@
 """A running server on its most talkative level: nothing that opens a door is in its log."""
 
 import pytest
-from tests.blackbox.conftest import open_installation
-from tests.support.installation import PASSWORD, PROFILE, new_address
+from tests.support.installation import PASSWORD, PROFILE, new_address, open_installation
 
 pytestmark = pytest.mark.slow
 

@@ -195,6 +195,7 @@ async def test_sessions_that_ran_out_are_removed_in_the_end(service_env: Any) ->
 async def test_a_login_against_a_block_leaves_no_way_in(service_env: Any) -> None:
     for _ in range(4):
         user = await service_env.user()
+        signed_in: Any
         signed_in, _ = await asyncio.gather(
             service_env.users.login(user.email_key, PASSWORD),
             service_env.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(blocked=True)),
@@ -210,6 +211,7 @@ async def test_a_refresh_against_a_logout_leaves_no_way_in(service_env: Any) -> 
     for _ in range(4):
         user = await service_env.user()
         _, tokens = await service_env.users.login(user.email_key, PASSWORD)
+        fresh: Any
         fresh, _ = await asyncio.gather(
             service_env.users.refresh(tokens.refresh_token),
             service_env.users.logout(refresh_token=tokens.refresh_token),

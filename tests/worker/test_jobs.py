@@ -106,7 +106,7 @@ class JobEnv:
         """Let workers run until something holds."""
         stop, wakes = asyncio.Event(), [Wake() for _ in range(workers)]
         running = [asyncio.create_task(self.worker(wake).run(stop)) for wake in wakes]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await is_so():  # noqa: ASYNC110  # what the database says rings no bell
                 await asyncio.sleep(0)
         stop.set()

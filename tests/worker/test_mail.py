@@ -121,12 +121,18 @@ async def test_nothing_is_sent_for_what_ended_while_it_waited(
 
 
 async def test_what_ends_between_two_tries_is_not_sent(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
-    smtp_server.replies["rcpt"] = ["451 later"]
     subject = await worker_env.promise("ada@people.test")
-    async with worker_env.working():
-        await worker_env.delivered(subject, lambda d: d.state is DeliveryState.DEFERRED)
+
+    def end_and_defer(stage: str, _argument: str) -> str | None:
+        if stage != "rcpt":
+            return None
         worker_env.ended.add(subject)
-        await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SUPPRESSED)
+        return "451 later"
+
+    smtp_server.decide = end_and_defer
+    async with worker_env.working():
+        delivery = await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SUPPRESSED)
+    assert delivery.attempts == 1
     assert smtp_server.taken == []
 
 
@@ -137,7 +143,7 @@ async def test_a_server_that_thinks_long_at_the_dot_stops_nobody(
     smtp_server.held.update(slow)
     await worker_env.promise_all(slow)
     async with worker_env.working(drain=0.1):
-        await asyncio.wait_for(smtp_server.at_dot.wait(), 10)
+        await asyncio.wait_for(smtp_server.at_dot.wait(), 60)
         quick = await worker_env.promise_all([f"quick{n}@people.test" for n in range(5)])
         for subject in quick:
             await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SENT)
@@ -162,7 +168,7 @@ async def test_connections_are_used_again(worker_env: WorkerEnv, smtp_server: Sc
     await worker_env.promise_all([f"p{n}@people.test" for n in range(40)])
     async with worker_env.working():
         await smtp_server.wait_for(40)
-    assert smtp_server.sessions <= 12
+    assert smtp_server.sessions < 20  # of forty, had each had its own
     assert len(set(smtp_server.recipients())) == 40
 
 
@@ -172,11 +178,12 @@ async def test_a_server_that_is_away_costs_one_try_and_not_every_mails(
     smtp_server.decide = lambda stage, _argument: "421 4.3.2 not now" if stage == "connect" else None
     subjects = await worker_env.promise_all([f"p{n}@people.test" for n in range(30)])
     async with worker_env.working():
-        await asyncio.sleep(1.5)
-        attempts = sum([(await worker_env.delivery(subject)).attempts for subject in subjects])
-        assert 1 <= attempts <= 12
-        assert smtp_server.sessions == attempts
-        smtp_server.decide = lambda _stage, _argument: None
+        await smtp_server.wait_for_sessions(4)
+    attempts = sum([(await worker_env.delivery(subject)).attempts for subject in subjects])
+    assert 1 <= attempts <= 12
+    assert smtp_server.sessions == attempts
+    smtp_server.decide = lambda _stage, _argument: None
+    async with worker_env.working():
         await smtp_server.wait_for(30)
 
 

@@ -1,9 +1,11 @@
 """A mail belongs to one worker at a time, and to nobody that died."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import select
+from tests.support.clock import Clock
 from tests.support.scripted_smtp import ScriptedServer
 from tests.support.worker_env import WorkerEnv
 
@@ -12,10 +14,11 @@ from latchstring.domain.errors import StorageUnreachable
 from latchstring.domain.ids import new_id
 from latchstring.domain.mail import DeliveryState, MailPriority
 from latchstring.storage.engine.database import Database
+from latchstring.storage.engine.tables import outbox
 from latchstring.storage.outbox.outbox import claim_mails, hand_back_mails, renew_leases
 from latchstring.worker.mail import LEASE
 
-SHORT = timedelta(milliseconds=600)
+SHORT = timedelta(milliseconds=150)
 
 
 def test_a_lease_is_short_enough_for_the_promise() -> None:
@@ -24,12 +27,16 @@ def test_a_lease_is_short_enough_for_the_promise() -> None:
 
 async def test_a_mail_of_a_worker_that_died_is_taken_over(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
     await worker_env.promise("ada@people.test")
-    now = system_clock()
-    assert await claim_mails(worker_env.db, new_id(now), limit=5, now=now, until=now + SHORT)
-    async with worker_env.working():
-        await asyncio.sleep(SHORT.total_seconds() / 3)
-        assert smtp_server.taken == []
+    clock = Clock(system_clock())
+    assert await claim_mails(worker_env.db, new_id(clock()), limit=5, now=clock(), until=clock() + LEASE)
+    clock.forward(LEASE / 2)
+    async with worker_env.working(clock=clock):
+        await worker_env.promise("ben@people.test")
         await smtp_server.wait_for(1)
+        assert smtp_server.recipients() == ["ben@people.test"]
+        clock.forward(LEASE / 2)
+        worker_env.wake.ring()
+        await smtp_server.wait_for(2)
 
 
 async def test_a_mail_under_way_for_longer_than_a_lease_stays_with_its_worker(
@@ -37,9 +44,12 @@ async def test_a_mail_under_way_for_longer_than_a_lease_stays_with_its_worker(
 ) -> None:
     smtp_server.held.add("slow@people.test")
     subject = await worker_env.promise("slow@people.test")
-    async with worker_env.working(lease=SHORT), worker_env.working(lease=SHORT):
-        await asyncio.wait_for(smtp_server.at_dot.wait(), 10)
-        await asyncio.sleep(SHORT.total_seconds() * 3)
+    clock = Clock(system_clock())
+    async with worker_env.working(clock=clock, lease=SHORT), worker_env.working(clock=clock, lease=SHORT):
+        await asyncio.wait_for(smtp_server.at_dot.wait(), 60)
+        for _ in range(6):
+            clock.forward(SHORT / 2)
+            await renewed(worker_env.db, until=clock() + SHORT)
         assert smtp_server.sessions == 1
         smtp_server.held.clear()
         smtp_server.released.set()
@@ -47,11 +57,18 @@ async def test_a_mail_under_way_for_longer_than_a_lease_stays_with_its_worker(
     assert len(smtp_server.taken) == 1
 
 
+async def renewed(db: Database, *, until: datetime) -> None:
+    """Wait until the lease of the only mail goes so far."""
+    async with asyncio.timeout(60):
+        while (await db.fetch(select(outbox.c.due_at)))[0].due_at < until - timedelta(milliseconds=1):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def test_stopping_hands_back_what_takes_too_long(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
     smtp_server.decide = lambda stage, _argument: "hang" if stage == "rcpt" else None
     await worker_env.promise("ada@people.test")
     async with worker_env.working(drain=0.2):
-        await asyncio.wait_for(smtp_server.hung.wait(), 10)
+        await asyncio.wait_for(smtp_server.hung.wait(), 60)
     now = system_clock()
     (row,) = await claim_mails(worker_env.db, new_id(now), limit=5, now=now, until=now + LEASE)
     assert row.attempts == 0
@@ -61,7 +78,7 @@ async def test_stopping_lets_a_mail_under_way_finish(worker_env: WorkerEnv, smtp
     smtp_server.held.add("slow@people.test")
     subject = await worker_env.promise("slow@people.test")
     async with worker_env.working(drain=5):
-        await asyncio.wait_for(smtp_server.at_dot.wait(), 10)
+        await asyncio.wait_for(smtp_server.at_dot.wait(), 60)
         asyncio.get_running_loop().call_later(0.2, smtp_server.held.clear)
         asyncio.get_running_loop().call_later(0.21, smtp_server.released.set)
     assert (await worker_env.delivery(subject)).state is DeliveryState.SENT
@@ -118,10 +135,12 @@ class Flaky:
     def __init__(self, db: Database) -> None:
         self._db = db
         self.is_away = False
+        self.refused = asyncio.Event()
         self.dialect_name = db.dialect_name
 
     def __getattr__(self, name: str) -> Any:
         if self.is_away and name in {"fetch", "write", "transact"}:
+            self.refused.set()
             raise StorageUnreachable("The database does not answer.")
         return getattr(self._db, name)
 
@@ -133,12 +152,13 @@ async def test_a_database_that_goes_away_meanwhile_costs_no_second_mail(
     smtp_server.held.add("slow@people.test")
     subject = await worker_env.promise("slow@people.test")
     async with worker_env.working(db=db):
-        await asyncio.wait_for(smtp_server.at_dot.wait(), 10)
+        await asyncio.wait_for(smtp_server.at_dot.wait(), 60)
         db.is_away = True
         smtp_server.held.clear()
         smtp_server.released.set()
         await smtp_server.wait_for(1)
-        await asyncio.sleep(0.5)
+        db.refused.clear()
+        await asyncio.wait_for(db.refused.wait(), 60)
         db.is_away = False
         await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SENT)
     assert len(smtp_server.taken) == 1

@@ -121,7 +121,7 @@ def _item(item: Planned, declared: Declared) -> dict[str, Any]:
         "action": _NAMES.get(item.act, item.act.value),
         "found": item.found.value,
         "inviteEmail": item.email,
-        "line": declared.places[item.wanted.index].line if item.wanted else None,
+        "line": declared.locations[item.wanted.index].line if item.wanted else None,
         "role": bundle.role if bundle else None,
         "groups": [grant.target_key for grant in bundle.groups] if bundle else [],
         "content": [

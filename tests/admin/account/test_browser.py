@@ -4,28 +4,20 @@ Every state on the way is looked at narrow and wide, light and dark, in both dir
 """
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 from tests.admin.test_screens_browser import DIRECTIONS, SCHEMES, WIDTHS, faults_of, sign_in
-from tests.support.browser import Watched, start_installation, visit
+from tests.support.browser import Watched, visit
 from tests.support.installation import PASSWORD, Installation
 
 from latchstring.crypto.totp import secret_text, step_at, totp_code
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
 BOSS = "mira@panel.example"
-
-
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with start_installation(tmp_path_factory.mktemp("accounts")) as running:
-        running.cli("admin", "create", "--email", BOSS, "--name", "Mira Okafor", "--password-stdin", text=PASSWORD)
-        yield running
 
 
 async def look(seen: Watched, state: str) -> None:
@@ -60,26 +52,28 @@ async def press(page: Page, words: str) -> None:
     await page.wait_for_load_state()
 
 
-async def invited(installation: Installation, page: Page, email: str) -> str:
+async def invited(page_installation: Installation, page: Page, email: str) -> str:
     """Invite an administrator as the super-admin who has signed in; the link of the mail."""
     await page.goto("/admin/administrators/new")
     await page.get_by_label("E-mail").fill(email)
     await page.get_by_label("Name").fill("Ben Adeyemi")
     await press(page, "Invite and send the link")
     await expect(page.locator("#flash")).to_contain_text("is invited")
-    found = re.search(r"^(http\S+token=\S+?)\s*$", installation.mail_about(email, "administrator").text, re.MULTILINE)
+    found = re.search(
+        r"^(http\S+token=\S+?)\s*$", page_installation.mail_about(email, "administrator").text, re.MULTILINE
+    )
     assert found
     return found[1]
 
 
-async def test_from_the_invitation_to_a_new_phone(chromium: Browser, installation: Installation) -> None:
-    boss = await visit(chromium, installation, locale="en", viewport={"width": 1280, "height": 800})
+async def test_from_the_invitation_to_a_new_phone(chromium: Browser, page_installation: Installation) -> None:
+    boss = await visit(chromium, page_installation, locale="en", viewport={"width": 1280, "height": 800})
     await boss.page.goto("/admin/login")
     await look(boss, "login")
     await sign_in(boss.page, BOSS)
-    link = await invited(installation, boss.page, "ben@panel.example")
+    link = await invited(page_installation, boss.page, "ben@panel.example")
     await look(boss, "invited")
-    ben = await visit(chromium, installation, locale="en", viewport={"width": 1280, "height": 800})
+    ben = await visit(chromium, page_installation, locale="en", viewport={"width": 1280, "height": 800})
     page = ben.page
     await page.goto(link)
     await look(ben, "set-up")
@@ -125,9 +119,9 @@ async def test_from_the_invitation_to_a_new_phone(chromium: Browser, installatio
         await one.context.close()
 
 
-async def test_the_same_without_a_script_and_by_keyboard(chromium: Browser, installation: Installation) -> None:
+async def test_the_same_without_a_script_and_by_keyboard(chromium: Browser, page_installation: Installation) -> None:
     options: dict[str, Any] = {"java_script_enabled": False, "viewport": {"width": 320, "height": 800}}
-    one = await visit(chromium, installation, locale="en", **options)
+    one = await visit(chromium, page_installation, locale="en", **options)
     page = one.page
     await page.goto("/admin/login")
     await page.get_by_label("E-mail").focus()
@@ -136,7 +130,7 @@ async def test_the_same_without_a_script_and_by_keyboard(chromium: Browser, inst
     await page.keyboard.type(PASSWORD)
     await page.keyboard.press("Enter")
     await page.wait_for_url(lambda url: "/login" not in url)
-    link = await invited(installation, page, "eva@panel.example")
+    link = await invited(page_installation, page, "eva@panel.example")
     await page.get_by_role("link", name="Deactivate …").click()
     await press(page, "Deactivate")
     await expect(page.locator("#flash")).to_contain_text("is shut out")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from tests.admin.account.test_sign_in import enrol, sign_in
-from tests.support.panel_client import COOKIE, PASSWORD, PageClient
+from tests.support.page_client import COOKIE, PASSWORD, PageClient
 
 from latchstring.admin.account.qr import draw_qr
 from latchstring.admin.account.user_agents import browser_of
@@ -15,7 +15,7 @@ FACTOR = "/admin/account/second-factor"
 
 
 def secret_on(html: str) -> str:
-    return re.findall(r'id="secret"[^>]*>([A-Z2-7 ]+)<', html)[0].replace(" ", "")
+    return str(re.findall(r'id="secret"[^>]*>([A-Z2-7 ]+)<', html)[0]).replace(" ", "")
 
 
 async def test_name_and_language_are_kept(page_client: PageClient) -> None:
@@ -69,7 +69,7 @@ async def test_a_second_factor_is_set_up_with_a_code_and_shows_recovery_codes_on
     assert visit
     secret = page_client.services.admins._unseal(visit.admin)
     assert secret
-    good = {"code": totp_code(secret, step_at(page_client.now[0]))}
+    good = {"code": totp_code(secret, step_at(page_client.clock.now))}
     for password in ({}, {"confirmPassword": "wrong"}):
         refused = await page_client.send(FACTOR, good | password, page=FACTOR)
         assert (refused.status, refused.code, 'id="confirmPassword-error"' in refused.html) == (

@@ -5,8 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.support.page_client import PageResponse
-from tests.support.panel_client import COOKIE, PASSWORD, PageClient
+from tests.support.page_client import COOKIE, PASSWORD, PageClient, PageResponse
 
 from latchstring.crypto.totp import step_at, totp_code
 from latchstring.domain.account import Admin
@@ -33,7 +32,7 @@ def session(page_client: PageClient) -> str | None:
 
 
 def forward(page_client: PageClient, by: timedelta) -> None:
-    page_client.now[0] += by
+    page_client.clock.now += by
 
 
 async def enrol(page_client: PageClient) -> tuple[Admin, bytes, tuple[str, ...]]:
@@ -45,7 +44,7 @@ async def enrol(page_client: PageClient) -> tuple[Admin, bytes, tuple[str, ...]]
     visit = await admins.find_admin_session(new.token)
     secret = admins._unseal(visit.admin)
     assert secret
-    codes = await admins.confirm_second_factor(visit, totp_code(secret, step_at(page_client.now[0])), PASSWORD)
+    codes = await admins.confirm_second_factor(visit, totp_code(secret, step_at(page_client.clock.now)), PASSWORD)
     forward(page_client, timedelta(minutes=1))
     return admin, secret, codes
 
@@ -180,7 +179,7 @@ async def test_the_second_factor_stands_between_the_password_and_the_panel(page_
     assert (await page_client.get("/admin/login")).target == "/admin/login/code"
     wrong = await page_client.send("/admin/login/code", {"code": "12345"}, page="/admin/login/code")
     assert (wrong.status, wrong.code) == (401, "second-factor-invalid")
-    code = totp_code(secret, step_at(page_client.now[0]))
+    code = totp_code(secret, step_at(page_client.clock.now))
     fields = {"code": f" {code[:3]} {code[3:]}"[:8].strip(), "next": "/admin/users"}
     assert (await page_client.send("/admin/login/code", fields, page="/admin/login/code")).target == "/admin/users"
     assert session(page_client) not in (None, waiting)

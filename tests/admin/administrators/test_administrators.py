@@ -4,7 +4,7 @@ import re
 
 import pytest
 from tests.admin.account.test_sign_in import enrol, mailed_token, sign_in
-from tests.support.panel_client import COOKIE, PASSWORD, PageClient
+from tests.support.page_client import COOKIE, PASSWORD, PageClient
 
 from latchstring.domain.account import Admin
 from latchstring.formats.email_address import parse_address

@@ -1,7 +1,7 @@
 """The pages of content: who may see an object, who is on the way, its owner and its end."""
 
 import pytest
-from tests.support.panel_client import PageClient
+from tests.support.page_client import PageClient
 
 from latchstring.content.service import NewAccess
 from latchstring.domain.access import ContentObject, Visibility

@@ -1,8 +1,11 @@
 """The pages of groups: what they show, what their forms do, and what they refuse."""
 
 import pytest
-from tests.support.panel_client import PageClient
+from tests.support.page_client import PageClient
 
+from latchstring.content.service import NewAccess
+from latchstring.domain.access import Visibility
+from latchstring.domain.grant import ContentRole
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 
 SCRIPT = "<script>alert(1)</script>"
@@ -106,11 +109,7 @@ async def test_deleting_says_what_it_does_in_numbers(page_client: PageClient) ->
     assert (await page_client.get("/admin/groups/spring")).code == "group-not-found"
 
 
-def new_access(group: str) -> object:
-    from latchstring.content.service import NewAccess  # noqa: PLC0415
-    from latchstring.domain.access import Visibility  # noqa: PLC0415
-    from latchstring.domain.grant import ContentRole  # noqa: PLC0415
-
+def new_access(group: str) -> NewAccess:
     return NewAccess(visibility=Visibility.SHARED, groups={group: ContentRole.EDITOR})
 
 

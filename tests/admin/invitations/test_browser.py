@@ -2,34 +2,26 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, FrameLocator, Page, expect
 from tests.admin.account.test_browser import look
 from tests.admin.test_screens_browser import sign_in
-from tests.support.browser import Watched, start_installation, visit
+from tests.support.browser import Watched, visit
 from tests.support.installation import Installation
-from tests.support.sample_data import add_sample_data
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
 NEW = "/admin/invitations/new"
 ENTRY = re.compile(r"/admin/invitations/[0-9a-f-]{36}$")
 
 
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with start_installation(tmp_path_factory.mktemp("editor")) as running:
-        add_sample_data(running)
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def seen(chromium: Browser, installation: Installation) -> AsyncIterator[Watched]:
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def seen(chromium: Browser, sample_installation: Installation) -> AsyncIterator[Watched]:
     """A browser in which a super-admin has signed in."""
-    watched = await visit(chromium, installation, locale="en", viewport={"width": 1280, "height": 900})
+    watched = await visit(chromium, sample_installation, locale="en", viewport={"width": 1280, "height": 900})
     await watched.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await sign_in(watched.page)
     yield watched
@@ -63,7 +55,7 @@ async def test_the_preview_follows_what_is_typed_and_back_leaves_the_page(seen: 
     seen.check()
 
 
-async def test_choosing_while_typing_then_sending(seen: Watched, installation: Installation) -> None:
+async def test_choosing_while_typing_then_sending(seen: Watched, sample_installation: Installation) -> None:
     page = seen.page
     await page.goto(NEW)
     await page.fill("#inviteEmail", "nora@brightwater.example")
@@ -82,7 +74,7 @@ async def test_choosing_while_typing_then_sending(seen: Watched, installation: I
     await expect(page.get_by_role("status")).to_contain_text("leaves now")
     await expect(page.get_by_text("Mail handed over")).to_be_visible()  # without loading the page again
     await expect(page.locator("#standing")).to_contain_text("Sent")
-    mail = installation.mail_about("nora@brightwater.example", "You may edit Tide tables for beginners")
+    mail = sample_installation.mail_about("nora@brightwater.example", "You may edit Tide tables for beginners")
     assert "Spring cohort" in mail.text
     await look(seen, "sent")
 
@@ -99,9 +91,11 @@ async def test_a_refusal_leads_to_the_field(seen: Watched) -> None:
     await look(seen, "refused")
 
 
-async def test_the_link_is_copied_and_its_visits_are_told(seen: Watched, installation: Installation) -> None:
+async def test_the_link_is_copied_and_its_visits_are_told(seen: Watched, sample_installation: Installation) -> None:
     page = seen.page
-    made = installation.invite("petra@brightwater.example", installation.key, role="team", firstName="Petra")
+    made = sample_installation.invite(
+        "petra@brightwater.example", sample_installation.key, role="team", firstName="Petra"
+    )
     await page.goto(f"/admin/invitations/{made['id']}")
     await page.get_by_role("link", name="Copy link…").click()
     await look(seen, "asked for the link")
@@ -121,9 +115,9 @@ async def test_the_link_is_copied_and_its_visits_are_told(seen: Watched, install
     await expect(page.get_by_text("Visited, perhaps by a scanner")).to_be_visible()
 
 
-async def test_everything_without_a_script(chromium: Browser, installation: Installation) -> None:
+async def test_everything_without_a_script(chromium: Browser, sample_installation: Installation) -> None:
     seen = await visit(
-        chromium, installation, locale="en", java_script_enabled=False, viewport={"width": 320, "height": 800}
+        chromium, sample_installation, locale="en", java_script_enabled=False, viewport={"width": 320, "height": 800}
     )
     page = seen.page
     await sign_in(page)
@@ -144,7 +138,7 @@ async def test_everything_without_a_script(chromium: Browser, installation: Inst
     await expect(page.locator("#message")).to_have_value("Come on Tuesday.")
     await page.get_by_role("button", name="Save and send").click()
     await page.wait_for_url(ENTRY)
-    assert "token=ey" in installation.mail_about("quinn@brightwater.example", "Come on Tuesday.").text
+    assert "token=ey" in sample_installation.mail_about("quinn@brightwater.example", "Come on Tuesday.").text
     await page.get_by_role("link", name="revoke this one").click()
     await page.get_by_role("button", name="Revoke invitation").click()
     await expect(page.get_by_role("status")).to_contain_text("Revoked. The link no longer opens the door.")

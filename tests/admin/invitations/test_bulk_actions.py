@@ -7,8 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.support.page_client import PageResponse
-from tests.support.panel_client import PageClient
+from tests.support.page_client import PageClient, PageResponse
 
 from latchstring.domain.invitation import Invitation, State
 from latchstring.domain.principal import OPERATOR_PRINCIPAL

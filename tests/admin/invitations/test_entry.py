@@ -6,8 +6,7 @@ from datetime import timedelta
 
 import pytest
 from markupsafe import escape
-from tests.support.page_client import PASSWORD, PageResponse
-from tests.support.panel_client import PageClient
+from tests.support.page_client import PASSWORD, PageClient, PageResponse
 
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.ids import new_id

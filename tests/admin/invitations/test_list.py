@@ -7,7 +7,7 @@ from html import unescape
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from tests.support.panel_client import PageClient
+from tests.support.page_client import PageClient
 
 LIST = "/admin/invitations"
 

@@ -4,8 +4,7 @@ import html
 from pathlib import Path
 
 import pytest
-from tests.support.page_client import PageResponse
-from tests.support.panel_client import PageClient
+from tests.support.page_client import PageClient, PageResponse
 
 PREVIEW = "/admin/invitations/new/preview"
 NEW = "/admin/invitations/new"

@@ -7,8 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.support.page_client import NOON, PageResponse
-from tests.support.panel_client import PageClient
+from tests.support.page_client import NOON, PageClient, PageResponse
 
 from latchstring.domain.errors import StorageBusy
 from latchstring.domain.grant import ContentRole

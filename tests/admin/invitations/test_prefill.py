@@ -1,6 +1,6 @@
 """A new invitation that another page has begun."""
 
-from tests.support.panel_client import PageClient
+from tests.support.page_client import PageClient
 
 
 async def test_links_of_other_pages_fill_the_form(page_client: PageClient) -> None:

@@ -5,8 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.support.page_client import PageResponse
-from tests.support.panel_client import PageClient
+from tests.support.page_client import PageClient, PageResponse
 
 from latchstring.content.service import NewObject
 from latchstring.domain.principal import OPERATOR_PRINCIPAL

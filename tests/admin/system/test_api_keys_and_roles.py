@@ -2,7 +2,7 @@
 
 import re
 
-from tests.support.panel_client import PageClient
+from tests.support.page_client import PageClient
 
 from latchstring.domain.errors import Unauthenticated
 from latchstring.domain.invitation import State

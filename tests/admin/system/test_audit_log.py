@@ -5,7 +5,7 @@ import io
 
 import pytest
 from tests.admin.system.test_overview import record_all
-from tests.support.panel_client import PageClient
+from tests.support.page_client import PageClient
 
 from latchstring.admin.system import audit_log as page
 from latchstring.domain.account import Admin

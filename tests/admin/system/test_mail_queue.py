@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 from tests.admin.system.test_overview import finish_mails
-from tests.support.panel_client import PageClient
+from tests.support.page_client import PageClient
 
 from latchstring.domain.mail import DeliveryState
 from latchstring.storage.engine.tables import events, outbox

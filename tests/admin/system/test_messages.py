@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from tests.support.panel_client import PageClient
+from tests.support.page_client import PageClient
 
 from latchstring.domain.mail import MailKind
 from latchstring.i18n.negotiation import available_locales

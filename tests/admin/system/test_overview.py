@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from tests.support.panel_client import PageClient
+from tests.support.page_client import PageClient
 
 from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.event import Event, happened

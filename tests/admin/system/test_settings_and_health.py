@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.support.panel_client import PageClient
+from tests.support.page_client import PageClient
 
 from latchstring.bootstrap.doctor import Doctor
 from latchstring.config import Config, load_config

@@ -1,29 +1,24 @@
 """People, groups, objects and keys in a real browser, with JavaScript and without."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
-from tests.support.browser import Watched, start_installation, visit
+from tests.support.browser import Watched, visit
 from tests.support.installation import PASSWORD, Installation
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 ADMIN = "mira@panel.example"
 
 
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with start_installation(tmp_path_factory.mktemp("people")) as running:
-        running.cli("admin", "create", "--email", ADMIN, "--role", "super-admin", "--password-stdin", text=PASSWORD)
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", params=[True, False], ids=["with JavaScript", "without JavaScript"])
-async def seen(request: pytest.FixtureRequest, chromium: Browser, installation: Installation) -> AsyncIterator[Watched]:
+@pytest_asyncio.fixture(loop_scope="session", params=[True, False], ids=["with JavaScript", "without JavaScript"])
+async def seen(
+    request: pytest.FixtureRequest, chromium: Browser, page_installation: Installation
+) -> AsyncIterator[Watched]:
     """A narrow browser in which a super-admin has signed in."""
     options = {"viewport": {"width": 320, "height": 640}, "locale": "en", "java_script_enabled": request.param}
-    watched = await visit(chromium, installation, **options)
+    watched = await visit(chromium, page_installation, **options)
     await watched.page.goto("/admin/login")
     await watched.page.locator("input[name=email]").fill(ADMIN)
     await watched.page.locator("input[name=password]").fill(PASSWORD)
@@ -37,11 +32,16 @@ async def said(page: Page, words: str) -> None:
     await expect(page.locator("#flash")).to_contain_text(words)
 
 
-async def test_a_group_is_made_filled_and_given_an_object(seen: Watched, installation: Installation) -> None:
+async def test_a_group_is_made_filled_and_given_an_object(seen: Watched, page_installation: Installation) -> None:
     page, has_script = seen.page, await scripts(seen.page)
     first = "Adalind" if has_script else "Rosalind"  # both runs share one house
-    owner, ada = installation.user("admin", firstName="Owen"), installation.user(firstName=first, lastName="Fern")
-    made = installation.post("/content/articles", {"title": "Tide tables", "ownerId": owner.id}, installation.key).json
+    owner, ada = (
+        page_installation.user("admin", firstName="Owen"),
+        page_installation.user(firstName=first, lastName="Fern"),
+    )
+    made = page_installation.post(
+        "/content/articles", {"title": "Tide tables", "ownerId": owner.id}, page_installation.key
+    ).json
     key = f"spring-{'js' if has_script else 'plain'}"
 
     await page.goto("/admin/groups")
@@ -69,13 +69,15 @@ async def test_a_group_is_made_filled_and_given_an_object(seen: Watched, install
     await page.get_by_label("Role for Spring cohort").select_option("EDITOR")
     await page.get_by_role("button", name="Add Spring cohort").click()
     await said(page, "has access now")
-    assert installation.get(f"/content/articles/{made['key']}/access", owner.token).json["groups"] == {key: "EDITOR"}
+    assert page_installation.get(f"/content/articles/{made['key']}/access", owner.token).json["groups"] == {
+        key: "EDITOR"
+    }
 
     await page.get_by_label("Role of Spring cohort").select_option(label="Viewer")
     await page.get_by_text("Public", exact=True).click()
     await page.get_by_role("button", name="Save access").click()
     await said(page, "Saved")
-    access = installation.get(f"/content/articles/{made['key']}/access", owner.token).json
+    access = page_installation.get(f"/content/articles/{made['key']}/access", owner.token).json
     assert (access["visibility"], access["groups"]) == ("PUBLIC", {key: "VIEWER"})
 
     await page.get_by_text("Private", exact=True).click()
@@ -89,8 +91,8 @@ async def scripts(page: Page) -> bool:
     return await page.locator("html.js").count() == 1
 
 
-async def test_a_user_is_found_blocked_and_erased(seen: Watched, installation: Installation) -> None:
-    page, user = seen.page, installation.user(firstName="Quentin", lastName="Reed")
+async def test_a_user_is_found_blocked_and_erased(seen: Watched, page_installation: Installation) -> None:
+    page, user = seen.page, page_installation.user(firstName="Quentin", lastName="Reed")
     await page.goto("/admin/users")
     search = page.get_by_role("searchbox")
     await search.fill("Quentin")
@@ -100,15 +102,15 @@ async def test_a_user_is_found_blocked_and_erased(seen: Watched, installation: I
     await page.get_by_role("link", name="Block…").click()
     await page.get_by_role("button", name="Block this user").click()
     await said(page, "signed out everywhere")
-    assert installation.get("/users/me", user.token).status == 401
+    assert page_installation.get("/users/me", user.token).status == 401
     await page.get_by_role("button", name="More").click()
     await page.get_by_role("link", name="Erase…").click()
     await page.get_by_role("button", name="Erase this person").click()
     await said(page, "The account is erased")
-    assert installation.get(f"/users/{user.id}", installation.key).status == 404
+    assert page_installation.get(f"/users/{user.id}", page_installation.key).status == 404
 
 
-async def test_a_key_is_shown_once_and_revoked(seen: Watched, installation: Installation) -> None:
+async def test_a_key_is_shown_once_and_revoked(seen: Watched, page_installation: Installation) -> None:
     page = seen.page
     await page.goto("/admin/api-keys")
     await page.get_by_role("link", name="Create API key").click()
@@ -116,7 +118,7 @@ async def test_a_key_is_shown_once_and_revoked(seen: Watched, installation: Inst
     await page.get_by_role("checkbox", name="See all users").check()
     await page.get_by_role("button", name="Create and show the key").click()
     text = await page.get_by_label("Key", exact=True).input_value()
-    assert installation.get("/users", text).status == 200
+    assert page_installation.get("/users", text).status == 200
     await expect(page.get_by_role("button", name="Copy")).to_be_visible(visible=await scripts(page))
     await page.get_by_role("link", name="It is kept safely").click()
     assert text not in await page.content()
@@ -124,4 +126,4 @@ async def test_a_key_is_shown_once_and_revoked(seen: Watched, installation: Inst
     await page.get_by_text("End them too").click()
     await page.get_by_role("button", name="Revoke key").click()
     await said(page, "its open invitations have ended")
-    assert installation.get("/users", text).status == 401
+    assert page_installation.get("/users", text).status == 401

@@ -1,7 +1,7 @@
 """The pages of users: found, made, changed, mailed, signed out, blocked, erased."""
 
 import pytest
-from tests.support.panel_client import PageClient
+from tests.support.page_client import PageClient
 
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 

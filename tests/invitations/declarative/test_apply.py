@@ -227,7 +227,7 @@ async def test_an_acceptance_is_kept_until_its_rights_are_taken(invitation_env: 
     await invitation_env.service_env.group("early")
     standing = await invitation_env.invite(role="customer", groups=("early",))
     user = (await invitation_env.accept(invitation_env.token(standing))).user
-    terms = {"role": "customer", "groups": ("early",)}
+    terms: dict[str, Any] = {"role": "customer", "groups": ("early",)}
     assert (await plan(invitation_env, draft(**terms))).items[0].found is Found.HELD
     await invitation_env.service_env.groups.remove_member(OPERATOR_PRINCIPAL, "early", user.id)
     assert (await plan(invitation_env, draft(**terms))).items[0].found is Found.LEFT

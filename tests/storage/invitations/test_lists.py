@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from sqlalchemy import bindparam, insert
 from sqlalchemy.engine import URL
-from tests.conftest import open_database
+from tests.support.databases import open_database
 
 from latchstring.domain.ids import first_id_at, new_id
 from latchstring.domain.invitation import State
@@ -20,6 +20,8 @@ from latchstring.storage.engine.database import Database, Work, step
 from latchstring.storage.engine.postgres import connect_arguments
 from latchstring.storage.engine.tables import invitation_grants, invitations, outbox
 from latchstring.storage.invitations.lists import list_invitations
+
+pytestmark = pytest.mark.reads
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -240,14 +242,14 @@ FROM (
 
 
 @pytest.fixture
-async def crowded(postgres_url: URL) -> Any:
+async def crowded(new_postgres_url: URL) -> Any:
     """The older half is pending and of the team, the younger half accepted and of customers."""
-    connection = await asyncpg.connect(**connect_arguments(postgres_url))
+    connection = await asyncpg.connect(**connect_arguments(new_postgres_url))
     await connection.execute("SET plan_cache_mode = force_custom_plan")
     await connection.execute(FILL, NOW, PEOPLE[0])
     await connection.execute("ANALYZE invitations")
     await connection.close()
-    db = await open_database(postgres_url)
+    db = await open_database(new_postgres_url)
     yield db
     await db.close()
 

@@ -17,6 +17,8 @@ from latchstring.storage.lists import keyset as shelves
 from latchstring.storage.users.search import count_role, search_users
 from latchstring.storage.users.users import insert_user, join_groups
 
+pytestmark = pytest.mark.reads
+
 MANY = 23
 ORDERS = [Sorting(by, descending=descending) for by in ("made", "email", "name") for descending in (False, True)]
 

@@ -159,9 +159,9 @@ async def test_a_mail_of_a_kind_nobody_here_knows_stops_no_other(database: Datab
     assert (await find_deliveries(database, [known]))[known].state is DeliveryState.SENT
 
 
-async def test_looking_for_work_never_reads_what_is_done(postgres_url: URL) -> None:
+async def test_looking_for_work_never_reads_what_is_done(new_postgres_url: URL) -> None:
     connection = await asyncpg.connect(
-        **connect_arguments(postgres_url), server_settings={"plan_cache_mode": "force_generic_plan", "jit": "off"}
+        **connect_arguments(new_postgres_url), server_settings={"plan_cache_mode": "force_generic_plan", "jit": "off"}
     )
     try:
         await connection.execute(

@@ -62,7 +62,7 @@ def test_a_dry_run_tells_each_row_and_changes_nothing(terminal: Terminal) -> Non
     shown = " ".join(done.stdout.split())
     assert "2 refused bob@people.test" in shown
     assert "There is no role boss." in shown
-    assert "3 duplicate Ada@people.test Row 1 invites the same person" in shown
+    assert "3 duplicate Ada@people.test Duplicate of row 1." in shown
     assert "2 to invite, 1 duplicate, 0 member already, 1 refused" in shown
     assert invited(terminal) == []
     told = json.loads(terminal.run("import", write(terminal, SHEET), "--dry-run", "--json", status=1).stdout)

@@ -27,13 +27,13 @@ class Leaves:
 
 def searched(panel: Panel, name: str = "q") -> str:
     """What is searched for. What no index could hold is never looked for: PostgreSQL refuses NUL."""
-    text = panel.asked(name).strip()[:LONGEST_SEARCH]
+    text = panel.query_value(name).strip()[:LONGEST_SEARCH]
     return text if "\x00" not in text else ""
 
 
 def sorting_of(panel: Panel, orders: Mapping[str, bool], otherwise: str) -> Sorting:
     """The order asked for: `name`, or `-name` for descending. orders: each with whether it begins descending."""
-    asked = panel.asked("sort") or otherwise
+    asked = panel.query_value("sort") or otherwise
     by = asked.removeprefix("-")
     if by not in orders:
         return sorting_of_text(otherwise)
@@ -58,7 +58,7 @@ def place_of(panel: Panel, within: str) -> Place | None:
 def position_of(panel: Panel, within: str, *, name: str = AFTER) -> list[object] | None:
     """What the cursor in the address holds."""
     try:
-        return read_cursor(panel.services.keyring, f"panel:{within}", panel.asked(name) or None)
+        return read_cursor(panel.services.keyring, f"panel:{within}", panel.query_value(name) or None)
     except Unreadable:
         return None
 
@@ -70,7 +70,7 @@ def leaves(panel: Panel, within: str, following: Place | None) -> Leaves:
 
 def leaves_at(panel: Panel, within: str, position: list[object] | None, *, name: str = AFTER) -> Leaves:
     """The same for a list with positions of its own."""
-    previous = address(panel, **{name: None}) if panel.asked(name) else ""
+    previous = address(panel, **{name: None}) if panel.query_value(name) else ""
     if position is None:
         return Leaves(previous, "")
     cursor = make_cursor(panel.services.keyring, f"panel:{within}", position)

@@ -5,8 +5,8 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
+from latchstring.admin.choices import match_groups, match_users
 from latchstring.admin.context import Panel
-from latchstring.admin.groups.groups import find_people
 from latchstring.admin.pagination import (
     PAGE_SIZE,
     address,
@@ -18,12 +18,11 @@ from latchstring.admin.pagination import (
     sorting_of,
     text_of,
 )
-from latchstring.admin.routing import shows
+from latchstring.admin.routing import get
 from latchstring.domain.access import ContentObject, Visibility
 from latchstring.domain.account import User
 from latchstring.domain.errors import UserNotFound
 from latchstring.domain.grant import ContentRole
-from latchstring.domain.keyset_page import Sorting
 from latchstring.domain.settings import ContentType
 from latchstring.http.responses import Answer
 from latchstring.pages.forms import Shown
@@ -32,7 +31,6 @@ READ, WRITE = "access:read", "content:write"
 LIST = "/admin/content"
 ENTRY = f"{LIST}/{{type:str}}/{{key:str}}"
 ORDERS = {"made": True, "title": False}
-FOUND_AT_ONCE = 8
 LONGEST_DATA = 20_000  # characters of an object's data that are shown
 ROLES = tuple(role.name for role in ContentRole)
 
@@ -69,20 +67,20 @@ def common(panel: Panel, one: ContentObject) -> dict[str, Any]:
 # ---- the list --------------------------------------------------------------------------------------------------------
 
 
-@shows(LIST, needs=READ)
+@get(LIST, needs=READ)
 async def show_objects(panel: Panel) -> Answer:
     """The objects of a type, newest first; `q` searches titles and keys."""
     kinds = panel.services.content_rules.types
     kind = _kind(panel)
     if kind is None:
-        return panel.show("content_none.html")
+        return panel.show("content/no_types.html")
     q, sorting = searched(panel), sorting_of(panel, ORDERS, "-made")
     within = f"content:{kind.key}:{text_of(sorting)}"
     found = await panel.services.content.search_objects(
         panel.principal, kind.key, q, sorting=sorting, after=place_of(panel, within), limit=PAGE_SIZE
     )
     return panel.show(
-        "content_list.html",
+        "content/list.html",
         kinds=kinds.values(),
         kind=kind,
         found=found,
@@ -97,13 +95,13 @@ async def show_objects(panel: Panel) -> Answer:
 def _kind(panel: Panel) -> ContentType | None:
     """The type asked for, else the first; None where none is declared."""
     kinds = panel.services.content_rules.types
-    return kinds.get(panel.asked("type")) or next(iter(kinds.values()), None)
+    return kinds.get(panel.query_value("type")) or next(iter(kinds.values()), None)
 
 
 # ---- one object ------------------------------------------------------------------------------------------------------
 
 
-@shows(ENTRY, needs=READ)
+@get(ENTRY, needs=READ)
 async def show_access(panel: Panel) -> Answer:
     """Who may see an object, who is on the way to it, and the forms that change both."""
     return await show_access_of(panel, await object_of(panel))
@@ -118,7 +116,7 @@ async def show_access_of(
     pending, has_more = await content.list_pending(panel.principal, one)
     find = searched(panel, "find") if panel.can(WRITE) else ""
     return panel.show(
-        "content_access.html",
+        "content/access.html",
         form=form,
         status=status,
         code=code,
@@ -145,26 +143,21 @@ def _after(panel: Panel) -> UUID | None:
 
 
 async def _matches(panel: Panel, find: str) -> object:
-    return await find_people(panel, find) if panel.can("users:read") else ()
+    return await match_users(panel, find) if panel.can("users:read") else ()
 
 
 async def _groups_found(panel: Panel, find: str) -> object:
-    if not panel.can("groups:read"):
-        return ()
-    found = await panel.services.groups.search_groups(
-        panel.principal, find, sorting=Sorting("name"), limit=FOUND_AT_ONCE
-    )
-    return [one.group for one in found.items]
+    return await match_groups(panel, find) if panel.can("groups:read") else ()
 
 
-@shows(f"{ENTRY}/details", needs=READ)
+@get(f"{ENTRY}/details", needs=READ)
 async def show_details(panel: Panel) -> Answer:
     """What an object holds, as text, and what happened to it."""
     one = await object_of(panel)
     data = "" if one.data is None else json.dumps(one.data, indent=2, ensure_ascii=False)
     history = await panel.services.users.list_history(panel.principal, one.id) if panel.can("audit:read") else ((),)
     return panel.show(
-        "content_details.html",
+        "content/details.html",
         **common(panel, one),
         owner=await owner_of(panel, one),
         data=data[:LONGEST_DATA],

@@ -21,7 +21,7 @@ from latchstring.admin.invitations.list_url import (
     view_in,
     view_of,
 )
-from latchstring.admin.routing import shows
+from latchstring.admin.routing import get
 from latchstring.crypto.cursors import make_cursor, read_cursor
 from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import Unreadable
@@ -143,14 +143,14 @@ class Shown:
 # ---- the page --------------------------------------------------------------------------------------------------------
 
 
-@shows(LIST, needs=READ)
+@get(LIST, needs=READ)
 async def show_list(panel: Panel) -> Answer:
     """A page of the list. A form sends empty fields, too: they are taken out of the address."""
     view = view_of(panel.query)
     if not panel.is_partial and any(not value for _, value in panel.query):
-        return panel.go(view.address)
+        return panel.redirect(view.address)
     browsing, order = panel.services.invitations.browsing, view.order
-    wanted = await wanted_by(panel, view, at=panel.at)
+    wanted = await wanted_by(panel, view, at=panel.now)
     before, after = _place(panel, order, "before"), _place(panel, order, "after")
     found = await browsing.page(
         wanted,
@@ -163,7 +163,7 @@ async def show_list(panel: Panel) -> Answer:
     rows = shown_rows(panel, found.rows)
     first = _first_number(before or after, found.page, is_back=bool(before))
     return panel.show(
-        "invitations_list.html",
+        "invitations/list.html",
         view=view,
         rows=rows,
         page=found.page,
@@ -180,7 +180,7 @@ async def show_list(panel: Panel) -> Answer:
         export=view.at(EXPORT),
         saving=view.at(VIEWS),
         all_matching=_all_matching(panel, view, found.page.total),
-        as_of=panel.at.isoformat(),
+        as_of=panel.now.isoformat(),
         n=numbers_in(panel.locale),
     )
 
@@ -192,7 +192,7 @@ def shown_rows(panel: Panel, rows: Sequence[InvitationRow]) -> list[Shown]:
         role = roles.get(key or "")
         return role.name if role else key or ""
 
-    return [Shown(row, called(row.standing.invitation.bundle.role), panel.at) for row in rows]
+    return [Shown(row, called(row.standing.invitation.bundle.role), panel.now) for row in rows]
 
 
 async def wanted_by(panel: Panel, view: View, *, at: datetime) -> InvitationFilter:
@@ -214,7 +214,7 @@ def _within(order: Order) -> str:
 def _place(panel: Panel, order: Order, name: str) -> tuple[Position, int] | None:
     """The place a cursor names and the number of its row; nothing for one that is not ours, or of another order."""
     try:
-        found = read_cursor(panel.services.keyring, _within(order), panel.asked(name) or None)
+        found = read_cursor(panel.services.keyring, _within(order), panel.query_value(name) or None)
     except Unreadable:
         return None
     if found is None:
@@ -245,7 +245,7 @@ def _all_matching(panel: Panel, view: View, total: int | None) -> str:
     if not total:
         return ""
     unsorted = view.without("sort").without("size").without("col")
-    return unsorted.at(SELECTION, shown=str(total), asOf=panel.at.isoformat())
+    return unsorted.at(SELECTION, shown=str(total), asOf=panel.now.isoformat())
 
 
 # ---- what stands around the table ------------------------------------------------------------------------------------
@@ -316,11 +316,11 @@ async def _admins(panel: Panel) -> Sequence[Any]:
 # ---- export ----------------------------------------------------------------------------------------------------------
 
 
-@shows(EXPORT, needs=READ)
+@get(EXPORT, needs=READ)
 async def export_list(panel: Panel) -> Answer:
     """Everything that matches, in the order of the list and with its columns, read while it is sent."""
     view = view_of(panel.query)
-    wanted = await wanted_by(panel, view, at=panel.at)
+    wanted = await wanted_by(panel, view, at=panel.now)
     batches = panel.services.invitations.browsing.read_all(wanted, by=panel.principal, order=view.order)
     return await csv_answer(_lines(panel, view, batches), "invitations")
 

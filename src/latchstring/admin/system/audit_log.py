@@ -9,7 +9,7 @@ from uuid import UUID
 
 from latchstring.admin.context import Panel
 from latchstring.admin.pagination import address
-from latchstring.admin.routing import shows
+from latchstring.admin.routing import get
 from latchstring.domain.actor import ActorType
 from latchstring.domain.views.audit_log import AuditEntry, AuditFilter
 from latchstring.events.catalogue import CATALOGUE
@@ -32,15 +32,15 @@ class Search:
     unknown: tuple[str, ...]
 
 
-@shows(LOG, needs=READ)
+@get(LOG, needs=READ)
 async def show_log(panel: Panel) -> Answer:
     search = await _read_search(panel)
     page = await panel.services.backoffice.audit.list(
-        panel.principal, search.wanted, before=_id(panel.asked("before")), after=_id(panel.asked("after"))
+        panel.principal, search.wanted, before=_id(panel.query_value("before")), after=_id(panel.query_value("after"))
     )
     kept = {"before": None, "after": None}
     return panel.show(
-        "audit.html",
+        "system/audit_log.html",
         search=search,
         page=page,
         actions=sorted(CATALOGUE),
@@ -54,12 +54,12 @@ async def show_log(panel: Panel) -> Answer:
     )
 
 
-@shows(f"{LOG}/export", needs=READ)
+@get(f"{LOG}/export", needs=READ)
 async def export_log(panel: Panel) -> Answer:
     """Everything the filters let through, as a file, read while it is sent."""
     search = await _read_search(panel)
     entries = panel.services.backoffice.audit.stream(panel.principal, search.wanted)
-    return await csv_answer(_rows(entries), f"audit-{panel.at:%Y-%m-%d}")
+    return await csv_answer(_rows(entries), f"audit-{panel.now:%Y-%m-%d}")
 
 
 async def _rows(entries: AsyncIterator[AuditEntry]) -> AsyncIterator[Sequence[object]]:
@@ -80,7 +80,7 @@ def _cells(entry: AuditEntry) -> Sequence[object]:
 
 
 async def _read_search(panel: Panel) -> Search:
-    typed = {name: panel.asked(name).strip()[:LONGEST].replace("\x00", "") for name in FILTERS}
+    typed = {name: panel.query_value(name).strip()[:LONGEST].replace("\x00", "") for name in FILTERS}
     audit, unknown = panel.services.backoffice.audit, []
     wanted = AuditFilter(
         actor_type=ActorType(typed["kind"]) if typed["kind"] in set(ActorType) else None,

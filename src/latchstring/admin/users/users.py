@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from latchstring.admin.choices import group_choices
+from latchstring.admin.content.granted_objects import cursor_values, place_from_cursor
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import fingerprint
-from latchstring.admin.groups.groups import held_place, position_of_held
 from latchstring.admin.pagination import (
     NOBODY,
     PAGE_SIZE,
@@ -19,13 +20,12 @@ from latchstring.admin.pagination import (
     sorting_of,
     text_of,
 )
-from latchstring.admin.routing import shows
+from latchstring.admin.routing import get
 from latchstring.domain.account import User
 from latchstring.domain.event import RecordedEvent
 from latchstring.domain.invitation import Standing
 from latchstring.domain.invitation_list import InvitationFilter, Order
 from latchstring.domain.keys import is_key
-from latchstring.domain.keyset_page import Sorting
 from latchstring.domain.views.content import HeldObject, HeldPlace
 from latchstring.domain.views.users import UserSearch
 from latchstring.http.responses import Answer
@@ -36,7 +36,6 @@ ENTRY = f"{LIST}/{{user:str}}"
 ORDERS = {"made": True, "email": False, "name": False}
 STATES = ("blocked", "unverified")
 NEWEST_INVITATIONS = 5
-GROUPS_OFFERED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +77,10 @@ def role_name(panel: Panel, key: str | None) -> str:
 # ---- the list --------------------------------------------------------------------------------------------------------
 
 
-@shows(LIST, needs=READ)
+@get(LIST, needs=READ)
 async def show_users(panel: Panel) -> Answer:
     """Users, newest first; searched, filtered and sorted by the address alone."""
-    state = panel.asked("state")
+    state = panel.query_value("state")
     asked = Filters(
         searched(panel), searched(panel, "role"), searched(panel, "group"), state if state in STATES else ""
     )
@@ -95,7 +94,7 @@ async def show_users(panel: Panel) -> Answer:
         limit=PAGE_SIZE,
     )
     return panel.show(
-        "users_list.html",
+        "users/list.html",
         found=found,
         filters=asked,
         sorting=sorting,
@@ -103,7 +102,7 @@ async def show_users(panel: Panel) -> Answer:
         leaves=leaves(panel, within, found.following),
         roles=panel.services.roles,
         role_name=lambda key: role_name(panel, key),
-        group_keys=await offered_groups(panel),
+        group_keys=await group_choices(panel),
     )
 
 
@@ -120,20 +119,10 @@ async def _search(panel: Panel, asked: Filters) -> UserSearch:
     )
 
 
-async def offered_groups(panel: Panel) -> Sequence[tuple[str, str]]:
-    """Key and name of the first groups by name: what a form offers beside typing a key."""
-    if not panel.can("groups:read"):
-        return ()
-    found = await panel.services.groups.search_groups(
-        panel.principal, None, sorting=Sorting("name"), limit=GROUPS_OFFERED
-    )
-    return [(one.group.key, one.group.name) for one in found.items]
-
-
 # ---- one user --------------------------------------------------------------------------------------------------------
 
 
-@shows(ENTRY, needs=READ)
+@get(ENTRY, needs=READ)
 async def show_user(panel: Panel) -> Answer:
     """One user: facts, groups, what he may see, invitations, and what happened."""
     return await show_entry(panel, await user_of(panel))
@@ -144,17 +133,17 @@ async def show_entry(panel: Panel, user: User) -> Answer:
     held, following = await _granted(panel, user)
     owned, owns_more = await _owned(panel, user)
     return panel.show(
-        "users_entry.html",
+        "users/entry.html",
         user=user,
         user_path=path_of(user),
         role_name=lambda key: role_name(panel, key),
         has_terms=panel.services.app.terms_version is not None,
         groups=await panel.services.groups.find_groups_by_keys(user.groups),
-        group_keys=await offered_groups(panel),
+        group_keys=await group_choices(panel),
         owned=owned,
         owns_more=owns_more,
         held=held,
-        leaves=leaves_at(panel, "held", position_of_held(following)),
+        leaves=leaves_at(panel, "held", cursor_values(following)),
         invited=await _invitations(panel, InvitationFilter(email_key=user.email_key)),
         inviting=await _invitations(panel, InvitationFilter(inviter_ids=[user.id])),
         history=await _history(panel, user),
@@ -165,7 +154,7 @@ async def _granted(panel: Panel, user: User) -> tuple[Sequence[HeldObject], Held
     if not panel.can("access:read"):
         return (), None
     return await panel.services.content.list_granted(
-        panel.principal, user.id, after=held_place(position_of(panel, "held"))
+        panel.principal, user.id, after=place_from_cursor(position_of(panel, "held"))
     )
 
 

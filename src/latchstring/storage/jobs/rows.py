@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Integer, bindparam, delete, func, insert, literal_column, null, select, update
 from sqlalchemy.sql import Executable
 
-from latchstring.domain.job import EVERY_ROW, JobRow, RowFilter
+from latchstring.domain.job import EVERY_ROW, JobRow, RowFilter, RowStatus
 from latchstring.domain.pagination import Page
 from latchstring.storage.engine.bulk_values import Listed
 from latchstring.storage.engine.database import Database, Row, Step, Steps, Work, step
@@ -18,6 +18,7 @@ from latchstring.storage.engine.types import CanonicalText, Id, any_of
 from latchstring.storage.lists.by_id import COUNTED_UP_TO, page_of
 
 PURGED_AT_ONCE = 1000  # rows a purging statement removes
+_DUPLICATE_OF = "duplicateOf"  # in `source`, which only refused rows use otherwise
 
 _r = job_rows.c
 _ID = bindparam("job_id", type_=Id)
@@ -47,7 +48,7 @@ def insert_rows(dialect_name: str, job_id: UUID, rows: Sequence[JobRow]) -> Step
             "email": one.email,
             "email_key": one.email_key,
             "invitation_id": one.invitation_id,
-            "source": one.source,
+            "source": one.source if one.duplicate_of is None else {_DUPLICATE_OF: one.duplicate_of},
         }
         for one in rows
     ]
@@ -111,6 +112,7 @@ async def page_of_rows(
 
 
 def _row_of(row: Row) -> JobRow:
+    is_duplicate = row.status == RowStatus.DUPLICATE and row.source is not None
     return JobRow(
         row=row.row,
         status=row.status,
@@ -119,7 +121,8 @@ def _row_of(row: Row) -> JobRow:
         email=row.email,
         email_key=row.email_key,
         invitation_id=row.invitation_id,
-        source=row.source,
+        source=None if is_duplicate else row.source,
+        duplicate_of=row.source[_DUPLICATE_OF] if is_duplicate else None,
     )
 
 

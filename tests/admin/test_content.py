@@ -159,7 +159,7 @@ async def test_handing_over(desk: Desk) -> None:
     one, held = await now(desk)
     assert one.owner_id == heir.id
     assert held == {"mira@people.test": "MAINTAINER", "spring": "EDITOR"}
-    events, _ = await desk.services.users.list_history(OPERATOR_PRINCIPAL, one.id)
+    events = (await desk.services.users.list_history(OPERATOR_PRINCIPAL, one.id)).items
     assert events[0].event.data["to"] == str(heir.id)
 
 
@@ -190,7 +190,7 @@ async def test_objects_are_found_by_the_beginning_of_title_or_key(desk: Desk, q:
     assert "Tide and time" not in words
 
 
-@pytest.mark.parametrize("sort", ["title", "-title", "made", "-made"])
+@pytest.mark.parametrize("sort", ["title", "-title", "createdAt", "-createdAt"])
 async def test_pages_of_every_order_show_every_object_once(desk: Desk, sort: str) -> None:
     await desk.enter(role="viewer")
     owner = await desk.inviter()

@@ -31,7 +31,7 @@ async def test_a_user_is_found_by_address_name_role_group_and_state(desk: Desk) 
     assert "Nothing matches" in (await desk.get("/admin/users?group=no+thing")).words
 
 
-@pytest.mark.parametrize("sort", ["email", "-email", "name", "-name", "made", "-made"])
+@pytest.mark.parametrize("sort", ["email", "-email", "name", "-name", "createdAt", "-createdAt"])
 async def test_pages_of_every_order_show_everybody_once(desk: Desk, sort: str) -> None:
     await desk.enter(role="viewer")
     for number in range(30):

@@ -155,14 +155,15 @@ async def test_what_a_group_holds_comes_in_pages(stage: Stage) -> None:
         made.append(await stage.make(title=f"One {number}", key=f"k{number}"))
         role = list(ContentRole)[number % 3]
         await stage.content.change_access(mira, made[-1], AccessChanges(groups={"spring": role}))
-    first, after = await stage.content.list_granted(mira, group.id)
-    assert after is not None
-    second, end = await stage.content.list_granted(mira, group.id, after=after)
-    assert end is None
-    assert {held.object.id for held in (*first, *second)} == {one.id for one in made}
+    first = await stage.content.list_granted(mira, group.id)
+    assert first.next is not None
+    second = await stage.content.list_granted(mira, group.id, cursor=first.next)
+    assert second.next is None
+    assert {held.object.id for held in (*first.items, *second.items)} == {one.id for one in made}
     assert (await stage.content.count_granted(mira, group.id)).number == 53
-    owned, has_more = await stage.content.list_owned(mira, stage.owner.id)
-    assert (len(owned), has_more) == (50, True)
+    owned = await stage.content.list_owned(mira, stage.owner.id)
+    assert len(owned.items) == 50
+    assert owned.next is not None
 
 
 # ---- users and groups ------------------------------------------------------------------------------------------------
@@ -179,8 +180,8 @@ async def test_ending_sessions_and_sending_links_are_history(world: World) -> No
     mails = await world.mails()
     await world.users.verify_email(await world.token_of(mails[-1]))
     assert not await world.users.send_link(mira, ann.id, MailKind.EMAIL_VERIFICATION)
-    history, more = await world.users.list_history(mira, ann.id)
-    assert [one.event.type for one in history] == [
+    history = await world.users.list_history(mira, ann.id)
+    assert [one.event.type for one in history.items] == [
         "user.email_verified",
         "user.link_sent",
         "user.link_sent",
@@ -188,7 +189,7 @@ async def test_ending_sessions_and_sending_links_are_history(world: World) -> No
         "user.signed_in",
         "user.created",
     ]
-    assert more is None
+    assert history.next is None
 
 
 async def test_viewers_do_none_of_it(world: World) -> None:

@@ -24,7 +24,7 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Channel, State
-from latchstring.domain.invitation_list import InvitationFilter, Order
+from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.mail import DeliveryState, SuppressionReason
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.settings import InvitationRules, MailRules
@@ -144,7 +144,7 @@ async def test_one_sees_what_one_sent_and_with_permission_everything(door: Door)
     issuing = door.invitations.issuing
     seen = []
     for who in (mine, theirs, somebody("invitations:read")):
-        page = await issuing.list(InvitationFilter(), by=who, order=Order(), after=None, limit=25)
+        page = await issuing.list(InvitationFilter(), by=who, limit=25)
         seen.append(len(page.items))
     assert seen == [1, 0, 1]
     with pytest.raises(InvitationNotFound):
@@ -152,7 +152,7 @@ async def test_one_sees_what_one_sent_and_with_permission_everything(door: Door)
     with pytest.raises(InvitationNotFound):
         await issuing.revoke(made.invitation.id, by=theirs)
     with pytest.raises(NotAllowed):
-        await issuing.list(InvitationFilter(), by=somebody("users:read"), order=Order(), after=None, limit=25)
+        await issuing.list(InvitationFilter(), by=somebody("users:read"), limit=25)
 
 
 async def test_a_resent_link_kills_the_old_one_and_its_mail(door: Door) -> None:
@@ -244,7 +244,7 @@ async def test_erasing_a_person_clears_invitations_and_keeps_history(door: Door)
     await door.world.users.erase_user(OPERATOR_PRINCIPAL, user.id)
     now = await door.now(made)
     assert (now.email, now.first_name, now.message, now.state) == ("erased", None, None, State.REVOKED)
-    events = await door.invitations.issuing.events(made.invitation.id, by=OPERATOR_PRINCIPAL, after=None, limit=25)
+    events = await door.invitations.issuing.events(made.invitation.id, by=OPERATOR_PRINCIPAL, limit=25)
     assert [item.event.type for item in events.items] == [
         "invitation.created",
         "invitation.revoked",

@@ -47,14 +47,6 @@ class RowView(View, omit_defaults=True):
     invitation_id: UUID | None = None
 
 
-class ReportView(View):
-    """Verdicts in the order of the rows. A whole report has no next page."""
-
-    items: list[RowView]
-    next_cursor: str | None
-    total: int | None
-
-
 def job_view(job: Job) -> JobView:
     """A job that is no draft."""
     return JobView(

@@ -19,12 +19,13 @@ from latchstring.domain.errors import (
     NotFound,
     StorageBusy,
 )
-from latchstring.domain.event import Event, happened
+from latchstring.domain.event import Event, RecordedEvent, happened
 from latchstring.domain.grant import Bundle, terms_digest
 from latchstring.domain.idempotency import Once
 from latchstring.domain.invitation import Channel, Invitation, Standing, State
-from latchstring.domain.invitation_list import InvitationFilter, InvitationPage, Order, Position
+from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.mail import Delivery
+from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
 from latchstring.events.record import record
 from latchstring.invitations.build import (
@@ -48,10 +49,10 @@ from latchstring.storage.content.invitations import withdraw_grants
 from latchstring.storage.content.objects import hold_objects
 from latchstring.storage.engine.database import ATTEMPTS, UniqueViolation, Work
 from latchstring.storage.engine.idempotency import store_answer
-from latchstring.storage.events.record import EventPage, list_events
+from latchstring.storage.events.subject_history import list_events
 from latchstring.storage.groups.groups import find_groups
 from latchstring.storage.invitations.create import NewInvitation, insert_invitation
-from latchstring.storage.invitations.lists import list_invitations
+from latchstring.storage.invitations.lists import NEWEST_FIRST, list_invitations
 from latchstring.storage.invitations.read import find_invitation
 from latchstring.storage.invitations.transitions import PENDING_TERMS, Lost, make_way, replace_link, revoke_invitation
 from latchstring.storage.outbox.outbox import queue_mail
@@ -190,22 +191,20 @@ class Issuing:
         filter_: InvitationFilter,
         *,
         by: Principal,
-        order: Order,
-        after: Position | None = None,
-        before: Position | None = None,
+        order: SortOrder = NEWEST_FIRST,
+        cursor: Cursor | None = None,
         limit: int,
-    ) -> InvitationPage:
+    ) -> Page[Standing]:
         """A page of what the caller may see: everything, or what he sent himself. Raises NotAllowed."""
         page = await list_invitations(
             self.deps.db,
             self.within_sight(filter_, by),
             order=order,
-            after=after,
-            before=before,
+            cursor=cursor,
             limit=limit,
             at=self.deps.clock(),
         )
-        return replace(page, items=tuple(self.veiled(item, by) for item in page.items))
+        return page.map(lambda standing: self.veiled(standing, by))
 
     def within_sight(self, filter_: InvitationFilter, by: Principal) -> InvitationFilter:
         """The filter, narrowed to what the caller may list. Raises NotAllowed."""
@@ -214,10 +213,12 @@ class Issuing:
             by.require("users:read")
         return filter_ if by.can(READ) else replace(filter_, only_inviter_id=by.id or _NOWHERE)
 
-    async def events(self, invitation_id: UUID, *, by: Principal, after: UUID | None, limit: int) -> EventPage:
+    async def events(
+        self, invitation_id: UUID, *, by: Principal, cursor: Cursor | None = None, limit: int
+    ) -> Page[RecordedEvent]:
         """What happened to an invitation, oldest first. Raises NotAllowed, InvitationNotFound."""
         await self.get(invitation_id, by=by)
-        return await list_events(self.deps.db, invitation_id, after=after, limit=limit)
+        return await list_events(self.deps.db, invitation_id, cursor=cursor, limit=limit)
 
     # ---- resend, reveal, revoke ----------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import html
 from uuid import UUID
 
 from latchstring.admin.context import DOMAIN, Panel
-from latchstring.admin.pagination import address, id_in
+from latchstring.admin.pagination import address, cursor_of, cursor_text, id_in
 from latchstring.admin.routing import acts, shows
 from latchstring.domain.mail import DeliveryState
 from latchstring.domain.panel import MAIL_READ, MAIL_WRITE
@@ -16,6 +16,7 @@ from latchstring.pages.templating import render
 QUEUE = "/admin/mail"
 MAIL = f"{QUEUE}/{{mail_id:str}}"
 STATES = tuple(DeliveryState)
+WITHIN = "mail"
 
 
 class NothingForm(PageForm):
@@ -30,7 +31,7 @@ async def show_queue(panel: Panel) -> Answer:
     if about:
         page = await queue.list_about(by, id_in(about))
     else:
-        page = await queue.list(by, state, before=id_in(panel.asked("before")) if panel.asked("before") else None)
+        page = await queue.list(by, state, cursor=cursor_of(panel, WITHIN, name="before"))
     return panel.show(
         "mail_queue.html",
         page=page,
@@ -39,7 +40,7 @@ async def show_queue(panel: Panel) -> Answer:
         counts=await queue.count(by),
         about=about,
         is_on=panel.services.mail_rules.transport != "off",
-        older=address(panel, before=str(page.older)) if page.older else "",
+        older="" if page.next is None else address(panel, before=cursor_text(panel, WITHIN, page.next)),
         first=address(panel, before=None) if panel.asked("before") else "",
     )
 

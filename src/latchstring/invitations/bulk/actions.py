@@ -26,7 +26,8 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.grant import terms_digest
 from latchstring.domain.invitation import Standing, State
-from latchstring.domain.invitation_list import InvitationFilter, Order, Position
+from latchstring.domain.invitation_list import InvitationFilter
+from latchstring.domain.pagination import Cursor
 from latchstring.domain.principal import Principal
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.issue import READ, WRITE, Issuing
@@ -36,7 +37,7 @@ from latchstring.storage.invitations.lists import find_ids, find_pending_terms, 
 MOST = 10_000  # invitations that one action takes: a minute of work at most
 AT_ONCE = 8
 CHUNK = 500
-STRETCHES = 40  # of a list in which hardly anything matches, before counting is given up
+MOST_PAGES = 40  # of a list in which hardly anything matches, before counting is given up
 SHOWN = 200  # of each verdict: every row that a page can tick
 
 
@@ -175,20 +176,17 @@ class Selecting:
                 raise TooManySelected
             return list(dict.fromkeys(selection.ids))
         wanted = self.issuing.within_sight(_made_before(selection.wanted, selection.as_of), by)
-        at, found, after = self.deps.clock(), list[UUID](), None
-        for _ in range(STRETCHES):
-            ids, after = await self._stretch(wanted, after, at)
-            found += ids
-            if len(found) > MOST:
+        at, ids = self.deps.clock(), list[UUID]()
+        cursor: Cursor | None = None
+        for _ in range(MOST_PAGES):
+            page = await find_ids(self.deps.db, wanted, cursor=cursor, at=at)
+            ids += page.items
+            cursor = page.next
+            if len(ids) > MOST:
                 break
-            if after is None:
-                return found
+            if cursor is None:
+                return ids
         raise TooManySelected
-
-    async def _stretch(
-        self, wanted: InvitationFilter, after: Position | None, at: datetime
-    ) -> tuple[Sequence[UUID], Position | None]:
-        return await find_ids(self.deps.db, wanted, order=Order(), after=after, at=at)
 
     # ---- what would become of it -----------------------------------------------------------------------------------
 

@@ -37,11 +37,12 @@ test: $(DEV) ## Run every test, the quick ones first; installs a browser where t
 	@$(RUN)/pytest -m alone
 	@$(RUN)/pytest -m "slow and not alone" $(PARALLEL)
 
-check: $(DEV) ## Format, lint, types, import contracts, migrations, and the tests that start no process
+check: $(DEV) ## Format, lint, types, import contracts, dead code, migrations, and the tests that start no process
 	@$(RUN)/ruff format --check --quiet . || { echo "Run make format."; exit 1; }
 	@$(RUN)/ruff check --quiet .
 	@$(RUN)/mypy --no-error-summary
 	@$(RUN)/lint-imports --no-logo
+	@$(RUN)/python scripts/check_dead_code.py
 	@$(RUN)/python scripts/check_migrations.py
 	@$(RUN)/pytest -m "not slow" $(PARALLEL)
 

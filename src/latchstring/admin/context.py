@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
-from litestar import Request
+from starlette.requests import Request
 
 from latchstring.admin.cookies import (
     Cookies,
@@ -48,7 +48,7 @@ class Panel:
     query: pairs as they came, for lists whose whole state is the address. admin and session_id: None only at the gate.
     """
 
-    request: Request[Any, Any, Any]
+    request: Request
     services: Services
     cookies: Cookies
     path: str
@@ -173,7 +173,7 @@ class Panel:
         return sections_for(self.principal, self.path) if self.admin else ()
 
 
-def open_panel(request: Request[Any, Any, Any], services: Services) -> Panel:
+def open_panel(request: Request, services: Services) -> Panel:
     """The visit of a request, by nobody in particular yet. A query that cannot be read asks for nothing."""
     scope = request.scope
     cookies = read_cookies(scope, services.app)

@@ -1,17 +1,16 @@
 """How an address becomes a page of the panel: who is not signed in goes to the gate, who may not is told so."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from litestar import Request, Response
-from litestar.enums import HttpMethod, MediaType
-from litestar.handlers import HTTPRouteHandler
-from litestar.types import ASGIApp
+from starlette.requests import Request
+from starlette.types import ASGIApp
 
 from latchstring.admin.context import Panel, open_panel
 from latchstring.domain.errors import NotAllowed
 from latchstring.http.responses import Answer
+from latchstring.http.routing import Route
 from latchstring.http.scope import find_header
 from latchstring.pages.errors import answer_refusal
 from latchstring.services import Services
@@ -21,41 +20,45 @@ LOGIN = "/admin/login"
 SECOND_FACTOR = "/admin/login/code"
 GATE = None  # needs=GATE: for people who have not signed in
 ANYBODY = ""  # needs=ANYBODY: every administrator, whatever his role
-INTERNAL_ERROR = 500
 
 
-def shows(*paths: str, needs: str | None) -> Callable[[Handler], HTTPRouteHandler]:
+@dataclass(frozen=True)
+class PanelRoute(Route):
+    """A route of the panel. needs: the permission it takes, ANYBODY or GATE."""
+
+    needs: str | None
+
+
+def shows(*paths: str, needs: str | None) -> Callable[[Handler], PanelRoute]:
     """A page at these addresses, for HEAD as well. It changes nothing.
 
     needs: the permission it takes, ANYBODY or GATE.
     """
-    return lambda handler: _route(paths, [HttpMethod.GET], handler, needs)
+    return lambda handler: _route(paths, "GET", handler, needs)
 
 
-def acts(*paths: str, needs: str | None) -> Callable[[Handler], HTTPRouteHandler]:
+def acts(*paths: str, needs: str | None) -> Callable[[Handler], PanelRoute]:
     """What a form of ours is sent to; `Panel.read` checks the form's token. At the gate the network is counted."""
 
-    def declare(handler: Handler) -> HTTPRouteHandler:
+    def declare(handler: Handler) -> PanelRoute:
         async def counted(panel: Panel) -> Answer:
             if needs is GATE:
                 panel.services.limiter.check_client(panel.client_network)
             return await handler(panel)
 
-        counted.__name__ = handler.__name__
-        counted.__module__ = handler.__module__
-        return _route(paths, [HttpMethod.POST], counted, needs)
+        return _route(paths, "POST", counted, needs)
 
     return declare
 
 
-def looks(*paths: str, needs: str | None) -> Callable[[Handler], HTTPRouteHandler]:
+def looks(*paths: str, needs: str | None) -> Callable[[Handler], PanelRoute]:
     """What a form is sent to only to be shown as it would come out: changes nothing, and may be asked at each key."""
-    return lambda handler: _route(paths, [HttpMethod.POST], handler, needs)
+    return lambda handler: _route(paths, "POST", handler, needs)
 
 
-def _route(paths: Sequence[str], methods: list[HttpMethod], handler: Handler, needs: str | None) -> HTTPRouteHandler:
-    async def endpoint(request: Request[Any, Any, Any]) -> ASGIApp:
-        services: Services = request.scope["litestar_app"].state.services
+def _route(paths: Sequence[str], method: str, handler: Handler, needs: str | None) -> PanelRoute:
+    async def endpoint(request: Request) -> ASGIApp:
+        services: Services = request.app.state.services
         panel = open_panel(request, services)
         try:
             panel, elsewhere = await _recognise(panel, needs)
@@ -63,16 +66,7 @@ def _route(paths: Sequence[str], methods: list[HttpMethod], handler: Handler, ne
         except Exception as error:  # noqa: BLE001  # the outermost handler of pages: a bug of ours is a page as well
             return refuse(panel, error)
 
-    endpoint.__name__ = handler.__name__
-    endpoint.__module__ = handler.__module__
-    return HTTPRouteHandler(
-        list(paths),
-        http_method=methods,
-        status_code=200,  # never used: the Answer knows
-        include_in_schema=False,
-        name=f"panel.{handler.__module__.rpartition('.')[2]}.{handler.__name__}",
-        opt={"needs": needs},
-    )(endpoint)
+    return PanelRoute(method, tuple(paths), endpoint, needs)
 
 
 async def _recognise(panel: Panel, needs: str | None) -> tuple[Panel, Answer | None]:
@@ -109,11 +103,10 @@ def refuse(panel: Panel, error: Exception) -> Answer:
     return answer_refusal(error, panel.request.scope, panel.show)
 
 
-def page_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any] | None:
+def page_error(request: Request, error: Exception) -> Answer | None:
     """The same for what no route of ours answered, such as another method; None for other paths, and for programs."""
     if not is_own_path(request.scope["path"]) or b"text/html" not in (find_header(request.scope, b"accept") or b""):
         return None
-    answer = refuse(open_panel(request, request.scope["litestar_app"].state.services), error)
-    kept = {name.decode(): value.decode() for name, value in answer.headers}
-    headers = {name: value for name, value in kept.items() if name not in ("content-type", "set-cookie")}
-    return Response(answer.body, status_code=answer.status, media_type=MediaType.HTML, headers=headers)
+    answer = refuse(open_panel(request, request.app.state.services), error)
+    answer.headers = [pair for pair in answer.headers if pair[0] != b"set-cookie"]
+    return answer

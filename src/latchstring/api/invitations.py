@@ -1,4 +1,4 @@
-"""Invitations for those who send them."""
+"""Invitations, for inviters."""
 
 from typing import Literal
 from uuid import UUID
@@ -23,7 +23,8 @@ from latchstring.domain.errors import (
     TooManyRequests,
     Unreadable,
 )
-from latchstring.domain.idempotency import Once, StoredAnswer
+from latchstring.domain.idempotency import StoredAnswer
+from latchstring.domain.ids import NIL_ID
 from latchstring.domain.invitation import Standing, State
 from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.pagination import SortOrder
@@ -45,7 +46,7 @@ class Nothing(Body):
 
 
 class InvitationQuery(PageQuery):
-    """Which invitations, in which order."""
+    """Filters and sort order of invitations."""
 
     state: Literal["PENDING", "ACCEPTED", "DECLINED", "REVOKED", "EXPIRED"] | None = None
     email: Email | None = None
@@ -72,7 +73,7 @@ def _present(services: Services, standing: Standing, status: int) -> StoredAnswe
 @operation(
     "POST",
     "/api/invitations",
-    "Invite somebody",
+    "Create an invitation",
     tag=TAG,
     permission="invitations:write",
     rechecks_key=True,
@@ -91,43 +92,37 @@ def _present(services: Services, standing: Standing, status: int) -> StoredAnswe
 async def create_invitation(
     services: Services, caller: Caller, reading: Reading[NewInvitation], idempotency: Idempotency
 ) -> Answer:
-    """The invitation, its event and its mail are stored before the answer goes out; the mail leaves afterwards."""
+    """The invitation and its mail are stored before the response is sent. The mail is sent afterwards."""
     by = caller.require()
     draft = draft_of(reading)
-    if not reading.problems:
-        services.limiter.check_inviter(by.id)
-        services.limiter.check_recipient(draft.email_key)
     return await idempotency.run(
-        lambda once: services.invitations.issuing.create(draft, by=by, once=once, problems=tuple(reading.problems)),
+        lambda once: services.invitations.create(draft, by=by, once=once, problems=tuple(reading.problems)),
         lambda standing: _present(services, standing, 201),
     )
 
 
 @operation("GET", "/api/invitations", "List invitations", tag=TAG, answers={200: PageView[InvitationView]})
 async def list_invitations(services: Services, caller: Caller, query: InvitationQuery) -> Answer:
-    """Without `invitations:read` one sees the invitations one sent."""
+    """Callers without `invitations:read` see the invitations they sent."""
     by = caller.require()
     within = f"invitations:{query.sort}"
     cursor, order = cursor_of(services, within, query.cursor), SortOrder.parse(query.sort)
     filter_ = await _filter(services, query)
-    page = await services.invitations.issuing.list(filter_, by=by, order=order, cursor=cursor, limit=query.limit)
+    page = await services.invitations.list(filter_, by=by, order=order, cursor=cursor, limit=query.limit)
     at, links = services.clock(), services.invitations.links
     return answer_page(services, within, page, lambda standing: invitation_view(standing, links, at=at))
-
-
-_NO_GROUP = UUID(int=0)
 
 
 async def _group_ids(services: Services, key: str | None) -> list[UUID]:
     if key is None:
         return []
     found = await services.groups.find_groups_by_keys([key])
-    return [found[key].id if key in found else _NO_GROUP]
+    return [found[key].id if key in found else NIL_ID]
 
 
 async def _filter(services: Services, query: InvitationQuery) -> InvitationFilter:
     if query.key is not None and query.content_type is None:
-        raise Unreadable("key: name the contentType as well.", code="invalid-query")
+        raise Unreadable("key: send contentType as well.", code="invalid-query")
     return InvitationFilter(
         states=[State[query.state]] if query.state else (),
         email_key=query.email.email_key if query.email else None,
@@ -153,15 +148,15 @@ async def _filter(services: Services, query: InvitationQuery) -> InvitationFilte
     problems=[InvitationNotFound],
 )
 async def get_invitation(services: Services, caller: Caller, invitation_id: UUID) -> Answer:
-    """Ended invitations stay readable until their retention ends."""
-    standing = await services.invitations.issuing.get(invitation_id, by=caller.require())
+    """Ended invitations can be read until their retention time is over."""
+    standing = await services.invitations.get(invitation_id, by=caller.require())
     return json_answer(invitation_view(standing, services.invitations.links, at=services.clock()))
 
 
 @operation(
     "GET",
     "/api/invitations/{invitation_id:uuid}/events",
-    "List what happened to an invitation",
+    "List the events of an invitation",
     tag=TAG,
     answers={200: PageView[EventView]},
     problems=[InvitationNotFound],
@@ -170,15 +165,14 @@ async def list_invitation_events(services: Services, caller: Caller, invitation_
     """Oldest first."""
     within = f"events:{invitation_id}"
     cursor = cursor_of(services, within, query.cursor)
-    issuing = services.invitations.issuing
-    page = await issuing.events(invitation_id, by=caller.require(), cursor=cursor, limit=query.limit)
+    page = await services.invitations.events(invitation_id, by=caller.require(), cursor=cursor, limit=query.limit)
     return answer_page(services, within, page, event_view)
 
 
 @operation(
     "POST",
     "/api/invitations/{invitation_id:uuid}/resend",
-    "Send a new link",
+    "Resend an invitation",
     tag=TAG,
     answers={202: InvitationView},
     problems=[InvitationNotFound, InvitationNotPending, GrantNotAllowed, AlreadyInvited, MailDisabled, TooManyRequests],
@@ -191,16 +185,12 @@ async def resend_invitation(
     body: Nothing,  # noqa: ARG001  # declared, so that unknown fields are refused
     idempotency: Idempotency,
 ) -> Answer:
-    """The next generation, valid again as long as at first. Earlier links are dead, and the caller is the sponsor."""
-    by, issuing = caller.require(), services.invitations.issuing
-    services.limiter.check_inviter(by.id)
-
-    async def resend(once: Once | None) -> Standing:
-        before = await issuing.get(invitation_id, by=by)
-        services.limiter.check_recipient(before.invitation.email_key)
-        return await issuing.resend(invitation_id, by=by, once=once)
-
-    return await idempotency.run(resend, lambda standing: _present(services, standing, 202))
+    """Mails a new link with the original lifetime. Earlier links stop working, and the caller becomes the sponsor."""
+    by = caller.require()
+    return await idempotency.run(
+        lambda once: services.invitations.resend(invitation_id, by=by, once=once),
+        lambda standing: _present(services, standing, 202),
+    )
 
 
 @operation(
@@ -219,8 +209,8 @@ async def reveal_link(
     invitation_id: UUID,
     body: Nothing,  # noqa: ARG001  # declared, so that unknown fields are refused
 ) -> Answer:
-    """A link to hand over by other means. It proves no mailbox: an existing account must sign in to use it."""
-    url = await services.invitations.issuing.reveal(invitation_id, by=caller.require())
+    """Returns a link to hand over by other means. If the address has an account, the invitee must sign in to accept."""
+    url = await services.invitations.reveal(invitation_id, by=caller.require())
     return json_answer(LinkUrlView(url=url))
 
 
@@ -233,8 +223,8 @@ async def reveal_link(
     problems=[InvitationNotFound, InvitationNotPending],
 )
 async def revoke_invitation(services: Services, caller: Caller, invitation_id: UUID) -> Answer:
-    """Its links end at once. It stays readable as REVOKED."""
-    await services.invitations.issuing.revoke(invitation_id, by=caller.require())
+    """Its links stop working at once. It can still be read, as REVOKED."""
+    await services.invitations.revoke(invitation_id, by=caller.require())
     return empty_answer()
 
 

@@ -1,10 +1,11 @@
-"""Watching jobs, reading what became of their rows, stopping them."""
+"""Jobs: state, report and cancellation."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
-from litestar import Request
+from starlette.requests import Request
+from starlette.types import Scope
 
 from latchstring.api.job_views import (
     JobView,
@@ -20,7 +21,7 @@ from latchstring.formats.fields import Query
 from latchstring.formats.job_report import REPORT_COLUMNS, row_cells
 from latchstring.http.authentication import Caller
 from latchstring.http.responses import JSON, Answer, empty_answer, json_answer
-from latchstring.http.scope import Scope, find_header
+from latchstring.http.scope import find_header
 from latchstring.http.streams import csv_answer, streamed_answer
 from latchstring.rest.pagination import DEFAULT_LIMIT, CursorText, Limit, PageView
 from latchstring.rest.route import operation
@@ -30,7 +31,7 @@ TAG = "Jobs"
 
 
 class ReportQuery(Query):
-    """Which rows. Without `limit` and `cursor` all of them come at once."""
+    """Filters of rows. Without `limit` and `cursor`, all rows are returned at once."""
 
     limit: Limit | None = None
     cursor: CursorText | None = None
@@ -39,24 +40,25 @@ class ReportQuery(Query):
 
 @operation("GET", "/api/jobs/{job_id:uuid}", "Show a job", tag=TAG, answers={200: JobView}, problems=[JobNotFound])
 async def get_job(services: Services, caller: Caller, job_id: UUID) -> Answer:
-    """Whoever started a job sees it; with `invitations:read` one sees all."""
+    """A job is visible to the caller that started it, and to callers with `invitations:read`."""
     return json_answer(job_view(await services.invitations.bulk.get(job_id, by=caller.require())))
 
 
 @operation(
     "GET",
     "/api/jobs/{job_id:uuid}/report",
-    "List what became of a job's rows",
+    "List the row results of a job",
     tag=TAG,
     answers={200: PageView[RowView]},
     problems=[JobNotFound],
     downloads=True,
 )
 async def get_job_report(
-    request: Request[Any, Any, Any], services: Services, caller: Caller, job_id: UUID, query: ReportQuery
+    request: Request, services: Services, caller: Caller, job_id: UUID, query: ReportQuery
 ) -> Answer:
-    """Rows that were looked at so far, in their order. With `Accept: text/csv` a spreadsheet of all of them, in which
-    no cell calculates.
+    """The rows processed so far, in their order.
+
+    With `Accept: text/csv`, a spreadsheet of all rows in which no cell is a formula.
     """
     job = await services.invitations.bulk.get(job_id, by=caller.require())
     which = RowFilter(() if query.status is None else (query.status,))
@@ -97,7 +99,7 @@ async def _page(services: Services, job: Job, query: ReportQuery, which: RowFilt
     problems=[JobNotFound, JobFinished, NotAllowed],
 )
 async def cancel_job(services: Services, caller: Caller, job_id: UUID) -> Answer:
-    """Rows that are done stay done. The job stays readable as CANCELLED."""
+    """Processed rows stay processed. The job can still be read, as CANCELLED."""
     await services.invitations.bulk.cancel(job_id, by=caller.require())
     return empty_answer()
 

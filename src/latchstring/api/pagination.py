@@ -1,4 +1,4 @@
-"""Lists of the API: reading where a page begins, and writing the page."""
+"""Lists of the API: reading the cursor and building the page."""
 
 from collections.abc import Callable
 from typing import Literal, TypeVar
@@ -15,7 +15,7 @@ NEWEST_FIRST: Sort = "-createdAt"
 
 
 class CreatedQuery(PageQuery):
-    """What a list takes that is ordered by the time of creation."""
+    """Query of a list that is ordered by creation time."""
 
     sort: Sort = NEWEST_FIRST
 

@@ -8,7 +8,7 @@ from latchstring.services import Services
 
 
 class RoleView(View):
-    """A named set of permissions, and what its holders may grant; `*` means all."""
+    """A role: its permissions, and the roles and groups its holders may grant. `*` means all."""
 
     key: str
     name: str
@@ -31,7 +31,7 @@ def role_view(role: Role) -> RoleView:
 
 @operation("GET", "/api/roles", "List roles", tag="Roles", answers={200: PageView[RoleView]})
 async def list_roles(services: Services) -> Answer:
-    """In the order of the configuration; there is one page."""
+    """Lists the roles in the order of the configuration, on one page."""
     roles = [role_view(role) for role in services.roles.values()]
     return page_answer(roles, next_cursor=None, total=len(roles))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from latchstring.content.changes import ContentChanging, describe_change
+from latchstring.content.invitation_grants import withdraw_invitation_grants
 from latchstring.content.read import READ_ACCESS, WRITE, is_key
 from latchstring.domain.access import ContentObject, Level, PendingInvitation, SubjectKind, Visibility
 from latchstring.domain.actor import ActorType
@@ -16,7 +17,7 @@ from latchstring.domain.principal import Principal
 from latchstring.domain.views.content import HeldObject, Holder
 from latchstring.events.record import record
 from latchstring.storage.content.grants import remove_grant, set_grant
-from latchstring.storage.content.invitations import list_pending_invitations, withdraw_grants
+from latchstring.storage.content.invitations import list_pending_invitations
 from latchstring.storage.content.lists import (
     OwnedObject,
     count_granted,
@@ -31,7 +32,6 @@ from latchstring.storage.content.lists import (
 from latchstring.storage.content.objects import (
     find_object,
     hold_groups,
-    hold_objects,
     hold_users,
     load_access,
     replace_access,
@@ -181,20 +181,10 @@ class ContentKeeping(ContentChanging):
         False when there was nothing to end any more. Raises NotAllowed.
         """
         principal.require(WRITE)
-        at = self._clock()
-
-        def work() -> Work[bool]:
-            yield from hold_objects([one.id])
-            ended, is_revoked = yield from withdraw_grants(invitation_id, [one.id], at=at)
-            by = principal.actor
-            if is_revoked:
-                cause = "withdrawn-by-maintainer"
-                yield record(happened("invitation.revoked", invitation_id, by=by, at=at, cause=cause))
-            elif ended:
-                yield record(happened("invitation.reduced", invitation_id, by=by, at=at, objects=[str(one.id)]))
-            return bool(ended)
-
-        return await self._db.transact(work)
+        now = self._clock()
+        return await self._db.transact(
+            lambda: withdraw_invitation_grants(invitation_id, [one.id], by=principal.actor, now=now)
+        )
 
     async def hand_over(self, principal: Principal, one: ContentObject, new_owner_id: UUID) -> None:
         """Give an object a new owner in an administrator's name; who owned it becomes MAINTAINER.

@@ -87,7 +87,7 @@ class ContentParts:
         """The declared type of this name or singular. Raises ContentNotFound."""
         found = self._types.get(word)
         if found is None:
-            raise ContentNotFound("There is no such type of content.")
+            raise ContentNotFound("There is no such content type.")
         return found
 
 
@@ -95,7 +95,7 @@ class ContentReading(ContentParts):
     """Objects as somebody sees them."""
 
     def subject_of(self, principal: Principal | None) -> Subject:
-        """Whoever asks, as access sees him."""
+        """The caller as the subject of access rules."""
         if principal is None:
             return ANONYMOUS
         user_id = principal.id if principal.type is ActorType.USER else None
@@ -110,10 +110,6 @@ class ContentReading(ContentParts):
         declared = self.get_type(type_)
         found = await find_object_for(self._db, subject.user_id, declared.key, key) if is_key(key) else None
         return admit(subject, found, need)
-
-    async def resolve(self, subject: Subject, type_: str, key: str, need: Level) -> ContentObject:
-        """The object alone; refuses like `look_up`."""
-        return (await self.look_up(subject, type_, key, need)).object
 
     async def list_objects(
         self, subject: Subject, type_: str, *, need: Level, order: SortOrder, cursor: Cursor | None = None, limit: int

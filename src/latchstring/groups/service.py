@@ -165,7 +165,7 @@ class Groups:
         except UniqueViolation as violation:
             if violation.constraint != "uq_groups_key":
                 raise
-            raise GroupKeyTaken(f"There is a group {key} already.") from violation
+            raise GroupKeyTaken(f"A group {key} already exists.") from violation
         return group
 
     async def replace_group(
@@ -183,7 +183,7 @@ class Groups:
             if before is not None:
                 present = yield from lock_group(key)
                 if present is not None and words_of(present) != before:
-                    raise ChangedMeanwhile("The group has other words by now.")
+                    raise ChangedMeanwhile("The group was changed by somebody else.")
             group = yield from replace_group(wanted)
             if group is None:
                 raise GroupNotFound(f"There is no group {key}.")

@@ -13,7 +13,8 @@ from latchstring.domain.principal import Principal
 from latchstring.domain.views.audit_log import Named
 from latchstring.domain.views.saved_view import SavedView
 from latchstring.invitations.dependencies import InvitationDependencies
-from latchstring.invitations.issue import READ, Issuing
+from latchstring.invitations.permissions import READ
+from latchstring.invitations.read import InvitationReader
 from latchstring.storage.admins.saved_views import delete_view, list_views, rename_view, save_view
 from latchstring.storage.events.actor_names import find_named
 from latchstring.storage.groups.groups import find_groups
@@ -45,10 +46,10 @@ class InvitationRow:
 
 @dataclass(frozen=True, slots=True)
 class Browsing:
-    """Reads lists; what may be seen is the issuing side's to say. A page costs a bounded number of round trips."""
+    """Reads lists. A page costs a bounded number of round trips."""
 
     deps: InvitationDependencies
-    issuing: Issuing
+    reader: InvitationReader
 
     async def page(
         self,
@@ -60,12 +61,12 @@ class Browsing:
         limit: int,
     ) -> Page[InvitationRow]:
         """A page of what the caller may see. Raises NotAllowed."""
-        page = await self.issuing.list(wanted, by=by, order=order, cursor=cursor, limit=limit)
+        page = await self.reader.list(wanted, by=by, order=order, cursor=cursor, limit=limit)
         return page.with_items(await self._rows(page.items))
 
     async def count(self, wanted: InvitationFilter, *, by: Principal) -> int | None:
         """How many there are; None beyond what is counted. Raises NotAllowed."""
-        wanted = self.issuing.within_sight(wanted, by)
+        wanted = self.reader.restrict_to_visible(wanted, by)
         return await count_invitations(self.deps.db, wanted, at=self.deps.clock())
 
     async def read_all(
@@ -84,7 +85,7 @@ class Browsing:
         """Rows by their ids, in this order; those that are gone are left out. Raises NotAllowed."""
         by.require(READ)
         standings = await find_standings(self.deps.db, ids)
-        return await self._rows([self.issuing.veiled(one, by) for one in standings])
+        return await self._rows([self.reader.redact_for(one, by) for one in standings])
 
     async def _rows(self, standings: Sequence[Standing]) -> tuple[InvitationRow, ...]:
         shown = [

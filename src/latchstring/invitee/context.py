@@ -4,13 +4,14 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
-from litestar import Request
+from starlette.requests import Request
 
 from latchstring.domain.account import User
 from latchstring.domain.errors import CsrfTokenInvalid, Unreadable
 from latchstring.domain.settings import App
+from latchstring.formats.urls import origin_of
 from latchstring.http.authentication import (
     ANONYMOUS,
     CSRF_COOKIE,
@@ -52,7 +53,7 @@ class Page:
     chosen_locale: the one picked by hand, which links and forms carry on; None when nobody picked.
     """
 
-    request: Request[Any, Any, Any]
+    request: Request
     services: Services
     caller: Caller
     path: str
@@ -180,7 +181,7 @@ class Page:
 _KEPT = ("token", "next", "done", "how", "kept", "to")  # what stays when the language changes
 
 
-def open_page(request: Request[Any, Any, Any], services: Services) -> Page:
+def open_page(request: Request, services: Services) -> Page:
     """The visit of a request, by nobody in particular yet. A query that cannot be read asks for nothing."""
     scope = request.scope
     query = _query(scope)
@@ -223,13 +224,9 @@ def _query(scope: Any) -> dict[str, str]:
 
 def content_policy(services: Services) -> str:
     """The policy of pages, widened by where accepting may lead: browsers hold redirects to `form-action`, too."""
-    targets = sorted({*map(_origin, services.invitation_rules.redirect_origins), _origin(services.app.public_url)})
+    origins = map(origin_of, (*services.invitation_rules.redirect_origins, services.app.public_url))
+    targets = sorted({origin for origin in origins if origin})
     return PAGE_POLICY.replace("form-action 'self'", " ".join(["form-action 'self'", *targets]))
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _support_url(app: App) -> str | None:

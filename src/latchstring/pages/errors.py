@@ -2,15 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from litestar import Response
-from litestar.enums import MediaType
+from starlette.types import Scope
 
 from latchstring.domain.errors import LatchstringError, TooManyRequests
 from latchstring.http.problems import describe_problem, log_unexpected
 from latchstring.http.responses import Answer
-from latchstring.http.scope import Scope, request_id
+from latchstring.http.scope import request_id
 
 INTERNAL_ERROR = 500
 
@@ -42,9 +40,3 @@ def answer_refusal(error: Exception, scope: Scope, show: Callable[..., Answer]) 
     if "Retry-After" in problem.headers:
         answer.headers.append((b"retry-after", problem.headers["Retry-After"].encode()))
     return answer
-
-
-def as_response(answer: Answer) -> Response[Any]:
-    """The same for errors that the framework answers."""
-    headers = {name.decode(): value.decode() for name, value in answer.headers if name != b"content-type"}
-    return Response(answer.body, status_code=answer.status, media_type=MediaType.HTML, headers=headers)

@@ -47,7 +47,7 @@ CursorText = Annotated[
             "type": "string",
             "pattern": "^[A-Za-z0-9_-]+$",
             "maxLength": LONGEST_CURSOR,
-            "description": "`nextCursor` of the page before.",
+            "description": "`nextCursor` of the previous page.",
         },
     ),
 ]

@@ -244,7 +244,7 @@ class People(Keeping):
         except UniqueViolation as violation:
             raise taken(violation) or violation from violation
         except ReferenceViolation as gone:
-            raise GroupNotFound("A group was removed in this moment. Look which are left.") from gone
+            raise GroupNotFound("A group was deleted at the same time.") from gone
 
     async def _hash_new(self, changes: UserChanges, user: User) -> str | None:
         password = None if isinstance(changes.password, Unchanged) else changes.password
@@ -335,7 +335,7 @@ class People(Keeping):
     async def erase_user(self, principal: Principal, user_id: UUID, *, new_owner_id: UUID | None = None) -> None:
         """Remove an account with every trace of name and address; pending invitations to the person are revoked.
 
-        What the person owns goes to the new owner; his grants end. Raises OwnsContent when there is none to take it,
+        What the person owns goes to the new owner; their grants end. Raises OwnsContent when there is none to take it,
         UserNotFound (of the new owner, too), GrantNotAllowed when the account is above the caller's ceiling.
         """
         check_manages(principal, await self.get_user(user_id), self._roles)
@@ -358,7 +358,7 @@ class People(Keeping):
                 raise Conflict  # the address moved meanwhile: begin anew with the present one
             check_manages(principal, user, self._roles)
             if new_owner_id is not None and new_owner_id not in (yield from hold_users([new_owner_id])):
-                raise UserNotFound("There is no such user to take over what this one owns.")
+                raise UserNotFound("The new owner does not exist.")
             yield delete_user(user_id)
             yield from check_released(user_id)
             for content_id in handed_over:

@@ -73,7 +73,7 @@ class Keeping(UserDependencies):
         if user is None:
             raise UserNotFound("There is no such user.")
         if self._mail_is_off:
-            raise MailDisabled("Mail is switched off here.")
+            raise MailDisabled("Mail is disabled.")
         if kind is MailKind.EMAIL_VERIFICATION and user.email_verified:
             return False
         at = self._clock()

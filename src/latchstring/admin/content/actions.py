@@ -192,19 +192,15 @@ async def resend_invitation(panel: Panel) -> Answer:
     """Mail a pending invitation to the object once more, with a new link."""
     form = (await panel.read(InvitationForm)).finish()
     one = await object_of(panel)
-    issuing, limiter = panel.services.invitations.issuing, panel.services.limiter
     try:
-        standing = await issuing.get(form.invitation, by=panel.principal)
-        limiter.check_inviter(panel.principal.id)
-        limiter.check_recipient(standing.invitation.email_key)
-        await issuing.resend(form.invitation, by=panel.principal)
+        resent = await panel.services.invitations.resend(form.invitation, by=panel.principal)
     except (InvitationNotFound, InvitationNotPending, AlreadyInvited, GrantNotAllowed):
         return panel.go(path_of(one), flash=said(panel, "invitation-late"), is_bad=True)
     except MailDisabled:
         return panel.go(path_of(one), flash=said(panel, "mail-off"), is_bad=True)
     except TooManyRequests:
         return panel.go(path_of(one), flash=said(panel, "too-many"), is_bad=True)
-    return panel.go(path_of(one), flash=said(panel, "invitation-resent", email=standing.invitation.email))
+    return panel.go(path_of(one), flash=said(panel, "invitation-resent", email=resent.invitation.email))
 
 
 @acts(f"{ENTRY}/invitations/withdraw", needs=WRITE)

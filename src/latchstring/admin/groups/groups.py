@@ -194,7 +194,7 @@ async def save_group(panel: Panel) -> Answer:
 
 def _check_unchanged(sent: Sent[WordsForm], group: Group) -> None:
     if sent.typed.get("seen") != _fingerprint(words_of(group)):
-        raise ChangedMeanwhile("The group has other words by now.")
+        raise ChangedMeanwhile("The group was changed by somebody else.")
 
 
 def _fingerprint(words: GroupWords) -> str:

@@ -43,7 +43,6 @@ CHARSETS = (
     "shift_jis",
     "gb18030",
 )
-NOT_INVITED = (RowStatus.DUPLICATE, RowStatus.MEMBER, RowStatus.REFUSED)
 FILTERS: dict[str, tuple[str, ...]] = {
     "all": (),
     "create": (RowStatus.CREATE,),

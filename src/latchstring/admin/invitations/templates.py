@@ -8,11 +8,10 @@ import html
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from latchstring.admin.context import DOMAIN, Panel
 from latchstring.admin.invitations.form import (
-    CONTENT_ROLES,
     MOST_CHOSEN,
     ObjectName,
     Span,
@@ -35,6 +34,7 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.panel import TEMPLATES_WRITE
 from latchstring.domain.template import InvitationTemplate, TemplateSource
+from latchstring.formats.content_grants import CONTENT_ROLE_NAMES, ContentRoleName
 from latchstring.formats.field_types import Key, Line, Message, Url
 from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
@@ -61,7 +61,7 @@ class TemplateForm(PageForm):
     groups: tuple[Key, ...] = ()
     group_search: str = ""
     content: tuple[ObjectName, ...] = ()
-    content_role: tuple[Literal["VIEWER", "EDITOR", "MAINTAINER"], ...] = ()
+    content_role: tuple[ContentRoleName, ...] = ()
     content_search: str = ""
     message: Message | None = None
     expires_in: Span = None
@@ -173,7 +173,7 @@ async def _show_form(
         found=await object_choices(panel, shown.values("content"), text) if text else (),
         looked_for=text,
         types=panel.services.content_rules.types,
-        content_roles=CONTENT_ROLES,
+        content_roles=CONTENT_ROLE_NAMES,
         validities=validities(panel.services.invitation_rules, shown.value("expiresIn")),
         languages=[(tag, autonym(tag)) for tag in available_locales()],
     )

@@ -20,7 +20,6 @@ from latchstring.pages.mail_frame import frame_answer, holding_frame
 MESSAGES = "/admin/messages"
 MESSAGE = f"{MESSAGES}/{{kind:str}}"
 FORMS = ("desktop", "phone", "text")
-TESTED = "test"
 
 
 class TestForm(PageForm, kw_only=True):

@@ -18,9 +18,9 @@ from latchstring.admin.pagination import (
 from latchstring.admin.routing import shows
 from latchstring.domain.account import User
 from latchstring.domain.event import RecordedEvent
-from latchstring.domain.group import is_group_key
 from latchstring.domain.invitation import Standing
 from latchstring.domain.invitation_list import InvitationFilter
+from latchstring.domain.keys import is_key
 from latchstring.domain.pagination import Page, SortOrder
 from latchstring.domain.views.content import HeldObject
 from latchstring.domain.views.users import UserSearch
@@ -106,7 +106,7 @@ async def show_users(panel: Panel) -> Answer:
 async def _search(panel: Panel, asked: Filters) -> UserSearch:
     group_id = None
     if asked.group:
-        group_id = await panel.services.groups.find_id(asked.group) if is_group_key(asked.group) else NOBODY
+        group_id = await panel.services.groups.find_id(asked.group) if is_key(asked.group) else NOBODY
     return UserSearch(
         q=asked.q or None,
         role=asked.role or None,
@@ -171,7 +171,7 @@ async def _owned(panel: Panel, user: User) -> Page[HeldObject]:
 async def _invitations(panel: Panel, which: InvitationFilter) -> Sequence[Standing]:
     if not panel.can("invitations:read"):
         return ()
-    page = await panel.services.invitations.issuing.list(which, by=panel.principal, limit=NEWEST_INVITATIONS)
+    page = await panel.services.invitations.list(which, by=panel.principal, limit=NEWEST_INVITATIONS)
     return page.items
 
 

@@ -60,6 +60,11 @@ def step(statement: Executable, **values: Any) -> Step:
 Work = Generator[Step | Steps, list[Row], T]
 
 
+def single_step(one: Step | Steps) -> Work[None]:
+    """A work of one step, for a transaction that needs no more."""
+    yield one
+
+
 class UniqueViolation(Exception):
     """A unique constraint spoke. The storage modules turn its name into a domain error."""
 
@@ -127,7 +132,6 @@ class Compiled:
         processors = [bind.type._cached_bind_processor(dialect) for bind in binds]  # noqa: SLF001
         self._converted = [(place, process) for place, process in enumerate(processors) if process]
         columns = compiled._result_columns  # noqa: SLF001  # the only list of a statement's result types
-        self.returns = bool(columns)
         self._make: Callable[[Iterable[Any]], Any] = getattr(namedtuple("Row", [e.keyname for e in columns]), "_make")  # noqa: B009, PYI024  # mypy knows no _make of a dynamic one
         self._results = [entry.type._cached_result_processor(dialect, None) for entry in columns]  # noqa: SLF001
         self._plain = not any(self._results)

@@ -239,7 +239,7 @@ FILTERS = {
         lambda _: _by_column(_i.email_key, "email_key"),
     ),
     "object": Filter(lambda i: _has_content(i, with_key=True), lambda name: [SCANS["object"].candidates(name)]),
-    "delivery": Filter(_is_delivery, _by_delivery),
+    "delivery": Filter(_is_delivery, _by_delivery, is_exact=False),
     "q": Filter(_matches_q, _q_candidates, overlaps=True),
     "group": Filter(_has_group, lambda name: [SCANS["group"].candidates(name, "groups")]),
     "inviter": Filter(

@@ -23,11 +23,13 @@ class Filter:
 
     condition: judges a row; applied when the value `any_<name>` is false, or always if is_permanent. candidates: for a
     dialect, selects of `id`, each along one index, in its order. overlaps: one row is often among several of these.
+    is_exact: every candidate meets the condition.
     """
 
     condition: Callable[[Columns], ColumnElement[bool]]
     candidates: Callable[[str], Sequence[Select[Any]]] | None = None
     overlaps: bool = False
+    is_exact: bool = True
     is_permanent: bool = False
 
 

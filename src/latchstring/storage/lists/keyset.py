@@ -6,7 +6,7 @@ A list is declared as data (see declaration). A page is read in one of two ways.
 full. Where the index of a filter has its rows in that order, only these are read. A limited number of rows is read;
 where filters exclude each other nearly everywhere the page ends there and is partial, and the next page continues.
 
-*Candidates*: a filter's candidate query finds the ids of its rows in an index. When there are few (COUNTED_UP_TO at
+*Candidates*: a filter's candidate query finds the ids of its rows in an index. When there are few (MOST_CANDIDATES at
 most), they are looked up, judged by all other filters, counted and sorted.
 
 A page is one or two statements: a count on the first page, or to choose among filters, and the page itself.
@@ -23,7 +23,8 @@ from latchstring.storage.lists.index_scan import COUNTED_UP_TO, highest_key, key
 from latchstring.storage.lists.statements import ListStatements, ScanShape, Shape, key_of, scan_tag
 
 T = TypeVar("T")
-FEW = 1_000  # so few candidates that counting those of another filter costs more than it saves
+MOST_CANDIDATES = COUNTED_UP_TO  # of a filter that are looked up for a page
+FEW = 1_000  # so few candidates that counting those of another filter, or looking in another way, saves nothing
 PAGE_SIZES = (10, 25, 50, 100, 200, 500, 1000)
 
 
@@ -175,17 +176,15 @@ class KeysetList(Generic[T]):
     async def _read(self, request: _Request) -> _Result:
         """The next rows, with their number where it is counted."""
         query = request.query
-        has_own_scan = _has_own_scan(query)
-        if query.filters and not has_own_scan:
-            name = await self._fewest_candidates(request)
-            if name is not None:
-                return await self._read_candidates(request, name)
+        if query.filters and not _has_own_scan(query):
+            return await self._read_filtered(request)
         result = await self._read_scans(request)
-        if request.cursor is None and result.truncated_at is None and len(result.keys) < request.size:
+        if _is_whole_list(request, result):
             return result.with_total(len(result.keys)) if query.is_counted else result
-        if query.is_counted and (has_own_scan or not query.filters):
+        if query.is_counted:
             result = result.with_total(await self._count_scanned(request))
-        if has_own_scan and result.truncated_at is not None and result.total is not None:
+        is_few = result.total is not None and result.total <= MOST_CANDIDATES
+        if query.filters and result.truncated_at is not None and is_few:
             return await self._read_candidates(request, query.filters[0])
         return result
 
@@ -200,9 +199,41 @@ class KeysetList(Generic[T]):
             return await self.declaration.count_all(db, query)
         return int((await db.fetch(self._statements.count_all(db.dialect_name), **query.values))[0].n)
 
-    async def _fewest_candidates(self, request: _Request) -> str | None:
-        """The filter with the fewest candidates; None when all have more than are counted."""
-        best, fewest = None, COUNTED_UP_TO + 1
+    async def _read_filtered(self, request: _Request) -> _Result:
+        """The next rows where no scan has just those that match."""
+        if request.knows_total and request.cursor is not None and request.cursor.total is None:
+            return (await self._read_scans(request)).with_total(None)  # the first page found too many candidates
+        name, count = await self._fewest_candidates(request)
+        if name is not None and not self._prefers_scans(request, name, count):
+            return await self._read_candidates(request, name)
+        result = await self._read_scans(request)
+        if name is not None and result.truncated_at is not None:
+            return await self._read_candidates(request, name)
+        return (
+            result.with_total(await self._count_filtered(request, result, name)) if request.query.is_counted else result
+        )
+
+    def _prefers_scans(self, request: _Request, name: str, count: int) -> bool:
+        """Whether there are so many candidates that reading in order meets a page of them soon, and that need not be
+        looked up in order to be counted.
+        """
+        query = request.query
+        is_only = len(query.filters) == 1 and self.declaration.filters[name].is_exact
+        return count > FEW and (is_only or request.knows_total or not query.is_counted)
+
+    async def _count_filtered(self, request: _Request, result: _Result, name: str | None) -> int | None:
+        if _is_whole_list(request, result):
+            return len(result.keys)
+        if name is None:
+            return None
+        if request.knows_total and request.cursor is not None:
+            return request.cursor.total
+        statement = self._statements.count_distinct_candidates(name, request.db.dialect_name)
+        return int((await request.db.fetch(statement, **request.query.values))[0].n)
+
+    async def _fewest_candidates(self, request: _Request) -> tuple[str | None, int]:
+        """The filter with the fewest candidates, and how many; None when all have more than are looked up."""
+        best, fewest = None, MOST_CANDIDATES + 1
         for name in request.query.filters:
             if self.declaration.filters[name].candidates is None:
                 continue
@@ -211,7 +242,7 @@ class KeysetList(Generic[T]):
                 best, fewest = name, count
             if fewest <= FEW:
                 break
-        return best
+        return best, fewest
 
     async def _count_candidates(self, request: _Request, name: str) -> int:
         """How many candidates a filter has, up to one more than is counted; where they overlap, no more than that."""
@@ -302,6 +333,10 @@ def _known_until(keys: Sequence[Key], end: Key | None, *, descending: bool) -> S
     if end is None:
         return keys
     return [key for key in keys if (key >= end if descending else key <= end)]
+
+
+def _is_whole_list(request: _Request, result: _Result) -> bool:
+    return request.cursor is None and result.truncated_at is None and len(result.keys) < request.size
 
 
 def _has_own_scan(query: KeysetQuery) -> bool:

@@ -65,6 +65,7 @@ class ListStatements:
         self.index_scans = lru_cache(maxsize=None)(declaration.scans)
         self.candidates = lru_cache(maxsize=None)(self._make_candidates)
         self.count_candidates = lru_cache(maxsize=None)(self._make_count_candidates)
+        self.count_distinct_candidates = lru_cache(maxsize=None)(self._make_count_distinct_candidates)
         self.scan = lru_cache(maxsize=None)(self._make_scan)
         self.scan_end = lru_cache(maxsize=None)(self._make_scan_end)
         self.merged_scans = lru_cache(maxsize=None)(self._make_merged_scans)
@@ -109,6 +110,10 @@ class ListStatements:
             for number, query in enumerate(self._candidate_queries(name, dialect_name))
         ]
         return select(*counts)
+
+    def _make_count_distinct_candidates(self, name: str, dialect_name: str) -> Executable:
+        """How many rows the candidate queries have together, each counted once."""
+        return select(func.count().label("n")).select_from(self._candidates(name, dialect_name))
 
     def _matches(self, columns: Columns) -> ColumnElement[bool]:
         """The conditions of all filters; those not in use are switched off."""

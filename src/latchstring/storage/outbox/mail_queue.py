@@ -58,7 +58,7 @@ _LIST: KeysetList[Row] = KeysetList(
             "subject": IndexScan([_o.id], prefix=[(_o.subject_id, bindparam("subject_id", type_=Id))]),
         },
         filters={
-            "queued": Filter(lambda o: _is(DeliveryState.QUEUED, o), _queued),
+            "queued": Filter(lambda o: _is(DeliveryState.QUEUED, o), _queued, is_exact=False),
             "sent": Filter(lambda o: _is(DeliveryState.SENT, o)),
         },
     )

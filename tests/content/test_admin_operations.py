@@ -157,14 +157,15 @@ async def test_what_a_group_holds_comes_in_pages(content_env: ContentEnv) -> Non
         made.append(await content_env.make(title=f"One {number}", key=f"k{number}"))
         role = list(ContentRole)[number % 3]
         await content_env.content.change_access(mira, made[-1], AccessChanges(groups={"spring": role}))
-    first, after = await content_env.content.list_granted(mira, group.id)
-    assert after is not None
-    second, end = await content_env.content.list_granted(mira, group.id, after=after)
-    assert end is None
-    assert {held.object.id for held in (*first, *second)} == {one.id for one in made}
+    first = await content_env.content.list_granted(mira, group.id)
+    assert first.next is not None
+    second = await content_env.content.list_granted(mira, group.id, cursor=first.next)
+    assert second.next is None
+    assert {held.object.id for held in (*first.items, *second.items)} == {one.id for one in made}
     assert (await content_env.content.count_granted(mira, group.id)).number == 53
-    owned, has_more = await content_env.content.list_owned(mira, content_env.owner.id)
-    assert (len(owned), has_more) == (50, True)
+    owned = await content_env.content.list_owned(mira, content_env.owner.id)
+    assert len(owned.items) == 50
+    assert owned.next is not None
 
 
 # ---- users and groups ------------------------------------------------------------------------------------------------
@@ -181,8 +182,8 @@ async def test_ending_sessions_and_sending_links_are_history(service_env: Servic
     mails = await service_env.mails()
     await service_env.users.verify_email(await service_env.token_of(mails[-1]))
     assert not await service_env.users.send_link(mira, ann.id, MailKind.EMAIL_VERIFICATION)
-    history, more = await service_env.users.list_history(mira, ann.id)
-    assert [one.event.type for one in history] == [
+    history = await service_env.users.list_history(mira, ann.id)
+    assert [one.event.type for one in history.items] == [
         "user.email_verified",
         "user.link_sent",
         "user.link_sent",
@@ -190,7 +191,7 @@ async def test_ending_sessions_and_sending_links_are_history(service_env: Servic
         "user.signed_in",
         "user.created",
     ]
-    assert more is None
+    assert history.next is None
 
 
 async def test_viewers_do_none_of_it(service_env: ServiceEnv) -> None:

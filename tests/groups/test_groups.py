@@ -9,10 +9,11 @@ import pytest
 from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import GroupKeyTaken, GroupNotFound, NotAllowed, UserNotFound
 from latchstring.domain.group import GroupText
+from latchstring.domain.pagination import SortOrder
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.groups.service import NIL, GroupWords
 
-ALL = {"limit": 10, "after": None, "descending": True}
+ALL: dict[str, Any] = {"limit": 10, "order": SortOrder("createdAt", descending=True)}
 WORDS = GroupWords(
     name="Readers",
     description="Who reads.",

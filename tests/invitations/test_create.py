@@ -24,7 +24,7 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Channel, State
-from latchstring.domain.invitation_list import InvitationFilter, Order
+from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.mail import DeliveryState, SuppressionReason
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.settings import InvitationRules, MailRules
@@ -148,7 +148,7 @@ async def test_one_sees_what_one_sent_and_with_permission_everything(invitation_
     invitations = invitation_env.invitations
     seen = []
     for who in (mine, theirs, somebody("invitations:read")):
-        page = await invitations.list(InvitationFilter(), by=who, order=Order(), after=None, limit=25)
+        page = await invitations.list(InvitationFilter(), by=who, limit=25)
         seen.append(len(page.items))
     assert seen == [1, 0, 1]
     with pytest.raises(InvitationNotFound):
@@ -156,7 +156,7 @@ async def test_one_sees_what_one_sent_and_with_permission_everything(invitation_
     with pytest.raises(InvitationNotFound):
         await invitations.revoke(made.invitation.id, by=theirs)
     with pytest.raises(NotAllowed):
-        await invitations.list(InvitationFilter(), by=somebody("users:read"), order=Order(), after=None, limit=25)
+        await invitations.list(InvitationFilter(), by=somebody("users:read"), limit=25)
 
 
 async def test_a_resent_link_kills_the_old_one_and_its_mail(invitation_env: InvitationEnv) -> None:
@@ -250,7 +250,7 @@ async def test_erasing_a_person_clears_invitations_and_keeps_history(invitation_
     await invitation_env.service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id)
     now = await invitation_env.now(made)
     assert (now.email, now.first_name, now.message, now.state) == ("erased", None, None, State.REVOKED)
-    events = await invitation_env.invitations.events(made.invitation.id, by=OPERATOR_PRINCIPAL, after=None, limit=25)
+    events = await invitation_env.invitations.events(made.invitation.id, by=OPERATOR_PRINCIPAL, limit=25)
     assert [item.event.type for item in events.items] == [
         "invitation.created",
         "invitation.revoked",

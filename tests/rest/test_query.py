@@ -1,6 +1,8 @@
 """Query parameters are as strict as bodies, and a cursor opens only the list it was made for."""
 
 import re
+from datetime import UTC, datetime
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from latchstring.crypto.cursors import make_cursor, read_cursor
 from latchstring.crypto.keyring import Keyring, new_master_key
 from latchstring.domain.errors import Unreadable
+from latchstring.domain.pagination import Cursor
 from latchstring.rest.pagination import page_answer
 
 
@@ -59,7 +62,7 @@ async def test_the_next_page_begins_where_this_one_ended(client: httpx2.AsyncCli
     assert set(first) == {"items", "nextCursor", "total"}
     assert re.fullmatch(r"[A-Za-z0-9_-]+", first["nextCursor"])
     second = (await client.get("/api/things", params={"cursor": first["nextCursor"]})).json()
-    assert second["items"] == ["['b', 25]"]
+    assert second["items"] == ["('b', 25)"]
 
 
 async def test_a_cursor_of_another_order_is_refused(client: httpx2.AsyncClient) -> None:
@@ -70,8 +73,11 @@ async def test_a_cursor_of_another_order_is_refused(client: httpx2.AsyncClient) 
 
 def test_every_changed_character_of_a_cursor_is_noticed() -> None:
     keyring = Keyring((new_master_key(),))
-    cursor = make_cursor(keyring, "users:-createdAt", ["2026", 5])
-    assert read_cursor(keyring, "users:-createdAt", cursor) == ["2026", 5]
+    listed_from = Cursor(
+        ("2026", 5, UUID(int=7), datetime(2026, 1, 2, tzinfo=UTC)), is_backward=True, total=3, counted="ab"
+    )
+    cursor = make_cursor(keyring, "users:-createdAt", listed_from)
+    assert read_cursor(keyring, "users:-createdAt", cursor) == listed_from
     for place in range(len(cursor)):
         changed = cursor[:place] + ("A" if cursor[place] != "A" else "B") + cursor[place + 1 :]
         with pytest.raises(Unreadable):
@@ -80,8 +86,8 @@ def test_every_changed_character_of_a_cursor_is_noticed() -> None:
 
 def test_a_cursor_outlives_a_rotation_of_the_master_key() -> None:
     old, new = new_master_key(), new_master_key()
-    cursor = make_cursor(Keyring((old,)), "x", [1])
-    assert read_cursor(Keyring((new, old)), "x", cursor) == [1]
+    cursor = make_cursor(Keyring((old,)), "x", Cursor((1,)))
+    assert read_cursor(Keyring((new, old)), "x", cursor) == Cursor((1,))
     with pytest.raises(Unreadable):
         read_cursor(Keyring((new,)), "x", cursor)
 

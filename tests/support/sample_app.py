@@ -16,6 +16,7 @@ from latchstring.domain.account import User
 from latchstring.domain.actor import ActorType
 from latchstring.domain.clock import system_clock
 from latchstring.domain.errors import CredentialInvalid, GroupNotFound
+from latchstring.domain.pagination import Cursor
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import AccountRules, App, ContentRules, InvitationRules, Limits, MailRules
 from latchstring.formats.field_types import Duration, Email, Flag, Instant, Key, Line, Locale, Message, Metadata, Url
@@ -26,7 +27,7 @@ from latchstring.http.responses import Answer, View, json_answer
 from latchstring.invitations.link_views import VisitCounter
 from latchstring.rate_limits import Limiter
 from latchstring.rest.docs_pages import document_routes
-from latchstring.rest.pagination import PageQuery, page_answer
+from latchstring.rest.pagination import PageQuery, PageView, page_answer
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
@@ -95,12 +96,6 @@ class Echo(View):
     at: datetime
 
 
-class ThingPage(View):
-    items: list[str]
-    next_cursor: str | None
-    total: int | None
-
-
 class ThingQuery(PageQuery):
     sort: Literal["name", "-name"] = "name"
     email: Email | None = None
@@ -129,11 +124,11 @@ async def change_thing(thing_id: UUID, body: Change) -> Answer:
     return json_answer({"id": thing_id, **sent_fields(body)})
 
 
-@operation("GET", "/api/things", "List things", tag="Things", access=Access.OPTIONAL, answers={200: ThingPage})
+@operation("GET", "/api/things", "List things", tag="Things", access=Access.OPTIONAL, answers={200: PageView[str]})
 async def list_things(services: Services, query: ThingQuery) -> Answer:
-    place = read_cursor(services.keyring, f"things:{query.sort}", query.cursor)
-    cursor = make_cursor(services.keyring, f"things:{query.sort}", ["b", query.limit])
-    return page_answer([str(place)], next_cursor=cursor, total=1)
+    cursor = read_cursor(services.keyring, f"things:{query.sort}", query.cursor)
+    following = make_cursor(services.keyring, f"things:{query.sort}", Cursor(("b", query.limit)))
+    return page_answer([str(cursor and cursor.key)], next_cursor=following, total=1)
 
 
 @operation(

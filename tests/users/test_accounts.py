@@ -17,6 +17,7 @@ from latchstring.domain.errors import (
     UserNotFound,
 )
 from latchstring.domain.idempotency import AnswerStored, Claim, Once, StoredAnswer
+from latchstring.domain.pagination import SortOrder
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.formats.email_address import parse_address
 from latchstring.storage.engine.tables import events, idempotency, users
@@ -255,8 +256,11 @@ async def test_an_answer_is_stored_with_the_account_and_forgotten_with_it(servic
     await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(), once=again)
 
 
+NEWEST_FIRST = SortOrder("createdAt", descending=True)
+
+
 async def list_names(service_env: Any, **which: Any) -> list[str]:
-    page = await service_env.users.list_users(**{"limit": 10, "after": None, "descending": True, **which})
+    page = await service_env.users.list_users(**{"limit": 10, "order": NEWEST_FIRST, **which})
     assert page.total is not None
     return [user.first_name for user in page.items]
 
@@ -267,7 +271,7 @@ async def test_accounts_are_listed_by_what_one_asks_for(service_env: Any) -> Non
     await service_env.user("customer", first_name="Bea", last_name="Straße", email="two@people.test")
     await service_env.user("customer", first_name="Cem", last_name="100%_x", email="three@people.test")
     assert await list_names(service_env) == ["Cem", "Bea", "Zoë"]
-    assert await list_names(service_env, descending=False) == ["Zoë", "Bea", "Cem"]
+    assert await list_names(service_env, order=SortOrder("createdAt")) == ["Zoë", "Bea", "Cem"]
     assert await list_names(service_env, role="customer") == ["Cem", "Bea"]
     assert await list_names(service_env, group="readers") == ["Zoë"]
     assert await list_names(service_env, address=parse_address("ONE@people.test")) == ["Zoë"]
@@ -291,12 +295,12 @@ async def test_search_is_a_prefix_of_address_first_or_last_name(service_env: Any
 async def test_pages_follow_each_other_without_gap(service_env: Any) -> None:
     made = [await service_env.user(first_name=f"N{i}") for i in range(5)]
     seen: list[Any] = []
-    after = None
+    cursor = None
     for _ in range(3):
-        page = await service_env.users.list_users(limit=2, after=after, descending=True)
+        page = await service_env.users.list_users(order=NEWEST_FIRST, cursor=cursor, limit=2)
         seen += page.items
-        after = page.items[-1].id
+        cursor = page.next
         assert page.total == 5
-    assert not page.more
+    assert cursor is None
     assert [user.id for user in seen] == [user.id for user in reversed(made)]
     assert seen[0].created_at >= datetime(2026, 3, 1, tzinfo=UTC)

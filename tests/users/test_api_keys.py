@@ -9,6 +9,7 @@ import pytest
 
 from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import ApiKeyNotFound, CredentialInvalid, GrantNotAllowed, InvalidFields
+from latchstring.domain.pagination import SortOrder
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.storage.engine.tables import api_keys
 from latchstring.storage.users.api_keys import digest_key, is_key_text, new_key_text
@@ -107,7 +108,7 @@ async def test_a_key_ends_when_its_time_comes_and_when_it_is_revoked(service_env
     for text in (short.text, revoked.text, new_key_text().text, "lsk_", "x"):
         with pytest.raises(CredentialInvalid):
             await service_env.users.principal_of_api_key(text)
-    page = await service_env.users.list_api_keys(limit=10, after=None, descending=True)
+    page = await service_env.users.list_api_keys(order=SortOrder("createdAt"), limit=10)
     assert [key.name for key in page.items] == ["s"]
 
 

@@ -5,13 +5,14 @@ from uuid import UUID
 
 import msgspec
 
-from latchstring.api.pagination import CreatedQuery, answer_page, read_position
+from latchstring.api.pagination import CreatedQuery, answer_page, cursor_of
 from latchstring.domain.api_key import ApiKey
 from latchstring.domain.errors import ApiKeyNotFound, GrantNotAllowed
 from latchstring.formats.field_types import Flag, Instant, Line
 from latchstring.formats.fields import Body, Query, Reading
 from latchstring.http.authentication import Caller
 from latchstring.http.responses import Answer, View, empty_answer, json_answer
+from latchstring.rest.pagination import PageView
 from latchstring.rest.route import operation
 from latchstring.services import Services
 from latchstring.users.api_keys import MadeApiKey
@@ -54,14 +55,6 @@ class MadeApiKeyView(ApiKeyView):
     key: str
 
 
-class ApiKeyPage(View):
-    """A page of API keys."""
-
-    items: list[ApiKeyView]
-    next_cursor: str | None
-    total: int | None
-
-
 def api_key_view(key: ApiKey) -> ApiKeyView:
     return ApiKeyView(
         id=key.id,
@@ -78,13 +71,13 @@ def _made_view(made: MadeApiKey) -> MadeApiKeyView:
     return MadeApiKeyView(**msgspec.structs.asdict(api_key_view(made.key)), key=made.text)
 
 
-@operation("GET", "/api/api-keys", "List API keys", tag=TAG, permission=WRITE, answers={200: ApiKeyPage})
+@operation("GET", "/api/api-keys", "List API keys", tag=TAG, permission=WRITE, answers={200: PageView[ApiKeyView]})
 async def list_api_keys(services: Services, query: CreatedQuery) -> Answer:
     """Lists the keys that are not revoked, without their secrets."""
-    page = await services.users.list_api_keys(
-        limit=query.limit, after=read_position(services, "api-keys", query), descending=query.descending
-    )
-    return answer_page(services, "api-keys", query, page, id_of=lambda key: key.id, view=api_key_view)
+    within = f"api-keys:{query.sort}"
+    cursor = cursor_of(services, within, query.cursor)
+    page = await services.users.list_api_keys(order=query.order, cursor=cursor, limit=query.limit)
+    return answer_page(services, within, page, api_key_view)
 
 
 @operation(

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from latchstring.api.job_views import JobStartedView, ReportView, report_chunks
+from latchstring.api.job_views import JobStartedView, RowView, report_chunks
 from latchstring.domain.errors import MailDisabled, TooManyRequests
 from latchstring.domain.idempotency import StoredAnswer
 from latchstring.domain.job import Job
@@ -17,6 +17,7 @@ from latchstring.http.authentication import Caller
 from latchstring.http.responses import JSON, Answer, stored_answer
 from latchstring.http.streams import streamed_answer
 from latchstring.rest.idempotency import Idempotency
+from latchstring.rest.pagination import PageView
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
@@ -33,7 +34,7 @@ class BulkQuery(Query):
     "Invite in bulk",
     tag="Invitations",
     permission="invitations:write",
-    answers={200: ReportView, 202: JobStartedView},
+    answers={200: PageView[RowView], 202: JobStartedView},
     problems=[MailDisabled, TooManyRequests],
     upload_of=NewInvitation,
     sets_location=True,

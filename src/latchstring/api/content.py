@@ -13,7 +13,6 @@ from starlette.requests import Request
 
 from latchstring.api.content_views import (
     AccessView,
-    ContentPage,
     ContentView,
     ResultsView,
     SuccessView,
@@ -25,7 +24,7 @@ from latchstring.api.content_views import (
     path_of,
     with_etag,
 )
-from latchstring.api.pagination import CreatedQuery, answer_page, read_position
+from latchstring.api.pagination import CreatedQuery, answer_page, cursor_of
 from latchstring.content.service import AccessQuestion, NewAccess, NewObject
 from latchstring.content.slugs import RESERVED
 from latchstring.domain.access import ContentObject, Level, Seen, Visibility
@@ -48,6 +47,7 @@ from latchstring.formats.fields import Body, Reading, escape, sent_fields
 from latchstring.http.authentication import Access, Caller
 from latchstring.http.responses import Answer, empty_answer, json_answer, stored_answer
 from latchstring.rest.idempotency import Idempotency
+from latchstring.rest.pagination import PageView
 from latchstring.rest.preconditions import read_tags
 from latchstring.rest.route import operation
 from latchstring.services import Services
@@ -184,22 +184,22 @@ def _find_owner(principal: Principal, reading: Reading[NewContentBody]) -> UUID:
     "List objects",
     tag=TAG,
     access=Access.OPTIONAL,
-    answers={200: ContentPage},
+    answers={200: PageView[ContentView]},
     problems=[ContentNotFound],
 )
 async def list_content(services: Services, caller: Caller, content_type: str, query: ContentQuery) -> Answer:
     """Lists the objects the caller may view, or has a role on. Without a credential, lists PUBLIC objects."""
     declared = services.content.get_type(content_type)
-    name = f"content/{declared.key}/{query.role}"
+    within = f"content/{declared.key}/{query.role}:{query.sort}"
     page = await services.content.list_objects(
         services.content.subject_of(caller.principal),
         declared.key,
         need=Level[query.role],
+        order=query.order,
+        cursor=cursor_of(services, within, query.cursor),
         limit=query.limit,
-        after=read_position(services, name, query),
-        descending=query.descending,
     )
-    return answer_page(services, name, query, page, id_of=lambda seen: seen.object.id, view=content_view)
+    return answer_page(services, within, page, content_view)
 
 
 @operation(

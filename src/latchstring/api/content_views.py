@@ -42,14 +42,6 @@ class ContentView(View):
     access: ObjectAccessView
 
 
-class ContentPage(View):
-    """A page of objects."""
-
-    items: list[ContentView]
-    next_cursor: str | None
-    total: int | None
-
-
 class PersonView(View):
     """A user with access to an object."""
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from latchstring.api.pagination import CreatedQuery, answer_page, read_position
+from latchstring.api.pagination import CreatedQuery, answer_page, cursor_of
 from latchstring.domain.account import User
 from latchstring.domain.errors import FieldProblem, GroupKeyTaken, GroupNotFound, UserNotFound
 from latchstring.domain.group import Group, GroupText
@@ -14,6 +14,7 @@ from latchstring.groups.service import GroupWords
 from latchstring.http.authentication import Caller
 from latchstring.http.responses import Answer, View, empty_answer, json_answer, stored_answer
 from latchstring.rest.idempotency import Idempotency
+from latchstring.rest.pagination import PageView
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
@@ -62,14 +63,6 @@ class GroupView(View):
     translations: dict[str, GroupTextView]
 
 
-class GroupPage(View):
-    """A page of groups."""
-
-    items: list[GroupView]
-    next_cursor: str | None
-    total: int | None
-
-
 class MemberView(View):
     """A member. email: null unless the caller may read users."""
 
@@ -77,14 +70,6 @@ class MemberView(View):
     first_name: str
     last_name: str
     email: str | None
-
-
-class MemberPage(View):
-    """A page of members."""
-
-    items: list[MemberView]
-    next_cursor: str | None
-    total: int | None
 
 
 def group_view(group: Group) -> GroupView:
@@ -107,16 +92,13 @@ def _words(reading: Reading[NewGroupBody] | Reading[GroupBody]) -> GroupWords:
     return GroupWords(name=body.name, description=body.description or None, translations=texts)
 
 
-@operation("GET", "/api/groups", "List groups", tag=TAG, answers={200: GroupPage})
+@operation("GET", "/api/groups", "List groups", tag=TAG, answers={200: PageView[GroupView]})
 async def list_groups(services: Services, caller: Caller, query: CreatedQuery) -> Answer:
     """Lists all groups with the permission `groups:read`, otherwise the groups of the user."""
-    page = await services.groups.list_groups(
-        caller.require(),
-        limit=query.limit,
-        after=read_position(services, "groups", query),
-        descending=query.descending,
-    )
-    return answer_page(services, "groups", query, page, id_of=lambda group: group.id, view=group_view)
+    within = f"groups:{query.sort}"
+    cursor = cursor_of(services, within, query.cursor)
+    page = await services.groups.list_groups(caller.require(), order=query.order, cursor=cursor, limit=query.limit)
+    return answer_page(services, within, page, group_view)
 
 
 @operation(
@@ -186,18 +168,18 @@ async def delete_group(services: Services, caller: Caller, key: str) -> Answer:
     "/api/groups/{key}/members",
     "List the members of a group",
     tag=TAG,
-    answers={200: MemberPage},
+    answers={200: PageView[MemberView]},
     problems=[GroupNotFound],
 )
 async def list_members(services: Services, caller: Caller, key: str, query: CreatedQuery) -> Answer:
     """With the permission `groups:read`, or as a member. Addresses are shown to callers who may read users."""
-    name = f"members/{key}"
+    within = f"members/{key}:{query.sort}"
     page = await services.groups.list_members(
         caller.require(),
         key,
+        order=query.order,
+        cursor=cursor_of(services, within, query.cursor),
         limit=query.limit,
-        after=read_position(services, name, query),
-        descending=query.descending,
     )
     shows_email = caller.can("users:read")
 
@@ -205,7 +187,7 @@ async def list_members(services: Services, caller: Caller, key: str, query: Crea
         email = user.email if shows_email else None
         return MemberView(id=user.id, first_name=user.first_name, last_name=user.last_name, email=email)
 
-    return answer_page(services, name, query, page, id_of=lambda user: user.id, view=view)
+    return answer_page(services, within, page, view)
 
 
 @operation(

@@ -6,7 +6,7 @@ from latchstring.domain.template import InvitationTemplate
 from latchstring.formats.durations import format_duration
 from latchstring.http.authentication import Caller
 from latchstring.http.responses import Answer, View
-from latchstring.rest.pagination import page_answer
+from latchstring.rest.pagination import PageView, page_answer
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
@@ -34,14 +34,6 @@ class TemplateView(View):
     source: Literal["CONFIG", "PANEL"]
 
 
-class TemplatePage(View):
-    """All templates on one page."""
-
-    items: list[TemplateView]
-    next_cursor: str | None
-    total: int | None
-
-
 def template_view(template: InvitationTemplate) -> TemplateView:
     return TemplateView(
         key=template.key,
@@ -61,7 +53,11 @@ def template_view(template: InvitationTemplate) -> TemplateView:
 
 
 @operation(
-    "GET", "/api/invitation-templates", "List invitation templates", tag="Invitations", answers={200: TemplatePage}
+    "GET",
+    "/api/invitation-templates",
+    "List invitation templates",
+    tag="Invitations",
+    answers={200: PageView[TemplateView]},
 )
 async def list_invitation_templates(services: Services, caller: Caller) -> Answer:
     """Lists the values for `template` of an invitation. Requires `invitations:read` or `invitations:write`."""

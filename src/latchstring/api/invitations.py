@@ -1,6 +1,5 @@
 """Invitations, for inviters."""
 
-from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from latchstring.api.invitation_views import (
     event_view,
     invitation_view,
 )
-from latchstring.crypto.cursors import make_cursor, read_cursor
+from latchstring.api.pagination import answer_page, cursor_of
 from latchstring.domain.errors import (
     AlreadyInvited,
     AlreadyMember,
@@ -27,14 +26,15 @@ from latchstring.domain.errors import (
 from latchstring.domain.idempotency import StoredAnswer
 from latchstring.domain.ids import NIL_ID
 from latchstring.domain.invitation import Standing, State
-from latchstring.domain.invitation_list import InvitationFilter, Order, Position
+from latchstring.domain.invitation_list import InvitationFilter
+from latchstring.domain.pagination import SortOrder
 from latchstring.formats.field_types import Email, Id, Instant, Key, Line
 from latchstring.formats.fields import Body, Reading
 from latchstring.formats.invitation_input import NewInvitation, draft_of
 from latchstring.http.authentication import Caller
-from latchstring.http.responses import Answer, View, empty_answer, json_answer, stored_answer
+from latchstring.http.responses import Answer, empty_answer, json_answer, stored_answer
 from latchstring.rest.idempotency import Idempotency
-from latchstring.rest.pagination import PageQuery, page_answer
+from latchstring.rest.pagination import PageQuery, PageView
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
@@ -43,22 +43,6 @@ TAG = "Invitations"
 
 class Nothing(Body):
     """An empty object, or no body at all."""
-
-
-class InvitationPageView(View):
-    """A page of invitations."""
-
-    items: list[InvitationView]
-    next_cursor: str | None
-    total: int | None
-
-
-class EventPageView(View):
-    """A page of events, oldest first."""
-
-    items: list[EventView]
-    next_cursor: str | None
-    total: int | None
 
 
 class InvitationQuery(PageQuery):
@@ -117,20 +101,16 @@ async def create_invitation(
     )
 
 
-@operation("GET", "/api/invitations", "List invitations", tag=TAG, answers={200: InvitationPageView})
+@operation("GET", "/api/invitations", "List invitations", tag=TAG, answers={200: PageView[InvitationView]})
 async def list_invitations(services: Services, caller: Caller, query: InvitationQuery) -> Answer:
     """Callers without `invitations:read` see the invitations they sent."""
     by = caller.require()
     within = f"invitations:{query.sort}"
-    after = _position(read_cursor(services.keyring, within, query.cursor))
-    order = Order(query.sort.removeprefix("-"), query.sort.startswith("-"))
+    cursor, order = cursor_of(services, within, query.cursor), SortOrder.parse(query.sort)
     filter_ = await _filter(services, query)
-    page = await services.invitations.list(filter_, by=by, order=order, after=after, limit=query.limit)
+    page = await services.invitations.list(filter_, by=by, order=order, cursor=cursor, limit=query.limit)
     at, links = services.clock(), services.invitations.links
-    cursor = make_cursor(services.keyring, within, _place(page.next)) if page.next else None
-    return page_answer(
-        [invitation_view(item, links, at=at) for item in page.items], next_cursor=cursor, total=page.total
-    )
+    return answer_page(services, within, page, lambda standing: invitation_view(standing, links, at=at))
 
 
 async def _group_ids(services: Services, key: str | None) -> list[UUID]:
@@ -159,19 +139,6 @@ async def _filter(services: Services, query: InvitationQuery) -> InvitationFilte
     )
 
 
-def _place(position: Position) -> list[object]:
-    value = position.value.isoformat() if isinstance(position.value, datetime) else position.value
-    return [str(position.id), value, isinstance(position.value, datetime)]
-
-
-def _position(place: list[object] | None) -> Position | None:
-    if place is None:
-        return None
-    id_, value, is_instant = place
-    read = datetime.fromisoformat(str(value)) if is_instant else value
-    return Position(UUID(str(id_)), read)  # type: ignore[arg-type]  # we sealed it ourselves
-
-
 @operation(
     "GET",
     "/api/invitations/{invitation_id:uuid}",
@@ -191,17 +158,15 @@ async def get_invitation(services: Services, caller: Caller, invitation_id: UUID
     "/api/invitations/{invitation_id:uuid}/events",
     "List the events of an invitation",
     tag=TAG,
-    answers={200: EventPageView},
+    answers={200: PageView[EventView]},
     problems=[InvitationNotFound],
 )
 async def list_invitation_events(services: Services, caller: Caller, invitation_id: UUID, query: PageQuery) -> Answer:
     """Oldest first."""
     within = f"events:{invitation_id}"
-    place = read_cursor(services.keyring, within, query.cursor)
-    after = UUID(str(place[0])) if place else None
-    page = await services.invitations.events(invitation_id, by=caller.require(), after=after, limit=query.limit)
-    cursor = make_cursor(services.keyring, within, [str(page.items[-1].event.id)]) if page.more else None
-    return page_answer([event_view(item) for item in page.items], next_cursor=cursor, total=page.total)
+    cursor = cursor_of(services, within, query.cursor)
+    page = await services.invitations.events(invitation_id, by=caller.require(), cursor=cursor, limit=query.limit)
+    return answer_page(services, within, page, event_view)
 
 
 @operation(

@@ -47,14 +47,6 @@ class RowView(View, omit_defaults=True):
     invitation_id: UUID | None = None
 
 
-class ReportView(View):
-    """Row results in the order of the rows. A complete report has no next page."""
-
-    items: list[RowView]
-    next_cursor: str | None
-    total: int | None
-
-
 def job_view(job: Job) -> JobView:
     """The view of a job that is not a draft."""
     return JobView(

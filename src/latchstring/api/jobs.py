@@ -9,12 +9,12 @@ from starlette.types import Scope
 
 from latchstring.api.job_views import (
     JobView,
-    ReportView,
+    RowView,
     job_view,
     report_chunks,
     row_view,
 )
-from latchstring.crypto.cursors import make_cursor, read_cursor
+from latchstring.api.pagination import answer_page, cursor_of
 from latchstring.domain.errors import JobFinished, JobNotFound, NotAllowed
 from latchstring.domain.job import Job, RowFilter
 from latchstring.formats.fields import Query
@@ -23,7 +23,7 @@ from latchstring.http.authentication import Caller
 from latchstring.http.responses import JSON, Answer, empty_answer, json_answer
 from latchstring.http.scope import find_header
 from latchstring.http.streams import csv_answer, streamed_answer
-from latchstring.rest.pagination import DEFAULT_LIMIT, Cursor, Limit, page_answer
+from latchstring.rest.pagination import DEFAULT_LIMIT, CursorText, Limit, PageView
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
@@ -34,7 +34,7 @@ class ReportQuery(Query):
     """Filters of rows. Without `limit` and `cursor`, all rows are returned at once."""
 
     limit: Limit | None = None
-    cursor: Cursor | None = None
+    cursor: CursorText | None = None
     status: Literal["CREATE", "DUPLICATE", "MEMBER", "REFUSED"] | None = None
 
 
@@ -49,7 +49,7 @@ async def get_job(services: Services, caller: Caller, job_id: UUID) -> Answer:
     "/api/jobs/{job_id:uuid}/report",
     "List the row results of a job",
     tag=TAG,
-    answers={200: ReportView},
+    answers={200: PageView[RowView]},
     problems=[JobNotFound],
     downloads=True,
 )
@@ -84,12 +84,10 @@ async def _lines(services: Services, job: Job, which: RowFilter) -> AsyncIterato
 
 async def _page(services: Services, job: Job, query: ReportQuery, which: RowFilter) -> Answer:
     within = f"job:{job.id}:{query.status}"
-    place = read_cursor(services.keyring, within, query.cursor)
-    page = await services.invitations.bulk.page_of_rows(
-        job, after=int(place[0]) if place else 0, limit=query.limit or DEFAULT_LIMIT, which=which
-    )
-    cursor = make_cursor(services.keyring, within, [page.items[-1].row]) if page.more else None
-    return page_answer([row_view(row) for row in page.items], next_cursor=cursor, total=page.total)
+    cursor = cursor_of(services, within, query.cursor)
+    limit = query.limit or DEFAULT_LIMIT
+    page = await services.invitations.bulk.list_rows(job, cursor=cursor, limit=limit, which=which)
+    return answer_page(services, within, page, row_view)
 
 
 @operation(

@@ -2,7 +2,7 @@
 
 from latchstring.domain.principal import Role
 from latchstring.http.responses import Answer, View
-from latchstring.rest.pagination import page_answer
+from latchstring.rest.pagination import PageView, page_answer
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
@@ -18,14 +18,6 @@ class RoleView(View):
     may_grant_groups: list[str]
 
 
-class RolePage(View):
-    """All roles on one page."""
-
-    items: list[RoleView]
-    next_cursor: str | None
-    total: int | None
-
-
 def role_view(role: Role) -> RoleView:
     return RoleView(
         key=role.key,
@@ -37,9 +29,9 @@ def role_view(role: Role) -> RoleView:
     )
 
 
-@operation("GET", "/api/roles", "List roles", tag="Roles", answers={200: RolePage})
+@operation("GET", "/api/roles", "List roles", tag="Roles", answers={200: PageView[RoleView]})
 async def list_roles(services: Services) -> Answer:
-    """Lists the roles in the order of the configuration."""
+    """Lists the roles in the order of the configuration, on one page."""
     roles = [role_view(role) for role in services.roles.values()]
     return page_answer(roles, next_cursor=None, total=len(roles))
 

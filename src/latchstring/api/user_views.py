@@ -30,14 +30,6 @@ class UserView(View):
     last_login_at: datetime | None
 
 
-class UserPage(View):
-    """A page of users."""
-
-    items: list[UserView]
-    next_cursor: str | None
-    total: int | None
-
-
 class MeView(UserView):
     """The signed-in user, with permissions and whether they accepted the current terms."""
 

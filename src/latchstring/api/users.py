@@ -5,8 +5,8 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from latchstring.api.pagination import CreatedQuery, answer_page, read_position
-from latchstring.api.user_views import UserPage, UserView, user_view
+from latchstring.api.pagination import CreatedQuery, answer_page, cursor_of
+from latchstring.api.user_views import UserView, user_view
 from latchstring.domain.errors import (
     EmailTaken,
     ExternalIdTaken,
@@ -20,6 +20,7 @@ from latchstring.formats.fields import Body, Query, Reading, sent_fields
 from latchstring.http.authentication import Caller
 from latchstring.http.responses import Answer, empty_answer, json_answer, stored_answer
 from latchstring.rest.idempotency import Idempotency
+from latchstring.rest.pagination import PageView
 from latchstring.rest.route import operation
 from latchstring.services import Services
 from latchstring.users.accounts import NewUser, UserChanges
@@ -74,19 +75,20 @@ class ErasureQuery(Query):
     new_owner_id: Id | None = None
 
 
-@operation("GET", "/api/users", "List users", tag=TAG, permission="users:read", answers={200: UserPage})
+@operation("GET", "/api/users", "List users", tag=TAG, permission="users:read", answers={200: PageView[UserView]})
 async def list_users(services: Services, query: UsersQuery) -> Answer:
     """Newest first by default."""
+    within = f"users:{query.sort}"
     page = await services.users.list_users(
+        order=query.order,
+        cursor=cursor_of(services, within, query.cursor),
         limit=query.limit,
-        after=read_position(services, "users", query),
-        descending=query.descending,
         address=query.email,
         role=query.role,
         group=query.group,
         q=query.q,
     )
-    return answer_page(services, "users", query, page, id_of=lambda user: user.id, view=user_view)
+    return answer_page(services, within, page, user_view)
 
 
 @operation(

@@ -17,7 +17,7 @@ from latchstring.domain.access import (
 from latchstring.domain.actor import ActorType
 from latchstring.domain.clock import Clock
 from latchstring.domain.errors import ContentNotFound, NotAllowed, Unauthenticated
-from latchstring.domain.pagination import Page
+from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal, permits
 from latchstring.domain.settings import ContentRules, ContentType, Roles
 from latchstring.storage.content.access import Question, Wanted, check_levels, list_visible
@@ -112,13 +112,12 @@ class ContentReading(ContentParts):
         return admit(subject, found, need)
 
     async def list_objects(
-        self, subject: Subject, type_: str, *, need: Level, limit: int, after: UUID | None, descending: bool
+        self, subject: Subject, type_: str, *, need: Level, order: SortOrder, cursor: Cursor | None = None, limit: int
     ) -> Page[Seen]:
-        """A page of what the subject may do at least this much with, in the order of making."""
+        """A page of what the subject may do at least this much with. Order: createdAt."""
         wanted = Wanted(subject, self.get_type(type_).key, need)
-        page = await list_visible(self._db, wanted, limit=limit, after=after, descending=descending)
-        items = [Seen(one, level_with(subject, one.visibility, held)) for one, held in page.items]
-        return Page(items, page.more, page.total)
+        page = await list_visible(self._db, wanted, order=order, cursor=cursor, limit=limit)
+        return page.with_items([Seen(one, level_with(subject, one.visibility, held)) for one, held in page.items])
 
     async def get_access(self, one: ContentObject) -> AccessDetails:
         """Who has access to an object. For maintainers: `look_up` first."""

@@ -7,7 +7,8 @@ from uuid import UUID
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Standing, State
-from latchstring.domain.invitation_list import InvitationFilter, InvitationPage, Order, Position
+from latchstring.domain.invitation_list import InvitationFilter
+from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
 from latchstring.domain.views.audit_log import Named
 from latchstring.domain.views.saved_view import SavedView
@@ -44,14 +45,6 @@ class InvitationRow:
 
 
 @dataclass(frozen=True, slots=True)
-class RowPage:
-    """A page of a list with what its rows show."""
-
-    rows: tuple[InvitationRow, ...]
-    page: InvitationPage
-
-
-@dataclass(frozen=True, slots=True)
 class Browsing:
     """Reads lists. A page costs a bounded number of round trips."""
 
@@ -63,14 +56,13 @@ class Browsing:
         wanted: InvitationFilter,
         *,
         by: Principal,
-        order: Order,
-        after: Position | None = None,
-        before: Position | None = None,
+        order: SortOrder,
+        cursor: Cursor | None = None,
         limit: int,
-    ) -> RowPage:
+    ) -> Page[InvitationRow]:
         """A page of what the caller may see. Raises NotAllowed."""
-        page = await self.reader.list(wanted, by=by, order=order, after=after, before=before, limit=limit)
-        return RowPage(await self._rows(page.items), page)
+        page = await self.reader.list(wanted, by=by, order=order, cursor=cursor, limit=limit)
+        return page.with_items(await self._rows(page.items))
 
     async def count(self, wanted: InvitationFilter, *, by: Principal) -> int | None:
         """How many there are; None beyond what is counted. Raises NotAllowed."""
@@ -78,15 +70,15 @@ class Browsing:
         return await count_invitations(self.deps.db, wanted, at=self.deps.clock())
 
     async def read_all(
-        self, wanted: InvitationFilter, *, by: Principal, order: Order
+        self, wanted: InvitationFilter, *, by: Principal, order: SortOrder
     ) -> AsyncIterator[Sequence[InvitationRow]]:
         """A whole list, however long, a batch after the other. Raises NotAllowed."""
-        after: Position | None = None
+        cursor: Cursor | None = None
         while True:
-            found = await self.page(wanted, by=by, order=order, after=after, limit=READ_AT_ONCE)
-            yield found.rows
-            after = found.page.next
-            if after is None:
+            page = await self.page(wanted, by=by, order=order, cursor=cursor, limit=READ_AT_ONCE)
+            yield page.items
+            cursor = page.next
+            if cursor is None:
                 return
 
     async def find_rows(self, ids: Sequence[UUID], *, by: Principal) -> tuple[InvitationRow, ...]:

@@ -5,16 +5,18 @@ from uuid import UUID
 
 from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import InvitationNotFound, NotAllowed
+from latchstring.domain.event import RecordedEvent
 from latchstring.domain.ids import NIL_ID
 from latchstring.domain.invitation import Standing
-from latchstring.domain.invitation_list import InvitationFilter, InvitationPage, Order, Position
+from latchstring.domain.invitation_list import InvitationFilter
+from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import ContentRules
 from latchstring.invitations.build import requires_existing_account
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.permissions import READ, REVEAL, WRITE
-from latchstring.storage.events.record import EventPage, list_events
-from latchstring.storage.invitations.lists import list_invitations
+from latchstring.storage.events.subject_history import list_events
+from latchstring.storage.invitations.lists import NEWEST_FIRST, list_invitations
 from latchstring.storage.invitations.read import find_invitation
 
 
@@ -41,27 +43,27 @@ class InvitationReader:
         filter_: InvitationFilter,
         *,
         by: Principal,
-        order: Order,
-        after: Position | None = None,
-        before: Position | None = None,
+        order: SortOrder = NEWEST_FIRST,
+        cursor: Cursor | None = None,
         limit: int,
-    ) -> InvitationPage:
+    ) -> Page[Standing]:
         """A page of what the caller may see. Raises NotAllowed."""
         page = await list_invitations(
             self.deps.db,
             self.restrict_to_visible(filter_, by),
             order=order,
-            after=after,
-            before=before,
+            cursor=cursor,
             limit=limit,
             at=self.deps.clock(),
         )
-        return replace(page, items=tuple(self.redact_for(item, by) for item in page.items))
+        return page.map(lambda details: self.redact_for(details, by))
 
-    async def events(self, invitation_id: UUID, *, by: Principal, after: UUID | None, limit: int) -> EventPage:
+    async def events(
+        self, invitation_id: UUID, *, by: Principal, cursor: Cursor | None = None, limit: int
+    ) -> Page[RecordedEvent]:
         """What happened to an invitation, oldest first. Raises NotAllowed, InvitationNotFound."""
         await self.get(invitation_id, by=by)
-        return await list_events(self.deps.db, invitation_id, after=after, limit=limit)
+        return await list_events(self.deps.db, invitation_id, cursor=cursor, limit=limit)
 
     def restrict_to_visible(self, filter_: InvitationFilter, by: Principal) -> InvitationFilter:
         """The filter, narrowed to what the caller may list. Raises NotAllowed."""

@@ -1,11 +1,11 @@
 """Lists in pages: `limit` and `cursor` in, `items`, `nextCursor` and `total` out."""
 
 from collections.abc import Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 from latchstring.formats.field_types import Kind, ValueRefused
 from latchstring.formats.fields import Query
-from latchstring.http.responses import Answer, json_answer
+from latchstring.http.responses import Answer, View, json_answer
 
 T = TypeVar("T")
 DEFAULT_LIMIT = 25
@@ -39,7 +39,7 @@ Limit = Annotated[
         },
     ),
 ]
-Cursor = Annotated[
+CursorText = Annotated[
     str,
     Kind(
         _read_cursor_text,
@@ -57,7 +57,18 @@ class PageQuery(Query):
     """What every list takes. Lists add their filters, and `sort` as a Literal, in a subclass."""
 
     limit: Limit = DEFAULT_LIMIT
-    cursor: Cursor | None = None
+    cursor: CursorText | None = None
+
+
+class PageView(View, Generic[T]):
+    """A page of a list, for `answers={200: PageView[GroupView]}`.
+
+    nextCursor: null on the last page. total: null above 10 000.
+    """
+
+    items: list[T]
+    next_cursor: str | None
+    total: int | None
 
 
 def page_answer(items: Sequence[object], *, next_cursor: str | None, total: int | None) -> Answer:

@@ -14,16 +14,17 @@ from latchstring.domain.event import Event, happened
 from latchstring.domain.group import Group
 from latchstring.domain.idempotency import Once
 from latchstring.domain.ids import new_id
-from latchstring.domain.pagination import Page
+from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
+from latchstring.domain.views.users import UserSearch
 from latchstring.events.record import record
 from latchstring.formats.email_address import Address
 from latchstring.storage.content.objects import check_released, hold_users, release_objects
 from latchstring.storage.engine.database import Conflict, ReferenceViolation, UniqueViolation, Work
 from latchstring.storage.engine.idempotency import store_answer
-from latchstring.storage.groups.groups import find_groups, load_groups
+from latchstring.storage.groups.groups import find_group, find_groups, load_groups
 from latchstring.storage.invitations.cascade import erase_person
-from latchstring.storage.users.lists import UserFilter, list_users
+from latchstring.storage.users.lists import list_users
 from latchstring.storage.users.sessions import end_sessions
 from latchstring.storage.users.users import (
     delete_user,
@@ -116,17 +117,25 @@ class People(Keeping):
     async def list_users(
         self,
         *,
+        order: SortOrder,
+        cursor: Cursor | None = None,
         limit: int,
-        after: UUID | None,
-        descending: bool,
         address: Address | None = None,
         role: str | None = None,
         group: str | None = None,
         q: str | None = None,
     ) -> Page[User]:
-        """A page of accounts in the order of making. q: a prefix of address, first or last name."""
-        which = UserFilter(address.email_key if address else None, role, group, q)
-        return await list_users(self._db, which, limit=limit, after=after, descending=descending)
+        """A page of accounts. group: a key; q: a prefix of address, first or last name.
+
+        Orders: createdAt, email, name.
+        """
+        search = UserSearch(q, role, email_key=address.email_key if address else None)
+        if group is not None:
+            found = await find_group(self._db, group)
+            if found is None:
+                return Page(total=0)
+            search = replace(search, group_id=found.id)
+        return await list_users(self._db, search, order=order, cursor=cursor, limit=limit)
 
     # ---- rules ---------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from latchstring.domain.api_key import ApiKey
 from latchstring.domain.errors import ApiKeyNotFound, FieldProblem, GrantNotAllowed, InvalidFields
 from latchstring.domain.event import happened
 from latchstring.domain.ids import new_id
-from latchstring.domain.pagination import Page
+from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.principal import EVERYTHING, Principal, is_permission
 from latchstring.events.record import record
 from latchstring.storage.engine.database import Work
@@ -82,9 +82,9 @@ class ApiKeys(UserDependencies):
             problems.append(FieldProblem("/expiresAt", "in-the-past", "Choose a time in the future."))
         return problems
 
-    async def list_api_keys(self, *, limit: int, after: UUID | None, descending: bool) -> Page[ApiKey]:
+    async def list_api_keys(self, *, order: SortOrder, cursor: Cursor | None = None, limit: int) -> Page[ApiKey]:
         """A page of the keys that were not revoked."""
-        return await list_keys(self._db, limit=limit, after=after, descending=descending)
+        return await list_keys(self._db, order=order, cursor=cursor, limit=limit)
 
     async def get_api_key(self, key_id: UUID) -> ApiKey:
         """A key that was not revoked. Raises ApiKeyNotFound."""

@@ -164,7 +164,7 @@ async def test_handing_over(page_client: PageClient) -> None:
     one, held = await now(page_client)
     assert one.owner_id == heir.id
     assert held == {"mira@people.test": "MAINTAINER", "spring": "EDITOR"}
-    events, _ = await page_client.services.users.list_history(OPERATOR_PRINCIPAL, one.id)
+    events = (await page_client.services.users.list_history(OPERATOR_PRINCIPAL, one.id)).items
     assert events[0].event.data["to"] == str(heir.id)
 
 
@@ -195,7 +195,7 @@ async def test_objects_are_found_by_the_beginning_of_title_or_key(page_client: P
     assert "Tide and time" not in words
 
 
-@pytest.mark.parametrize("sort", ["title", "-title", "made", "-made"])
+@pytest.mark.parametrize("sort", ["title", "-title", "createdAt", "-createdAt"])
 async def test_pages_of_every_order_show_every_object_once(page_client: PageClient, sort: str) -> None:
     await page_client.enter(role="viewer")
     owner = await page_client.inviter()

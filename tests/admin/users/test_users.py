@@ -31,7 +31,7 @@ async def test_a_user_is_found_by_address_name_role_group_and_state(page_client:
     assert "Nothing matches" in (await page_client.get("/admin/users?group=no+thing")).words
 
 
-@pytest.mark.parametrize("sort", ["email", "-email", "name", "-name", "made", "-made"])
+@pytest.mark.parametrize("sort", ["email", "-email", "name", "-name", "createdAt", "-createdAt"])
 async def test_pages_of_every_order_show_everybody_once(page_client: PageClient, sort: str) -> None:
     await page_client.enter(role="viewer")
     for number in range(30):

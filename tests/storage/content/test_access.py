@@ -16,6 +16,7 @@ from tests.support.clock import FULL
 from latchstring.domain.access import ANONYMOUS, Access, ContentObject, Level, Subject, Visibility, level_of
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.ids import new_id
+from latchstring.domain.pagination import SortOrder
 from latchstring.storage.content.access import Question, Wanted, check_levels, list_visible
 from latchstring.storage.content.objects import find_levels, insert_object
 from latchstring.storage.engine.database import Database, Work, step
@@ -133,16 +134,20 @@ def expected(case: AccessCase) -> dict[tuple[int, int], Level]:
     return {(who, what): level_of(case.subject(who), case.access(what)) for who, what in pairs}
 
 
+NEWEST_FIRST = SortOrder("createdAt", descending=True)
+
+
 async def everything(database: Database, case: AccessCase, subject: Subject, type_: str, need: Level) -> set[UUID]:
     """All a list shows, page by page."""
     found: list[UUID] = []
-    after = None
+    cursor = None
     while True:
-        page = await list_visible(database, Wanted(subject, type_, need), limit=2, after=after, descending=True)
+        wanted = Wanted(subject, type_, need)
+        page = await list_visible(database, wanted, order=NEWEST_FIRST, cursor=cursor, limit=2)
         found += [one.id for one, _ in page.items]
-        if not page.more:
+        cursor = page.next
+        if cursor is None:
             break
-        after = found[-1]
     assert page.total == len(found)
     assert found == sorted(found, reverse=True)
     return set(found)

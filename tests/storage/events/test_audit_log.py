@@ -1,5 +1,6 @@
 """History with filters, in pages, with the names of those in it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -8,13 +9,15 @@ from sqlalchemy import bindparam, insert
 
 from latchstring.domain.actor import OPERATOR, Actor, ActorType
 from latchstring.domain.event import Event, happened
-from latchstring.domain.ids import new_id
-from latchstring.domain.views.audit_log import AuditFilter, AuditPage, Noun
+from latchstring.domain.ids import id_instant, new_id
+from latchstring.domain.pagination import Page
+from latchstring.domain.views.audit_log import AuditEntry, AuditFilter, Noun
 from latchstring.storage.engine.database import Database, Work
 from latchstring.storage.engine.tables import admins, groups
-from latchstring.storage.events import audit_log as room
+from latchstring.storage.events import audit_log
 from latchstring.storage.events.audit_log import find_actors_called, find_objects_called, list_audit
 from latchstring.storage.events.record import insert_event
+from latchstring.storage.lists.keyset import KeysetList
 
 pytestmark = pytest.mark.reads
 
@@ -74,13 +77,13 @@ async def fill(db: Database) -> list[Event]:
 async def test_filters_choose_entries_newest_first(database: Database, wanted: AuditFilter, found: list[int]) -> None:
     made = await fill(database)
     page = await list_audit(database, wanted, limit=10)
-    assert [made.index(entry.recorded.event) for entry in page.entries] == found
-    assert (page.older, page.newer, page.looked_until) == (None, None, None)
+    assert [made.index(entry.recorded.event) for entry in page.items] == found
+    assert (page.next, page.previous, page.is_partial) == (None, None, False)
 
 
 async def test_an_entry_names_who_acted_and_what_it_is_about(database: Database) -> None:
     await fill(database)
-    entry = (await list_audit(database, AuditFilter(action="group.deleted"), limit=1)).entries[0]
+    entry = (await list_audit(database, AuditFilter(action="group.deleted"), limit=1)).items[0]
     assert entry.recorded.actor_name == "Mira"
     assert entry.about is not None
     assert (entry.about.noun, entry.about.label, entry.about.key) == (Noun.GROUP, "Spring cohort", "spring")
@@ -88,45 +91,41 @@ async def test_an_entry_names_who_acted_and_what_it_is_about(database: Database)
 
 async def test_what_is_gone_has_no_name(database: Database) -> None:
     await fill(database)
-    entry = (await list_audit(database, AuditFilter(action="group.created"), limit=1)).entries[0]
+    entry = (await list_audit(database, AuditFilter(action="group.created"), limit=1)).items[0]
     assert entry.about is None
 
 
 async def test_pages_lead_on_and_back(database: Database) -> None:
     made = await fill(database)
 
-    def places(page: AuditPage) -> list[int]:
-        return [made.index(entry.recorded.event) for entry in page.entries]
+    def places(page: Page[AuditEntry]) -> list[int]:
+        return [made.index(entry.recorded.event) for entry in page.items]
 
     first = await list_audit(database, AuditFilter(), limit=2)
-    second = await list_audit(database, AuditFilter(), before=first.older, limit=2)
-    third = await list_audit(database, AuditFilter(), before=second.older, limit=2)
+    second = await list_audit(database, AuditFilter(), cursor=first.next, limit=2)
+    third = await list_audit(database, AuditFilter(), cursor=second.next, limit=2)
     assert [places(page) for page in (first, second, third)] == [[5, 4], [3, 2], [1, 0]]
-    assert (first.newer, third.older) == (None, None)
-    back = await list_audit(database, AuditFilter(), after=third.newer, limit=2)
+    assert (first.previous, third.next) == (None, None)
+    back = await list_audit(database, AuditFilter(), cursor=third.previous, limit=2)
     assert places(back) == [3, 2]
-    assert back.older == second.older
-    start = await list_audit(database, AuditFilter(), after=back.newer, limit=2)
-    assert (places(start), start.newer) == ([5, 4], None)
+    assert back.next == second.next
+    start = await list_audit(database, AuditFilter(), cursor=back.previous, limit=2)
+    assert (places(start), start.previous) == ([5, 4], None)
 
 
 async def test_a_search_that_looked_at_many_says_so_and_goes_on(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await fill(database)
-    monkeypatch.setattr(room, "WALK", 3)
-    for statement in (room._page, room._last_walked):  # made for the real length
-        statement.cache_clear()
-    try:
-        wanted = AuditFilter(actor_type=ActorType.OPERATOR)
-        page = await list_audit(database, wanted, limit=2)
-        assert [made.index(entry.recorded.event) for entry in page.entries] == [4]
-        assert page.looked_until == AT + 3 * MINUTE
-        page = await list_audit(database, wanted, before=page.older, limit=2)
-        assert [made.index(entry.recorded.event) for entry in page.entries] == [0]
-    finally:
-        for statement in (room._page, room._last_walked):
-            statement.cache_clear()
+    monkeypatch.setattr(audit_log, "_LIST", KeysetList(replace(audit_log._LIST.declaration, scanned=3)))
+    wanted = AuditFilter(actor_type=ActorType.OPERATOR)
+    page = await list_audit(database, wanted, limit=2)
+    assert [made.index(entry.recorded.event) for entry in page.items] == [4]
+    assert page.is_partial
+    assert page.next is not None
+    assert id_instant(UUID(str(page.next.key[-1]))) == AT + 3 * MINUTE
+    page = await list_audit(database, wanted, cursor=page.next, limit=2)
+    assert [made.index(entry.recorded.event) for entry in page.items] == [0]
 
 
 async def test_people_and_things_are_found_by_what_they_are_called(database: Database) -> None:

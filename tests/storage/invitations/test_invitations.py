@@ -13,8 +13,9 @@ from latchstring.domain.grant import Bundle, Grant, GrantKind
 from latchstring.domain.idempotency import AnswerStored, Claim, StoredAnswer
 from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Invitation, Link, State
-from latchstring.domain.invitation_list import InvitationFilter, Order
+from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.mail import DeliveryState, MailKind, OutgoingMail
+from latchstring.domain.pagination import SortOrder
 from latchstring.storage.engine.database import Database, Work
 from latchstring.storage.engine.tables import events, groups, outbox
 from latchstring.storage.invitations.create import NewInvitation, insert_invitation
@@ -136,13 +137,13 @@ async def test_pages_in_every_order_hold_each_row_once(database: Database, by: s
     for number in range(7):
         new = make_new(f"p{number % 3}{number}@people.test", at=AT + timedelta(seconds=number % 4))
         await insert_invitation(database, new, at=AT)
-    seen, after, order = [], None, Order(by, descending)
+    seen, cursor, order = [], None, SortOrder(by, descending)
     for _ in range(4):
-        page = await list_invitations(database, InvitationFilter(), order=order, after=after, limit=3, at=AT)
+        page = await list_invitations(database, InvitationFilter(), order=order, cursor=cursor, limit=3, at=AT)
         seen += [item.invitation.id for item in page.items]
         assert page.total == 7
-        after = page.next
-        if after is None:
+        cursor = page.next
+        if cursor is None:
             break
     assert len(seen) == len(set(seen)) == 7
 
@@ -156,7 +157,7 @@ async def test_each_invitation_is_found_by_its_own_newest_mail(database: Databas
     await database.transact(lambda: _promised(again))
     for state, expected in (("QUEUED", waiting), ("SUPPRESSED", off), ("SENT", resent)):
         filter_ = InvitationFilter(deliveries=[state])
-        page = await list_invitations(database, filter_, order=Order(), after=None, limit=25, at=AT)
+        page = await list_invitations(database, filter_, limit=25, at=AT)
         assert [item.invitation.id for item in page.items] == [expected.invitation.id]
         assert page.total == 1
 
@@ -179,7 +180,7 @@ async def test_every_filter_finds_what_it_names_and_nothing_else(database: Datab
         InvitationFilter(q="AD"),
     ]
     for filter_ in filters:
-        page = await list_invitations(database, filter_, order=Order(), after=None, limit=25, at=AT)
+        page = await list_invitations(database, filter_, limit=25, at=AT)
         assert [item.invitation.id for item in page.items] == [wanted.invitation.id], filter_
         assert page.total == 1
     both = [
@@ -189,5 +190,5 @@ async def test_every_filter_finds_what_it_names_and_nothing_else(database: Datab
     ]
     neither = [InvitationFilter(content_type="articles"), InvitationFilter(states=[State.REVOKED])]
     for filter_, count in [(f, 2) for f in both] + [(f, 0) for f in neither]:
-        page = await list_invitations(database, filter_, order=Order(), after=None, limit=25, at=AT)
+        page = await list_invitations(database, filter_, limit=25, at=AT)
         assert page.total == len(page.items) == count, filter_

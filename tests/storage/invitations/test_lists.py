@@ -14,12 +14,13 @@ from sqlalchemy.engine import URL
 from tests.support.databases import open_database
 
 from latchstring.domain.ids import first_id_at, new_id
-from latchstring.domain.invitation import State
-from latchstring.domain.invitation_list import InvitationFilter, InvitationPage, Order, Position
+from latchstring.domain.invitation import Standing, State
+from latchstring.domain.invitation_list import InvitationFilter
+from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.storage.engine.database import Database, Work, step
 from latchstring.storage.engine.postgres import connect_arguments
 from latchstring.storage.engine.tables import invitation_grants, invitations, outbox
-from latchstring.storage.invitations.lists import list_invitations
+from latchstring.storage.invitations.lists import NEWEST_FIRST, list_invitations
 
 pytestmark = pytest.mark.reads
 
@@ -27,7 +28,9 @@ NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 GROUPS = [UUID(int=number) for number in range(1, 5)]
 PEOPLE = [UUID(int=number) for number in range(11, 14)]
-ORDERS = [Order(by, desc) for by in ("createdAt", "expiresAt", "acceptedAt", "inviteEmail") for desc in (True, False)]
+ORDERS = [
+    SortOrder(by, desc) for by in ("createdAt", "expiresAt", "acceptedAt", "inviteEmail") for desc in (True, False)
+]
 
 
 def _insert(table: Any) -> Any:
@@ -65,8 +68,8 @@ class Row:
         return (*values.get(by, (self.email,)), str(self.id))
 
 
-def make_rows(count: int) -> Iterator[Row]:
-    dice = random.Random(5)  # noqa: S311  # no secret
+def make_rows(count: int, seed: int = 5) -> Iterator[Row]:
+    dice = random.Random(seed)  # noqa: S311  # no secret
     for number in range(count):
         made = NOW - dice.choice([0, 1, 6, 8, 20]) * DAY - timedelta(minutes=dice.randrange(3))
         state = dice.choice([State.PENDING, State.PENDING, *State])
@@ -177,15 +180,15 @@ def merged(one: Filter, other: Filter) -> Filter:
 PAIRS = [merged(one, other) for one in SINGLE[1:4] for other in SINGLE[5:]]
 
 
-async def read_all(db: Database, wanted: InvitationFilter, order: Order, limit: int) -> list[InvitationPage]:
-    pages, after = list[InvitationPage](), None
-    while not pages or after is not None:
-        pages.append(await list_invitations(db, wanted, order=order, after=after, limit=limit, at=NOW))
-        after = pages[-1].next
+async def read_all(db: Database, wanted: InvitationFilter, order: SortOrder, limit: int) -> list[Page[Standing]]:
+    pages, cursor = list[Page[Standing]](), None
+    while not pages or cursor is not None:
+        pages.append(await list_invitations(db, wanted, order=order, cursor=cursor, limit=limit, at=NOW))
+        cursor = pages[-1].next
     return pages
 
 
-def ids_of(pages: list[InvitationPage]) -> list[str]:
+def ids_of(pages: list[Page[Standing]]) -> list[str]:
     return [str(item.invitation.id) for page in pages for item in page.items]
 
 
@@ -203,14 +206,14 @@ async def test_every_filter_in_every_order_answers_like_the_plainest_list(databa
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
-async def test_going_back_shows_the_same_pages(database: Database, order: Order) -> None:
+async def test_going_back_shows_the_same_pages(database: Database, order: SortOrder) -> None:
     await database.transact(lambda: store(list(make_rows(30))))
     for wanted in (InvitationFilter(), InvitationFilter(states=[State.PENDING, State.ACCEPTED])):
         there = await read_all(database, wanted, order, 4)
-        back, before = [there[-1]], there[-1].previous
-        while before is not None:
-            back.append(await list_invitations(database, wanted, order=order, before=before, limit=4, at=NOW))
-            before = back[-1].previous
+        back, cursor = [there[-1]], there[-1].previous
+        while cursor is not None:
+            back.append(await list_invitations(database, wanted, order=order, cursor=cursor, limit=4, at=NOW))
+            cursor = back[-1].previous
         assert ids_of(back[::-1]) == ids_of(there)
         assert [page.next for page in back[::-1]] == [page.next for page in there]
 
@@ -218,9 +221,8 @@ async def test_going_back_shows_the_same_pages(database: Database, order: Order)
 async def test_the_first_page_is_whole_when_one_goes_back_to_it(database: Database) -> None:
     rows = sorted(make_rows(10), key=lambda row: row.id, reverse=True)
     await database.transact(lambda: store(rows))
-    page = await list_invitations(
-        database, InvitationFilter(), order=Order(), before=Position(rows[2].id), limit=4, at=NOW
-    )
+    cursor = Cursor((rows[2].id,), is_backward=True)
+    page = await list_invitations(database, InvitationFilter(), order=NEWEST_FIRST, cursor=cursor, limit=4, at=NOW)
     assert ids_of([page]) == [str(row.id) for row in rows[:4]]
     assert page.previous is None
 
@@ -254,18 +256,18 @@ async def crowded(new_postgres_url: URL) -> Any:
     await db.close()
 
 
-async def test_a_walk_that_finds_nothing_says_how_far_it_went(crowded: Database) -> None:
+async def test_a_scan_that_finds_nothing_is_partial_until_its_end(crowded: Database) -> None:
     never = InvitationFilter(states=[State.ACCEPTED], roles=["team"], inviter_ids=[PEOPLE[0]])
-    pages = await read_all(crowded, never, Order(), 25)
+    pages = await read_all(crowded, never, NEWEST_FIRST, 25)
     assert ids_of(pages) == []
     assert len(pages) > 1
-    assert all(page.is_cut for page in pages[:-1])
-    assert not pages[-1].is_cut
+    assert all(page.is_partial for page in pages[:-1])
+    assert not pages[-1].is_partial
     assert {page.total for page in pages} == {None}
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
-async def test_a_cut_page_goes_on_where_it_ended(crowded: Database, order: Order) -> None:
+async def test_a_partial_page_is_continued_where_it_ended(crowded: Database, order: SortOrder) -> None:
     half = InvitationFilter(states=[State.PENDING, State.DECLINED], inviter_ids=[PEOPLE[0]])
     pages = await read_all(crowded, half, order, 1000)
     found = ids_of(pages)
@@ -274,11 +276,11 @@ async def test_a_cut_page_goes_on_where_it_ended(crowded: Database, order: Order
         assert found == sorted(found, reverse=order.descending)
 
 
-async def test_what_a_filter_implies_is_where_a_walk_begins(crowded: Database) -> None:
+async def test_what_a_filter_implies_is_where_a_scan_begins(crowded: Database) -> None:
     page = await list_invitations(
         crowded,
         InvitationFilter(expires_after=first_day(), inviter_ids=[PEOPLE[0]]),
-        order=Order("expiresAt", descending=False),
+        order=SortOrder("expiresAt"),
         limit=25,
         at=NOW,
     )

@@ -1,4 +1,4 @@
-"""Lists of the panel: the right rows, each once, in every order, whichever filter begins."""
+"""Lists of users: the right rows, each once, in every order, whichever filter begins."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -9,18 +9,18 @@ from sqlalchemy import insert
 from latchstring.domain.account import User
 from latchstring.domain.clock import system_clock
 from latchstring.domain.ids import new_id
-from latchstring.domain.keyset_page import Place, Sorting
+from latchstring.domain.pagination import Cursor, SortOrder
 from latchstring.domain.views.users import UserSearch
 from latchstring.storage.engine.database import Database, Work, step
 from latchstring.storage.engine.tables import groups
-from latchstring.storage.lists import keyset as shelves
-from latchstring.storage.users.search import count_role, search_users
+from latchstring.storage.lists import keyset
+from latchstring.storage.users.lists import count_role, list_users
 from latchstring.storage.users.users import insert_user, join_groups
 
 pytestmark = pytest.mark.reads
 
 MANY = 23
-ORDERS = [Sorting(by, descending=descending) for by in ("made", "email", "name") for descending in (False, True)]
+ORDERS = [SortOrder(by, descending=descending) for by in ("createdAt", "email", "name") for descending in (False, True)]
 
 
 async def furnish(db: Database) -> dict[str, User]:
@@ -53,26 +53,26 @@ async def furnish(db: Database) -> dict[str, User]:
     return {"group": User(group_id, "", "", "", "")} | {user.email_key: user for user in made}
 
 
-async def read_all(db: Database, wanted: UserSearch, sorting: Sorting) -> tuple[list[User], int | None]:
-    after: Place | None = None
+async def read_all(db: Database, wanted: UserSearch, order: SortOrder) -> tuple[list[User], int | None]:
+    cursor: Cursor | None = None
     seen: list[User] = []
     while True:
-        found = await search_users(db, wanted, sorting=sorting, after=after, limit=5)
+        found = await list_users(db, wanted, order=order, cursor=cursor, limit=5)
         seen += found.items
-        after = found.following
-        if after is None:
+        cursor = found.next
+        if cursor is None:
             return seen, found.total
 
 
 def value(user: User, by: str) -> tuple[object, object]:
     folded = user.last_name.casefold()
-    return ({"made": user.id, "email": user.email_key, "name": folded}[by], user.id)
+    return ({"createdAt": user.id, "email": user.email_key, "name": folded}[by], user.id)
 
 
-@pytest.mark.parametrize("bound", [shelves.GATHERED, 3], ids=["by the fewest", "along the order"])
+@pytest.mark.parametrize("bound", [keyset.MOST_CANDIDATES, 3], ids=["by the fewest", "along the order"])
 async def test_every_filter_in_every_order(database: Database, monkeypatch: pytest.MonkeyPatch, bound: int) -> None:
     """With a small bound every filter finds too many, so that the other way is taken."""
-    monkeypatch.setattr(shelves, "GATHERED", bound)
+    monkeypatch.setattr(keyset, "MOST_CANDIDATES", bound)
     known = await furnish(database)
     group_id = known.pop("group").id
     users = list(known.values())
@@ -89,16 +89,13 @@ async def test_every_filter_in_every_order(database: Database, monkeypatch: pyte
         UserSearch(q="nobody"): [],
     }
     for wanted, expected in asked.items():
-        for sorting in ORDERS:
-            seen, total = await read_all(database, wanted, sorting)
-            if wanted.q and total is None:  # only the first by name are gathered
-                assert {user.id for user in seen} <= {user.id for user in expected}
-                continue
-            ordered = sorted(expected, key=lambda u: value(u, sorting.by), reverse=sorting.descending)
-            assert [user.id for user in seen] == [user.id for user in ordered], (wanted, sorting)
+        for order in ORDERS:
+            seen, total = await read_all(database, wanted, order)
+            ordered = sorted(expected, key=lambda u: value(u, order.by), reverse=order.descending)
+            assert [user.id for user in seen] == [user.id for user in ordered], (wanted, order)
             assert total in {len(expected), None}
     assert (await count_role(database, "team")).number == MANY // 2
 
 
 def test_the_bounds_of_pages_are_those_the_lists_ask_for() -> None:
-    assert {size - 1 for size in shelves.SIZES} >= {10, 25, 50, 100}
+    assert set(keyset.PAGE_SIZES) >= {10, 25, 50, 100}

@@ -129,12 +129,12 @@ async def test_each_state_has_its_list_newest_first_in_pages(database: Database)
         (None, [*sent, *bounced, *queued]),
     ):
         found: list[UUID] = []
-        before = None
+        cursor = None
         for _ in range(10):
-            page = await list_mails(database, state, before=before, limit=2, now=NOW)
-            found += [mail.id for mail in page.mails]
-            before = page.older
-            if before is None:
+            page = await list_mails(database, state, cursor=cursor, limit=2, now=NOW)
+            found += [mail.id for mail in page.items]
+            cursor = page.next
+            if cursor is None:
                 break
         assert found == ids[::-1], state
 
@@ -144,8 +144,8 @@ async def test_mails_about_one_subject_are_found(database: Database) -> None:
     mine = await promise(database, 2, subject_id=subject)
     await promise(database)
     page = await list_mails_about(database, subject, now=NOW)
-    assert [mail.id for mail in page.mails] == mine[::-1]
-    assert page.mails[0].about is None
+    assert [mail.id for mail in page.items] == mine[::-1]
+    assert page.items[0].about is None
 
 
 async def test_what_somebody_may_have_to_look_at_is_counted(database: Database) -> None:

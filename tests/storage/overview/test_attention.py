@@ -31,13 +31,13 @@ async def test_the_next_to_run_out_come_first_and_all_are_counted(database: Data
     for new in made.values():
         await insert_invitation(database, new, at=AT)
     found = await list_expiring(database, now=AT, until=AT + WEEK - timedelta(hours=1))
-    assert [one.email for one in found.few] == [f"p{days}@people.test" for days in (6, 5, 4, 3, 2, 1)]
-    assert (found.count, len(found.few), found.is_more) == (6, SHOWN, False)
+    assert [one.email for one in found.items] == [f"p{days}@people.test" for days in (6, 5, 4, 3, 2, 1)]
+    assert (found.total, len(found.items)) == (6, SHOWN)
 
 
 async def test_what_has_run_out_is_not_running_out(database: Database) -> None:
     await insert_invitation(database, make_new("ada@people.test", at=AT - 2 * WEEK), at=AT - 2 * WEEK)
-    assert (await list_expiring(database, now=AT, until=AT + WEEK)).count == 0
+    assert (await list_expiring(database, now=AT, until=AT + WEEK)).total == 0
 
 
 @pytest.mark.parametrize("state", [DeliveryState.BOUNCED, DeliveryState.DEFERRED, DeliveryState.FAILED])
@@ -45,7 +45,7 @@ async def test_a_mail_that_does_not_get_through_is_trouble(database: Database, s
     await invite(database)
     await fail(database, state)
     found = await list_trouble(database, now=AT)
-    assert [(one.state, one.email, one.last_reply) for one in found.few] == [
+    assert [(one.state, one.email, one.last_reply) for one in found.items] == [
         (state, "ada@people.test", "550 no such user")
     ]
 
@@ -53,11 +53,11 @@ async def test_a_mail_that_does_not_get_through_is_trouble(database: Database, s
 async def test_what_was_sent_again_ended_or_ran_out_troubles_nobody(database: Database) -> None:
     one = await invite(database)
     await fail(database, DeliveryState.BOUNCED)
-    assert (await list_trouble(database, now=AT + 2 * WEEK)).count == 0
+    assert (await list_trouble(database, now=AT + 2 * WEEK)).total == 0
     await _change(database, one, "generation = 2")
-    assert (await list_trouble(database, now=AT)).count == 0
+    assert (await list_trouble(database, now=AT)).total == 0
     await _change(database, one, "generation = 1, state = 3")
-    assert (await list_trouble(database, now=AT)).count == 0
+    assert (await list_trouble(database, now=AT)).total == 0
 
 
 async def _change(db: Database, invitation_id: UUID, what: str) -> None:
@@ -74,4 +74,4 @@ async def test_a_notice_is_trouble_only_while_it_waits(database: Database) -> No
     first, second = await claim_mails(database, owner, limit=10, now=AT, until=AT + MINUTE)
     await finish_mail(database, owner, first.id, Delivery(DeliveryState.BOUNCED, None, 1, AT))
     await finish_mail(database, owner, second.id, Delivery(DeliveryState.DEFERRED, None, 1, AT), again_at=AT + WEEK)
-    assert [one.id for one in (await list_trouble(database, now=AT)).few] == [second.id]
+    assert [one.id for one in (await list_trouble(database, now=AT)).items] == [second.id]

@@ -26,7 +26,8 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.grant import terms_digest
 from latchstring.domain.invitation import Standing, State
-from latchstring.domain.invitation_list import InvitationFilter, Order, Position
+from latchstring.domain.invitation_list import InvitationFilter
+from latchstring.domain.pagination import Cursor
 from latchstring.domain.principal import Principal
 from latchstring.invitations.build import require_delivery_channel
 from latchstring.invitations.dependencies import InvitationDependencies
@@ -39,7 +40,7 @@ from latchstring.storage.invitations.lists import find_ids, find_pending_terms, 
 MOST = 10_000  # invitations that one action takes: a minute of work at most
 AT_ONCE = 8
 CHUNK = 500
-STRETCHES = 40  # of a list in which hardly anything matches, before counting is given up
+MOST_PAGES = 40  # of a list in which hardly anything matches, before counting is given up
 SHOWN = 200  # of each verdict: every row that a page can tick
 
 
@@ -172,15 +173,16 @@ class Selecting:
                 raise TooManySelected
             return list(dict.fromkeys(selection.ids))
         wanted = self.reader.restrict_to_visible(_made_before(selection.wanted, selection.as_of), by)
-        at, found = self.deps.clock(), list[UUID]()
-        after: Position | None = None
-        for _ in range(STRETCHES):
-            ids, after = await find_ids(self.deps.db, wanted, order=Order(), after=after, at=at)
-            found += ids
-            if len(found) > MOST:
+        at, ids = self.deps.clock(), list[UUID]()
+        cursor: Cursor | None = None
+        for _ in range(MOST_PAGES):
+            page = await find_ids(self.deps.db, wanted, cursor=cursor, at=at)
+            ids += page.items
+            cursor = page.next
+            if len(ids) > MOST:
                 break
-            if after is None:
-                return found
+            if cursor is None:
+                return ids
         raise TooManySelected
 
     # ---- what would become of it -----------------------------------------------------------------------------------

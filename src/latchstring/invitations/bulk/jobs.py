@@ -23,7 +23,7 @@ from latchstring.domain.event import happened
 from latchstring.domain.idempotency import Once
 from latchstring.domain.ids import new_id
 from latchstring.domain.job import EVERY_ROW, Job, JobKind, JobRow, JobState, RowFilter, RowStatus
-from latchstring.domain.pagination import Page
+from latchstring.domain.pagination import Cursor, Page
 from latchstring.domain.principal import Principal
 from latchstring.events.record import record
 from latchstring.invitations.build import require_delivery_channel
@@ -49,7 +49,7 @@ from latchstring.storage.jobs.jobs import (
     purge_jobs,
     queue_job,
 )
-from latchstring.storage.jobs.rows import clear_rows, count_by_status, insert_rows, list_rows, page_of_rows
+from latchstring.storage.jobs.rows import clear_rows, count_by_status, insert_rows, list_rows
 
 BATCH_ROWS = 1000
 BATCH_BYTES = 512 * 1024
@@ -257,30 +257,38 @@ class Bulk:
             after, body = part
             yield json.loads(body)
 
-    async def list_jobs(self, *, by: Principal, before: UUID | None = None, limit: int) -> list[Job]:
+    async def list_jobs(self, *, by: Principal, limit: int) -> Sequence[Job]:
         """Jobs, newest first: everybody's for who may list invitations, else one's own."""
         maker = None if by.can(READ) else by.actor
-        return await list_jobs(self.deps.db, maker=maker, before=before, limit=limit)
+        return (await list_jobs(self.deps.db, maker=maker, limit=limit)).items
 
-    async def list_drafts(self, *, by: Principal, limit: int) -> list[Job]:
+    async def list_drafts(self, *, by: Principal, limit: int) -> Sequence[Job]:
         """What the caller brought within a day and has not confirmed, newest first."""
         since = self.deps.clock() - DRAFTS_KEPT
-        return await list_drafts(self.deps.db, by.actor, since=since, limit=limit)
+        return (await list_drafts(self.deps.db, by.actor, since=since, limit=limit)).items
 
     async def count_rows(self, job: Job) -> dict[str, int]:
         """How many rows of a job the caller got have each verdict."""
         return await count_by_status(self.deps.db, job.id)
 
-    async def page_of_rows(self, job: Job, *, after: int = 0, limit: int, which: RowFilter = EVERY_ROW) -> Page[JobRow]:
-        """A page of what became of the rows of a job the caller got, from behind one of them."""
-        return await page_of_rows(self.deps.db, job.id, after=after, limit=limit, which=which)
+    async def list_rows(
+        self, job: Job, *, cursor: Cursor | None = None, limit: int, which: RowFilter = EVERY_ROW
+    ) -> Page[JobRow]:
+        """A page of what became of the rows of a job the caller got."""
+        return await list_rows(self.deps.db, job.id, cursor=cursor, limit=limit, which=which)
 
-    async def all_rows(self, job: Job, *, which: RowFilter = EVERY_ROW) -> AsyncIterator[list[JobRow]]:
+    async def all_rows(self, job: Job, *, which: RowFilter = EVERY_ROW) -> AsyncIterator[Sequence[JobRow]]:
         """What became of all rows so far, in batches, for a report."""
-        after = 0
-        while rows := await list_rows(self.deps.db, job.id, after=after, limit=ROWS_AT_ONCE, which=which):
-            yield rows
-            after = rows[-1].row
+        cursor: Cursor | None = None
+        while True:
+            page = await list_rows(
+                self.deps.db, job.id, cursor=cursor, limit=ROWS_AT_ONCE, which=which, is_counted=False
+            )
+            if page.items:
+                yield page.items
+            cursor = page.next
+            if cursor is None:
+                return
 
     async def cancel(self, job_id: UUID, *, by: Principal) -> None:
         """Stop a job; rows that are done stay done. Raises JobNotFound, NotAllowed, JobFinished."""

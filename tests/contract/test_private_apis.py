@@ -34,9 +34,9 @@ PEOPLE = Table("people", MetaData(), Column("id", Id()), Column("name", Text()),
 
 
 def compiled(statement: Executable, dialect: Dialect) -> SQLCompiler:
-    made = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
-    assert isinstance(made, SQLCompiler)
-    return made
+    compiler = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+    assert isinstance(compiler, SQLCompiler)
+    return compiler
 
 
 # ---- SQLAlchemy ------------------------------------------------------------------------------------------------------
@@ -172,9 +172,9 @@ async def test_a_server_that_was_told_to_end_does_not_raise_the_signal_again(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("latchstring.bootstrap.server_process.settle_memory", lambda: None)  # it is for whole processes
-    told: list[str] = []
+    calls: list[str] = []
     before = signal.getsignal(number)
-    server = Server(nothing, on_ready=lambda: told.append("ready"), on_drain=lambda: told.append("drain"))  # type: ignore[arg-type]
+    server = Server(nothing, on_ready=lambda: calls.append("ready"), on_drain=lambda: calls.append("drain"))  # type: ignore[arg-type]
     with socket.create_server(("127.0.0.1", 0)) as bound:
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         async with asyncio.timeout(5):
@@ -182,7 +182,7 @@ async def test_a_server_that_was_told_to_end_does_not_raise_the_signal_again(
                 await asyncio.sleep(0.01)
             os.kill(os.getpid(), number)
             await serving
-    assert told == ["ready", "drain"]
+    assert calls == ["ready", "drain"]
     assert signal.getsignal(number) is before
 
 

@@ -21,13 +21,11 @@ COMPILERS = ["@compiles"]  # SQLAlchemy calls them
 ALLOWED = {
     "Alembic reads it": ["branch_labels", "depends_on", "down_revision"],
     "SQLAlchemy reads or calls it": [
-        "bind_processor",
         "cache_ok",
         "coltype",
         "impl",
         "inherit_cache",
         "process_result_value",
-        "result_processor",
         "self_group",
     ],
     "click calls it": ["get_command", "list_commands"],

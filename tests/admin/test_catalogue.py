@@ -2,6 +2,7 @@
 
 import io
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -36,6 +37,7 @@ UNHEARD = re.compile(r"!|\b(please|oops|successful\w*|invalid|submit)\b", re.IGN
 UNHEARD_IN_GERMAN = re.compile(r"!|\b(erfolgreich|leider|hoppla|ungültig)\b|[a-zäöüß,] (Sie|Ihnen|Ihre?[mnrs]?)\b")
 
 
+@cache
 def words() -> set[Any]:
     found = extract_from_dir(PANEL, method_map=WHERE, options_map={"**.html": OPTIONS})
     return {message for _, _, message, _, _ in found}
@@ -56,6 +58,11 @@ def forms(text: Any) -> list[str]:
 def test_the_panel_speaks_what_it_has_words_for() -> None:
     spoken = {tag for tag in available_locales() if (HOUSE / "i18n" / "locales" / tag / f"{DOMAIN}.po").is_file()}
     assert spoken == set(TRANSLATED)
+
+
+def test_templates_of_both_faces_have_no_text_of_their_own() -> None:
+    shared = HOUSE / "pages" / "templates"
+    assert list(extract_from_dir(shared, method_map=WHERE, options_map={"**.html": OPTIONS})) == []
 
 
 @pytest.mark.parametrize("locale", TRANSLATED)
@@ -96,7 +103,7 @@ def test_the_voice_of_the_house() -> None:
 
 def test_every_page_of_the_navigation_has_a_word() -> None:
     everybody = principal_of_admin(Admin(UUID(int=1), "", "", "super-admin", ""))
-    template = (PANEL / "templates" / "panel" / "navigation.html").read_text()
+    template = (PANEL / "templates" / "panel" / "layout" / "navigation.html").read_text()
     for section in sections_for(everybody, "/admin"):
         for name in filter(None, (section.name, *(entry.name for entry in section.entries))):
             assert f'text == "{name}" %}}{{% trans %}}{name}{{% endtrans %}}' in template, name

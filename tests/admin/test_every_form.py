@@ -12,7 +12,7 @@ from latchstring.admin.content import actions as content_actions
 from latchstring.admin.content import objects as content
 from latchstring.admin.groups import groups
 from latchstring.admin.routes import routes
-from latchstring.admin.routing import GATE
+from latchstring.admin.routing import UNAUTHENTICATED
 from latchstring.admin.system import api_keys, roles
 from latchstring.admin.users import actions as user_actions
 from latchstring.admin.users import users
@@ -45,7 +45,7 @@ def actions() -> Iterator[Action]:
 
 
 ACTIONS = sorted(actions(), key=lambda action: action.path)
-INSIDE = [action for action in ACTIONS if action.needs is not GATE]
+INSIDE = [action for action in ACTIONS if action.needs is not UNAUTHENTICATED]
 FORBIDDEN = {
     "viewer": [action for action in INSIDE if action.needs and not permits(VIEWER, action.needs)],
     "manager": [action for action in INSIDE if action.needs and not permits(MANAGER, action.needs)],

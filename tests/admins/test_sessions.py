@@ -94,7 +94,7 @@ async def test_use_is_noted_once_a_minute(service_env: Any) -> None:
 async def test_a_login_loses_against_a_new_password_that_came_first(service_env: Any) -> None:
     admin = await made(service_env)
     with pytest.raises(InvalidCredentials):
-        await service_env.users._open_admin_session(
+        await service_env.admins._open_admin_session(
             admin.id, verified_hash="of before", kept_hash="of before", user_agent="", network=""
         )
 

@@ -297,7 +297,7 @@ async def test_an_export_with_its_faults_gets_the_right_verdict_for_each_row(api
     items = await foreseen(api, "\r\n".join(lines).encode("utf-16"), CSV)
     counts = {status: sum(item["status"] == status for item in items) for status in ("CREATE", "DUPLICATE", "REFUSED")}
     assert counts == {"CREATE": 1000, "DUPLICATE": 300, "REFUSED": 20}
-    assert items[1000]["detail"] == "Row 1 invites the same person to the same."
+    assert items[1000]["detail"] == "Duplicate of row 1."
     assert all("name@example.org" in item["detail"] for item in items[-20:])
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
-from tests.support.scripted_smtp import ScriptedServer, scripted_server
+from tests.support.smtp_server import ScriptedServer, scripted_server
 
 from latchstring.backoffice.dependencies import BackofficeDependencies
 from latchstring.backoffice.service import Backoffice

@@ -324,14 +324,14 @@ def test_mail_waits_for_a_mail_server_that_is_down(killable_installation: Instal
 
 def test_patience_at_the_final_dot_sends_once_and_holds_up_nobody(killable_installation: Installation) -> None:
     slow, quick = new_address("slow"), [new_address("quick") for _ in range(6)]
-    release = killable_installation.smtp.hold(slow)
+    killable_installation.smtp.hold(slow)
     first = killable_installation.invite(slow)
     for other in [killable_installation.invite(address) for address in quick]:
         killable_installation.delivery(other["id"], "SENT")
     wait_until(lambda: bool(killable_installation.smtp.tries_of(slow)))
     time.sleep(6)  # longer than the timeout of every other step
     assert killable_installation.smtp.to(slow) == []
-    release.set()
+    killable_installation.smtp.release(slow)
     assert killable_installation.delivery(first["id"], "SENT")["attempts"] == 1
     assert len(killable_installation.smtp.to(slow)) == 1
 

@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
     unsupported_method,
 )
+from tests.support.clock import FULL
 from tests.support.installation import Installation, open_installation
 
 from latchstring.api.routes import routes
@@ -45,6 +46,7 @@ def _never() -> Any:
     raise AssertionError("nothing is opened to describe the API")
 
 
+EXAMPLES = 200 if FULL else 25
 OPERATIONS = list_operations(routes)
 DOCUMENT = build_document(OPERATIONS, App(), version="1.2.3")
 
@@ -206,7 +208,13 @@ def test_a_running_server_does_what_the_document_says(
     operation = api[path][method]
 
     @given(case=operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=200 if FULL else 25,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
     def check(case: Any) -> None:
         case.call_and_validate(headers={"Authorization": f"Bearer {running.key}"}, checks=CHECKS)
 

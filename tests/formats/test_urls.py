@@ -33,10 +33,14 @@ def test_an_origin_is_in_lower_case_without_the_default_port(url: str, origin: s
         "https://app.example.org:0",
         "https://app.example.org:65536",
         "https://app.example.org:x",
-        "https://ada@app.example.org",
         "https://[::1",
     ],
 )
 def test_other_text_has_no_origin(text: str) -> None:
     assert origin_of(text) is None
     assert not is_web_url(text)
+
+
+def test_user_information_belongs_to_no_origin_and_is_no_address_of_ours() -> None:
+    assert origin_of("https://app.example.org@evil.example/") == "https://evil.example"
+    assert not is_web_url("https://ada@app.example.org")

@@ -13,6 +13,8 @@ from latchstring.domain.settings import ContentRules, ContentType
 from latchstring.groups.service import GroupWords
 from latchstring.invitations.targets import Targets
 
+pytestmark = pytest.mark.reads
+
 TYPES = ContentRules(types={"articles": ContentType("articles", "Articles"), "tables": ContentType("tables", "Tables")})
 
 

@@ -19,6 +19,8 @@ from latchstring.domain.views.timeline import KnotKind, Timeline
 from latchstring.invitations.link_views import VisitCounter
 from latchstring.storage.outbox.outbox import claim_mails, finish_mail
 
+pytestmark = pytest.mark.reads
+
 MINUTE = timedelta(minutes=1)
 
 

@@ -2,6 +2,7 @@
 
 import io
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ OPTIONS = {
 FIXED = re.compile(r"%\(\w+\)s|<[^>]+>")
 
 
+@cache
 def words_of_templates() -> set[Any]:
     found = extract_from_dir(TEMPLATES, method_map=[("**.html", "jinja2")], options_map={"**.html": OPTIONS})
     return {message for _, _, message, _, _ in found}

@@ -15,6 +15,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from sqlalchemy.engine import URL, make_url
+from tests.support.clock import FULL
 
 from latchstring.storage.engine import schema
 from latchstring.storage.engine.database import Database
@@ -38,6 +39,15 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 # In one round trip: the rows of all tables, in any order of their foreign keys.
 CLEAN = "SET session_replication_role = replica; " + "; ".join(f"DELETE FROM {name}" for name in metadata.tables)  # noqa: S608
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave reads at SERIALIZABLE to make test-full."""
+    if FULL:
+        return
+    left = [item for item in items if item.get_closest_marker("reads") and "serializable" in item.name]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in set(left)]
 
 
 @pytest.fixture(scope="session")

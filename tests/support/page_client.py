@@ -235,6 +235,12 @@ class PageClient:
         proof = {"csrf": match[1]} if match else {}
         return PageResponse(await self.browser.post(path, data={**proof, **(fields or {})}))
 
+    async def flash(self, seen: PageResponse) -> str:
+        """The key of the flash message on the page that an action redirects to."""
+        assert seen.status == 303, seen.html
+        message = re.search(r'id="flash" data-flash="([^"]*)"', (await self.get(seen.target)).html)
+        return message[1] if message else ""
+
     async def said(self, seen: PageResponse) -> str:
         """The flash message of the page that an action redirected to."""
         assert seen.status == 303, seen.html

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from tests.support.clock import PATIENCE_SECONDS
 from tests.support.deliveries import find_deliveries
-from tests.support.scripted_smtp import ScriptedServer, scripted_server
+from tests.support.smtp_server import ScriptedServer, scripted_server
 
 from latchstring.domain.clock import system_clock
 from latchstring.domain.ids import new_id

@@ -1,7 +1,7 @@
 """What the worker leaves for the timeline."""
 
 from sqlalchemy import select
-from tests.support.scripted_smtp import ScriptedServer
+from tests.support.smtp_server import ScriptedServer
 from tests.support.worker_env import WorkerEnv
 
 from latchstring.domain.mail import DeliveryState

@@ -5,7 +5,7 @@ from dataclasses import replace
 from email.message import EmailMessage
 
 import pytest
-from tests.support.scripted_smtp import ScriptedServer
+from tests.support.smtp_server import TAKE_AND_CUT, ScriptedServer
 from tests.support.worker_env import WorkerEnv
 
 from latchstring.domain.mail import DeliveryState, MailKind, MailPriority, SuppressionReason
@@ -100,7 +100,7 @@ async def test_a_cut_line_is_no_end(worker_env: WorkerEnv, smtp_server: Scripted
 async def test_a_line_cut_after_the_dot_repeats_the_same_mail(
     worker_env: WorkerEnv, smtp_server: ScriptedServer
 ) -> None:
-    smtp_server.replies["dot"] = ["keep and cut"]
+    smtp_server.replies["dot"] = [TAKE_AND_CUT]
     subject = await worker_env.promise("ada@people.test")
     async with worker_env.working():
         await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SENT)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 from tests.support.clock import Clock
-from tests.support.scripted_smtp import ScriptedServer
+from tests.support.smtp_server import ScriptedServer
 from tests.support.worker_env import WorkerEnv
 
 from latchstring.domain.clock import system_clock

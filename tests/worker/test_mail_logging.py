@@ -1,7 +1,7 @@
 """What the worker says about mails names no person and opens no door."""
 
 from structlog.testing import capture_logs
-from tests.support.scripted_smtp import ScriptedServer
+from tests.support.smtp_server import ScriptedServer
 from tests.support.worker_env import WorkerEnv
 
 from latchstring.domain.mail import DeliveryState

@@ -1,8 +1,8 @@
-"""Who looks at the panel: the session cookie, the token of its forms, and the word kept for the next page.
+"""Panel cookies: session, pre-session and flash message.
 
-Everything a browser is handed hangs on one seed: the session's token, or, before anybody has signed in, a random
-value of the gate. The token of the forms is an HMAC of the seed, so it changes with every login and a cookie planted by
-a sibling domain buys nothing. The word for the next page is signed by the seed, too: nobody else writes on our pages.
+The CSRF seed is the session token or, before sign-in, the random value of the pre-session cookie. The CSRF token of
+the forms is an HMAC of the seed, so it changes with every sign-in, and a cookie planted by a sibling domain gains
+nothing. The flash message is signed with the seed as well, so that nobody else can put text on our pages.
 """
 
 import base64
@@ -19,8 +19,8 @@ from latchstring.domain.settings import App
 from latchstring.http.authentication import make_cookie
 from latchstring.http.scope import find_cookie
 
-_SESSION, _GATE, _FLASH = "latchstring_admin", "latchstring_gate", "latchstring_said"
-GATE_SECONDS = 60 * 60
+_SESSION, _PRE_SESSION, _FLASH = "latchstring_admin", "latchstring_gate", "latchstring_said"
+PRE_SESSION_SECONDS = 60 * 60
 FLASH_SECONDS = 60
 LONGEST_FLASH = 400  # characters
 _MAC_BYTES = 16
@@ -28,10 +28,11 @@ _MAC_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Flash:
-    """What the last action came to. is_bad: it did not work; a screen reader then interrupts."""
+    """The result of the last action. is_bad: it failed; a screen reader then interrupts. key: names the message."""
 
     text: str
     is_bad: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +41,34 @@ class Cookies:
 
     secure: bool
     session: str | None
-    gate: str | None
+    pre_session: str | None
     flash: Flash | None
 
     @property
-    def seed(self) -> str:
-        return self.session or self.gate or ""
+    def csrf_seed(self) -> str:
+        return self.session or self.pre_session or ""
 
     @property
     def csrf(self) -> str:
-        """The token every form carries."""
-        return _sign(self.seed, b"form").hex()
+        """The token every form carries; empty without a seed."""
+        return _sign(self.csrf_seed, b"form").hex() if self.csrf_seed else ""
 
 
 def read_cookies(scope: Scope, app: App) -> Cookies:
-    """What this browser carries. Without any of it, there is no seed and no form is accepted."""
+    """The cookies of this browser. Without a session and a pre-session there is no seed and no form is accepted."""
     secure = is_secure(app)
     session = find_cookie(scope, _name(_SESSION, secure).encode()) or None
-    gate = find_cookie(scope, _name(_GATE, secure).encode()) or None
-    said = find_cookie(scope, _name(_FLASH, secure).encode()) or ""
-    return Cookies(secure, session, gate, _read_flash(said, session or gate or ""))
+    pre_session = find_cookie(scope, _name(_PRE_SESSION, secure).encode()) or None
+    flash = find_cookie(scope, _name(_FLASH, secure).encode()) or ""
+    return Cookies(secure, session, pre_session, _read_flash(flash, session or pre_session or ""))
 
 
 def is_secure(app: App) -> bool:
     return app.public_url.startswith("https:")
 
 
-def new_gate() -> str:
-    """192 bits nobody can guess, for a browser in which nobody has signed in."""
+def new_pre_session() -> str:
+    """192 random bits, for a browser without a session."""
     return secrets.token_urlsafe(24)
 
 
@@ -76,19 +77,20 @@ def session_cookie(token: str, *, seconds: int, secure: bool) -> bytes:
     return make_cookie(_name(_SESSION, secure), token, max_age=seconds, secure=secure)
 
 
-def gate_cookie(gate: str, *, secure: bool) -> bytes:
-    return make_cookie(_name(_GATE, secure), gate, max_age=GATE_SECONDS if gate else 0, secure=secure)
+def pre_session_cookie(value: str, *, secure: bool) -> bytes:
+    """The cookie of a pre-session; with an empty value the browser forgets it."""
+    return make_cookie(_name(_PRE_SESSION, secure), value, max_age=PRE_SESSION_SECONDS if value else 0, secure=secure)
 
 
 def flash_cookie(flash: Flash, seed: str, *, secure: bool) -> bytes:
-    """Keep a word for the next page."""
+    """The cookie that carries a message to the next page."""
     # not escaped: a cookie above 4096 bytes is dropped, and in most scripts an escape is three times as long
-    body = json.dumps([flash.text[:LONGEST_FLASH], flash.is_bad], ensure_ascii=False).encode()
+    body = json.dumps([flash.text[:LONGEST_FLASH], flash.is_bad, flash.key], ensure_ascii=False).encode()
     value = base64.urlsafe_b64encode(_sign(seed, b"said", body) + body).decode().rstrip("=")
     return make_cookie(_name(_FLASH, secure), value, max_age=FLASH_SECONDS, secure=secure)
 
 
-def no_flash_cookie(*, secure: bool) -> bytes:
+def expired_flash_cookie(*, secure: bool) -> bytes:
     return make_cookie(_name(_FLASH, secure), "", max_age=0, secure=secure)
 
 
@@ -110,5 +112,4 @@ def _read_flash(value: str, seed: str) -> Flash | None:
     mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
     if not hmac.compare_digest(mac, _sign(seed, b"said", body)):
         return None
-    text, is_bad = json.loads(body)
-    return Flash(text, is_bad)
+    return Flash(*json.loads(body))

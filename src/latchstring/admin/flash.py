@@ -1,21 +1,28 @@
-"""What the panel says after something was done to people, groups, objects and keys, or was not."""
+"""Flash messages: the result of an action, shown on the page that the action redirects to."""
 
 import html
 import json
 from hashlib import sha256
 
 from latchstring.admin.context import DOMAIN, Panel
-from latchstring.pages.templating import isolated, render
+from latchstring.admin.cookies import Flash
+from latchstring.admin.formatting import numbers_in
+from latchstring.pages.templating import render
 
 
-def said(panel: Panel, what: str, **values: object) -> str:
-    """One or two sentences as plain text, for the word on the next page. Names in them are isolated."""
-    names = {name: isolated(value) if isinstance(value, str) else value for name, value in values.items()}
-    context = {"locale": panel.locale, "domain": DOMAIN, "now": panel.at, "what": what}
-    # a word is plain text, and escaped where it is shown
-    return " ".join(html.unescape(render("panel/said.html", context | names)).split())
+def flash(panel: Panel, key: str, *, is_bad: bool = False, **values: object) -> Flash:
+    """The message of this key from the template `flash.html`, in the reader's language.
+
+    Names inside it are isolated. is_bad: the action failed. Raises LookupError for an unknown key.
+    """
+    context = {"locale": panel.locale, "domain": DOMAIN, "now": panel.now, "n": numbers_in(panel.locale), "key": key}
+    # plain text: it is escaped where it is shown
+    text = " ".join(html.unescape(render("panel/flash.html", context | values)).split())
+    if not text:
+        raise LookupError(f"no flash message has the key {key}")
+    return Flash(text, is_bad, key)
 
 
 def fingerprint(*values: object) -> str:
-    """What a form was opened with, short. No secret: it only has to differ when the values do."""
+    """A short digest of the values a form was opened with, to notice changes by others. It protects no secret."""
     return sha256(json.dumps(values, default=str).encode()).hexdigest()[:24]

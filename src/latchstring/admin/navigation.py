@@ -26,7 +26,7 @@ class Section:
     entries: tuple[Entry, ...]
 
 
-# The template panel/navigation.html has every name once more, as words to translate.
+# The template panel/layout/navigation.html has every name once more, as words to translate.
 _SECTIONS = (
     Section(
         "",

@@ -1,12 +1,12 @@
-"""Addresses under /admin that no page has: to the gate without a session, else a page that says so."""
+"""Paths below /admin that no page has: the sign-in page without a session, else a 404 page."""
 
 from latchstring.admin.context import Panel
-from latchstring.admin.routing import ANYBODY, shows
+from latchstring.admin.routing import ANY_ADMIN, get
 from latchstring.domain.errors import NotFound
 from latchstring.http.responses import Answer
 
 
-@shows("/admin/{rest:path}", needs=ANYBODY)
+@get("/admin/{rest:path}", needs=ANY_ADMIN)
 async def show_nothing(_panel: Panel) -> Answer:
     raise NotFound("There is no such page.")
 

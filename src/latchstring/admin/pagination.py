@@ -28,20 +28,20 @@ class PageLinks:
 
 def searched(panel: Panel, name: str = "q") -> str:
     """What is searched for. What no index could hold is never looked for: PostgreSQL refuses NUL."""
-    text = panel.asked(name).strip()[:LONGEST_SEARCH]
+    text = panel.query_value(name).strip()[:LONGEST_SEARCH]
     return text if "\x00" not in text else ""
 
 
 def sort_order_of(panel: Panel, orders: Mapping[str, bool], otherwise: str) -> SortOrder:
     """The order asked for: `name`, or `-name` for descending. orders: each with whether it begins descending."""
-    order = SortOrder.parse(panel.asked("sort") or otherwise)
+    order = SortOrder.parse(panel.query_value("sort") or otherwise)
     return order if order.by in orders else SortOrder.parse(otherwise)
 
 
 def cursor_of(panel: Panel, within: str, *, name: str = AFTER) -> Cursor | None:
     """Where the page begins; at the beginning for a cursor that is not ours, or of another order."""
     try:
-        return read_cursor(panel.services.keyring, f"panel:{within}", panel.asked(name) or None)
+        return read_cursor(panel.services.keyring, f"panel:{within}", panel.query_value(name) or None)
     except Unreadable:
         return None
 
@@ -53,7 +53,7 @@ def cursor_text(panel: Panel, within: str, cursor: Cursor) -> str:
 
 def page_links(panel: Panel, within: str, page: Page[Any], *, name: str = AFTER) -> PageLinks:
     """The addresses of the first page, unless this is it, and of the next one."""
-    previous = address(panel, **{name: None}) if panel.asked(name) else ""
+    previous = address(panel, **{name: None}) if panel.query_value(name) else ""
     following = "" if page.next is None else address(panel, **{name: cursor_text(panel, within, page.next)})
     return PageLinks(previous, following)
 

@@ -1,92 +1,80 @@
-"""How an address becomes a page of the panel: who is not signed in goes to the gate, who may not is told so."""
+"""Routes of the panel: which permission a page needs, and where a browser without a session is sent."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.types import ASGIApp
 
-from latchstring.admin.context import Panel, open_panel
+from latchstring.admin.context import Panel, request_context
 from latchstring.domain.errors import NotAllowed
 from latchstring.http.responses import Answer
 from latchstring.http.routing import Route
 from latchstring.http.scope import find_header
-from latchstring.pages.errors import answer_refusal
-from latchstring.services import Services
+from latchstring.pages.errors import answer_error
+from latchstring.pages.routing import GET, POST, count_client, page_endpoint
 
 Handler = Callable[[Panel], Awaitable[Answer]]
 LOGIN = "/admin/login"
 SECOND_FACTOR = "/admin/login/code"
-GATE = None  # needs=GATE: for people who have not signed in
-ANYBODY = ""  # needs=ANYBODY: every administrator, whatever his role
+UNAUTHENTICATED = None  # needs=UNAUTHENTICATED: pages that need no session
+ANY_ADMIN = ""  # needs=ANY_ADMIN: every administrator, whatever their role
 
 
 @dataclass(frozen=True)
 class PanelRoute(Route):
-    """A route of the panel. needs: the permission it takes, ANYBODY or GATE."""
+    """A route of the panel. needs: the permission it takes, ANY_ADMIN or UNAUTHENTICATED."""
 
     needs: str | None
 
 
-def shows(*paths: str, needs: str | None) -> Callable[[Handler], PanelRoute]:
-    """A page at these addresses, for HEAD as well. It changes nothing.
+def get(*paths: str, needs: str | None) -> Callable[[Handler], PanelRoute]:
+    """A page at these paths, for HEAD as well. It changes nothing.
 
-    needs: the permission it takes, ANYBODY or GATE.
+    needs: the permission, ANY_ADMIN or UNAUTHENTICATED.
     """
-    return lambda handler: _route(paths, "GET", handler, needs)
+    return lambda handler: _route(paths, GET, handler, needs)
 
 
-def acts(*paths: str, needs: str | None) -> Callable[[Handler], PanelRoute]:
-    """What a form of ours is sent to; `Panel.read` checks the form's token. At the gate the network is counted."""
+def post(*paths: str, needs: str | None) -> Callable[[Handler], PanelRoute]:
+    """What a form is sent to; `Panel.read_form` checks its CSRF token.
 
-    def declare(handler: Handler) -> PanelRoute:
-        async def counted(panel: Panel) -> Answer:
-            if needs is GATE:
-                panel.services.limiter.check_client(panel.client_network)
-            return await handler(panel)
-
-        return _route(paths, "POST", counted, needs)
-
-    return declare
+    Without a session, requests are limited by the client's network.
+    """
+    return lambda handler: _route(paths, POST, count_client(handler) if needs is UNAUTHENTICATED else handler, needs)
 
 
-def looks(*paths: str, needs: str | None) -> Callable[[Handler], PanelRoute]:
-    """What a form is sent to only to be shown as it would come out: changes nothing, and may be asked at each key."""
-    return lambda handler: _route(paths, "POST", handler, needs)
+def post_preview(*paths: str, needs: str | None) -> Callable[[Handler], PanelRoute]:
+    """What a form is sent to for a preview only: it changes nothing and may be requested at every keystroke."""
+    return lambda handler: _route(paths, POST, handler, needs)
 
 
-def _route(paths: Sequence[str], method: str, handler: Handler, needs: str | None) -> PanelRoute:
-    async def endpoint(request: Request) -> ASGIApp:
-        services: Services = request.app.state.services
-        panel = open_panel(request, services)
-        try:
-            panel, elsewhere = await _recognise(panel, needs)
-            return elsewhere or await handler(panel)
-        except Exception as error:  # noqa: BLE001  # the outermost handler of pages: a bug of ours is a page as well
-            return refuse(panel, error)
+def _route(paths: tuple[str, ...], method: str, handler: Handler, needs: str | None) -> PanelRoute:
+    async def authenticated(panel: Panel) -> Panel | Answer:
+        return await authenticate(panel, needs)
 
-    return PanelRoute(method, tuple(paths), endpoint, needs)
+    endpoint = page_endpoint(handler, request_context=request_context, authenticate=authenticated)
+    return PanelRoute(method, paths, endpoint, needs)
 
 
-async def _recognise(panel: Panel, needs: str | None) -> tuple[Panel, Answer | None]:
-    """The page as whoever is signed in sees it, or where he has to go first."""
-    if needs is GATE:
-        return panel, None
+async def authenticate(panel: Panel, needs: str | None) -> Panel | Answer:
+    """The panel of the signed-in administrator, or a redirect to the sign-in pages. Raises NotAllowed."""
+    if needs is UNAUTHENTICATED:
+        return panel
     token = panel.cookies.session
-    visit = await panel.services.admins.find_admin_session(token) if token else None
-    if visit is None:
-        return panel, panel.go(LOGIN, next=_wanted(panel))
-    if visit.awaits_code:
-        return panel, panel.go(SECOND_FACTOR, next=_wanted(panel))
-    panel = panel.seen_by(visit.admin, visit.session_id)
+    session = await panel.services.admins.find_admin_session(token) if token else None
+    if session is None:
+        return panel.redirect(LOGIN, next=_requested_page(panel))
+    if session.awaits_code:
+        return panel.redirect(SECOND_FACTOR, next=_requested_page(panel))
+    panel = panel.as_user(session.admin, session.session_id)
     if needs and not panel.can(needs):
         raise NotAllowed(needs)
-    return panel, None
+    return panel
 
 
-def _wanted(panel: Panel) -> str:
-    """Where to go on after signing in; a form that was sent is gone, the page it stood on is near."""
+def _requested_page(panel: Panel) -> str:
+    """The page to return to after signing in; none for a form, whose fields would be lost."""
     if panel.request.method not in ("GET", "HEAD") or (panel.path.rstrip("/") == "/admin" and not panel.query):
         return ""
     query = urlencode(panel.query)
@@ -98,15 +86,10 @@ def is_own_path(path: str) -> bool:
     return (path == "/admin" or path.startswith(("/admin/", "/admin?"))) and "\\" not in path and path.isprintable()
 
 
-def refuse(panel: Panel, error: Exception) -> Answer:
-    """The page of a refusal that no handler has words of its own for."""
-    return answer_refusal(error, panel.request.scope, panel.show)
-
-
 def page_error(request: Request, error: Exception) -> Answer | None:
-    """The same for what no route of ours answered, such as another method; None for other paths, and for programs."""
+    """The error page for browsers below /admin where no route answered, such as another method; else None."""
     if not is_own_path(request.scope["path"]) or b"text/html" not in (find_header(request.scope, b"accept") or b""):
         return None
-    answer = refuse(open_panel(request, request.app.state.services), error)
-    answer.headers = [pair for pair in answer.headers if pair[0] != b"set-cookie"]
+    answer = answer_error(request_context(request, request.app.state.services), error)
+    answer.headers = [pair for pair in answer.headers if pair[0] != b"set-cookie"]  # no session, no form needs it
     return answer

@@ -207,7 +207,7 @@ def public_url(value: object) -> str:
 def origin(value: object) -> str:
     """Scheme, host and port of a site, as browsers send them in `Origin`."""
     remedy = 'Write scheme and host only, such as "https://app.acme.example"; "*" is not possible.'
-    found = origin_of(value) if isinstance(value, str) else None
+    found = origin_of(value) if isinstance(value, str) and is_web_url(value) else None
     if found is None or urlsplit(str(value))[2:] not in {("", "", ""), ("/", "", "")}:
         raise Wrong(remedy)
     return found

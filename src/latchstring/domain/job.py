@@ -69,7 +69,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
-    """What became of one row. Rows are counted from 1. source: the row as it came, of those that can be mended."""
+    """What became of one row. Rows are counted from 1. source: the row as it came, of those that can be mended.
+
+    duplicate_of: the earlier row of this job with the same terms, of a row that repeats it.
+    """
 
     row: int
     status: str
@@ -79,6 +82,7 @@ class JobRow:
     email_key: str | None = None
     invitation_id: UUID | None = None
     source: object = None
+    duplicate_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

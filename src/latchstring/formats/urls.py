@@ -7,13 +7,14 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 def is_web_url(text: str) -> bool:
     """Whether this is an absolute http or https URL without user information."""
-    return _split(text) is not None
+    parts = _split(text)
+    return parts is not None and "@" not in parts.netloc
 
 
 def origin_of(url: str) -> str | None:
     """Scheme, host and port as browsers send them in `Origin` (RFC 6454 section 6.2), or None where there is no origin.
 
-    Scheme and host are in lower case, and the default port of the scheme is left out.
+    Scheme and host are in lower case; the default port of the scheme and user information are left out.
     """
     parts = _split(url)
     if parts is None:
@@ -29,5 +30,5 @@ def _split(text: str) -> SplitResult | None:
         port = parts.port
     except ValueError:
         return None
-    is_web = parts.scheme in _DEFAULT_PORTS and parts.hostname and "@" not in parts.netloc and port != 0
+    is_web = parts.scheme in _DEFAULT_PORTS and parts.hostname and port != 0
     return parts if is_web else None

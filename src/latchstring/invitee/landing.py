@@ -22,10 +22,10 @@ from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
 from latchstring.invitations.commands import Profile
 from latchstring.invitations.results import Accepted
-from latchstring.invitee.context import Page
+from latchstring.invitee.context import InviteePage
 from latchstring.invitee.objects import find_items, names_of, with_held
 from latchstring.invitee.previews import LANDING, Found, find_offer, show_end_of, visit_offer
-from latchstring.invitee.routing import acts, shows
+from latchstring.invitee.routing import get, post
 from latchstring.invitee.signed_in import member_of, sign_out, signed_in
 from latchstring.pages.forms import PageForm, Sent, Shown, Tick
 
@@ -46,15 +46,15 @@ class Answering(PageForm):
     how: str = ""
 
 
-@shows(LANDING)
-async def show_landing(page: Page) -> Answer:
+@get(LANDING)
+async def show_landing(page: InviteePage) -> Answer:
     """What the invitation gives, and the way in that fits who looks."""
     found = await visit_offer(page)
     return await _show_way_in(found) if isinstance(found, Found) else found
 
 
-@shows("/content/{content_type:str}/{content_key:str}/accept-invitation")
-async def show_content_landing(page: Page) -> Answer:
+@get("/content/{content_type:str}/{content_key:str}/accept-invitation")
+async def show_content_landing(page: InviteePage) -> Answer:
     """The same for an object, if the invitation leads to it. Raises ContentNotFound for a type that is not declared."""
     named = page.request.path_params
     declared = page.services.content.get_type(named["content_type"])
@@ -120,11 +120,11 @@ def _show_members_only(found: Found) -> Answer:
     )
 
 
-@acts("/invitation/accept")
-async def accept(page: Page) -> Answer:
+@post("/invitation/accept")
+async def accept(page: InviteePage) -> Answer:
     """Say yes. Everything is checked again, for the page may have been open for days."""
     page, sent = await page.read(Answering)
-    found = await find_offer(page.standing_at(LANDING, token=sent.token), sent.token)
+    found = await find_offer(page.with_url(LANDING, token=sent.token), sent.token)
     if not isinstance(found, Found):
         return found
     found = found.at_home()
@@ -144,9 +144,9 @@ async def _sign_in_and_accept(found: Found, sent: Sent[Answering]) -> Answer:
             found, form=sent.with_problem("password", "wrong-password"), status=401, code=error.code
         )
     caller = Caller(services.users.principal_of(user), user)
-    answer = await _accept(replace(found, page=found.page.seen_by(caller)), sent)
+    answer = await _accept(replace(found, page=found.page.as_user(caller)), sent)
     if answer.status != 303:  # noqa: PLR2004  # signed in, yet not accepted: the landing page tells why
-        answer = found.page.go(found.offer.home, token=found.token)
+        answer = found.page.redirect(found.offer.home, token=found.token)
     return signed_in(found.page, answer, tokens)
 
 
@@ -189,7 +189,7 @@ def _other_problems(found: Found, sent: Sent[Answering]) -> list[FieldProblem]:
     """What the service would find next, so that everything is told at once."""
     rules, email = found.page.services.account_rules, found.offer.email
     problems = check_policy(sent.get("password") or "", rules, email=email)
-    if found.page.terms_asked and not sent.get("accept_terms"):
+    if found.page.requires_terms and not sent.get("accept_terms"):
         problems.append(FieldProblem("/acceptTerms", TermsRequired.code, "Joining needs your consent to the terms."))
     return problems
 
@@ -198,26 +198,26 @@ def _arrive(found: Found, accepted: Accepted) -> Answer:
     page, applied = found.page, accepted.applied
     onward = accepted.invitation.redirect_url or (found.offer.only and found.offer.only.onward)
     if onward:
-        answer = page.leave_for(onward)
+        answer = page.redirect_to(onward)
     else:
         kept = "yes" if applied.kept_role else ""
-        answer = page.go(ARRIVED, how=_how(page, accepted), kept=kept, to=names_of(applied.content))
+        answer = page.redirect(ARRIVED, how=_how(page, accepted), kept=kept, to=names_of(applied.content))
     return signed_in(page, answer, accepted.tokens) if accepted.tokens else answer
 
 
-def _how(page: Page, accepted: Accepted) -> str:
+def _how(page: InviteePage, accepted: Accepted) -> str:
     if accepted.tokens:
         return "joined"
     return "added" if page.user else UNSIGNED
 
 
-@shows(ARRIVED)
-async def show_arrived(page: Page) -> Answer:
+@get(ARRIVED)
+async def show_arrived(page: InviteePage) -> Answer:
     """The door stands open: what the person has now."""
-    how = page.asked("how")
+    how = page.query_value("how")
     if page.user is None and how != UNSIGNED:
-        return page.go("/login")
-    to = page.asked("to")
+        return page.redirect("/login")
+    to = page.query_value("to")
     if page.user is None:
         # the objects are shown to whoever signs in, because only then it is known what they may view
         onward = page.link(ARRIVED, how="added", to=to) if to else ""
@@ -227,12 +227,12 @@ async def show_arrived(page: Page) -> Answer:
         user=await member_of(page, page.user),
         items=await find_items(page, to),
         joined=how == "joined",
-        kept=page.asked("kept") == "yes",
+        kept=page.query_value("kept") == "yes",
     )
 
 
-@acts("/invitation/switch")
-async def switch_account(page: Page) -> Answer:
+@post("/invitation/switch")
+async def switch_account(page: InviteePage) -> Answer:
     """Sign out and look at the invitation as nobody."""
     page, sent = await page.read(PageForm)
-    return await sign_out(page, page.go(LANDING, token=sent.token))
+    return await sign_out(page, page.redirect(LANDING, token=sent.token))

@@ -10,7 +10,7 @@ from latchstring.domain.grant import ContentRole
 from latchstring.formats.urls import origin_of
 from latchstring.invitations.build import is_allowed_redirect
 from latchstring.invitations.results import OfferedObject
-from latchstring.invitee.context import Page
+from latchstring.invitee.context import InviteePage
 
 LONG = 60  # letters: two lines of a heading
 MOST_SHOWN = 20  # as many are looked up for one page
@@ -52,12 +52,12 @@ class Item:
         return bool(self.held) and Level[self.held] >= Level[self.role]
 
 
-def offered_item(page: Page, one: OfferedObject) -> Item:
+def offered_item(page: InviteePage, one: OfferedObject) -> Item:
     """An object as a link offers it."""
     return _item(page, one, one.role)
 
 
-async def with_held(page: Page, items: Sequence[Item]) -> tuple[Item, ...]:
+async def with_held(page: InviteePage, items: Sequence[Item]) -> tuple[Item, ...]:
     """The items with what the visitor may do with each already."""
     found = [await _look_up(page, item.type, item.key) for item in items[:MOST_SHOWN]]
     held = [replace(item, held=seen.level.name) if seen else item for item, seen in zip(items, found, strict=False)]
@@ -69,7 +69,7 @@ def names_of(content: Iterable[Seen]) -> str:
     return ",".join(f"{seen.object.type}/{seen.object.key}" for seen in list(content)[:MOST_SHOWN])
 
 
-async def find_items(page: Page, names: str) -> tuple[Item, ...]:
+async def find_items(page: InviteePage, names: str) -> tuple[Item, ...]:
     """What the visitor may do now with the objects of such a parameter, without those they may not view."""
     pairs = [name.partition("/") for name in names.split(",")[:MOST_SHOWN] if name]
     found = [await _look_up(page, type_, key) for type_, _, key in pairs]
@@ -78,7 +78,7 @@ async def find_items(page: Page, names: str) -> tuple[Item, ...]:
     )
 
 
-async def _look_up(page: Page, type_: str, key: str) -> Seen | None:
+async def _look_up(page: InviteePage, type_: str, key: str) -> Seen | None:
     if page.caller.principal is None:
         return None
     content = page.services.content
@@ -88,7 +88,7 @@ async def _look_up(page: Page, type_: str, key: str) -> Seen | None:
         return None
 
 
-def _item(page: Page, one: OfferedObject | ContentObject, role: ContentRole) -> Item:
+def _item(page: InviteePage, one: OfferedObject | ContentObject, role: ContentRole) -> Item:
     declared = page.services.content_rules.types.get(one.type)
     item = Item(one.type, one.key, one.title, role.name, declared.name if declared else "")
     if one.url is None or origin_of(one.url) is None:

@@ -17,7 +17,7 @@ from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
 from latchstring.http.scope import is_head
 from latchstring.invitations.respond import ResolvedLink, check_open, has_account
-from latchstring.invitee.context import Page
+from latchstring.invitee.context import InviteePage
 from latchstring.invitee.objects import Item, offered_item
 
 LANDING = "/invitation"
@@ -57,7 +57,7 @@ class Offer:
 NOTHING = Offer()
 
 
-def offer_of(page: Page, opened: ResolvedLink) -> Offer:
+def offer_of(page: InviteePage, opened: ResolvedLink) -> Offer:
     """What a genuine link led or leads to, in the language of the page."""
     invitation = opened.invitation
     preview = page.services.invitations.answering.preview(opened, locale=page.locale)
@@ -90,7 +90,7 @@ def _home_of(invitation: Invitation) -> str:
 class Found:
     """A link that still opens the door, and the page in a language that fits it."""
 
-    page: Page
+    page: InviteePage
     token: str
     opened: ResolvedLink
     offer: Offer
@@ -118,27 +118,27 @@ class Found:
 
     def at_home(self) -> "Found":
         """The same, for an answer to a POST: standing where a GET shows it."""
-        return replace(self, page=self.page.standing_at(self.offer.home, token=self.token))
+        return replace(self, page=self.page.with_url(self.offer.home, token=self.token))
 
 
-async def find_offer(page: Page, token: str) -> Found | Answer:
+async def find_offer(page: InviteePage, token: str) -> Found | Answer:
     """The offer of a link, or the page that says why it opens nothing."""
     return await _find_offer(page, token, counts=False)
 
 
-async def visit_offer(page: Page) -> Found | Answer:
+async def visit_offer(page: InviteePage) -> Found | Answer:
     """The same for whoever follows the link, a person or a scanner. That is counted, and changes nothing else."""
-    return await _find_offer(page, page.asked("token"), counts=not is_head(page.request.scope))
+    return await _find_offer(page, page.query_value("token"), counts=not is_head(page.request.scope))
 
 
-async def _find_offer(page: Page, token: str, *, counts: bool) -> Found | Answer:
+async def _find_offer(page: InviteePage, token: str, *, counts: bool) -> Found | Answer:
     try:
         opened = await page.services.invitations.answering.open(token)
     except InvitationTokenInvalid as error:
         return show_ended(page, token, error)
     if counts:
         page.services.visits.count(opened.invitation.id, opened.token.generation)
-    spoken = page.speaking(opened.invitation.locale)
+    spoken = page.with_locale(opened.invitation.locale)
     found = Found(spoken, token, opened, offer_of(spoken, opened))
     try:
         check_open(opened, now=page.services.clock())
@@ -147,7 +147,7 @@ async def _find_offer(page: Page, token: str, *, counts: bool) -> Found | Answer
     return found
 
 
-def show_ended(page: Page, token: str, error: LatchstringError, past: Offer = NOTHING) -> Answer:
+def show_ended(page: InviteePage, token: str, error: LatchstringError, past: Offer = NOTHING) -> Answer:
     """The page of a link that opens nothing, with the step that is left."""
     problem = describe_problem(error)
     signed_in = page.user is not None

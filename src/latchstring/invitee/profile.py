@@ -8,8 +8,8 @@ from latchstring.formats.field_types import Line, Locale
 from latchstring.http.authentication import has_outdated_terms
 from latchstring.http.responses import Answer
 from latchstring.i18n.negotiation import available_locales
-from latchstring.invitee.context import Page
-from latchstring.invitee.routing import acts, shows
+from latchstring.invitee.context import InviteePage
+from latchstring.invitee.routing import get, post
 from latchstring.invitee.signed_in import member_of
 from latchstring.pages.forms import PageForm, Problem, Sent, Shown, Tick
 from latchstring.users.accounts import UserChanges
@@ -31,13 +31,13 @@ class Consent(PageForm):
     accept_terms: Tick = False
 
 
-@shows(PROFILE)
-async def show_profile(page: Page) -> Answer:
+@get(PROFILE)
+async def show_profile(page: InviteePage) -> Answer:
     """What is known of whoever is signed in."""
-    return page.go("/login", next=PROFILE) if page.user is None else await _show(page, page.user)
+    return page.redirect("/login", next=PROFILE) if page.user is None else await _show(page, page.user)
 
 
-async def _show(page: Page, user: User, **how: Any) -> Answer:
+async def _show(page: InviteePage, user: User, **how: Any) -> Answer:
     shown = {"form": Shown(_typed(user))} | how
     return page.show(
         "profile.html",
@@ -52,20 +52,20 @@ def _typed(user: User) -> dict[str, str]:
     return {"firstName": user.first_name, "lastName": user.last_name, "language": user.locale or ""}
 
 
-@acts(PROFILE)
-async def change_profile(page: Page) -> Answer:
+@post(PROFILE)
+async def change_profile(page: InviteePage) -> Answer:
     """Keep names and language."""
     page, sent = await page.read(Profile)
     user = page.user
     if user is None:
-        return page.go("/login", next=PROFILE)
+        return page.redirect("/login", next=PROFILE)
     try:
         changes = _changes(sent)
     except InvalidFields as error:
-        there = page.standing_at(PROFILE)
+        there = page.with_url(PROFILE)
         return await _show(there, user, status=422, code=error.code, form=sent.refused(error))
     await page.services.users.change_profile(user.id, changes)
-    return page.go(PROFILE, done="saved")
+    return page.redirect(PROFILE, done="saved")
 
 
 def _changes(sent: Sent[Profile]) -> UserChanges:
@@ -75,15 +75,15 @@ def _changes(sent: Sent[Profile]) -> UserChanges:
     return UserChanges(first_name=form.first_name, last_name=form.last_name, locale=form.language)
 
 
-@acts("/profile/terms")
-async def accept_terms(page: Page) -> Answer:
+@post("/profile/terms")
+async def accept_terms(page: InviteePage) -> Answer:
     """Consent to the present terms."""
     page, sent = await page.read(Consent)
     user = page.user
     if user is None:
-        return page.go("/login", next=PROFILE)
+        return page.redirect("/login", next=PROFILE)
     if not sent.get("accept_terms"):
         form = Shown(_typed(user), (Problem("acceptTerms", TermsRequired.code),))
-        return await _show(page.standing_at(PROFILE), user, status=422, code=TermsRequired.code, form=form)
+        return await _show(page.with_url(PROFILE), user, status=422, code=TermsRequired.code, form=form)
     await page.services.users.change_profile(user.id, UserChanges(accept_terms=True))
-    return page.go(PROFILE, done="saved")
+    return page.redirect(PROFILE, done="saved")

@@ -1,58 +1,36 @@
-"""How an address becomes a page: GET and HEAD show, POST acts, and every refusal is a page, too."""
+"""Routes of the invitee pages."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
-from starlette.types import ASGIApp
 
 from latchstring.http.responses import Answer
 from latchstring.http.routing import Route
 from latchstring.http.scope import find_header
-from latchstring.invitee.context import Page, open_page, recognise
-from latchstring.pages.errors import answer_refusal
-from latchstring.services import Services
+from latchstring.invitee.context import InviteePage, authenticate, request_context
+from latchstring.pages.errors import answer_error
+from latchstring.pages.routing import GET, POST, count_client, page_endpoint
 
-Handler = Callable[[Page], Awaitable[Answer]]
-
-
-def shows(*paths: str) -> Callable[[Handler], Route]:
-    """A page at these addresses, for HEAD as well. It must change nothing: mail scanners open it, too."""
-    return lambda handler: _route(paths, "GET", handler)
+Handler = Callable[[InviteePage], Awaitable[Answer]]
 
 
-def acts(*paths: str) -> Callable[[Handler], Route]:
-    """What a form of ours is sent to. The network it comes from is counted."""
-
-    def declare(handler: Handler) -> Route:
-        async def counted(page: Page) -> Answer:
-            page.services.limiter.check_client(page.client_network)
-            return await handler(page)
-
-        return _route(paths, "POST", counted)
-
-    return declare
+def get(*paths: str) -> Callable[[Handler], Route]:
+    """A page at these paths, for HEAD as well. It must change nothing: mail scanners open it, too."""
+    return lambda handler: _route(paths, GET, handler)
 
 
-def _route(paths: Sequence[str], method: str, handler: Handler) -> Route:
-    async def endpoint(request: Request) -> ASGIApp:
-        services: Services = request.app.state.services
-        page = open_page(request, services)
-        try:
-            page = await recognise(page)
-            return await handler(page)
-        except Exception as error:  # noqa: BLE001  # the outermost handler of pages: a bug of ours is a page as well
-            return refuse(page, error)
-
-    return Route(method, tuple(paths), endpoint)
+def post(*paths: str) -> Callable[[Handler], Route]:
+    """What a form is sent to. Requests are limited by the client's network."""
+    return lambda handler: _route(paths, POST, count_client(handler))
 
 
-def refuse(page: Page, error: Exception) -> Answer:
-    """The page of a refusal that no handler has words of its own for."""
-    return answer_refusal(error, page.request.scope, page.show)
+def _route(paths: tuple[str, ...], method: str, handler: Handler) -> Route:
+    endpoint = page_endpoint(handler, request_context=request_context, authenticate=authenticate)
+    return Route(method, paths, endpoint)
 
 
 def page_error(request: Request, error: Exception) -> Answer | None:
-    """The same for addresses that no page of ours has, for people; programs that ask for JSON get their problem."""
+    """The error page for browsers at paths that have no page; None for programs, which get a problem document."""
     if b"text/html" not in (find_header(request.scope, b"accept") or b""):
         return None
-    return refuse(open_page(request, request.app.state.services), error)
+    return answer_error(request_context(request, request.app.state.services), error)

@@ -5,8 +5,8 @@ from latchstring.formats.email_address import Address
 from latchstring.formats.field_types import Email, Secret
 from latchstring.http.authentication import has_outdated_terms
 from latchstring.http.responses import Answer
-from latchstring.invitee.context import Page
-from latchstring.invitee.routing import acts, shows
+from latchstring.invitee.context import InviteePage
+from latchstring.invitee.routing import get, post
 from latchstring.invitee.signed_in import member_of, sign_out, signed_in
 from latchstring.pages.forms import PageForm
 
@@ -21,24 +21,24 @@ class SignIn(PageForm):
     next: str = ""
 
 
-@shows("/")
-async def show_start(page: Page) -> Answer:
+@get("/")
+async def show_start(page: InviteePage) -> Answer:
     """Who am I here, or how to come in."""
     return page.show("start.html", user=page.user and await member_of(page, page.user))
 
 
-@shows("/login")
-async def show_login(page: Page) -> Answer:
+@get("/login")
+async def show_login(page: InviteePage) -> Answer:
     """The form, also to somebody signed in: perhaps as somebody else next."""
-    return page.show("login.html", next=local_path(page.asked("next")))
+    return page.show("login.html", next=local_path(page.query_value("next")))
 
 
-@acts("/login")
-async def log_in(page: Page) -> Answer:
+@post("/login")
+async def log_in(page: InviteePage) -> Answer:
     """Sign in and go on. A wrong address and a wrong password are told alike."""
     page, sent = await page.read(SignIn)
     target = local_path(sent.get("next") or "")
-    page = page.standing_at("/login", next=target)
+    page = page.with_url("/login", next=target)
     address: Address | None = sent.get("email")
     email_key = address.email_key if address else None
     page.services.limiter.check_login(email_key or sent.typed.get("email", ""), page.client_network)
@@ -48,14 +48,14 @@ async def log_in(page: Page) -> Answer:
         form = sent.with_problem("email", "credentials")
         return page.show("login.html", status=401, code=error.code, form=form, next=target)
     onward = target or (PROFILE if has_outdated_terms(user, page.services.app) else "/")
-    return signed_in(page, page.leave_for(onward) if "?" in onward else page.go(onward), tokens)
+    return signed_in(page, page.redirect_to(onward) if "?" in onward else page.redirect(onward), tokens)
 
 
-@acts("/logout")
-async def log_out(page: Page) -> Answer:
+@post("/logout")
+async def log_out(page: InviteePage) -> Answer:
     """End this browser's session."""
     page, _ = await page.read(PageForm)
-    return await sign_out(page, page.go("/login", done="signed-out"))
+    return await sign_out(page, page.redirect("/login", done="signed-out"))
 
 
 def local_path(text: str) -> str:

@@ -8,7 +8,7 @@ from latchstring.domain.account import User
 from latchstring.domain.principal import Role
 from latchstring.http.authentication import clear_session_cookies, session_cookies
 from latchstring.http.responses import Answer
-from latchstring.invitee.context import Page
+from latchstring.invitee.context import InviteePage
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Tokens(Protocol):
     def expires_in(self) -> int: ...
 
 
-async def member_of(page: Page, user: User) -> Member:
+async def member_of(page: InviteePage, user: User) -> Member:
     """How the user is shown. A role that left the configuration gives nothing and is not shown."""
     return Member(
         name=user.name or user.email,
@@ -46,12 +46,12 @@ async def member_of(page: Page, user: User) -> Member:
     )
 
 
-async def _group_names(page: Page, keys: Sequence[str]) -> tuple[str, ...]:
+async def _group_names(page: InviteePage, keys: Sequence[str]) -> tuple[str, ...]:
     found = await page.services.groups.find_groups_by_keys(keys)
     return tuple(found[key].text_in(page.locale).name for key in keys if key in found)
 
 
-def signed_in(page: Page, answer: Answer, tokens: Tokens) -> Answer:
+def signed_in(page: InviteePage, answer: Answer, tokens: Tokens) -> Answer:
     """The answer that begins the browser's session."""
     services = page.services
     cookies = session_cookies(
@@ -64,7 +64,7 @@ def signed_in(page: Page, answer: Answer, tokens: Tokens) -> Answer:
     return answer.with_cookies(cookies)
 
 
-async def sign_out(page: Page, answer: Answer) -> Answer:
+async def sign_out(page: InviteePage, answer: Answer) -> Answer:
     """End the session of the browser, and the answer that makes it forget."""
     principal = page.caller.principal
     if principal is not None and principal.session_id is not None:

@@ -1,21 +1,19 @@
-"""A refusal on its way to a page: what every face with pages tells of it, and how such a page leaves."""
+"""Errors as pages: what the template `refusal.html` of each face is given, and how such a page is answered."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-
-from starlette.types import Scope
 
 from latchstring.domain.errors import LatchstringError, TooManyRequests
 from latchstring.http.problems import describe_problem, log_unexpected
 from latchstring.http.responses import Answer
 from latchstring.http.scope import request_id
+from latchstring.pages.context import PageContext
 
 INTERNAL_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a page says. detail is the API's own English; request_id is there when the log has more to say."""
+    """What a page can say about an error. detail is the API's English; request_id is set when the log has more."""
 
     status: int
     code: str
@@ -24,19 +22,19 @@ class Refusal:
     request_id: str
 
 
-def answer_refusal(error: Exception, scope: Scope, show: Callable[..., Answer]) -> Answer:
-    """The page `refusal.html` of a face, shown by its own `show`. A bug of ours is logged."""
+def answer_error(context: PageContext, error: Exception) -> Answer:
+    """The page for an error that the handler did not answer itself. An unexpected error is logged."""
     problem = describe_problem(error)
     if problem.status == INTERNAL_ERROR and not isinstance(error, LatchstringError):
-        log_unexpected(error, scope)
+        log_unexpected(error, context.request.scope)
     refusal = Refusal(
         problem.status,
         problem.code,
         problem.detail,
         error.retry_after_seconds if isinstance(error, TooManyRequests) else 0,
-        str(request_id(scope)) if problem.status >= INTERNAL_ERROR else "",
+        str(request_id(context.request.scope)) if problem.status >= INTERNAL_ERROR else "",
     )
-    answer = show("refusal.html", **asdict(refusal))
+    answer = context.show("refusal.html", **asdict(refusal))
     if "Retry-After" in problem.headers:
         answer.headers.append((b"retry-after", problem.headers["Retry-After"].encode()))
     return answer

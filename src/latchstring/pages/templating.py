@@ -20,9 +20,11 @@ from latchstring.domain.clock import format_rfc3339
 from latchstring.i18n.catalogues import translations
 from latchstring.i18n.dates import format_clock, format_date, format_instant, format_relative, format_short
 from latchstring.i18n.pseudo import PSEUDO, pseudo
+from latchstring.pages.assets import asset_url
 
 PAGES = "pages"  # the words of the invited person's pages; a context with `domain` speaks another
-FACES = ("latchstring.invitee", "latchstring.admin")  # packages with a folder `templates`
+FACES = ("latchstring.invitee", "latchstring.admin")
+PACKAGES = (*FACES, "latchstring.pages")  # packages with a folder `templates`
 
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 
@@ -31,7 +33,7 @@ _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 def environment() -> Environment:
     """The environment, made once."""
     made = Environment(
-        loader=ChoiceLoader([PackageLoader(package) for package in FACES]),
+        loader=ChoiceLoader([PackageLoader(package) for package in PACKAGES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -39,6 +41,7 @@ def environment() -> Environment:
         auto_reload=False,
         extensions=[InternationalizationExtension],
     )
+    made.globals["asset"] = asset_url
     made.policies["ext.i18n.trimmed"] = True
     made.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]  # by the extension
     made.filters |= {

@@ -41,7 +41,7 @@ async def test_a_new_password_signs_out_everywhere_but_here(page_client: PageCli
     assert "This is not your present password" in wrong.words
     assert "quite another 1" not in wrong.html
     sent = await page_client.send(page, {"currentPassword": PASSWORD, "password": "quite another 1"}, page=page)
-    assert "everywhere but here" in await page_client.said(sent)
+    assert await page_client.flash(sent) == "own-password-changed"
     assert page_client.browser.cookies.get(COOKIE) not in (None, here)
     assert await page_client.services.admins.find_admin_session(other) is None
     page_client.leave()
@@ -97,7 +97,7 @@ async def test_codes_and_removal_take_the_password(page_client: PageClient) -> N
     assert len(re.findall(r"<li>[A-Z2-7]{4}-", renewed.html)) == 10
     assert codes[1] not in renewed.html
     sent = await page_client.send(f"{FACTOR}/remove", {"removalPassword": PASSWORD}, page=FACTOR)
-    assert "is removed" in await page_client.said(sent)
+    assert await page_client.flash(sent) == "own-second-factor-removed"
     page_client.leave()
     assert (await sign_in(page_client)).target == "/admin"
 
@@ -113,16 +113,14 @@ async def test_ones_own_sessions_are_shown_and_ended(page_client: PageClient) ->
     await page_client.services.admins.admin_login("mira@panel.test", PASSWORD, user_agent="", network="")
     seen = await page_client.get(ACCOUNT)
     assert "Firefox · Linux This one" in seen.words
-    said = await page_client.said(
-        await page_client.send(f"{ACCOUNT}/sessions", {"session": str(visit.session_id)}, page=ACCOUNT)
-    )
-    assert said == "Signed out of 1 browser."
+    sent = await page_client.send(f"{ACCOUNT}/sessions", {"session": str(visit.session_id)}, page=ACCOUNT)
+    assert await page_client.flash(sent) == "own-sessions-ended"
     assert await page_client.services.admins.find_admin_session(other) is None
     for nonsense in (str(visit.session_id), "x"):
         sent = await page_client.send(f"{ACCOUNT}/sessions", {"session": nonsense}, page=ACCOUNT)
-        assert await page_client.said(sent) == "That session had ended already."
+        assert await page_client.flash(sent) == "own-session-over"
     sent = await page_client.send(f"{ACCOUNT}/sessions", {"session": "others"}, page=ACCOUNT)
-    assert await page_client.said(sent) == "Signed out of 1 browser."
+    assert await page_client.flash(sent) == "own-sessions-ended"
 
 
 async def test_ending_this_session_leads_to_the_gate(page_client: PageClient) -> None:

@@ -63,7 +63,7 @@ async def test_people_and_groups_are_found_and_given_access(page_client: PageCli
     assert "ada@people.test" in found.words
     assert "Adults" in found.words
     gave = await page_client.send(f"{PATH}/share", {"user": str(ada.id), "role": "MAINTAINER"})
-    assert "Ada Löwe" in await page_client.said(gave)
+    assert await page_client.flash(gave) == "access-shared"
     await page_client.send(f"{PATH}/share", {"group": "adults", "role": "VIEWER"})
     _, held = await now(page_client)
     assert held == {"ada@people.test": "MAINTAINER", "spring": "EDITOR", "adults": "VIEWER"}
@@ -82,7 +82,7 @@ async def test_saving_changes_only_what_was_chosen_anew(page_client: PageClient)
         "wasGroup": "spring:VIEWER",  # somebody else has made it EDITOR since
         "group": "spring:VIEWER",
     }
-    assert "Saved" in await page_client.said(await page_client.send(PATH, fields))
+    assert await page_client.flash(await page_client.send(PATH, fields)) == "access-saved"
     one, held = await now(page_client)
     assert one.visibility is Visibility.PUBLIC
     assert held == {"ada@people.test": "VIEWER", "spring": "EDITOR"}
@@ -96,7 +96,7 @@ async def test_private_is_asked_for_once_more_and_ends_what_was_given(page_clien
     words = (await page_client.get(asked.target)).words
     assert "1 grant is removed" in words
     assert "1 pending invitation no longer leads here" in words
-    assert "Only the owner" in await page_client.said(await page_client.send(f"{PATH}/private"))
+    assert await page_client.flash(await page_client.send(f"{PATH}/private")) == "access-private"
     changed, held = await now(page_client)
     assert (changed.visibility, held) == (Visibility.PRIVATE, {})
     assert await page_client.services.content.list_pending(OPERATOR_PRINCIPAL, one) == ([], False)
@@ -107,24 +107,27 @@ async def test_the_last_grant_taken_away_leaves_it_private_and_twice_is_told(pag
     await page_client.enter(role="manager")
     await shared(page_client)
     group = await page_client.services.groups.get_group(OPERATOR_PRINCIPAL, "spring")
-    assert "Saved" in await page_client.said(await page_client.send(f"{PATH}/remove", {"subject": str(group.id)}))
+    assert (
+        await page_client.flash(await page_client.send(f"{PATH}/remove", {"subject": str(group.id)})) == "access-saved"
+    )
     one, held = await now(page_client)
     assert (one.visibility, held) == (Visibility.PRIVATE, {})
     again = await page_client.send(f"{PATH}/remove", {"subject": str(group.id)})
-    assert "Somebody else had done so" in await page_client.said(again)
+    assert await page_client.flash(again) == "access-gone"
     alone = await page_client.send(PATH, {"wasVisibility": "PRIVATE", "visibility": "SHARED"})
-    assert "Shared with nobody is private" in await page_client.said(alone)
+    assert await page_client.flash(alone) == "access-shared-with-nobody"
 
 
 async def test_the_owner_gets_no_grant_and_who_has_gone_gets_none(page_client: PageClient) -> None:
     await page_client.enter(role="manager")
     owner, _ = await shared(page_client)
     own = await page_client.send(f"{PATH}/share", {"user": str(owner.id), "role": "VIEWER"})
-    assert "an owner needs no grant" in await page_client.said(own)
+    assert await page_client.flash(own) == "access-of-owner"
     gone = {"user": "00000000-0000-0000-0000-000000000001", "role": "VIEWER"}
-    assert "erased a moment ago" in await page_client.said(await page_client.send(f"{PATH}/share", gone))
-    assert "deleted a moment ago" in await page_client.said(
-        await page_client.send(f"{PATH}/share", {"group": "nowhere", "role": "VIEWER"})
+    assert await page_client.flash(await page_client.send(f"{PATH}/share", gone)) == "user-gone"
+    assert (
+        await page_client.flash(await page_client.send(f"{PATH}/share", {"group": "nowhere", "role": "VIEWER"}))
+        == "group-gone"
     )
     assert (await now(page_client))[1] == {"spring": "EDITOR"}
 
@@ -138,15 +141,15 @@ async def test_invitations_are_sent_again_and_withdrawn_from_here(page_client: P
         p for p in (await page_client.services.content.get_access(one)).invitations if p.email == "jonas@people.test"
     )
     sent = await page_client.send(f"{PATH}/invitations/resend", {"invitation": str(first.id)})
-    assert "The first link no longer opens the door" in await page_client.said(sent)
+    assert await page_client.flash(sent) == "invitation-resent-to"
     gone = await page_client.send(f"{PATH}/invitations/withdraw", {"invitation": str(both.id)})
-    assert "Withdrawn" in await page_client.said(gone)
+    assert await page_client.flash(gone) == "object-invitation-withdrawn"
     left = await page_client.services.invitations.get(both.id, by=OPERATOR_PRINCIPAL)
     assert [grant.target_key for grant in left.invitation.bundle.live] == ["knots"]
     for action in ("withdraw", "resend"):
         await page_client.send(f"{PATH}/invitations/withdraw", {"invitation": str(first.id)})
         late = await page_client.send(f"{PATH}/invitations/{action}", {"invitation": str(first.id)})
-        assert "ended a moment before" in await page_client.said(late)
+        assert await page_client.flash(late) == "invitation-ended"
 
 
 async def test_handing_over(page_client: PageClient) -> None:
@@ -157,7 +160,7 @@ async def test_handing_over(page_client: PageClient) -> None:
     asked = await page_client.get(f"{PATH}/owner?to={heir.id}")
     assert "Hand it over to Hani Eren?" in asked.words
     done = await page_client.send(f"{PATH}/owner", {"newOwner": str(heir.id)})
-    assert "Hani Eren" in await page_client.said(done)
+    assert await page_client.flash(done) == "owner-changed"
     one, held = await now(page_client)
     assert one.owner_id == heir.id
     assert held == {"mira@people.test": "MAINTAINER", "spring": "EDITOR"}
@@ -172,7 +175,7 @@ async def test_deleting_is_refused_when_it_changed_meanwhile(page_client: PageCl
     await page_client.services.content.change_object(
         OPERATOR_PRINCIPAL, one, {"title": "Tides"}, is_expected=lambda _object: True
     )
-    assert "Not deleted" in await page_client.said(await page_client.send(f"{PATH}/delete", {"seen": seen}))
+    assert await page_client.flash(await page_client.send(f"{PATH}/delete", {"seen": seen})) == "object-changed"
     seen = (await page_client.get(f"{PATH}/delete")).hidden["seen"]
     gone = await page_client.send(f"{PATH}/delete", {"seen": seen})
     assert gone.target == "/admin/content?type=articles"

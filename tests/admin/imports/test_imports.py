@@ -84,7 +84,7 @@ async def test_a_file_goes_through_all_steps(page_client: PageClient) -> None:
     assert "hx-trigger" not in done.html
     refused = await page_client.browser.get(f"{path}/refused.csv")
     lines = refused.content.decode("utf-8-sig").splitlines()
-    assert lines[0] == "E-Mail-Adresse,Vorname,Nachname,Rolle,Gruppe,Notiz,Why not"
+    assert lines[0] == "E-Mail-Adresse,Vorname,Nachname,Rolle,Gruppe,Notiz,Reason for refusal"
     assert lines[1].startswith("bea@people,Bea,,customer,,,")
     report = await page_client.browser.get(f"{path}/report.csv")
     assert len(report.content.decode().splitlines()) == 4
@@ -102,7 +102,7 @@ async def test_rows_are_filtered_by_what_becomes_of_them(page_client: PageClient
     rest = await page_client.get(following[1].replace("&amp;", "&"))
     assert rest.html.count('class="table__main"') == 10
     twins = await page_client.get(f"{path}/check?rows=duplicate")
-    assert "Same person and same rights as row 2" in twins.html
+    assert 'data-testid="duplicate-of-2"' in twins.html
 
 
 async def test_pasted_lines_are_addresses(page_client: PageClient) -> None:
@@ -134,12 +134,12 @@ async def test_an_import_can_be_stopped(page_client: PageClient) -> None:
     await page_client.send(f"{path}/check", {"do": "invite", "promised": "1-0-0"}, page=f"{path}/check")
     assert "Stop inviting the rest?" in (await page_client.get(f"{path}/stop")).html
     stopped = await page_client.send(f"{path}/stop", page=f"{path}/stop")
-    assert "Stopped" in await page_client.said(stopped)
+    assert await page_client.flash(stopped) == "import-stopped"
     await work(page_client)
     assert "Stopped after 0 of 1 rows" in (await page_client.get(path)).html
     assert (await page_client.get(f"{path}/stop")).target == path
     again = await page_client.send(f"{path}/stop", page=path)
-    assert "Not stopped" in await page_client.said(again)
+    assert await page_client.flash(again) == "import-finished"
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ async def test_an_upload_is_seen_by_who_brought_it_and_forgotten_when_he_says_so
     page_client.leave()
     await page_client.enter()
     gone = await page_client.send(f"{path}/forget", page=f"{path}/check")
-    assert "The rows are gone" in await page_client.said(gone)
+    assert await page_client.flash(gone) == "import-discarded"
     assert (await page_client.get(f"{path}/check")).status == 404
 
 

@@ -152,7 +152,7 @@ async def test_of_two_with_the_same_terms_only_one_is_sent_again(page_client: Pa
 async def test_nothing_ticked_says_so(page_client: PageClient) -> None:
     await page_client.enter()
     await page_client.invite()
-    assert "Nothing was ticked" in await page_client.said(await take(page_client, "revoke"))
+    assert await page_client.flash(await take(page_client, "revoke")) == "nothing-selected"
 
 
 async def test_a_row_of_its_own_is_sent_again_at_once(page_client: PageClient) -> None:
@@ -160,10 +160,10 @@ async def test_a_row_of_its_own_is_sent_again_at_once(page_client: PageClient) -
     one = await page_client.invite("ada@people.test")
     sent = await page_client.send(SELECTION, {"resend": str(one.id), "view": "q=ada"}, page=LIST)
     assert sent.target == f"{LIST}?q=ada"
-    assert "Sent again to" in await page_client.said(sent)
+    assert await page_client.flash(sent) == "invitation-resent-to"
     assert (await reload(page_client, one)).link.generation == 2
     unknown = await page_client.send(SELECTION, {"resend": str(UUID(int=7)), "view": ""}, page=LIST)
-    assert "Not sent" in await page_client.said(unknown)
+    assert await page_client.flash(unknown) == "invitation-ended"
 
 
 @pytest.mark.parametrize("deed", ["resend", "revoke"])

@@ -175,7 +175,7 @@ async def test_views_are_kept_renamed_and_deleted(page_client: PageClient) -> No
     await page_client.invite("ada@people.test")
     page = f"{LIST}/views?state=PENDING&q=a"
     saved = await page_client.send(f"{LIST}/views", {"name": "Mine <b>", "view": "state=PENDING&q=a"}, page=page)
-    assert "Kept as" in await page_client.said(saved)
+    assert await page_client.flash(saved) == "view-saved"
     html = (await page_client.get(f"{LIST}?q=a&state=PENDING")).html
     tab = re.search(r'<a class="tab" href="([^"]*)" aria-current="page">(.*?)</a>', html)
     assert tab is not None
@@ -187,10 +187,10 @@ async def test_views_are_kept_renamed_and_deleted(page_client: PageClient) -> No
     await page_client.enter("other@panel.test", role="viewer")
     assert "Ours" not in (await page_client.get(LIST)).html
     other = await page_client.send(f"{LIST}/views/delete", {"id": found[1]}, page=f"{LIST}/views")
-    assert "deleted before" in await page_client.said(other)
+    assert await page_client.flash(other) == "view-gone"
     await page_client.enter()
     gone = await page_client.send(f"{LIST}/views/delete", {"id": found[1]}, page=page)
-    assert "is deleted" in await page_client.said(gone)
+    assert await page_client.flash(gone) == "view-deleted"
     assert "Ours" not in re.sub(r'id="flash".*?</div>', "", (await page_client.get(LIST)).html)
 
 

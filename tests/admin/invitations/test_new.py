@@ -90,7 +90,7 @@ async def test_everything_chosen_is_in_the_invitation(page_client: PageClient) -
         "harbour": ContentRole.VIEWER,
     }
     assert made.inviter.id == admin.id
-    assert await page_client.said(sent) == "Saved. The mail to \u2068jonas@people.test\u2069 leaves now."
+    assert await page_client.flash(sent) == "invitation-sent"
 
 
 async def test_a_link_may_work_until_the_end_of_a_day(page_client: PageClient) -> None:
@@ -104,7 +104,7 @@ async def test_without_mail_the_page_says_so_before_and_after(page_client: PageC
     await page_client.enter()
     assert "Mail is switched off here" in (await page_client.get(NEW)).words
     sent = await send(page_client)
-    assert await page_client.said(sent) == "Saved. No mail leaves: copy the link and pass it on."
+    assert await page_client.flash(sent) == "invitation-saved-without-mail"
     assert "No mail: it is switched off here" in (await page_client.get(sent.target)).words
 
 

@@ -98,7 +98,7 @@ async def test_a_template_is_made(page_client: PageClient) -> None:
         page_client, f"{LIST}/new", name="New customer", key="new-customer", role="team", groups=["early"],
         message="Welcome.", locale="de", expiresIn="86400",
     )  # fmt: skip
-    assert "New customer\u2069 is saved" in await page_client.said(seen)
+    assert await page_client.flash(seen) == "template-saved"
     assert seen.target == f"{LIST}/key/new-customer"
     made = await kept(page_client, "new-customer")
     assert made == InvitationTemplate(
@@ -192,7 +192,7 @@ async def test_deleting_asks_first(page_client: PageClient) -> None:
     assert "Delete template" in (await page_client.get(path)).html
     assert await kept(page_client, "colleague") == MADE
     seen = await page_client.send(path, page=path)
-    assert "is deleted" in await page_client.said(seen)
+    assert await page_client.flash(seen) == "template-deleted"
     assert await kept(page_client, "colleague") is None
     assert (await page_client.send(path, page=LIST + "/new")).status == 404
 

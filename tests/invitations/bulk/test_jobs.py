@@ -295,7 +295,8 @@ async def test_duplicates_are_found_across_batches(invitation_env: InvitationEnv
     twice = GivenRows([*given.rows, *given.rows[:3]], {})
     for found in (await foreseen(invitation_env, twice), await carried_out(invitation_env, twice)):
         assert said(found[-3:]) == [("DUPLICATE", "duplicate-row")] * 3
-        assert found[-1].detail == "Row 3 invites the same person to the same."
+        assert found[-1].detail == "Duplicate of row 3."
+        assert found[-1].duplicate_of == 3
         assert all(row.status == "CREATE" for row in found[:-3])
 
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tests.support.mail_samples import AT, invitation
-from tests.support.scripted_smtp import ScriptedServer, scripted_server
+from tests.support.smtp_server import ScriptedServer, scripted_server
 
 from latchstring.domain.settings import RetryRules, SmtpSettings
 from latchstring.mail.render import RenderedMail, render_mail

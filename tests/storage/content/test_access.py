@@ -7,9 +7,11 @@ from itertools import product
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert
+from tests.support.clock import FULL
 
 from latchstring.domain.access import ANONYMOUS, Access, ContentObject, Level, Subject, Visibility, level_of
 from latchstring.domain.grant import ContentRole
@@ -20,6 +22,9 @@ from latchstring.storage.content.objects import find_levels, insert_object
 from latchstring.storage.engine.database import Database, Work, step
 from latchstring.storage.engine.tables import content, content_grants, group_members, groups, users
 
+pytestmark = pytest.mark.reads
+QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 USERS = [new_id(AT) for _ in range(4)]
 GROUPS = [new_id(AT) for _ in range(3)]
@@ -28,7 +33,7 @@ ROLES = ("none", "reader", "writer")
 
 
 @dataclass(frozen=True)
-class ServiceEnv:
+class AccessCase:
     """Owners, visibilities, grants, members, roles and blocked users, by place in the lists above."""
 
     owners: tuple[int, ...]
@@ -59,7 +64,7 @@ class ServiceEnv:
 
 SUBJECTS = [*USERS, *GROUPS]
 worlds = st.builds(
-    ServiceEnv,
+    AccessCase,
     owners=st.tuples(*(st.sampled_from(range(len(USERS))) for _ in OBJECTS)),
     visibilities=st.tuples(*(st.sampled_from(Visibility) for _ in OBJECTS)),
     grants=st.dictionaries(
@@ -84,28 +89,28 @@ def rows(table: Any, *values: dict[str, Any]) -> list[Any]:
     return [insert(table).values(one) for one in values]
 
 
-def build(world: ServiceEnv) -> Callable[[], Work[None]]:
-    """The world as rows, in place of what was there."""
+def build(case: AccessCase) -> Callable[[], Work[None]]:
+    """The case as rows, in place of what was there."""
     statements: list[Any] = [delete(table) for table in (content_grants, content, group_members, groups, users)]
-    statements += rows(users, *(user_row(number, role) for number, role in enumerate(world.roles)))
+    statements += rows(users, *(user_row(number, role) for number, role in enumerate(case.roles)))
     statements += rows(
         groups, *({"id": id_, "key": f"g{n}", "name": "G", "translations": {}} for n, id_ in enumerate(GROUPS))
     )
-    statements += rows(group_members, *({"user_id": USERS[u], "group_id": GROUPS[g]} for u, g in world.members))
+    statements += rows(group_members, *({"user_id": USERS[u], "group_id": GROUPS[g]} for u, g in case.members))
 
     def work() -> Work[None]:
         for statement in statements:
             yield step(statement)
         for number, id_ in enumerate(OBJECTS):
-            yield insert_object(an_object(world, number, id_))
-        for (what, who), role in world.kept.items():
+            yield insert_object(an_object(case, number, id_))
+        for (what, who), role in case.kept.items():
             kind = 1 if who < len(USERS) else 2
             yield step(
                 insert(content_grants).values(
                     content_id=OBJECTS[what],
                     subject_id=SUBJECTS[who],
                     subject_kind=kind,
-                    type=world.types[what],
+                    type=case.types[what],
                     role=int(role),
                 )
             )
@@ -113,26 +118,26 @@ def build(world: ServiceEnv) -> Callable[[], Work[None]]:
     return work
 
 
-def an_object(world: ServiceEnv, number: int, id_: UUID) -> ContentObject:
-    owner = USERS[world.owners[number]]
+def an_object(case: AccessCase, number: int, id_: UUID) -> ContentObject:
+    owner = USERS[case.owners[number]]
     return ContentObject(
-        id_, world.types[number], f"k{number}", owner, world.visibilities[number], "T", None, None, 1, AT
+        id_, case.types[number], f"k{number}", owner, case.visibilities[number], "T", None, None, 1, AT
     )
 
 
 NAMES = [f"k{number}" for number in range(len(OBJECTS))]
 
 
-def expected(world: ServiceEnv) -> dict[tuple[int, int], Level]:
+def expected(case: AccessCase) -> dict[tuple[int, int], Level]:
     """What the function says of every user and object."""
     pairs = product(range(len(USERS)), range(len(OBJECTS)))
-    return {(who, what): level_of(world.subject(who), world.access(what)) for who, what in pairs}
+    return {(who, what): level_of(case.subject(who), case.access(what)) for who, what in pairs}
 
 
 NEWEST_FIRST = SortOrder("createdAt", descending=True)
 
 
-async def everything(database: Database, world: ServiceEnv, subject: Subject, type_: str, need: Level) -> set[UUID]:
+async def everything(database: Database, case: AccessCase, subject: Subject, type_: str, need: Level) -> set[UUID]:
     """All a list shows, page by page."""
     found: list[UUID] = []
     cursor = None
@@ -148,54 +153,58 @@ async def everything(database: Database, world: ServiceEnv, subject: Subject, ty
     return set(found)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(world=worlds)
-async def test_function_check_and_list_agree_in_every_world(database: Database, world: ServiceEnv) -> None:
-    await database.transact(build(world))
-    wanted = expected(world)
-    questions = [Question(USERS[who], world.types[what], NAMES[what]) for who, what in wanted]
+@settings(
+    max_examples=200 if FULL else 250 if FULL else 60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(case=worlds)
+async def test_function_check_and_list_agree_in_every_world(database: Database, case: AccessCase) -> None:
+    await database.transact(build(case))
+    wanted = expected(case)
+    questions = [Question(USERS[who], case.types[what], NAMES[what]) for who, what in wanted]
     found = await check_levels(database, questions, writing_roles=["writer"], reading_roles=["reader"])
     assert dict(zip(wanted, found, strict=True)) == wanted
 
     for who, type_, need in product(range(len(USERS)), ("articles", "notes"), list(Level)[1:]):
-        subject = Subject(USERS[who], reads_all=world.roles[who] == "reader", writes_all=world.roles[who] == "writer")
+        subject = Subject(USERS[who], reads_all=case.roles[who] == "reader", writes_all=case.roles[who] == "writer")
         right = {
-            OBJECTS[what] for what in range(len(OBJECTS)) if world.types[what] == type_ and wanted[who, what] >= need
+            OBJECTS[what] for what in range(len(OBJECTS)) if case.types[what] == type_ and wanted[who, what] >= need
         }
-        assert await everything(database, world, subject, type_, need) == right
+        assert await everything(database, case, subject, type_, need) == right
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(world=worlds)
-async def test_those_who_are_no_users_see_what_the_function_says(database: Database, world: ServiceEnv) -> None:
-    await database.transact(build(world))
+@settings(QUIET, max_examples=200 if FULL else 25)
+@given(case=worlds)
+async def test_those_who_are_no_users_see_what_the_function_says(database: Database, case: AccessCase) -> None:
+    await database.transact(build(case))
     reader, writer = Subject(reads_all=True), Subject(reads_all=True, writes_all=True)
     for subject, type_, need in product((ANONYMOUS, reader, writer), ("articles", "notes"), list(Level)[1:]):
         right = {
             OBJECTS[what]
             for what in range(len(OBJECTS))
-            if world.types[what] == type_ and level_of(subject, world.access(what)) >= need
+            if case.types[what] == type_ and level_of(subject, case.access(what)) >= need
         }
-        assert await everything(database, world, subject, type_, need) == right
+        assert await everything(database, case, subject, type_, need) == right
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(world=worlds)
-async def test_what_is_held_leaves_out_permissions_and_the_public(database: Database, world: ServiceEnv) -> None:
-    await database.transact(build(world))
+@settings(QUIET, max_examples=200 if FULL else 25)
+@given(case=worlds)
+async def test_what_is_held_leaves_out_permissions_and_the_public(database: Database, case: AccessCase) -> None:
+    await database.transact(build(case))
     for who, user_id in enumerate(USERS):
-        plain = Subject(user_id, world.subject(who).group_ids)
+        plain = Subject(user_id, case.subject(who).group_ids)
         right = {}
         for what, id_ in enumerate(OBJECTS):
-            access = world.access(what)
+            access = case.access(what)
             shut = Access(access.owner_id, Visibility.SHARED, access.grants)
             right[id_] = level_of(plain, shut if access.visibility is Visibility.PUBLIC else access)
         assert await find_levels(database, user_id, OBJECTS) == right
 
 
 async def test_nobody_has_a_level_on_what_is_unknown_nor_has_an_unknown_or_blocked_user(database: Database) -> None:
-    world = ServiceEnv((0,) * 6, (Visibility.PUBLIC,) * 6, {}, frozenset(), ("none",) * 4, ("articles",) * 6)
-    await database.transact(build(world))
+    case = AccessCase((0,) * 6, (Visibility.PUBLIC,) * 6, {}, frozenset(), ("none",) * 4, ("articles",) * 6)
+    await database.transact(build(case))
     await database.write(users.update().where(users.c.id == USERS[0]).values(blocked=True))
     questions = [
         Question(USERS[1], "articles", "k0"),

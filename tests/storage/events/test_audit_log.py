@@ -19,6 +19,8 @@ from latchstring.storage.events.audit_log import find_actors_called, find_object
 from latchstring.storage.events.record import insert_event
 from latchstring.storage.lists.keyset import KeysetList
 
+pytestmark = pytest.mark.reads
+
 AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 ADMIN, GROUP = new_id(AT), new_id(AT)

@@ -22,6 +22,8 @@ from latchstring.storage.engine.postgres import connect_arguments
 from latchstring.storage.engine.tables import invitation_grants, invitations, outbox
 from latchstring.storage.invitations.lists import NEWEST_FIRST, list_invitations
 
+pytestmark = pytest.mark.reads
+
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 GROUPS = [UUID(int=number) for number in range(1, 5)]

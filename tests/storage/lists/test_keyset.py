@@ -17,6 +17,8 @@ from latchstring.storage.lists import keyset
 from latchstring.storage.users.lists import count_role, list_users
 from latchstring.storage.users.users import insert_user, join_groups
 
+pytestmark = pytest.mark.reads
+
 MANY = 23
 ORDERS = [SortOrder(by, descending=descending) for by in ("createdAt", "email", "name") for descending in (False, True)]
 

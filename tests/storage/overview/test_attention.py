@@ -14,6 +14,8 @@ from latchstring.storage.invitations.create import insert_invitation
 from latchstring.storage.outbox.outbox import claim_mails, finish_mail, queue_mail
 from latchstring.storage.overview.attention import SHOWN, list_expiring, list_trouble
 
+pytestmark = pytest.mark.reads
+
 MINUTE = timedelta(minutes=1)
 
 

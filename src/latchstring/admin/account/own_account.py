@@ -4,12 +4,12 @@ from dataclasses import replace
 from uuid import UUID
 
 from latchstring.admin.account.qr import draw_qr
-from latchstring.admin.account.sign_in import at_the_gate, find_visit, session_cookies
+from latchstring.admin.account.sign_in import find_visit, session_cookies, without_session
 from latchstring.admin.account.user_agents import browser_of
 from latchstring.admin.administrators.administrators import known_language
-from latchstring.admin.administrators.flash import say
-from latchstring.admin.context import LANGUAGES, Panel, spoken_by_panel
-from latchstring.admin.routing import ANYBODY, LOGIN, acts, shows
+from latchstring.admin.context import LANGUAGES, Panel, panel_locale
+from latchstring.admin.flash import flash
+from latchstring.admin.routing import ANY_ADMIN, LOGIN, get, post
 from latchstring.admins.sessions import AdminVisit, NewAdminSession
 from latchstring.domain.errors import CredentialInvalid, InvalidFields, SecondFactorInvalid
 from latchstring.formats.field_types import Line, Secret
@@ -63,7 +63,7 @@ class SessionEnd(PageForm, kw_only=True):
 # ---- name, language, sessions ----------------------------------------------------------------------------------------
 
 
-@shows(ACCOUNT, needs=ANYBODY)
+@get(ACCOUNT, needs=ANY_ADMIN)
 async def show_account(panel: Panel) -> Answer:
     return await _show_account(panel, await _visit(panel))
 
@@ -73,7 +73,7 @@ async def _show_account(
 ) -> Answer:
     sessions = await panel.services.admins.list_own_sessions(visit)
     return panel.show(
-        "account.html",
+        "account/account.html",
         status=status,
         code=code,
         form=form,
@@ -83,10 +83,10 @@ async def _show_account(
     )
 
 
-@acts(ACCOUNT, needs=ANYBODY)
+@post(ACCOUNT, needs=ANY_ADMIN)
 async def change_account(panel: Panel) -> Answer:
     """Keep name and language; the word that says so is in the new one."""
-    sent = await panel.read(Profile)
+    sent = await panel.read_form(Profile)
     visit = await _visit(panel)
     try:
         form = sent.finish()
@@ -94,24 +94,28 @@ async def change_account(panel: Panel) -> Answer:
         return await _show_account(panel, visit, status=422, code=error.code, form=sent.refused(error))
     language = known_language(form.language)
     await panel.services.admins.change_own_admin(visit, name=form.name or "", locale=language)
-    spoken = replace(panel, locale=spoken_by_panel([language or "", panel.locale]))
-    return panel.go(ACCOUNT, flash=say(spoken, "profile"))
+    spoken = replace(panel, locale=panel_locale([language or "", panel.locale]))
+    return panel.redirect(ACCOUNT, flash=flash(spoken, "account-saved"))
 
 
-@acts(f"{ACCOUNT}/sessions", needs=ANYBODY)
+@post(f"{ACCOUNT}/sessions", needs=ANY_ADMIN)
 async def end_session(panel: Panel) -> Answer:
     """Sign out another browser, every other, or this one."""
-    sent = await panel.read(SessionEnd)
+    sent = await panel.read_form(SessionEnd)
     visit = await _visit(panel)
     wanted = sent.typed.get("session", "")
     if wanted == "others":
         count = await panel.services.admins.end_other_sessions(visit)
-        return panel.go(ACCOUNT, flash=say(panel, "own-sessions", count=count))
+        return panel.redirect(
+            ACCOUNT, flash=flash(panel, "own-sessions-ended" if count else "own-session-over", count=count)
+        )
     session_id = _id_of(wanted)
     count = await panel.services.admins.end_own_session(visit, session_id) if session_id else 0
     if session_id == visit.session_id:
-        return at_the_gate(panel).go(LOGIN, said="left")
-    return panel.go(ACCOUNT, flash=say(panel, "own-sessions", count=count))
+        return without_session(panel).redirect(LOGIN, said="left")
+    return panel.redirect(
+        ACCOUNT, flash=flash(panel, "own-sessions-ended" if count else "own-session-over", count=count)
+    )
 
 
 def _id_of(text: str) -> UUID | None:
@@ -124,20 +128,20 @@ def _id_of(text: str) -> UUID | None:
 # ---- password --------------------------------------------------------------------------------------------------------
 
 
-@shows(PASSWORD, needs=ANYBODY)
+@get(PASSWORD, needs=ANY_ADMIN)
 async def show_password(panel: Panel) -> Answer:
     return _show_password(panel)
 
 
 def _show_password(panel: Panel, *, status: int = 200, code: str = "", form: Shown | None = None) -> Answer:
     minimum = panel.services.account_rules.password_minimum
-    return panel.show("account_password.html", status=status, code=code, form=form, password_minimum=minimum)
+    return panel.show("account/password.html", status=status, code=code, form=form, password_minimum=minimum)
 
 
-@acts(PASSWORD, needs=ANYBODY)
+@post(PASSWORD, needs=ANY_ADMIN)
 async def change_password(panel: Panel) -> Answer:
     """Set another password. This browser goes on under a new token, all others are signed out."""
-    sent = await panel.read(PasswordChange)
+    sent = await panel.read_form(PasswordChange)
     visit = await _visit(panel)
     try:
         form = sent.finish()
@@ -146,7 +150,7 @@ async def change_password(panel: Panel) -> Answer:
     except InvalidFields as error:
         return _show_password(panel, status=422, code=error.code, form=sent.refused(error))
     panel = _going_on(panel, renewed)
-    return panel.go(ACCOUNT, flash=say(panel, "password"))
+    return panel.redirect(ACCOUNT, flash=flash(panel, "own-password-changed"))
 
 
 def _going_on(panel: Panel, renewed: NewAdminSession) -> Panel:
@@ -163,7 +167,7 @@ def _count_password(panel: Panel) -> None:
 # ---- second factor ---------------------------------------------------------------------------------------------------
 
 
-@shows(FACTOR, needs=ANYBODY)
+@get(FACTOR, needs=ANY_ADMIN)
 async def show_factor(panel: Panel) -> Answer:
     """Off, being set up, or on."""
     return await _show_factor(panel)
@@ -173,7 +177,7 @@ async def _show_factor(panel: Panel, *, status: int = 200, code: str = "", form:
     admins = panel.services.admins
     enrolment = admins.find_enrolment(panel.me)
     return panel.show(
-        "account_factor.html",
+        "account/second_factor.html",
         status=status,
         code=code,
         form=form,
@@ -183,21 +187,21 @@ async def _show_factor(panel: Panel, *, status: int = 200, code: str = "", form:
     )
 
 
-@acts(f"{FACTOR}/start", needs=ANYBODY)
+@post(f"{FACTOR}/start", needs=ANY_ADMIN)
 async def start_factor(panel: Panel) -> Answer:
     """Propose a fresh secret. Nothing is asked for until a code of it was entered."""
-    await panel.read(PageForm)
+    await panel.read_form(PageForm)
     await panel.services.admins.start_second_factor(await _visit(panel))
-    return panel.go(FACTOR)
+    return panel.redirect(FACTOR)
 
 
-@acts(FACTOR, needs=ANYBODY)
+@post(FACTOR, needs=ANY_ADMIN)
 async def confirm_factor(panel: Panel) -> Answer:
     """Turn the second factor on, and show the recovery codes this once."""
-    sent = await panel.read(Confirmation)
+    sent = await panel.read_form(Confirmation)
     visit = await _visit(panel)
     if visit.admin.has_second_factor:  # the page of the codes, loaded again
-        return panel.go(FACTOR)
+        return panel.redirect(FACTOR)
     try:
         form = sent.finish()
         _count_password(panel)
@@ -210,10 +214,10 @@ async def confirm_factor(panel: Panel) -> Answer:
     return _show_codes(panel, codes, is_first=True)
 
 
-@acts(f"{FACTOR}/codes", needs=ANYBODY)
+@post(f"{FACTOR}/codes", needs=ANY_ADMIN)
 async def renew_codes(panel: Panel) -> Answer:
     """Show ten new recovery codes this once; the old ones are dead."""
-    sent = await panel.read(CodesAgain)
+    sent = await panel.read_form(CodesAgain)
     visit = await _visit(panel)
     try:
         form = sent.finish()
@@ -222,14 +226,14 @@ async def renew_codes(panel: Panel) -> Answer:
     except InvalidFields as error:
         return await _refuse_password(panel, sent, error, "codesPassword")
     except SecondFactorInvalid:
-        return panel.go(FACTOR)
+        return panel.redirect(FACTOR)
     return _show_codes(panel, codes, is_first=False)
 
 
-@acts(f"{FACTOR}/remove", needs=ANYBODY)
+@post(f"{FACTOR}/remove", needs=ANY_ADMIN)
 async def remove_factor(panel: Panel) -> Answer:
     """Ask for the password alone from now on."""
-    sent = await panel.read(Removal)
+    sent = await panel.read_form(Removal)
     visit = await _visit(panel)
     try:
         form = sent.finish()
@@ -237,7 +241,7 @@ async def remove_factor(panel: Panel) -> Answer:
         await panel.services.admins.remove_second_factor(visit, form.removal_password)
     except InvalidFields as error:
         return await _refuse_password(panel, sent, error, "removalPassword")
-    return panel.go(FACTOR, flash=say(panel, "own-factor-off"))
+    return panel.redirect(FACTOR, flash=flash(panel, "own-second-factor-removed"))
 
 
 async def _refuse_password(
@@ -249,7 +253,7 @@ async def _refuse_password(
 
 def _show_codes(panel: Panel, codes: tuple[str, ...], *, is_first: bool) -> Answer:
     # in the answer to the form, not behind a redirect: they must stand in no address and no cookie
-    return panel.show("account_codes.html", codes=codes, is_first=is_first)
+    return panel.show("account/recovery_codes.html", codes=codes, is_first=is_first)
 
 
 async def _visit(panel: Panel) -> AdminVisit:

@@ -1,4 +1,4 @@
-"""The gate of the panel: signing in, the second factor, leaving, a forgotten password, and setting up an account.
+"""Panel pages without a session: sign-in, second factor, sign-out, forgotten password, and account set-up.
 
 Administrators have a session of their own; being signed in to the app opens nothing here. Every login makes a new
 session under a new token, the second factor changes the token once more, so one that was planted beforehand is worth
@@ -8,9 +8,9 @@ nothing.
 from dataclasses import replace
 
 from latchstring.admin.context import Panel
-from latchstring.admin.cookies import gate_cookie, new_gate, session_cookie
+from latchstring.admin.cookies import new_pre_session, pre_session_cookie, session_cookie
 from latchstring.admin.navigation import home_of
-from latchstring.admin.routing import GATE, LOGIN, SECOND_FACTOR, acts, is_own_path, shows
+from latchstring.admin.routing import LOGIN, SECOND_FACTOR, UNAUTHENTICATED, get, is_own_path, post
 from latchstring.admins.sessions import AdminVisit, NewAdminSession
 from latchstring.domain.errors import (
     CredentialInvalid,
@@ -59,19 +59,19 @@ class NewPassword(PageForm, kw_only=True):
 # ---- signing in ------------------------------------------------------------------------------------------------------
 
 
-@shows(LOGIN, needs=GATE)
+@get(LOGIN, needs=UNAUTHENTICATED)
 async def show_login(panel: Panel) -> Answer:
     """The form; whoever has signed in already goes on."""
     visit = await find_visit(panel)
     if visit is not None:
-        return panel.go(*_onward(panel, visit))
-    return panel.show("login.html", next=_next(panel.asked("next")), said=panel.asked("said"))
+        return panel.redirect(*_onward(panel, visit))
+    return panel.show("account/sign_in.html", next=_next(panel.query_value("next")), said=panel.query_value("said"))
 
 
-@acts(LOGIN, needs=GATE)
+@post(LOGIN, needs=UNAUTHENTICATED)
 async def log_in(panel: Panel) -> Answer:
     """Sign in and go on. A wrong address, a wrong password and a user of the app are told alike."""
-    sent = await panel.read(SignIn)
+    sent = await panel.read_form(SignIn)
     address: Address | None = sent.get("email")
     typed = sent.typed.get("email", "").strip()
     network = panel.client_network
@@ -86,7 +86,7 @@ async def log_in(panel: Panel) -> Answer:
     except InvalidCredentials as error:
         form = sent.with_problem("email", "credentials")
         wanted = _next(sent.typed.get("next", ""))
-        return panel.show("login.html", status=401, code=error.code, form=form, next=wanted, said="")
+        return panel.show("account/sign_in.html", status=401, code=error.code, form=form, next=wanted, said="")
     await _end_present(panel)
     return enter(panel, opened, sent.typed.get("next", ""))
 
@@ -98,22 +98,24 @@ async def _end_present(panel: Panel) -> None:
         await panel.services.admins.admin_logout(visit)
 
 
-@shows(SECOND_FACTOR, needs=GATE)
+@get(SECOND_FACTOR, needs=UNAUTHENTICATED)
 async def show_code(panel: Panel) -> Answer:
     """The question for the second factor, to whoever has given the password."""
     visit = await find_visit(panel)
     if visit is None or not visit.awaits_code:
-        return panel.go(*_onward(panel, visit))
-    return panel.show("login_code.html", next=_next(panel.asked("next")), who=visit.admin, uses_recovery=False)
+        return panel.redirect(*_onward(panel, visit))
+    return panel.show(
+        "account/sign_in_code.html", next=_next(panel.query_value("next")), who=visit.admin, uses_recovery=False
+    )
 
 
-@acts(SECOND_FACTOR, needs=GATE)
+@post(SECOND_FACTOR, needs=UNAUTHENTICATED)
 async def enter_code(panel: Panel) -> Answer:
     """Open the session that awaits its code."""
-    sent = await panel.read(Code)
+    sent = await panel.read_form(Code)
     visit = await find_visit(panel)
     if visit is None or not visit.awaits_code:
-        return panel.go(*_onward(panel, visit))
+        return panel.redirect(*_onward(panel, visit))
     code, wanted = sent.typed.get("code", ""), _next(sent.typed.get("next", ""))
     panel.services.limiter.check_code(visit.admin.email_key)
     try:
@@ -122,11 +124,11 @@ async def enter_code(panel: Panel) -> Answer:
         uses_recovery = len(code) > LONGEST_APP_CODE
         form = sent.with_problem("recovery" if uses_recovery else "code", "wrong-code")
         return panel.show(
-            "login_code.html", status=401, code=error.code, form=form, next=wanted, who=visit.admin,
+            "account/sign_in_code.html", status=401, code=error.code, form=form, next=wanted, who=visit.admin,
             uses_recovery=uses_recovery,
         )  # fmt: skip
     except CredentialInvalid:
-        return panel.go(LOGIN, next=wanted)
+        return panel.redirect(LOGIN, next=wanted)
     return enter(panel, opened, wanted)
 
 
@@ -135,15 +137,15 @@ LONGEST_APP_CODE = 8  # six digits, perhaps with a blank
 
 def enter(panel: Panel, opened: NewAdminSession, wanted: str) -> Answer:
     """Hand the browser its session and go on: to the second factor, to the page that was wanted, or home."""
-    panel = panel.with_cookies(*session_cookies(panel, opened), gate_cookie("", secure=panel.cookies.secure))
+    panel = panel.with_cookies(*session_cookies(panel, opened), pre_session_cookie("", secure=panel.cookies.secure))
     if opened.awaits_code:
-        return panel.go(SECOND_FACTOR, next=_next(wanted))
-    return panel.go(_next(wanted) or home_of(principal_of_admin(opened.admin)))
+        return panel.redirect(SECOND_FACTOR, next=_next(wanted))
+    return panel.redirect(_next(wanted) or home_of(principal_of_admin(opened.admin)))
 
 
 def session_cookies(panel: Panel, opened: NewAdminSession) -> list[bytes]:
     """The cookie of a session, for as long as it can last."""
-    seconds = max(0, int((opened.expires_at - panel.at).total_seconds()))
+    seconds = max(0, int((opened.expires_at - panel.now).total_seconds()))
     return [session_cookie(opened.token, seconds=seconds, secure=panel.cookies.secure)]
 
 
@@ -154,8 +156,8 @@ async def find_visit(panel: Panel) -> AdminVisit | None:
 
 
 def _onward(panel: Panel, visit: AdminVisit | None) -> tuple[str]:
-    """Where somebody belongs who came to the wrong page of the gate."""
-    wanted = _next(panel.asked("next"))
+    """Where a browser belongs that came to the wrong one of these pages."""
+    wanted = _next(panel.query_value("next"))
     if visit is None:
         return (LOGIN,)
     if visit.awaits_code:
@@ -171,47 +173,54 @@ def _next(path: str) -> str:
 # ---- leaving ---------------------------------------------------------------------------------------------------------
 
 
-@acts("/admin/logout", needs=GATE)
+@post("/admin/logout", needs=UNAUTHENTICATED)
 async def log_out(panel: Panel) -> Answer:
     """End this browser's session."""
-    await panel.read(PageForm)
+    await panel.read_form(PageForm)
     visit = await find_visit(panel)
     if visit is not None:
         await panel.services.admins.admin_logout(visit)
-    return at_the_gate(panel).go(LOGIN, said="left")
+    return without_session(panel).redirect(LOGIN, said="left")
 
 
-def at_the_gate(panel: Panel) -> Panel:
-    """The page of a browser that forgets its session."""
-    gate, secure = new_gate(), panel.cookies.secure
-    cookies = replace(panel.cookies, session=None, gate=gate)
+def without_session(panel: Panel) -> Panel:
+    """The panel of a browser that forgets its session and gets a new pre-session."""
+    pre_session, secure = new_pre_session(), panel.cookies.secure
+    cookies = replace(panel.cookies, session=None, pre_session=pre_session)
     forgotten = session_cookie("", seconds=0, secure=secure)
-    return replace(panel, cookies=cookies, more_cookies=(forgotten, gate_cookie(gate, secure=secure)))
+    return replace(panel, cookies=cookies, new_cookies=(forgotten, pre_session_cookie(pre_session, secure=secure)))
 
 
 # ---- a new password --------------------------------------------------------------------------------------------------
 
 
-@shows(FORGOTTEN, needs=GATE)
+@get(FORGOTTEN, needs=UNAUTHENTICATED)
 async def show_forgotten(panel: Panel) -> Answer:
     """The question for the address; after it was sent what happens next."""
-    return panel.show("login_forgotten.html", is_sent=panel.asked("sent") == "yes", has_mail=has_mail(panel))
+    return panel.show(
+        "account/forgotten_password.html", is_sent=panel.query_value("sent") == "yes", has_mail=has_mail(panel)
+    )
 
 
-@acts(FORGOTTEN, needs=GATE)
+@post(FORGOTTEN, needs=UNAUTHENTICATED)
 async def request_password(panel: Panel) -> Answer:
     """Mail a link, if there is an account; the answer does not tell."""
-    sent = await panel.read(Forgotten)
+    sent = await panel.read_form(Forgotten)
     try:
         address: Address = sent.finish().email
     except InvalidFields as error:
         form = sent.refused(error)
         return panel.show(
-            "login_forgotten.html", status=422, code=error.code, form=form, is_sent=False, has_mail=has_mail(panel)
+            "account/forgotten_password.html",
+            status=422,
+            code=error.code,
+            form=form,
+            is_sent=False,
+            has_mail=has_mail(panel),
         )
     panel.services.limiter.check_requested(address.email_key)
     await panel.services.admins.request_admin_password(address, locale=panel.locale)
-    return panel.go(FORGOTTEN, sent="yes")
+    return panel.redirect(FORGOTTEN, sent="yes")
 
 
 def has_mail(panel: Panel) -> bool:
@@ -219,21 +228,21 @@ def has_mail(panel: Panel) -> bool:
     return panel.services.mail_rules.transport != "off"
 
 
-@shows(SET_UP, needs=GATE)
+@get(SET_UP, needs=UNAUTHENTICATED)
 async def show_set_up(panel: Panel) -> Answer:
     """The form that a set-up link opens."""
-    token = panel.asked("token")
+    token = panel.query_value("token")
     try:
         admin = await panel.services.admins.check_set_up(token)
     except SetUpTokenInvalid as error:
-        return panel.show("set_up_over.html", status=401, code=error.code)
+        return panel.show("account/set_up_link_invalid.html", status=401, code=error.code)
     return _show_set_up(panel, token, admin.email, is_new=not admin.is_set_up)
 
 
-@acts(SET_UP, needs=GATE)
+@post(SET_UP, needs=UNAUTHENTICATED)
 async def set_up(panel: Panel) -> Answer:
     """Set the password of an administrator's account, once. Every session of it ends, here as well."""
-    sent = await panel.read(NewPassword)
+    sent = await panel.read_form(NewPassword)
     admins = panel.services.admins
     try:
         admin = await admins.check_set_up(sent.token)
@@ -244,14 +253,14 @@ async def set_up(panel: Panel) -> Answer:
             panel, sent.token, admin.email, is_new=not admin.is_set_up, status=422, code=error.code, form=form
         )
     except SetUpTokenInvalid as error:
-        return panel.show("set_up_over.html", status=401, code=error.code)
-    return at_the_gate(panel).go(LOGIN, said="password")
+        return panel.show("account/set_up_link_invalid.html", status=401, code=error.code)
+    return without_session(panel).redirect(LOGIN, said="password")
 
 
 def _show_set_up(panel: Panel, token: str, email: str, *, is_new: bool, **more: object) -> Answer:
     minimum = panel.services.account_rules.password_minimum
     return panel.show(
-        "set_up.html",
+        "account/set_up.html",
         token=token,
         email=email,
         is_new=is_new,

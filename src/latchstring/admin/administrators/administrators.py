@@ -3,9 +3,9 @@
 from uuid import UUID
 
 from latchstring.admin.account.user_agents import browser_of
-from latchstring.admin.administrators.flash import say
 from latchstring.admin.context import LANGUAGES, Panel
-from latchstring.admin.routing import acts, shows
+from latchstring.admin.flash import flash
+from latchstring.admin.routing import get, post
 from latchstring.admins.set_up_links import SetUpSent
 from latchstring.domain.account import ADMIN_ROLES, Admin
 from latchstring.domain.errors import (
@@ -16,7 +16,7 @@ from latchstring.domain.errors import (
     InvalidFields,
     LastSuperAdmin,
 )
-from latchstring.domain.panel import ADMINS_WRITE
+from latchstring.domain.panel import ADMINS_WRITE, PanelRole
 from latchstring.formats.email_address import Address
 from latchstring.formats.field_types import Email, Line
 from latchstring.http.responses import Answer
@@ -25,6 +25,11 @@ from latchstring.rate_limits import Limiter
 
 LIST = "/admin/administrators"
 ENTRY = "/admin/administrators/{id:str}"
+_ROLE_MESSAGES = {
+    PanelRole.SUPER_ADMIN: "administrator-is-super-admin",
+    PanelRole.MANAGER: "administrator-is-manager",
+    PanelRole.VIEWER: "administrator-is-viewer",
+}
 
 
 class NewAdmin(PageForm, kw_only=True):
@@ -42,23 +47,23 @@ class NewRole(PageForm):
     role: str = ""
 
 
-@shows(LIST, needs=ADMINS_WRITE)
+@get(LIST, needs=ADMINS_WRITE)
 async def show_list(panel: Panel) -> Answer:
     """Everybody, by address."""
-    return panel.show("administrators.html", admins=await panel.services.admins.list_admins())
+    return panel.show("administrators/list.html", admins=await panel.services.admins.list_admins())
 
 
 # ---- inviting --------------------------------------------------------------------------------------------------------
 
 
-@shows(f"{LIST}/new", needs=ADMINS_WRITE)
+@get(f"{LIST}/new", needs=ADMINS_WRITE)
 async def show_new(panel: Panel) -> Answer:
     return _show_new(panel)
 
 
 def _show_new(panel: Panel, *, status: int = 200, code: str = "", form: Shown | None = None) -> Answer:
     return panel.show(
-        "administrator_new.html",
+        "administrators/new.html",
         status=status,
         code=code,
         form=form,
@@ -68,10 +73,10 @@ def _show_new(panel: Panel, *, status: int = 200, code: str = "", form: Shown | 
     )
 
 
-@acts(f"{LIST}/new", needs=ADMINS_WRITE)
+@post(f"{LIST}/new", needs=ADMINS_WRITE)
 async def invite(panel: Panel) -> Answer:
     """Make the account and send the set-up link; without mail the link is shown this once."""
-    sent = await panel.read(NewAdmin)
+    sent = await panel.read_form(NewAdmin)
     try:
         form = sent.finish()
         address: Address = form.email
@@ -84,7 +89,7 @@ async def invite(panel: Panel) -> Answer:
     except EmailTaken as error:
         taken = InvalidFields([FieldProblem("/email", "administrator-taken", error.detail)])
         return _show_new(panel, status=409, code=error.code, form=sent.refused(taken))
-    return _sent_link(panel, made, "invited")
+    return _sent_link(panel, made, "administrator-invited")
 
 
 def known_language(text: str) -> str | None:
@@ -97,24 +102,23 @@ def check_mail(limiter: Limiter, address: Address) -> None:
     limiter.check_recipient(address.email_key)
 
 
-def _sent_link(panel: Panel, made: SetUpSent, what: str) -> Answer:
+def _sent_link(panel: Panel, made: SetUpSent, message: str) -> Answer:
     if made.set_up_url is not None:
         # in the answer to the form, not behind a redirect: the link must stand in no address and no cookie
-        return panel.show("administrator_link.html", who=made.admin, set_up_url=made.set_up_url)
-    is_new = not made.admin.is_set_up
-    return panel.go(entry_path(made.admin.id), flash=say(panel, what, who=made.admin.shown_name, is_new=is_new))
+        return panel.show("administrators/set_up_link.html", who=made.admin, set_up_url=made.set_up_url)
+    return panel.redirect(entry_path(made.admin.id), flash=flash(panel, message, name=made.admin.shown_name))
 
 
 # ---- one administrator -----------------------------------------------------------------------------------------------
 
 
-@shows(ENTRY, needs=ADMINS_WRITE)
+@get(ENTRY, needs=ADMINS_WRITE)
 async def show_entry(panel: Panel) -> Answer:
     """What is known of one, and what can be done."""
     admin = await _admin(panel)
     sessions = await panel.services.admins.list_admin_sessions(panel.principal, admin.id)
     return panel.show(
-        "administrator.html",
+        "administrators/entry.html",
         who=admin,
         roles=ADMIN_ROLES,
         is_me=admin.id == panel.me.id,
@@ -122,82 +126,85 @@ async def show_entry(panel: Panel) -> Answer:
     )
 
 
-@acts(f"{ENTRY}/role", needs=ADMINS_WRITE)
+@post(f"{ENTRY}/role", needs=ADMINS_WRITE)
 async def change_role(panel: Panel) -> Answer:
     """Give another role. It counts from the next request."""
-    sent = await panel.read(NewRole)
+    sent = await panel.read_form(NewRole)
     admin = await _admin(panel)
     try:
         changed = await panel.services.admins.set_admin_role(panel.principal, admin.id, sent.typed.get("role", ""))
     except LastSuperAdmin:
-        return _kept(panel, admin)
+        return _refuse_last(panel, admin)
     # whoever gave away his own right to be here goes home instead
     path = "/admin/account" if admin.id == panel.me.id and changed.role != admin.role else entry_path(admin.id)
-    return panel.go(path, flash=say(panel, "role", who=admin.shown_name, role=changed.role))
+    return panel.redirect(path, flash=flash(panel, _ROLE_MESSAGES[PanelRole(changed.role)], name=admin.shown_name))
 
 
-@shows(f"{ENTRY}/deactivate", needs=ADMINS_WRITE)
+@get(f"{ENTRY}/deactivate", needs=ADMINS_WRITE)
 async def ask_deactivate(panel: Panel) -> Answer:
     """The question before somebody is shut out."""
     admin = await _admin(panel)
-    return panel.show("administrator_deactivate.html", who=admin, is_me=admin.id == panel.me.id)
+    return panel.show("administrators/deactivate.html", who=admin, is_me=admin.id == panel.me.id)
 
 
-@acts(f"{ENTRY}/deactivate", needs=ADMINS_WRITE)
+@post(f"{ENTRY}/deactivate", needs=ADMINS_WRITE)
 async def deactivate(panel: Panel) -> Answer:
     """Shut out at once: sessions end, links die."""
-    await panel.read(PageForm)
+    await panel.read_form(PageForm)
     admin = await _admin(panel)
     try:
         await panel.services.admins.deactivate_admin(panel.principal, admin.id)
     except LastSuperAdmin:
-        return _kept(panel, admin)
-    return panel.go(entry_path(admin.id), flash=say(panel, "deactivated", who=admin.shown_name))
+        return _refuse_last(panel, admin)
+    return panel.redirect(entry_path(admin.id), flash=flash(panel, "administrator-deactivated", name=admin.shown_name))
 
 
-@acts(f"{ENTRY}/reactivate", needs=ADMINS_WRITE)
+@post(f"{ENTRY}/reactivate", needs=ADMINS_WRITE)
 async def reactivate(panel: Panel) -> Answer:
-    await panel.read(PageForm)
+    await panel.read_form(PageForm)
     admin = await _admin(panel)
     await panel.services.admins.reactivate_admin(panel.principal, admin.id)
-    return panel.go(entry_path(admin.id), flash=say(panel, "reactivated", who=admin.shown_name))
+    return panel.redirect(entry_path(admin.id), flash=flash(panel, "administrator-reactivated", name=admin.shown_name))
 
 
-@acts(f"{ENTRY}/link", needs=ADMINS_WRITE)
+@post(f"{ENTRY}/link", needs=ADMINS_WRITE)
 async def resend_link(panel: Panel) -> Answer:
     """Send a fresh set-up link; earlier ones are dead."""
-    await panel.read(PageForm)
+    await panel.read_form(PageForm)
     admin = await _admin(panel)
     check_mail(panel.services.limiter, Address(admin.email, admin.email_key))
     try:
         made = await panel.services.admins.resend_set_up(panel.principal, admin.id)
     except AccountBlocked:
-        flash = say(panel, "link-refused", who=admin.shown_name)
-        return panel.go(entry_path(admin.id), flash=flash, is_bad=True)
-    return _sent_link(panel, made, "resent")
+        message = flash(panel, "administrator-link-not-sent", name=admin.shown_name, is_bad=True)
+        return panel.redirect(entry_path(admin.id), flash=message)
+    return _sent_link(panel, made, "administrator-password-link-sent" if admin.is_set_up else "administrator-link-sent")
 
 
-@acts(f"{ENTRY}/sessions", needs=ADMINS_WRITE)
+@post(f"{ENTRY}/sessions", needs=ADMINS_WRITE)
 async def end_sessions(panel: Panel) -> Answer:
     """Sign somebody out everywhere."""
-    await panel.read(PageForm)
+    await panel.read_form(PageForm)
     admin = await _admin(panel)
     count = await panel.services.admins.end_admin_sessions(panel.principal, admin.id)
-    return panel.go(entry_path(admin.id), flash=say(panel, "sessions", who=admin.shown_name, count=count))
+    message = "administrator-sessions-ended" if count else "administrator-without-sessions"
+    return panel.redirect(entry_path(admin.id), flash=flash(panel, message, name=admin.shown_name, count=count))
 
 
-@acts(f"{ENTRY}/second-factor", needs=ADMINS_WRITE)
+@post(f"{ENTRY}/second-factor", needs=ADMINS_WRITE)
 async def reset_second_factor(panel: Panel) -> Answer:
     """Take the second factor away from somebody who has lost the phone and the codes."""
-    await panel.read(PageForm)
+    await panel.read_form(PageForm)
     admin = await _admin(panel)
     await panel.services.admins.reset_second_factor(panel.principal, admin.id)
-    return panel.go(entry_path(admin.id), flash=say(panel, "factor", who=admin.shown_name))
+    return panel.redirect(
+        entry_path(admin.id), flash=flash(panel, "administrator-second-factor-removed", name=admin.shown_name)
+    )
 
 
-def _kept(panel: Panel, admin: Admin) -> Answer:
-    flash = say(panel, "last", who=admin.shown_name)
-    return panel.go(entry_path(admin.id), flash=flash, is_bad=True)
+def _refuse_last(panel: Panel, admin: Admin) -> Answer:
+    message = flash(panel, "administrator-is-last-super-admin", name=admin.shown_name, is_bad=True)
+    return panel.redirect(entry_path(admin.id), flash=message)
 
 
 def entry_path(admin_id: UUID) -> str:

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
+from latchstring.admin.choices import match_users
 from latchstring.admin.content.objects import ENTRY, LIST, WRITE, common, object_of, owner_of, path_of
 from latchstring.admin.context import Panel
-from latchstring.admin.flash import said
-from latchstring.admin.groups.groups import NothingForm, find_people
+from latchstring.admin.flash import flash
 from latchstring.admin.pagination import NOBODY, id_in, searched
-from latchstring.admin.routing import acts, shows
+from latchstring.admin.routing import get, post
 from latchstring.content.service import AccessChanges
 from latchstring.domain.access import ContentObject, Visibility
 from latchstring.domain.account import User
@@ -83,14 +83,14 @@ class EndForm(PageForm):
 # ---- access ----------------------------------------------------------------------------------------------------------
 
 
-@acts(ENTRY, needs=WRITE)
+@post(ENTRY, needs=WRITE)
 async def save_access(panel: Panel) -> Answer:
     """Change visibility and roles, on top of what others changed meanwhile. PRIVATE is asked for once more."""
-    form = (await panel.read(AccessForm)).finish()
+    form = (await panel.read_form(AccessForm)).finish()
     one = await object_of(panel)
     is_moved = form.visibility != form.was_visibility
     if is_moved and form.visibility == Visibility.PRIVATE.name:
-        return panel.go(path_of(one, "/private"))
+        return panel.redirect(path_of(one, "/private"))
     changes = AccessChanges(
         visibility=Visibility[form.visibility] if is_moved else None,
         users={id_in(id_): role for id_, role in _changed(form.was_user, form.user).items()},
@@ -106,30 +106,30 @@ def _changed(was: Sequence[str], now: Sequence[str]) -> Mapping[str, ContentRole
     return {name: ContentRole[role] for name, _, role in chosen if role in ContentRole.__members__}
 
 
-async def _change(panel: Panel, one: ContentObject, changes: AccessChanges, what: str, **names: str) -> Answer:
+async def _change(panel: Panel, one: ContentObject, changes: AccessChanges, message: str, name: str = "") -> Answer:
     """Change access and say so. Somebody or something that has gone is told; then nothing was changed."""
     try:
         done = await panel.services.content.change_access(panel.principal, one, changes)
     except UserNotFound:
-        return panel.go(path_of(one), flash=said(panel, "user-gone"), is_bad=True)
+        return panel.redirect(path_of(one), flash=flash(panel, "user-gone", is_bad=True))
     except GroupNotFound:
-        return panel.go(path_of(one), flash=said(panel, "group-gone"), is_bad=True)
+        return panel.redirect(path_of(one), flash=flash(panel, "group-gone", is_bad=True))
     if done.missing:
-        return panel.go(path_of(one), flash=said(panel, "access-missing"), is_bad=True)
+        return panel.redirect(path_of(one), flash=flash(panel, "access-gone", is_bad=True))
     if changes.visibility is Visibility.SHARED and done.visibility is Visibility.PRIVATE:
-        return panel.go(path_of(one), flash=said(panel, "access-nobody"), is_bad=True)
-    return panel.go(path_of(one), flash=said(panel, what, **names))
+        return panel.redirect(path_of(one), flash=flash(panel, "access-shared-with-nobody", is_bad=True))
+    return panel.redirect(path_of(one), flash=flash(panel, message, name=name))
 
 
-@acts(f"{ENTRY}/share", needs=WRITE)
+@post(f"{ENTRY}/share", needs=WRITE)
 async def share(panel: Panel) -> Answer:
     """Give one user or one group a role."""
-    form = (await panel.read(ShareForm)).finish()
+    form = (await panel.read_form(ShareForm)).finish()
     one = await object_of(panel)
     role = ContentRole[form.role]
     if form.user is not None and form.user == one.owner_id:
         owner = await owner_of(panel, one)
-        return panel.go(path_of(one), flash=said(panel, "access-owner", name=_called(owner)), is_bad=True)
+        return panel.redirect(path_of(one), flash=flash(panel, "access-of-owner", name=_called(owner), is_bad=True))
     changes = AccessChanges(
         users={form.user: role} if form.user else {}, groups={form.group: role} if form.group else {}
     )
@@ -154,19 +154,19 @@ async def _find_user(panel: Panel, user_id: UUID) -> User | None:
         return None
 
 
-@acts(f"{ENTRY}/remove", needs=WRITE)
+@post(f"{ENTRY}/remove", needs=WRITE)
 async def take_away(panel: Panel) -> Answer:
     """Take away what a user or a group was given."""
-    form = (await panel.read(SubjectForm)).finish()
+    form = (await panel.read_form(SubjectForm)).finish()
     one = await object_of(panel)
     return await _change(panel, one, AccessChanges(withdrawn=frozenset({form.subject})), "access-saved")
 
 
-@shows(f"{ENTRY}/private", needs=WRITE)
+@get(f"{ENTRY}/private", needs=WRITE)
 async def confirm_private(panel: Panel) -> Answer:
     """What making an object private would end, in numbers."""
     one = await object_of(panel)
-    return panel.show("content_private.html", **common(panel, one), **await _numbers(panel, one))
+    return panel.show("content/private.html", **common(panel, one), **await _numbers(panel, one))
 
 
 async def _numbers(panel: Panel, one: ContentObject) -> dict[str, Any]:
@@ -176,10 +176,10 @@ async def _numbers(panel: Panel, one: ContentObject) -> dict[str, Any]:
     }
 
 
-@acts(f"{ENTRY}/private", needs=WRITE)
+@post(f"{ENTRY}/private", needs=WRITE)
 async def make_private(panel: Panel) -> Answer:
     """Leave an object to its owner alone."""
-    await panel.read(NothingForm)
+    await panel.read_form(PageForm)
     one = await object_of(panel)
     return await _change(panel, one, AccessChanges(visibility=Visibility.PRIVATE), "access-private")
 
@@ -187,44 +187,44 @@ async def make_private(panel: Panel) -> Answer:
 # ---- invitations -----------------------------------------------------------------------------------------------------
 
 
-@acts(f"{ENTRY}/invitations/resend", needs="invitations:write")
+@post(f"{ENTRY}/invitations/resend", needs="invitations:write")
 async def resend_invitation(panel: Panel) -> Answer:
     """Mail a pending invitation to the object once more, with a new link."""
-    form = (await panel.read(InvitationForm)).finish()
+    form = (await panel.read_form(InvitationForm)).finish()
     one = await object_of(panel)
     try:
         resent = await panel.services.invitations.resend(form.invitation, by=panel.principal)
     except (InvitationNotFound, InvitationNotPending, AlreadyInvited, GrantNotAllowed):
-        return panel.go(path_of(one), flash=said(panel, "invitation-late"), is_bad=True)
+        return panel.redirect(path_of(one), flash=flash(panel, "invitation-ended", is_bad=True))
     except MailDisabled:
-        return panel.go(path_of(one), flash=said(panel, "mail-off"), is_bad=True)
+        return panel.redirect(path_of(one), flash=flash(panel, "mail-off", is_bad=True))
     except TooManyRequests:
-        return panel.go(path_of(one), flash=said(panel, "too-many"), is_bad=True)
-    return panel.go(path_of(one), flash=said(panel, "invitation-resent", email=resent.invitation.email))
+        return panel.redirect(path_of(one), flash=flash(panel, "too-many-mails", is_bad=True))
+    return panel.redirect(path_of(one), flash=flash(panel, "invitation-resent-to", email=resent.invitation.email))
 
 
-@acts(f"{ENTRY}/invitations/withdraw", needs=WRITE)
+@post(f"{ENTRY}/invitations/withdraw", needs=WRITE)
 async def withdraw_invitation(panel: Panel) -> Answer:
     """End what a pending invitation gives on the object."""
-    form = (await panel.read(InvitationForm)).finish()
+    form = (await panel.read_form(InvitationForm)).finish()
     one = await object_of(panel)
     is_ended = await panel.services.content.withdraw_invitation(panel.principal, one, form.invitation)
-    what = "invitation-withdrawn" if is_ended else "invitation-late"
-    return panel.go(path_of(one), flash=said(panel, what), is_bad=not is_ended)
+    message = "object-invitation-withdrawn" if is_ended else "invitation-ended"
+    return panel.redirect(path_of(one), flash=flash(panel, message, is_bad=not is_ended))
 
 
 # ---- owner -----------------------------------------------------------------------------------------------------------
 
 
-@shows(f"{ENTRY}/owner", needs=WRITE)
+@get(f"{ENTRY}/owner", needs=WRITE)
 async def show_owner(panel: Panel) -> Answer:
     """Somebody to hand the object over to: searched, then confirmed."""
     one = await object_of(panel)
     find, chosen = searched(panel, "find"), searched(panel, "to")
-    found = await find_people(panel, find) if find and panel.can("users:read") else ()
+    found = await match_users(panel, find) if find and panel.can("users:read") else ()
     next_owner = await _find_user(panel, id_in(chosen)) if chosen else None
     return panel.show(
-        "content_owner.html",
+        "content/owner.html",
         **common(panel, one),
         owner=await owner_of(panel, one),
         find=find,
@@ -233,41 +233,41 @@ async def show_owner(panel: Panel) -> Answer:
     )
 
 
-@acts(f"{ENTRY}/owner", needs=WRITE)
+@post(f"{ENTRY}/owner", needs=WRITE)
 async def hand_over(panel: Panel) -> Answer:
     """Give an object a new owner; the one before stays as maintainer."""
-    form = (await panel.read(OwnerForm)).finish()
+    form = (await panel.read_form(OwnerForm)).finish()
     one = await object_of(panel)
     try:
         await panel.services.content.hand_over(panel.principal, one, form.new_owner)
     except UserNotFound:
-        return panel.go(path_of(one), flash=said(panel, "user-gone"), is_bad=True)
+        return panel.redirect(path_of(one), flash=flash(panel, "user-gone", is_bad=True))
     owner = await _find_user(panel, form.new_owner)
-    return panel.go(path_of(one), flash=said(panel, "owner-changed", name=_called(owner)))
+    return panel.redirect(path_of(one), flash=flash(panel, "owner-changed", name=_called(owner)))
 
 
 # ---- the end ---------------------------------------------------------------------------------------------------------
 
 
-@shows(f"{ENTRY}/delete", needs=WRITE)
+@get(f"{ENTRY}/delete", needs=WRITE)
 async def confirm_delete(panel: Panel) -> Answer:
     """What deleting an object would end, in numbers."""
     one = await object_of(panel)
-    return panel.show("content_delete.html", **common(panel, one), **await _numbers(panel, one))
+    return panel.show("content/delete.html", **common(panel, one), **await _numbers(panel, one))
 
 
-@acts(f"{ENTRY}/delete", needs=WRITE)
+@post(f"{ENTRY}/delete", needs=WRITE)
 async def delete_object(panel: Panel) -> Answer:
     """Remove an object for good, unless it was changed since the page was opened."""
-    form = (await panel.read(EndForm)).finish()
+    form = (await panel.read_form(EndForm)).finish()
     one = await object_of(panel)
     try:
         await panel.services.content.delete_object(
             panel.principal, one, is_expected=lambda present: str(present.version) == form.seen
         )
     except ContentChanged:
-        return panel.go(path_of(one, "/details"), flash=said(panel, "object-changed"), is_bad=True)
-    return panel.go(LIST, flash=said(panel, "object-deleted", name=one.title), type=one.type)
+        return panel.redirect(path_of(one, "/details"), flash=flash(panel, "object-changed", is_bad=True))
+    return panel.redirect(LIST, flash=flash(panel, "object-deleted", name=one.title), type=one.type)
 
 
 routes = [

@@ -4,8 +4,8 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+from latchstring.admin.choices import match_groups, match_users
 from latchstring.admin.context import Panel
-from latchstring.admin.groups.groups import find_people
 from latchstring.admin.pagination import (
     PAGE_SIZE,
     address,
@@ -14,12 +14,11 @@ from latchstring.admin.pagination import (
     searched,
     sort_order_of,
 )
-from latchstring.admin.routing import shows
+from latchstring.admin.routing import get
 from latchstring.domain.access import ContentObject, Visibility
 from latchstring.domain.account import User
 from latchstring.domain.errors import UserNotFound
 from latchstring.domain.grant import ContentRole
-from latchstring.domain.pagination import SortOrder
 from latchstring.domain.settings import ContentType
 from latchstring.http.responses import Answer
 from latchstring.pages.forms import Shown
@@ -28,7 +27,6 @@ READ, WRITE = "access:read", "content:write"
 LIST = "/admin/content"
 ENTRY = f"{LIST}/{{type:str}}/{{key:str}}"
 ORDERS = {"createdAt": True, "title": False}
-FOUND_AT_ONCE = 8
 LONGEST_DATA = 20_000  # characters of an object's data that are shown
 ROLES = tuple(role.name for role in ContentRole)
 
@@ -65,20 +63,20 @@ def common(panel: Panel, one: ContentObject) -> dict[str, Any]:
 # ---- the list --------------------------------------------------------------------------------------------------------
 
 
-@shows(LIST, needs=READ)
+@get(LIST, needs=READ)
 async def show_objects(panel: Panel) -> Answer:
     """The objects of a type, newest first; `q` searches titles and keys."""
     kinds = panel.services.content_rules.types
     kind = _kind(panel)
     if kind is None:
-        return panel.show("content_none.html")
+        return panel.show("content/no_types.html")
     q, order = searched(panel), sort_order_of(panel, ORDERS, "-createdAt")
     within = f"content:{kind.key}:{order}"
     found = await panel.services.content.search_objects(
         panel.principal, kind.key, q, order=order, cursor=cursor_of(panel, within), limit=PAGE_SIZE
     )
     return panel.show(
-        "content_list.html",
+        "content/list.html",
         kinds=kinds.values(),
         kind=kind,
         found=found,
@@ -93,13 +91,13 @@ async def show_objects(panel: Panel) -> Answer:
 def _kind(panel: Panel) -> ContentType | None:
     """The type asked for, else the first; None where none is declared."""
     kinds = panel.services.content_rules.types
-    return kinds.get(panel.asked("type")) or next(iter(kinds.values()), None)
+    return kinds.get(panel.query_value("type")) or next(iter(kinds.values()), None)
 
 
 # ---- one object ------------------------------------------------------------------------------------------------------
 
 
-@shows(ENTRY, needs=READ)
+@get(ENTRY, needs=READ)
 async def show_access(panel: Panel) -> Answer:
     """Who may see an object, who is on the way to it, and the forms that change both."""
     return await show_access_of(panel, await object_of(panel))
@@ -114,7 +112,7 @@ async def show_access_of(
     pending, has_more = await content.list_pending(panel.principal, one)
     find = searched(panel, "find") if panel.can(WRITE) else ""
     return panel.show(
-        "content_access.html",
+        "content/access.html",
         form=form,
         status=status,
         code=code,
@@ -136,26 +134,21 @@ async def show_access_of(
 
 
 async def _matches(panel: Panel, find: str) -> object:
-    return await find_people(panel, find) if panel.can("users:read") else ()
+    return await match_users(panel, find) if panel.can("users:read") else ()
 
 
 async def _groups_found(panel: Panel, find: str) -> object:
-    if not panel.can("groups:read"):
-        return ()
-    found = await panel.services.groups.search_groups(
-        panel.principal, find, order=SortOrder("name"), limit=FOUND_AT_ONCE
-    )
-    return [one.group for one in found.items]
+    return await match_groups(panel, find) if panel.can("groups:read") else ()
 
 
-@shows(f"{ENTRY}/details", needs=READ)
+@get(f"{ENTRY}/details", needs=READ)
 async def show_details(panel: Panel) -> Answer:
     """What an object holds, as text, and what happened to it."""
     one = await object_of(panel)
     data = "" if one.data is None else json.dumps(one.data, indent=2, ensure_ascii=False)
     history = await panel.services.users.list_history(panel.principal, one.id) if panel.can("audit:read") else None
     return panel.show(
-        "content_details.html",
+        "content/details.html",
         **common(panel, one),
         owner=await owner_of(panel, one),
         data=data[:LONGEST_DATA],

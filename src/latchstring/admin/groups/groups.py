@@ -6,8 +6,9 @@ from typing import ClassVar
 from urllib.parse import quote
 from uuid import UUID
 
+from latchstring.admin.choices import match_users
 from latchstring.admin.context import Panel
-from latchstring.admin.flash import fingerprint, said
+from latchstring.admin.flash import fingerprint, flash
 from latchstring.admin.pagination import (
     LONGEST_SEARCH,
     PAGE_SIZE,
@@ -17,8 +18,7 @@ from latchstring.admin.pagination import (
     searched,
     sort_order_of,
 )
-from latchstring.admin.routing import acts, shows
-from latchstring.domain.account import User
+from latchstring.admin.routing import get, post
 from latchstring.domain.errors import ChangedMeanwhile, FieldProblem, GroupKeyTaken, InvalidFields, UserNotFound
 from latchstring.domain.group import Group, GroupText
 from latchstring.domain.pagination import SortOrder
@@ -34,7 +34,6 @@ LIST = "/admin/groups"
 NEW = f"{LIST}/~new"  # no key begins with ~
 ENTRY = f"{LIST}/{{key:str}}"
 ORDERS = {"name": False, "createdAt": True}
-FOUND_AT_ONCE = 8
 
 
 class WordsForm(PageForm):
@@ -63,10 +62,6 @@ class MemberForm(PageForm, kw_only=True):
     user: Id
 
 
-class NothingForm(PageForm):
-    """A button."""
-
-
 @dataclass(frozen=True, slots=True)
 class Language:
     """A translation as the form shows it."""
@@ -83,7 +78,7 @@ def path_of(key: str, rest: str = "") -> str:
 # ---- the list --------------------------------------------------------------------------------------------------------
 
 
-@shows(LIST, needs=READ)
+@get(LIST, needs=READ)
 async def show_groups(panel: Panel) -> Answer:
     """Groups by name, with their members counted; `q` searches."""
     q, order = searched(panel), sort_order_of(panel, ORDERS, "name")
@@ -92,7 +87,7 @@ async def show_groups(panel: Panel) -> Answer:
         panel.principal, q, order=order, cursor=cursor_of(panel, within), limit=PAGE_SIZE
     )
     return panel.show(
-        "groups_list.html",
+        "groups/list.html",
         found=found,
         q=q,
         sorting=order,
@@ -105,15 +100,15 @@ async def show_groups(panel: Panel) -> Answer:
 # ---- one group -------------------------------------------------------------------------------------------------------
 
 
-@shows(NEW, needs=WRITE)
+@get(NEW, needs=WRITE)
 async def show_new_group(panel: Panel) -> Answer:
-    return panel.show("groups_new.html", languages=[Language()], offered=available_locales())
+    return panel.show("groups/new.html", languages=[Language()], offered=available_locales())
 
 
-@acts(NEW, needs=WRITE)
+@post(NEW, needs=WRITE)
 async def make_group(panel: Panel) -> Answer:
     """Make a group and go to it."""
-    sent = await panel.read(NewGroupForm)
+    sent = await panel.read_form(NewGroupForm)
     try:
         words = _read_words(sent)
         made = await panel.services.groups.create_group(panel.principal, sent.finish().key, words)
@@ -121,13 +116,13 @@ async def make_group(panel: Panel) -> Answer:
         return _show_new(panel, sent.refused(error), 422, error.code, sent)
     except GroupKeyTaken as error:
         return _show_new(panel, sent.with_problem("key", error.code), 409, error.code, sent)
-    return panel.go(path_of(made.key), flash=said(panel, "group-made", name=made.name))
+    return panel.redirect(path_of(made.key), flash=flash(panel, "group-created", name=made.name))
 
 
 def _show_new(panel: Panel, form: Shown, status: int, code: str, sent: Sent[NewGroupForm]) -> Answer:
     typed = _typed_languages(sent)
     return panel.show(
-        "groups_new.html",
+        "groups/new.html",
         status=status,
         code=code,
         form=form,
@@ -136,7 +131,7 @@ def _show_new(panel: Panel, form: Shown, status: int, code: str, sent: Sent[NewG
     )
 
 
-@shows(ENTRY, needs=READ)
+@get(ENTRY, needs=READ)
 async def show_group(panel: Panel) -> Answer:
     """A group's words, and what is around it in numbers."""
     return await _show_entry(panel, await _group(panel))
@@ -154,7 +149,7 @@ async def _show_entry(
     languages = [Language(tag, text.name, text.description or "") for tag, text in sorted(group.translations.items())]
     history = await _history(panel, group)
     return panel.show(
-        "groups_entry.html",
+        "groups/entry.html",
         status=status,
         code=code,
         form=form,
@@ -170,10 +165,10 @@ async def _show_entry(
     )
 
 
-@acts(ENTRY, needs=WRITE)
+@post(ENTRY, needs=WRITE)
 async def save_group(panel: Panel) -> Answer:
     """Give a group other words, unless somebody else has just done so."""
-    sent = await panel.read(WordsForm)
+    sent = await panel.read_form(WordsForm)
     group = await _group(panel)
     try:
         sent.finish()
@@ -189,7 +184,7 @@ async def save_group(panel: Panel) -> Answer:
         return await _show_entry(
             panel, await _group(panel), form=form, status=409, code=error.code, typed=_typed_languages(sent)
         )
-    return panel.go(path_of(group.key), flash=said(panel, "group-saved", name=words.name))
+    return panel.redirect(path_of(group.key), flash=flash(panel, "group-saved", name=words.name))
 
 
 def _check_unchanged(sent: Sent[WordsForm], group: Group) -> None:
@@ -231,7 +226,7 @@ def _read_words(sent: Sent[WordsForm] | Sent[NewGroupForm]) -> GroupWords:
 # ---- members ---------------------------------------------------------------------------------------------------------
 
 
-@shows(f"{ENTRY}/members", needs=READ)
+@get(f"{ENTRY}/members", needs=READ)
 async def show_members(panel: Panel) -> Answer:
     """Who is in a group, and, for those who may, a search for somebody to bring in."""
     group = await _group(panel)
@@ -243,9 +238,9 @@ async def show_members(panel: Panel) -> Answer:
         limit=PAGE_SIZE,
     )
     find = searched(panel, "find")
-    matches = await find_people(panel, find) if find and panel.can(WRITE) else ()
+    matches = await match_users(panel, find) if find and panel.can(WRITE) else ()
     return panel.show(
-        "groups_members.html",
+        "groups/members.html",
         group=group,
         key_path=path_of(group.key),
         found=found,
@@ -257,18 +252,10 @@ async def show_members(panel: Panel) -> Answer:
     )
 
 
-async def find_people(panel: Panel, find: str) -> Sequence[User]:
-    """The first few users whose address or name begins so, by address."""
-    found = await panel.services.users.search_users(
-        panel.principal, UserSearch(q=find), order=SortOrder("email"), limit=FOUND_AT_ONCE
-    )
-    return found.items
-
-
-@acts(f"{ENTRY}/members", needs=WRITE)
+@post(f"{ENTRY}/members", needs=WRITE)
 async def add_member(panel: Panel) -> Answer:
     """Bring somebody into a group."""
-    sent = await panel.read(MemberForm)
+    sent = await panel.read_form(MemberForm)
     user_id: UUID = sent.finish().user
     group = await _group(panel)
     back = path_of(group.key, "/members")
@@ -276,38 +263,38 @@ async def add_member(panel: Panel) -> Answer:
         user = await panel.services.users.get_user(user_id)
         await panel.services.groups.add_member(panel.principal, group.key, user_id)
     except UserNotFound:
-        return panel.go(back, flash=said(panel, "user-gone"), is_bad=True)
-    return panel.go(back, flash=said(panel, "member-added", name=user.name or user.email, group=group.name))
+        return panel.redirect(back, flash=flash(panel, "user-gone", is_bad=True))
+    return panel.redirect(back, flash=flash(panel, "member-added", name=user.name or user.email, group=group.name))
 
 
-@acts(f"{ENTRY}/members/remove", needs=WRITE)
+@post(f"{ENTRY}/members/remove", needs=WRITE)
 async def remove_member(panel: Panel) -> Answer:
     """Take somebody out of a group."""
-    sent = await panel.read(MemberForm)
+    sent = await panel.read_form(MemberForm)
     user_id: UUID = sent.finish().user
     group = await _group(panel)
     back = path_of(group.key, "/members")
     try:
         user = await panel.services.users.get_user(user_id)
     except UserNotFound:
-        return panel.go(back, flash=said(panel, "user-gone"), is_bad=True)
+        return panel.redirect(back, flash=flash(panel, "user-gone", is_bad=True))
     if group.key not in user.groups:
-        gone = said(panel, "member-gone", name=user.name or user.email, group=group.name)
-        return panel.go(back, flash=gone, is_bad=True)
+        message = flash(panel, "member-gone", name=user.name or user.email, group=group.name, is_bad=True)
+        return panel.redirect(back, flash=message)
     await panel.services.groups.remove_member(panel.principal, group.key, user_id)
-    return panel.go(back, flash=said(panel, "member-removed", name=user.name or user.email, group=group.name))
+    return panel.redirect(back, flash=flash(panel, "member-removed", name=user.name or user.email, group=group.name))
 
 
 # ---- content ---------------------------------------------------------------------------------------------------------
 
 
-@shows(f"{ENTRY}/content", needs="access:read")
+@get(f"{ENTRY}/content", needs="access:read")
 async def show_group_content(panel: Panel) -> Answer:
     """What the members of a group may view, edit or maintain."""
     group = await _group(panel)
     granted = await panel.services.content.list_granted(panel.principal, group.id, cursor=cursor_of(panel, "held"))
     return panel.show(
-        "groups_content.html",
+        "groups/content.html",
         group=group,
         key_path=path_of(group.key),
         held=granted.items,
@@ -320,12 +307,12 @@ async def show_group_content(panel: Panel) -> Answer:
 # ---- the end ---------------------------------------------------------------------------------------------------------
 
 
-@shows(f"{ENTRY}/delete", needs=WRITE)
+@get(f"{ENTRY}/delete", needs=WRITE)
 async def confirm_delete_group(panel: Panel) -> Answer:
     """What deleting would do, in numbers."""
     group = await _group(panel)
     return panel.show(
-        "groups_delete.html",
+        "groups/delete.html",
         group=group,
         key_path=path_of(group.key),
         members=await panel.services.groups.count_members(panel.principal, group),
@@ -334,13 +321,13 @@ async def confirm_delete_group(panel: Panel) -> Answer:
     )
 
 
-@acts(f"{ENTRY}/delete", needs=WRITE)
+@post(f"{ENTRY}/delete", needs=WRITE)
 async def delete_group(panel: Panel) -> Answer:
     """Remove a group for good."""
-    await panel.read(NothingForm)
+    await panel.read_form(PageForm)
     group = await _group(panel)
     await panel.services.groups.delete_group(panel.principal, group.key)
-    return panel.go(LIST, flash=said(panel, "group-deleted", name=group.name))
+    return panel.redirect(LIST, flash=flash(panel, "group-deleted", name=group.name))
 
 
 async def _group(panel: Panel) -> Group:

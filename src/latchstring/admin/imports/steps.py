@@ -11,19 +11,20 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from latchstring.admin.context import DOMAIN, Panel
+from latchstring.admin.flash import flash
 from latchstring.admin.formatting import numbers_in
 from latchstring.admin.imports.columns import ADDRESS, is_field
 from latchstring.admin.imports.upload import take_upload
 from latchstring.admin.pagination import cursor_of, cursor_text, id_in
-from latchstring.admin.routing import acts, shows
+from latchstring.admin.routing import get, post
 from latchstring.domain.errors import FieldProblem, InvalidFields, JobFinished, JobNotFound
-from latchstring.domain.job import EVERY_ROW, Job, JobRow, JobState, RowFilter, RowStatus
+from latchstring.domain.job import EVERY_ROW, Job, JobState, RowFilter, RowStatus
 from latchstring.domain.pagination import Cursor, SortOrder
 from latchstring.formats.invitation_input import COLUMNS
 from latchstring.http.responses import Answer
 from latchstring.http.streams import csv_answer
+from latchstring.i18n.catalogues import translations
 from latchstring.pages.forms import PageForm, Problem, Shown
-from latchstring.pages.templating import render
 
 IMPORT = "/admin/import"
 ONE = f"{IMPORT}/{{job_id:str}}"
@@ -81,7 +82,7 @@ class Column:
 # ---- 1 · addresses ---------------------------------------------------------------------------------------------------
 
 
-@shows(IMPORT, needs=NEEDS)
+@get(IMPORT, needs=NEEDS)
 async def show_start(panel: Panel) -> Answer:
     """Where a file is chosen or lines are pasted, and the imports of late."""
     return await _start_page(panel)
@@ -93,7 +94,7 @@ async def _start_page(panel: Panel, form: Shown | None = None) -> Answer:
     drafts = await bulk.list_drafts(by=by, limit=JOBS_SHOWN)
     status, code = (422, InvalidFields.code) if form else (200, "")
     return panel.show(
-        "import_start.html",
+        "imports/start.html",
         status=status,
         code=code,
         form=form,
@@ -104,7 +105,7 @@ async def _start_page(panel: Panel, form: Shown | None = None) -> Answer:
     )
 
 
-@acts(IMPORT, needs=NEEDS)
+@post(IMPORT, needs=NEEDS)
 async def take_file(panel: Panel) -> Answer:
     """Keep the rows as a draft, and ask what their columns are."""
     try:
@@ -112,13 +113,13 @@ async def take_file(panel: Panel) -> Answer:
     except InvalidFields as error:
         problems = tuple(Problem(e.pointer.lstrip("/"), e.code, e.detail) for e in error.errors)
         return await _start_page(panel, Shown({}, problems))
-    return panel.go(_at(draft, "columns"))
+    return panel.redirect(_at(draft, "columns"))
 
 
 # ---- 2 · columns -----------------------------------------------------------------------------------------------------
 
 
-@shows(f"{ONE}/columns", needs=NEEDS)
+@get(f"{ONE}/columns", needs=NEEDS)
 async def show_columns(panel: Panel) -> Answer:
     """What we take each column for, with some of its cells."""
     return await _columns_page(panel, await _draft(panel))
@@ -135,7 +136,7 @@ async def _columns_page(panel: Panel, draft: Job, form: Shown | None = None) -> 
         usual = {name: form.value(name) for name in usual}
     status, code = (422, InvalidFields.code) if form else (200, "")
     return panel.show(
-        "import_columns.html",
+        "imports/columns.html",
         status=status,
         code=code,
         form=form,
@@ -171,10 +172,10 @@ def _cell(cells: Sequence[str], place: int) -> str:
     return cells[place] if place < len(cells) else ""
 
 
-@acts(f"{ONE}/columns", needs=NEEDS)
+@post(f"{ONE}/columns", needs=NEEDS)
 async def save_columns(panel: Panel) -> Answer:
     """Keep what the columns are, and look what would happen."""
-    sent = await panel.read(ColumnsForm)
+    sent = await panel.read_form(ColumnsForm)
     draft = await _draft(panel)
     chosen = [field if is_field(field) else None for field in sent.ticked.get("column", ())]
     try:
@@ -186,7 +187,7 @@ async def save_columns(panel: Panel) -> Answer:
     bulk = panel.services.invitations.bulk
     await bulk.describe(replace(draft, options=options))
     await bulk.check(draft.id, by=panel.principal)
-    return panel.go(_at(draft, "check"))
+    return panel.redirect(_at(draft, "check"))
 
 
 def _check_columns(chosen: Sequence[str | None]) -> None:
@@ -216,29 +217,29 @@ async def _names(panel: Panel) -> dict[str, dict[str, str]]:
 # ---- 3 · check -------------------------------------------------------------------------------------------------------
 
 
-@shows(f"{ONE}/check", needs=NEEDS)
+@get(f"{ONE}/check", needs=NEEDS)
 async def show_check(panel: Panel) -> Answer:
     """What would become of each row. Nothing has been sent."""
     return await _check_page(panel, await _draft(panel))
 
 
 async def _check_page(panel: Panel, draft: Job, *, changed: bool = False) -> Answer:
-    return panel.show("import_check.html", job=draft, changed=changed, **await _rows(panel, draft, "check"))
+    return panel.show("imports/check.html", job=draft, changed=changed, **await _rows(panel, draft, "check"))
 
 
-@acts(f"{ONE}/check", needs=NEEDS)
+@post(f"{ONE}/check", needs=NEEDS)
 async def invite_rows(panel: Panel) -> Answer:
     """Look once more; if nothing changed since the page was shown, hand the rows to the workers."""
-    sent = await panel.read(CheckForm)
+    sent = await panel.read_form(CheckForm)
     draft = await _draft(panel)
     bulk, by = panel.services.invitations.bulk, panel.principal
     now = await bulk.check(draft.id, by=by)
     if sent.typed.get("do") != "invite":
-        return panel.go(_at(draft, "check"))
+        return panel.redirect(_at(draft, "check"))
     if sent.typed.get("promised", "") != promise_of(now):
         return await _check_page(panel, now, changed=True)
     await bulk.confirm(draft.id, by=by)
-    return panel.go(_at(draft))
+    return panel.redirect(_at(draft))
 
 
 def promise_of(job: Job) -> str:
@@ -246,49 +247,49 @@ def promise_of(job: Job) -> str:
     return f"{job.created}-{job.skipped}-{job.refused}"
 
 
-@acts(f"{ONE}/forget", needs=NEEDS)
+@post(f"{ONE}/forget", needs=NEEDS)
 async def forget_draft(panel: Panel) -> Answer:
     """Throw the rows away that were never sent."""
-    await panel.read(PageForm)
+    await panel.read_form(PageForm)
     await panel.services.invitations.bulk.drop_draft(id_in(panel.parameter("job_id")), by=panel.principal)
-    return panel.go(IMPORT, flash=_say(panel, "forgotten"))
+    return panel.redirect(IMPORT, flash=flash(panel, "import-discarded"))
 
 
 # ---- 4 · send --------------------------------------------------------------------------------------------------------
 
 
-@shows(ONE, needs=NEEDS)
+@get(ONE, needs=NEEDS)
 async def show_job(panel: Panel) -> Answer:
     """How far the sending is, and what came of it."""
     job = await _job(panel)
     if job.state is JobState.DRAFT:
-        return panel.go(_at(job, "check" if job.created + job.skipped + job.refused else "columns"))
-    return panel.show("import_job.html", job=job, **await _rows(panel, job, ""))
+        return panel.redirect(_at(job, "check" if job.created + job.skipped + job.refused else "columns"))
+    return panel.show("imports/job.html", job=job, **await _rows(panel, job, ""))
 
 
-@shows(f"{ONE}/stop", needs=NEEDS)
+@get(f"{ONE}/stop", needs=NEEDS)
 async def show_stop(panel: Panel) -> Answer:
     """Whether to stop."""
     job = await _job(panel)
-    return panel.go(_at(job)) if job.state.is_finished else panel.show("import_stop.html", job=job, **_n(panel))
+    return panel.redirect(_at(job)) if job.state.is_finished else panel.show("imports/stop.html", job=job, **_n(panel))
 
 
-@acts(f"{ONE}/stop", needs=NEEDS)
+@post(f"{ONE}/stop", needs=NEEDS)
 async def stop_job(panel: Panel) -> Answer:
     """Stop: who was invited until now stays invited."""
-    await panel.read(PageForm)
+    await panel.read_form(PageForm)
     job = await _job(panel)
     try:
         await panel.services.invitations.bulk.cancel(job.id, by=panel.principal)
     except JobFinished:
-        return panel.go(_at(job), flash=_say(panel, "too-late"), is_bad=True)
-    return panel.go(_at(job), flash=_say(panel, "stopped"))
+        return panel.redirect(_at(job), flash=flash(panel, "import-finished", is_bad=True))
+    return panel.redirect(_at(job), flash=flash(panel, "import-stopped"))
 
 
 # ---- downloads -------------------------------------------------------------------------------------------------------
 
 
-@shows(f"{ONE}/report.csv", needs=NEEDS)
+@get(f"{ONE}/report.csv", needs=NEEDS)
 async def download_report(panel: Panel) -> Answer:
     """Every verdict."""
     job = await _job(panel)
@@ -302,7 +303,7 @@ async def _report_lines(panel: Panel, job: Job) -> AsyncIterator[Sequence[object
             yield (row.row, row.status, row.code, row.detail, row.email, row.invitation_id)
 
 
-@shows(f"{ONE}/refused.csv", needs=NEEDS)
+@get(f"{ONE}/refused.csv", needs=NEEDS)
 async def download_refused(panel: Panel) -> Answer:
     """The refused rows as they came, to be mended and brought again, with the reason behind each."""
     job = await _job(panel)
@@ -311,7 +312,7 @@ async def download_refused(panel: Panel) -> Answer:
 
 async def _refused_lines(panel: Panel, job: Job) -> AsyncIterator[Sequence[object]]:
     header = _texts(job.options.get("header")) or [field or "-" for field in _texts(job.options.get("columns"))]
-    reason = _say(panel, "why")
+    reason = translations(DOMAIN, panel.locale).gettext("Reason for refusal")
     given = header[:-1] if header and header[-1] == reason else header  # a file that was brought again
     yield (*given, reason)
     async for rows in panel.services.invitations.bulk.all_rows(job, which=RowFilter((RowStatus.REFUSED,))):
@@ -338,7 +339,11 @@ async def _job(panel: Panel) -> Job:
 
 async def _rows(panel: Panel, job: Job, step: str) -> dict[str, Any]:
     """A page of rows under a filter, with how many each filter has."""
-    chosen = panel.asked("rows") if panel.asked("rows") in FILTERS else ("all" if step == "" else _first_look(job))
+    chosen = (
+        panel.query_value("rows")
+        if panel.query_value("rows") in FILTERS
+        else ("all" if step == "" else _first_look(job))
+    )
     within = f"job:{job.id}:{chosen}"
     bulk = panel.services.invitations.bulk
     which = RowFilter(FILTERS[chosen]) if chosen != "all" else EVERY_ROW
@@ -356,9 +361,8 @@ async def _rows(panel: Panel, job: Job, step: str) -> dict[str, Any]:
         "chosen": chosen,
         "tabs": tabs,
         "at": at,
-        "first": at(chosen) if panel.asked("after") else "",
+        "first": at(chosen) if panel.query_value("after") else "",
         "following": "" if page.next is None else at(chosen, page.next),
-        "twin_of": _twin_of,
         "promise": promise_of(job),
         **_n(panel),
     }
@@ -369,23 +373,12 @@ def _first_look(job: Job) -> str:
     return "refused" if job.refused else "all"
 
 
-def _twin_of(row: JobRow) -> int:
-    """The earlier row that says the same, 0 for none; it stands in the words of the verdict."""
-    words = (row.detail or "").split() if row.code == "duplicate-row" else []
-    return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
-
-
 def _at(job: Job, step: str = "") -> str:
     return f"{IMPORT}/{job.id}/{step}".rstrip("/")
 
 
 def _n(panel: Panel) -> dict[str, Any]:
     return {"n": numbers_in(panel.locale)}
-
-
-def _say(panel: Panel, what: str) -> str:
-    context = {"locale": panel.locale, "domain": DOMAIN, "what": what}
-    return " ".join(render("panel/import_said.html", context).split())
 
 
 routes = [

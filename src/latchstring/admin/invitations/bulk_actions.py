@@ -1,17 +1,17 @@
 """Doing something to many invitations: ticked ones, or all that match. First shown, then confirmed, then done."""
 
-import html
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import ClassVar
 from uuid import UUID
 
-from latchstring.admin.context import DOMAIN, Panel
+from latchstring.admin.context import Panel
+from latchstring.admin.flash import flash
 from latchstring.admin.formatting import numbers_in
+from latchstring.admin.invitations.entry import resend_refusal
 from latchstring.admin.invitations.list import SELECTION, WRITE, export_rows, wanted_by
 from latchstring.admin.invitations.list_url import LIST, YEARS, View, view_in, view_of
 from latchstring.admin.pagination import NOBODY, id_in
-from latchstring.admin.routing import acts, shows
+from latchstring.admin.routing import get, post
 from latchstring.domain.errors import (
     AlreadyInvited,
     ChangedMeanwhile,
@@ -23,7 +23,6 @@ from latchstring.domain.errors import (
 from latchstring.http.responses import Answer
 from latchstring.invitations.bulk.actions import MOST, Deed, DryRun, Selection, TooManySelected, Verdict, WorldChanged
 from latchstring.pages.forms import PageForm
-from latchstring.pages.templating import render
 
 DO_IT = f"{SELECTION}/do"
 READ = "invitations:read"
@@ -60,17 +59,17 @@ class ConfirmedForm(PageForm):
 # ---- ticked rows -----------------------------------------------------------------------------------------------------
 
 
-@acts(SELECTION, needs=READ)
+@post(SELECTION, needs=READ)
 async def take_ticked(panel: Panel) -> Answer:
     """A dry run for the ticked rows, their export, or one row sent again at once."""
-    sent = await panel.read(TickedForm)
+    sent = await panel.read_form(TickedForm)
     view = view_in(sent.typed.get("view", ""))
     if one := sent.typed.get("resend"):
         return await _resend_one(panel, view, id_in(one))
     ids = _ids(sent.ticked.get("id", ()))
     bulk = sent.typed.get("bulk", "")
     if not ids:
-        return panel.go(view.address, flash=say(panel, "nothing-ticked"), is_bad=True)
+        return panel.redirect(view.address, flash=flash(panel, "nothing-selected", is_bad=True))
     if bulk == EXPORT:
         rows = await panel.services.invitations.browsing.find_rows(ids, by=panel.principal)
         return await export_rows(panel, view, rows)
@@ -83,27 +82,27 @@ async def _resend_one(panel: Panel, view: View, invitation_id: UUID) -> Answer:
     try:
         resent = await panel.services.invitations.resend(invitation_id, by=panel.principal)
     except (InvitationNotPending, InvitationNotFound, AlreadyInvited, GrantNotAllowed) as error:
-        return panel.go(view.address, flash=say(panel, "not-resent", code=error.code), is_bad=True)
-    return panel.go(view.address, flash=say(panel, "resent-one", email=resent.invitation.email))
+        return panel.redirect(view.address, flash=flash(panel, resend_refusal(error), is_bad=True))
+    return panel.redirect(view.address, flash=flash(panel, "invitation-resent-to", email=resent.invitation.email))
 
 
 # ---- all that match --------------------------------------------------------------------------------------------------
 
 
-@shows(SELECTION, needs=WRITE)
+@get(SELECTION, needs=WRITE)
 async def show_all_matching(panel: Panel) -> Answer:
     """All that match a view: what can be done with them, or the dry run of it."""
-    view, as_of = view_of(panel.query), _instant(panel.asked("asOf")) or panel.at
+    view, as_of = view_of(panel.query), _instant(panel.query_value("asOf")) or panel.now
     selection = await _all_matching(panel, view, as_of)
-    shown = panel.asked("shown")
-    if panel.asked("deed"):
-        return await _show_dry_run(panel, _deed(panel.asked("deed")), selection, view, shown=shown, as_of=as_of)
+    shown = panel.query_value("shown")
+    if panel.query_value("deed"):
+        return await _show_dry_run(panel, _deed(panel.query_value("deed")), selection, view, shown=shown, as_of=as_of)
     try:
         total = await panel.services.invitations.selecting.count(selection, by=panel.principal)
     except TooManySelected:
         return _too_many(panel, view)
     return panel.show(
-        "invitations_all.html",
+        "invitations/all_matching.html",
         view=view,
         total=total,
         shown=shown,
@@ -148,7 +147,7 @@ def _show_run(
     """The question with what would happen. changed: it was confirmed, but comes out differently now."""
     skipped = {verdict: count for verdict, count in run.counts.items() if verdict is not Verdict.DONE}
     return panel.show(
-        "invitations_dry_run.html",
+        "invitations/dry_run.html",
         status=409 if changed else 200,
         code=ChangedMeanwhile.code if changed else "",
         run=run,
@@ -169,7 +168,7 @@ def _show_run(
 
 def _too_many(panel: Panel, view: View) -> Answer:
     return panel.show(
-        "invitations_too_many.html",
+        "invitations/too_many.html",
         status=409,
         code="too-many-selected",
         view=view,
@@ -178,10 +177,10 @@ def _too_many(panel: Panel, view: View) -> Answer:
     )
 
 
-@acts(DO_IT, needs=WRITE)
+@post(DO_IT, needs=WRITE)
 async def do_it(panel: Panel) -> Answer:
     """Do what the dry run promised, if it still holds."""
-    sent = await panel.read(ConfirmedForm)
+    sent = await panel.read_form(ConfirmedForm)
     typed = sent.typed
     view, as_of = view_in(typed.get("view", "")), _instant(typed.get("asOf", ""))
     ids, deed = _ids(sent.ticked.get("id", ())), _deed(typed.get("deed", ""))
@@ -197,22 +196,19 @@ async def do_it(panel: Panel) -> Answer:
         return _show_run(panel, world.now, selection, view, shown=typed.get("shown", ""), as_of=as_of, changed=True)
     except TooManySelected:
         return _too_many(panel, view)
-    return panel.go(view.address, flash=_told(panel, deed, found), is_bad=not found.get(Verdict.DONE))
-
-
-def _told(panel: Panel, deed: Deed, found: Mapping[Verdict, int]) -> str:
-    surprises = {verdict.value: found[verdict] for verdict in SURPRISES if found.get(verdict)}
-    left = sum(found.values()) - found.get(Verdict.DONE, 0)
-    return say(panel, deed.value, done=found.get(Verdict.DONE, 0), left=left, surprises=surprises)
+    done = found.get(Verdict.DONE, 0)
+    message = flash(
+        panel,
+        "invitations-resent" if deed is Deed.RESEND else "invitations-revoked",
+        done=done,
+        left=sum(found.values()) - done,
+        surprises={verdict.value: found[verdict] for verdict in SURPRISES if found.get(verdict)},
+        is_bad=not done,
+    )
+    return panel.redirect(view.address, flash=message)
 
 
 # ---- small things ----------------------------------------------------------------------------------------------------
-
-
-def say(panel: Panel, what: str, **values: object) -> str:
-    """One or two sentences as plain text, for the word on the next page."""
-    context = {"locale": panel.locale, "domain": DOMAIN, "now": panel.at, "what": what, "n": numbers_in(panel.locale)}
-    return " ".join(html.unescape(render("panel/invitations_said.html", context | values)).split())
 
 
 def _ids(texts: tuple[str, ...]) -> list[UUID]:

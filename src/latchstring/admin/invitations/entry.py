@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from latchstring.admin.context import Panel
-from latchstring.admin.invitations.flash import say, say_too_late
-from latchstring.admin.routing import acts, shows
+from latchstring.admin.flash import flash
+from latchstring.admin.routing import get, post
 from latchstring.domain.errors import (
     AlreadyInvited,
     ChangedMeanwhile,
@@ -28,6 +28,7 @@ from latchstring.pages.forms import PageForm
 READ, WRITE, REVEAL = "invitations:read", "invitations:write", "invitations:reveal"
 SOON = timedelta(minutes=1)
 LONGEST_GENERATION = 9  # digits
+JUST_NOW = timedelta(minutes=2)
 ENTRY = "/admin/invitations/{invitation_id:uuid}"
 
 
@@ -95,13 +96,13 @@ async def _entry(panel: Panel) -> Entry:
     groups = await services.invitations.targets.find_groups(keys, by=by)
     return Entry(
         invitation=invitation,
-        state=invitation.state_at(panel.at).name,
+        state=invitation.state_at(panel.now).name,
         secret=services.invitations.links.secret_of(invitation),
         told=told,
         groups={group.key: group for group in groups},
         objects=await services.invitations.targets.find_objects(names, by=by),
-        moves=any(one.mail is not None and one.until - panel.at < SOON for one in told.timeline.awaited),
-        kept_until=(invitation.ended_at or panel.at) + services.invitation_rules.retention,
+        moves=any(one.mail is not None and one.until - panel.now < SOON for one in told.timeline.awaited),
+        kept_until=(invitation.ended_at or panel.now) + services.invitation_rules.retention,
     )
 
 
@@ -114,7 +115,7 @@ async def _show(panel: Panel, *, asks: str = "", link: str = "", status: int = 2
     """The page. asks: which confirmation stands on it. link: shown once, in the answer to the request that made it."""
     entry = await _entry(panel)
     return panel.show(
-        "invitation_entry.html",
+        "invitations/entry.html",
         status=status,
         code=code,
         entry=entry,
@@ -131,7 +132,7 @@ def _path(panel: Panel) -> str:
     return f"/admin/invitations/{_id(panel)}"
 
 
-@shows(ENTRY, needs=READ)
+@get(ENTRY, needs=READ)
 async def show_entry(panel: Panel) -> Answer:
     """Facts, actions, timeline."""
     return await _show(panel)
@@ -146,21 +147,22 @@ class ResendForm(PageForm):
     seen: str = ""
 
 
-@acts(f"{ENTRY}/resend", needs=WRITE)
+@post(f"{ENTRY}/resend", needs=WRITE)
 async def resend(panel: Panel) -> Answer:
     """Make and mail the next link, unless there is a newer one than the page showed: nobody gets two at once."""
-    seen = (await panel.read(ResendForm)).typed.get("seen", "")
+    seen = (await panel.read_form(ResendForm)).typed.get("seen", "")
     try:
         generation = _generation_in(seen) if seen else None
         standing = await panel.services.invitations.resend(_id(panel), by=panel.principal, generation=generation)
     except ChangedMeanwhile:
-        return panel.go(_path(panel), flash=say(panel, "resent-before"), is_bad=True)
+        return panel.redirect(_path(panel), flash=flash(panel, "invitation-resent-before", is_bad=True))
     except InvitationNotPending:
-        return await _too_late(panel, "resent")
+        return await _too_late(panel, "too-late-to-resend")
     except (AlreadyInvited, GrantNotAllowed, MailDisabled) as error:
         return _refused(panel, error)
     is_off = standing.delivery is not None and standing.delivery.state is DeliveryState.SUPPRESSED
-    return panel.go(_path(panel), flash=say(panel, "resent-off" if is_off else "resent"))
+    message = "invitation-renewed-without-mail" if is_off else "invitation-resent"
+    return panel.redirect(_path(panel), flash=flash(panel, message))
 
 
 def _generation_in(text: str) -> int:
@@ -169,52 +171,84 @@ def _generation_in(text: str) -> int:
 
 
 def _refused(panel: Panel, error: LatchstringError) -> Answer:
-    return panel.go(_path(panel), flash=say(panel, "refused", code=error.code), is_bad=True)
+    return panel.redirect(_path(panel), flash=flash(panel, resend_refusal(error), is_bad=True))
 
 
-async def _too_late(panel: Panel, action: str) -> Answer:
-    """Somebody was quicker: say who did what, and when."""
-    told = await panel.services.invitations.timelines.get(_id(panel), by=panel.principal)
-    return panel.go(_path(panel), flash=say_too_late(panel, action, told), is_bad=True)
+def resend_refusal(error: LatchstringError) -> str:
+    """The flash message for an invitation that cannot be sent again, by its key."""
+    match error:
+        case AlreadyInvited():
+            return "invitation-already-pending"
+        case MailDisabled():
+            return "invitation-mail-disabled"
+        case GrantNotAllowed():
+            return "invitation-not-allowed"
+        case _:
+            return "invitation-ended"
+
+
+async def _too_late(panel: Panel, message: str) -> Answer:
+    """The action came too late. The message names who ended the invitation, and when."""
+    details = await panel.services.invitations.timelines.get(_id(panel), by=panel.principal)
+    invitation = details.standing.invitation
+    state = invitation.state_at(panel.now)
+    ended_at = invitation.link.expires_at if state is State.EXPIRED else invitation.ended_at
+    return panel.redirect(
+        _path(panel),
+        flash=flash(
+            panel,
+            message,
+            state=state.name,
+            who=_revoker(details) if state is State.REVOKED else invitation.first_name or "",
+            ended_at=ended_at,
+            just_now=ended_at is not None and panel.now - ended_at < JUST_NOW,
+            is_bad=True,
+        ),
+    )
+
+
+def _revoker(details: Told) -> str:
+    names = [knot.actor_name for knot in details.timeline.knots if knot.type == "invitation.revoked"]
+    return names[-1] or "" if names else ""
 
 
 # ---- withdrawing -----------------------------------------------------------------------------------------------------
 
 
-@shows(f"{ENTRY}/revoke", needs=WRITE)
+@get(f"{ENTRY}/revoke", needs=WRITE)
 async def ask_to_revoke(panel: Panel) -> Answer:
     """The question, with what it would mean."""
     return await _show(panel, asks="revoke")
 
 
-@acts(f"{ENTRY}/revoke", needs=WRITE)
+@post(f"{ENTRY}/revoke", needs=WRITE)
 async def revoke(panel: Panel) -> Answer:
     """Withdraw it. An invitation that was revoked before counts as too late, not as unknown."""
-    await panel.read(PageForm)
+    await panel.read_form(PageForm)
     try:
         await panel.services.invitations.revoke(_id(panel), by=panel.principal)
     except (InvitationNotPending, InvitationNotFound):
-        return await _too_late(panel, "revoked")
-    return panel.go(_path(panel), flash=say(panel, "revoked"))
+        return await _too_late(panel, "too-late-to-revoke")
+    return panel.redirect(_path(panel), flash=flash(panel, "invitation-revoked"))
 
 
 # ---- the link --------------------------------------------------------------------------------------------------------
 
 
-@shows(f"{ENTRY}/link", needs=REVEAL)
+@get(f"{ENTRY}/link", needs=REVEAL)
 async def ask_to_reveal(panel: Panel) -> Answer:
     """What a link that did not travel by mail can do, and cannot."""
     return await _show(panel, asks="link")
 
 
-@acts(f"{ENTRY}/link", needs=REVEAL)
+@post(f"{ENTRY}/link", needs=REVEAL)
 async def reveal(panel: Panel) -> Answer:
     """The link, in this answer and nowhere else: it is neither stored nor carried on to another page."""
-    await panel.read(PageForm)
+    await panel.read_form(PageForm)
     try:
         link = await panel.services.invitations.reveal(_id(panel), by=panel.principal)
     except InvitationNotPending:
-        return await _too_late(panel, "revealed")
+        return await _too_late(panel, "too-late-to-reveal")
     except GrantNotAllowed as error:
         return _refused(panel, error)
     return await _show(panel, asks="link", link=link)

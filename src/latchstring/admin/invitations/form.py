@@ -211,8 +211,8 @@ async def choices_for(panel: Panel, shown: Shown) -> Choices:
         looked_for=looked_for,
         templates=await panel.services.invitations.templates.list_templates(by=by),
         validities=validities(rules, shown.value("expiresIn")),
-        first_day=panel.at.date(),
-        last_day=max((panel.at + rules.maximum_lifetime).date() - DAY, panel.at.date()),
+        first_day=panel.now.date(),
+        last_day=max((panel.now + rules.maximum_lifetime).date() - DAY, panel.now.date()),
     )
 
 

@@ -22,7 +22,7 @@ from latchstring.admin.invitations.list_url import (
     view_of,
 )
 from latchstring.admin.pagination import cursor_of, cursor_text
-from latchstring.admin.routing import shows
+from latchstring.admin.routing import get
 from latchstring.domain.actor import ActorType
 from latchstring.domain.invitation import State
 from latchstring.domain.invitation_list import InvitationFilter
@@ -144,21 +144,21 @@ class Shown:
 # ---- the page --------------------------------------------------------------------------------------------------------
 
 
-@shows(LIST, needs=READ)
+@get(LIST, needs=READ)
 async def show_list(panel: Panel) -> Answer:
     """A page of the list. A form sends empty fields, too: they are taken out of the address."""
     view = view_of(panel.query)
     if not panel.is_partial and any(not value for _, value in panel.query):
-        return panel.go(view.address)
+        return panel.redirect(view.address)
     browsing, order = panel.services.invitations.browsing, view.order
-    wanted = await wanted_by(panel, view, at=panel.at)
+    wanted = await wanted_by(panel, view, at=panel.now)
     within = f"invitations:{order}"
     cursor = cursor_of(panel, within, name="before") or cursor_of(panel, within, name="after")
     page = await browsing.page(wanted, by=panel.principal, order=order, cursor=cursor, limit=view.size)
     rows = shown_rows(panel, page.items)
     first = _first_number(cursor, page)
     return panel.show(
-        "invitations_list.html",
+        "invitations/list.html",
         view=view,
         rows=rows,
         page=page,
@@ -175,7 +175,7 @@ async def show_list(panel: Panel) -> Answer:
         export=view.at(EXPORT),
         saving=view.at(VIEWS),
         all_matching=_all_matching(panel, view, page.total),
-        as_of=panel.at.isoformat(),
+        as_of=panel.now.isoformat(),
         n=numbers_in(panel.locale),
     )
 
@@ -187,7 +187,7 @@ def shown_rows(panel: Panel, rows: Sequence[InvitationRow]) -> list[Shown]:
         role = roles.get(key or "")
         return role.name if role else key or ""
 
-    return [Shown(row, called(row.standing.invitation.bundle.role), panel.at) for row in rows]
+    return [Shown(row, called(row.standing.invitation.bundle.role), panel.now) for row in rows]
 
 
 async def wanted_by(panel: Panel, view: View, *, at: datetime) -> InvitationFilter:
@@ -224,7 +224,7 @@ def _all_matching(panel: Panel, view: View, total: int | None) -> str:
     if not total:
         return ""
     unsorted = view.without("sort").without("size").without("col")
-    return unsorted.at(SELECTION, shown=str(total), asOf=panel.at.isoformat())
+    return unsorted.at(SELECTION, shown=str(total), asOf=panel.now.isoformat())
 
 
 # ---- what stands around the table ------------------------------------------------------------------------------------
@@ -295,11 +295,11 @@ async def _admins(panel: Panel) -> Sequence[Any]:
 # ---- export ----------------------------------------------------------------------------------------------------------
 
 
-@shows(EXPORT, needs=READ)
+@get(EXPORT, needs=READ)
 async def export_list(panel: Panel) -> Answer:
     """Everything that matches, in the order of the list and with its columns, read while it is sent."""
     view = view_of(panel.query)
-    wanted = await wanted_by(panel, view, at=panel.at)
+    wanted = await wanted_by(panel, view, at=panel.now)
     batches = panel.services.invitations.browsing.read_all(wanted, by=panel.principal, order=view.order)
     return await csv_answer(_lines(panel, view, batches), "invitations")
 

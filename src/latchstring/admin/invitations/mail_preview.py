@@ -10,7 +10,7 @@ from email.utils import parseaddr
 from latchstring.admin.context import DOMAIN, Panel
 from latchstring.admin.invitations.form import InvitationForm, chosen_rows, draft_of
 from latchstring.admin.invitations.new import NEW, WRITE
-from latchstring.admin.routing import looks, shows
+from latchstring.admin.routing import get, post_preview
 from latchstring.domain.draft import Draft
 from latchstring.domain.settings import MailRules
 from latchstring.http.responses import Answer
@@ -18,7 +18,6 @@ from latchstring.i18n.dates import text_direction
 from latchstring.mail.messages import InvitationMail
 from latchstring.mail.render import ComposedMail, compose_mail
 from latchstring.mail.templating import TemplateBroken, templates_in
-from latchstring.pages.assets import asset_url
 from latchstring.pages.forms import Shown
 from latchstring.pages.mail_frame import FRAME_POLICY
 from latchstring.pages.templating import render
@@ -28,26 +27,26 @@ PREVIEW = f"{NEW}/preview"
 _POLICY = FRAME_POLICY.replace("style-src 'unsafe-inline'", "style-src 'self' 'unsafe-inline'")
 
 
-@shows(PREVIEW, needs=WRITE)
+@get(PREVIEW, needs=WRITE)
 async def show_preview(panel: Panel) -> Answer:
     """The mail of the terms in the address: for the page as it opens. Nothing about the person is in an address."""
-    shown = Shown({}, (), {name: panel.asked_all(name) for name in ("content", "contentRole")})
+    shown = Shown({}, (), {name: panel.query_values(name) for name in ("content", "contentRole")})
     draft = Draft(
         email="",
         email_key="",
-        role=panel.asked("role") or None,
-        groups=panel.asked_all("groups"),
+        role=panel.query_value("role") or None,
+        groups=panel.query_values("groups"),
         content=tuple(chosen_rows(shown)),
-        locale=panel.asked("locale") or None,
+        locale=panel.query_value("locale") or None,
     )
     return await _preview(panel, draft, as_text=False)
 
 
-@looks(PREVIEW, needs=WRITE)
+@post_preview(PREVIEW, needs=WRITE)
 async def look_at_preview(panel: Panel) -> Answer:
     """The mail of the form as it stands. What cannot be read yet is left out."""
-    sent = await panel.read(InvitationForm)
-    draft, _ = draft_of(sent, at=panel.at)
+    sent = await panel.read_form(InvitationForm)
+    draft, _ = draft_of(sent, at=panel.now)
     return await _preview(panel, draft, as_text=sent.get("shape") == "text")
 
 
@@ -56,9 +55,8 @@ async def _preview(panel: Panel, draft: Draft, *, as_text: bool) -> Answer:
     mail = _compose(message, panel.services.mail_rules)
     name, address = parseaddr(panel.services.mail_rules.sender)
     body = render(
-        "panel/mail_in_frame.html",
+        "panel/invitations/mail_preview.html",
         {
-            "asset": asset_url,
             "locale": panel.locale,
             "direction": text_direction(panel.locale),
             "domain": DOMAIN,

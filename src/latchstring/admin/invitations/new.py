@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from latchstring.admin.context import Panel
-from latchstring.admin.invitations.flash import say
+from latchstring.admin.flash import flash
 from latchstring.admin.invitations.form import (
     InvitationForm,
     blank,
@@ -27,7 +27,7 @@ from latchstring.admin.invitations.form import (
     without_object,
 )
 from latchstring.admin.invitations.prefill import begun
-from latchstring.admin.routing import acts, shows
+from latchstring.admin.routing import get, post
 from latchstring.domain.draft import Draft
 from latchstring.domain.errors import (
     AlreadyInvited,
@@ -43,7 +43,7 @@ from latchstring.domain.errors import (
     TooManyRequests,
     Unavailable,
 )
-from latchstring.domain.invitation import Invitation, Standing
+from latchstring.domain.invitation import Invitation
 from latchstring.domain.mail import DeliveryState
 from latchstring.domain.template import InvitationTemplate
 from latchstring.formats.field_types import ValueRefused, read_uuid
@@ -59,14 +59,14 @@ NEW = "/admin/invitations/new"
 WRITE = "invitations:write"
 
 
-@shows(NEW, needs=WRITE)
+@get(NEW, needs=WRITE)
 async def show_new(panel: Panel) -> Answer:
     """The empty form, or one that begins with a template's terms or those of another invitation."""
     shown = blank(panel.services.invitation_rules)
-    source = await _source(panel, panel.asked("like") or panel.asked("from"))
+    source = await _source(panel, panel.query_value("like") or panel.query_value("from"))
     if source is not None:
         shown = like(source, panel.services.invitation_rules)
-    template = await _template(panel, panel.asked("template"))
+    template = await _template(panel, panel.query_value("template"))
     if template is not None:
         shown = with_template(shown, template, panel.services.content_rules)
     return await _show(panel, begun(panel, shown), source=source)
@@ -95,7 +95,7 @@ async def _show(
     source: Invitation | None = None,
 ) -> Answer:
     answer = panel.show(
-        "invitation_new.html",
+        "invitations/new.html",
         status=status,
         code=code,
         form=shown,
@@ -103,7 +103,7 @@ async def _show(
         languages=[(tag, autonym(tag)) for tag in available_locales()],
         types=panel.services.content_rules.types,
         already=more.extra.get("id", "") if isinstance(more, AlreadyInvited) else "",
-        again_at=panel.at + timedelta(seconds=more.retry_after_seconds if isinstance(more, TooManyRequests) else 0),
+        again_at=panel.now + timedelta(seconds=more.retry_after_seconds if isinstance(more, TooManyRequests) else 0),
         preview_url=_preview_url(shown),
         bounds=panel.services.invitation_rules,
         mail_is_off=panel.services.mail_rules.transport == "off",
@@ -122,10 +122,10 @@ def _preview_url(shown: Shown) -> str:
 # ---- what the form is sent for ---------------------------------------------------------------------------------------
 
 
-@acts(NEW, needs=WRITE)
+@post(NEW, needs=WRITE)
 async def change_or_send(panel: Panel) -> Answer:
     """Do what the pressed button asks for: change the form, or send the invitation."""
-    sent = await panel.read(InvitationForm)
+    sent = await panel.read_form(InvitationForm)
     action, _, name = sent.typed.get("do", "").partition(":")
     if action == "save":
         return await _save(panel, sent)
@@ -153,14 +153,17 @@ async def _add(panel: Panel, shown: Shown, name: str) -> Answer:
 async def _save(panel: Panel, sent: Sent[InvitationForm]) -> Answer:
     if sent.get("template") != sent.get("used") and sent.get("template"):
         return await _use_template_first(panel, sent)
-    draft, problems = draft_of(sent, at=panel.at)
+    draft, problems = draft_of(sent, at=panel.now)
     source = await _source(panel, sent.typed.get("like", ""))
     draft = completed(draft, used=sent.get("used"), source=source, may_lead_to=partial(_may_lead_to, panel))
     try:
         standing = await panel.services.invitations.create(draft, by=panel.principal, problems=tuple(problems))
     except _ANSWERED as error:
         return await _refuse(panel, sent, draft, error)
-    return panel.go(f"/admin/invitations/{standing.invitation.id}", flash=_said(panel, standing))
+    is_off = standing.delivery is not None and standing.delivery.state is DeliveryState.SUPPRESSED
+    message = "invitation-saved-without-mail" if is_off else "invitation-sent"
+    path = f"/admin/invitations/{standing.invitation.id}"
+    return panel.redirect(path, flash=flash(panel, message, email=standing.invitation.email))
 
 
 def _may_lead_to(panel: Panel, url: str) -> bool:
@@ -222,29 +225,26 @@ def _above_the_ceiling(panel: Panel, draft: Draft) -> str:
     return "content" if panel.principal.can_grant_groups(draft.groups) else "groups"
 
 
-def _said(panel: Panel, standing: Standing) -> str:
-    is_off = standing.delivery is not None and standing.delivery.state is DeliveryState.SUPPRESSED
-    return say(panel, "kept" if is_off else "sent", to=standing.invitation.email)
-
-
 # ---- while somebody types --------------------------------------------------------------------------------------------
 
 
-@shows(f"{NEW}/choices/groups", needs=WRITE)
+@get(f"{NEW}/choices/groups", needs=WRITE)
 async def show_groups(panel: Panel) -> Answer:
     """The list of groups for what is being typed."""
-    ticked = panel.asked_all("groups")
+    ticked = panel.query_values("groups")
     shown = Shown({}, (), {"groups": ticked})
-    found = await group_choices(panel, ticked, panel.asked("groupSearch"))
-    return panel.show("invitation_groups.html", form=shown, groups=found)
+    found = await group_choices(panel, ticked, panel.query_value("groupSearch"))
+    return panel.show("invitations/group_choices.html", form=shown, groups=found)
 
 
-@shows(f"{NEW}/choices/content", needs=WRITE)
+@get(f"{NEW}/choices/content", needs=WRITE)
 async def show_objects(panel: Panel) -> Answer:
     """The objects found for what is being typed."""
-    text = panel.asked("contentSearch").strip()
-    found = await object_choices(panel, panel.asked_all("content"), text) if text else []
-    return panel.show("invitation_objects.html", found=found, looked_for=text, types=panel.services.content_rules.types)
+    text = panel.query_value("contentSearch").strip()
+    found = await object_choices(panel, panel.query_values("content"), text) if text else []
+    return panel.show(
+        "invitations/object_choices.html", found=found, looked_for=text, types=panel.services.content_rules.types
+    )
 
 
 routes = [show_new, change_or_send, show_groups, show_objects]

@@ -17,14 +17,14 @@ MOST = 20  # groups, and objects, of one link
 def begun(panel: Panel, shown: Shown) -> Shown:
     """The form with what the address says; what no field could hold is left out."""
     typed, ticked = dict(shown.typed), dict(shown.ticked)
-    if _is_address(panel.asked("email")):
-        typed["inviteEmail"] = panel.asked("email").strip()
-    if panel.asked("role") in panel.services.roles:
-        typed["role"] = panel.asked("role")
-    groups = [key for key in panel.asked_all("group")[:MOST] if is_key(key)]
+    if _is_address(panel.query_value("email")):
+        typed["inviteEmail"] = panel.query_value("email").strip()
+    if panel.query_value("role") in panel.services.roles:
+        typed["role"] = panel.query_value("role")
+    groups = [key for key in panel.query_values("group")[:MOST] if is_key(key)]
     if groups:
         ticked["groups"] = tuple(dict.fromkeys((*ticked.get("groups", ()), *groups)))
-    for text in panel.asked_all("content")[:MOST]:
+    for text in panel.query_values("content")[:MOST]:
         type_, key, role = parse_content_grant(text) or ("", "", "")
         name = f"{type_}/{key}"
         if is_key(type_) and is_key(key) and name not in ticked.get("content", ()):

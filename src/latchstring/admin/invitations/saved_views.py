@@ -3,11 +3,11 @@
 from uuid import UUID
 
 from latchstring.admin.context import Panel
-from latchstring.admin.invitations.bulk_actions import say
+from latchstring.admin.flash import flash
 from latchstring.admin.invitations.list import READ, VIEWS
 from latchstring.admin.invitations.list_url import View, view_in, view_of
 from latchstring.admin.pagination import id_in
-from latchstring.admin.routing import acts, shows
+from latchstring.admin.routing import get, post
 from latchstring.domain.errors import InvalidFields
 from latchstring.formats.field_types import Line
 from latchstring.http.responses import Answer
@@ -36,7 +36,7 @@ class DeleteForm(PageForm):
     id: str = ""
 
 
-@shows(VIEWS, needs=READ)
+@get(VIEWS, needs=READ)
 async def show_views(panel: Panel) -> Answer:
     """A form to keep the list one came from, and the views one has."""
     return await _show(panel, view_of(panel.query))
@@ -45,7 +45,7 @@ async def show_views(panel: Panel) -> Answer:
 async def _show(panel: Panel, view: View, form: Shown | None = None) -> Answer:
     saved = await panel.services.invitations.browsing.list_views(panel.me.id)
     return panel.show(
-        "invitations_views.html",
+        "invitations/saved_views.html",
         status=422 if form else 200,
         code=InvalidFields.code if form else "",
         form=form,
@@ -55,9 +55,9 @@ async def _show(panel: Panel, view: View, form: Shown | None = None) -> Answer:
     )
 
 
-@acts(VIEWS, needs=READ)
+@post(VIEWS, needs=READ)
 async def save_view(panel: Panel) -> Answer:
-    sent = await panel.read(ViewForm)
+    sent = await panel.read_form(ViewForm)
     view = view_in(sent.typed.get("view", ""))
     try:
         form = sent.finish()
@@ -66,29 +66,29 @@ async def save_view(panel: Panel) -> Answer:
     kept = await panel.services.invitations.browsing.save_view(panel.me.id, form.name, view.query)
     if not kept:
         return await _show(panel, view, sent.with_problem("name", "too-many-views"))
-    return panel.go(view.address, flash=say(panel, "view-saved", name=form.name))
+    return panel.redirect(view.address, flash=flash(panel, "view-saved", name=form.name))
 
 
-@acts(RENAME, needs=READ)
+@post(RENAME, needs=READ)
 async def rename_view(panel: Panel) -> Answer:
-    sent = await panel.read(RenameForm)
+    sent = await panel.read_form(RenameForm)
     name, id_ = sent.get("name"), id_in(sent.typed.get("id", ""))
     if name is None or not await _rename(panel, id_, name):
-        return panel.go(VIEWS, flash=say(panel, "view-not-renamed"), is_bad=True)
-    return panel.go(VIEWS, flash=say(panel, "view-renamed", name=name))
+        return panel.redirect(VIEWS, flash=flash(panel, "view-not-renamed", is_bad=True))
+    return panel.redirect(VIEWS, flash=flash(panel, "view-renamed", name=name))
 
 
 async def _rename(panel: Panel, view_id: UUID, name: str) -> bool:
     return await panel.services.invitations.browsing.rename_view(panel.me.id, view_id, name)
 
 
-@acts(DELETE, needs=READ)
+@post(DELETE, needs=READ)
 async def delete_view(panel: Panel) -> Answer:
-    sent = await panel.read(DeleteForm)
+    sent = await panel.read_form(DeleteForm)
     name = await panel.services.invitations.browsing.delete_view(panel.me.id, id_in(sent.typed.get("id", "")))
     if name is None:
-        return panel.go(VIEWS, flash=say(panel, "view-gone"), is_bad=True)
-    return panel.go(VIEWS, flash=say(panel, "view-deleted", name=name))
+        return panel.redirect(VIEWS, flash=flash(panel, "view-gone", is_bad=True))
+    return panel.redirect(VIEWS, flash=flash(panel, "view-deleted", name=name))
 
 
 routes = [show_views, save_view, rename_view, delete_view]

@@ -4,13 +4,13 @@ Those of configuration are shown with their source and cannot be changed here. E
 that saves shows it again with everything that was typed and ticked.
 """
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import ClassVar
 
-from latchstring.admin.context import DOMAIN, Panel
+from latchstring.admin.context import Panel
+from latchstring.admin.flash import flash
 from latchstring.admin.invitations.form import (
     MOST_CHOSEN,
     ObjectName,
@@ -24,7 +24,7 @@ from latchstring.admin.invitations.form import (
     with_template,
     without_object,
 )
-from latchstring.admin.routing import acts, shows
+from latchstring.admin.routing import get, post
 from latchstring.domain.errors import (
     FieldProblem,
     InvalidFields,
@@ -40,7 +40,7 @@ from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
 from latchstring.i18n.negotiation import available_locales
 from latchstring.pages.forms import PageForm, Sent, Shown
-from latchstring.pages.templating import autonym, render
+from latchstring.pages.templating import autonym
 
 LIST = "/admin/invitation-templates"
 NEW = f"{LIST}/new"
@@ -90,19 +90,19 @@ class Item:
 # ---- looking ---------------------------------------------------------------------------------------------------------
 
 
-@shows(LIST, needs=READ)
+@get(LIST, needs=READ)
 async def show_templates(panel: Panel) -> Answer:
     """All templates, those of configuration first."""
     found = await panel.services.invitations.templates.list_templates(by=panel.principal, shadowed=True)
-    return panel.show("invitation_templates.html", items=await _items(panel, found))
+    return panel.show("invitations/templates/list.html", items=await _items(panel, found))
 
 
-@shows(ONE, needs=READ)
+@get(ONE, needs=READ)
 async def show_template(panel: Panel) -> Answer:
     """One template with all its terms."""
     template = await _find(panel)
     (item,) = await _items(panel, [template])
-    return panel.show("invitation_template.html", item=item)
+    return panel.show("invitations/templates/entry.html", item=item)
 
 
 async def _find(panel: Panel) -> InvitationTemplate:
@@ -134,15 +134,17 @@ def _item(
 # ---- making and changing ---------------------------------------------------------------------------------------------
 
 
-@shows(NEW, needs=TEMPLATES_WRITE)
+@get(NEW, needs=TEMPLATES_WRITE)
 async def show_new(panel: Panel) -> Answer:
     """The empty form, or one that begins with the terms of another template."""
-    source = await panel.services.invitations.templates.find_template(panel.asked("like")) if panel.query else None
+    source = (
+        await panel.services.invitations.templates.find_template(panel.query_value("like")) if panel.query else None
+    )
     shown = with_template(Shown(), replace(source, key="")) if source else Shown()
     return await _show_form(panel, shown, None)
 
 
-@shows(f"{ONE}/edit", needs=TEMPLATES_WRITE)
+@get(f"{ONE}/edit", needs=TEMPLATES_WRITE)
 async def show_edit(panel: Panel) -> Answer:
     """The form with a template's terms."""
     template = await _find(panel)
@@ -162,7 +164,7 @@ async def _show_form(
 ) -> Answer:
     text = shown.value("contentSearch").strip()
     return panel.show(
-        "invitation_template_form.html",
+        "invitations/templates/form.html",
         status=status,
         code=code,
         form=shown,
@@ -179,16 +181,16 @@ async def _show_form(
     )
 
 
-@acts(NEW, needs=TEMPLATES_WRITE)
+@post(NEW, needs=TEMPLATES_WRITE)
 async def change_or_create(panel: Panel) -> Answer:
     """Do what the pressed button asks for: change the form, or keep the template."""
-    return await _change_or_save(panel, await panel.read(TemplateForm), None)
+    return await _change_or_save(panel, await panel.read_form(TemplateForm), None)
 
 
-@acts(f"{ONE}/edit", needs=TEMPLATES_WRITE)
+@post(f"{ONE}/edit", needs=TEMPLATES_WRITE)
 async def change_or_replace(panel: Panel) -> Answer:
     """The same for a template that is there."""
-    sent = await panel.read(TemplateForm)
+    sent = await panel.read_form(TemplateForm)
     template = await _find(panel)
     _require_own(template)
     return await _change_or_save(panel, sent, template)
@@ -224,7 +226,7 @@ async def _save(panel: Panel, sent: Sent[TemplateForm], before: InvitationTempla
             await templates.replace_template(template, by=panel.principal)
     except (InvalidFields, TemplateKeyTaken) as error:
         return await _refuse(panel, sent, before, error)
-    return panel.go(f"{LIST}/key/{template.key}", flash=_said(panel, "saved", template))
+    return panel.redirect(f"{LIST}/key/{template.key}", flash=flash(panel, "template-saved", name=template.name))
 
 
 def _template_of(sent: Sent[TemplateForm], before: InvitationTemplate | None) -> InvitationTemplate:
@@ -270,19 +272,19 @@ async def _refuse(
 # ---- removing --------------------------------------------------------------------------------------------------------
 
 
-@shows(f"{ONE}/delete", needs=TEMPLATES_WRITE)
+@get(f"{ONE}/delete", needs=TEMPLATES_WRITE)
 async def ask_to_delete(panel: Panel) -> Answer:
     """The question, with an address of its own."""
-    return panel.show("invitation_template_delete.html", kept=await _find_own(panel))
+    return panel.show("invitations/templates/delete.html", kept=await _find_own(panel))
 
 
-@acts(f"{ONE}/delete", needs=TEMPLATES_WRITE)
+@post(f"{ONE}/delete", needs=TEMPLATES_WRITE)
 async def delete(panel: Panel) -> Answer:
     """Remove the template. What was sent with it stays as it is."""
-    await panel.read(Deletion)
+    await panel.read_form(Deletion)
     template = await _find_own(panel)
     await panel.services.invitations.templates.delete_template(template.key, by=panel.principal)
-    return panel.go(LIST, flash=_said(panel, "deleted", template))
+    return panel.redirect(LIST, flash=flash(panel, "template-deleted", name=template.name))
 
 
 async def _find_own(panel: Panel) -> InvitationTemplate:
@@ -294,12 +296,6 @@ async def _find_own(panel: Panel) -> InvitationTemplate:
     template = await _find(panel)
     _require_own(template)
     return template
-
-
-def _said(panel: Panel, what: str, template: InvitationTemplate) -> str:
-    """A sentence as plain text, for the word on the next page, which escapes it there."""
-    context = {"locale": panel.locale, "domain": DOMAIN, "what": what, "name": template.name}
-    return " ".join(html.unescape(render("panel/invitation_template_said.html", context)).split())
 
 
 routes = [

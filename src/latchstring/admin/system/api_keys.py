@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, time
 from typing import Any, ClassVar, Literal
 
+from latchstring.admin.choices import group_choices
 from latchstring.admin.context import Panel
-from latchstring.admin.flash import said
+from latchstring.admin.flash import flash
 from latchstring.admin.pagination import NOBODY, PAGE_SIZE, cursor_of, id_in, page_links
-from latchstring.admin.routing import acts, shows
-from latchstring.admin.users.users import offered_groups
+from latchstring.admin.routing import get, post
 from latchstring.domain.api_key import ApiKey
 from latchstring.domain.errors import ApiKeyNotFound, FieldProblem, GrantNotAllowed, InvalidFields
 from latchstring.domain.pagination import SortOrder
@@ -44,14 +44,14 @@ class RevokeForm(PageForm, kw_only=True):
     invitations: Literal["keep", "end"]
 
 
-@shows(LIST, needs=NEEDS)
+@get(LIST, needs=NEEDS)
 async def show_keys(panel: Panel) -> Answer:
     """The keys in force, newest first."""
     page = await panel.services.users.list_api_keys(
         order=NEWEST_FIRST, cursor=cursor_of(panel, "keys"), limit=PAGE_SIZE
     )
     return panel.show(
-        "api_keys_list.html",
+        "system/api_keys.html",
         keys=page.items,
         makers=await panel.services.users.find_makers(page.items),
         links=page_links(panel, "keys", page),
@@ -62,7 +62,7 @@ async def show_keys(panel: Panel) -> Answer:
 # ---- making ----------------------------------------------------------------------------------------------------------
 
 
-@shows(NEW, needs=NEEDS)
+@get(NEW, needs=NEEDS)
 async def show_new_key(panel: Panel) -> Answer:
     return await _show_new(panel)
 
@@ -71,7 +71,7 @@ async def _show_new(panel: Panel, form: Shown | None = None, status: int = 200, 
     principal = panel.principal
     own = {one for role in panel.services.roles.values() for one in role.permissions}
     return panel.show(
-        "api_keys_new.html",
+        "system/api_key_new.html",
         form=form,
         status=status,
         code=code,
@@ -80,16 +80,16 @@ async def _show_new(panel: Panel, form: Shown | None = None, status: int = 200, 
         own_example=next(iter(sorted(one for one in own if one.startswith(APP_PERMISSION_PREFIX))), "app:reports"),
         roles=[role for role in panel.services.roles.values() if principal.can_grant_role(role.key)],
         may_grant_all=EVERYTHING in principal.may_grant,
-        group_keys=[one for one in await offered_groups(panel) if principal.can_grant_group(one[0])],
+        group_keys=[one for one in await group_choices(panel) if principal.can_grant_group(one[0])],
         may_grant_all_groups=EVERYTHING in principal.may_grant_groups,
-        today=panel.at.date().isoformat(),
+        today=panel.now.date().isoformat(),
     )
 
 
-@acts(NEW, needs=NEEDS)
+@post(NEW, needs=NEEDS)
 async def make_key(panel: Panel) -> Answer:
     """Make a key and show it: this once, on the answer itself, for it is kept nowhere."""
-    sent = await panel.read(NewKeyForm)
+    sent = await panel.read_form(NewKeyForm)
     try:
         made = await panel.services.users.create_api_key(panel.principal, **_wanted(sent))
     except InvalidFields as error:
@@ -143,16 +143,16 @@ def _at_fields(error: InvalidFields) -> list[FieldProblem]:
 
 
 def _show_once(panel: Panel, made: MadeApiKey) -> Answer:
-    return panel.show("api_keys_made.html", key=made.key, text=made.text)
+    return panel.show("system/api_key_created.html", key=made.key, text=made.text)
 
 
 # ---- revoking --------------------------------------------------------------------------------------------------------
 
 
-@shows(f"{ENTRY}/revoke", needs=NEEDS)
+@get(f"{ENTRY}/revoke", needs=NEEDS)
 async def confirm_revoke(panel: Panel) -> Answer:
     """What revoking ends, with the choice what becomes of open invitations."""
-    return panel.show("api_keys_revoke.html", key=await _key(panel))
+    return panel.show("system/api_key_revoke.html", key=await _key(panel))
 
 
 async def _key(panel: Panel) -> ApiKey:
@@ -163,17 +163,19 @@ async def _key(panel: Panel) -> ApiKey:
     return await panel.services.users.get_api_key(key_id)
 
 
-@acts(f"{ENTRY}/revoke", needs=NEEDS)
+@post(f"{ENTRY}/revoke", needs=NEEDS)
 async def revoke_key(panel: Panel) -> Answer:
     """End a key at once."""
-    form = (await panel.read(RevokeForm)).finish()
+    form = (await panel.read_form(RevokeForm)).finish()
     ends = form.invitations == "end"
     try:
         key = await _key(panel)
         await panel.services.users.revoke_api_key(panel.principal, key.id, end_invitations=ends)
     except ApiKeyNotFound:
-        return panel.go(LIST, flash=said(panel, "key-gone"), is_bad=True)
-    return panel.go(LIST, flash=said(panel, "key-revoked-all" if ends else "key-revoked", name=key.name))
+        return panel.redirect(LIST, flash=flash(panel, "api-key-gone", is_bad=True))
+    return panel.redirect(
+        LIST, flash=flash(panel, "api-key-and-invitations-revoked" if ends else "api-key-revoked", name=key.name)
+    )
 
 
 routes = [show_keys, show_new_key, make_key, confirm_revoke, revoke_key]

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from latchstring.admin.context import Panel
 from latchstring.admin.pagination import address, cursor_of, cursor_text
-from latchstring.admin.routing import shows
+from latchstring.admin.routing import get
 from latchstring.domain.actor import ActorType
 from latchstring.domain.ids import id_instant
 from latchstring.domain.pagination import Cursor, Page
@@ -35,14 +35,14 @@ class Search:
     unknown: tuple[str, ...]
 
 
-@shows(LOG, needs=READ)
+@get(LOG, needs=READ)
 async def show_log(panel: Panel) -> Answer:
     search = await _read_search(panel)
     cursor = cursor_of(panel, WITHIN, name="before") or cursor_of(panel, WITHIN)
     page = await panel.services.backoffice.audit.list(panel.principal, search.wanted, cursor=cursor)
     no_cursor = {"before": None, "after": None}
     return panel.show(
-        "audit.html",
+        "system/audit_log.html",
         search=search,
         page=page,
         actions=sorted(CATALOGUE),
@@ -70,12 +70,12 @@ def _read_until(page: Page[AuditEntry]) -> datetime | None:
     return id_instant(last) if isinstance(last, UUID) else None
 
 
-@shows(f"{LOG}/export", needs=READ)
+@get(f"{LOG}/export", needs=READ)
 async def export_log(panel: Panel) -> Answer:
     """Everything the filters let through, as a file, read while it is sent."""
     search = await _read_search(panel)
     entries = panel.services.backoffice.audit.stream(panel.principal, search.wanted)
-    return await csv_answer(_rows(entries), f"audit-{panel.at:%Y-%m-%d}")
+    return await csv_answer(_rows(entries), f"audit-{panel.now:%Y-%m-%d}")
 
 
 async def _rows(entries: AsyncIterator[AuditEntry]) -> AsyncIterator[Sequence[object]]:
@@ -96,7 +96,7 @@ def _cells(entry: AuditEntry) -> Sequence[object]:
 
 
 async def _read_search(panel: Panel) -> Search:
-    typed = {name: panel.asked(name).strip()[:LONGEST].replace("\x00", "") for name in FILTERS}
+    typed = {name: panel.query_value(name).strip()[:LONGEST].replace("\x00", "") for name in FILTERS}
     audit, unknown = panel.services.backoffice.audit, []
     wanted = AuditFilter(
         actor_type=ActorType(typed["kind"]) if typed["kind"] in set(ActorType) else None,

@@ -1,7 +1,7 @@
 """Health: what `latchstring doctor` checks, asked from here."""
 
 from latchstring.admin.context import Panel
-from latchstring.admin.routing import shows
+from latchstring.admin.routing import get
 from latchstring.domain.panel import SETTINGS_READ
 from latchstring.domain.views.health import Health
 from latchstring.http.responses import Answer
@@ -9,12 +9,12 @@ from latchstring.http.responses import Answer
 _ORDER = (Health.BAD, Health.DOUBTFUL, Health.GOOD)
 
 
-@shows("/admin/health", needs=SETTINGS_READ)
+@get("/admin/health", needs=SETTINGS_READ)
 async def show_health(panel: Panel) -> Answer:
     found = await panel.services.check_health()
     worst_first = sorted(found.findings, key=lambda finding: _ORDER.index(finding.health))
     return panel.show(
-        "health.html",
+        "system/health.html",
         findings=worst_first,
         at=found.at,
         doubts=sum(finding.health is not Health.GOOD for finding in found.findings),

@@ -4,8 +4,8 @@ import asyncio
 from email.utils import parseaddr
 
 from latchstring.admin.context import Panel
-from latchstring.admin.routing import acts, shows
-from latchstring.admin.system.mail_queue import said_of_mail
+from latchstring.admin.flash import flash
+from latchstring.admin.routing import get, post
 from latchstring.backoffice.messages import Preview
 from latchstring.domain.errors import InvalidFields, NotFound
 from latchstring.domain.mail import MailKind
@@ -30,27 +30,29 @@ class TestForm(PageForm, kw_only=True):
     to: Email
 
 
-@shows(MESSAGES, needs=MAIL_READ)
+@get(MESSAGES, needs=MAIL_READ)
 async def show_messages(panel: Panel) -> Answer:
-    return panel.show("messages.html", kinds=list(MailKind), folder=panel.services.mail_rules.templates_directory or "")
+    return panel.show(
+        "system/messages.html", kinds=list(MailKind), folder=panel.services.mail_rules.templates_directory or ""
+    )
 
 
-@shows(MESSAGE, needs=MAIL_READ)
+@get(MESSAGE, needs=MAIL_READ)
 async def show_message(panel: Panel) -> Answer:
-    return await _show(panel, _locale(panel.asked("locale"), panel), panel.asked("form"))
+    return await _show(panel, _locale(panel.query_value("locale"), panel), panel.query_value("form"))
 
 
-@shows(f"{MESSAGE}/frame", needs=MAIL_READ)
+@get(f"{MESSAGE}/frame", needs=MAIL_READ)
 async def show_frame(panel: Panel) -> Answer:
     """The HTML alone, as the document of the preview's frame."""
-    locale = _locale(panel.asked("locale"), panel)
+    locale = _locale(panel.query_value("locale"), panel)
     preview = await _preview(panel, locale)
     return frame_answer(preview.mail.html, locale=preview.mail.locale)
 
 
-@acts(f"{MESSAGE}/test", needs=MAIL_WRITE)
+@post(f"{MESSAGE}/test", needs=MAIL_WRITE)
 async def send_test(panel: Panel) -> Answer:
-    sent = await panel.read(TestForm)
+    sent = await panel.read_form(TestForm)
     kind = _kind(panel)
     locale = _locale(sent.get("locale") or "", panel)
     try:
@@ -59,17 +61,21 @@ async def send_test(panel: Panel) -> Answer:
         return await _show(panel, locale, "", form=sent.refused(error), status=422)
     panel.services.limiter.check_test_mail(panel.me.id)
     found = await panel.services.backoffice.messages.send_test(panel.principal, kind, locale, form.to.email)
-    what = "test-taken" if found.is_taken else "test-refused"
-    in_mailbox = panel.services.mail_rules.transport == "mailbox"
-    word = said_of_mail(panel, what, reply=found.reply or "", in_mailbox=in_mailbox)
-    return panel.go(f"{MESSAGES}/{kind}", flash=word, is_bad=not found.is_taken, locale=locale)
+    if not found.is_taken:
+        message = "test-mail-refused"
+    elif panel.services.mail_rules.transport == "mailbox":
+        message = "test-mail-in-mailbox"
+    else:
+        message = "test-mail-accepted"
+    result = flash(panel, message, reply=found.reply or "", is_bad=not found.is_taken)
+    return panel.redirect(f"{MESSAGES}/{kind}", flash=result, locale=locale)
 
 
 async def _show(panel: Panel, locale: str, form_name: str, *, form: Shown | None = None, status: int = 200) -> Answer:
     preview = await _preview(panel, locale)
     name, address = parseaddr(panel.services.mail_rules.sender)
     answer = panel.show(
-        "message.html",
+        "system/message.html",
         status=status,
         code=InvalidFields.code if form else "",
         form=form,

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from latchstring.admin.context import Panel
 from latchstring.admin.formatting import numbers_in
-from latchstring.admin.routing import shows
+from latchstring.admin.routing import get
 from latchstring.domain.settings import Roles
 from latchstring.domain.views.overview import OTHERS, DayCount, Figures, Share
 from latchstring.http.responses import Answer
@@ -77,13 +77,13 @@ class Row:
     share: Share
 
 
-@shows("/admin", needs="invitations:read")
+@get("/admin", needs="invitations:read")
 async def show_overview(panel: Panel) -> Answer:
-    days = _period(panel.asked("days"))
+    days = _period(panel.query_value("days"))
     found = await panel.services.backoffice.overviews.read(panel.principal, days=days)
     figures = found.figures
     return panel.show(
-        "overview.html",
+        "system/overview.html",
         days=days,
         periods=PERIODS,
         figures=figures,

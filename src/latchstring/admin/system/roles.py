@@ -1,20 +1,20 @@
 """Roles as configuration has them: what each may do and hand on, and who has it."""
 
 from latchstring.admin.context import Panel
-from latchstring.admin.routing import shows
+from latchstring.admin.routing import get
 from latchstring.domain.principal import APP_PERMISSION_PREFIX, EVERYTHING, PERMISSIONS
 from latchstring.http.responses import Answer
 
 LIST = "/admin/roles"
 
 
-@shows(LIST, needs="users:read")
+@get(LIST, needs="users:read")
 async def show_roles(panel: Panel) -> Answer:
     """The matrix of roles and permissions. It is read from configuration and changed there."""
     roles = panel.services.roles
     own = sorted({one for role in roles.values() for one in role.permissions if one.startswith(APP_PERMISSION_PREFIX)})
     return panel.show(
-        "roles.html",
+        "system/roles.html",
         roles=roles,
         permissions=[*sorted(PERMISSIONS - {EVERYTHING}), *own],
         holders=await panel.services.users.count_holders_of_roles(panel.principal),

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from latchstring.admin.context import Panel
-from latchstring.admin.routing import shows
+from latchstring.admin.routing import get
 from latchstring.domain.panel import SETTINGS_READ
 from latchstring.domain.views.settings import SettingShown, SettingSource
 from latchstring.http.responses import Answer
 
 
-@shows("/admin/settings", needs=SETTINGS_READ)
+@get("/admin/settings", needs=SETTINGS_READ)
 async def show_settings(panel: Panel) -> Answer:
-    only_set = panel.asked("only") == "set"
+    only_set = panel.query_value("only") == "set"
     settings = [one for one in panel.services.settings if not only_set or one.source is not SettingSource.DEFAULT]
-    return panel.show("settings.html", tables=_by_table(settings), only_set=only_set, files=_files(panel))
+    return panel.show("system/settings.html", tables=_by_table(settings), only_set=only_set, files=_files(panel))
 
 
 def _by_table(settings: Sequence[SettingShown]) -> list[tuple[str, list[SettingShown]]]:

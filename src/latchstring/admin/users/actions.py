@@ -3,17 +3,16 @@
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
+from latchstring.admin.choices import group_choices, match_users
 from latchstring.admin.context import Panel
-from latchstring.admin.flash import said
-from latchstring.admin.groups.groups import NothingForm, find_people
+from latchstring.admin.flash import flash
 from latchstring.admin.pagination import searched
-from latchstring.admin.routing import acts, shows
+from latchstring.admin.routing import get, post
 from latchstring.admin.users.users import (
     ENTRY,
     LIST,
     WRITE,
     fingerprint_of,
-    offered_groups,
     path_of,
     role_name,
     user_of,
@@ -110,14 +109,14 @@ def _again(sent: Sent[Any], error: LatchstringError) -> tuple[Shown, int, str]:
 # ---- making ----------------------------------------------------------------------------------------------------------
 
 
-@shows(NEW, needs=WRITE)
+@get(NEW, needs=WRITE)
 async def show_new_user(panel: Panel) -> Answer:
     return await _show_new(panel)
 
 
 async def _show_new(panel: Panel, form: Shown | None = None, status: int = 200, code: str = "") -> Answer:
     return panel.show(
-        "users_new.html", form=form, status=status, code=code, group_keys=await offered_groups(panel), **_choices(panel)
+        "users/new.html", form=form, status=status, code=code, group_keys=await group_choices(panel), **_choices(panel)
     )
 
 
@@ -131,25 +130,25 @@ def _choices(panel: Panel, present: str | None = None) -> dict[str, Any]:
     }
 
 
-@acts(NEW, needs=WRITE)
+@post(NEW, needs=WRITE)
 async def make_user(panel: Panel) -> Answer:
     """Make an account and go to it; a link to choose a password is mailed if wanted."""
-    sent = await panel.read(NewUserForm)
+    sent = await panel.read_form(NewUserForm)
     try:
         form = sent.finish()
         made = await panel.services.users.create_user(panel.principal, _new_user(form))
     except _ANSWERED as error:
         shown, status, code = _again(sent, error)
         return await _show_new(panel, shown, status, code)
-    what = "user-made"
+    message = "user-created"
     if form.mail_link:
         try:
             panel.services.limiter.check_recipient(made.email_key)
             await panel.services.users.send_link(panel.principal, made.id, MailKind.PASSWORD_RESET)
-            what = "user-made-mailed"
+            message = "user-created-link-sent"
         except (MailDisabled, TooManyRequests):
-            what = "user-made-unmailed"
-    return panel.go(path_of(made), flash=said(panel, what, name=made.name or made.email))
+            message = "user-created-link-not-sent"
+    return panel.redirect(path_of(made), flash=flash(panel, message, name=made.name or made.email))
 
 
 def _new_user(form: NewUserForm) -> NewUser:
@@ -168,14 +167,14 @@ def _new_user(form: NewUserForm) -> NewUser:
 # ---- changing --------------------------------------------------------------------------------------------------------
 
 
-@shows(f"{ENTRY}/edit", needs=WRITE)
+@get(f"{ENTRY}/edit", needs=WRITE)
 async def show_edit(panel: Panel) -> Answer:
     return _show_edit(panel, await user_of(panel))
 
 
 def _show_edit(panel: Panel, user: User, form: Shown | None = None, status: int = 200, code: str = "") -> Answer:
     return panel.show(
-        "users_edit.html",
+        "users/edit.html",
         form=form,
         status=status,
         code=code,
@@ -186,23 +185,23 @@ def _show_edit(panel: Panel, user: User, form: Shown | None = None, status: int 
     )
 
 
-@acts(f"{ENTRY}/edit", needs=WRITE)
+@post(f"{ENTRY}/edit", needs=WRITE)
 async def save_user(panel: Panel) -> Answer:
     """Change an account, unless somebody else has just done so."""
-    sent = await panel.read(UserForm)
+    sent = await panel.read_form(UserForm)
     user = await user_of(panel)
     try:
         changes = _changes(sent.finish(), user)
         seen = sent.typed.get("seen", "")
         if not changes.names:
-            return panel.go(path_of(user), flash=said(panel, "user-unchanged"))
+            return panel.redirect(path_of(user), flash=flash(panel, "user-unchanged"))
         await panel.services.users.change_user(
             panel.principal, user.id, changes, is_expected=lambda present: fingerprint_of(present) == seen
         )
     except _ANSWERED as error:
         shown, status, code = _again(sent, error)
         return _show_edit(panel, await user_of(panel), shown, status, code)
-    return panel.go(path_of(user), flash=said(panel, "user-saved"))
+    return panel.redirect(path_of(user), flash=flash(panel, "user-saved"))
 
 
 def _changes(form: UserForm, user: User) -> UserChanges:
@@ -225,18 +224,18 @@ def _changes(form: UserForm, user: User) -> UserChanges:
 # ---- groups ----------------------------------------------------------------------------------------------------------
 
 
-@acts(f"{ENTRY}/groups", needs="groups:write")
+@post(f"{ENTRY}/groups", needs="groups:write")
 async def join_group(panel: Panel) -> Answer:
     return await _move(panel, joins=True)
 
 
-@acts(f"{ENTRY}/groups/remove", needs="groups:write")
+@post(f"{ENTRY}/groups/remove", needs="groups:write")
 async def leave_group(panel: Panel) -> Answer:
     return await _move(panel, joins=False)
 
 
 async def _move(panel: Panel, *, joins: bool) -> Answer:
-    sent = await panel.read(GroupForm)
+    sent = await panel.read_form(GroupForm)
     user = await user_of(panel)
     groups = panel.services.groups
     try:
@@ -244,79 +243,83 @@ async def _move(panel: Panel, *, joins: bool) -> Answer:
         move = groups.add_member if joins else groups.remove_member
         await move(panel.principal, group.key, user.id)
     except (InvalidFields, GroupNotFound):
-        return panel.go(path_of(user), flash=said(panel, "no-such-group"), is_bad=True)
-    what = "member-added" if joins else "member-removed"
-    return panel.go(path_of(user), flash=said(panel, what, name=user.name or user.email, group=group.name))
+        return panel.redirect(path_of(user), flash=flash(panel, "group-unknown", is_bad=True))
+    message = "member-added" if joins else "member-removed"
+    return panel.redirect(path_of(user), flash=flash(panel, message, name=user.name or user.email, group=group.name))
 
 
 # ---- mails and sessions ----------------------------------------------------------------------------------------------
 
 _KINDS = {
-    "password": (MailKind.PASSWORD_RESET, "reset-sent"),
-    "verification": (MailKind.EMAIL_VERIFICATION, "verification-sent"),
+    "password": (MailKind.PASSWORD_RESET, "password-link-sent"),
+    "verification": (MailKind.EMAIL_VERIFICATION, "verification-link-sent"),
 }
 
 
-@acts(f"{ENTRY}/links", needs=WRITE)
+@post(f"{ENTRY}/links", needs=WRITE)
 async def send_link(panel: Panel) -> Answer:
     """Mail a link to choose a password, or to prove the address."""
-    sent = await panel.read(LinkForm)
+    sent = await panel.read_form(LinkForm)
     user = await user_of(panel)
-    kind, what = _KINDS[sent.finish().kind]
+    kind, message = _KINDS[sent.finish().kind]
     try:
         panel.services.limiter.check_recipient(user.email_key)
         is_sent = await panel.services.users.send_link(panel.principal, user.id, kind)
     except (MailDisabled, TooManyRequests) as error:
-        word = "mail-off" if isinstance(error, MailDisabled) else "too-many"
-        return panel.go(path_of(user), flash=said(panel, word), is_bad=True)
-    return panel.go(path_of(user), flash=said(panel, what if is_sent else "verified-already", email=user.email))
+        message = "mail-off" if isinstance(error, MailDisabled) else "too-many-mails"
+        return panel.redirect(path_of(user), flash=flash(panel, message, is_bad=True))
+    return panel.redirect(
+        path_of(user), flash=flash(panel, message if is_sent else "already-verified", email=user.email)
+    )
 
 
-@acts(f"{ENTRY}/sessions/end", needs=WRITE)
+@post(f"{ENTRY}/sessions/end", needs=WRITE)
 async def end_sessions(panel: Panel) -> Answer:
     """Sign a user out everywhere."""
-    await panel.read(NothingForm)
+    await panel.read_form(PageForm)
     user = await user_of(panel)
     await panel.services.users.end_sessions_of_user(panel.principal, user.id)
-    return panel.go(path_of(user), flash=said(panel, "sessions-ended", name=user.name or user.email))
+    return panel.redirect(path_of(user), flash=flash(panel, "user-sessions-ended", name=user.name or user.email))
 
 
 # ---- blocking --------------------------------------------------------------------------------------------------------
 
 
-@shows(f"{ENTRY}/block", needs=WRITE)
+@get(f"{ENTRY}/block", needs=WRITE)
 async def confirm_block(panel: Panel) -> Answer:
     user = await user_of(panel)
-    return panel.show("users_block.html", user=user, user_path=path_of(user))
+    return panel.show("users/block.html", user=user, user_path=path_of(user))
 
 
-@acts(f"{ENTRY}/block", needs=WRITE)
+@post(f"{ENTRY}/block", needs=WRITE)
 async def block_user(panel: Panel) -> Answer:
     return await _set_blocked(panel, blocked=True)
 
 
-@acts(f"{ENTRY}/unblock", needs=WRITE)
+@post(f"{ENTRY}/unblock", needs=WRITE)
 async def unblock_user(panel: Panel) -> Answer:
     return await _set_blocked(panel, blocked=False)
 
 
 async def _set_blocked(panel: Panel, *, blocked: bool) -> Answer:
-    await panel.read(NothingForm)
+    await panel.read_form(PageForm)
     user = await user_of(panel)
-    what, name = "user-blocked" if blocked else "user-unblocked", user.name or user.email
+    name = user.name or user.email
     try:
         await panel.services.users.change_user(
             panel.principal, user.id, UserChanges(blocked=blocked), is_expected=lambda now: now.blocked is not blocked
         )
     except ChangedMeanwhile:
-        return panel.go(path_of(user), flash=said(panel, f"{what}-already", name=name), is_bad=True)
-    return panel.go(path_of(user), flash=said(panel, what, name=name))
+        unchanged = "user-was-blocked" if blocked else "user-was-not-blocked"
+        return panel.redirect(path_of(user), flash=flash(panel, unchanged, name=name, is_bad=True))
+    done = "user-blocked" if blocked else "user-unblocked"
+    return panel.redirect(path_of(user), flash=flash(panel, done, name=name))
 
 
 # ---- erasing ---------------------------------------------------------------------------------------------------------
 
 
-@shows(f"{ENTRY}/erase", needs=WRITE)
+@get(f"{ENTRY}/erase", needs=WRITE)
 async def confirm_erase(panel: Panel) -> Answer:
     """What erasing would do, and, where something is owned, who could take it over."""
     return await _show_erase(panel, await user_of(panel))
@@ -326,7 +329,7 @@ async def _show_erase(panel: Panel, user: User, status: int = 200, code: str = "
     find = searched(panel, "find")
     chosen = searched(panel, "owner")
     return panel.show(
-        "users_erase.html",
+        "users/erase.html",
         status=status,
         code=code,
         user=user,
@@ -334,7 +337,7 @@ async def _show_erase(panel: Panel, user: User, status: int = 200, code: str = "
         owned=await panel.services.content.count_owned(panel.principal, user.id),
         granted=await panel.services.content.count_granted(panel.principal, user.id),
         find=find,
-        matches=[one for one in await find_people(panel, find) if one.id != user.id] if find else (),
+        matches=[one for one in await match_users(panel, find) if one.id != user.id] if find else (),
         heir=await _heir(panel, chosen, user) if chosen else None,
     )
 
@@ -347,16 +350,16 @@ async def _heir(panel: Panel, text: str, user: User) -> User | None:
     return found if found.id != user.id else None
 
 
-@acts(f"{ENTRY}/erase", needs=WRITE)
+@post(f"{ENTRY}/erase", needs=WRITE)
 async def erase_user(panel: Panel) -> Answer:
     """Remove an account with every trace of name and address."""
-    sent = await panel.read(EraseForm)
+    sent = await panel.read_form(EraseForm)
     user = await user_of(panel)
     try:
         await panel.services.users.erase_user(panel.principal, user.id, new_owner_id=sent.finish().new_owner)
     except OwnsContent as error:
         return await _show_erase(panel, user, 409, error.code)
-    return panel.go(LIST, flash=said(panel, "user-erased"))
+    return panel.redirect(LIST, flash=flash(panel, "user-erased"))
 
 
 routes = [

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from latchstring.admin.choices import group_choices
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import fingerprint
 from latchstring.admin.pagination import (
@@ -15,13 +16,13 @@ from latchstring.admin.pagination import (
     searched,
     sort_order_of,
 )
-from latchstring.admin.routing import shows
+from latchstring.admin.routing import get
 from latchstring.domain.account import User
 from latchstring.domain.event import RecordedEvent
 from latchstring.domain.invitation import Standing
 from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.keys import is_key
-from latchstring.domain.pagination import Page, SortOrder
+from latchstring.domain.pagination import Page
 from latchstring.domain.views.content import HeldObject
 from latchstring.domain.views.users import UserSearch
 from latchstring.http.responses import Answer
@@ -32,7 +33,6 @@ ENTRY = f"{LIST}/{{user:str}}"
 ORDERS = {"createdAt": True, "email": False, "name": False}
 STATES = ("blocked", "unverified")
 NEWEST_INVITATIONS = 5
-GROUPS_OFFERED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,10 @@ def role_name(panel: Panel, key: str | None) -> str:
 # ---- the list --------------------------------------------------------------------------------------------------------
 
 
-@shows(LIST, needs=READ)
+@get(LIST, needs=READ)
 async def show_users(panel: Panel) -> Answer:
     """Users, newest first; searched, filtered and sorted by the address alone."""
-    state = panel.asked("state")
+    state = panel.query_value("state")
     asked = Filters(
         searched(panel), searched(panel, "role"), searched(panel, "group"), state if state in STATES else ""
     )
@@ -91,7 +91,7 @@ async def show_users(panel: Panel) -> Answer:
         limit=PAGE_SIZE,
     )
     return panel.show(
-        "users_list.html",
+        "users/list.html",
         found=found,
         filters=asked,
         sorting=order,
@@ -99,7 +99,7 @@ async def show_users(panel: Panel) -> Answer:
         links=page_links(panel, within, found),
         roles=panel.services.roles,
         role_name=lambda key: role_name(panel, key),
-        group_keys=await offered_groups(panel),
+        group_keys=await group_choices(panel),
     )
 
 
@@ -116,20 +116,10 @@ async def _search(panel: Panel, asked: Filters) -> UserSearch:
     )
 
 
-async def offered_groups(panel: Panel) -> Sequence[tuple[str, str]]:
-    """Key and name of the first groups by name: what a form offers beside typing a key."""
-    if not panel.can("groups:read"):
-        return ()
-    found = await panel.services.groups.search_groups(
-        panel.principal, None, order=SortOrder("name"), limit=GROUPS_OFFERED
-    )
-    return [(one.group.key, one.group.name) for one in found.items]
-
-
 # ---- one user --------------------------------------------------------------------------------------------------------
 
 
-@shows(ENTRY, needs=READ)
+@get(ENTRY, needs=READ)
 async def show_user(panel: Panel) -> Answer:
     """One user: facts, groups, what he may see, invitations, and what happened."""
     return await show_entry(panel, await user_of(panel))
@@ -139,13 +129,13 @@ async def show_entry(panel: Panel, user: User) -> Answer:
     """The page of a user."""
     granted, owned = await _granted(panel, user), await _owned(panel, user)
     return panel.show(
-        "users_entry.html",
+        "users/entry.html",
         user=user,
         user_path=path_of(user),
         role_name=lambda key: role_name(panel, key),
         has_terms=panel.services.app.terms_version is not None,
         groups=await panel.services.groups.find_groups_by_keys(user.groups),
-        group_keys=await offered_groups(panel),
+        group_keys=await group_choices(panel),
         owned=owned.items,
         owns_more=owned.next is not None,
         held=granted.items,

@@ -52,8 +52,8 @@ Options = Mapping[str, object]
 class ValidatedRow:
     """One row with what is known of it. new: the invitation to store, as long as nothing speaks against it.
 
-    duplicate_of: an earlier row of the batch with the same terms. blocker_id: of the pending invitation in the way,
-    where it may be told.
+    duplicate_of: an earlier row of the batch with the same terms. duplicate_row: the number of the earlier row, once
+    this one is refused for it. blocker_id: of the pending invitation in the way, where it may be told.
     """
 
     row: int
@@ -67,6 +67,7 @@ class ValidatedRow:
     terms_key: UUID | None = None
     duplicate_of: "ValidatedRow | None" = None
     blocker_id: UUID | None = None
+    duplicate_row: int | None = None
 
     @property
     def email_key(self) -> str | None:
@@ -78,7 +79,8 @@ class ValidatedRow:
 
     def refuse_as_duplicate(self, row: int) -> None:
         """Nothing is stored for this row: an earlier one has the same terms."""
-        self.refuse(DUPLICATE_ROW, f"Row {row} invites the same person to the same.", RowStatus.DUPLICATE)
+        self.duplicate_row = row
+        self.refuse(DUPLICATE_ROW, f"Duplicate of row {row}.", RowStatus.DUPLICATE)
 
     def result(self) -> JobRow:
         """What is reported of it."""
@@ -92,6 +94,7 @@ class ValidatedRow:
             email_key=self.email_key,
             invitation_id=self.new.invitation.id if is_created and self.new else self.blocker_id,
             source=self.source if self.status is RowStatus.REFUSED else None,
+            duplicate_of=self.duplicate_row,
         )
 
     def result_of_duplicate(self, first: JobRow) -> JobRow:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, delete, func, insert, literal_column, null, select, update
 
-from latchstring.domain.job import EVERY_ROW, JobRow, RowFilter
+from latchstring.domain.job import EVERY_ROW, JobRow, RowFilter, RowStatus
 from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.storage.engine.bulk_values import Listed
 from latchstring.storage.engine.database import Database, Row, Step, Steps, Work, step
@@ -17,6 +17,7 @@ from latchstring.storage.lists.index_scan import IndexScan
 from latchstring.storage.lists.keyset import KeysetList
 
 PURGED_AT_ONCE = 1000  # rows a purging statement removes
+_DUPLICATE_OF = "duplicateOf"  # in `source`, which only refused rows use otherwise
 
 _r = job_rows.c
 _ID = bindparam("job_id", type_=Id)
@@ -46,7 +47,7 @@ def insert_rows(dialect_name: str, job_id: UUID, rows: Sequence[JobRow]) -> Step
             "email": one.email,
             "email_key": one.email_key,
             "invitation_id": one.invitation_id,
-            "source": one.source,
+            "source": one.source if one.duplicate_of is None else {_DUPLICATE_OF: one.duplicate_of},
         }
         for one in rows
     ]
@@ -65,6 +66,7 @@ def load_twins(job_id: UUID, email_keys: Sequence[str], invitation_ids: Sequence
 
 
 def _row_of(row: Row) -> JobRow:
+    is_duplicate = row.status == RowStatus.DUPLICATE and row.source is not None
     return JobRow(
         row=row.row,
         status=row.status,
@@ -73,7 +75,8 @@ def _row_of(row: Row) -> JobRow:
         email=row.email,
         email_key=row.email_key,
         invitation_id=row.invitation_id,
-        source=row.source,
+        source=None if is_duplicate else row.source,
+        duplicate_of=row.source[_DUPLICATE_OF] if is_duplicate else None,
     )
 
 

@@ -1,0 +1,34 @@
+"""Users and groups that forms of several pages offer to choose from."""
+
+from collections.abc import Sequence
+
+from latchstring.admin.context import Panel
+from latchstring.domain.account import User
+from latchstring.domain.group import Group
+from latchstring.domain.pagination import SortOrder
+from latchstring.domain.views.users import UserSearch
+
+MATCHES = 8
+GROUPS = 100
+
+
+async def match_users(panel: Panel, text: str) -> Sequence[User]:
+    """The first users whose address or name starts with the text, by address."""
+    page = await panel.services.users.search_users(
+        panel.principal, UserSearch(q=text), order=SortOrder("email"), limit=MATCHES
+    )
+    return page.items
+
+
+async def match_groups(panel: Panel, text: str) -> Sequence[Group]:
+    """The first groups whose name or key starts with the text, by name."""
+    page = await panel.services.groups.search_groups(panel.principal, text, order=SortOrder("name"), limit=MATCHES)
+    return [item.group for item in page.items]
+
+
+async def group_choices(panel: Panel) -> Sequence[tuple[str, str]]:
+    """Key and name of the first groups by name; none for who may not read groups."""
+    if not panel.can("groups:read"):
+        return ()
+    page = await panel.services.groups.search_groups(panel.principal, None, order=SortOrder("name"), limit=GROUPS)
+    return [(item.group.key, item.group.name) for item in page.items]

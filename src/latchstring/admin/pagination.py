@@ -60,8 +60,8 @@ def page_links(panel: Panel, within: str, page: Page[Any], *, name: str = AFTER)
 
 def address(panel: Panel, **changes: str | None) -> str:
     """The page with some of its query changed; None leaves a parameter out."""
-    kept = [(name, value) for name, value in panel.query if name not in changes and value]
-    query = urlencode([*kept, *((name, value) for name, value in changes.items() if value)])
+    unchanged = [(name, value) for name, value in panel.query if name not in changes and value]
+    query = urlencode([*unchanged, *((name, value) for name, value in changes.items() if value)])
     return f"{panel.path}?{query}" if query else panel.path
 
 

@@ -110,7 +110,7 @@ async def list_invitations(services: Services, caller: Caller, query: Invitation
     filter_ = await _filter(services, query)
     page = await services.invitations.list(filter_, by=by, order=order, cursor=cursor, limit=query.limit)
     at, links = services.clock(), services.invitations.links
-    return answer_page(services, within, page, lambda standing: invitation_view(standing, links, at=at))
+    return answer_page(services, within, page, lambda details: invitation_view(details, links, at=at))
 
 
 async def _group_ids(services: Services, key: str | None) -> list[UUID]:

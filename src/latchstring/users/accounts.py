@@ -131,10 +131,10 @@ class People(Keeping):
         """
         search = UserSearch(q, role, email_key=address.email_key if address else None)
         if group is not None:
-            found = await find_group(self._db, group)
-            if found is None:
-                return Page(total=0)
-            search = replace(search, group_id=found.id)
+            member_of = await find_group(self._db, group)
+            if member_of is None:
+                return Page([], total=0)
+            search = replace(search, group_id=member_of.id)
         return await list_users(self._db, search, order=order, cursor=cursor, limit=limit)
 
     # ---- rules ---------------------------------------------------------------------------------------------------

@@ -151,19 +151,19 @@ def instants(dice: random.Random) -> Iterator[datetime]:
 # ---- invitations -----------------------------------------------------------------------------------------------------
 
 
-def fields_of(wanted: InvitationFilter) -> set[str]:
+def fields_of(filter_: InvitationFilter) -> set[str]:
     default = InvitationFilter()
-    return {name for name in InvitationFilter.__slots__ if getattr(wanted, name) != getattr(default, name)}
+    return {name for name in InvitationFilter.__slots__ if getattr(filter_, name) != getattr(default, name)}
 
 
 def random_filter(dice: random.Random) -> tuple[InvitationFilter, Callable[[InvitationModel], bool]]:
     """Up to three filters of different fields at once."""
-    wanted, judges = InvitationFilter(), list[Callable[[InvitationModel], bool]]()
-    for other, judge in dice.sample(SINGLE[1:], dice.randrange(4)):
-        if not fields_of(wanted) & fields_of(other):
-            wanted = replace(wanted, **{name: getattr(other, name) for name in fields_of(other)})
-            judges.append(judge)
-    return wanted, lambda row: all(judge(row) for judge in judges)
+    filter_, conditions = InvitationFilter(), list[Callable[[InvitationModel], bool]]()
+    for other, condition in dice.sample(SINGLE[1:], dice.randrange(4)):
+        if not fields_of(filter_) & fields_of(other):
+            filter_ = replace(filter_, **{name: getattr(other, name) for name in fields_of(other)})
+            conditions.append(condition)
+    return filter_, lambda row: all(condition(row) for condition in conditions)
 
 
 async def test_invitations(database: Database, limits: Callable[..., None], dice: random.Random) -> None:
@@ -171,14 +171,14 @@ async def test_invitations(database: Database, limits: Callable[..., None], dice
     rows = list(make_rows(50, seed=dice.randrange(1000)))
     await database.transact(lambda: store(rows))
     for _ in range(12):
-        (wanted, holds), by = random_filter(dice), dice.choice(["createdAt", "expiresAt", "acceptedAt", "inviteEmail"])
+        (filter_, holds), by = random_filter(dice), dice.choice(["createdAt", "expiresAt", "acceptedAt", "inviteEmail"])
         order, limit = SortOrder(by, descending=dice.random() < 0.5), dice.choice([3, 5, 9])
-        read = reading(invitation_lists.list_invitations, database, wanted, order=order, limit=limit, at=NOW)
-        found = sorted(filter(holds, rows), key=lambda row: row.sorted_by(by), reverse=order.descending)
-        await check(read, lambda standing: standing.invitation.id, [row.id for row in found])
+        read = reading(invitation_lists.list_invitations, database, filter_, order=order, limit=limit, at=NOW)
+        matching = sorted(filter(holds, rows), key=lambda row: row.sorted_by(by), reverse=order.descending)
+        await check(read, lambda details: details.invitation.id, [row.id for row in matching])
         ids = [row.id for row in sorted(filter(holds, rows), key=lambda row: row.id, reverse=True)]
-        await check(reading(invitation_lists.find_ids, database, wanted, at=NOW), lambda id_: id_, ids)
-        assert await invitation_lists.count_invitations(database, wanted, at=NOW) in {len(ids), None}
+        await check(reading(invitation_lists.find_ids, database, filter_, at=NOW), lambda id_: id_, ids)
+        assert await invitation_lists.count_invitations(database, filter_, at=NOW) in {len(ids), None}
 
 
 # ---- users and groups ------------------------------------------------------------------------------------------------
@@ -264,18 +264,18 @@ async def test_users_and_groups(database: Database, limits: Callable[..., None],
     for _ in range(12):
         q, member = dice.choice([None, "an", "SP", "bo"]), dice.choice([None, users[0].id, users[1].id])
         order = SortOrder(dice.choice(["createdAt", "name"]), descending=dice.random() < 0.5)
-        found = [
+        matching = [
             (name.casefold() if order.by == "name" else "", id_)
             for id_, key, name in made_groups
             if (q is None or name.casefold().startswith(q.casefold()) or key.startswith(q))
             and (member is None or id_ in members[member])
         ]
-        expected = [id_ for _, id_ in sorted(found, reverse=order.descending)]
+        expected = [id_ for _, id_ in sorted(matching, reverse=order.descending)]
         read = reading(group_lists.list_groups, database, member_id=member, q=q, order=order, limit=3)
         await check(read, lambda group: group.id, expected)
         if member is None:
             read = reading(group_lists.list_counted_groups, database, q, order=order, limit=3)
-            await check(read, lambda one: one.group.id, expected)
+            await check(read, lambda model: model.group.id, expected)
 
 
 # ---- content ---------------------------------------------------------------------------------------------------------
@@ -285,11 +285,11 @@ GrantModel = tuple[dict[str, Any], UUID, int, ContentRole]  # the object, to who
 
 
 def store_content(objects: list[dict[str, Any]], grants: list[GrantModel]) -> Work[None]:
-    for one in objects:
-        yield step(insert_all(content), **one)
-    for one, subject, kind, role in grants:
-        values = {"subject_id": subject, "subject_kind": kind, "type": one["type"], "role": int(role)}
-        yield step(insert_all(content_grants), content_id=one["id"], **values)
+    for model in objects:
+        yield step(insert_all(content), **model)
+    for model, subject, kind, role in grants:
+        values = {"subject_id": subject, "subject_kind": kind, "type": model["type"], "role": int(role)}
+        yield step(insert_all(content_grants), content_id=model["id"], **values)
 
 
 async def test_content(
@@ -316,9 +316,9 @@ async def test_content(
     ]
     subjects = [(user.id, 1) for user in users] + [(group[0], 2) for group in made_groups]
     grants = [
-        (one, *subject, dice.choice(list(ContentRole)))
-        for one in objects
-        if one["visibility"]
+        (model, *subject, dice.choice(list(ContentRole)))
+        for model in objects
+        if model["visibility"]
         for subject in dice.sample(subjects, dice.randrange(6))
     ]
     await database.transact(lambda: store_people(database, users, made_groups, members))
@@ -327,34 +327,36 @@ async def test_content(
         type_, q = dice.choice(["notes", "articles"]), dice.choice([None, "AN", "bö", "z"])
         order = SortOrder(dice.choice(["createdAt", "title"]), descending=dice.random() < 0.5)
         keys = {
-            one["id"]: (one["search_title"] if order.by == "title" else "", one["id"])
-            for one in objects
-            if one["type"] == type_
-            and (q is None or one["search_title"].startswith(q.casefold()) or one["key"].startswith(q))
+            model["id"]: (model["search_title"] if order.by == "title" else "", model["id"])
+            for model in objects
+            if model["type"] == type_
+            and (q is None or model["search_title"].startswith(q.casefold()) or model["key"].startswith(q))
         }
         expected = sorted(keys, key=keys.__getitem__, reverse=order.descending)
         read = reading(content_lists.list_objects, database, type_, q, order=order, limit=dice.choice([3, 9]))
-        await check(read, lambda one: one.object.id, expected)
+        await check(read, lambda model: model.object.id, expected)
         subject, need = random_subject(dice, members), dice.choice([level for level in Level if level])
         visible = [
-            one["id"] for one in objects if one["type"] == type_ and level_of(subject, access_of(one, grants)) >= need
+            model["id"]
+            for model in objects
+            if model["type"] == type_ and level_of(subject, access_of(model, grants)) >= need
         ]
         order = SortOrder("createdAt", descending=dice.random() < 0.5)
-        wanted = access.Wanted(subject, type_, need)
+        filter_ = access.Wanted(subject, type_, need)
         expected = sorted(visible, reverse=order.descending)
-        read = reading(access.list_visible, database, wanted, order=order, limit=dice.choice([3, 9]))
+        read = reading(access.list_visible, database, filter_, order=order, limit=dice.choice([3, 9]))
         await check(read, lambda pair: pair[0].id, expected)
     for subject_id, _ in subjects:
-        held = sorted((g[0]["type"], int(g[3]), g[0]["id"]) for g in grants if g[1] == subject_id)
+        grants_held = sorted((g[0]["type"], int(g[3]), g[0]["id"]) for g in grants if g[1] == subject_id)
         read = reading(content_lists.list_granted, database, subject_id)
-        await check(read, lambda one: one.object.id, [id_ for *_, id_ in held], counted=False)
-    for one in objects[:20]:
-        people = sorted(g[1] for g in grants if g[0] is one and g[2] == 1)
-        read = reading(content_lists.list_people, database, one["id"])
+        await check(read, lambda model: model.object.id, [id_ for *_, id_ in grants_held], counted=False)
+    for model in objects[:20]:
+        people = sorted(g[1] for g in grants if g[0] is model and g[2] == 1)
+        read = reading(content_lists.list_people, database, model["id"])
         await check(read, lambda holder: holder.id, people, counted=False)
-    owned = sorted((one["type"], one["id"]) for one in objects if one["owner_id"] == users[0].id)
+    owned = sorted((model["type"], model["id"]) for model in objects if model["owner_id"] == users[0].id)
     page = await content_lists.list_owned(database, users[0].id)
-    assert [held.object.id for held in page.items] == [id_ for _, id_ in owned][:4]
+    assert [grants_held.object.id for grants_held in page.items] == [id_ for _, id_ in owned][:4]
     assert (page.next is not None) == (len(owned) > 4)
 
 
@@ -364,9 +366,9 @@ def random_subject(dice: random.Random, members: dict[UUID, set[UUID]]) -> Subje
     return Subject(user_id, own_groups, reads_all=dice.random() < 0.1, writes_all=dice.random() < 0.1)
 
 
-def access_of(one: dict[str, Any], grants: list[GrantModel]) -> Access:
-    roles = {subject_id: role for object_, subject_id, _, role in grants if object_ is one}
-    return Access(one["owner_id"], Visibility(one["visibility"]), roles)
+def access_of(model: dict[str, Any], grants: list[GrantModel]) -> Access:
+    roles = {subject_id: role for object_, subject_id, _, role in grants if object_ is model}
+    return Access(model["owner_id"], Visibility(model["visibility"]), roles)
 
 
 # ---- events ----------------------------------------------------------------------------------------------------------
@@ -377,14 +379,14 @@ def store_events(events: list[Event]) -> Work[None]:
         yield insert_event(event)
 
 
-def matches_audit(event: Event, wanted: AuditFilter) -> bool:
+def matches_audit(event: Event, filter_: AuditFilter) -> bool:
     return all((
-        wanted.actor_type in {None, event.actor.type},
-        wanted.actors is None or event.actor.id in wanted.actors,
-        wanted.action in {None, event.type},
-        wanted.objects is None or event.subject_id in wanted.objects,
-        wanted.since is None or id_instant(event.id) >= wanted.since,
-        wanted.until is None or id_instant(event.id) < wanted.until,
+        filter_.actor_type in {None, event.actor.type},
+        filter_.actors is None or event.actor.id in filter_.actors,
+        filter_.action in {None, event.type},
+        filter_.objects is None or event.subject_id in filter_.objects,
+        filter_.since is None or id_instant(event.id) >= filter_.since,
+        filter_.until is None or id_instant(event.id) < filter_.until,
     ))  # fmt: skip
 
 
@@ -405,23 +407,23 @@ async def test_audit_log_and_histories(
     newest = sorted(events, key=lambda event: event.id, reverse=True)
     days = [None, None, *(NOW - timedelta(days=day) for day in range(4))]
     for _ in range(12):
-        wanted = AuditFilter(
+        filter_ = AuditFilter(
             actor_type=dice.choice([None, None, *ActorType]),
-            actors=dice.choice([None, None, (), tuple(one.id for one in actors[1:3] if one.id)]),
+            actors=dice.choice([None, None, (), tuple(model.id for model in actors[1:3] if model.id)]),
             action=dice.choice([None, None, *names]),
             objects=dice.choice([None, None, (), tuple(subjects[:1]), tuple(subjects[:4])]),
             since=dice.choice(days),
             until=dice.choice(days),
         )
-        expected = [event.id for event in newest if matches_audit(event, wanted)]
-        read = reading(audit_log.list_audit, database, wanted, limit=dice.choice([3, 9]))
+        expected = [event.id for event in newest if matches_audit(event, filter_)]
+        read = reading(audit_log.list_audit, database, filter_, limit=dice.choice([3, 9]))
         await check(read, lambda entry: entry.recorded.event.id, expected, counted=False)
     for subject in subjects:
         mine = [event.id for event in newest if event.subject_id == subject]
         read = reading(subject_history.list_history, database, subject)
-        await check(read, lambda one: one.event.id, mine, counted=False)
+        await check(read, lambda model: model.event.id, mine, counted=False)
         read = reading(subject_history.list_events, database, subject, limit=7)
-        await check(read, lambda one: one.event.id, mine[::-1])
+        await check(read, lambda model: model.event.id, mine[::-1])
 
 
 # ---- mails, jobs, keys -----------------------------------------------------------------------------------------------
@@ -465,7 +467,7 @@ async def test_jobs_and_their_rows(database: Database, limits: Callable[..., Non
     limits(job_lists, "_LIST")
     limits(job_rows, "_LIST")
     makers = [Actor(ActorType.ADMIN, new_id(NOW)), Actor(ActorType.API_KEY, new_id(NOW))]
-    made: list[dict[str, Any]] = [
+    job_models: list[dict[str, Any]] = [
         {
             "id": new_id(at),
             "kind": "invite",
@@ -478,35 +480,35 @@ async def test_jobs_and_their_rows(database: Database, limits: Callable[..., Non
         }
         for _, at in zip(range(40), instants(dice), strict=False)
     ]
-    made.sort(key=lambda job: job["id"], reverse=True)
+    job_models.sort(key=lambda job: job["id"], reverse=True)
     statuses = [dice.choice(["CREATE", "DUPLICATE", "REFUSED"]) for _ in range(40)]
 
     def work() -> Work[None]:
-        for job in made:
+        for job in job_models:
             values = {name: value for name, value in job.items() if name != "maker"}
             yield step(insert_all(jobs), **values, actor_type=job["maker"].type.value, actor_id=job["maker"].id)
-        for job in made[:2]:
+        for job in job_models[:2]:
             rows = [JobRow(row=number, status=status) for number, status in enumerate(statuses, 1)]
             yield job_rows.insert_rows(database.dialect_name, job["id"], rows)
 
     await database.transact(work)
-    is_draft = [job["state"] == "DRAFT" for job in made]
+    is_draft = [job["state"] == "DRAFT" for job in job_models]
     for maker in (None, *makers):
-        mine = [maker is None or job["maker"] is maker for job in made]
-        expected = [job["id"] for job, own, draft in zip(made, mine, is_draft, strict=True) if own and not draft]
+        mine = [maker is None or job["maker"] is maker for job in job_models]
+        expected = [job["id"] for job, own, draft in zip(job_models, mine, is_draft, strict=True) if own and not draft]
         read = reading(job_lists.list_jobs, database, maker=maker, limit=4)
         await check(read, lambda job: job.id, expected, counted=False)
     since = NOW - timedelta(days=2)
     expected = [
         job["id"]
-        for job, draft in zip(made, is_draft, strict=True)
+        for job, draft in zip(job_models, is_draft, strict=True)
         if draft and job["maker"] is makers[0] and job["total"] and id_instant(job["id"]) >= since
     ]
     read = reading(job_lists.list_drafts, database, makers[0], since=since, limit=4)
     await check(read, lambda job: job.id, expected, counted=False)
     for which in (RowFilter(), RowFilter(("REFUSED",)), RowFilter(("CREATE", "REFUSED")), RowFilter(("MEMBER",))):
         numbers = [n for n, status in enumerate(statuses, 1) if not which.statuses or status in which.statuses]
-        read = reading(job_rows.list_rows, database, made[0]["id"], limit=6, which=which)
+        read = reading(job_rows.list_rows, database, job_models[0]["id"], limit=6, which=which)
         await check(read, lambda row: row.row, numbers)
 
 

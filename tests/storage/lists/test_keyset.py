@@ -27,7 +27,7 @@ async def furnish(db: Database) -> dict[str, User]:
     """Users of whom every second is a customer, every third blocked, every fifth unproved, every seventh in a group."""
     numbers: Iterator[int] = count()
     at = system_clock()
-    made = [
+    users = [
         User(
             id=new_id(at),
             email=f"U{n}@People.test",
@@ -44,24 +44,24 @@ async def furnish(db: Database) -> dict[str, User]:
 
     def work() -> Work[None]:
         yield step(insert(groups).values(id=group_id, key="spring", name="Spring", translations={}))
-        for n, user in enumerate(made):
+        for n, user in enumerate(users):
             yield insert_user(user)
             if n % 7 == 0:
                 yield join_groups(db.dialect_name, user.id, [group_id])
 
     await db.transact(work)
-    return {"group": User(group_id, "", "", "", "")} | {user.email_key: user for user in made}
+    return {"group": User(group_id, "", "", "", "")} | {user.email_key: user for user in users}
 
 
-async def read_all(db: Database, wanted: UserSearch, order: SortOrder) -> tuple[list[User], int | None]:
+async def read_all(db: Database, search: UserSearch, order: SortOrder) -> tuple[list[User], int | None]:
     cursor: Cursor | None = None
     seen: list[User] = []
     while True:
-        found = await list_users(db, wanted, order=order, cursor=cursor, limit=5)
-        seen += found.items
-        cursor = found.next
+        page = await list_users(db, search, order=order, cursor=cursor, limit=5)
+        seen += page.items
+        cursor = page.next
         if cursor is None:
-            return seen, found.total
+            return seen, page.total
 
 
 def value(user: User, by: str) -> tuple[object, object]:
@@ -76,7 +76,7 @@ async def test_every_filter_in_every_order(database: Database, monkeypatch: pyte
     known = await furnish(database)
     group_id = known.pop("group").id
     users = list(known.values())
-    asked = {
+    expected_by_search = {
         UserSearch(): users,
         UserSearch(role="customer"): [user for user in users if user.role == "customer"],
         UserSearch(blocked=True): [user for user in users if user.blocked],
@@ -88,11 +88,11 @@ async def test_every_filter_in_every_order(database: Database, monkeypatch: pyte
         UserSearch(q="ann", role="team", blocked=True): [u for u in users if u.role == "team" and u.blocked],
         UserSearch(q="nobody"): [],
     }
-    for wanted, expected in asked.items():
+    for search, expected in expected_by_search.items():
         for order in ORDERS:
-            seen, total = await read_all(database, wanted, order)
+            seen, total = await read_all(database, search, order)
             ordered = sorted(expected, key=lambda u: value(u, order.by), reverse=order.descending)
-            assert [user.id for user in seen] == [user.id for user in ordered], (wanted, order)
+            assert [user.id for user in seen] == [user.id for user in ordered], (search, order)
             assert total in {len(expected), None}
     assert (await count_role(database, "team")).number == MANY // 2
 

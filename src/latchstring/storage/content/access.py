@@ -220,18 +220,18 @@ def _count(sources: frozenset[str], dialect_name: str) -> Select[Any]:
     """How many objects the scans have, each counted once."""
     if dialect_name == "postgresql":
         ids = [_scans(dialect_name)[name].candidates(dialect_name).subquery() for name in sorted(sources)]
-        return count_up_to(select(union(*(select(one.c.id) for one in ids)).subquery().c.id))
+        return count_up_to(select(union(*(select(rows.c.id) for rows in ids)).subquery().c.id))
     granted = select(_g.content_id.label("id")).where(
         _g.subject_id.in_(union_all(select(_USER), _MINE)), _g.type == _TYPE, _g.role >= _NEED
     )
-    parts = [
+    selects = [
         granted
         if name == "granted"
         else select(_c.id).where(*(column == value for column, value in _SCANS[name].prefix))
         for name in sorted(sources)
     ]
     # DISTINCT under a LIMIT ends as soon as enough has been seen, here; PostgreSQL would read everything first
-    return count_up_to(select(union_all(*parts).subquery("visible").c.id).distinct())
+    return count_up_to(select(union_all(*selects).subquery("visible").c.id).distinct())
 
 
 async def _count_visible(db: Database, query: KeysetQuery) -> int:
@@ -254,15 +254,15 @@ _VISIBLE: KeysetList[tuple[ContentObject, Level]] = KeysetList(
 )
 
 
-async def _scans_of(db: Database, wanted: Wanted) -> list[Scan]:
-    scans = [Scan(name, is_exact=True) for name in sorted(wanted.sources - {"granted"})]
-    if "granted" not in wanted.sources:
+async def _scans_of(db: Database, visible: Wanted) -> list[Scan]:
+    scans = [Scan(name, is_exact=True) for name in sorted(visible.sources - {"granted"})]
+    if "granted" not in visible.sources:
         return scans
     if db.dialect_name == "postgresql":
         return [*scans, Scan("granted", is_exact=True)]
-    user_id = wanted.subject.user_id
+    user_id = visible.subject.user_id
     subjects = [user_id, *(row.id for row in await db.fetch(_MINE, user_id=user_id))]
-    roles = range(int(wanted.need), ContentRole.MAINTAINER + 1)
+    roles = range(int(visible.need), ContentRole.MAINTAINER + 1)
     return [
         *scans,
         *(Scan("granted", is_exact=True, each=subjects, values={"granted_role": role}) for role in roles),
@@ -270,9 +270,9 @@ async def _scans_of(db: Database, wanted: Wanted) -> list[Scan]:
 
 
 async def list_visible(
-    db: Database, wanted: Wanted, *, order: SortOrder, cursor: Cursor | None = None, limit: int
+    db: Database, visible: Wanted, *, order: SortOrder, cursor: Cursor | None = None, limit: int
 ) -> Page[tuple[ContentObject, Level]]:
     """A page of objects with what the subject holds on each. Order: createdAt."""
-    values = {"user_id": wanted.subject.user_id, "type": wanted.type, "need": int(wanted.need)}
-    query = KeysetQuery((), values, await _scans_of(db, wanted), identity=repr(wanted))
+    values = {"user_id": visible.subject.user_id, "type": visible.type, "need": int(visible.need)}
+    query = KeysetQuery((), values, await _scans_of(db, visible), identity=repr(visible))
     return await _VISIBLE.page(db, query, order=order, cursor=cursor, limit=limit)

@@ -51,46 +51,46 @@ _LIST: KeysetList[RecordedEvent] = KeysetList(
 )
 
 
-def _query(wanted: AuditFilter) -> KeysetQuery:
+def _query(audit_filter: AuditFilter) -> KeysetQuery:
     given = {
-        "objects": wanted.objects,
-        "actors": wanted.actors,
-        "action": wanted.action,
-        "actor_type": None if wanted.actor_type is None else wanted.actor_type.value,
+        "objects": audit_filter.objects,
+        "actors": audit_filter.actors,
+        "action": audit_filter.action,
+        "actor_type": None if audit_filter.actor_type is None else audit_filter.actor_type.value,
     }
     filters = [name for name, value in given.items() if value is not None]
     values: dict[str, Any] = {f"any_{name}": value is None for name, value in given.items()}
-    values |= given | {"objects": wanted.objects or (), "actors": wanted.actors or ()}
-    return KeysetQuery(filters, values, [_scan(wanted, filters)], identity=repr(wanted), is_counted=False)
+    values |= given | {"objects": audit_filter.objects or (), "actors": audit_filter.actors or ()}
+    return KeysetQuery(filters, values, [_scan(audit_filter, filters)], identity=repr(audit_filter), is_counted=False)
 
 
-def _scan(wanted: AuditFilter, filters: list[str]) -> Scan:
-    low, high, is_exact = _lowest(wanted), _highest(wanted), len(filters) <= 1
-    if wanted.objects is not None:
-        return Scan("objects", "objects", is_exact, wanted.objects, low, high)
-    if wanted.actors is not None:
-        return Scan("actors", "actors", is_exact, wanted.actors, low, high)
-    if wanted.action is not None:
+def _scan(audit_filter: AuditFilter, filters: list[str]) -> Scan:
+    low, high, is_exact = _lowest(audit_filter), _highest(audit_filter), len(filters) <= 1
+    if audit_filter.objects is not None:
+        return Scan("objects", "objects", is_exact, audit_filter.objects, low, high)
+    if audit_filter.actors is not None:
+        return Scan("actors", "actors", is_exact, audit_filter.actors, low, high)
+    if audit_filter.action is not None:
         return Scan("action", "action", is_exact, None, low, high)
     return Scan("all", "", not filters, None, low, high)
 
 
-def _lowest(wanted: AuditFilter) -> Key | None:
-    first = 0 if wanted.since is None else first_id_at(wanted.since).int
+def _lowest(audit_filter: AuditFilter) -> Key | None:
+    first = 0 if audit_filter.since is None else first_id_at(audit_filter.since).int
     return (UUID(int=first - 1),) if first else None
 
 
-def _highest(wanted: AuditFilter) -> Key | None:
-    return None if wanted.until is None else (first_id_at(wanted.until),)
+def _highest(audit_filter: AuditFilter) -> Key | None:
+    return None if audit_filter.until is None else (first_id_at(audit_filter.until),)
 
 
 async def list_audit(
-    db: Database, wanted: AuditFilter, *, cursor: Cursor | None = None, limit: int
+    db: Database, audit_filter: AuditFilter, *, cursor: Cursor | None = None, limit: int
 ) -> Page[AuditEntry]:
     """A page of history, newest first."""
-    page = await _LIST.page(db, _query(wanted), order=NEWEST_FIRST, cursor=cursor, limit=limit)
-    named = await find_named(db, (one.event.subject_id for one in page.items))
-    return page.map(lambda one: AuditEntry(one, named.get(one.event.subject_id)))
+    page = await _LIST.page(db, _query(audit_filter), order=NEWEST_FIRST, cursor=cursor, limit=limit)
+    named = await find_named(db, (recorded.event.subject_id for recorded in page.items))
+    return page.map(lambda recorded: AuditEntry(recorded, named.get(recorded.event.subject_id)))
 
 
 # ---- finding whom or what somebody means -----------------------------------------------------------------------------

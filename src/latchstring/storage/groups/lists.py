@@ -41,8 +41,10 @@ class CountedGroup:
 
 def _has_member(g: Columns) -> ColumnElement[bool]:
     m = group_members.alias()
-    found = select(m.c.group_id).where(m.c.user_id == _MEMBER, m.c.group_id == g.id).limit(literal_column("1", Integer))
-    return found.correlate_except(m).scalar_subquery().is_not(None)
+    membership = (
+        select(m.c.group_id).where(m.c.user_id == _MEMBER, m.c.group_id == g.id).limit(literal_column("1", Integer))
+    )
+    return membership.correlate_except(m).scalar_subquery().is_not(None)
 
 
 _SCANS = {

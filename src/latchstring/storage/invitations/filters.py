@@ -87,13 +87,13 @@ def bound_values(wanted: InvitationFilter, filters: Collection[str], *, at: date
 
 def state_values(states: Collection[State], *, at: datetime) -> dict[str, Any]:
     """PENDING is stored and in time; EXPIRED is stored, or stored as PENDING and out of time."""
-    wanted = frozenset(states or State)
-    stored = wanted | ({State.PENDING} if State.EXPIRED in wanted else frozenset())
+    chosen = frozenset(states or State)
+    stored = chosen | ({State.PENDING} if State.EXPIRED in chosen else frozenset())
     return {
         "states": sorted(int(state) for state in stored),
-        "ended_states": sorted(int(state) for state in wanted - {State.PENDING}),
-        "pending_from": LOWEST_INSTANT if State.EXPIRED in wanted else at,
-        "pending_to": HIGHEST_INSTANT if State.PENDING in wanted else at,
+        "ended_states": sorted(int(state) for state in chosen - {State.PENDING}),
+        "pending_from": LOWEST_INSTANT if State.EXPIRED in chosen else at,
+        "pending_to": HIGHEST_INSTANT if State.PENDING in chosen else at,
     }
 
 
@@ -202,23 +202,23 @@ def _by_state(dialect_name: str) -> Sequence[Select[Any]]:
 
 
 def _by_delivery(dialect_name: str) -> Sequence[Select[Any]]:
-    wanted = any_of(_o.state, "deliveries", Text)
+    is_in_state = any_of(_o.state, "deliveries", Text)
     is_invitation = _o.kind == literal_column("'invitation'")
     trouble = IndexScan([_o.id], prefix=[(_o.state, EACH)], where=[as_indexed(IN_TROUBLE)])
     queued = _in_order(_o.subject_id, _o.priority, _o.due_at).where(
-        _o.due_at.is_not(None), _o.state == literal_column("'QUEUED'"), wanted
+        _o.due_at.is_not(None), _o.state == literal_column("'QUEUED'"), is_in_state
     )
-    suppressed = _in_order(_o.subject_id, _o.id).where(as_indexed(SUPPRESSED), wanted)
+    suppressed = _in_order(_o.subject_id, _o.id).where(as_indexed(SUPPRESSED), is_in_state)
     return [
-        trouble.candidates(dialect_name, "deliveries", shown=_o.subject_id),
+        trouble.candidates(dialect_name, "deliveries", id_column=_o.subject_id),
         queued.where(is_invitation),
         suppressed.where(is_invitation),
     ]
 
 
 def _by_content_type(_dialect_name: str) -> Sequence[Select[Any]]:
-    along = _in_order(_g.invitation_id, _g.target_type, _g.target_key, _g.invitation_id)
-    return [along.where(_IS_CONTENT, _g.target_type == _CONTENT_TYPE)]
+    by_type = _in_order(_g.invitation_id, _g.target_type, _g.target_key, _g.invitation_id)
+    return [by_type.where(_IS_CONTENT, _g.target_type == _CONTENT_TYPE)]
 
 
 def _by_column(column: ColumnElement[Any], name: str) -> Sequence[Select[Any]]:

@@ -54,13 +54,13 @@ _LIST: KeysetList[Standing] = KeysetList(
 # ---- where rows are read ---------------------------------------------------------------------------------------------
 
 
-def _query(wanted: InvitationFilter, order: SortOrder, *, at: datetime) -> KeysetQuery:
-    filters = filters_in_use(wanted)
-    values = bound_values(wanted, filters, at=at)
-    return KeysetQuery(filters, values, _scans(wanted, filters, order, values), identity=repr(wanted))
+def _query(filter_: InvitationFilter, order: SortOrder, *, at: datetime) -> KeysetQuery:
+    filters = filters_in_use(filter_)
+    values = bound_values(filter_, filters, at=at)
+    return KeysetQuery(filters, values, _scans(filter_, filters, order, values), identity=repr(filter_))
 
 
-def _scans(wanted: InvitationFilter, filters: Collection[str], order: SortOrder, values: dict[str, Any]) -> list[Scan]:
+def _scans(filter_: InvitationFilter, filters: Collection[str], order: SortOrder, values: dict[str, Any]) -> list[Scan]:
     """Where the rows are in an order. What a filter implies is where a scan begins and ends."""
     if order.by == "expiresAt":
         is_exact = set(filters) <= {"expiry"}
@@ -70,11 +70,11 @@ def _scans(wanted: InvitationFilter, filters: Collection[str], order: SortOrder,
     if order.by == "inviteEmail":
         return [Scan("email", is_exact=not filters)]
     if order.by == "createdAt":
-        return _scans_by_id(wanted, filters, values)
-    return _scans_by_acceptance(wanted, filters, values)
+        return _scans_by_id(filter_, filters, values)
+    return _scans_by_acceptance(filter_, filters, values)
 
 
-def _scans_by_id(wanted: InvitationFilter, filters: Collection[str], values: dict[str, Any]) -> list[Scan]:
+def _scans_by_id(filter_: InvitationFilter, filters: Collection[str], values: dict[str, Any]) -> list[Scan]:
     """Along the values of a filter when their indexes are in the order of creation."""
     low: Key | None = None if values["id_from"] == LOWEST_ID else (UUID(int=values["id_from"].int - 1),)
     high: Key | None = None if values["id_to"] == HIGHEST_ID else (values["id_to"],)
@@ -84,19 +84,19 @@ def _scans_by_id(wanted: InvitationFilter, filters: Collection[str], values: dic
 
     if "object" in filters:
         return [scan("object", "object")]
-    only_inviter = [] if wanted.only_inviter_id is None else [wanted.only_inviter_id]
+    only_inviter = [] if filter_.only_inviter_id is None else [filter_.only_inviter_id]
     for name, of, given in (
-        ("group", "group", wanted.group_ids),
-        ("inviter", "inviter", wanted.inviter_ids),
+        ("group", "group", filter_.group_ids),
+        ("inviter", "inviter", filter_.inviter_ids),
         ("inviter", "only_inviter", only_inviter),
-        ("role", "role", wanted.roles),
+        ("role", "role", filter_.roles),
     ):
         if 0 < len(given) <= MOST_VALUES:
             return [scan(name, of, list(dict.fromkeys(given)))]
     if "state" not in filters:
         return [scan("all", "range")]
     # EXPIRED is partly stored as PENDING still
-    states = frozenset(wanted.states)
+    states = frozenset(filter_.states)
     stored = scan(
         "state", "state", sorted(map(int, states)), is_exact=State.PENDING not in states or State.EXPIRED in states
     )
@@ -104,15 +104,15 @@ def _scans_by_id(wanted: InvitationFilter, filters: Collection[str], values: dic
     return [stored, scan("overdue", "state")] if has_overdue else [stored]
 
 
-def _scans_by_acceptance(wanted: InvitationFilter, filters: Collection[str], values: dict[str, Any]) -> list[Scan]:
+def _scans_by_acceptance(filter_: InvitationFilter, filters: Collection[str], values: dict[str, Any]) -> list[Scan]:
     """Those who accepted by the index of that, all others in the order of creation."""
-    states = frozenset(wanted.states or State)
+    states = frozenset(filter_.states or State)
     scans = list[Scan]()
     if State.ACCEPTED in states:
         of = "state" if states == {State.ACCEPTED} else ""
         scans.append(Scan("accepted", of, is_exact=set(filters) <= {"state"}))
     if others := states - {State.ACCEPTED}:
-        rest = replace(wanted, states=others)
+        rest = replace(filter_, states=others)
         own_values = state_values(others, at=values["now"])
         scans += [
             replace(scan, constant=(NEVER,), values=own_values)
@@ -130,7 +130,7 @@ _PENDING_TERMS = select(_i.terms_key, _i.id).where(
 
 async def list_invitations(
     db: Database,
-    wanted: InvitationFilter,
+    filter_: InvitationFilter,
     *,
     order: SortOrder = NEWEST_FIRST,
     cursor: Cursor | None = None,
@@ -138,17 +138,19 @@ async def list_invitations(
     at: datetime,
 ) -> Page[Standing]:
     """A page of invitations. Orders: createdAt, expiresAt, acceptedAt, inviteEmail. limit: 1000 at most."""
-    return await _LIST.page(db, _query(wanted, order, at=at), order=order, cursor=cursor, limit=limit)
+    return await _LIST.page(db, _query(filter_, order, at=at), order=order, cursor=cursor, limit=limit)
 
 
-async def count_invitations(db: Database, wanted: InvitationFilter, *, at: datetime) -> int | None:
+async def count_invitations(db: Database, filter_: InvitationFilter, *, at: datetime) -> int | None:
     """How many there are; None beyond what is counted."""
-    return await _LIST.count(db, _query(wanted, NEWEST_FIRST, at=at), order=NEWEST_FIRST)
+    return await _LIST.count(db, _query(filter_, NEWEST_FIRST, at=at), order=NEWEST_FIRST)
 
 
-async def find_ids(db: Database, wanted: InvitationFilter, *, cursor: Cursor | None = None, at: datetime) -> Page[UUID]:
+async def find_ids(
+    db: Database, filter_: InvitationFilter, *, cursor: Cursor | None = None, at: datetime
+) -> Page[UUID]:
     """A page of up to a thousand ids of a list, newest first."""
-    query = _query(wanted, NEWEST_FIRST, at=at)
+    query = _query(filter_, NEWEST_FIRST, at=at)
     return await _LIST.ids(db, query, order=NEWEST_FIRST, cursor=cursor, limit=1000)
 
 

@@ -32,6 +32,11 @@ class Filter:
     is_exact: bool = True
     is_permanent: bool = False
 
+    @property
+    def counts_matches(self) -> bool:
+        """Whether counting the candidates counts the rows that match."""
+        return self.candidates is not None and self.is_exact
+
 
 @dataclass(frozen=True, slots=True)
 class Scan:

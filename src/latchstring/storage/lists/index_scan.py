@@ -176,23 +176,23 @@ class IndexScan:
         return query if self.source is None else query.correlate(self.source)
 
     def candidates(
-        self, dialect_name: str, values: str | None = None, shown: ColumnElement[Any] | None = None
+        self, dialect_name: str, values: str | None = None, id_column: ColumnElement[Any] | None = None
     ) -> Select[Any]:
         """A candidate query: the ids of the scan. values: the name under which a list for EACH is bound.
 
-        shown: the column with the ids, when it is not the last of the key.
+        id_column: the column with the ids, when it is not the last of the key.
         """
-        id_ = (self.key[-1] if shown is None else shown).label("id")
+        id_ = (self.key[-1] if id_column is None else id_column).label("id")
         ids = self.select([id_], COUNTED_UP_TO + 1, dialect_name, starts=False, stops=False, descending=False)
         if values is None:
             return ids if self.source is None else self.join_source(ids)
         column = next(column for column, value in self.prefix if value is EACH)
         if dialect_name != "postgresql":
-            others = [one == value for one, value in self.prefix if value is not EACH]
+            others = [other == value for other, value in self.prefix if value is not EACH]
             one_of: ColumnElement[bool] = any_of(column, values, _kind_of(column))
             return select(id_).where(*self.where, *others, one_of).order_by(self.key[-1])
         scan = self._from_list(column, values, "candidates")
-        return scan.candidates(dialect_name, shown=shown)
+        return scan.candidates(dialect_name, id_column=id_column)
 
     def join_source(self, query: Select[Any]) -> Select[Any]:
         """What a query of this scan answers for every row of the source."""
@@ -217,7 +217,7 @@ def prefix_scan(
     lead: a column that the index begins with, and its value. Said of whole rows: PostgreSQL assumes that few texts
     start so, and would read and sort all of them.
     """
-    first, end = (bindparam(one, type_=column.type) for one in (name, f"{name}_end"))
+    first, end = (bindparam(text, type_=column.type) for text in (name, f"{name}_end"))
     columns, values = ([column, id_], [bindparam("lowest_id", LOWEST_ID, type_=id_.type)])
     before: list[ColumnElement[Any]] = []
     if lead is not None:

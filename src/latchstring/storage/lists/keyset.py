@@ -20,7 +20,7 @@ from latchstring.domain.pagination import Cursor, Key, Page, SortOrder
 from latchstring.storage.engine.database import Database, Row
 from latchstring.storage.lists.declaration import KeysetQuery, ListDeclaration, Scan
 from latchstring.storage.lists.index_scan import COUNTED_UP_TO, highest_key, key_values, lowest_key
-from latchstring.storage.lists.statements import ListStatements, ScanShape, Shape, key_of, scan_tag
+from latchstring.storage.lists.statements import ListStatements, PageShape, ScanShape, key_of, scan_tag
 
 T = TypeVar("T")
 MOST_CANDIDATES = COUNTED_UP_TO  # of a filter that are looked up for a page
@@ -40,8 +40,8 @@ class _Request:
     shows_rows: bool
 
     @property
-    def shape(self) -> Shape:
-        return Shape(self.order, self.size, self.db.dialect_name, self.shows_rows)
+    def shape(self) -> PageShape:
+        return PageShape(self.order, self.size, self.db.dialect_name, self.shows_rows)
 
     @property
     def knows_total(self) -> bool:
@@ -201,35 +201,37 @@ class KeysetList(Generic[T]):
 
     async def _read_filtered(self, request: _Request) -> _Result:
         """The next rows where no scan has just those that match."""
+        query = request.query
+        only = query.filters[0] if len(query.filters) == 1 and query.is_counted else ""
+        if only and self.declaration.filters[only].counts_matches:
+            return await self._read_filtered_once(request, only)
         if request.knows_total and request.cursor is not None and request.cursor.total is None:
             return (await self._read_scans(request)).with_total(None)  # the first page found too many candidates
         name, count = await self._fewest_candidates(request)
-        if name is not None and not self._prefers_scans(request, name, count):
-            return await self._read_candidates(request, name)
-        result = await self._read_scans(request)
-        if name is not None and result.truncated_at is not None:
-            return await self._read_candidates(request, name)
-        return (
-            result.with_total(await self._count_filtered(request, result, name)) if request.query.is_counted else result
-        )
-
-    def _prefers_scans(self, request: _Request, name: str, count: int) -> bool:
-        """Whether there are so many candidates that reading in order meets a page of them soon, and that need not be
-        looked up in order to be counted.
-        """
-        query = request.query
-        is_only = len(query.filters) == 1 and self.declaration.filters[name].is_exact
-        return count > FEW and (is_only or request.knows_total or not query.is_counted)
-
-    async def _count_filtered(self, request: _Request, result: _Result, name: str | None) -> int | None:
-        if _is_whole_list(request, result):
-            return len(result.keys)
         if name is None:
-            return None
+            result = await self._read_scans(request)
+            total = len(result.keys) if _is_whole_list(request, result) else None
+            return result.with_total(total) if query.is_counted else result
+        if count > FEW and (request.knows_total or not query.is_counted):
+            result = await self._read_scans(request)
+            if result.truncated_at is None:
+                return result.with_total(request.cursor.total) if request.knows_total and request.cursor else result
+        return await self._read_candidates(request, name)
+
+    async def _read_filtered_once(self, request: _Request, name: str) -> _Result:
+        """The same with one filter, whose candidates are counted instead of the rows that match."""
         if request.knows_total and request.cursor is not None:
-            return request.cursor.total
-        statement = self._statements.count_distinct_candidates(name, request.db.dialect_name)
-        return int((await request.db.fetch(statement, **request.query.values))[0].n)
+            total = request.cursor.total
+        else:
+            statement = self._statements.count_distinct_candidates(name, request.db.dialect_name)
+            total = int((await request.db.fetch(statement, **request.query.values))[0].n)
+        if total is not None and total <= min(FEW, MOST_CANDIDATES):
+            return await self._read_candidates(request, name)
+        # so many that reading in order meets a page of them soon
+        result = await self._read_scans(request)
+        if result.truncated_at is not None and total is not None and total <= MOST_CANDIDATES:
+            return await self._read_candidates(request, name)
+        return result.with_total(total)
 
     async def _fewest_candidates(self, request: _Request) -> tuple[str | None, int]:
         """The filter with the fewest candidates, and how many; None when all have more than are looked up."""
@@ -267,10 +269,10 @@ class KeysetList(Generic[T]):
     async def _read_scans(self, request: _Request) -> _Result:
         """The next rows of all scans of the query."""
         scans = _one_for_each_value(request.query.scans, request.db.dialect_name)
-        used = [one for one in (self._bind_scan(request, scan) for scan in scans) if one is not None]
+        used = [bound for bound in (self._bind_scan(request, scan) for scan in scans) if bound is not None]
         if len(used) == 1:
             return await self._read_scan(request, used[0])
-        if used and request.db.dialect_name == "postgresql" and all(one.scan.is_exact for one in used):
+        if used and request.db.dialect_name == "postgresql" and all(bound.scan.is_exact for bound in used):
             return await self._read_merged(request, used)
         return await self._read_one_by_one(request, used)
 
@@ -288,43 +290,43 @@ class KeysetList(Generic[T]):
             has_rows, low = lead <= scan.constant, max(low, rest) if lead == scan.constant else low
         return _BoundScan(scan, low, high) if has_rows else None
 
-    async def _read_scan(self, request: _Request, one: _BoundScan) -> _Result:
-        statement = self._statements.scan(one.shape, request.shape)
-        rows = await request.db.fetch(statement, **{**request.query.values, **one.values()})
-        keys = [(*one.scan.constant, *key_of(row)) for row in rows]
-        end = await self._find_end(request, one) if one.shape.is_for_each or len(rows) < request.size else None
+    async def _read_scan(self, request: _Request, bound: _BoundScan) -> _Result:
+        statement = self._statements.scan(bound.shape, request.shape)
+        rows = await request.db.fetch(statement, **{**request.query.values, **bound.values()})
+        keys = [(*bound.scan.constant, *key_of(row)) for row in rows]
+        end = await self._find_end(request, bound) if bound.shape.is_for_each or len(rows) < request.size else None
         known = _known_until(keys, end, descending=request.order.descending)
         truncated_at = end if len(known) < request.size else None
         return _Result(known, rows[: len(known)] if request.shows_rows else None, truncated_at=truncated_at)
 
-    async def _find_end(self, request: _Request, one: _BoundScan) -> Key | None:
+    async def _find_end(self, request: _Request, bound: _BoundScan) -> Key | None:
         """The key of the last row that a judged scan reads; None when it has fewer."""
-        if one.scan.is_exact or self.declaration.scanned is None:
+        if bound.scan.is_exact or self.declaration.scanned is None:
             return None
-        statement = self._statements.scan_end(one.shape, request.shape)
-        rows = await request.db.fetch(statement, **{**request.query.values, **one.values()})
-        return (*one.scan.constant, *key_of(rows[0])) if rows else None
+        statement = self._statements.scan_end(bound.shape, request.shape)
+        rows = await request.db.fetch(statement, **{**request.query.values, **bound.values()})
+        return (*bound.scan.constant, *key_of(rows[0])) if rows else None
 
     async def _read_merged(self, request: _Request, used: Sequence[_BoundScan]) -> _Result:
         """Several scans whose rows are all wanted, in one statement."""
         values = dict(request.query.values)
-        for number, one in enumerate(used):
+        for number, bound in enumerate(used):
             tag = scan_tag(number)
-            values |= {**one.values(tag), **key_values(f"{tag}same", one.scan.constant)}
-        statement = self._statements.merged_scans(tuple(one.shape for one in used), request.shape)
+            values |= {**bound.values(tag), **key_values(f"{tag}same", bound.scan.constant)}
+        statement = self._statements.merged_scans(tuple(bound.shape for bound in used), request.shape)
         rows = await request.db.fetch(statement, **values)
         return _Result([key_of(row) for row in rows], rows if request.shows_rows else None)
 
     async def _read_one_by_one(self, request: _Request, used: Sequence[_BoundScan]) -> _Result:
         """Several scans, one after the other. The one that ends first decides how far all rows are known."""
-        found, ends = set[Key](), list[Key]()
-        for one in used:
-            result = await self._read_scan(replace(request, shows_rows=False), one)
-            found.update(result.keys)
+        keys_read, ends = set[Key](), list[Key]()
+        for bound in used:
+            result = await self._read_scan(replace(request, shows_rows=False), bound)
+            keys_read.update(result.keys)
             ends += [] if result.truncated_at is None else [result.truncated_at]
         descending = request.order.descending
         end = (max(ends) if descending else min(ends)) if ends else None
-        keys = _known_until(sorted(found, reverse=descending), end, descending=descending)[: request.size]
+        keys = _known_until(sorted(keys_read, reverse=descending), end, descending=descending)[: request.size]
         return _Result(keys, truncated_at=end if len(keys) < request.size else None)
 
 
@@ -348,10 +350,10 @@ def _has_own_scan(query: KeysetQuery) -> bool:
 
 def _one_for_each_value(scans: Sequence[Scan], dialect_name: str) -> list[Scan]:
     """The scans, on SQLite those with several values once for each. A scan for no value has no rows."""
-    found = list[Scan]()
+    expanded = list[Scan]()
     for scan in scans:
         if scan.each is None or dialect_name == "postgresql":
-            found += [scan] if scan.each is None or scan.each else []
+            expanded += [scan] if scan.each is None or scan.each else []
         else:
-            found += [replace(scan, each=[value]) for value in scan.each]
-    return found
+            expanded += [replace(scan, each=[value]) for value in scan.each]
+    return expanded

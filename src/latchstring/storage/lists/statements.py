@@ -25,7 +25,7 @@ from latchstring.storage.lists.index_scan import COUNTED_UP_TO, IndexScan, as_ro
 _KEY_NAMES = frozenset(f"k{number}" for number in range(4))
 
 
-class Shape(NamedTuple):
+class PageShape(NamedTuple):
     """What a statement of a page depends on, beside its scans."""
 
     order: SortOrder
@@ -74,7 +74,7 @@ class ListStatements:
 
     # ---- candidates ----------------------------------------------------------------------------------------------
 
-    def _make_candidates(self, name: str, shape: Shape) -> Executable:
+    def _make_candidates(self, name: str, shape: PageShape) -> Executable:
         """The next rows among the candidates of a filter, with how many there are in all."""
         columns, rows = self._looked_up(self._candidates(name, shape.dialect_name), "id", shape.dialect_name)
         keys = _labelled("k", self._list.orders[shape.order.by](columns))
@@ -85,17 +85,17 @@ class ListStatements:
         some = select(matching, total).where(key < start if shape.order.descending else key > start)
         some = some.order_by(*ordered(list(matching.c), descending=shape.order.descending))
         some = some.limit(literal_number(shape.size))
-        return self._shown(some, shape, beside=["total"]) if shape.shows_rows else some
+        return self._with_columns(some, shape, beside=["total"]) if shape.shows_rows else some
 
     def key_columns(self, order: SortOrder) -> Sequence[ColumnElement[Any]]:
         return self._list.orders[order.by](self._list.table.c)
 
     def _candidates(self, name: str, dialect_name: str) -> FromClause:
         """The ids of a filter's candidates, each once, in no order."""
-        parts = [select(query.subquery().c.id) for query in self._candidate_queries(name, dialect_name)]
-        if len(parts) == 1:
-            return select(parts[0].subquery().c.id).distinct().subquery("candidates")
-        return select(union(*parts).subquery().c.id).subquery("candidates")
+        queries = [select(query.subquery().c.id) for query in self._candidate_queries(name, dialect_name)]
+        if len(queries) == 1:
+            return select(queries[0].subquery().c.id).distinct().subquery("candidates")
+        return select(union(*queries).subquery().c.id).subquery("candidates")
 
     def _candidate_queries(self, name: str, dialect_name: str) -> list[Select[Any]]:
         make = self._list.filters[name].candidates
@@ -118,39 +118,43 @@ class ListStatements:
     def _matches(self, columns: Columns) -> ColumnElement[bool]:
         """The conditions of all filters; those not in use are switched off."""
         conditions = [
-            one.condition(columns)
-            if one.is_permanent
-            else or_(bindparam(f"any_{name}", type_=Boolean), one.condition(columns))
-            for name, one in self._list.filters.items()
+            filter_.condition(columns)
+            if filter_.is_permanent
+            else or_(bindparam(f"any_{name}", type_=Boolean), filter_.condition(columns))
+            for name, filter_ in self._list.filters.items()
         ]
         return and_(true(), *conditions)
 
     # ---- index scans ---------------------------------------------------------------------------------------------
 
-    def _make_scan(self, scan: ScanShape, shape: Shape) -> Executable:
+    def _make_scan(self, scan: ScanShape, shape: PageShape) -> Executable:
         """The next rows of a scan."""
         keys = self._scanned_keys(scan, shape)
-        return self._shown(keys, shape) if shape.shows_rows else keys
+        return self._with_columns(keys, shape) if shape.shows_rows else keys
 
-    def _make_merged_scans(self, scans: Sequence[ScanShape], shape: Shape) -> Executable:
+    def _make_merged_scans(self, scans: Sequence[ScanShape], shape: PageShape) -> Executable:
         """The next rows of several scans."""
-        parts = []
+        selects = []
         for number, scan in enumerate(scans):
             tag = scan_tag(number)
             same = bind_key(f"{tag}same", self.key_columns(shape.order)[: scan.same])
-            parts.append(select(*_labelled("k", [*same, *self._scanned_keys(scan, shape, tag).subquery().c])))
-        merged = union(*parts).subquery("merged")
+            selects.append(select(*_labelled("k", [*same, *self._scanned_keys(scan, shape, tag).subquery().c])))
+        merged = union(*selects).subquery("merged")
         some = select(merged).order_by(*ordered(list(merged.c), descending=shape.order.descending))
         some = some.limit(literal_number(shape.size))
-        return self._shown(some, shape) if shape.shows_rows else some
+        return self._with_columns(some, shape) if shape.shows_rows else some
 
-    def _make_scan_end(self, one: ScanShape, shape: Shape) -> Executable:
+    def _make_scan_end(self, scan_shape: ScanShape, shape: PageShape) -> Executable:
         """The last row that a judged scan reads, of several scans the first such row; none when they have fewer."""
-        scan = self._scan_of(one, shape, "")
+        scan = self._scan_of(scan_shape, shape, "")
         if self._list.scanned is None:
-            raise LookupError(one.name)
+            raise LookupError(scan_shape.name)
         last = scan.select(
-            _labelled("k", scan.key), 1, shape.dialect_name, stops=one.is_ranged, descending=shape.order.descending
+            _labelled("k", scan.key),
+            1,
+            shape.dialect_name,
+            stops=scan_shape.is_ranged,
+            descending=shape.order.descending,
         ).offset(literal_number(self._list.scanned - 1))
         return last if scan.source is None else _for_each(scan, last, 1, descending=shape.order.descending)
 
@@ -162,86 +166,92 @@ class ListStatements:
         )
         return select(func.count().label("n")).select_from(rows.subquery())
 
-    def _scanned_keys(self, one: ScanShape, shape: Shape, tag: str = "") -> Select[Any]:
+    def _scanned_keys(self, scan_shape: ScanShape, shape: PageShape, tag: str = "") -> Select[Any]:
         """The keys of the next rows of a scan, for one value of its prefix or for each of several."""
-        scan = self._scan_of(one, shape, tag)
-        keys = self._exact_keys(scan, one, shape, tag) if one.is_exact else self._judged_keys(scan, one, shape)
+        scan = self._scan_of(scan_shape, shape, tag)
+        keys = (
+            self._exact_keys(scan, scan_shape, shape, tag)
+            if scan_shape.is_exact
+            else self._filtered_keys(scan, scan_shape, shape)
+        )
         return keys if scan.source is None else _for_each(scan, keys, shape.size, descending=shape.order.descending)
 
-    def _scan_of(self, one: ScanShape, shape: Shape, tag: str) -> IndexScan:
-        scan = self.index_scans(shape.dialect_name)[one.name]
-        return scan.for_each(tag) if one.is_for_each else scan
+    def _scan_of(self, scan_shape: ScanShape, shape: PageShape, tag: str) -> IndexScan:
+        scan = self.index_scans(shape.dialect_name)[scan_shape.name]
+        return scan.for_each(tag) if scan_shape.is_for_each else scan
 
-    def _exact_keys(self, scan: IndexScan, one: ScanShape, shape: Shape, tag: str) -> Select[Any]:
+    def _exact_keys(self, scan: IndexScan, scan_shape: ScanShape, shape: PageShape, tag: str) -> Select[Any]:
         return scan.select(
             _labelled("k", scan.key),
             shape.size,
             shape.dialect_name,
             tag,
-            stops=one.is_ranged,
+            stops=scan_shape.is_ranged,
             descending=shape.order.descending,
         )
 
-    def _judged_keys(self, scan: IndexScan, one: ScanShape, shape: Shape) -> Select[Any]:
+    def _filtered_keys(self, scan: IndexScan, scan_shape: ScanShape, shape: PageShape) -> Select[Any]:
         """The keys of the next rows that meet all conditions, among those that are read.
 
         Nothing but an index decides which are read: a condition that it cannot answer would make the scan longer.
         """
         dialect_name, descending = shape.dialect_name, shape.order.descending
         if self._list.scanned is None:
-            return self._exact_keys(scan, one, shape, "").where(self._matches(self._list.table.c))
+            return self._exact_keys(scan, scan_shape, shape, "").where(self._matches(self._list.table.c))
         is_listed = scan.key[-1].table is self._list.table
         before, keys = _labelled("p", [column for column, _ in scan.prefix]), _labelled("k", scan.key)
-        shown = [*(self._list.table.c if is_listed else ()), *before, *keys]
-        read = scan.select(shown, self._list.scanned, dialect_name, stops=one.is_ranged, descending=descending)
+        read_columns = [*(self._list.table.c if is_listed else ()), *before, *keys]
+        read = scan.select(
+            read_columns, self._list.scanned, dialect_name, stops=scan_shape.is_ranged, descending=descending
+        )
         scanned = read.subquery("scanned")
         names = [column.name for column in keys]
         columns, rows = (scanned.c, scanned) if is_listed else self._looked_up(scanned, names[-1], dialect_name)
-        found = select(*(scanned.c[name] for name in names)).select_from(rows).where(self._matches(columns))
+        matching = select(*(scanned.c[name] for name in names)).select_from(rows).where(self._matches(columns))
         if dialect_name == "postgresql":  # just as they were read, or it would sort them all
-            found = found.order_by(
+            matching = matching.order_by(
                 *ordered([scanned.c[column.name] for column in (*before, *keys)], descending=descending)
             )
         # SQLite would sort them all if it were asked to; as it is, they come as they were read
-        return found.limit(literal_number(shape.size))
+        return matching.limit(literal_number(shape.size))
 
-    def _looked_up(self, found: FromClause, id_name: str, dialect_name: str) -> tuple[Columns, FromClause]:
+    def _looked_up(self, ids: FromClause, id_name: str, dialect_name: str) -> tuple[Columns, FromClause]:
         """The rows of ids, one by one through the primary key: a join might read the whole table."""
         table, id_ = self._list.table, self._list.id_
         if dialect_name == "postgresql":
-            row = select(table).where(id_ == found.c[id_name]).limit(literal_number(1)).lateral("listed")
-            return row.c, found.join(row, true())
+            row = select(table).where(id_ == ids.c[id_name]).limit(literal_number(1)).lateral("listed")
+            return row.c, ids.join(row, true())
         alias = table.alias("listed")
-        return _Unindexed(alias.c), found.join(alias, alias.c[id_.name] == found.c[id_name])
+        return _Unindexed(alias.c), ids.join(alias, alias.c[id_.name] == ids.c[id_name])
 
     # ---- what is shown -------------------------------------------------------------------------------------------
 
-    def _shown(self, keys: Select[Any], shape: Shape, beside: Sequence[str] = ()) -> Executable:
+    def _with_columns(self, keys: Select[Any], shape: PageShape, beside: Sequence[str] = ()) -> Executable:
         """Everything that is shown of some rows, with their keys and what stands beside these."""
         page = keys.subquery("page")
         key = [column for column in page.c if column.name not in beside]
         if shape.dialect_name == "postgresql":
-            one = self._row_of(key[-1]).lateral("one")
-            shown = select(*one.c, *page.c).select_from(page.join(one, true()))
+            row = self._row_of(key[-1]).lateral("one")
+            query = select(*row.c, *page.c).select_from(page.join(row, true()))
         else:
             rows = page.join(self._list.table, and_(self._list.id_ == key[-1], *self._list.lookup))
-            shown = select(*self._list.columns, *page.c).select_from(self._list.joins(rows))
-        return shown.order_by(*ordered(key, descending=shape.order.descending))
+            query = select(*self._list.columns, *page.c).select_from(self._list.joins(rows))
+        return query.order_by(*ordered(key, descending=shape.order.descending))
 
     def _row_of(self, id_: ColumnElement[Any]) -> Select[Any]:
-        shown = select(*self._list.columns).select_from(self._list.joins(self._list.table))
-        return shown.where(self._list.id_ == id_, *self._list.lookup).limit(literal_number(1))
+        query = select(*self._list.columns).select_from(self._list.joins(self._list.table))
+        return query.where(self._list.id_ == id_, *self._list.lookup).limit(literal_number(1))
 
     def _make_lookup(self, dialect_name: str) -> Executable:
         """What is shown of the rows of some ids, in no order."""
         id_ = self._list.id_
         type_: Any = type(id_.type)
         if dialect_name != "postgresql":
-            shown = select(*self._list.columns, id_.label("listed_id")).select_from(self._list.joins(self._list.table))
-            return shown.where(any_of(id_, "ids", type_), *self._list.lookup)
+            query = select(*self._list.columns, id_.label("listed_id")).select_from(self._list.joins(self._list.table))
+            return query.where(any_of(id_, "ids", type_), *self._list.lookup)
         ids: Any = func.unnest(bindparam("ids", type_=ListOf(type_))).table_valued("id").render_derived(name="ids")
-        one = self._row_of(ids.c.id).lateral("one")
-        return select(*one.c, ids.c.id.label("listed_id")).select_from(ids.join(one, true()))
+        row = self._row_of(ids.c.id).lateral("one")
+        return select(*row.c, ids.c.id.label("listed_id")).select_from(ids.join(row, true()))
 
 
 def _for_each(scan: IndexScan, keys: Select[Any], limit: int, *, descending: bool) -> Select[Any]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, null, or_, select, union_all, update
+from sqlalchemy import ColumnElement, bindparam, func, literal_column, null, or_, select, union_all, update
 
 from latchstring.domain.mail import DeliveryState, MailKind, SuppressionReason
 from latchstring.domain.pagination import Cursor, Page, SortOrder
@@ -21,7 +21,7 @@ from latchstring.storage.engine.tables import IN_TROUBLE, delivery_attempts, out
 from latchstring.storage.engine.types import Id, Instant
 from latchstring.storage.events.actor_names import find_named
 from latchstring.storage.lists.declaration import Columns, Filter, KeysetQuery, ListDeclaration, Scan
-from latchstring.storage.lists.index_scan import IndexScan, as_indexed, literal_number
+from latchstring.storage.lists.index_scan import COUNTED_UP_TO, IndexScan, as_indexed, literal_number
 from latchstring.storage.lists.keyset import KeysetList
 from latchstring.storage.outbox.outbox import OutboxRow
 
@@ -39,8 +39,11 @@ def _is(state: DeliveryState, o: Columns = _o) -> ColumnElement[bool]:
     return o.state == literal_column(f"'{state.value}'")  # type: ignore[no-any-return]
 
 
-def _queued(_dialect_name: str) -> list[Select[Any]]:
-    return [select(_o.id.label("id")).where(_o.due_at.is_not(None)).order_by(_o.priority, _o.due_at)]
+def _due() -> IndexScan:
+    """What waits for its time, sorted anew: the mails that are due first, as many as any list counts."""
+    due = select(_o.id, _o.state).where(_o.due_at.is_not(None)).order_by(_o.priority, _o.due_at)
+    first = due.limit(literal_number(COUNTED_UP_TO)).subquery("due")
+    return IndexScan([first.c.id], where=[_is(DeliveryState.QUEUED, first.c)])
 
 
 # No index leads to mails that were sent, which is nearly all.
@@ -53,24 +56,25 @@ _LIST: KeysetList[Row] = KeysetList(
         orders={"createdAt": lambda o: [o.id]},
         scans=lambda _: {
             "all": IndexScan([_o.id]),
+            "queued": _due(),
             "trouble": IndexScan([_o.id], prefix=[(_o.state, _STATE)], where=[as_indexed(IN_TROUBLE)]),
             "suppressed": IndexScan([_o.id], where=[_is(DeliveryState.SUPPRESSED)]),
             "subject": IndexScan([_o.id], prefix=[(_o.subject_id, bindparam("subject_id", type_=Id))]),
         },
-        filters={
-            "queued": Filter(lambda o: _is(DeliveryState.QUEUED, o), _queued, is_exact=False),
-            "sent": Filter(lambda o: _is(DeliveryState.SENT, o)),
-        },
+        filters={"sent": Filter(lambda o: _is(DeliveryState.SENT, o))},
     )
 )
 
 
+_SCAN_OF: dict[DeliveryState | None, str] = {DeliveryState.QUEUED: "queued", DeliveryState.SUPPRESSED: "suppressed"}
+
+
 def _query(state: DeliveryState | None) -> KeysetQuery:
-    is_queued, is_sent = state is DeliveryState.QUEUED, state is DeliveryState.SENT
-    values = {"state": state and state.value, "any_queued": not is_queued, "any_sent": not is_sent}
-    filters = [*(["queued"] if is_queued else []), *(["sent"] if is_sent else [])]
-    name = "trouble" if state in RETRIABLE else "suppressed" if state is DeliveryState.SUPPRESSED else "all"
-    return KeysetQuery(filters, values, [Scan(name, is_exact=not filters)], is_counted=False)
+    is_sent = state is DeliveryState.SENT
+    name = "trouble" if state in RETRIABLE else _SCAN_OF.get(state, "all")
+    scan = Scan(name, is_exact=not is_sent)
+    values = {"state": state and state.value, "any_sent": not is_sent}
+    return KeysetQuery(["sent"] if is_sent else [], values, [scan], is_counted=False)
 
 
 _a = delivery_attempts.c

@@ -37,8 +37,10 @@ _OWN_SCANS = ("group", "role", "blocked", "unverified")  # filters with a scan i
 def _is_member(u: Columns) -> ColumnElement[bool]:
     """One lookup each: PostgreSQL would read all members of the group for an EXISTS."""
     m = group_members.alias()
-    found = select(m.c.user_id).where(m.c.user_id == u.id, m.c.group_id == _GROUP).limit(literal_column("1", Integer))
-    return found.correlate_except(m).scalar_subquery().is_not(None)
+    membership = (
+        select(m.c.user_id).where(m.c.user_id == u.id, m.c.group_id == _GROUP).limit(literal_column("1", Integer))
+    )
+    return membership.correlate_except(m).scalar_subquery().is_not(None)
 
 
 _FILTERS = {

@@ -13,15 +13,17 @@ LOCK := $(UV) pip compile --quiet --generate-hashes --no-annotate --universal --
   --no-emit-index-url --no-emit-find-links 
 RUN := .venv/bin
 PARALLEL ?= -n 2 --dist loadfile
+SLOWEST := --durations=25 --durations-min=0.5
 RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
 export UV_PYTHON_DOWNLOADS := never
+unexport PYTHONDONTWRITEBYTECODE # every process would compile every module again, which takes it two seconds
 
 .DEFAULT_GOAL := help
-.PHONY: help serve example install test check format screenshots bench lock wheel clean
+.PHONY: help serve example install test test-full check format screenshots bench lock wheel clean
 
 help: ## List what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 serve: $(RUNTIME) ## Try it: a server with sample data on http://127.0.0.1:8080 (PORT=… for another)
 	@exec $(RUN)/latchstring demo --host $(HOST) --port $(PORT)
@@ -32,16 +34,20 @@ example: $(RUNTIME) ## A small app with invitations of its own, on http://127.0.
 install: $(RUNTIME) ## Install into .venv without starting anything
 
 test: $(DEV) ## Run every test, the quick ones first; installs a browser where there is none
-	@scripts/ensure-browser
-	@$(RUN)/pytest -m "not slow" $(PARALLEL)
-	@$(RUN)/pytest -m alone
-	@$(RUN)/pytest -m "slow and not alone" $(PARALLEL)
+	@scripts/ensure-browser >/dev/null
+	@$(RUN)/pytest -m "not slow" $(PARALLEL) $(SLOWEST) --cov --cov-report= --cov-fail-under=70
+	@$(RUN)/pytest -m alone $(SLOWEST) tests/blackbox/test_jobs.py
+	@$(RUN)/pytest -m "slow and not alone" $(PARALLEL) $(SLOWEST)
 
-check: $(DEV) ## Format, lint, types, import contracts, migrations, and the tests that start no process
+test-full: ## The same with whole kill loops, more random examples, and held to every promised time
+	@LATCHSTRING_TEST_FULL=1 $(MAKE) --no-print-directory test
+
+check: $(DEV) ## Format, lint, types, import contracts, dead code, migrations, and the tests that start no process
 	@$(RUN)/ruff format --check --quiet . || { echo "Run make format."; exit 1; }
 	@$(RUN)/ruff check --quiet .
 	@$(RUN)/mypy --no-error-summary
 	@$(RUN)/lint-imports --no-logo
+	@$(RUN)/python scripts/check_dead_code.py
 	@$(RUN)/python scripts/check_migrations.py
 	@$(RUN)/pytest -m "not slow" $(PARALLEL)
 
@@ -50,7 +56,7 @@ format: $(DEV) ## Format the code, and mend what the linter can mend
 	@$(RUN)/ruff format --quiet .
 
 screenshots: $(DEV) ## Take the pictures of the README from a running demo
-	@scripts/ensure-browser
+	@scripts/ensure-browser >/dev/null
 	@$(RUN)/python scripts/make_screenshots.py
 
 bench: $(DEV) ## Measure the hot paths on SQLite and PostgreSQL

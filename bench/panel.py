@@ -23,6 +23,7 @@ from rich.table import Table
 
 from latchstring.crypto.cursors import make_cursor
 from latchstring.crypto.keyring import Keyring
+from latchstring.domain.pagination import Cursor
 
 SMALL, LARGE = 10_000, 1_000_000
 COUNT = 60  # requests of each path
@@ -94,11 +95,14 @@ def _paths(at: Installation, stored: int) -> dict[str, str]:
     paths = {name: f"{LIST}?{urlencode(query, doseq=True)}" for name, query in QUERIES.items()}
     middle = asyncio.run(_id_in_the_middle(at))
     keyring = Keyring.from_file(at.master_key_file)
-    cursor = make_cursor(keyring, "panel:invitations:-createdAt", [str(middle), None, False, stored // 2])
+    cursor = make_cursor(keyring, "panel:invitations:-createdAt", Cursor((middle,), rows_before=stored // 2))
+    back = make_cursor(
+        keyring, "panel:invitations:-createdAt", Cursor((middle,), is_backward=True, rows_before=stored // 2)
+    )
     day = (datetime.now(UTC) - timedelta(days=45)).date().isoformat()
     return paths | {
         "half way down": f"{LIST}?after={cursor}",
-        "half way down, going back": f"{LIST}?before={cursor}",
+        "half way down, going back": f"{LIST}?before={back}",
         "half way down, pending or revoked": f"{LIST}?state=PENDING&state=REVOKED&after={cursor}",
         "made until half way": f"{LIST}?madeTo={day}",
         "one entry": f"{LIST}/{middle}",

@@ -26,7 +26,6 @@ PICTURES = Path(__file__).parent.parent / "docs" / "images"
 COMMAND = Path(sys.executable).with_name("latchstring")
 PORT = 8766
 BASE = f"http://127.0.0.1:{PORT}"
-CHROMIUM = "/usr/bin/chromium"
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 780}
 CLIP = {"width": 960, "height": 640}
 FRAME_MS = 250
@@ -64,6 +63,12 @@ class Demo:
         with urllib.request.urlopen(request) as answer:  # noqa: S310  # the same
             text = answer.read()
         return json.loads(text) if text else None
+
+
+def find_browser() -> str:
+    """The path of the browser that scripts/ensure-browser finds."""
+    ensure_browser = Path(__file__).with_name("ensure-browser")
+    return subprocess.run([ensure_browser], capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
 
 
 @contextmanager
@@ -232,7 +237,7 @@ async def main() -> None:
         fill(demo)
         await asyncio.sleep(15)  # until the worker has counted for the overview
         async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            browser = await playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
             await take_pictures(browser, demo)
             await record(browser, demo)
             await browser.close()

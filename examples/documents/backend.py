@@ -5,18 +5,21 @@ The browser never holds a token of Latchstring. Tokens stay in this process; the
 
 import os
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
-from typing import Any
 
 import httpx2
-from litestar import Litestar, Request, Response, get, route
-from litestar.datastructures import MutableScopeHeaders
-from litestar.params import FromPath
-from litestar.response import File, Redirect
-from litestar.static_files import create_static_files_router
-from litestar.types import Message, Scope
 from sessions import Sessions
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HERE = Path(__file__).parent
 APP = os.environ.get("DOCUMENTS_URL", "http://127.0.0.1:8090")
@@ -38,9 +41,9 @@ latchstring = httpx2.AsyncClient(base_url=LATCHSTRING, cookies=CookieJar(Default
 sessions = Sessions(latchstring)
 
 
-@route("/api/{path:path}", http_method=["GET", "POST", "PATCH", "DELETE"])
-async def pass_on(path: FromPath[str], request: Request[Any, Any, Any]) -> Response[Any]:
+async def pass_on(request: Request) -> Response:
     """Ask Latchstring, and hand back what it says without its tokens and cookies."""
+    path = "/" + request.path_params["path"]
     if not OPEN.fullmatch(path):
         return refuse(404, "not-found", "This app has no use for that.")
     if request.method != "GET" and request.headers.get("Origin") != APP:  # beside SameSite: no other site's forms
@@ -51,50 +54,69 @@ async def pass_on(path: FromPath[str], request: Request[Any, Any, Any]) -> Respo
     headers["X-Forwarded-For"] = request.client.host if request.client else ""  # rate limits count people, not us
     try:
         headers |= await sessions.find_authorization(name)
-        content, params = await request.body(), request.query_params.dict()
+        content, params = await request.body(), request.url.query or None
         answer = await latchstring.request(
             request.method, f"/api{path}", params=params, content=content, headers=headers
         )
     except httpx2.HTTPError:
         return refuse(503, "unavailable", "Latchstring does not answer. Try again in a moment.")
     body = answer.json() if answer.content else None
-    kept = {key: answer.headers[key] for key in ("ETag", "Retry-After") if key in answer.headers}
-    response: Response[Any] = Response(body, status_code=answer.status_code, headers=kept)
+    fresh = ""
     if isinstance(body, dict) and "accessToken" in body:  # signed in, or accepted with a new account
         sessions.end(name)
-        fresh = sessions.begin(body)
-        response.set_cookie(COOKIE, fresh, httponly=True, samesite="strict", secure=APP.startswith("https:"))
+        fresh = sessions.begin(body)  # takes the tokens out of what the browser is handed
     elif path == "/auth/logout" or (isinstance(body, dict) and body.get("code") == "credential-invalid"):
         sessions.end(name)
+    kept = {key: answer.headers[key] for key in ("ETag", "Retry-After") if key in answer.headers}
+    status = answer.status_code
+    response = Response(None, status, headers=kept) if body is None else JSONResponse(body, status, headers=kept)
+    if fresh:
+        response.set_cookie(COOKIE, fresh, httponly=True, samesite="strict", secure=APP.startswith("https:"))
     return response
 
 
-def refuse(status: int, code: str, detail: str) -> Response[dict[str, Any]]:
-    return Response({"status": status, "code": code, "detail": detail}, status_code=status)
+def refuse(status: int, code: str, detail: str) -> Response:
+    return JSONResponse({"status": status, "code": code, "detail": detail}, status)
 
 
-@get(["/", "/{content_type:str}/{key:str}", "/{content_type:str}/{key:str}/accept"])
-async def show_page() -> File:
+async def show_page(_: Request) -> Response:
     """One page for all addresses; its script reads the address."""
-    return File(HERE / "page.html", media_type="text/html", content_disposition_type="inline")
+    return FileResponse(HERE / "page.html")
 
 
-@get("/password-reset")
-async def reset_password() -> Redirect:
+async def reset_password(_: Request) -> Response:
     """Latchstring's own page does this well enough."""
-    return Redirect(f"{LATCHSTRING}/password-reset")
+    return RedirectResponse(f"{LATCHSTRING}/password-reset", 302)
 
 
-async def add_headers(message: Message, _: Scope) -> None:
+class AddHeaders:
     """To everything, refusals and files included."""
-    if message["type"] == "http.response.start":
-        MutableScopeHeaders.from_message(message).update(HEADERS)
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
 
 
-static = create_static_files_router(path="/static", directories=[HERE / "static"])
-app = Litestar(
-    [pass_on, show_page, reset_password, static],
-    before_send=[add_headers],
-    on_shutdown=[latchstring.aclose],
-    openapi_config=None,
+@asynccontextmanager
+async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async with latchstring:
+        yield
+
+
+app = Starlette(
+    routes=[
+        Route("/api/{path:path}", pass_on, methods=["GET", "POST", "PATCH", "DELETE"]),
+        Route("/password-reset", reset_password),
+        Mount("/static", StaticFiles(directory=HERE / "static")),
+        *(Route(path, show_page) for path in ("/", "/{content_type}/{key}", "/{content_type}/{key}/accept")),
+    ],
+    middleware=[Middleware(AddHeaders)],
+    lifespan=lifespan,
 )

@@ -16,6 +16,7 @@ from limits import RateLimitItem, parse_many
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
+from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.errors import TooManyRequests
 from latchstring.domain.settings import Limits
 
@@ -102,6 +103,11 @@ class Limiter:
     def check_recipient(self, email_key: str) -> None:
         """Before a mail to this address is asked for."""
         self._check(self._per_recipient, "recipient", email_key)
+
+    def check_invited(self, email_key: str, *, by: Actor) -> None:
+        """Before an invitation is mailed to this address. The operator is not bounded."""
+        if by.type is not ActorType.OPERATOR:
+            self.check_recipient(email_key)
 
     def check_requested(self, email_key: str) -> None:
         """Before a stranger has a mail sent to this address; counted apart, or anybody could use up its invitations."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import httpx2
 import pytest
-from tests.api.conftest import Api
+from tests.support.api_client import Api
 
 from latchstring.domain.errors import Unreadable
 from latchstring.domain.group import Group
@@ -326,7 +326,7 @@ def test_a_row_without_an_end_is_given_up_soon() -> None:
             parser.feed(b"a" * 50_000)
         with pytest.raises(Unreadable) as caught:
             parser.feed(b"a" * 50_000)
-        assert caught.value.status == 413
+        assert caught.value.code == "body-too-large"
 
 
 async def test_rows_laid_aside_come_back_as_they_were() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api.conftest import SETTINGS, Api
+from tests.support.api_client import SETTINGS, Api
 
 from latchstring.config import Config, load_config
 from latchstring.domain.principal import OPERATOR_PRINCIPAL

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.api.conftest import Api
+from tests.support.api_client import Api
 
 from latchstring.domain.invitation import Channel
 from latchstring.domain.mail import MailKind
@@ -62,7 +62,7 @@ async def test_looking_is_counted_and_a_refusal_is_not(api: Api) -> None:
 
 
 async def token_of(api: Api, invitation_id: str) -> str:
-    standing = await api.services.invitations.issuing.get(UUID(invitation_id), by=OPERATOR_PRINCIPAL)
+    standing = await api.services.invitations.get(UUID(invitation_id), by=OPERATOR_PRINCIPAL)
     return api.services.invitations.links.token_of(standing.invitation, Channel.MAILED)
 
 

@@ -74,7 +74,7 @@ async def test_unknown_fields_are_refused_and_taken_values_told(api: Any) -> Non
         "unknown-field",
     )
     assert problem(await api.post("/users", {"email": user["email"].upper()}, api.key)) == (409, "email-taken")
-    body = {"email": "b@people.test", "externalId": "x"}
+    body: dict[str, Any] = {"email": "b@people.test", "externalId": "x"}
     assert problem(await api.post("/users", body, api.key)) == (409, "external-id-taken")
     body = {"email": "b@people.test", "groups": ["nowhere"]}
     assert problem(await api.post("/users", body, api.key)) == (404, "group-not-found")

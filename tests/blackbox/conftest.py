@@ -1,20 +1,10 @@
-"""Running installations on SQLite and PostgreSQL. Nothing here or in these tests looks into the package."""
+"""Nothing in these tests looks into the package: they see what a client of a running installation sees."""
 
-import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
-import asyncpg
 import pytest
-from tests.blackbox.house import House
-from tests.blackbox.library import CLOSED, OPTIONS
-from tests.blackbox.smtp_server import SmtpServer
 
 HERE = Path(__file__).parent
-Starter = Callable[..., House]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -22,79 +12,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.slow)
-
-
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def new_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
-    """Makes an empty database at each call and gives its URL as the configuration names it."""
-    if request.param == "sqlite":
-        return lambda: f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('database')}/latchstring.db"
-    server = request.getfixturevalue("postgres_server")
-
-    def create() -> str:
-        name = f"blackbox_{uuid4().hex}"
-        asyncio.run(_execute(server.set(drivername="postgresql"), f"CREATE DATABASE {name}"))
-        return str(server.set(database=name).render_as_string(hide_password=False))
-
-    return create
-
-
-async def _execute(server: Any, statement: str) -> None:
-    connection = await asyncpg.connect(server.render_as_string(hide_password=False))
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-@contextmanager
-def opened(directory: Path, database: str, *arguments: str, crowded: bool = False, **options: str) -> Iterator[House]:
-    smtp = SmtpServer()
-    house = House(directory, database, smtp, options, crowded=crowded)
-    try:
-        house.cli("migrate")
-        house.open(*arguments)
-        house.key = house.api_key("*")
-        yield house
-    finally:
-        house.stop()
-        house.smtp.close()
-
-
-@pytest.fixture(scope="session")
-def house(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """One installation that tests share; each brings its own people."""
-    with opened(tmp_path_factory.mktemp("house"), new_database()) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def library(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """One installation with two types of content and roles for it."""
-    with opened(tmp_path_factory.mktemp("library"), new_database(), **OPTIONS) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def closed_library(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """The same where only people with accounts are invited to content."""
-    with opened(tmp_path_factory.mktemp("library"), new_database(), **CLOSED) as running:
-        yield running
-
-
-@pytest.fixture
-def open_house(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Starter]:
-    """Starts further installations, each with a database of its own; keywords change the configuration."""
-    with ExitStack() as stack:
-
-        def start(*arguments: str, **options: str) -> House:
-            directory = tmp_path_factory.mktemp("house")
-            return stack.enter_context(opened(directory, new_database(), *arguments, **options))
-
-        yield start
-
-
-@pytest.fixture
-def own_house(open_house: Starter) -> House:
-    """An installation for one test alone."""
-    return open_house()

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.blackbox.bulk import api_key, customer, done, foreseen, send, total, verdicts
-from tests.blackbox.house import House, Person, new_address, refused
-from tests.blackbox.library import access, article
+from tests.support.bulk_calls import api_key, customer, done, foreseen, send, total, verdicts
+from tests.support.content_calls import access, article
+from tests.support.installation import Installation, Person, new_address, refused
 
 CSV = "text/csv"
 MEBIBYTE = 1024 * 1024
@@ -20,13 +20,13 @@ MEBIBYTE = 1024 * 1024
 # ---- rows ------------------------------------------------------------------------------------------------------------
 
 
-def test_every_rule_of_a_single_create_holds_for_a_row(house: House) -> None:
+def test_every_rule_of_a_single_create_holds_for_a_row(installation: Installation) -> None:
     """Each row has the verdict that the same body has alone: the code of its problem or of its first field."""
-    group, other = house.group(), house.group()
-    waiting = house.invite(role="customer", groups=[group, other])
-    member = house.user("customer")
-    owner = house.user("admin")
-    key = article(house, owner)
+    group, other = installation.group(), installation.group()
+    waiting = installation.invite(role="customer", groups=[group, other])
+    member = installation.user("customer")
+    owner = installation.user("admin")
+    key = article(installation, owner)
     content = [{"contentType": "article", "key": key, "role": "EDITOR"}]
     rows: list[tuple[Any, tuple[str, str | None]]] = [
         (customer(), ("CREATE", None)),
@@ -65,10 +65,10 @@ def test_every_rule_of_a_single_create_holds_for_a_row(house: House) -> None:
         (None, ("REFUSED", "invalid-type")),
         (customer(), ("CREATE", None)),
     ]  # fmt: skip
-    before = total(house)
-    looked = foreseen(house, [row for row, _ in rows])
-    assert total(house) == before
-    carried_out = done(house, [row for row, _ in rows])
+    before = total(installation)
+    looked = foreseen(installation, [row for row, _ in rows])
+    assert total(installation) == before
+    carried_out = done(installation, [row for row, _ in rows])
     for items in (looked, carried_out):
         for item, (row, (status, code)) in zip(items, rows, strict=True):
             assert item["status"] == status, (row, item)
@@ -80,15 +80,15 @@ def test_every_rule_of_a_single_create_holds_for_a_row(house: House) -> None:
     assert verdicts(looked) == verdicts(carried_out)
     for (row, (status, _)), item in zip(rows, carried_out, strict=True):
         if status == "REFUSED" and isinstance(row, dict) and item["code"] != "unknown-field":
-            alone = house.post("/invitations", row, house.key)
+            alone = installation.post("/invitations", row, installation.key)
             assert alone.status in {404, 422}, (row, alone)
             codes = {alone.json["code"]} | {error["code"] for error in alone.json.get("errors", [])}
             assert item["code"] in codes, (row, item, alone.json)
 
 
-def test_a_row_becomes_an_invitation_like_any_other(house: House) -> None:
-    group, owner = house.group(), house.user("admin")
-    key = article(house, owner)
+def test_a_row_becomes_an_invitation_like_any_other(installation: Installation) -> None:
+    group, owner = installation.group(), installation.user("admin")
+    key = article(installation, owner)
     row = {
         "inviteEmail": new_address("Mixed.Case"), "role": "team", "groups": [group],
         "content": [{"contentType": "articles", "key": key, "role": "VIEWER"}], "firstName": "Ada", "lastName": "Löwe",
@@ -101,8 +101,8 @@ def test_a_row_becomes_an_invitation_like_any_other(house: House) -> None:
     table.writeheader()
     table.writerow(cells | {"inviteEmail": new_address("In.Csv")})
     for body in ([row], lines.getvalue().encode()):
-        (item,) = done(house, body)
-        made = house.invitation(item["invitationId"])
+        (item,) = done(installation, body)
+        made = installation.invitation(item["invitationId"])
         assert made["inviteEmail"] == item["email"]
         assert (made["role"], made["groups"], made["state"]) == ("team", [group], "PENDING")
         assert made["content"] == [{**row["content"][0], "void": False}]  # type: ignore[index]
@@ -112,12 +112,17 @@ def test_a_row_becomes_an_invitation_like_any_other(house: House) -> None:
         lifetime = datetime.fromisoformat(made["expiresAt"]) - datetime.fromisoformat(made["createdAt"])
         assert lifetime == timedelta(days=2)
         assert made["invitedBy"]["type"] == "API_KEY"
-        assert house.events(item["invitationId"])[0]["type"] == "invitation.created"
-        assert house.accept(house.mail_of(made).token, password="eleven quiet herons 7", acceptTerms=True).status == 201
+        assert installation.events(item["invitationId"])[0]["type"] == "invitation.created"
+        assert (
+            installation.accept(
+                installation.mail_of(made).token, password="eleven quiet herons 7", acceptTerms=True
+            ).status
+            == 201
+        )
 
 
-def test_the_same_person_stands_several_times_in_a_file(house: House) -> None:
-    groups = [house.group(), house.group()]
+def test_the_same_person_stands_several_times_in_a_file(installation: Installation) -> None:
+    groups = [installation.group(), installation.group()]
     address = new_address("one")
     rows = [
         {"inviteEmail": address, "groups": groups},
@@ -128,43 +133,43 @@ def test_the_same_person_stands_several_times_in_a_file(house: House) -> None:
         {"inviteEmail": f" {address}", "groups": groups},
         {"inviteEmail": address.replace("@", "+b@"), "groups": groups},
     ]
-    for items in (foreseen(house, rows), done(house, rows)):
+    for items in (foreseen(installation, rows), done(installation, rows)):
         assert [item["status"] for item in items] == [
             "CREATE", "DUPLICATE", "CREATE", "DUPLICATE", "CREATE", "REFUSED", "CREATE",
         ]  # fmt: skip
         assert "1" in items[1]["detail"]
-    assert total(house, email=address) == 3
-    for items in (foreseen(house, rows), done(house, rows)):
+    assert total(installation, email=address) == 3
+    for items in (foreseen(installation, rows), done(installation, rows)):
         assert [item["status"] for item in items] == [*["DUPLICATE"] * 5, "REFUSED", "DUPLICATE"]
         assert items[0]["code"] == "already-invited"
-        assert house.invitation(items[0]["invitationId"])["inviteEmail"] == address
+        assert installation.invitation(items[0]["invitationId"])["inviteEmail"] == address
 
 
-def test_an_invitation_that_is_over_gives_way(house: House) -> None:
-    made = house.invite(expiresIn="PT1S")
-    house.wait_until_expired(made["id"])
-    declined, token = house.invited()
-    assert house.post("/invitations/decline", {"token": token}).status == 200
-    revoked = house.invite()
-    assert house.delete(f"/invitations/{revoked['id']}", house.key).status == 204
+def test_an_invitation_that_is_over_gives_way(installation: Installation) -> None:
+    made = installation.invite(expiresIn="PT1S")
+    installation.wait_until_expired(made["id"])
+    declined, token = installation.invited()
+    assert installation.post("/invitations/decline", {"token": token}).status == 200
+    revoked = installation.invite()
+    assert installation.delete(f"/invitations/{revoked['id']}", installation.key).status == 204
     rows = [customer(inviteEmail=one["inviteEmail"]) for one in (made, declined, revoked)]
-    assert verdicts(foreseen(house, rows)) == [("CREATE", None)] * 3
-    assert verdicts(done(house, rows)) == [("CREATE", None)] * 3
-    assert house.invitation(made["id"])["state"] == "EXPIRED"
-    assert total(house, email=made["inviteEmail"]) == 2
-    assert total(house, email=made["inviteEmail"], state="PENDING") == 1
+    assert verdicts(foreseen(installation, rows)) == [("CREATE", None)] * 3
+    assert verdicts(done(installation, rows)) == [("CREATE", None)] * 3
+    assert installation.invitation(made["id"])["state"] == "EXPIRED"
+    assert total(installation, email=made["inviteEmail"]) == 2
+    assert total(installation, email=made["inviteEmail"], state="PENDING") == 1
 
 
 # ---- ceilings --------------------------------------------------------------------------------------------------------
 
 
-def test_the_ceiling_holds_for_each_row(house: House) -> None:
-    team, owner = house.user("team"), house.user("admin")
-    lead = house.user("lead")
-    group, mine, foreign = house.group(), article(house, owner), article(house, owner)
-    house.post("/groups", {"key": "open-house", "name": "Open house"}, house.key)
+def test_the_ceiling_holds_for_each_row(installation: Installation) -> None:
+    team, owner = installation.user("team"), installation.user("admin")
+    lead = installation.user("lead")
+    group, mine, foreign = installation.group(), article(installation, owner), article(installation, owner)
+    installation.post("/groups", {"key": "open-house", "name": "Open house"}, installation.key)
     shared = {"accessType": "SHARED", "sharedUsers": {team.id: "MAINTAINER", lead.id: "EDITOR"}}
-    assert house.put(f"/content/articles/{mine}/access", shared, house.key).status == 200
+    assert installation.put(f"/content/articles/{mine}/access", shared, installation.key).status == 200
 
     def to(key: str, role: str = "EDITOR") -> dict[str, Any]:
         return {"inviteEmail": new_address(), "content": [{"contentType": "articles", "key": key, "role": role}]}
@@ -189,33 +194,33 @@ def test_the_ceiling_holds_for_each_row(house: House) -> None:
     for person in (team, lead):
         rows = [row for by, row, _ in asked if by is person]
         expected = [verdict for by, _, verdict in asked if by is person]
-        assert verdicts(foreseen(house, rows, by=person.token)) == expected
-        assert verdicts(done(house, rows, by=person.token)) == expected
+        assert verdicts(foreseen(installation, rows, by=person.token)) == expected
+        assert verdicts(done(installation, rows, by=person.token)) == expected
         for row, verdict in zip(rows, expected, strict=True):
             if verdict == refusal:
-                refused(house.post("/invitations", row, person.token), 403, "grant-not-allowed")
-    assert sorted(one["role"] for one in access(house, mine)["invitations"]) == ["EDITOR", "MAINTAINER"]
-    assert access(house, foreign)["invitations"] == []
+                refused(installation.post("/invitations", row, person.token), 403, "grant-not-allowed")
+    assert sorted(one["role"] for one in access(installation, mine)["invitations"]) == ["EDITOR", "MAINTAINER"]
+    assert access(installation, foreign)["invitations"] == []
 
 
-def test_keys_are_held_to_their_ceiling_and_their_scope(house: House) -> None:
-    plain, _ = api_key(house, "invitations:write")
-    rows = [customer(), customer(role="team"), customer(groups=[house.group()])]
-    assert [item["status"] for item in done(house, rows, by=plain)] == ["CREATE", "REFUSED", "REFUSED"]
+def test_keys_are_held_to_their_ceiling_and_their_scope(installation: Installation) -> None:
+    plain, _ = api_key(installation, "invitations:write")
+    rows = [customer(), customer(role="team"), customer(groups=[installation.group()])]
+    assert [item["status"] for item in done(installation, rows, by=plain)] == ["CREATE", "REFUSED", "REFUSED"]
     for scopes in (("invitations:read",), ("content:write", "users:write")):
-        key, _ = api_key(house, *scopes)
+        key, _ = api_key(installation, *scopes)
         for dry in (True, False):
-            refused(send(house, rows, by=key, dry=dry), 403, "not-allowed")
+            refused(send(installation, rows, by=key, dry=dry), 403, "not-allowed")
     for token in ("lsk_nothing", "eyJ"):
-        refused(send(house, rows, by=token), 401)
-    refused(house.call("POST", "/api/invitations/bulk", rows), 401)
+        refused(send(installation, rows, by=token), 401)
+    refused(installation.call("POST", "/api/invitations/bulk", rows), 401)
 
 
-def test_what_others_sent_is_not_told_to_who_may_not_list_it(house: House) -> None:
-    waiting, member = house.invite(role="customer"), house.user("customer")
-    sender = house.user("sender")
+def test_what_others_sent_is_not_told_to_who_may_not_list_it(installation: Installation) -> None:
+    waiting, member = installation.invite(role="customer"), installation.user("customer")
+    sender = installation.user("sender")
     rows = [customer(inviteEmail=waiting["inviteEmail"]), customer(inviteEmail=member.email)]
-    for items in (foreseen(house, rows, by=sender.token), done(house, rows, by=sender.token)):
+    for items in (foreseen(installation, rows, by=sender.token), done(installation, rows, by=sender.token)):
         assert waiting["id"] not in json.dumps(items)
         assert "MEMBER" not in {item["status"] for item in items}
 
@@ -227,7 +232,7 @@ def table(text: str, encoding: str = "utf-8") -> bytes:
     return text.encode(encoding)
 
 
-def test_what_cannot_be_read_is_refused_as_a_whole(house: House) -> None:
+def test_what_cannot_be_read_is_refused_as_a_whole(installation: Installation) -> None:
     good = json.dumps(customer()).encode()
     many = b",".join([good] * 2000)
     cases: list[tuple[bytes, str | None, int]] = [
@@ -258,18 +263,18 @@ def test_what_cannot_be_read_is_refused_as_a_whole(house: House) -> None:
         (table("inviteEmail,role\r\n" + "a@people.test,customer\r\n" * 3000) + b"\xff\xfe\xfd,x\r\n", CSV, 400),
         (table('inviteEmail,role\r\n"a@people.test,customer\r\n'), CSV, 400),
     ]
-    before = total(house)
+    before = total(installation)
     for body, media_type, status in cases:
         for dry in (True, False):
-            answer = send(house, body, media_type=media_type, dry=dry)
+            answer = send(installation, body, media_type=media_type, dry=dry)
             problem = refused(answer, status)
             assert problem["detail"], (body[-60:], problem)
     for query in ("dryRun=maybe", "dry=true", "dryRun=true&dryRun=true"):
-        refused(house.call("POST", f"/api/invitations/bulk?{query}", [customer()], token=house.key), 400)
-    assert total(house) == before
+        refused(installation.call("POST", f"/api/invitations/bulk?{query}", [customer()], token=installation.key), 400)
+    assert total(installation) == before
 
 
-def test_64_mebibytes_are_the_most(house: House) -> None:
+def test_64_mebibytes_are_the_most(installation: Installation) -> None:
     """Refused with an answer that the sender gets to read, announced or not."""
     piece = b" " * MEBIBYTE
 
@@ -280,8 +285,8 @@ def test_64_mebibytes_are_the_most(house: House) -> None:
         yield b'{"inviteEmail":"x@","role":"customer"}]'
 
     for announced in (True, False):
-        connection = http.client.HTTPConnection("127.0.0.1", house.port, timeout=60)
-        headers = {"Authorization": f"Bearer {house.key}", "Content-Type": "application/json"}
+        connection = http.client.HTTPConnection("127.0.0.1", installation.port, timeout=60)
+        headers = {"Authorization": f"Bearer {installation.key}", "Content-Type": "application/json"}
         if announced:
             headers["Content-Length"] = str(64 * MEBIBYTE + 40)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may answer before the end
@@ -290,18 +295,18 @@ def test_64_mebibytes_are_the_most(house: House) -> None:
         problem = json.loads(answer.read())
         assert (answer.status, problem["code"]) == (413, "body-too-large")
         connection.close()
-    fits = house.call(
+    fits = installation.call(
         "POST",
         "/api/invitations/bulk?dryRun=true",
         raw=b"".join([*body(63)]),
         headers={"Content-Type": "application/json"},
-        token=house.key,
+        token=installation.key,
     )
     assert fits.status == 200
     assert fits.json["items"][0]["status"] == "REFUSED"
 
 
-def test_a_messy_spreadsheet_gets_the_right_verdict_for_each_row(house: House) -> None:
+def test_a_messy_spreadsheet_gets_the_right_verdict_for_each_row(installation: Installation) -> None:
     people = [new_address(f"Person{number}") for number in range(600)]
     lines = ['"Invite E-Mail";ROLE;"First Name";message;groups; ']
     lines += [f'  {one} ;customer;"Ann ""A""";"Hello;\r\nthere";;' for one in people]
@@ -312,10 +317,10 @@ def test_a_messy_spreadsheet_gets_the_right_verdict_for_each_row(house: House) -
     expected = [*["CREATE"] * 600, *["DUPLICATE"] * 300, *["REFUSED"] * 20]
     text = "\r\n".join([*lines, "", ""])
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"):
-        items = foreseen(house, text.encode(encoding))
+        items = foreseen(installation, text.encode(encoding))
         assert [item["status"] for item in items] == expected, encoding
         assert items[600]["detail"]
         assert {item["code"] for item in items[900:]} == {"invalid-email"}
-    items = done(house, "\r\n".join([lines[0], *lines[1:21], *lines[601:]]).encode("utf-16"))
+    items = done(installation, "\r\n".join([lines[0], *lines[1:21], *lines[601:]]).encode("utf-16"))
     expected = [*["CREATE"] * 20, *["DUPLICATE"] * 20, *["CREATE"] * 280, *["REFUSED"] * 20]
     assert [item["status"] for item in items] == expected

@@ -6,20 +6,20 @@ import time
 from typing import Any
 
 import pytest
-from tests.blackbox.house import House, numbers, pointers, refused
-from tests.blackbox.library import NOBODY, access, article, at_once, instant, put_access, share, shown
+from tests.support.content_calls import NOBODY, access, article, at_once, instant, put_access, share, shown
+from tests.support.installation import Installation, numbers, pointers, refused
 
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,199}")
 
 
-def test_an_object_is_made_private_and_belongs_to_its_maker(library: House) -> None:
-    author, number = library.user("author"), next(numbers)
+def test_an_object_is_made_private_and_belongs_to_its_maker(content_installation: Installation) -> None:
+    author, number = content_installation.user("author"), next(numbers)
     sent = {
         "title": f"Härte & Maß {number}",
         "url": "https://app.orchard.example/a?b=c",
         "data": {"body": ["ü", 1.5, None]},
     }
-    made = library.post("/content/articles", sent, author.token)
+    made = content_installation.post("/content/articles", sent, author.token)
     assert made.status == 201, made
     assert made.json == sent | {
         "contentType": "articles",
@@ -30,32 +30,37 @@ def test_an_object_is_made_private_and_belongs_to_its_maker(library: House) -> N
     }
     assert made.headers["Location"].endswith(f"/api/content/articles/{made.json['key']}")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", made.json["createdAt"])
-    got = library.call("GET", made.headers["Location"], token=author.token)
+    got = content_installation.call("GET", made.headers["Location"], token=author.token)
     assert (got.status, got.json) == (200, made.json)
     assert got.headers["ETag"]
 
 
-def test_what_is_left_out_is_null(library: House) -> None:
-    author = library.user("author")
-    made = library.post("/content/recipes", {"title": "Soup"}, author.token)
+def test_what_is_left_out_is_null(content_installation: Installation) -> None:
+    author = content_installation.user("author")
+    made = content_installation.post("/content/recipes", {"title": "Soup"}, author.token)
     assert (made.status, made.json["url"], made.json["data"], made.json["contentType"]) == (201, None, None, "recipes")
 
 
-def test_making_needs_the_permission(library: House) -> None:
-    refused(library.post("/content/articles", {"title": "T"}), 401)
-    refused(library.post("/content/articles", {"title": "T"}, library.user("curator").token), 403)
-    refused(library.post("/content/articles", {"title": "T"}, library.api_key("content:write")), 403)
-    owner = library.user()
-    key = library.api_key("content:create")
-    made = library.post("/content/articles", {"title": "T", "ownerId": owner.id}, key)
+def test_making_needs_the_permission(content_installation: Installation) -> None:
+    refused(content_installation.post("/content/articles", {"title": "T"}), 401)
+    refused(
+        content_installation.post("/content/articles", {"title": "T"}, content_installation.user("curator").token), 403
+    )
+    refused(
+        content_installation.post("/content/articles", {"title": "T"}, content_installation.api_key("content:write")),
+        403,
+    )
+    owner = content_installation.user()
+    key = content_installation.api_key("content:create")
+    made = content_installation.post("/content/articles", {"title": "T", "ownerId": owner.id}, key)
     assert (made.status, made.json["access"]["ownerId"]) == (201, owner.id)
 
 
-def test_only_an_api_key_says_who_owns(library: House) -> None:
-    author, other = library.user("author"), library.user()
-    answer = library.post("/content/articles", {"title": "T", "ownerId": other.id}, author.token)
+def test_only_an_api_key_says_who_owns(content_installation: Installation) -> None:
+    author, other = content_installation.user("author"), content_installation.user()
+    answer = content_installation.post("/content/articles", {"title": "T", "ownerId": other.id}, author.token)
     assert answer.status in {400, 403, 422}, answer
-    answer = library.post("/content/articles", {"title": "T", "ownerId": NOBODY}, library.key)
+    answer = content_installation.post("/content/articles", {"title": "T", "ownerId": NOBODY}, content_installation.key)
     assert answer.status in {404, 422}, answer
 
 
@@ -67,70 +72,76 @@ def test_only_an_api_key_says_who_owns(library: House) -> None:
         "..", "x" * 190 + " y", "İstanbul", "ß" * 90, "a/b?c#d%2e",
     ],
 )  # fmt: skip
-def test_a_key_is_made_of_any_title(library: House, title: str) -> None:
-    author = library.user("author")
+def test_a_key_is_made_of_any_title(content_installation: Installation, title: str) -> None:
+    author = content_installation.user("author")
     keys = set()
     for _ in range(2):
-        made = library.post("/content/articles", {"title": title}, author.token)
+        made = content_installation.post("/content/articles", {"title": title}, author.token)
         assert (made.status, made.json["title"]) == (201, title)
         key = made.json["key"]
         assert KEY.fullmatch(key)
         assert key not in {"accept", "invitations"}
-        assert library.get(f"/content/articles/{key}", author.token).json["title"] == title
+        assert content_installation.get(f"/content/articles/{key}", author.token).json["title"] == title
         keys.add(key)
     assert len(keys) == 2
 
 
-def test_a_slug_reads_like_the_title(library: House) -> None:
-    made = library.post("/content/articles", {"title": "Notes from Zürich (2)"}, library.user("author").token)
+def test_a_slug_reads_like_the_title(content_installation: Installation) -> None:
+    made = content_installation.post(
+        "/content/articles", {"title": "Notes from Zürich (2)"}, content_installation.user("author").token
+    )
     assert made.json["key"].lower().startswith("notes-from-zu")
 
 
 @pytest.mark.parametrize("key", ["A.b_c~d-1", "0", "z" * 200, "acceptance", "index.html"])
-def test_keys_may_be_chosen(library: House, key: str) -> None:
-    author = library.user("author")
-    made = library.post("/content/recipes", {"title": "T", "key": key}, author.token)
+def test_keys_may_be_chosen(content_installation: Installation, key: str) -> None:
+    author = content_installation.user("author")
+    made = content_installation.post("/content/recipes", {"title": "T", "key": key}, author.token)
     assert (made.status, made.json["key"]) == (201, key)
-    assert library.get(f"/content/recipes/{key}", author.token).status == 200
+    assert content_installation.get(f"/content/recipes/{key}", author.token).status == 200
 
 
 @pytest.mark.parametrize(
     "key", ["", "-a", ".a", "..", "_a", "~a", "a b", "a/b", "ä", "a\n", "z" * 201, "accept", "invitations"]
 )
-def test_other_keys_are_refused(library: House, key: str) -> None:
+def test_other_keys_are_refused(content_installation: Installation, key: str) -> None:
     body = {"title": "T", "key": key}
-    assert pointers(refused(library.post("/content/articles", body, library.user("author").token), 422)) == {"/key"}
+    assert pointers(
+        refused(content_installation.post("/content/articles", body, content_installation.user("author").token), 422)
+    ) == {"/key"}
 
 
-def test_a_key_is_taken_once_per_type(library: House) -> None:
-    one, two, key = library.user("author"), library.user("author"), f"once-{next(numbers)}"
+def test_a_key_is_taken_once_per_type(content_installation: Installation) -> None:
+    one, two, key = content_installation.user("author"), content_installation.user("author"), f"once-{next(numbers)}"
     body = {"title": "T", "key": key}
-    assert library.post("/content/articles", body, one.token).status == 201
-    refused(library.post("/content/articles", body, two.token), 409)
-    assert library.post("/content/recipes", body, two.token).status == 201
+    assert content_installation.post("/content/articles", body, one.token).status == 201
+    refused(content_installation.post("/content/articles", body, two.token), 409)
+    assert content_installation.post("/content/recipes", body, two.token).status == 201
 
 
-def test_equal_titles_at_once_get_keys_of_their_own(library: House) -> None:
-    author, title = library.user("author"), f"Minutes {next(numbers)}"
-    calls = [lambda: library.post("/content/articles", {"title": title}, author.token)] * 24
+def test_equal_titles_at_once_get_keys_of_their_own(content_installation: Installation) -> None:
+    author, title = content_installation.user("author"), f"Minutes {next(numbers)}"
+    calls = [lambda: content_installation.post("/content/articles", {"title": title}, author.token)] * 24
     answers = at_once(*calls)
     assert [answer.status for answer in answers] == [201] * 24
     assert len({answer.json["key"] for answer in answers}) == 24
 
 
-def test_one_of_many_at_once_gets_the_key(library: House) -> None:
-    author, body = library.user("author"), {"title": "T", "key": f"race-{next(numbers)}"}
-    answers = at_once(*[lambda: library.post("/content/articles", body, author.token)] * 12)
+def test_one_of_many_at_once_gets_the_key(content_installation: Installation) -> None:
+    author, body = content_installation.user("author"), {"title": "T", "key": f"race-{next(numbers)}"}
+    answers = at_once(*[lambda: content_installation.post("/content/articles", body, author.token)] * 12)
     assert sorted(answer.status for answer in answers) == [201] + [409] * 11
 
 
-def test_an_idempotency_key_makes_one_object(library: House) -> None:
-    author, headers = library.user("author"), {"Idempotency-Key": f"content-{next(numbers)}"}
+def test_an_idempotency_key_makes_one_object(content_installation: Installation) -> None:
+    author, headers = content_installation.user("author"), {"Idempotency-Key": f"content-{next(numbers)}"}
     body = {"title": "Twice"}
-    answers = at_once(*[lambda: library.post("/content/articles", body, author.token, headers=headers)] * 6)
+    answers = at_once(
+        *[lambda: content_installation.post("/content/articles", body, author.token, headers=headers)] * 6
+    )
     assert {(answer.status, answer.body) for answer in answers} == {(201, answers[0].body)}
-    assert library.get("/content/articles?role=OWNER", author.token).json["total"] == 1
-    again = library.post("/content/articles", {"title": "Other"}, author.token, headers=headers)
+    assert content_installation.get("/content/articles?role=OWNER", author.token).json["total"] == 1
+    again = content_installation.post("/content/articles", {"title": "Other"}, author.token, headers=headers)
     refused(again, 422, "idempotency-key-reused")
 
 
@@ -148,130 +159,141 @@ def test_an_idempotency_key_makes_one_object(library: House) -> None:
         ({"title": "T", "key": 5}, "/key"),
     ],
 )
-def test_fields_of_an_object_are_checked(library: House, bad: dict[str, Any], pointer: str) -> None:
-    assert pointers(refused(library.post("/content/articles", bad, library.user("author").token), 422)) == {pointer}
+def test_fields_of_an_object_are_checked(content_installation: Installation, bad: dict[str, Any], pointer: str) -> None:
+    assert pointers(
+        refused(content_installation.post("/content/articles", bad, content_installation.user("author").token), 422)
+    ) == {pointer}
 
 
-def test_unknown_fields_are_unreadable(library: House) -> None:
-    author = library.user("author")
-    refused(library.post("/content/articles", {"title": "T", "visibility": "PUBLIC"}, author.token), 400)
-    key = article(library, author)
+def test_unknown_fields_are_unreadable(content_installation: Installation) -> None:
+    author = content_installation.user("author")
+    refused(content_installation.post("/content/articles", {"title": "T", "visibility": "PUBLIC"}, author.token), 400)
+    key = article(content_installation, author)
     for field in ("key", "ownerId", "contentType", "access", "createdAt"):
-        refused(library.patch(f"/content/articles/{key}", {field: "x"}, author.token), 400)
-    refused(library.get(f"/content/articles/{key}?x=1", author.token), 400)
-    refused(library.get("/content/articles?x=1", author.token), 400)
+        refused(content_installation.patch(f"/content/articles/{key}", {field: "x"}, author.token), 400)
+    refused(content_installation.get(f"/content/articles/{key}?x=1", author.token), 400)
+    refused(content_installation.get("/content/articles?x=1", author.token), 400)
 
 
-def test_data_comes_back_as_it_was_sent(library: House) -> None:
-    author = library.user("author")
+def test_data_comes_back_as_it_was_sent(content_installation: Installation) -> None:
+    author = content_installation.user("author")
     data = {
         "z": 1,
         "a": {"deep": [[], {}, "\u202e<b>", "😀", 2**53 - 1, -0.5, True, None]},
         "": "empty",
         "ü": "ü",
     }
-    key = article(library, author, data=data)
-    got = shown(library, key, author)["data"]
+    key = article(content_installation, author, data=data)
+    got = shown(content_installation, key, author)["data"]
     assert got == data
     assert list(got) == list(data)
 
 
-def test_data_is_bounded(library: House) -> None:
-    author = library.user("author")
+def test_data_is_bounded(content_installation: Installation) -> None:
+    author = content_installation.user("author")
     fits = {"x": "y" * (262_144 - len('{"x":""}'))}
     assert len(json.dumps(fits, separators=(",", ":"))) == 262_144
-    key = article(library, author, data=fits)
+    key = article(content_installation, author, data=fits)
     more = {"x": fits["x"] + "y"}
     for answer in (
-        library.post("/content/articles", {"title": "T", "data": more}, author.token),
-        library.patch(f"/content/articles/{key}", {"data": more}, author.token),
+        content_installation.post("/content/articles", {"title": "T", "data": more}, author.token),
+        content_installation.patch(f"/content/articles/{key}", {"data": more}, author.token),
     ):
         assert answer.status in {413, 422}, answer
         refused(answer, answer.status)
-    assert shown(library, key, author)["data"] == fits
+    assert shown(content_installation, key, author)["data"] == fits
 
 
-def test_a_change_touches_what_it_names(library: House) -> None:
-    author = library.user("author")
-    key = article(library, author, title="One", url="https://a.example/", data={"a": 1, "b": 2})
-    before = library.get(f"/content/articles/{key}", author.token)
+def test_a_change_touches_what_it_names(content_installation: Installation) -> None:
+    author = content_installation.user("author")
+    key = article(content_installation, author, title="One", url="https://a.example/", data={"a": 1, "b": 2})
+    before = content_installation.get(f"/content/articles/{key}", author.token)
     time.sleep(0.01)
-    changed = library.patch(f"/content/articles/{key}", {"title": "Two"}, author.token)
+    changed = content_installation.patch(f"/content/articles/{key}", {"title": "Two"}, author.token)
     assert changed.status == 200
     assert changed.json == before.json | {"title": "Two", "updatedAt": changed.json["updatedAt"]}
     assert instant(changed.json["updatedAt"]) > instant(before.json["updatedAt"])
     assert changed.headers["ETag"] != before.headers["ETag"]
-    emptied = library.patch(f"/content/articles/{key}", {"url": None, "data": {"c": 3}}, author.token).json
+    emptied = content_installation.patch(f"/content/articles/{key}", {"url": None, "data": {"c": 3}}, author.token).json
     assert (emptied["url"], emptied["data"], emptied["title"], emptied["key"]) == (None, {"c": 3}, "Two", key)
-    assert shown(library, key, author) == emptied
-    refused(library.patch(f"/content/articles/{key}", {"title": None}, author.token), 422)
+    assert shown(content_installation, key, author) == emptied
+    refused(content_installation.patch(f"/content/articles/{key}", {"title": None}, author.token), 422)
 
 
-def test_if_match_keeps_the_change_of_another(library: House) -> None:
-    author = library.user("author")
-    key = article(library, author)
+def test_if_match_keeps_the_change_of_another(content_installation: Installation) -> None:
+    author = content_installation.user("author")
+    key = article(content_installation, author)
     path = f"/content/articles/{key}"
-    tag = library.get(path, author.token).headers["ETag"]
-    assert library.patch(path, {"title": "Mine"}, author.token, headers={"If-Match": tag}).status == 200
-    stale = library.patch(path, {"title": "Lost"}, author.token, headers={"If-Match": tag})
+    tag = content_installation.get(path, author.token).headers["ETag"]
+    assert content_installation.patch(path, {"title": "Mine"}, author.token, headers={"If-Match": tag}).status == 200
+    stale = content_installation.patch(path, {"title": "Lost"}, author.token, headers={"If-Match": tag})
     refused(stale, 412)
-    assert shown(library, key, author)["title"] == "Mine"
-    fresh = library.get(path, author.token).headers["ETag"]
+    assert shown(content_installation, key, author)["title"] == "Mine"
+    fresh = content_installation.get(path, author.token).headers["ETag"]
     several = {"If-Match": f'"other", {fresh}'}
-    assert library.patch(path, {"title": "Ours"}, author.token, headers=several).status == 200
-    assert library.patch(path, {"title": "Any"}, author.token, headers={"If-Match": "*"}).status == 200
-    weak = library.get(path, author.token).headers["ETag"]
-    refused(library.patch(path, {"title": "W"}, author.token, headers={"If-Match": f"W/{weak}"}), 412)
+    assert content_installation.patch(path, {"title": "Ours"}, author.token, headers=several).status == 200
+    assert content_installation.patch(path, {"title": "Any"}, author.token, headers={"If-Match": "*"}).status == 200
+    weak = content_installation.get(path, author.token).headers["ETag"]
+    refused(content_installation.patch(path, {"title": "W"}, author.token, headers={"If-Match": f"W/{weak}"}), 412)
 
 
-def test_a_tag_that_was_answered_by_a_change_is_good_for_the_next(library: House) -> None:
-    author = library.user("author")
-    path = f"/content/articles/{article(library, author)}"
-    tag = library.patch(path, {"title": "1"}, author.token).headers["ETag"]
+def test_a_tag_that_was_answered_by_a_change_is_good_for_the_next(content_installation: Installation) -> None:
+    author = content_installation.user("author")
+    path = f"/content/articles/{article(content_installation, author)}"
+    tag = content_installation.patch(path, {"title": "1"}, author.token).headers["ETag"]
     for title in ("2", "3", "3", "4"):
-        answer = library.patch(path, {"title": title}, author.token, headers={"If-Match": tag})
+        answer = content_installation.patch(path, {"title": title}, author.token, headers={"If-Match": tag})
         assert answer.status == 200
         tag = answer.headers["ETag"]
-    assert library.get(path, author.token).headers["ETag"] == tag
-    not_modified = library.get(path, author.token, headers={"If-None-Match": tag})
+    assert content_installation.get(path, author.token).headers["ETag"] == tag
+    not_modified = content_installation.get(path, author.token, headers={"If-None-Match": tag})
     assert (not_modified.status, not_modified.body) == (304, b"")
 
 
-def test_the_singular_is_an_alias_everywhere_in_paths(library: House) -> None:
-    author, friend = library.user("author"), library.user()
-    made = library.post("/content/article", {"title": "One"}, author.token)
+def test_the_singular_is_an_alias_everywhere_in_paths(content_installation: Installation) -> None:
+    author, friend = content_installation.user("author"), content_installation.user()
+    made = content_installation.post("/content/article", {"title": "One"}, author.token)
     key = made.json["key"]
     assert (made.status, made.json["contentType"]) == (201, "articles")
-    assert library.get(f"/content/article/{key}", author.token).json == shown(library, key, author)
-    assert library.get("/content/article", author.token).json["items"][0]["key"] == key
-    assert library.patch(f"/content/article/{key}", {"title": "Two"}, author.token).json["contentType"] == "articles"
+    assert content_installation.get(f"/content/article/{key}", author.token).json == shown(
+        content_installation, key, author
+    )
+    assert content_installation.get("/content/article", author.token).json["items"][0]["key"] == key
+    assert (
+        content_installation.patch(f"/content/article/{key}", {"title": "Two"}, author.token).json["contentType"]
+        == "articles"
+    )
     body = {"accessType": "SHARED", "sharedUsers": {friend.id: "VIEWER"}}
-    assert library.put(f"/content/article/{key}/access", body, author.token).status == 200
-    assert library.get(f"/content/article/{key}/access", author.token).json == access(library, key, author)
-    moved = library.put(f"/content/article/{key}/owner", {"newOwnerId": friend.id}, author.token)
+    assert content_installation.put(f"/content/article/{key}/access", body, author.token).status == 200
+    assert content_installation.get(f"/content/article/{key}/access", author.token).json == access(
+        content_installation, key, author
+    )
+    moved = content_installation.put(f"/content/article/{key}/owner", {"newOwnerId": friend.id}, author.token)
     assert (moved.status, moved.json["contentType"]) == (200, "articles")
-    assert library.delete(f"/content/article/{key}", friend.token).json == {"success": True}
+    assert content_installation.delete(f"/content/article/{key}", friend.token).json == {"success": True}
     for path in ("/content/recipe", "/content/Articles", "/content/invitations"):
-        refused(library.get(path, author.token), 404)
+        refused(content_installation.get(path, author.token), 404)
 
 
-def test_removing_takes_a_maintainer(library: House) -> None:
-    owner, editor, maintainer = library.user(), library.user(), library.user()
-    key = article(library, owner)
-    share(library, key, owner, (editor, "EDITOR"), (maintainer, "MAINTAINER"))
-    refused(library.delete(f"/content/articles/{key}", editor.token), 403)
-    gone = library.delete(f"/content/articles/{key}", maintainer.token)
+def test_removing_takes_a_maintainer(content_installation: Installation) -> None:
+    owner, editor, maintainer = content_installation.user(), content_installation.user(), content_installation.user()
+    key = article(content_installation, owner)
+    share(content_installation, key, owner, (editor, "EDITOR"), (maintainer, "MAINTAINER"))
+    refused(content_installation.delete(f"/content/articles/{key}", editor.token), 403)
+    gone = content_installation.delete(f"/content/articles/{key}", maintainer.token)
     assert (gone.status, gone.json) == (200, {"success": True})
     for person in (owner, maintainer):
-        refused(library.get(f"/content/articles/{key}", person.token), 404)
-        refused(library.delete(f"/content/articles/{key}", person.token), 404)
+        refused(content_installation.get(f"/content/articles/{key}", person.token), 404)
+        refused(content_installation.delete(f"/content/articles/{key}", person.token), 404)
 
 
-def test_what_each_may_do_is_told(library: House) -> None:
-    owner, viewer, editor, maintainer = (library.user() for _ in range(4))
-    key = article(library, owner)
-    share(library, key, owner, (viewer, "VIEWER"), (editor, "EDITOR"), (maintainer, "MAINTAINER"))
-    told = {person.id: shown(library, key, person)["access"] for person in (owner, viewer, editor, maintainer)}
+def test_what_each_may_do_is_told(content_installation: Installation) -> None:
+    owner, viewer, editor, maintainer = (content_installation.user() for _ in range(4))
+    key = article(content_installation, owner)
+    share(content_installation, key, owner, (viewer, "VIEWER"), (editor, "EDITOR"), (maintainer, "MAINTAINER"))
+    told = {
+        person.id: shown(content_installation, key, person)["access"] for person in (owner, viewer, editor, maintainer)
+    }
     assert [(a["canEdit"], a["canDelete"]) for a in told.values()] == [
         (True, True), (False, False), (True, False), (True, True),
     ]  # fmt: skip
@@ -290,14 +312,18 @@ ORDER = ("VIEWER", "EDITOR", "MAINTAINER", "OWNER")
 
 
 @pytest.mark.parametrize(("method", "rest", "body", "need"), CALLS)
-def test_the_order_of_refusals(library: House, method: str, rest: str, body: Any, need: str) -> None:
-    owner, stranger = library.user(), library.user()
-    key = article(library, owner)
-    holders = [(library.user(), role) for role in ORDER[: ORDER.index(need)]]
-    share(library, key, owner, *holders)
+def test_the_order_of_refusals(
+    content_installation: Installation, method: str, rest: str, body: Any, need: str
+) -> None:
+    owner, stranger = content_installation.user(), content_installation.user()
+    key = article(content_installation, owner)
+    holders = [(content_installation.user(), role) for role in ORDER[: ORDER.index(need)]]
+    share(content_installation, key, owner, *holders)
 
     def call(path: str, token: str | None, **more: Any) -> Any:
-        return library.call(method, f"/api/content/{path}{rest}", None if more else body, token=token, **more)
+        return content_installation.call(
+            method, f"/api/content/{path}{rest}", None if more else body, token=token, **more
+        )
 
     if body is not None:
         for token in (None, stranger.token):
@@ -316,13 +342,13 @@ def test_the_order_of_refusals(library: House, method: str, rest: str, body: Any
 
 @pytest.mark.parametrize(("method", "rest", "body", "need"), CALLS)
 def test_a_public_object_is_seen_by_all_and_changed_by_none(
-    library: House, method: str, rest: str, body: Any, need: str
+    content_installation: Installation, method: str, rest: str, body: Any, need: str
 ) -> None:
-    owner, stranger = library.user(), library.user()
-    key = article(library, owner, data={"open": True})
-    assert put_access(library, key, owner, "PUBLIC").status == 200
+    owner, stranger = content_installation.user(), content_installation.user()
+    key = article(content_installation, owner, data={"open": True})
+    assert put_access(content_installation, key, owner, "PUBLIC").status == 200
     for token in (None, stranger.token):
-        answer = library.call(method, f"/api/content/articles/{key}{rest}", body, token=token)
+        answer = content_installation.call(method, f"/api/content/articles/{key}{rest}", body, token=token)
         if need == "VIEWER":
             assert (answer.status, answer.json["data"], answer.json["access"]["canEdit"]) == (
                 200,
@@ -331,36 +357,38 @@ def test_a_public_object_is_seen_by_all_and_changed_by_none(
             )
         else:
             refused(answer, 403)
-    assert shown(library, key, owner)["title"] != "New"
+    assert shown(content_installation, key, owner)["title"] != "New"
 
 
-def test_fields_are_told_only_to_who_may(library: House) -> None:
-    owner, stranger, viewer = library.user(), library.user(), library.user()
-    key = article(library, owner)
-    share(library, key, owner, (viewer, "VIEWER"))
+def test_fields_are_told_only_to_who_may(content_installation: Installation) -> None:
+    owner, stranger, viewer = content_installation.user(), content_installation.user(), content_installation.user()
+    key = article(content_installation, owner)
+    share(content_installation, key, owner, (viewer, "VIEWER"))
     for token, status in ((None, 401), (stranger.token, 404), (viewer.token, 403), (owner.token, 422)):
-        refused(library.patch(f"/content/articles/{key}", {"title": ""}, token), status)
-        refused(library.put(f"/content/articles/{key}/access", {"accessType": "OPEN"}, token), status)
+        refused(content_installation.patch(f"/content/articles/{key}", {"title": ""}, token), status)
+        refused(content_installation.put(f"/content/articles/{key}/access", {"accessType": "OPEN"}, token), status)
 
 
-def test_the_permission_to_write_counts_as_maintainer_but_not_as_owner(library: House) -> None:
-    owner, curator = library.user(), library.user("curator")
-    key = article(library, owner)
-    told = shown(library, key, curator)["access"]
+def test_the_permission_to_write_counts_as_maintainer_but_not_as_owner(content_installation: Installation) -> None:
+    owner, curator = content_installation.user(), content_installation.user("curator")
+    key = article(content_installation, owner)
+    told = shown(content_installation, key, curator)["access"]
     assert (told["canEdit"], told["canDelete"], told["ownerId"]) == (True, True, owner.id)
-    for token in (curator.token, library.api_key("content:write")):
-        assert library.patch(f"/content/articles/{key}", {"title": "N"}, token).status == 200
-        assert library.get(f"/content/articles/{key}/access", token).status == 200
-        refused(library.put(f"/content/articles/{key}/owner", {"newOwnerId": curator.id}, token), 403)
-    library.patch(f"/users/{curator.id}", {"role": "customer"}, library.key)
-    refused(library.get(f"/content/articles/{key}", curator.token), 404)
-    assert library.delete(f"/content/articles/{key}", library.api_key("content:write")).json == {"success": True}
+    for token in (curator.token, content_installation.api_key("content:write")):
+        assert content_installation.patch(f"/content/articles/{key}", {"title": "N"}, token).status == 200
+        assert content_installation.get(f"/content/articles/{key}/access", token).status == 200
+        refused(content_installation.put(f"/content/articles/{key}/owner", {"newOwnerId": curator.id}, token), 403)
+    content_installation.patch(f"/users/{curator.id}", {"role": "customer"}, content_installation.key)
+    refused(content_installation.get(f"/content/articles/{key}", curator.token), 404)
+    assert content_installation.delete(
+        f"/content/articles/{key}", content_installation.api_key("content:write")
+    ).json == {"success": True}
 
 
-def test_the_permission_to_read_views_and_no_more(library: House) -> None:
-    key = article(library, library.user())
-    reader = library.api_key("content:read")
-    got = library.get(f"/content/articles/{key}", reader)
+def test_the_permission_to_read_views_and_no_more(content_installation: Installation) -> None:
+    key = article(content_installation, content_installation.user())
+    reader = content_installation.api_key("content:read")
+    got = content_installation.get(f"/content/articles/{key}", reader)
     assert (got.status, got.json["access"]["canEdit"], got.json["access"]["canDelete"]) == (200, False, False)
-    refused(library.patch(f"/content/articles/{key}", {"title": "N"}, reader), 403)
-    refused(library.get(f"/content/articles/{key}/access", reader), 403)
+    refused(content_installation.patch(f"/content/articles/{key}", {"title": "N"}, reader), 403)
+    refused(content_installation.get(f"/content/articles/{key}/access", reader), 403)

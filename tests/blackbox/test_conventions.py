@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from tests.blackbox.house import PASSWORD, PROFILE, House, new_address, pointers, refused
+from tests.support.installation import PASSWORD, PROFILE, Installation, new_address, pointers, refused
 
 MEBIBYTE = 1 << 20
 UUID7 = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
@@ -31,21 +31,21 @@ def body(**more: object) -> dict[str, Any]:
         ("/api-keys", {"name": "k", "colour": "blue"}),
     ],
 )
-def test_unknown_fields_are_refused(house: House, path: str, sent: dict[str, Any]) -> None:
-    refused(house.post(path, sent, house.key), 400)
+def test_unknown_fields_are_refused(installation: Installation, path: str, sent: dict[str, Any]) -> None:
+    refused(installation.post(path, sent, installation.key), 400)
 
 
 @pytest.mark.parametrize("path", ["/invitations", "/users", "/groups", "/roles", "/users/me", "/api-keys"])
-def test_unknown_query_parameters_are_refused(house: House, path: str) -> None:
-    caller = house.user("admin")
-    assert house.get(path, caller.token).status == 200
-    refused(house.get(f"{path}?colour=blue", caller.token), 400)
+def test_unknown_query_parameters_are_refused(installation: Installation, path: str) -> None:
+    caller = installation.user("admin")
+    assert installation.get(path, caller.token).status == 200
+    refused(installation.get(f"{path}?colour=blue", caller.token), 400)
 
 
-def test_unknown_query_parameters_of_a_post_change_nothing(house: House) -> None:
+def test_unknown_query_parameters_of_a_post_change_nothing(installation: Installation) -> None:
     sent = body()
-    refused(house.post("/invitations?notify=false", sent, house.key), 400)
-    assert house.get(f"/invitations?email={sent['inviteEmail']}", house.key).json["total"] == 0
+    refused(installation.post("/invitations?notify=false", sent, installation.key), 400)
+    assert installation.get(f"/invitations?email={sent['inviteEmail']}", installation.key).json["total"] == 0
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_unknown_query_parameters_of_a_post_change_nothing(house: House) -> None
         "invitedBy=me",
     ],
 )
-def test_bad_query_values_are_refused(house: House, query: str) -> None:
-    refused(house.get(f"/invitations?{query}", house.key), 400)
+def test_bad_query_values_are_refused(installation: Installation, query: str) -> None:
+    refused(installation.get(f"/invitations?{query}", installation.key), 400)
 
 
 DEEP = b'{"inviteEmail":"a@b.test","role":"customer","metadata":' + b'{"a":' * 64 + b"1" + b"}" * 64 + b"}"
@@ -102,44 +102,44 @@ DEEP = b'{"inviteEmail":"a@b.test","role":"customer","metadata":' + b'{"a":' * 6
     ],
     ids=range(16),
 )
-def test_what_cannot_be_read_is_refused(house: House, raw: bytes) -> None:
-    refused(house.post("/invitations", raw=raw, token=house.key), 400)
+def test_what_cannot_be_read_is_refused(installation: Installation, raw: bytes) -> None:
+    refused(installation.post("/invitations", raw=raw, token=installation.key), 400)
 
 
-def test_sixty_four_levels_can_be_read(house: House) -> None:
+def test_sixty_four_levels_can_be_read(installation: Installation) -> None:
     metadata: dict[str, Any] = {}
     for _ in range(61):
         metadata = {"a": metadata}
-    made = house.invite(metadata=metadata)
-    assert house.invitation(made["id"])["metadata"] == metadata
+    made = installation.invite(metadata=metadata)
+    assert installation.invitation(made["id"])["metadata"] == metadata
 
 
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "multipart/form-data"]
 )
-def test_other_media_types_are_refused(house: House, kind: str) -> None:
+def test_other_media_types_are_refused(installation: Installation, kind: str) -> None:
     raw = json.dumps(body()).encode()
-    refused(house.post("/invitations", raw=raw, token=house.key, headers={"Content-Type": kind}), 415)
+    refused(installation.post("/invitations", raw=raw, token=installation.key, headers={"Content-Type": kind}), 415)
 
 
-def test_json_with_a_charset_is_read(house: House) -> None:
+def test_json_with_a_charset_is_read(installation: Installation) -> None:
     raw = json.dumps(body()).encode()
     kind = {"Content-Type": "Application/JSON; charset=UTF-8"}
-    assert house.post("/invitations", raw=raw, token=house.key, headers=kind).status == 201
+    assert installation.post("/invitations", raw=raw, token=installation.key, headers=kind).status == 201
 
 
-def test_a_body_over_one_mebibyte_is_refused(house: House) -> None:
+def test_a_body_over_one_mebibyte_is_refused(installation: Installation) -> None:
     raw = json.dumps(body(metadata={"a": "x" * MEBIBYTE})).encode()
-    refused(house.post("/invitations", raw=raw, token=house.key), 413)
+    refused(installation.post("/invitations", raw=raw, token=installation.key), 413)
 
 
-def test_a_body_over_one_mebibyte_in_chunks_is_refused(house: House) -> None:
+def test_a_body_over_one_mebibyte_in_chunks_is_refused(installation: Installation) -> None:
     raw = json.dumps(body(metadata={"a": "x" * MEBIBYTE})).encode()
     pieces = (raw[at : at + 65536] for at in range(0, len(raw), 65536))
-    refused(house.post("/invitations", raw=pieces, token=house.key), 413)
+    refused(installation.post("/invitations", raw=pieces, token=installation.key), 413)
 
 
-def test_every_field_that_breaks_a_rule_is_named(house: House) -> None:
+def test_every_field_that_breaks_a_rule_is_named(installation: Installation) -> None:
     sent = {
         "inviteEmail": "nobody",
         "role": "emperor",
@@ -151,9 +151,9 @@ def test_every_field_that_breaks_a_rule_is_named(house: House) -> None:
         "redirectUrl": "https://evil.test/",
         "metadata": [],
     }
-    problem = refused(house.post("/invitations", sent, house.key), 422)
+    problem = refused(installation.post("/invitations", sent, installation.key), 422)
     assert pointers(problem) == {f"/{name}" for name in sent}
-    assert house.get("/invitations?email=nobody%40people.test", house.key).json["total"] == 0
+    assert installation.get("/invitations?email=nobody%40people.test", installation.key).json["total"] == 0
 
 
 @pytest.mark.parametrize(
@@ -168,14 +168,16 @@ def test_every_field_that_breaks_a_rule_is_named(house: House) -> None:
         ("expiresIn", 7),
     ],
 )
-def test_values_of_a_wrong_type_name_their_field(house: House, field: str, value: object) -> None:
-    problem = refused(house.post("/invitations", body(**{field: value}), house.key), 422)
+def test_values_of_a_wrong_type_name_their_field(installation: Installation, field: str, value: object) -> None:
+    problem = refused(installation.post("/invitations", body(**{field: value}), installation.key), 422)
     assert all(pointer.startswith(f"/{field}") for pointer in pointers(problem))
 
 
-def test_a_missing_field_is_named(house: House) -> None:
-    assert pointers(refused(house.post("/invitations", {"role": "customer"}, house.key), 422)) == {"/inviteEmail"}
-    assert "/password" in pointers(refused(house.post("/auth/login", {"email": "a@b.test"}), 422))
+def test_a_missing_field_is_named(installation: Installation) -> None:
+    assert pointers(refused(installation.post("/invitations", {"role": "customer"}, installation.key), 422)) == {
+        "/inviteEmail"
+    }
+    assert "/password" in pointers(refused(installation.post("/auth/login", {"email": "a@b.test"}), 422))
 
 
 @pytest.mark.parametrize(
@@ -194,40 +196,40 @@ def test_a_missing_field_is_named(house: House) -> None:
         ("DELETE", "/api/roles", 405),
     ],
 )
-def test_what_is_not_there_is_a_problem(house: House, method: str, path: str, status: int) -> None:
-    answer = house.call(method, path, token=house.key)
+def test_what_is_not_there_is_a_problem(installation: Installation, method: str, path: str, status: int) -> None:
+    answer = installation.call(method, path, token=installation.key)
     refused(answer, status)
     assert status != 405 or answer.headers["Allow"]
 
 
-def test_ids_are_uuid7_and_instants_end_in_z(house: House) -> None:
-    made = house.invite()
+def test_ids_are_uuid7_and_instants_end_in_z(installation: Installation) -> None:
+    made = installation.invite()
     assert UUID7.match(made["id"])
     assert INSTANT.match(made["createdAt"])
     assert INSTANT.match(made["expiresAt"])
 
 
-def test_a_missing_credential_is_told(house: House) -> None:
-    answer = house.post("/invitations", body())
+def test_a_missing_credential_is_told(installation: Installation) -> None:
+    answer = installation.post("/invitations", body())
     refused(answer, 401)
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_unreadable_comes_before_unauthenticated_and_that_before_the_fields(house: House) -> None:
-    refused(house.post("/invitations", raw=b"{", headers={}), 400)
-    refused(house.post("/invitations", {"inviteEmail": "nobody"}), 401)
-    customer = house.user("customer")
-    refused(house.post("/invitations", {"inviteEmail": "nobody"}, customer.token), 403)
+def test_unreadable_comes_before_unauthenticated_and_that_before_the_fields(installation: Installation) -> None:
+    refused(installation.post("/invitations", raw=b"{", headers={}), 400)
+    refused(installation.post("/invitations", {"inviteEmail": "nobody"}), 401)
+    customer = installation.user("customer")
+    refused(installation.post("/invitations", {"inviteEmail": "nobody"}, customer.token), 403)
 
 
-def test_answers_with_a_token_are_not_kept(house: House) -> None:
-    person = house.user()
-    made, token = house.invited(role="customer")
+def test_answers_with_a_token_are_not_kept(installation: Installation) -> None:
+    person = installation.user()
+    made, token = installation.invited(role="customer")
     answers = [
-        house.post("/auth/login", {"email": person.email, "password": PASSWORD}),
-        house.post("/auth/refresh", {"refreshToken": person.refresh_token}),
-        house.post(f"/invitations/{made['id']}/link", token=house.key),
-        house.accept(token, **PROFILE),
+        installation.post("/auth/login", {"email": person.email, "password": PASSWORD}),
+        installation.post("/auth/refresh", {"refreshToken": person.refresh_token}),
+        installation.post(f"/invitations/{made['id']}/link", token=installation.key),
+        installation.accept(token, **PROFILE),
     ]
     for answer in answers:
         assert answer.status in {200, 201}, answer
@@ -235,29 +237,29 @@ def test_answers_with_a_token_are_not_kept(house: House) -> None:
         assert answer.headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_other_origins_are_let_in_by_the_list_only(house: House) -> None:
+def test_other_origins_are_let_in_by_the_list_only(installation: Installation) -> None:
     def preflight(origin: str) -> Any:
         wanted = {
             "Origin": origin,
             "Access-Control-Request-Method": "POST",
             "Access-Control-Request-Headers": "content-type",
         }
-        return house.call("OPTIONS", "/api/invitations/lookup", headers=wanted).headers
+        return installation.call("OPTIONS", "/api/invitations/lookup", headers=wanted).headers
 
     assert preflight("https://app.orchard.example")["Access-Control-Allow-Origin"] == "https://app.orchard.example"
     for origin in ("https://evil.test", "null", "https://app.orchard.example.evil.test", "http://app.orchard.example"):
         assert preflight(origin)["Access-Control-Allow-Origin"] is None
-        got = house.post("/invitations/lookup", {"token": "ey.a.b"}, headers={"Origin": origin})
+        got = installation.post("/invitations/lookup", {"token": "ey.a.b"}, headers={"Origin": origin})
         assert got.headers["Access-Control-Allow-Origin"] is None
 
 
-def test_the_locale_parameter_is_understood(house: House) -> None:
-    _, token = house.invited()
-    assert house.post("/invitations/lookup?locale=de", {"token": token}).status == 200
-    refused(house.post("/invitations/lookup?locale=%21%21", {"token": token}), 400)
+def test_the_locale_parameter_is_understood(installation: Installation) -> None:
+    _, token = installation.invited()
+    assert installation.post("/invitations/lookup?locale=de", {"token": token}).status == 200
+    refused(installation.post("/invitations/lookup?locale=%21%21", {"token": token}), 400)
 
 
-def test_links_come_from_the_public_url_whatever_host_is_claimed(house: House) -> None:
+def test_links_come_from_the_public_url_whatever_host_is_claimed(installation: Installation) -> None:
     sent = body()
     forged = {
         "Host": "evil.test",
@@ -265,11 +267,11 @@ def test_links_come_from_the_public_url_whatever_host_is_claimed(house: House) -
         "X-Forwarded-Proto": "https",
         "Forwarded": "host=evil.test",
     }
-    made = house.post("/invitations", sent, house.key, headers=forged)
+    made = installation.post("/invitations", sent, installation.key, headers=forged)
     assert made.status == 201
     assert "evil.test" not in str(made.headers) + made.body.decode()
-    mail = house.mail(sent["inviteEmail"])
-    assert f"{house.public_url}/invitation?token=" in mail.text
+    mail = installation.mail(sent["inviteEmail"])
+    assert f"{installation.public_url}/invitation?token=" in mail.text
     assert b"evil.test" not in mail.content
-    link = house.post(f"/invitations/{made.json['id']}/link", token=house.key, headers=forged)
-    assert link.json["url"].startswith(f"{house.public_url}/invitation?token=ey")
+    link = installation.post(f"/invitations/{made.json['id']}/link", token=installation.key, headers=forged)
+    assert link.json["url"].startswith(f"{installation.public_url}/invitation?token=ey")

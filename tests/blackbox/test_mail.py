@@ -3,25 +3,25 @@
 import re
 
 import pytest
-from tests.blackbox.conftest import Starter
-from tests.blackbox.house import House, new_address, refused
-from tests.blackbox.smtp_server import ANYBODY, CUT, TAKE_AND_CUT
+from tests.support.installation import Installation, new_address, refused
+from tests.support.installations import StartInstallation
+from tests.support.smtp_server import ANYBODY, CUT, TAKE_AND_CUT
 
 
-def test_the_mail_carries_its_link_alone_on_a_line_and_first(house: House) -> None:
-    made = house.invite(message="See https://x.test/?token=ey.evil and come", firstName="Jo")
-    mail = house.mail(made["inviteEmail"])
+def test_the_mail_carries_its_link_alone_on_a_line_and_first(installation: Installation) -> None:
+    made = installation.invite(message="See https://x.test/?token=ey.evil and come", firstName="Jo")
+    mail = installation.mail(made["inviteEmail"])
     lines = [line.strip() for line in mail.text.splitlines()]
-    link = next(line for line in lines if line.startswith(f"{house.public_url}/invitation?token="))
-    assert link == f"{house.public_url}/invitation?token={mail.token}"
+    link = next(line for line in lines if line.startswith(f"{installation.public_url}/invitation?token="))
+    assert link == f"{installation.public_url}/invitation?token={mail.token}"
     assert mail.token.startswith("ey")
     assert mail.token != "ey.evil"
     assert mail.text.index("token=") == mail.text.index(link) + link.index("token=")
 
 
-def test_the_headers_are_those_of_an_automatic_mail_and_hold_no_token(house: House) -> None:
-    made, token = house.invited(locale="de")
-    message = house.mail(made["inviteEmail"]).message
+def test_the_headers_are_those_of_an_automatic_mail_and_hold_no_token(installation: Installation) -> None:
+    made, token = installation.invited(locale="de")
+    message = installation.mail(made["inviteEmail"]).message
     assert message["To"] == made["inviteEmail"]
     assert "no-reply@orchard.example" in message["From"]
     assert message["Auto-Submitted"] == "auto-generated"
@@ -34,44 +34,44 @@ def test_the_headers_are_those_of_an_automatic_mail_and_hold_no_token(house: Hou
     assert token.split(".")[2] not in headers
 
 
-def test_languages_are_chosen_per_invitation(house: House) -> None:
-    german, english = house.invite(locale="de-AT"), house.invite(locale="en")
-    other = house.invite(locale="sw")
-    subjects = [str(house.mail(made["inviteEmail"]).message["Subject"]) for made in (german, english, other)]
+def test_languages_are_chosen_per_invitation(installation: Installation) -> None:
+    german, english = installation.invite(locale="de-AT"), installation.invite(locale="en")
+    other = installation.invite(locale="sw")
+    subjects = [str(installation.mail(made["inviteEmail"]).message["Subject"]) for made in (german, english, other)]
     assert subjects[0] != subjects[1]
     assert subjects[1] == subjects[2]
 
 
-def test_words_of_people_are_escaped_and_no_links(house: House) -> None:
-    inviter = house.user("team", firstName="<b>Bold</b>", lastName="&amp;")
+def test_words_of_people_are_escaped_and_no_links(installation: Installation) -> None:
+    inviter = installation.user("team", firstName="<b>Bold</b>", lastName="&amp;")
     words = {
         "firstName": "<script>alert(1)</script>",
         "lastName": "L",
         "message": "<img src=x> https://evil.test/pay now",
     }
-    made = house.invite(token=inviter.token, role="customer", **words)
-    html = house.mail(made["inviteEmail"]).html
+    made = installation.invite(token=inviter.token, role="customer", **words)
+    html = installation.mail(made["inviteEmail"]).html
     for raw in ("<script>alert", "<img src=x", "<b>Bold"):
         assert raw not in html
     assert "&lt;img src=x&gt;" in html
     assert not re.search(r"href=[\"']?https://evil\.test", html)
 
 
-def test_names_cannot_add_headers(house: House) -> None:
-    inviter = house.user("team", firstName="Eve: x, <b@evil.test>", lastName='"Bcc: c@evil.test"')
-    made = house.invite(token=inviter.token, role="customer")
-    mail = house.mail(made["inviteEmail"])
+def test_names_cannot_add_headers(installation: Installation) -> None:
+    inviter = installation.user("team", firstName="Eve: x, <b@evil.test>", lastName='"Bcc: c@evil.test"')
+    made = installation.invite(token=inviter.token, role="customer")
+    mail = installation.mail(made["inviteEmail"])
     assert mail.recipients == (made["inviteEmail"],)
     assert mail.message["Bcc"] is None
 
 
-def test_a_taken_mail_is_sent_with_the_servers_words(house: House) -> None:
-    made = house.invite()
-    sent = house.delivery(made["id"], "SENT")
+def test_a_taken_mail_is_sent_with_the_servers_words(installation: Installation) -> None:
+    made = installation.invite()
+    sent = installation.delivery(made["id"], "SENT")
     assert (sent["attempts"], sent["reason"]) == (1, None)
     assert sent["lastAttemptAt"]
     assert sent["lastReply"] is None or "taken" in sent["lastReply"]
-    assert len(house.smtp.to(made["inviteEmail"])) == 1
+    assert len(installation.smtp.to(made["inviteEmail"])) == 1
 
 
 @pytest.mark.parametrize(
@@ -83,17 +83,17 @@ def test_a_taken_mail_is_sent_with_the_servers_words(house: House) -> None:
         ("dot", "554 5.6.0 not this message", "FAILED"),
     ],
 )
-def test_a_final_no_is_told_and_not_tried_again(house: House, stage: str, reply: str, state: str) -> None:
+def test_a_final_no_is_told_and_not_tried_again(installation: Installation, stage: str, reply: str, state: str) -> None:
     address = new_address()
-    house.smtp.script(address, stage, reply)
-    made = house.invite(address)
-    told = house.delivery(made["id"], state, "SENT")
+    installation.smtp.script(address, stage, reply)
+    made = installation.invite(address)
+    told = installation.delivery(made["id"], state, "SENT")
     assert (told["state"], told["lastReply"], told["attempts"]) == (state, reply, 1)
-    assert house.invitation(made["id"])["state"] == "PENDING"
-    again = house.post(f"/invitations/{made['id']}/resend", token=house.key).json
+    assert installation.invitation(made["id"])["state"] == "PENDING"
+    again = installation.post(f"/invitations/{made['id']}/resend", token=installation.key).json
     assert again["delivery"]["state"] == "QUEUED"
-    assert house.delivery(made["id"], "SENT")
-    assert house.mail_of(again)
+    assert installation.delivery(made["id"], "SENT")
+    assert installation.mail_of(again)
 
 
 @pytest.mark.parametrize(
@@ -108,40 +108,42 @@ def test_a_final_no_is_told_and_not_tried_again(house: House, stage: str, reply:
         ("dot", CUT),
     ],
 )
-def test_what_is_not_final_is_tried_again(house: House, stage: str, reply: str) -> None:
+def test_what_is_not_final_is_tried_again(installation: Installation, stage: str, reply: str) -> None:
     address = new_address()
-    house.smtp.script(address, stage, reply, reply)
-    made = house.invite(address)
+    installation.smtp.script(address, stage, reply, reply)
+    made = installation.invite(address)
     if reply != CUT:
-        deferred = house.delivery(made["id"], "DEFERRED", "SENT")
+        deferred = installation.delivery(made["id"], "DEFERRED", "SENT")
         assert deferred["state"] == "SENT" or deferred["lastReply"] == reply
-    sent = house.delivery(made["id"], "SENT")
+    sent = installation.delivery(made["id"], "SENT")
     assert sent["attempts"] == 3
-    assert len(house.smtp.to(address)) == 1
-    first, second, third = house.smtp.tries_of(address)
+    assert len(installation.smtp.to(address)) == 1
+    first, second, third = installation.smtp.tries_of(address)
     assert second - first > 0.3
     assert third - second > 0.3
 
 
-def test_a_line_cut_after_the_mail_was_taken_costs_a_duplicate_with_the_same_id_and_link(house: House) -> None:
+def test_a_line_cut_after_the_mail_was_taken_costs_a_duplicate_with_the_same_id_and_link(
+    installation: Installation,
+) -> None:
     address = new_address()
-    house.smtp.script(address, "dot", TAKE_AND_CUT)
-    made = house.invite(address)
-    house.delivery(made["id"], "SENT")
-    one, two = house.smtp.wait_for(address, 2)
+    installation.smtp.script(address, "dot", TAKE_AND_CUT)
+    made = installation.invite(address)
+    installation.delivery(made["id"], "SENT")
+    one, two = installation.smtp.wait_for(address, 2)
     assert one.message_id == two.message_id
     assert one.token == two.token
 
 
-def test_the_message_id_stays_over_retries_and_differs_between_mails(house: House) -> None:
+def test_the_message_id_stays_over_retries_and_differs_between_mails(installation: Installation) -> None:
     address = new_address()
-    house.smtp.script(address, "dot", TAKE_AND_CUT, TAKE_AND_CUT)
-    made = house.invite(address)
-    mails = house.smtp.wait_for(address, 3)
+    installation.smtp.script(address, "dot", TAKE_AND_CUT, TAKE_AND_CUT)
+    made = installation.invite(address)
+    mails = installation.smtp.wait_for(address, 3)
     assert len({(mail.message_id, mail.token) for mail in mails}) == 1
-    house.delivery(made["id"], "SENT")
-    house.post(f"/invitations/{made['id']}/resend", token=house.key)
-    assert house.mail(address, 4).message_id != mails[0].message_id
+    installation.delivery(made["id"], "SENT")
+    installation.post(f"/invitations/{made['id']}/resend", token=installation.key)
+    assert installation.mail(address, 4).message_id != mails[0].message_id
 
 
 @pytest.mark.parametrize(
@@ -154,47 +156,49 @@ def test_the_message_id_stays_over_retries_and_differs_between_mails(house: Hous
         ("mail", CUT),
     ],
 )
-def test_trouble_before_the_recipient_is_ours_and_is_tried_again(own_house: House, stage: str, reply: str) -> None:
-    own_house.smtp.script(ANYBODY, stage, reply, reply)
-    made = own_house.invite()
-    assert own_house.delivery(made["id"], "SENT")["state"] == "SENT"
-    assert len(own_house.smtp.to(made["inviteEmail"])) == 1
+def test_trouble_before_the_recipient_is_ours_and_is_tried_again(
+    own_installation: Installation, stage: str, reply: str
+) -> None:
+    own_installation.smtp.script(ANYBODY, stage, reply, reply)
+    made = own_installation.invite()
+    assert own_installation.delivery(made["id"], "SENT")["state"] == "SENT"
+    assert len(own_installation.smtp.to(made["inviteEmail"])) == 1
 
 
-def test_nothing_is_sent_for_what_ended_while_it_waited(house: House) -> None:
+def test_nothing_is_sent_for_what_ended_while_it_waited(installation: Installation) -> None:
     address = new_address()
-    house.smtp.script(address, "rcpt", "450 4.2.1 busy")
-    made = house.invite(address)
-    house.delivery(made["id"], "DEFERRED")
-    house.delete(f"/invitations/{made['id']}", house.key)
-    told = house.delivery(made["id"], "SUPPRESSED", "SENT")
+    installation.smtp.script(address, "rcpt", "450 4.2.1 busy")
+    made = installation.invite(address)
+    installation.delivery(made["id"], "DEFERRED")
+    installation.delete(f"/invitations/{made['id']}", installation.key)
+    told = installation.delivery(made["id"], "SUPPRESSED", "SENT")
     assert (told["state"], told["reason"]) == ("SUPPRESSED", "ENDED")
-    assert house.smtp.to(address) == []
+    assert installation.smtp.to(address) == []
 
 
-def test_one_bad_recipient_does_not_hold_up_the_others(house: House) -> None:
+def test_one_bad_recipient_does_not_hold_up_the_others(installation: Installation) -> None:
     bad = new_address()
-    house.smtp.script(bad, "rcpt", *["450 4.2.1 busy"] * 3)
-    house.invite(bad)
-    others = [house.invite()["inviteEmail"] for _ in range(5)]
+    installation.smtp.script(bad, "rcpt", *["450 4.2.1 busy"] * 3)
+    installation.invite(bad)
+    others = [installation.invite()["inviteEmail"] for _ in range(5)]
     for address in others:
-        house.mail(address)
+        installation.mail(address)
 
 
-def test_mail_off_refuses_who_may_not_hand_over_a_link(open_house: Starter) -> None:
-    house = open_house(transport="off")
-    person, address = house.user("team"), new_address()
-    answer = house.post("/invitations", {"inviteEmail": address, "role": "customer"}, person.token)
+def test_mail_off_refuses_who_may_not_hand_over_a_link(start_installation: StartInstallation) -> None:
+    installation = start_installation(transport="off")
+    person, address = installation.user("team"), new_address()
+    answer = installation.post("/invitations", {"inviteEmail": address, "role": "customer"}, person.token)
     refused(answer, 503, "mail-disabled")
     assert answer.headers["Retry-After"]
-    assert house.get(f"/invitations?email={address}", house.key).json["total"] == 0
-    made = house.invite(address)
+    assert installation.get(f"/invitations?email={address}", installation.key).json["total"] == 0
+    made = installation.invite(address)
     assert (made["delivery"]["state"], made["delivery"]["reason"]) == ("SUPPRESSED", "MAIL_OFF")
-    assert house.post("/invitations/lookup", {"token": house.reveal(made["id"])}).status == 200
+    assert installation.post("/invitations/lookup", {"token": installation.reveal(made["id"])}).status == 200
 
 
-def test_the_inviter_is_told_of_a_refusal(house: House) -> None:
-    inviter = house.user("team")
-    made, token = house.invited(token=inviter.token, role="customer")
-    house.post("/invitations/decline", {"token": token, "reason": "I moved away"})
-    assert "I moved away" in house.mail_about(inviter.email, made["inviteEmail"]).text
+def test_the_inviter_is_told_of_a_refusal(installation: Installation) -> None:
+    inviter = installation.user("team")
+    made, token = installation.invited(token=inviter.token, role="customer")
+    installation.post("/invitations/decline", {"token": token, "reason": "I moved away"})
+    assert "I moved away" in installation.mail_about(inviter.email, made["inviteEmail"]).text

@@ -3,7 +3,9 @@
 import json
 import logging
 import os
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,15 +62,29 @@ class Terminal:
         return json.loads(self.run(*arguments, "--json", text=text).stdout)
 
 
+@pytest.fixture(scope="session")
+def migrated_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated installation to copy."""
+    directory = tmp_path_factory.mktemp("migrated")
+    (directory / "latchstring.toml").write_text(CONFIG)
+    with process_settings_kept():
+        Terminal(directory).run("migrate")
+    return directory
+
+
 @pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Terminal]:
+def terminal(tmp_path: Path, migrated_directory: Path) -> Iterator[Terminal]:
     """A migrated installation. What commands set for their process is set back."""
+    shutil.copytree(migrated_directory, tmp_path, dirs_exist_ok=True)
+    with process_settings_kept():
+        yield Terminal(tmp_path)
+
+
+@contextmanager
+def process_settings_kept() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level, mask = root.handlers, root.level, os.umask(0o022)
-    (tmp_path / "latchstring.toml").write_text(CONFIG)
-    one = Terminal(tmp_path)
-    one.run("migrate")
-    yield one
+    yield
     os.umask(mask)
     root.handlers = handlers
     root.setLevel(level)

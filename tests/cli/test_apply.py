@@ -200,16 +200,16 @@ def test_a_failure_on_the_way_ends_with_status_1_and_stops_no_other(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from latchstring.domain.errors import StorageBusy  # noqa: PLC0415  # only here
-    from latchstring.invitations.issue import Issuing  # noqa: PLC0415
+    from latchstring.invitations.create import InvitationCreator  # noqa: PLC0415
 
-    create = Issuing.create
+    create = InvitationCreator.create
 
-    async def fails_for_ada(self: Issuing, draft: Any, **options: Any) -> Any:
+    async def fails_for_ada(self: InvitationCreator, draft: Any, **options: Any) -> Any:
         if draft.email.startswith("ada"):
             raise StorageBusy("Busy.")
         return await create(self, draft, **options)
 
-    monkeypatch.setattr(Issuing, "create", fails_for_ada)
+    monkeypatch.setattr(InvitationCreator, "create", fails_for_ada)
     done = terminal.run("apply", write(terminal, LIST), "--yes", status=1)
     assert "1 done, 1 failed." in done.stdout
     assert "ada@people.test: Busy." in done.stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 from tests.cli.conftest import Terminal
-from tests.smtp_server import ScriptedServer, scripted_server
+from tests.support.smtp_server import ScriptedServer, scripted_server
 
 from latchstring.bootstrap.database import database_url, open_keyring
 from latchstring.bootstrap.doctor.local import check_configuration, check_database, check_key

@@ -9,10 +9,13 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import pytest
 from tests.cli.conftest import CONFIG, Terminal
+from tests.support.clock import PATIENCE_SECONDS
 
 from latchstring.cli import import_file as importing
 
@@ -199,11 +202,26 @@ def start(terminal: Terminal, *arguments: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def wait_for(terminal: Terminal, query: str, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not rows(terminal, query):
-        assert time.monotonic() < end, query
-        time.sleep(0.02)
+@contextmanager
+def stopped_in_the_middle(terminal: Terminal) -> Iterator[None]:
+    """Keep the job from writing any more from the first batch that it has written."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    with closing(sqlite3.connect(terminal.directory / "latchstring.db", timeout=0, isolation_level=None)) as db:
+        while not has_locked_a_begun_job(db):
+            assert time.monotonic() < end, "the job does not begin"
+            time.sleep(0.001)
+        yield
+        db.execute("ROLLBACK")
+
+
+def has_locked_a_begun_job(db: sqlite3.Connection) -> bool:
+    """Whether this connection has the lock for writing now, and some rows are done."""
+    with suppress(sqlite3.OperationalError):  # somebody else has it
+        db.execute("BEGIN IMMEDIATE")
+        if db.execute("SELECT id FROM jobs WHERE done > 0").fetchone():
+            return True
+        db.execute("ROLLBACK")
+    return False
 
 
 @pytest.mark.slow
@@ -211,9 +229,9 @@ def wait_for(terminal: Terminal, query: str, seconds: float = 20) -> None:
 def test_a_job_that_was_left_is_taken_up_and_nobody_is_invited_twice(terminal: Terminal, how: signal.Signals) -> None:
     count = 6000
     running = start(terminal, write(terminal, people(count)), "--yes", "--here")
-    wait_for(terminal, "SELECT id FROM jobs WHERE done > 0")
-    os.kill(running.pid, how)
-    _, said = running.communicate(timeout=20)
+    with stopped_in_the_middle(terminal):
+        os.kill(running.pid, how)
+    _, said = running.communicate(timeout=120)
     ((job, done),) = rows(terminal, "SELECT id, done FROM jobs")
     assert 0 < done < count
     if how is signal.SIGINT:

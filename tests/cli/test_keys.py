@@ -135,7 +135,7 @@ def lets_in(terminal: Terminal) -> bool:
     async def look() -> bool:
         async with open_services(load_config(terminal.config, {}), beside=True) as services:
             (admin,) = await services.admins.list_admins()
-            return services.users._unseal(admin) is not None
+            return services.admins._unseal(admin) is not None
 
     return asyncio.run(look())
 

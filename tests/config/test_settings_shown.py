@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from latchstring.config import load_config
-from latchstring.config.sources import format_duration
 from latchstring.domain.views.settings import SettingShown, SettingSource
+from latchstring.formats.durations import format_duration
 
 SECRETS = ("hunter2", "swordfish", "opensesame", "k" * 40)
 

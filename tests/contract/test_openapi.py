@@ -19,12 +19,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
     unsupported_method,
 )
-from tests.blackbox.conftest import opened
-from tests.blackbox.house import House
+from tests.support.clock import FULL
+from tests.support.installation import Installation, open_installation
 
 from latchstring.api.routes import routes
 from latchstring.domain.settings import App
-from latchstring.http.application import build_application
 from latchstring.http.authentication import Access
 from latchstring.http.problems import PROBLEMS
 from latchstring.rest.openapi import build_document, list_operations
@@ -47,7 +46,8 @@ def _never() -> Any:
     raise AssertionError("nothing is opened to describe the API")
 
 
-OPERATIONS = list_operations(build_application(routes, app=App(), open_services=_never))
+EXAMPLES = 200 if FULL else 25
+OPERATIONS = list_operations(routes)
 DOCUMENT = build_document(OPERATIONS, App(), version="1.2.3")
 
 
@@ -183,15 +183,15 @@ def test_examples_fit_their_schemas(document: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """A server of its own: what strange requests leave behind is nobody else's."""
     folder = tmp_path_factory.mktemp("openapi")
-    with opened(folder, f"sqlite+aiosqlite:///{folder}/latchstring.db") as house:
-        yield house
+    with open_installation(folder, f"sqlite+aiosqlite:///{folder}/latchstring.db") as installation:
+        yield installation
 
 
 @pytest.fixture(scope="module")
-def api(running: House) -> Any:
+def api(running: Installation) -> Any:
     url = f"http://127.0.0.1:{running.port}"
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
     schema.config.update(base_url=url)
@@ -202,13 +202,19 @@ def api(running: House) -> Any:
 @pytest.mark.parametrize("mode", GenerationMode)
 @pytest.mark.parametrize("route", ROUTES)
 def test_a_running_server_does_what_the_document_says(
-    api: Any, running: House, route: str, mode: GenerationMode
+    api: Any, running: Installation, route: str, mode: GenerationMode
 ) -> None:
     method, path = route.split()
     operation = api[path][method]
 
     @given(case=operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=200 if FULL else 25,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
     def check(case: Any) -> None:
         case.call_and_validate(headers={"Authorization": f"Bearer {running.key}"}, checks=CHECKS)
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.mail.samples import AT, LINK, invitation
+from tests.support.mail_samples import AT, LINK, invitation
 
 from latchstring.devmail.routes import routes
 from latchstring.domain.clock import system_clock
 from latchstring.domain.ids import new_id
 from latchstring.domain.settings import App, MailRules
-from latchstring.http.application import build_application
+from latchstring.http.application import Application
 from latchstring.mail.render import render_mail
 from latchstring.mail.senders import MailboxSender
 
@@ -35,7 +35,7 @@ class Visit:
         async def services() -> AsyncIterator[Any]:
             yield SimpleNamespace(app=app, mail_rules=rules)
 
-        application = build_application(routes, app=app, open_services=services)
+        application = Application(routes, app=app, open_services=services)
         application.state.services = SimpleNamespace(app=app, mail_rules=rules)
         transport = httpx2.ASGITransport(application, client=(client, 1))
         async with httpx2.AsyncClient(transport=transport, base_url="http://door.test") as browser:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from uuid import UUID
 
 import pytest
@@ -23,7 +24,7 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.grant import Bundle, ContentRole, Grant, GrantKind, terms_digest
 from latchstring.domain.ids import new_id
-from latchstring.domain.invitation import Action, Invitation, Link, State
+from latchstring.domain.invitation import Invitation, Link, State
 
 AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -42,19 +43,31 @@ def make_invitation(state: State = State.PENDING, *, generation: int = 1) -> Inv
     return Invitation(id_, "a@b.test", "a@b.test", Bundle("team"), OPERATOR, WEEK, link, stored, ended_at)
 
 
+class Action(StrEnum):
+    """The columns of the table."""
+
+    ACCEPT = "accept"
+    DECLINE = "decline"
+    REVOKE = "revoke"
+    RESEND = "resend"
+    RENEW = "renew"
+    REVEAL = "reveal"
+    EXPIRE = "expire"
+
+
 def act(action: Action, invitation: Invitation) -> Invitation | None:
     """One action at AT, by whoever may take it, through the newest link."""
     generation = invitation.link.generation
-    deeds: dict[Action, Callable[[], Invitation | None]] = {
-        Action.ACCEPT: lambda: rules.accept(invitation, generation=generation, by=ADA, at=AT),
-        Action.DECLINE: lambda: rules.decline(invitation, generation=generation, at=AT),
-        Action.REVOKE: lambda: rules.revoke(invitation, at=AT),
-        Action.RESEND: lambda: rules.resend(invitation, sponsor=SPONSOR, master_key_id="k2", at=AT),
-        Action.RENEW: lambda: rules.renew(invitation, generation=generation, master_key_id="k2", at=AT),
-        Action.REVEAL: lambda: rules.check_revealable(invitation, at=AT) or invitation,
-        Action.EXPIRE: lambda: rules.expire(invitation, at=AT),
+    results: dict[Action, Callable[[], Invitation | None]] = {
+        Action.ACCEPT: lambda: rules.accept(invitation, generation=generation, by=ADA, now=AT),
+        Action.DECLINE: lambda: rules.decline(invitation, generation=generation, now=AT),
+        Action.REVOKE: lambda: rules.revoke(invitation, now=AT),
+        Action.RESEND: lambda: rules.resend(invitation, sponsor=SPONSOR, master_key_id="k2", now=AT),
+        Action.RENEW: lambda: rules.renew(invitation, generation=generation, master_key_id="k2", now=AT),
+        Action.REVEAL: lambda: rules.check_revealable(invitation, now=AT) or invitation,
+        Action.EXPIRE: lambda: rules.expire(invitation, now=AT),
     }
-    return deeds[action]()
+    return results[action]()
 
 
 Result = tuple[State, int] | type[LatchstringError] | None  # state and generation afterwards, or the refusal
@@ -119,7 +132,7 @@ def test_every_state_and_action(state: State, action: Action) -> None:
 @pytest.mark.parametrize("action", Action)
 def test_a_swept_invitation_behaves_like_one_whose_time_has_come(action: Action) -> None:
     due = make_invitation(State.EXPIRED)
-    swept = rules.expire(due, at=AT)
+    swept = rules.expire(due, now=AT)
     expected = TABLE[State.EXPIRED, action]
     if isinstance(expected, type):
         with pytest.raises(expected):
@@ -144,26 +157,26 @@ def test_an_older_link_is_superseded_unless_the_invitation_has_ended(
     state: State, refusal: type[LatchstringError]
 ) -> None:
     with pytest.raises(refusal):
-        rules.check_link(make_invitation(state, generation=2), generation=1, at=AT)
+        rules.check_link(make_invitation(state, generation=2), generation=1, now=AT)
 
 
 def test_a_link_works_until_the_millisecond_before_its_end() -> None:
     invitation = make_invitation()
     end = invitation.link.expires_at
-    rules.check_link(invitation, generation=1, at=end - timedelta(milliseconds=1))
+    rules.check_link(invitation, generation=1, now=end - timedelta(milliseconds=1))
     with pytest.raises(InvitationExpired):
-        rules.check_link(invitation, generation=1, at=end)
+        rules.check_link(invitation, generation=1, now=end)
 
 
 def test_the_next_link_is_valid_as_long_as_the_first_was_and_names_its_sponsor() -> None:
     later = AT + timedelta(days=3)
-    after = rules.resend(make_invitation(), sponsor=SPONSOR, master_key_id="k2", at=later)
+    after = rules.resend(make_invitation(), sponsor=SPONSOR, master_key_id="k2", now=later)
     assert after.link == Link(2, later, later + WEEK, SPONSOR, "k2")
     assert after.inviter == OPERATOR
 
 
 def test_a_superseded_link_asks_for_the_next_one() -> None:
-    renewed = rules.renew(make_invitation(generation=3), generation=1, master_key_id="k1", at=AT)
+    renewed = rules.renew(make_invitation(generation=3), generation=1, master_key_id="k1", now=AT)
     assert renewed is not None
     assert renewed.link.generation == 4
 

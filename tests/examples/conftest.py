@@ -13,10 +13,10 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from tests.blackbox.house import free_port
+from tests.support.installation import free_port
 
 RUN = Path(__file__).parents[2] / "examples/documents/run.py"
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 @dataclass
@@ -33,11 +33,11 @@ class Example:
     def logs(self) -> str:
         return "".join((self.folder / name).read_text(errors="replace") for name in ("said.txt", "latchstring.log"))
 
-    def link(self, address: str, *, number: int = 1) -> str:
-        """The link in the newest mail to the address, once there are so many."""
-        end = time.monotonic() + 20
-        while len(mails := [text for to, text in self.mails() if to == address]) < number:
-            assert time.monotonic() < end, f"no mail {number} for {address}"
+    def link(self, address: str, about: str = "") -> str:
+        """The link in the newest mail to the address with these words in it, once there is one."""
+        end = time.monotonic() + START_SECONDS
+        while not (mails := [text for to, text in self.mails() if to == address and about in " ".join(text.split())]):
+            assert time.monotonic() < end, f"no mail with {about} for {address}"
             time.sleep(0.05)
         found = re.search(r"^(http\S+token=\S+)\s*$", mails[-1], re.MULTILINE)
         assert found, mails[-1]
@@ -46,7 +46,13 @@ class Example:
     def ask(self, method: str, path: str) -> httpx2.Response:
         """A call to Latchstring by the operator's key."""
         config = str(self.folder / "latchstring.toml")
-        command = [Path(sys.executable).with_name("latchstring"), "--config", config, "api-key", "create"]
+        command: list[str | Path] = [
+            Path(sys.executable).with_name("latchstring"),
+            "--config",
+            config,
+            "api-key",
+            "create",
+        ]
         made = subprocess.run([*command, "--name", "Test", "--scope", "*"], capture_output=True, text=True, check=True)
         headers = {"Authorization": f"Bearer {made.stdout.strip()}"}
         return httpx2.request(method, f"{self.latchstring_url}/api{path}", headers=headers).raise_for_status()
@@ -77,7 +83,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
         yield running
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 def wait_until_ready(running: Example) -> None:

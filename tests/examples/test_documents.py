@@ -2,30 +2,20 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
 import pytest
-import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright, expect
-from tests.blackbox.house import new_address
+from playwright.async_api import Browser, BrowserContext, Page, Request, expect
 from tests.examples.conftest import Example
+from tests.support.installation import new_address
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 MIRA, SAM = "mira@documents.example", "sam@documents.example"
 PASSWORD = "eleven quiet herons 7"
 LOOKS = [(320, "light"), (320, "dark"), (1280, "light"), (1280, "dark")]
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def chromium() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield browser
-        await browser.close()
 
 
 @dataclass
@@ -238,7 +228,7 @@ async def test_a_newer_link_and_one_that_was_handed_over(chromium: Browser, exam
     await mira.press("Create document")
     await mira.headed("Night watch")
     await invite(mira, SAM, "read it", title="Night watch")
-    first = example.link(SAM)
+    first = example.link(SAM, "Night watch")
     (invitation,) = example.ask("GET", f"/invitations?contentType=documents&key=night-watch&email={SAM}").json()[
         "items"
     ]

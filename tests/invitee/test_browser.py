@@ -4,29 +4,29 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, expect
-from tests.blackbox.house import PASSWORD, House, new_address
-from tests.invitee.browsing import HELP, LOOKS, Scene, fill, find_all_faults, link, open_house, visit
+from tests.support.browser import HELP, LOOKS, Scene, fill, find_all_faults, link, start_installation, visit
+from tests.support.installation import PASSWORD, Installation, new_address
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 MESSAGE = "Jonas, the spring cohort starts on Tuesday.\nBring the tide tables: https://tides.example"
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without JavaScript"])
-async def test_the_whole_way(chromium: Browser, house: House, *, scripts: bool) -> None:
-    group = house.group(name="Spring cohort")
-    mira = house.user("admin", firstName="Mira", lastName="Okafor")
+async def test_the_whole_way(chromium: Browser, page_installation: Installation, *, scripts: bool) -> None:
+    group = page_installation.group(name="Spring cohort")
+    mira = page_installation.user("admin", firstName="Mira", lastName="Okafor")
     email = new_address("jonas")
-    made = house.invite(email, mira.token, role="team", groups=[group], firstName="Jonas", message=MESSAGE)
-    url = link(house, email, "Mira Okafor")
-    assert url.startswith(f"{house.public_url}/invitation?token=ey")
-    seen = await visit(chromium, house, java_script_enabled=scripts)
+    made = page_installation.invite(email, mira.token, role="team", groups=[group], firstName="Jonas", message=MESSAGE)
+    url = link(page_installation, email, "Mira Okafor")
+    assert url.startswith(f"{page_installation.public_url}/invitation?token=ey")
+    seen = await visit(chromium, page_installation, java_script_enabled=scripts)
     page = seen.page
     await seen.open(url)
     await expect(page.get_by_role("heading", level=1)).to_have_text("Mira Okafor invites you to Orchard Lane")
     await expect(page.locator("blockquote")).to_contain_text("the spring cohort starts on Tuesday.")
     assert await page.locator("blockquote a").count() == 0
     assert await page.locator("input[name=firstName]").input_value() == "Jonas"
-    assert house.invitation(made["id"])["state"] == "PENDING"
+    assert page_installation.invitation(made["id"])["state"] == "PENDING"
 
     await fill(page, lastName="Keller", password=PASSWORD)
     if scripts:
@@ -35,27 +35,27 @@ async def test_the_whole_way(chromium: Browser, house: House, *, scripts: bool) 
     else:
         await expect(page.get_by_role("button", name="Show")).to_be_hidden()
     await page.get_by_label("I accept the terms of Orchard Lane").check()
-    await page.get_by_role("button", name="Create account and come in").click()
+    await page.get_by_role("button", name="Create account").click()
 
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Welcome in, Jonas")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Welcome, Jonas")
     await expect(page.get_by_text("You are in Spring cohort")).to_be_visible()
     assert "token" not in page.url
     cookies = {cookie["name"]: cookie for cookie in await seen.context.cookies()}
     assert cookies["access_token"]["httpOnly"]
-    assert house.get("/users/me", cookies["access_token"]["value"]).json["email"] == email
+    assert page_installation.get("/users/me", cookies["access_token"]["value"]).json["email"] == email
     await page.get_by_role("link", name="Go to Orchard Lane").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Good to see you, Jonas")
     await page.get_by_role("button", name="Sign out").click()
     await expect(page.get_by_text("You are signed out.")).to_be_visible()
-    assert house.get("/users/me", cookies["access_token"]["value"]).status == 401
-    assert house.invitation(made["id"])["state"] == "ACCEPTED"
+    assert page_installation.get("/users/me", cookies["access_token"]["value"]).status == 401
+    assert page_installation.invitation(made["id"])["state"] == "ACCEPTED"
     seen.check()
     await seen.context.close()
 
 
-async def test_arriving_at_the_app_that_invited(chromium: Browser, house: House) -> None:
-    _, token = house.invited(redirectUrl="https://app.orchard.example/welcome")
-    seen = await visit(chromium, house)
+async def test_arriving_at_the_app_that_invited(chromium: Browser, page_installation: Installation) -> None:
+    _, token = page_installation.invited(redirectUrl="https://app.orchard.example/welcome")
+    seen = await visit(chromium, page_installation)
     await seen.context.route("https://app.orchard.example/**", lambda route: route.fulfill(body="the app"))
     await seen.open(f"/invitation?token={token}")
     await fill(seen.page, firstName="Jonas", lastName="Keller", password=PASSWORD)
@@ -67,9 +67,9 @@ async def test_arriving_at_the_app_that_invited(chromium: Browser, house: House)
     await seen.context.close()
 
 
-async def test_registering_by_keyboard_alone(chromium: Browser, house: House) -> None:
-    _, token = house.invited()
-    seen = await visit(chromium, house, viewport={"width": 320, "height": 640})
+async def test_registering_by_keyboard_alone(chromium: Browser, page_installation: Installation) -> None:
+    _, token = page_installation.invited()
+    seen = await visit(chromium, page_installation, viewport={"width": 320, "height": 640})
     page = seen.page
     await seen.open(f"/invitation?token={token}")
     await tab_to(page, "firstName")
@@ -90,7 +90,7 @@ async def test_registering_by_keyboard_alone(chromium: Browser, house: House) ->
     await tab_to(page, "acceptTerms")
     await page.keyboard.press("Space")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Welcome in, Jonas")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Welcome, Jonas")
     seen.check()
     await seen.context.close()
 
@@ -108,10 +108,10 @@ async def tab_to(page: Page, name: str) -> None:
     raise AssertionError(f"Tab does not reach {name}")
 
 
-async def test_signing_in_on_the_spot_and_switching(chromium: Browser, house: House) -> None:
-    ada, ben = house.user(firstName="Ada"), house.user(firstName="Ben")
-    _, token = house.invited(ada.email, role="team")
-    seen = await visit(chromium, house)
+async def test_signing_in_on_the_spot_and_switching(chromium: Browser, page_installation: Installation) -> None:
+    ada, ben = page_installation.user(firstName="Ada"), page_installation.user(firstName="Ben")
+    _, token = page_installation.invited(ada.email, role="team")
+    seen = await visit(chromium, page_installation)
     page = seen.page
     await seen.open("/login")
     await fill(page, email=ben.email, password=PASSWORD)
@@ -124,21 +124,21 @@ async def test_signing_in_on_the_spot_and_switching(chromium: Browser, house: Ho
     await expect(page.get_by_role("alert")).to_be_visible()
     await fill(page, password=PASSWORD)
     await page.get_by_role("button", name="Sign in and accept").click()
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Welcome in, Ada")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Welcome, Ada")
     seen.check()
     await seen.context.close()
 
 
-async def test_a_forgotten_password_by_mail(chromium: Browser, house: House) -> None:
-    ada = house.user(firstName="Ada")
-    seen = await visit(chromium, house)
+async def test_a_forgotten_password_by_mail(chromium: Browser, page_installation: Installation) -> None:
+    ada = page_installation.user(firstName="Ada")
+    seen = await visit(chromium, page_installation)
     page = seen.page
     await seen.open("/login")
     await page.get_by_role("link", name="Reset the password").click()
     await fill(page, email=ada.email)
     await page.get_by_role("button", name="Send me a link").click()
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Look in your mail")
-    await seen.open(link(house, ada.email, "/password-reset"))
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Check your mail")
+    await seen.open(link(page_installation, ada.email, "/password-reset"))
     await fill(page, password="a brand new sentence 8")
     await page.get_by_role("button", name="Set the new password").click()
     await fill(page, email=ada.email, password="a brand new sentence 8")
@@ -148,68 +148,73 @@ async def test_a_forgotten_password_by_mail(chromium: Browser, house: House) -> 
     await seen.context.close()
 
 
-async def test_a_handed_over_link_and_confirming_the_address(chromium: Browser, house: House) -> None:
-    made, _ = house.invited()
-    seen = await visit(chromium, house)
+async def test_a_handed_over_link_and_confirming_the_address(
+    chromium: Browser, page_installation: Installation
+) -> None:
+    made, _ = page_installation.invited()
+    seen = await visit(chromium, page_installation)
     page = seen.page
-    await seen.open(f"/invitation?token={house.reveal(made['id'])}")
+    await seen.open(f"/invitation?token={page_installation.reveal(made['id'])}")
     await fill(page, firstName="Jonas", lastName="Keller", password=PASSWORD)
     await page.get_by_label("I accept").check()
     await page.get_by_role("button", name="Create account").click()
     await expect(page.get_by_text("A mail is on its way")).to_be_visible()
-    await seen.open(link(house, made["inviteEmail"], "/verify-email"))
+    await seen.open(link(page_installation, made["inviteEmail"], "/verify-email"))
     await page.get_by_role("button", name="Confirm the address").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Your address is confirmed")
     seen.check()
     await seen.context.close()
 
 
-async def test_an_expired_link_brings_a_fresh_one(chromium: Browser, house: House) -> None:
-    made, token = house.invited(expiresIn="PT1S")
-    house.wait_until_expired(made["id"])
-    seen = await visit(chromium, house, java_script_enabled=False)
+async def test_an_expired_link_brings_a_fresh_one(chromium: Browser, page_installation: Installation) -> None:
+    made, token = page_installation.invited(expiresIn="PT1S")
+    page_installation.wait_until_expired(made["id"])
+    seen = await visit(chromium, page_installation, java_script_enabled=False)
     page = seen.page
     await seen.open(f"/invitation?token={token}")
-    await expect(page.get_by_role("heading", level=1)).to_have_text("This link has run out, the welcome has not")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("This link has expired")
     await page.get_by_role("button", name="Send me a new link").click()
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Look in your mail")
-    assert len(house.smtp.wait_for(made["inviteEmail"], 2)) == 2
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Check your mail")
+    assert len(page_installation.smtp.wait_for(made["inviteEmail"], 2)) == 2
     await seen.context.close()
 
 
-async def test_the_language_changes_without_losing_the_link(chromium: Browser, house: House) -> None:
-    _, token = house.invited()
-    seen = await visit(chromium, house, locale="en")
+async def test_the_language_changes_without_losing_the_link(chromium: Browser, page_installation: Installation) -> None:
+    _, token = page_installation.invited()
+    seen = await visit(chromium, page_installation, locale="en")
     page = seen.page
     await seen.open(f"/invitation?token={token}")
     await page.locator(".languages > summary").click()
     await page.get_by_role("link", name="Deutsch").click()
-    await expect(page.get_by_role("button", name="Konto anlegen und hereinkommen")).to_be_visible()
+    await expect(page.get_by_role("button", name="Konto anlegen")).to_be_visible()
     await page.locator(".languages > summary").click()
     await page.get_by_role("link", name="English").click()
-    await expect(page.get_by_role("button", name="Create account and come in")).to_be_visible()
+    await expect(page.get_by_role("button", name="Create account")).to_be_visible()
     await seen.context.close()
 
 
 # ---- every page, in every look -----------------------------------------------------------------------------------
 
 
-def set_up(house: House) -> dict[str, Scene]:
+def set_up(page_installation: Installation) -> dict[str, Scene]:
     """Something to see on every page."""
-    ada = house.user("team", groups=[house.group(name="Spring cohort")], firstName="Ada").email
-    words: dict[str, Any] = {"role": "team", "groups": [house.group(name="Facilitators")]}
-    mira = house.user("admin", firstName="Mira", lastName="Okafor").token
-    hers = house.invited(ada, token=mira, **words, message=MESSAGE)[1]
-    fresh = house.invited(None, token=mira, **words, firstName="Jonas", lastName="Keller", message=MESSAGE)[1]
+    ada = page_installation.user("team", groups=[page_installation.group(name="Spring cohort")], firstName="Ada").email
+    words: dict[str, Any] = {"role": "team", "groups": [page_installation.group(name="Facilitators")]}
+    mira = page_installation.user("admin", firstName="Mira", lastName="Okafor").token
+    hers = page_installation.invited(ada, token=mira, **words, message=MESSAGE)[1]
+    fresh = page_installation.invited(None, token=mira, **words, firstName="Jonas", lastName="Keller", message=MESSAGE)[
+        1
+    ]
     ended = {
-        name: house.invited(None, token=mira, **words) for name in ("superseded", "revoked", "declined", "accepted")
+        name: page_installation.invited(None, token=mira, **words)
+        for name in ("superseded", "revoked", "declined", "accepted")
     }
-    house.post(f"/invitations/{ended['superseded'][0]['id']}/resend", token=house.key)
-    house.delete(f"/invitations/{ended['revoked'][0]['id']}", house.key)
-    house.post("/invitations/decline", {"token": ended["declined"][1]})
-    house.accept(ended["accepted"][1], firstName="J", lastName="K", password=PASSWORD, acceptTerms=True)
-    house.post("/auth/password/reset-request", {"email": ada})
-    reset = link(house, ada, "/password-reset").removeprefix(house.public_url)
+    page_installation.post(f"/invitations/{ended['superseded'][0]['id']}/resend", token=page_installation.key)
+    page_installation.delete(f"/invitations/{ended['revoked'][0]['id']}", page_installation.key)
+    page_installation.post("/invitations/decline", {"token": ended["declined"][1]})
+    page_installation.accept(ended["accepted"][1], firstName="J", lastName="K", password=PASSWORD, acceptTerms=True)
+    page_installation.post("/auth/password/reset-request", {"email": ada})
+    reset = link(page_installation, ada, "/password-reset").removeprefix(page_installation.public_url)
     return {
         "start": Scene("/"),
         "start, signed in": Scene("/", ada),
@@ -243,13 +248,22 @@ def set_up(house: House) -> dict[str, Scene]:
 
 
 @pytest.mark.parametrize(("width", "scheme", "locale"), LOOKS)
-async def test_every_page_in_this_look(chromium: Browser, house: House, width: int, scheme: str, locale: str) -> None:
-    assert await find_all_faults(chromium, house, set_up(house), width, scheme, locale) == []
+async def test_every_page_in_this_look(
+    chromium: Browser, page_installation: Installation, width: int, scheme: str, locale: str
+) -> None:
+    assert await find_all_faults(chromium, page_installation, set_up(page_installation), width, scheme, locale) == []
 
 
 async def test_every_page_has_room_for_longer_words(
     chromium: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """In a pseudo-language two fifths longer than English, which visitors of any unknown language are given here."""
-    with open_house(tmp_path_factory.mktemp("long"), by=f'{HELP["by"]}\ndefault-locale = "en-XA"') as house:
-        assert await find_all_faults(chromium, house, set_up(house), 320, "light", "sw", spoken="en-XA") == []
+    with start_installation(
+        tmp_path_factory.mktemp("long"), by=f'{HELP["by"]}\ndefault-locale = "en-XA"'
+    ) as page_installation:
+        assert (
+            await find_all_faults(
+                chromium, page_installation, set_up(page_installation), 320, "light", "sw", spoken="en-XA"
+            )
+            == []
+        )

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Browser, expect
-from tests.blackbox.house import PASSWORD, House, Person, new_address
-from tests.invitee.browsing import LOOKS, Scene, fill, find_all_faults, link, open_house, sign_in, visit
+from tests.support.browser import LOOKS, Scene, fill, find_all_faults, link, sign_in, start_installation, visit
+from tests.support.installation import PASSWORD, Installation, Person, new_address
 
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 TITLE = "Tide tables for beginners"
 TRUSTED = "https://app.orchard.example/tides"
 FOREIGN = "https://tides.example/tables"
@@ -18,55 +18,61 @@ CLOSED = "\n[content.invitations]\nallow-unregistered-users = false\n"
 
 
 @pytest.fixture(scope="module")
-def closed_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def closed_installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Where only people with an account are let in to content."""
-    with open_house(tmp_path_factory.mktemp("closed"), extra=CLOSED) as running:
+    with start_installation(tmp_path_factory.mktemp("closed"), extra=CLOSED) as running:
         yield running
 
 
-def inviter(house: House) -> Person:
-    return house.user("admin", firstName="Mira", lastName="Okafor")
+def inviter(page_installation: Installation) -> Person:
+    return page_installation.user("admin", firstName="Mira", lastName="Okafor")
 
 
-def write(house: House, owner: Person, title: str = TITLE, **more: Any) -> str:
+def write(page_installation: Installation, owner: Person, title: str = TITLE, **more: Any) -> str:
     """A new object; its key."""
-    made = house.post("/content/articles", {"title": title, **more}, owner.token)
+    made = page_installation.post("/content/articles", {"title": title, **more}, owner.token)
     assert made.status == 201, made
     return str(made.json["key"])
 
 
-def share(house: House, owner: Person, key: str, email: str, role: str = "EDITOR", **more: Any) -> str:
+def share(
+    page_installation: Installation, owner: Person, key: str, email: str, role: str = "EDITOR", **more: Any
+) -> str:
     """Invite to an object; the invitation's id."""
-    sent = house.post(f"/content/articles/invitations/{key}", {"email": email, "role": role, **more}, owner.token)
+    sent = page_installation.post(
+        f"/content/articles/invitations/{key}", {"email": email, "role": role, **more}, owner.token
+    )
     assert sent.status == 200, sent
     return str(max(one["id"] for one in sent.json["invitations"] if one["email"] == email))
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without JavaScript"])
 @pytest.mark.parametrize("url", [TRUSTED, FOREIGN, None])
-async def test_the_whole_way_to_an_object(chromium: Browser, house: House, url: str | None, *, scripts: bool) -> None:
-    mira, email = inviter(house), new_address("jonas")
-    key = write(house, mira, url=url)
-    made = share(house, mira, key, email, message=MESSAGE)
-    mailed = link(house, email, TITLE)
-    assert mailed.startswith(f"{house.public_url}/content/articles/{key}/accept-invitation?token=ey")
-    seen = await visit(chromium, house, java_script_enabled=scripts)
+async def test_the_whole_way_to_an_object(
+    chromium: Browser, page_installation: Installation, url: str | None, *, scripts: bool
+) -> None:
+    mira, email = inviter(page_installation), new_address("jonas")
+    key = write(page_installation, mira, url=url)
+    made = share(page_installation, mira, key, email, message=MESSAGE)
+    mailed = link(page_installation, email, TITLE)
+    assert mailed.startswith(f"{page_installation.public_url}/content/articles/{key}/accept-invitation?token=ey")
+    seen = await visit(chromium, page_installation, java_script_enabled=scripts)
     page = seen.page
     for site in ("app.orchard.example", "tides.example"):
         await seen.context.route(f"https://{site}/**", lambda route: route.fulfill(body="the object"))
     await seen.open(mailed)
     await expect(page.get_by_role("heading", level=1)).to_have_text(f"Mira Okafor shares {TITLE} with you")
     await expect(page.get_by_text(f"You may edit {TITLE}")).to_be_visible()
-    assert house.invitation(made)["state"] == "PENDING"
+    assert page_installation.invitation(made)["state"] == "PENDING"
     seen.check()
 
     await fill(page, firstName="Jonas", lastName="Keller", password=PASSWORD)
     await page.get_by_label("I accept the terms").check()
-    await page.get_by_role("button", name="Create account and come in").click()
+    await page.get_by_role("button", name="Create account").click()
     if url == TRUSTED:
         await page.wait_for_url(TRUSTED)
     else:
-        await expect(page.get_by_role("heading", level=1)).to_have_text("Welcome in, Jonas")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Welcome, Jonas")
         await expect(page.get_by_text(f"You may edit {TITLE}")).to_be_visible()
         seen.check()
     if url == FOREIGN:
@@ -74,22 +80,22 @@ async def test_the_whole_way_to_an_object(chromium: Browser, house: House, url: 
         async with page.expect_request(FOREIGN) as left:
             await page.get_by_role("link", name=f"Open {TITLE}").click()
         assert "referer" not in await (await left.value).all_headers()
-    jonas = {cookie["name"]: cookie["value"] for cookie in await seen.context.cookies(house.public_url)}
-    held = house.get(f"/content/articles/{key}", jonas["access_token"])
+    jonas = {cookie["name"]: cookie["value"] for cookie in await seen.context.cookies(page_installation.public_url)}
+    held = page_installation.get(f"/content/articles/{key}", jonas["access_token"])
     assert held.json["access"]["canEdit"]
-    assert house.invitation(made)["state"] == "ACCEPTED"
+    assert page_installation.invitation(made)["state"] == "ACCEPTED"
     await seen.context.close()
 
 
-async def test_coming_back_after_the_access_token_ran_out(chromium: Browser, house: House) -> None:
-    mira, ada = inviter(house), house.user(firstName="Ada")
-    key = write(house, mira)
-    share(house, mira, key, ada.email)
-    seen = await visit(chromium, house)
+async def test_coming_back_after_the_access_token_ran_out(chromium: Browser, page_installation: Installation) -> None:
+    mira, ada = inviter(page_installation), page_installation.user(firstName="Ada")
+    key = write(page_installation, mira)
+    share(page_installation, mira, key, ada.email)
+    seen = await visit(chromium, page_installation)
     page = seen.page
     await sign_in(page, ada.email)
     await seen.context.clear_cookies(name="access_token")
-    await seen.open(link(house, ada.email, TITLE))
+    await seen.open(link(page_installation, ada.email, TITLE))
     await expect(page.get_by_role("heading", level=1)).to_have_text("Mira Okafor has something for you, Ada")
     await page.get_by_role("button", name="Accept the invitation").click()
     await expect(page.get_by_text(f"You may edit {TITLE}")).to_be_visible()
@@ -100,30 +106,37 @@ async def test_coming_back_after_the_access_token_ran_out(chromium: Browser, hou
 # ---- every page, in every look -----------------------------------------------------------------------------------
 
 
-def set_up(house: House) -> dict[str, Scene]:
+def set_up(page_installation: Installation) -> dict[str, Scene]:
     """Something to see on every page of content."""
-    mira, ada, ben = inviter(house), house.user(firstName="Ada"), house.user(firstName="Ben")
-    tides, moons = write(house, mira, url=FOREIGN), write(house, mira, "Moons and months", url=FOREIGN)
-    long = write(house, mira, LONG, key=f"long-{mira.id}", url=FOREIGN)
+    mira, ada, ben = (
+        inviter(page_installation),
+        page_installation.user(firstName="Ada"),
+        page_installation.user(firstName="Ben"),
+    )
+    tides, moons = (
+        write(page_installation, mira, url=FOREIGN),
+        write(page_installation, mira, "Moons and months", url=FOREIGN),
+    )
+    long = write(page_installation, mira, LONG, key=f"long-{mira.id}", url=FOREIGN)
 
     def path(key: str, email: str, role: str = "EDITOR", **more: Any) -> str:
-        made = share(house, mira, key, email, role, **more)
-        return f"/content/articles/{key}/accept-invitation?token={house.reveal(made)}"
+        made = share(page_installation, mira, key, email, role, **more)
+        return f"/content/articles/{key}/accept-invitation?token={page_installation.reveal(made)}"
 
     fresh = path(tides, new_address("jonas"), message=MESSAGE)
-    bundle = house.invite(
+    bundle = page_installation.invite(
         ada.email,
         mira.token,
         role="team",
-        groups=[house.group(name="Spring cohort")],
+        groups=[page_installation.group(name="Spring cohort")],
         content=[{"contentType": "articles", "key": key, "role": "VIEWER"} for key in (tides, moons, long)],
     )
-    gone = share(house, mira, moons, new_address("over"))
-    over = f"/invitation?token={house.reveal(gone)}"
-    house.delete(f"/invitations/{gone}", house.key)
-    house.accept(
-        house.mail_of(
-            house.invite(
+    gone = share(page_installation, mira, moons, new_address("over"))
+    over = f"/invitation?token={page_installation.reveal(gone)}"
+    page_installation.delete(f"/invitations/{gone}", page_installation.key)
+    page_installation.accept(
+        page_installation.mail_of(
+            page_installation.invite(
                 ben.email,
                 mira.token,
                 content=[{"contentType": "articles", "key": key, "role": "MAINTAINER"} for key in (tides, long)],
@@ -131,14 +144,14 @@ def set_up(house: House) -> dict[str, Scene]:
         ).token
     )
     accepted = path(moons, ben.email)
-    house.accept(accepted.rpartition("=")[2], by=ben)
+    page_installation.accept(accepted.rpartition("=")[2], by=ben)
     return {
         "register": Scene(fresh),
         "register, errors": Scene(fresh, press=True),
         "register, a long title": Scene(path(long, new_address("jonas"))),
         "sign in to accept": Scene(path(tides, ada.email)),
         "accept": Scene(path(moons, ada.email), ada.email),
-        "accept a bundle": Scene(f"/invitation?token={house.reveal(bundle['id'])}", ada.email),
+        "accept a bundle": Scene(f"/invitation?token={page_installation.reveal(bundle['id'])}", ada.email),
         "wrong account": Scene(fresh, ada.email),
         "mismatch": Scene(fresh.replace(f"/{tides}/", f"/{moons}/")),
         "withdrawn": Scene(over),
@@ -152,25 +165,26 @@ def set_up(house: House) -> dict[str, Scene]:
 
 @pytest.mark.parametrize(("width", "scheme", "locale"), LOOKS)
 async def test_every_page_of_content_in_this_look(
-    chromium: Browser, house: House, width: int, scheme: str, locale: str
+    chromium: Browser, page_installation: Installation, width: int, scheme: str, locale: str
 ) -> None:
-    assert await find_all_faults(chromium, house, set_up(house), width, scheme, locale) == []
+    assert await find_all_faults(chromium, page_installation, set_up(page_installation), width, scheme, locale) == []
 
 
-def set_up_closed(house: House) -> dict[str, Scene]:
+def set_up_closed(page_installation: Installation) -> dict[str, Scene]:
     """The same where only people with an account are let in."""
-    mira, key = inviter(house), ""
-    eve = house.user(emailVerified=False, firstName="Eve")
-    key = write(house, mira)
-    paths = [
-        f"/content/articles/{key}/accept-invitation?token={house.reveal(share(house, mira, key, email))}"
-        for email in (new_address("jonas"), eve.email)
-    ]
+    mira, key = inviter(page_installation), ""
+    eve = page_installation.user(emailVerified=False, firstName="Eve")
+    key = write(page_installation, mira)
+    ids = [share(page_installation, mira, key, email) for email in (new_address("jonas"), eve.email)]
+    paths = [f"/content/articles/{key}/accept-invitation?token={page_installation.reveal(id_)}" for id_ in ids]
     return {"no account": Scene(paths[0]), "unconfirmed": Scene(paths[1], eve.email)}
 
 
 @pytest.mark.parametrize(("width", "scheme", "locale"), LOOKS)
 async def test_the_pages_for_members_only_in_this_look(
-    chromium: Browser, closed_house: House, width: int, scheme: str, locale: str
+    chromium: Browser, closed_installation: Installation, width: int, scheme: str, locale: str
 ) -> None:
-    assert await find_all_faults(chromium, closed_house, set_up_closed(closed_house), width, scheme, locale) == []
+    assert (
+        await find_all_faults(chromium, closed_installation, set_up_closed(closed_installation), width, scheme, locale)
+        == []
+    )

@@ -3,7 +3,7 @@
 from pathlib import Path
 from uuid import uuid4
 
-from tests.mail.samples import AT, LINK, invitation
+from tests.support.mail_samples import AT, LINK, invitation
 
 from latchstring.domain.clock import system_clock
 from latchstring.domain.ids import new_id

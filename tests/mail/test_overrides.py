@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from tests.mail.samples import LINK, invitation
+from tests.support.mail_samples import LINK, invitation
 
 from latchstring.domain.mail import MailKind
 from latchstring.domain.settings import App

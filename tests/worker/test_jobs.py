@@ -78,7 +78,7 @@ class Counting:
 
 
 @dataclass(frozen=True)
-class Shop:
+class JobEnv:
     db: Database
     clock: Clock
     kind: Counting
@@ -106,7 +106,7 @@ class Shop:
         """Let workers run until something holds."""
         stop, wakes = asyncio.Event(), [Wake() for _ in range(workers)]
         running = [asyncio.create_task(self.worker(wake).run(stop)) for wake in wakes]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await is_so():  # noqa: ASYNC110  # what the database says rings no bell
                 await asyncio.sleep(0)
         stop.set()
@@ -122,65 +122,65 @@ class Shop:
 
 
 @pytest.fixture
-def shop(database: Database) -> Shop:
+def job_env(database: Database) -> JobEnv:
     clock = Clock()
-    return Shop(database, clock, Counting(database, clock))
+    return JobEnv(database, clock, Counting(database, clock))
 
 
-async def test_a_job_is_worked_on_to_its_end(shop: Shop) -> None:
-    job_id = await shop.job()
-    await shop.run_until_over(job_id)
-    job = await shop.get(job_id)
+async def test_a_job_is_worked_on_to_its_end(job_env: JobEnv) -> None:
+    job_id = await job_env.job()
+    await job_env.run_until_over(job_id)
+    job = await job_env.get(job_id)
     assert (job.state, job.done, job.created, job.finished_at) == (JobState.DONE, 30, 30, NOON)
 
 
-async def test_many_workers_share_jobs_and_count_each_row_once(shop: Shop) -> None:
-    jobs = [await shop.job(50) for _ in range(5)]
-    await shop.run_until_over(*jobs, workers=3)
-    assert [(await shop.get(one)).created for one in jobs] == [50] * 5
+async def test_many_workers_share_jobs_and_count_each_row_once(job_env: JobEnv) -> None:
+    jobs = [await job_env.job(50) for _ in range(5)]
+    await job_env.run_until_over(*jobs, workers=3)
+    assert [(await job_env.get(one)).created for one in jobs] == [50] * 5
 
 
-async def test_a_job_of_who_died_is_taken_over_when_the_lease_is_over(shop: Shop) -> None:
-    job_id = await shop.job()
+async def test_a_job_of_who_died_is_taken_over_when_the_lease_is_over(job_env: JobEnv) -> None:
+    job_id = await job_env.job()
     dead, other = new_id(NOON), new_id(NOON)
-    assert await claim_job(shop.db, dead, now=NOON, until=NOON + LEASE) is not None
-    assert await claim_job(shop.db, other, now=NOON, until=NOON + LEASE) is None
+    assert await claim_job(job_env.db, dead, now=NOON, until=NOON + LEASE) is not None
+    assert await claim_job(job_env.db, other, now=NOON, until=NOON + LEASE) is None
     assert timedelta(seconds=20) > LEASE
-    shop.clock.now = NOON + LEASE
-    await shop.run_until_over(job_id)
-    assert (await shop.get(job_id)).created == 30
+    job_env.clock.now = NOON + LEASE
+    await job_env.run_until_over(job_id)
+    assert (await job_env.get(job_id)).created == 30
 
 
-async def test_a_long_job_makes_room_for_one_that_waits(shop: Shop) -> None:
-    long_id, order = await shop.job(1000), list[UUID]()
+async def test_a_long_job_makes_room_for_one_that_waits(job_env: JobEnv) -> None:
+    long_id, order = await job_env.job(1000), list[UUID]()
 
     async def tick(job: Job) -> None:
         order.append(job.id)
-        shop.clock.now += timedelta(seconds=1)
+        job_env.clock.now += timedelta(seconds=1)
 
-    shop.kind.before_batch = tick
-    short_id = await shop.job(10)
-    await shop.run_until_over(short_id, long_id)
+    job_env.kind.before_batch = tick
+    short_id = await job_env.job(10)
+    await job_env.run_until_over(short_id, long_id)
     assert order.index(short_id) < 5
 
 
-async def test_at_the_stop_a_job_is_given_back_at_once(shop: Shop) -> None:
-    job_id = await shop.job(1000)
+async def test_at_the_stop_a_job_is_given_back_at_once(job_env: JobEnv) -> None:
+    job_id = await job_env.job(1000)
 
     async def began() -> bool:
-        return (await shop.get(job_id)).done > 0
+        return (await job_env.get(job_id)).done > 0
 
-    await shop.run_until(began)
-    left = await shop.get(job_id)
+    await job_env.run_until(began)
+    left = await job_env.get(job_id)
     assert left.state is JobState.RUNNING
-    assert await claim_job(shop.db, new_id(NOON), now=NOON, until=NOON + LEASE) is not None
+    assert await claim_job(job_env.db, new_id(NOON), now=NOON, until=NOON + LEASE) is not None
 
 
 async def test_a_batch_that_fails_by_a_bug_ends_the_job_and_not_the_worker(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    job_env: JobEnv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("latchstring.worker.jobs.PAUSE_SECONDS", 0.0)
-    bad, good = await shop.job(), await shop.job()
+    bad, good = await job_env.job(), await job_env.job()
     tries: list[UUID] = []
 
     async def trip(job: Job) -> None:
@@ -188,27 +188,27 @@ async def test_a_batch_that_fails_by_a_bug_ends_the_job_and_not_the_worker(
             tries.append(job.id)
             raise ZeroDivisionError
 
-    shop.kind.before_batch = trip
-    await shop.run_until_over(bad, good)
+    job_env.kind.before_batch = trip
+    await job_env.run_until_over(bad, good)
     assert len(tries) == MOST_FAILURES
-    assert shop.kind.failed == ["internal-error"]
-    assert ((await shop.get(bad)).state, (await shop.get(good)).state) == (JobState.FAILED, JobState.DONE)
+    assert job_env.kind.failed == ["internal-error"]
+    assert ((await job_env.get(bad)).state, (await job_env.get(good)).state) == (JobState.FAILED, JobState.DONE)
 
 
-async def test_a_busy_database_puts_a_job_off(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_busy_database_puts_a_job_off(job_env: JobEnv, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("latchstring.worker.jobs.PAUSE_SECONDS", 0.0)
-    job_id, refusals = await shop.job(), [StorageBusy(), StorageBusy()]
+    job_id, refusals = await job_env.job(), [StorageBusy(), StorageBusy()]
 
     async def refuse(job: Job) -> None:
         if refusals:
             raise refusals.pop()
 
-    shop.kind.before_batch = refuse
-    await shop.run_until_over(job_id)
-    assert (await shop.get(job_id)).state is JobState.DONE
+    job_env.kind.before_batch = refuse
+    await job_env.run_until_over(job_id)
+    assert (await job_env.get(job_id)).state is JobState.DONE
 
 
-async def test_a_kind_nobody_here_knows_is_left_to_a_newer_worker(shop: Shop) -> None:
+async def test_a_kind_nobody_here_knows_is_left_to_a_newer_worker(job_env: JobEnv) -> None:
     maker = Actor(ActorType.OPERATOR)
     job = Job(id=new_id(NOON), kind="unheard", maker=maker, media_type="application/json", total=1)
 
@@ -216,24 +216,24 @@ async def test_a_kind_nobody_here_knows_is_left_to_a_newer_worker(shop: Shop) ->
         yield insert_job(job)
         yield from queue_job(job.id, at=NOON)
 
-    await shop.db.transact(work)
+    await job_env.db.transact(work)
 
     async def given_back() -> bool:
-        return (await shop.get(job.id)).state is JobState.RUNNING
+        return (await job_env.get(job.id)).state is JobState.RUNNING
 
-    await shop.run_until(given_back)
-    assert not (await shop.get(job.id)).state.is_finished
-    shop.clock.now += timedelta(minutes=1)
-    assert await claim_job(shop.db, new_id(NOON), now=shop.clock(), until=shop.clock() + LEASE) is not None
+    await job_env.run_until(given_back)
+    assert not (await job_env.get(job.id)).state.is_finished
+    job_env.clock.now += timedelta(minutes=1)
+    assert await claim_job(job_env.db, new_id(NOON), now=job_env.clock(), until=job_env.clock() + LEASE) is not None
 
 
-async def test_only_who_holds_a_job_writes(shop: Shop) -> None:
-    job_id = await shop.job()
+async def test_only_who_holds_a_job_writes(job_env: JobEnv) -> None:
+    job_id = await job_env.job()
     mine, other = new_id(NOON), new_id(NOON)
-    held = await claim_job(shop.db, mine, now=NOON, until=NOON + LEASE)
+    held = await claim_job(job_env.db, mine, now=NOON, until=NOON + LEASE)
     assert held is not None
     for owner, job in ((other, held), (mine, replace(held, done=10))):
         with pytest.raises(JobLost):
-            await shop.kind.settle(job, owner, NOON + LEASE, Rows(11))
-    await release_job(shop.db, other, job_id, again_at=NOON)
-    assert (await shop.kind.settle(held, mine, NOON + LEASE, Rows(11))).done == 10
+            await job_env.kind.settle(job, owner, NOON + LEASE, Rows(11))
+    await release_job(job_env.db, other, job_id, again_at=NOON)
+    assert (await job_env.kind.settle(held, mine, NOON + LEASE, Rows(11))).done == 10

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from litestar import Request
+from starlette.requests import Request
 
 from latchstring.admin.cookies import (
     Cookies,
@@ -107,7 +106,7 @@ class Panel(PageContext):
         return sections_for(self.principal, self.path) if self.admin else ()
 
 
-def request_context(request: Request[Any, Any, Any], services: Services) -> Panel:
+def request_context(request: Request, services: Services) -> Panel:
     """The context of a request before authentication."""
     scope = request.scope
     cookies = read_cookies(scope, services.app)

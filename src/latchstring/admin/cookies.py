@@ -13,9 +13,11 @@ import json
 import secrets
 from dataclasses import dataclass
 
+from starlette.types import Scope
+
 from latchstring.domain.settings import App
 from latchstring.http.authentication import make_cookie
-from latchstring.http.scope import Scope, find_cookie
+from latchstring.http.scope import find_cookie
 
 _SESSION, _PRE_SESSION, _FLASH = "latchstring_admin", "latchstring_gate", "latchstring_said"
 PRE_SESSION_SECONDS = 60 * 60

@@ -1,7 +1,5 @@
 """All pages of the panel, under their full paths."""
 
-from litestar.types import ControllerRouterHandler
-
 from latchstring.admin import not_found as elsewhere
 from latchstring.admin.account import own_account as account
 from latchstring.admin.account import sign_in as signing_in
@@ -17,6 +15,7 @@ from latchstring.admin.invitations import mail_preview as previews
 from latchstring.admin.invitations import new as invitation_new
 from latchstring.admin.invitations import saved_views
 from latchstring.admin.invitations import templates as invitation_templates
+from latchstring.admin.routing import PanelRoute
 from latchstring.admin.system import api_keys, health, mail_queue, messages, overview, roles, settings
 from latchstring.admin.system import audit_log as audit
 from latchstring.admin.users import actions as user_actions
@@ -24,7 +23,7 @@ from latchstring.admin.users import users
 
 __all__ = ["routes"]
 
-routes: list[ControllerRouterHandler] = [
+routes: list[PanelRoute] = [
     *signing_in.routes,
     *overview.routes,
     *settings.routes,

@@ -1,18 +1,18 @@
 """Routes of the panel: which permission a page needs, and where a browser without a session is sent."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from litestar import Request, Response
-from litestar.enums import HttpMethod
-from litestar.handlers import HTTPRouteHandler
+from starlette.requests import Request
 
 from latchstring.admin.context import Panel, request_context
 from latchstring.domain.errors import NotAllowed
 from latchstring.http.responses import Answer
+from latchstring.http.routing import Route
 from latchstring.http.scope import find_header
-from latchstring.pages.routing import GET, POST, count_client, error_response, page_route
+from latchstring.pages.errors import answer_error
+from latchstring.pages.routing import GET, POST, count_client, page_endpoint
 
 Handler = Callable[[Panel], Awaitable[Answer]]
 LOGIN = "/admin/login"
@@ -21,7 +21,14 @@ UNAUTHENTICATED = None  # needs=UNAUTHENTICATED: pages that need no session
 ANY_ADMIN = ""  # needs=ANY_ADMIN: every administrator, whatever their role
 
 
-def get(*paths: str, needs: str | None) -> Callable[[Handler], HTTPRouteHandler]:
+@dataclass(frozen=True)
+class PanelRoute(Route):
+    """A route of the panel. needs: the permission it takes, ANY_ADMIN or UNAUTHENTICATED."""
+
+    needs: str | None
+
+
+def get(*paths: str, needs: str | None) -> Callable[[Handler], PanelRoute]:
     """A page at these paths, for HEAD as well. It changes nothing.
 
     needs: the permission, ANY_ADMIN or UNAUTHENTICATED.
@@ -29,7 +36,7 @@ def get(*paths: str, needs: str | None) -> Callable[[Handler], HTTPRouteHandler]
     return lambda handler: _route(paths, GET, handler, needs)
 
 
-def post(*paths: str, needs: str | None) -> Callable[[Handler], HTTPRouteHandler]:
+def post(*paths: str, needs: str | None) -> Callable[[Handler], PanelRoute]:
     """What a form is sent to; `Panel.read_form` checks its CSRF token.
 
     Without a session, requests are limited by the client's network.
@@ -37,24 +44,17 @@ def post(*paths: str, needs: str | None) -> Callable[[Handler], HTTPRouteHandler
     return lambda handler: _route(paths, POST, count_client(handler) if needs is UNAUTHENTICATED else handler, needs)
 
 
-def post_preview(*paths: str, needs: str | None) -> Callable[[Handler], HTTPRouteHandler]:
+def post_preview(*paths: str, needs: str | None) -> Callable[[Handler], PanelRoute]:
     """What a form is sent to for a preview only: it changes nothing and may be requested at every keystroke."""
     return lambda handler: _route(paths, POST, handler, needs)
 
 
-def _route(paths: tuple[str, ...], method: HttpMethod, handler: Handler, needs: str | None) -> HTTPRouteHandler:
+def _route(paths: tuple[str, ...], method: str, handler: Handler, needs: str | None) -> PanelRoute:
     async def authenticated(panel: Panel) -> Panel | Answer:
         return await authenticate(panel, needs)
 
-    return page_route(
-        paths,
-        method,
-        handler,
-        request_context=request_context,
-        authenticate=authenticated,
-        name=f"panel.{handler.__module__.rpartition('.')[2]}.{handler.__name__}",
-        opt={"needs": needs},
-    )
+    endpoint = page_endpoint(handler, request_context=request_context, authenticate=authenticated)
+    return PanelRoute(method, paths, endpoint, needs)
 
 
 async def authenticate(panel: Panel, needs: str | None) -> Panel | Answer:
@@ -86,11 +86,10 @@ def is_own_path(path: str) -> bool:
     return (path == "/admin" or path.startswith(("/admin/", "/admin?"))) and "\\" not in path and path.isprintable()
 
 
-def page_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any] | None:
+def page_error(request: Request, error: Exception) -> Answer | None:
     """The error page for browsers below /admin where no route answered, such as another method; else None."""
     if not is_own_path(request.scope["path"]) or b"text/html" not in (find_header(request.scope, b"accept") or b""):
         return None
-    panel = request_context(request, request.scope["litestar_app"].state.services)
-    response = error_response(panel, error)
-    response.headers.pop("set-cookie", None)  # no session and no form depends on this page
-    return response
+    answer = answer_error(request_context(request, request.app.state.services), error)
+    answer.headers = [pair for pair in answer.headers if pair[0] != b"set-cookie"]  # no session, no form needs it
+    return answer

@@ -243,5 +243,5 @@ def _lock_for_change(admin_id: UUID, *, keeps_super_admin: bool) -> Work[Admin]:
     if admin is None:
         raise AdminNotFound(_NOBODY)
     if not keeps_super_admin and able == {admin_id}:
-        raise LastSuperAdmin("Make somebody else a super-admin first, and let them sign in.")
+        raise LastSuperAdmin("Make another administrator a super-admin first, and have them sign in.")
     return admin

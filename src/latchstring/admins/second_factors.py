@@ -158,7 +158,7 @@ class AdminFactors(AdminLogins):
         def work() -> Work[None]:
             present = yield from lock_admin(admin.id)
             if present is None or not present.has_second_factor:
-                raise SecondFactorInvalid("There is no second factor.")
+                raise SecondFactorInvalid("No second factor is set up.")
             yield from _put_codes(admin.id, codes)
             yield record(event)
 
@@ -200,10 +200,10 @@ class AdminFactors(AdminLogins):
     async def check_own_password(self, admin: Admin, password: str, *, pointer: str = "/password") -> None:
         """Raise InvalidFields unless this is the administrator's password: an open browser alone changes nothing."""
         if not await self._passwords.verify(password, admin.password_hash):
-            raise InvalidFields([FieldProblem(pointer, "wrong-password", "This is not your password.")])
+            raise InvalidFields([FieldProblem(pointer, "wrong-password", "Wrong password.")])
 
 
-_WRONG = "This code is not, or no longer, good."
+_WRONG = "This code is wrong or was used before."
 
 
 def _new_recovery_codes() -> tuple[str, ...]:

@@ -30,7 +30,7 @@ CODE_LIFETIME = timedelta(minutes=10)  # between the password and the second fac
 SEEN_EVERY = timedelta(minutes=1)  # a page is a read, except once a minute
 KEPT_AFTER = timedelta(days=1)
 LONGEST_USER_AGENT = 300
-WRONG = "The e-mail or the password is wrong."
+WRONG = "Wrong e-mail address or password."
 
 
 @dataclass(frozen=True, slots=True)

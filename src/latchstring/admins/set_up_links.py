@@ -123,4 +123,4 @@ def link_lifetime(admin: Admin) -> timedelta:
     return RESET_LIFETIME if admin.is_set_up else SET_UP_LIFETIME
 
 
-_OVER = "This link is not, or no longer, good. Ask for a new one on the login page of the panel."
+_OVER = "This link is invalid or has expired. Request a new one on the login page of the panel."

@@ -5,13 +5,14 @@ from uuid import UUID
 
 import msgspec
 
-from latchstring.api.pagination import CreatedQuery, answer_page, read_position
+from latchstring.api.pagination import CreatedQuery, answer_page, cursor_of
 from latchstring.domain.api_key import ApiKey
 from latchstring.domain.errors import ApiKeyNotFound, GrantNotAllowed
 from latchstring.formats.field_types import Flag, Instant, Line
 from latchstring.formats.fields import Body, Query, Reading
 from latchstring.http.authentication import Caller
 from latchstring.http.responses import Answer, View, empty_answer, json_answer
+from latchstring.rest.pagination import PageView
 from latchstring.rest.route import operation
 from latchstring.services import Services
 from latchstring.users.api_keys import MadeApiKey
@@ -21,7 +22,7 @@ WRITE = "api-keys:write"
 
 
 class NewApiKeyBody(Body):
-    """A key to make. mayGrant: roles, or `*`; a key with scope `*` may grant what its maker may, unless said."""
+    """An API key to create. mayGrant: roles, or `*`. A key with scope `*` may by default grant what its creator may."""
 
     name: Line
     scopes: tuple[str, ...]
@@ -31,13 +32,13 @@ class NewApiKeyBody(Body):
 
 
 class RevocationQuery(Query):
-    """Whether the key's open invitations end, too."""
+    """Whether the open invitations of the key end too."""
 
     end_invitations: Flag = False
 
 
 class ApiKeyView(View):
-    """A key, without its secret."""
+    """An API key, without its secret."""
 
     id: UUID
     name: str
@@ -49,17 +50,9 @@ class ApiKeyView(View):
 
 
 class MadeApiKeyView(ApiKeyView):
-    """A key that was just made. key: the secret, shown this once."""
+    """A new API key. key: the secret, shown only once."""
 
     key: str
-
-
-class ApiKeyPage(View):
-    """A page of keys."""
-
-    items: list[ApiKeyView]
-    next_cursor: str | None
-    total: int | None
 
 
 def api_key_view(key: ApiKey) -> ApiKeyView:
@@ -78,26 +71,26 @@ def _made_view(made: MadeApiKey) -> MadeApiKeyView:
     return MadeApiKeyView(**msgspec.structs.asdict(api_key_view(made.key)), key=made.text)
 
 
-@operation("GET", "/api/api-keys", "List API keys", tag=TAG, permission=WRITE, answers={200: ApiKeyPage})
+@operation("GET", "/api/api-keys", "List API keys", tag=TAG, permission=WRITE, answers={200: PageView[ApiKeyView]})
 async def list_api_keys(services: Services, query: CreatedQuery) -> Answer:
-    """Those that were not removed; never their secrets."""
-    page = await services.users.list_api_keys(
-        limit=query.limit, after=read_position(services, "api-keys", query), descending=query.descending
-    )
-    return answer_page(services, "api-keys", query, page, id_of=lambda key: key.id, view=api_key_view)
+    """Lists the keys that are not revoked, without their secrets."""
+    within = f"api-keys:{query.sort}"
+    cursor = cursor_of(services, within, query.cursor)
+    page = await services.users.list_api_keys(order=query.order, cursor=cursor, limit=query.limit)
+    return answer_page(services, within, page, api_key_view)
 
 
 @operation(
     "POST",
     "/api/api-keys",
-    "Make an API key",
+    "Create an API key",
     tag=TAG,
     permission=WRITE,
     answers={201: MadeApiKeyView},
     problems=[GrantNotAllowed],
 )
 async def create_api_key(services: Services, caller: Caller, reading: Reading[NewApiKeyBody]) -> Answer:
-    """It can do and grant no more than its maker. The secret is in this answer and nowhere else."""
+    """A key can do and grant no more than its creator. The secret is only in this response."""
     if not reading.problems:
         reading.problems += services.users.find_key_problems(
             scopes=reading.get("scopes"),
@@ -119,14 +112,14 @@ async def create_api_key(services: Services, caller: Caller, reading: Reading[Ne
 @operation(
     "DELETE",
     "/api/api-keys/{key_id:uuid}",
-    "Remove an API key",
+    "Revoke an API key",
     tag=TAG,
     permission=WRITE,
     answers={204: None},
     problems=[ApiKeyNotFound],
 )
 async def revoke_api_key(services: Services, caller: Caller, key_id: UUID, query: RevocationQuery) -> Answer:
-    """It is refused from now on. Its invitations stay, unless `endInvitations=true`."""
+    """The key stops working at once. Its invitations stay open, unless `endInvitations=true`."""
     await services.users.revoke_api_key(caller.require(), key_id, end_invitations=query.end_invitations)
     return empty_answer()
 

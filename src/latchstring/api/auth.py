@@ -1,8 +1,6 @@
-"""Signing in and out, and proving a mailbox."""
+"""Login, logout, password reset and address verification."""
 
-from typing import Any
-
-from litestar import Request
+from starlette.requests import Request
 
 from latchstring.api.user_views import SessionView, cookies_of, session_view
 from latchstring.domain.errors import (
@@ -24,36 +22,35 @@ from latchstring.rest.route import operation
 from latchstring.services import Services
 
 TAG = "Sessions"
-AnyRequest = Request[Any, Any, Any]
 
 
 class LoginBody(Body):
-    """Who signs in."""
+    """The credentials of a user."""
 
     email: str
     password: Secret
 
 
 class RefreshBody(Body):
-    """The refresh token; browsers send it as a cookie instead."""
+    """The refresh token. Browsers send it as a cookie instead."""
 
     refresh_token: Token | None = None
 
 
 class AddressBody(Body):
-    """Whose mailbox."""
+    """An e-mail address."""
 
     email: Email
 
 
 class OptionalAddressBody(Body):
-    """Whose mailbox, unless the caller is signed in."""
+    """An e-mail address. Not needed if the caller is signed in."""
 
     email: Email | None = None
 
 
 class ResetBody(Body):
-    """The token of the link, and the new password."""
+    """The token of the link and the new password."""
 
     token: Token
     new_password: Secret
@@ -76,8 +73,8 @@ class VerifyBody(Body):
     problems=[InvalidCredentials, TooManyRequests],
     sets_cookies=True,
 )
-async def login(request: Request[Any, Any, Any], services: Services, body: LoginBody) -> Answer:
-    """By e-mail and password. Wrong e-mail, wrong password and a blocked account are told apart by nothing."""
+async def login(request: Request, services: Services, body: LoginBody) -> Answer:
+    """Signs in with e-mail and password. All failures, blocked accounts included, get the same response."""
     address = _address(body.email)
     email_key = address.email_key if address else None
     services.limiter.check_login(email_key or body.email, client_network(request.scope, services.limits))
@@ -88,14 +85,14 @@ async def login(request: Request[Any, Any, Any], services: Services, body: Login
 def _address(text: str) -> Address | None:
     try:
         return parse_address(text)
-    except AddressRefused:  # what is no address is nobody's, and is answered as such
+    except AddressRefused:  # answered like an unknown address
         return None
 
 
 @operation(
     "POST",
     "/api/auth/refresh",
-    "Change a refresh token for the next",
+    "Refresh a session",
     tag=TAG,
     access=Access.PUBLIC,
     rate_limited=True,
@@ -104,8 +101,8 @@ def _address(text: str) -> Address | None:
     problems=[RefreshTokenInvalid, TooManyRequests, "csrf-token-invalid"],
     sets_cookies=True,
 )
-async def refresh(services: Services, request: AnyRequest, body: RefreshBody) -> Answer:
-    """Each refresh token is good once. One that comes back was copied: its whole session ends."""
+async def refresh(services: Services, request: Request, body: RefreshBody) -> Answer:
+    """Each refresh token works once. If one is used again, it may have been stolen, and the whole session ends."""
     token = body.refresh_token or cookie_refresh_token(request.scope, services)
     if token is None:
         raise RefreshTokenInvalid("Send refreshToken, or the cookie refresh_token.")
@@ -124,8 +121,8 @@ async def refresh(services: Services, request: AnyRequest, body: RefreshBody) ->
     problems=["csrf-token-invalid"],
     sets_cookies=True,
 )
-async def logout(services: Services, request: AnyRequest, caller: Caller, body: RefreshBody) -> Answer:
-    """Ends the session of the access token and of the refresh token, whichever is sent. Forgets the cookies."""
+async def logout(services: Services, request: Request, caller: Caller, body: RefreshBody) -> Answer:
+    """Ends the session of the access token or refresh token that is sent, and deletes the cookies."""
     token = body.refresh_token or cookie_refresh_token(request.scope, services)
     session_id = caller.principal.session_id if caller.principal else None
     if session_id is not None or token is not None:
@@ -136,15 +133,15 @@ async def logout(services: Services, request: AnyRequest, caller: Caller, body: 
 @operation(
     "POST",
     "/api/auth/password/reset-request",
-    "Ask for a link that sets a new password",
+    "Request a password reset link",
     tag=TAG,
     access=Access.PUBLIC,
     rate_limited=True,
     answers={202: None},
     problems=[TooManyRequests],
 )
-async def request_password_reset(services: Services, request: AnyRequest, body: AddressBody) -> Answer:
-    """The answer is the same, and takes as long, whether or not the address has an account."""
+async def request_password_reset(services: Services, request: Request, body: AddressBody) -> Answer:
+    """The response and its duration are the same whether or not the address has an account."""
     if _may_mail(services, body.email):
         locale = choose_locale(request.scope, services.app)
         await services.users.request_password_reset(body.email, locale=locale)
@@ -154,7 +151,7 @@ async def request_password_reset(services: Services, request: AnyRequest, body: 
 @operation(
     "POST",
     "/api/auth/password/reset",
-    "Set a new password through a link",
+    "Reset a password",
     tag=TAG,
     access=Access.PUBLIC,
     rate_limited=True,
@@ -162,7 +159,7 @@ async def request_password_reset(services: Services, request: AnyRequest, body: 
     problems=[ResetTokenInvalid, TooManyRequests],
 )
 async def reset_password(services: Services, body: ResetBody) -> Answer:
-    """A link is good once and for an hour. All sessions of the account end, and its address counts as verified."""
+    """A link works once, for an hour. All sessions of the account end, and its address counts as verified."""
     await services.users.reset_password(body.token, body.new_password)
     return empty_answer()
 
@@ -170,7 +167,7 @@ async def reset_password(services: Services, body: ResetBody) -> Answer:
 @operation(
     "POST",
     "/api/auth/email/verify-request",
-    "Ask for a link that verifies the address",
+    "Request a verification link",
     tag=TAG,
     access=Access.LENIENT,
     rate_limited=True,
@@ -179,15 +176,15 @@ async def reset_password(services: Services, body: ResetBody) -> Answer:
     problems=[Unauthenticated, TooManyRequests],
 )
 async def request_verification(
-    services: Services, request: AnyRequest, caller: Caller, body: OptionalAddressBody
+    services: Services, request: Request, caller: Caller, body: OptionalAddressBody
 ) -> Answer:
-    """For the signed-in account, or for the address in the body. Nothing is mailed to one that is verified."""
+    """For the signed-in account, or for the address in the body. No mail is sent if the address is already verified."""
     locale = choose_locale(request.scope, services.app, caller.user)
     if caller.user is not None:
         services.limiter.check_requested(caller.user.email_key)
         await services.users.request_verification(caller.user, locale=locale)
     elif body.email is None:
-        raise Unauthenticated("Sign in, or say which address.")
+        raise Unauthenticated("Sign in, or send an address.")
     elif _may_mail(services, body.email):
         await services.users.request_verification_of(body.email, locale=locale)
     return empty_answer(202)
@@ -196,7 +193,7 @@ async def request_verification(
 @operation(
     "POST",
     "/api/auth/email/verify",
-    "Verify the address through a link",
+    "Verify an address",
     tag=TAG,
     access=Access.PUBLIC,
     rate_limited=True,
@@ -204,13 +201,13 @@ async def request_verification(
     problems=[VerificationTokenInvalid, TooManyRequests],
 )
 async def verify_email(services: Services, body: VerifyBody) -> Answer:
-    """A link is good once and for three days."""
+    """A link works once and is valid for three days."""
     await services.users.verify_email(body.token)
     return empty_answer()
 
 
 def _may_mail(services: Services, address: Address) -> bool:
-    """Whether this address may get another mail that a stranger asks for. Over the limit nothing is told either."""
+    """Whether anonymous callers may request another mail to this address. Callers are not told about the limit."""
     try:
         services.limiter.check_requested(address.email_key)
     except TooManyRequests:

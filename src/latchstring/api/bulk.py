@@ -1,9 +1,9 @@
-"""Inviting many at once."""
+"""Bulk invitations."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from latchstring.api.job_views import JobStartedView, ReportView, report_chunks
+from latchstring.api.job_views import JobStartedView, RowView, report_chunks
 from latchstring.domain.errors import MailDisabled, TooManyRequests
 from latchstring.domain.idempotency import StoredAnswer
 from latchstring.domain.job import Job
@@ -17,12 +17,13 @@ from latchstring.http.authentication import Caller
 from latchstring.http.responses import JSON, Answer, stored_answer
 from latchstring.http.streams import streamed_answer
 from latchstring.rest.idempotency import Idempotency
+from latchstring.rest.pagination import PageView
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
 
 class BulkQuery(Query):
-    """Whether only to look."""
+    """Whether to validate only."""
 
     dry_run: Flag = False
 
@@ -30,10 +31,10 @@ class BulkQuery(Query):
 @operation(
     "POST",
     "/api/invitations/bulk",
-    "Invite many at once",
+    "Invite in bulk",
     tag="Invitations",
     permission="invitations:write",
-    answers={200: ReportView, 202: JobStartedView},
+    answers={200: PageView[RowView], 202: JobStartedView},
     problems=[MailDisabled, TooManyRequests],
     upload_of=NewInvitation,
     sets_location=True,
@@ -41,17 +42,17 @@ class BulkQuery(Query):
 async def invite_many(
     services: Services, caller: Caller, query: BulkQuery, upload: UploadedRows, idempotency: Idempotency
 ) -> Answer:
-    """A JSON array of invitations, or `text/csv` with a header row whose columns are the same fields; lists in a cell
-    are separated by `;`, objects are written `type/key:ROLE`, `metadata` is JSON. Up to 64 MiB.
+    """A JSON array of invitations, or `text/csv` with a header row of the same field names. Up to 64 MiB.
 
-    Each row meets the rules of a single invitation. One that breaks a rule is refused and says why; it never stops the
-    others. With `dryRun=true` nothing is stored, and the answer says of each row what would become of it. Otherwise
-    the rows are stored and worked on: follow the job. Its mails leave behind all others.
+    In CSV, lists in a cell are separated by `;`, objects are written `type/key:ROLE`, and `metadata` is JSON.
+
+    Each row follows the rules of a single invitation. A row that breaks a rule is refused with a reason; the others
+    are processed. With `dryRun=true` nothing is stored, and the response contains the result of each row. Otherwise
+    the rows are stored and processed as a job. Mails of the job are sent after all other mails.
     """
     by = caller.require()
     if query.dry_run:
         return await _foresee(services, upload, by)
-    services.limiter.check_inviter(by.id)
     return await idempotency.run_streamed(
         lambda once: services.invitations.bulk.start(upload, by=by, once=once),
         _started,

@@ -1,20 +1,18 @@
-"""Content objects: made, found, changed, removed; who has access, and asking about it.
+"""Content objects, access to them, and access checks.
 
-Everybody may call these; what is refused, and in which order, depends on the object. An unreadable request comes
-first, then an unknown type, an anonymous caller (unless the object is PUBLIC), an object he may not view, one he may
-only do less with, and last what is wrong with the fields.
+Anonymous callers may call these. Errors are checked in this order: malformed request, unknown type, missing credential
+(unless the object is PUBLIC), object not visible, role on the object too low, invalid fields.
 """
 
 from collections.abc import Callable
 from typing import Any, Literal
 from uuid import UUID
 
-from litestar import Request as AnyRequest
 from msgspec import UNSET, UnsetType
+from starlette.requests import Request
 
 from latchstring.api.content_views import (
     AccessView,
-    ContentPage,
     ContentView,
     ResultsView,
     SuccessView,
@@ -26,7 +24,7 @@ from latchstring.api.content_views import (
     path_of,
     with_etag,
 )
-from latchstring.api.pagination import CreatedQuery, answer_page, read_position
+from latchstring.api.pagination import CreatedQuery, answer_page, cursor_of
 from latchstring.content.service import AccessQuestion, NewAccess, NewObject
 from latchstring.content.slugs import RESERVED
 from latchstring.domain.access import ContentObject, Level, Seen, Visibility
@@ -49,11 +47,11 @@ from latchstring.formats.fields import Body, Reading, escape, sent_fields
 from latchstring.http.authentication import Access, Caller
 from latchstring.http.responses import Answer, empty_answer, json_answer, stored_answer
 from latchstring.rest.idempotency import Idempotency
+from latchstring.rest.pagination import PageView
 from latchstring.rest.preconditions import read_tags
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
-Request = AnyRequest[Any, Any, Any]
 TAG = "Content"
 NOBODY = UUID(int=0)
 CREATE = "content:create"
@@ -63,7 +61,7 @@ LevelName = Literal["VIEWER", "EDITOR", "MAINTAINER", "OWNER"]
 
 
 class NewContentBody(Body):
-    """An object to make. key: made from the title without one. ownerId: for API keys, which own nothing."""
+    """An object to create. key: derived from the title if missing. ownerId: required for API keys."""
 
     title: Title
     key: Key | None = None
@@ -73,7 +71,7 @@ class NewContentBody(Body):
 
 
 class ContentPatch(Body):
-    """What changes; what is left out stays."""
+    """The fields to change. Missing fields stay unchanged."""
 
     title: Title | UnsetType = UNSET
     url: Url | UnsetType | None = UNSET
@@ -81,7 +79,7 @@ class ContentPatch(Body):
 
 
 class AccessBody(Body):
-    """Who shall have access from now on, and nobody else. sharedUsers: roles by id; sharedGroups: roles by key."""
+    """The complete access to an object. sharedUsers: roles by id. sharedGroups: roles by key."""
 
     access_type: Visibility
     shared_users: dict[str, ContentRole] | None = None
@@ -89,13 +87,13 @@ class AccessBody(Body):
 
 
 class OwnerBody(Body):
-    """Who takes an object over."""
+    """The new owner of an object."""
 
     new_owner_id: Id
 
 
 class CheckBody(Body):
-    """May this user do at least this much with this object? userId: the caller without one."""
+    """A check whether a user has at least this role on an object. userId: the caller if missing."""
 
     content_type: str
     key: str
@@ -104,13 +102,13 @@ class CheckBody(Body):
 
 
 class ChecksBody(Body):
-    """Questions, 1000 at most."""
+    """Up to 1000 access checks."""
 
     checks: tuple[CheckBody, ...]
 
 
 class ContentQuery(CreatedQuery):
-    """Which objects. role: only those on which the caller has at least this."""
+    """Filters of objects. role: only objects on which the caller has at least this role."""
 
     role: LevelName = "VIEWER"
 
@@ -133,7 +131,7 @@ def _check_data(reading: Reading[Any], services: Services) -> None:
 @operation(
     "POST",
     "/api/content/{content_type}",
-    "Make an object",
+    "Create an object",
     tag=TAG,
     access=Access.OPTIONAL,
     answers={201: ContentView},
@@ -148,13 +146,13 @@ async def create_content(
     reading: Reading[NewContentBody],
     idempotency: Idempotency,
 ) -> Answer:
-    """The caller owns it, and nobody else may see it yet. Needs `content:create`."""
+    """The caller becomes the owner, and the object is PRIVATE. Requires `content:create`."""
     services.content.get_type(content_type)
     principal = caller.require(CREATE)
     owner_id = _find_owner(principal, reading)
     _check_data(reading, services)
     if reading.get("key") in RESERVED:
-        reading.problems.append(FieldProblem("/key", "reserved", "This word is part of paths. Choose another key."))
+        reading.problems.append(FieldProblem("/key", "reserved", "This key is reserved. Choose another key."))
     body = reading.finish()
     new = NewObject(title=body.title, owner_id=owner_id, key=body.key, url=body.url, data=body.data)
     fresh: list[Seen] = []
@@ -168,15 +166,15 @@ async def create_content(
 
 
 def _find_owner(principal: Principal, reading: Reading[NewContentBody]) -> UUID:
-    """A user owns what he makes; a key says who does."""
+    """The owner of a new object: the user who creates it, or the user whom an API key names."""
     named: UUID | None = reading.get("owner_id")
     if principal.type is ActorType.USER and principal.id is not None:
         if named not in {None, principal.id}:
-            detail = "Only API keys make objects for others. Hand it over with PUT …/owner."
+            detail = "Only API keys can create objects for others. Transfer ownership with PUT …/owner."
             reading.problems.append(FieldProblem("/ownerId", "not-yours", detail))
         return principal.id
     if named is None and not any(problem.pointer == "/ownerId" for problem in reading.problems):
-        reading.problems.append(FieldProblem("/ownerId", "required", "An API key owns nothing. Say who does."))
+        reading.problems.append(FieldProblem("/ownerId", "required", "An API key cannot own objects. Name the owner."))
     return named or NOBODY
 
 
@@ -186,22 +184,22 @@ def _find_owner(principal: Principal, reading: Reading[NewContentBody]) -> UUID:
     "List objects",
     tag=TAG,
     access=Access.OPTIONAL,
-    answers={200: ContentPage},
+    answers={200: PageView[ContentView]},
     problems=[ContentNotFound],
 )
 async def list_content(services: Services, caller: Caller, content_type: str, query: ContentQuery) -> Answer:
-    """What the caller may view, or do more with; without a credential what is PUBLIC."""
+    """Lists the objects the caller may view, or has a role on. Without a credential, lists PUBLIC objects."""
     declared = services.content.get_type(content_type)
-    name = f"content/{declared.key}/{query.role}"
+    within = f"content/{declared.key}/{query.role}:{query.sort}"
     page = await services.content.list_objects(
         services.content.subject_of(caller.principal),
         declared.key,
         need=Level[query.role],
+        order=query.order,
+        cursor=cursor_of(services, within, query.cursor),
         limit=query.limit,
-        after=read_position(services, name, query),
-        descending=query.descending,
     )
-    return answer_page(services, name, query, page, id_of=lambda seen: seen.object.id, view=content_view)
+    return answer_page(services, within, page, content_view)
 
 
 @operation(
@@ -215,7 +213,7 @@ async def list_content(services: Services, caller: Caller, content_type: str, qu
     sets_etag=True,
 )
 async def get_content(services: Services, caller: Caller, content_type: str, key: str, request: Request) -> Answer:
-    """For everybody who may view it. `If-None-Match` is honoured."""
+    """For callers who may view it. Supports `If-None-Match`."""
     seen = await find_content(services, caller, content_type, key, Level.VIEWER)
     tags = read_tags(request.scope, b"if-none-match")
     if tags is not None and (tags.is_any or etag_of(seen) in tags.strong | tags.weak):
@@ -237,7 +235,7 @@ async def get_content(services: Services, caller: Caller, content_type: str, key
 async def change_content(  # noqa: PLR0917  # what a route is handed
     services: Services, caller: Caller, content_type: str, key: str, request: Request, reading: Reading[ContentPatch]
 ) -> Answer:
-    """For editors. What is left out stays as it is, also when somebody else changes it in this moment."""
+    """For editors. Missing fields stay unchanged, even if somebody else changes them at the same time."""
     seen = await find_content(services, caller, content_type, key, Level.EDITOR)
     _check_data(reading, services)
     changes = sent_fields(reading.finish())
@@ -250,7 +248,7 @@ async def change_content(  # noqa: PLR0917  # what a route is handed
 @operation(
     "DELETE",
     "/api/content/{content_type}/{key}",
-    "Remove an object",
+    "Delete an object",
     tag=TAG,
     access=Access.OPTIONAL,
     answers={200: SuccessView},
@@ -258,14 +256,14 @@ async def change_content(  # noqa: PLR0917  # what a route is handed
     takes_if_match=True,
 )
 async def delete_content(services: Services, caller: Caller, content_type: str, key: str, request: Request) -> Answer:
-    """For maintainers. All rights on it end; its grants in pending invitations become void."""
+    """For maintainers. All grants on it are deleted, and its grants in pending invitations become void."""
     seen = await find_content(services, caller, content_type, key, Level.MAINTAINER)
     await services.content.delete_object(caller.require(), seen.object, is_expected=read_expected(request))
     return json_answer(SuccessView(success=True))
 
 
 def read_expected(request: Request) -> Callable[[ContentObject], bool]:
-    """Whether `If-Match` lets a version be changed; any, without the header."""
+    """A predicate whether `If-Match` matches a version. Without the header, every version matches."""
     tags = read_tags(request.scope, b"if-match")
     return lambda one: tags is None or is_of_version(tags, one.version)
 
@@ -276,14 +274,14 @@ def read_expected(request: Request) -> Callable[[ContentObject], bool]:
 @operation(
     "GET",
     "/api/content/{content_type}/{key}/access",
-    "Show who has access",
+    "Show access to an object",
     tag=TAG,
     access=Access.OPTIONAL,
     answers={200: AccessView},
     problems=REFUSALS,
 )
 async def get_access(services: Services, caller: Caller, content_type: str, key: str) -> Answer:
-    """For maintainers: users, groups, and pending invitations."""
+    """For maintainers. Returns users, groups and pending invitations."""
     seen = await find_content(services, caller, content_type, key, Level.MAINTAINER)
     return json_answer(access_view(await services.content.get_access(seen.object)))
 
@@ -291,7 +289,7 @@ async def get_access(services: Services, caller: Caller, content_type: str, key:
 @operation(
     "PUT",
     "/api/content/{content_type}/{key}/access",
-    "Decide who has access",
+    "Replace access to an object",
     tag=TAG,
     access=Access.OPTIONAL,
     answers={200: ContentView},
@@ -300,9 +298,9 @@ async def get_access(services: Services, caller: Caller, content_type: str, key:
 async def replace_access(
     services: Services, caller: Caller, content_type: str, key: str, reading: Reading[AccessBody]
 ) -> Answer:
-    """For maintainers. Replaces everything: who is not named has no access afterwards, the owner excepted.
+    """For maintainers. Replaces all grants: users and groups that are not named lose access, except the owner.
 
-    PRIVATE also voids pending invitations. SHARED with nobody is PRIVATE, and voids nothing.
+    PRIVATE also voids the grants of pending invitations. SHARED with nobody becomes PRIVATE and voids nothing.
     """
     seen = await find_content(services, caller, content_type, key, Level.MAINTAINER)
     body = reading.finish()
@@ -312,7 +310,7 @@ async def replace_access(
 
 
 def _read_user_id(text: str) -> UUID:
-    """The id in a map's key. What is no id is nobody's."""
+    """The user id in the key of a map."""
     try:
         return read_uuid(text)
     except ValueRefused:
@@ -322,7 +320,7 @@ def _read_user_id(text: str) -> UUID:
 @operation(
     "PUT",
     "/api/content/{content_type}/{key}/owner",
-    "Hand an object over",
+    "Transfer ownership of an object",
     tag=TAG,
     access=Access.OPTIONAL,
     answers={200: ContentView},
@@ -331,7 +329,7 @@ def _read_user_id(text: str) -> UUID:
 async def change_owner(
     services: Services, caller: Caller, content_type: str, key: str, reading: Reading[OwnerBody]
 ) -> Answer:
-    """For the owner alone; no permission stands in. The old owner stays a maintainer, and PRIVATE becomes SHARED."""
+    """Only for the owner. The previous owner becomes a maintainer, and PRIVATE becomes SHARED."""
     seen = await find_content(services, caller, content_type, key, Level.OWNER)
     new_owner_id = reading.finish().new_owner_id
     changed = await services.content.change_owner(caller.require(), seen.object, new_owner_id)
@@ -344,21 +342,21 @@ async def change_owner(
 @operation(
     "POST",
     "/api/access/check",
-    "Ask who may do what",
+    "Check access",
     tag=TAG,
     answers={200: ResultsView},
 )
 async def check_access(services: Services, caller: Caller, reading: Reading[ChecksBody]) -> Answer:
-    """One answer for each question, in order, about the caller or, with `access:read`, about anybody.
+    """One result for each check, in order, for the caller or, with `access:read`, for any user.
 
-    What or who does not exist is a no, not a refusal; so is everything about a blocked user.
+    The result is false for objects and users that do not exist, and for blocked users.
     """
     principal = caller.require()
     if principal.type is not ActorType.USER:
         principal.require(READ_ACCESS)
         for place, one in enumerate(reading.get("checks") or ()):
             if one.user_id is None:
-                detail = "An API key is no user. Say whom you ask about."
+                detail = "An API key is not a user. Name the user to check."
                 reading.problems.append(FieldProblem(f"/checks/{place}/userId", "required", detail))
     questions = [
         AccessQuestion(one.content_type, one.key, Level[one.role], one.user_id) for one in reading.finish().checks

@@ -1,6 +1,6 @@
-"""Invitations to one content object: sent by its maintainers, accepted on the paths that frontends know.
+"""Invitations to one content object: sent by its maintainers, accepted by invitees.
 
-One path takes both: a body with `email` invites, a body with `token` accepts.
+One path serves both: a body with `email` invites, a body with `token` accepts.
 """
 
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from litestar import Request
 from msgspec import UNSET, UnsetType, to_builtins
 from msgspec.structs import fields
+from starlette.requests import Request
 
 from latchstring.api.content_views import AccessView, ObjectAccessView, SuccessView, access_view, content_view
 from latchstring.api.invitation_views import GrantsView, grants_view, lookup_view
@@ -49,7 +49,7 @@ from latchstring.formats.fields import Body, Reading
 from latchstring.http.authentication import Access, Caller, has_outdated_terms
 from latchstring.http.client_address import client_network
 from latchstring.http.responses import Answer, View, json_answer, stored_answer
-from latchstring.invitations.respond import Opened, has_account, offered_objects
+from latchstring.invitations.respond import ResolvedLink, has_account, offered_objects
 from latchstring.invitations.results import Accepted, OfferedObject
 from latchstring.rest.idempotency import Idempotency, read_key
 from latchstring.rest.query import wanted_locale
@@ -76,7 +76,7 @@ ACCEPT_PROBLEMS: tuple[type[LatchstringError], ...] = (
 
 
 class AcceptContentBody(Body):
-    """A link, where it should lead, and a profile where there is no account yet."""
+    """The token of a link, the object it should be for, and a profile if the invitee has no account."""
 
     token: Token
     content_type: Key | None = None
@@ -89,7 +89,7 @@ class AcceptContentBody(Body):
 
 
 class ContentInvitationBody(Body):
-    """With `email` and `role` it invites; with `token` it accepts. Exactly one of the two."""
+    """Invites with `email` and `role`, or accepts with `token`. Send exactly one of the two."""
 
     email: Email | None = None
     role: Literal["VIEWER", "EDITOR", "MAINTAINER"] | None = None
@@ -106,7 +106,7 @@ class ContentInvitationBody(Body):
 
 
 class AcceptedContentView(View):
-    """The object one came in to. data only for who is signed in as the invited person, tokens for a new account."""
+    """The object of the accepted invitation. data: only if signed in as the invitee. Tokens: only for a new account."""
 
     content_type: str
     key: str
@@ -134,7 +134,7 @@ class _Place:
 @operation(
     "POST",
     "/api/content/{content_type}/invitations/{key}",
-    "Invite to an object, or accept",
+    "Invite to an object, or accept an invitation",
     tag=TAG,
     access=Access.LENIENT,
     answers={200: (AccessView, AcceptedContentView), 201: AcceptedContentView},
@@ -145,7 +145,7 @@ class _Place:
     sets_cookies=True,
 )  # fmt: skip
 async def post_content_invitation(  # noqa: PLR0917  # filled by name
-    request: Request[Any, Any, Any],
+    request: Request,
     services: Services,
     caller: Caller,
     reading: Reading[ContentInvitationBody],
@@ -153,7 +153,7 @@ async def post_content_invitation(  # noqa: PLR0917  # filled by name
     content_type: str,
     key: str,
 ) -> Answer:
-    """Inviting needs MAINTAINER and answers the access details. Accepting needs the link and answers the object."""
+    """Inviting requires MAINTAINER and returns the access details. Accepting returns the object."""
     if _is_sent(reading, "token"):
         _refuse_mixture(reading, ACCEPTING)
         read_key(request.scope, is_taken=False)
@@ -174,13 +174,13 @@ async def post_content_invitation(  # noqa: PLR0917  # filled by name
     sets_cookies=True,
 )
 async def accept_content_invitation(
-    request: Request[Any, Any, Any],
+    request: Request,
     services: Services,
     caller: Caller,
     reading: Reading[AcceptContentBody],
     content_type: str,
 ) -> Answer:
-    """The whole invitation is accepted, whatever else it gives."""
+    """Accepts the whole invitation with all its grants."""
     return await _accept(request, services, caller, reading, _Place(content_type))
 
 
@@ -193,8 +193,8 @@ async def accept_content_invitation(
     problems=[InvitationNotFound],
 )
 async def delete_content_invitation(services: Services, caller: Caller, invitation_id: UUID) -> Answer:
-    """Ends what it gives on objects that the caller maintains; an invitation that gives nothing else is revoked."""
-    await services.invitations.issuing.withdraw(invitation_id, by=caller.require())
+    """Ends its grants on objects that the caller maintains. An invitation without other grants is revoked."""
+    await services.invitations.withdraw(invitation_id, by=caller.require())
     return json_answer(SuccessView(success=True))
 
 
@@ -206,7 +206,7 @@ def _outside(name: str) -> str:
 
 
 def _is_sent(reading: Reading[Any], name: str) -> bool:
-    """Whether a field came with a value, good or bad; null counts as absent."""
+    """Whether a field was sent with a value, valid or not. Null counts as missing."""
     pointer = f"/{_outside(name)}"
     return reading.get(name) is not None or any(problem.pointer == pointer for problem in reading.problems)
 
@@ -214,10 +214,10 @@ def _is_sent(reading: Reading[Any], name: str) -> bool:
 def _refuse_mixture(reading: Reading[ContentInvitationBody], allowed: frozenset[str]) -> None:
     """Raise Unreadable for both or neither of the two, and for fields of the other one."""
     if _is_sent(reading, "email") == _is_sent(reading, "token"):
-        raise Unreadable("Send `email` to invite somebody, or `token` to accept: exactly one of them.")
+        raise Unreadable("Send either `email` to invite somebody, or `token` to accept.")
     for name in sorted((INVITING | ACCEPTING) - allowed):
         if _is_sent(reading, name):
-            raise Unreadable(f"The field {_outside(name)} does not belong here.", code="unknown-field")
+            raise Unreadable(f"The field {_outside(name)} is not allowed here.", code="unknown-field")
 
 
 # ---- inviting --------------------------------------------------------------------------------------------------------
@@ -241,14 +241,9 @@ async def _invite(
     problems = list(reading.problems)
     if not _is_sent(reading, "role"):
         problems.append(FieldProblem("/role", "required", "Choose VIEWER, EDITOR or MAINTAINER."))
-    if not problems:
-        services.limiter.check_inviter(by.id)
-        services.limiter.check_recipient(draft.email_key)
     before = await services.content.get_access(seen.object)
     return await idempotency.run(
-        lambda once: services.invitations.issuing.create(
-            draft, by=by, once=once, problems=tuple(problems), as_maintainer=True
-        ),
+        lambda once: services.invitations.create(draft, by=by, once=once, problems=tuple(problems), as_maintainer=True),
         lambda made: stored_answer(access_view(_with_invitation(services, before, made)), 200),
     )
 
@@ -283,9 +278,7 @@ def _draft(reading: Reading[ContentInvitationBody], type_: str, key: str) -> Dra
 # ---- accepting -------------------------------------------------------------------------------------------------------
 
 
-async def _accept(
-    request: Request[Any, Any, Any], services: Services, caller: Caller, reading: Reading[Any], place: _Place
-) -> Answer:
+async def _accept(request: Request, services: Services, caller: Caller, reading: Reading[Any], place: _Place) -> Answer:
     declared = services.content.get_type(place.type)
     token = reading.get("token")
     if token is None:
@@ -300,7 +293,7 @@ async def _accept(
     return _answer(services, caller, accepted, wanted)
 
 
-def _match(services: Services, opened: Opened, reading: Reading[Any], place: _Place) -> OfferedObject:
+def _match(services: Services, opened: ResolvedLink, reading: Reading[Any], place: _Place) -> OfferedObject:
     """The object the caller comes for. Raises InvitationMismatch when the link leads elsewhere, ContentNotFound when
     only a grant that has ended leads here.
     """
@@ -312,34 +305,32 @@ def _match(services: Services, opened: Opened, reading: Reading[Any], place: _Pl
         if grant.target_type == place.type and keys <= {grant.target_key}
     ]
     if not grants or (said_type is not None and services.content.find_type(said_type) != place.type):
-        raise InvitationMismatch("This link leads to something else. Take contentType and contentKey from it.")
+        raise InvitationMismatch("This link is for another object. Use contentType and contentKey of the link.")
     live = {one.id: one for one in offered_objects(opened)}
     found = next((live[grant.target_id] for grant in grants if grant.target_id in live), None)
     if found is None:
-        raise ContentNotFound("What this link led to does not exist any more.")
+        raise ContentNotFound("The object of this link no longer exists.")
     return found
 
 
-def _is_somebody_else(caller: Caller, opened: Opened) -> bool:
+def _is_somebody_else(caller: Caller, opened: ResolvedLink) -> bool:
     return caller.user is not None and caller.user.email_key != opened.invitation.email_key
 
 
-def _ask_for_profile(
-    request: Request[Any, Any, Any], services: Services, opened: Opened, reading: Reading[Any]
-) -> None:
+def _ask_for_profile(request: Request, services: Services, opened: ResolvedLink, reading: Reading[Any]) -> None:
     """Without an account and without a profile, say what a form for one needs to know."""
     if any(_is_sent(reading, name) for name in PROFILE):
         return
     preview = services.invitations.answering.preview(opened, locale=wanted_locale(request.scope))
-    detail = "There is no account for the invited address. Send a profile to make one."
+    detail = "The invited address has no account. Send a profile to create one."
     raise UserNotFound(detail, extra={"lookup": to_builtins(lookup_view(preview, services))})
 
 
 def _answer(services: Services, caller: Caller, accepted: Accepted, wanted: OfferedObject) -> Answer:
-    """The object as it stood in the transaction that let the person in, whatever became of it since."""
+    """The object as it was in the transaction that accepted the invitation."""
     seen = next((one for one in accepted.applied.content if one.object.id == wanted.id), None)
     if seen is None:  # it ended between the look and the acceptance; what else the link gave was given
-        raise ContentNotFound("What this link led to does not exist any more.")
+        raise ContentNotFound("The object of this link no longer exists.")
     shown, tokens = content_view(seen), accepted.tokens
     view = AcceptedContentView(
         content_type=shown.content_type,

@@ -1,4 +1,4 @@
-"""How content objects and access to them are shown."""
+"""Views of content objects and access to them."""
 
 import hashlib
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ VISIBILITIES: Mapping[Visibility, VisibilityName] = {
 
 
 class ObjectAccessView(View):
-    """Who owns an object, who may see it, and what the caller may do."""
+    """The owner and visibility of an object, and what the caller may do."""
 
     owner_id: UUID
     visibility: VisibilityName
@@ -30,7 +30,7 @@ class ObjectAccessView(View):
 
 
 class ContentView(View):
-    """A content object. contentType: the declared name, also when a path used the singular."""
+    """A content object. contentType: the declared key, even if the path used the singular."""
 
     content_type: str
     key: str
@@ -42,16 +42,8 @@ class ContentView(View):
     access: ObjectAccessView
 
 
-class ContentPage(View):
-    """A page of objects."""
-
-    items: list[ContentView]
-    next_cursor: str | None
-    total: int | None
-
-
 class PersonView(View):
-    """Somebody an object is shared with."""
+    """A user with access to an object."""
 
     id: UUID
     name: str
@@ -59,14 +51,14 @@ class PersonView(View):
 
 
 class UserAccessView(View):
-    """A user's right on an object."""
+    """The role of a user on an object."""
 
     user: PersonView
     role: ContentRoleName
 
 
 class PendingInvitationView(View):
-    """An open invitation to an object. delivery: null where unregistered people cannot be invited."""
+    """A pending invitation to an object. delivery: null if people without an account cannot be invited."""
 
     id: UUID
     email: str
@@ -77,7 +69,7 @@ class PendingInvitationView(View):
 
 
 class AccessView(View):
-    """Who has access to an object beside its owner, and who is invited. groups: roles by key."""
+    """Users and groups with access to an object besides its owner, and pending invitations. groups: roles by key."""
 
     owner_id: UUID
     visibility: VisibilityName
@@ -87,13 +79,13 @@ class AccessView(View):
 
 
 class SuccessView(View):
-    """It is done."""
+    """The request succeeded."""
 
     success: bool
 
 
 class ResultsView(View):
-    """An answer to each question, in order."""
+    """The result of each check, in order."""
 
     results: list[bool]
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from latchstring.api.pagination import CreatedQuery, answer_page, read_position
+from latchstring.api.pagination import CreatedQuery, answer_page, cursor_of
 from latchstring.domain.account import User
 from latchstring.domain.errors import FieldProblem, GroupKeyTaken, GroupNotFound, UserNotFound
 from latchstring.domain.group import Group, GroupText
@@ -14,6 +14,7 @@ from latchstring.groups.service import GroupWords
 from latchstring.http.authentication import Caller
 from latchstring.http.responses import Answer, View, empty_answer, json_answer, stored_answer
 from latchstring.rest.idempotency import Idempotency
+from latchstring.rest.pagination import PageView
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
@@ -22,14 +23,14 @@ WRITE = "groups:write"
 
 
 class GroupTextBody(Body):
-    """How a group is called in one language."""
+    """Name and description of a group in one language."""
 
     name: Line
     description: Message | None = None
 
 
 class NewGroupBody(Body):
-    """A group to make. translations: by BCP 47 tag."""
+    """A group to create. translations: by BCP 47 tag."""
 
     key: Key
     name: Line
@@ -38,7 +39,7 @@ class NewGroupBody(Body):
 
 
 class GroupBody(Body):
-    """What a group is called from now on. key: as in the path; it never changes."""
+    """The new name, description and translations of a group. key: as in the path; it cannot be changed."""
 
     name: Line
     key: Key | UnsetType = UNSET
@@ -47,7 +48,7 @@ class GroupBody(Body):
 
 
 class GroupTextView(View):
-    """How a group is called in one language."""
+    """Name and description of a group in one language."""
 
     name: str
     description: str | None
@@ -62,29 +63,13 @@ class GroupView(View):
     translations: dict[str, GroupTextView]
 
 
-class GroupPage(View):
-    """A page of groups."""
-
-    items: list[GroupView]
-    next_cursor: str | None
-    total: int | None
-
-
 class MemberView(View):
-    """A member. email: for those who may read users, else null."""
+    """A member. email: null unless the caller may read users."""
 
     id: UUID
     first_name: str
     last_name: str
     email: str | None
-
-
-class MemberPage(View):
-    """A page of members."""
-
-    items: list[MemberView]
-    next_cursor: str | None
-    total: int | None
 
 
 def group_view(group: Group) -> GroupView:
@@ -107,22 +92,19 @@ def _words(reading: Reading[NewGroupBody] | Reading[GroupBody]) -> GroupWords:
     return GroupWords(name=body.name, description=body.description or None, translations=texts)
 
 
-@operation("GET", "/api/groups", "List groups", tag=TAG, answers={200: GroupPage})
+@operation("GET", "/api/groups", "List groups", tag=TAG, answers={200: PageView[GroupView]})
 async def list_groups(services: Services, caller: Caller, query: CreatedQuery) -> Answer:
-    """All groups with the permission `groups:read`, else the user's own."""
-    page = await services.groups.list_groups(
-        caller.require(),
-        limit=query.limit,
-        after=read_position(services, "groups", query),
-        descending=query.descending,
-    )
-    return answer_page(services, "groups", query, page, id_of=lambda group: group.id, view=group_view)
+    """Lists all groups with the permission `groups:read`, otherwise the groups of the user."""
+    within = f"groups:{query.sort}"
+    cursor = cursor_of(services, within, query.cursor)
+    page = await services.groups.list_groups(caller.require(), order=query.order, cursor=cursor, limit=query.limit)
+    return answer_page(services, within, page, group_view)
 
 
 @operation(
     "POST",
     "/api/groups",
-    "Make a group",
+    "Create a group",
     tag=TAG,
     permission=WRITE,
     answers={201: GroupView},
@@ -132,7 +114,7 @@ async def list_groups(services: Services, caller: Caller, query: CreatedQuery) -
 async def create_group(
     services: Services, caller: Caller, reading: Reading[NewGroupBody], idempotency: Idempotency
 ) -> Answer:
-    """The key stays for good. One made again under an old key starts without members and grants."""
+    """The key cannot be changed. A group created with the key of a deleted group has no members and no grants."""
     principal, words = caller.require(), _words(reading)
     key = reading.finish().key
     return await idempotency.run(
@@ -150,16 +132,16 @@ async def get_group(services: Services, caller: Caller, key: str) -> Answer:
 @operation(
     "PUT",
     "/api/groups/{key}",
-    "Name a group anew",
+    "Replace a group",
     tag=TAG,
     answers={200: GroupView},
     problems=[GroupNotFound],
 )
 async def replace_group(services: Services, caller: Caller, key: str, reading: Reading[GroupBody]) -> Answer:
-    """Replaces name, description and translations. Members and grants stay. Needs `groups:write`."""
+    """Replaces name, description and translations. Members and grants stay. Requires `groups:write`."""
     await services.groups.require_write(caller.require(), key)
     if reading.values.get("key", key) != key:
-        reading.problems.append(FieldProblem("/key", "unchangeable", "The key of a group never changes."))
+        reading.problems.append(FieldProblem("/key", "unchangeable", "The key of a group cannot be changed."))
     words = _words(reading)
     return json_answer(group_view(await services.groups.replace_group(caller.require(), key, words)))
 
@@ -167,15 +149,15 @@ async def replace_group(services: Services, caller: Caller, key: str, reading: R
 @operation(
     "DELETE",
     "/api/groups/{key}",
-    "Remove a group",
+    "Delete a group",
     tag=TAG,
     answers={204: None},
     problems=[GroupNotFound],
 )
 async def delete_group(services: Services, caller: Caller, key: str) -> Answer:
-    """Memberships end. Its grants in open invitations are void; one with nothing else in it is revoked.
+    """Memberships end. Its grants in open invitations become void. An invitation without other grants is revoked.
 
-    Needs `groups:write`.
+    Requires `groups:write`.
     """
     await services.groups.delete_group(caller.require(), key)
     return empty_answer()
@@ -184,20 +166,20 @@ async def delete_group(services: Services, caller: Caller, key: str) -> Answer:
 @operation(
     "GET",
     "/api/groups/{key}/members",
-    "List a group's members",
+    "List the members of a group",
     tag=TAG,
-    answers={200: MemberPage},
+    answers={200: PageView[MemberView]},
     problems=[GroupNotFound],
 )
 async def list_members(services: Services, caller: Caller, key: str, query: CreatedQuery) -> Answer:
-    """With the permission `groups:read`, or as a member. Addresses are for those who may read users."""
-    name = f"members/{key}"
+    """With the permission `groups:read`, or as a member. Addresses are shown to callers who may read users."""
+    within = f"members/{key}:{query.sort}"
     page = await services.groups.list_members(
         caller.require(),
         key,
+        order=query.order,
+        cursor=cursor_of(services, within, query.cursor),
         limit=query.limit,
-        after=read_position(services, name, query),
-        descending=query.descending,
     )
     shows_email = caller.can("users:read")
 
@@ -205,19 +187,19 @@ async def list_members(services: Services, caller: Caller, key: str, query: Crea
         email = user.email if shows_email else None
         return MemberView(id=user.id, first_name=user.first_name, last_name=user.last_name, email=email)
 
-    return answer_page(services, name, query, page, id_of=lambda user: user.id, view=view)
+    return answer_page(services, within, page, view)
 
 
 @operation(
     "POST",
     "/api/groups/{key}/members/{user_id:uuid}",
-    "Bring a user into a group",
+    "Add a user to a group",
     tag=TAG,
     answers={204: None},
     problems=[GroupNotFound, UserNotFound],
 )
 async def add_member(services: Services, caller: Caller, key: str, user_id: UUID) -> Answer:
-    """Nothing happens to somebody who is in it. Needs `groups:write`."""
+    """Has no effect if the user is a member. Requires `groups:write`."""
     await services.groups.add_member(caller.require(), key, user_id)
     return empty_answer()
 
@@ -225,13 +207,13 @@ async def add_member(services: Services, caller: Caller, key: str, user_id: UUID
 @operation(
     "DELETE",
     "/api/groups/{key}/members/{user_id:uuid}",
-    "Take a user out of a group",
+    "Remove a user from a group",
     tag=TAG,
     answers={204: None},
     problems=[GroupNotFound],
 )
 async def remove_member(services: Services, caller: Caller, key: str, user_id: UUID) -> Answer:
-    """Nothing happens to somebody who is not in it. Needs `groups:write`."""
+    """Has no effect if the user is not a member. Requires `groups:write`."""
     await services.groups.remove_member(caller.require(), key, user_id)
     return empty_answer()
 

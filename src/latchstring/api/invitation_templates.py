@@ -1,12 +1,12 @@
-"""Templates of invitations, for whoever lets people choose one."""
+"""Invitation templates, for apps that offer a choice."""
 
 from typing import Literal
 
 from latchstring.domain.template import InvitationTemplate
-from latchstring.formats.field_types import duration_text
+from latchstring.formats.durations import format_duration
 from latchstring.http.authentication import Caller
 from latchstring.http.responses import Answer, View
-from latchstring.rest.pagination import page_answer
+from latchstring.rest.pagination import PageView, page_answer
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
@@ -20,7 +20,7 @@ class TemplateContentView(View):
 
 
 class TemplateView(View):
-    """A named set of terms. What is null or empty, it leaves open. source: where it is declared."""
+    """An invitation template. Null and empty fields are left to the invitation. source: where it is defined."""
 
     key: str
     name: str
@@ -32,14 +32,6 @@ class TemplateView(View):
     expires_in: str | None
     redirect_url: str | None
     source: Literal["CONFIG", "PANEL"]
-
-
-class TemplatePage(View):
-    """All templates; there is one page."""
-
-    items: list[TemplateView]
-    next_cursor: str | None
-    total: int | None
 
 
 def template_view(template: InvitationTemplate) -> TemplateView:
@@ -54,17 +46,21 @@ def template_view(template: InvitationTemplate) -> TemplateView:
         ],
         message=template.message,
         locale=template.locale,
-        expires_in=None if template.expires_in is None else duration_text(template.expires_in),
+        expires_in=None if template.expires_in is None else format_duration(template.expires_in),
         redirect_url=template.redirect_url,
         source=template.source.value,
     )
 
 
 @operation(
-    "GET", "/api/invitation-templates", "List templates of invitations", tag="Invitations", answers={200: TemplatePage}
+    "GET",
+    "/api/invitation-templates",
+    "List invitation templates",
+    tag="Invitations",
+    answers={200: PageView[TemplateView]},
 )
 async def list_invitation_templates(services: Services, caller: Caller) -> Answer:
-    """What may stand in `template` of an invitation. For holders of `invitations:read` or `invitations:write`."""
+    """Lists the values for `template` of an invitation. Requires `invitations:read` or `invitations:write`."""
     found = await services.invitations.templates.list_templates(by=caller.require())
     views = [template_view(template) for template in found]
     return page_answer(views, next_cursor=None, total=len(views))

@@ -1,4 +1,4 @@
-"""How invitations are shown: the shapes of answers, and making them."""
+"""Views of invitations."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -39,7 +39,7 @@ CONTENT_ROLES: Mapping[ContentRole, ContentRoleName] = {
 
 
 class ActorView(View):
-    """Who acted. The name is the present one; null when it was erased."""
+    """An actor. name: the current name, null if it was erased."""
 
     type: ActorName
     id: UUID | None
@@ -47,7 +47,7 @@ class ActorView(View):
 
 
 class ContentGrantView(View):
-    """A right on one object. void: the object went away or was closed."""
+    """A role on one object. void: the object was deleted or made private."""
 
     content_type: str
     key: str
@@ -56,7 +56,7 @@ class ContentGrantView(View):
 
 
 class DeliveryView(View):
-    """What became of the newest mail. lastReply: the mail server's own words."""
+    """Delivery of the newest mail. lastReply: the reply of the mail server."""
 
     state: DeliveryName
     reason: Literal["UNREGISTERED", "ENDED", "OPTED_OUT", "MAIL_OFF"] | None
@@ -66,7 +66,7 @@ class DeliveryView(View):
 
 
 class InvitationView(View):
-    """An invitation. secret shows the last characters of the link's signature only."""
+    """An invitation. secret: the last characters of the signature of the link."""
 
     id: UUID
     invite_email: str
@@ -94,7 +94,7 @@ class InvitationView(View):
 
 
 class EventView(View):
-    """Something that happened."""
+    """An event in the history of an invitation."""
 
     id: UUID
     type: str
@@ -104,13 +104,13 @@ class EventView(View):
 
 
 class LinkUrlView(View):
-    """A link that says it was revealed: an existing account must be signed in to use it."""
+    """A revealed link. If the address has an account, the invitee must sign in to accept."""
 
     url: str
 
 
 class NamedView(View):
-    """Only a name."""
+    """A display name."""
 
     name: str
 
@@ -128,13 +128,13 @@ class OfferedContentView(View):
 
 
 class PasswordPolicyView(View):
-    """What a new password must be."""
+    """Rules for a new password."""
 
     minimum_length: int
 
 
 class LookupView(View):
-    """What stands behind a link that still opens."""
+    """The invitation behind a valid link, for the invitee."""
 
     invite_email: str
     invited_by: NamedView
@@ -153,13 +153,13 @@ class LookupView(View):
 
 
 class KeptView(View):
-    """Rights that were not changed because the offered ones would have been less."""
+    """Rights that were kept because the invitation would have lowered them."""
 
     role: str | None
 
 
 class GrantsView(View):
-    """What the person holds of the invitation's grants now. kept.role: held before and not lowered."""
+    """The grants of the invitation that the invitee now has. kept.role: the previous role, which was not lowered."""
 
     role: str | None
     groups: list[str]
@@ -168,7 +168,7 @@ class GrantsView(View):
 
 
 class AcceptedView(View):
-    """What came of accepting. Tokens only for an account this acceptance made; the user only for who is signed in."""
+    """The result of accepting. Tokens: only for a new account. user: only if signed in."""
 
     grants: GrantsView
     redirect_url: str | None
@@ -192,7 +192,7 @@ def _ended(invitation: Invitation, state: State) -> datetime | None:
 
 
 def delivery_view(delivery: Delivery | None) -> DeliveryView | None:
-    """What became of the newest mail; None where there never was one, or where it is not told."""
+    """Delivery of the newest mail. None if there was none, or if the caller may not see it."""
     if delivery is None:
         return None
     return DeliveryView(
@@ -247,7 +247,7 @@ def event_view(recorded: RecordedEvent) -> EventView:
 
 
 def lookup_view(preview: Preview, services: Services) -> LookupView:
-    """What the invited person sees before answering."""
+    """What the invitee sees before responding."""
     invitation = preview.invitation
     return LookupView(
         invite_email=invitation.email,
@@ -271,7 +271,7 @@ def lookup_view(preview: Preview, services: Services) -> LookupView:
 
 
 def grants_view(applied: Applied) -> GrantsView:
-    """What an acceptance gave."""
+    """The grants of an acceptance."""
     return GrantsView(
         role=applied.role,
         groups=list(applied.groups),
@@ -289,7 +289,7 @@ def grants_view(applied: Applied) -> GrantsView:
 
 
 def accepted_view(accepted: Accepted, *, show_user: bool) -> AcceptedView:
-    """The answer to an acceptance; with tokens when it opened a session."""
+    """The response to an acceptance, with tokens if it started a session."""
     tokens = accepted.tokens
     return AcceptedView(
         user=user_view(accepted.user) if show_user else UNSET,

@@ -1,6 +1,5 @@
-"""Invitations for those who send them."""
+"""Invitations, for inviters."""
 
-from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from latchstring.api.invitation_views import (
     event_view,
     invitation_view,
 )
-from latchstring.crypto.cursors import make_cursor, read_cursor
+from latchstring.api.pagination import answer_page, cursor_of
 from latchstring.domain.errors import (
     AlreadyInvited,
     AlreadyMember,
@@ -24,16 +23,18 @@ from latchstring.domain.errors import (
     TooManyRequests,
     Unreadable,
 )
-from latchstring.domain.idempotency import Once, StoredAnswer
+from latchstring.domain.idempotency import StoredAnswer
+from latchstring.domain.ids import NIL_ID
 from latchstring.domain.invitation import Standing, State
-from latchstring.domain.invitation_list import InvitationFilter, Order, Position
+from latchstring.domain.invitation_list import InvitationFilter
+from latchstring.domain.pagination import SortOrder
 from latchstring.formats.field_types import Email, Id, Instant, Key, Line
 from latchstring.formats.fields import Body, Reading
 from latchstring.formats.invitation_input import NewInvitation, draft_of
 from latchstring.http.authentication import Caller
-from latchstring.http.responses import Answer, View, empty_answer, json_answer, stored_answer
+from latchstring.http.responses import Answer, empty_answer, json_answer, stored_answer
 from latchstring.rest.idempotency import Idempotency
-from latchstring.rest.pagination import PageQuery, page_answer
+from latchstring.rest.pagination import PageQuery, PageView
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
@@ -44,24 +45,8 @@ class Nothing(Body):
     """An empty object, or no body at all."""
 
 
-class InvitationPageView(View):
-    """A page of invitations."""
-
-    items: list[InvitationView]
-    next_cursor: str | None
-    total: int | None
-
-
-class EventPageView(View):
-    """A page of events, oldest first."""
-
-    items: list[EventView]
-    next_cursor: str | None
-    total: int | None
-
-
 class InvitationQuery(PageQuery):
-    """Which invitations, in which order."""
+    """Filters and sort order of invitations."""
 
     state: Literal["PENDING", "ACCEPTED", "DECLINED", "REVOKED", "EXPIRED"] | None = None
     email: Email | None = None
@@ -88,7 +73,7 @@ def _present(services: Services, standing: Standing, status: int) -> StoredAnswe
 @operation(
     "POST",
     "/api/invitations",
-    "Invite somebody",
+    "Create an invitation",
     tag=TAG,
     permission="invitations:write",
     rechecks_key=True,
@@ -107,47 +92,37 @@ def _present(services: Services, standing: Standing, status: int) -> StoredAnswe
 async def create_invitation(
     services: Services, caller: Caller, reading: Reading[NewInvitation], idempotency: Idempotency
 ) -> Answer:
-    """The invitation, its event and its mail are stored before the answer goes out; the mail leaves afterwards."""
+    """The invitation and its mail are stored before the response is sent. The mail is sent afterwards."""
     by = caller.require()
     draft = draft_of(reading)
-    if not reading.problems:
-        services.limiter.check_inviter(by.id)
-        services.limiter.check_recipient(draft.email_key)
     return await idempotency.run(
-        lambda once: services.invitations.issuing.create(draft, by=by, once=once, problems=tuple(reading.problems)),
+        lambda once: services.invitations.create(draft, by=by, once=once, problems=tuple(reading.problems)),
         lambda standing: _present(services, standing, 201),
     )
 
 
-@operation("GET", "/api/invitations", "List invitations", tag=TAG, answers={200: InvitationPageView})
+@operation("GET", "/api/invitations", "List invitations", tag=TAG, answers={200: PageView[InvitationView]})
 async def list_invitations(services: Services, caller: Caller, query: InvitationQuery) -> Answer:
-    """Without `invitations:read` one sees the invitations one sent."""
+    """Callers without `invitations:read` see the invitations they sent."""
     by = caller.require()
     within = f"invitations:{query.sort}"
-    after = _position(read_cursor(services.keyring, within, query.cursor))
-    order = Order(query.sort.removeprefix("-"), query.sort.startswith("-"))
+    cursor, order = cursor_of(services, within, query.cursor), SortOrder.parse(query.sort)
     filter_ = await _filter(services, query)
-    page = await services.invitations.issuing.list(filter_, by=by, order=order, after=after, limit=query.limit)
+    page = await services.invitations.list(filter_, by=by, order=order, cursor=cursor, limit=query.limit)
     at, links = services.clock(), services.invitations.links
-    cursor = make_cursor(services.keyring, within, _place(page.next)) if page.next else None
-    return page_answer(
-        [invitation_view(item, links, at=at) for item in page.items], next_cursor=cursor, total=page.total
-    )
-
-
-_NO_GROUP = UUID(int=0)
+    return answer_page(services, within, page, lambda details: invitation_view(details, links, at=at))
 
 
 async def _group_ids(services: Services, key: str | None) -> list[UUID]:
     if key is None:
         return []
     found = await services.groups.find_groups_by_keys([key])
-    return [found[key].id if key in found else _NO_GROUP]
+    return [found[key].id if key in found else NIL_ID]
 
 
 async def _filter(services: Services, query: InvitationQuery) -> InvitationFilter:
     if query.key is not None and query.content_type is None:
-        raise Unreadable("key: name the contentType as well.", code="invalid-query")
+        raise Unreadable("key: send contentType as well.", code="invalid-query")
     return InvitationFilter(
         states=[State[query.state]] if query.state else (),
         email_key=query.email.email_key if query.email else None,
@@ -164,19 +139,6 @@ async def _filter(services: Services, query: InvitationQuery) -> InvitationFilte
     )
 
 
-def _place(position: Position) -> list[object]:
-    value = position.value.isoformat() if isinstance(position.value, datetime) else position.value
-    return [str(position.id), value, isinstance(position.value, datetime)]
-
-
-def _position(place: list[object] | None) -> Position | None:
-    if place is None:
-        return None
-    id_, value, is_instant = place
-    read = datetime.fromisoformat(str(value)) if is_instant else value
-    return Position(UUID(str(id_)), read)  # type: ignore[arg-type]  # we sealed it ourselves
-
-
 @operation(
     "GET",
     "/api/invitations/{invitation_id:uuid}",
@@ -186,34 +148,31 @@ def _position(place: list[object] | None) -> Position | None:
     problems=[InvitationNotFound],
 )
 async def get_invitation(services: Services, caller: Caller, invitation_id: UUID) -> Answer:
-    """Ended invitations stay readable until their retention ends."""
-    standing = await services.invitations.issuing.get(invitation_id, by=caller.require())
+    """Ended invitations can be read until their retention time is over."""
+    standing = await services.invitations.get(invitation_id, by=caller.require())
     return json_answer(invitation_view(standing, services.invitations.links, at=services.clock()))
 
 
 @operation(
     "GET",
     "/api/invitations/{invitation_id:uuid}/events",
-    "List what happened to an invitation",
+    "List the events of an invitation",
     tag=TAG,
-    answers={200: EventPageView},
+    answers={200: PageView[EventView]},
     problems=[InvitationNotFound],
 )
 async def list_invitation_events(services: Services, caller: Caller, invitation_id: UUID, query: PageQuery) -> Answer:
     """Oldest first."""
     within = f"events:{invitation_id}"
-    place = read_cursor(services.keyring, within, query.cursor)
-    after = UUID(str(place[0])) if place else None
-    issuing = services.invitations.issuing
-    page = await issuing.events(invitation_id, by=caller.require(), after=after, limit=query.limit)
-    cursor = make_cursor(services.keyring, within, [str(page.items[-1].event.id)]) if page.more else None
-    return page_answer([event_view(item) for item in page.items], next_cursor=cursor, total=page.total)
+    cursor = cursor_of(services, within, query.cursor)
+    page = await services.invitations.events(invitation_id, by=caller.require(), cursor=cursor, limit=query.limit)
+    return answer_page(services, within, page, event_view)
 
 
 @operation(
     "POST",
     "/api/invitations/{invitation_id:uuid}/resend",
-    "Send a new link",
+    "Resend an invitation",
     tag=TAG,
     answers={202: InvitationView},
     problems=[InvitationNotFound, InvitationNotPending, GrantNotAllowed, AlreadyInvited, MailDisabled, TooManyRequests],
@@ -226,16 +185,12 @@ async def resend_invitation(
     body: Nothing,  # noqa: ARG001  # declared, so that unknown fields are refused
     idempotency: Idempotency,
 ) -> Answer:
-    """The next generation, valid again as long as at first. Earlier links are dead, and the caller is the sponsor."""
-    by, issuing = caller.require(), services.invitations.issuing
-    services.limiter.check_inviter(by.id)
-
-    async def resend(once: Once | None) -> Standing:
-        before = await issuing.get(invitation_id, by=by)
-        services.limiter.check_recipient(before.invitation.email_key)
-        return await issuing.resend(invitation_id, by=by, once=once)
-
-    return await idempotency.run(resend, lambda standing: _present(services, standing, 202))
+    """Mails a new link with the original lifetime. Earlier links stop working, and the caller becomes the sponsor."""
+    by = caller.require()
+    return await idempotency.run(
+        lambda once: services.invitations.resend(invitation_id, by=by, once=once),
+        lambda standing: _present(services, standing, 202),
+    )
 
 
 @operation(
@@ -254,8 +209,8 @@ async def reveal_link(
     invitation_id: UUID,
     body: Nothing,  # noqa: ARG001  # declared, so that unknown fields are refused
 ) -> Answer:
-    """A link to hand over by other means. It proves no mailbox: an existing account must sign in to use it."""
-    url = await services.invitations.issuing.reveal(invitation_id, by=caller.require())
+    """Returns a link to hand over by other means. If the address has an account, the invitee must sign in to accept."""
+    url = await services.invitations.reveal(invitation_id, by=caller.require())
     return json_answer(LinkUrlView(url=url))
 
 
@@ -268,8 +223,8 @@ async def reveal_link(
     problems=[InvitationNotFound, InvitationNotPending],
 )
 async def revoke_invitation(services: Services, caller: Caller, invitation_id: UUID) -> Answer:
-    """Its links end at once. It stays readable as REVOKED."""
-    await services.invitations.issuing.revoke(invitation_id, by=caller.require())
+    """Its links stop working at once. It can still be read, as REVOKED."""
+    await services.invitations.revoke(invitation_id, by=caller.require())
     return empty_answer()
 
 

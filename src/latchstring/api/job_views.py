@@ -1,4 +1,4 @@
-"""Jobs and their rows as answers show them."""
+"""Views of jobs and row results."""
 
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
@@ -10,15 +10,15 @@ from latchstring.http.responses import View, encode
 
 
 class JobStartedView(View):
-    """Where to watch what was started."""
+    """The id of the new job."""
 
     job_id: UUID
 
 
 class JobView(View):
-    """How a job stands. total is null until its rows are read; done = created + skipped + refused.
+    """The state of a job. total: null until its rows are read. done = created + skipped + refused.
 
-    cause: why it FAILED, as a code; null otherwise.
+    cause: the code of the failure if it FAILED, otherwise null.
     """
 
     id: UUID
@@ -34,9 +34,9 @@ class JobView(View):
 
 
 class RowView(View, omit_defaults=True):
-    """What becomes, or became, of one row. Rows are counted from 1, which is the first below a spreadsheet's header.
+    """The result of one row. Rows are numbered from 1, which is the first row below the header of a spreadsheet.
 
-    code and detail: why nothing was made of it. invitationId: what it made, or what is in its way.
+    code and detail: why no invitation was created. invitationId: the new invitation, or the one that prevents it.
     """
 
     row: int
@@ -47,16 +47,8 @@ class RowView(View, omit_defaults=True):
     invitation_id: UUID | None = None
 
 
-class ReportView(View):
-    """Verdicts in the order of the rows. A whole report has no next page."""
-
-    items: list[RowView]
-    next_cursor: str | None
-    total: int | None
-
-
 def job_view(job: Job) -> JobView:
-    """A job that is no draft."""
+    """The view of a job that is not a draft."""
     return JobView(
         id=job.id,
         state=job.state.value,  # type: ignore[arg-type]  # drafts are shown to nobody
@@ -72,7 +64,7 @@ def job_view(job: Job) -> JobView:
 
 
 def row_view(row: JobRow) -> RowView:
-    """One verdict."""
+    """The view of one row result."""
     return RowView(
         row=row.row,
         status=row.status,  # type: ignore[arg-type]  # of a job that invites

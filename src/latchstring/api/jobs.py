@@ -1,28 +1,29 @@
-"""Watching jobs, reading what became of their rows, stopping them."""
+"""Jobs: state, report and cancellation."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
-from litestar import Request
+from starlette.requests import Request
+from starlette.types import Scope
 
 from latchstring.api.job_views import (
     JobView,
-    ReportView,
+    RowView,
     job_view,
     report_chunks,
     row_view,
 )
-from latchstring.crypto.cursors import make_cursor, read_cursor
+from latchstring.api.pagination import answer_page, cursor_of
 from latchstring.domain.errors import JobFinished, JobNotFound, NotAllowed
 from latchstring.domain.job import Job, RowFilter
 from latchstring.formats.fields import Query
 from latchstring.formats.job_report import REPORT_COLUMNS, row_cells
 from latchstring.http.authentication import Caller
 from latchstring.http.responses import JSON, Answer, empty_answer, json_answer
-from latchstring.http.scope import Scope, find_header
+from latchstring.http.scope import find_header
 from latchstring.http.streams import csv_answer, streamed_answer
-from latchstring.rest.pagination import DEFAULT_LIMIT, Cursor, Limit, page_answer
+from latchstring.rest.pagination import DEFAULT_LIMIT, CursorText, Limit, PageView
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
@@ -30,33 +31,34 @@ TAG = "Jobs"
 
 
 class ReportQuery(Query):
-    """Which rows. Without `limit` and `cursor` all of them come at once."""
+    """Filters of rows. Without `limit` and `cursor`, all rows are returned at once."""
 
     limit: Limit | None = None
-    cursor: Cursor | None = None
+    cursor: CursorText | None = None
     status: Literal["CREATE", "DUPLICATE", "MEMBER", "REFUSED"] | None = None
 
 
 @operation("GET", "/api/jobs/{job_id:uuid}", "Show a job", tag=TAG, answers={200: JobView}, problems=[JobNotFound])
 async def get_job(services: Services, caller: Caller, job_id: UUID) -> Answer:
-    """Whoever started a job sees it; with `invitations:read` one sees all."""
+    """A job is visible to the caller that started it, and to callers with `invitations:read`."""
     return json_answer(job_view(await services.invitations.bulk.get(job_id, by=caller.require())))
 
 
 @operation(
     "GET",
     "/api/jobs/{job_id:uuid}/report",
-    "List what became of a job's rows",
+    "List the row results of a job",
     tag=TAG,
-    answers={200: ReportView},
+    answers={200: PageView[RowView]},
     problems=[JobNotFound],
     downloads=True,
 )
 async def get_job_report(
-    request: Request[Any, Any, Any], services: Services, caller: Caller, job_id: UUID, query: ReportQuery
+    request: Request, services: Services, caller: Caller, job_id: UUID, query: ReportQuery
 ) -> Answer:
-    """Rows that were looked at so far, in their order. With `Accept: text/csv` a spreadsheet of all of them, in which
-    no cell calculates.
+    """The rows processed so far, in their order.
+
+    With `Accept: text/csv`, a spreadsheet of all rows in which no cell is a formula.
     """
     job = await services.invitations.bulk.get(job_id, by=caller.require())
     which = RowFilter(() if query.status is None else (query.status,))
@@ -82,12 +84,10 @@ async def _lines(services: Services, job: Job, which: RowFilter) -> AsyncIterato
 
 async def _page(services: Services, job: Job, query: ReportQuery, which: RowFilter) -> Answer:
     within = f"job:{job.id}:{query.status}"
-    place = read_cursor(services.keyring, within, query.cursor)
-    page = await services.invitations.bulk.page_of_rows(
-        job, after=int(place[0]) if place else 0, limit=query.limit or DEFAULT_LIMIT, which=which
-    )
-    cursor = make_cursor(services.keyring, within, [page.items[-1].row]) if page.more else None
-    return page_answer([row_view(row) for row in page.items], next_cursor=cursor, total=page.total)
+    cursor = cursor_of(services, within, query.cursor)
+    limit = query.limit or DEFAULT_LIMIT
+    page = await services.invitations.bulk.list_rows(job, cursor=cursor, limit=limit, which=which)
+    return answer_page(services, within, page, row_view)
 
 
 @operation(
@@ -99,7 +99,7 @@ async def _page(services: Services, job: Job, query: ReportQuery, which: RowFilt
     problems=[JobNotFound, JobFinished, NotAllowed],
 )
 async def cancel_job(services: Services, caller: Caller, job_id: UUID) -> Answer:
-    """Rows that are done stay done. The job stays readable as CANCELLED."""
+    """Processed rows stay processed. The job can still be read, as CANCELLED."""
     await services.invitations.bulk.cancel(job_id, by=caller.require())
     return empty_answer()
 

@@ -1,12 +1,11 @@
 """The public keys of access tokens."""
 
-from typing import Any
-
-from litestar import Request, get
-from litestar.types import ASGIApp
+from starlette.requests import Request
+from starlette.types import ASGIApp
 
 from latchstring.http.authentication import Access
 from latchstring.http.responses import Answer, View, json_answer
+from latchstring.http.routing import get
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
@@ -23,7 +22,7 @@ class JwkView(View):
 
 
 class JwksView(View):
-    """The keys access tokens are signed with, newest first (RFC 7517)."""
+    """The public keys of access tokens, newest first (RFC 7517)."""
 
     keys: list[JwkView]
 
@@ -38,7 +37,7 @@ def _answer(services: Services) -> Answer:
 @operation(
     "GET",
     "/api/.well-known/jwks.json",
-    "Show the keys of access tokens",
+    "Show the public keys of access tokens",
     tag="Sessions",
     access=Access.PUBLIC,
     answers={200: JwksView},
@@ -48,9 +47,9 @@ async def get_jwks(services: Services) -> Answer:
     return _answer(services)
 
 
-@get("/.well-known/jwks.json", name="jwks")
-async def get_jwks_at_root(request: Request[Any, Any, Any]) -> ASGIApp:
-    """Where RFC 8615 has such documents, and where libraries look for them."""
+@get("/.well-known/jwks.json")
+async def get_jwks_at_root(request: Request) -> ASGIApp:
+    """The well-known path (RFC 8615)."""
     return _answer(request.app.state.services)
 
 

@@ -1,4 +1,4 @@
-"""The signed-in user about himself."""
+"""The profile of the signed-in user."""
 
 from msgspec import UNSET, UnsetType
 
@@ -17,7 +17,7 @@ TAG = "Users"
 
 
 class MePatch(Body):
-    """What changes. acceptTerms: true accepts the present version of the terms."""
+    """The fields to change. acceptTerms: true accepts the current version of the terms."""
 
     first_name: Line | UnsetType = UNSET
     last_name: Line | UnsetType = UNSET
@@ -31,18 +31,25 @@ def _myself(caller: Caller) -> User:
     return caller.user
 
 
-@operation("GET", "/api/users/me", "Show who is signed in", tag=TAG, terms_exempt=True, answers={200: MeView})
+@operation("GET", "/api/users/me", "Show the signed-in user", tag=TAG, terms_exempt=True, answers={200: MeView})
 async def get_me(services: Services, caller: Caller) -> Answer:
-    """For users only; an API key has no profile."""
+    """Not available for API keys."""
     return json_answer(me_view(_myself(caller), services.roles, services.app))
 
 
-@operation("PATCH", "/api/users/me", "Change one's own profile", tag=TAG, terms_exempt=True, answers={200: MeView})
+@operation(
+    "PATCH",
+    "/api/users/me",
+    "Change the profile of the signed-in user",
+    tag=TAG,
+    terms_exempt=True,
+    answers={200: MeView},
+)
 async def change_me(services: Services, caller: Caller, reading: Reading[MePatch]) -> Answer:
-    """Names, language, and consent to the terms."""
+    """Changes names and language, and accepts the terms."""
     user = _myself(caller)
     if reading.get("accept_terms") is False:
-        detail = "Consent is given here, not taken back. Leave the field out."
+        detail = "Accepted terms cannot be withdrawn here. Omit the field."
         reading.problems.append(FieldProblem("/acceptTerms", "not-true", detail))
     sent = sent_fields(reading.finish())
     changed = await services.users.change_profile(

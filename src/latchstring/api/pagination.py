@@ -1,11 +1,10 @@
-"""Lists in the order of making: reading where a page begins, and wording the page."""
+"""Lists of the API: reading the cursor and building the page."""
 
 from collections.abc import Callable
 from typing import Literal, TypeVar
-from uuid import UUID
 
 from latchstring.crypto.cursors import make_cursor, read_cursor
-from latchstring.domain.pagination import Page
+from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.http.responses import Answer, View
 from latchstring.rest.pagination import PageQuery, page_answer
 from latchstring.services import Services
@@ -16,32 +15,21 @@ NEWEST_FIRST: Sort = "-createdAt"
 
 
 class CreatedQuery(PageQuery):
-    """What a list takes that is ordered by the time of making."""
+    """Query of a list that is ordered by creation time."""
 
     sort: Sort = NEWEST_FIRST
 
     @property
-    def descending(self) -> bool:
-        return self.sort == NEWEST_FIRST
+    def order(self) -> SortOrder:
+        return SortOrder.parse(self.sort)
 
 
-def read_position(services: Services, name: str, query: CreatedQuery) -> UUID | None:
-    """The id the last page ended with. Raises Unreadable for a cursor of another list or order."""
-    found = read_cursor(services.keyring, f"{name}:{query.sort}", query.cursor)
-    return None if found is None else UUID(found[0])
+def cursor_of(services: Services, within: str, text: str | None) -> Cursor | None:
+    """Where a page begins. within: the list and its order. Raises Unreadable for a cursor of another list or order."""
+    return read_cursor(services.keyring, within, text)
 
 
-def answer_page(
-    services: Services,
-    name: str,
-    query: CreatedQuery,
-    page: Page[T],
-    *,
-    id_of: Callable[[T], UUID],
-    view: Callable[[T], View],
-) -> Answer:
-    """The page as its list's answer, with a cursor to the next one."""
-    cursor = None
-    if page.more:
-        cursor = make_cursor(services.keyring, f"{name}:{query.sort}", [str(id_of(page.items[-1]))])
-    return page_answer([view(item) for item in page.items], next_cursor=cursor, total=page.total)
+def answer_page(services: Services, within: str, page: Page[T], view: Callable[[T], View]) -> Answer:
+    """A page as an answer, with the cursor of the next one. within: as of `cursor_of`."""
+    text = None if page.next is None else make_cursor(services.keyring, within, page.next)
+    return page_answer([view(item) for item in page.items], next_cursor=text, total=page.total)

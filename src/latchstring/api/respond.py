@@ -1,10 +1,10 @@
-"""Answering an invitation: whoever holds the link may. The token is the credential."""
+"""Responding to an invitation. The token of the link is the credential."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from litestar import Request
 from msgspec import field, structs
+from starlette.requests import Request
 
 from latchstring.api.invitation_views import AcceptedView, LookupView, accepted_view, lookup_view
 from latchstring.domain.errors import (
@@ -55,14 +55,14 @@ class LinkBody(Body):
 
 
 class DeclineBody(Body):
-    """The token of a link, and why not."""
+    """The token of a link and an optional reason."""
 
     token: Token
     reason: Message | None = None
 
 
 class PersonOfApp(Body):
-    """The app's own signed-in person, for whose address the app vouches."""
+    """A person signed in to the app. The app vouches for their address."""
 
     external_id: Reference
     email: Email
@@ -73,7 +73,7 @@ class PersonOfApp(Body):
 
 
 class AcceptBody(Body):
-    """A link, and a profile where there is no account yet. `as`: the app accepts for its own signed-in person."""
+    """The token of a link, and a profile for a new account. `as`: the app accepts for its signed-in user."""
 
     token: Token
     first_name: Line | None = None
@@ -85,7 +85,7 @@ class AcceptBody(Body):
 
 
 class StateView(View):
-    """How the invitation stands now."""
+    """The state of the invitation."""
 
     state: Literal["DECLINED"]
 
@@ -93,15 +93,15 @@ class StateView(View):
 @operation(
     "POST",
     "/api/invitations/lookup",
-    "Look at an invitation",
+    "Look up an invitation",
     tag=TAG,
     access=Access.LENIENT,
     answers={200: LookupView},
     problems=OVER,
     rate_limited=True,
 )
-async def look_up(request: Request[Any, Any, Any], services: Services, caller: Caller, body: LinkBody) -> Answer:
-    """What stands behind a link. Changes nothing; that somebody looked is counted apart."""
+async def look_up(request: Request, services: Services, caller: Caller, body: LinkBody) -> Answer:
+    """Returns the invitation behind a link. Does not change it. Lookups are counted separately."""
     locale = wanted_locale(request.scope) or (caller.user.locale if caller.user else None)
     others = accepted_locales(request.scope)
     preview = await services.invitations.answering.look_up(body.token, locale=locale, otherwise=others)
@@ -121,9 +121,9 @@ async def look_up(request: Request[Any, Any, Any], services: Services, caller: C
     sets_cookies=True,
 )
 async def accept_invitation(services: Services, caller: Caller, reading: Reading[AcceptBody]) -> Answer:
-    """201 with a session when it made the account, 200 when there was one.
+    """201 with a session if an account was created, 200 if the account existed.
 
-    With `as` (permission `invitations:accept`) the app accepts for its own signed-in person: no password, no session.
+    With `as` (permission `invitations:accept`), the app accepts for its signed-in user, without password and session.
     """
     token = reading.get("token")
     if _names_a_person(reading):
@@ -138,7 +138,7 @@ async def accept_invitation(services: Services, caller: Caller, reading: Reading
 
 
 def read_profile(reading: Reading[Any]) -> Profile:
-    """The profile in a body, as far as it is good."""
+    """The valid fields of the profile in a body."""
     return Profile(
         first_name=reading.get("first_name"),
         last_name=reading.get("last_name"),
@@ -156,12 +156,12 @@ async def _accept_as(services: Services, caller: Caller, reading: Reading[Accept
     caller.require("invitations:accept")
     outside = {info.name: info.encode_name for info in structs.fields(AcceptBody)}
     beside = [name for name in PERSONAL if reading.get(name) is not None]
-    detail = "With `as` the profile stands inside `as`, and there is no password."
+    detail = "With `as`, send the profile inside `as`, without a password."
     reading.problems.extend(FieldProblem(f"/{outside[name]}", "not-with-as", detail) for name in beside)
     body = reading.finish()
     person = body.as_
     if person is None:
-        raise InvalidFields([FieldProblem("/as", "required", "Say for whom.")])
+        raise InvalidFields([FieldProblem("/as", "required", "Name the person.")])
     accepted = await services.invitations.accepting.accept_as(
         body.token,
         AppPerson(
@@ -183,7 +183,7 @@ def _answer(services: Services, accepted: Accepted, *, show_user: bool) -> Answe
 
 
 def accepted_cookies(services: Services, tokens: SessionTokens | None) -> list[bytes]:
-    """The cookies of the session an acceptance opened, if it did."""
+    """The cookies of the session that an acceptance started, if any."""
     if tokens is None:
         return []
     return session_cookies(
@@ -206,7 +206,7 @@ def accepted_cookies(services: Services, tokens: SessionTokens | None) -> list[b
     rate_limited=True,
 )
 async def decline_invitation(services: Services, body: DeclineBody) -> Answer:
-    """The inviter is told, with the reason if there is one."""
+    """The inviter is notified, with the reason if there is one."""
     await services.invitations.answering.decline(body.token, reason=body.reason or None)
     return json_answer(StateView(state="DECLINED"))
 
@@ -214,14 +214,14 @@ async def decline_invitation(services: Services, body: DeclineBody) -> Answer:
 @operation(
     "POST",
     "/api/invitations/request-new",
-    "Ask for a fresh link",
+    "Request a new link",
     tag=TAG,
     access=Access.LENIENT,
     answers={202: None},
     rate_limited=True,
 )
 async def request_new_link(services: Services, body: LinkBody) -> Answer:
-    """Always 202. If anything is sent, it goes to the invited address only."""
+    """Always returns 202. The new link is only mailed to the invited address."""
     await services.invitations.answering.request_new(body.token)
     return empty_answer(202)
 

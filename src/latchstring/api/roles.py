@@ -2,13 +2,13 @@
 
 from latchstring.domain.principal import Role
 from latchstring.http.responses import Answer, View
-from latchstring.rest.pagination import page_answer
+from latchstring.rest.pagination import PageView, page_answer
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
 
 class RoleView(View):
-    """A named set of permissions, and what its holders may grant; `*` means all."""
+    """A role: its permissions, and the roles and groups its holders may grant. `*` means all."""
 
     key: str
     name: str
@@ -16,14 +16,6 @@ class RoleView(View):
     permissions: list[str]
     may_grant: list[str]
     may_grant_groups: list[str]
-
-
-class RolePage(View):
-    """All roles; there is one page."""
-
-    items: list[RoleView]
-    next_cursor: str | None
-    total: int | None
 
 
 def role_view(role: Role) -> RoleView:
@@ -37,9 +29,9 @@ def role_view(role: Role) -> RoleView:
     )
 
 
-@operation("GET", "/api/roles", "List roles", tag="Roles", answers={200: RolePage})
+@operation("GET", "/api/roles", "List roles", tag="Roles", answers={200: PageView[RoleView]})
 async def list_roles(services: Services) -> Answer:
-    """In the order of the configuration."""
+    """Lists the roles in the order of the configuration, on one page."""
     roles = [role_view(role) for role in services.roles.values()]
     return page_answer(roles, next_cursor=None, total=len(roles))
 

@@ -1,4 +1,4 @@
-"""How users and their sessions are shown."""
+"""Views of users and sessions."""
 
 from datetime import datetime
 from uuid import UUID
@@ -14,7 +14,7 @@ from latchstring.users.sessions import SessionTokens
 
 
 class UserView(View):
-    """An account."""
+    """A user account."""
 
     id: UUID
     email: str
@@ -30,16 +30,8 @@ class UserView(View):
     last_login_at: datetime | None
 
 
-class UserPage(View):
-    """A page of accounts."""
-
-    items: list[UserView]
-    next_cursor: str | None
-    total: int | None
-
-
 class MeView(UserView):
-    """The signed-in account: what it may do, and whether the present terms are accepted."""
+    """The signed-in user, with permissions and whether they accepted the current terms."""
 
     permissions: list[str]
     terms_accepted: bool
@@ -48,7 +40,7 @@ class MeView(UserView):
 
 
 class SessionView(View):
-    """A fresh session. expiresIn: seconds the access token is good for."""
+    """A new session. expiresIn: lifetime of the access token in seconds."""
 
     user: UserView
     access_token: str
@@ -57,7 +49,7 @@ class SessionView(View):
 
 
 def user_view(user: User) -> UserView:
-    """The account as others see it; never its password."""
+    """The account as others see it, without the password."""
     return UserView(
         id=user.id,
         email=user.email,
@@ -75,7 +67,7 @@ def user_view(user: User) -> UserView:
 
 
 def me_view(user: User, roles: Roles, app: App) -> MeView:
-    """The account as its owner sees it."""
+    """The account as the user themselves sees it."""
     role = roles.get(user.role or "")
     return MeView(
         **msgspec.structs.asdict(user_view(user)),
@@ -87,7 +79,7 @@ def me_view(user: User, roles: Roles, app: App) -> MeView:
 
 
 def session_view(user: User, tokens: SessionTokens) -> SessionView:
-    """The account and its tokens, as login answers them."""
+    """The account and its tokens, as login returns them."""
     return SessionView(
         user=user_view(user),
         access_token=tokens.access_token,
@@ -97,7 +89,7 @@ def session_view(user: User, tokens: SessionTokens) -> SessionView:
 
 
 def cookies_of(tokens: SessionTokens, services: Services) -> list[bytes]:
-    """The cookies that keep these tokens in a browser."""
+    """The cookies that store these tokens in a browser."""
     return session_cookies(
         tokens.access_token,
         tokens.refresh_token,

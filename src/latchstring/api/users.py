@@ -1,12 +1,12 @@
-"""Accounts, for those who look after them."""
+"""User accounts, for user administrators."""
 
 from typing import Any
 from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from latchstring.api.pagination import CreatedQuery, answer_page, read_position
-from latchstring.api.user_views import UserPage, UserView, user_view
+from latchstring.api.pagination import CreatedQuery, answer_page, cursor_of
+from latchstring.api.user_views import UserView, user_view
 from latchstring.domain.errors import (
     EmailTaken,
     ExternalIdTaken,
@@ -20,6 +20,7 @@ from latchstring.formats.fields import Body, Query, Reading, sent_fields
 from latchstring.http.authentication import Caller
 from latchstring.http.responses import Answer, empty_answer, json_answer, stored_answer
 from latchstring.rest.idempotency import Idempotency
+from latchstring.rest.pagination import PageView
 from latchstring.rest.route import operation
 from latchstring.services import Services
 from latchstring.users.accounts import NewUser, UserChanges
@@ -28,7 +29,7 @@ TAG = "Users"
 
 
 class NewUserBody(Body):
-    """An account to make. It counts as verified and as having accepted the terms unless said otherwise."""
+    """A user to create. By default the address counts as verified and the terms as accepted."""
 
     email: Email
     first_name: Line | None = None
@@ -44,7 +45,7 @@ class NewUserBody(Body):
 
 
 class UserPatch(Body):
-    """What changes of an account. groups: the whole new list."""
+    """The fields to change. groups: the complete new list."""
 
     email: Email | UnsetType = UNSET
     first_name: Line | UnsetType = UNSET
@@ -60,7 +61,7 @@ class UserPatch(Body):
 
 
 class UsersQuery(CreatedQuery):
-    """Which accounts. q: a prefix of address, first or last name."""
+    """Filters of users. q: a prefix of address, first or last name."""
 
     email: Email | None = None
     role: Key | None = None
@@ -69,30 +70,31 @@ class UsersQuery(CreatedQuery):
 
 
 class ErasureQuery(Query):
-    """Who takes over what the person owns."""
+    """The new owner of the content of the erased user."""
 
     new_owner_id: Id | None = None
 
 
-@operation("GET", "/api/users", "List accounts", tag=TAG, permission="users:read", answers={200: UserPage})
+@operation("GET", "/api/users", "List users", tag=TAG, permission="users:read", answers={200: PageView[UserView]})
 async def list_users(services: Services, query: UsersQuery) -> Answer:
-    """Newest first, unless sorted otherwise."""
+    """Newest first by default."""
+    within = f"users:{query.sort}"
     page = await services.users.list_users(
+        order=query.order,
+        cursor=cursor_of(services, within, query.cursor),
         limit=query.limit,
-        after=read_position(services, "users", query),
-        descending=query.descending,
         address=query.email,
         role=query.role,
         group=query.group,
         q=query.q,
     )
-    return answer_page(services, "users", query, page, id_of=lambda user: user.id, view=user_view)
+    return answer_page(services, within, page, user_view)
 
 
 @operation(
     "POST",
     "/api/users",
-    "Make an account",
+    "Create a user",
     tag=TAG,
     permission="users:write",
     answers={201: UserView},
@@ -102,7 +104,7 @@ async def list_users(services: Services, query: UsersQuery) -> Answer:
 async def create_user(
     services: Services, caller: Caller, reading: Reading[NewUserBody], idempotency: Idempotency
 ) -> Answer:
-    """Role and groups must be within what the caller may grant."""
+    """The caller must be allowed to grant the role and the groups."""
     principal = caller.require()
     new = _new_user(services, reading)
     return await idempotency.run(
@@ -139,7 +141,7 @@ def _new_user(services: Services, reading: Reading[NewUserBody]) -> NewUser:
 @operation(
     "GET",
     "/api/users/{user_id:uuid}",
-    "Show an account",
+    "Show a user",
     tag=TAG,
     permission="users:read",
     answers={200: UserView},
@@ -152,16 +154,16 @@ async def get_user(services: Services, user_id: UUID) -> Answer:
 @operation(
     "PATCH",
     "/api/users/{user_id:uuid}",
-    "Change an account",
+    "Change a user",
     tag=TAG,
     permission="users:write",
     answers={200: UserView},
     problems=[UserNotFound, GrantNotAllowed, GroupNotFound, EmailTaken, ExternalIdTaken],
 )
 async def change_user(services: Services, caller: Caller, user_id: UUID, reading: Reading[UserPatch]) -> Answer:
-    """Neither the account nor the change may be above what the caller may grant.
+    """The caller must be allowed to grant what the account has, and what the change adds.
 
-    Blocking and a new password end all sessions. A new address is unverified unless the body says otherwise.
+    Blocking and a new password end all sessions. A new address is unverified by default.
     """
     reading.problems += services.users.find_profile_problems(
         role=reading.get("role") or None, password=reading.get("password") or None
@@ -175,14 +177,14 @@ async def change_user(services: Services, caller: Caller, user_id: UUID, reading
 @operation(
     "DELETE",
     "/api/users/{user_id:uuid}",
-    "Erase an account",
+    "Erase a user",
     tag=TAG,
     permission="users:write",
     answers={204: None},
     problems=[UserNotFound, GrantNotAllowed, OwnsContent],
 )
 async def erase_user(services: Services, caller: Caller, user_id: UUID, query: ErasureQuery) -> Answer:
-    """Name and address vanish everywhere; pending invitations to the person are revoked. There is no way back."""
+    """Deletes name and address everywhere and revokes pending invitations to the person. Cannot be undone."""
     await services.users.erase_user(caller.require(), user_id, new_owner_id=query.new_owner_id)
     return empty_answer()
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from latchstring.backoffice.dependencies import BackofficeDependencies
+from latchstring.domain.pagination import Cursor, Page
 from latchstring.domain.principal import Principal
-from latchstring.domain.views.audit_log import AuditEntry, AuditFilter, AuditPage
+from latchstring.domain.views.audit_log import AuditEntry, AuditFilter
 from latchstring.formats.email_address import AddressRefused, parse_address
 from latchstring.storage.events.audit_log import find_actors_called, find_objects_called, list_audit
 
@@ -21,23 +22,21 @@ class AuditLog:
 
     deps: BackofficeDependencies
 
-    async def list(
-        self, by: Principal, wanted: AuditFilter, *, before: UUID | None = None, after: UUID | None = None
-    ) -> AuditPage:
+    async def list(self, by: Principal, wanted: AuditFilter, *, cursor: Cursor | None = None) -> Page[AuditEntry]:
         """A page, newest first."""
         by.require(READ)
-        return await list_audit(self.deps.db, wanted, before=before, after=after, limit=PAGE)
+        return await list_audit(self.deps.db, wanted, cursor=cursor, limit=PAGE)
 
     async def stream(self, by: Principal, wanted: AuditFilter) -> AsyncIterator[AuditEntry]:
         """Every entry, newest first, a batch in memory at a time."""
         by.require(READ)
-        before: UUID | None = None
+        cursor: Cursor | None = None
         while True:
-            page = await list_audit(self.deps.db, wanted, before=before, limit=BATCH)
-            for entry in page.entries:
+            page = await list_audit(self.deps.db, wanted, cursor=cursor, limit=BATCH)
+            for entry in page.items:
                 yield entry
-            before = page.older
-            if before is None:
+            cursor = page.next
+            if cursor is None:
                 return
 
     async def find_actors(self, by: Principal, text: str) -> tuple[UUID, ...]:

@@ -8,9 +8,10 @@ from latchstring.backoffice.dependencies import BackofficeDependencies
 from latchstring.domain.errors import NotFound
 from latchstring.domain.event import happened
 from latchstring.domain.mail import DeliveryState, MailKind
+from latchstring.domain.pagination import Cursor, Page
 from latchstring.domain.panel import MAIL_READ, MAIL_WRITE
 from latchstring.domain.principal import Principal
-from latchstring.domain.views.mail_queue import Interference, QueuedMail, QueuePage
+from latchstring.domain.views.mail_queue import Interference, QueuedMail
 from latchstring.domain.views.timeline import Attempt
 from latchstring.events.record import record
 from latchstring.storage.engine.database import Work
@@ -34,12 +35,14 @@ class MailQueue:
 
     deps: BackofficeDependencies
 
-    async def list(self, by: Principal, state: DeliveryState | None, *, before: UUID | None = None) -> QueuePage:
+    async def list(
+        self, by: Principal, state: DeliveryState | None, *, cursor: Cursor | None = None
+    ) -> Page[QueuedMail]:
         """A page of the mails in a state, or of all, newest first."""
         by.require(MAIL_READ)
-        return await list_mails(self.deps.db, state, before=before, limit=PAGE, now=self.deps.clock())
+        return await list_mails(self.deps.db, state, cursor=cursor, limit=PAGE, now=self.deps.clock())
 
-    async def list_about(self, by: Principal, subject_id: UUID) -> QueuePage:
+    async def list_about(self, by: Principal, subject_id: UUID) -> Page[QueuedMail]:
         """The newest mails about one invitation or person."""
         by.require(MAIL_READ)
         return await list_mails_about(self.deps.db, subject_id, now=self.deps.clock())

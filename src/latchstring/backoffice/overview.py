@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta
 
 from latchstring.backoffice.dependencies import BackofficeDependencies
+from latchstring.domain.pagination import Page
 from latchstring.domain.principal import Principal
-from latchstring.domain.views.attention import Expiring, Listed, Trouble
+from latchstring.domain.views.attention import Expiring, Trouble
 from latchstring.domain.views.overview import Dimension, Figures, actor_of_key, make_figures
 from latchstring.storage.events.actor_names import OPERATOR_NAME, find_named
 from latchstring.storage.overview.attention import list_expiring, list_trouble
@@ -20,8 +21,8 @@ class Overview:
     """Everything the page shows."""
 
     figures: Figures
-    expiring: Listed[Expiring]
-    trouble: Listed[Trouble]
+    expiring: Page[Expiring]
+    trouble: Page[Trouble]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
-from litestar import Litestar
-from litestar.types import ControllerRouterHandler
-
 from latchstring.admin.routes import routes as admin_routes
 from latchstring.admin.routing import page_error as panel_error
 from latchstring.api.routes import routes as api_routes
@@ -16,10 +13,11 @@ from latchstring.config import Config
 from latchstring.devmail.routes import routes as devmail_routes
 from latchstring.domain.clock import system_clock
 from latchstring.http.access_log import AccessLog, Observed
-from latchstring.http.application import build_application
+from latchstring.http.application import Application
 from latchstring.http.health import EVENT_COUNTS
 from latchstring.http.health import routes as operations_routes
 from latchstring.http.metrics import EventCounts, server_started_at
+from latchstring.http.routing import Route
 from latchstring.invitee.routes import page_error
 from latchstring.invitee.routes import routes as invitee_routes
 from latchstring.pages.assets import serve_asset
@@ -31,7 +29,7 @@ from latchstring.worker.wake_event import Wake
 __all__ = ["all_routes", "build_app", "create_app", "open_services"]
 
 
-def all_routes(config: Config) -> list[ControllerRouterHandler]:
+def all_routes(config: Config) -> list[Route]:
     """The routes of every face. The development mailbox is there only where mail goes into it."""
     mailbox = devmail_routes if config.mail.transport == "mailbox" else ()
     return [serve_asset, *operations_routes, *api_routes, *invitee_routes, *admin_routes, *mailbox]
@@ -39,20 +37,20 @@ def all_routes(config: Config) -> list[ControllerRouterHandler]:
 
 def create_app(
     config: Config, opening: AbstractAsyncContextManager[Services], *, access_log: AccessLog | None = None
-) -> Litestar:
+) -> Application:
     """The application on services that `opening` gives when the server starts and takes back when it has drained."""
-    application = build_application(
+    application = Application(
         [*all_routes(config), *document_routes(config.app, version("latchstring"))],
         app=config.app,
         open_services=lambda: opening,
         page_error=lambda request, error: panel_error(request, error) or page_error(request, error),
     )
     application.state[EVENT_COUNTS] = EventCounts(server_started_at(system_clock()))
-    application.asgi_handler = Observed(application.asgi_handler, access_log)
+    application.wrap(lambda inside: Observed(inside, access_log))
     return application
 
 
-def build_app(config: Config, *, with_worker: bool = True, access_log: bool = False) -> Litestar:
+def build_app(config: Config, *, with_worker: bool = True, access_log: bool = False) -> Application:
     """The whole server as one ASGI application, for `uvicorn --factory` and for tests."""
     return create_app(
         config,

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 import uvloop
-from litestar import Litestar
 
 from latchstring.bootstrap.application import create_app
 from latchstring.bootstrap.garbage_collection import settle_memory
@@ -17,6 +16,7 @@ from latchstring.bootstrap.services import open_services, working
 from latchstring.bootstrap.supervisor import Inherited
 from latchstring.config import Config
 from latchstring.http.access_log import AccessLog
+from latchstring.http.application import Application
 from latchstring.services import Services
 from latchstring.telemetry.logging import redact_text
 from latchstring.worker.wake_event import Wake
@@ -29,7 +29,7 @@ KEEP_ALIVE_SECONDS = 65  # longer than proxies keep their idle connections, so t
 class Server(uvicorn.Server):
     """uvicorn that says when it is ready and when it begins to drain, and ends with status 0 on SIGTERM."""
 
-    def __init__(self, app: Litestar, *, on_ready: Callable[[], None], on_drain: Callable[[], None]) -> None:
+    def __init__(self, app: Application, *, on_ready: Callable[[], None], on_drain: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 app,

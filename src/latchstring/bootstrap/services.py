@@ -90,6 +90,7 @@ def build_services(
         mail_rules=config.mail,
         wake_worker=wake.ring,
     )
+    limiter = Limiter(config.limits)
     invitations = Invitations(
         InvitationDependencies(
             db=db,
@@ -104,6 +105,7 @@ def build_services(
             users=users,
             passwords=passwords,
             wake_worker=wake.ring,
+            limiter=limiter,
             limits_enabled=config.limits.enabled,
             templates=config.templates,
             recipient_rates=recipient_rates(config.limits),
@@ -131,7 +133,7 @@ def build_services(
         invitations=invitations,
         installation_id=installation_id,
         wake_worker=wake.ring,
-        limiter=Limiter(config.limits),
+        limiter=limiter,
         visits=VisitCounter(db, clock),
         backoffice=Backoffice(
             BackofficeDependencies(

@@ -7,12 +7,13 @@ from typing import Any
 
 import rich_click as click
 
-from latchstring.cli.runner import CommandFailed
+from latchstring.cli.configuration import read_config
+from latchstring.cli.failures import CommandFailed
 
 # name: (module under latchstring.cli, attribute, what it does)
 COMMANDS = {
     "serve": ("serve", "serve", "Serve the app, and send its mail from the same process."),
-    "worker": ("serve", "worker", "Send mail and tidy up beside any number of servers (PostgreSQL)."),
+    "worker": ("worker", "worker", "Send mail and tidy up beside any number of servers (PostgreSQL)."),
     "migrate": ("migrate", "migrate", "Bring the database to the schema of this version."),
     "demo": ("demo", "demo", "Try everything on this machine: sample roles, a group, an invitation, a mailbox."),
     "doctor": ("doctor", "doctor", "Check everything that can be wrong, and say how to mend it."),
@@ -24,6 +25,7 @@ COMMANDS = {
     "api-key": ("api_key", "api_key", "Make keys for backends."),
     "keys": ("keys", "keys", "Renew the master key."),
 }
+SERVERS = ("serve", "worker")
 
 click.rich_click.TEXT_MARKUP = "markdown"
 click.rich_click.COMMAND_GROUPS = {
@@ -42,6 +44,8 @@ class _Later(click.RichCommand):
         self._place = (f"latchstring.cli.{module}", attribute)
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        if self.name in SERVERS and not {"--help", "-h"}.intersection(args):
+            read_config()  # what is wrong with it is told before the second that importing a server takes
         module, attribute = self._place
         command: click.Command = getattr(import_module(module), attribute)
         return command.make_context(info_name, args, parent=parent, **extra)

@@ -1,21 +1,16 @@
 """`latchstring admin`."""
 
-from typing import TYPE_CHECKING
-
 import rich_click as click
 
+from latchstring.admins.administrators import MadeAdmin
 from latchstring.cli.options import EMAIL, LINE, json_option, password_option, read_password
 from latchstring.cli.output import note, show
-from latchstring.cli.runner import with_services
-from latchstring.domain.account import ADMIN_ROLES
+from latchstring.cli.with_services import with_services
+from latchstring.domain.account import ADMIN_ROLES, Admin
 from latchstring.domain.errors import AdminNotFound
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-
-if TYPE_CHECKING:
-    from latchstring.admins.administrators import MadeAdmin
-    from latchstring.domain.account import Admin
-    from latchstring.formats.email_address import Address
-    from latchstring.services import Services
+from latchstring.formats.email_address import Address
+from latchstring.services import Services
 
 
 @click.group("admin")
@@ -29,11 +24,11 @@ def admin() -> None:
 @click.option("--name", type=LINE, help="How others see this person.")
 @password_option
 @json_option
-def create(*, address: "Address", role: str, name: str | None, password_stdin: bool, as_json: bool) -> None:
+def create(*, address: Address, role: str, name: str | None, password_stdin: bool, as_json: bool) -> None:
     """Make an administrator. Without a password it prints a link that sets one, good once and for a day."""
     password = read_password(from_stdin=password_stdin)
 
-    async def make(services: "Services") -> "MadeAdmin":
+    async def make(services: Services) -> MadeAdmin:
         return await services.admins.create_admin(
             OPERATOR_PRINCIPAL, address=address, role=role, name=name or "", password=password
         )
@@ -48,13 +43,13 @@ def create(*, address: "Address", role: str, name: str | None, password_stdin: b
 @admin.command("reset-second-factor")
 @click.argument("address", metavar="EMAIL", type=EMAIL)
 @json_option
-def reset_second_factor(*, address: "Address", as_json: bool) -> None:
+def reset_second_factor(*, address: Address, as_json: bool) -> None:
     """Take away the second factor of an administrator who has lost phone and recovery codes.
 
     The sessions end. The password is asked for as before, and the next login may set up a new second factor.
     """
 
-    async def reset(services: "Services") -> "Admin":
+    async def reset(services: Services) -> Admin:
         found = await services.admins.find_admin_by_address(address)
         if found is None:
             raise AdminNotFound(f"No administrator has the address {address.email}.")

@@ -2,18 +2,15 @@
 
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from latchstring.cli.options import DURATION, KEY, LINE, json_option
 from latchstring.cli.output import note
-from latchstring.cli.runner import with_services
+from latchstring.cli.with_services import with_services
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-
-if TYPE_CHECKING:
-    from latchstring.services import Services
-    from latchstring.users.api_keys import MadeApiKey
+from latchstring.services import Services
+from latchstring.users.api_keys import MadeApiKey
 
 
 @click.group("api-key")
@@ -41,7 +38,7 @@ def create(
 ) -> None:
     """Make an API key and print it, alone, on standard output. It is shown this once."""
 
-    async def make(services: "Services") -> "MadeApiKey":
+    async def make(services: Services) -> MadeApiKey:
         return await services.users.create_api_key(
             OPERATOR_PRINCIPAL,
             name=name,

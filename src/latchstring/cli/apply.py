@@ -7,21 +7,24 @@ plan, 2 for one that is not, and 1 for everything that keeps the plan from being
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import rich_click as click
 from click.exceptions import Exit
 
+from latchstring.cli import apply_output as output
+from latchstring.cli import declared_list as entries
+from latchstring.cli.declared_list import Declared, FileProblem
+from latchstring.cli.failures import FAILED, UNUSABLE, CommandFailed
 from latchstring.cli.input_files import file_type, read_bytes, require_an_answer
 from latchstring.cli.options import KEY, json_option
-from latchstring.cli.runner import FAILED, UNUSABLE, CommandFailed, with_services
+from latchstring.cli.progress import progress
+from latchstring.cli.with_services import with_services
+from latchstring.domain.errors import InvalidFields
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-
-if TYPE_CHECKING:
-    from latchstring.cli.declared_list import Declared, FileProblem
-    from latchstring.invitations.declarative.apply import Outcome
-    from latchstring.invitations.declarative.plan import Plan
-    from latchstring.services import Services
+from latchstring.invitations.declarative.apply import Outcome
+from latchstring.invitations.declarative.plan import Plan
+from latchstring.services import Services
 
 CHANGED = 2
 OTHERWISE = "--yes to do what the plan says, or --check to see it"
@@ -70,8 +73,7 @@ def _status_1_instead_of_2(*, when: bool) -> Iterator[None]:
         raise
 
 
-def _read(file: Path, list_name: str | None) -> "Declared":
-    from latchstring.cli import declared_list as entries  # noqa: PLC0415  # `--help` need not wait for it
+def _read(file: Path, list_name: str | None) -> Declared:
 
     data = read_bytes(file)
     read = entries.read_csv_list if is_csv(file, data) else entries.read_yaml_list
@@ -102,7 +104,7 @@ def _refusal(file: Path, problems: "Sequence[FileProblem]", unit: str) -> Comman
     return CommandFailed(text, code="list-refused", more={"problems": listed})
 
 
-def _place(problem: "FileProblem", unit: str) -> str:
+def _place(problem: FileProblem, unit: str) -> str:
     at = f"{unit} {problem.line}" if problem.line else "the file"
     return f"{at}, {problem.field}" if problem.field else at
 
@@ -110,14 +112,12 @@ def _place(problem: "FileProblem", unit: str) -> str:
 class _Apply:
     """The work between opening the services and closing them; answers the exit status."""
 
-    def __init__(self, file: Path, declared: "Declared", **options: bool) -> None:
+    def __init__(self, file: Path, declared: Declared, **options: bool) -> None:
         self._file = file
         self._declared = declared
         self._options = options
 
-    async def __call__(self, services: "Services") -> int:
-        from latchstring.cli import apply_output as output  # noqa: PLC0415  # loads rich
-        from latchstring.domain.errors import InvalidFields  # noqa: PLC0415
+    async def __call__(self, services: Services) -> int:
 
         options, declared = self._options, self._declared
         try:
@@ -144,8 +144,7 @@ class _Apply:
             output.show_outcomes(outcomes)
         return self._status(plan, outcomes)
 
-    async def _carry_out(self, services: "Services", plan: "Plan") -> "list[Outcome]":
-        from latchstring.cli.progress import progress  # noqa: PLC0415  # loads rich
+    async def _carry_out(self, services: Services, plan: Plan) -> list[Outcome]:
 
         outcomes: list[Any] = []
         with progress("Applying", len(plan.changes), quiet=self._options["as_json"]) as advance:
@@ -154,7 +153,7 @@ class _Apply:
                 advance(1)
         return outcomes
 
-    def _status(self, plan: "Plan", outcomes: "list[Outcome] | None") -> int:
+    def _status(self, plan: Plan, outcomes: list[Outcome] | None) -> int:
         if self._options["check"]:
             return 0 if plan.is_empty else CHANGED
         return FAILED if any(outcome.error for outcome in outcomes or ()) else 0

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from latchstring.cli.declared_list import Declared
+from latchstring.formats.content_grants import format_content_grant
 from latchstring.invitations.declarative.apply import Outcome
 from latchstring.invitations.declarative.plan import Act, Found, Plan, Planned
 
@@ -66,7 +67,9 @@ def _grants(item: Planned) -> str:
     bundle = item.wanted.bundle
     words = [f"role {bundle.role}"] if bundle.role else []
     words += [f"group {grant.target_key}" for grant in bundle.groups]
-    words += [f"{g.target_type}/{g.target_key}:{g.role.name if g.role else ''}" for g in bundle.content]
+    words += [
+        format_content_grant(g.target_type or "", g.target_key, g.role.name if g.role else "") for g in bundle.content
+    ]
     return ", ".join(words)
 
 
@@ -118,7 +121,7 @@ def _item(item: Planned, declared: Declared) -> dict[str, Any]:
         "action": _NAMES.get(item.act, item.act.value),
         "found": item.found.value,
         "inviteEmail": item.email,
-        "line": declared.places[item.wanted.index].line if item.wanted else None,
+        "line": declared.locations[item.wanted.index].line if item.wanted else None,
         "role": bundle.role if bundle else None,
         "groups": [grant.target_key for grant in bundle.groups] if bundle else [],
         "content": [

@@ -1,18 +1,17 @@
 """Reading a declared list of invitations: YAML with lines, or CSV with rows, by the rules of the API's fields."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from latchstring.cli.yaml_file import Node, YamlRefused, read_yaml
 from latchstring.domain.draft import Draft
 from latchstring.domain.errors import FieldProblem, InvalidFields, Unreadable
+from latchstring.formats.content_grants import parse_content_grant
 from latchstring.formats.csv_rows import CsvRows
 from latchstring.formats.field_types import ValueRefused, read_key
 from latchstring.formats.fields import collect
 from latchstring.formats.invitation_input import COLUMNS, NewInvitation, draft_of, read_row
 
-CONTENT = re.compile(r"(?P<contentType>[^/:\s]+)/(?P<key>[^/:\s]+):(?P<role>VIEWER|EDITOR|MAINTAINER)", re.IGNORECASE)
 TOP = ("list", "invitations")
 
 
@@ -27,7 +26,7 @@ class FileProblem:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class EntryLocation:
     """Where an entry stands: its own line, and those of its fields."""
 
     line: int
@@ -41,14 +40,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A list that could be read: its name, if it says one, and its entries with their places.
+    """A list that could be read: its name, if it says one, and its entries with their locations.
 
-    unit: what places count, lines of the file or rows below the header.
+    unit: what locations count, lines of the file or rows below the header.
     """
 
     name: str | None
     drafts: tuple[Draft, ...]
-    places: tuple[Place, ...]
+    locations: tuple[EntryLocation, ...]
     unit: str = "line"
 
     def named(self, name: str | None) -> "Declared":
@@ -58,7 +57,7 @@ class Declared:
     def problem_of(self, error: FieldProblem) -> FileProblem:
         """A problem the service told, `/3/role`, as one of the file."""
         index, _, rest = error.pointer.lstrip("/").partition("/")
-        return self.places[int(index)].problem(f"/{rest}", error.code, error.detail)
+        return self.locations[int(index)].problem(f"/{rest}", error.code, error.detail)
 
 
 class ListRefused(Exception):
@@ -112,42 +111,45 @@ def _list_name(node: Node | None, problems: list[FileProblem]) -> str | None:
         return None
 
 
-def _entry_of(node: Node) -> tuple[Place, object]:
+def _entry_of(node: Node) -> tuple[EntryLocation, object]:
     if not isinstance(node.value, dict):
-        return Place(node.line), None
+        return EntryLocation(node.line), None
     lines = {key: value.line for key, value in node.value.items()}
     given = {key: value for key, value in node.value.items() if not value.is_null}  # a bare `message:` says nothing
     raw = {key: value.plain() if key == "metadata" else value.texts() for key, value in given.items()}
     if isinstance(raw.get("content"), list):
         raw["content"] = [_grant(item) for item in raw["content"]]
-    return Place(node.line, lines), raw
+    return EntryLocation(node.line, lines), raw
 
 
 def _grant(item: object) -> object:
     """`articles/handbook:VIEWER` as the object it is short for."""
-    found = CONTENT.fullmatch(item) if isinstance(item, str) else None
-    return {**found.groupdict(), "role": found["role"].upper()} if found else item
+    grant = parse_content_grant(item) if isinstance(item, str) else None
+    return dict(zip(("contentType", "key", "role"), grant, strict=True)) if grant else item
 
 
-def _finish(name: str | None, entries: Sequence[tuple[Place, object]], problems: list[FileProblem]) -> Declared:
-    """The list of entries, each with its place. Raises ListRefused with the problems so far and all that come."""
+def _finish(name: str | None, entries: Sequence[tuple[EntryLocation, object]], problems: list[FileProblem]) -> Declared:
+    """The list of entries, each with its location. Raises ListRefused with the problems so far and all that come."""
     drafts = []
-    for place, raw in entries:
+    for location, raw in entries:
         if not isinstance(raw, dict):
-            problems.append(place.problem("", "invalid-type", "Write fields, such as `inviteEmail: ada@example.org`."))
+            problems.append(
+                location.problem("", "invalid-type", "Write fields, such as `inviteEmail: ada@example.org`.")
+            )
             continue
         unknown = [name for name in raw if name not in COLUMNS]
         known = ", ".join(COLUMNS)
         problems += [
-            place.problem(f"/{name}", "unknown-field", f"There is no field {name}. Known: {known}.") for name in unknown
+            location.problem(f"/{name}", "unknown-field", f"There is no field {name}. Known: {known}.")
+            for name in unknown
         ]
         reading = collect(raw, NewInvitation)
-        problems += [place.problem(p.pointer, p.code, p.detail) for p in reading.problems]
+        problems += [location.problem(p.pointer, p.code, p.detail) for p in reading.problems]
         if not unknown and not reading.problems:
             drafts.append(draft_of(reading))
     if problems:
         raise ListRefused(problems)
-    return Declared(name, tuple(drafts), tuple(place for place, _ in entries))
+    return Declared(name, tuple(drafts), tuple(location for location, _ in entries))
 
 
 # ---- CSV -------------------------------------------------------------------------------------------------------------
@@ -162,13 +164,13 @@ def read_csv_list(data: bytes) -> Declared:
         raise ListRefused([FileProblem(0, "", error.code, error.detail)], "row") from None
     except InvalidFields as error:
         raise ListRefused([FileProblem(0, "", p.code, p.detail) for p in error.errors], "row") from None
-    drafts, places, problems = [], [], list[FileProblem]()
+    drafts, locations, problems = [], [], list[FileProblem]()
     for number, cells in enumerate(rows, 1):
-        place, read = Place(number), read_row(cells, sheet.options)
-        problems += [place.problem(p.pointer, p.code, p.detail) for p in read.problems]
+        location, read = EntryLocation(number), read_row(cells, sheet.options)
+        problems += [location.problem(p.pointer, p.code, p.detail) for p in read.problems]
         if read.draft is not None and not read.problems:
             drafts.append(read.draft)
-            places.append(place)
+            locations.append(location)
     if problems:
         raise ListRefused(problems, "row")
-    return Declared(None, tuple(drafts), tuple(places), "row")
+    return Declared(None, tuple(drafts), tuple(locations), "row")

@@ -4,15 +4,17 @@ import asyncio
 import os
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from latchstring.cli.runner import config_path, expected_failures, read_config
-from latchstring.cli.serve import log_level_option
-
-if TYPE_CHECKING:
-    from latchstring.cli.demo_data import Samples
+from latchstring.bootstrap import database as opening
+from latchstring.bootstrap import sockets
+from latchstring.bootstrap.server_process import run_server
+from latchstring.cli.configuration import config_path, read_config
+from latchstring.cli.demo_data import Samples, ensure_samples
+from latchstring.cli.process_options import log_level_option
+from latchstring.cli.refusals import expected_failures
+from latchstring.telemetry.logging import configure_logging
 
 FOLDER = Path("var")
 PUBLIC_URL = "LATCHSTRING_APP__PUBLIC_URL"
@@ -27,18 +29,11 @@ def demo(*, host: str, port: int, log_level: str) -> None:
 
     Everything is kept in `./var`; a second start goes on with it. Delete the folder to start afresh.
     """
-    from latchstring.bootstrap import sockets  # noqa: PLC0415  # `--help` need not wait for it
-
     with expected_failures():
         bound = sockets.bind(host, port)
     url = sockets.url_of(bound)
     path = config_path() or _ensure_config(url)
     config = read_config({PUBLIC_URL: url, **os.environ}, path=path)
-
-    from latchstring.bootstrap import database as opening  # noqa: PLC0415  # after the configuration is known good
-    from latchstring.bootstrap.server_process import run_server  # noqa: PLC0415
-    from latchstring.cli.demo_data import ensure_samples  # noqa: PLC0415
-    from latchstring.telemetry.logging import configure_logging  # noqa: PLC0415
 
     configure_logging(level=log_level.upper())
     with expected_failures():
@@ -57,7 +52,7 @@ def _ensure_config(url: str) -> Path:
     return path
 
 
-def _announce(url: str, path: Path, samples: "Samples") -> None:
+def _announce(url: str, path: Path, samples: Samples) -> None:
     lines = (
         f"listening on {url}",
         "",

@@ -122,7 +122,7 @@ async def _invite_guest(services: Services, by: User, samples: Samples) -> None:
         first_name="Robin",
         message=MESSAGE,
     )
-    await services.invitations.issuing.create(draft, by=services.users.principal_of(by))
+    await services.invitations.create(draft, by=services.users.principal_of(by))
 
 
 def _read(path: Path) -> Samples | None:

@@ -2,17 +2,19 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import rich_click as click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from latchstring.cli.runner import FAILED, read_config
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from latchstring.domain.views.health import Finding
+from latchstring.bootstrap.doctor import check_everything
+from latchstring.cli.configuration import read_config
+from latchstring.cli.failures import FAILED
+from latchstring.domain.views.health import Finding, Health
+from latchstring.telemetry.logging import configure_logging
 
 
 @click.command()
@@ -23,9 +25,6 @@ def doctor(*, as_json: bool) -> None:
     Exit status: 0 when nothing is bad, 1 when something is, 2 when the configuration cannot be read.
     """
     config = read_config()
-    from latchstring.bootstrap.doctor import check_everything  # noqa: PLC0415  # after the configuration is known good
-    from latchstring.domain.views.health import Health  # noqa: PLC0415
-    from latchstring.telemetry.logging import configure_logging  # noqa: PLC0415
 
     configure_logging(level="CRITICAL")
     found = asyncio.run(check_everything(config))
@@ -37,12 +36,8 @@ def doctor(*, as_json: bool) -> None:
         raise SystemExit(FAILED)
 
 
-def _show(found: "Sequence[Finding]") -> None:
+def _show(found: Sequence[Finding]) -> None:
     """A table: what was looked at, what it is like, and below it what to do."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
     marks = {"good": Text("✓", "green"), "doubtful": Text("!", "yellow"), "bad": Text("✗", "bold red")}
     table = Table(box=None, show_header=False, padding=(0, 1))
     for finding in found:

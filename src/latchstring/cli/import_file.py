@@ -9,23 +9,29 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 from uuid import UUID
 
 import rich_click as click
 from click.exceptions import Exit
 
+from latchstring.cli import import_output as output
+from latchstring.cli.failures import FAILED, UNUSABLE, CommandFailed
 from latchstring.cli.input_files import file_type, read_bytes, require_an_answer
 from latchstring.cli.options import ID, json_option
 from latchstring.cli.output import note
-from latchstring.cli.runner import FAILED, UNUSABLE, CommandFailed, with_services
+from latchstring.cli.progress import progress
+from latchstring.cli.with_services import with_services
+from latchstring.domain.errors import Unreadable
+from latchstring.domain.job import Job
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-
-if TYPE_CHECKING:
-    from latchstring.domain.job import Job
-    from latchstring.formats.uploads import UploadedRows
-    from latchstring.invitations.bulk.jobs import Bulk
-    from latchstring.services import Services
+from latchstring.formats.csv_rows import ENCODINGS, CsvRows, known_column, read_header
+from latchstring.formats.json_rows import JsonRows
+from latchstring.formats.uploads import CSV, JSON, UploadedRows
+from latchstring.invitations.bulk.jobs import Bulk
+from latchstring.services import Services
+from latchstring.worker.jobs import JobParts, JobWorker
+from latchstring.worker.wake_event import Bell
 
 POLL_SECONDS = 0.25
 PATIENCE_SECONDS = 2.0  # for a worker to take up a job, before the command does it itself
@@ -86,10 +92,6 @@ def import_(
 
 def _source(file: Path, data: bytes, encoding: str | None, columns: Sequence[str]) -> "Callable[[], UploadedRows]":
     """Makes the rows of the file, as often as they are asked for."""
-    from latchstring.formats.csv_rows import ENCODINGS, CsvRows  # noqa: PLC0415  # `--help` need not wait for it
-    from latchstring.formats.json_rows import JsonRows  # noqa: PLC0415
-    from latchstring.formats.uploads import CSV, JSON, UploadedRows  # noqa: PLC0415
-
     if encoding is not None and encoding.lower() not in ENCODINGS:
         known = ", ".join(sorted(ENCODINGS))
         raise CommandFailed(f"There is no encoding {encoding}. Known: {known}.", status=UNUSABLE, code="encoding")
@@ -101,7 +103,7 @@ def _source(file: Path, data: bytes, encoding: str | None, columns: Sequence[str
     async def chunks() -> AsyncIterator[bytes]:
         yield data
 
-    def make() -> "UploadedRows":
+    def make() -> UploadedRows:
         if is_json:
             return UploadedRows(chunks(), JSON, JsonRows())
         said = ENCODINGS[encoding.lower()] if encoding else None
@@ -113,8 +115,6 @@ def _source(file: Path, data: bytes, encoding: str | None, columns: Sequence[str
 
 def _headings(columns: Sequence[str]) -> dict[str, str]:
     """Fields by the headings that stand for them."""
-    from latchstring.formats.csv_rows import known_column  # noqa: PLC0415  # `--help` need not wait for it
-
     found = {}
     for column in columns:
         field_name, _, heading = column.partition("=")
@@ -127,7 +127,6 @@ def _headings(columns: Sequence[str]) -> dict[str, str]:
 
 def _named(headings: Mapping[str, str]) -> dict[str, Any]:
     """How a sheet reads its header when some headings are named: what is known by neither is left out."""
-    from latchstring.formats.csv_rows import known_column, read_header  # noqa: PLC0415  # `--help` need not wait for it
 
     def known(cell: str) -> str | None:
         return headings.get(cell.strip().casefold()) or known_column(cell)
@@ -150,10 +149,9 @@ class _Import:
     resume: UUID | None
     as_json: bool = False
     report: IO[str] | None = None
-    job: "Job | None" = field(default=None)
+    job: Job | None = field(default=None)
 
-    async def __call__(self, services: "Services") -> int:
-        from latchstring.domain.errors import Unreadable  # noqa: PLC0415  # loaded with the services
+    async def __call__(self, services: Services) -> int:
 
         bulk = services.invitations.bulk
         try:
@@ -176,10 +174,8 @@ class _Import:
 
     # ---- looking -------------------------------------------------------------------------------------------------
 
-    async def _look(self, bulk: "Bulk") -> int | None:
+    async def _look(self, bulk: Bulk) -> int | None:
         """Show the verdicts and ask. None: go on; else the exit status."""
-        from latchstring.cli import import_output as output  # noqa: PLC0415  # loads rich
-
         if (self.yes and not self.dry_run) or self.source is None:
             return None
         with ExitStack() as stack:
@@ -201,10 +197,8 @@ class _Import:
 
     # ---- working -------------------------------------------------------------------------------------------------
 
-    async def _finish(self, services: "Services", job: "Job") -> "Job":
+    async def _finish(self, services: Services, job: Job) -> Job:
         """Watch the job to its end, and work on it where nobody else does."""
-        from latchstring.cli.progress import progress  # noqa: PLC0415  # loads rich
-
         stop, working = asyncio.Event(), None
         watched = _Watched(job)
         try:
@@ -222,8 +216,7 @@ class _Import:
                 await working  # the batch under way is finished, and the rest given back
         return job
 
-    async def _tell(self, bulk: "Bulk", job: "Job") -> int:
-        from latchstring.cli import import_output as output  # noqa: PLC0415  # loads rich
+    async def _tell(self, bulk: Bulk, job: Job) -> int:
 
         with ExitStack() as stack:
             verdicts = output.Verdicts(stack, self.report, keeps_all=False)
@@ -255,20 +248,17 @@ def _command() -> str:
 class _Watched:
     """Whether anybody works on a job: told by whether it moves."""
 
-    job: "Job"
+    job: Job
     since: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
-    def is_left_alone(self, job: "Job") -> bool:
+    def is_left_alone(self, job: Job) -> bool:
         now = asyncio.get_running_loop().time()
         if (job.state, job.done) != (self.job.state, self.job.done):
             self.job, self.since = job, now
         return now - self.since > (PATIENCE_SECONDS if job.state == "QUEUED" else LEASE_SECONDS)
 
 
-async def _work(services: "Services", stop: asyncio.Event) -> None:
+async def _work(services: Services, stop: asyncio.Event) -> None:
     """Work on jobs as a worker does, until told to stop."""
-    from latchstring.worker.jobs import JobParts, JobWorker  # noqa: PLC0415  # only where there is something to do
-    from latchstring.worker.wake_event import Bell  # noqa: PLC0415
-
     parts: Any = JobParts(db=services.db, clock=services.clock, kinds=services.invitations.job_kinds, bell=Bell())
     await JobWorker(parts).run(stop)

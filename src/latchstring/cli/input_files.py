@@ -5,7 +5,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from latchstring.cli.runner import UNUSABLE, CommandFailed
+from latchstring.cli.failures import UNUSABLE, CommandFailed
 
 LARGEST_FILE = 64 * 1024 * 1024  # the contract's bound of a bulk upload
 

@@ -1,34 +1,32 @@
 """`latchstring invite`."""
 
-import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import rich_click as click
 
 from latchstring.cli.options import DURATION, EMAIL, KEY, LINE, LOCALE, MESSAGE, URL, json_option
 from latchstring.cli.output import note, show
-from latchstring.cli.runner import with_services
+from latchstring.cli.with_services import with_services
+from latchstring.domain.clock import format_rfc3339
+from latchstring.domain.draft import Draft
+from latchstring.domain.invitation import Standing
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-
-if TYPE_CHECKING:
-    from latchstring.domain.invitation import Standing
-    from latchstring.formats.email_address import Address
-    from latchstring.services import Services
-
-_CONTENT = re.compile(r"(?P<type>[^/:\s]+)/(?P<key>[^/:\s]+):(?P<role>VIEWER|EDITOR|MAINTAINER)", re.IGNORECASE)
+from latchstring.formats.content_grants import parse_content_grant
+from latchstring.formats.email_address import Address
+from latchstring.services import Services
 
 
-class ContentGrant(click.ParamType[tuple[str, str, str]]):
+class ContentGrantParameter(click.ParamType[tuple[str, str, str]]):
     """`type/key:ROLE`."""
 
     name = "type/key:ROLE"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str, str]:
-        found = _CONTENT.fullmatch(value)
-        if found is None:
+        grant = parse_content_grant(value)
+        if grant is None:
             self.fail("Write it like articles/welcome:EDITOR, with VIEWER, EDITOR or MAINTAINER.", param, ctx)
-        return found["type"], found["key"], found["role"].upper()
+        return grant
 
 
 @click.command()
@@ -36,7 +34,7 @@ class ContentGrant(click.ParamType[tuple[str, str, str]]):
 @click.option("--template", type=KEY, help="A named set of terms; what is stated beside it wins.")
 @click.option("--role", type=KEY, help="The role to join the app with.")
 @click.option("--group", "groups", multiple=True, type=KEY, help="A group to join; may be repeated.")
-@click.option("--content", multiple=True, type=ContentGrant(), help="A right on an object; may be repeated.")
+@click.option("--content", multiple=True, type=ContentGrantParameter(), help="A right on an object; may be repeated.")
 @click.option("--first-name", type=LINE)
 @click.option("--last-name", type=LINE)
 @click.option("--message", type=MESSAGE, help="A personal note, shown in the mail.")
@@ -47,7 +45,7 @@ class ContentGrant(click.ParamType[tuple[str, str, str]]):
 @json_option
 def invite(
     *,
-    address: "Address",
+    address: Address,
     template: str | None,
     role: str | None,
     groups: tuple[str, ...],
@@ -66,8 +64,7 @@ def invite(
     A running server or worker sends the mail.
     """
 
-    async def make(services: "Services") -> "tuple[Standing, str | None]":
-        from latchstring.domain.draft import Draft  # noqa: PLC0415  # loaded with the services
+    async def make(services: Services) -> tuple[Standing, str | None]:
 
         draft = Draft(
             email=address.email,
@@ -83,9 +80,9 @@ def invite(
             redirect_url=redirect_url,
             template=template,
         )
-        issuing = services.invitations.issuing
-        standing = await issuing.create(draft, by=OPERATOR_PRINCIPAL)
-        link = await issuing.reveal(standing.invitation.id, by=OPERATOR_PRINCIPAL) if show_link else None
+        invitations = services.invitations
+        standing = await invitations.create(draft, by=OPERATOR_PRINCIPAL)
+        link = await invitations.reveal(standing.invitation.id, by=OPERATOR_PRINCIPAL) if show_link else None
         return standing, link
 
     standing, link = with_services(make)
@@ -95,7 +92,7 @@ def invite(
         "inviteEmail": made.email,
         "role": made.bundle.role,
         "groups": [grant.target_key for grant in made.bundle.groups],
-        "expiresAt": made.link.expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "expiresAt": format_rfc3339(made.link.expires_at),
         "delivery": standing.delivery.state.value if standing.delivery else None,
         "url": link,
     }

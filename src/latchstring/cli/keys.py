@@ -1,16 +1,15 @@
 """`latchstring keys`."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from latchstring.bootstrap.key_rotation import Rotation, rotate_keys
+from latchstring.cli.configuration import read_config
 from latchstring.cli.options import json_option
 from latchstring.cli.output import note, show
-from latchstring.cli.runner import expected_failures, read_config
-
-if TYPE_CHECKING:
-    from latchstring.bootstrap.key_rotation import Rotation
+from latchstring.cli.refusals import expected_failures
+from latchstring.telemetry.logging import configure_logging
 
 
 @click.group("keys")
@@ -28,8 +27,6 @@ def rotate(*, compromised: bool, as_json: bool) -> None:
     everybody has to sign in again, and invitations have to be sent again.
     """
     config = read_config()
-    from latchstring.bootstrap.key_rotation import rotate_keys  # noqa: PLC0415  # after the configuration is known good
-    from latchstring.telemetry.logging import configure_logging  # noqa: PLC0415
 
     configure_logging(level="WARNING")
     with expected_failures():
@@ -37,7 +34,7 @@ def rotate(*, compromised: bool, as_json: bool) -> None:
     _show(rotation, as_json=as_json)
 
 
-def _show(rotation: "Rotation", *, as_json: bool) -> None:
+def _show(rotation: Rotation, *, as_json: bool) -> None:
     result = {
         "signing": rotation.signing,
         "kept": list(rotation.kept),

@@ -5,7 +5,11 @@ import json
 
 import rich_click as click
 
-from latchstring.cli.runner import CommandFailed, expected_failures, read_config
+from latchstring.bootstrap import database as opening
+from latchstring.cli.configuration import read_config
+from latchstring.cli.failures import CommandFailed
+from latchstring.cli.refusals import expected_failures
+from latchstring.storage.engine.revision import HEAD_REVISION
 
 
 @click.command()
@@ -14,8 +18,6 @@ from latchstring.cli.runner import CommandFailed, expected_failures, read_config
 def migrate(*, check: bool, as_json: bool) -> None:
     """Bring the database to the schema of this version. Safe when started twice at once."""
     config = read_config()
-    from latchstring.bootstrap import database as opening  # noqa: PLC0415  # half a second of imports, after the configuration is known good
-    from latchstring.storage.engine.revision import HEAD_REVISION  # noqa: PLC0415
 
     with expected_failures():
         before = asyncio.run(opening.revision(config.database))

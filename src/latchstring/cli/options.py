@@ -6,34 +6,42 @@ from typing import Any
 
 import rich_click as click
 
-from latchstring.cli.runner import UNUSABLE, CommandFailed
+from latchstring.cli.failures import UNUSABLE, CommandFailed
+from latchstring.formats.field_types import (
+    ValueRefused,
+    read_duration,
+    read_email,
+    read_key,
+    read_line,
+    read_locale,
+    read_message,
+    read_url,
+    read_uuid,
+)
 
 
-class Field(click.ParamType[Any]):
+class FieldParameter(click.ParamType[Any]):
     """A value that the API's own reader takes; its refusal becomes click's."""
 
-    def __init__(self, name: str, reader: str) -> None:
+    def __init__(self, name: str, read: Callable[[object], Any]) -> None:
         self.name = name
-        self._reader = reader
+        self._read = read
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        from latchstring.formats import field_types as kinds  # noqa: PLC0415  # `--help` need not wait for it
-
-        read: Callable[[object], Any] = getattr(kinds, self._reader)
         try:
-            return read(value) if isinstance(value, str) else value
-        except kinds.ValueRefused as refused:
+            return self._read(value) if isinstance(value, str) else value
+        except ValueRefused as refused:
             self.fail(refused.detail, param, ctx)
 
 
-LINE = Field("text", "read_line")
-MESSAGE = Field("text", "read_message")
-EMAIL = Field("email", "read_email")
-DURATION = Field("duration", "read_duration")
-LOCALE = Field("language", "read_locale")
-URL = Field("url", "read_url")
-KEY = Field("key", "read_key")
-ID = Field("id", "read_uuid")
+LINE = FieldParameter("text", read_line)
+MESSAGE = FieldParameter("text", read_message)
+EMAIL = FieldParameter("email", read_email)
+DURATION = FieldParameter("duration", read_duration)
+LOCALE = FieldParameter("language", read_locale)
+URL = FieldParameter("url", read_url)
+KEY = FieldParameter("key", read_key)
+ID = FieldParameter("id", read_uuid)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer with JSON.")
 password_option = click.option(

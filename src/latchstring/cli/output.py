@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import rich_click as click
+from rich.console import Console
+from rich.text import Text
 
 
 def show(result: Mapping[str, Any], *, as_json: bool, title: str) -> None:
@@ -12,8 +14,6 @@ def show(result: Mapping[str, Any], *, as_json: bool, title: str) -> None:
     if as_json:
         click.echo(json.dumps(result, ensure_ascii=False, default=str))
         return
-    from rich.console import Console  # noqa: PLC0415  # machines need not wait for it
-    from rich.text import Text  # noqa: PLC0415
 
     console = Console()
     console.print(Text(title, "bold green"))

@@ -1,26 +1,28 @@
-"""`latchstring serve` and `latchstring worker`."""
+"""`latchstring serve`."""
 
 import asyncio
 import os
+import socket
 import sys
 import tempfile
 import time
-from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from latchstring.cli.runner import UNUSABLE, CommandFailed, expected_failures, read_config
-from latchstring.config import Config
-
-if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
-LOG_LEVELS = click.Choice(["debug", "info", "warning", "error"])
-processes_option = click.option(
-    "--processes", default=1, show_default=True, type=click.IntRange(1, 256), help="How many. PostgreSQL only."
+from latchstring.bootstrap import database as opening
+from latchstring.bootstrap import sockets
+from latchstring.bootstrap.supervisor import Family, Inherited
+from latchstring.cli.configuration import read_config
+from latchstring.cli.process_options import (
+    inherit_option,
+    log_level_option,
+    processes_option,
+    refuse_sqlite,
+    run_to_exit,
 )
-log_level_option = click.option("--log-level", default="info", show_default=True, type=LOG_LEVELS)
-inherit_option = click.option("--inherit", hidden=True)  # what a parent of ours hands to its children
+from latchstring.cli.refusals import expected_failures
+from latchstring.config import Config
+from latchstring.telemetry.logging import configure_logging
 
 
 @click.command()
@@ -39,7 +41,7 @@ def serve(
     if inherit is not None:
         _serve_as_child(config, inherit, with_worker=not no_worker, log_level=log_level)
         return
-    _refuse_sqlite(config, processes > 1, "One process serves SQLite. Leave --processes out, or use PostgreSQL.")
+    refuse_sqlite(config, processes > 1, "One process serves SQLite. Leave --processes out, or use PostgreSQL.")
     run_single_or_family(
         config,
         host=host,
@@ -51,34 +53,10 @@ def serve(
     )
 
 
-@click.command()
-@processes_option
-@log_level_option
-@inherit_option
-def worker(*, processes: int, log_level: str, inherit: str | None) -> None:
-    """Send mail and tidy up, beside any number of servers and workers. PostgreSQL only."""
-    config = read_config()
-    _refuse_sqlite(config, True, "SQLite has one process: `latchstring serve` sends its mail. Use PostgreSQL for more.")
-    from latchstring.bootstrap.supervisor import Family, Inherited  # noqa: PLC0415  # after the configuration is known good
-    from latchstring.bootstrap.worker_process import run_worker_process  # noqa: PLC0415
-    from latchstring.telemetry.logging import configure_logging  # noqa: PLC0415
-
-    configure_logging(level=log_level.upper())
-    if processes > 1 and inherit is None:
-        _run(Family(sys.argv[1:], processes, announce=_say_working).run())
-    with expected_failures():
-        handed = Inherited(inherit) if inherit else None
-        run_worker_process(config, inherited=handed, announce=handed.say_ready if handed else _say_working)
-
-
 def run_single_or_family(
     config: Config, *, host: str, port: int, processes: int, with_worker: bool, migrates: bool, log_level: str
 ) -> None:
     """Bind, migrate where that is wanted, and serve until SIGTERM."""
-    from latchstring.bootstrap import database as opening  # noqa: PLC0415  # after the configuration is known good
-    from latchstring.bootstrap import sockets  # noqa: PLC0415
-    from latchstring.telemetry.logging import configure_logging  # noqa: PLC0415
-
     configure_logging(level=log_level.upper())
     _warn(opening.sqlite_warning(config.database))
     with expected_failures():
@@ -88,7 +66,7 @@ def run_single_or_family(
         if migrates:
             asyncio.run(opening.migrate(config.database))
         if processes == 1:
-            from latchstring.bootstrap.server_process import run_server  # noqa: PLC0415  # the last half second of imports
+            from latchstring.bootstrap.server_process import run_server  # noqa: PLC0415  # the parent of several processes does without
 
             run_server(config, bound, with_worker=with_worker, announce=lambda: say_listening(url))
             return
@@ -96,20 +74,14 @@ def run_single_or_family(
 
 
 def _run_family(listening: int, url: str, processes: int) -> None:
-    from latchstring.bootstrap.supervisor import Family  # noqa: PLC0415
-
     with tempfile.TemporaryDirectory(prefix="latchstring-metrics-") as folder:
         env = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": folder, "LATCHSTRING_STARTED_AT": str(time.time())}
         family = Family(sys.argv[1:], processes, announce=lambda: say_listening(url), pass_fds=(listening,), env=env)
-        _run(family.run())
+        run_to_exit(family.run())
 
 
 def _serve_as_child(config: Config, inherit: str, *, with_worker: bool, log_level: str) -> None:
-    import socket  # noqa: PLC0415
-
-    from latchstring.bootstrap.server_process import run_server  # noqa: PLC0415
-    from latchstring.bootstrap.supervisor import Inherited  # noqa: PLC0415
-    from latchstring.telemetry.logging import configure_logging  # noqa: PLC0415
+    from latchstring.bootstrap.server_process import run_server  # noqa: PLC0415  # as above
 
     configure_logging(level=log_level.upper())
     handed = Inherited(inherit)
@@ -120,19 +92,6 @@ def _serve_as_child(config: Config, inherit: str, *, with_worker: bool, log_leve
 
 def say_listening(url: str) -> None:
     click.echo(f"listening on {url}")
-
-
-def _say_working() -> None:
-    click.echo("working")
-
-
-def _run(family: "Coroutine[None, None, int]") -> None:
-    raise SystemExit(asyncio.run(family))
-
-
-def _refuse_sqlite(config: Config, several: bool, sentence: str) -> None:  # noqa: FBT001  # reads like the sentence
-    if several and config.database.sqlite_path is not None:
-        raise CommandFailed(sentence, status=UNUSABLE, code="sqlite-single-process")
 
 
 def _warn(sentence: str | None) -> None:

@@ -1,18 +1,15 @@
 """`latchstring user`."""
 
-from typing import TYPE_CHECKING
-
 import rich_click as click
 
 from latchstring.cli.options import EMAIL, KEY, LINE, LOCALE, json_option, password_option, read_password
 from latchstring.cli.output import note, show
-from latchstring.cli.runner import with_services
+from latchstring.cli.with_services import with_services
+from latchstring.domain.account import User
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-
-if TYPE_CHECKING:
-    from latchstring.domain.account import User
-    from latchstring.formats.email_address import Address
-    from latchstring.services import Services
+from latchstring.formats.email_address import Address
+from latchstring.services import Services
+from latchstring.users.accounts import NewUser
 
 
 @click.group("user")
@@ -32,7 +29,7 @@ def user() -> None:
 @json_option
 def create(
     *,
-    address: "Address",
+    address: Address,
     first_name: str | None,
     last_name: str | None,
     role: str | None,
@@ -45,8 +42,7 @@ def create(
     """Make an account. Its address counts as verified, and the terms as accepted."""
     password = read_password(from_stdin=password_stdin)
 
-    async def make(services: "Services") -> "User":
-        from latchstring.users.accounts import NewUser  # noqa: PLC0415  # loaded with the services
+    async def make(services: Services) -> User:
 
         new = NewUser(
             address=address,

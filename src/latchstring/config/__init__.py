@@ -1,7 +1,7 @@
 """Reads configuration once, checks all of it, and fails with a list of everything that is wrong."""
 
 from latchstring.config.database import DatabaseSettings
-from latchstring.config.problems import ConfigProblems, Problem
+from latchstring.config.problems import ConfigProblem, ConfigProblems
 from latchstring.config.settings import DEFAULT_FILE, Config, Secrets, load_config
 
-__all__ = ["DEFAULT_FILE", "Config", "ConfigProblems", "DatabaseSettings", "Problem", "Secrets", "load_config"]
+__all__ = ["DEFAULT_FILE", "Config", "ConfigProblem", "ConfigProblems", "DatabaseSettings", "Secrets", "load_config"]

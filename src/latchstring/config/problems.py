@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ConfigProblem:
     """One key that cannot be used. value is fit to be shown: secrets are masked before they come here."""
 
     key: str
@@ -20,7 +20,7 @@ class Problem:
 class ConfigProblems(Exception):
     """Everything that is wrong with the configuration, together. The text is for the operator's terminal."""
 
-    def __init__(self, problems: Iterable[Problem], source: str = "The configuration") -> None:
+    def __init__(self, problems: Iterable[ConfigProblem], source: str = "The configuration") -> None:
         self.problems = tuple(problems)
         self.source = source
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"

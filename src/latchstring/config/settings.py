@@ -7,7 +7,7 @@ from pathlib import Path
 
 from latchstring.config import values
 from latchstring.config.database import SQLITE, DatabaseSettings, database_url, mask_password, sqlite_path
-from latchstring.config.problems import ConfigProblems, Problem
+from latchstring.config.problems import ConfigProblem, ConfigProblems
 from latchstring.config.roles import read_roles
 from latchstring.config.sources import MASK, Table, put_environment, read_file
 from latchstring.config.templates import read_templates
@@ -70,7 +70,7 @@ def load_config(path: Path | None, env: Mapping[str, str], *, folder: Path | Non
     """
     here = folder or Path.cwd()
     source = here / path if path else here / DEFAULT_FILE
-    problems: list[Problem] = []
+    problems: list[ConfigProblem] = []
     tree = read_file(source, problems) if path or source.exists() else {}
     readable = not problems
     put_environment(tree, env, problems)

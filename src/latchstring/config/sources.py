@@ -12,9 +12,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from latchstring.config.problems import Problem
+from latchstring.config.problems import ConfigProblem
 from latchstring.config.values import EnvText, Parser, Wrong
 from latchstring.domain.views.settings import SettingShown, SettingSource
+from latchstring.formats.durations import format_duration
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -24,22 +25,24 @@ LONGEST_SHOWN = 80
 _LIKE_A_SECRET = re.compile("pass|pw|secret|token|key|credential|url", re.IGNORECASE)
 
 
-def read_file(path: Path, problems: list[Problem]) -> dict[str, Any]:
+def read_file(path: Path, problems: list[ConfigProblem]) -> dict[str, Any]:
     """The tables of a TOML file; empty, with a problem, when it cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        problems.append(Problem(str(path), None, "There is no such file. Check the path after --config."))
+        problems.append(ConfigProblem(str(path), None, "There is no such file. Check the path after --config."))
     except OSError as error:
-        problems.append(Problem(str(path), None, f"The file cannot be read: {error.strerror}. Check its permissions."))
+        problems.append(
+            ConfigProblem(str(path), None, f"The file cannot be read: {error.strerror}. Check its permissions.")
+        )
     except UnicodeDecodeError:
-        problems.append(Problem(str(path), None, "The file is not UTF-8 text. Save it as UTF-8."))
+        problems.append(ConfigProblem(str(path), None, "The file is not UTF-8 text. Save it as UTF-8."))
     except tomllib.TOMLDecodeError as error:
-        problems.append(Problem(str(path), None, f"This is not TOML: {error}. Mend that line."))
+        problems.append(ConfigProblem(str(path), None, f"This is not TOML: {error}. Mend that line."))
     return {}
 
 
-def put_environment(tree: dict[str, Any], env: Mapping[str, str], problems: list[Problem]) -> None:
+def put_environment(tree: dict[str, Any], env: Mapping[str, str], problems: list[ConfigProblem]) -> None:
     """Lay the environment over the tables. Only names with `__` are keys: Kubernetes sets LATCHSTRING_PORT and the
     like by itself for a service of this name, and those must not stop a start.
     """
@@ -48,7 +51,7 @@ def put_environment(tree: dict[str, Any], env: Mapping[str, str], problems: list
         *tables, key = [part.lower().replace("_", "-") for part in name.removeprefix(PREFIX).split("__")]
         table = _descend(tree, tables)
         if table is None or not key:
-            problems.append(Problem(name, None, "This names no key. Two underscores stand for the dot of a key."))
+            problems.append(ConfigProblem(name, None, "This names no key. Two underscores stand for the dot of a key."))
             continue
         _drop_other_form(table, key)
         table[_same_key(table, key)] = EnvText(value)
@@ -77,7 +80,7 @@ def _drop_other_form(table: dict[str, Any], key: str) -> None:
 class Table:
     """One table that is being read. Keys that were never asked for are unknown."""
 
-    def __init__(self, path: str, values: object, problems: list[Problem], source: Path) -> None:
+    def __init__(self, path: str, values: object, problems: list[ConfigProblem], source: Path) -> None:
         """source: the file, whether or not it is there; relative paths start at its folder."""
         self._path = path
         self._problems = problems
@@ -171,7 +174,7 @@ class Table:
 
     def report(self, key: str, value: object, remedy: str) -> None:
         """Note a problem with a key of this table."""
-        self._problems.append(Problem(self._join(key), shown(value), remedy))
+        self._problems.append(ConfigProblem(self._join(key), shown(value), remedy))
 
     def report_unknown(self) -> None:
         """Note every key that nobody asked for, in this table and all below."""
@@ -220,12 +223,3 @@ def _readable(value: object) -> str | None:
     if isinstance(value, list | tuple):
         return ", ".join(str(_readable(item)) for item in value) or None
     return str(value) if isinstance(value, str | float) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def format_duration(value: timedelta) -> str:
-    """A duration in the notation of the file: `P7D`, `PT12H`, `P1DT30M`."""
-    hours, seconds = divmod(value.seconds, 3600)
-    minutes, seconds = divmod(seconds, 60)
-    days = f"{value.days}D" if value.days else ""
-    time = "".join(f"{number}{unit}" for number, unit in ((hours, "H"), (minutes, "M"), (seconds, "S")) if number)
-    return f"P{days}T{time}" if time else f"P{days or '0D'}"

@@ -4,7 +4,6 @@ import difflib
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 from latchstring.config import values
 from latchstring.config.sources import Table
@@ -12,10 +11,11 @@ from latchstring.config.values import Wrong
 from latchstring.domain.principal import Role
 from latchstring.domain.settings import App, ContentRules, InvitationRules
 from latchstring.domain.template import InvitationTemplate, TemplateSource
+from latchstring.formats.content_grants import parse_content_grant
+from latchstring.formats.urls import origin_of
 
 LONGEST_NAME = 100
 LONGEST_MESSAGE = 1000
-_CONTENT = re.compile(r"(?P<type>[^/:\s]+)/(?P<key>[^/:\s]+):(?P<role>VIEWER|EDITOR|MAINTAINER)", re.IGNORECASE)
 _NOT_IN_A_MESSAGE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -55,10 +55,11 @@ def _read_template(key: str, table: Table) -> InvitationTemplate:
 
 def content_grant(value: object) -> tuple[str, str, str]:
     """`type/key:ROLE`."""
-    found = _CONTENT.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
+    grant = parse_content_grant(value) if isinstance(value, str) else None
+    if grant is None:
         raise Wrong('Write type/key:ROLE, such as "articles/welcome:VIEWER", with VIEWER, EDITOR or MAINTAINER.')
-    return found["type"], values.key(found["key"]), found["role"].upper()
+    type_, key, role = grant
+    return type_, values.key(key), role
 
 
 def _name(value: object) -> str:
@@ -103,10 +104,5 @@ def _check_lifetime(table: Table, lifetime: timedelta | None, rules: InvitationR
 
 
 def _check_redirect(table: Table, url: str | None, rules: InvitationRules, app: App) -> None:
-    if url is not None and _origin(url) not in {_origin(app.public_url), *rules.redirect_origins}:
+    if url is not None and origin_of(url) not in {origin_of(app.public_url), *rules.redirect_origins}:
         table.report("redirect-url", url, "Add its origin to invitations.redirect-origins, or choose another page.")
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return values.origin(f"{parts.scheme}://{parts.netloc}")

@@ -12,21 +12,21 @@ from email.utils import parseaddr
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from latchstring.domain.keys import is_key
+from latchstring.domain.language_tag import normalize_language_tag
+from latchstring.formats.durations import parse_duration
+from latchstring.formats.urls import is_web_url, origin_of
+
 T = TypeVar("T")
 Parser = Callable[[Any], T]
 
 LONGEST_DURATION = timedelta(days=3650)  # keeps every sum with the present instant inside the calendar
+LONGEST_LANGUAGE = 3  # letters of every registered one; "english" is a well-formed tag, and a slip
 
-_DURATION = re.compile(
-    r"P(?:(?P<weeks>\d+)W|(?:(?P<days>\d+)D)?"
-    r"(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d{1,3})?)S)?)?)"
-)
 _RATE = re.compile(r"\d{1,9} ?(?:/|per) ?(?:\d{1,6} ?)?(?:second|minute|hour|day|month)s?", re.IGNORECASE)
-_LOCALE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|\d{3}))?")
 _ADDRESS = re.compile(r"[^\s@<>\"(),:;\\]+@[^\s@<>\"(),:;\\]+")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,252})|\[?[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*\]?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,199}")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -109,13 +109,8 @@ def factor(value: object) -> float:
 
 def duration(value: object) -> timedelta:
     """An ISO 8601 duration in units of fixed length: weeks, days, hours, minutes, seconds. Longer than nothing."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    parts = {unit: float(amount) for unit, amount in match.groupdict().items() if amount} if match else {}
-    try:
-        found = timedelta(**parts)
-    except OverflowError:
-        found = timedelta.max
-    if not timedelta(0) < found <= LONGEST_DURATION:
+    found = parse_duration(value, allow_fractions=True) if isinstance(value, str) else None
+    if found is None or not timedelta(0) < found <= LONGEST_DURATION:
         raise Wrong('Write an ISO 8601 duration without months or years, such as "P7D", "PT12H" or "PT30S".')
     return found
 
@@ -155,7 +150,7 @@ def list_of(parse_item: Parser[T]) -> Parser[tuple[T, ...]]:
 
 def key(value: object) -> str:
     """A name that appears in addresses: letters, digits and `. _ ~ -`."""
-    if not isinstance(value, str) or not _KEY.fullmatch(value):
+    if not isinstance(value, str) or not is_key(value):
         raise Wrong("Use letters, digits and . _ ~ - only, a letter or digit first, 200 characters at most.")
     return str(value)
 
@@ -165,9 +160,11 @@ def key_or_all(value: object) -> str:
 
 
 def locale(value: object) -> str:
-    if not isinstance(value, str) or not _LOCALE.fullmatch(value):
+    """A language tag in its usual spelling."""
+    tag = normalize_language_tag(value) if isinstance(value, str) else None
+    if tag is None or len(tag.partition("-")[0]) > LONGEST_LANGUAGE:
         raise Wrong('Write a language tag (BCP 47), such as "en", "de" or "pt-BR".')
-    return str(value)
+    return tag
 
 
 def address(value: object) -> str:
@@ -194,7 +191,7 @@ def mailbox(value: object) -> str:
 
 def web_url(value: object) -> str:
     """An absolute http or https address without user name."""
-    if not isinstance(value, str) or _CONTROL.search(value) or " " in value or not _is_web_url(value):
+    if not isinstance(value, str) or _CONTROL.search(value) or " " in value or not is_web_url(value):
         raise Wrong('Write a full address, such as "https://acme.example/terms".')
     return str(value)
 
@@ -202,7 +199,7 @@ def web_url(value: object) -> str:
 def public_url(value: object) -> str:
     """Where people reach this server; a slash at the end is dropped, since every link appends its path."""
     remedy = 'Write the address people reach this server at, without query or "#", such as "https://join.acme.example".'
-    if not isinstance(value, str) or any(mark in value for mark in "?#{} ") or not _is_web_url(value):
+    if not isinstance(value, str) or any(mark in value for mark in "?#{} ") or not is_web_url(value):
         raise Wrong(remedy)
     return str(value).rstrip("/")
 
@@ -210,15 +207,10 @@ def public_url(value: object) -> str:
 def origin(value: object) -> str:
     """Scheme, host and port of a site, as browsers send them in `Origin`."""
     remedy = 'Write scheme and host only, such as "https://app.acme.example"; "*" is not possible.'
-    if not isinstance(value, str) or not _is_web_url(value):
+    found = origin_of(value) if isinstance(value, str) and is_web_url(value) else None
+    if found is None or urlsplit(str(value))[2:] not in {("", "", ""), ("/", "", "")}:
         raise Wrong(remedy)
-    parts = urlsplit(value)
-    if parts.path not in {"", "/"} or parts.query or parts.fragment:
-        raise Wrong(remedy)
-    default_port = {"http": 80, "https": 443}[parts.scheme]
-    port = "" if parts.port in {None, default_port} else f":{parts.port}"
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{parts.scheme}://{host}{port}"
+    return found
 
 
 def link_template(*names: str) -> Parser[str]:
@@ -230,7 +222,7 @@ def link_template(*names: str) -> Parser[str]:
             raise Wrong('Write an address without spaces and without "#": the token is appended as ?token=….')
         unknown = [name for name in _PLACEHOLDER.findall(value) if name not in names]
         filled = value.replace("{publicUrl}", "https://host").replace("{contentType}", "t").replace("{contentKey}", "k")
-        if unknown or not _is_web_url(filled) or "{" in filled or "}" in filled:
+        if unknown or not is_web_url(filled) or "{" in filled or "}" in filled:
             raise Wrong(f"Write a full address or begin with {{publicUrl}}; what can be filled in: {known}.")
         return str(value)
 
@@ -250,12 +242,3 @@ def network(value: object) -> str:
         return str(ipaddress.ip_network(str(value), strict=False))
     except ValueError:
         raise Wrong('Write an address or a network, such as "10.0.0.0/8" or "::1".') from None
-
-
-def _is_web_url(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.username is None and port != 0

@@ -5,40 +5,40 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from latchstring.content.changes import ContentChanging, describe_change
+from latchstring.content.invitation_grants import withdraw_invitation_grants
 from latchstring.content.read import READ_ACCESS, WRITE, is_key
 from latchstring.domain.access import ContentObject, Level, PendingInvitation, SubjectKind, Visibility
 from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import ContentNotFound, GroupNotFound, NotAllowed, UserNotFound
 from latchstring.domain.event import happened
 from latchstring.domain.grant import ContentRole
-from latchstring.domain.keyset_page import Count, Place, Sorting, Stretch
+from latchstring.domain.pagination import Count, Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
-from latchstring.domain.views.content import HeldObject, HeldPlace, Holder
+from latchstring.domain.views.content import HeldObject, Holder
 from latchstring.events.record import record
 from latchstring.storage.content.grants import remove_grant, set_grant
-from latchstring.storage.content.invitations import list_pending_invitations, withdraw_grants
-from latchstring.storage.content.objects import (
-    find_object,
-    hold_groups,
-    hold_objects,
-    hold_users,
-    load_access,
-    replace_access,
-    update_object,
-)
-from latchstring.storage.content.search import (
+from latchstring.storage.content.invitations import list_pending_invitations
+from latchstring.storage.content.lists import (
     OwnedObject,
     count_granted,
     count_holders,
     count_owned,
     list_granted,
+    list_objects,
     list_owned,
     list_people,
     list_teams,
-    search_objects,
+)
+from latchstring.storage.content.objects import (
+    find_object,
+    hold_groups,
+    hold_users,
+    load_access,
+    replace_access,
+    update_object,
 )
 from latchstring.storage.engine.database import Work
-from latchstring.storage.groups.search import count_on_the_way
+from latchstring.storage.groups.lists import count_on_the_way
 from latchstring.storage.invitations.cascade import void_target
 
 
@@ -75,17 +75,17 @@ class ContentKeeping(ContentChanging):
         type_: str,
         q: str | None,
         *,
-        sorting: Sorting,
-        after: Place | None = None,
+        order: SortOrder,
+        cursor: Cursor | None = None,
         limit: int,
-    ) -> Stretch[OwnedObject]:
-        """A stretch of the objects of a type: made or title. q: a prefix of title or key.
+    ) -> Page[OwnedObject]:
+        """A page of the objects of a type. q: a prefix of title or key. Orders: createdAt, title.
 
         Raises NotAllowed, ContentNotFound for an unknown type.
         """
         principal.require(READ_ACCESS)
         key = self.get_type(type_).key
-        return await search_objects(self._db, key, q, sorting=sorting, after=after, limit=limit)
+        return await list_objects(self._db, key, q, order=order, cursor=cursor, limit=limit)
 
     async def get_object(self, principal: Principal, type_: str, key: str) -> ContentObject:
         """Any object. Raises NotAllowed, ContentNotFound."""
@@ -96,11 +96,11 @@ class ContentKeeping(ContentChanging):
         return found
 
     async def list_people(
-        self, principal: Principal, one: ContentObject, *, after: UUID | None
-    ) -> tuple[Sequence[Holder], UUID | None]:
-        """Users an object is shared with, and where the next page begins. Raises NotAllowed."""
+        self, principal: Principal, one: ContentObject, *, cursor: Cursor | None = None
+    ) -> Page[Holder]:
+        """Users an object is shared with. Raises NotAllowed."""
         principal.require(READ_ACCESS)
-        return await list_people(self._db, one.id, after=after)
+        return await list_people(self._db, one.id, cursor=cursor)
 
     async def list_teams(self, principal: Principal, one: ContentObject) -> Sequence[Holder]:
         """Groups an object is shared with. Raises NotAllowed."""
@@ -123,19 +123,19 @@ class ContentKeeping(ContentChanging):
         return await list_pending_invitations(self._db, one.id, at=self._clock())
 
     async def list_granted(
-        self, principal: Principal, subject_id: UUID, *, after: HeldPlace | None = None
-    ) -> tuple[Sequence[HeldObject], HeldPlace | None]:
-        """What a user or a group was given, and where the next page begins. Raises NotAllowed."""
+        self, principal: Principal, subject_id: UUID, *, cursor: Cursor | None = None
+    ) -> Page[HeldObject]:
+        """What a user or a group was given. Raises NotAllowed."""
         principal.require(READ_ACCESS)
-        return await list_granted(self._db, subject_id, after=after)
+        return await list_granted(self._db, subject_id, cursor=cursor)
 
     async def count_granted(self, principal: Principal, subject_id: UUID) -> Count:
         """How many objects a user or a group was given a role on. Raises NotAllowed."""
         principal.require(READ_ACCESS)
         return await count_granted(self._db, subject_id)
 
-    async def list_owned(self, principal: Principal, user_id: UUID) -> tuple[Sequence[HeldObject], bool]:
-        """The first of what a user owns, and whether there is more. Raises NotAllowed."""
+    async def list_owned(self, principal: Principal, user_id: UUID) -> Page[HeldObject]:
+        """The first of what a user owns. Raises NotAllowed."""
         principal.require(READ_ACCESS)
         return await list_owned(self._db, user_id)
 
@@ -181,20 +181,10 @@ class ContentKeeping(ContentChanging):
         False when there was nothing to end any more. Raises NotAllowed.
         """
         principal.require(WRITE)
-        at = self._clock()
-
-        def work() -> Work[bool]:
-            yield from hold_objects([one.id])
-            ended, is_revoked = yield from withdraw_grants(invitation_id, [one.id], at=at)
-            by = principal.actor
-            if is_revoked:
-                cause = "withdrawn-by-maintainer"
-                yield record(happened("invitation.revoked", invitation_id, by=by, at=at, cause=cause))
-            elif ended:
-                yield record(happened("invitation.reduced", invitation_id, by=by, at=at, objects=[str(one.id)]))
-            return bool(ended)
-
-        return await self._db.transact(work)
+        now = self._clock()
+        return await self._db.transact(
+            lambda: withdraw_invitation_grants(invitation_id, [one.id], by=principal.actor, now=now)
+        )
 
     async def hand_over(self, principal: Principal, one: ContentObject, new_owner_id: UUID) -> None:
         """Give an object a new owner in an administrator's name; who owned it becomes MAINTAINER.

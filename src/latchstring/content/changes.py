@@ -94,7 +94,7 @@ class ContentChanging(ContentReading):
                 return await self._try_to_make(principal, declared, new, key, once, at)
             except ContentKeyTaken:
                 continue
-        raise StorageBusy("Every key for this title was taken in this moment.")
+        raise StorageBusy("No key could be derived from this title. Try again.")
 
     async def _try_to_make(  # noqa: PLR0917  # one attempt is all of this
         self,
@@ -127,7 +127,7 @@ class ContentChanging(ContentReading):
         except UniqueViolation as violation:
             if violation.constraint != UNIQUE_KEY:
                 raise
-            raise ContentKeyTaken(f"There is an object {key} of this type already.") from violation
+            raise ContentKeyTaken(f"An object {key} of this type already exists.") from violation
         return seen
 
     # ---- words and data ------------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ def _hold_user(user_id: UUID) -> Work[None]:
 
 def _check_expected(one: ContentObject, is_expected: Callable[[ContentObject], bool]) -> None:
     if not is_expected(one):
-        raise ContentChanged("The object has another version by now.")
+        raise ContentChanged("The object has changed.")
 
 
 def _read_grants(one: ContentObject, new: NewAccess) -> Work[Grants]:

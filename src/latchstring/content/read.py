@@ -17,7 +17,7 @@ from latchstring.domain.access import (
 from latchstring.domain.actor import ActorType
 from latchstring.domain.clock import Clock
 from latchstring.domain.errors import ContentNotFound, NotAllowed, Unauthenticated
-from latchstring.domain.pagination import Page
+from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal, permits
 from latchstring.domain.settings import ContentRules, ContentType, Roles
 from latchstring.storage.content.access import Question, Wanted, check_levels, list_visible
@@ -87,7 +87,7 @@ class ContentParts:
         """The declared type of this name or singular. Raises ContentNotFound."""
         found = self._types.get(word)
         if found is None:
-            raise ContentNotFound("There is no such type of content.")
+            raise ContentNotFound("There is no such content type.")
         return found
 
 
@@ -95,7 +95,7 @@ class ContentReading(ContentParts):
     """Objects as somebody sees them."""
 
     def subject_of(self, principal: Principal | None) -> Subject:
-        """Whoever asks, as access sees him."""
+        """The caller as the subject of access rules."""
         if principal is None:
             return ANONYMOUS
         user_id = principal.id if principal.type is ActorType.USER else None
@@ -111,18 +111,13 @@ class ContentReading(ContentParts):
         found = await find_object_for(self._db, subject.user_id, declared.key, key) if is_key(key) else None
         return admit(subject, found, need)
 
-    async def resolve(self, subject: Subject, type_: str, key: str, need: Level) -> ContentObject:
-        """The object alone; refuses like `look_up`."""
-        return (await self.look_up(subject, type_, key, need)).object
-
     async def list_objects(
-        self, subject: Subject, type_: str, *, need: Level, limit: int, after: UUID | None, descending: bool
+        self, subject: Subject, type_: str, *, need: Level, order: SortOrder, cursor: Cursor | None = None, limit: int
     ) -> Page[Seen]:
-        """A page of what the subject may do at least this much with, in the order of making."""
+        """A page of what the subject may do at least this much with. Order: createdAt."""
         wanted = Wanted(subject, self.get_type(type_).key, need)
-        page = await list_visible(self._db, wanted, limit=limit, after=after, descending=descending)
-        items = [Seen(one, level_with(subject, one.visibility, held)) for one, held in page.items]
-        return Page(items, page.more, page.total)
+        page = await list_visible(self._db, wanted, order=order, cursor=cursor, limit=limit)
+        return page.with_items([Seen(one, level_with(subject, one.visibility, held)) for one, held in page.items])
 
     async def get_access(self, one: ContentObject) -> AccessDetails:
         """Who has access to an object. For maintainers: `look_up` first."""

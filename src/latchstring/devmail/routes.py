@@ -10,19 +10,17 @@ from functools import cache
 from importlib.resources import files
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from litestar import Request, get
-from litestar.params import FromPath
-from litestar.types import ControllerRouterHandler
 from markupsafe import Markup, escape
+from starlette.requests import Request
+from starlette.types import Scope
 
 from latchstring.domain.errors import NotFound
 from latchstring.http.responses import Answer
-from latchstring.http.scope import Scope, find_header
+from latchstring.http.routing import Route, get
+from latchstring.http.scope import find_header
 from latchstring.i18n.dates import format_instant
 from latchstring.i18n.negotiation import SOURCE
 from latchstring.mail.mailbox import KeptMail, find_kept, list_kept
@@ -41,58 +39,58 @@ MAIL_POLICY = (
 _LINK = re.compile(r"https?://[^\s<>\"]+")
 
 
-@get("/dev/mail", include_in_schema=False)
-async def show_mailbox(request: Request[Any, Any, Any]) -> Answer:
+@get("/dev/mail")
+async def show_mailbox(request: Request) -> Answer:
     """The newest mails."""
     directory = _directory(request.scope)
     mails = list_kept(directory, SHOWN)
     return _page(request.scope, "mailbox.html", mails=mails, directory=directory, shown=SHOWN)
 
 
-@get("/dev/mail/style.css", include_in_schema=False)
-async def show_style() -> Answer:
+@get("/dev/mail/style.css")
+async def show_style(_: Request) -> Answer:
     """The few rules these pages have beside the common ones."""
     body = (files("latchstring.devmail") / "static" / "devmail.css").read_bytes()
     return Answer(200, body, [(b"content-type", b"text/css; charset=utf-8")])
 
 
-@get("/dev/terms", include_in_schema=False)
-async def show_terms(request: Request[Any, Any, Any]) -> Answer:
+@get("/dev/terms")
+async def show_terms(request: Request) -> Answer:
     """Stands in for an app's terms while one tries things out."""
     _directory(request.scope)
     return _page(request.scope, "terms.html")
 
 
-@get("/dev/mail/{mail_id:uuid}", include_in_schema=False)
-async def show_mail(request: Request[Any, Any, Any], mail_id: FromPath[UUID]) -> Answer:
+@get("/dev/mail/{mail_id:uuid}")
+async def show_mail(request: Request) -> Answer:
     """One mail: both parts and its headers."""
-    return _page(request.scope, "mail.html", mail=_find(request.scope, mail_id))
+    return _page(request.scope, "mail.html", mail=_find(request))
 
 
-@get("/dev/mail/{mail_id:uuid}/html", include_in_schema=False)
-async def show_html(request: Request[Any, Any, Any], mail_id: FromPath[UUID]) -> Answer:
+@get("/dev/mail/{mail_id:uuid}/html")
+async def show_html(request: Request) -> Answer:
     """The HTML part alone, for the frame. Its links open in a new tab: no page of ours may stand in a frame."""
-    html = _find(request.scope, mail_id).html.replace("<head>", '<head><base target="_blank">', 1)
+    html = _find(request).html.replace("<head>", '<head><base target="_blank">', 1)
     return _html(html, MAIL_POLICY, frame="SAMEORIGIN")
 
 
-@get("/dev/mail/{mail_id:uuid}/source", include_in_schema=False)
-async def show_source(request: Request[Any, Any, Any], mail_id: FromPath[UUID]) -> Answer:
+@get("/dev/mail/{mail_id:uuid}/source")
+async def show_source(request: Request) -> Answer:
     """The mail as it would have left."""
-    mail = _find(request.scope, mail_id)
+    mail = _find(request)
     body = (_directory(request.scope) / f"{mail.id}.eml").read_bytes()
     return Answer(200, body, [(b"content-type", b"text/plain; charset=utf-8")])
 
 
-routes: list[ControllerRouterHandler] = [show_mailbox, show_style, show_terms, show_mail, show_html, show_source]
+routes: list[Route] = [show_mailbox, show_style, show_terms, show_mail, show_html, show_source]
 
 
 def _services(scope: Scope) -> Services:
-    return scope["litestar_app"].state.services  # type: ignore[no-any-return]
+    return scope["app"].state.services  # type: ignore[no-any-return]
 
 
-def _find(scope: Scope, mail_id: UUID) -> KeptMail:
-    mail = find_kept(_directory(scope), mail_id)
+def _find(request: Request) -> KeptMail:
+    mail = find_kept(_directory(request.scope), request.path_params["mail_id"])
     if mail is None:
         raise NotFound("There is no such mail here.")
     return mail

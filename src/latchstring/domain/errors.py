@@ -3,6 +3,7 @@
     LatchstringError
     ├── Unreadable                  bad JSON, unknown field, bad query value
     ├── InvalidFields               every field that breaks a rule, together
+    │   └── TermsRequired
     ├── Unauthenticated
     │   ├── CredentialInvalid       InvalidCredentials    RefreshTokenInvalid
     │   ├── InvitationTokenInvalid  ResetTokenInvalid     VerificationTokenInvalid
@@ -11,7 +12,7 @@
     │   └── NotAllowed  GrantNotAllowed  TermsOutdated  CsrfTokenInvalid
     ├── NotFound
     │   ├── InvitationNotFound  UserNotFound  GroupNotFound  ContentNotFound  ApiKeyNotFound
-    │   └── TemplateNotFound  AdminNotFound
+    │   └── TemplateNotFound  AdminNotFound  JobNotFound
     ├── WrongState
     │   ├── AlreadyInvited  AlreadyMember  InvitationNotPending  InvitationAccepted
     │   ├── InviterNotAllowed  WrongAccount  SignInRequired  AccountBlocked
@@ -20,7 +21,7 @@
     │   └── OwnsContent  IdempotencyRunning  LastSuperAdmin  ChangedMeanwhile
     ├── Over
     │   └── InvitationDeclined  InvitationRevoked  InvitationSuperseded  InvitationExpired
-    ├── IdempotencyKeyReused  ContentChanged  TooManyRequests
+    ├── IdempotencyKeyReused  ContentChanged  InvitationMismatch  TooManyRequests
     └── Unavailable
         └── MailDisabled  StorageBusy  StorageUnreachable
 
@@ -58,10 +59,9 @@ class Unreadable(LatchstringError):
 
     code = "unreadable"
 
-    def __init__(self, detail: str, *, code: str = "unreadable", status: int = 400) -> None:
+    def __init__(self, detail: str, *, code: str = "unreadable") -> None:
         super().__init__(detail)
         self.code = code  # type: ignore[misc]  # one error, several causes the contract names apart
-        self.status = status
 
 
 class InvalidFields(LatchstringError):

@@ -56,6 +56,11 @@ class Bundle:
     def live(self) -> tuple[Grant, ...]:
         return tuple(grant for grant in self.grants if not grant.void)
 
+    @property
+    def live_groups(self) -> tuple[str, ...]:
+        """Keys of the groups that somebody can still be brought into."""
+        return tuple(grant.target_key for grant in self.groups if not grant.void)
+
     def only(self, target_ids: Collection[UUID]) -> "Bundle":
         """The same bundle without the grants on other targets."""
         return Bundle(self.role, tuple(grant for grant in self.grants if grant.target_id in target_ids))

@@ -1,19 +1,11 @@
 """A group: a named set of users."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from latchstring.domain.ids import id_instant
-
-GROUP_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,199}")  # the contract's pattern of keys; no comma, no semicolon
-
-
-def is_group_key(text: str) -> bool:
-    """Whether a group may have this key."""
-    return GROUP_KEY.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

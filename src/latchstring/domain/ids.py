@@ -5,6 +5,8 @@ import threading
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+NIL_ID = UUID(int=0)  # before every id; the id of nothing
+MAX_ID = UUID(int=(1 << 128) - 1)  # after every id
 _BYTES_AN_ID = 10
 _MILLISECONDS_KEPT = 64
 

@@ -1,4 +1,4 @@
-"""The life of an invitation, as pure functions over frozen values.
+"""The life of an invitation, as pure functions over frozen values. These rules run: services store what they return.
 
     state      accept      decline     revoke       resend       renew           reveal    expire
     PENDING    ACCEPTED    DECLINED    REVOKED      PENDING +1   PENDING =       PENDING   EXPIRED
@@ -8,9 +8,12 @@
     REVOKED    revoked     revoked     not found    not pending  nothing         ended     ended
 
 `+1` is the next generation, `=` mails the same link again (the next one if the asking link is superseded).
-EXPIRED is PENDING whose time has come: a comparison with the clock, whatever the database says. A row that
-a sweep has tidied to EXPIRED behaves the same. Expiring is refused while the time has not come. A link of an
-earlier generation is *superseded*, which is told after accepted, declined and revoked, and before expired.
+EXPIRED is PENDING from `expires_at` onward: a comparison with the clock, whatever the database says. A row that the
+sweep has set to EXPIRED behaves the same. Expiring is refused before `expires_at`. A link of an earlier generation is
+*superseded*; accepted, declined and revoked are reported before that, expired after it.
+
+The conditional updates in `storage/invitations/transitions.py` say the same in SQL, as a guard against races, and
+expire many rows at once; a property test compares both.
 """
 
 from collections.abc import Mapping
@@ -45,18 +48,6 @@ class State(IntEnum):
     EXPIRED = 4
 
 
-class Action(StrEnum):
-    """What can be done to an invitation."""
-
-    ACCEPT = "accept"
-    DECLINE = "decline"
-    REVOKE = "revoke"
-    RESEND = "resend"
-    RENEW = "renew"
-    REVEAL = "reveal"
-    EXPIRE = "expire"
-
-
 class Channel(StrEnum):
     """How a link left. Only a mailed one proves a mailbox."""
 
@@ -77,9 +68,9 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """An address, a bundle of grants, an inviter, words, a lifetime: terms that never change. And how it stands.
+    """An address, a bundle of grants, an inviter, texts, a lifetime: terms that never change. And its state.
 
-    email is as typed, email_key canonical. state is as stored; ask `state_at` for the truth of an instant.
+    email is as typed, email_key canonical. state is as stored; ask `state_at` for the state of an instant.
     """
 
     id: UUID
@@ -103,11 +94,13 @@ class Invitation:
     def created_at(self) -> datetime:
         return id_instant(self.id)
 
-    def state_at(self, at: datetime) -> State:
-        """The state of this instant. From `expires_at` onward a pending invitation is expired."""
-        if self.state is State.PENDING and self.link.expires_at <= at:
-            return State.EXPIRED
-        return self.state
+    def state_at(self, now: datetime) -> State:
+        return state_at(self.state, self.link.expires_at, now)
+
+
+def state_at(stored: State, expires_at: datetime, now: datetime) -> State:
+    """The state of this instant. From `expires_at` onward a pending invitation is expired."""
+    return State.EXPIRED if stored is State.PENDING and expires_at <= now else stored
 
 
 _ENDED: dict[State, type[LatchstringError]] = {
@@ -122,12 +115,12 @@ _ENDED_WORDS = {
 }
 
 
-def check_link(invitation: Invitation, *, generation: int, at: datetime) -> None:
-    """Raise unless a genuine link of this generation still opens the door.
+def check_link(invitation: Invitation, *, generation: int, now: datetime) -> None:
+    """Raise unless a genuine link of this generation still works.
 
     The refusals come in the contract's order: accepted, declined, revoked, superseded, expired.
     """
-    state = invitation.state_at(at)
+    state = invitation.state_at(now)
     if state in _ENDED:
         raise _ENDED[state](_ENDED_WORDS[state])
     if generation != invitation.link.generation:
@@ -136,62 +129,65 @@ def check_link(invitation: Invitation, *, generation: int, at: datetime) -> None
         raise InvitationExpired("This link has run out. The invited person may ask for a new one.")
 
 
-def accept(invitation: Invitation, *, generation: int, by: UUID, at: datetime) -> Invitation:
+def accept(invitation: Invitation, *, generation: int, by: UUID, now: datetime) -> Invitation:
     """A pending invitation becomes an accepted one, at most once. Raises what `check_link` raises."""
-    check_link(invitation, generation=generation, at=at)
-    return replace(invitation, state=State.ACCEPTED, ended_at=at, accepted_by=by)
+    check_link(invitation, generation=generation, now=now)
+    return replace(invitation, state=State.ACCEPTED, ended_at=now, accepted_by=by)
 
 
-def decline(invitation: Invitation, *, generation: int, at: datetime) -> Invitation:
-    """The invited person says no. Raises what `check_link` raises."""
-    check_link(invitation, generation=generation, at=at)
-    return replace(invitation, state=State.DECLINED, ended_at=at)
+def decline(invitation: Invitation, *, generation: int, now: datetime) -> Invitation:
+    """The invitee declines. Raises what `check_link` raises."""
+    check_link(invitation, generation=generation, now=now)
+    return replace(invitation, state=State.DECLINED, ended_at=now)
 
 
-def revoke(invitation: Invitation, *, at: datetime) -> Invitation:
-    """Pull the string back. Raises InvitationNotPending after an answer, InvitationNotFound when revoked before."""
-    state = invitation.state_at(at)
+def revoke(invitation: Invitation, *, now: datetime) -> Invitation:
+    """Withdraw an open invitation.
+
+    Raises InvitationNotPending after an answer, InvitationNotFound when it was revoked before.
+    """
+    state = invitation.state_at(now)
     if state is State.REVOKED:
         raise InvitationNotFound("This invitation was revoked before.")
     if state in _ENDED:
         raise InvitationNotPending(_ENDED_WORDS[state])
-    return replace(invitation, state=State.REVOKED, ended_at=at)
+    return replace(invitation, state=State.REVOKED, ended_at=now)
 
 
-def resend(invitation: Invitation, *, sponsor: Actor, master_key_id: str, at: datetime) -> Invitation:
-    """The next link, valid as long as the first was; the old one is dead. Raises InvitationNotPending."""
-    state = invitation.state_at(at)
+def resend(invitation: Invitation, *, sponsor: Actor, master_key_id: str, now: datetime) -> Invitation:
+    """The next link, valid as long as the first was; the old one stops working. Raises InvitationNotPending."""
+    state = invitation.state_at(now)
     if state in _ENDED:
         raise InvitationNotPending(_ENDED_WORDS[state])
-    link = Link(invitation.link.generation + 1, at, at + invitation.lifetime, sponsor, master_key_id)
+    link = Link(invitation.link.generation + 1, now, now + invitation.lifetime, sponsor, master_key_id)
     return replace(invitation, state=State.PENDING, ended_at=None, link=link)
 
 
-def renew(invitation: Invitation, *, generation: int, master_key_id: str, at: datetime) -> Invitation | None:
-    """What the invited person gets who asks for a fresh link: the invitation to mail, or None when it has ended.
+def renew(invitation: Invitation, *, generation: int, master_key_id: str, now: datetime) -> Invitation | None:
+    """What an invitee who asks for a fresh link gets: the invitation to mail, or None when it has ended.
 
-    A link that is still good is mailed again as it is; after it has run out or was superseded, the next one.
+    A link that still works is mailed again as it is; an expired or superseded one is replaced by the next.
     """
-    state = invitation.state_at(at)
+    state = invitation.state_at(now)
     if state in _ENDED:
         return None
     if state is State.PENDING and generation == invitation.link.generation:
         return invitation
-    return resend(invitation, sponsor=invitation.link.sponsor, master_key_id=master_key_id, at=at)
+    return resend(invitation, sponsor=invitation.link.sponsor, master_key_id=master_key_id, now=now)
 
 
-def check_revealable(invitation: Invitation, *, at: datetime) -> None:
-    """Raise InvitationNotPending unless a link of the current generation would open."""
-    state = invitation.state_at(at)
+def check_revealable(invitation: Invitation, *, now: datetime) -> None:
+    """Raise InvitationNotPending unless a link of the current generation would work."""
+    state = invitation.state_at(now)
     if state is not State.PENDING:
         raise InvitationNotPending(
             _ENDED_WORDS.get(state, "This invitation has run out. Resend it to make a new link.")
         )
 
 
-def expire(invitation: Invitation, *, at: datetime) -> Invitation:
-    """Tidy an invitation whose time has come. Raises InvitationNotPending before that or after an end."""
-    state = invitation.state_at(at)
+def expire(invitation: Invitation, *, now: datetime) -> Invitation:
+    """Record that the link has expired. Raises InvitationNotPending before that or after an end."""
+    state = invitation.state_at(now)
     if state is not State.EXPIRED:
         raise InvitationNotPending(_ENDED_WORDS.get(state, "This invitation has not run out yet."))
     return replace(invitation, state=State.EXPIRED, ended_at=invitation.link.expires_at)

@@ -1,32 +1,11 @@
-"""Which invitations, in which order, and where a page begins and ends."""
+"""Which invitations a list shows."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from latchstring.domain.invitation import Standing, State
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a list is sorted by: createdAt, expiresAt, acceptedAt or inviteEmail."""
-
-    by: str = "createdAt"
-    descending: bool = True
-
-    @property
-    def reversed(self) -> "Order":
-        """The same list from its other end."""
-        return Order(self.by, not self.descending)
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A place in a list: the sort value of a row (None when sorted by createdAt) and its id."""
-
-    id: UUID
-    value: datetime | str | None = None
+from latchstring.domain.invitation import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +30,3 @@ class InvitationFilter:
     expires_after: datetime | None = None
     expires_before: datetime | None = None
     q: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InvitationPage:
-    """One page. next and previous are None at the ends.
-
-    total: None beyond what is counted, and where counting would mean looking at every row.
-    is_cut: the page ends because enough rows were looked at, not because it is full or the list is over; it may be
-    empty, and `next` goes on from there.
-    """
-
-    items: tuple[Standing, ...]
-    next: Position | None
-    total: int | None
-    previous: Position | None = None
-    is_cut: bool = False

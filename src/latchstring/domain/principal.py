@@ -118,7 +118,7 @@ def role_after(held: str | None, offered: str | None, roles: Mapping[str, Role])
 
 @dataclass(frozen=True, slots=True)
 class Sponsor:
-    """Whoever sent a link, as he stands now. role: of a user in the app, or of an admin in the panel."""
+    """Whoever sent a link, as they are now. role: of a user in the app, or of an admin in the panel."""
 
     type: ActorType
     exists: bool = True
@@ -154,16 +154,22 @@ def principal_of_role(role: Role | None) -> Principal:
     return Principal(ActorType.USER, None, "", role.permissions, role.may_grant, role.may_grant_groups)
 
 
+def find_beyond_ceiling(principal: Principal, role: str | None, groups: Iterable[str]) -> tuple[str | None, list[str]]:
+    """What of a role and groups the principal may not hand out."""
+    refused = role if role is not None and not principal.can_grant_role(role) else None
+    return refused, [key for key in groups if not principal.can_grant_group(key)]
+
+
 def is_within_ceiling(principal: Principal, bundle: Bundle) -> bool:
-    """Whether the principal may hand out everything that is live in the bundle."""
-    role_allowed = bundle.role is None or principal.can_grant_role(bundle.role)
-    return role_allowed and principal.can_grant_groups(g.target_key for g in bundle.groups if not g.void)
+    """Whether the principal may hand out the role and the groups that are live in the bundle."""
+    role, groups = find_beyond_ceiling(principal, bundle.role, bundle.live_groups)
+    return role is None and not groups
 
 
 def maintains_all(principal: Principal, bundle: Bundle, levels: Mapping[UUID, Level]) -> bool:
-    """Whether the principal may hand out the bundle's live rights on objects: he must maintain each of them.
+    """Whether the principal may hand out the bundle's live rights on objects: they must maintain each of them.
 
-    levels: what he holds on each as owner or by grants.
+    levels: what they hold on each as owner or by grants.
     """
     if principal.can("content:write"):
         return True

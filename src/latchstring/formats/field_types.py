@@ -10,17 +10,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
 
+from latchstring.domain.keys import KEY_PATTERN, LONGEST_KEY, is_key
+from latchstring.domain.language_tag import LONGEST_LANGUAGE_TAG, normalize_language_tag
+from latchstring.formats.durations import parse_duration
 from latchstring.formats.email_address import Address, AddressRefused, parse_address
+from latchstring.formats.urls import is_web_url
 
 LONGEST_LINE = 100
 LONGEST_TITLE = 200
 LONGEST_MESSAGE = 1000
-LONGEST_KEY = 200
 LONGEST_URL = 2048
 LONGEST_SECRET = 1024
 METADATA_BYTES = 16_384
@@ -33,24 +35,12 @@ _CONTROL = "\x00-\x1f\x7f-\x9f"
 _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _NOT_IN_A_LINE = re.compile(f"[{_CONTROL}{_MARKS}{_OVERRIDES}\u2028\u2029]")
 _NOT_IN_A_TEXT = re.compile(f"[\x00-\x09\x0b-\x1f\x7f-\x9f{_OVERRIDES}]")
-_CONTROLS = re.compile(f"[{_CONTROL}]")
-KEY_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._~-]{0,199}$"
 LOCALE_PATTERN = "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"  # what a schema can say of it; `read_locale` knows more
-_KEY = re.compile(KEY_PATTERN[1:-1])
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_DURATION = re.compile(
-    r"P(?=[0-9T])(?:(\d{1,6})W|(?:(\d{1,6})D)?(?:T(?=\d)(?:(\d{1,8})H)?(?:(\d{1,8})M)?(?:(\d{1,8})S)?)?)", re.ASCII
-)
 _INSTANT = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})",
     re.ASCII,
 )
-_LANGUAGE_TAG = re.compile(  # RFC 5646 section 2.1, without the grandfathered tags
-    r"(?P<language>[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4,8})(?:-(?P<script>[a-z]{4}))?(?:-(?P<region>[a-z]{2}|\d{3}))?"
-    r"(?P<rest>(?:-(?:[a-z0-9]{5,8}|\d[a-z0-9]{3}))*(?:-[a-wyz0-9](?:-[a-z0-9]{2,8})+)*(?:-x(?:-[a-z0-9]{1,8})+)?)",
-    re.IGNORECASE | re.ASCII,
-)
-LONGEST_LOCALE = 35  # RFC 5646 section 4.4.1
 
 
 class ValueRefused(ValueError):
@@ -118,7 +108,7 @@ def read_message(value: object) -> str:
 def read_key(value: object) -> str:
     """The key of a role, a group or an object."""
     text = read_text(value)
-    if not _KEY.fullmatch(text):
+    if not is_key(text):
         raise ValueRefused(
             "invalid-key", "Use letters, digits and . _ ~ - only, with a letter or digit first, 200 characters at most."
         )
@@ -159,20 +149,10 @@ def read_email(value: object) -> Address:
 
 def read_duration(value: object) -> timedelta:
     """ISO 8601: weeks, or days, hours, minutes and seconds. Months and years have no fixed length and are refused."""
-    found = _DURATION.fullmatch(read_text(value))
-    if found is None:
+    span = parse_duration(read_text(value))
+    if span is None:
         raise ValueRefused("invalid-duration", "Write an ISO 8601 duration like P7D, PT12H or P1W.")
-    weeks, days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
-
-
-def duration_text(span: timedelta) -> str:
-    """A duration as `read_duration` takes it, to the second: `P7D`, `PT12H`, `P1DT30M`."""
-    days, seconds = span.days, span.seconds
-    parts = ((seconds // 3600, "H"), (seconds % 3600 // 60, "M"), (seconds % 60, "S"))
-    time = "".join(f"{amount}{unit}" for amount, unit in parts if amount)
-    date = f"{days}D" if days else ""
-    return f"P{date}T{time}" if time else f"P{date or 'T0S'}"
+    return span
 
 
 def read_instant(value: object) -> datetime:
@@ -192,32 +172,19 @@ def read_instant(value: object) -> datetime:
 
 def read_locale(value: object) -> str:
     """A well-formed BCP 47 tag in its usual spelling, `de-DE`. Whether we speak it is another question."""
-    text = read_text(value)
-    found = _LANGUAGE_TAG.fullmatch(text) if len(text) <= LONGEST_LOCALE else None
-    if found is None:
+    tag = normalize_language_tag(read_text(value))
+    if tag is None:
         raise ValueRefused("invalid-locale", "Write a BCP 47 language tag like en, de or pt-BR.")
-    parts = [found["language"].lower()]
-    if found["script"]:
-        parts.append(found["script"].title())
-    if found["region"]:
-        parts.append(found["region"].upper())
-    return "-".join(parts) + found["rest"].lower()
+    return tag
 
 
 def read_url(value: object) -> str:
     """An absolute http or https URL without user information."""
     text = read_text(value)
     _refuse_longer(text, LONGEST_URL)
-    refused = ValueRefused("invalid-url", "Write an absolute URL that begins with https:// or http://.")
-    try:
-        parts = urlsplit(text)
-        port_is_good = parts.port is None or parts.port > 0
-    except ValueError:
-        raise refused from None
-    is_good = parts.scheme in {"http", "https"} and parts.hostname and port_is_good and "@" not in parts.netloc
     # Browsers take a backslash for a slash and drop tabs and line breaks: a checked host must be the visited one.
-    if not is_good or not text.isascii() or re.search(r"[\s\\\x00-\x20\x7f]", text):
-        raise refused
+    if not is_web_url(text) or not text.isascii() or re.search(r"[\s\\\x00-\x20\x7f]", text):
+        raise ValueRefused("invalid-url", "Write an absolute URL that begins with https:// or http://.")
     return text
 
 
@@ -341,7 +308,7 @@ Instant = Annotated[
 ]
 Locale = Annotated[
     str,
-    Kind(read_locale, _text_schema(LONGEST_LOCALE, "A BCP 47 language tag.", "de", pattern=LOCALE_PATTERN)),
+    Kind(read_locale, _text_schema(LONGEST_LANGUAGE_TAG, "A BCP 47 language tag.", "de", pattern=LOCALE_PATTERN)),
 ]
 Url = Annotated[
     str,

@@ -32,7 +32,7 @@ LARGEST_INTEGER = 2**53 - 1  # what every JSON reader keeps exactly, RFC 8259 se
 
 
 class Body(msgspec.Struct, rename="camel", kw_only=True):
-    """A request body. Fields are read by `read_fields`; unknown ones are refused."""
+    """A request body. `collect` reads its fields; unknown ones are refused."""
 
 
 class Query(msgspec.Struct, rename="camel", kw_only=True):
@@ -91,12 +91,6 @@ class Reading(Generic[T]):
         if self.problems:
             raise InvalidFields(self.problems)
         return self._struct(**self.values)
-
-
-def read_fields(raw: Mapping[str, object], struct: type[T]) -> T:
-    """The Struct from an object. Raises InvalidFields with all problems; unknown fields raise Unreadable."""
-    refuse_unknown(raw, struct)
-    return collect(raw, struct).finish()
 
 
 def collect(raw: Mapping[str, object], struct: type[T]) -> Reading[T]:

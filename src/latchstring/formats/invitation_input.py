@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from latchstring.domain.draft import Draft, ReadRow
 from latchstring.domain.errors import FieldProblem, Unreadable
+from latchstring.formats.content_grants import ContentRoleName, split_content_grant
 from latchstring.formats.field_types import Duration, Email, Key, Line, Locale, Message, Metadata, Url
 from latchstring.formats.fields import Body, Reading, collect, escape, refuse_unknown
 from latchstring.formats.strict_json import parse_json
@@ -18,7 +18,7 @@ class ContentGrant(Body):
 
     content_type: Key
     key: Key
-    role: Literal["VIEWER", "EDITOR", "MAINTAINER"]
+    role: ContentRoleName
 
 
 class NewInvitation(Body):
@@ -156,13 +156,12 @@ def _metadata(text: str, problems: list[FieldProblem]) -> object:
 
 
 def _content(items: Sequence[str], problems: list[FieldProblem]) -> object:
-    found = []
+    grants = []
     for item in items:
-        place, colon, role = item.rpartition(":")
-        type_, slash, key = place.partition("/")
-        if not (colon and slash):
+        grant = split_content_grant(item)
+        if grant is None:
             said = f"Write each object as type/key:ROLE, not {escape(item)}."
             problems.append(FieldProblem("/content", "invalid-content", said))
             return None
-        found.append({"contentType": type_.strip(), "key": key.strip(), "role": role.strip().upper()})
-    return found
+        grants.append(dict(zip(("contentType", "key", "role"), grant, strict=True)))
+    return grants

@@ -11,6 +11,10 @@ from latchstring.formats.strict_json import DECODER, DEEPEST, check_depth, check
 from latchstring.formats.uploads import LARGEST_ROW, Rows, row_too_large
 
 _WHITESPACE = re.compile(r"[ \t\r\n]*")  # RFC 8259 section 2
+_SCALAR = re.compile(r"[-+.0-9A-Za-z]*")  # a number, true, false or null, and whatever else looks like one
+_STRING = re.compile(r'"(?:[^"\\\x00-\x1f]++|\\.)*+("|\\?\Z)?', re.DOTALL)  # the group: closed, or cut off by the end
+_OPENING = '{["'
+_BETWEEN_STRINGS = " \t\r\n,:-+.0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class JsonRows:
@@ -80,19 +84,18 @@ class JsonRows:
     def _item(self, at: int, *, final: bool) -> tuple[object, int] | None:
         """The item here and where it ends; None while it may still go on."""
         text = self._text
+        if not final and text[at] not in _OPENING and _SCALAR.fullmatch(text, at):
+            return None  # a number may have more digits
         try:
             value, end = DECODER.raw_decode(text, at)
         except json.JSONDecodeError as error:
-            may_go_on = error.msg.startswith("Unterminated string") or error.pos > len(text) - 12
-            if may_go_on and not final:
+            if not final and text[at] in _OPENING and _is_cut_off(text, at, error.pos):
                 return None
             raise self._broken(error.msg.lower()) from None
         except RecursionError:
             raise Unreadable(f"Row {self._rows + 1} is nested too deeply.", code="nested-too-deep") from None
         except ValueError:
             raise self._broken("a number is too long") from None
-        if end == len(text) and not final and text[end - 1] not in '}]"':
-            return None  # a number may have more digits
         item = text[at:end]
         if item.count("[") + item.count("{") >= DEEPEST:
             check_depth(item.encode(), DEEPEST - 1)  # it stands in an array already
@@ -102,3 +105,14 @@ class JsonRows:
 
     def _broken(self, why: str) -> Unreadable:
         return Unreadable(f"The body is not a JSON array: {why}, in or after row {self._rows + 1}.")
+
+
+def _is_cut_off(text: str, start: int, failed_at: int) -> bool:
+    """Whether the item that begins at `start` failed only where the text ends: in its last string, or behind it."""
+    end = len(text)
+    for string in _STRING.finditer(text, start):
+        if string[1] is None:
+            return False  # a control character ends it
+        if string[1] != '"':
+            end = string.start()
+    return failed_at >= start + len(text[start:end].rstrip(_BETWEEN_STRINGS))

@@ -4,7 +4,9 @@ import csv
 import io
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
+
+from latchstring.domain.clock import format_rfc3339
 
 Cells = Sequence[object]
 BYTE_ORDER_MARK = "\ufeff"  # Excel takes a file without it for the code page of its machine
@@ -23,7 +25,7 @@ def safe_cell(value: object) -> object:
     Numbers stay as they are: a spreadsheet may well calculate with those.
     """
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return format_rfc3339(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     text = "" if value is None else _FORMULA_INSIDE.sub("'", str(value))

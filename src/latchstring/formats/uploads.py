@@ -65,4 +65,4 @@ class UploadedRows:
 def row_too_large(row: int) -> Unreadable:
     """The refusal of a row that is larger than a row may be."""
     said = f"Row {row} has more than {LARGEST_ROW} bytes, or something in it is never closed."
-    return Unreadable(said, code="body-too-large", status=413)
+    return Unreadable(said, code="body-too-large")

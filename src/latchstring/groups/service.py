@@ -12,9 +12,9 @@ from latchstring.domain.event import happened
 from latchstring.domain.group import Group, GroupText
 from latchstring.domain.idempotency import Once
 from latchstring.domain.ids import new_id
-from latchstring.domain.keyset_page import Count, Place, Sorting, Stretch
-from latchstring.domain.pagination import Page
+from latchstring.domain.pagination import Count, Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
+from latchstring.domain.views.users import UserSearch
 from latchstring.events.record import record
 from latchstring.storage.content.objects import check_released, drop_subject
 from latchstring.storage.engine.database import Database, ReferenceViolation, UniqueViolation, Work
@@ -25,14 +25,19 @@ from latchstring.storage.groups.groups import (
     find_groups,
     insert_group,
     is_member,
-    list_groups,
     load_group,
     lock_group,
     replace_group,
 )
-from latchstring.storage.groups.search import CountedGroup, count_members, count_on_the_way, search_groups
+from latchstring.storage.groups.lists import (
+    CountedGroup,
+    count_members,
+    count_on_the_way,
+    list_counted_groups,
+    list_groups,
+)
 from latchstring.storage.invitations.cascade import void_target
-from latchstring.storage.users.lists import UserFilter, list_users
+from latchstring.storage.users.lists import list_users
 from latchstring.storage.users.users import find_user, join_groups, leave_groups
 
 READ = "groups:read"
@@ -73,9 +78,9 @@ class Groups:
         return NIL if group is None else group.id
 
     async def list_groups(
-        self, principal: Principal, *, limit: int, after: UUID | None, descending: bool
+        self, principal: Principal, *, order: SortOrder, cursor: Cursor | None = None, limit: int
     ) -> Page[Group]:
-        """A page of the groups the caller may see: all with `groups:read`, else a user's own.
+        """A page of the groups the caller may see: all with `groups:read`, else a user's own. Orders: createdAt, name.
 
         Raises NotAllowed for a key without the permission, which is a member of nothing.
         """
@@ -85,7 +90,7 @@ class Groups:
             member_id = principal.id
         else:
             raise NotAllowed(READ)
-        return await list_groups(self._db, member_id=member_id, limit=limit, after=after, descending=descending)
+        return await list_groups(self._db, member_id=member_id, order=order, cursor=cursor, limit=limit)
 
     async def get_group(self, principal: Principal, key: str) -> Group:
         """The group, for holders of `groups:read` and its members. Raises GroupNotFound for everybody else."""
@@ -95,20 +100,20 @@ class Groups:
         return group
 
     async def list_members(
-        self, principal: Principal, key: str, *, limit: int, after: UUID | None, descending: bool
+        self, principal: Principal, key: str, *, order: SortOrder, cursor: Cursor | None = None, limit: int
     ) -> Page[User]:
-        """A page of the group's members. Raises GroupNotFound."""
-        await self.get_group(principal, key)
-        return await list_users(self._db, UserFilter(group=key), limit=limit, after=after, descending=descending)
+        """A page of the group's members. Orders: createdAt, email, name. Raises GroupNotFound."""
+        group = await self.get_group(principal, key)
+        return await list_users(self._db, UserSearch(group_id=group.id), order=order, cursor=cursor, limit=limit)
 
     # ---- as the panel shows them -----------------------------------------------------------------------------------
 
     async def search_groups(
-        self, principal: Principal, q: str | None, *, sorting: Sorting, after: Place | None = None, limit: int
-    ) -> Stretch[CountedGroup]:
-        """A stretch of groups in an order: made or name. q: a prefix of name or key. Raises NotAllowed."""
+        self, principal: Principal, q: str | None, *, order: SortOrder, cursor: Cursor | None = None, limit: int
+    ) -> Page[CountedGroup]:
+        """A page of groups. q: a prefix of name or key. Orders: createdAt, name. Raises NotAllowed."""
         principal.require(READ)
-        return await search_groups(self._db, q, sorting=sorting, after=after, limit=limit)
+        return await list_counted_groups(self._db, q, order=order, cursor=cursor, limit=limit)
 
     async def count_members(self, principal: Principal, group: Group) -> Count:
         """How many users are in a group. Raises NotAllowed."""
@@ -160,7 +165,7 @@ class Groups:
         except UniqueViolation as violation:
             if violation.constraint != "uq_groups_key":
                 raise
-            raise GroupKeyTaken(f"There is a group {key} already.") from violation
+            raise GroupKeyTaken(f"A group {key} already exists.") from violation
         return group
 
     async def replace_group(
@@ -178,7 +183,7 @@ class Groups:
             if before is not None:
                 present = yield from lock_group(key)
                 if present is not None and words_of(present) != before:
-                    raise ChangedMeanwhile("The group has other words by now.")
+                    raise ChangedMeanwhile("The group was changed by somebody else.")
             group = yield from replace_group(wanted)
             if group is None:
                 raise GroupNotFound(f"There is no group {key}.")

@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import msgspec
-from litestar.types import ASGIApp, Receive, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from latchstring.http.scope import Scope, request_id
+from latchstring.domain.clock import format_rfc3339
+from latchstring.http.scope import request_id
 from latchstring.telemetry.metrics import count_request
 
 FLUSH_SECONDS = 0.2
@@ -50,7 +51,7 @@ class AccessLog:
         if scope["path"] in _QUIET:
             return
         line = AccessLine(
-            datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            format_rfc3339(datetime.now(UTC)),
             "info",
             "request",
             str(request_id(scope)),

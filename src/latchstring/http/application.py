@@ -1,76 +1,93 @@
 """Putting routes together into one application that answers every request, and every refusal, the same way."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
 
-from litestar import Litestar, Request, Response
-from litestar.datastructures import State
-from litestar.di import Provide
-from litestar.exceptions import HTTPException
-from litestar.types import ControllerRouterHandler
+from starlette.datastructures import State
+from starlette.requests import Request
+from starlette.routing import Router as StarletteRouter
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from latchstring.domain.errors import LatchstringError
+from latchstring.domain.errors import Unreadable
 from latchstring.domain.settings import App
-from latchstring.http.body import LARGEST_BODY
 from latchstring.http.middleware import Edge, is_data_path
-from latchstring.http.problems import handle_error, log_unexpected
-from latchstring.http.scope import Scope, find_header
+from latchstring.http.problems import answer_error
+from latchstring.http.responses import Answer
+from latchstring.http.routing import Route, Router, normalize_path
+from latchstring.http.scope import find_header
 from latchstring.services import Services
 
 OpenServices = Callable[[], AbstractAsyncContextManager[Services]]
-PageError = Callable[[Request[Any, Any, Any], Exception], Response[Any] | None]
+PageError = Callable[[Request, Exception], Answer | None]
+_HOST = re.compile(rb"[0-9A-Za-z!$&'()*+,;=\-._~:\[\]@%]*")  # RFC 3986 section 3.2.2
 
 
-def build_application(
-    routes: Sequence[ControllerRouterHandler],
-    *,
-    app: App,
-    open_services: OpenServices,
-    page_error: PageError | None = None,
-) -> Litestar:
-    """The application of these routes.
+class Application:
+    """The ASGI application of these routes.
 
     open_services: entered when the server starts, left when it has drained. page_error: words an error as a page for
-    addresses browsers go to, or returns None to leave it a problem answer.
+    addresses browsers go to, or returns None to leave it a problem answer. state: holds `services` while it serves.
     """
 
+    def __init__(
+        self, routes: Sequence[Route], *, app: App, open_services: OpenServices, page_error: PageError | None = None
+    ) -> None:
+        self.routes = routes
+        self.state = State()
+        self._router = Router(routes)
+        self._open_services = open_services
+        self._page_error = page_error
+        self._lifespan_protocol = StarletteRouter(lifespan=self.lifespan).lifespan
+        self._outermost: ASGIApp = Edge(self._respond, app)
+
+    def wrap(self, layer: Callable[[ASGIApp], ASGIApp]) -> None:
+        """Put one more layer around all that answers requests."""
+        self._outermost = layer(self._outermost)
+
     @asynccontextmanager
-    async def lifespan(application: Litestar) -> AsyncIterator[None]:
-        async with open_services() as services:
-            application.state.services = services
+    async def lifespan(self, _: object = None) -> AsyncIterator[None]:
+        """The time in which requests can be answered."""
+        async with self._open_services() as services:
+            self.state.services = services
             yield
 
-    def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-        if page_error is not None and _wants_page(request.scope):
-            page = page_error(request, error)
-            if page is not None:
-                if not isinstance(error, LatchstringError | HTTPException):
-                    log_unexpected(error, request.scope)
-                return page
-        return handle_error(request, error)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan_protocol(scope, receive, send)
+            return
+        scope["app"] = self
+        await self._outermost(scope, receive, send)
 
-    application = Litestar(
-        [*routes],
-        dependencies={"services": Provide(_find_services, sync_to_thread=False)},
-        exception_handlers={Exception: answer_error, HTTPException: answer_error, LatchstringError: answer_error},
-        lifespan=[lifespan],
-        logging_config=None,
-        openapi_config=None,
-        request_max_body_size=LARGEST_BODY,
-        state=State(),
-        debug=False,
-        pdb_on_exception=False,
-    )
-    application.asgi_handler = Edge(application.asgi_handler, app)
-    return application
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request. An error while the answer is being sent goes to the server, which cuts the connection."""
+        request = Request(scope, receive)
+        try:
+            answer = await self._make_answer(request)
+        except Exception as error:  # noqa: BLE001  # the outermost handler: what nobody has answered is answered here
+            answer = self._answer_error(request, error)
+        await answer(scope, receive, send)
+
+    async def _make_answer(self, request: Request) -> ASGIApp:
+        scope = request.scope
+        if not _HOST.fullmatch(find_header(scope, b"host") or b""):
+            raise Unreadable("Invalid host header")
+        path = normalize_path(scope["path"])
+        if scope["method"] == "OPTIONS":
+            return Answer(204, headers=[(b"allow", self._router.list_allowed(path).encode("ascii"))])
+        endpoint, scope["path_template"], scope["path_params"] = self._router.find(scope["method"], path)
+        scope["path"] = path
+        return await endpoint(request)
+
+    def _answer_error(self, request: Request, error: Exception) -> Answer:
+        if self._page_error is not None and _wants_page(request.scope):
+            page = self._page_error(request, error)
+            if page is not None:
+                return page
+        return answer_error(error, request.scope)
 
 
 def _wants_page(scope: Scope) -> bool:
     """Whether words for a person are wanted: not on the paths of programs, nor when only JSON is accepted."""
     accepted = find_header(scope, b"accept") or b"*/*"
     return not is_data_path(scope["path"]) and (b"text/html" in accepted or b"json" not in accepted)
-
-
-def _find_services(state: State) -> Services:
-    return state.services  # type: ignore[no-any-return]

@@ -20,11 +20,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 
+from starlette.types import Scope
+
 from latchstring.domain.account import User
 from latchstring.domain.errors import CredentialInvalid, CsrfTokenInvalid, TermsOutdated, Unauthenticated
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import App
-from latchstring.http.scope import Scope, find_cookie, find_header, list_header
+from latchstring.http.scope import find_cookie, find_header, list_header
 from latchstring.services import Services
 
 ACCESS_COOKIE = "access_token"
@@ -52,7 +54,6 @@ class Caller:
 
     principal: Principal | None = None
     user: User | None = None
-    from_cookie: bool = False
 
     def require(self, permission: str | None = None) -> Principal:
         """The principal. Raises Unauthenticated for anonymous, NotAllowed without the permission."""
@@ -112,7 +113,7 @@ async def identify_page_visitor(scope: Scope, services: Services) -> Caller:
             continue
         with suppress(CredentialInvalid):
             principal, user = await find(token)
-            return Caller(principal, user, from_cookie=True)
+            return Caller(principal, user)
     return ANONYMOUS
 
 
@@ -126,7 +127,7 @@ async def _read_credential(scope: Scope, services: Services, *, rechecks_key: bo
     principal, user = await services.users.principal_of_access_token(token)
     if scope["method"] not in SAFE_METHODS:
         check_csrf_header(scope, services.app)
-    return Caller(principal, user, from_cookie=True)
+    return Caller(principal, user)
 
 
 def _bearer(lines: list[bytes]) -> str:

@@ -7,7 +7,7 @@ Refused are other media types (415), more than 1 MiB (413, without reading on), 
 from collections.abc import AsyncIterator
 from typing import Any, NoReturn
 
-from litestar.types import Receive, Scope
+from starlette.types import Receive, Scope
 
 from latchstring.domain.errors import Unreadable
 from latchstring.formats.csv_rows import ENCODINGS, CsvRows
@@ -23,7 +23,7 @@ class BodyTooLarge(Unreadable):
     """More than the route takes."""
 
     def __init__(self, largest: int) -> None:
-        super().__init__(f"Send {largest} bytes at most.", code="body-too-large", status=413)
+        super().__init__(f"Send {largest} bytes at most.", code="body-too-large")
 
 
 async def read_object(scope: Scope, receive: Receive, *, may_be_absent: bool = False) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _is_utf8(parameters: bytes) -> bool:
 
 
 def _unsupported(detail: str) -> Unreadable:
-    return Unreadable(detail, code="unsupported-media-type", status=415)
+    return Unreadable(detail, code="unsupported-media-type")
 
 
 async def read_bytes(scope: Scope, receive: Receive, *, largest: int = LARGEST_BODY) -> bytes:
@@ -121,7 +121,7 @@ def upload_type(scope: Scope) -> tuple[str, str | None]:
         None,
     )
     if content_encoding not in (b"", b"identity") or (charset is not None and charset not in ENCODINGS):
-        raise Unreadable("Send the file as it is, in UTF-8 or UTF-16.", code="unsupported-media-type", status=415)
+        raise Unreadable("Send the file as it is, in UTF-8 or UTF-16.", code="unsupported-media-type")
     return CSV, None if charset is None else ENCODINGS[charset]
 
 

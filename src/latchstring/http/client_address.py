@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from starlette.types import Scope
+
 from latchstring.domain.settings import Limits
-from latchstring.http.scope import Scope, list_header
+from latchstring.http.scope import list_header
 
 IPV4_PREFIX = 24
 IPV6_PREFIX = 64  # what one subscriber is given, RFC 6177

@@ -1,31 +1,30 @@
 """What a supervisor, a load balancer and a metrics collector ask."""
 
 import asyncio
-from typing import Any
 
-from litestar import Request, get
-from litestar.types import ASGIApp
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.requests import Request
+from starlette.types import ASGIApp
 
 from latchstring.domain.errors import StorageUnreachable
 from latchstring.http.metrics import EventCounts, exposition
 from latchstring.http.responses import json_answer, text_answer
+from latchstring.http.routing import get
 from latchstring.services import Services
 from latchstring.storage.engine.revision import is_at_head
 
 EVENT_COUNTS = "event_counts"  # where the application's state keeps them
 PATIENCE_SECONDS = 5  # whoever asks whether we are ready does not wait longer
-AnyRequest = Request[Any, Any, Any]
 
 
-@get("/healthz", include_in_schema=False)
-async def show_health(request: AnyRequest) -> ASGIApp:  # noqa: ARG001  # Litestar hands over what is named
+@get("/healthz")
+async def show_health(_: Request) -> ASGIApp:
     """The process runs and answers."""
     return json_answer({"status": "ok"})
 
 
-@get("/readyz", include_in_schema=False)
-async def show_readiness(request: AnyRequest) -> ASGIApp:
+@get("/readyz")
+async def show_readiness(request: Request) -> ASGIApp:
     """The database answers and is at head, else 503: then a load balancer may send people here."""
     services: Services = request.app.state.services
     try:
@@ -38,8 +37,8 @@ async def show_readiness(request: AnyRequest) -> ASGIApp:
     return json_answer({"status": "ready"})
 
 
-@get("/metrics", include_in_schema=False)
-async def show_metrics(request: AnyRequest) -> ASGIApp:
+@get("/metrics")
+async def show_metrics(request: Request) -> ASGIApp:
     """Figures in Prometheus' text format. They name no person; keep them inside your network all the same."""
     services: Services = request.app.state.services
     counts: EventCounts = request.app.state[EVENT_COUNTS]

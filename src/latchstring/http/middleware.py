@@ -1,17 +1,17 @@
 """The outermost layer: what holds for every request, before a route is looked for and after it has answered.
 
 One plain ASGI application, because each layer costs microseconds on every request: request id, security headers, CORS,
-HEAD answered as GET without a body, `Allow` made complete, and paths refused that name nothing.
+HEAD answered as GET without a body, and paths refused that name nothing.
 """
 
-from litestar.types import ASGIApp, Message, Receive, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from latchstring.domain.errors import NotFound
 from latchstring.domain.settings import App
 from latchstring.http.headers import Pairs, data_headers, page_headers
-from latchstring.http.problems import format_allow, problem_answer
+from latchstring.http.problems import problem_answer
 from latchstring.http.responses import Answer
-from latchstring.http.scope import IS_HEAD, Scope, find_header, request_id
+from latchstring.http.scope import IS_HEAD, find_header, request_id
 
 DATA_PATHS = ("/api/", "/.well-known/", "/openapi.json", "/healthz", "/readyz", "/metrics")
 ALLOWED_METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
@@ -20,7 +20,6 @@ ALLOWED_HEADERS = (
 )
 EXPOSED_HEADERS = b"Location, ETag, Retry-After, X-Request-Id, WWW-Authenticate, Content-Language"
 PREFLIGHT_SECONDS = b"600"
-NO_METHOD = "NONE"
 
 
 def is_data_path(path: str) -> bool:
@@ -53,9 +52,6 @@ class Edge:
             await problem_answer(NotFound("There is nothing under this address."), scope)(scope, receive, send)
         elif scope["method"] == "HEAD":
             await self._answer_head(scope, receive, send)
-        elif scope["method"] == "OPTIONS":
-            asking: Scope = {**scope, "method": NO_METHOD}
-            await self._inside(asking, receive, _options_sender(send))
         else:
             await self._inside(scope, receive, send)
 
@@ -87,26 +83,6 @@ class Edge:
 
     def _id_header(self, scope: Scope) -> Pairs:
         return ((b"x-request-id", str(request_id(scope)).encode("ascii")),)
-
-
-def _options_sender(send: Send) -> Send:
-    """Makes OPTIONS of what a method nobody has is answered: the router then lists all that the path has.
-
-    Litestar's own OPTIONS forgets the methods that were registered after the path's first.
-    """
-    is_known = False
-
-    async def as_options(message: Message) -> None:
-        nonlocal is_known
-        if message["type"] == "http.response.start" and message["status"] == 405:  # noqa: PLR2004
-            is_known = True
-            allow = [pair for pair in message["headers"] if pair[0] == b"allow"]
-            message = {"type": "http.response.start", "status": 204, "headers": allow}
-        elif message["type"] == "http.response.body" and is_known:
-            message = {"type": "http.response.body", "body": b"", "more_body": False}
-        await send(message)
-
-    return as_options
 
 
 def _preflight_answer() -> Answer:
@@ -142,8 +118,6 @@ class _Finishing:
 
     def _complete(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         present = {name for name, _ in headers}
-        if b"allow" in present:
-            headers = [(n, format_allow(v.decode()).encode() if n == b"allow" else v) for n, v in headers]
         headers += [pair for pair in self._defaults if pair[0] not in present]
         headers += self._more
         return headers

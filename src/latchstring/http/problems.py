@@ -5,14 +5,11 @@ Titles belong to the type and stay the same; `detail` speaks of the occurrence; 
 the log has, too.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
-from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from starlette.types import Scope
 
 from latchstring.domain.errors import (
     InvalidFields,
@@ -23,7 +20,8 @@ from latchstring.domain.errors import (
     Unavailable,
 )
 from latchstring.http.responses import Answer, encode
-from latchstring.http.scope import Scope, request_id
+from latchstring.http.routing import MethodNotAllowed
+from latchstring.http.scope import request_id
 
 MEDIA_TYPE = "application/problem+json"
 CHALLENGE = 'Bearer realm="latchstring"'
@@ -39,88 +37,77 @@ class ProblemType:
 
 
 PROBLEMS: Mapping[str, ProblemType] = {
-    "unreadable": ProblemType(400, "The request cannot be read"),
-    "body-missing": ProblemType(400, "A body is needed"),
-    "duplicate-key": ProblemType(400, "A key stands twice in one object"),
-    "nested-too-deep": ProblemType(400, "The body is nested too deeply"),
+    "unreadable": ProblemType(400, "Malformed request"),
+    "body-missing": ProblemType(400, "Missing request body"),
+    "duplicate-key": ProblemType(400, "Duplicate key"),
+    "nested-too-deep": ProblemType(400, "Request body nested too deeply"),
     "unknown-field": ProblemType(400, "Unknown field"),
-    "invalid-query": ProblemType(400, "Unknown or bad query parameter"),
-    "invalid-cursor": ProblemType(400, "This cursor is not ours"),
-    "idempotency-key-invalid": ProblemType(400, "Malformed Idempotency-Key"),
-    "idempotency-key-refused": ProblemType(400, "No Idempotency-Key is taken here"),
-    "body-too-large": ProblemType(413, "The body is too large"),
+    "invalid-query": ProblemType(400, "Invalid query parameter"),
+    "invalid-cursor": ProblemType(400, "Invalid cursor"),
+    "idempotency-key-invalid": ProblemType(400, "Invalid Idempotency-Key"),
+    "idempotency-key-refused": ProblemType(400, "Idempotency-Key not supported"),
+    "body-too-large": ProblemType(413, "Request body too large"),
     "unsupported-media-type": ProblemType(415, "Unsupported media type"),
-    "invalid-fields": ProblemType(422, "Some fields need another look"),
-    "terms-required": ProblemType(422, "The terms have to be accepted"),
-    "idempotency-key-reused": ProblemType(422, "This Idempotency-Key belongs to another request"),
-    "unauthenticated": ProblemType(401, "Sign in first"),
-    "credential-invalid": ProblemType(401, "This credential is not good"),
-    "invalid-credentials": ProblemType(401, "E-mail or password is wrong"),
-    "refresh-token-invalid": ProblemType(401, "This refresh token is not good"),
-    "invitation-token-invalid": ProblemType(401, "This is no link of ours"),
-    "reset-token-invalid": ProblemType(401, "This reset link is not good"),
-    "verification-token-invalid": ProblemType(401, "This verification link is not good"),
-    "set-up-token-invalid": ProblemType(401, "This set-up link is not good"),
-    "second-factor-invalid": ProblemType(401, "This code is not good"),
-    "not-allowed": ProblemType(403, "A permission is missing"),
-    "grant-not-allowed": ProblemType(403, "Nobody hands out more than they hold"),
-    "csrf-token-invalid": ProblemType(403, "The CSRF token is missing or wrong"),
-    "not-found": ProblemType(404, "There is nothing here"),
-    "invitation-not-found": ProblemType(404, "No such invitation"),
-    "user-not-found": ProblemType(404, "No such user"),
-    "admin-not-found": ProblemType(404, "No such administrator"),
-    "group-not-found": ProblemType(404, "No such group"),
-    "content-not-found": ProblemType(404, "No such content"),
-    "api-key-not-found": ProblemType(404, "No such API key"),
-    "template-not-found": ProblemType(404, "No such template"),
-    "job-not-found": ProblemType(404, "No such job"),
-    "method-not-allowed": ProblemType(405, "This method does not work here"),
-    "already-invited": ProblemType(409, "Invited already"),
-    "already-member": ProblemType(409, "Nothing left to give"),
-    "invitation-not-pending": ProblemType(409, "The invitation has ended"),
-    "invitation-accepted": ProblemType(409, "Accepted already"),
-    "inviter-not-allowed": ProblemType(409, "The inviter may no longer grant this"),
-    "wrong-account": ProblemType(409, "The invitation is for somebody else"),
-    "sign-in-required": ProblemType(409, "Sign in to accept this link"),
-    "last-super-admin": ProblemType(409, "This is the last super-admin"),
-    "account-blocked": ProblemType(409, "The account is blocked"),
-    "email-taken": ProblemType(409, "Another account has this address"),
-    "external-id-taken": ProblemType(409, "Another account has this external id"),
-    "group-key-taken": ProblemType(409, "Another group has this key"),
-    "content-key-taken": ProblemType(409, "Another object has this key"),
-    "template-key-taken": ProblemType(409, "Another template has this key"),
-    "template-configured": ProblemType(409, "The template is declared in configuration"),
-    "job-finished": ProblemType(409, "The job has ended"),
-    "changed-meanwhile": ProblemType(409, "It has changed since you looked"),
-    "owns-content": ProblemType(409, "The user owns content"),
-    "idempotency-running": ProblemType(409, "The first request is still at work"),
-    "invitation-declined": ProblemType(410, "Declined"),
-    "invitation-revoked": ProblemType(410, "Withdrawn"),
-    "invitation-superseded": ProblemType(410, "A newer link was sent"),
-    "invitation-expired": ProblemType(410, "The link has run out"),
-    "invitation-mismatch": ProblemType(400, "This link leads elsewhere"),
-    "content-changed": ProblemType(412, "Somebody changed it meanwhile"),
+    "invalid-fields": ProblemType(422, "Invalid fields"),
+    "terms-required": ProblemType(422, "Terms not accepted"),
+    "idempotency-key-reused": ProblemType(422, "Idempotency-Key used for another request"),
+    "unauthenticated": ProblemType(401, "Authentication required"),
+    "credential-invalid": ProblemType(401, "Invalid credential"),
+    "invalid-credentials": ProblemType(401, "Invalid e-mail or password"),
+    "refresh-token-invalid": ProblemType(401, "Invalid refresh token"),
+    "invitation-token-invalid": ProblemType(401, "Unknown invitation link"),
+    "reset-token-invalid": ProblemType(401, "Invalid password reset link"),
+    "verification-token-invalid": ProblemType(401, "Invalid verification link"),
+    "set-up-token-invalid": ProblemType(401, "Invalid set-up link"),
+    "second-factor-invalid": ProblemType(401, "Invalid second factor code"),
+    "not-allowed": ProblemType(403, "Permission denied"),
+    "grant-not-allowed": ProblemType(403, "Grant not allowed"),
+    "csrf-token-invalid": ProblemType(403, "Missing or invalid CSRF token"),
+    "not-found": ProblemType(404, "Not found"),
+    "invitation-not-found": ProblemType(404, "Invitation not found"),
+    "user-not-found": ProblemType(404, "User not found"),
+    "admin-not-found": ProblemType(404, "Administrator not found"),
+    "group-not-found": ProblemType(404, "Group not found"),
+    "content-not-found": ProblemType(404, "Content not found"),
+    "api-key-not-found": ProblemType(404, "API key not found"),
+    "template-not-found": ProblemType(404, "Template not found"),
+    "job-not-found": ProblemType(404, "Job not found"),
+    "method-not-allowed": ProblemType(405, "Method not allowed"),
+    "already-invited": ProblemType(409, "Already invited"),
+    "already-member": ProblemType(409, "Already a member"),
+    "invitation-not-pending": ProblemType(409, "Invitation not pending"),
+    "invitation-accepted": ProblemType(409, "Invitation already accepted"),
+    "inviter-not-allowed": ProblemType(409, "Inviter no longer allowed to grant this"),
+    "wrong-account": ProblemType(409, "Wrong account"),
+    "sign-in-required": ProblemType(409, "Sign-in required"),
+    "last-super-admin": ProblemType(409, "Last super-admin"),
+    "account-blocked": ProblemType(409, "Account blocked"),
+    "email-taken": ProblemType(409, "E-mail address already in use"),
+    "external-id-taken": ProblemType(409, "External ID already in use"),
+    "group-key-taken": ProblemType(409, "Group key already in use"),
+    "content-key-taken": ProblemType(409, "Content key already in use"),
+    "template-key-taken": ProblemType(409, "Template key already in use"),
+    "template-configured": ProblemType(409, "Template defined in configuration"),
+    "job-finished": ProblemType(409, "Job already finished"),
+    "changed-meanwhile": ProblemType(409, "Changed since the page was loaded"),
+    "owns-content": ProblemType(409, "User owns content"),
+    "idempotency-running": ProblemType(409, "Request still in progress"),
+    "invitation-declined": ProblemType(410, "Invitation declined"),
+    "invitation-revoked": ProblemType(410, "Invitation revoked"),
+    "invitation-superseded": ProblemType(410, "Invitation link superseded"),
+    "invitation-expired": ProblemType(410, "Invitation expired"),
+    "invitation-mismatch": ProblemType(400, "Invitation for another object"),
+    "content-changed": ProblemType(412, "Content has changed"),
     "too-many-requests": ProblemType(429, "Too many requests"),
-    "internal-error": ProblemType(500, "Something broke on our side"),
-    "unavailable": ProblemType(503, "Not available right now"),
-    "mail-disabled": ProblemType(503, "Mail is switched off"),
-    "storage-busy": ProblemType(503, "Too many changes at once"),
-    "storage-unreachable": ProblemType(503, "The database does not answer"),
+    "internal-error": ProblemType(500, "Internal server error"),
+    "unavailable": ProblemType(503, "Service unavailable"),
+    "mail-disabled": ProblemType(503, "Mail is disabled"),
+    "storage-busy": ProblemType(503, "Too many concurrent changes"),
+    "storage-unreachable": ProblemType(503, "Database unreachable"),
 }
 # `terms-required` is one code with two statuses in the contract: consent is missing in the body of an accept (422), or
 # a known user has to accept new terms before anything else (403).
-TERMS_OUTDATED = ProblemType(403, "The terms have changed")
-_CODE_OF_STATUS = {
-    400: "unreadable",
-    401: "unauthenticated",
-    403: "not-allowed",
-    404: "not-found",
-    405: "method-not-allowed",
-    413: "body-too-large",
-    415: "unsupported-media-type",
-    429: "too-many-requests",
-    503: "unavailable",
-}
+TERMS_OUTDATED = ProblemType(403, "New terms not accepted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +126,10 @@ def describe_problem(error: Exception) -> Problem:
     """What to tell a client of an error. Anything unexpected tells nothing but that it is ours."""
     if isinstance(error, LatchstringError):
         return _of_domain(error)
-    if isinstance(error, HTTPException):
-        return _of_framework(error)
-    return _problem("internal-error", "The cause has been logged under this request's id.")
-
-
-def _problem(code: str, detail: str, members: Mapping[str, object] | None = None, **headers: str) -> Problem:
-    kind = PROBLEMS[code]
-    return Problem(code, kind.status, kind.title, detail or f"{kind.title}.", members or {}, headers)
+    kind = PROBLEMS["internal-error"]
+    return Problem(
+        "internal-error", kind.status, kind.title, "The cause has been logged under this request's id.", {}, {}
+    )
 
 
 def problem_type(error: LatchstringError | type[LatchstringError]) -> ProblemType:
@@ -169,26 +152,9 @@ def _headers_of(error: LatchstringError) -> dict[str, str]:
         return {"WWW-Authenticate": CHALLENGE + bad}
     if isinstance(error, TooManyRequests | Unavailable):
         return {"Retry-After": str(error.retry_after_seconds)}
+    if isinstance(error, MethodNotAllowed):
+        return {"Allow": error.allowed}
     return {}
-
-
-def _of_framework(error: HTTPException) -> Problem:
-    code = _CODE_OF_STATUS.get(error.status_code, "unreadable" if error.status_code < 500 else "internal-error")  # noqa: PLR2004
-    if code == "method-not-allowed":
-        allowed = format_allow((error.headers or {}).get("allow", ""))
-        return Problem(code, 405, PROBLEMS[code].title, f"Allowed here: {allowed}.", {}, {"Allow": allowed})
-    details = {
-        "not-found": "There is nothing under this address.",
-        "internal-error": "The cause has been logged under this request's id.",
-        "body-too-large": "Send less.",
-    }
-    return _problem(code, details.get(code, error.detail if code == "unreadable" else ""))
-
-
-def format_allow(methods: str) -> str:
-    """The value of `Allow`: sorted, with HEAD wherever GET is."""
-    names = {name for name in re.split(r"[,\s]+", methods.upper()) if name}
-    return ", ".join(sorted(names | ({"HEAD"} if "GET" in names else set())))
 
 
 def problem_body(problem: Problem, scope: Scope) -> bytes:
@@ -225,14 +191,9 @@ def log_unexpected(error: Exception, scope: Scope) -> None:
     )
 
 
-def handle_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Litestar's exception handler for everything that no route has answered itself."""
-    problem = describe_problem(error)
-    if problem.status == 500:  # noqa: PLR2004
-        log_unexpected(error, request.scope)
-    return Response(
-        problem_body(problem, request.scope),
-        status_code=problem.status,
-        media_type=MEDIA_TYPE,
-        headers=dict(problem.headers),
-    )
+def answer_error(error: Exception, scope: Scope) -> Answer:
+    """The problem answer to any error. A bug of ours is logged."""
+    answer = problem_answer(error, scope)
+    if answer.status == 500:  # noqa: PLR2004
+        log_unexpected(error, scope)
+    return answer

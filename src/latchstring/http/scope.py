@@ -1,8 +1,9 @@
 """What is read straight from an ASGI scope, on every request and therefore without building objects."""
 
-from typing import Any
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
+
+from starlette.types import Scope
 
 from latchstring.domain.clock import system_clock
 from latchstring.domain.errors import Unreadable
@@ -10,7 +11,6 @@ from latchstring.domain.ids import new_id
 
 REQUEST_ID = "latchstring.request_id"
 IS_HEAD = "latchstring.is_head"  # inside the edge HEAD is GET
-Scope = Any  # an ASGI scope; Litestar's type is a union of TypedDicts that know no keys of ours
 
 
 def find_header(scope: Scope, name: bytes) -> bytes | None:
@@ -38,10 +38,10 @@ def find_cookie(scope: Scope, name: bytes) -> str | None:
 
 def request_id(scope: Scope) -> UUID:
     """The id of this request: `instance` of a problem, `X-Request-Id`, and the key into the log."""
-    found = scope.get(REQUEST_ID)
+    found: UUID | None = scope.get(REQUEST_ID)
     if found is None:
         found = scope[REQUEST_ID] = new_id(system_clock())
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def is_head(scope: Scope) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from litestar.types import Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from latchstring.formats.spreadsheet import MEDIA_TYPE, Cells, csv_chunks
 from latchstring.http.responses import Answer, HeaderPairs

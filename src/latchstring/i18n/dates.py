@@ -16,15 +16,11 @@ from babel.dates import (
     get_timezone_location,
 )
 
-from latchstring.i18n.negotiation import LONGEST_TAG, SOURCE
+from latchstring.domain.language_tag import LONGEST_LANGUAGE_TAG
+from latchstring.i18n.negotiation import SOURCE
 
 _SECOND = timedelta(seconds=1)
 _DAYS_COUNTED = 31
-
-
-def is_language_tag(text: str) -> bool:
-    """Whether the text is a well-formed language tag that we can format dates for."""
-    return _babel(text) is not None
 
 
 def text_direction(locale: str) -> Literal["ltr", "rtl"]:
@@ -83,7 +79,7 @@ def _dates(locale: str) -> Locale:
 
 @cache
 def _babel(tag: str) -> Locale | None:
-    if len(tag) > LONGEST_TAG:
+    if len(tag) > LONGEST_LANGUAGE_TAG:
         return None
     try:
         return Locale.parse(tag.replace("_", "-"), sep="-")

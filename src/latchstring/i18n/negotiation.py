@@ -7,10 +7,10 @@ from importlib.resources.abc import Traversable
 
 from babel.core import get_global
 
+from latchstring.domain.language_tag import LONGEST_LANGUAGE_TAG
 from latchstring.i18n.pseudo import PSEUDO
 
 SOURCE = "en"
-LONGEST_TAG = 35  # RFC 5646, section 4.4.1: what every implementation holds
 _SCRIPT_LENGTH, _REGION_LENGTH = 4, 2  # of subtags, RFC 5646 sections 2.2.3 and 2.2.4
 
 
@@ -52,7 +52,7 @@ def accepted_languages(header: str | None) -> list[str]:
 @lru_cache(maxsize=1024)  # strangers name the tags
 def find_locale(tag: str) -> str | None:
     """The language of ours that serves a tag; None when there is none."""
-    if len(tag) > LONGEST_TAG:
+    if len(tag) > LONGEST_LANGUAGE_TAG:
         return None
     parts = tag.strip().replace("_", "-").lower().split("-")
     parts[0] = get_global("language_aliases").get(parts[0], parts[0])  # `iw` of old means `he`

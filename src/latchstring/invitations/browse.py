@@ -7,12 +7,14 @@ from uuid import UUID
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Standing, State
-from latchstring.domain.invitation_list import InvitationFilter, InvitationPage, Order, Position
+from latchstring.domain.invitation_list import InvitationFilter
+from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
 from latchstring.domain.views.audit_log import Named
 from latchstring.domain.views.saved_view import SavedView
 from latchstring.invitations.dependencies import InvitationDependencies
-from latchstring.invitations.issue import READ, Issuing
+from latchstring.invitations.permissions import READ
+from latchstring.invitations.read import InvitationReader
 from latchstring.storage.admins.saved_views import delete_view, list_views, rename_view, save_view
 from latchstring.storage.events.actor_names import find_named
 from latchstring.storage.groups.groups import find_groups
@@ -43,56 +45,47 @@ class InvitationRow:
 
 
 @dataclass(frozen=True, slots=True)
-class RowPage:
-    """A page of a list with what its rows show."""
-
-    rows: tuple[InvitationRow, ...]
-    page: InvitationPage
-
-
-@dataclass(frozen=True, slots=True)
 class Browsing:
-    """Reads lists; what may be seen is the issuing side's to say. A page costs a bounded number of round trips."""
+    """Reads lists. A page costs a bounded number of round trips."""
 
     deps: InvitationDependencies
-    issuing: Issuing
+    reader: InvitationReader
 
     async def page(
         self,
         wanted: InvitationFilter,
         *,
         by: Principal,
-        order: Order,
-        after: Position | None = None,
-        before: Position | None = None,
+        order: SortOrder,
+        cursor: Cursor | None = None,
         limit: int,
-    ) -> RowPage:
+    ) -> Page[InvitationRow]:
         """A page of what the caller may see. Raises NotAllowed."""
-        page = await self.issuing.list(wanted, by=by, order=order, after=after, before=before, limit=limit)
-        return RowPage(await self._rows(page.items), page)
+        page = await self.reader.list(wanted, by=by, order=order, cursor=cursor, limit=limit)
+        return page.with_items(await self._rows(page.items))
 
     async def count(self, wanted: InvitationFilter, *, by: Principal) -> int | None:
         """How many there are; None beyond what is counted. Raises NotAllowed."""
-        wanted = self.issuing.within_sight(wanted, by)
+        wanted = self.reader.restrict_to_visible(wanted, by)
         return await count_invitations(self.deps.db, wanted, at=self.deps.clock())
 
     async def read_all(
-        self, wanted: InvitationFilter, *, by: Principal, order: Order
+        self, wanted: InvitationFilter, *, by: Principal, order: SortOrder
     ) -> AsyncIterator[Sequence[InvitationRow]]:
         """A whole list, however long, a batch after the other. Raises NotAllowed."""
-        after: Position | None = None
+        cursor: Cursor | None = None
         while True:
-            found = await self.page(wanted, by=by, order=order, after=after, limit=READ_AT_ONCE)
-            yield found.rows
-            after = found.page.next
-            if after is None:
+            page = await self.page(wanted, by=by, order=order, cursor=cursor, limit=READ_AT_ONCE)
+            yield page.items
+            cursor = page.next
+            if cursor is None:
                 return
 
     async def find_rows(self, ids: Sequence[UUID], *, by: Principal) -> tuple[InvitationRow, ...]:
         """Rows by their ids, in this order; those that are gone are left out. Raises NotAllowed."""
         by.require(READ)
         standings = await find_standings(self.deps.db, ids)
-        return await self._rows([self.issuing.veiled(one, by) for one in standings])
+        return await self._rows([self.reader.redact_for(one, by) for one in standings])
 
     async def _rows(self, standings: Sequence[Standing]) -> tuple[InvitationRow, ...]:
         shown = [

@@ -1,32 +1,96 @@
-"""From a draft to an invitation: the rules that one create and each row of a thousand meet alike.
+"""From a draft to an invitation: the rules that a single create and each row of a thousand share.
 
-Pure functions over what was read beforehand, so that one draft costs one look into the database and a batch no more.
+Pure functions over what was read before, so that one draft costs one look into the database, and a batch no more.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from latchstring.domain.access import ContentObject, Level, Visibility
+from latchstring.domain.clock import format_rfc3339
 from latchstring.domain.draft import Draft
-from latchstring.domain.errors import ContentNotFound, FieldProblem, GrantNotAllowed, GroupNotFound
+from latchstring.domain.errors import ContentNotFound, FieldProblem, GrantNotAllowed, GroupNotFound, MailDisabled
 from latchstring.domain.event import Event, happened
 from latchstring.domain.grant import Bundle, ContentRole, Grant, GrantKind
 from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Invitation, Link
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, MailPriority, OutgoingMail, SuppressionReason
 from latchstring.domain.principal import Principal
-from latchstring.domain.settings import ContentRules
+from latchstring.domain.settings import App, ContentRules, InvitationRules, MailRules
+from latchstring.formats.urls import origin_of
 from latchstring.invitations.dependencies import InvitationDependencies
-from latchstring.invitations.validate import check_ceiling, find_problems
+from latchstring.invitations.permissions import REVEAL
+from latchstring.users.grant_limits import check_grant, find_role_problems
 
-_NOWHERE = UUID(int=0)
 ObjectName = tuple[str, str]  # declared type, key
 
 
+# ---- validate --------------------------------------------------------------------------------------------------------
+
+
+def find_problems(draft: Draft, known: Sequence[FieldProblem], deps: InvitationDependencies) -> list[FieldProblem]:
+    """Everything that is wrong with the fields: the known problems, then every rule that the rest breaks."""
+    problems = list(known)
+    known_fields = {problem.pointer.split("/")[1] for problem in known}
+    gives_something = draft.role or draft.groups or draft.content
+    if not gives_something and not known_fields & {"role", "groups", "content", "template"}:
+        problems.append(FieldProblem("/role", "grant-required", "Choose at least a role, a group or a content object."))
+    problems += find_role_problems(draft.role, deps.roles)
+    if len(set(draft.groups)) < len(draft.groups):
+        problems.append(FieldProblem("/groups", "repeated", "Name each group once."))
+    if len({(type_, key) for type_, key, _ in draft.content}) < len(draft.content):
+        problems.append(FieldProblem("/content", "repeated", "Name each content object once."))
+    problems += find_lifetime_problems(draft.expires_in, deps.rules)
+    problems += find_redirect_problems(draft.redirect_url, deps.rules, deps.app)
+    return problems
+
+
+def find_lifetime_problems(lifetime: timedelta | None, rules: InvitationRules) -> list[FieldProblem]:
+    """Whether the lifetime, if there is one, is inside the configured bounds."""
+    if lifetime is None or rules.minimum_lifetime <= lifetime <= rules.maximum_lifetime:
+        return []
+    bounds = f"{in_words(rules.minimum_lifetime)} to {in_words(rules.maximum_lifetime)}"
+    return [FieldProblem("/expiresIn", "out-of-bounds", f"A link works for {bounds} here.")]
+
+
+def in_words(span: timedelta) -> str:
+    """A duration in its largest whole unit: `7 days`, `1 hour`."""
+    seconds = int(span.total_seconds())
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size} {unit}{'' if seconds == size else 's'}"
+    return f"{seconds} second{'' if seconds == 1 else 's'}"
+
+
+def find_redirect_problems(url: str | None, rules: InvitationRules, app: App) -> list[FieldProblem]:
+    """Whether accepting may lead on to the URL, if there is one."""
+    if url is None or is_allowed_redirect(url, rules, app):
+        return []
+    return [FieldProblem("/redirectUrl", "redirect-not-allowed", "This origin is not in invitations.redirect-origins.")]
+
+
+def is_allowed_redirect(url: str, rules: InvitationRules, app: App) -> bool:
+    """Whether the URL's origin is the server's own or on the allow-list. Anything a browser might read another way
+    (user info, backslashes, control characters) is not.
+    """
+    if any(character in "\\@" or character <= " " for character in url):
+        return False
+    return origin_of(url) in {origin_of(app.public_url), *map(origin_of, rules.redirect_origins)} - {None}
+
+
+def require_delivery_channel(by: Principal, rules: MailRules) -> None:
+    """Raise MailDisabled when a link would reach nobody: there is no mail, and the caller may not see the link."""
+    if rules.transport == "off" and not by.can(REVEAL):
+        raise MailDisabled("Mail is switched off here, and you may not hand over a link by other means.")
+
+
+# ---- grants ----------------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
-class Targets:
+class ResolvedTargets:
     """What drafts lead to, as it was read: groups by key, objects by name, and what the inviter holds on these."""
 
     groups: Mapping[str, UUID] = field(default_factory=dict)
@@ -34,50 +98,41 @@ class Targets:
     levels: Mapping[UUID, Level] = field(default_factory=dict)
 
 
-def judge_draft(draft: Draft, known: Iterable[FieldProblem], deps: InvitationDependencies) -> list[FieldProblem]:
-    """Everything that is wrong with the fields: what is known already, then every rule that the draft breaks."""
-    return find_problems(draft, tuple(known), roles=deps.roles, rules=deps.rules, app=deps.app)
-
-
-def check_named(draft: Draft, by: Principal) -> None:
-    """Raise GrantNotAllowed beyond the ceiling. Judged by keys alone, before looking: refusals tell nobody which
-    groups there are.
-    """
-    check_ceiling(by, Bundle(draft.role, tuple(Grant(GrantKind.GROUP, _NOWHERE, key) for key in draft.groups)))
-
-
-def bundle_of(draft: Draft, targets: Targets, *, by: Principal, rules: ContentRules) -> Bundle:
+def build_bundle(draft: Draft, targets: ResolvedTargets, *, by: Principal, deps: InvitationDependencies) -> Bundle:
     """What the invitation gives. Raises GrantNotAllowed, ContentNotFound, GroupNotFound, in this order."""
-    check_named(draft, by)
-    content = _content_grants(draft, targets, by, rules) if draft.content else []
-    return Bundle(draft.role, (*(_group_grant(key, targets.groups) for key in sorted(draft.groups)), *content))
+    check_grant(by, deps.roles, role=draft.role, groups=draft.groups)
+    content = _content_grants(draft, targets, by, deps.content_rules) if draft.content else []
+    groups = []
+    for key in sorted(draft.groups):
+        if key not in targets.groups:
+            raise GroupNotFound(f"There is no group {key}.")
+        groups.append(Grant(GrantKind.GROUP, targets.groups[key], key))
+    return Bundle(draft.role, (*groups, *content))
 
 
-def _group_grant(key: str, ids: Mapping[str, UUID]) -> Grant:
-    if key not in ids:
-        raise GroupNotFound(f"There is no group {key}.")
-    return Grant(GrantKind.GROUP, ids[key], key)
-
-
-def _content_grants(draft: Draft, targets: Targets, by: Principal, rules: ContentRules) -> list[Grant]:
+def _content_grants(draft: Draft, targets: ResolvedTargets, by: Principal, rules: ContentRules) -> list[Grant]:
     """The rights on objects. Raises ContentNotFound for what the inviter may not even view, else GrantNotAllowed
-    unless he maintains it.
+    unless they maintain it.
     """
-    named = {(declared_type(type_, rules), key): ContentRole[role] for type_, key, role in draft.content}
-    for name in named:
-        if not _is_visible(targets.objects.get(name), targets.levels, by):
-            raise ContentNotFound(f"There is no {name[0]} {name[1]}.")
-    for name in named:
-        if not by.can("content:write") and _level(targets, name) < Level.MAINTAINER:
-            raise GrantNotAllowed(f"Only maintainers of {name[0]} {name[1]} may invite to it.")
+    roles = {(declared_type(type_, rules), key): ContentRole[role] for type_, key, role in draft.content}
+    for type_, key in roles:
+        if not _is_visible(targets.objects.get((type_, key)), targets.levels, by):
+            raise ContentNotFound(f"There is no {type_} {key}.")
+    for type_, key in roles:
+        level = targets.levels.get(targets.objects[type_, key].id, Level.NONE)
+        if level < Level.MAINTAINER and not by.can("content:write"):
+            raise GrantNotAllowed(f"Only maintainers of {type_} {key} may invite to it.")
     return [
-        Grant(GrantKind.CONTENT, targets.objects[name].id, name[1], name[0], role)
-        for name, role in sorted(named.items())
+        Grant(GrantKind.CONTENT, targets.objects[type_, key].id, key, type_, role)
+        for (type_, key), role in sorted(roles.items())
     ]
 
 
-def _level(targets: Targets, name: ObjectName) -> Level:
-    return targets.levels.get(targets.objects[name].id, Level.NONE)
+def _is_visible(found: ContentObject | None, levels: Mapping[UUID, Level], by: Principal) -> bool:
+    if found is None or found.id not in levels:  # one that went away between the two reads has no level
+        return False
+    is_holder = levels[found.id] >= Level.VIEWER
+    return is_holder or found.visibility is Visibility.PUBLIC or by.can("content:read") or by.can("content:write")
 
 
 def declared_type(name: str, rules: ContentRules) -> str:
@@ -90,39 +145,33 @@ def declared_type(name: str, rules: ContentRules) -> str:
     raise ContentNotFound(f"There is no content type {name}.")
 
 
-def names_of(draft: Draft, rules: ContentRules) -> set[ObjectName]:
+def object_names_of(draft: Draft, rules: ContentRules) -> set[ObjectName]:
     """The objects a draft names, as far as their types are declared."""
-    found = set()
+    names = set()
     for type_, key, _ in draft.content:
         try:
-            found.add((declared_type(type_, rules), key))
+            names.add((declared_type(type_, rules), key))
         except ContentNotFound:
             continue
-    return found
-
-
-def _is_visible(one: ContentObject | None, levels: Mapping[UUID, Level], by: Principal) -> bool:
-    # an object that went away between the two reads has no level
-    if one is None or one.id not in levels:
-        return False
-    held = levels[one.id] >= Level.VIEWER
-    return held or one.visibility is Visibility.PUBLIC or by.can("content:read") or by.can("content:write")
+    return names
 
 
 # ---- the invitation and what comes with it ---------------------------------------------------------------------------
 
 
-def compose(draft: Draft, bundle: Bundle, *, by: Principal, deps: InvitationDependencies, at: datetime) -> Invitation:
+def build_invitation(
+    draft: Draft, bundle: Bundle, *, by: Principal, deps: InvitationDependencies, now: datetime
+) -> Invitation:
     """The invitation of a draft that broke no rule."""
     lifetime = draft.expires_in or (deps.content_rules if bundle.is_content_only else deps.rules).lifetime
     return Invitation(
-        id=new_id(at),
+        id=new_id(now),
         email=draft.email,
         email_key=draft.email_key,
         bundle=bundle,
         inviter=by.actor,
         lifetime=lifetime,
-        link=Link(1, at, at + lifetime, by.actor, deps.keyring.current.id),
+        link=Link(1, now, now + lifetime, by.actor, deps.keyring.current.id),
         first_name=draft.first_name,
         last_name=draft.last_name,
         message=draft.message,
@@ -132,7 +181,7 @@ def compose(draft: Draft, bundle: Bundle, *, by: Principal, deps: InvitationDepe
     )
 
 
-def created_event(invitation: Invitation, *, at: datetime, **more: object) -> Event:
+def created_event(invitation: Invitation, *, now: datetime, **more: object) -> Event:
     """What history says of the terms: keys and times, nothing about the person."""
     bundle = invitation.bundle
     terms = {
@@ -142,35 +191,35 @@ def created_event(invitation: Invitation, *, at: datetime, **more: object) -> Ev
             {"contentType": grant.target_type, "key": grant.target_key, "role": grant.role and grant.role.name}
             for grant in bundle.content
         ],
-        "expiresAt": invitation.link.expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "expiresAt": format_rfc3339(invitation.link.expires_at),
     }
-    return happened("invitation.created", invitation.id, by=invitation.inviter, at=at, **terms, **more)
+    return happened("invitation.created", invitation.id, by=invitation.inviter, at=now, **terms, **more)
 
 
-def is_closed_to_strangers(bundle: Bundle, rules: ContentRules) -> bool:
-    """Whether only people with an account may come in by an invitation to this."""
+def requires_existing_account(bundle: Bundle, rules: ContentRules) -> bool:
+    """Whether only people with an account can accept an invitation to this."""
     return bundle.is_content_only and not rules.allow_unregistered_users
 
 
 def first_delivery(bundle: Bundle, *, is_registered: bool, deps: InvitationDependencies) -> Delivery:
-    """What becomes of the mail to begin with. is_registered: whether somebody has proved to be at the address."""
+    """The state the mail begins with. is_registered: whether somebody has proved to own the address."""
     if deps.mail_rules.transport == "off":
         return Delivery(DeliveryState.SUPPRESSED, SuppressionReason.MAIL_OFF)
-    if is_closed_to_strangers(bundle, deps.content_rules) and not is_registered:
+    if requires_existing_account(bundle, deps.content_rules) and not is_registered:
         return Delivery(DeliveryState.SUPPRESSED, SuppressionReason.UNREGISTERED)
     return Delivery(DeliveryState.QUEUED)
 
 
-def mail_for(
-    invitation: Invitation, *, at: datetime, delivery: Delivery, priority: MailPriority = MailPriority.NORMAL
+def build_mail(
+    invitation: Invitation, delivery: Delivery, *, now: datetime, priority: MailPriority = MailPriority.NORMAL
 ) -> OutgoingMail:
     """The mail that carries the current link."""
     return OutgoingMail(
-        id=new_id(at),
+        id=new_id(now),
         kind=MailKind.INVITATION,
         subject_id=invitation.id,
         generation=invitation.link.generation,
-        due_at=at if delivery.state is DeliveryState.QUEUED else None,
+        due_at=now if delivery.state is DeliveryState.QUEUED else None,
         priority=priority,
         state=delivery.state,
         reason=delivery.reason,

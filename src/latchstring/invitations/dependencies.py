@@ -1,4 +1,4 @@
-"""What the service of invitations is built from, and what its callers ask for."""
+"""What the services of invitations are built from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,13 +9,18 @@ from latchstring.crypto.passwords import Passwords
 from latchstring.domain.clock import Clock
 from latchstring.domain.settings import AccountRules, App, ContentRules, InvitationRules, MailRules, Roles
 from latchstring.domain.template import Templates
+from latchstring.rate_limits import Limiter
 from latchstring.storage.engine.database import Database
 from latchstring.users.service import Users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvitationDependencies:
-    """What main hands to the service. wake_worker tells the mail worker of this process; it may do nothing."""
+    """What the services of invitations need.
+
+    wake_worker: tells the mail worker of this process; it may do nothing. limiter: counts what each inviter and each
+    recipient may have, shared with everything else in the process that sends mail on request.
+    """
 
     db: Database
     clock: Clock
@@ -29,6 +34,7 @@ class InvitationDependencies:
     users: Users
     passwords: Passwords
     wake_worker: Callable[[], None]
+    limiter: Limiter
     limits_enabled: bool = True
     recipient_rates: tuple[tuple[int, timedelta], ...] = ()  # how many invitations an address gets in what time
     templates: Templates = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Who stands behind work that is done later: the person or key as it is now, not as it was when it asked."""
+"""In whose name work is done later: the person or key as it is now, not as it was when it asked."""
 
 from datetime import datetime
 
@@ -14,8 +14,8 @@ from latchstring.storage.users.users import find_user
 from latchstring.users.service import Users
 
 
-async def find_principal(db: Database, accounts: Users, actor: Actor, *, at: datetime) -> Principal | None:
-    """The actor with what he may do today; None when he is gone, blocked, deactivated, revoked or has run out."""
+async def find_principal(db: Database, accounts: Users, actor: Actor, *, now: datetime) -> Principal | None:
+    """The actor with what they may do today; None when removed, blocked, deactivated, revoked or expired."""
     if actor.type is ActorType.OPERATOR:
         return OPERATOR_PRINCIPAL
     if actor.id is None:
@@ -29,16 +29,16 @@ async def find_principal(db: Database, accounts: Users, actor: Actor, *, at: dat
             return principal_of_admin(admin) if admin is not None and admin.deactivated_at is None else None
         case ActorType.API_KEY:
             key = await find_key(db, actor.id)
-            is_over = key is None or (key.expires_at is not None and key.expires_at <= at)
+            is_over = key is None or (key.expires_at is not None and key.expires_at <= now)
             return None if key is None or is_over else key.principal
     return None
 
 
-def load_stamp(actor: Actor, *, at: datetime, hold: bool = False) -> Work[object]:
-    """Everything that decides what the actor may do, to be compared: read it before judging and in the transaction.
+def load_authority(actor: Actor, *, now: datetime, hold: bool = False) -> Work[object]:
+    """Everything that decides what the actor may do, to be compared: read it before validating and in the transaction.
 
-    False for a key that is no longer good. hold: whoever takes something from the actor waits for the commit.
+    False for a key that no longer works. hold: whoever takes something from the actor waits for the commit.
     """
     if actor.type is ActorType.API_KEY:
-        return (yield from load_key_is_good(actor.id, at=at, hold=hold))
+        return (yield from load_key_is_good(actor.id, at=now, hold=hold))
     return (yield from load_sponsor(actor, hold=hold))

@@ -1,11 +1,11 @@
-"""What the invited person does with a link: look, decline, ask for a fresh one. Accepting has a page of its own."""
+"""What the invitee does with a link: look at it, decline, ask for a fresh one. `accept.py` has the acceptance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from latchstring.crypto.link_tokens import LinkToken
-from latchstring.domain import invitation as rules_of
+from latchstring.domain import invitation as rules
 from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.errors import (
     AlreadyInvited,
@@ -13,16 +13,18 @@ from latchstring.domain.errors import (
     InvitationTokenInvalid,
     StorageBusy,
 )
-from latchstring.domain.event import happened
+from latchstring.domain.event import Event, happened
 from latchstring.domain.grant import Bundle, ContentRole, terms_digest
 from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Channel, Invitation
-from latchstring.domain.mail import MailKind, MailPriority, OutgoingMail
+from latchstring.domain.mail import Delivery, DeliveryState, MailKind, MailPriority, OutgoingMail
 from latchstring.domain.principal import may_still_grant
 from latchstring.domain.settings import Roles
 from latchstring.events.record import record
 from latchstring.i18n.negotiation import negotiate
+from latchstring.invitations.build import build_mail, requires_existing_account
 from latchstring.invitations.dependencies import InvitationDependencies
+from latchstring.invitations.grant_checks import GrantChecks
 from latchstring.invitations.links import NOT_OURS, Links
 from latchstring.invitations.results import OfferedObject, Preview
 from latchstring.storage.content.objects import load_levels
@@ -33,22 +35,22 @@ from latchstring.storage.invitations.transitions import (
     PENDING_TERMS,
     Lost,
     count_renewal,
-    decline_invitation,
-    make_way,
+    end_invitation,
     replace_link,
+    settle_blocker,
 )
 from latchstring.storage.outbox.outbox import queue_mail
-from latchstring.storage.users.users import find_user_by_email_key
 
 INVITEE = Actor(ActorType.INVITEE)
 MOST_RENEWALS = 5
+UNLIMITED_RENEWALS = 10_000
 BETWEEN_RENEWALS = timedelta(minutes=5)
 PEOPLE = (ActorType.USER, ActorType.ADMIN)
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """A genuine link with what stands behind it now."""
+class ResolvedLink:
+    """A genuine link with the invitation it belongs to, as it is now."""
 
     token: LinkToken
     view: LinkView
@@ -58,7 +60,7 @@ class Opened:
         return self.view.invitation
 
 
-class _Refused(Exception):
+class _NotRenewable(Exception):
     """The sponsor may not send this link any more."""
 
 
@@ -67,33 +69,34 @@ class Answering:
     """What the holder of a link may do. The token is the credential; the row decides."""
 
     deps: InvitationDependencies
+    checks: GrantChecks
     links: Links
 
-    async def open(self, text: str) -> Opened:
+    async def open(self, token: str) -> ResolvedLink:
         """Read a token and its row. Raises InvitationTokenInvalid; says nothing of whether the link still works."""
-        token = self.links.read(text)
-        view = await find_link_view(self.deps.db, token.subject_id)
+        link_token = self.links.read(token)
+        view = await find_link_view(self.deps.db, link_token.subject_id)
         if view is None:
             raise InvitationTokenInvalid(NOT_OURS)
-        return Opened(token, view)
+        return ResolvedLink(link_token, view)
 
-    async def open_link(self, text: str) -> Opened:
-        """A link that still opens the door. Raises InvitationTokenInvalid, and what `check_open` raises."""
-        opened = await self.open(text)
-        check_open(opened, at=self.deps.clock())
-        return opened
+    async def open_link(self, token: str) -> ResolvedLink:
+        """A link that still works. Raises InvitationTokenInvalid, and what `check_open` raises."""
+        link = await self.open(token)
+        check_open(link, now=self.deps.clock())
+        return link
 
-    async def look_up(self, text: str, *, locale: str | None = None, otherwise: Sequence[str] = ()) -> Preview:
-        """What the invited person sees before answering. Changes nothing, however often it is called.
+    async def look_up(self, token: str, *, locale: str | None = None, otherwise: Sequence[str] = ()) -> Preview:
+        """What the invitee sees before answering. Changes nothing, however often it is called.
 
         locale: the reader's own; without it the invitation's, then one of `otherwise`. Raises InvitationTokenInvalid,
         and what `check_open` raises.
         """
-        return self.preview(await self.open_link(text), locale=locale, otherwise=otherwise)
+        return self.preview(await self.open_link(token), locale=locale, otherwise=otherwise)
 
-    def preview(self, opened: Opened, *, locale: str | None = None, otherwise: Sequence[str] = ()) -> Preview:
-        """The facts of an opened link, also of one that has ended, in the reader's language."""
-        invitation, view = opened.invitation, opened.view
+    def preview(self, link: ResolvedLink, *, locale: str | None = None, otherwise: Sequence[str] = ()) -> Preview:
+        """The facts of a link, also of one that has ended, in the reader's language."""
+        invitation, view = link.invitation, link.view
         spoken = negotiate([locale, invitation.locale, *otherwise], self.deps.app.default_locale)
         role = self.deps.roles.get(invitation.bundle.role or "")
         live = {grant.target_id for grant in invitation.bundle.live}
@@ -102,25 +105,22 @@ class Answering:
             view.inviter_name if invitation.inviter.type in PEOPLE else None,
             role.name if role else None,
             tuple((group.key, name_in(group, spoken)) for group in view.groups if group.id in live),
-            has_account(opened),
+            has_account(link),
             spoken,
-            offered_objects(opened),
+            offered_objects(link),
         )
 
-    async def decline(self, text: str, *, reason: str | None = None) -> None:
-        """The invited person says no. Raises what `look_up` raises."""
+    async def decline(self, token: str, *, reason: str | None = None) -> None:
+        """Decline an invitation and tell the inviter. Raises what `look_up` raises."""
         for _ in range(ATTEMPTS):
-            opened = await self.open(text)
-            at = self.deps.clock()
-            check_open(opened, at=at)
-            invitation = opened.invitation
-            event = happened("invitation.declined", invitation.id, by=INVITEE, at=at, reason=reason)
-            mails = self._notices(MailKind.INVITATION_DECLINED, invitation, at)
-            generation = opened.token.generation
+            link = await self.open(token)
+            now = self.deps.clock()
+            declined = rules.decline(link.invitation, generation=link.token.generation, now=now)
+            check_targets(link)
+            event = happened("invitation.declined", declined.id, by=INVITEE, at=now, reason=reason)
+            mails = self._mails_to_inviter(MailKind.INVITATION_DECLINED, declined, now)
             try:
-                await self.deps.db.transact(
-                    lambda: decline_invitation(invitation.id, event, generation=generation, mails=mails, at=at)  # noqa: B023
-                )
+                await self.deps.db.transact(lambda: _store(declined, event, mails))  # noqa: B023  # awaited in this round
             except Lost:
                 continue
             self.deps.wake_worker()
@@ -129,99 +129,95 @@ class Answering:
 
     # ---- a fresh link --------------------------------------------------------------------------------------------
 
-    async def request_new(self, text: str) -> None:
-        """Mail the link again, or the next one when it has run out, to the invited address only.
+    async def request_new(self, token: str) -> None:
+        """Mail the link again, or the next one when it has expired, to the invited address only.
 
         Never says whether anything was done: forged, ended, limited and refused requests all end alike.
         """
         try:
-            opened = await self.open(text)
+            link = await self.open(token)
         except InvitationTokenInvalid:
             return
         for _ in range(ATTEMPTS):
             try:
-                await self._renew(opened)
+                await self._renew(link)
             except UniqueViolation as violation:
-                if violation.constraint != PENDING_TERMS or not await self._make_way(opened.invitation):
+                if violation.constraint != PENDING_TERMS or not await self._settle_blocker(link.invitation):
                     return
-            except (Lost, _Refused):
+            except (Lost, _NotRenewable):
                 return
             else:
                 self.deps.wake_worker()
                 return
 
-    async def _make_way(self, invitation: Invitation) -> bool:
+    async def _settle_blocker(self, invitation: Invitation) -> bool:
         terms_key = terms_digest(invitation.email_key, invitation.bundle)
         try:
-            await make_way(self.deps.db, terms_key, at=self.deps.clock(), told=False)
-        except AlreadyInvited:  # a newer invitation to the same is on its way: nothing is missing
+            await settle_blocker(self.deps.db, terms_key, now=self.deps.clock(), may_list_all=False)
+        except AlreadyInvited:  # a newer invitation to the same is pending: nothing is missing
             return False
         return True
 
-    async def _renew(self, opened: Opened) -> None:
-        at = self.deps.clock()
-        before = opened.invitation
+    async def _renew(self, link: ResolvedLink) -> None:
+        now, before = self.deps.clock(), link.invitation
         key_id = self.deps.keyring.current.id
-        after = rules_of.renew(before, generation=opened.token.generation, master_key_id=key_id, at=at)
-        if after is None or before.bundle.is_void or await self._is_stranger(before):
+        after = rules.renew(before, generation=link.token.generation, master_key_id=key_id, now=now)
+        if after is None or before.bundle.is_void or self.deps.mail_rules.transport == "off":
             return
-        mail = OutgoingMail(
-            new_id(at),
-            MailKind.INVITATION,
-            after.id,
-            after.link.generation,
-            at,
-            MailPriority.URGENT,
-            locale=after.locale,
-        )
-        event = happened("invitation.renewed", after.id, by=INVITEE, at=at, generation=after.link.generation)
-        notices = self._notices(MailKind.LINK_REQUESTED, after, at)
-        limited = self.deps.limits_enabled
-        most = MOST_RENEWALS if limited else 10_000
-        last_before = at - BETWEEN_RENEWALS if limited else at
+        is_closed = requires_existing_account(before.bundle, self.deps.content_rules)
+        if is_closed and not await self.checks.is_registered(before.email_key):
+            return
+        event = happened("invitation.renewed", after.id, by=INVITEE, at=now, generation=after.link.generation)
+        mails = [
+            build_mail(after, Delivery(DeliveryState.QUEUED), now=now, priority=MailPriority.URGENT),
+            *self._mails_to_inviter(MailKind.LINK_REQUESTED, after, now),
+        ]
+        most = MOST_RENEWALS if self.deps.limits_enabled else UNLIMITED_RENEWALS
+        pause = BETWEEN_RENEWALS if self.deps.limits_enabled else timedelta()
 
         def work() -> Work[None]:
-            renewals = yield from count_renewal(before, at=at, most=most, last_before=last_before)
+            # limits hold to the letter here, so they are kept in the row: the invitee is anonymous
+            renewals = yield from count_renewal(before, now=now, most=most, last_before=now - pause)
             if after is not before:
                 if not (yield from sponsor_holds(before, before.bundle, self.deps.roles)):
-                    raise _Refused
-                yield from replace_link(before, after, renewals=renewals, renewed_at=at)
+                    raise _NotRenewable
+                yield from replace_link(before, after, renewals=renewals, renewed_at=now)
             yield record(event)
-            yield queue_mail(mail)
-            for notice in notices:
-                yield queue_mail(notice)
+            for mail in mails:
+                yield queue_mail(mail)
 
-        if self.deps.mail_rules.transport != "off":
-            await self.deps.db.transact(work)
+        await self.deps.db.transact(work)
 
-    async def _is_stranger(self, invitation: Invitation) -> bool:
-        """Whether nothing may be mailed because only people with an account are let in."""
-        if not invitation.bundle.is_content_only or self.deps.content_rules.allow_unregistered_users:
-            return False
-        user = await find_user_by_email_key(self.deps.db, invitation.email_key)
-        return user is None or not user.email_verified
-
-    def _notices(self, kind: MailKind, invitation: Invitation, at: datetime) -> list[OutgoingMail]:
-        """The inviter is told, where he is a person with a mailbox."""
+    def _mails_to_inviter(self, kind: MailKind, invitation: Invitation, now: datetime) -> list[OutgoingMail]:
+        """A notice to the inviter, if that is a person with a mailbox."""
         if invitation.inviter.type not in PEOPLE or self.deps.mail_rules.transport == "off":
             return []
-        return [OutgoingMail(new_id(at), kind, invitation.id, invitation.link.generation, at, MailPriority.NORMAL)]
+        return [OutgoingMail(new_id(now), kind, invitation.id, invitation.link.generation, now, MailPriority.NORMAL)]
 
 
-def check_open(opened: Opened, *, at: datetime) -> None:
-    """Raise unless the link still opens the door: accepted, declined, revoked, superseded, expired, in this order.
+def _store(declined: Invitation, event: Event, mails: Sequence[OutgoingMail]) -> Work[None]:
+    yield from end_invitation(declined)
+    yield record(event)
+    for mail in mails:
+        yield queue_mail(mail)
 
-    An invitation whose last target has just vanished is revoked, whether or not its row says so yet.
-    """
-    rules_of.check_link(opened.invitation, generation=opened.token.generation, at=at)
-    if opened.invitation.bundle.only(opened.view.target_ids).is_void:
+
+def check_open(link: ResolvedLink, *, now: datetime) -> None:
+    """Raise unless the link still works: accepted, declined, revoked, superseded, expired, in this order."""
+    rules.check_link(link.invitation, generation=link.token.generation, now=now)
+    check_targets(link)
+
+
+def check_targets(link: ResolvedLink) -> None:
+    """Raise InvitationRevoked when the last target has just been removed, whether or not the row says so yet."""
+    if link.invitation.bundle.only(link.view.target_ids).is_void:
         raise InvitationRevoked("What this invitation led to does not exist any more.")
 
 
-def offered_objects(opened: Opened) -> tuple[OfferedObject, ...]:
+def offered_objects(link: ResolvedLink) -> tuple[OfferedObject, ...]:
     """The objects a link still leads to, by the names they have today."""
-    named = {one.id: one for one in opened.view.objects}
-    grants = [grant for grant in opened.invitation.bundle.content if not grant.void and grant.target_id in named]
+    named = {one.id: one for one in link.view.objects}
+    grants = [grant for grant in link.invitation.bundle.content if not grant.void and grant.target_id in named]
     return tuple(
         OfferedObject(one.id, one.type, one.key, one.title, one.url, grant.role or ContentRole.VIEWER)
         for grant in grants
@@ -238,13 +234,13 @@ def sponsor_holds(invitation: Invitation, bundle: Bundle, roles: Roles) -> Work[
     return may_still_grant(sponsor, bundle, roles, levels)
 
 
-def has_account(opened: Opened) -> bool:
+def has_account(link: ResolvedLink) -> bool:
     """Whether the link meets an account. An unverified one counts as none for a mailed link: whoever made it may
     not be the person whose mailbox the link has proved.
     """
-    if opened.view.account_id is None:
+    if link.view.account_id is None:
         return False
-    return opened.view.account_verified or opened.token.channel is Channel.REVEALED
+    return link.view.account_verified or link.token.channel is Channel.REVEALED
 
 
 def name_in(group: GroupName, locale: str) -> str:

@@ -1,4 +1,4 @@
-"""Invitations as the faces call them: issuing, answering, accepting, their mails, and their tidying."""
+"""Invitations as the faces call them."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -8,19 +8,23 @@ from latchstring.domain.access import PendingInvitation
 from latchstring.domain.job import JobKind
 from latchstring.domain.mail import MailKind
 from latchstring.invitations.accept import Accepting
+from latchstring.invitations.accepting_account import AcceptingAccounts
 from latchstring.invitations.browse import Browsing
 from latchstring.invitations.bulk.actions import Selecting
 from latchstring.invitations.bulk.jobs import Bulk
 from latchstring.invitations.bulk.run_batch import InvitingRows
-from latchstring.invitations.bulk.validate import Judge
-from latchstring.invitations.content_grants import Objects
+from latchstring.invitations.bulk.validate import RowValidator
+from latchstring.invitations.create import InvitationCreator
 from latchstring.invitations.declarative.apply import Lists
 from latchstring.invitations.dependencies import InvitationDependencies
-from latchstring.invitations.issue import Issuing
+from latchstring.invitations.grant_checks import GrantChecks
 from latchstring.invitations.links import Links
 from latchstring.invitations.mails import InvitationMails
 from latchstring.invitations.previews import Previews
+from latchstring.invitations.read import InvitationReader
+from latchstring.invitations.resend import LinkSender
 from latchstring.invitations.respond import Answering
+from latchstring.invitations.revoke import InvitationRevoker
 from latchstring.invitations.targets import Targets
 from latchstring.invitations.templates import Templates
 from latchstring.invitations.timeline import Timelines
@@ -30,7 +34,7 @@ from latchstring.storage.invitations.transitions import sweep_expired
 
 
 class Invitations:
-    """The service room. Each attribute is one side of it."""
+    """The services of invitations. What an inviter does with one invitation is called directly, the rest by facet."""
 
     def __init__(self, deps: InvitationDependencies, tokens: LinkTokens) -> None:
         self.links = Links(tokens, deps.app, deps.rules, deps.content_rules)
@@ -43,19 +47,26 @@ class Invitations:
             content_rules=deps.content_rules,
             app=deps.app,
         )
-        objects = Objects(deps.db, deps.content_rules)
-        self.issuing = Issuing(deps, self.links, objects, self.templates)
-        self.browsing = Browsing(deps, self.issuing)
-        self.selecting = Selecting(deps, self.issuing)
-        judge = Judge(deps, objects, self.templates)
-        self.bulk = Bulk(deps, self.issuing, judge)
-        self.job_kinds: dict[str, InvitingRows] = {JobKind.INVITE: InvitingRows(deps, self.issuing, judge)}
-        self.timelines = Timelines(deps, self.issuing)
+        checks = GrantChecks(deps)
+        reader = InvitationReader(deps)
+        creator = InvitationCreator(deps, checks, self.templates)
+        sender = LinkSender(deps, reader, checks, self.links)
+        revoker = InvitationRevoker(deps, reader, checks)
+        self.create = creator.create
+        self.get, self.list, self.events = reader.get, reader.list, reader.events
+        self.resend, self.reveal = sender.resend, sender.reveal
+        self.revoke, self.withdraw = revoker.revoke, revoker.withdraw
+        self.browsing = Browsing(deps, reader)
+        self.selecting = Selecting(deps, reader, sender, revoker)
+        validator = RowValidator(deps, checks, self.templates)
+        self.bulk = Bulk(deps, validator)
+        self.job_kinds: dict[str, InvitingRows] = {JobKind.INVITE: InvitingRows(deps, validator)}
+        self.timelines = Timelines(deps, reader)
         self.targets = Targets(deps.db, deps.roles, deps.content_rules)
         self.previews = Previews(deps)
-        self.lists = Lists(deps, self.issuing)
-        self.answering = Answering(deps, self.links)
-        self.accepting = Accepting(deps, self.answering)
+        self.lists = Lists(deps, creator, sender, revoker)
+        self.answering = Answering(deps, checks, self.links)
+        self.accepting = Accepting(deps, self.answering, AcceptingAccounts(deps))
         mails = InvitationMails(deps, self.links)
         self.mail_loaders = {
             MailKind.INVITATION: mails.load_invitation,
@@ -65,13 +76,13 @@ class Invitations:
         self._deps = deps
 
     async def find_pending(self, content_id: UUID) -> Sequence[PendingInvitation]:
-        """Who is on the way to an object, as its maintainers see it."""
+        """The pending invitations to an object, as its maintainers see them."""
         tells_delivery = self._deps.content_rules.allow_unregistered_users
         at = self._deps.clock()
         return await find_pending_invitations(self._deps.db, content_id, at=at, tells_delivery=tells_delivery)
 
     async def sweep(self) -> int:
-        """Tidy one batch of what has run out or is past its retention; returns how much there was."""
+        """Expire one batch of overdue invitations and remove one past retention; returns how many there were."""
         at = self._deps.clock()
-        expired = await sweep_expired(self._deps.db, at=at)
+        expired = await sweep_expired(self._deps.db, now=at)
         return expired + await purge_ended(self._deps.db, before=at - self._deps.rules.retention)

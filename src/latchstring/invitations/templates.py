@@ -22,7 +22,8 @@ from latchstring.domain.settings import App, ContentRules, InvitationRules, Role
 from latchstring.domain.template import InvitationTemplate
 from latchstring.domain.template import Templates as Configured
 from latchstring.events.record import record
-from latchstring.invitations.validate import lifetime_problems, redirect_problems, role_problems
+from latchstring.invitations.build import find_lifetime_problems, find_redirect_problems
+from latchstring.invitations.permissions import READ, WRITE
 from latchstring.storage.engine.database import Database, UniqueViolation, Work
 from latchstring.storage.invitations.templates import (
     delete_template,
@@ -32,9 +33,8 @@ from latchstring.storage.invitations.templates import (
     load_template,
     replace_template,
 )
+from latchstring.users.grant_limits import find_role_problems
 
-READ = "invitations:read"
-WRITE = "invitations:write"
 TERMS = ("role", "groups", "content", "message", "locale", "expires_in", "redirect_url")
 
 
@@ -187,11 +187,11 @@ class Templates:
             "content", [(type_, key) for type_, key, _ in template.content]
         )
         problems = [
-            *role_problems(template.role, self.roles),
+            *find_role_problems(template.role, self.roles),
             *repeated,
             *_unknown_types(template, self.content_rules),
-            *lifetime_problems(template.expires_in, self.rules),
-            *redirect_problems(template.redirect_url, self.rules, self.app),
+            *find_lifetime_problems(template.expires_in, self.rules),
+            *find_redirect_problems(template.redirect_url, self.rules, self.app),
         ]
         if problems:
             raise InvalidFields(problems)

@@ -8,7 +8,7 @@ from latchstring.domain.invitation import Standing
 from latchstring.domain.principal import Principal
 from latchstring.domain.views.timeline import Timeline, weave
 from latchstring.invitations.dependencies import InvitationDependencies
-from latchstring.invitations.issue import Issuing
+from latchstring.invitations.read import InvitationReader
 from latchstring.storage.events.actor_names import name_of_user
 from latchstring.storage.events.invitation_timeline import find_records
 
@@ -33,7 +33,7 @@ class Timelines:
     """Reads timelines. Six short reads at most, however much there is."""
 
     deps: InvitationDependencies
-    issuing: Issuing
+    reader: InvitationReader
 
     async def get(self, invitation_id: UUID, *, by: Principal) -> Told:
         """An invitation with all that happened to it, what became of each mail, and what is awaited next.
@@ -41,7 +41,7 @@ class Timelines:
         Where the caller may not know whether an address has an account, nothing is said of mails. Raises NotAllowed,
         InvitationNotFound.
         """
-        standing = await self.issuing.get(invitation_id, by=by)
+        standing = await self.reader.get(invitation_id, by=by)
         invitation = standing.invitation
         records = await find_records(self.deps.db, invitation_id, with_delivery=standing.delivery is not None)
         timeline = weave(invitation, records, at=self.deps.clock())

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
-from litestar import Request
+from starlette.requests import Request
 
 from latchstring.domain.account import User
 from latchstring.domain.settings import App
+from latchstring.formats.urls import origin_of
 from latchstring.http.authentication import (
     ANONYMOUS,
     CSRF_COOKIE,
@@ -61,7 +61,8 @@ class InviteePage(PageContext):
     def content_policy(self) -> str:
         """The policy of pages, widened by where accepting may lead: browsers hold redirects to `form-action`, too."""
         app, rules = self.services.app, self.services.invitation_rules
-        targets = sorted({*map(_origin, rules.redirect_origins), _origin(app.public_url)})
+        origins = map(origin_of, (*rules.redirect_origins, app.public_url))
+        targets = sorted({origin for origin in origins if origin})
         return PAGE_POLICY.replace("form-action 'self'", " ".join(["form-action 'self'", *targets]))
 
     @property
@@ -130,7 +131,7 @@ class InviteePage(PageContext):
         ]
 
 
-def request_context(request: Request[Any, Any, Any], services: Services) -> InviteePage:
+def request_context(request: Request, services: Services) -> InviteePage:
     """The context of a request before authentication."""
     scope = request.scope
     query = read_query(scope)
@@ -161,11 +162,6 @@ async def authenticate(page: InviteePage) -> InviteePage:
     languages = [*chosen, caller.user.locale, *page.languages[len(chosen) :]]
     locale = negotiate(languages, page.services.app.default_locale)
     return replace(page, caller=caller, languages=languages, locale=locale)
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _support_url(app: App) -> str | None:

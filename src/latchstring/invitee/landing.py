@@ -64,7 +64,7 @@ async def show_content_landing(page: InviteePage) -> Answer:
     if not found.leads_to(declared.key, named["content_key"]):
         problem = describe_problem(InvitationMismatch())
         return found.page.show(
-            "elsewhere.html", status=problem.status, code=problem.code, offer=found.offer, token=found.token
+            "mismatch.html", status=problem.status, code=problem.code, offer=found.offer, token=found.token
         )
     return await _show_way_in(found)
 
@@ -143,7 +143,7 @@ async def _sign_in_and_accept(found: Found, sent: Sent[Answering]) -> Answer:
         return await _show_way_in(
             found, form=sent.with_problem("password", "wrong-password"), status=401, code=error.code
         )
-    caller = Caller(services.users.principal_of(user), user, from_cookie=True)
+    caller = Caller(services.users.principal_of(user), user)
     answer = await _accept(replace(found, page=found.page.as_user(caller)), sent)
     if answer.status != 303:  # noqa: PLR2004  # signed in, yet not accepted: the landing page tells why
         answer = found.page.redirect(found.offer.home, token=found.token)
@@ -219,7 +219,7 @@ async def show_arrived(page: InviteePage) -> Answer:
         return page.redirect("/login")
     to = page.query_value("to")
     if page.user is None:
-        # the objects are shown to whoever signs in, for only that tells what he may see
+        # the objects are shown to whoever signs in, because only then it is known what they may view
         onward = page.link(ARRIVED, how="added", to=to) if to else ""
         return page.show("arrived.html", user=None, onward=onward)
     return page.show(

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 from latchstring.domain.access import ContentObject, Level, Seen
 from latchstring.domain.errors import ContentNotFound
 from latchstring.domain.grant import ContentRole
+from latchstring.formats.urls import origin_of
+from latchstring.invitations.build import is_allowed_redirect
 from latchstring.invitations.results import OfferedObject
-from latchstring.invitations.validate import is_allowed_redirect, origin_of
 from latchstring.invitee.context import InviteePage
 
 LONG = 60  # letters: two lines of a heading
@@ -69,7 +70,7 @@ def names_of(content: Iterable[Seen]) -> str:
 
 
 async def find_items(page: InviteePage, names: str) -> tuple[Item, ...]:
-    """What the visitor may do now with the objects of such a parameter. What he may not view is left out."""
+    """What the visitor may do now with the objects of such a parameter, without those they may not view."""
     pairs = [name.partition("/") for name in names.split(",")[:MOST_SHOWN] if name]
     found = [await _look_up(page, type_, key) for type_, _, key in pairs]
     return tuple(

@@ -16,7 +16,7 @@ from latchstring.domain.principal import Role
 from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
 from latchstring.http.scope import is_head
-from latchstring.invitations.respond import Opened, check_open, has_account
+from latchstring.invitations.respond import ResolvedLink, check_open, has_account
 from latchstring.invitee.context import InviteePage
 from latchstring.invitee.objects import Item, offered_item
 
@@ -57,7 +57,7 @@ class Offer:
 NOTHING = Offer()
 
 
-def offer_of(page: InviteePage, opened: Opened) -> Offer:
+def offer_of(page: InviteePage, opened: ResolvedLink) -> Offer:
     """What a genuine link led or leads to, in the language of the page."""
     invitation = opened.invitation
     preview = page.services.invitations.answering.preview(opened, locale=page.locale)
@@ -92,7 +92,7 @@ class Found:
 
     page: InviteePage
     token: str
-    opened: Opened
+    opened: ResolvedLink
     offer: Offer
 
     @property
@@ -141,7 +141,7 @@ async def _find_offer(page: InviteePage, token: str, *, counts: bool) -> Found |
     spoken = page.with_locale(opened.invitation.locale)
     found = Found(spoken, token, opened, offer_of(spoken, opened))
     try:
-        check_open(opened, at=page.services.clock())
+        check_open(opened, now=page.services.clock())
     except LatchstringError as error:
         return show_end_of(found, error)
     return found

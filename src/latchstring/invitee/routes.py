@@ -1,7 +1,6 @@
 """All pages for people, under their full paths."""
 
-from litestar.types import ControllerRouterHandler
-
+from latchstring.http.routing import Route
 from latchstring.invitee import decline as declining
 from latchstring.invitee import landing, profile, recovery
 from latchstring.invitee import sign_in as signing_in
@@ -9,7 +8,7 @@ from latchstring.invitee.routing import page_error
 
 __all__ = ["page_error", "routes"]
 
-routes: list[ControllerRouterHandler] = [
+routes: list[Route] = [
     signing_in.show_start,
     signing_in.show_login,
     signing_in.log_in,

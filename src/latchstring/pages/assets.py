@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
-from litestar import Request, get
-from litestar.types import ASGIApp
+from starlette.requests import Request
+from starlette.types import ASGIApp
 
 from latchstring.domain.errors import NotFound
 from latchstring.http.responses import Answer
+from latchstring.http.routing import get
 from latchstring.http.scope import find_header
 
 PREFIX = "/assets"
@@ -57,8 +57,8 @@ def _asset(name: str, body: bytes) -> Asset:
     return Asset(name, version, _MEDIA_TYPES[name[name.rindex(".") :]], body, gzip.compress(body, mtime=0))
 
 
-@get(f"{PREFIX}/{{version:str}}/{{name:str}}", include_in_schema=False)
-async def serve_asset(request: Request[Any, Any, Any]) -> ASGIApp:
+@get(f"{PREFIX}/{{version}}/{{name}}")
+async def serve_asset(request: Request) -> ASGIApp:
     """The present file, whatever version is asked for: during an upgrade two versions serve one page."""
     asked = request.path_params
     found = assets().get(asked["name"])

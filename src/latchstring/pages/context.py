@@ -4,17 +4,17 @@ import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote, urlencode
 
-from litestar import Request
+from starlette.requests import Request
+from starlette.types import Scope
 
 from latchstring.domain.errors import CsrfTokenInvalid, Unreadable
 from latchstring.http.authentication import is_foreign
 from latchstring.http.client_address import client_network
 from latchstring.http.headers import PAGE_POLICY
 from latchstring.http.responses import Answer
-from latchstring.http.scope import Scope, find_header, query_pairs
+from latchstring.http.scope import find_header, query_pairs
 from latchstring.i18n.dates import text_direction
 from latchstring.i18n.negotiation import accepted_languages
 from latchstring.pages.forms import F, Sent, Shown, read_form
@@ -32,7 +32,7 @@ class PageContext(ABC):
     query: the pairs of the query string in order; the first pair of a name counts.
     """
 
-    request: Request[Any, Any, Any]
+    request: Request
     services: Services
     path: str
     query: Sequence[tuple[str, str]]

@@ -1,10 +1,6 @@
 """Errors as pages: what the template `refusal.html` of each face is given, and how such a page is answered."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
-
-from litestar import Response
-from litestar.enums import MediaType
 
 from latchstring.domain.errors import LatchstringError, TooManyRequests
 from latchstring.http.problems import describe_problem, log_unexpected
@@ -42,9 +38,3 @@ def answer_error(context: PageContext, error: Exception) -> Answer:
     if "Retry-After" in problem.headers:
         answer.headers.append((b"retry-after", problem.headers["Retry-After"].encode()))
     return answer
-
-
-def as_response(answer: Answer) -> Response[Any]:
-    """The answer as the framework's type, for its exception handlers."""
-    headers = {name.decode(): value.decode() for name, value in answer.headers if name != b"content-type"}
-    return Response(answer.body, status_code=answer.status, media_type=MediaType.HTML, headers=headers)

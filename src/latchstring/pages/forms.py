@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from litestar.types import Receive, Scope
+from starlette.types import Receive, Scope
 
 from latchstring.domain.errors import FieldProblem, InvalidFields, Unreadable
 from latchstring.formats.field_types import Kind, Locale, Token, ValueRefused, read_text
@@ -136,7 +136,7 @@ async def read_form(scope: Scope, receive: Receive, form: type[F]) -> Sent[F]:
     """The form of a POST. Raises Unreadable for what no page of ours sends: other types, sizes, fields, encodings."""
     media_type, _, _ = (find_header(scope, b"content-type") or b"").partition(b";")
     if media_type.strip().lower() != b"application/x-www-form-urlencoded":
-        raise Unreadable("Send the form as the page does.", code="unsupported-media-type", status=415)
+        raise Unreadable("Send the form as the page does.", code="unsupported-media-type")
     pairs = _parse(await read_bytes(scope, receive, largest=form.largest), most=form.most_fields)
     typed = {name: value for name, value in pairs if name not in form.repeated}
     ticked = {name: tuple(value for key, value in pairs if key == name) for name in form.repeated}

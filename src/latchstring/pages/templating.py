@@ -6,7 +6,7 @@ serves every language at once.
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache, lru_cache
 
 from babel import Locale, UnknownLocaleError
@@ -16,6 +16,7 @@ from jinja2.ext import InternationalizationExtension
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
+from latchstring.domain.clock import format_rfc3339
 from latchstring.i18n.catalogues import translations
 from latchstring.i18n.dates import format_clock, format_date, format_instant, format_relative, format_short
 from latchstring.i18n.pseudo import PSEUDO, pseudo
@@ -48,7 +49,7 @@ def environment() -> Environment:
         "listed": _listed,
         "instant": _instant,
         "day": _day,
-        "iso": _iso,
+        "iso": _iso_seconds,
         "short": _short,
         "clock": _clock,
         "relative": _relative,
@@ -144,12 +145,12 @@ def _moment(context: Context, at: datetime, now: datetime) -> Markup:
     """The same as a `<time>` that says the whole instant to programs, and to whoever points at it."""
     locale = context["locale"]
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        _iso(at), format_instant(at, locale), format_relative(at, now, locale)
+        _iso_seconds(at), format_instant(at, locale), format_relative(at, now, locale)
     )
 
 
-def _iso(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+def _iso_seconds(at: datetime) -> str:
+    return format_rfc3339(at, "seconds")
 
 
 def _formats(locale: str) -> Locale:

@@ -14,19 +14,18 @@ from typing import Any
 
 import msgspec
 from jinja2 import ChainableUndefined, Environment, PackageLoader
-from litestar import Litestar, Request, get
-from litestar.handlers import HTTPRouteHandler
-from litestar.types import ASGIApp
 from markupsafe import Markup, escape
+from starlette.requests import Request
+from starlette.types import ASGIApp
 
 from latchstring.domain.errors import NotFound
 from latchstring.domain.settings import App
 from latchstring.http.problems import PROBLEMS, problem_answer
 from latchstring.http.responses import Answer, raw_json_answer, text_answer
+from latchstring.http.routing import Route, get
 from latchstring.rest.openapi import build_document, list_operations
 
 HTML = "text/html; charset=utf-8"
-Block = tuple[str, list[str]]
 
 
 class _Lenient(ChainableUndefined):
@@ -52,30 +51,30 @@ def words(text: str) -> Markup:
     return Markup("".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts)))  # noqa: S704
 
 
-def document_routes(app: App, version: str) -> Sequence[HTTPRouteHandler]:
+def document_routes(app: App, version: str) -> Sequence[Route]:
     """`/openapi.json`, `/docs` and `/problems/<code>`. The document is made at the first request and kept."""
     made: dict[str, Any] = {}
 
-    def document_of(application: Litestar) -> dict[str, Any]:
+    def document_of(routes: Sequence[Route]) -> dict[str, Any]:
         if not made:
-            made.update(build_document(list_operations(application), app, version=version))
+            made.update(build_document(list_operations(routes), app, version=version))
         return made
 
     return [_openapi_route(document_of), _docs_route(document_of), _style_route(), _problems_route(), _problem_route()]
 
 
-def _openapi_route(document_of: Callable[[Litestar], dict[str, Any]]) -> HTTPRouteHandler:
-    @get("/openapi.json", name="openapi")
-    async def show_openapi(request: Request[Any, Any, Any]) -> ASGIApp:
-        return raw_json_answer(msgspec.json.encode(document_of(request.app)))
+def _openapi_route(document_of: Callable[[Sequence[Route]], dict[str, Any]]) -> Route:
+    @get("/openapi.json")
+    async def show_openapi(request: Request) -> ASGIApp:
+        return raw_json_answer(msgspec.json.encode(document_of(request.app.routes)))
 
     return show_openapi
 
 
-def _docs_route(document_of: Callable[[Litestar], dict[str, Any]]) -> HTTPRouteHandler:
-    @get("/docs", name="docs")
-    async def show_docs(request: Request[Any, Any, Any]) -> ASGIApp:
-        return _page("docs.html", **_read_document(document_of(request.app)))
+def _docs_route(document_of: Callable[[Sequence[Route]], dict[str, Any]]) -> Route:
+    @get("/docs")
+    async def show_docs(request: Request) -> ASGIApp:
+        return _page("docs.html", **_read_document(document_of(request.app.routes)))
 
     return show_docs
 
@@ -89,7 +88,7 @@ def _read_document(document: dict[str, Any]) -> dict[str, Any]:
     return {
         "document": document,
         "tags": dict(sorted(tags.items())),
-        "introduction": _blocks(document["info"]["description"]),
+        "introduction": render_markdown(document["info"]["description"]),
     }
 
 
@@ -113,9 +112,9 @@ def _pretty(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _style_route() -> HTTPRouteHandler:
-    @get("/docs/docs.css", name="docs-style")
-    async def show_style() -> ASGIApp:
+def _style_route() -> Route:
+    @get("/docs/docs.css")
+    async def show_style(_: Request) -> ASGIApp:
         style = (files("latchstring.rest") / "static" / "docs.css").read_text()
         return Answer(
             200,
@@ -126,22 +125,22 @@ def _style_route() -> HTTPRouteHandler:
     return show_style
 
 
-def _problems_route() -> HTTPRouteHandler:
-    @get("/problems", name="problems")
-    async def list_problems() -> ASGIApp:
+def _problems_route() -> Route:
+    @get("/problems")
+    async def list_problems(_: Request) -> ASGIApp:
         return _page("problems.html", problems=PROBLEMS)
 
     return list_problems
 
 
-def _problem_route() -> HTTPRouteHandler:
-    @get("/problems/{code:str}", name="problem")
-    async def show_problem(request: Request[Any, Any, Any]) -> ASGIApp:
+def _problem_route() -> Route:
+    @get("/problems/{code}")
+    async def show_problem(request: Request) -> ASGIApp:
         code = request.path_params["code"]
         kind = PROBLEMS.get(code)
         if kind is None:
             return problem_answer(NotFound("There is no problem of this name."), request.scope)
-        return _page("problem.html", code=code, kind=kind, paragraphs=read_problem_page(code))
+        return _page("problem.html", code=code, kind=kind, text=read_problem_page(code))
 
     return show_problem
 
@@ -158,19 +157,15 @@ def problem_pages() -> Traversable:
 
 
 @cache
-def read_problem_page(code: str) -> list[Block]:
-    """The page of a problem as (element, its texts): `h2`, `p`, `ul`. Raises FileNotFoundError for an unknown code."""
+def read_problem_page(code: str) -> Markup:
+    """What the page of a problem says below its title. Raises FileNotFoundError for an unknown code."""
     text = (problem_pages() / f"{code}.md").read_text()
-    return _blocks(text.partition("\n\n")[2])  # the title is the table's
+    return render_markdown(text.partition("\n\n")[2])  # the title is the table's
 
 
-def _blocks(text: str) -> list[Block]:
-    return [_block(block.strip()) for block in text.split("\n\n") if block.strip()]
+@cache
+def render_markdown(text: str) -> Markup:
+    """CommonMark as HTML. HTML in the text is shown as text."""
+    from markdown_it import MarkdownIt  # noqa: PLC0415  # six MiB that only readers of these pages need
 
-
-def _block(text: str) -> Block:
-    for bullet in ("- ", "* "):
-        if text.startswith(bullet):
-            return "ul", [" ".join(item.split()) for item in f"\n{text}".split(f"\n{bullet}")[1:]]
-    words_only = " ".join(text.split())
-    return ("h2", [words_only[3:]]) if words_only.startswith("## ") else ("p", [words_only])
+    return Markup(MarkdownIt("commonmark", {"html": False}).render(text))  # noqa: S704  # the renderer escapes

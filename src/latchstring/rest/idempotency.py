@@ -14,18 +14,20 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
+from starlette.types import Scope
 
 from latchstring.domain.errors import (
     IdempotencyKeyReused,
     IdempotencyRunning,
     LatchstringError,
+    TooManyRequests,
     Unauthenticated,
     Unreadable,
 )
 from latchstring.domain.idempotency import AnswerStored, Claim, Once, StoredAnswer
 from latchstring.domain.principal import Principal
 from latchstring.http.responses import Answer, replay_answer
-from latchstring.http.scope import Scope, list_header, query_pairs
+from latchstring.http.scope import list_header, query_pairs
 from latchstring.services import Services
 from latchstring.storage.engine.idempotency import find_answer
 from latchstring.storage.engine.postgres import LockTimeout
@@ -79,7 +81,7 @@ class Idempotency:
             stored = await self._find(claim)
         except LockTimeout as timeout:
             raise IdempotencyRunning("The first request with this Idempotency-Key is still at work.") from timeout
-        except Unauthenticated:  # a key revoked since it was last read gets no answer again, either
+        except (Unauthenticated, TooManyRequests):  # a revoked key gets no answer again, and limits count repeats
             raise
         except LatchstringError:
             # What the service looks at before its transaction may have changed since the first request.

@@ -1,8 +1,10 @@
 """Which language an answer speaks."""
 
+from starlette.types import Scope
+
 from latchstring.domain.account import User
 from latchstring.domain.settings import App
-from latchstring.http.scope import Scope, find_header
+from latchstring.http.scope import find_header
 from latchstring.i18n.negotiation import accepted_languages, negotiate
 from latchstring.rest.query import wanted_locale
 

@@ -6,37 +6,38 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
-from litestar import Litestar
-from litestar.handlers import HTTPRouteHandler
 
 from latchstring.domain import errors
 from latchstring.domain.errors import LatchstringError
+from latchstring.domain.keys import KEY_PATTERN
+from latchstring.domain.language_tag import LONGEST_LANGUAGE_TAG
 from latchstring.domain.settings import App
-from latchstring.formats.field_types import KEY_PATTERN, LOCALE_PATTERN, LONGEST_LOCALE
+from latchstring.formats.field_types import LOCALE_PATTERN
 from latchstring.http.authentication import Access
 from latchstring.http.problems import MEDIA_TYPE, PROBLEMS, ProblemType, problem_type
+from latchstring.http.routing import Route
 from latchstring.rest.examples import make_example
-from latchstring.rest.route import Operation
+from latchstring.rest.route import ApiRoute, Operation
 from latchstring.rest.schemas import Inputs, Schema, describe_answers, describe_fields, example_of
 
 DESCRIPTION = """\
-Invite people by e-mail, and let them in with exactly the rights you chose.
+Invite people by e-mail and grant them exactly the rights you chose.
 
 * Send `Authorization: Bearer <access token or API key>`. A browser may use the cookie `access_token` instead; unsafe
   methods then need the header `X-CSRF-Token` with the value of the cookie `csrf_token`.
 * Errors are `application/problem+json` (RFC 9457). Decide by `code`; every code has a page under `/problems/`.
-* Unknown fields and query parameters are refused with 400, never ignored. Field errors come all at once with 422.
-* Lists take `limit` and `cursor` and answer `items`, `nextCursor` and `total` (null above 10 000).
-* POSTs that create take an `Idempotency-Key`: the same key and body give the same answer for 24 hours.
-* Instants are RFC 3339 in UTC, durations ISO 8601, ids UUIDv7.
+* Unknown fields and query parameters are rejected with 400, never ignored. Field errors are reported together with 422.
+* Lists accept `limit` and `cursor` and return `items`, `nextCursor` and `total` (null above 10 000).
+* POSTs that create accept an `Idempotency-Key`: the same key and body return the same response for 24 hours.
+* Timestamps are RFC 3339 in UTC, durations ISO 8601, ids UUIDv7.
 """
 _ANYWHERE = ("internal-error", "storage-busy", "storage-unreachable")
 _WITH_BODY = ("unreadable", "body-missing", "duplicate-key", "nested-too-deep", "unknown-field")
 _TITLES = {
-    200: "Done.",
-    201: "Made.",
-    202: "Taken; the rest happens later.",
-    204: "Done; there is nothing to say.",
+    200: "OK.",
+    201: "Created.",
+    202: "Accepted; processing continues later.",
+    204: "Done, without a body.",
 }
 _PARAMETER_SCHEMAS: Mapping[str, Schema] = {
     "uuid": {"type": "string", "format": "uuid"},
@@ -45,15 +46,10 @@ _PARAMETER_SCHEMAS: Mapping[str, Schema] = {
 }
 
 
-def list_operations(app: Litestar) -> list[Operation]:
-    """What the application's routes declare, by path and method."""
-    found = {
-        handler.opt["operation"].route: handler.opt["operation"]
-        for route in app.routes
-        for handler in getattr(route, "route_handlers", ())
-        if isinstance(handler, HTTPRouteHandler) and "operation" in handler.opt
-    }
-    return sorted(found.values(), key=lambda operation: (operation.path, operation.method))
+def list_operations(routes: Iterable[Route]) -> list[Operation]:
+    """What the routes of the API declare, by path and method."""
+    declared = (route.operation for route in routes if isinstance(route, ApiRoute))
+    return sorted(declared, key=lambda operation: (operation.path, operation.method))
 
 
 def build_document(operations: Iterable[Operation], app: App, *, version: str) -> Schema:
@@ -126,7 +122,7 @@ def _describe(one: Operation, inputs: Inputs, answers: Mapping[int, Schema], sho
 def _upload_content(row: type[msgspec.Struct], inputs: Inputs) -> Schema:
     """An array, or a spreadsheet's text. Rows are judged one by one, so the array takes anything."""
     example = example_of(row, inputs)
-    shape = {"anyOf": [inputs.refer(row), {"description": "Anything else is a refused row."}]}
+    shape = {"anyOf": [inputs.refer(row), {"description": "Any other value is a refused row."}]}
     names = [name for name, value in example.items() if isinstance(value, str)]
     lines = [",".join(names), ",".join(str(example[name]) for name in names), ""]
     return {
@@ -158,7 +154,7 @@ def _shapes_of(shape: Any) -> tuple[Any, ...]:
 def _successes(one: Operation, answers: Mapping[int, Schema], shown: Mapping[str, Schema]) -> Schema:
     found: Schema = {}
     for status, shape in one.answers.items():
-        answer: Schema = {"description": _TITLES.get(status, "Done."), "headers": dict(_header_refs("requestId"))}
+        answer: Schema = {"description": _TITLES.get(status, "OK."), "headers": dict(_header_refs("requestId"))}
         if one.sets_location and status in {201, 202}:
             answer["headers"] |= _header_refs("location")
         if one.sets_cookies:
@@ -244,7 +240,7 @@ def _security(access: Access) -> list[Schema]:
 
 _SECURITY_SCHEMES: Schema = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An access token, or an API key (`lsk_…`)."},
-    "cookie": {"type": "apiKey", "in": "cookie", "name": "access_token", "description": "A browser's session."},
+    "cookie": {"type": "apiKey", "in": "cookie", "name": "access_token", "description": "The session of a browser."},
     "csrf": {
         "type": "apiKey",
         "in": "header",
@@ -256,19 +252,19 @@ _PARAMETERS: Schema = {
     "locale": {
         "name": "locale",
         "in": "query",
-        "description": "The language of names and mails. Before the user's own and `Accept-Language`.",
-        "schema": {"type": "string", "maxLength": LONGEST_LOCALE, "pattern": LOCALE_PATTERN, "examples": ["de"]},
+        "description": "Language of names and mails. Overrides the language of the user and `Accept-Language`.",
+        "schema": {"type": "string", "maxLength": LONGEST_LANGUAGE_TAG, "pattern": LOCALE_PATTERN, "examples": ["de"]},
     },
     "idempotencyKey": {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "Makes a repeat of this request harmless for 24 hours.",
+        "description": "Repeating the request with the same key returns the same response for 24 hours.",
         "schema": {"type": "string", "pattern": "^[!-~]{1,255}$", "examples": ["order-4711-attempt"]},
     },
     "ifMatch": {
         "name": "If-Match",
         "in": "header",
-        "description": "Entity tags of the versions that may be changed, or `*`; any other is left alone.",
+        "description": "Entity tags of the expected versions, or `*`. Other versions are not changed.",
         "schema": {"type": "string", "examples": ['"3-9f1c2a7b"']},
     },
 }
@@ -282,8 +278,11 @@ _HEADER_NAMES = {
 }
 _HEADERS: Schema = {
     "requestId": {"description": "The id of this request, as in the log.", "schema": {"type": "string"}},
-    "location": {"description": "Where the new thing is.", "schema": {"type": "string", "format": "uri-reference"}},
-    "setCookie": {"description": "The cookies of a browser's session.", "schema": {"type": "string"}},
+    "location": {
+        "description": "The path of the new resource.",
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
+    "setCookie": {"description": "The session cookies of a browser.", "schema": {"type": "string"}},
     "etag": {"description": "The version of the object, for `If-Match`.", "schema": {"type": "string"}},
     "retryAfter": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
     "challenge": {"description": "How to authenticate.", "schema": {"type": "string"}},
@@ -292,15 +291,15 @@ _EXTRA_HEADERS = {401: ("challenge",), 429: ("retryAfter",), 503: ("retryAfter",
 _PROBLEM_SCHEMAS: dict[str, Schema] = {
     "Problem": {
         "type": "object",
-        "description": "Why a request was refused (RFC 9457).",
+        "description": "An error (RFC 9457).",
         "required": ["type", "title", "status", "detail", "instance", "code"],
         "properties": {
             "type": {"type": "string", "format": "uri-reference", "examples": ["/problems/invitation-expired"]},
-            "title": {"type": "string", "description": "The same for every answer of this type."},
+            "title": {"type": "string", "description": "The title of the problem type."},
             "status": {"type": "integer"},
-            "detail": {"type": "string", "description": "What happened this time."},
+            "detail": {"type": "string", "description": "A sentence about this occurrence."},
             "instance": {"type": "string", "format": "uri", "description": "The id of the request."},
-            "code": {"type": "string", "description": "What to decide by."},
+            "code": {"type": "string", "description": "A stable code for programs."},
         },
     },
     "FieldProblem": {
@@ -314,7 +313,7 @@ _PROBLEM_SCHEMAS: dict[str, Schema] = {
         "additionalProperties": False,
     },
     "FieldsProblem": {
-        "description": "Every field that breaks a rule, together.",
+        "description": "All invalid fields.",
         "allOf": [{"$ref": "#/components/schemas/Problem"}],
         "properties": {"errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldProblem"}}},
     },

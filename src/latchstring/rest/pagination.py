@@ -39,7 +39,7 @@ Limit = Annotated[
         },
     ),
 ]
-Cursor = Annotated[
+CursorText = Annotated[
     str,
     Kind(
         _read_cursor_text,
@@ -47,7 +47,7 @@ Cursor = Annotated[
             "type": "string",
             "pattern": "^[A-Za-z0-9_-]+$",
             "maxLength": LONGEST_CURSOR,
-            "description": "`nextCursor` of the page before.",
+            "description": "`nextCursor` of the previous page.",
         },
     ),
 ]
@@ -57,11 +57,11 @@ class PageQuery(Query):
     """What every list takes. Lists add their filters, and `sort` as a Literal, in a subclass."""
 
     limit: Limit = DEFAULT_LIMIT
-    cursor: Cursor | None = None
+    cursor: CursorText | None = None
 
 
-class Listed(View, Generic[T]):
-    """A page of a list, for `answers={200: Listed[GroupView]}`.
+class PageView(View, Generic[T]):
+    """A page of a list, for `answers={200: PageView[GroupView]}`.
 
     nextCursor: null on the last page. total: null above 10 000.
     """

@@ -3,7 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from latchstring.http.scope import Scope, list_header
+from starlette.types import Scope
+
+from latchstring.http.scope import list_header
 
 _TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)|\s*,')
 

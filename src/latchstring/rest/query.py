@@ -5,11 +5,12 @@ from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
+from starlette.types import Scope
 
 from latchstring.domain.errors import FieldProblem, Unreadable
 from latchstring.formats.field_types import ValueRefused, read_locale
 from latchstring.formats.fields import escape, shape_of, split_annotation
-from latchstring.http.scope import Scope, query_pairs
+from latchstring.http.scope import query_pairs
 
 T = TypeVar("T", bound=msgspec.Struct)
 LOCALE = "locale"  # every route takes it

@@ -14,16 +14,17 @@ from latchstring.domain.event import Event, happened
 from latchstring.domain.group import Group
 from latchstring.domain.idempotency import Once
 from latchstring.domain.ids import new_id
-from latchstring.domain.pagination import Page
+from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
+from latchstring.domain.views.users import UserSearch
 from latchstring.events.record import record
 from latchstring.formats.email_address import Address
 from latchstring.storage.content.objects import check_released, hold_users, release_objects
 from latchstring.storage.engine.database import Conflict, ReferenceViolation, UniqueViolation, Work
 from latchstring.storage.engine.idempotency import store_answer
-from latchstring.storage.groups.groups import find_groups, load_groups
+from latchstring.storage.groups.groups import find_group, find_groups, load_groups
 from latchstring.storage.invitations.cascade import erase_person
-from latchstring.storage.users.lists import UserFilter, list_users
+from latchstring.storage.users.lists import list_users
 from latchstring.storage.users.sessions import end_sessions
 from latchstring.storage.users.users import (
     delete_user,
@@ -116,17 +117,25 @@ class People(Keeping):
     async def list_users(
         self,
         *,
+        order: SortOrder,
+        cursor: Cursor | None = None,
         limit: int,
-        after: UUID | None,
-        descending: bool,
         address: Address | None = None,
         role: str | None = None,
         group: str | None = None,
         q: str | None = None,
     ) -> Page[User]:
-        """A page of accounts in the order of making. q: a prefix of address, first or last name."""
-        which = UserFilter(address.email_key if address else None, role, group, q)
-        return await list_users(self._db, which, limit=limit, after=after, descending=descending)
+        """A page of accounts. group: a key; q: a prefix of address, first or last name.
+
+        Orders: createdAt, email, name.
+        """
+        search = UserSearch(q, role, email_key=address.email_key if address else None)
+        if group is not None:
+            member_of = await find_group(self._db, group)
+            if member_of is None:
+                return Page([], total=0)
+            search = replace(search, group_id=member_of.id)
+        return await list_users(self._db, search, order=order, cursor=cursor, limit=limit)
 
     # ---- rules ---------------------------------------------------------------------------------------------------
 
@@ -235,7 +244,7 @@ class People(Keeping):
         except UniqueViolation as violation:
             raise taken(violation) or violation from violation
         except ReferenceViolation as gone:
-            raise GroupNotFound("A group was removed in this moment. Look which are left.") from gone
+            raise GroupNotFound("A group was deleted at the same time.") from gone
 
     async def _hash_new(self, changes: UserChanges, user: User) -> str | None:
         password = None if isinstance(changes.password, Unchanged) else changes.password
@@ -326,7 +335,7 @@ class People(Keeping):
     async def erase_user(self, principal: Principal, user_id: UUID, *, new_owner_id: UUID | None = None) -> None:
         """Remove an account with every trace of name and address; pending invitations to the person are revoked.
 
-        What the person owns goes to the new owner; his grants end. Raises OwnsContent when there is none to take it,
+        What the person owns goes to the new owner; their grants end. Raises OwnsContent when there is none to take it,
         UserNotFound (of the new owner, too), GrantNotAllowed when the account is above the caller's ceiling.
         """
         check_manages(principal, await self.get_user(user_id), self._roles)
@@ -349,7 +358,7 @@ class People(Keeping):
                 raise Conflict  # the address moved meanwhile: begin anew with the present one
             check_manages(principal, user, self._roles)
             if new_owner_id is not None and new_owner_id not in (yield from hold_users([new_owner_id])):
-                raise UserNotFound("There is no such user to take over what this one owns.")
+                raise UserNotFound("The new owner does not exist.")
             yield delete_user(user_id)
             yield from check_released(user_id)
             for content_id in handed_over:

@@ -1,6 +1,5 @@
 """What those who look after users do: find them, read their history, end their sessions, send them links."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -8,8 +7,8 @@ from latchstring.domain.account import User
 from latchstring.domain.actor import Actor
 from latchstring.domain.errors import MailDisabled, UserNotFound
 from latchstring.domain.event import RecordedEvent, happened
-from latchstring.domain.keyset_page import Count, Place, Sorting, Stretch
 from latchstring.domain.mail import MailKind
+from latchstring.domain.pagination import Count, Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
 from latchstring.domain.views.users import UserSearch
 from latchstring.events.record import record
@@ -17,7 +16,7 @@ from latchstring.mail.account_mail import account_mail
 from latchstring.storage.engine.database import Work
 from latchstring.storage.events.subject_history import list_history
 from latchstring.storage.outbox.outbox import queue_mail
-from latchstring.storage.users.search import count_role, search_users
+from latchstring.storage.users.lists import count_role, list_users
 from latchstring.storage.users.sessions import end_sessions
 from latchstring.storage.users.users import find_user, lock_user
 from latchstring.users.dependencies import UserDependencies
@@ -32,11 +31,11 @@ class Keeping(UserDependencies):
     """Users as their keepers see them."""
 
     async def search_users(
-        self, principal: Principal, wanted: UserSearch, *, sorting: Sorting, after: Place | None = None, limit: int
-    ) -> Stretch[User]:
-        """A stretch of users in an order: made, email or name. Raises NotAllowed."""
+        self, principal: Principal, wanted: UserSearch, *, order: SortOrder, cursor: Cursor | None = None, limit: int
+    ) -> Page[User]:
+        """A page of users. Orders: createdAt, email, name. Raises NotAllowed."""
         principal.require(READ_USERS)
-        return await search_users(self._db, wanted, sorting=sorting, after=after, limit=limit)
+        return await list_users(self._db, wanted, order=order, cursor=cursor, limit=limit)
 
     async def count_holders_of_roles(self, principal: Principal) -> dict[str, Count]:
         """How many users have each role of the configuration. Raises NotAllowed."""
@@ -44,11 +43,11 @@ class Keeping(UserDependencies):
         return {key: await count_role(self._db, key) for key in self._roles}
 
     async def list_history(
-        self, principal: Principal, subject_id: UUID, *, before: UUID | None = None
-    ) -> tuple[Sequence[RecordedEvent], UUID | None]:
-        """What happened to a user, a group, an object or a key, newest first, and where to go on. Raises NotAllowed."""
+        self, principal: Principal, subject_id: UUID, *, cursor: Cursor | None = None
+    ) -> Page[RecordedEvent]:
+        """What happened to a user, a group, an object or a key, newest first. Raises NotAllowed."""
         principal.require(READ_HISTORY)
-        return await list_history(self._db, subject_id, before=before)
+        return await list_history(self._db, subject_id, cursor=cursor)
 
     async def end_sessions_of_user(self, principal: Principal, user_id: UUID) -> None:
         """Sign a user out everywhere, at once. Raises NotAllowed, UserNotFound."""
@@ -74,7 +73,7 @@ class Keeping(UserDependencies):
         if user is None:
             raise UserNotFound("There is no such user.")
         if self._mail_is_off:
-            raise MailDisabled("Mail is switched off here.")
+            raise MailDisabled("Mail is disabled.")
         if kind is MailKind.EMAIL_VERIFICATION and user.email_verified:
             return False
         at = self._clock()

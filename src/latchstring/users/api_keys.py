@@ -10,7 +10,7 @@ from latchstring.domain.api_key import ApiKey
 from latchstring.domain.errors import ApiKeyNotFound, FieldProblem, GrantNotAllowed, InvalidFields
 from latchstring.domain.event import happened
 from latchstring.domain.ids import new_id
-from latchstring.domain.pagination import Page
+from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.principal import EVERYTHING, Principal, is_permission
 from latchstring.events.record import record
 from latchstring.storage.engine.database import Work
@@ -71,7 +71,7 @@ class ApiKeys(UserDependencies):
         self, *, scopes: Sequence[str], may_grant: Sequence[str], expires_at: datetime | None
     ) -> list[FieldProblem]:
         """What is wrong with a key, whoever asks for it."""
-        problems = [] if scopes else [FieldProblem("/scopes", "required", "Name what the key may do.")]
+        problems = [] if scopes else [FieldProblem("/scopes", "required", "Choose at least one scope.")]
         for i, scope in enumerate(scopes):
             if not is_permission(scope):
                 problems.append(FieldProblem(f"/scopes/{i}", "unknown-permission", f"There is no permission {scope}."))
@@ -79,12 +79,12 @@ class ApiKeys(UserDependencies):
             if role != EVERYTHING and role not in self._roles:
                 problems.append(FieldProblem(f"/mayGrant/{i}", "unknown-role", f"There is no role {role}."))
         if expires_at is not None and expires_at <= self._clock():
-            problems.append(FieldProblem("/expiresAt", "in-the-past", "Choose an instant that is still to come."))
+            problems.append(FieldProblem("/expiresAt", "in-the-past", "Choose a time in the future."))
         return problems
 
-    async def list_api_keys(self, *, limit: int, after: UUID | None, descending: bool) -> Page[ApiKey]:
+    async def list_api_keys(self, *, order: SortOrder, cursor: Cursor | None = None, limit: int) -> Page[ApiKey]:
         """A page of the keys that were not revoked."""
-        return await list_keys(self._db, limit=limit, after=after, descending=descending)
+        return await list_keys(self._db, order=order, cursor=cursor, limit=limit)
 
     async def get_api_key(self, key_id: UUID) -> ApiKey:
         """A key that was not revoked. Raises ApiKeyNotFound."""
@@ -124,7 +124,7 @@ class ApiKeys(UserDependencies):
         maker = await find_key(self._db, principal.id)
         latest = maker.expires_at if maker else self._clock()
         if latest is not None and wanted is not None and wanted > latest:
-            raise GrantNotAllowed("A key cannot outlive the key that makes it.")
+            raise GrantNotAllowed("A key cannot expire later than the key that creates it.")
         return wanted or latest
 
     def _granted(self, said: Sequence[str] | None, ceiling: frozenset[str], scopes: frozenset[str]) -> frozenset[str]:

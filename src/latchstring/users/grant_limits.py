@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from latchstring.domain.account import User
 from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import FieldProblem, GrantNotAllowed
-from latchstring.domain.principal import EVERYTHING, Principal, Role, covers
+from latchstring.domain.principal import EVERYTHING, Principal, Role, covers, find_beyond_ceiling
 from latchstring.domain.settings import Roles
 
 
@@ -18,12 +18,12 @@ def find_role_problems(role: str | None, roles: Roles, *, pointer: str = "/role"
 
 def check_grant(principal: Principal, roles: Roles, *, role: str | None = None, groups: Iterable[str] = ()) -> None:
     """Raise GrantNotAllowed unless the principal may hand on this role and these groups."""
-    if role is not None and not principal.can_grant_role(role):
+    refused_role, refused_groups = find_beyond_ceiling(principal, role, groups)
+    if refused_role is not None:
         may = [key for key in roles if principal.can_grant_role(key)]
-        raise GrantNotAllowed(f"You may not grant the role {role}. You may grant {_list(may)}.")
-    refused = [key for key in groups if not principal.can_grant_group(key)]
-    if refused:
-        raise GrantNotAllowed(f"You may not bring people into {_list(refused)}.")
+        raise GrantNotAllowed(f"You may not grant the role {refused_role}. You may grant {_list(may)}.")
+    if refused_groups:
+        raise GrantNotAllowed(f"You may not grant the groups {_list(refused_groups)}.")
 
 
 def check_manages(principal: Principal, user: User, roles: Roles) -> None:
@@ -35,7 +35,7 @@ def check_manages(principal: Principal, user: User, roles: Roles) -> None:
         return
     role = roles.get(user.role)  # a role that left the configuration gives nothing
     if role is not None and not _holds(principal, role):
-        raise GrantNotAllowed("This account holds more than you may grant.")
+        raise GrantNotAllowed("This account has more rights than you may grant.")
 
 
 def check_takes_over(principal: Principal, user: User, roles: Roles) -> None:
@@ -45,7 +45,7 @@ def check_takes_over(principal: Principal, user: User, roles: Roles) -> None:
     """
     check_manages(principal, user, roles)
     if not is_self(principal, user) and not principal.can_grant_groups(user.groups):
-        raise GrantNotAllowed("This account is in groups you may not bring people into.")
+        raise GrantNotAllowed("This account is in groups that you may not grant.")
 
 
 def check_scopes(
@@ -54,11 +54,11 @@ def check_scopes(
     """Raise GrantNotAllowed when a key would do or grant more than its maker."""
     beyond = sorted(scope for scope in scopes if not principal.can(scope))
     if beyond:
-        raise GrantNotAllowed(f"You do not hold {_list(beyond)}.")
+        raise GrantNotAllowed(f"You do not have {_list(beyond)}.")
     if not _within(may_grant, principal.may_grant):
         raise GrantNotAllowed(f"You may not grant {_list(sorted(may_grant - principal.may_grant))}.")
     if not (principal.can("groups:write") or _within(may_grant_groups, principal.may_grant_groups)):
-        raise GrantNotAllowed(f"You may not bring people into {_list(sorted(may_grant_groups))}.")
+        raise GrantNotAllowed(f"You may not grant the groups {_list(sorted(may_grant_groups))}.")
 
 
 def is_self(principal: Principal, user: User) -> bool:
@@ -80,7 +80,7 @@ def _within(wanted: frozenset[str], held: frozenset[str]) -> bool:
 
 
 def _choices(roles: Roles) -> str:
-    return f"There are {_list(sorted(roles))}." if roles else "The configuration has none."
+    return f"Available: {_list(sorted(roles))}." if roles else "No roles are configured."
 
 
 def _list(words: Sequence[str]) -> str:

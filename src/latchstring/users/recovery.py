@@ -187,4 +187,4 @@ class Recovery(UserDependencies):
         return f"{self._app.public_url}/{path}?token={self._links.sign(purpose, link)}"
 
 
-_OVER = "This link is not, or no longer, good. Ask for a new one."
+_OVER = "This link is invalid or has expired. Request a new one."

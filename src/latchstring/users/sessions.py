@@ -51,12 +51,11 @@ class NewSession:
 
 @dataclass(frozen=True, slots=True)
 class SessionTokens:
-    """What a signed-in client gets. expires_in: seconds of the access token. refresh_seconds: of the session."""
+    """What a signed-in client gets. expires_in: seconds of the access token."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
     expires_in: int
-    refresh_seconds: int
 
 
 class Logins(UserDependencies):
@@ -92,7 +91,7 @@ class Logins(UserDependencies):
         """Whom an API key stands for. Raises CredentialInvalid."""
         key = await find_live_key(self._db, digest_key(text), at=self._clock()) if is_key_text(text) else None
         if key is None:
-            raise CredentialInvalid("This API key is unknown, revoked or has run out.")
+            raise CredentialInvalid("This API key is unknown, revoked or expired.")
         return key.principal
 
     async def remembered_principal_of_api_key(self, text: str) -> Principal:
@@ -142,7 +141,7 @@ class Logins(UserDependencies):
         hashed = user.password_hash if user else None
         is_right = await self._passwords.verify(password, hashed)
         if user is None or hashed is None or not is_right or user.blocked:
-            raise InvalidCredentials("The e-mail or the password is wrong.")
+            raise InvalidCredentials("Wrong e-mail address or password.")
         kept = await self._passwords.hash(password) if self._passwords.needs_rehash(hashed) else hashed
         return await self._open(user, verified_hash=hashed, kept_hash=kept)
 
@@ -156,7 +155,7 @@ class Logins(UserDependencies):
             noted = yield note_login(user.id, verified_hash=verified_hash, kept_hash=kept_hash, at=at)
             present = yield from load_user(user.id)
             if not noted or present is None:
-                raise InvalidCredentials("The e-mail or the password is wrong.")
+                raise InvalidCredentials("Wrong e-mail address or password.")
             for one in session.steps:  # noqa: UP028  # a list cannot be sent the rows
                 yield one
             yield record(event)
@@ -174,7 +173,7 @@ class Logins(UserDependencies):
         fresh, digest, event_id = new_refresh_token(), digest_refresh_token(refresh_token), new_id(at)
         found = await self._db.transact(lambda: self._rotate(digest, fresh, event_id, at))
         if found is None:
-            raise RefreshTokenInvalid("This refresh token is not, or no longer, good. Sign in again.")
+            raise RefreshTokenInvalid("This refresh token is invalid or has expired. Sign in again.")
         user, session_id = found
         return user, self._tokens(user, session_id, fresh.text)
 
@@ -225,5 +224,4 @@ class Logins(UserDependencies):
             self._access.issue(user, permissions, session_id, at=self._clock()),
             refresh_token,
             self._access.expires_in,
-            int(self._rules.refresh_token_lifetime.total_seconds()),
         )

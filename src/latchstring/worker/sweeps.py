@@ -11,6 +11,7 @@ import structlog
 
 from latchstring.domain.clock import Clock
 from latchstring.domain.errors import StorageBusy, StorageUnreachable
+from latchstring.domain.ids import NIL_ID
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.idempotency import purge_answers
 from latchstring.storage.outbox.outbox import purge_notices
@@ -64,12 +65,12 @@ class NoticePurge:
         self._db = db
         self._clock = clock
         self._kept_for = kept_for
-        self._after: UUID = UUID(int=0)
+        self._after: UUID = NIL_ID
 
     async def __call__(self) -> bool:
         """Look at the next batch; a walk that reached the end begins anew next time."""
         reached = await purge_notices(self._db, after=self._after, before=self._clock() - self._kept_for)
-        self._after = reached or UUID(int=0)
+        self._after = reached or NIL_ID
         return reached is not None
 
 

@@ -192,19 +192,15 @@ async def resend_invitation(panel: Panel) -> Answer:
     """Mail a pending invitation to the object once more, with a new link."""
     form = (await panel.read_form(InvitationForm)).finish()
     one = await object_of(panel)
-    issuing, limiter = panel.services.invitations.issuing, panel.services.limiter
     try:
-        standing = await issuing.get(form.invitation, by=panel.principal)
-        limiter.check_inviter(panel.principal.id)
-        limiter.check_recipient(standing.invitation.email_key)
-        await issuing.resend(form.invitation, by=panel.principal)
+        resent = await panel.services.invitations.resend(form.invitation, by=panel.principal)
     except (InvitationNotFound, InvitationNotPending, AlreadyInvited, GrantNotAllowed):
         return panel.redirect(path_of(one), flash=flash(panel, "invitation-ended", is_bad=True))
     except MailDisabled:
         return panel.redirect(path_of(one), flash=flash(panel, "mail-off", is_bad=True))
     except TooManyRequests:
         return panel.redirect(path_of(one), flash=flash(panel, "too-many-mails", is_bad=True))
-    return panel.redirect(path_of(one), flash=flash(panel, "invitation-resent-to", email=standing.invitation.email))
+    return panel.redirect(path_of(one), flash=flash(panel, "invitation-resent-to", email=resent.invitation.email))
 
 
 @post(f"{ENTRY}/invitations/withdraw", needs=WRITE)

@@ -3,20 +3,16 @@
 import json
 from typing import Any
 from urllib.parse import quote
-from uuid import UUID
 
 from latchstring.admin.choices import match_groups, match_users
 from latchstring.admin.context import Panel
 from latchstring.admin.pagination import (
     PAGE_SIZE,
     address,
-    leaves,
-    leaves_at,
-    place_of,
-    position_of,
+    cursor_of,
+    page_links,
     searched,
-    sorting_of,
-    text_of,
+    sort_order_of,
 )
 from latchstring.admin.routing import get
 from latchstring.domain.access import ContentObject, Visibility
@@ -30,7 +26,7 @@ from latchstring.pages.forms import Shown
 READ, WRITE = "access:read", "content:write"
 LIST = "/admin/content"
 ENTRY = f"{LIST}/{{type:str}}/{{key:str}}"
-ORDERS = {"made": True, "title": False}
+ORDERS = {"createdAt": True, "title": False}
 LONGEST_DATA = 20_000  # characters of an object's data that are shown
 ROLES = tuple(role.name for role in ContentRole)
 
@@ -74,10 +70,10 @@ async def show_objects(panel: Panel) -> Answer:
     kind = _kind(panel)
     if kind is None:
         return panel.show("content/no_types.html")
-    q, sorting = searched(panel), sorting_of(panel, ORDERS, "-made")
-    within = f"content:{kind.key}:{text_of(sorting)}"
+    q, order = searched(panel), sort_order_of(panel, ORDERS, "-createdAt")
+    within = f"content:{kind.key}:{order}"
     found = await panel.services.content.search_objects(
-        panel.principal, kind.key, q, sorting=sorting, after=place_of(panel, within), limit=PAGE_SIZE
+        panel.principal, kind.key, q, order=order, cursor=cursor_of(panel, within), limit=PAGE_SIZE
     )
     return panel.show(
         "content/list.html",
@@ -85,9 +81,9 @@ async def show_objects(panel: Panel) -> Answer:
         kind=kind,
         found=found,
         q=q,
-        sorting=sorting,
+        sorting=order,
         address=lambda **changes: address(panel, **changes),
-        leaves=leaves(panel, within, found.following),
+        links=page_links(panel, within, found),
         path_of=path_of,
     )
 
@@ -112,7 +108,7 @@ async def show_access_of(
 ) -> Answer:
     """The page of an object's access."""
     content = panel.services.content
-    people, following = await content.list_people(panel.principal, one, after=_after(panel))
+    people = await content.list_people(panel.principal, one, cursor=cursor_of(panel, "people"))
     pending, has_more = await content.list_pending(panel.principal, one)
     find = searched(panel, "find") if panel.can(WRITE) else ""
     return panel.show(
@@ -122,24 +118,19 @@ async def show_access_of(
         code=code,
         **common(panel, one),
         owner=await owner_of(panel, one),
-        people=people,
+        people=people.items,
         teams=await content.list_teams(panel.principal, one),
         holders=await content.count_holders(panel.principal, one),
         pending=pending,
         has_more_pending=has_more,
         on_the_way=await content.count_on_the_way(panel.principal, one),
-        leaves=leaves_at(panel, "people", None if following is None else [str(following)]),
+        links=page_links(panel, "people", people),
         find=find,
         matches=await _matches(panel, find) if find else (),
         groups_found=await _groups_found(panel, find) if find else (),
         roles=ROLES,
         visibilities=[visibility.name for visibility in Visibility],
     )
-
-
-def _after(panel: Panel) -> UUID | None:
-    position = position_of(panel, "people")
-    return None if position is None else UUID(str(position[0]))
 
 
 async def _matches(panel: Panel, find: str) -> object:
@@ -155,14 +146,14 @@ async def show_details(panel: Panel) -> Answer:
     """What an object holds, as text, and what happened to it."""
     one = await object_of(panel)
     data = "" if one.data is None else json.dumps(one.data, indent=2, ensure_ascii=False)
-    history = await panel.services.users.list_history(panel.principal, one.id) if panel.can("audit:read") else ((),)
+    history = await panel.services.users.list_history(panel.principal, one.id) if panel.can("audit:read") else None
     return panel.show(
         "content/details.html",
         **common(panel, one),
         owner=await owner_of(panel, one),
         data=data[:LONGEST_DATA],
         is_cut=len(data) > LONGEST_DATA,
-        history=history[0],
+        history=history.items if history else (),
     )
 
 

@@ -7,25 +7,21 @@ from urllib.parse import quote
 from uuid import UUID
 
 from latchstring.admin.choices import match_users
-from latchstring.admin.content.granted_objects import cursor_values, place_from_cursor
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import fingerprint, flash
 from latchstring.admin.pagination import (
     LONGEST_SEARCH,
     PAGE_SIZE,
     address,
-    leaves,
-    leaves_at,
-    place_of,
-    position_of,
+    cursor_of,
+    page_links,
     searched,
-    sorting_of,
-    text_of,
+    sort_order_of,
 )
 from latchstring.admin.routing import get, post
 from latchstring.domain.errors import ChangedMeanwhile, FieldProblem, GroupKeyTaken, InvalidFields, UserNotFound
 from latchstring.domain.group import Group, GroupText
-from latchstring.domain.keyset_page import Sorting
+from latchstring.domain.pagination import SortOrder
 from latchstring.domain.views.users import UserSearch
 from latchstring.formats.field_types import Id, Key, Line, Message, ValueRefused, read_line, read_locale, read_message
 from latchstring.groups.service import GroupWords, words_of
@@ -37,7 +33,7 @@ READ, WRITE = "groups:read", "groups:write"
 LIST = "/admin/groups"
 NEW = f"{LIST}/~new"  # no key begins with ~
 ENTRY = f"{LIST}/{{key:str}}"
-ORDERS = {"name": False, "made": True}
+ORDERS = {"name": False, "createdAt": True}
 
 
 class WordsForm(PageForm):
@@ -85,18 +81,18 @@ def path_of(key: str, rest: str = "") -> str:
 @get(LIST, needs=READ)
 async def show_groups(panel: Panel) -> Answer:
     """Groups by name, with their members counted; `q` searches."""
-    q, sorting = searched(panel), sorting_of(panel, ORDERS, "name")
-    within = f"groups:{text_of(sorting)}"
+    q, order = searched(panel), sort_order_of(panel, ORDERS, "name")
+    within = f"groups:{order}"
     found = await panel.services.groups.search_groups(
-        panel.principal, q, sorting=sorting, after=place_of(panel, within), limit=PAGE_SIZE
+        panel.principal, q, order=order, cursor=cursor_of(panel, within), limit=PAGE_SIZE
     )
     return panel.show(
         "groups/list.html",
         found=found,
         q=q,
-        sorting=sorting,
+        sorting=order,
         address=lambda **changes: address(panel, **changes),
-        leaves=leaves(panel, within, found.following),
+        links=page_links(panel, within, found),
         path_of=path_of,
     )
 
@@ -193,7 +189,7 @@ async def save_group(panel: Panel) -> Answer:
 
 def _check_unchanged(sent: Sent[WordsForm], group: Group) -> None:
     if sent.typed.get("seen") != _fingerprint(words_of(group)):
-        raise ChangedMeanwhile("The group has other words by now.")
+        raise ChangedMeanwhile("The group was changed by somebody else.")
 
 
 def _fingerprint(words: GroupWords) -> str:
@@ -234,10 +230,12 @@ def _read_words(sent: Sent[WordsForm] | Sent[NewGroupForm]) -> GroupWords:
 async def show_members(panel: Panel) -> Answer:
     """Who is in a group, and, for those who may, a search for somebody to bring in."""
     group = await _group(panel)
-    sorting = Sorting("email")
-    place = place_of(panel, "members")
     found = await panel.services.users.search_users(
-        panel.principal, UserSearch(group_id=group.id), sorting=sorting, after=place, limit=PAGE_SIZE
+        panel.principal,
+        UserSearch(group_id=group.id),
+        order=SortOrder("email"),
+        cursor=cursor_of(panel, "members"),
+        limit=PAGE_SIZE,
     )
     find = searched(panel, "find")
     matches = await match_users(panel, find) if find and panel.can(WRITE) else ()
@@ -249,7 +247,7 @@ async def show_members(panel: Panel) -> Answer:
         find=find,
         matches=matches,
         members=await panel.services.groups.count_members(panel.principal, group),
-        leaves=leaves(panel, "members", found.following),
+        links=page_links(panel, "members", found),
         longest=LONGEST_SEARCH,
     )
 
@@ -294,16 +292,14 @@ async def remove_member(panel: Panel) -> Answer:
 async def show_group_content(panel: Panel) -> Answer:
     """What the members of a group may view, edit or maintain."""
     group = await _group(panel)
-    held, following = await panel.services.content.list_granted(
-        panel.principal, group.id, after=place_from_cursor(position_of(panel, "held"))
-    )
+    granted = await panel.services.content.list_granted(panel.principal, group.id, cursor=cursor_of(panel, "held"))
     return panel.show(
         "groups/content.html",
         group=group,
         key_path=path_of(group.key),
-        held=held,
+        held=granted.items,
         granted=await _count_granted(panel, group),
-        leaves=leaves_at(panel, "held", cursor_values(following)),
+        links=page_links(panel, "held", granted),
         content_types=panel.services.content_rules.types,
     )
 
@@ -349,7 +345,7 @@ async def _count_granted(panel: Panel, group: Group) -> object:
 async def _history(panel: Panel, group: Group) -> object:
     if not panel.can("audit:read"):
         return ()
-    return (await panel.services.users.list_history(panel.principal, group.id))[0]
+    return (await panel.services.users.list_history(panel.principal, group.id)).items
 
 
 routes = [

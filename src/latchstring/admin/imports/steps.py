@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, ClassVar
 from urllib.parse import urlencode
-from uuid import UUID
 
 from latchstring.admin.context import DOMAIN, Panel
 from latchstring.admin.flash import flash
 from latchstring.admin.formatting import numbers_in
 from latchstring.admin.imports.columns import ADDRESS, is_field
 from latchstring.admin.imports.upload import take_upload
-from latchstring.admin.pagination import id_in
+from latchstring.admin.pagination import cursor_of, cursor_text, id_in
 from latchstring.admin.routing import get, post
 from latchstring.domain.errors import FieldProblem, InvalidFields, JobFinished, JobNotFound
 from latchstring.domain.job import EVERY_ROW, Job, JobState, RowFilter, RowStatus
+from latchstring.domain.pagination import Cursor, SortOrder
 from latchstring.formats.invitation_input import COLUMNS
 from latchstring.http.responses import Answer
 from latchstring.http.streams import csv_answer
@@ -44,7 +44,6 @@ CHARSETS = (
     "shift_jis",
     "gb18030",
 )
-NOT_INVITED = (RowStatus.DUPLICATE, RowStatus.MEMBER, RowStatus.REFUSED)
 FILTERS: dict[str, tuple[str, ...]] = {
     "all": (),
     "create": (RowStatus.CREATE,),
@@ -203,13 +202,15 @@ async def _names(panel: Panel) -> dict[str, dict[str, str]]:
     """Which key is meant where somebody wrote the name of a role or a group, in whatever case."""
     roles = {name.casefold(): role.key for role in panel.services.roles.values() for name in (role.name, role.key)}
     groups: dict[str, str] = {}
-    after: UUID | None = None
+    cursor: Cursor | None = None
     while len(groups) < MOST_NAMES:
-        page = await panel.services.groups.list_groups(panel.principal, limit=200, after=after, descending=False)
+        page = await panel.services.groups.list_groups(
+            panel.principal, order=SortOrder("createdAt"), cursor=cursor, limit=200
+        )
         groups |= {name.casefold(): group.key for group in page.items for name in (group.name, group.key)}
-        if not page.more:
+        cursor = page.next
+        if cursor is None:
             break
-        after = page.items[-1].id
     return {"roles": roles, "groups": groups}
 
 
@@ -343,15 +344,16 @@ async def _rows(panel: Panel, job: Job, step: str) -> dict[str, Any]:
         if panel.query_value("rows") in FILTERS
         else ("all" if step == "" else _first_look(job))
     )
-    after = int(text) if (text := panel.query_value("after")).isascii() and text.isdigit() and len(text) < 9 else 0  # noqa: PLR2004
+    within = f"job:{job.id}:{chosen}"
     bulk = panel.services.invitations.bulk
     which = RowFilter(FILTERS[chosen]) if chosen != "all" else EVERY_ROW
-    page = await bulk.page_of_rows(job, after=after, limit=ROWS_A_PAGE, which=which)
+    page = await bulk.list_rows(job, cursor=cursor_of(panel, within), limit=ROWS_A_PAGE, which=which)
     counts = await bulk.count_rows(job)
     tabs = {name: sum(counts.get(one, 0) for one in statuses or counts) for name, statuses in FILTERS.items()}
 
-    def at(name: str, place: int = 0) -> str:
-        query = urlencode({"rows": name} | ({"after": str(place)} if place else {}))
+    def at(name: str, cursor: Cursor | None = None) -> str:
+        after = {} if cursor is None else {"after": cursor_text(panel, within, cursor)}
+        query = urlencode({"rows": name} | after)
         return f"{_at(job, step)}?{query}"
 
     return {
@@ -359,8 +361,8 @@ async def _rows(panel: Panel, job: Job, step: str) -> dict[str, Any]:
         "chosen": chosen,
         "tabs": tabs,
         "at": at,
-        "first": at(chosen) if after else "",
-        "following": at(chosen, page.items[-1].row) if page.more else "",
+        "first": at(chosen) if panel.query_value("after") else "",
+        "following": "" if page.next is None else at(chosen, page.next),
         "promise": promise_of(job),
         **_n(panel),
     }

@@ -79,15 +79,11 @@ async def take_ticked(panel: Panel) -> Answer:
 async def _resend_one(panel: Panel, view: View, invitation_id: UUID) -> Answer:
     """A row's own button needs no dry run: it says of one what the entry's page says, and comes back here."""
     panel.principal.require(WRITE)
-    issuing, limiter, by = panel.services.invitations.issuing, panel.services.limiter, panel.principal
-    limiter.check_inviter(by.id)
     try:
-        before = await issuing.get(invitation_id, by=by)
-        limiter.check_recipient(before.invitation.email_key)
-        await issuing.resend(invitation_id, by=by)
+        resent = await panel.services.invitations.resend(invitation_id, by=panel.principal)
     except (InvitationNotPending, InvitationNotFound, AlreadyInvited, GrantNotAllowed) as error:
         return panel.redirect(view.address, flash=flash(panel, resend_refusal(error), is_bad=True))
-    return panel.redirect(view.address, flash=flash(panel, "invitation-resent-to", email=before.invitation.email))
+    return panel.redirect(view.address, flash=flash(panel, "invitation-resent-to", email=resent.invitation.email))
 
 
 # ---- all that match --------------------------------------------------------------------------------------------------
@@ -195,7 +191,6 @@ async def do_it(panel: Panel) -> Answer:
             selection,
             typed.get("digest", ""),
             by=panel.principal,
-            check_recipient=panel.services.limiter.check_recipient,
         )
     except WorldChanged as world:
         return _show_run(panel, world.now, selection, view, shown=typed.get("shown", ""), as_of=as_of, changed=True)

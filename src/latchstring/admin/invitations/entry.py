@@ -27,6 +27,7 @@ from latchstring.pages.forms import PageForm
 
 READ, WRITE, REVEAL = "invitations:read", "invitations:write", "invitations:reveal"
 SOON = timedelta(minutes=1)
+LONGEST_GENERATION = 9  # digits
 JUST_NOW = timedelta(minutes=2)
 ENTRY = "/admin/invitations/{invitation_id:uuid}"
 
@@ -150,15 +151,9 @@ class ResendForm(PageForm):
 async def resend(panel: Panel) -> Answer:
     """Make and mail the next link, unless there is a newer one than the page showed: nobody gets two at once."""
     seen = (await panel.read_form(ResendForm)).typed.get("seen", "")
-    issuing, limiter, by = panel.services.invitations.issuing, panel.services.limiter, panel.principal
-    limiter.check_inviter(by.id)
-    before = await issuing.get(_id(panel), by=by)
-    if seen and seen != str(before.invitation.link.generation):
-        return panel.redirect(_path(panel), flash=flash(panel, "invitation-resent-before", is_bad=True))
-    limiter.check_recipient(before.invitation.email_key)
     try:
-        generation = before.invitation.link.generation if seen else None
-        standing = await issuing.resend(_id(panel), by=by, generation=generation)
+        generation = _generation_in(seen) if seen else None
+        standing = await panel.services.invitations.resend(_id(panel), by=panel.principal, generation=generation)
     except ChangedMeanwhile:
         return panel.redirect(_path(panel), flash=flash(panel, "invitation-resent-before", is_bad=True))
     except InvitationNotPending:
@@ -168,6 +163,11 @@ async def resend(panel: Panel) -> Answer:
     is_off = standing.delivery is not None and standing.delivery.state is DeliveryState.SUPPRESSED
     message = "invitation-renewed-without-mail" if is_off else "invitation-resent"
     return panel.redirect(_path(panel), flash=flash(panel, message))
+
+
+def _generation_in(text: str) -> int:
+    """The number of a link as the page sent it back; for anything else one that no link has."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_GENERATION else 0
 
 
 def _refused(panel: Panel, error: LatchstringError) -> Answer:
@@ -226,7 +226,7 @@ async def revoke(panel: Panel) -> Answer:
     """Withdraw it. An invitation that was revoked before counts as too late, not as unknown."""
     await panel.read_form(PageForm)
     try:
-        await panel.services.invitations.issuing.revoke(_id(panel), by=panel.principal)
+        await panel.services.invitations.revoke(_id(panel), by=panel.principal)
     except (InvitationNotPending, InvitationNotFound):
         return await _too_late(panel, "too-late-to-revoke")
     return panel.redirect(_path(panel), flash=flash(panel, "invitation-revoked"))
@@ -246,7 +246,7 @@ async def reveal(panel: Panel) -> Answer:
     """The link, in this answer and nowhere else: it is neither stored nor carried on to another page."""
     await panel.read_form(PageForm)
     try:
-        link = await panel.services.invitations.issuing.reveal(_id(panel), by=panel.principal)
+        link = await panel.services.invitations.reveal(_id(panel), by=panel.principal)
     except InvitationNotPending:
         return await _too_late(panel, "too-late-to-reveal")
     except GrantNotAllowed as error:

@@ -13,19 +13,19 @@ from latchstring.domain.principal import Role
 from latchstring.domain.settings import ContentRules, InvitationRules
 from latchstring.domain.template import InvitationTemplate
 from latchstring.domain.views.targets import GroupChoice, ObjectChoice
+from latchstring.formats.content_grants import CONTENT_ROLE_NAMES, ContentRoleName, split_content_name
 from latchstring.formats.field_types import Email, Id, Key, Kind, Line, Message, ValueRefused, read_key, read_text
 from latchstring.pages.forms import PageForm, Sent, Shown
 
 UNTIL = "until"
 DAY = timedelta(days=1)
 QUICK = (1, 7, 30)  # days
-CONTENT_ROLES = ("VIEWER", "EDITOR", "MAINTAINER")
 NO_TYPES = ContentRules()
 MOST_CHOSEN = 200  # groups or objects of one invitation made by hand
 
 
 def _read_name(value: object) -> tuple[str, str]:
-    type_, _, key = read_text(value).partition("/")
+    type_, key = split_content_name(read_text(value))
     return read_key(type_), read_key(key)
 
 
@@ -68,7 +68,7 @@ class TermsForm(PageForm):
     groups: tuple[Key, ...] = ()
     group_search: str = ""
     content: tuple[ObjectName, ...] = ()
-    content_role: tuple[Literal["VIEWER", "EDITOR", "MAINTAINER"], ...] = ()
+    content_role: tuple[ContentRoleName, ...] = ()
     content_search: str = ""
     message: Message | None = None
     expires_in: Span = None
@@ -135,8 +135,8 @@ class Choices:
 def chosen_rows(shown: Shown) -> list[tuple[str, str, str]]:
     """The chosen objects as they stand in the form: type, key, role. What cannot be one is left out."""
     pairs = zip(shown.values("content"), shown.values("contentRole"), strict=False)
-    rows = [(*name.partition("/")[::2], role) for name, role in pairs]
-    return [(type_, key, role) for type_, key, role in rows if type_ and key and role in CONTENT_ROLES]
+    rows = [(*split_content_name(name), role) for name, role in pairs]
+    return [(type_, key, role) for type_, key, role in rows if type_ and key and role in CONTENT_ROLE_NAMES]
 
 
 def draft_of(sent: Sent[InvitationForm], *, at: datetime) -> tuple[Draft, list[FieldProblem]]:

@@ -1,7 +1,7 @@
 """The list of invitations: everything about it stands in its address."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,13 +21,13 @@ from latchstring.admin.invitations.list_url import (
     view_in,
     view_of,
 )
+from latchstring.admin.pagination import cursor_of, cursor_text
 from latchstring.admin.routing import get
-from latchstring.crypto.cursors import make_cursor, read_cursor
 from latchstring.domain.actor import ActorType
-from latchstring.domain.errors import Unreadable
 from latchstring.domain.invitation import State
-from latchstring.domain.invitation_list import InvitationFilter, InvitationPage, Order, Position
+from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.mail import DeliveryState
+from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.views.audit_log import Named, Noun
 from latchstring.domain.views.saved_view import SavedView
 from latchstring.http.responses import Answer
@@ -39,6 +39,7 @@ EXPORT = f"{LIST}/export.csv"
 SELECTION = f"{LIST}/selection"
 VIEWS = f"{LIST}/views"
 SOON = timedelta(days=1)
+NEWEST_FIRST = SortOrder("createdAt", descending=True)
 STATES = ("PENDING", "ACCEPTED", "DECLINED", "EXPIRED", "REVOKED")  # as one thinks of them
 CHOICES = 50  # of groups and of senders in the filters
 # Views that everybody has, by name: the template has the words.
@@ -151,35 +152,29 @@ async def show_list(panel: Panel) -> Answer:
         return panel.redirect(view.address)
     browsing, order = panel.services.invitations.browsing, view.order
     wanted = await wanted_by(panel, view, at=panel.now)
-    before, after = _place(panel, order, "before"), _place(panel, order, "after")
-    found = await browsing.page(
-        wanted,
-        by=panel.principal,
-        order=order,
-        after=None if before else after and after[0],
-        before=before and before[0],
-        limit=view.size,
-    )
-    rows = shown_rows(panel, found.rows)
-    first = _first_number(before or after, found.page, is_back=bool(before))
+    within = f"invitations:{order}"
+    cursor = cursor_of(panel, within, name="before") or cursor_of(panel, within, name="after")
+    page = await browsing.page(wanted, by=panel.principal, order=order, cursor=cursor, limit=view.size)
+    rows = shown_rows(panel, page.items)
+    first = _first_number(cursor, page)
     return panel.show(
         "invitations/list.html",
         view=view,
         rows=rows,
-        page=found.page,
+        page=page,
         first=first,
         stored=await browsing.count(InvitationFilter(), by=panel.principal),
         tabs=_tabs(view, await browsing.list_views(panel.me.id)),
         chips=await _chips(panel, view),
         choices=await _choices(panel, view),
-        previous=_turned(panel, view, "before", found.page.previous, first) if first > 1 else "",
-        following=_turned(panel, view, "after", found.page.next, first + len(rows)),
+        previous=_link(panel, view, "before", page.previous, first - 1) if first > 1 else "",
+        following=_link(panel, view, "after", page.next, first - 1 + len(rows)),
         all_columns=COLUMNS,
         spans=SPANS,
         sizes=SIZES,
         export=view.at(EXPORT),
         saving=view.at(VIEWS),
-        all_matching=_all_matching(panel, view, found.page.total),
+        all_matching=_all_matching(panel, view, page.total),
         as_of=panel.now.isoformat(),
         n=numbers_in(panel.locale),
     )
@@ -204,40 +199,24 @@ async def wanted_by(panel: Panel, view: View, *, at: datetime) -> InvitationFilt
     return filter_of(view, groups=groups, me=panel.me.id, at=at)
 
 
-# ---- places ----------------------------------------------------------------------------------------------------------
+# ---- pages -----------------------------------------------------------------------------------------------------------
 
 
-def _within(order: Order) -> str:
-    return f"panel:invitations:{'-' * order.descending}{order.by}"
-
-
-def _place(panel: Panel, order: Order, name: str) -> tuple[Position, int] | None:
-    """The place a cursor names and the number of its row; nothing for one that is not ours, or of another order."""
-    try:
-        found = read_cursor(panel.services.keyring, _within(order), panel.query_value(name) or None)
-    except Unreadable:
-        return None
-    if found is None:
-        return None
-    id_, value, is_instant, number = found
-    return Position(UUID(id_), datetime.fromisoformat(value) if is_instant else value), int(number)
-
-
-def _turned(panel: Panel, view: View, name: str, place: Position | None, number: int) -> str:
-    """The address of the page behind or before a place. number: of the first row behind it."""
-    if place is None:
+def _link(panel: Panel, view: View, name: str, cursor: Cursor | None, rows_before: int) -> str:
+    """The address of the page behind or before a cursor. rows_before: how many rows come before that place."""
+    if cursor is None:
         return ""
-    is_instant = isinstance(place.value, datetime)
-    value = place.value.isoformat() if isinstance(place.value, datetime) else place.value
-    cursor = make_cursor(panel.services.keyring, _within(view.order), [str(place.id), value, is_instant, number])
-    return view.at(LIST, **{name: cursor})
+    text = cursor_text(panel, f"invitations:{view.order}", replace(cursor, rows_before=rows_before))
+    return view.at(LIST, **{name: text})
 
 
-def _first_number(place: tuple[Position, int] | None, page: InvitationPage, *, is_back: bool) -> int:
+def _first_number(cursor: Cursor | None, page: Page[InvitationRow]) -> int:
     """The number of the first row in the whole list, as counted while turning pages."""
-    if place is None or (is_back and page.previous is None):
+    if cursor is None or (cursor.is_backward and page.previous is None):
         return 1
-    return max(place[1] - len(page.items), 2) if is_back else place[1]
+    if cursor.is_backward:
+        return max(cursor.rows_before + 1 - len(page.items), 2)
+    return cursor.rows_before + 1
 
 
 def _all_matching(panel: Panel, view: View, total: int | None) -> str:
@@ -287,7 +266,7 @@ async def _choices(panel: Panel, view: View) -> dict[str, Any]:
     """What the filters offer. Whoever is chosen already is offered, too, whatever his place in the list."""
     services, by = panel.services, panel.principal
     senders = [Choice(str(admin.id), admin.name or admin.email, "ADMIN") for admin in await _admins(panel)]
-    keys = await services.users.list_api_keys(limit=CHOICES, after=None, descending=True)
+    keys = await services.users.list_api_keys(order=NEWEST_FIRST, limit=CHOICES)
     senders += [Choice(str(key.id), key.name, "API_KEY") for key in keys.items]
     offered = {choice.value for choice in senders} | {ME}
     others = [id_ for id_ in view.all("inviter") if id_ not in offered]

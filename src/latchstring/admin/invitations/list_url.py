@@ -12,8 +12,9 @@ from uuid import UUID
 
 from latchstring.admin.pagination import LONGEST_SEARCH, NOBODY, id_in
 from latchstring.domain.invitation import State
-from latchstring.domain.invitation_list import InvitationFilter, Order
+from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.mail import DeliveryState
+from latchstring.domain.pagination import SortOrder
 
 LIST = "/admin/invitations"
 ME = "me"
@@ -104,11 +105,11 @@ class View:
         return int(self.one("size") or SIZES[0])
 
     @property
-    def order(self) -> Order:
+    def order(self) -> SortOrder:
         """As asked for; else what runs out is sorted by that, all other lists by age."""
         runs_out = any(self.one(name) for name in ("expiresWithin", "expiresFrom", "expiresTo"))
         text = self.one("sort") or (SOONEST_FIRST if runs_out else NEWEST_FIRST)
-        return Order(text.removeprefix("-"), text.startswith("-"))
+        return SortOrder.parse(text)
 
     @property
     def query(self) -> str:

@@ -50,7 +50,7 @@ from latchstring.formats.field_types import ValueRefused, read_uuid
 from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
 from latchstring.i18n.negotiation import available_locales
-from latchstring.invitations.validate import is_allowed_redirect
+from latchstring.invitations.build import is_allowed_redirect
 from latchstring.pages.forms import Problem, Sent, Shown
 from latchstring.pages.mail_frame import holding_frame
 from latchstring.pages.templating import autonym
@@ -76,7 +76,7 @@ async def _source(panel: Panel, text: str) -> Invitation | None:
     """The invitation to make another like. One that is not there is as good as none."""
     try:
         id_: UUID = read_uuid(text)
-        return (await panel.services.invitations.issuing.get(id_, by=panel.principal)).invitation
+        return (await panel.services.invitations.get(id_, by=panel.principal)).invitation
     except (ValueRefused, InvitationNotFound):
         return None
 
@@ -146,12 +146,8 @@ async def _save(panel: Panel, sent: Sent[InvitationForm]) -> Answer:
     draft, problems = draft_of(sent, at=panel.now)
     source = await _source(panel, sent.typed.get("like", ""))
     draft = completed(draft, used=sent.get("used"), source=source, may_lead_to=partial(_may_lead_to, panel))
-    limiter, by = panel.services.limiter, panel.principal
     try:
-        if not problems:
-            limiter.check_inviter(by.id)
-            limiter.check_recipient(draft.email_key)
-        standing = await panel.services.invitations.issuing.create(draft, by=by, problems=tuple(problems))
+        standing = await panel.services.invitations.create(draft, by=panel.principal, problems=tuple(problems))
     except _ANSWERED as error:
         return await _refuse(panel, sent, draft, error)
     is_off = standing.delivery is not None and standing.delivery.state is DeliveryState.SUPPRESSED

@@ -6,9 +6,9 @@
 from dataclasses import replace
 
 from latchstring.admin.context import Panel
-from latchstring.admin.invitations.form import CONTENT_ROLES
-from latchstring.domain.group import is_group_key
-from latchstring.formats.field_types import ValueRefused, read_email, read_key
+from latchstring.domain.keys import is_key
+from latchstring.formats.content_grants import parse_content_grant
+from latchstring.formats.field_types import ValueRefused, read_email
 from latchstring.pages.forms import Shown
 
 MOST = 20  # groups, and objects, of one link
@@ -21,12 +21,13 @@ def begun(panel: Panel, shown: Shown) -> Shown:
         typed["inviteEmail"] = panel.query_value("email").strip()
     if panel.query_value("role") in panel.services.roles:
         typed["role"] = panel.query_value("role")
-    groups = [key for key in panel.query_values("group")[:MOST] if is_group_key(key)]
+    groups = [key for key in panel.query_values("group")[:MOST] if is_key(key)]
     if groups:
         ticked["groups"] = tuple(dict.fromkeys((*ticked.get("groups", ()), *groups)))
     for text in panel.query_values("content")[:MOST]:
-        name, _, role = text.rpartition(":")
-        if role in CONTENT_ROLES and _is_object(name) and name not in ticked.get("content", ()):
+        type_, key, role = parse_content_grant(text) or ("", "", "")
+        name = f"{type_}/{key}"
+        if is_key(type_) and is_key(key) and name not in ticked.get("content", ()):
             ticked["content"] = (*ticked.get("content", ()), name)
             ticked["contentRole"] = (*ticked.get("contentRole", ()), role)
     return replace(shown, typed=typed, ticked=ticked)
@@ -38,11 +39,3 @@ def _is_address(text: str) -> bool:
     except ValueRefused:
         return False
     return True
-
-
-def _is_object(name: str) -> bool:
-    type_, _, key = name.partition("/")
-    try:
-        return bool(read_key(type_) and read_key(key))
-    except ValueRefused:
-        return False

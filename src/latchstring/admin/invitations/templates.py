@@ -11,7 +11,6 @@ from datetime import timedelta
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import flash
 from latchstring.admin.invitations.form import (
-    CONTENT_ROLES,
     TermsForm,
     at_fields,
     chosen_rows,
@@ -34,6 +33,7 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.panel import TEMPLATES_WRITE
 from latchstring.domain.template import InvitationTemplate, TemplateSource
+from latchstring.formats.content_grants import CONTENT_ROLE_NAMES
 from latchstring.formats.field_types import Key, Line, Url
 from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
@@ -161,7 +161,7 @@ async def _show_form(
         found=await object_choices(panel, shown.values("content"), text) if text else (),
         looked_for=text,
         types=panel.services.content_rules.types,
-        content_roles=CONTENT_ROLES,
+        content_roles=CONTENT_ROLE_NAMES,
         validities=validities(panel.services.invitation_rules, shown.value("expiresIn")),
         languages=[(tag, autonym(tag)) for tag in available_locales()],
     )

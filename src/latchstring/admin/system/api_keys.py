@@ -6,11 +6,11 @@ from typing import Any, ClassVar, Literal
 from latchstring.admin.choices import group_choices
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import flash
-from latchstring.admin.pagination import NOBODY, PAGE_SIZE, id_in, leaves, place_of
+from latchstring.admin.pagination import NOBODY, PAGE_SIZE, cursor_of, id_in, page_links
 from latchstring.admin.routing import get, post
 from latchstring.domain.api_key import ApiKey
 from latchstring.domain.errors import ApiKeyNotFound, FieldProblem, GrantNotAllowed, InvalidFields
-from latchstring.domain.keyset_page import Place
+from latchstring.domain.pagination import SortOrder
 from latchstring.domain.principal import APP_PERMISSION_PREFIX, EVERYTHING, PERMISSIONS
 from latchstring.formats.field_types import Line
 from latchstring.http.responses import Answer
@@ -21,6 +21,7 @@ NEEDS = "api-keys:write"
 LIST = "/admin/api-keys"
 NEW = f"{LIST}/new"
 ENTRY = f"{LIST}/{{api_key:str}}"
+NEWEST_FIRST = SortOrder("createdAt", descending=True)
 
 
 class NewKeyForm(PageForm):
@@ -46,14 +47,14 @@ class RevokeForm(PageForm, kw_only=True):
 @get(LIST, needs=NEEDS)
 async def show_keys(panel: Panel) -> Answer:
     """The keys in force, newest first."""
-    place = place_of(panel, "keys")
-    page = await panel.services.users.list_api_keys(limit=PAGE_SIZE, after=place.id if place else None, descending=True)
-    following = Place(page.items[-1].id) if page.more else None
+    page = await panel.services.users.list_api_keys(
+        order=NEWEST_FIRST, cursor=cursor_of(panel, "keys"), limit=PAGE_SIZE
+    )
     return panel.show(
         "system/api_keys.html",
         keys=page.items,
         makers=await panel.services.users.find_makers(page.items),
-        leaves=leaves(panel, "keys", following),
+        links=page_links(panel, "keys", page),
         roles=panel.services.roles,
     )
 

@@ -8,9 +8,11 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from latchstring.admin.context import Panel
-from latchstring.admin.pagination import address
+from latchstring.admin.pagination import address, cursor_of, cursor_text
 from latchstring.admin.routing import get
 from latchstring.domain.actor import ActorType
+from latchstring.domain.ids import id_instant
+from latchstring.domain.pagination import Cursor, Page
 from latchstring.domain.views.audit_log import AuditEntry, AuditFilter
 from latchstring.events.catalogue import CATALOGUE
 from latchstring.http.responses import Answer
@@ -18,6 +20,7 @@ from latchstring.http.streams import csv_answer
 
 READ = "audit:read"
 LOG = "/admin/audit"
+WITHIN = "audit"
 FILTERS = ("actor", "kind", "action", "object", "since", "until")
 LONGEST = 254
 _HEADS = ("at", "action", "actor type", "actor id", "actor", "object id", "object", "data", "id")
@@ -35,10 +38,9 @@ class Search:
 @get(LOG, needs=READ)
 async def show_log(panel: Panel) -> Answer:
     search = await _read_search(panel)
-    page = await panel.services.backoffice.audit.list(
-        panel.principal, search.wanted, before=_id(panel.query_value("before")), after=_id(panel.query_value("after"))
-    )
-    kept = {"before": None, "after": None}
+    cursor = cursor_of(panel, WITHIN, name="before") or cursor_of(panel, WITHIN)
+    page = await panel.services.backoffice.audit.list(panel.principal, search.wanted, cursor=cursor)
+    no_cursor = {"before": None, "after": None}
     return panel.show(
         "system/audit_log.html",
         search=search,
@@ -46,12 +48,26 @@ async def show_log(panel: Panel) -> Answer:
         actions=sorted(CATALOGUE),
         kinds=[kind.value for kind in ActorType],
         facts=_facts,
-        older=address(panel, **kept | {"before": str(page.older)}) if page.older else "",
-        newer=address(panel, **kept | {"after": str(page.newer)}) if page.newer else "",
-        without=lambda name: address(panel, **kept | {name: None}),
+        older=_link(panel, "before", page.next),
+        newer=_link(panel, "after", page.previous),
+        read_until=_read_until(page),
+        without=lambda name: address(panel, **no_cursor | {name: None}),
         only=lambda name, value: f"{LOG}?{urlencode({name: value})}",
         export=_export_address(search.typed),
     )
+
+
+def _link(panel: Panel, name: str, cursor: Cursor | None) -> str:
+    """The address of the entries before (older) or after (newer) a cursor; nothing where there are none."""
+    if cursor is None:
+        return ""
+    return address(panel, **{"before": None, "after": None} | {name: cursor_text(panel, WITHIN, cursor)})
+
+
+def _read_until(page: Page[AuditEntry]) -> datetime | None:
+    """How far back a search was read that ended before it had found enough, because it had read many."""
+    last = page.next.key[-1] if page.is_partial and page.next is not None else None
+    return id_instant(last) if isinstance(last, UUID) else None
 
 
 @get(f"{LOG}/export", needs=READ)
@@ -110,13 +126,6 @@ def _line(value: object) -> str:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ", ".join(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _day(text: str) -> datetime | None:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import flash
-from latchstring.admin.pagination import address, id_in
+from latchstring.admin.pagination import address, cursor_of, cursor_text, id_in
 from latchstring.admin.routing import get, post
 from latchstring.domain.mail import DeliveryState
 from latchstring.domain.panel import MAIL_READ, MAIL_WRITE
@@ -22,6 +22,7 @@ _RETRY_MESSAGES = {
     Interference.ENDED: "mail-obsolete",
 }
 _DROP_MESSAGES = _RETRY_MESSAGES | {Interference.DONE: "mail-dropped"}
+WITHIN = "mail"
 
 
 @get(QUEUE, needs=MAIL_READ)
@@ -32,9 +33,7 @@ async def show_queue(panel: Panel) -> Answer:
     if about:
         page = await queue.list_about(by, id_in(about))
     else:
-        page = await queue.list(
-            by, state, before=id_in(panel.query_value("before")) if panel.query_value("before") else None
-        )
+        page = await queue.list(by, state, cursor=cursor_of(panel, WITHIN, name="before"))
     return panel.show(
         "system/mail_queue.html",
         page=page,
@@ -43,7 +42,7 @@ async def show_queue(panel: Panel) -> Answer:
         counts=await queue.count(by),
         about=about,
         is_on=panel.services.mail_rules.transport != "off",
-        older=address(panel, before=str(page.older)) if page.older else "",
+        older="" if page.next is None else address(panel, before=cursor_text(panel, WITHIN, page.next)),
         first=address(panel, before=None) if panel.query_value("before") else "",
     )
 

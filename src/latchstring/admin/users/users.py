@@ -4,36 +4,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from latchstring.admin.choices import group_choices
-from latchstring.admin.content.granted_objects import cursor_values, place_from_cursor
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import fingerprint
 from latchstring.admin.pagination import (
     NOBODY,
     PAGE_SIZE,
     address,
+    cursor_of,
     id_in,
-    leaves,
-    leaves_at,
-    place_of,
-    position_of,
+    page_links,
     searched,
-    sorting_of,
-    text_of,
+    sort_order_of,
 )
 from latchstring.admin.routing import get
 from latchstring.domain.account import User
 from latchstring.domain.event import RecordedEvent
-from latchstring.domain.group import is_group_key
 from latchstring.domain.invitation import Standing
-from latchstring.domain.invitation_list import InvitationFilter, Order
-from latchstring.domain.views.content import HeldObject, HeldPlace
+from latchstring.domain.invitation_list import InvitationFilter
+from latchstring.domain.keys import is_key
+from latchstring.domain.pagination import Page
+from latchstring.domain.views.content import HeldObject
 from latchstring.domain.views.users import UserSearch
 from latchstring.http.responses import Answer
 
 READ, WRITE = "users:read", "users:write"
 LIST = "/admin/users"
 ENTRY = f"{LIST}/{{user:str}}"
-ORDERS = {"made": True, "email": False, "name": False}
+ORDERS = {"createdAt": True, "email": False, "name": False}
 STATES = ("blocked", "unverified")
 NEWEST_INVITATIONS = 5
 
@@ -84,22 +81,22 @@ async def show_users(panel: Panel) -> Answer:
     asked = Filters(
         searched(panel), searched(panel, "role"), searched(panel, "group"), state if state in STATES else ""
     )
-    sorting = sorting_of(panel, ORDERS, "-made")
-    within = f"users:{text_of(sorting)}"
+    order = sort_order_of(panel, ORDERS, "-createdAt")
+    within = f"users:{order}"
     found = await panel.services.users.search_users(
         panel.principal,
         await _search(panel, asked),
-        sorting=sorting,
-        after=place_of(panel, within),
+        order=order,
+        cursor=cursor_of(panel, within),
         limit=PAGE_SIZE,
     )
     return panel.show(
         "users/list.html",
         found=found,
         filters=asked,
-        sorting=sorting,
+        sorting=order,
         address=lambda **changes: address(panel, **changes),
-        leaves=leaves(panel, within, found.following),
+        links=page_links(panel, within, found),
         roles=panel.services.roles,
         role_name=lambda key: role_name(panel, key),
         group_keys=await group_choices(panel),
@@ -109,7 +106,7 @@ async def show_users(panel: Panel) -> Answer:
 async def _search(panel: Panel, asked: Filters) -> UserSearch:
     group_id = None
     if asked.group:
-        group_id = await panel.services.groups.find_id(asked.group) if is_group_key(asked.group) else NOBODY
+        group_id = await panel.services.groups.find_id(asked.group) if is_key(asked.group) else NOBODY
     return UserSearch(
         q=asked.q or None,
         role=asked.role or None,
@@ -130,8 +127,7 @@ async def show_user(panel: Panel) -> Answer:
 
 async def show_entry(panel: Panel, user: User) -> Answer:
     """The page of a user."""
-    held, following = await _granted(panel, user)
-    owned, owns_more = await _owned(panel, user)
+    granted, owned = await _granted(panel, user), await _owned(panel, user)
     return panel.show(
         "users/entry.html",
         user=user,
@@ -140,43 +136,39 @@ async def show_entry(panel: Panel, user: User) -> Answer:
         has_terms=panel.services.app.terms_version is not None,
         groups=await panel.services.groups.find_groups_by_keys(user.groups),
         group_keys=await group_choices(panel),
-        owned=owned,
-        owns_more=owns_more,
-        held=held,
-        leaves=leaves_at(panel, "held", cursor_values(following)),
+        owned=owned.items,
+        owns_more=owned.next is not None,
+        held=granted.items,
+        links=page_links(panel, "held", granted),
         invited=await _invitations(panel, InvitationFilter(email_key=user.email_key)),
         inviting=await _invitations(panel, InvitationFilter(inviter_ids=[user.id])),
         history=await _history(panel, user),
     )
 
 
-async def _granted(panel: Panel, user: User) -> tuple[Sequence[HeldObject], HeldPlace | None]:
+async def _granted(panel: Panel, user: User) -> Page[HeldObject]:
     if not panel.can("access:read"):
-        return (), None
-    return await panel.services.content.list_granted(
-        panel.principal, user.id, after=place_from_cursor(position_of(panel, "held"))
-    )
+        return Page()
+    return await panel.services.content.list_granted(panel.principal, user.id, cursor=cursor_of(panel, "held"))
 
 
-async def _owned(panel: Panel, user: User) -> tuple[Sequence[HeldObject], bool]:
+async def _owned(panel: Panel, user: User) -> Page[HeldObject]:
     if not panel.can("access:read"):
-        return (), False
+        return Page()
     return await panel.services.content.list_owned(panel.principal, user.id)
 
 
 async def _invitations(panel: Panel, which: InvitationFilter) -> Sequence[Standing]:
     if not panel.can("invitations:read"):
         return ()
-    page = await panel.services.invitations.issuing.list(
-        which, by=panel.principal, order=Order(), after=None, limit=NEWEST_INVITATIONS
-    )
+    page = await panel.services.invitations.list(which, by=panel.principal, limit=NEWEST_INVITATIONS)
     return page.items
 
 
 async def _history(panel: Panel, user: User) -> Sequence[RecordedEvent]:
     if not panel.can("audit:read"):
         return ()
-    return (await panel.services.users.list_history(panel.principal, user.id))[0]
+    return (await panel.services.users.list_history(panel.principal, user.id)).items
 
 
 routes = [show_users, show_user]

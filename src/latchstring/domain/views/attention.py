@@ -1,14 +1,10 @@
 """What needs somebody's attention."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
 from uuid import UUID
 
 from latchstring.domain.mail import DeliveryState, MailKind
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +31,3 @@ class Trouble:
     last_at: datetime | None
     last_reply: str | None
     email: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Listed(Generic[T]):
-    """A few of something and how many there are; is_more: at least so many."""
-
-    few: Sequence[T]
-    count: int
-    is_more: bool = False

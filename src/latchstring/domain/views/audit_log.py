@@ -1,7 +1,6 @@
 """Looking into history: which entries somebody asks for, and what they are about."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -54,17 +53,3 @@ class AuditEntry:
 
     recorded: RecordedEvent
     about: Named | None
-
-
-@dataclass(frozen=True, slots=True)
-class AuditPage:
-    """Entries, newest first.
-
-    older: pass it as `before` to go on; None at the end. newer: as `after` to go back; None at the beginning.
-    looked_until: set when the search stopped before it had found enough, because it had looked at many.
-    """
-
-    entries: Sequence[AuditEntry] = field(default_factory=tuple)
-    older: UUID | None = None
-    newer: UUID | None = None
-    looked_until: datetime | None = None

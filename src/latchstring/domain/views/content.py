@@ -16,15 +16,6 @@ class HeldObject:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldPlace:
-    """Where a page of held objects ended."""
-
-    type: str
-    role: int
-    id: UUID
-
-
-@dataclass(frozen=True, slots=True)
 class Holder:
     """Somebody an object is shared with. email: of a user; key: of a group."""
 

@@ -1,6 +1,5 @@
 """Mails of the outbox as an operator looks at them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -45,14 +44,6 @@ class QueuedMail:
     def can_be_dropped(self) -> bool:
         """Whether there is something left to stop."""
         return self.state in DROPPABLE and self.due_at is not None and not self.is_held
-
-
-@dataclass(frozen=True, slots=True)
-class QueuePage:
-    """Mails, newest first. older: pass it as `before` to go on; None at the end."""
-
-    mails: Sequence[QueuedMail]
-    older: UUID | None
 
 
 class Interference(StrEnum):

@@ -1,4 +1,4 @@
-"""Users as a list of the panel asks for them."""
+"""Users as a list is asked for them."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -13,3 +13,4 @@ class UserSearch:
     group_id: UUID | None = None
     blocked: bool = False
     unverified: bool = False
+    email_key: str | None = None

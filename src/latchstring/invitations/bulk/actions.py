@@ -8,13 +8,13 @@ goes through the very function that serves a single one, so ceilings, limits and
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from latchstring.domain import invitation as rules_of
+from latchstring.domain import invitation as rules
 from latchstring.domain.errors import (
     AlreadyInvited,
     ChangedMeanwhile,
@@ -26,17 +26,21 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.grant import terms_digest
 from latchstring.domain.invitation import Standing, State
-from latchstring.domain.invitation_list import InvitationFilter, Order, Position
+from latchstring.domain.invitation_list import InvitationFilter
+from latchstring.domain.pagination import Cursor
 from latchstring.domain.principal import Principal
+from latchstring.invitations.build import require_delivery_channel
 from latchstring.invitations.dependencies import InvitationDependencies
-from latchstring.invitations.issue import READ, WRITE, Issuing
-from latchstring.invitations.validate import check_ceiling
+from latchstring.invitations.permissions import READ, WRITE
+from latchstring.invitations.read import InvitationReader
+from latchstring.invitations.resend import LinkSender
+from latchstring.invitations.revoke import InvitationRevoker
 from latchstring.storage.invitations.lists import find_ids, find_pending_terms, find_standings
 
 MOST = 10_000  # invitations that one action takes: a minute of work at most
 AT_ONCE = 8
 CHUNK = 500
-STRETCHES = 40  # of a list in which hardly anything matches, before counting is given up
+MOST_PAGES = 40  # of a list in which hardly anything matches, before counting is given up
 SHOWN = 200  # of each verdict: every row that a page can tick
 
 
@@ -122,7 +126,9 @@ class Selecting:
     """Dry runs and deeds."""
 
     deps: InvitationDependencies
-    issuing: Issuing
+    reader: InvitationReader
+    sender: LinkSender
+    revoker: InvitationRevoker
 
     async def count(self, selection: Selection, *, by: Principal) -> int:
         """How many there are now. Raises NotAllowed, TooManySelected."""
@@ -133,29 +139,21 @@ class Selecting:
         by.require(WRITE)
         by.require(READ)
         if deed is Deed.RESEND:
-            self.issuing.require_a_way(by)
+            require_delivery_channel(by, self.deps.mail_rules)
         ids = await self._ids(selection, by)
         judged, terms = list[Judged](), dict[UUID, UUID]()
         for start in range(0, len(ids), CHUNK):
             standings = await find_standings(self.deps.db, ids[start : start + CHUNK])
             judged += [await self._judge(deed, one, by) for one in standings]
             if deed is Deed.RESEND:
-                await self._tell_twins(standings, judged, terms)
+                await self._mark_duplicates(standings, judged, terms)
         return DryRun(deed, judged)
 
-    async def carry_out(
-        self,
-        deed: Deed,
-        selection: Selection,
-        digest: str,
-        *,
-        by: Principal,
-        check_recipient: Callable[[str], None],
-    ) -> Mapping[Verdict, int]:
+    async def carry_out(self, deed: Deed, selection: Selection, digest: str, *, by: Principal) -> Mapping[Verdict, int]:
         """Do it to all that the dry run of this digest promised, and count what came of it.
 
-        check_recipient: raises TooManyRequests for an address that has had enough mail. Raises WorldChanged before
-        anything is done, and what `plan` raises.
+        Mails count for the limit of each recipient, not for the inviter's. Raises WorldChanged before anything is
+        done, and what `plan` raises.
         """
         run = await self.plan(deed, selection, by=by)
         if run.digest != digest:
@@ -163,7 +161,7 @@ class Selecting:
         found: Counter[Verdict] = Counter(one.verdict for one in run.judged if one.verdict is not Verdict.DONE)
         todo = [one for one in run.judged if one.verdict is Verdict.DONE]
         for start in range(0, len(todo), AT_ONCE):
-            deeds = [self._do(deed, one, by, check_recipient) for one in todo[start : start + AT_ONCE]]
+            deeds = [self._do(deed, one, by) for one in todo[start : start + AT_ONCE]]
             found.update(await asyncio.gather(*deeds))
         return found
 
@@ -174,21 +172,18 @@ class Selecting:
             if len(selection.ids) > MOST:
                 raise TooManySelected
             return list(dict.fromkeys(selection.ids))
-        wanted = self.issuing.within_sight(_made_before(selection.wanted, selection.as_of), by)
-        at, found, after = self.deps.clock(), list[UUID](), None
-        for _ in range(STRETCHES):
-            ids, after = await self._stretch(wanted, after, at)
-            found += ids
-            if len(found) > MOST:
+        wanted = self.reader.restrict_to_visible(_made_before(selection.wanted, selection.as_of), by)
+        at, ids = self.deps.clock(), list[UUID]()
+        cursor: Cursor | None = None
+        for _ in range(MOST_PAGES):
+            page = await find_ids(self.deps.db, wanted, cursor=cursor, at=at)
+            ids += page.items
+            cursor = page.next
+            if len(ids) > MOST:
                 break
-            if after is None:
-                return found
+            if cursor is None:
+                return ids
         raise TooManySelected
-
-    async def _stretch(
-        self, wanted: InvitationFilter, after: Position | None, at: datetime
-    ) -> tuple[Sequence[UUID], Position | None]:
-        return await find_ids(self.deps.db, wanted, order=Order(), after=after, at=at)
 
     # ---- what would become of it -----------------------------------------------------------------------------------
 
@@ -201,19 +196,19 @@ class Selecting:
         at, before = self.deps.clock(), standing.invitation
         try:
             if deed is Deed.REVOKE:
-                rules_of.revoke(before, at=at)
+                rules.revoke(before, now=at)
                 return Verdict.DONE
-            rules_of.resend(before, sponsor=by.actor, master_key_id="", at=at)
-            check_ceiling(by, before.bundle)
-            if before.bundle.content and not by.can("content:write"):
-                await self.issuing.objects.check_ceiling(by, before.bundle)
+            rules.resend(before, sponsor=by.actor, master_key_id="", now=at)
+            await self.sender.checks.check_ceiling(by, before.bundle)
         except GrantNotAllowed:
             return Verdict.NOT_ALLOWED
         except (InvitationNotPending, InvitationNotFound):
             return _ENDED[before.state_at(at)]
         return Verdict.DONE
 
-    async def _tell_twins(self, standings: Sequence[Standing], judged: list[Judged], terms: dict[UUID, UUID]) -> None:
+    async def _mark_duplicates(
+        self, standings: Sequence[Standing], judged: list[Judged], terms: dict[UUID, UUID]
+    ) -> None:
         """Of invitations with the same terms one may be pending: the others cannot be sent again.
 
         terms: which invitation is or would be the pending one, by the digest of its terms.
@@ -226,13 +221,12 @@ class Selecting:
 
     # ---- doing -----------------------------------------------------------------------------------------------------
 
-    async def _do(self, deed: Deed, one: Judged, by: Principal, check_recipient: Callable[[str], None]) -> Verdict:
+    async def _do(self, deed: Deed, one: Judged, by: Principal) -> Verdict:
         try:
             if deed is Deed.REVOKE:
-                await self.issuing.revoke(one.id, by=by)
+                await self.revoker.revoke(one.id, by=by)
             else:
-                check_recipient(one.email_key)
-                await self.issuing.resend(one.id, by=by, generation=one.generation)
+                await self.sender.resend(one.id, by=by, generation=one.generation, is_one_of_many=True)
         except TooManyRequests:
             return Verdict.TOO_MANY
         except GrantNotAllowed:

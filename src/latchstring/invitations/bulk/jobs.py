@@ -23,17 +23,18 @@ from latchstring.domain.event import happened
 from latchstring.domain.idempotency import Once
 from latchstring.domain.ids import new_id
 from latchstring.domain.job import EVERY_ROW, Job, JobKind, JobRow, JobState, RowFilter, RowStatus
-from latchstring.domain.pagination import Page
+from latchstring.domain.pagination import Cursor, Page
 from latchstring.domain.principal import Principal
 from latchstring.events.record import record
-from latchstring.invitations.bulk.run_batch import meet_twin, tell_blocker
-from latchstring.invitations.bulk.seen_terms import Seen, open_seen
-from latchstring.invitations.bulk.validate import Judge, Judged
+from latchstring.invitations.build import require_delivery_channel
+from latchstring.invitations.bulk.run_batch import refuse_blocked
+from latchstring.invitations.bulk.seen_terms import SeenTerms, open_seen_terms
+from latchstring.invitations.bulk.validate import RowValidator
 from latchstring.invitations.dependencies import InvitationDependencies
-from latchstring.invitations.issue import READ, WRITE, Issuing
-from latchstring.storage.engine.database import Step, Steps, Work
+from latchstring.invitations.permissions import READ, WRITE
+from latchstring.storage.engine.database import Work, single_step
 from latchstring.storage.engine.idempotency import store_answer
-from latchstring.storage.invitations.bulk_insert import Blocker, find_blockers
+from latchstring.storage.invitations.bulk_insert import find_blockers
 from latchstring.storage.jobs.jobs import (
     cancel_job,
     count_foreseen,
@@ -48,7 +49,7 @@ from latchstring.storage.jobs.jobs import (
     purge_jobs,
     queue_job,
 )
-from latchstring.storage.jobs.rows import clear_rows, count_by_status, insert_rows, list_rows, page_of_rows
+from latchstring.storage.jobs.rows import clear_rows, count_by_status, insert_rows, list_rows
 
 BATCH_ROWS = 1000
 BATCH_BYTES = 512 * 1024
@@ -67,18 +68,6 @@ class RowSource(Protocol):
     def options(self) -> Mapping[str, object]: ...
 
     def __aiter__(self) -> AsyncIterator[Rows]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class GivenRows:
-    """Rows that are in memory already."""
-
-    rows: Rows
-    options: Mapping[str, object]
-    media_type: str = "application/json"
-
-    async def __aiter__(self) -> AsyncIterator[Rows]:
-        yield self.rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +94,7 @@ class Bulk:
     """Jobs that invite, as their makers see them."""
 
     deps: InvitationDependencies
-    issuing: Issuing
-    judge: Judge
+    validator: RowValidator
 
     # ---- look ------------------------------------------------------------------------------------------------------
 
@@ -118,32 +106,34 @@ class Bulk:
         options: instead of the source's. Raises NotAllowed, MailDisabled before the first batch.
         """
         by.require(WRITE)
-        self.issuing.require_a_way(by)
+        require_delivery_channel(by, self.deps.mail_rules)
         first = 1
-        with open_seen() as seen:
+        with open_seen_terms() as seen:
             async for batch in _batches(rows):
-                wanted = rows.options if options is None else options
-                yield await self._foresee(batch, first=first, options=wanted, by=by, seen=seen)
+                batch_options = rows.options if options is None else options
+                yield await self._preview(batch, first=first, options=batch_options, by=by, seen=seen)
                 first += len(batch)
 
-    async def _foresee(
-        self, rows: Rows, *, first: int, options: Mapping[str, object], by: Principal, seen: Seen
+    async def _preview(
+        self, sources: Rows, *, first: int, options: Mapping[str, object], by: Principal, seen: SeenTerms
     ) -> list[JobRow]:
-        at = self.deps.clock()
-        judged = await self.judge.judge(rows, first=first, options=options, by=by, at=at)
-        new = {one.terms_key: one for one in judged if one.new is not None and one.terms_key is not None}
-        blockers = await find_blockers(self.deps.db, new.keys(), at=at) if new else {}
-        earlier = seen.find(new.keys())
-        found: dict[int, JobRow] = {}
-        for one in judged:
-            if one.new is not None and one.twin is not None:
-                found[one.row] = meet_twin(one, found[one.twin.row])
+        now = self.deps.clock()
+        rows = await self.validator.validate(sources, first=first, options=options, by=by, now=now)
+        terms_keys = {row.terms_key for row in rows if row.new is not None and row.terms_key is not None}
+        blockers = await find_blockers(self.deps.db, terms_keys, at=now) if terms_keys else {}
+        earlier_rows = seen.find(terms_keys)
+        results: dict[int, JobRow] = {}
+        for row in rows:
+            if row.new is not None and row.duplicate_of is not None:
+                results[row.row] = row.result_of_duplicate(results[row.duplicate_of.row])
                 continue
-            if one.new is not None and one.terms_key is not None:
-                _foresee_one(one, earlier.get(one.terms_key), blockers.get(one.terms_key), by)
-            found[one.row] = replace(one.verdict(), invitation_id=one.blocker_id)  # of what would be there is no id
-        seen.add({one.terms_key: one.row for one in judged if one.status is RowStatus.CREATE and one.terms_key})
-        return list(found.values())
+            if row.new is not None and row.terms_key in earlier_rows:
+                row.refuse_as_duplicate(earlier_rows[row.terms_key])
+            elif row.new is not None and row.terms_key in blockers:
+                refuse_blocked(row, blockers[row.terms_key], None, by)
+            results[row.row] = replace(row.result(), invitation_id=row.blocker_id)  # nothing has an id yet
+        seen.add({row.terms_key: row.row for row in rows if row.status is RowStatus.CREATE and row.terms_key})
+        return list(results.values())
 
     # ---- start -----------------------------------------------------------------------------------------------------
 
@@ -157,16 +147,18 @@ class Bulk:
     ) -> Job:
         """Store the rows and hand them to the workers; returns the queued job.
 
-        once: asked when all rows have arrived. Raises NotAllowed, MailDisabled, InvalidFields without any row,
-        AnswerStored, and whatever the source raises; nothing is kept then.
+        An upload counts once for the limit of its inviter; how often an address may be invited is counted for each row.
+        once: asked when all rows have arrived. Raises NotAllowed, TooManyRequests, MailDisabled, InvalidFields without
+        any row, AnswerStored, and whatever the source raises; nothing is kept then.
         """
         by.require(WRITE)
-        self.issuing.require_a_way(by)
+        self.deps.limiter.check_inviter(by.id)
+        require_delivery_channel(by, self.deps.mail_rules)
         draft = await self.draft(rows, by=by, name=name)
         try:
             return await self._queue(draft, by=by, once=once())
         except BaseException:
-            await self.deps.db.transact(lambda: _just(delete_job(draft.id)))
+            await self.deps.db.transact(lambda: single_step(delete_job(draft.id)))
             raise
 
     async def draft(self, rows: RowSource, *, by: Principal, name: str | None = None) -> Job:
@@ -177,12 +169,12 @@ class Bulk:
         by.require(WRITE)
         db, at = self.deps.db, self.deps.clock()
         job = Job(id=new_id(at), kind=JobKind.INVITE, maker=by.actor, media_type=rows.media_type, name=name)
-        await db.transact(lambda: _just(insert_job(job)))
+        await db.transact(lambda: single_step(insert_job(job)))
         try:
             described = replace(job, total=await self._store_parts(job, rows), options=dict(rows.options))
             await self.describe(described)
         except BaseException:
-            await db.transact(lambda: _just(delete_job(job.id)))
+            await db.transact(lambda: single_step(delete_job(job.id)))
             raise
         return described
 
@@ -190,7 +182,7 @@ class Bulk:
         total = 0
         async for batch in _batches(rows):
             body, first = encode_rows(batch), total + 1
-            await self.deps.db.transact(lambda: _just(insert_part(job.id, first, body)))  # noqa: B023
+            await self.deps.db.transact(lambda: single_step(insert_part(job.id, first, body)))  # noqa: B023
             total += len(batch)
         if not total:
             raise InvalidFields([FieldProblem("", "empty", "Send at least one row.")])
@@ -205,11 +197,11 @@ class Bulk:
         say how many. Raises NotAllowed, JobNotFound, MailDisabled.
         """
         draft, db = await self.get_draft(job_id, by=by), self.deps.db
-        await db.transact(lambda: _just(clear_rows(draft.id)))
+        await db.transact(lambda: single_step(clear_rows(draft.id)))
         counts: Counter[str] = Counter()
         async for batch in self.judge_rows(DraftedRows(self, draft), by=by):
             counts.update(row.status for row in batch)
-            await db.transact(lambda: _just(insert_rows(db.dialect_name, draft.id, batch)))  # noqa: B023
+            await db.transact(lambda: single_step(insert_rows(db.dialect_name, draft.id, batch)))  # noqa: B023
         created, refused = counts[RowStatus.CREATE], counts[RowStatus.REFUSED]
         skipped = counts.total() - created - refused
         return await db.transact(lambda: count_foreseen(draft.id, created=created, skipped=skipped, refused=refused))
@@ -217,7 +209,7 @@ class Bulk:
     async def confirm(self, job_id: UUID, *, by: Principal) -> Job:
         """Hand a draft of one's own to the workers. Raises JobNotFound, NotAllowed, MailDisabled."""
         draft = await self.get_draft(job_id, by=by)
-        self.issuing.require_a_way(by)
+        require_delivery_channel(by, self.deps.mail_rules)
         return await self._queue(draft, by=by, once=None)
 
     async def _queue(self, draft: Job, *, by: Principal, once: Once | None) -> Job:
@@ -256,7 +248,7 @@ class Bulk:
     async def drop_draft(self, job_id: UUID, *, by: Principal) -> None:
         """Forget a draft of one's own. Raises NotAllowed, JobNotFound."""
         draft = await self.get_draft(job_id, by=by)
-        await self.deps.db.transact(lambda: _just(delete_job(draft.id)))
+        await self.deps.db.transact(lambda: single_step(delete_job(draft.id)))
 
     async def rows_of_draft(self, job: Job) -> AsyncIterator[Rows]:
         """The rows of a draft as they came, batch by batch."""
@@ -265,30 +257,38 @@ class Bulk:
             after, body = part
             yield json.loads(body)
 
-    async def list_jobs(self, *, by: Principal, before: UUID | None = None, limit: int) -> list[Job]:
+    async def list_jobs(self, *, by: Principal, limit: int) -> Sequence[Job]:
         """Jobs, newest first: everybody's for who may list invitations, else one's own."""
         maker = None if by.can(READ) else by.actor
-        return await list_jobs(self.deps.db, maker=maker, before=before, limit=limit)
+        return (await list_jobs(self.deps.db, maker=maker, limit=limit)).items
 
-    async def list_drafts(self, *, by: Principal, limit: int) -> list[Job]:
+    async def list_drafts(self, *, by: Principal, limit: int) -> Sequence[Job]:
         """What the caller brought within a day and has not confirmed, newest first."""
         since = self.deps.clock() - DRAFTS_KEPT
-        return await list_drafts(self.deps.db, by.actor, since=since, limit=limit)
+        return (await list_drafts(self.deps.db, by.actor, since=since, limit=limit)).items
 
     async def count_rows(self, job: Job) -> dict[str, int]:
         """How many rows of a job the caller got have each verdict."""
         return await count_by_status(self.deps.db, job.id)
 
-    async def page_of_rows(self, job: Job, *, after: int = 0, limit: int, which: RowFilter = EVERY_ROW) -> Page[JobRow]:
-        """A page of what became of the rows of a job the caller got, from behind one of them."""
-        return await page_of_rows(self.deps.db, job.id, after=after, limit=limit, which=which)
+    async def list_rows(
+        self, job: Job, *, cursor: Cursor | None = None, limit: int, which: RowFilter = EVERY_ROW
+    ) -> Page[JobRow]:
+        """A page of what became of the rows of a job the caller got."""
+        return await list_rows(self.deps.db, job.id, cursor=cursor, limit=limit, which=which)
 
-    async def all_rows(self, job: Job, *, which: RowFilter = EVERY_ROW) -> AsyncIterator[list[JobRow]]:
+    async def all_rows(self, job: Job, *, which: RowFilter = EVERY_ROW) -> AsyncIterator[Sequence[JobRow]]:
         """What became of all rows so far, in batches, for a report."""
-        after = 0
-        while rows := await list_rows(self.deps.db, job.id, after=after, limit=ROWS_AT_ONCE, which=which):
-            yield rows
-            after = rows[-1].row
+        cursor: Cursor | None = None
+        while True:
+            page = await list_rows(
+                self.deps.db, job.id, cursor=cursor, limit=ROWS_AT_ONCE, which=which, is_counted=False
+            )
+            if page.items:
+                yield page.items
+            cursor = page.next
+            if cursor is None:
+                return
 
     async def cancel(self, job_id: UUID, *, by: Principal) -> None:
         """Stop a job; rows that are done stay done. Raises JobNotFound, NotAllowed, JobFinished."""
@@ -313,20 +313,8 @@ class Bulk:
         return await purge_jobs(self.deps.db, finished_before=before, drafted_before=at - DRAFTS_KEPT)
 
 
-def _foresee_one(one: Judged, earlier: int | None, blocker: Blocker | None, by: Principal) -> None:
-    if earlier is not None:
-        first = JobRow(row=earlier, status=RowStatus.CREATE)
-        meet_twin(one, first)
-    elif blocker is not None:
-        tell_blocker(one, blocker, None, by)
-
-
 def _is_maker(job: Job, by: Principal) -> bool:
     return job.maker == by.actor and by.type is not ActorType.SYSTEM
-
-
-def _just(one: Step | Steps) -> Work[None]:
-    yield one
 
 
 # ---- batches ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What a walk over rows has met already, in a temporary file of this process: there may be millions."""
+"""The terms of rows that were validated already, in a temporary file of this process: there may be millions."""
 
 import contextlib
 import sqlite3
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from uuid import UUID
 
 
-class Seen:
+class SeenTerms:
     """Terms by the first row that had them."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -16,8 +16,8 @@ class Seen:
     def find(self, terms: Iterable[UUID]) -> dict[UUID, int]:
         """Those that were seen, with the first row that had them."""
         select = "SELECT row FROM seen WHERE terms = ?"
-        found = ((key, self._connection.execute(select, (key.bytes,)).fetchone()) for key in terms)
-        return {key: row[0] for key, row in found if row is not None}
+        rows = ((key, self._connection.execute(select, (key.bytes,)).fetchone()) for key in terms)
+        return {key: row[0] for key, row in rows if row is not None}
 
     def add(self, terms: Mapping[UUID, int]) -> None:
         """Note these; the first row stays."""
@@ -26,11 +26,11 @@ class Seen:
 
 
 @contextlib.contextmanager
-def open_seen() -> Iterator[Seen]:
+def open_seen_terms() -> Iterator[SeenTerms]:
     """Nothing seen yet; forgotten at the end."""
     connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)  # a file SQLite removes by itself
     try:
         connection.execute("PRAGMA journal_mode = OFF")
-        yield Seen(connection)
+        yield SeenTerms(connection)
     finally:
         connection.close()

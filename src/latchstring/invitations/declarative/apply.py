@@ -23,7 +23,8 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.grant import Bundle, ContentRole, terms_digest
 from latchstring.domain.principal import Principal, role_after
-from latchstring.invitations.build import Targets, bundle_of, judge_draft, names_of
+from latchstring.invitations.build import ResolvedTargets, build_bundle, find_problems, object_names_of
+from latchstring.invitations.create import InvitationCreator
 from latchstring.invitations.declarative.plan import (
     MARK,
     PRUNED,
@@ -37,11 +38,19 @@ from latchstring.invitations.declarative.plan import (
     marked,
 )
 from latchstring.invitations.dependencies import InvitationDependencies
-from latchstring.invitations.issue import Issuing
+from latchstring.invitations.resend import LinkSender
+from latchstring.invitations.revoke import InvitationRevoker
 from latchstring.invitations.templates import expand_from
 from latchstring.storage.content.objects import find_levels
 from latchstring.storage.groups.groups import find_groups
-from latchstring.storage.invitations.existing import SLICE, Holder, Past, find_holders, find_pasts, open_of_operator
+from latchstring.storage.invitations.existing import (
+    SLICE,
+    ExistingInvitation,
+    Holder,
+    find_existing,
+    find_holders,
+    list_open_of_operator,
+)
 
 T = TypeVar("T")
 AT_ONCE = 16  # changes under way: SQLite syncs them together, PostgreSQL has as many connections as it has
@@ -65,7 +74,9 @@ class Lists:
     """Declared lists. Everything they do, they do by the same functions as everybody else."""
 
     deps: InvitationDependencies
-    issuing: Issuing
+    creator: InvitationCreator
+    sender: LinkSender
+    revoker: InvitationRevoker
 
     # ---- planning ------------------------------------------------------------------------------------------------
 
@@ -84,22 +95,22 @@ class Lists:
         is wrong in the list; each pointer begins with the entry's place, `/3/role`.
         """
         wanted = await self._resolve(drafts, by=by, list_name=list_name)
-        pasts: dict[UUID, list[Past]] = {}
+        pasts: dict[UUID, list[ExistingInvitation]] = {}
         held: set[UUID] = set()
         for some in _slices(wanted, SLICE):
             email_keys = sorted({entry.draft.email_key for entry in some})
-            pasts |= await find_pasts(self.deps.db, email_keys, frozenset(entry.terms_key for entry in some))
+            pasts |= await find_existing(self.deps.db, email_keys, frozenset(entry.terms_key for entry in some))
             held |= await self._held(some, await find_holders(self.deps.db, email_keys))
         before = [] if list_name is None else await self._made_by(list_name)
         return make_plan(wanted, pasts, held, before, again=again, prune=prune, at=self.deps.clock())
 
-    async def _made_by(self, list_name: str) -> list[Past]:
-        found = {past.id: past async for past in open_of_operator(self.deps.db) if mark_of(past) == list_name}
+    async def _made_by(self, list_name: str) -> list[ExistingInvitation]:
+        found = {past.id: past async for past in list_open_of_operator(self.deps.db) if mark_of(past) == list_name}
         return list(found.values())
 
     async def _resolve(self, drafts: Sequence[Draft], *, by: Principal, list_name: str | None) -> list[Wanted]:
         """The entries with their grants. Raises InvalidFields with everything that is wrong with any of them."""
-        templates = await self.issuing.templates.all_in_use()
+        templates = await self.creator.templates.all_in_use()
         expanded = [expand_from(draft, templates) for draft in drafts]
         targets = await self._targets_of([draft for draft, _ in expanded], by)
         wanted, problems = [], []
@@ -114,28 +125,28 @@ class Lists:
             raise InvalidFields(problems)
         return wanted
 
-    async def _targets_of(self, drafts: Sequence[Draft], by: Principal) -> Targets:
+    async def _targets_of(self, drafts: Sequence[Draft], by: Principal) -> ResolvedTargets:
         """Everything the list leads to, read at once."""
         keys = sorted({key for draft in drafts for key in draft.groups})
         groups = await find_groups(self.deps.db, keys)
-        names = {name for draft in drafts for name in names_of(draft, self.deps.content_rules)}
-        objects, levels = await self.issuing.objects.look_up(names, by)
-        return Targets({key: group.id for key, group in groups.items()}, objects, levels)
+        names = {name for draft in drafts for name in object_names_of(draft, self.deps.content_rules)}
+        objects, levels = await self.creator.checks.look_up(names, by)
+        return ResolvedTargets({key: group.id for key, group in groups.items()}, objects, levels)
 
     def _judge(  # an entry, and all it is judged by
         self,
         index: int,
         draft: Draft,
         unknown: Sequence[FieldProblem],
-        targets: Targets,
+        targets: ResolvedTargets,
         *,
         by: Principal,
         list_name: str | None,
     ) -> Wanted | list[FieldProblem]:
-        if problems := judge_draft(draft, [*unknown, *_reserved(draft)], self.deps):
+        if problems := find_problems(draft, [*unknown, *_reserved(draft)], self.deps):
             return problems
         try:
-            bundle = bundle_of(draft, targets, by=by, rules=self.deps.content_rules)
+            bundle = build_bundle(draft, targets, by=by, deps=self.deps)
         except (NotFound, Refused) as refused:
             return [FieldProblem(_FIELD_OF.get(refused.code, ""), refused.code, refused.detail)]
         kept = replace(draft, metadata=marked(draft.metadata, list_name))
@@ -186,13 +197,13 @@ class Lists:
 
     async def _do(self, planned: Planned, *, by: Principal) -> UUID | None:
         if planned.act is Act.CREATE and planned.wanted is not None:
-            return (await self.issuing.create(planned.wanted.draft, by=by)).invitation.id
+            return (await self.creator.create(planned.wanted.draft, by=by)).invitation.id
         if planned.past is None:
             return None
         if planned.act is Act.RENEW:
-            await self.issuing.resend(planned.past.id, by=by)
+            await self.sender.resend(planned.past.id, by=by)
         else:
-            await self.issuing.revoke(planned.past.id, by=by, cause=PRUNED)
+            await self.revoker.revoke(planned.past.id, by=by, cause=PRUNED)
         return planned.past.id
 
 

@@ -26,8 +26,8 @@ from latchstring.domain.actor import ActorType
 from latchstring.domain.draft import Draft
 from latchstring.domain.errors import FieldProblem
 from latchstring.domain.grant import Bundle
-from latchstring.domain.invitation import State
-from latchstring.storage.invitations.existing import Past
+from latchstring.domain.invitation import State, state_at
+from latchstring.storage.invitations.existing import ExistingInvitation
 
 MARK = "latchstring"  # the key of an invitation's metadata that is ours
 PRUNED = "pruned"  # the cause of a revocation by a list
@@ -93,7 +93,7 @@ class Planned:
     act: Act
     found: Found
     wanted: Wanted | None = None
-    past: Past | None = None
+    past: ExistingInvitation | None = None
 
     @property
     def email(self) -> str:
@@ -126,10 +126,12 @@ def act_for(found: Found, *, again: bool) -> Act:
     return _ACTS[found][again]
 
 
-def find_standing(pasts: Sequence[Past], *, is_held: bool, at: datetime) -> tuple[Found, Past | None]:
+def find_standing(
+    pasts: Sequence[ExistingInvitation], *, is_held: bool, at: datetime
+) -> tuple[Found, ExistingInvitation | None]:
     """What there is for an entry: a pending invitation before everything, then what is held, then the newest."""
     for past in pasts:
-        if past.state_at(at) is State.PENDING:
+        if state_at(past.state, past.expires_at, at) is State.PENDING:
             return Found.PENDING, past
     if is_held:
         return Found.HELD, None
@@ -138,14 +140,14 @@ def find_standing(pasts: Sequence[Past], *, is_held: bool, at: datetime) -> tupl
     newest = max(pasts, key=lambda past: past.id)
     if newest.state is State.REVOKED and newest.cause == PRUNED:
         return Found.PRUNED, newest
-    return _ENDED_AS[newest.state_at(at)], newest
+    return _ENDED_AS[state_at(newest.state, newest.expires_at, at)], newest
 
 
 def make_plan(
     wanted: Sequence[Wanted],
-    pasts: Mapping[UUID, Sequence[Past]],
+    pasts: Mapping[UUID, Sequence[ExistingInvitation]],
     held: AbstractSet[UUID],
-    made_before: Iterable[Past],
+    made_before: Iterable[ExistingInvitation],
     *,
     again: bool,
     prune: bool,
@@ -159,12 +161,20 @@ def make_plan(
     in_list = {entry.terms_key for entry in wanted}
     gone = [past for past in made_before if past.terms_key not in in_list]
     act = Act.REVOKE if prune else Act.LEFT_OVER
-    withdrawn = [Planned(act, _ENDED_AS.get(past.state_at(at), Found.PENDING), None, past) for past in gone]
+    withdrawn = [
+        Planned(act, _ENDED_AS.get(state_at(past.state, past.expires_at, at), Found.PENDING), None, past)
+        for past in gone
+    ]
     return Plan((*withdrawn, *(_planned(entry, pasts, held, again=again, at=at) for entry in wanted)))
 
 
 def _planned(
-    entry: Wanted, pasts: Mapping[UUID, Sequence[Past]], held: AbstractSet[UUID], *, again: bool, at: datetime
+    entry: Wanted,
+    pasts: Mapping[UUID, Sequence[ExistingInvitation]],
+    held: AbstractSet[UUID],
+    *,
+    again: bool,
+    at: datetime,
 ) -> Planned:
     found, past = find_standing(pasts.get(entry.terms_key, ()), is_held=entry.terms_key in held, at=at)
     return Planned(act_for(found, again=again), found, entry, past)
@@ -192,7 +202,7 @@ def marked(metadata: Mapping[str, object] | None, list_name: str | None) -> dict
     return {**(metadata or {}), MARK: {"list": list_name}}
 
 
-def mark_of(past: Past) -> str | None:
+def mark_of(past: ExistingInvitation) -> str | None:
     """The name of the list that made an invitation. Only the operator's own count: metadata are anybody's to write."""
     mark = (past.metadata or {}).get(MARK) if past.inviter is ActorType.OPERATOR else None
     name = mark.get("list") if isinstance(mark, dict) else None

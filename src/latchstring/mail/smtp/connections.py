@@ -12,6 +12,7 @@ import aiosmtplib
 
 from latchstring.domain.settings import SmtpSettings
 from latchstring.mail.smtp.circuit_breaker import Circuit
+from latchstring.mail.smtp.protocol import greet
 
 MOST_CONNECTIONS = 40  # Postfix gives one client 50
 MOST_MAILS = 100  # on one connection; many servers hang up there
@@ -137,7 +138,7 @@ class Connections:
         client = self._new_client()
         try:
             await client.connect()
-            await client._ehlo_or_helo_if_needed()  # noqa: SLF001  # greeted here, so that a refusal counts as the door's
+            await greet(client)  # here, so that a refusal counts as the door's
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             self._open -= 1
             client.close()

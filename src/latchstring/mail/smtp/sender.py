@@ -13,6 +13,7 @@ from latchstring.mail.render import RenderedMail
 from latchstring.mail.senders import AtDot, Compose, Fate, Outcome
 from latchstring.mail.smtp.circuit_breaker import Circuit
 from latchstring.mail.smtp.connections import Connection, Connections, NoConnection, NotLetIn
+from latchstring.mail.smtp.protocol import send_content
 
 DOT_PATIENCE = timedelta(minutes=10)  # RFC 5321, section 4.5.3.2.6
 REPLY_LIMIT = 500
@@ -149,14 +150,8 @@ class _Conversation:
         if begun.code != _GO_ON:
             await self._start_over()
             return _judge_message(begun)
-        protocol = self._client.protocol
-        if protocol is None:
-            raise aiosmtplib.SMTPServerDisconnected("Connection lost")
-        # Not client.data(): it waits as long for 354 as for the last word, and does not tell when all is said.
-        protocol.write(_stuff_dots(content))
-        at_dot()
         try:
-            last = await protocol.read_response(timeout=self._dot_patience)
+            last = await send_content(self._client, content, on_sent=at_dot, timeout_seconds=self._dot_patience)
         except BaseException:
             self._client.close()  # a late answer must not be taken for the next mail's
             raise
@@ -199,11 +194,3 @@ def _said(code: int, message: str) -> str:
     """The server's words on one line. Some filters quote the link they dislike: no token is kept."""
     line = " ".join(_CONTROL.sub(" ", f"{code} {message}").split())
     return _TOKEN.sub("…", line)[:REPLY_LIMIT]
-
-
-def _stuff_dots(content: bytes) -> bytes:
-    """The message as DATA takes it: CRLF ends, leading dots doubled (RFC 5321, section 4.5.2), the final dot."""
-    lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-    if lines[-1] == b"":
-        lines.pop()
-    return b"".join((b"." + line if line.startswith(b".") else line) + b"\r\n" for line in lines) + b".\r\n"

@@ -1,14 +1,9 @@
 """Who may do what, asked of many objects at once: the table of domain/access.py in SQL.
 
-Checks look up by key, so an answer costs the same however many objects and grants there are. Lists are made of
-streams in order of ids, one for each role of each subject (the user and his groups), one of what he owns, one of
-what is public; a page reads no more than its own length of any of them. That is true of grants only because a
-PRIVATE object has none.
-
-PostgreSQL plans these without knowing the values, from averages, and an average can lie: it would read every object
-from the newest on to find those of a type it believes common. Where the cost has to stay bounded for every value it is
-therefore left one way only: rows compared with rows, which a single index answers and puts in order, and lookups in
-LATERAL with a LIMIT, which cannot become a join. docs/content.md shows the plans.
+Checks look up by key, so an answer costs the same however many objects and grants there are. Lists are merged from
+index scans in order of ids, one for each role of each subject (the user and their groups), one of what they own, one
+of what is public; a page reads no more than its own length of any of them. That is true of grants only because a
+PRIVATE object has none. docs/content.md shows the plans.
 """
 
 from collections.abc import Sequence
@@ -31,7 +26,6 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    tuple_,
     union,
     union_all,
 )
@@ -39,16 +33,16 @@ from sqlalchemy.sql import Executable
 
 from latchstring.domain.access import ContentObject, Level, Subject
 from latchstring.domain.grant import ContentRole
-from latchstring.domain.pagination import Page
+from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.storage.content.objects import PRIVATE, PUBLIC, greatest, held_level, held_role, object_of
-from latchstring.storage.engine.database import Database, Row
+from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import content, content_grants, group_members, users
 from latchstring.storage.engine.types import CanonicalText, Id, Json, ListOf, any_of
-from latchstring.storage.lists.by_id import COUNTED_UP_TO, page_of
+from latchstring.storage.lists.declaration import KeysetQuery, ListDeclaration, Scan
+from latchstring.storage.lists.index_scan import EACH, IndexScan, count_up_to
+from latchstring.storage.lists.keyset import KeysetList
 
 _c, _g = content.c, content_grants.c
-NOBODY = UUID(int=0)
-LAST = UUID(int=2**128 - 1)
 
 
 def _number(value: int) -> ColumnElement[int]:
@@ -172,8 +166,8 @@ class Wanted:
         return reads or (self.subject.writes_all and self.need <= Level.MAINTAINER)
 
     @property
-    def streams(self) -> frozenset[str]:
-        """Where objects come from."""
+    def sources(self) -> frozenset[str]:
+        """The index scans that have these objects."""
         if self.is_everything:
             return frozenset({"all"})
         found = {"public"} if self.need <= Level.VIEWER else set()
@@ -184,146 +178,101 @@ class Wanted:
 
 _TYPE = bindparam("type", type_=_c.type.type)
 _USER = bindparam("user_id", type_=Id)
-_AFTER = bindparam("after", type_=Id)
-_MOST = bindparam("most", type_=Integer)
 _NEED = bindparam("need", type_=Integer)
 _MINE = select(group_members.c.group_id.label("id")).where(group_members.c.user_id == _USER)
-_Bounds = Sequence[tuple[ColumnElement[Any], ColumnElement[Any]]]
-_OBJECTS: dict[str, _Bounds] = {
-    "all": ((_c.type, _TYPE),),
-    "owned": ((_c.owner_id, _USER), (_c.type, _TYPE)),
-    "public": ((_c.visibility, PUBLIC), (_c.type, _TYPE)),
-}
 
 
-def _stream(id_: ColumnElement[UUID], bounds: _Bounds, *, in_rows: bool, descending: bool) -> Select[Any]:
-    """The next few ids of a stream: those where each column has its value, in the order of the ids.
+def _grants(subject_id: Any, role: Any, source: FromClause | None = None) -> IndexScan:
+    """What a subject was granted in one role."""
+    prefix = [(_g.subject_id, subject_id), (_g.type, _TYPE), (_g.role, role)]
+    return IndexScan([_g.content_id], prefix, source=source)
 
-    in_rows: say the same of rows as wholes, so that PostgreSQL can only walk along the index of these columns.
+
+@cache
+def _granted(dialect_name: str) -> IndexScan:
+    """A scan for each role that suffices, of the user and of each of their groups.
+
+    SQLite has no LATERAL: it reads each scan by itself, which costs it microseconds.
     """
-    query = select(id_.label("id")).limit(_MOST)
-    columns, values = [column for column, _ in bounds], [value for _, value in bounds]
-    if not in_rows:
-        query = query.where(*(column == value for column, value in bounds))
-        return query.where(id_ < _AFTER if descending else id_ > _AFTER).order_by(_ordered(id_, descending=descending))
-    row, bound = tuple_(*columns, id_), tuple_(*values, _AFTER)
-    within, limits = tuple_(*columns), tuple_(*values)
-    query = query.where(row < bound, within >= limits) if descending else query.where(row > bound, within <= limits)
-    return query.order_by(*(_ordered(column, descending=descending) for column in (*columns, id_)))
-
-
-def _ordered(column: ColumnElement[Any], *, descending: bool) -> ColumnElement[Any]:
-    return column.desc() if descending else column.asc()
-
-
-def _objects(name: str, *, in_rows: bool, descending: bool) -> Select[Any]:
-    """A stream of objects that need no grant."""
-    query = _stream(_c.id, _OBJECTS[name], in_rows=in_rows, descending=descending)
-    # said in this form as well: it is what the index of public objects is made for
-    return query.where(_c.visibility == PUBLIC) if name == "public" else query
-
-
-def _grants(subject_id: Any, role: Any, *, in_rows: bool, descending: bool) -> Select[Any]:
-    """A stream of what a subject was granted in one role."""
-    bounds = ((_g.subject_id, subject_id), (_g.type, _TYPE), (_g.role, role))
-    return _stream(_g.content_id, bounds, in_rows=in_rows, descending=descending)
-
-
-def _granted(*, descending: bool) -> Select[Any]:
-    """A stream for each role that suffices, of the user and of each of his groups. PostgreSQL only."""
+    if dialect_name != "postgresql":
+        return _grants(EACH, bindparam("granted_role", type_=Integer))
     who = union_all(select(_USER.label("id")), _MINE).subquery("who")
     series: Any = func.generate_series(_NEED, _number(ContentRole.MAINTAINER))
     roles = series.table_valued("role").render_derived(name="roles")
-    stream = _grants(who.c.id, roles.c.role, in_rows=True, descending=descending).lateral("granted")
-    return select(stream.c.id).select_from(who.join(roles, true()).join(stream, true()))
+    pairs = select(who.c.id, roles.c.role).select_from(who.join(roles, true())).subquery("pairs")
+    return _grants(pairs.c.id, pairs.c.role, pairs)
+
+
+_SCANS = {
+    "all": IndexScan([_c.id], prefix=[(_c.type, _TYPE)]),
+    "owned": IndexScan([_c.id], prefix=[(_c.owner_id, _USER), (_c.type, _TYPE)]),
+    # said in the second form as well: it is what the index of public objects is made for
+    "public": IndexScan([_c.id], prefix=[(_c.visibility, PUBLIC), (_c.type, _TYPE)], where=[_c.visibility == PUBLIC]),
+}
+
+
+def _scans(dialect_name: str) -> dict[str, IndexScan]:
+    return {**_SCANS, "granted": _granted(dialect_name)}
 
 
 @cache
-def _ids(streams: frozenset[str], *, descending: bool) -> Select[Any]:
-    """Ids of the streams' objects, each once, in no order. PostgreSQL only."""
-    parts = [
-        _granted(descending=descending)
-        if name == "granted"
-        else select(_objects(name, in_rows=True, descending=descending).subquery().c.id)
-        for name in sorted(streams)
-    ]
-    merged = union(*parts).subquery("visible")
-    return select(merged.c.id)
-
-
-@cache
-def _page(streams: frozenset[str], *, descending: bool) -> Executable:
-    ids = _ids(streams, descending=descending)
-    order = _ordered(ids.selected_columns.id, descending=descending)
-    some = ids.order_by(order).limit(_MOST).subquery("page")
-    one = select(content).where(_c.id == some.c.id).limit(_number(1)).lateral("one")
-    held = held_level(_USER, one.c).label("held")
-    joined = select(*one.c, held).select_from(some.join(one, true()))
-    return joined.order_by(_ordered(some.c.id, descending=descending))
-
-
-@cache
-def _count(streams: frozenset[str]) -> Executable:
-    return select(func.count().label("n")).select_from(_ids(streams, descending=True).subquery())
-
-
-# SQLite knows no LATERAL: it is asked for each stream, which costs it microseconds, and the streams are merged here.
-_FETCH = select(content, held_level(_USER).label("held")).where(any_of(_c.id, "ids"))
-_SUBJECT, _ROLE = bindparam("subject_id", type_=Id), bindparam("role", type_=Integer)
-
-
-@cache
-def _single(name: str, *, descending: bool) -> Executable:
-    if name == "granted":
-        return _grants(_SUBJECT, _ROLE, in_rows=False, descending=descending)
-    return _objects(name, in_rows=False, descending=descending)
-
-
-@cache
-def _count_streamed(streams: frozenset[str]) -> Executable:
-    """DISTINCT under a LIMIT ends as soon as enough has been seen, here; PostgreSQL would gather everything first."""
+def _count(sources: frozenset[str], dialect_name: str) -> Select[Any]:
+    """How many objects the scans have, each counted once."""
+    if dialect_name == "postgresql":
+        ids = [_scans(dialect_name)[name].candidates(dialect_name).subquery() for name in sorted(sources)]
+        return count_up_to(select(union(*(select(rows.c.id) for rows in ids)).subquery().c.id))
     granted = select(_g.content_id.label("id")).where(
         _g.subject_id.in_(union_all(select(_USER), _MINE)), _g.type == _TYPE, _g.role >= _NEED
     )
-    parts = [
-        granted if name == "granted" else select(_c.id).where(*(column == value for column, value in _OBJECTS[name]))
-        for name in sorted(streams)
+    selects = [
+        granted
+        if name == "granted"
+        else select(_c.id).where(*(column == value for column, value in _SCANS[name].prefix))
+        for name in sorted(sources)
     ]
-    merged = union_all(*parts).subquery("visible")
-    some = select(merged.c.id).distinct().limit(_MOST).subquery("some")
-    return select(func.count().label("n")).select_from(some)
+    # DISTINCT under a LIMIT ends as soon as enough has been seen, here; PostgreSQL would read everything first
+    return count_up_to(select(union_all(*selects).subquery("visible").c.id).distinct())
 
 
-async def _read_page(db: Database, streams: frozenset[str], values: dict[str, Any], *, descending: bool) -> list[Row]:
+async def _count_visible(db: Database, query: KeysetQuery) -> int:
+    sources = frozenset(scan.name for scan in query.scans)
+    if not sources:
+        return 0
+    return int((await db.fetch(_count(sources, db.dialect_name), **query.values))[0].n)
+
+
+_VISIBLE: KeysetList[tuple[ContentObject, Level]] = KeysetList(
+    ListDeclaration(
+        table=content,
+        columns=[*content.columns, held_level(_USER).label("held")],
+        id_=_c.id,
+        read=lambda row: (object_of(row), Level(row.held)),
+        orders={"createdAt": lambda c: [c.id]},
+        scans=_scans,
+        count_all=_count_visible,
+    )
+)
+
+
+async def _scans_of(db: Database, visible: Wanted) -> list[Scan]:
+    scans = [Scan(name, is_exact=True) for name in sorted(visible.sources - {"granted"})]
+    if "granted" not in visible.sources:
+        return scans
     if db.dialect_name == "postgresql":
-        return await db.fetch(_page(streams, descending=descending), **values)
-    found: set[UUID] = set()
-    for name in streams - {"granted"}:
-        found |= {row.id for row in await db.fetch(_single(name, descending=descending), **values)}
-    if "granted" in streams:
-        subjects = [values["user_id"], *(row.id for row in await db.fetch(_MINE, user_id=values["user_id"]))]
-        statement = _single("granted", descending=descending)
-        for subject_id in subjects:
-            for role in range(values["need"], ContentRole.MAINTAINER + 1):
-                rows = await db.fetch(statement, **values, subject_id=subject_id, role=role)
-                found |= {row.id for row in rows}
-    ids = sorted(found, reverse=descending)[: values["most"]]
-    rows = await db.fetch(_FETCH, ids=ids, user_id=values["user_id"])
-    return sorted(rows, key=lambda row: row.id, reverse=descending)
+        return [*scans, Scan("granted", is_exact=True)]
+    user_id = visible.subject.user_id
+    subjects = [user_id, *(row.id for row in await db.fetch(_MINE, user_id=user_id))]
+    roles = range(int(visible.need), ContentRole.MAINTAINER + 1)
+    return [
+        *scans,
+        *(Scan("granted", is_exact=True, each=subjects, values={"granted_role": role}) for role in roles),
+    ]
 
 
 async def list_visible(
-    db: Database, wanted: Wanted, *, limit: int, after: UUID | None, descending: bool
+    db: Database, visible: Wanted, *, order: SortOrder, cursor: Cursor | None = None, limit: int
 ) -> Page[tuple[ContentObject, Level]]:
-    """A page of objects with what the subject holds on each, in the order of making."""
-    streams = wanted.streams
-    if not streams:
-        return Page((), more=False, total=0)
-    values = {"user_id": wanted.subject.user_id, "type": wanted.type, "need": int(wanted.need)}
-    start = after or (LAST if descending else NOBODY)
-    rows = await _read_page(db, streams, values | {"after": start, "most": limit + 1}, descending=descending)
-    counted = len(rows)
-    if after is not None or len(rows) > limit:
-        count = _count(streams) if db.dialect_name == "postgresql" else _count_streamed(streams)
-        counted = (await db.fetch(count, **values, after=LAST, most=COUNTED_UP_TO + 1))[0].n
-    return page_of([(object_of(row), Level(row.held)) for row in rows], limit=limit, counted=counted)
+    """A page of objects with what the subject holds on each. Order: createdAt."""
+    values = {"user_id": visible.subject.user_id, "type": visible.type, "need": int(visible.need)}
+    query = KeysetQuery((), values, await _scans_of(db, visible), identity=repr(visible))
+    return await _VISIBLE.page(db, query, order=order, cursor=cursor, limit=limit)

@@ -88,11 +88,6 @@ async def find_objects(db: Database, names: Iterable[tuple[str, str]]) -> dict[t
     return {(row.type, row.key): object_of(row) for row in rows if (row.type, row.key) in wanted}
 
 
-async def find_objects_by_id(db: Database, ids: Sequence[UUID]) -> dict[UUID, ContentObject]:
-    """Those of the ids that are objects."""
-    return {row.id: object_of(row) for row in await db.fetch(_BY_IDS, ids=ids)} if ids else {}
-
-
 # ---- locks -----------------------------------------------------------------------------------------------------------
 
 # NO KEY UPDATE: strong enough against each other, and grants, which refer to the row, can still be added by the holder
@@ -112,8 +107,10 @@ _HOLD_GROUPS = (
 
 def lock_objects(ids: Iterable[UUID]) -> Work[dict[UUID, ContentObject]]:
     """Those of the ids that are objects; nobody else changes or removes them or their grants until the commit."""
-    rows = yield step(_LOCK, ids=sorted(set(ids)))
-    return {row.id: object_of(row) for row in rows}
+    sorted_ids = sorted(set(ids))
+    if not sorted_ids:
+        return {}
+    return {row.id: object_of(row) for row in (yield step(_LOCK, ids=sorted_ids))}
 
 
 def seize_object(content_id: UUID) -> Work[ContentObject | None]:

@@ -28,6 +28,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from latchstring.storage.engine.private_api import bind_processor, list_result_columns, result_processor
 from latchstring.storage.engine.tables import metadata
 
 T = TypeVar("T")
@@ -58,6 +59,11 @@ def step(statement: Executable, **values: Any) -> Step:
 
 
 Work = Generator[Step | Steps, list[Row], T]
+
+
+def single_step(one: Step | Steps) -> Work[None]:
+    """A work of one step, for a transaction that needs no more."""
+    yield one
 
 
 class UniqueViolation(Exception):
@@ -124,12 +130,12 @@ class Compiled:
             (bind.required, name, bind.effective_value) for name, bind in zip(self.names, binds, strict=True)
         ]
         # SQLAlchemy's own way to convert, without its engine around it; most types need none
-        processors = [bind.type._cached_bind_processor(dialect) for bind in binds]  # noqa: SLF001
+        processors = [bind_processor(bind.type, dialect) for bind in binds]
         self._converted = [(place, process) for place, process in enumerate(processors) if process]
-        columns = compiled._result_columns  # noqa: SLF001  # the only list of a statement's result types
-        self.returns = bool(columns)
-        self._make: Callable[[Iterable[Any]], Any] = getattr(namedtuple("Row", [e.keyname for e in columns]), "_make")  # noqa: B009, PYI024  # mypy knows no _make of a dynamic one
-        self._results = [entry.type._cached_result_processor(dialect, None) for entry in columns]  # noqa: SLF001
+        columns = list_result_columns(compiled)
+        names = [column.name for column in columns]
+        self._make: Callable[[Iterable[Any]], Any] = getattr(namedtuple("Row", names), "_make")  # noqa: B009, PYI024  # mypy knows no _make of a dynamic one
+        self._results = [result_processor(column.type, dialect) for column in columns]
         self._plain = not any(self._results)
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:

@@ -36,13 +36,12 @@ class KnownKey:
 
     id: str
     fingerprint: bytes
-    is_compromised: bool
 
 
 async def find_known_keys(db: Database) -> tuple[KnownKey, ...]:
     """Every master key this database was ever used with."""
     rows = await db.fetch(_LIST_KEYS)
-    return tuple(KnownKey(row.id, bytes(row.fingerprint), row.compromised_at is not None) for row in rows)
+    return tuple(KnownKey(row.id, bytes(row.fingerprint)) for row in rows)
 
 
 async def ensure_installation(db: Database, keyring: Keyring, at: datetime) -> UUID:

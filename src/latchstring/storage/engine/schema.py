@@ -10,7 +10,6 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -31,11 +30,6 @@ def _config(connection: Connection | None = None) -> Config:
     return config
 
 
-def head_revision() -> str:
-    """The revision this code needs."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
-
-
 def upgrade(connection: Connection, revision: str = HEAD) -> None:
     """Migrate up, inside the connection's transaction."""
     command.upgrade(_config(connection), revision)
@@ -50,11 +44,6 @@ def differences(connection: Connection) -> list[object]:
     """What an automatic migration would change: empty when migrations and tables are in step."""
     context = MigrationContext.configure(connection, opts={"compare_type": True, "target_metadata": metadata})
     return list(compare_metadata(context, metadata))
-
-
-def current_revision(connection: Connection) -> str | None:
-    """The revision the database is at."""
-    return MigrationContext.configure(connection).get_current_revision()
 
 
 async def on_connection(url: URL, action: Callable[[Connection], T]) -> T:

@@ -140,7 +140,9 @@ class ListOf(TypeDecorator[Any]):
             return list
         item = self.item()
         # a decorator that only chooses a collation, CanonicalText, converts nothing
-        converts = isinstance(item, TypeDecorator) and item._has_bind_processor  # noqa: SLF001  # no public word for it
+        converts = (
+            isinstance(item, TypeDecorator) and type(item).process_bind_param is not TypeDecorator.process_bind_param
+        )
         convert = cast("Any", item).process_bind_param if converts else lambda value, _dialect: value
         return lambda values: json.dumps([convert(value, dialect) for value in cast("Iterable[Any]", values)])
 

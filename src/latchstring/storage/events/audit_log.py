@@ -1,142 +1,102 @@
-"""Reading history newest first, with filters, at a bounded cost.
+"""Reading history with filters, newest first.
 
-One filter chooses the index: that of the objects, else of the actor, else of the action, else the order of time. The
-others are checked row by row, for at most WALK rows a page; whoever wants more goes on from where that ended.
+One filter chooses the index: that of the objects, else of the actors, else of the action, else the order of time. The
+others are judged row by row, for a limited number of rows a page; the next page continues where that ended.
 """
 
-from collections.abc import Sequence
-from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, literal_column, select, union_all
-from sqlalchemy.sql import Executable
+from sqlalchemy import ColumnElement, bindparam, literal_column, select, union_all
 
-from latchstring.domain.actor import Actor, ActorType
-from latchstring.domain.event import Event, RecordedEvent
-from latchstring.domain.ids import first_id_at, id_instant
-from latchstring.domain.views.audit_log import AuditEntry, AuditFilter, AuditPage
-from latchstring.storage.engine.database import Database, Row
+from latchstring.domain.event import RecordedEvent
+from latchstring.domain.ids import first_id_at
+from latchstring.domain.pagination import Cursor, Key, Page, SortOrder
+from latchstring.domain.views.audit_log import AuditEntry, AuditFilter
+from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import admins, api_keys, content, events, groups, invitations, users
-from latchstring.storage.engine.types import CanonicalText, Id, any_of
+from latchstring.storage.engine.types import CanonicalText, any_of
 from latchstring.storage.events.actor_names import find_named, name_of
+from latchstring.storage.events.subject_history import recorded_event
+from latchstring.storage.lists.declaration import Filter, KeysetQuery, ListDeclaration, Scan
+from latchstring.storage.lists.index_scan import EACH, IndexScan
+from latchstring.storage.lists.keyset import KeysetList
 
-WALK = 5000
 MOST_FOUND = 50
-NOWHERE, EVERYWHERE = UUID(int=0), UUID(int=(1 << 128) - 1)
+NEWEST_FIRST = SortOrder("createdAt", descending=True)
 
-_INDEXED = ("objects", "actor", "actors", "action")  # the most selective first
-_Names = tuple[str, ...]  # of the filters in use: a statement for each such set, direction and length
-
-
-def _condition(name: str, columns: Any) -> ColumnElement[bool]:
-    match name:
-        case "objects":
-            return any_of(columns.subject_id, "objects")
-        case "actor":  # an equality comes in the order of the index; of a list all would have to be sorted
-            return columns.actor_id == bindparam("actor", type_=Id)  # type: ignore[no-any-return]
-        case "actors":
-            return any_of(columns.actor_id, "actors")
-        case "action":
-            return columns.type == bindparam("action", type_=events.c.type.type)  # type: ignore[no-any-return]
-        case _:
-            return columns.actor_type == bindparam("actor_type", type_=events.c.actor_type.type)  # type: ignore[no-any-return]
-
-
-def _walk(names: _Names, *, newest_first: bool) -> Select[Any]:
-    """The rows of one index between two ids, in the order wanted."""
-    after, before = bindparam("after", type_=Id), bindparam("before", type_=Id)
-    leading = next((name for name in _INDEXED if name in names), None)
-    indexed = [_condition(leading, events.c)] if leading else []
-    order = events.c.id.desc() if newest_first else events.c.id
-    return select(events).where(events.c.id > after, events.c.id < before, *indexed).order_by(order)
-
-
-@cache
-def _page(names: _Names, limit: int, *, newest_first: bool) -> Executable:
-    walked = _walk(names, newest_first=newest_first).limit(literal_column(str(WALK))).subquery("walked")
-    order = walked.c.id.desc() if newest_first else walked.c.id
-    kept = select(walked).where(*(_condition(name, walked.c) for name in names)).order_by(order)
-    few = kept.limit(literal_column(str(limit))).subquery("few")
-    name = name_of(few.c.actor_type, few.c.actor_id, among_administrators=True).label("actor_name")
-    return select(few, name).order_by(few.c.id.desc() if newest_first else few.c.id)
+_e = events.c
+_ACTION = bindparam("action", type_=_e.type.type)
+_ACTOR_TYPE = bindparam("actor_type", type_=_e.actor_type.type)
+_LIST: KeysetList[RecordedEvent] = KeysetList(
+    ListDeclaration(
+        table=events,
+        columns=[*_e, name_of(_e.actor_type, _e.actor_id, among_administrators=True).label("actor_name")],
+        id_=_e.id,
+        read=recorded_event,
+        orders={"createdAt": lambda e: [e.id]},
+        scans=lambda _: {
+            "all": IndexScan([_e.id]),
+            "objects": IndexScan([_e.id], prefix=[(_e.subject_id, EACH)]),
+            "actors": IndexScan([_e.id], prefix=[(_e.actor_id, EACH)]),
+            "action": IndexScan([_e.id], prefix=[(_e.type, _ACTION)]),
+        },
+        filters={
+            "objects": Filter(lambda e: any_of(e.subject_id, "objects")),
+            "actors": Filter(lambda e: any_of(e.actor_id, "actors")),
+            "action": Filter(lambda e: e.type == _ACTION),
+            "actor_type": Filter(lambda e: e.actor_type == _ACTOR_TYPE),
+        },
+    )
+)
 
 
-@cache
-def _last_walked(names: _Names, *, newest_first: bool) -> Executable:
-    walk = _walk(names, newest_first=newest_first).with_only_columns(events.c.id)
-    return walk.offset(literal_column(str(WALK - 1))).limit(literal_column("1"))
+def _query(audit_filter: AuditFilter) -> KeysetQuery:
+    given = {
+        "objects": audit_filter.objects,
+        "actors": audit_filter.actors,
+        "action": audit_filter.action,
+        "actor_type": None if audit_filter.actor_type is None else audit_filter.actor_type.value,
+    }
+    filters = [name for name, value in given.items() if value is not None]
+    values: dict[str, Any] = {f"any_{name}": value is None for name, value in given.items()}
+    values |= given | {"objects": audit_filter.objects or (), "actors": audit_filter.actors or ()}
+    return KeysetQuery(filters, values, [_scan(audit_filter, filters)], identity=repr(audit_filter), is_counted=False)
+
+
+def _scan(audit_filter: AuditFilter, filters: list[str]) -> Scan:
+    low, high, is_exact = _lowest(audit_filter), _highest(audit_filter), len(filters) <= 1
+    if audit_filter.objects is not None:
+        return Scan("objects", "objects", is_exact, audit_filter.objects, low, high)
+    if audit_filter.actors is not None:
+        return Scan("actors", "actors", is_exact, audit_filter.actors, low, high)
+    if audit_filter.action is not None:
+        return Scan("action", "action", is_exact, None, low, high)
+    return Scan("all", "", not filters, None, low, high)
+
+
+def _lowest(audit_filter: AuditFilter) -> Key | None:
+    first = 0 if audit_filter.since is None else first_id_at(audit_filter.since).int
+    return (UUID(int=first - 1),) if first else None
+
+
+def _highest(audit_filter: AuditFilter) -> Key | None:
+    return None if audit_filter.until is None else (first_id_at(audit_filter.until),)
 
 
 async def list_audit(
-    db: Database, wanted: AuditFilter, *, before: UUID | None = None, after: UUID | None = None, limit: int
-) -> AuditPage:
-    """A page of history, newest first: before an id, or after one when walking back, else from the newest."""
-    names, values = _filters(wanted)
-    newest_first = after is None
-    bounds = {"after": after or _lower(wanted), "before": before or _upper(wanted)}
-    statement = _page(names, limit + 1, newest_first=newest_first)
-    rows = await db.fetch(statement, **bounds, **values)
-    more, rows = len(rows) > limit, rows[:limit]
-    stopped_at = None
-    if not more and newest_first:  # the end of history, or only of the walk
-        last = await db.fetch(_last_walked(names, newest_first=True), **bounds, **values)
-        stopped_at = last[0].id if last else None
-    shown = rows if newest_first else rows[::-1]
-    entries = await _with_names(db, shown)
-    came_from = before is not None or after is not None
-    return AuditPage(
-        entries,
-        older=_older(shown, more=more if newest_first else True, stopped_at=stopped_at),
-        newer=shown[0].id if shown and came_from and (newest_first or more) else None,
-        looked_until=id_instant(stopped_at) if stopped_at else None,
-    )
-
-
-def _older(shown: Sequence[Row], *, more: bool, stopped_at: UUID | None) -> UUID | None:
-    if stopped_at is not None:
-        return stopped_at
-    return shown[-1].id if shown and more else None
-
-
-def _filters(wanted: AuditFilter) -> tuple[_Names, dict[str, Any]]:
-    values: dict[str, Any] = {}
-    if wanted.objects is not None:
-        values["objects"] = wanted.objects
-    if wanted.actors is not None and len(wanted.actors) == 1:
-        values["actor"] = wanted.actors[0]
-    elif wanted.actors is not None:
-        values["actors"] = wanted.actors
-    if wanted.action is not None:
-        values["action"] = wanted.action
-    if wanted.actor_type is not None:
-        values["actor_type"] = wanted.actor_type.value
-    return tuple(values), values
-
-
-def _lower(wanted: AuditFilter) -> UUID:
-    return UUID(int=first_id_at(wanted.since).int - 1) if wanted.since and first_id_at(wanted.since).int else NOWHERE
-
-
-def _upper(wanted: AuditFilter) -> UUID:
-    return first_id_at(wanted.until) if wanted.until else EVERYWHERE
-
-
-async def _with_names(db: Database, rows: Sequence[Row]) -> list[AuditEntry]:
-    named = await find_named(db, (row.subject_id for row in rows))
-    return [AuditEntry(_recorded(row), named.get(row.subject_id)) for row in rows]
-
-
-def _recorded(row: Row) -> RecordedEvent:
-    actor = Actor(ActorType(row.actor_type), row.actor_id)
-    return RecordedEvent(Event(row.id, row.subject_id, row.type, actor, row.data), row.actor_name)
+    db: Database, audit_filter: AuditFilter, *, cursor: Cursor | None = None, limit: int
+) -> Page[AuditEntry]:
+    """A page of history, newest first."""
+    page = await _LIST.page(db, _query(audit_filter), order=NEWEST_FIRST, cursor=cursor, limit=limit)
+    named = await find_named(db, (recorded.event.subject_id for recorded in page.items))
+    return page.map(lambda recorded: AuditEntry(recorded, named.get(recorded.event.subject_id)))
 
 
 # ---- finding whom or what somebody means -----------------------------------------------------------------------------
 
 _TEXT = bindparam("text", type_=CanonicalText)
 _MOST: ColumnElement[int] = literal_column(str(MOST_FOUND))
-_KEY_NAME = bindparam("name", type_=api_keys.c.name.type)
 _ACTORS_CALLED = union_all(
     select(users.c.id).where(users.c.email_key == _TEXT),
     select(admins.c.id).where(admins.c.email_key == _TEXT),

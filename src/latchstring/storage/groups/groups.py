@@ -1,19 +1,15 @@
 """Groups and their members."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
-from sqlalchemy.sql import Executable
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from latchstring.domain.group import Group, GroupText
-from latchstring.domain.pagination import Page
 from latchstring.storage.engine.database import Database, Row, Step, Work, step
 from latchstring.storage.engine.tables import group_members, groups
 from latchstring.storage.engine.types import CanonicalText, Id, any_of
-from latchstring.storage.lists.by_id import COUNTED_UP_TO, page_of
 from latchstring.storage.lists.prefix_search import fold_name
 
 
@@ -106,39 +102,3 @@ def replace_group(group: Group) -> Work[Group | None]:
 def delete_group(group_id: UUID) -> Step:
     """Remove the group; memberships go with it."""
     return step(_DELETE, group_id=group_id)
-
-
-# ---- pages -----------------------------------------------------------------------------------------------------------
-
-_MINE = groups.c.id.in_(
-    select(group_members.c.group_id).where(group_members.c.user_id == bindparam("member_id", type_=Id))
-)
-
-
-@cache
-def _list(only_mine: bool, descending: bool, has_cursor: bool) -> Executable:  # noqa: FBT001  # a cache's key
-    statement = select(groups).order_by(groups.c.id.desc() if descending else groups.c.id.asc())
-    if only_mine:
-        statement = statement.where(_MINE)
-    if has_cursor:
-        after = bindparam("after", type_=Id)
-        statement = statement.where(groups.c.id < after if descending else groups.c.id > after)
-    return statement.limit(bindparam("most"))
-
-
-@cache
-def _count(only_mine: bool) -> Executable:  # noqa: FBT001  # a cache's key
-    some = select(groups.c.id).where(_MINE) if only_mine else select(groups.c.id)
-    return select(func.count().label("n")).select_from(some.limit(literal_column(str(COUNTED_UP_TO + 1))).subquery())
-
-
-async def list_groups(
-    db: Database, *, member_id: UUID | None, limit: int, after: UUID | None, descending: bool
-) -> Page[Group]:
-    """A page of groups in the order of making. member_id: only this user's."""
-    mine = member_id is not None
-    values: dict[str, Any] = {"member_id": member_id} if mine else {}
-    cursor = {} if after is None else {"after": after}
-    rows = await db.fetch(_list(mine, descending, after is not None), most=limit + 1, **cursor, **values)
-    counted = (await db.fetch(_count(mine), **values))[0].n
-    return page_of([group_of(row) for row in rows], limit=limit, counted=counted)

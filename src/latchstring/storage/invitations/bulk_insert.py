@@ -304,5 +304,5 @@ def insert_invitations(
         if not batch:
             return Written(made, blockers)
         over = [row.id for row in found if row.expires_at <= at]
-        yield from expire_invitations(over, at=at, event_ids=[new_id(at) for _ in over])
+        yield from expire_invitations(over, now=at, event_ids=[new_id(at) for _ in over])
     raise Conflict  # invitations with the same terms came and went too quickly

@@ -16,6 +16,7 @@ from latchstring.storage.engine.types import Id, Instant, any_of
 from latchstring.storage.events.record import insert_event
 from latchstring.storage.invitations.link_views import forget_visits
 from latchstring.storage.invitations.read import EXPIRED, PENDING, REVOKED
+from latchstring.storage.invitations.transitions import IS_OPEN
 from latchstring.storage.jobs.rows import forget_person
 from latchstring.storage.outbox.outbox import forget_mails, forget_replies
 
@@ -23,7 +24,6 @@ BATCH = 1000
 
 _i = invitations.c
 _now = bindparam("now", type_=Instant)
-_open = or_(_i.state == PENDING, _i.state == EXPIRED)
 
 # ---- a target, an inviter, a key goes away ---------------------------------------------------------------------------
 
@@ -34,7 +34,7 @@ _VOID = (
     .where(
         _g.target_id == bindparam("target_id", type_=Id),
         _g.voided_at.is_(None),
-        exists(select(_i.id).where(_i.id == _g.invitation_id, _open)),
+        exists(select(_i.id).where(_i.id == _g.invitation_id, IS_OPEN)),
     )
     .values(voided_at=_now)
     .returning(_g.invitation_id)
@@ -43,7 +43,7 @@ _LOCK_OPEN = (
     select(_i.id)
     .where(
         _i.id.in_(select(_g.invitation_id).where(_g.target_id == bindparam("target_id", type_=Id))),
-        _open,
+        IS_OPEN,
     )
     .order_by(_i.id)
     .with_for_update()
@@ -52,7 +52,7 @@ _REVOKE_EMPTY = (
     update(invitations)
     .where(
         any_of(_i.id, "ids"),
-        _open,
+        IS_OPEN,
         _i.role.is_(None),
         not_(exists(select(_other.c.target_id).where(_other.c.invitation_id == _i.id, _other.c.voided_at.is_(None)))),
     )
@@ -79,7 +79,7 @@ def revoke_emptied(ids: Sequence[UUID], *, at: datetime) -> Work[list[UUID]]:
     return [row.id for row in (yield step(_REVOKE_EMPTY, ids=ids, now=at))] if ids else []
 
 
-_REVOKE_MANY = update(invitations).where(_open).values(state=REVOKED, ended_at=_now).returning(_i.id)
+_REVOKE_MANY = update(invitations).where(IS_OPEN).values(state=REVOKED, ended_at=_now).returning(_i.id)
 _REVOKE_SENT = _REVOKE_MANY.where(
     _i.sponsor_type == bindparam("by_type"), _i.sponsor_id == bindparam("by_id", type_=Id)
 )

@@ -55,7 +55,7 @@ from latchstring.storage.engine.tables import (
 )
 from latchstring.storage.engine.types import Id, Instant, ListOf, any_of
 from latchstring.storage.events.record import event_values, insert_event
-from latchstring.storage.invitations.transitions import PENDING_TERMS, make_way
+from latchstring.storage.invitations.transitions import PENDING_TERMS, settle_blocker
 from latchstring.storage.lists.prefix_search import fold_name
 from latchstring.storage.outbox.outbox import outbox_values, queue_mail
 
@@ -343,5 +343,5 @@ async def insert_invitation(db: Database, new: NewInvitation, *, at: datetime) -
         except UniqueViolation as violation:
             if violation.constraint != PENDING_TERMS:
                 raise
-        await make_way(db, terms_key, at=at, told=new.told_invitations, viewer=new.invitation.inviter)
+        await settle_blocker(db, terms_key, now=at, may_list_all=new.told_invitations, viewer=new.invitation.inviter)
     raise StorageBusy("Invitations with the same terms came and went too quickly.")

@@ -24,8 +24,8 @@ _COLUMNS = (_i.id, _i.email, _i.terms_key, _i.state, _i.expires_at, _i.inviter_t
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """An invitation as a list is compared with: which grants for whom, how it stands, who made it."""
+class ExistingInvitation:
+    """An invitation that a list is compared with: which grants for whom, its state as stored, who made it."""
 
     id: UUID
     email: str
@@ -35,10 +35,6 @@ class Past:
     inviter: ActorType
     metadata: Mapping[str, Any] | None = None
     cause: str | None = None
-
-    def state_at(self, at: datetime) -> State:
-        """The state of this instant, as `Invitation.state_at`."""
-        return State.EXPIRED if self.state is State.PENDING and self.expires_at <= at else self.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +46,11 @@ class Holder:
     group_ids: frozenset[UUID]
 
 
-def _read(row: Row, cause: str | None = None) -> Past:
+def _read(row: Row, cause: str | None = None) -> ExistingInvitation:
     inviter = ActorType(row.inviter_type)
-    return Past(row.id, row.email, row.terms_key, State(row.state), row.expires_at, inviter, row.metadata, cause)
+    return ExistingInvitation(
+        row.id, row.email, row.terms_key, State(row.state), row.expires_at, inviter, row.metadata, cause
+    )
 
 
 _BY_ADDRESSES = select(*_COLUMNS).where(any_of(_i.email_key, "email_keys", CanonicalText))
@@ -60,12 +58,14 @@ _BY_ADDRESSES = select(*_COLUMNS).where(any_of(_i.email_key, "email_keys", Canon
 _HISTORIES = select(events.c.subject_id, events.c.type, events.c.data).where(any_of(events.c.subject_id, "ids"))
 
 
-async def find_pasts(db: Database, email_keys: Sequence[str], terms_keys: frozenset[UUID]) -> dict[UUID, list[Past]]:
+async def find_existing(
+    db: Database, email_keys: Sequence[str], terms_keys: frozenset[UUID]
+) -> dict[UUID, list[ExistingInvitation]]:
     """The invitations of these addresses that have one of these terms, by terms. Give a slice of addresses."""
     rows = [row for row in await db.fetch(_BY_ADDRESSES, email_keys=email_keys) if row.terms_key in terms_keys]
     revoked = [row.id for row in rows if row.state == State.REVOKED]
     causes = await _find_causes(db, revoked) if revoked else {}
-    found: dict[UUID, list[Past]] = {}
+    found: dict[UUID, list[ExistingInvitation]] = {}
     for row in rows:
         found.setdefault(row.terms_key, []).append(_read(row, causes.get(row.id)))
     return found
@@ -113,7 +113,7 @@ def _open_page(state: ColumnElement[int], *, continued: bool) -> Select[Any]:
 _OPEN = [(_open_page(state, continued=False), _open_page(state, continued=True)) for state in (PENDING, EXPIRED)]
 
 
-async def open_of_operator(db: Database) -> AsyncIterator[Past]:
+async def list_open_of_operator(db: Database) -> AsyncIterator[ExistingInvitation]:
     """Every invitation the command line made with metadata that is pending or has run out. One that runs out meanwhile
     may come twice.
     """

@@ -1,179 +1,165 @@
-"""Pages of invitations: any filters in any order, at a cost that neither depth nor the size of the table changes.
+"""Lists of invitations: any filters in any order."""
 
-A page is read in one of two ways.
-
-*Gathering*: when a filter leads to few rows (COUNTED_UP_TO at most), these are read, judged by all other filters,
-counted and sorted. The most promising filter is found by counting, bounded, in the indexes.
-
-*Walking*: else every filter is met often, and rows are walked in the order of the list and judged until the page is
-full. A walk along the index of one filter's value (a *lane*) meets that filter always. It looks at WALKED rows of a
-lane at most: where filters exclude each other nearly everywhere, the page ends there, *cut*, and the next goes on.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cache
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import FromClause, bindparam, func, literal_column, select, true
-from sqlalchemy.sql import Executable
+from sqlalchemy import ColumnElement, bindparam, case, func, literal_column, null, select
 
-from latchstring.domain.invitation import Standing
-from latchstring.domain.invitation_list import InvitationFilter, InvitationPage, Order, Position
+from latchstring.domain.invitation import Standing, State
+from latchstring.domain.invitation_list import InvitationFilter
+from latchstring.domain.pagination import Cursor, Key, Page, SortOrder
 from latchstring.storage.engine.database import Database
-from latchstring.storage.engine.tables import invitations
+from latchstring.storage.engine.tables import invitations, outbox
 from latchstring.storage.engine.types import Instant, any_of
-from latchstring.storage.invitations.filters import (
-    COUNTED_UP_TO,
-    count_found_by,
-    counted,
-    finders_of,
-    found_by,
-    matches,
-)
+from latchstring.storage.invitations.filters import FILTERS, SCANS, bound_values, filters_in_use, state_values
 from latchstring.storage.invitations.read import read_standing, select_standing
-from latchstring.storage.invitations.scans import stride, walk
-from latchstring.storage.invitations.sort_orders import (
-    SIZES,
-    Found,
-    Search,
-    beyond,
-    number,
-    shown_value,
-    size_for,
-    sort_value,
-    start_of,
-)
+from latchstring.storage.lists.declaration import Columns, KeysetQuery, ListDeclaration, Scan
+from latchstring.storage.lists.index_scan import HIGHEST_ID, HIGHEST_INSTANT, LOWEST_ID, LOWEST_INSTANT
+from latchstring.storage.lists.keyset import KeysetList
+from latchstring.storage.outbox.outbox import newest_invitation_mail
 
-FEW = 1000  # so few rows that looking for a better filter costs more than it saves
+NEVER = LOWEST_INSTANT  # when an invitation was accepted that never was: it sorts as the oldest acceptance
+NEWEST_FIRST = SortOrder("createdAt", descending=True)
+MOST_VALUES = 8  # of a filter, for each of which an index is read
 _i = invitations.c
 
 
-# ---- gathering -------------------------------------------------------------------------------------------------------
+def _accepted_at(i: Columns) -> ColumnElement[Any]:
+    accepted_at = case((i.state == literal_column("1"), i.ended_at), else_=null())
+    return func.coalesce(accepted_at, bindparam("never", NEVER, type_=Instant))
 
 
-@cache
-def _gather(finder: str, order: Order, dialect_name: str) -> Executable:
-    found = found_by(finder, dialect_name)
-    if dialect_name == "postgresql":
-        # row by row through the primary key: a join might read the whole table
-        i: FromClause = select(invitations).where(_i.id == found.c.id).limit(number(1)).lateral("i")
-        joined = found.join(i, true())
-    else:
-        i = invitations.alias("i")
-        joined = found.join(i, i.c.id == found.c.id)
-    value = sort_value(i.c, order.by)
-    # read twice, so both databases keep it
-    all_ = select(i.c.id, shown_value(value)).select_from(joined).where(matches(i.c)).cte("matching")
-    keys = [all_.c.id] if value is None else [all_.c.value, all_.c.id]
-    total = select(func.count()).select_from(all_).scalar_subquery().label("total")
-    rows = select(all_.c.id, all_.c.value, total).where(beyond(keys, order))
-    return rows.order_by(*(key.desc() if order.descending else key.asc() for key in keys)).limit(bindparam("rows"))
+_LIST: KeysetList[Standing] = KeysetList(
+    ListDeclaration(
+        table=invitations,
+        columns=tuple(select_standing().selected_columns),
+        id_=_i.id,
+        joins=lambda rows: rows.outerjoin(outbox, outbox.c.id == newest_invitation_mail(_i.id)),
+        read=read_standing,
+        orders={
+            "createdAt": lambda i: [i.id],
+            "expiresAt": lambda i: [i.expires_at, i.id],
+            "acceptedAt": lambda i: [_accepted_at(i), i.id],
+            "inviteEmail": lambda i: [i.email_key, i.id],
+        },
+        scans=lambda _: SCANS,
+        filters=FILTERS,
+    )
+)
 
 
-async def _gathered(search: Search, finder: str) -> Found:
-    statement = _gather(finder, search.order, search.db.dialect_name)
-    rows = await search.db.fetch(statement, **search.values, rows=search.size)
-    first = rows
-    if not rows and search.after != (start := start_of(search.order)):
-        first = await search.db.fetch(statement, **replace(search, after=start).values, rows=1)
-    return Found([Position(row.id, row.value) for row in rows], first[0].total if first else 0)
+# ---- where rows are read ---------------------------------------------------------------------------------------------
 
 
-# ---- a page ----------------------------------------------------------------------------------------------------------
+def _query(filter_: InvitationFilter, order: SortOrder, *, at: datetime) -> KeysetQuery:
+    filters = filters_in_use(filter_)
+    values = bound_values(filter_, filters, at=at)
+    return KeysetQuery(filters, values, _scans(filter_, filters, order, values), identity=repr(filter_))
+
+
+def _scans(filter_: InvitationFilter, filters: Collection[str], order: SortOrder, values: dict[str, Any]) -> list[Scan]:
+    """Where the rows are in an order. What a filter implies is where a scan begins and ends."""
+    if order.by == "expiresAt":
+        is_exact = set(filters) <= {"expiry"}
+        low = None if values["expires_from"] == LOWEST_INSTANT else (values["expires_from"], LOWEST_ID)
+        high = None if values["expires_to"] == HIGHEST_INSTANT else (values["expires_to"], LOWEST_ID)
+        return [Scan("expires", "expiry", is_exact, None, low, high)]
+    if order.by == "inviteEmail":
+        return [Scan("email", is_exact=not filters)]
+    if order.by == "createdAt":
+        return _scans_by_id(filter_, filters, values)
+    return _scans_by_acceptance(filter_, filters, values)
+
+
+def _scans_by_id(filter_: InvitationFilter, filters: Collection[str], values: dict[str, Any]) -> list[Scan]:
+    """Along the values of a filter when their indexes are in the order of creation."""
+    low: Key | None = None if values["id_from"] == LOWEST_ID else (UUID(int=values["id_from"].int - 1),)
+    high: Key | None = None if values["id_to"] == HIGHEST_ID else (values["id_to"],)
+
+    def scan(name: str, of: str, each: Sequence[Any] | None = None, *, is_exact: bool = True) -> Scan:
+        return Scan(name, of, is_exact and set(filters) <= {of, "range"}, each, low, high)
+
+    if "object" in filters:
+        return [scan("object", "object")]
+    only_inviter = [] if filter_.only_inviter_id is None else [filter_.only_inviter_id]
+    for name, of, given in (
+        ("group", "group", filter_.group_ids),
+        ("inviter", "inviter", filter_.inviter_ids),
+        ("inviter", "only_inviter", only_inviter),
+        ("role", "role", filter_.roles),
+    ):
+        if 0 < len(given) <= MOST_VALUES:
+            return [scan(name, of, list(dict.fromkeys(given)))]
+    if "state" not in filters:
+        return [scan("all", "range")]
+    # EXPIRED is partly stored as PENDING still
+    states = frozenset(filter_.states)
+    stored = scan(
+        "state", "state", sorted(map(int, states)), is_exact=State.PENDING not in states or State.EXPIRED in states
+    )
+    has_overdue = State.EXPIRED in states and State.PENDING not in states
+    return [stored, scan("overdue", "state")] if has_overdue else [stored]
+
+
+def _scans_by_acceptance(filter_: InvitationFilter, filters: Collection[str], values: dict[str, Any]) -> list[Scan]:
+    """Those who accepted by the index of that, all others in the order of creation."""
+    states = frozenset(filter_.states or State)
+    scans = list[Scan]()
+    if State.ACCEPTED in states:
+        of = "state" if states == {State.ACCEPTED} else ""
+        scans.append(Scan("accepted", of, is_exact=set(filters) <= {"state"}))
+    if others := states - {State.ACCEPTED}:
+        rest = replace(filter_, states=others)
+        own_values = state_values(others, at=values["now"])
+        scans += [
+            replace(scan, constant=(NEVER,), values=own_values)
+            for scan in _scans_by_id(rest, [*(name for name in filters if name != "state"), "state"], values)
+        ]
+    return scans
+
+
+# ---- lists -----------------------------------------------------------------------------------------------------------
 
 _PENDING_TERMS = select(_i.terms_key, _i.id).where(
     any_of(_i.terms_key, "keys"), _i.state == literal_column("0"), _i.expires_at > bindparam("now", type_=Instant)
 )
-_STANDINGS = select_standing().where(any_of(_i.id, "ids"))
+
+
+async def list_invitations(
+    db: Database,
+    filter_: InvitationFilter,
+    *,
+    order: SortOrder = NEWEST_FIRST,
+    cursor: Cursor | None = None,
+    limit: int,
+    at: datetime,
+) -> Page[Standing]:
+    """A page of invitations. Orders: createdAt, expiresAt, acceptedAt, inviteEmail. limit: 1000 at most."""
+    return await _LIST.page(db, _query(filter_, order, at=at), order=order, cursor=cursor, limit=limit)
+
+
+async def count_invitations(db: Database, filter_: InvitationFilter, *, at: datetime) -> int | None:
+    """How many there are; None beyond what is counted."""
+    return await _LIST.count(db, _query(filter_, NEWEST_FIRST, at=at), order=NEWEST_FIRST)
+
+
+async def find_ids(
+    db: Database, filter_: InvitationFilter, *, cursor: Cursor | None = None, at: datetime
+) -> Page[UUID]:
+    """A page of up to a thousand ids of a list, newest first."""
+    query = _query(filter_, NEWEST_FIRST, at=at)
+    return await _LIST.ids(db, query, order=NEWEST_FIRST, cursor=cursor, limit=1000)
 
 
 async def find_standings(db: Database, ids: Sequence[UUID]) -> list[Standing]:
     """These invitations as they are shown, in this order; those that are gone are left out."""
-    rows = {row.id: row for row in await db.fetch(_STANDINGS, ids=list(ids))} if ids else {}
-    return [read_standing(rows[id_]) for id_ in ids if id_ in rows]
+    return await _LIST.find(db, ids)
 
 
 async def find_pending_terms(db: Database, keys: Sequence[UUID], *, at: datetime) -> dict[UUID, UUID]:
     """Those of the digests of terms under which an invitation is pending, with its id."""
     rows = await db.fetch(_PENDING_TERMS, keys=list(keys), now=at) if keys else []
     return {row.terms_key: row.id for row in rows}
-
-
-async def _best_finder(search: Search) -> str | None:
-    """The finder that leads to the fewest rows; None when all lead to more than are counted."""
-    best, fewest = None, COUNTED_UP_TO + 1
-    for name in finders_of(search.wanted):
-        count = await _count(search, name)
-        if count < fewest:
-            best, fewest = name, count
-        if fewest <= FEW:
-            break
-    return best
-
-
-async def _count(search: Search, finder: str) -> int:
-    rows = await search.db.fetch(count_found_by(finder, search.db.dialect_name), **search.values)
-    return counted(finder, rows[0])
-
-
-async def _find(search: Search) -> Found:
-    if not finders_of(search.wanted):
-        return replace(await stride(search), total=_known(await _count(search, "range")))
-    if (finder := await _best_finder(search)) is not None:
-        found = await _gathered(search, finder)
-        return replace(found, total=_known(found.total or 0))
-    found = await walk(search)
-    is_all = search.after == start_of(search.order) and found.cut_at is None and len(found.places) < search.size
-    return replace(found, total=len(found.places)) if is_all else found
-
-
-def _known(total: int) -> int | None:
-    return total if total <= COUNTED_UP_TO else None
-
-
-async def list_invitations(
-    db: Database,
-    wanted: InvitationFilter,
-    *,
-    order: Order,
-    after: Position | None = None,
-    before: Position | None = None,
-    limit: int,
-    at: datetime,
-) -> InvitationPage:
-    """A page of invitations in this order: what follows `after`, or what comes just before `before`.
-
-    limit: 1000 at most. When fewer than a page come before a place, the first page is answered instead.
-    """
-    if before is None:
-        found = await _find(Search(db, wanted, order, after or start_of(order), size_for(limit), at))
-        places, more = found.places[:limit], len(found.places) > limit
-        following = places[-1] if more else found.cut_at
-        previous = places[0] if after and places else None
-    else:
-        found = await _find(Search(db, wanted, order.reversed, before, size_for(limit), at))
-        places, more = found.places[:limit][::-1], len(found.places) > limit
-        if not more and found.cut_at is None:
-            return await list_invitations(db, wanted, order=order, limit=limit, at=at)
-        previous = places[0] if more else found.cut_at
-        following = places[-1] if places else before
-    items = await find_standings(db, [place.id for place in places])
-    return InvitationPage(tuple(items), following, found.total, previous, is_cut=found.cut_at is not None and not more)
-
-
-async def count_invitations(db: Database, wanted: InvitationFilter, *, at: datetime) -> int | None:
-    """How many there are; None beyond what is counted."""
-    order = Order()
-    return (await _find(Search(db, wanted, order, start_of(order), SIZES[0], at))).total
-
-
-async def find_ids(
-    db: Database, wanted: InvitationFilter, *, order: Order, after: Position | None = None, at: datetime
-) -> tuple[Sequence[UUID], Position | None]:
-    """Up to a thousand ids of a list, and where it goes on: with fewer ids as well, as long as that is not None."""
-    most = SIZES[-1] - 1
-    found = await _find(Search(db, wanted, order, after or start_of(order), size_for(most), at))
-    places = found.places[:most]
-    return [place.id for place in places], places[-1] if len(found.places) > most else found.cut_at

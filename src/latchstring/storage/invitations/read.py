@@ -163,6 +163,17 @@ async def find_invitation(db: Database, invitation_id: UUID) -> Standing | None:
     return read_standing(rows[0]) if rows else None
 
 
+_FIND_PENDING = select(invitations, _grants().label("grants")).where(
+    invitations.c.terms_key == bindparam("terms_key", type_=Id), invitations.c.state == PENDING
+)
+
+
+async def find_pending_invitation(db: Database, terms_key: UUID) -> Invitation | None:
+    """The one invitation with these terms that is stored as pending, which may be overdue."""
+    rows = await db.fetch(_FIND_PENDING, terms_key=terms_key)
+    return read_invitation(rows[0]) if rows else None
+
+
 async def find_link_view(db: Database, invitation_id: UUID) -> LinkView | None:
     """What a link shows, in one statement, or None when there is no such invitation."""
     rows = await db.fetch(_LOOK_UP, id=invitation_id)

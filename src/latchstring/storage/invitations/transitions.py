@@ -1,109 +1,146 @@
-"""Changing invitations that exist. Each change is one conditional update: the rows it returns decide who won."""
+"""Changing invitations that exist. The domain decides (`domain/invitation.py`); each change is one conditional update
+that stores what it decided, and the rows it returns say who was first.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Integer, SmallInteger, bindparam, null, or_, select, update
+from sqlalchemy import Integer, SmallInteger, and_, bindparam, or_, select, update
 
+from latchstring.domain import invitation as rules
 from latchstring.domain.actor import SYSTEM, Actor
-from latchstring.domain.errors import AlreadyInvited
-from latchstring.domain.event import Event
+from latchstring.domain.errors import AlreadyInvited, InvitationNotPending
+from latchstring.domain.event import Event, happened
 from latchstring.domain.ids import new_id
-from latchstring.domain.invitation import Invitation
-from latchstring.domain.mail import OutgoingMail
+from latchstring.domain.invitation import Invitation, State
 from latchstring.storage.engine.database import Database, Work, step
 from latchstring.storage.engine.tables import groups, invitations
 from latchstring.storage.engine.types import Id, Instant, any_of
 from latchstring.storage.events.record import insert_event
-from latchstring.storage.invitations.read import ACCEPTED, DECLINED, EXPIRED, PENDING, REVOKED
-from latchstring.storage.outbox.outbox import queue_mail
+from latchstring.storage.invitations.read import EXPIRED, PENDING, find_pending_invitation
 
 PENDING_TERMS = "uq_invitations_pending_terms"
 SWEEP_SIZE = 1000
 
 _i = invitations.c
-_open = or_(_i.state == PENDING, _i.state == EXPIRED)
+IS_OPEN = or_(_i.state == PENDING, _i.state == EXPIRED)
 _id = bindparam("id", type_=Id)
 _now = bindparam("now", type_=Instant)
 _generation = bindparam("generation", type_=Integer)
+_ended_at = bindparam("new_ended_at", type_=Instant)
 
 
 class Lost(Exception):
-    """Somebody was first: nothing was changed. Read the invitation again to say who."""
+    """Another request was first: nothing was changed. Read the invitation again to say who."""
+
+
+# ---- how an invitation ends ------------------------------------------------------------------------------------------
+
+_can_be_answered = and_(_i.generation == _generation, _i.state == PENDING, _i.expires_at > _ended_at)
+_GUARDS = {
+    State.ACCEPTED: _can_be_answered,
+    State.DECLINED: _can_be_answered,
+    State.REVOKED: IS_OPEN,
+    State.EXPIRED: and_(_i.state == PENDING, _i.expires_at <= _ended_at),
+}
+_END = {
+    state: update(invitations)
+    .where(_i.id == _id, guard)
+    .values(
+        state=bindparam("new_state", type_=SmallInteger),
+        ended_at=_ended_at,
+        accepted_by=bindparam("new_accepted_by", type_=Id),
+    )
+    .returning(_i.id)
+    for state, guard in _GUARDS.items()
+}
+
+
+def end_invitation(after: Invitation) -> Work[None]:
+    """Store an invitation that `accept`, `decline`, `revoke` or `expire` has ended.
+
+    However many come at once, one gets through. Raises Lost for the others.
+    """
+    rows = yield step(
+        _END[after.state],
+        id=after.id,
+        generation=after.link.generation,
+        new_state=int(after.state),
+        new_ended_at=after.ended_at,
+        new_accepted_by=after.accepted_by,
+    )
+    if not rows:
+        raise Lost
 
 
 # ---- expiry ----------------------------------------------------------------------------------------------------------
 
-_EXPIRE = (
+# The rule of `domain.invitation.expire` for many rows: reading a thousand to store one comparison would cost too much.
+_is_overdue = and_(_i.state == PENDING, _i.expires_at <= _now)
+_EXPIRE_OVERDUE = (
     update(invitations)
-    .where(any_of(_i.id, "ids"), _i.state == PENDING, _i.expires_at <= _now)
+    .where(any_of(_i.id, "ids"), _is_overdue)
     .values(state=EXPIRED, ended_at=_i.expires_at)
     .returning(_i.id)
 )
-_FIND_OVERDUE = (
-    select(_i.id).where(_i.state == PENDING, _i.expires_at <= _now).order_by(_i.expires_at).limit(SWEEP_SIZE)
-)
-_FIND_PENDING_TERMS = select(_i.id, _i.expires_at, _i.inviter_type, _i.inviter_id).where(
-    _i.terms_key == bindparam("terms_key", type_=Id), _i.state == PENDING
-)
+_FIND_OVERDUE = select(_i.id).where(_is_overdue).order_by(_i.expires_at).limit(SWEEP_SIZE)
+_BY_TIME = {"cause": "time"}
 
 
-def expire_invitations(ids: Sequence[UUID], *, at: datetime, event_ids: Sequence[UUID]) -> Work[int]:
-    """Tidy these invitations if their time has come. Each becomes EXPIRED, with its event, exactly once."""
-    rows = yield step(_EXPIRE, ids=ids, now=at)
+def expire_invitations(ids: Sequence[UUID], *, now: datetime, event_ids: Sequence[UUID]) -> Work[int]:
+    """Expire those of the invitations that are overdue. Each becomes EXPIRED, with its event, exactly once."""
+    rows = yield step(_EXPIRE_OVERDUE, ids=ids, now=now)
     for row, event_id in zip(rows, event_ids, strict=False):
-        yield insert_event(Event(event_id, row.id, "invitation.expired", SYSTEM, {"cause": "time"}))
+        yield insert_event(Event(event_id, row.id, "invitation.expired", SYSTEM, _BY_TIME))
     return len(rows)
 
 
-async def _expire(db: Database, ids: Sequence[UUID], at: datetime) -> int:
-    event_ids = [new_id(at) for _ in ids]
-    return await db.transact(lambda: expire_invitations(ids, at=at, event_ids=event_ids))
+async def sweep_expired(db: Database, *, now: datetime) -> int:
+    """Expire one batch of overdue invitations; returns how many. Nothing depends on when this runs."""
+    ids = [row.id for row in await db.fetch(_FIND_OVERDUE, now=now)]
+    event_ids = [new_id(now) for _ in ids]
+    return await db.transact(lambda: expire_invitations(ids, now=now, event_ids=event_ids)) if ids else 0
 
 
-async def sweep_expired(db: Database, *, at: datetime) -> int:
-    """Tidy one batch of invitations whose time has come; returns how many. Correctness never waits for it."""
-    ids = [row.id for row in await db.fetch(_FIND_OVERDUE, now=at)]
-    return await _expire(db, ids, at) if ids else 0
+async def settle_blocker(
+    db: Database, terms_key: UUID, *, now: datetime, may_list_all: bool, viewer: Actor | None = None
+) -> None:
+    """Expire the pending invitation that keeps a new one with the same terms from being stored, if it is overdue.
 
-
-async def make_way(db: Database, terms_key: UUID, *, at: datetime, told: bool, viewer: Actor | None = None) -> None:
-    """Settle whatever keeps a new invitation with these terms from being stored.
-
-    Returns when the way may be free. Raises AlreadyInvited while a pending one is in force; its id only to callers
-    who could list it: told says that they see all, viewer that they see their own.
+    Returns when the new one may be tried again. Raises AlreadyInvited while the other is in force; its id only for
+    callers who could list it: may_list_all says that they see every invitation, viewer that they see their own.
     """
-    for blocker in await db.fetch(_FIND_PENDING_TERMS, terms_key=terms_key):
-        if blocker.expires_at > at:
-            sent = viewer is not None and (blocker.inviter_type, blocker.inviter_id) == (viewer.type.value, viewer.id)
-            raise AlreadyInvited(blocker.id if told or sent else None)
-        await _expire(db, [blocker.id], at)
+    blocker = await find_pending_invitation(db, terms_key)
+    if blocker is None:
+        return
+    try:
+        expired = rules.expire(blocker, now=now)
+    except InvitationNotPending:
+        is_visible = may_list_all or blocker.inviter == viewer
+        raise AlreadyInvited(blocker.id if is_visible else None) from None
+    event = happened("invitation.expired", expired.id, by=SYSTEM, at=now, **_BY_TIME)
+
+    def work() -> Work[None]:
+        yield from end_invitation(expired)
+        yield insert_event(event)
+
+    try:
+        await db.transact(work)
+    except Lost:  # the sweep or a resend was faster: the caller's next try will show
+        return
 
 
-# ---- revoke, resend, renew, decline ----------------------------------------------------------------------------------
+# ---- the next link ---------------------------------------------------------------------------------------------------
 
-_REVOKE = update(invitations).where(_i.id == _id, _open).values(state=REVOKED, ended_at=_now).returning(_i.id)
-_DECLINE = (
-    update(invitations)
-    .where(_i.id == _id, _i.generation == _generation, _i.state == PENDING, _i.expires_at > _now)
-    .values(state=DECLINED, ended_at=_now)
-    .returning(_i.id)
-)
-_ACCEPT = (
-    update(invitations)
-    .where(_i.id == _id, _i.generation == _generation, _i.state == PENDING, _i.expires_at > _now)
-    .values(state=ACCEPTED, ended_at=_now, accepted_by=bindparam("new_accepted_by", type_=Id))
-    .returning(_i.id)
-)
 _NEXT_LINK = (
     update(invitations)
-    .where(_i.id == _id, _i.generation == _generation, _open)
+    .where(_i.id == _id, _i.generation == _generation, IS_OPEN)
     .values(
-        state=PENDING,
-        ended_at=null(),
-        generation=_i.generation + 1,
-        link_starts_at=_now,
+        state=bindparam("new_state", type_=SmallInteger),
+        ended_at=_ended_at,
+        generation=bindparam("new_generation", type_=Integer),
+        link_starts_at=bindparam("new_starts_at", type_=Instant),
         expires_at=bindparam("new_expires_at", type_=Instant),
         sponsor_type=bindparam("new_sponsor_type"),
         sponsor_id=bindparam("new_sponsor_id", type_=Id),
@@ -119,7 +156,7 @@ _COUNT_RENEWAL = (
     .where(
         _i.id == _id,
         _i.generation == _generation,
-        _open,
+        IS_OPEN,
         _i.renewals < bindparam("most_renewals", type_=Integer),
         or_(_i.renewed_at.is_(None), _i.renewed_at <= bindparam("last_renewed_before", type_=Instant)),
     )
@@ -128,12 +165,47 @@ _COUNT_RENEWAL = (
 )
 
 
-def revoke_invitation(invitation_id: UUID, event: Event, *, at: datetime) -> Work[None]:
-    """Pull the string back. Raises Lost when the invitation has ended otherwise meanwhile."""
-    if not (yield step(_REVOKE, id=invitation_id, now=at)):
-        raise Lost
-    yield insert_event(event)
+def replace_link(before: Invitation, after: Invitation, *, renewals: int, renewed_at: datetime | None) -> Work[None]:
+    """Store the next generation that `resend` or `renew` made, if the one before is still the newest. Raises Lost.
 
+    UniqueViolation of PENDING_TERMS: meanwhile another invitation with these terms is pending.
+    """
+    link = after.link
+    rows = yield step(
+        _NEXT_LINK,
+        id=before.id,
+        generation=before.link.generation,
+        new_state=int(after.state),
+        new_ended_at=after.ended_at,
+        new_generation=link.generation,
+        new_starts_at=link.starts_at,
+        new_expires_at=link.expires_at,
+        new_sponsor_type=link.sponsor.type.value,
+        new_sponsor_id=link.sponsor.id,
+        new_master_key_id=link.master_key_id,
+        new_renewals=renewals,
+        new_renewed_at=renewed_at,
+    )
+    if not rows:
+        raise Lost
+
+
+def count_renewal(invitation: Invitation, *, now: datetime, most: int, last_before: datetime) -> Work[int]:
+    """Count one request for a fresh link; returns how many there were. Raises Lost beyond the limits."""
+    rows = yield step(
+        _COUNT_RENEWAL,
+        id=invitation.id,
+        generation=invitation.link.generation,
+        now=now,
+        most_renewals=most,
+        last_renewed_before=last_before,
+    )
+    if not rows:
+        raise Lost
+    return int(rows[0].renewals)
+
+
+# ---- targets ---------------------------------------------------------------------------------------------------------
 
 _HOLD_GROUPS = (
     select(groups.c.id, groups.c.key)
@@ -151,57 +223,3 @@ def hold_groups(ids: Sequence[UUID]) -> Work[dict[UUID, str]]:
     if not ids:
         return {}
     return {row.id: row.key for row in (yield step(_HOLD_GROUPS, ids=ids))}
-
-
-def accept_invitation(invitation_id: UUID, *, generation: int, by: UUID, at: datetime) -> Work[None]:
-    """Exactly one acceptance gets through, however many come at once. Raises Lost for the others."""
-    if not (yield step(_ACCEPT, id=invitation_id, generation=generation, now=at, new_accepted_by=by)):
-        raise Lost
-
-
-def decline_invitation(
-    invitation_id: UUID, event: Event, *, generation: int, mails: Sequence[OutgoingMail], at: datetime
-) -> Work[None]:
-    """The invited person says no. Raises Lost."""
-    if not (yield step(_DECLINE, id=invitation_id, generation=generation, now=at)):
-        raise Lost
-    yield insert_event(event)
-    for mail in mails:
-        yield queue_mail(mail)
-
-
-def replace_link(before: Invitation, after: Invitation, *, renewals: int, renewed_at: datetime | None) -> Work[None]:
-    """Make the next generation, if the one before is still the newest. Raises Lost.
-
-    UniqueViolation of PENDING_TERMS: meanwhile another invitation with these terms is pending.
-    """
-    link = after.link
-    rows = yield step(
-        _NEXT_LINK,
-        id=before.id,
-        generation=before.link.generation,
-        now=link.starts_at,
-        new_expires_at=link.expires_at,
-        new_sponsor_type=link.sponsor.type.value,
-        new_sponsor_id=link.sponsor.id,
-        new_master_key_id=link.master_key_id,
-        new_renewals=renewals,
-        new_renewed_at=renewed_at,
-    )
-    if not rows:
-        raise Lost
-
-
-def count_renewal(invitation: Invitation, *, at: datetime, most: int, last_before: datetime) -> Work[int]:
-    """Count one request for a fresh link; returns how many there were. Raises Lost beyond the limits."""
-    rows = yield step(
-        _COUNT_RENEWAL,
-        id=invitation.id,
-        generation=invitation.link.generation,
-        now=at,
-        most_renewals=most,
-        last_renewed_before=last_before,
-    )
-    if not rows:
-        raise Lost
-    return int(rows[0].renewals)

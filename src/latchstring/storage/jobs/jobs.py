@@ -7,7 +7,6 @@ later write names the owner.
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -29,10 +28,14 @@ from sqlalchemy.sql import Executable
 from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.ids import first_id_at
 from latchstring.domain.job import Job, JobState
+from latchstring.domain.pagination import Cursor, Key, Page, SortOrder
 from latchstring.storage.engine.database import Database, Row, Step, Work, step
 from latchstring.storage.engine.tables import job_parts, jobs
 from latchstring.storage.engine.types import Id, Instant
 from latchstring.storage.jobs.rows import clear_rows, purge_rows
+from latchstring.storage.lists.declaration import KeysetQuery, ListDeclaration, Scan
+from latchstring.storage.lists.index_scan import IndexScan
+from latchstring.storage.lists.keyset import KeysetList
 
 _j, _p = jobs.c, job_parts.c
 _ID = bindparam("job_id", type_=Id)
@@ -289,18 +292,25 @@ async def find_next_part(db: Database, job_id: UUID, *, after: int = 0) -> tuple
 # ---- finding ---------------------------------------------------------------------------------------------------------
 
 _FIND = select(jobs).where(_j.id == _ID)
+_MAKER_ID, _MAKER_TYPE = bindparam("actor_id", type_=Id), bindparam("actor_type", type_=_j.actor_type.type)
 _IS_NO_DRAFT = _j.state != _state(JobState.DRAFT)
-
-
-@cache
-def _list_jobs(of_one: bool) -> Executable:  # noqa: FBT001  # the key of a cache
-    found = select(jobs).where(_j.id < bindparam("before", type_=Id), _IS_NO_DRAFT)
-    if of_one:
-        found = found.where(
-            _j.actor_id == bindparam("actor_id", type_=Id),
-            _j.actor_type == bindparam("actor_type", type_=_j.state.type),
-        )
-    return found.order_by(_j.id.desc()).limit(bindparam("most", type_=Integer))
+_IS_UNCONFIRMED = and_(_j.state == _state(JobState.DRAFT), _j.total.is_not(None))
+_OF_MAKER = [(_j.actor_id, _MAKER_ID)]
+NEWEST_FIRST = SortOrder("createdAt", descending=True)
+_LIST: KeysetList[Job] = KeysetList(
+    ListDeclaration(
+        table=jobs,
+        columns=tuple(_j),
+        id_=_j.id,
+        read=_job_of,
+        orders={"createdAt": lambda j: [j.id]},
+        scans=lambda _: {
+            "all": IndexScan([_j.id], where=[_IS_NO_DRAFT]),
+            "maker": IndexScan([_j.id], _OF_MAKER, where=[_j.actor_type == _MAKER_TYPE, _IS_NO_DRAFT]),
+            "drafts": IndexScan([_j.id], _OF_MAKER, where=[_j.actor_type == _MAKER_TYPE, _IS_UNCONFIRMED]),
+        },
+    )
+)
 
 
 async def find_job(db: Database, job_id: UUID) -> Job | None:
@@ -308,34 +318,23 @@ async def find_job(db: Database, job_id: UUID) -> Job | None:
     return _job_of(rows[0]) if rows else None
 
 
-async def list_jobs(db: Database, *, maker: Actor | None, before: UUID | None = None, limit: int) -> list[Job]:
-    """Jobs that are or were at work, newest first. maker: only this one's; None for everybody's."""
+def _query(scan: str, maker: Actor | None, low: Key | None = None) -> KeysetQuery:
     values: dict[str, Any] = {} if maker is None else {"actor_id": maker.id, "actor_type": maker.type.value}
-    last = before or UUID(int=2**128 - 1)
-    rows = await db.fetch(_list_jobs(maker is not None), before=last, most=limit, **values)
-    return [_job_of(row) for row in rows]
+    return KeysetQuery((), values, [Scan(scan, is_exact=True, low=low)], is_counted=False)
 
 
-_LIST_DRAFTS = (
-    select(jobs)
-    .where(
-        _j.actor_id == bindparam("actor_id", type_=Id),
-        _j.actor_type == bindparam("actor_type", type_=_j.actor_type.type),
-        _j.state == _state(JobState.DRAFT),
-        _j.total.is_not(None),
-        _j.id >= bindparam("since", type_=Id),
-    )
-    .order_by(_j.id.desc())
-    .limit(bindparam("most", type_=Integer))
-)
+async def list_jobs(db: Database, *, maker: Actor | None, cursor: Cursor | None = None, limit: int) -> Page[Job]:
+    """Jobs that are or were at work, newest first. maker: only this one's; None for everybody's."""
+    query = _query("all" if maker is None else "maker", maker)
+    return await _LIST.page(db, query, order=NEWEST_FIRST, cursor=cursor, limit=limit)
 
 
-async def list_drafts(db: Database, maker: Actor, *, since: datetime, limit: int) -> list[Job]:
+async def list_drafts(
+    db: Database, maker: Actor, *, since: datetime, cursor: Cursor | None = None, limit: int
+) -> Page[Job]:
     """What somebody brought and has not confirmed yet, newest first."""
-    rows = await db.fetch(
-        _LIST_DRAFTS, actor_id=maker.id, actor_type=maker.type.value, since=first_id_at(since), most=limit
-    )
-    return [_job_of(row) for row in rows]
+    query = _query("drafts", maker, low=(UUID(int=first_id_at(since).int - 1),))
+    return await _LIST.page(db, query, order=NEWEST_FIRST, cursor=cursor, limit=limit)
 
 
 # ---- forgetting ------------------------------------------------------------------------------------------------------

@@ -2,20 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, bindparam, delete, func, insert, literal_column, null, select, update
-from sqlalchemy.sql import Executable
+from sqlalchemy import bindparam, delete, func, insert, literal_column, null, select, update
 
 from latchstring.domain.job import EVERY_ROW, JobRow, RowFilter, RowStatus
-from latchstring.domain.pagination import Page
+from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.storage.engine.bulk_values import Listed
 from latchstring.storage.engine.database import Database, Row, Step, Steps, Work, step
 from latchstring.storage.engine.tables import job_rows
 from latchstring.storage.engine.types import CanonicalText, Id, any_of
-from latchstring.storage.lists.by_id import COUNTED_UP_TO, page_of
+from latchstring.storage.lists.declaration import Filter, KeysetQuery, ListDeclaration, Scan
+from latchstring.storage.lists.index_scan import IndexScan
+from latchstring.storage.lists.keyset import KeysetList
 
 PURGED_AT_ONCE = 1000  # rows a purging statement removes
 _DUPLICATE_OF = "duplicateOf"  # in `source`, which only refused rows use otherwise
@@ -66,51 +65,6 @@ def load_twins(job_id: UUID, email_keys: Sequence[str], invitation_ids: Sequence
     return {row.invitation_id: row.row for row in rows}
 
 
-@cache
-def _list_rows(filtered: bool) -> Executable:  # noqa: FBT001  # the key of a cache
-    found = select(job_rows).where(_r.job_id == _ID, _r.row > bindparam("after", type_=Integer))
-    if filtered:
-        found = found.where(any_of(_r.status, "statuses", CanonicalText))
-    return found.order_by(_r.row).limit(bindparam("most", type_=Integer))
-
-
-@cache
-def _count_rows(filtered: bool) -> Executable:  # noqa: FBT001  # the key of a cache
-    found = select(_r.row).where(_r.job_id == _ID)
-    if filtered:
-        found = found.where(any_of(_r.status, "statuses", CanonicalText))
-    return select(func.count().label("n")).select_from(found.limit(literal_column(str(COUNTED_UP_TO + 1))).subquery())
-
-
-_COUNT_BY_STATUS = select(_r.status, func.count().label("n")).where(_r.job_id == _ID).group_by(_r.status)
-
-
-async def count_by_status(db: Database, job_id: UUID) -> dict[str, int]:
-    """How many rows that were looked at have each verdict."""
-    return {row.status: row.n for row in await db.fetch(_COUNT_BY_STATUS, job_id=job_id)}
-
-
-async def list_rows(
-    db: Database, job_id: UUID, *, after: int = 0, limit: int, which: RowFilter = EVERY_ROW
-) -> list[JobRow]:
-    """Rows that were looked at, in their order, from behind one of them."""
-    filtered = bool(which.statuses)
-    values: dict[str, Any] = {"statuses": list(which.statuses)} if filtered else {}
-    rows = await db.fetch(_list_rows(filtered), job_id=job_id, after=after, most=limit, **values)
-    return [_row_of(row) for row in rows]
-
-
-async def page_of_rows(
-    db: Database, job_id: UUID, *, after: int, limit: int, which: RowFilter = EVERY_ROW
-) -> Page[JobRow]:
-    """The same as a page with its count."""
-    filtered = bool(which.statuses)
-    values: dict[str, Any] = {"statuses": list(which.statuses)} if filtered else {}
-    found = await list_rows(db, job_id, after=after, limit=limit + 1, which=which)
-    counted = (await db.fetch(_count_rows(filtered), job_id=job_id, **values))[0].n
-    return page_of(found, limit=limit, counted=counted)
-
-
 def _row_of(row: Row) -> JobRow:
     is_duplicate = row.status == RowStatus.DUPLICATE and row.source is not None
     return JobRow(
@@ -124,6 +78,56 @@ def _row_of(row: Row) -> JobRow:
         source=None if is_duplicate else row.source,
         duplicate_of=row.source[_DUPLICATE_OF] if is_duplicate else None,
     )
+
+
+_COUNT_BY_STATUS = select(_r.status, func.count().label("n")).where(_r.job_id == _ID).group_by(_r.status)
+
+
+async def count_by_status(db: Database, job_id: UUID) -> dict[str, int]:
+    """How many rows that were looked at have each verdict."""
+    return {row.status: row.n for row in await db.fetch(_COUNT_BY_STATUS, job_id=job_id)}
+
+
+_SCANS = {"all": IndexScan([_r.row], prefix=[(_r.job_id, _ID)])}
+_STATUSES = any_of(_r.status, "statuses", CanonicalText)
+_IN_ORDER = SortOrder("row")
+_LIST: KeysetList[JobRow] = KeysetList(
+    ListDeclaration(
+        table=job_rows,
+        columns=tuple(_r),
+        id_=_r.row,
+        lookup=[_r.job_id == _ID],
+        read=_row_of,
+        orders={"row": lambda r: [r.row]},
+        scans=lambda _: _SCANS,
+        filters={
+            "status": Filter(
+                lambda r: any_of(r.status, "statuses", CanonicalText),
+                lambda name: [_SCANS["all"].candidates(name).where(_STATUSES)],
+            )
+        },
+        scanned=None,  # an upload has a limit, and no index knows the status
+    )
+)
+
+
+async def list_rows(
+    db: Database,
+    job_id: UUID,
+    *,
+    cursor: Cursor | None = None,
+    limit: int,
+    which: RowFilter = EVERY_ROW,
+    is_counted: bool = True,
+) -> Page[JobRow]:
+    """Rows that were looked at, in their order."""
+    is_filtered = bool(which.statuses)
+    values = {"job_id": job_id, "any_status": not is_filtered, "statuses": list(which.statuses)}
+    scan = Scan("all", of="status", is_exact=not is_filtered)
+    query = KeysetQuery(
+        ["status"] if is_filtered else [], values, [scan], identity=repr((job_id, which)), is_counted=is_counted
+    )
+    return await _LIST.page(db, query, order=_IN_ORDER, cursor=cursor, limit=limit)
 
 
 # ---- forgetting -----------------------------------------------------------------------------------------------------

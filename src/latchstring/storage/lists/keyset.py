@@ -1,255 +1,359 @@
-"""Lists of the panel, at a cost that grows neither with the table nor with the depth of the page.
+"""The one engine of lists: keyset pagination with filters, at a cost that neither depth nor table size changes.
 
-Every filter has two forms. A *finder* knows the index that leads to its rows, and stops after a few thousand of them. A
-*condition* judges a row that is read already; all conditions are one expression, in which those not asked for are
-switched off by a value, so that there is one statement instead of one for every combination.
+A list is declared as data (see declaration). A page is read in one of two ways.
 
-The filter that finds fewest is asked for its rows, and these are judged, sorted and cut. Where even that one finds more
-than are gathered, rows that match are so frequent that walking along the index of the order meets a page of them soon;
-of a search that finds more, the first by name are shown.
+*Index scan*: rows are read in the order of the list and judged by the conditions of all filters until the page is
+full. Where the index of a filter has its rows in that order, only these are read. A limited number of rows is read;
+where filters exclude each other nearly everywhere the page ends there and is partial, and the next page continues.
 
-PostgreSQL plans without knowing the values. Where the cost has to stay bounded for every value it is left one way only:
-finders ask for the order of their index, rows are compared with rows, and what was found is looked up in LATERAL with a
-LIMIT, which cannot become a join. SQLite has no LATERAL, and takes what stands in IN for what it begins with.
+*Candidates*: a filter's candidate query finds the ids of its rows in an index. When there are few (MOST_CANDIDATES at
+most), they are looked up, judged by all other filters, counted and sorted.
+
+A page is one or two statements: a count on the first page, or to choose among filters, and the page itself.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
-from uuid import UUID
 
-from sqlalchemy import (
-    Boolean,
-    ColumnElement,
-    FromClause,
-    Integer,
-    Select,
-    and_,
-    bindparam,
-    func,
-    literal_column,
-    or_,
-    select,
-    true,
-    tuple_,
-)
-from sqlalchemy.sql import Executable
-
-from latchstring.domain.keyset_page import Place, Sorting, Stretch
+from latchstring.domain.pagination import Cursor, Key, Page, SortOrder
 from latchstring.storage.engine.database import Database, Row
-from latchstring.storage.engine.types import CanonicalText, Id
-from latchstring.storage.lists.prefix_search import prefix_end
+from latchstring.storage.lists.declaration import KeysetQuery, ListDeclaration, Scan
+from latchstring.storage.lists.index_scan import COUNTED_UP_TO, highest_key, key_values, lowest_key
+from latchstring.storage.lists.statements import ListStatements, PageShape, ScanShape, key_of, scan_tag
 
 T = TypeVar("T")
-COUNTED_UP_TO = 10_000
-GATHERED = 2_000  # rows of one filter
-SIZES = (11, 26, 51, 101)  # written into the statements: a generic plan takes a bound limit for a tenth of the table
-SEARCH = "q"  # the filter by how names begin
-MADE = "made"  # the order of making, which every table has by its ids
-_NIL = bindparam("nil", UUID(int=0), type_=Id)
-_AFTER_ID = bindparam("after_id", type_=Id)
-_AFTER_TEXT = bindparam("after_text", type_=CanonicalText)
-_BEGINNING, _END = Place(UUID(int=0), ""), Place(UUID(int=2**128 - 1), prefix_end(""))
+MOST_CANDIDATES = COUNTED_UP_TO  # of a filter that are looked up for a page
+FEW = 1_000  # so few candidates that counting those of another filter, or looking in another way, saves nothing
+PAGE_SIZES = (10, 25, 50, 100, 200, 500, 1000)
 
 
-def begins(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    """Whether a text begins with the value of this name: a range, which an index in byte order serves."""
-    return and_(column >= bindparam(name, type_=CanonicalText), column < bindparam(f"{name}_end", type_=CanonicalText))
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is read from a database: the rows behind a cursor in an order, one more than a page has."""
 
-
-def prefix(name: str, text: str) -> dict[str, str]:
-    """The values of `begins`."""
-    return {name: text, f"{name}_end": prefix_end(text)}
-
-
-def along(lead: ColumnElement[Any], value: ColumnElement[Any], id_: ColumnElement[UUID]) -> Select[Any]:
-    """The ids of the rows where a column has this value, along the index of both and along no other."""
-    query = select(id_.label("id")).where(tuple_(lead, id_) > tuple_(value, _NIL), lead <= value)
-    return query.order_by(lead, id_)
-
-
-def beginning(
-    column: ColumnElement[Any],
-    name: str,
-    id_: ColumnElement[UUID],
-    lead: tuple[ColumnElement[Any], ColumnElement[Any]] | None = None,
-) -> Select[Any]:
-    """The ids of the rows where a text begins with the value of this name, along its index. lead: as of a shelf."""
-    first, last = (bindparam(one, type_=CanonicalText) for one in (name, f"{name}_end"))
-    # as rows: PostgreSQL believes that few begin so, and would read and sort all of them
-    columns, values = ([column, id_], [_NIL]) if lead is None else ([lead[0], column], [])
-    before = [] if lead is None else [lead[1]]
-    row = tuple_(*columns)
-    query = select(id_.label("id")).where(row >= tuple_(*before, first, *values), row < tuple_(*before, last, *values))
-    return query.order_by(*columns[: len(before) + 1])
-
-
-def _number(value: int) -> ColumnElement[int]:
-    return literal_column(str(value), Integer)
-
-
-class Shelf(Generic[T]):
-    """A table as the panel leafs through it.
-
-    orders: text columns by name, each with an index that ends in the id. lead: a column and the value it must have,
-    with which those indexes begin. finders: for each filter, ways to ids, each in the order of its index. conditions:
-    for each filter. binds: the values that filters take.
-    """
-
-    def __init__(
-        self,
-        *columns: ColumnElement[Any],
-        id_: ColumnElement[UUID],
-        read: Callable[[Row], T],
-        orders: Mapping[str, ColumnElement[Any]],
-        finders: Mapping[str, Sequence[Select[Any]]],
-        conditions: Mapping[str, ColumnElement[bool]],
-        binds: Sequence[str],
-        lead: tuple[ColumnElement[Any], ColumnElement[Any]] | None = None,
-    ) -> None:
-        self._columns, self._id, self._read, self._binds = columns, id_, read, binds
-        self._orders, self._finders, self._lead = orders, finders, lead
-        self._conditions = [
-            or_(bindparam(f"any_{name}", type_=Boolean), condition) for name, condition in sorted(conditions.items())
-        ]
-        # a handful of filters and orders: every statement is kept
-        self._page = lru_cache(maxsize=None)(self._make_page)
-        self._gathered = lru_cache(maxsize=None)(self._make_gathered)
-        self._found = lru_cache(maxsize=None)(self._make_found)
-        self._matching = lru_cache(maxsize=None)(self._make_matching)
-
-    async def stretch(
-        self,
-        db: Database,
-        asked: Mapping[str, Mapping[str, Any]],
-        *,
-        sorting: Sorting,
-        after: Place | None,
-        limit: int,
-        **bounds: Any,
-    ) -> Stretch[T]:
-        """Items from behind `after`. asked: the values of each filter that is asked for; bounds: those of `lead`."""
-        values = self._values(asked) | bounds
-        finder, total = await self._choose(db, asked, values)
-        place = after or (_END if sorting.descending else _BEGINNING)
-        size = next(size for size in SIZES if limit < size)
-        statement = (
-            self._page(sorting, size) if finder is None else self._gathered(finder, sorting, size, db.dialect_name)
-        )
-        rows = await db.fetch(statement, **values, after_id=place.id, after_text=place.text)
-        following = _place(rows[limit - 1], sorting) if len(rows) > limit else None
-        return Stretch([self._read(row) for row in rows[:limit]], following, total)
-
-    # ---- where to begin ------------------------------------------------------------------------------------------
-
-    def _values(self, asked: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        values: dict[str, Any] = dict.fromkeys(self._binds)
-        for name in self._finders:
-            values |= {f"any_{name}": name not in asked} | dict(asked.get(name, {}))
-        return values
-
-    async def _choose(
-        self, db: Database, asked: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]
-    ) -> tuple[str | None, int | None]:
-        """The filter to begin with, None to walk along the order; and how many match, None beyond what is counted."""
-        if not asked:
-            number = (await db.fetch(self._found(None), **values))[0].n
-            return None, number if number <= COUNTED_UP_TO else None
-        found = {name: (await db.fetch(self._found(name), **values))[0].n for name in asked}
-        fewest = min(found, key=lambda name: found[name])
-        if found[fewest] > GATHERED:
-            # what begins so may lie far away in any other order: the first of it by name are shown, and no more
-            return (SEARCH if SEARCH in asked else None), None
-        if len(asked) == 1:
-            return fewest, found[fewest]
-        return fewest, (await db.fetch(self._matching(fewest, db.dialect_name), **values))[0].n
-
-    def _ids(self, finder: str) -> Select[Any]:
-        """The ids a finder knows, each of its ways cut off."""
-        ways = [way.limit(_number(GATHERED + 1)).subquery() for way in self._finders[finder]]
-        first, *others = (select(way.c.id) for way in ways)
-        return select(first.union(*others).subquery().c.id) if others else first
-
-    def _make_found(self, finder: str | None) -> Executable:
-        if finder is None:
-            # the order is there to keep to one index; without a lead the whole table may be read, and is cut off
-            ordered = select(self._id).where(*self._led).order_by(*self._order([], descending=False))
-            some = ordered if self._lead else select(self._id)
-            return select(func.count().label("n")).select_from(some.limit(_number(COUNTED_UP_TO + 1)).subquery())
-        return select(func.count().label("n")).select_from(self._ids(finder).subquery())
-
-    def _make_matching(self, finder: str, dialect_name: str) -> Executable:
-        rows = self._look_up(finder, select(self._id.label("id")).where(*self._conditions), dialect_name)
-        return select(func.count().label("n")).select_from(rows.subquery())
-
-    # ---- pages ---------------------------------------------------------------------------------------------------
-
-    def _make_page(self, sorting: Sorting, size: int) -> Executable:
-        """Along the index of the order."""
-        page = self._sorted(sorting).where(*self._after(sorting)).order_by(*self._order_of(sorting))
-        return self._joined(page.limit(_number(size)), sorting)
-
-    def _make_gathered(self, finder: str, sorting: Sorting, size: int, dialect_name: str) -> Executable:
-        """From what a filter found."""
-        row, place = self._row(sorting)
-        behind = row < place if sorting.descending else row > place
-        rows = self._look_up(finder, self._sorted(sorting).where(behind), dialect_name).subquery("matching")
-        keys = [rows.c.id] if sorting.by == MADE else [rows.c.sorted_by, rows.c.id]
-        order = [key.desc() if sorting.descending else key.asc() for key in keys]
-        return self._joined(select(rows).order_by(*order).limit(_number(size)), sorting)
-
-    def _look_up(self, finder: str, wanted: Select[Any], dialect_name: str) -> Select[Any]:
-        """Those rows of a select whose ids a finder knows."""
-        found: FromClause = self._ids(finder).subquery("found")
-        if dialect_name != "postgresql":
-            return wanted.where(self._id.in_(select(found.c.id)))
-        one = wanted.where(self._id == found.c.id).limit(_number(1)).lateral("one")
-        return select(one).select_from(found.join(one, true()))
-
-    def _sorted(self, sorting: Sorting) -> Select[Any]:
-        column = self._orders.get(sorting.by)
-        text = literal_column("NULL") if column is None else column
-        return select(self._id.label("id"), text.label("sorted_by")).where(*self._conditions)
-
-    def _joined(self, page: Select[Any], sorting: Sorting) -> Executable:
-        some = page.subquery("some")
-        joined = select(*self._columns, some.c.sorted_by).join(some, some.c.id == self._id)
-        keys = [some.c.id] if sorting.by == MADE else [some.c.sorted_by, some.c.id]
-        return joined.order_by(*(key.desc() if sorting.descending else key.asc() for key in keys))
-
-    # ---- orders --------------------------------------------------------------------------------------------------
-
-    def _row(self, sorting: Sorting) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-        """A row as it is compared, and the place it is compared with."""
-        column = self._orders.get(sorting.by)
-        columns, values = ([], []) if column is None else ([column], [_AFTER_TEXT])
-        leads, bounds = ([], []) if self._lead is None else ([self._lead[0]], [self._lead[1]])
-        return tuple_(*leads, *columns, self._id), tuple_(*bounds, *values, _AFTER_ID)
-
-    def _after(self, sorting: Sorting) -> list[ColumnElement[bool]]:
-        row, place = self._row(sorting)
-        behind = row < place if sorting.descending else row > place
-        if self._lead is None:
-            return [behind]
-        lead, value = self._lead
-        # said as a range: an equation would tell PostgreSQL that any index in the order of the rest will do
-        return [behind, lead >= value if sorting.descending else lead <= value]
+    db: Database
+    query: KeysetQuery
+    order: SortOrder
+    cursor: Cursor | None
+    size: int
+    shows_rows: bool
 
     @property
-    def _led(self) -> list[ColumnElement[bool]]:
-        if self._lead is None:
-            return []
-        lead, value = self._lead
-        return [lead >= value, lead <= value]  # a range, as above
+    def shape(self) -> PageShape:
+        return PageShape(self.order, self.size, self.db.dialect_name, self.shows_rows)
 
-    def _order_of(self, sorting: Sorting) -> list[ColumnElement[Any]]:
-        column = self._orders.get(sorting.by)
-        return self._order([] if column is None else [column], descending=sorting.descending)
-
-    def _order(self, columns: Sequence[ColumnElement[Any]], *, descending: bool) -> list[ColumnElement[Any]]:
-        keys = [*([] if self._lead is None else [self._lead[0]]), *columns, self._id]
-        return [key.desc() if descending else key.asc() for key in keys]
+    @property
+    def knows_total(self) -> bool:
+        """Whether an earlier page has counted for the same filters."""
+        return self.cursor is not None and self.cursor.counted == self.query.digest
 
 
-def _place(row: Row, sorting: Sorting) -> Place:
-    return Place(row.id, None if sorting.by == MADE else row.sorted_by)
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """Keys in order. rows: what is shown of them, if that came along. is_counted: total says how many there are, or
+    None for more than are counted. truncated_at: the last key that was read when the list goes on behind it.
+    """
+
+    keys: Sequence[Key]
+    rows: Sequence[Row] | None = None
+    total: int | None = None
+    is_counted: bool = False
+    truncated_at: Key | None = None
+
+    def with_total(self, total: int | None) -> "_Result":
+        known = None if total is None or total > COUNTED_UP_TO else total
+        return replace(self, total=known, is_counted=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _BoundScan:
+    """A scan with the keys between which it is read."""
+
+    scan: Scan
+    low: Key
+    high: Key
+
+    @property
+    def shape(self) -> ScanShape:
+        scan = self.scan
+        is_ranged = scan.low is not None or scan.high is not None
+        return ScanShape(scan.name, scan.is_exact, len(scan.each or ()) > 1, is_ranged, same=len(scan.constant))
+
+    def values(self, tag: str = "") -> dict[str, Any]:
+        """What the scan binds."""
+        values = {**self.scan.values, **key_values(f"{tag}low", self.low), **key_values(f"{tag}high", self.high)}
+        if self.scan.each is not None:
+            values[f"{tag}each"] = list(self.scan.each) if len(self.scan.each) > 1 else self.scan.each[0]
+        return values
+
+
+class KeysetList(Generic[T]):
+    """A list that is read in pages."""
+
+    def __init__(self, declaration: ListDeclaration[T]) -> None:
+        self.declaration = declaration
+        self._statements = ListStatements(declaration)
+
+    async def page(
+        self, db: Database, query: KeysetQuery, *, order: SortOrder, cursor: Cursor | None = None, limit: int
+    ) -> Page[T]:
+        """A page from a cursor on. limit: the largest of PAGE_SIZES at most.
+
+        When fewer than a page come before a cursor that looks back, the first page is answered instead.
+        """
+        page, rows = await self._page(db, query, order, cursor, limit=limit, shows_rows=True)
+        return page.with_items([self.declaration.read(row) for row in rows])
+
+    async def ids(
+        self, db: Database, query: KeysetQuery, *, order: SortOrder, cursor: Cursor | None = None, limit: int
+    ) -> Page[Any]:
+        """The same page with nothing but the ids of its rows."""
+        page, _ = await self._page(db, query, order, cursor, limit=limit, shows_rows=False)
+        return page.map(lambda key: key[-1])
+
+    async def count(self, db: Database, query: KeysetQuery, *, order: SortOrder) -> int | None:
+        """How many match; None beyond what is counted."""
+        return (await self._read(_Request(db, query, order, None, PAGE_SIZES[0] + 1, shows_rows=False))).total
+
+    async def find(self, db: Database, ids: Sequence[Any], **values: Any) -> list[T]:
+        """What the list shows of these ids, in this order; those that are gone are left out."""
+        rows = await self._look_up(db, ids, values)
+        return [self.declaration.read(rows[id_]) for id_ in ids if id_ in rows]
+
+    # ---- a page --------------------------------------------------------------------------------------------------
+
+    async def _page(
+        self,
+        db: Database,
+        query: KeysetQuery,
+        order: SortOrder,
+        cursor: Cursor | None,
+        *,
+        limit: int,
+        shows_rows: bool,
+    ) -> tuple[Page[Key], Sequence[Row]]:
+        """The keys of a page with its cursors, and what is shown of them."""
+        size = next(size for size in PAGE_SIZES if limit <= size) + 1
+        is_backward = cursor is not None and cursor.is_backward
+        request = _Request(db, query, order.reversed if is_backward else order, cursor, size, shows_rows)
+        result = await self._read(request)
+        has_more = len(result.keys) > limit
+        if is_backward and not has_more and result.truncated_at is None:
+            return await self._page(db, query, order, None, limit=limit, shows_rows=shows_rows)
+        keys, rows = result.keys[:limit], await self._shown_rows(request, result, limit)
+        ahead = keys[-1] if has_more else result.truncated_at
+        back = keys[0] if cursor is not None and keys else None
+        if cursor is not None and is_backward:
+            keys, rows, ahead, back = keys[::-1], rows[::-1], back or cursor.key, ahead
+        counted = query.digest if result.is_counted else ""
+        page = Page(
+            keys,
+            None if ahead is None else Cursor(ahead, total=result.total, counted=counted),
+            None if back is None else Cursor(back, is_backward=True, total=result.total, counted=counted),
+            result.total,
+            is_partial=result.truncated_at is not None and not has_more,
+        )
+        return page, rows
+
+    async def _shown_rows(self, request: _Request, result: _Result, limit: int) -> Sequence[Row]:
+        if not request.shows_rows:
+            return ()
+        if result.rows is not None:
+            return result.rows[:limit]
+        ids = [key[-1] for key in result.keys[:limit]]
+        rows = await self._look_up(request.db, ids, request.query.values)
+        return [rows[id_] for id_ in ids if id_ in rows]
+
+    async def _look_up(self, db: Database, ids: Sequence[Any], values: Mapping[str, Any]) -> dict[Any, Row]:
+        if not ids:
+            return {}
+        rows = await db.fetch(self._statements.lookup(db.dialect_name), **{**values, "ids": list(ids)})
+        return {row.listed_id: row for row in rows}
+
+    # ---- how to read ---------------------------------------------------------------------------------------------
+
+    async def _read(self, request: _Request) -> _Result:
+        """The next rows, with their number where it is counted."""
+        query = request.query
+        if query.filters and not _has_own_scan(query):
+            return await self._read_filtered(request)
+        result = await self._read_scans(request)
+        if _is_whole_list(request, result):
+            return result.with_total(len(result.keys)) if query.is_counted else result
+        if query.is_counted:
+            result = result.with_total(await self._count_scanned(request))
+        is_few = result.total is not None and result.total <= MOST_CANDIDATES
+        if query.filters and result.truncated_at is not None and is_few:
+            return await self._read_candidates(request, query.filters[0])
+        return result
+
+    async def _count_scanned(self, request: _Request) -> int | None:
+        """How many rows the scans of a list have that is not filtered, or filtered by what one scan has."""
+        db, query = request.db, request.query
+        if request.cursor is not None and request.knows_total:
+            return request.cursor.total
+        if query.filters:
+            return await self._count_candidates(request, query.filters[0])
+        if self.declaration.count_all is not None:
+            return await self.declaration.count_all(db, query)
+        return int((await db.fetch(self._statements.count_all(db.dialect_name), **query.values))[0].n)
+
+    async def _read_filtered(self, request: _Request) -> _Result:
+        """The next rows where no scan has just those that match."""
+        query = request.query
+        only = query.filters[0] if len(query.filters) == 1 and query.is_counted else ""
+        if only and self.declaration.filters[only].counts_matches:
+            return await self._read_filtered_once(request, only)
+        if request.knows_total and request.cursor is not None and request.cursor.total is None:
+            return (await self._read_scans(request)).with_total(None)  # the first page found too many candidates
+        name, count = await self._fewest_candidates(request)
+        if name is None:
+            result = await self._read_scans(request)
+            total = len(result.keys) if _is_whole_list(request, result) else None
+            return result.with_total(total) if query.is_counted else result
+        if count > FEW and (request.knows_total or not query.is_counted):
+            result = await self._read_scans(request)
+            if result.truncated_at is None:
+                return result.with_total(request.cursor.total) if request.knows_total and request.cursor else result
+        return await self._read_candidates(request, name)
+
+    async def _read_filtered_once(self, request: _Request, name: str) -> _Result:
+        """The same with one filter, whose candidates are counted instead of the rows that match."""
+        if request.knows_total and request.cursor is not None:
+            total = request.cursor.total
+        else:
+            statement = self._statements.count_distinct_candidates(name, request.db.dialect_name)
+            total = int((await request.db.fetch(statement, **request.query.values))[0].n)
+        if total is not None and total <= min(FEW, MOST_CANDIDATES):
+            return await self._read_candidates(request, name)
+        # so many that reading in order meets a page of them soon
+        result = await self._read_scans(request)
+        if result.truncated_at is not None and total is not None and total <= MOST_CANDIDATES:
+            return await self._read_candidates(request, name)
+        return result.with_total(total)
+
+    async def _fewest_candidates(self, request: _Request) -> tuple[str | None, int]:
+        """The filter with the fewest candidates, and how many; None when all have more than are looked up."""
+        best, fewest = None, MOST_CANDIDATES + 1
+        for name in request.query.filters:
+            if self.declaration.filters[name].candidates is None:
+                continue
+            count = await self._count_candidates(request, name)
+            if count < fewest:
+                best, fewest = name, count
+            if fewest <= FEW:
+                break
+        return best, fewest
+
+    async def _count_candidates(self, request: _Request, name: str) -> int:
+        """How many candidates a filter has, up to one more than is counted; where they overlap, no more than that."""
+        statement = self._statements.count_candidates(name, request.db.dialect_name)
+        counts = (await request.db.fetch(statement, **request.query.values))[0]
+        return max(counts) if self.declaration.filters[name].overlaps else sum(counts)
+
+    async def _read_candidates(self, request: _Request, name: str) -> _Result:
+        """The next rows among the candidates of a filter."""
+        columns, cursor = self._statements.key_columns(request.order), request.cursor
+        first = highest_key(columns) if request.order.descending else lowest_key(columns)
+        statement, values = self._statements.candidates(name, request.shape), request.query.values
+        rows = await request.db.fetch(statement, **values, **key_values("start", cursor.key if cursor else first))
+        counted = rows
+        if not rows and cursor is not None:  # behind the last row nothing says how many there are
+            counted = await request.db.fetch(statement, **values, **key_values("start", first))
+        result = _Result([key_of(row) for row in rows], rows if request.shows_rows else None)
+        return result.with_total(counted[0].total if counted else 0) if request.query.is_counted else result
+
+    # ---- index scans ---------------------------------------------------------------------------------------------
+
+    async def _read_scans(self, request: _Request) -> _Result:
+        """The next rows of all scans of the query."""
+        scans = _one_for_each_value(request.query.scans, request.db.dialect_name)
+        used = [bound for bound in (self._bind_scan(request, scan) for scan in scans) if bound is not None]
+        if len(used) == 1:
+            return await self._read_scan(request, used[0])
+        if used and request.db.dialect_name == "postgresql" and all(bound.scan.is_exact for bound in used):
+            return await self._read_merged(request, used)
+        return await self._read_one_by_one(request, used)
+
+    def _bind_scan(self, request: _Request, scan: Scan) -> _BoundScan | None:
+        """A scan with the keys between which it is read; None when all its rows come before the cursor."""
+        columns = self._statements.index_scans(request.db.dialect_name)[scan.name].key
+        low, high = scan.low or lowest_key(columns), scan.high or highest_key(columns)
+        if request.cursor is None:
+            return _BoundScan(scan, low, high)
+        same = len(scan.constant)
+        lead, rest = request.cursor.key[:same], request.cursor.key[same:]
+        if request.order.descending:
+            has_rows, high = lead >= scan.constant, min(high, rest) if lead == scan.constant else high
+        else:
+            has_rows, low = lead <= scan.constant, max(low, rest) if lead == scan.constant else low
+        return _BoundScan(scan, low, high) if has_rows else None
+
+    async def _read_scan(self, request: _Request, bound: _BoundScan) -> _Result:
+        statement = self._statements.scan(bound.shape, request.shape)
+        rows = await request.db.fetch(statement, **{**request.query.values, **bound.values()})
+        keys = [(*bound.scan.constant, *key_of(row)) for row in rows]
+        end = await self._find_end(request, bound) if bound.shape.is_for_each or len(rows) < request.size else None
+        known = _known_until(keys, end, descending=request.order.descending)
+        truncated_at = end if len(known) < request.size else None
+        return _Result(known, rows[: len(known)] if request.shows_rows else None, truncated_at=truncated_at)
+
+    async def _find_end(self, request: _Request, bound: _BoundScan) -> Key | None:
+        """The key of the last row that a judged scan reads; None when it has fewer."""
+        if bound.scan.is_exact or self.declaration.scanned is None:
+            return None
+        statement = self._statements.scan_end(bound.shape, request.shape)
+        rows = await request.db.fetch(statement, **{**request.query.values, **bound.values()})
+        return (*bound.scan.constant, *key_of(rows[0])) if rows else None
+
+    async def _read_merged(self, request: _Request, used: Sequence[_BoundScan]) -> _Result:
+        """Several scans whose rows are all wanted, in one statement."""
+        values = dict(request.query.values)
+        for number, bound in enumerate(used):
+            tag = scan_tag(number)
+            values |= {**bound.values(tag), **key_values(f"{tag}same", bound.scan.constant)}
+        statement = self._statements.merged_scans(tuple(bound.shape for bound in used), request.shape)
+        rows = await request.db.fetch(statement, **values)
+        return _Result([key_of(row) for row in rows], rows if request.shows_rows else None)
+
+    async def _read_one_by_one(self, request: _Request, used: Sequence[_BoundScan]) -> _Result:
+        """Several scans, one after the other. The one that ends first decides how far all rows are known."""
+        keys_read, ends = set[Key](), list[Key]()
+        for bound in used:
+            result = await self._read_scan(replace(request, shows_rows=False), bound)
+            keys_read.update(result.keys)
+            ends += [] if result.truncated_at is None else [result.truncated_at]
+        descending = request.order.descending
+        end = (max(ends) if descending else min(ends)) if ends else None
+        keys = _known_until(sorted(keys_read, reverse=descending), end, descending=descending)[: request.size]
+        return _Result(keys, truncated_at=end if len(keys) < request.size else None)
+
+
+def _known_until(keys: Sequence[Key], end: Key | None, *, descending: bool) -> Sequence[Key]:
+    """Those of ordered keys that are not behind the end of what was read."""
+    if end is None:
+        return keys
+    return [key for key in keys if (key >= end if descending else key <= end)]
+
+
+def _is_whole_list(request: _Request, result: _Result) -> bool:
+    return request.cursor is None and result.truncated_at is None and len(result.keys) < request.size
+
+
+def _has_own_scan(query: KeysetQuery) -> bool:
+    """Whether the only filter has a scan with its rows in the order asked for, each of them once."""
+    if len(query.filters) != 1 or len(query.scans) != 1:
+        return False
+    return query.scans[0].of == query.filters[0] and len(query.scans[0].each or ()) <= 1
+
+
+def _one_for_each_value(scans: Sequence[Scan], dialect_name: str) -> list[Scan]:
+    """The scans, on SQLite those with several values once for each. A scan for no value has no rows."""
+    expanded = list[Scan]()
+    for scan in scans:
+        if scan.each is None or dialect_name == "postgresql":
+            expanded += [scan] if scan.each is None or scan.each else []
+        else:
+            expanded += [replace(scan, each=[value]) for value in scan.each]
+    return expanded

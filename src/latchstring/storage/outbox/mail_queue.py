@@ -7,95 +7,99 @@ conditional update, too, so of both at once one wins.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, null, or_, select, union_all, update
-from sqlalchemy.sql import Executable
+from sqlalchemy import ColumnElement, bindparam, func, literal_column, null, or_, select, union_all, update
 
 from latchstring.domain.mail import DeliveryState, MailKind, SuppressionReason
-from latchstring.domain.views.mail_queue import DROPPABLE, RETRIABLE, QueuedMail, QueuePage
+from latchstring.domain.pagination import Cursor, Page, SortOrder
+from latchstring.domain.views.mail_queue import DROPPABLE, RETRIABLE, QueuedMail
 from latchstring.domain.views.timeline import Attempt
 from latchstring.storage.engine.database import Database, Row, Work, step
 from latchstring.storage.engine.tables import IN_TROUBLE, delivery_attempts, outbox
 from latchstring.storage.engine.types import Id, Instant
 from latchstring.storage.events.actor_names import find_named
+from latchstring.storage.lists.declaration import Columns, Filter, KeysetQuery, ListDeclaration, Scan
+from latchstring.storage.lists.index_scan import COUNTED_UP_TO, IndexScan, as_indexed, literal_number
+from latchstring.storage.lists.keyset import KeysetList
 from latchstring.storage.outbox.outbox import OutboxRow
 
-WALK = 5000  # rows a page looks at where no index knows the state
 COUNTED = 1000
 MOST_ATTEMPTS = 100
-LATEST = UUID(int=(1 << 128) - 1)
+MOST_ABOUT = 200  # mails about one invitation or person
+NEWEST_FIRST = SortOrder("createdAt", descending=True)
 
 _o = outbox.c
-_BEFORE, _NOW = bindparam("before", type_=Id), bindparam("now", type_=Instant)
+_NOW = bindparam("now", type_=Instant)
+_STATE = bindparam("state", type_=_o.state.type)
 
 
-def _is(state: DeliveryState) -> ColumnElement[bool]:
-    return _o.state == literal_column(f"'{state.value}'")
+def _is(state: DeliveryState, o: Columns = _o) -> ColumnElement[bool]:
+    return o.state == literal_column(f"'{state.value}'")  # type: ignore[no-any-return]
 
 
-def _literal(number: int) -> ColumnElement[int]:
-    return literal_column(str(number))
+def _due() -> IndexScan:
+    """What waits for its time, sorted anew: the mails that are due first, as many as any list counts."""
+    due = select(_o.id, _o.state).where(_o.due_at.is_not(None)).order_by(_o.priority, _o.due_at)
+    first = due.limit(literal_number(COUNTED_UP_TO)).subquery("due")
+    return IndexScan([first.c.id], where=[_is(DeliveryState.QUEUED, first.c)])
 
 
-def _all(limit: int) -> Select[Any]:
-    return select(outbox).where(_o.id < _BEFORE).order_by(_o.id.desc()).limit(_literal(limit))
-
-
-@cache
-def _list(state: DeliveryState | None, limit: int) -> Executable:
-    """Each state by the index that knows it; a walk back in time, of bounded length, for those that none knows."""
-    if state is None:
-        return _all(limit)
-    if state in RETRIABLE:  # word by word the condition of the index, for SQLite
-        found = select(outbox).where(IN_TROUBLE, _is(state), _o.id < _BEFORE)
-        return found.order_by(_o.id.desc()).limit(_literal(limit))
-    if state is DeliveryState.QUEUED:
-        by_due = select(outbox).where(_o.due_at.is_not(None)).order_by(_o.priority, _o.due_at)
-        walked = by_due.limit(_literal(WALK)).subquery("walked")
-    else:
-        walked = _all(WALK).subquery("walked")
-    kept = walked.c.state == literal_column(f"'{state.value}'"), walked.c.id < _BEFORE
-    return select(walked).where(*kept).order_by(walked.c.id.desc()).limit(_literal(limit))
-
-
-_END_OF_WALK = _all(WALK).with_only_columns(_o.id).offset(_literal(WALK - 1)).limit(_literal(1))
-_OF_SUBJECT = (
-    select(outbox)
-    .where(_o.subject_id == bindparam("subject_id", type_=Id), _o.id < _BEFORE)
-    .order_by(_o.id.desc())
-    .limit(_literal(200))
+# No index leads to mails that were sent, which is nearly all.
+_LIST: KeysetList[Row] = KeysetList(
+    ListDeclaration(
+        table=outbox,
+        columns=tuple(_o),
+        id_=_o.id,
+        read=lambda row: row,
+        orders={"createdAt": lambda o: [o.id]},
+        scans=lambda _: {
+            "all": IndexScan([_o.id]),
+            "queued": _due(),
+            "trouble": IndexScan([_o.id], prefix=[(_o.state, _STATE)], where=[as_indexed(IN_TROUBLE)]),
+            "suppressed": IndexScan([_o.id], where=[_is(DeliveryState.SUPPRESSED)]),
+            "subject": IndexScan([_o.id], prefix=[(_o.subject_id, bindparam("subject_id", type_=Id))]),
+        },
+        filters={"sent": Filter(lambda o: _is(DeliveryState.SENT, o))},
+    )
 )
+
+
+_SCAN_OF: dict[DeliveryState | None, str] = {DeliveryState.QUEUED: "queued", DeliveryState.SUPPRESSED: "suppressed"}
+
+
+def _query(state: DeliveryState | None) -> KeysetQuery:
+    is_sent = state is DeliveryState.SENT
+    name = "trouble" if state in RETRIABLE else _SCAN_OF.get(state, "all")
+    scan = Scan(name, is_exact=not is_sent)
+    values = {"state": state and state.value, "any_sent": not is_sent}
+    return KeysetQuery(["sent"] if is_sent else [], values, [scan], is_counted=False)
+
+
 _a = delivery_attempts.c
 _ATTEMPTS = (
     select(delivery_attempts)
     .where(_a.subject_id == bindparam("subject_id", type_=Id), _a.mail_id == bindparam("mail_id", type_=Id))
     .order_by(_a.id.desc())
-    .limit(_literal(MOST_ATTEMPTS))
+    .limit(literal_number(MOST_ATTEMPTS))
 )
 _FIND = select(outbox).where(_o.id == bindparam("mail_id", type_=Id))
 
 
 async def list_mails(
-    db: Database, state: DeliveryState | None, *, before: UUID | None = None, limit: int, now: datetime
-) -> QueuePage:
-    """A page of the mails in a state, or of all."""
-    start = before or LATEST
-    rows = await db.fetch(_list(state, limit + 1), before=start)
-    older = rows[limit - 1].id if len(rows) > limit else None
-    if older is None and state in {DeliveryState.SENT, DeliveryState.SUPPRESSED}:
-        end = await db.fetch(_END_OF_WALK, before=start)  # the walk ended, not the outbox
-        older = end[0].id if end else None
-    return QueuePage(await _with_names(db, rows[:limit], now), older)
+    db: Database, state: DeliveryState | None, *, cursor: Cursor | None = None, limit: int, now: datetime
+) -> Page[QueuedMail]:
+    """A page of the mails in a state, or of all, newest first."""
+    page = await _LIST.page(db, _query(state), order=NEWEST_FIRST, cursor=cursor, limit=limit)
+    return page.with_items(await _with_names(db, page.items, now))
 
 
-async def list_mails_about(db: Database, subject_id: UUID, *, now: datetime) -> QueuePage:
+async def list_mails_about(db: Database, subject_id: UUID, *, now: datetime) -> Page[QueuedMail]:
     """The newest mails about one invitation or person."""
-    return QueuePage(
-        await _with_names(db, await db.fetch(_OF_SUBJECT, subject_id=subject_id, before=LATEST), now), None
-    )
+    query = KeysetQuery((), {"subject_id": subject_id}, [Scan("subject", is_exact=True)], is_counted=False)
+    page = await _LIST.page(db, query, order=NEWEST_FIRST, limit=MOST_ABOUT)
+    return Page(await _with_names(db, page.items, now))
 
 
 async def find_mail(db: Database, mail_id: UUID, *, now: datetime) -> QueuedMail | None:
@@ -147,7 +151,7 @@ def outbox_row(mail: QueuedMail) -> OutboxRow:
 
 def _count(state: DeliveryState) -> Any:
     condition = _o.due_at.is_not(None) if state is DeliveryState.QUEUED else IN_TROUBLE
-    some = select(_o.id).where(condition, _is(state)).limit(_literal(COUNTED + 1)).subquery()
+    some = select(_o.id).where(condition, _is(state)).limit(literal_number(COUNTED + 1)).subquery()
     name: ColumnElement[str] = literal_column(f"'{state.value}'")
     return select(name.label("state"), func.count().label("count")).select_from(some)
 

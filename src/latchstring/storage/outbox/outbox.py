@@ -8,7 +8,7 @@ Clocks: leases compare the clocks of the machines that send. They may differ by 
 them within milliseconds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,6 @@ from sqlalchemy import (
     any_,
     bindparam,
     delete,
-    exists,
     func,
     insert,
     literal_column,
@@ -239,7 +238,6 @@ def _outbox_row(row: Row) -> OutboxRow:
 # ---- what became of it -----------------------------------------------------------------------------------------------
 
 _INVITATION: ColumnElement[str] = literal_column("'invitation'")
-_other = outbox.alias("newer")
 
 # Join them under these names where an invitation is shown: `read_delivery` takes them from the row.
 DELIVERY_COLUMNS: tuple[ColumnElement[Any], ...] = (
@@ -262,18 +260,6 @@ def newest_invitation_mail(subject_id: ColumnElement[Any]) -> ScalarSelect[Any]:
     return newest.order_by(mail.c.id.desc()).limit(1).scalar_subquery()
 
 
-def _deliveries() -> Select[Any]:
-    newer = exists(
-        select(_other.c.id).where(
-            _other.c.subject_id == outbox.c.subject_id, _other.c.kind == _INVITATION, _other.c.id > outbox.c.id
-        )
-    )
-    return select(outbox.c.subject_id, *DELIVERY_COLUMNS).where(
-        any_of(outbox.c.subject_id, "subject_ids"), outbox.c.kind == _INVITATION, ~newer
-    )
-
-
-FIND_DELIVERIES = _deliveries()
 _FORGET_REPLIES = update(outbox).where(any_of(outbox.c.subject_id, "subject_ids")).values(last_reply=null())
 
 
@@ -288,12 +274,6 @@ def read_delivery(row: Row) -> Delivery | None:
         row.delivery_last_at,
         row.delivery_last_reply,
     )
-
-
-async def find_deliveries(db: Database, invitation_ids: Sequence[UUID]) -> Mapping[UUID, Delivery]:
-    """The newest delivery of each invitation, in one query."""
-    rows = await db.fetch(FIND_DELIVERIES, subject_ids=invitation_ids)
-    return {row.subject_id: found for row in rows if (found := read_delivery(row))}
 
 
 def forget_replies(subject_ids: Sequence[UUID]) -> Work[None]:

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal_column, or_, select, union_all
 
 from latchstring.domain.mail import DeliveryState, MailKind
-from latchstring.domain.views.attention import Expiring, Listed, Trouble
+from latchstring.domain.pagination import Page
+from latchstring.domain.views.attention import Expiring, Trouble
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import IN_TROUBLE, PENDING, invitations, outbox
 from latchstring.storage.engine.types import Instant
@@ -35,11 +36,11 @@ _COUNT_EXPIRING = select(func.count()).select_from(
 )
 
 
-async def list_expiring(db: Database, *, now: datetime, until: datetime) -> Listed[Expiring]:
+async def list_expiring(db: Database, *, now: datetime, until: datetime) -> Page[Expiring]:
     """The next invitations to run out, and how many do until then."""
     few = [Expiring(*row) for row in await db.fetch(_EXPIRING, now=now, until=until)]
     count = (await db.fetch(_COUNT_EXPIRING, now=now, until=until))[0][0]
-    return Listed(few, min(count, COUNTED), count > COUNTED)
+    return Page(few, total=count if count <= COUNTED else None, is_partial=count > len(few))
 
 
 def _newest_in(state: DeliveryState) -> Select[Any]:
@@ -62,10 +63,10 @@ _TROUBLE = (
 )
 
 
-async def list_trouble(db: Database, *, now: datetime) -> Listed[Trouble]:
+async def list_trouble(db: Database, *, now: datetime) -> Page[Trouble]:
     """Mails that do not get through and still should, the newest first."""
     rows = await db.fetch(_TROUBLE, now=now)
-    return Listed([_trouble(row) for row in rows], len(rows), len(rows) >= _LOOKED_AT)
+    return Page([_trouble(row) for row in rows], total=len(rows), is_partial=len(rows) >= _LOOKED_AT)
 
 
 def _trouble(row: Any) -> Trouble:

@@ -8,22 +8,21 @@ import hashlib
 import secrets
 import string
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, insert, literal_column, select, update
-from sqlalchemy.sql import Executable
+from sqlalchemy import bindparam, insert, select, update
 
 from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.api_key import ApiKey
-from latchstring.domain.pagination import Page
+from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.storage.engine.database import Database, Row, Step, Work, step
 from latchstring.storage.engine.tables import api_keys
 from latchstring.storage.engine.types import Digest, Id, Instant
-from latchstring.storage.lists.by_id import COUNTED_UP_TO, page_of
+from latchstring.storage.lists.declaration import KeysetQuery, ListDeclaration, Scan
+from latchstring.storage.lists.index_scan import IndexScan
+from latchstring.storage.lists.keyset import KeysetList
 
 PREFIX = "lsk_"
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -132,27 +131,19 @@ def revoke_key(key_id: UUID, *, at: datetime) -> Work[bool]:
     return bool(rows)
 
 
-@cache
-def _list(descending: bool, has_cursor: bool) -> Executable:  # noqa: FBT001  # the key of a cache
-    order = api_keys.c.id.desc() if descending else api_keys.c.id.asc()
-    statement = select(*_COLUMNS).where(api_keys.c.revoked_at.is_(None)).order_by(order)
-    if has_cursor:
-        after = bindparam("after", type_=Id)
-        statement = statement.where(api_keys.c.id < after if descending else api_keys.c.id > after)
-    return statement.limit(bindparam("most"))
-
-
-_COUNT = select(func.count().label("n")).select_from(
-    select(api_keys.c.id)
-    .where(api_keys.c.revoked_at.is_(None))
-    .limit(literal_column(str(COUNTED_UP_TO + 1)))
-    .subquery()
+_KEYS: KeysetList[ApiKey] = KeysetList(
+    ListDeclaration(
+        table=api_keys,
+        columns=_COLUMNS,
+        id_=api_keys.c.id,
+        read=api_key_of,
+        orders={"createdAt": lambda key: [key.id]},
+        scans=lambda _: {"all": IndexScan([api_keys.c.id], where=[api_keys.c.revoked_at.is_(None)])},
+    )
 )
 
 
-async def list_keys(db: Database, *, limit: int, after: UUID | None, descending: bool) -> Page[ApiKey]:
-    """A page of the keys that were not revoked; expired ones are among them."""
-    values: Mapping[str, object] = {"most": limit + 1} | ({} if after is None else {"after": after})
-    rows = await db.fetch(_list(descending, after is not None), **values)
-    counted = (await db.fetch(_COUNT))[0].n
-    return page_of([api_key_of(row) for row in rows], limit=limit, counted=counted)
+async def list_keys(db: Database, *, order: SortOrder, cursor: Cursor | None = None, limit: int) -> Page[ApiKey]:
+    """A page of the keys that were not revoked; expired ones are among them. Order: createdAt."""
+    query = KeysetQuery((), {}, [Scan("all", is_exact=True)])
+    return await _KEYS.page(db, query, order=order, cursor=cursor, limit=limit)

@@ -1,88 +1,118 @@
-"""Pages of users, and of a group's members."""
+"""Lists of users, for the API and the panel alike."""
 
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, literal_column, or_, select
-from sqlalchemy.sql import Executable
+from sqlalchemy import ColumnElement, Integer, bindparam, literal_column, or_, select
 
 from latchstring.domain.account import User
-from latchstring.domain.pagination import Page
+from latchstring.domain.pagination import Count, Cursor, Page, SortOrder
+from latchstring.domain.views.users import UserSearch
 from latchstring.storage.engine.database import Database
-from latchstring.storage.engine.tables import group_members, groups, users
-from latchstring.storage.engine.types import CanonicalText, Id
-from latchstring.storage.lists.by_id import COUNTED_UP_TO, page_of
-from latchstring.storage.lists.prefix_search import fold_name, prefix_end
+from latchstring.storage.engine.tables import BLOCKED, UNVERIFIED, group_members, users
+from latchstring.storage.engine.types import Id
+from latchstring.storage.lists.declaration import Columns, Filter, KeysetQuery, ListDeclaration, Scan
+from latchstring.storage.lists.index_scan import IndexScan, as_indexed, count_up_to, fetch_count, prefix_scan
+from latchstring.storage.lists.keyset import KeysetList
+from latchstring.storage.lists.prefix_search import fold_name, prefix_values, starts_with
 from latchstring.storage.users.users import USER_COLUMNS, user_of
 
-
-@dataclass(frozen=True, slots=True)
-class UserFilter:
-    """Which users; None means any. group is a key, q a prefix of address, first or last name."""
-
-    email_key: str | None = None
-    role: str | None = None
-    group: str | None = None
-    q: str | None = None
-
-    def values(self) -> dict[str, Any]:
-        """The values to bind, by filter name."""
-        found: dict[str, Any] = {"email_key": self.email_key, "role": self.role, "group": self.group}
-        if self.q is not None:
-            folded, address = fold_name(self.q), self.q.lower()
-            found |= {"q": folded, "q_end": prefix_end(folded), "q_email": address, "q_email_end": prefix_end(address)}
-        return {name: value for name, value in found.items() if value is not None}
+_u, _m = users.c, group_members.c
+_EMAIL_KEY = bindparam("email_key", type_=_u.email_key.type)
+_ROLE = bindparam("role", type_=_u.role.type)
+_GROUP = bindparam("group_id", type_=Id)
 
 
-def _begins(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    return and_(
-        column >= bindparam(name, type_=CanonicalText),
-        column < bindparam(f"{name}_end", type_=CanonicalText),
-    )
-
-
-_IN_GROUP = users.c.id.in_(
-    select(group_members.c.user_id)
-    .join(groups, groups.c.id == group_members.c.group_id)
-    .where(groups.c.key == bindparam("group", type_=groups.c.key.type))
-)
-_FILTERS: dict[str, ColumnElement[bool]] = {
-    "email_key": users.c.email_key == bindparam("email_key", type_=users.c.email_key.type),
-    "role": users.c.role == bindparam("role"),
-    "group": _IN_GROUP,
-    "q": or_(
-        _begins(users.c.email_key, "q_email"),
-        _begins(users.c.search_name, "q"),
-        _begins(users.c.search_last_name, "q"),
-    ),
+_SCANS = {
+    "all": IndexScan([_u.id]),
+    "email": IndexScan([_u.email_key, _u.id]),
+    "name": IndexScan([_u.search_last_name, _u.id]),
+    "role": IndexScan([_u.id], prefix=[(_u.role, _ROLE)]),
+    "group": IndexScan([_m.user_id], prefix=[(_m.group_id, _GROUP)]),
+    "blocked": IndexScan([_u.id], where=[as_indexed(BLOCKED)]),
+    "unverified": IndexScan([_u.id], where=[as_indexed(UNVERIFIED)]),
 }
+_OWN_SCANS = ("group", "role", "blocked", "unverified")  # filters with a scan in the order of creation
 
 
-@cache
-def _list(active: frozenset[str], descending: bool, has_cursor: bool) -> Executable:  # noqa: FBT001  # a cache's key
-    order = users.c.id.desc() if descending else users.c.id.asc()
-    statement = select(*USER_COLUMNS).where(*(_FILTERS[name] for name in sorted(active))).order_by(order)
-    if has_cursor:
-        after = bindparam("after", type_=Id)
-        statement = statement.where(users.c.id < after if descending else users.c.id > after)
-    return statement.limit(bindparam("most"))
+def _is_member(u: Columns) -> ColumnElement[bool]:
+    """One lookup each: PostgreSQL would read all members of the group for an EXISTS."""
+    m = group_members.alias()
+    membership = (
+        select(m.c.user_id).where(m.c.user_id == u.id, m.c.group_id == _GROUP).limit(literal_column("1", Integer))
+    )
+    return membership.correlate_except(m).scalar_subquery().is_not(None)
 
 
-@cache
-def _count(active: frozenset[str]) -> Executable:
-    some = select(users.c.id).where(*(_FILTERS[name] for name in sorted(active)))
-    return select(func.count().label("n")).select_from(some.limit(literal_column(str(COUNTED_UP_TO + 1))).subquery())
+_FILTERS = {
+    "email_key": Filter(
+        lambda u: u.email_key == _EMAIL_KEY,
+        lambda _: [select(_u.id.label("id")).where(_u.email_key == _EMAIL_KEY)],
+    ),
+    "q": Filter(
+        lambda u: or_(
+            starts_with(u.email_key, "q_email"), starts_with(u.search_name, "q"), starts_with(u.search_last_name, "q")
+        ),
+        lambda _: [
+            prefix_scan(_u.email_key, "q_email", _u.id),
+            prefix_scan(_u.search_name, "q", _u.id),
+            prefix_scan(_u.search_last_name, "q", _u.id),
+        ],
+        overlaps=True,
+    ),
+    "group": Filter(_is_member, lambda name: [_SCANS["group"].candidates(name)]),
+    "role": Filter(lambda u: u.role == _ROLE, lambda name: [_SCANS["role"].candidates(name)]),
+    "blocked": Filter(lambda u: u.blocked.is_(True), lambda name: [_SCANS["blocked"].candidates(name)]),
+    "unverified": Filter(lambda u: u.email_verified.is_(False), lambda name: [_SCANS["unverified"].candidates(name)]),
+}
+_LIST: KeysetList[User] = KeysetList(
+    ListDeclaration(
+        table=users,
+        columns=USER_COLUMNS,
+        id_=_u.id,
+        read=user_of,
+        orders={
+            "createdAt": lambda u: [u.id],
+            "email": lambda u: [u.email_key, u.id],
+            "name": lambda u: [u.search_last_name, u.id],
+        },
+        scans=lambda _: _SCANS,
+        filters=_FILTERS,
+    )
+)
+
+
+def _query(search: UserSearch, order: SortOrder) -> KeysetQuery:
+    is_in_use = {
+        "email_key": search.email_key is not None,
+        "q": bool(search.q),
+        "group": search.group_id is not None,
+        "role": search.role is not None,
+        "blocked": search.blocked,
+        "unverified": search.unverified,
+    }
+    values: dict[str, Any] = {f"any_{name}": not used for name, used in is_in_use.items()}
+    values |= {"email_key": search.email_key, "role": search.role, "group_id": search.group_id}
+    values |= prefix_values("q", fold_name(search.q) if search.q else None)
+    values |= prefix_values("q_email", search.q.lower() if search.q else None)
+    filters = [name for name, used in is_in_use.items() if used]
+    own = next((name for name in _OWN_SCANS if is_in_use[name]), None) if order.by == "createdAt" else None
+    if own is not None:
+        scan = Scan(own, of=own, is_exact=filters == [own])
+    else:
+        scan = Scan("all" if order.by == "createdAt" else order.by, is_exact=not filters)
+    return KeysetQuery(filters, values, [scan], identity=repr(search))
 
 
 async def list_users(
-    db: Database, which: UserFilter, *, limit: int, after: UUID | None, descending: bool
+    db: Database, search: UserSearch, *, order: SortOrder, cursor: Cursor | None = None, limit: int
 ) -> Page[User]:
-    """A page of users in the order of making. after: the id the last page ended with."""
-    values = which.values()
-    active = frozenset(name for name in values if name in _FILTERS)
-    cursor = {} if after is None else {"after": after}
-    rows = await db.fetch(_list(active, descending, after is not None), most=limit + 1, **cursor, **values)
-    counted = (await db.fetch(_count(active), **values))[0].n
-    return page_of([user_of(row) for row in rows], limit=limit, counted=counted)
+    """A page of users. Orders: createdAt, email, name."""
+    return await _LIST.page(db, _query(search, order), order=order, cursor=cursor, limit=limit)
+
+
+_OF_ROLE = {name: count_up_to(_SCANS["role"].candidates(name)) for name in ("postgresql", "sqlite")}
+
+
+async def count_role(db: Database, role: str) -> Count:
+    """How many users have a role, up to 10 000."""
+    return await fetch_count(db, _OF_ROLE[db.dialect_name], role=role)

@@ -92,8 +92,6 @@ _BY_EMAIL_KEY = _user_by(users.c.email_key == bindparam("email_key", type_=users
 _BY_EXTERNAL_ID = _user_by(users.c.external_id == bindparam("external_id", type_=users.c.external_id.type))
 # NO KEY UPDATE: memberships and sessions, which refer to the row, may still be added meanwhile
 _LOCK_BY_ID = _BY_ID.with_for_update(key_share=True, of=users)
-_LOCK_BY_EMAIL_KEY = _BY_EMAIL_KEY.with_for_update(key_share=True, of=users)
-_LOCK_BY_EXTERNAL_ID = _BY_EXTERNAL_ID.with_for_update(key_share=True, of=users)
 
 
 async def find_user(db: Database, user_id: UUID) -> User | None:
@@ -116,24 +114,6 @@ def load_user(user_id: UUID) -> Work[User | None]:
 def lock_user(user_id: UUID) -> Work[User | None]:
     """The user, whose row nobody else changes until the transaction ends."""
     return _first((yield step(_LOCK_BY_ID, id=user_id)))
-
-
-def lock_user_by_email_key(email_key: str) -> Work[User | None]:
-    """The user of an address, whose row nobody else changes until the transaction ends."""
-    return _first((yield step(_LOCK_BY_EMAIL_KEY, email_key=email_key)))
-
-
-def lock_user_by_external_id(external_id: str) -> Work[User | None]:
-    """The user of an external id, whose row nobody else changes until the transaction ends."""
-    return _first((yield step(_LOCK_BY_EXTERNAL_ID, external_id=external_id)))
-
-
-_EXISTING = select(users.c.id).where(any_of(users.c.id, "ids"))
-
-
-async def find_existing_users(db: Database, user_ids: Sequence[UUID]) -> set[UUID]:
-    """Those of the ids that are accounts."""
-    return {row.id for row in await db.fetch(_EXISTING, ids=user_ids)}
 
 
 # ---- writing ---------------------------------------------------------------------------------------------------------

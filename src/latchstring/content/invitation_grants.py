@@ -1,0 +1,30 @@
+"""What open invitations give on objects, as those who look after the objects change it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from latchstring.domain.actor import Actor
+from latchstring.domain.event import happened
+from latchstring.events.record import record
+from latchstring.storage.content.invitations import withdraw_grants
+from latchstring.storage.content.objects import hold_objects
+from latchstring.storage.engine.database import Work
+
+
+def withdraw_invitation_grants(
+    invitation_id: UUID, object_ids: Sequence[UUID], *, by: Actor, now: datetime
+) -> Work[bool]:
+    """End what a pending invitation gives on these objects; one that gives nothing else is revoked.
+
+    False when there was nothing to end any more.
+    """
+    yield from hold_objects(object_ids)  # targets before invitations, as everywhere: so nothing deadlocks
+    ended, is_revoked = yield from withdraw_grants(invitation_id, object_ids, at=now)
+    if is_revoked:
+        cause = "withdrawn-by-maintainer"
+        yield record(happened("invitation.revoked", invitation_id, by=by, at=now, cause=cause))
+    elif ended:
+        objects = sorted(str(id_) for id_ in ended)
+        yield record(happened("invitation.reduced", invitation_id, by=by, at=now, objects=objects))
+    return bool(ended)

@@ -1,0 +1,26 @@
+"""Language tags (BCP 47, RFC 5646)."""
+
+import re
+
+LONGEST_LANGUAGE_TAG = 35  # RFC 5646 section 4.4.1: what every implementation holds
+_LANGUAGE_TAG = re.compile(  # RFC 5646 section 2.1, without the grandfathered tags
+    r"(?P<language>[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4,8})(?:-(?P<script>[a-z]{4}))?(?:-(?P<region>[a-z]{2}|\d{3}))?"
+    r"(?P<rest>(?:-(?:[a-z0-9]{5,8}|\d[a-z0-9]{3}))*(?:-[a-wyz0-9](?:-[a-z0-9]{2,8})+)*(?:-x(?:-[a-z0-9]{1,8})+)?)",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def normalize_language_tag(text: str) -> str | None:
+    """A well-formed tag in its usual spelling, `de-DE` or `zh-Hant`; None where the text is none.
+
+    Whether there are texts in that language is another question.
+    """
+    match = _LANGUAGE_TAG.fullmatch(text) if len(text) <= LONGEST_LANGUAGE_TAG else None
+    if match is None:
+        return None
+    parts = [match["language"].lower()]
+    if match["script"]:
+        parts.append(match["script"].title())
+    if match["region"]:
+        parts.append(match["region"].upper())
+    return "-".join(parts) + match["rest"].lower()

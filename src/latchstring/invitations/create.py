@@ -1,0 +1,112 @@
+"""Creating an invitation: look up what the draft names, validate it, build the invitation, store it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from latchstring.domain.draft import Draft
+from latchstring.domain.errors import FieldProblem, InvalidFields, NotFound
+from latchstring.domain.idempotency import Once
+from latchstring.domain.invitation import Standing
+from latchstring.domain.principal import Principal
+from latchstring.invitations.build import (
+    ResolvedTargets,
+    build_bundle,
+    build_invitation,
+    build_mail,
+    created_event,
+    find_problems,
+    object_names_of,
+    require_delivery_channel,
+)
+from latchstring.invitations.dependencies import InvitationDependencies
+from latchstring.invitations.grant_checks import GrantChecks
+from latchstring.invitations.permissions import READ, WRITE
+from latchstring.invitations.read import redact_for
+from latchstring.invitations.templates import Templates
+from latchstring.storage.groups.groups import find_groups
+from latchstring.storage.invitations.create import NewInvitation, insert_invitation
+from latchstring.users.grant_limits import check_grant
+
+MOST_GROUPS_CACHED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationCreator:
+    """Creates single invitations."""
+
+    deps: InvitationDependencies
+    checks: GrantChecks
+    templates: Templates
+    # Ids of groups by key, as last read. The statement that stores an invitation checks that they are still there.
+    group_ids: dict[str, UUID] = field(default_factory=dict)
+
+    async def create(
+        self,
+        draft: Draft,
+        *,
+        by: Principal,
+        once: Once | None = None,
+        problems: tuple[FieldProblem, ...] = (),
+        as_maintainer: bool = False,
+    ) -> Standing:
+        """Store an invitation and queue its mail.
+
+        problems: what is wrong with fields already, to be reported together with the rules broken here. as_maintainer:
+        maintaining the objects is enough, no permission is needed. A draft without known problems counts for the limits
+        of its inviter and its recipient, whatever becomes of it. Raises NotAllowed, TooManyRequests, InvalidFields,
+        GrantNotAllowed, GroupNotFound, ContentNotFound, MailDisabled, AlreadyInvited, AlreadyMember, AnswerStored.
+        """
+        if not as_maintainer:
+            by.require(WRITE)
+        if not problems:
+            self.deps.limiter.check_inviter(by.id)
+            self.deps.limiter.check_invited(draft.email_key, by=by.actor)
+        draft, unknown_template = await self.templates.expand(draft)
+        all_problems = find_problems(draft, (*problems, *unknown_template), self.deps)
+        if all_problems:
+            raise InvalidFields(all_problems)
+        require_delivery_channel(by, self.deps.mail_rules)
+        try:
+            created = await self._store(draft, by=by, once=once)
+        except NotFound:
+            if not self.group_ids.keys() & set(draft.groups):
+                raise
+            self.group_ids.clear()  # a group was removed, and perhaps another one has its key now
+            created = await self._store(draft, by=by, once=once)
+        self.deps.wake_worker()
+        return created
+
+    async def _store(self, draft: Draft, *, by: Principal, once: Once | None) -> Standing:
+        deps, now = self.deps, self.deps.clock()
+
+        # by keys alone, before anything is looked up: a refusal must not tell which groups there are
+        check_grant(by, deps.roles, role=draft.role, groups=draft.groups)
+        groups = await self._find_group_ids(draft.groups)
+        objects, levels = await self.checks.look_up(object_names_of(draft, deps.content_rules), by)
+        bundle = build_bundle(draft, ResolvedTargets(groups, objects, levels), by=by, deps=deps)
+        has_all_content = not bundle.content or await self.checks.has_all_content(draft.email_key, bundle)
+
+        invitation = build_invitation(draft, bundle, by=by, deps=deps, now=now)
+        delivery = await self.checks.first_delivery(invitation)
+        # how it will be read is known before it is stored, so that the answer can be stored with it
+        details = redact_for(Standing(invitation, delivery, by.name, by.name), by, deps.content_rules)
+        may_list = by.can(READ) or bundle.is_content_only  # maintainers of an object see the invitations to it
+        new = NewInvitation(
+            invitation,
+            created_event(invitation, now=now),
+            build_mail(invitation, delivery, now=now),
+            told_members=may_list and has_all_content,
+            told_invitations=may_list,
+            kept=None if once is None else (once.claim, once.answer(details)),
+        )
+        await insert_invitation(deps.db, new, at=now)
+        return details
+
+    async def _find_group_ids(self, keys: Sequence[str]) -> dict[str, UUID]:
+        if any(key not in self.group_ids for key in keys):
+            if len(self.group_ids) > MOST_GROUPS_CACHED:
+                self.group_ids.clear()
+            found = await find_groups(self.deps.db, keys)
+            self.group_ids.update({key: group.id for key, group in found.items()})
+        return self.group_ids

@@ -1,0 +1,124 @@
+"""Handing out links of invitations that exist: mailing the next one, revealing the current one."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from latchstring.domain import invitation as rules
+from latchstring.domain.errors import ChangedMeanwhile, StorageBusy
+from latchstring.domain.event import happened
+from latchstring.domain.grant import terms_digest
+from latchstring.domain.idempotency import Once
+from latchstring.domain.invitation import Channel, Invitation, Standing
+from latchstring.domain.mail import Delivery
+from latchstring.domain.principal import Principal
+from latchstring.events.record import record
+from latchstring.invitations.build import build_mail, require_delivery_channel
+from latchstring.invitations.dependencies import InvitationDependencies
+from latchstring.invitations.grant_checks import GrantChecks
+from latchstring.invitations.links import Links
+from latchstring.invitations.permissions import READ, REVEAL, WRITE
+from latchstring.invitations.read import InvitationReader
+from latchstring.storage.engine.database import ATTEMPTS, UniqueViolation, Work, single_step
+from latchstring.storage.engine.idempotency import store_answer
+from latchstring.storage.invitations.transitions import PENDING_TERMS, Lost, replace_link, settle_blocker
+from latchstring.storage.outbox.outbox import queue_mail
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSender:
+    """Sends and reveals links. Who sees a link could use it, so the ceiling holds here as for a new invitation."""
+
+    deps: InvitationDependencies
+    reader: InvitationReader
+    checks: GrantChecks
+    links: Links
+
+    async def resend(
+        self,
+        invitation_id: UUID,
+        *,
+        by: Principal,
+        once: Once | None = None,
+        generation: int | None = None,
+        is_one_of_many: bool = False,
+    ) -> Standing:
+        """Make and mail the next link; the old one stops working, and the caller is the sponsor of the new one.
+
+        generation: of the link the caller has seen, when another one is not to be replaced. is_one_of_many: the caller
+        resends many at once, which does not count for the inviter's limit. Raises TooManyRequests, NotAllowed,
+        InvitationNotFound, InvitationNotPending, GrantNotAllowed, MailDisabled, AlreadyInvited, ChangedMeanwhile.
+        """
+        if not is_one_of_many:
+            self.deps.limiter.check_inviter(by.id)
+        for attempt in range(ATTEMPTS):
+            details = await self.reader.get(invitation_id, by=by)
+            before = details.invitation
+            if generation not in (None, before.link.generation):
+                raise ChangedMeanwhile("It was sent again a moment ago.")
+            if attempt == 0:
+                self.deps.limiter.check_invited(before.email_key, by=by.actor)
+            by.require(WRITE)
+            now = self.deps.clock()
+            key_id = self.deps.keyring.current.id
+            after = rules.resend(before, sponsor=by.actor, master_key_id=key_id, now=now)
+            await self.checks.check_ceiling(by, before.bundle)
+            require_delivery_channel(by, self.deps.mail_rules)
+            delivery = await self.checks.first_delivery(after)
+            resent = replace(details, invitation=after, delivery=delivery, sponsor_name=by.name)
+            resent = self.reader.redact_for(resent, by)
+            if await self._store(before, resent, delivery, by=by, now=now, once=once):
+                self.deps.wake_worker()
+                return resent
+        raise StorageBusy("This invitation is being changed by many at once.")
+
+    async def _store(
+        self,
+        before: Invitation,
+        resent: Standing,
+        delivery: Delivery,
+        *,
+        by: Principal,
+        now: datetime,
+        once: Once | None,
+    ) -> bool:
+        """Store the next link with its event and mail. False: something was in the way, so look again."""
+        after = resent.invitation
+        event = happened("invitation.resent", after.id, by=by.actor, at=now, generation=after.link.generation)
+        mail = build_mail(after, delivery, now=now)
+
+        def work() -> Work[None]:
+            if once is not None:
+                answer = once.answer(resent)
+                yield from store_answer(self.deps.db.dialect_name, once.claim, answer, subject_id=after.id, at=now)
+            yield from replace_link(before, after, renewals=0, renewed_at=None)
+            yield record(event)
+            yield queue_mail(mail)
+
+        try:
+            await self.deps.db.transact(work)
+        except Lost:
+            return False
+        except UniqueViolation as violation:
+            if violation.constraint != PENDING_TERMS:
+                raise
+            terms_key = terms_digest(after.email_key, after.bundle)
+            await settle_blocker(self.deps.db, terms_key, now=now, may_list_all=by.can(READ), viewer=by.actor)
+            return False
+        return True
+
+    async def reveal(self, invitation_id: UUID, *, by: Principal) -> str:
+        """A link of the current generation to hand over by other means. The link says that it was revealed.
+
+        Raises NotAllowed, InvitationNotFound, InvitationNotPending, GrantNotAllowed.
+        """
+        by.require(REVEAL)
+        invitation = (await self.reader.get(invitation_id, by=by)).invitation
+        now = self.deps.clock()
+        rules.check_revealable(invitation, now=now)
+        await self.checks.check_ceiling(by, invitation.bundle)
+        event = happened(
+            "invitation.revealed", invitation_id, by=by.actor, at=now, generation=invitation.link.generation
+        )
+        await self.deps.db.transact(lambda: single_step(record(event)))
+        return self.links.url_of(invitation, Channel.REVEALED)

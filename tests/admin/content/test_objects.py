@@ -1,0 +1,230 @@
+"""The pages of content: who may see an object, who is on the way, its owner and its end."""
+
+import pytest
+from tests.support.page_client import PageClient
+
+from latchstring.content.service import NewAccess
+from latchstring.domain.access import ContentObject, Visibility
+from latchstring.domain.grant import ContentRole
+from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
+
+SCRIPT = "<script>alert(1)</script>"
+PATH = "/admin/content/articles/tide-tables"
+
+
+async def shared(page_client: PageClient) -> tuple[Principal, ContentObject]:
+    """An object of Mira's that a group may edit, with somebody on the way to it."""
+    owner = await page_client.inviter()
+    await page_client.group("spring")
+    one = await page_client.object(owner=owner, url="https://app.test/x", data={"body": "High water"})
+    access = NewAccess(visibility=Visibility.SHARED, groups={"spring": ContentRole.EDITOR})
+    await page_client.services.content.replace_access(OPERATOR_PRINCIPAL, one, access)
+    await page_client.share(one, by=owner)
+    return owner, one
+
+
+async def now(page_client: PageClient) -> tuple[ContentObject, dict[str, str]]:
+    """The object, and who may do what."""
+    one = await page_client.services.content.get_object(OPERATOR_PRINCIPAL, "articles", "tide-tables")
+    details = await page_client.services.content.get_access(one)
+    people = {user.email: user.role.name for user in details.holders.users}
+    return one, people | {key: role.name for key, role in details.holders.groups.items()}
+
+
+async def test_an_object_shows_everything_about_its_access_on_one_page(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    await shared(page_client)
+    seen = await page_client.get(PATH)
+    assert "Mira Okafor mira@people.test Owner" in seen.words
+    assert "Spring cohort spring" in seen.words
+    assert "jonas@people.test Expires in 7 days Editor" in seen.words
+    assert 'data-testid="private-effect" data-grants="1" data-invitations="1"' in seen.html
+    assert 'value="articles/tide-tables:EDITOR"' in seen.html
+    details = await page_client.get(f"{PATH}/details")
+    assert "High water" in details.words
+    assert 'data-event="content.access_changed"' in details.html
+
+
+async def test_a_viewer_sees_the_same_without_any_form(page_client: PageClient) -> None:
+    await page_client.enter(role="viewer")
+    await shared(page_client)
+    seen = await page_client.get(PATH)
+    assert "Spring cohort" in seen.words
+    assert "Shared" in seen.words
+    assert seen.html.count("<form") == 1  # to sign out
+
+
+async def test_people_and_groups_are_found_and_given_access(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    await shared(page_client)
+    ada = await page_client.user()
+    await page_client.group("adults", "Adults")
+    found = await page_client.get(f"{PATH}?find=ad")
+    assert "ada@people.test" in found.words
+    assert "Adults" in found.words
+    gave = await page_client.send(f"{PATH}/share", {"user": str(ada.id), "role": "MAINTAINER"})
+    assert await page_client.flash(gave) == "access-shared"
+    await page_client.send(f"{PATH}/share", {"group": "adults", "role": "VIEWER"})
+    _, held = await now(page_client)
+    assert held == {"ada@people.test": "MAINTAINER", "spring": "EDITOR", "adults": "VIEWER"}
+
+
+async def test_saving_changes_only_what_was_chosen_anew(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    await shared(page_client)
+    ada = await page_client.user()
+    await page_client.send(f"{PATH}/share", {"user": str(ada.id), "role": "MAINTAINER"})
+    fields = {
+        "wasVisibility": "SHARED",
+        "visibility": "PUBLIC",
+        "wasUser": f"{ada.id}:MAINTAINER",
+        "user": f"{ada.id}:VIEWER",
+        "wasGroup": "spring:VIEWER",  # somebody else has made it EDITOR since
+        "group": "spring:VIEWER",
+    }
+    assert await page_client.flash(await page_client.send(PATH, fields)) == "access-saved"
+    one, held = await now(page_client)
+    assert one.visibility is Visibility.PUBLIC
+    assert held == {"ada@people.test": "VIEWER", "spring": "EDITOR"}
+
+
+async def test_private_is_asked_for_once_more_and_ends_what_was_given(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    owner, one = await shared(page_client)
+    asked = await page_client.send(PATH, {"wasVisibility": "SHARED", "visibility": "PRIVATE"})
+    assert asked.target == f"{PATH}/private"
+    words = (await page_client.get(asked.target)).words
+    assert "1 grant is removed" in words
+    assert "1 pending invitation no longer leads here" in words
+    assert await page_client.flash(await page_client.send(f"{PATH}/private")) == "access-private"
+    changed, held = await now(page_client)
+    assert (changed.visibility, held) == (Visibility.PRIVATE, {})
+    assert await page_client.services.content.list_pending(OPERATOR_PRINCIPAL, one) == ([], False)
+    assert owner.id == changed.owner_id
+
+
+async def test_the_last_grant_taken_away_leaves_it_private_and_twice_is_told(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    await shared(page_client)
+    group = await page_client.services.groups.get_group(OPERATOR_PRINCIPAL, "spring")
+    assert (
+        await page_client.flash(await page_client.send(f"{PATH}/remove", {"subject": str(group.id)})) == "access-saved"
+    )
+    one, held = await now(page_client)
+    assert (one.visibility, held) == (Visibility.PRIVATE, {})
+    again = await page_client.send(f"{PATH}/remove", {"subject": str(group.id)})
+    assert await page_client.flash(again) == "access-gone"
+    alone = await page_client.send(PATH, {"wasVisibility": "PRIVATE", "visibility": "SHARED"})
+    assert await page_client.flash(alone) == "access-shared-with-nobody"
+
+
+async def test_the_owner_gets_no_grant_and_who_has_gone_gets_none(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    owner, _ = await shared(page_client)
+    own = await page_client.send(f"{PATH}/share", {"user": str(owner.id), "role": "VIEWER"})
+    assert await page_client.flash(own) == "access-of-owner"
+    gone = {"user": "00000000-0000-0000-0000-000000000001", "role": "VIEWER"}
+    assert await page_client.flash(await page_client.send(f"{PATH}/share", gone)) == "user-gone"
+    assert (
+        await page_client.flash(await page_client.send(f"{PATH}/share", {"group": "nowhere", "role": "VIEWER"}))
+        == "group-gone"
+    )
+    assert (await now(page_client))[1] == {"spring": "EDITOR"}
+
+
+async def test_invitations_are_sent_again_and_withdrawn_from_here(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    owner, one = await shared(page_client)
+    other = await page_client.object("Knots", owner=owner)
+    both = await page_client.share(one, other, by=owner, email="both@people.test")
+    (first,) = (
+        p for p in (await page_client.services.content.get_access(one)).invitations if p.email == "jonas@people.test"
+    )
+    sent = await page_client.send(f"{PATH}/invitations/resend", {"invitation": str(first.id)})
+    assert await page_client.flash(sent) == "invitation-resent-to"
+    gone = await page_client.send(f"{PATH}/invitations/withdraw", {"invitation": str(both.id)})
+    assert await page_client.flash(gone) == "object-invitation-withdrawn"
+    left = await page_client.services.invitations.get(both.id, by=OPERATOR_PRINCIPAL)
+    assert [grant.target_key for grant in left.invitation.bundle.live] == ["knots"]
+    for action in ("withdraw", "resend"):
+        await page_client.send(f"{PATH}/invitations/withdraw", {"invitation": str(first.id)})
+        late = await page_client.send(f"{PATH}/invitations/{action}", {"invitation": str(first.id)})
+        assert await page_client.flash(late) == "invitation-ended"
+
+
+async def test_handing_over(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    await shared(page_client)
+    heir = await page_client.user("heir@people.test", first_name="Hani", last_name="Eren")
+    assert "heir@people.test" in (await page_client.get(f"{PATH}/owner?find=hani")).words
+    asked = await page_client.get(f"{PATH}/owner?to={heir.id}")
+    assert asked.hidden["newOwner"] == str(heir.id)
+    done = await page_client.send(f"{PATH}/owner", {"newOwner": str(heir.id)})
+    assert await page_client.flash(done) == "owner-changed"
+    one, held = await now(page_client)
+    assert one.owner_id == heir.id
+    assert held == {"mira@people.test": "MAINTAINER", "spring": "EDITOR"}
+    events = (await page_client.services.users.list_history(OPERATOR_PRINCIPAL, one.id)).items
+    assert events[0].event.data["to"] == str(heir.id)
+
+
+async def test_deleting_is_refused_when_it_changed_meanwhile(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    _, one = await shared(page_client)
+    seen = (await page_client.get(f"{PATH}/delete")).hidden["seen"]
+    await page_client.services.content.change_object(
+        OPERATOR_PRINCIPAL, one, {"title": "Tides"}, is_expected=lambda _object: True
+    )
+    assert await page_client.flash(await page_client.send(f"{PATH}/delete", {"seen": seen})) == "object-changed"
+    seen = (await page_client.get(f"{PATH}/delete")).hidden["seen"]
+    gone = await page_client.send(f"{PATH}/delete", {"seen": seen})
+    assert gone.target == "/admin/content?type=articles"
+    assert (await page_client.get(PATH)).code == "content-not-found"
+
+
+@pytest.mark.parametrize("q", ["tide", "TIDE T", "tide-"])
+async def test_objects_are_found_by_the_beginning_of_title_or_key(page_client: PageClient, q: str) -> None:
+    await page_client.enter(role="viewer")
+    owner = await page_client.inviter()
+    await page_client.object(owner=owner)
+    await page_client.object("Knots", owner=owner)
+    await page_client.object("Tide and time", owner=owner, type_="tables")
+    words = (await page_client.get("/admin/content", params={"type": "articles", "q": q})).words
+    assert "Tide tables tide-tables" in words
+    assert "Knots" not in words
+    assert "Tide and time" not in words
+
+
+@pytest.mark.parametrize("sort", ["title", "-title", "createdAt", "-createdAt"])
+async def test_pages_of_every_order_show_every_object_once(page_client: PageClient, sort: str) -> None:
+    await page_client.enter(role="viewer")
+    owner = await page_client.inviter()
+    for number in range(30):
+        await page_client.object("Same" if number % 2 else "Other", owner=owner, key=f"k{number:02}")
+    first = await page_client.get(f"/admin/content?sort={sort}")
+    following = first.html.split('rel="next"')[0].rpartition('href="')[2].partition('"')[0]
+    second = await page_client.get(following.replace("&amp;", "&"))
+    keys = [part[:3] for page in (first, second) for part in page.html.split('class="table__sub" dir="ltr">')[1:]]
+    assert len(keys) == len(set(keys)) == 30
+
+
+@pytest.mark.parametrize(
+    "path", ["/admin/content/nothing/x", "/admin/content/articles/none", "/admin/content/articles/%C3%A4"]
+)
+async def test_what_is_not_there_is_a_page_that_says_so(page_client: PageClient, path: str) -> None:
+    await page_client.enter()
+    seen = await page_client.get(path)
+    assert (seen.status, seen.code) == (404, "content-not-found")
+
+
+async def test_words_of_the_app_are_text_wherever_they_are_shown(page_client: PageClient) -> None:
+    await page_client.enter()
+    owner = await page_client.inviter()
+    await page_client.object(SCRIPT, owner=owner, key="x", url="javascript:alert(1)", data={"a": SCRIPT, SCRIPT: "b"})
+    for path in ("", "/x", "/x/details", "/x/private", "/x/owner", "/x/delete", f"/x?find={SCRIPT}"):
+        base = "/admin/content/articles" if path else "/admin/content"
+        seen = await page_client.get(f"{base}{path}")
+        assert seen.status == 200
+        assert SCRIPT not in seen.html
+        assert 'href="javascript' not in seen.html
+        assert "alert(1)" in seen.html

@@ -1,0 +1,78 @@
+"""Settings without secrets, and what the doctor finds."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tests.support.page_client import PageClient
+
+from latchstring.bootstrap.doctor import Doctor
+from latchstring.config import Config, load_config
+from latchstring.domain.views.health import Examined, Finding, bad, good
+
+SECRET = "hunter2-very-secret"  # for the test of leaks
+WITH_SECRETS = (
+    "[mail]",
+    f'[database]\nurl = "sqlite+aiosqlite:///x.db"\n[mail.smtp]\nusername = "u"\npassword = "{SECRET}"\n[mail]',
+)
+
+
+@pytest.mark.parametrize("page_client", [WITH_SECRETS], indirect=True)
+async def test_every_value_has_its_source_and_no_secret_is_shown(page_client: PageClient) -> None:
+    await page_client.enter()
+    seen = await page_client.get("/admin/settings")
+    assert SECRET not in seen.html
+    assert 'data-testid="hidden-value"' in seen.html
+    assert "[mail.smtp]" in seen.words
+    assert "password-minimum" in seen.words
+    assert "latchstring.toml" in seen.words
+    only_set = (await page_client.get("/admin/settings?only=set")).words
+    assert "transport" in only_set
+    assert "password-minimum" not in only_set
+
+
+@pytest.mark.parametrize("path", ["/admin/settings", "/admin/health"])
+@pytest.mark.parametrize("role", ["manager", "viewer"])
+async def test_only_super_admins_look_into_settings_and_health(page_client: PageClient, path: str, role: str) -> None:
+    await page_client.enter(f"{role}@panel.test", role=role)
+    assert (await page_client.get(path)).status == 403
+
+
+async def test_health_shows_what_is_bad_first_and_how_to_mend_it(page_client: PageClient) -> None:
+    await page_client.enter()
+
+    async def found() -> Examined:
+        return Examined(
+            [good("database", "Answers."), bad("mail", "Nothing <answers>.", "Mend it.")], page_client.services.clock()
+        )
+
+    application = page_client.browser._transport.app  # type: ignore[attr-defined]
+    application.state.services = replace(page_client.services, check_health=found)
+    seen = await page_client.get("/admin/health")
+    assert seen.status == 200
+    assert seen.words.index("Nothing <answers>.") < seen.words.index("Answers.")
+    assert "Nothing &lt;answers&gt;." in seen.html
+    assert "Mend it." in seen.words
+    assert 'data-testid="findings" data-bad="1"' in seen.html
+
+
+async def test_many_who_ask_at_once_cause_one_examination(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_config(None, {})
+    asked = 0
+
+    async def examine(_config: Config) -> list[Finding]:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0)
+        return []
+
+    monkeypatch.setattr("latchstring.bootstrap.doctor.check_everything", examine)
+    now = [datetime(2026, 11, 20, tzinfo=UTC)]
+    doctor = Doctor(config, lambda: now[0])
+    await asyncio.gather(*(doctor() for _ in range(5)))
+    await doctor()
+    assert asked == 1
+    now[0] += timedelta(seconds=11)
+    await doctor()
+    assert asked == 2

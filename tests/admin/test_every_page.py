@@ -1,0 +1,98 @@
+"""What holds for every page of the panel: who may open it, forms that only our pages send, the word after an action."""
+
+import pytest
+from tests.support.page_client import PageClient
+
+from latchstring.admin.cookies import Flash, flash_cookie, read_cookies
+from latchstring.admin.navigation import home_of, sections_for
+from latchstring.admin.routing import is_own_path
+from latchstring.domain.account import Admin
+from latchstring.domain.clock import system_clock
+from latchstring.domain.ids import new_id
+from latchstring.domain.panel import PANEL_PERMISSIONS, PanelRole, panel_permissions, principal_of_admin
+from latchstring.domain.settings import App
+
+
+def admin(role: str) -> Admin:
+    return Admin(new_id(system_clock()), "a@panel.test", "a@panel.test", "A", role)
+
+
+async def test_without_a_session_every_page_leads_to_the_gate(page_client: PageClient) -> None:
+    seen = await page_client.get("/admin/invitations?state=PENDING")
+    assert seen.status == 303
+    assert seen.target == "/admin/login?next=%2Fadmin%2Finvitations%3Fstate%3DPENDING"
+
+
+async def test_an_unknown_address_is_a_page_with_the_navigation(page_client: PageClient) -> None:
+    await page_client.enter()
+    seen = await page_client.get("/admin/nothing-here")
+    assert (seen.status, seen.code) == (404, "not-found")
+    assert "Audit log" in seen.words
+
+
+async def test_a_viewer_sees_only_what_a_viewer_may_open(page_client: PageClient) -> None:
+    await page_client.enter("v@panel.test", role="viewer")
+    words = (await page_client.get("/admin/nothing-here")).words
+    assert "Invitations" in words
+    assert "Administrators" not in words
+    assert "API keys" not in words
+    assert "Import" not in words
+
+
+async def test_a_role_nobody_knows_may_do_nothing() -> None:
+    assert panel_permissions("owner") == frozenset()
+    assert sections_for(principal_of_admin(admin("owner")), "/admin") == []
+    assert home_of(principal_of_admin(admin("owner"))) == "/admin/account"
+
+
+def test_viewers_only_read_and_grant_nothing() -> None:
+    viewer = principal_of_admin(admin("viewer"))
+    assert all(permission.endswith(":read") for permission in PANEL_PERMISSIONS[PanelRole.VIEWER])
+    assert not viewer.can_grant_role("customer")
+    assert not viewer.can_grant_group("spring")
+
+
+@pytest.mark.parametrize(
+    ("path", "own"),
+    [
+        ("/admin", True),
+        ("/admin/users?q=a", True),
+        ("/administer", False),
+        ("//evil.test/admin/", False),
+        ("/admin/\\evil.test", False),
+        ("https://evil.test/admin/", False),
+        ("/login", False),
+        ("", False),
+    ],
+)
+def test_going_on_stays_in_the_panel(path: str, own: bool) -> None:  # noqa: FBT001
+    assert is_own_path(path) is own
+
+
+def scope_with(*cookies: bytes) -> dict[str, object]:
+    return {"headers": [(b"cookie", b"; ".join(cookie.split(b";")[0] for cookie in cookies))]}
+
+
+@pytest.mark.parametrize("url", ["http://door.test", "https://door.test"])
+def test_a_word_is_read_only_by_the_session_it_was_kept_for(url: str) -> None:
+    app = App(public_url=url)
+    prefix = b"__Host-" if url.startswith("https") else b""
+    kept = flash_cookie(Flash("Sent again.", is_bad=True), "mine", secure=bool(prefix))
+    assert kept.startswith(prefix)
+    assert read_cookies(scope_with(kept, prefix + b"latchstring_admin=mine"), app).flash == Flash("Sent again.", True)
+    assert read_cookies(scope_with(kept, prefix + b"latchstring_admin=other"), app).flash is None
+    assert (
+        read_cookies(scope_with(prefix + b"latchstring_said=%%%", prefix + b"latchstring_admin=mine"), app).flash
+        is None
+    )
+
+
+def test_the_token_of_forms_changes_with_the_session() -> None:
+    app = App(public_url="http://door.test")
+    tokens = {read_cookies(scope_with(cookie), app).csrf for cookie in (b"latchstring_admin=a", b"latchstring_admin=b")}
+    assert len(tokens) == 2
+
+
+def test_behind_tls_a_cookie_without_the_prefix_is_nobody() -> None:
+    app = App(public_url="https://door.test")
+    assert read_cookies(scope_with(b"latchstring_admin=a"), app).session is None

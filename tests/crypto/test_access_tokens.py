@@ -1,0 +1,121 @@
+"""Access tokens: what they say, who can check them, and what is refused."""
+
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet, OctKey
+
+from latchstring.crypto.access_tokens import AccessTokens
+from latchstring.crypto.keyring import Keyring, new_master_key
+from latchstring.domain.account import User
+from latchstring.domain.errors import CredentialInvalid
+
+NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+ISSUER = "https://invite.example.org"
+USER = User(uuid4(), "ada@people.test", "ada@people.test", "Ada", "Löwe", role="team", groups=("a", "b"))
+PERMISSIONS = frozenset({"users:read", "app:plan"})
+
+
+def tokens_of(keyring: Keyring, issuer: str = ISSUER) -> AccessTokens:
+    return AccessTokens(keyring, issuer=issuer, lifetime=timedelta(minutes=15))
+
+
+@pytest.fixture
+def keyring() -> Keyring:
+    return Keyring((new_master_key(),))
+
+
+@pytest.fixture
+def token(keyring: Keyring) -> str:
+    return tokens_of(keyring).issue(USER, PERMISSIONS, uuid4(), at=NOW)
+
+
+def part(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def test_a_token_says_who_may_what_and_for_how_long(keyring: Keyring) -> None:
+    session_id, tokens = uuid4(), tokens_of(keyring)
+    text = tokens.issue(USER, PERMISSIONS, session_id, at=NOW)
+    found = tokens.read(text, at=NOW)
+    assert (found.user_id, found.session_id) == (USER.id, session_id)
+    claims = json.loads(base64.urlsafe_b64decode(text.split(".")[1] + "=="))
+    assert claims == {
+        "iss": ISSUER, "aud": ISSUER, "sub": str(USER.id), "sid": str(session_id), "role": "team",
+        "permissions": ["app:plan", "users:read"], "groups": ["a", "b"],
+        "iat": int(NOW.timestamp()), "exp": int(NOW.timestamp()) + 900,
+    }  # fmt: skip
+
+
+def test_the_app_checks_it_with_the_published_keys(keyring: Keyring, token: str) -> None:
+    published = tokens_of(keyring).jwks()
+    assert all(key.keys() == {"kty", "crv", "x", "kid", "use", "alg"} for key in published["keys"])
+    with pytest.warns(match="EdDSA"):
+        assert jwt.decode(token, KeySet.import_key_set(cast("Any", published)), algorithms=["EdDSA"]).claims[
+            "sub"
+        ] == str(USER.id)
+
+
+def test_a_rotated_key_verifies_until_it_is_removed(keyring: Keyring, token: str) -> None:
+    fresh = new_master_key()
+    rotated = tokens_of(Keyring((fresh, *keyring.keys)))
+    assert rotated.read(token, at=NOW).user_id == USER.id
+    assert len(rotated.jwks()["keys"]) == 2
+    with pytest.raises(CredentialInvalid):
+        tokens_of(Keyring((fresh,))).read(token, at=NOW)
+
+
+def test_a_token_ends_with_its_time(keyring: Keyring, token: str) -> None:
+    tokens = tokens_of(keyring)
+    tokens.read(token, at=NOW + timedelta(minutes=15) - timedelta(milliseconds=1))
+    with pytest.raises(CredentialInvalid):
+        tokens.read(token, at=NOW + timedelta(minutes=15))
+
+
+def test_a_token_for_another_address_of_the_server_is_refused(keyring: Keyring, token: str) -> None:
+    with pytest.raises(CredentialInvalid):
+        tokens_of(keyring, "https://elsewhere.example.org").read(token, at=NOW)
+
+
+def forgeries(keyring: Keyring, token: str) -> dict[str, str]:
+    header, payload, signature = token.split(".")
+    kid = keyring.current.id
+    known = json.loads(base64.urlsafe_b64decode(header + "=="))
+    public = tokens_of(keyring).jwks()["keys"][0]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    secret = OctKey.import_key(base64.urlsafe_b64decode(public["x"] + "=="))
+    confused = jwt.encode({"alg": "HS256", "kid": known["kid"], "typ": "at+jwt"}, claims, secret)
+    return {
+        "none": f"{part(known | {'alg': 'none'})}.{payload}.",
+        "public key as secret": confused,
+        "other claims": f"{header}.{part(claims | {'role': 'admin'})}.{signature}",
+        "other type": f"{part(known | {'typ': 'JWT'})}.{payload}.{signature}",
+        "key in the header": f"{part(known | {'jwk': public})}.{payload}.{signature}",
+        "unknown kid": f"{part(known | {'kid': kid})}.{payload}.{signature}",
+        "no kid": f"{part({'alg': 'EdDSA'})}.{payload}.{signature}",
+        "header no object": f"{part([1])}.{payload}.{signature}",
+        "header nested": f"{base64.urlsafe_b64encode(b'[' * 20_000).decode()}.{payload}.{signature}",
+        "no signature": f"{header}.{payload}.",
+        "two parts": f"{header}.{payload}",
+        "not ascii": token + "ü",
+        "empty": "",
+        "dots": "..",
+        "huge": header + "." + "A" * 70_000 + "." + signature,
+    }
+
+
+NAMES = (
+    "none", "public key as secret", "other claims", "other type", "key in the header", "unknown kid", "no kid",
+    "header no object", "header nested", "no signature", "two parts", "not ascii", "empty", "dots", "huge",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_forged_token_is_refused(keyring: Keyring, token: str, name: str) -> None:
+    with pytest.raises(CredentialInvalid):
+        tokens_of(keyring).read(forgeries(keyring, token)[name], at=NOW)

@@ -1,0 +1,278 @@
+"""Every field that breaks a rule is named, all at once, with a pointer to it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+from msgspec import UNSET, UnsetType
+from tests.support.sample_app import AS_KEY, AS_USER, USER_ID, Change, Everything
+
+from latchstring.domain.errors import InvalidFields, Unreadable
+from latchstring.formats import field_types as kinds
+from latchstring.formats.field_types import Line, Message, ValueRefused
+from latchstring.formats.fields import Body, collect, refuse_unknown, sent_fields
+
+PART = {"name": "x", "role": "VIEWER"}
+
+
+def problems_of(raw: dict[str, Any]) -> dict[str, str]:
+    return {problem.pointer: problem.code for problem in collect(raw, Everything).problems}
+
+
+async def test_all_problems_come_in_one_answer(client: httpx2.AsyncClient) -> None:
+    body = {"name": "", "email": "nope", "groups": ["ok", "not ok"], "parts": [PART, {"name": 5, "role": "OWNER"}]}
+    got = await client.post("/api/things", json=body, headers=AS_KEY)
+    assert (got.status_code, got.json()["code"]) == (422, "invalid-fields")
+    assert {error["pointer"]: error["code"] for error in got.json()["errors"]} == {
+        "/name": "blank",
+        "/email": "invalid-email",
+        "/groups/1": "invalid-key",
+        "/parts/1/name": "invalid-type",
+        "/parts/1/role": "not-one-of",
+    }
+    assert all(error["detail"] for error in got.json()["errors"])
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({}, {"/name": "required"}),
+        ({"name": None}, {"/name": "invalid-type"}),
+        ({"name": "x", "groups": "team"}, {"/groups": "invalid-type"}),
+        ({"name": "x", "groups": [None]}, {"/groups/0": "invalid-type"}),
+        ({"name": "x", "groups": ["a"] * 1001}, {"/groups": "too-many"}),
+        ({"name": "x", "parts": {}}, {"/parts": "invalid-type"}),
+        ({"name": "x", "parts": [5]}, {"/parts/0": "invalid-type"}),
+        ({"name": "x", "parts": [{}]}, {"/parts/0/name": "required", "/parts/0/role": "required"}),
+        ({"name": "x", "acceptTerms": "yes"}, {"/acceptTerms": "invalid-type"}),
+        ({"name": "x", "expiresIn": "7 days", "locale": "xx_", "redirectUrl": "//x"},
+         {"/expiresIn": "invalid-duration", "/locale": "invalid-locale", "/redirectUrl": "invalid-url"}),
+    ],
+)  # fmt: skip
+def test_problems_point_at_the_field(raw: dict[str, Any], expected: dict[str, str]) -> None:
+    assert problems_of(raw) == expected
+
+
+def test_a_good_body_becomes_values() -> None:
+    body = collect(
+        {
+            "name": " Ada ",
+            "email": "Ada@People.Test",
+            "message": "a\r\nb\rc",
+            "expiresIn": "P1DT2H",
+            "startsAt": "2026-03-01T10:30:00.5+01:00",
+            "locale": "PT-br",
+            "parts": [PART],
+        },
+        Everything,
+    ).finish()
+    assert (body.name, body.message, body.locale) == ("Ada", "a\nb\nc", "pt-BR")
+    assert body.email is not None
+    assert body.email.email == "Ada@People.Test"
+    assert body.expires_in == timedelta(days=1, hours=2)
+    assert body.starts_at == datetime(2026, 3, 1, 9, 30, 0, 500_000, tzinfo=UTC)
+    assert body.parts[0].role == "VIEWER"
+
+
+def test_a_field_that_was_not_sent_is_told_from_null() -> None:
+    assert sent_fields(collect({}, Change).finish()) == {}
+    assert sent_fields(collect({"message": None}, Change).finish()) == {"message": None}
+    assert {p.pointer for p in collect({"name": None}, Change).problems} == {"/name"}
+
+
+async def test_a_patch_changes_what_was_sent(client: httpx2.AsyncClient) -> None:
+    got = await client.patch(f"/api/things/{USER_ID}", json={"message": None}, headers=AS_USER)
+    assert got.json() == {"id": str(USER_ID), "message": None}
+
+
+def test_a_pointer_escapes_what_rfc_6901_says() -> None:
+    class Shared(Body):
+        users: dict[str, Line]
+
+    assert [p.pointer for p in collect({"users": {"a/b~c": 5}}, Shared).problems] == ["/users/a~1b~0c"]
+
+
+def test_unknown_fields_are_found_in_maps_and_arrays() -> None:
+    class Inner(Body):
+        name: Line
+
+    class Outer(Body):
+        several: dict[str, Inner] = msgspec.field(default_factory=dict)
+        listed: tuple[Inner, ...] = ()
+        one: Inner | UnsetType = UNSET
+
+    for raw in ({"several": {"k": {"x": 1}}}, {"listed": [{"x": 1}]}, {"one": {"x": 1}}):
+        with pytest.raises(Unreadable, match="/x") as refused:
+            refuse_unknown(raw, Outer)
+        assert refused.value.code == "unknown-field"
+
+
+def test_services_add_problems_of_their_own() -> None:
+    reading = collect({"name": "x", "groups": 5}, Everything)
+    assert reading.get("name") == "x"
+    assert reading.get("groups") is None
+    with pytest.raises(InvalidFields):
+        reading.finish()
+
+
+def test_two_types_in_one_field_are_a_mistake_of_ours() -> None:
+    class Odd(Body):
+        value: Line | int
+
+    with pytest.raises(TypeError):
+        collect({}, Odd)
+
+
+LINE_REFUSED = [
+    "",
+    "   ",
+    "a\x00b",
+    "a\tb",
+    "a\nb",
+    "a\x7fb",
+    "a\x85b",
+    "a\u2028b",
+    "a\u202eb",
+    "a\u2066b",
+    "\u200f",
+    "\u200b",
+    "a" * 101,
+]
+
+
+@pytest.mark.parametrize("text", LINE_REFUSED)
+def test_a_line_without_visible_text_or_with_controls_is_refused(text: str) -> None:
+    with pytest.raises(ValueRefused):
+        kinds.read_line(text)
+
+
+@pytest.mark.parametrize("text", ["Ada", "李", "Seán O’Neill", "x" * 100, "👩\u200d💻 Ada", "نا\u200cم"])
+def test_names_of_the_world_are_lines(text: str) -> None:
+    assert kinds.read_line(text) == text
+
+
+@pytest.mark.parametrize("text", ["a\x00", "a\tb", "a\x1bb", "a\u202eb", "a" * 1001])
+def test_a_message_with_other_controls_or_too_long_is_refused(text: str) -> None:
+    with pytest.raises(ValueRefused):
+        kinds.read_message(text)
+
+
+@pytest.mark.parametrize("breaks", ["\n", "\r\n", "\r", "\x85", "\u2028", "\u2029"])
+def test_line_breaks_of_a_message_become_one_kind(breaks: str) -> None:
+    assert kinds.read_message(f"a{breaks}b") == "a\nb"
+    assert len(kinds.read_message("\r\n" * 1000)) == 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("P7D", timedelta(days=7)),
+        ("P2W", timedelta(weeks=2)),
+        ("PT12H", timedelta(hours=12)),
+        ("PT0S", timedelta(0)),
+        ("P1DT1H1M1S", timedelta(days=1, hours=1, minutes=1, seconds=1)),
+    ],
+)
+def test_durations_of_fixed_length_are_read(text: str, expected: timedelta) -> None:
+    assert kinds.read_duration(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "P",
+        "PT",
+        "P1Y",
+        "P1M",
+        "P1DT",
+        "7D",
+        "P-1D",
+        "-P1D",
+        "P1W1D",
+        "PT1.5H",
+        "p7d",
+        "P7D ",
+        "P٧D",
+        "P9999999D",
+        7,
+    ],
+)
+def test_other_durations_are_refused(text: object) -> None:
+    with pytest.raises(ValueRefused):
+        kinds.read_duration(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-03-01", "2026-03-01T10:00:00", "2026-13-01T10:00:00Z", "2026-03-01 10:00:00Z", "2026-W01-1T00:00:00Z",
+     "2026-03-01T24:00:00Z", "2026-03-01T10:00:60Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", 5],
+)  # fmt: skip
+def test_other_instants_are_refused(text: object) -> None:
+    with pytest.raises(ValueRefused):
+        kinds.read_instant(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("en", "en"),
+        ("DE-at", "de-AT"),
+        ("zh-hant-tw", "zh-Hant-TW"),
+        ("es-419", "es-419"),
+        ("sl-Rozaj-1994", "sl-rozaj-1994"),
+    ],
+)
+def test_language_tags_come_in_their_usual_spelling(text: str, expected: str) -> None:
+    assert kinds.read_locale(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "e", "de_DE", "de-", "-de", "english language", "x" * 36, "de\n", "../de"])
+def test_what_is_no_language_tag_is_refused(text: str) -> None:
+    with pytest.raises(ValueRefused):
+        kinds.read_locale(text)
+
+
+@pytest.mark.parametrize("text", ["https://a.example", "http://127.0.0.1:8080/x?y=1#z", "https://[::1]/x"])
+def test_absolute_urls_are_read(text: str) -> None:
+    assert kinds.read_url(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "/x", "//a.example", "javascript:alert(1)", "ftp://a.example", "https://", "https://user@a.example", "https://a.example\\@b",
+     "https://a.example/ x", "https://a\t.example", "https://a.example:99999", "https://a.example:x", "https://[::1", "https://ä.example",
+     "https:a.example", "https://a.example/\n"],
+)  # fmt: skip
+def test_other_urls_are_refused(text: str) -> None:
+    with pytest.raises(ValueRefused):
+        kinds.read_url(text)
+
+
+@pytest.mark.parametrize("value", [5, [], {"a": "x" * 16_384}, {"a": "\x00"}, {"\x00": 1}, {"a": [{"b": "x\x00"}]}])
+def test_metadata_is_a_small_object_without_nul(value: object) -> None:
+    with pytest.raises(ValueRefused):
+        kinds.read_metadata(value)
+
+
+@pytest.mark.parametrize("value", [{}, {"a": None, "b": [1.5, True, {"c": "\\u0000"}]}, {"n": 2**63}])
+def test_other_metadata_stays_as_it_is(value: dict[str, Any]) -> None:
+    assert kinds.read_metadata(value) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "{01890a5d-ac96-774b-bcce-b302099a8057}", "01890a5dac96774bbcceb302099a8057", None]
+)
+def test_ids_come_in_their_usual_spelling(text: object) -> None:
+    with pytest.raises(ValueRefused):
+        kinds.read_uuid(text)
+
+
+def test_null_is_allowed_where_a_field_says_so() -> None:
+    class Both(Body):
+        a: Message | None = None
+        b: Message = ""
+
+    assert [p.pointer for p in collect({"a": None, "b": None}, Both).problems] == ["/b"]

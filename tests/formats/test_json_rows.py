@@ -1,0 +1,126 @@
+"""The rows of a JSON array are the same however its bytes arrive, and what is broken is refused at once."""
+
+import json
+import math
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latchstring.domain.errors import Unreadable
+from latchstring.formats.json_rows import JsonRows
+from latchstring.formats.uploads import LARGEST_ROW
+
+DOCUMENTS = [
+    '[{"email": "a@b.test", "groups": ["x", "y"], "n": -12.5e+3}, {}, [], "x", 1]',
+    "[ 1.5 , -2e+10,0.25,-0, 12345678901234567890 ,true,false,null]",
+    r'["\u00e4\ud83d\ude00\\", "\"[{", "]", "ä😀", "\\\\\""]',
+    '[[[1], {"a": {"b": [null]}}],\n\t"",\r\n{"": ""}]',
+    "[]",
+    "[0]",
+]
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text('aä"\\[]{},:😀'),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('ab"', max_size=2), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def read(*chunks: bytes) -> list[Any]:
+    parser, rows = JsonRows(), list[Any]()
+    for chunk in chunks:
+        rows += parser.feed(chunk)
+    return rows + parser.feed(b"", final=True)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_rows_are_the_same_however_they_arrive(document: str, size: int) -> None:
+    body = document.encode()
+    assert read(*(body[at : at + size] for at in range(0, len(body), size))) == json.loads(document)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_body_may_be_cut_anywhere_until_it_ends(document: str) -> None:
+    body = document.encode()
+    for at in range(1, len(body)):
+        parser = JsonRows()
+        rows = parser.feed(body[:at])
+        assert rows + parser.feed(body[at:]) + parser.feed(b"", final=True) == json.loads(document)
+        with pytest.raises(Unreadable) as caught:
+            read(body[:at])
+        assert caught.value.code == "unreadable"
+
+
+@given(
+    st.lists(VALUES, max_size=4), st.lists(st.integers(0, 400), max_size=5), st.booleans(), st.sampled_from([None, 1])
+)
+def test_any_array_is_read_from_any_chunks(rows: list[Any], cuts: list[int], escaped: bool, indent: int | None) -> None:  # noqa: FBT001
+    body = json.dumps(rows, ensure_ascii=escaped, indent=indent).encode()
+    places = sorted({0, len(body), *(cut for cut in cuts if cut < len(body))})
+    assert read(*(body[start:end] for start, end in pairwise(places))) == rows
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b'[{"a" 1}', b'[{"a": 1, {"b": 2}, ', b'[{"a": nope, "b": 2', b"[{'a': 1", b"[tru]", b"[1 2", b"[}", b"[,",
+        b'["a\nb', b'["\\x", ', b'[{"a": 1,}, ', b"[1.]", b"[01]", b"[-]", b"[{]}", b"{", b"[] []", b'["a" "b"',
+    ],
+)  # fmt: skip
+def test_what_no_more_text_can_mend_is_refused_at_once(broken: bytes) -> None:
+    with pytest.raises(Unreadable) as caught:
+        JsonRows().feed(broken)
+    assert caught.value.code == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'[{"a": 1, "a": 2}]', "duplicate-key"),
+        (b'[1, {"a": {"b": 1, "b": 1}}]', "duplicate-key"),
+        (b"[" * 66 + b"]" * 66, "nested-too-deep"),
+        (b"[" * 100_000, "nested-too-deep"),
+        (b'["\\ud800"]', "unreadable"),
+        (b"[NaN]", "unreadable"),
+        (b"[-Infinity]", "unreadable"),
+        (b"[1e999]", "unreadable"),
+        (b"[" + b"9" * 5000 + b"]", "unreadable"),
+        (b'["\xff"]', "unreadable"),
+        (b"", "unreadable"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 64 * 1024])
+def test_what_two_readers_could_understand_differently_is_refused(body: bytes, code: str, size: int) -> None:
+    if size == 1 and len(body) > 10_000:
+        size = 1000
+    with pytest.raises(Unreadable) as caught:
+        read(*(body[at : at + size] for at in range(0, len(body), size)))
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("opening", [b'"', b'{"a": "', b'{"a": [1, "', b'[{}, {"a'])
+def test_what_is_never_closed_is_refused_when_it_is_too_large(opening: bytes) -> None:
+    parser = JsonRows()
+    parser.feed(b"[1, " + opening)
+    with pytest.raises(Unreadable) as caught:
+        feed_often(parser, b"12" * 30_000, times=2 * LARGEST_ROW // 60_000)
+    assert caught.value.code == "body-too-large"
+
+
+def feed_often(parser: JsonRows, chunk: bytes, *, times: int) -> None:
+    for _ in range(times):
+        parser.feed(chunk)
+
+
+def test_a_number_keeps_its_kind() -> None:
+    (integer, decimal) = read(b"[1, 1.0]")
+    assert isinstance(integer, int)
+    assert isinstance(decimal, float)
+    assert math.isclose(decimal, 1)

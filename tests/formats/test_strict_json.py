@@ -1,0 +1,159 @@
+"""JSON is read strictly: whatever two readers could understand differently is refused, and nothing crashes."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+from tests.support.sample_app import AS_KEY
+
+from latchstring.domain.errors import Unreadable
+from latchstring.formats.strict_json import parse_json
+from latchstring.http.body import LARGEST_BODY, BodyTooLarge, read_bytes
+
+JSON = AS_KEY | {"Content-Type": "application/json"}
+DEEP = 100_000
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"name": "Ada"', "unreadable"),
+        (b'{"name": "Ada",}', "unreadable"),
+        (b"{'name': 'Ada'}", "unreadable"),
+        (b'{"name": "Ada"} {}', "unreadable"),
+        (b'\xef\xbb\xbf{"name": "Ada"}', "unreadable"),
+        (b'{"name": "\xff"}', "unreadable"),
+        (b'{"name": "\xed\xa0\x80"}', "unreadable"),
+        (b'{"name": "\\ud800"}', "unreadable"),
+        (b'{"name": "\\uDC00x"}', "unreadable"),
+        (b'{"name": "a\x01b"}', "unreadable"),
+        (b'{"name": NaN}', "unreadable"),
+        (b'{"name": -Infinity}', "unreadable"),
+        (b'{"name": 1e999}', "unreadable"),
+        (b'{"name": ' + b"9" * 5000 + b"}", "unreadable"),
+        (b'["Ada"]', "unreadable"),
+        (b"null", "unreadable"),
+        (b'"Ada"', "unreadable"),
+        (b"", "body-missing"),
+        (b'{"name": "Ada", "name": "Bo"}', "duplicate-key"),
+        (b'{"name": "Ada", "metadata": {"a": [{"b": 1, "b": 2}]}}', "duplicate-key"),
+        (b'{"name": "Ada", "nme": 1}', "unknown-field"),
+        (b'{"name": "Ada", "parts": [{"name": "x", "role": "VIEWER", "rle": 1}]}', "unknown-field"),
+        (b"[" * DEEP, "nested-too-deep"),
+        (b"[" * DEEP + b"]" * DEEP, "nested-too-deep"),
+        (b'{"a":' * DEEP + b"1" + b"}" * DEEP, "nested-too-deep"),
+        (b'{"metadata": ' + b'{"a":' * 64 + b"1" + b"}" * 65, "nested-too-deep"),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_400(client: httpx2.AsyncClient, body: bytes, code: str) -> None:
+    got = await client.post("/api/things", content=body, headers=JSON)
+    assert (got.status_code, got.json()["code"]) == (400, code)
+    assert got.headers["content-type"] == "application/problem+json"
+
+
+async def test_64_levels_are_read(client: httpx2.AsyncClient) -> None:
+    body = b'{"name": "Ada", "metadata": ' + b'{"a":' * 63 + b"1" + b"}" * 64
+    assert (await client.post("/api/things", content=body, headers=JSON)).status_code == 201
+
+
+async def test_brackets_in_strings_are_not_nesting(client: httpx2.AsyncClient) -> None:
+    body = b'{"name": "Ada", "message": "' + b"[{" * 100 + b'\\"]"}'
+    assert (await client.post("/api/things", content=body, headers=JSON)).status_code == 201
+
+
+async def test_a_surrogate_pair_is_a_character(client: httpx2.AsyncClient) -> None:
+    got = await client.post("/api/things", content=b'{"name": "\\ud83d\\ude00 Ada"}', headers=JSON)
+    assert got.json()["name"] == "\U0001f600 Ada"
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    ["text/plain", "application/xml", "application/x-www-form-urlencoded", "application/json; charset=latin-1", ""],
+)
+async def test_another_media_type_is_415(client: httpx2.AsyncClient, media_type: str) -> None:
+    got = await client.post("/api/things", content=b'{"name": "Ada"}', headers=AS_KEY | {"Content-Type": media_type})
+    assert (got.status_code, got.json()["code"]) == (415, "unsupported-media-type")
+
+
+async def test_a_compressed_body_is_415(client: httpx2.AsyncClient) -> None:
+    got = await client.post("/api/things", content=b"\x1f\x8b", headers=JSON | {"Content-Encoding": "gzip"})
+    assert got.status_code == 415
+
+
+@pytest.mark.parametrize(
+    "media_type", ["application/json", "application/json; charset=UTF-8", "Application/JSON ;charset=utf-8"]
+)
+async def test_json_in_utf8_is_read(client: httpx2.AsyncClient, media_type: str) -> None:
+    got = await client.post("/api/things", content=b'{"name": "Ada"}', headers=AS_KEY | {"Content-Type": media_type})
+    assert got.status_code == 201
+
+
+async def test_more_than_a_mebibyte_is_413(client: httpx2.AsyncClient) -> None:
+    body = b'{"name": "' + b"a" * LARGEST_BODY + b'"}'
+    got = await client.post("/api/things", content=body, headers=JSON)
+    assert (got.status_code, got.json()["code"]) == (413, "body-too-large")
+
+
+async def test_more_than_a_mebibyte_in_chunks_is_413(client: httpx2.AsyncClient) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b'{"name": "'
+        for _ in range(40):
+            yield b"a" * 65_536
+
+    got = await client.post("/api/things", content=chunks(), headers=JSON)
+    assert got.status_code == 413
+
+
+async def test_reading_stops_as_soon_as_the_body_is_too_large() -> None:
+    asked = 0
+
+    async def receive() -> Any:
+        nonlocal asked
+        asked += 1
+        return {"type": "http.request", "body": b"x" * 65_536, "more_body": True}
+
+    with pytest.raises(BodyTooLarge):
+        await read_bytes({"headers": []}, receive)
+    assert asked == LARGEST_BODY // 65_536 + 1
+
+
+async def test_an_announced_large_body_is_not_read_at_all() -> None:
+    async def receive() -> Any:
+        raise AssertionError("nothing should be read")
+
+    with pytest.raises(BodyTooLarge):
+        await read_bytes({"headers": [(b"content-length", b"1048577")]}, receive)
+
+
+async def test_a_client_that_leaves_in_the_middle_is_unreadable() -> None:
+    messages = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    with pytest.raises(Unreadable):
+        await read_bytes({"headers": []}, receive)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}"])
+async def test_where_no_body_is_needed_none_and_an_empty_object_are_the_same(
+    client: httpx2.AsyncClient, body: bytes
+) -> None:
+    headers = {"Content-Type": "application/json"} if body else {}
+    assert (await client.post("/api/knock", content=body, headers=headers)).status_code == 200
+
+
+async def test_where_no_body_is_needed_a_wrong_one_is_still_refused(client: httpx2.AsyncClient) -> None:
+    got = await client.post("/api/knock", content=b'{"nme": 1}', headers={"Content-Type": "application/json"})
+    assert got.json()["code"] == "unknown-field"
+    assert (await client.post("/api/knock", content=b"x")).status_code == 415
+
+
+def test_a_mebibyte_of_brackets_is_read_in_time() -> None:
+    assert parse_json(b"[" + b",".join([b"[]"] * 349_000) + b"]")[-1] == []
+
+
+def test_a_mebibyte_of_escaped_quotes_is_refused_in_time() -> None:
+    with pytest.raises(Unreadable):
+        parse_json(b"[" * 65 + b'"' + b'\\"' * 500_000 + b"\\")

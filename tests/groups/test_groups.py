@@ -1,0 +1,157 @@
+"""Groups and who is in them."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from latchstring.domain.actor import ActorType
+from latchstring.domain.errors import GroupKeyTaken, GroupNotFound, NotAllowed, UserNotFound
+from latchstring.domain.group import GroupText
+from latchstring.domain.pagination import SortOrder
+from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
+from latchstring.groups.service import NIL, GroupWords
+
+ALL: dict[str, Any] = {"limit": 10, "order": SortOrder("createdAt", descending=True)}
+WORDS = GroupWords(
+    name="Readers",
+    description="Who reads.",
+    translations={"de": GroupText("Leser", "Wer liest."), "fr": GroupText("L")},
+)
+
+
+def key_principal(*scopes: str) -> Principal:
+    return Principal(ActorType.API_KEY, uuid4(), "key", frozenset(scopes), frozenset(), frozenset())
+
+
+async def test_a_group_is_made_and_named_anew(service_env: Any) -> None:
+    made = await service_env.groups.create_group(OPERATOR_PRINCIPAL, "readers", WORDS)
+    assert await service_env.groups.get_group(OPERATOR_PRINCIPAL, "readers") == made
+    assert made.text_in("de-AT") == GroupText("Leser", "Wer liest.")
+    renamed = await service_env.groups.replace_group(OPERATOR_PRINCIPAL, "readers", GroupWords(name="Bookworms"))
+    assert (renamed.id, renamed.name, renamed.description, renamed.translations) == (made.id, "Bookworms", None, {})
+    assert await service_env.groups.find_id("readers") == made.id
+    assert await service_env.groups.find_id("nowhere") == NIL
+    with pytest.raises(GroupNotFound):
+        await service_env.groups.replace_group(OPERATOR_PRINCIPAL, "nowhere", WORDS)
+
+
+async def test_of_equal_keys_at_once_exactly_one_is_made(service_env: Any) -> None:
+    results = await asyncio.gather(
+        *(service_env.groups.create_group(OPERATOR_PRINCIPAL, "readers", WORDS) for _ in range(5)),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results].count(GroupKeyTaken) == 4
+    assert (await service_env.events()).count("group.created") == 1
+
+
+async def test_members_come_and_go_and_repeating_changes_nothing(service_env: Any) -> None:
+    await service_env.group("readers")
+    user = await service_env.user()
+    for _ in range(2):
+        await service_env.groups.add_member(OPERATOR_PRINCIPAL, "readers", user.id)
+    assert (await service_env.reload(user)).groups == ("readers",)
+    for _ in range(2):
+        await service_env.groups.remove_member(OPERATOR_PRINCIPAL, "readers", user.id)
+    assert (await service_env.reload(user)).groups == ()
+    names = await service_env.events()
+    assert (names.count("group.member_added"), names.count("group.member_removed")) == (1, 1)
+
+
+async def test_of_joins_at_once_one_is_recorded(service_env: Any) -> None:
+    await service_env.group("readers")
+    user = await service_env.user()
+    await asyncio.gather(*(service_env.groups.add_member(OPERATOR_PRINCIPAL, "readers", user.id) for _ in range(6)))
+    assert (await service_env.events()).count("group.member_added") == 1
+
+
+async def test_unknown_groups_and_people_are_told(service_env: Any) -> None:
+    await service_env.group("readers")
+    user = await service_env.user()
+    with pytest.raises(GroupNotFound):
+        await service_env.groups.add_member(OPERATOR_PRINCIPAL, "nowhere", user.id)
+    with pytest.raises(GroupNotFound):
+        await service_env.groups.add_member(OPERATOR_PRINCIPAL, "nowhere", uuid4())
+    with pytest.raises(UserNotFound):
+        await service_env.groups.add_member(OPERATOR_PRINCIPAL, "readers", uuid4())
+    with pytest.raises(GroupNotFound):
+        await service_env.groups.remove_member(OPERATOR_PRINCIPAL, "nowhere", user.id)
+
+
+async def test_a_group_made_again_starts_without_members(service_env: Any) -> None:
+    first = await service_env.group("readers")
+    user = await service_env.user(groups=("readers",))
+    await service_env.groups.delete_group(OPERATOR_PRINCIPAL, "readers")
+    assert (await service_env.reload(user)).groups == ()
+    again = await service_env.group("readers")
+    assert again.id != first.id
+    assert (await service_env.groups.list_members(OPERATOR_PRINCIPAL, "readers", **ALL)).items == []
+
+
+async def test_of_deletions_at_once_exactly_one_wins(service_env: Any) -> None:
+    await service_env.group("readers")
+    results = await asyncio.gather(
+        *(service_env.groups.delete_group(OPERATOR_PRINCIPAL, "readers") for _ in range(4)), return_exceptions=True
+    )
+    assert results.count(None) == 1
+    assert (await service_env.events()).count("group.deleted") == 1
+
+
+async def test_members_see_their_own_groups_readers_all_strangers_none(service_env: Any) -> None:
+    await service_env.group("mine")
+    await service_env.group("other")
+    member, stranger, reader = (
+        await service_env.user(groups=("mine",)),
+        await service_env.user(),
+        await service_env.user("team"),
+    )
+    as_member, as_stranger, as_reader = map(service_env.users.principal_of, (member, stranger, reader))
+    assert [group.key for group in (await service_env.groups.list_groups(as_member, **ALL)).items] == ["mine"]
+    assert (await service_env.groups.list_groups(as_stranger, **ALL)).items == []
+    assert {group.key for group in (await service_env.groups.list_groups(as_reader, **ALL)).items} == {"mine", "other"}
+    assert [user.id for user in (await service_env.groups.list_members(as_member, "mine", **ALL)).items] == [member.id]
+    for principal, key in ((as_member, "other"), (as_stranger, "mine"), (key_principal("users:read"), "mine")):
+        with pytest.raises(GroupNotFound):
+            await service_env.groups.list_members(principal, key, **ALL)
+    with pytest.raises(NotAllowed):
+        await service_env.groups.list_groups(key_principal("users:read"), **ALL)
+
+
+async def test_changing_needs_the_permission_and_strangers_learn_nothing(service_env: Any) -> None:
+    await service_env.group("mine")
+    member, stranger = await service_env.user(groups=("mine",)), await service_env.user()
+
+    async def attempts(principal: Principal, refusal: type[Exception]) -> None:
+        for attempt in (
+            service_env.groups.replace_group(principal, "mine", WORDS),
+            service_env.groups.delete_group(principal, "mine"),
+            service_env.groups.add_member(principal, "mine", stranger.id),
+            service_env.groups.remove_member(principal, "mine", member.id),
+        ):
+            with pytest.raises(refusal):
+                await attempt
+        with pytest.raises(NotAllowed):
+            await service_env.groups.create_group(principal, "new", WORDS)
+
+    await attempts(service_env.users.principal_of(member), NotAllowed)
+    await attempts(service_env.users.principal_of(stranger), GroupNotFound)
+    await service_env.groups.add_member(key_principal("groups:write"), "mine", stranger.id)
+
+
+async def test_a_join_against_the_end_of_the_group_leaves_no_membership(service_env: Any) -> None:
+    for i in range(4):
+        key = f"g{i}"
+        await service_env.group(key)
+        user = await service_env.user()
+        results = await asyncio.gather(
+            service_env.groups.add_member(OPERATOR_PRINCIPAL, key, user.id),
+            service_env.user(groups=(key,)),
+            service_env.groups.delete_group(OPERATOR_PRINCIPAL, key),
+            return_exceptions=True,
+        )
+        assert results[2] is None
+        assert {type(result) for result in results[:2] if isinstance(result, Exception)} <= {GroupNotFound}
+        assert (await service_env.reload(user)).groups == ()
+        page = await service_env.users.list_users(**ALL, group=key)
+        assert page.items == []

@@ -1,0 +1,140 @@
+"""Limits count people, not proxies, cost the same however many there are, and can be switched off."""
+
+from typing import Any
+from uuid import UUID
+
+import httpx2
+import pytest
+from tests.support.sample_app import USER_ID
+
+from latchstring import rate_limits as room
+from latchstring.domain.errors import TooManyRequests
+from latchstring.domain.settings import Limits
+from latchstring.http.client_address import client_address, client_network, client_prefix
+from latchstring.rate_limits import CountersInMemory, Limiter
+
+TIGHT = Limits(per_inviter="2/hour", per_recipient="1/day", per_address_prefix="1/minute", login_per_account="1/minute")
+
+
+def scope_from(client: str | None, *forwarded: str) -> dict[str, Any]:
+    headers = [(b"x-forwarded-for", line.encode()) for line in forwarded]
+    return {"client": (client, 1) if client else None, "headers": headers}
+
+
+HERE = "198.51.100.0/24"
+
+
+async def test_over_the_limit_is_429_with_the_time_to_wait(limited_client: httpx2.AsyncClient) -> None:
+    for _ in range(2):
+        assert (await limited_client.post("/api/open", json={})).status_code == 200
+    got = await limited_client.post("/api/open", json={})
+    assert (got.status_code, got.json()["code"]) == (429, "too-many-requests")
+    assert 1 <= int(got.headers["retry-after"]) <= 60
+    assert (await limited_client.post("/api/knock")).status_code == 200
+
+
+def test_each_thing_is_counted_by_itself() -> None:
+    limiter = Limiter(TIGHT)
+    for inviter in (USER_ID, UUID(int=1)):
+        limiter.check_inviter(inviter)
+        limiter.check_inviter(inviter)
+        with pytest.raises(TooManyRequests):
+            limiter.check_inviter(inviter)
+    limiter.check_recipient("ada@people.test")
+    with pytest.raises(TooManyRequests):
+        limiter.check_recipient("ada@people.test")
+    limiter.check_login("ada@people.test", HERE)
+    with pytest.raises(TooManyRequests):
+        limiter.check_login("ada@people.test", HERE)
+
+
+def test_guessing_from_elsewhere_does_not_lock_the_person_out() -> None:
+    limiter = Limiter(TIGHT)
+    for number in range(9):
+        limiter.check_login("ada@people.test", f"192.0.{number}.0/24")
+    limiter.check_login("ada@people.test", HERE)
+    with pytest.raises(TooManyRequests):  # guessing from everywhere is bounded all the same
+        limiter.check_login("ada@people.test", "203.0.113.0/24")
+
+
+def test_several_rates_hold_together() -> None:
+    limiter = Limiter(Limits(per_inviter="100/minute; 2/hour"))
+    limiter.check_inviter(USER_ID)
+    limiter.check_inviter(USER_ID)
+    with pytest.raises(TooManyRequests) as refused:
+        limiter.check_inviter(USER_ID)
+    assert refused.value.retry_after_seconds > 60
+
+
+def test_the_operator_is_not_bounded() -> None:
+    limiter = Limiter(TIGHT)
+    for _ in range(10):
+        limiter.check_inviter(None)
+
+
+def test_switched_off_means_all_of_them() -> None:
+    limiter = Limiter(Limits(enabled=False, per_inviter="1/day", per_recipient="1/day", login_per_account="1/day"))
+    for _ in range(10):
+        limiter.check_inviter(USER_ID)
+        limiter.check_recipient("a@b.test")
+        limiter.check_login("a@b.test", HERE)
+        limiter.check_client(client_network(scope_from("192.0.2.1"), TIGHT))
+
+
+@pytest.mark.parametrize(
+    ("client", "forwarded", "expected"),
+    [
+        ("192.0.2.1", (), "192.0.2.1"),
+        ("192.0.2.1", ("198.51.100.7",), "192.0.2.1"),  # not a proxy of ours: what it says is only a claim
+        ("10.0.0.1", ("198.51.100.7",), "198.51.100.7"),
+        ("10.0.0.1", ("203.0.113.9, 198.51.100.7",), "198.51.100.7"),
+        ("10.0.0.1", ("203.0.113.9", "198.51.100.7, 10.0.0.2"), "198.51.100.7"),
+        ("10.0.0.1", ("10.0.0.3, 10.0.0.2",), "10.0.0.3"),
+        ("10.0.0.1", ("198.51.100.7:4711",), "198.51.100.7"),
+        ("10.0.0.1", ("[2001:db8::7]:4711",), "2001:db8::7"),
+        ("10.0.0.1", ("nonsense",), "10.0.0.1"),
+        ("::ffff:10.0.0.1", ("198.51.100.7",), "198.51.100.7"),
+        (None, (), None),
+    ],
+)
+def test_the_client_is_the_last_hop_that_is_no_proxy_of_ours(
+    client: str | None, forwarded: tuple[str, ...], expected: str | None
+) -> None:
+    found = client_address(scope_from(client, *forwarded), ("10.0.0.0/8",))
+    assert (None if found is None else str(found)) == expected
+
+
+def test_a_network_counts_as_one() -> None:
+    limiter = Limiter(TIGHT)
+    limiter.check_client(client_network(scope_from("192.0.2.1"), TIGHT))
+    with pytest.raises(TooManyRequests):
+        limiter.check_client(client_network(scope_from("192.0.2.250"), TIGHT))
+    limiter.check_client(client_network(scope_from("192.0.3.1"), TIGHT))
+    limiter.check_client(client_network(scope_from("2001:db8:0:1::1"), TIGHT))
+    with pytest.raises(TooManyRequests):
+        limiter.check_client(client_network(scope_from("2001:db8:0:1:ffff::2"), TIGHT))
+    assert client_prefix(None) == "unknown"
+
+
+def test_a_login_counter_is_small_whatever_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    counters = CountersInMemory()
+    monkeypatch.setattr(room, "CountersInMemory", lambda: counters)
+    limiter = Limiter(TIGHT)
+    limiter.check_login("x" * 1_000_000, HERE)
+    with pytest.raises(TooManyRequests):
+        limiter.check_login("x" * 1_000_000, HERE)
+    limiter.check_login("y" * 1_000_000, HERE)
+    assert all(len(key) < 200 for key in counters._counters)  # its size is the point
+
+
+def test_counters_are_forgotten_when_their_time_is_over_or_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("latchstring.rate_limits.time.time", lambda: now)
+    monkeypatch.setattr(room, "MOST_COUNTERS", 3)
+    counters = CountersInMemory()
+    assert [counters.incr("a", 10), counters.incr("a", 10), counters.incr("b", 10)] == [1, 2, 1]
+    now = 1010.0
+    assert (counters.get("a"), counters.incr("a", 10)) == (0, 1)
+    for name in "cdefg":
+        counters.incr(name, 10)
+    assert counters.reset() <= 3

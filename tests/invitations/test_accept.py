@@ -1,0 +1,360 @@
+"""Promise 1 and 4: nobody comes in who was not invited, and everybody comes in exactly once."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.support.invitation_env import PROFILE, InvitationEnv, build_invitation_env
+from tests.support.service_env import START, ServiceEnv
+
+from latchstring.crypto.keyring import Keyring, new_master_key
+from latchstring.crypto.link_tokens import LinkTokens, Purpose
+from latchstring.domain.errors import (
+    AccountBlocked,
+    FieldProblem,
+    InvalidFields,
+    InvitationAccepted,
+    InvitationDeclined,
+    InvitationExpired,
+    InvitationRevoked,
+    InvitationSuperseded,
+    InvitationTokenInvalid,
+    InviterNotAllowed,
+    LatchstringError,
+    SignInRequired,
+    TermsRequired,
+    WrongAccount,
+)
+from latchstring.domain.ids import new_id
+from latchstring.domain.invitation import Channel, State
+from latchstring.domain.mail import MailKind
+from latchstring.domain.principal import OPERATOR_PRINCIPAL
+from latchstring.invitations.commands import AppPerson, Profile
+from latchstring.users.accounts import UserChanges
+
+ROUNDS = 12
+
+
+@pytest.fixture
+def invitation_env(service_env: ServiceEnv) -> InvitationEnv:
+    return build_invitation_env(service_env)
+
+
+async def refusal(waiting: object) -> str:
+    """The code of the refusal, or nothing."""
+    try:
+        await waiting  # type: ignore[misc]
+    except LatchstringError as error:
+        return error.code
+    return ""
+
+
+# ---- who may come in -------------------------------------------------------------------------------------------------
+
+
+async def test_a_new_person_gets_account_role_groups_and_session(invitation_env: InvitationEnv) -> None:
+    await invitation_env.service_env.group("spring")
+    made = await invitation_env.invite(role="team", groups=("spring",))
+    accepted = await invitation_env.accept(invitation_env.token(made))
+    assert accepted.is_new
+    assert accepted.tokens is not None
+    assert (accepted.user.role, accepted.user.groups, accepted.user.email_verified) == ("team", ("spring",), True)
+    principal, _ = await invitation_env.service_env.users.principal_of_access_token(accepted.tokens.access_token)
+    assert principal.id == accepted.user.id
+    assert await invitation_env.state(made) is State.ACCEPTED
+    assert (await invitation_env.now(made)).accepted_by == accepted.user.id
+
+
+async def test_everything_that_is_missing_is_told_at_once(invitation_env: InvitationEnv) -> None:
+    token = invitation_env.token(await invitation_env.invite())
+    with pytest.raises(InvalidFields) as caught:
+        await invitation_env.accept(token, Profile())
+    assert [error.pointer for error in caught.value.errors] == ["/firstName", "/lastName", "/password", "/acceptTerms"]
+    with pytest.raises(TermsRequired):
+        await invitation_env.accept(token, replace(PROFILE, accepts_terms=False))
+
+
+async def test_names_of_the_invitation_need_not_be_typed_again(invitation_env: InvitationEnv) -> None:
+    made = await invitation_env.invite(role="customer", first_name="Jo", last_name="Keller")
+    accepted = await invitation_env.accept(
+        invitation_env.token(made), replace(PROFILE, first_name=None, last_name=None)
+    )
+    assert accepted.user.name == "Jo Keller"
+
+
+async def test_a_mailed_link_admits_an_existing_account_without_a_session(invitation_env: InvitationEnv) -> None:
+    user = await invitation_env.service_env.user("customer")
+    made = await invitation_env.invite(user.email, role="team")
+    accepted = await invitation_env.accept(invitation_env.token(made), Profile(first_name="Mallory"))
+    assert accepted.tokens is None
+    assert not accepted.is_new
+    assert (accepted.user.role, accepted.user.first_name) == ("team", "Ann")
+
+
+async def test_a_held_role_is_never_lowered_and_the_answer_says_so(invitation_env: InvitationEnv) -> None:
+    user = await invitation_env.service_env.user("admin")
+    accepted = await invitation_env.accept(
+        invitation_env.token(await invitation_env.invite(user.email, role="customer"))
+    )
+    assert accepted.user.role == "admin"
+    assert accepted.applied.kept_role == "admin"
+
+
+async def test_somebody_else_cannot_use_the_link(invitation_env: InvitationEnv) -> None:
+    made, stranger = await invitation_env.invite(), await invitation_env.service_env.user()
+    with pytest.raises(WrongAccount):
+        await invitation_env.accept(invitation_env.token(made), caller=stranger)
+    assert await invitation_env.state(made) is State.PENDING
+
+
+async def test_a_blocked_account_stays_outside(invitation_env: InvitationEnv) -> None:
+    user = await invitation_env.service_env.user(blocked=True)
+    with pytest.raises(AccountBlocked):
+        await invitation_env.accept(invitation_env.token(await invitation_env.invite(user.email, role="team")))
+
+
+async def test_a_revealed_link_needs_the_accounts_own_session(invitation_env: InvitationEnv) -> None:
+    user = await invitation_env.service_env.user()
+    token = invitation_env.token(await invitation_env.invite(user.email, role="team"), Channel.REVEALED)
+    with pytest.raises(SignInRequired):
+        await invitation_env.accept(token)
+    assert (await invitation_env.accept(token, caller=user)).user.role == "team"
+
+
+async def test_an_account_made_through_a_revealed_link_has_to_prove_its_mailbox(invitation_env: InvitationEnv) -> None:
+    accepted = await invitation_env.accept(invitation_env.token(await invitation_env.invite(), Channel.REVEALED))
+    assert not accepted.user.email_verified
+    kinds = [mail.kind for mail in await invitation_env.service_env.mails() if mail.subject_id == accepted.user.id]
+    assert kinds == [MailKind.EMAIL_VERIFICATION]
+
+
+async def test_who_lies_in_wait_under_an_unproved_address_is_thrown_out(invitation_env: InvitationEnv) -> None:
+    waiting = await invitation_env.accept(invitation_env.token(await invitation_env.invite(), Channel.REVEALED))
+    assert waiting.tokens is not None
+    token = invitation_env.token(await invitation_env.invite(role="team"))
+    with pytest.raises(InvalidFields):
+        await invitation_env.accept(token, Profile(), caller=waiting.user)
+    real = await invitation_env.accept(token, replace(PROFILE, first_name="Real", password="another long sentence"))
+    assert (real.user.id, real.user.first_name, real.user.email_verified) == (waiting.user.id, "Real", True)
+    assert real.tokens is not None
+    assert await refusal(invitation_env.service_env.users.principal_of_access_token(waiting.tokens.access_token)) != ""
+    assert (
+        await refusal(invitation_env.service_env.users.login("ada@people.test", PROFILE.password or ""))
+        == "invalid-credentials"
+    )
+    await invitation_env.service_env.users.login("ada@people.test", "another long sentence")
+
+
+# ---- the app accepts for its own person ------------------------------------------------------------------------------
+
+ADA = AppPerson(external_id="app-1", email_key="ada@people.test", email_verified=True, first_name="Ada")
+
+
+async def test_the_app_makes_and_finds_its_person_by_external_id(invitation_env: InvitationEnv) -> None:
+    first = await invitation_env.invitations.accepting.accept_as(
+        invitation_env.token(await invitation_env.invite()), ADA
+    )
+    assert (first.is_new, first.tokens, first.user.password_hash, first.user.external_id) == (True, None, None, "app-1")
+    second = await invitation_env.invitations.accepting.accept_as(
+        invitation_env.token(await invitation_env.invite(role="team")), ADA
+    )
+    assert (second.is_new, second.user.id, second.user.role) == (False, first.user.id, "team")
+
+
+@pytest.mark.parametrize("person", [replace(ADA, email_key="b@people.test"), replace(ADA, email_verified=False)])
+async def test_the_app_must_vouch_for_the_invited_address(invitation_env: InvitationEnv, person: AppPerson) -> None:
+    with pytest.raises(WrongAccount):
+        await invitation_env.invitations.accepting.accept_as(
+            invitation_env.token(await invitation_env.invite()), person
+        )
+
+
+async def test_an_account_of_another_person_of_the_app_is_not_taken(invitation_env: InvitationEnv) -> None:
+    await invitation_env.service_env.user(email="ada@people.test", external_id="somebody-else")
+    with pytest.raises(WrongAccount):
+        await invitation_env.invitations.accepting.accept_as(
+            invitation_env.token(await invitation_env.invite(role="team")), ADA
+        )
+
+
+# ---- links that are over ---------------------------------------------------------------------------------------------
+
+
+async def test_a_used_link_never_readmits_somebody_who_was_removed(invitation_env: InvitationEnv) -> None:
+    made = await invitation_env.invite()
+    accepted = await invitation_env.accept(invitation_env.token(made))
+    await invitation_env.service_env.users.erase_user(OPERATOR_PRINCIPAL, accepted.user.id)
+    with pytest.raises(InvitationAccepted):
+        await invitation_env.accept(invitation_env.token(made))
+
+
+async def test_each_end_has_its_own_refusal(invitation_env: InvitationEnv) -> None:
+    declined, revoked, superseded = [await invitation_env.invite(f"{n}@people.test") for n in "abc"]
+    expired = await invitation_env.invite("d@people.test", role="customer", expires_in=timedelta(hours=1))
+    await invitation_env.invitations.answering.decline(invitation_env.token(declined))
+    await invitation_env.invitations.revoke(revoked.invitation.id, by=OPERATOR_PRINCIPAL)
+    await invitation_env.invitations.resend(superseded.invitation.id, by=OPERATOR_PRINCIPAL)
+    invitation_env.service_env.clock.forward(timedelta(hours=1))
+    expected = {
+        invitation_env.token(declined): InvitationDeclined,
+        invitation_env.token(revoked): InvitationRevoked,
+        invitation_env.token(superseded): InvitationSuperseded,
+        invitation_env.token(expired): InvitationExpired,
+    }
+    for token, error in expected.items():
+        with pytest.raises(error):
+            await invitation_env.accept(token)
+        with pytest.raises(error):
+            await invitation_env.invitations.answering.look_up(token)
+
+
+async def test_links_of_other_installations_and_made_up_ones_are_alike(invitation_env: InvitationEnv) -> None:
+    made = await invitation_env.invite()
+    tokens, elsewhere = invitation_env.service_env.tokens, LinkTokens(invitation_env.service_env.keyring, new_id(START))
+    forger = LinkTokens(Keyring((new_master_key(),)), new_id(START))
+    good = tokens.verify(Purpose.INVITATION, invitation_env.token(made))
+    made_up = [
+        elsewhere.sign(Purpose.INVITATION, good),
+        forger.sign(Purpose.INVITATION, good),
+        tokens.sign(Purpose.PASSWORD_RESET, good),
+        tokens.sign(Purpose.INVITATION, replace(good, subject_id=new_id(START))),
+        invitation_env.token(made)[:-2] + "xx",
+        "ey.no.no",
+        "",
+    ]
+    said = set()
+    for token in made_up:
+        for use in (
+            invitation_env.accept,
+            invitation_env.invitations.answering.look_up,
+            invitation_env.invitations.answering.decline,
+        ):
+            with pytest.raises(InvitationTokenInvalid) as caught:
+                await use(token)
+            said.add(caught.value.detail)
+    assert len(said) == 1
+
+
+# ---- the ceiling at acceptance ---------------------------------------------------------------------------------------
+
+
+async def test_a_link_holds_only_while_its_sponsor_may_still_send_it(invitation_env: InvitationEnv) -> None:
+    sponsor = await invitation_env.service_env.user("lead")
+    by = replace(invitation_env.service_env.users.principal_of(sponsor), permissions=frozenset({"*"}))
+    made = await invitation_env.invite(by=by, role="team")
+    await invitation_env.service_env.users.change_user(OPERATOR_PRINCIPAL, sponsor.id, UserChanges(role="customer"))
+    with pytest.raises(InviterNotAllowed):
+        await invitation_env.accept(invitation_env.token(made))
+    assert await invitation_env.state(made) is State.PENDING
+    await invitation_env.service_env.users.change_user(OPERATOR_PRINCIPAL, sponsor.id, UserChanges(role="lead"))
+    await invitation_env.accept(invitation_env.token(made))
+
+
+@pytest.mark.parametrize("end", ["blocked", "erased"])
+async def test_a_blocked_or_erased_sponsor_ends_his_links(invitation_env: InvitationEnv, end: str) -> None:
+    sponsor = await invitation_env.service_env.user("lead")
+    by = replace(invitation_env.service_env.users.principal_of(sponsor), permissions=frozenset({"*"}))
+    made = await invitation_env.invite(by=by, role="team")
+    if end == "blocked":
+        await invitation_env.service_env.users.change_user(OPERATOR_PRINCIPAL, sponsor.id, UserChanges(blocked=True))
+    else:
+        await invitation_env.service_env.users.erase_user(OPERATOR_PRINCIPAL, sponsor.id)
+    with pytest.raises(InviterNotAllowed):
+        await invitation_env.accept(invitation_env.token(made))
+
+
+async def test_who_resends_becomes_the_sponsor(invitation_env: InvitationEnv) -> None:
+    sponsor = await invitation_env.service_env.user("lead")
+    by = replace(invitation_env.service_env.users.principal_of(sponsor), permissions=frozenset({"*"}))
+    made = await invitation_env.invite(by=by, role="team")
+    await invitation_env.service_env.users.change_user(OPERATOR_PRINCIPAL, sponsor.id, UserChanges(blocked=True))
+    again = await invitation_env.invitations.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
+    await invitation_env.accept(invitation_env.token(again))
+
+
+# ---- at once ---------------------------------------------------------------------------------------------------------
+
+
+async def test_fifty_accepts_at_once_let_one_in(invitation_env: InvitationEnv) -> None:
+    await invitation_env.service_env.group("spring")
+    token = invitation_env.token(await invitation_env.invite(role="team", groups=("spring",)))
+    codes = await asyncio.gather(*(refusal(invitation_env.accept(token)) for _ in range(50)))
+    assert sorted(codes) == [""] + ["invitation-accepted"] * 49
+    events = await invitation_env.service_env.events()
+    assert [events.count(name) for name in ("invitation.accepted", "user.created", "group.member_added")] == [1, 1, 1]
+
+
+async def test_accept_and_revoke_at_once_agree_with_the_final_state(invitation_env: InvitationEnv) -> None:
+    for number in range(ROUNDS):
+        made = await invitation_env.invite(f"r{number}@people.test")
+        accepted, revoked = await asyncio.gather(
+            refusal(invitation_env.accept(invitation_env.token(made))),
+            refusal(invitation_env.invitations.revoke(made.invitation.id, by=OPERATOR_PRINCIPAL)),
+        )
+        state = await invitation_env.state(made)
+        assert (accepted, revoked, state) in {
+            ("", "invitation-not-pending", State.ACCEPTED),
+            ("invitation-revoked", "", State.REVOKED),
+        }
+
+
+async def test_accept_and_decline_at_once_agree_with_the_final_state(invitation_env: InvitationEnv) -> None:
+    for number in range(ROUNDS):
+        made = await invitation_env.invite(f"d{number}@people.test")
+        token = invitation_env.token(made)
+        answers = await asyncio.gather(
+            refusal(invitation_env.accept(token)), refusal(invitation_env.invitations.answering.decline(token))
+        )
+        state = await invitation_env.state(made)
+        assert (*answers, state) in {
+            ("", "invitation-accepted", State.ACCEPTED),
+            ("invitation-declined", "", State.DECLINED),
+        }
+
+
+async def test_accept_and_the_end_of_the_group_at_once_leave_no_half(invitation_env: InvitationEnv) -> None:
+    for number in range(ROUNDS):
+        key = f"g{number}"
+        await invitation_env.service_env.group(key)
+        made = await invitation_env.invite(f"g{number}@people.test", groups=(key,))
+        accepted, deleted = await asyncio.gather(
+            refusal(invitation_env.accept(invitation_env.token(made))),
+            refusal(invitation_env.service_env.groups.delete_group(OPERATOR_PRINCIPAL, key)),
+        )
+        state = await invitation_env.state(made)
+        assert deleted == ""
+        assert (accepted, state) in {("", State.ACCEPTED), ("invitation-revoked", State.REVOKED)}
+
+
+async def test_two_invitations_to_one_person_at_once_make_one_account(invitation_env: InvitationEnv) -> None:
+    for number in range(ROUNDS):
+        email = f"t{number}@people.test"
+        tokens = [invitation_env.token(await invitation_env.invite(email, role=role)) for role in ("team", "customer")]
+        codes = await asyncio.gather(*(refusal(invitation_env.accept(token)) for token in tokens))
+        assert codes == ["", ""]
+    assert (await invitation_env.service_env.events()).count("user.created") == ROUNDS
+
+
+async def test_accept_and_resend_at_once_agree(invitation_env: InvitationEnv) -> None:
+    for number in range(ROUNDS):
+        made = await invitation_env.invite(f"s{number}@people.test")
+        accepted, resent = await asyncio.gather(
+            refusal(invitation_env.accept(invitation_env.token(made))),
+            refusal(invitation_env.invitations.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)),
+        )
+        state = await invitation_env.state(made)
+        assert (accepted, resent, state) in {
+            ("", "invitation-not-pending", State.ACCEPTED),
+            ("invitation-superseded", "", State.PENDING),
+        }
+
+
+async def test_what_cannot_be_read_and_what_is_missing_are_told_together(invitation_env: InvitationEnv) -> None:
+    bad = FieldProblem("/firstName", "too-long", "Use at most 100 characters.")
+    token = invitation_env.token(await invitation_env.invite())
+    with pytest.raises(InvalidFields) as caught:
+        await invitation_env.invitations.accepting.accept(token, Profile(password="short"), problems=[bad])
+    told = [(error.pointer, error.code) for error in caught.value.errors]
+    assert told[0] == ("/firstName", "too-long")
+    assert [pointer for pointer, _ in told] == ["/firstName", "/lastName", "/password", "/acceptTerms"]

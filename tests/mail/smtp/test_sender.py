@@ -1,0 +1,315 @@
+"""Talking to mail servers: encryption, signing in, and what is said about a mail."""
+
+import asyncio
+import datetime as dt
+import ipaddress
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from tests.support.mail_samples import AT, invitation
+from tests.support.smtp_server import ScriptedServer, scripted_server
+
+from latchstring.domain.settings import RetryRules, SmtpSettings
+from latchstring.mail.render import RenderedMail, render_mail
+from latchstring.mail.senders import Compose, Fate, Outcome
+from latchstring.mail.smtp.sender import SmtpSender
+
+RETRY = RetryRules(first=timedelta(milliseconds=50))
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedServer]:
+    async with scripted_server() as running:
+        yield running
+
+
+def settings(server: ScriptedServer, **changes: object) -> SmtpSettings:
+    plain = SmtpSettings(host="127.0.0.1", port=server.port, tls="none", timeout=timedelta(seconds=2))
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def compose(to: str = "ada@people.test", **changes: object) -> Compose:
+    async def make() -> RenderedMail:
+        return render_mail(invitation(to=to, **changes), uuid4(), sender="Acme <no-reply@acme.test>", at=AT)
+
+    return make
+
+
+async def send(sender: SmtpSender, to: str = "ada@people.test", at_dot: Callable[[], None] = lambda: None) -> Outcome:
+    return await sender.send(compose(to), at_dot=at_dot)
+
+
+async def test_one_connection_serves_mail_after_mail(server: ScriptedServer) -> None:
+    sender = SmtpSender(settings(server), RETRY)
+    outcomes = [await send(sender, f"p{n}@people.test") for n in range(5)]
+    await sender.close()
+    assert {outcome.fate for outcome in outcomes} == {Fate.TAKEN}
+    assert server.sessions == 1
+    assert server.commands[-1] == "QUIT"
+
+
+async def test_a_refused_recipient_leaves_the_connection_usable(server: ScriptedServer) -> None:
+    server.replies["rcpt"] = ["550 5.1.1 no such user"]
+    sender = SmtpSender(settings(server), RETRY)
+    assert (await send(sender)).fate is Fate.NO_RECIPIENT
+    assert (await send(sender, "bob@people.test")).fate is Fate.TAKEN
+    await sender.close()
+    assert server.sessions == 1
+    assert server.recipients() == ["bob@people.test"]
+
+
+async def test_a_kept_connection_the_server_closed_is_nobodys_failure(server: ScriptedServer) -> None:
+    sender = SmtpSender(settings(server), RETRY)
+    await send(sender)
+    server.replies["mail"] = ["421 4.4.2 too long idle"]
+    assert (await send(sender)).fate is Fate.TAKEN
+    server.replies["mail"] = ["cut"]
+    assert (await send(sender)).fate is Fate.TAKEN
+    await sender.close()
+    assert len(server.taken) == 3
+
+
+async def test_idle_connections_are_given_up(server: ScriptedServer) -> None:
+    now = 0.0
+    sender = SmtpSender(settings(server), RETRY, clock=lambda: now)
+    await send(sender)
+    await sender.tidy()
+    assert server.commands[-1] != "QUIT"
+    now = 60.0
+    await sender.tidy()
+    assert server.commands[-1] == "QUIT"
+    await send(sender)
+    await sender.close()
+    assert server.sessions == 2
+
+
+async def test_a_connection_is_left_after_many_mails(server: ScriptedServer) -> None:
+    sender = SmtpSender(settings(server), RETRY)
+    for _ in range(101):
+        await send(sender)
+    await sender.close()
+    assert server.sessions == 2
+
+
+async def test_a_mail_torn_away_in_the_middle_leaves_no_connection_behind(server: ScriptedServer) -> None:
+    server.held.add("ada@people.test")
+    sender = SmtpSender(settings(server), RETRY)
+    task = asyncio.create_task(send(sender))
+    await asyncio.wait_for(server.at_dot.wait(), 60)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    server.held.clear()
+    server.released.set()
+    assert (await send(sender, "bob@people.test")).fate is Fate.TAKEN
+    await sender.close()
+    assert server.sessions == 2
+
+
+async def test_the_last_word_may_take_longer_than_every_other(server: ScriptedServer) -> None:
+    server.held.add("ada@people.test")
+    sender = SmtpSender(settings(server, timeout=timedelta(milliseconds=200)), RETRY)
+    said = asyncio.Event()
+    task = asyncio.create_task(send(sender, at_dot=said.set))
+    await asyncio.wait_for(said.wait(), 60)
+    await asyncio.sleep(0.5)
+    server.held.clear()
+    server.released.set()
+    assert (await task).fate is Fate.TAKEN
+    await sender.close()
+
+
+async def test_a_server_silent_for_ever_at_the_dot_is_given_up(server: ScriptedServer) -> None:
+    server.held.add("ada@people.test")
+    sender = SmtpSender(settings(server), RETRY, dot_patience=timedelta(milliseconds=200))
+    assert (await send(sender)).fate is Fate.LATER
+    await sender.close()
+
+
+@pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
+async def test_a_server_silent_elsewhere_is_given_up_sooner(server: ScriptedServer, stage: str) -> None:
+    server.replies[stage] = ["hang"]
+    sender = SmtpSender(settings(server, timeout=timedelta(milliseconds=200)), RETRY)
+    outcome = await send(sender)
+    assert outcome.fate in {Fate.LATER, Fate.TROUBLE}
+    assert outcome.reply is None
+    await sender.close()
+
+
+async def test_nobody_listening_is_trouble_without_words(server: ScriptedServer) -> None:
+    sender = SmtpSender(settings(server, port=1), RETRY)
+    outcome = await send(sender)
+    assert (outcome.fate, outcome.reply) == (Fate.TROUBLE, None)
+    assert sender.capacity() == 0
+
+
+async def test_while_the_door_is_tried_the_others_wait_and_lose_nothing(server: ScriptedServer) -> None:
+    server.decide = lambda stage, _argument: "554 go away" if stage == "connect" else None
+    sender = SmtpSender(settings(server), RETRY)
+    outcomes = await asyncio.gather(*(send(sender) for _ in range(8)))
+    assert sorted(outcome.fate.name for outcome in outcomes) == ["TROUBLE"] + ["UNTRIED"] * 7
+    assert server.sessions == 1
+
+
+async def test_a_server_that_wants_fewer_connections_gets_fewer(server: ScriptedServer) -> None:
+    server.decide = lambda stage, _a: "421 too many" if stage == "connect" and server.open > 2 else None
+    sender = SmtpSender(settings(server), RETRY)
+    outcomes = await asyncio.gather(*(send(sender, f"p{n}@people.test") for n in range(10)))
+    assert {outcome.fate for outcome in outcomes} <= {Fate.TAKEN, Fate.UNTRIED}
+    assert sender.capacity() <= 2
+    await sender.close()
+
+
+async def test_what_is_raised_while_composing_leaves_the_connection_for_the_next(server: ScriptedServer) -> None:
+    class Ended(Exception):
+        pass
+
+    async def ended() -> RenderedMail:
+        raise Ended
+
+    sender = SmtpSender(settings(server), RETRY)
+    await send(sender)
+    with pytest.raises(Ended):
+        await sender.send(ended, at_dot=lambda: None)
+    await send(sender)
+    await sender.close()
+    assert server.sessions == 1
+
+
+async def test_signing_in(server: ScriptedServer) -> None:
+    server.extensions = ("AUTH PLAIN LOGIN",)
+    sender = SmtpSender(settings(server, username="mailer", password="s3cret"), RETRY)
+    assert (await send(sender)).fate is Fate.TAKEN
+    await sender.close()
+    assert any(command.startswith("AUTH PLAIN") for command in server.commands)
+
+
+async def test_a_wrong_password_is_trouble_in_the_servers_words(server: ScriptedServer) -> None:
+    server.extensions = ("AUTH PLAIN",)
+    server.replies["auth"] = ["535 5.7.8 authentication failed"]
+    sender = SmtpSender(settings(server, username="mailer", password="wrong"), RETRY)
+    outcome = await send(sender)
+    assert (outcome.fate, outcome.reply) == (Fate.TROUBLE, "535 5.7.8 authentication failed")
+
+
+async def test_starttls_is_insisted_on(server: ScriptedServer) -> None:
+    sender = SmtpSender(settings(server, tls="starttls"), RETRY)
+    assert (await send(sender)).fate is Fate.TROUBLE
+    assert not any(command.startswith("MAIL") for command in server.commands)
+
+
+async def test_mail_goes_to_the_address_as_typed_where_the_server_takes_it(server: ScriptedServer) -> None:
+    sender = SmtpSender(settings(server), RETRY)
+    for address in ("ada@bücher.test", "jörg@people.test", "Bo@People.test"):
+        await send(sender, address)
+    await sender.close()
+    mails = [command for command in server.commands if command.startswith("MAIL")]
+    assert ["SMTPUTF8" in command for command in mails] == [True, True, False]
+    assert server.recipients() == ["ada@bücher.test", "jörg@people.test", "Bo@People.test"]
+
+
+async def test_an_international_domain_needs_no_smtputf8(server: ScriptedServer) -> None:
+    server.extensions = ("8BITMIME",)
+    sender = SmtpSender(settings(server), RETRY)
+    assert (await send(sender, "ada@bücher.test")).fate is Fate.TAKEN
+    await sender.close()
+    assert server.recipients() == ["ada@xn--bcher-kva.test"]
+
+
+async def test_a_server_without_smtputf8_is_asked_again_later(server: ScriptedServer) -> None:
+    server.extensions = ("8BITMIME",)
+    sender = SmtpSender(settings(server), RETRY)
+    assert (await send(sender, "jörg@people.test")).fate is Fate.LATER
+    assert (await send(sender)).fate is Fate.TAKEN
+    await sender.close()
+
+
+async def test_the_servers_words_are_one_line_and_hold_no_token(server: ScriptedServer) -> None:
+    server.replies["dot"] = [
+        "554-5.7.1 blocked: https://app.test/invitation?token=eyJhbGciOi.eyJzdWIi.sig\n554 see \x07us"
+    ]
+    sender = SmtpSender(settings(server), RETRY)
+    outcome = await send(sender)
+    await sender.close()
+    assert outcome.fate is Fate.REFUSED
+    assert outcome.reply == "554 5.7.1 blocked: https://app.test/invitation?token=… see us"
+
+
+async def test_a_server_may_say_much(server: ScriptedServer) -> None:
+    """Looking for tokens in this once took more than a second, in which nobody was served."""
+    server.replies["dot"] = ["\n".join([*["554-" + "ey-" * 2600] * 3, "554 so much for that"])]
+    sender, began = SmtpSender(settings(server), RETRY), time.perf_counter()
+    outcome = await send(sender)
+    await sender.close()
+    assert outcome.fate is Fate.REFUSED
+    assert len(outcome.reply or "") == 500
+    assert time.perf_counter() - began < 0.5
+
+
+async def test_dots_at_the_beginning_of_lines_arrive(server: ScriptedServer) -> None:
+    content = b"Subject: dots\r\n\r\n.\r\n..\r\n.hidden\r\nend"
+
+    async def dotted() -> RenderedMail:
+        return replace(await compose()(), content=content)
+
+    sender = SmtpSender(settings(server), RETRY)
+    await sender.send(dotted, at_dot=lambda: None)
+    await sender.close()
+    assert server.taken[0].content == content + b"\r\n"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server context of 127.0.0.1, whose authority this process trusts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = tmp_path / "server.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    pem.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+    return context
+
+
+@pytest.mark.parametrize("mode", ["tls", "starttls"])
+async def test_encryption(certificate: ssl.SSLContext, mode: str) -> None:
+    async with scripted_server(tls=certificate, implicit_tls=mode == "tls") as server:
+        server.extensions = ("STARTTLS",)
+        sender = SmtpSender(settings(server, tls=mode), RETRY)
+        outcome = await send(sender)
+        await sender.close()
+    assert outcome.fate is Fate.TAKEN
+
+
+async def test_a_certificate_nobody_vouches_for_is_trouble(
+    certificate: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    async with scripted_server(tls=certificate, implicit_tls=True) as server:
+        sender = SmtpSender(settings(server, tls="tls"), RETRY)
+        assert (await send(sender)).fate is Fate.TROUBLE

@@ -1,0 +1,90 @@
+"""The service of invitations over a world of accounts, for the tests of both sides of the door."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from tests.support.service_env import APP, ROLES, ServiceEnv
+
+from latchstring.domain.account import User
+from latchstring.domain.draft import Draft
+from latchstring.domain.invitation import Channel, Invitation, Standing, State
+from latchstring.domain.mail import MailKind
+from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
+from latchstring.domain.settings import AccountRules, ContentRules, InvitationRules, Limits, MailRules
+from latchstring.domain.template import Templates
+from latchstring.formats.email_address import parse_address
+from latchstring.invitations.commands import Profile
+from latchstring.invitations.dependencies import InvitationDependencies
+from latchstring.invitations.results import Accepted
+from latchstring.invitations.service import Invitations
+from latchstring.rate_limits import Limiter
+from latchstring.storage.outbox.outbox import OutboxRow
+
+PROFILE = Profile(first_name="Ada", last_name="Löwe", password="correct horse 9 Battery", accepts_terms=True)
+
+
+@dataclass(frozen=True)
+class InvitationEnv:
+    """Invitations of a world, with short words for what tests do over and over."""
+
+    service_env: ServiceEnv
+    invitations: Invitations
+
+    async def invite(
+        self, email: str = "ada@people.test", *, by: Principal = OPERATOR_PRINCIPAL, **terms: Any
+    ) -> Standing:
+        address = parse_address(email)
+        terms = terms or {"role": "customer"}
+        draft = Draft(email=address.email, email_key=address.email_key, **terms)
+        return await self.invitations.create(draft, by=by)
+
+    def token(self, standing: Standing, channel: Channel = Channel.MAILED) -> str:
+        return self.invitations.links.token_of(standing.invitation, channel)
+
+    async def accept(self, token: str, profile: Profile = PROFILE, *, caller: User | None = None) -> Accepted:
+        return await self.invitations.accepting.accept(token, profile, caller=caller)
+
+    async def now(self, standing: Standing) -> Invitation:
+        found = await self.invitations.get(standing.invitation.id, by=OPERATOR_PRINCIPAL)
+        return found.invitation
+
+    async def state(self, standing: Standing) -> State:
+        return (await self.now(standing)).state_at(self.service_env.clock())
+
+    async def invitation_mails(self, standing: Standing) -> list[OutboxRow]:
+        mails = await self.service_env.mails()
+        return [m for m in mails if m.kind is MailKind.INVITATION and m.subject_id == standing.invitation.id]
+
+    async def can_be_sent(self, row: OutboxRow) -> bool:
+        return await self.invitations.mail_loaders[MailKind.INVITATION](row) is not None
+
+
+def build_invitation_env(
+    service_env: ServiceEnv,
+    *,
+    mail: MailRules | None = None,
+    rules: InvitationRules | None = None,
+    content: ContentRules | None = None,
+    templates: Templates | None = None,
+    recipient_rates: tuple[tuple[int, timedelta], ...] = (),
+    limits: Limits | None = None,
+) -> InvitationEnv:
+    deps = InvitationDependencies(
+        db=service_env.db,
+        clock=service_env.clock,
+        keyring=service_env.keyring,
+        app=APP,
+        roles=ROLES,
+        rules=rules or InvitationRules(),
+        content_rules=content or ContentRules(),
+        account_rules=AccountRules(),
+        mail_rules=mail or MailRules(),
+        users=service_env.users,
+        passwords=service_env.passwords,
+        wake_worker=lambda: None,
+        limiter=Limiter(limits or Limits()),
+        recipient_rates=recipient_rates,
+        templates=templates or {},
+    )
+    return InvitationEnv(service_env, Invitations(deps, service_env.tokens))

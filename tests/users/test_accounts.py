@@ -1,0 +1,306 @@
+"""Accounts: made, changed, erased, and by whom."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from latchstring.domain.errors import (
+    EmailTaken,
+    ExternalIdTaken,
+    GrantNotAllowed,
+    GroupNotFound,
+    InvalidFields,
+    UserNotFound,
+)
+from latchstring.domain.idempotency import AnswerStored, Claim, Once, StoredAnswer
+from latchstring.domain.pagination import SortOrder
+from latchstring.domain.principal import OPERATOR_PRINCIPAL
+from latchstring.formats.email_address import parse_address
+from latchstring.storage.engine.tables import events, idempotency, users
+from latchstring.users.accounts import NewUser, UserChanges
+
+PASSWORD = "correct horse 9 Battery"
+
+
+def new_user(address: str = "ada@people.test", **fields: Any) -> NewUser:
+    return NewUser(address=parse_address(address), **{"first_name": "Ada", "last_name": "Löwe", **fields})
+
+
+async def test_an_account_is_made_as_said(service_env: Any) -> None:
+    await service_env.group("readers")
+    made = await service_env.users.create_user(
+        OPERATOR_PRINCIPAL,
+        new_user("Ada@People.TEST", role="team", groups=("readers",), locale="de", external_id="crm|1"),
+    )
+    found = await service_env.reload(made)
+    assert found == made
+    assert (found.email, found.email_key, found.groups) == ("Ada@People.TEST", "ada@people.test", ("readers",))
+    assert (found.email_verified, found.terms_version, found.created_at) == (True, "1", service_env.clock.now)
+
+
+async def test_terms_and_verification_may_be_withheld(service_env: Any) -> None:
+    made = await service_env.user(email_verified=False, accept_terms=False)
+    assert (made.email_verified, made.terms_version, made.has_accepted("1")) == (False, None, False)
+
+
+async def test_of_equal_addresses_at_once_exactly_one_is_made(service_env: Any) -> None:
+    spellings = ["ada@people.test", "ADA@people.test", "Ada@PEOPLE.test", "ada@People.Test"]
+    results = await asyncio.gather(
+        *(service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(one)) for one in spellings), return_exceptions=True
+    )
+    assert [type(result) for result in results].count(EmailTaken) == 3
+    assert (await service_env.events()).count("user.created") == 1
+
+
+async def test_of_equal_external_ids_at_once_exactly_one_is_made(service_env: Any) -> None:
+    results = await asyncio.gather(
+        *(
+            service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(f"u{i}@people.test", external_id="crm|1"))
+            for i in range(4)
+        ),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results].count(ExternalIdTaken) == 3
+
+
+async def test_a_taken_address_is_told_on_change_as_well(service_env: Any) -> None:
+    one, two = await service_env.user(external_id="a"), await service_env.user()
+    with pytest.raises(EmailTaken):
+        await service_env.users.change_user(
+            OPERATOR_PRINCIPAL, two.id, UserChanges(address=parse_address(one.email.upper()))
+        )
+    with pytest.raises(ExternalIdTaken):
+        await service_env.users.change_user(OPERATOR_PRINCIPAL, two.id, UserChanges(external_id="a"))
+
+
+async def test_unknown_roles_groups_and_weak_passwords_are_refused(service_env: Any) -> None:
+    with pytest.raises(InvalidFields) as refused:
+        await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(role="emperor", password="short"))
+    assert {problem.pointer for problem in refused.value.errors} == {"/role", "/password"}
+    with pytest.raises(GroupNotFound):
+        await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(groups=("nowhere",)))
+    user = await service_env.user()
+    with pytest.raises(GroupNotFound):
+        await service_env.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(groups=("nowhere",)))
+    with pytest.raises(UserNotFound):
+        await service_env.users.change_user(OPERATOR_PRINCIPAL, uuid4(), UserChanges())
+
+
+async def test_the_ceiling_holds_for_making_and_raising(service_env: Any) -> None:
+    lead, customer = await service_env.principal("lead"), await service_env.user("customer")
+    await service_env.group("closed")
+    await service_env.group("open")
+    for fields in ({"role": "admin"}, {"role": "lead"}, {"groups": ("closed",)}):
+        with pytest.raises(GrantNotAllowed):
+            await service_env.users.create_user(lead, new_user(**fields))
+        with pytest.raises(GrantNotAllowed):
+            await service_env.users.change_user(lead, customer.id, UserChanges(**fields))
+    await service_env.users.create_user(lead, new_user(role="team", groups=("open",)))
+    changed = await service_env.users.change_user(lead, customer.id, UserChanges(role="team", groups=("open",)))
+    assert (changed.role, changed.groups) == ("team", ("open",))
+
+
+async def test_nobody_raises_himself(service_env: Any) -> None:
+    user = await service_env.user("lead")
+    with pytest.raises(GrantNotAllowed):
+        await service_env.users.change_user(service_env.users.principal_of(user), user.id, UserChanges(role="admin"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        UserChanges(first_name="Eve"),
+        UserChanges(blocked=True),
+        UserChanges(password="a new password 77"),
+        UserChanges(address=parse_address("eve@people.test")),
+        UserChanges(external_id="eve"),
+        UserChanges(role="customer"),
+        UserChanges(role=None),
+        UserChanges(groups=()),
+    ],
+    ids=lambda changes: "-".join(changes.names),
+)
+async def test_an_account_that_may_do_more_is_out_of_reach(service_env: Any, changes: UserChanges) -> None:
+    admin, lead = await service_env.user("admin"), await service_env.principal("lead")
+    with pytest.raises(GrantNotAllowed):
+        await service_env.users.change_user(lead, admin.id, changes)
+    with pytest.raises(GrantNotAllowed):
+        await service_env.users.erase_user(lead, admin.id)
+    assert await service_env.reload(admin) == admin
+
+
+async def test_who_may_not_grant_a_group_cannot_become_its_member_by_taking_over_an_account(service_env: Any) -> None:
+    await service_env.group("closed")
+    member, lead = await service_env.user("customer", groups=("closed",)), await service_env.principal("lead")
+    for changes in (UserChanges(password="a new password 77"), UserChanges(address=parse_address("eve@people.test"))):
+        with pytest.raises(GrantNotAllowed):
+            await service_env.users.change_user(lead, member.id, changes)
+    assert (await service_env.users.change_user(lead, member.id, UserChanges(blocked=True))).blocked
+
+
+async def test_equals_look_after_each_other(service_env: Any) -> None:
+    one, other = await service_env.principal("lead"), await service_env.user("lead")
+    assert (await service_env.users.change_user(one, other.id, UserChanges(first_name="Bea"))).first_name == "Bea"
+
+
+async def test_a_new_address_is_unverified_and_ends_old_links(service_env: Any) -> None:
+    user = await service_env.user()
+    moved = await service_env.users.change_user(
+        OPERATOR_PRINCIPAL, user.id, UserChanges(address=parse_address("new@people.test"))
+    )
+    assert (moved.email, moved.email_verified, moved.link_generation) == ("new@people.test", False, 2)
+    vouched = await service_env.users.change_user(
+        OPERATOR_PRINCIPAL, user.id, UserChanges(address=parse_address("b@people.test"), email_verified=True)
+    )
+    assert vouched.email_verified
+    same = await service_env.users.change_user(
+        OPERATOR_PRINCIPAL, user.id, UserChanges(address=parse_address("B@people.test"))
+    )
+    assert (same.email, same.email_verified) == ("B@people.test", True)
+
+
+async def test_a_change_leaves_what_it_does_not_name(service_env: Any) -> None:
+    await service_env.group("readers")
+    user = await service_env.user("team", groups=("readers",), locale="de", external_id="x")
+    changed = await service_env.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(first_name="Bea"))
+    assert changed.last_name == user.last_name
+    assert (changed.role, changed.groups, changed.locale, changed.external_id) == ("team", ("readers",), "de", "x")
+    assert changed.password_hash == user.password_hash
+    cleared = await service_env.users.change_user(
+        OPERATOR_PRINCIPAL, user.id, UserChanges(role=None, groups=(), locale=None, external_id=None)
+    )
+    assert (cleared.role, cleared.groups, cleared.locale, cleared.external_id) == (None, (), None, None)
+
+
+async def test_changes_at_once_do_not_undo_each_other(service_env: Any) -> None:
+    user = await service_env.user()
+    await asyncio.gather(
+        service_env.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(first_name="Bea")),
+        service_env.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(locale="de")),
+        service_env.users.login(user.email_key, PASSWORD),
+    )
+    found = await service_env.reload(user)
+    assert (found.first_name, found.locale) == ("Bea", "de")
+    assert found.last_login_at is not None
+
+
+async def test_one_accepts_new_terms_oneself(service_env: Any) -> None:
+    user = await service_env.user()
+    accounts = service_env.with_app(terms_version="2")
+    assert not user.has_accepted("2")
+    changed = await accounts.change_profile(user.id, UserChanges(accept_terms=True, first_name="Bea"))
+    assert (changed.terms_version, changed.terms_accepted_at) == ("2", service_env.clock.now)
+    assert (await service_env.events())[-2:] == ["user.updated", "user.terms_accepted"]
+
+
+async def test_an_erased_account_leaves_nothing_but_ids(service_env: Any) -> None:
+    user = await service_env.user(first_name="Quillon", last_name="Verhoeven", email="quillon@people.test")
+    await service_env.users.login(user.email_key, PASSWORD)
+    await service_env.users.request_password_reset(parse_address(user.email))
+    await service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id)
+    with pytest.raises(UserNotFound):
+        await service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id)
+    assert await service_env.db.fetch(users.select()) == []
+    kept = str(await service_env.db.fetch(events.select())).lower()
+    assert "quillon" not in kept
+    assert "verhoeven" not in kept
+    assert (await service_env.events())[-1] == "user.erased"
+    assert await service_env.users.load_password_reset_mail((await service_env.mails())[-1]) is None
+
+
+async def test_of_erasures_at_once_exactly_one_wins(service_env: Any) -> None:
+    user = await service_env.user()
+    results = await asyncio.gather(
+        *(service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id) for _ in range(4)), return_exceptions=True
+    )
+    assert results.count(None) == 1
+    assert {type(result) for result in results if result is not None} == {UserNotFound}
+    assert (await service_env.events()).count("user.erased") == 1
+
+
+async def test_a_new_owner_must_exist(service_env: Any) -> None:
+    user = await service_env.user()
+    with pytest.raises(UserNotFound):
+        await service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id, new_owner_id=uuid4())
+    await service_env.reload(user)
+
+
+def once(key: str) -> Once:
+    claim = Claim(uuid4(), "POST /api/users", key, b"data", b"digest")
+    return Once(claim, lambda user: StoredAnswer(201, str(user.id).encode()))
+
+
+async def test_answers_given_to_an_erased_account_are_forgotten(service_env: Any) -> None:
+    user = await service_env.user()
+    theirs, others = once("k1"), once("k1")
+    theirs = replace(theirs, claim=replace(theirs.claim, principal_id=user.id))
+    await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user("one@people.test"), once=theirs)
+    await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user("two@people.test"), once=others)
+    await service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id)
+    kept = await service_env.db.fetch(idempotency.select())
+    assert [row.principal_id for row in kept] == [others.claim.principal_id]
+
+
+async def test_an_answer_is_stored_with_the_account_and_forgotten_with_it(service_env: Any) -> None:
+    again = once("k1")
+    made = await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(), once=again)
+    with pytest.raises(AnswerStored):
+        await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user("other@people.test"), once=again)
+    with pytest.raises(EmailTaken):
+        await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(), once=once("k2"))
+    await service_env.users.erase_user(OPERATOR_PRINCIPAL, made.id)
+    await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(), once=again)
+
+
+NEWEST_FIRST = SortOrder("createdAt", descending=True)
+
+
+async def list_names(service_env: Any, **which: Any) -> list[str]:
+    page = await service_env.users.list_users(**{"limit": 10, "order": NEWEST_FIRST, **which})
+    assert page.total is not None
+    return [user.first_name for user in page.items]
+
+
+async def test_accounts_are_listed_by_what_one_asks_for(service_env: Any) -> None:
+    await service_env.group("readers")
+    await service_env.user("team", first_name="Zoë", last_name="Öst", email="One@people.test", groups=("readers",))
+    await service_env.user("customer", first_name="Bea", last_name="Straße", email="two@people.test")
+    await service_env.user("customer", first_name="Cem", last_name="100%_x", email="three@people.test")
+    assert await list_names(service_env) == ["Cem", "Bea", "Zoë"]
+    assert await list_names(service_env, order=SortOrder("createdAt")) == ["Zoë", "Bea", "Cem"]
+    assert await list_names(service_env, role="customer") == ["Cem", "Bea"]
+    assert await list_names(service_env, group="readers") == ["Zoë"]
+    assert await list_names(service_env, address=parse_address("ONE@people.test")) == ["Zoë"]
+    assert await list_names(service_env, role="team", group="nowhere") == []
+
+
+@pytest.mark.parametrize(
+    ("q", "found"),
+    [
+        ("zoe\u0308", ["Zoë"]), ("ZOË ö", ["Zoë"]), ("öst", ["Zoë"]), ("STRASSE", ["Bea"]), ("two@", ["Bea"]),
+        ("THREE@PEOPLE", ["Cem"]), ("100%", ["Cem"]), ("1%", []), ("t", ["Cem", "Bea"]), ("ea", []),
+    ],
+)  # fmt: skip
+async def test_search_is_a_prefix_of_address_first_or_last_name(service_env: Any, q: str, found: list[str]) -> None:
+    await service_env.user(first_name="Zoë", last_name="Öst", email="one@people.test")
+    await service_env.user(first_name="Bea", last_name="Straße", email="two@people.test")
+    await service_env.user(first_name="Cem", last_name="100%_x", email="three@people.test")
+    assert await list_names(service_env, q=q) == found
+
+
+async def test_pages_follow_each_other_without_gap(service_env: Any) -> None:
+    made = [await service_env.user(first_name=f"N{i}") for i in range(5)]
+    seen: list[Any] = []
+    cursor = None
+    for _ in range(3):
+        page = await service_env.users.list_users(order=NEWEST_FIRST, cursor=cursor, limit=2)
+        seen += page.items
+        cursor = page.next
+        assert page.total == 5
+    assert cursor is None
+    assert [user.id for user in seen] == [user.id for user in reversed(made)]
+    assert seen[0].created_at >= datetime(2026, 3, 1, tzinfo=UTC)

@@ -135,7 +135,7 @@ async def change_role(panel: Panel) -> Answer:
         changed = await panel.services.admins.set_admin_role(panel.principal, admin.id, sent.typed.get("role", ""))
     except LastSuperAdmin:
         return _refuse_last(panel, admin)
-    # whoever gave away his own right to be here goes home instead
+    # an administrator who gave up the right to see this page goes to their account
     path = "/admin/account" if admin.id == panel.me.id and changed.role != admin.role else entry_path(admin.id)
     return panel.redirect(path, flash=flash(panel, _ROLE_MESSAGES[PanelRole(changed.role)], name=admin.shown_name))
 

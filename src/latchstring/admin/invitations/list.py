@@ -263,7 +263,7 @@ def _words(panel: Panel, name: str, value: str, named: Mapping[UUID, Named]) -> 
 
 
 async def _choices(panel: Panel, view: View) -> dict[str, Any]:
-    """What the filters offer. Whoever is chosen already is offered, too, whatever his place in the list."""
+    """What the filters offer. A chosen inviter is always offered, too."""
     services, by = panel.services, panel.principal
     senders = [Choice(str(admin.id), admin.name or admin.email, "ADMIN") for admin in await _admins(panel)]
     keys = await services.users.list_api_keys(order=NEWEST_FIRST, limit=CHOICES)

@@ -1,4 +1,4 @@
-"""Views of the list of invitations, kept under names: each administrator has his own."""
+"""Saved views of the list of invitations. Each administrator has their own."""
 
 from uuid import UUID
 

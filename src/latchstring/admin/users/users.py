@@ -121,7 +121,7 @@ async def _search(panel: Panel, asked: Filters) -> UserSearch:
 
 @get(ENTRY, needs=READ)
 async def show_user(panel: Panel) -> Answer:
-    """One user: facts, groups, what he may see, invitations, and what happened."""
+    """One user: details, groups, granted access, invitations and history."""
     return await show_entry(panel, await user_of(panel))
 
 

@@ -413,7 +413,7 @@ def open_installation(
         yield installation
     finally:
         installation.stop()
-        smtp.close()
+        installation.smtp.close()  # not `smtp`: a test may have put another one in its place
 
 
 def refused(answer: Answer, status: int, code: str | None = None) -> Any:

@@ -279,8 +279,9 @@ class SmtpServer:
             await self._stop.wait()
 
     def close(self) -> None:
-        """Stop listening and hang up on everybody."""
-        self._loop.call_soon_threadsafe(self._stop.set)
+        """Stop listening and hang up on everybody. A second call does nothing: a test may close it before its fixture."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
     def script(self, address: str, stage: str, *replies: str) -> None:

@@ -33,22 +33,35 @@ def mail_in(page: Page) -> FrameLocator:
     return page.frame_locator("#preview").frame_locator(".mail-frame__mail")
 
 
+async def next_preview(page: Page, number: int) -> None:
+    """Wait until the frame of this number has replaced the one before it.
+
+    An expectation inside a frame fails at once when the frame is removed, so nothing looks into the old one.
+    """
+    await expect(page.locator("#preview")).to_have_attribute("name", f"preview-{number}")
+
+
 async def test_the_preview_follows_what_is_typed_and_back_leaves_the_page(seen: Watched) -> None:
     page = seen.page
     await page.goto("/admin/account")
     await page.goto(NEW)
     await expect(mail_in(page).get_by_text("Hello,")).to_be_visible()
     await page.fill("#firstName", "Jonas")
+    await next_preview(page, 1)
     await expect(mail_in(page).get_by_text("Hello Jonas,")).to_be_visible()
     await page.fill("#message", "Bring tide tables.")
+    await next_preview(page, 2)
     await expect(mail_in(page).get_by_text("Bring tide tables.")).to_be_visible()
     await page.select_option("#locale", "de")
+    await next_preview(page, 3)
     await expect(
         mail_in(page).get_by_text("Guten Tag Jonas,").or_(mail_in(page).get_by_text("Hallo Jonas,"))
     ).to_be_visible()
     await page.get_by_text("Text", exact=True).click()
+    await next_preview(page, 4)
     await expect(page.frame_locator("#preview").locator(".mail-frame__text")).to_contain_text("Bring tide tables.")
     await page.get_by_text("Phone", exact=True).click()
+    await next_preview(page, 5)
     await expect(mail_in(page).get_by_text("Bring tide tables.")).to_be_visible()
     await page.go_back()
     await page.wait_for_url("**/admin/account")

@@ -122,7 +122,7 @@ async def test_pages_of_people_and_content_for_every_role(page_client: PageClien
     owner = await page_client.inviter()
     ada = await page_client.user(groups=("spring",))
     await page_client.share(await page_client.object(owner=owner), by=owner)
-    key = (await page_client.services.users.create_api_key(OPERATOR_PRINCIPAL, name="Shop", scopes=["*"])).key
+    key = (await page_client.services.users.api_keys.create(name="Shop", scopes=["*"], by=OPERATOR_PRINCIPAL)).key
     filled = {"key": "tide-tables", "type": "articles", "user": str(ada.id), "api_key": str(key.id)}
     for route in (*groups.routes, *users.routes, *user_actions.routes, *roles.routes, *content.routes,
                   *content_actions.routes, *api_keys.routes):  # fmt: skip

@@ -58,8 +58,8 @@ async def test_a_language_nobody_speaks_breaks_no_page(page_client: PageClient, 
     await page_client.enter()
     one = await page_client.invite("a@people.test", locale=tag)
     user = await page_client.user(locale=tag)
-    await page_client.services.groups.create_group(
-        OPERATOR_PRINCIPAL, "spring", GroupWords(name="Spring", translations={tag: GroupText("Frühling")})
+    await page_client.services.groups.create(
+        "spring", GroupWords(name="Spring", translations={tag: GroupText("Frühling")}), by=OPERATOR_PRINCIPAL
     )
     for path in (f"{LIST}/{one.id}", f"{LIST}/new?like={one.id}", f"/admin/users/{user.id}", "/admin/groups/spring"):
         assert (await page_client.get(path)).status == 200, path
@@ -140,15 +140,15 @@ async def test_signing_in_over_a_session_ends_it(page_client: PageClient) -> Non
     assert (await page_client.send("/admin/login", fields)).status == 303
     assert page_client.browser.cookies[COOKIE] != before
     admins = page_client.services.admins
-    assert await admins.find_admin_session(before) is None
-    assert await admins.find_admin_session(page_client.browser.cookies[COOKIE]) is not None
+    assert await admins.sessions.find(before) is None
+    assert await admins.sessions.find(page_client.browser.cookies[COOKIE]) is not None
 
 
 async def test_a_failed_login_over_a_session_leaves_it(page_client: PageClient) -> None:
     await page_client.enter()
     before = page_client.browser.cookies[COOKIE]
     await page_client.send("/admin/login", {"email": "mira@panel.test", "password": "not the one"})
-    assert await page_client.services.admins.find_admin_session(before) is not None
+    assert await page_client.services.admins.sessions.find(before) is not None
 
 
 async def test_what_is_shown_once_is_kept_by_no_browser(page_client: PageClient) -> None:

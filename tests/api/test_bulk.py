@@ -53,7 +53,7 @@ async def work(api: Api) -> None:
 
 
 async def group(api: Api, key: str) -> Group:
-    return await api.services.groups.create_group(OPERATOR_PRINCIPAL, key, GroupWords(name=key))
+    return await api.services.groups.create(key, GroupWords(name=key), by=OPERATOR_PRINCIPAL)
 
 
 def customer(number: int) -> dict[str, str]:

@@ -51,7 +51,7 @@ async def test_the_server_gets_the_sample_and_its_words_come_back(
     database: Database, mail_server: ScriptedServer
 ) -> None:
     messages = operations(database, rules_for(mail_server)).messages
-    sent = await messages.send_test(admin(), MailKind.INVITATION, "de", "me@example.org")
+    sent = await messages.send_test(MailKind.INVITATION, "de", "me@example.org", by=admin())
     assert sent.is_taken
     assert sent.reply
     (taken,) = mail_server.taken
@@ -63,7 +63,7 @@ async def test_the_server_gets_the_sample_and_its_words_come_back(
 async def test_a_refusal_comes_back_in_the_servers_words(database: Database, mail_server: ScriptedServer) -> None:
     mail_server.replies["rcpt"] = ["550 5.1.1 no such user"]
     messages = operations(database, rules_for(mail_server)).messages
-    sent = await messages.send_test(admin(), MailKind.INVITATION, "en", "me@example.org")
+    sent = await messages.send_test(MailKind.INVITATION, "en", "me@example.org", by=admin())
     assert not sent.is_taken
     assert sent.reply == "550 5.1.1 no such user"
 
@@ -71,24 +71,24 @@ async def test_a_refusal_comes_back_in_the_servers_words(database: Database, mai
 async def test_a_server_that_is_away_says_nothing(database: Database, mail_server: ScriptedServer) -> None:
     rules = rules_for(mail_server)
     away = replace(rules, smtp=replace(rules.smtp, port=1))
-    sent = await operations(database, away).messages.send_test(admin(), MailKind.INVITATION, "en", "me@example.org")
+    sent = await operations(database, away).messages.send_test(MailKind.INVITATION, "en", "me@example.org", by=admin())
     assert (sent.is_taken, sent.reply) == (False, None)
 
 
 async def test_with_mail_off_nothing_is_tested(database: Database) -> None:
     messages = operations(database, MailRules(transport="off")).messages
     with pytest.raises(MailDisabled):
-        await messages.send_test(admin(), MailKind.INVITATION, "en", "me@example.org")
+        await messages.send_test(MailKind.INVITATION, "en", "me@example.org", by=admin())
 
 
 async def test_a_viewer_may_look_and_not_interfere(database: Database) -> None:
     found = operations(database, MailRules(transport="off"))
     viewer = admin("viewer")
-    assert found.messages.preview(viewer, MailKind.INVITATION, "en").mail.subject
+    assert found.messages.preview(MailKind.INVITATION, "en", by=viewer).mail.subject
     for asking in (
-        found.messages.send_test(viewer, MailKind.INVITATION, "en", "me@example.org"),
-        found.mail_queue.retry(viewer, new_id(system_clock())),
-        found.mail_queue.drop(viewer, new_id(system_clock())),
+        found.messages.send_test(MailKind.INVITATION, "en", "me@example.org", by=viewer),
+        found.mail_queue.retry(new_id(system_clock()), by=viewer),
+        found.mail_queue.drop(new_id(system_clock()), by=viewer),
     ):
         with pytest.raises(NotAllowed):
             await asking

@@ -116,15 +116,15 @@ def enrol(terminal: Terminal) -> None:
     async def work() -> None:
         async with open_services(load_config(terminal.config, {}), beside=True) as services:
             admins = services.admins
-            new = await admins.admin_login("a@acme.test", PASSWORD, user_agent="", network="")
-            visit = await admins.find_admin_session(new.token)
+            new = await admins.sessions.login("a@acme.test", PASSWORD, user_agent="", network="")
+            visit = await admins.sessions.find(new.token)
             assert visit
-            await admins.start_second_factor(visit)
-            visit = await admins.find_admin_session(new.token)
+            await admins.second_factors.start(visit)
+            visit = await admins.sessions.find(new.token)
             assert visit
-            secret = admins._unseal(visit.admin)
+            secret = admins.second_factors._unseal(visit.admin)
             assert secret
-            await admins.confirm_second_factor(visit, totp_code(secret, step_at(system_clock()) - 1), PASSWORD)
+            await admins.second_factors.confirm(visit, totp_code(secret, step_at(system_clock()) - 1), PASSWORD)
 
     asyncio.run(work())
 
@@ -134,8 +134,8 @@ def lets_in(terminal: Terminal) -> bool:
 
     async def look() -> bool:
         async with open_services(load_config(terminal.config, {}), beside=True) as services:
-            (admin,) = await services.admins.list_admins()
-            return services.admins._unseal(admin) is not None
+            (admin,) = await services.admins.list_all()
+            return services.admins.second_factors._unseal(admin) is not None
 
     return asyncio.run(look())
 

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import select
 from tests.support.service_env import ServiceEnv
 
-from latchstring.content.service import Content, NewAccess, NewObject
+from latchstring.content.dependencies import ContentDependencies
+from latchstring.content.service import Content, NewAccess, NewObject, subject_of
 from latchstring.domain.access import Access, ContentObject, Level, Seen, SubjectKind, Visibility
 from latchstring.domain.account import User
 from latchstring.domain.errors import (
@@ -47,11 +48,11 @@ class ContentEnv:
 
     async def make(self, **fields: Any) -> ContentObject:
         new = NewObject(**{"title": "One", "owner_id": self.owner.id, **fields})
-        return (await self.content.create_object(OPERATOR_PRINCIPAL, "articles", new)).object
+        return (await self.content.create("articles", new, by=OPERATOR_PRINCIPAL)).object
 
     async def share(self, one: ContentObject, by: User | None = None, **access: Any) -> Seen:
         new = NewAccess(**{"visibility": Visibility.SHARED, **access})
-        return await self.content.replace_access(self.as_(by or self.owner), one, new)
+        return await self.content.replace_access(one, new, by=self.as_(by or self.owner))
 
     async def give(self, one: ContentObject, user: User, role: ContentRole) -> None:
         """What accepting an invitation does."""
@@ -74,7 +75,7 @@ class ContentEnv:
             return Level.NONE
 
     def subject(self, user: User) -> Any:
-        return self.content.subject_of(self.as_(user))
+        return subject_of(self.as_(user))
 
     async def history(self, one: ContentObject) -> list[tuple[str, Mapping[str, Any]]]:
         chosen = select(events.c.type, events.c.data).where(events.c.subject_id == one.id).order_by(events.c.id)
@@ -95,7 +96,7 @@ class ContentEnv:
 
 @pytest.fixture
 async def content_env(service_env: ServiceEnv) -> ContentEnv:
-    room = Content(db=service_env.db, clock=service_env.clock, rules=RULES, roles={})
+    room = Content.build(ContentDependencies(db=service_env.db, clock=service_env.clock, rules=RULES, roles={}))
     return ContentEnv(service_env, room, await service_env.user(None))
 
 
@@ -115,11 +116,11 @@ async def test_history_tells_what_became_of_an_object(content_env: ContentEnv) -
     one, friend = await content_env.make(), await content_env.service_env.user(None)
     team = await content_env.service_env.group("team")
     owner = content_env.as_(content_env.owner)
-    await content_env.content.change_object(owner, one, {"title": "Two", "data": None}, is_expected=anything)
+    await content_env.content.change(one, {"title": "Two", "data": None}, is_expected=anything, by=owner)
     await content_env.share(one, users={friend.id: ContentRole.EDITOR}, groups={"team": ContentRole.VIEWER})
     await content_env.share(one, users={friend.id: ContentRole.VIEWER})
-    await content_env.content.change_owner(owner, one, friend.id)
-    await content_env.content.delete_object(content_env.as_(friend), one, is_expected=anything)
+    await content_env.content.change_owner(one, friend.id, by=owner)
+    await content_env.content.delete(one, is_expected=anything, by=content_env.as_(friend))
     granted = {str(friend.id): "EDITOR", str(team.id): "VIEWER"}
     assert await content_env.history(one) == [
         ("content.created", {"type": "articles", "key": "one", "ownerId": str(content_env.owner.id)}),
@@ -137,9 +138,9 @@ async def test_history_tells_what_became_of_an_object(content_env: ContentEnv) -
 async def test_who_is_erased_leaves_a_trace_of_the_handing_over(content_env: ContentEnv) -> None:
     one, heir = await content_env.make(), await content_env.service_env.user(None)
     with pytest.raises(OwnsContent):
-        await content_env.service_env.users.erase_user(OPERATOR_PRINCIPAL, content_env.owner.id)
+        await content_env.service_env.users.erase(content_env.owner.id, by=OPERATOR_PRINCIPAL)
     assert len(await content_env.history(one)) == 1
-    await content_env.service_env.users.erase_user(OPERATOR_PRINCIPAL, content_env.owner.id, new_owner_id=heir.id)
+    await content_env.service_env.users.erase(content_env.owner.id, new_owner_id=heir.id, by=OPERATOR_PRINCIPAL)
     facts = {"from": str(content_env.owner.id), "to": str(heir.id), "cause": "person-erased"}
     assert (await content_env.history(one))[-1] == ("content.owner_changed", facts)
     assert await content_env.level(heir, one) is Level.OWNER
@@ -154,7 +155,7 @@ async def test_changes_of_different_fields_at_once_lose_nothing(content_env: Con
         one = await content_env.make()
         changes: list[dict[str, Any]] = [{"title": f"T{round_}"}, {"url": "https://a.test/x"}, {"data": {"n": round_}}]
         await asyncio.gather(
-            *(content_env.content.change_object(owner, one, change, is_expected=anything) for change in changes)
+            *(content_env.content.change(one, change, is_expected=anything, by=owner) for change in changes)
         )
         seen = await content_env.content.look_up(
             content_env.subject(content_env.owner), "articles", one.key, Level.VIEWER
@@ -169,9 +170,7 @@ async def test_of_two_who_change_one_version_one_is_told(content_env: ContentEnv
     for _ in range(ROUNDS):
         one = await content_env.make()
         calls = (
-            content_env.content.change_object(
-                owner, one, {"title": title}, is_expected=lambda found: found.version == 1
-            )
+            content_env.content.change(one, {"title": title}, is_expected=lambda found: found.version == 1, by=owner)
             for title in ("a", "b", "c")
         )
         ended = await settle(*calls)
@@ -234,7 +233,7 @@ async def test_handing_over_and_sharing_at_once_lose_nothing(content_env: Conten
     for _ in range(ROUNDS):
         one = await content_env.make()
         ended = await settle(
-            content_env.content.change_owner(content_env.as_(content_env.owner), one, heir.id),
+            content_env.content.change_owner(one, heir.id, by=content_env.as_(content_env.owner)),
             content_env.share(one, users={friend.id: ContentRole.EDITOR}),
         )
         assert ended == [None, None]
@@ -253,7 +252,7 @@ async def test_of_two_heirs_at_once_one_inherits(content_env: ContentEnv) -> Non
     for _ in range(ROUNDS):
         one = await content_env.make()
         owner = content_env.as_(content_env.owner)
-        ended = await settle(*(content_env.content.change_owner(owner, one, heir.id) for heir in (first, second)))
+        ended = await settle(*(content_env.content.change_owner(one, heir.id, by=owner) for heir in (first, second)))
         assert [type(error) for error in ended if error] == [NotAllowed]
         heir = first if ended[0] is None else second
         access = await content_env.access(one)
@@ -266,10 +265,10 @@ async def test_removing_and_changing_at_once_leave_nothing_behind(content_env: C
     for _ in range(ROUNDS):
         one = await content_env.make()
         ended = await settle(
-            content_env.content.delete_object(owner, one, is_expected=anything),
+            content_env.content.delete(one, is_expected=anything, by=owner),
             content_env.give(one, friend, ContentRole.EDITOR),
             content_env.share(one, users={friend.id: ContentRole.VIEWER}),
-            content_env.content.change_object(owner, one, {"title": "x"}, is_expected=anything),
+            content_env.content.change(one, {"title": "x"}, is_expected=anything, by=owner),
         )
         assert ended[0] is None
         assert all(error is None or isinstance(error, ContentNotFound) for error in ended[1:])
@@ -282,7 +281,7 @@ async def test_who_is_erased_while_something_is_shared_with_him_keeps_nothing(co
         one, friend = await content_env.make(), await content_env.service_env.user(None)
         ended = await settle(
             content_env.share(one, users={friend.id: ContentRole.EDITOR}),
-            content_env.service_env.users.erase_user(OPERATOR_PRINCIPAL, friend.id),
+            content_env.service_env.users.erase(friend.id, by=OPERATOR_PRINCIPAL),
         )
         assert ended[0] is None or isinstance(ended[0], UserNotFound)
         assert ended[1] is None
@@ -293,9 +292,9 @@ async def test_who_is_erased_while_he_is_given_an_object_owns_nothing(content_en
     for _ in range(ROUNDS):
         one, friend = await content_env.make(), await content_env.service_env.user(None)
         ended = await settle(
-            content_env.content.change_owner(content_env.as_(content_env.owner), one, friend.id),
+            content_env.content.change_owner(one, friend.id, by=content_env.as_(content_env.owner)),
             content_env.make(owner_id=friend.id),
-            content_env.service_env.users.erase_user(OPERATOR_PRINCIPAL, friend.id),
+            content_env.service_env.users.erase(friend.id, by=OPERATOR_PRINCIPAL),
         )
         gone = ended[2] is None
         assert gone or isinstance(ended[2], OwnsContent)
@@ -309,7 +308,7 @@ async def test_a_group_that_goes_while_something_is_shared_with_it_keeps_nothing
         await content_env.service_env.group(f"team{round_}")
         ended = await settle(
             content_env.share(one, groups={f"team{round_}": ContentRole.EDITOR}),
-            content_env.service_env.groups.delete_group(OPERATOR_PRINCIPAL, f"team{round_}"),
+            content_env.service_env.groups.delete(f"team{round_}", by=OPERATOR_PRINCIPAL),
         )
         assert ended[0] is None or isinstance(ended[0], GroupNotFound)
         assert ended[1] is None
@@ -323,8 +322,8 @@ async def test_two_who_erase_each_other_s_heirs_do_not_block(content_env: Conten
         for owner in (first, second):
             await content_env.make(owner_id=owner.id)
         ended = await settle(
-            content_env.service_env.users.erase_user(OPERATOR_PRINCIPAL, first.id, new_owner_id=second.id),
-            content_env.service_env.users.erase_user(OPERATOR_PRINCIPAL, second.id, new_owner_id=first.id),
+            content_env.service_env.users.erase(first.id, new_owner_id=second.id, by=OPERATOR_PRINCIPAL),
+            content_env.service_env.users.erase(second.id, new_owner_id=first.id, by=OPERATOR_PRINCIPAL),
         )
         assert [error for error in ended if error is None] == [None]
         await content_env.nothing_dangles()

@@ -147,7 +147,7 @@ WHOLE_NAMES: dict[str, int] = {
     "at_dot": 11,
     "not_let_in": 2,
     "keep_house": 1,
-    "do_nothing": 1,
+    "noop": 1,
     "parts": 35,
     "world": 1,
     "visit": 70,

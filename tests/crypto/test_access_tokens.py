@@ -32,7 +32,7 @@ def keyring() -> Keyring:
 
 @pytest.fixture
 def token(keyring: Keyring) -> str:
-    return tokens_of(keyring).issue(USER, PERMISSIONS, uuid4(), at=NOW)
+    return tokens_of(keyring).issue(USER, PERMISSIONS, uuid4(), now=NOW)
 
 
 def part(value: object) -> str:
@@ -41,8 +41,8 @@ def part(value: object) -> str:
 
 def test_a_token_says_who_may_what_and_for_how_long(keyring: Keyring) -> None:
     session_id, tokens = uuid4(), tokens_of(keyring)
-    text = tokens.issue(USER, PERMISSIONS, session_id, at=NOW)
-    found = tokens.read(text, at=NOW)
+    text = tokens.issue(USER, PERMISSIONS, session_id, now=NOW)
+    found = tokens.read(text, now=NOW)
     assert (found.user_id, found.session_id) == (USER.id, session_id)
     claims = json.loads(base64.urlsafe_b64decode(text.split(".")[1] + "=="))
     assert claims == {
@@ -64,22 +64,22 @@ def test_the_app_checks_it_with_the_published_keys(keyring: Keyring, token: str)
 def test_a_rotated_key_verifies_until_it_is_removed(keyring: Keyring, token: str) -> None:
     fresh = new_master_key()
     rotated = tokens_of(Keyring((fresh, *keyring.keys)))
-    assert rotated.read(token, at=NOW).user_id == USER.id
+    assert rotated.read(token, now=NOW).user_id == USER.id
     assert len(rotated.jwks()["keys"]) == 2
     with pytest.raises(CredentialInvalid):
-        tokens_of(Keyring((fresh,))).read(token, at=NOW)
+        tokens_of(Keyring((fresh,))).read(token, now=NOW)
 
 
 def test_a_token_ends_with_its_time(keyring: Keyring, token: str) -> None:
     tokens = tokens_of(keyring)
-    tokens.read(token, at=NOW + timedelta(minutes=15) - timedelta(milliseconds=1))
+    tokens.read(token, now=NOW + timedelta(minutes=15) - timedelta(milliseconds=1))
     with pytest.raises(CredentialInvalid):
-        tokens.read(token, at=NOW + timedelta(minutes=15))
+        tokens.read(token, now=NOW + timedelta(minutes=15))
 
 
 def test_a_token_for_another_address_of_the_server_is_refused(keyring: Keyring, token: str) -> None:
     with pytest.raises(CredentialInvalid):
-        tokens_of(keyring, "https://elsewhere.example.org").read(token, at=NOW)
+        tokens_of(keyring, "https://elsewhere.example.org").read(token, now=NOW)
 
 
 def forgeries(keyring: Keyring, token: str) -> dict[str, str]:
@@ -118,4 +118,4 @@ NAMES = (
 @pytest.mark.parametrize("name", NAMES)
 def test_a_forged_token_is_refused(keyring: Keyring, token: str, name: str) -> None:
     with pytest.raises(CredentialInvalid):
-        tokens_of(keyring).read(forgeries(keyring, token)[name], at=NOW)
+        tokens_of(keyring).read(forgeries(keyring, token)[name], now=NOW)

@@ -48,7 +48,7 @@ def visit(tmp_path: Path) -> Visit:
 
 
 async def keep(directory: Path, **changes: object) -> str:
-    mail = render_mail(invitation(**changes), new_id(system_clock()), sender="a@b.test", at=AT)
+    mail = render_mail(invitation(**changes), new_id(system_clock()), sender="a@b.test", now=AT)
 
     async def compose() -> Any:
         return mail

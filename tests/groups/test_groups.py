@@ -26,20 +26,20 @@ def key_principal(*scopes: str) -> Principal:
 
 
 async def test_a_group_is_made_and_named_anew(service_env: Any) -> None:
-    made = await service_env.groups.create_group(OPERATOR_PRINCIPAL, "readers", WORDS)
-    assert await service_env.groups.get_group(OPERATOR_PRINCIPAL, "readers") == made
+    made = await service_env.groups.create("readers", WORDS, by=OPERATOR_PRINCIPAL)
+    assert await service_env.groups.get("readers", by=OPERATOR_PRINCIPAL) == made
     assert made.text_in("de-AT") == GroupText("Leser", "Wer liest.")
-    renamed = await service_env.groups.replace_group(OPERATOR_PRINCIPAL, "readers", GroupWords(name="Bookworms"))
+    renamed = await service_env.groups.replace("readers", GroupWords(name="Bookworms"), by=OPERATOR_PRINCIPAL)
     assert (renamed.id, renamed.name, renamed.description, renamed.translations) == (made.id, "Bookworms", None, {})
     assert await service_env.groups.find_id("readers") == made.id
     assert await service_env.groups.find_id("nowhere") == NIL
     with pytest.raises(GroupNotFound):
-        await service_env.groups.replace_group(OPERATOR_PRINCIPAL, "nowhere", WORDS)
+        await service_env.groups.replace("nowhere", WORDS, by=OPERATOR_PRINCIPAL)
 
 
 async def test_of_equal_keys_at_once_exactly_one_is_made(service_env: Any) -> None:
     results = await asyncio.gather(
-        *(service_env.groups.create_group(OPERATOR_PRINCIPAL, "readers", WORDS) for _ in range(5)),
+        *(service_env.groups.create("readers", WORDS, by=OPERATOR_PRINCIPAL) for _ in range(5)),
         return_exceptions=True,
     )
     assert [type(result) for result in results].count(GroupKeyTaken) == 4
@@ -50,10 +50,10 @@ async def test_members_come_and_go_and_repeating_changes_nothing(service_env: An
     await service_env.group("readers")
     user = await service_env.user()
     for _ in range(2):
-        await service_env.groups.add_member(OPERATOR_PRINCIPAL, "readers", user.id)
+        await service_env.groups.add_member("readers", user.id, by=OPERATOR_PRINCIPAL)
     assert (await service_env.reload(user)).groups == ("readers",)
     for _ in range(2):
-        await service_env.groups.remove_member(OPERATOR_PRINCIPAL, "readers", user.id)
+        await service_env.groups.remove_member("readers", user.id, by=OPERATOR_PRINCIPAL)
     assert (await service_env.reload(user)).groups == ()
     names = await service_env.events()
     assert (names.count("group.member_added"), names.count("group.member_removed")) == (1, 1)
@@ -62,7 +62,7 @@ async def test_members_come_and_go_and_repeating_changes_nothing(service_env: An
 async def test_of_joins_at_once_one_is_recorded(service_env: Any) -> None:
     await service_env.group("readers")
     user = await service_env.user()
-    await asyncio.gather(*(service_env.groups.add_member(OPERATOR_PRINCIPAL, "readers", user.id) for _ in range(6)))
+    await asyncio.gather(*(service_env.groups.add_member("readers", user.id, by=OPERATOR_PRINCIPAL) for _ in range(6)))
     assert (await service_env.events()).count("group.member_added") == 1
 
 
@@ -70,29 +70,29 @@ async def test_unknown_groups_and_people_are_told(service_env: Any) -> None:
     await service_env.group("readers")
     user = await service_env.user()
     with pytest.raises(GroupNotFound):
-        await service_env.groups.add_member(OPERATOR_PRINCIPAL, "nowhere", user.id)
+        await service_env.groups.add_member("nowhere", user.id, by=OPERATOR_PRINCIPAL)
     with pytest.raises(GroupNotFound):
-        await service_env.groups.add_member(OPERATOR_PRINCIPAL, "nowhere", uuid4())
+        await service_env.groups.add_member("nowhere", uuid4(), by=OPERATOR_PRINCIPAL)
     with pytest.raises(UserNotFound):
-        await service_env.groups.add_member(OPERATOR_PRINCIPAL, "readers", uuid4())
+        await service_env.groups.add_member("readers", uuid4(), by=OPERATOR_PRINCIPAL)
     with pytest.raises(GroupNotFound):
-        await service_env.groups.remove_member(OPERATOR_PRINCIPAL, "nowhere", user.id)
+        await service_env.groups.remove_member("nowhere", user.id, by=OPERATOR_PRINCIPAL)
 
 
 async def test_a_group_made_again_starts_without_members(service_env: Any) -> None:
     first = await service_env.group("readers")
     user = await service_env.user(groups=("readers",))
-    await service_env.groups.delete_group(OPERATOR_PRINCIPAL, "readers")
+    await service_env.groups.delete("readers", by=OPERATOR_PRINCIPAL)
     assert (await service_env.reload(user)).groups == ()
     again = await service_env.group("readers")
     assert again.id != first.id
-    assert (await service_env.groups.list_members(OPERATOR_PRINCIPAL, "readers", **ALL)).items == []
+    assert (await service_env.groups.list_members("readers", by=OPERATOR_PRINCIPAL, **ALL)).items == []
 
 
 async def test_of_deletions_at_once_exactly_one_wins(service_env: Any) -> None:
     await service_env.group("readers")
     results = await asyncio.gather(
-        *(service_env.groups.delete_group(OPERATOR_PRINCIPAL, "readers") for _ in range(4)), return_exceptions=True
+        *(service_env.groups.delete("readers", by=OPERATOR_PRINCIPAL) for _ in range(4)), return_exceptions=True
     )
     assert results.count(None) == 1
     assert (await service_env.events()).count("group.deleted") == 1
@@ -107,15 +107,17 @@ async def test_members_see_their_own_groups_readers_all_strangers_none(service_e
         await service_env.user("team"),
     )
     as_member, as_stranger, as_reader = map(service_env.users.principal_of, (member, stranger, reader))
-    assert [group.key for group in (await service_env.groups.list_groups(as_member, **ALL)).items] == ["mine"]
-    assert (await service_env.groups.list_groups(as_stranger, **ALL)).items == []
-    assert {group.key for group in (await service_env.groups.list_groups(as_reader, **ALL)).items} == {"mine", "other"}
-    assert [user.id for user in (await service_env.groups.list_members(as_member, "mine", **ALL)).items] == [member.id]
+    assert [group.key for group in (await service_env.groups.list_page(by=as_member, **ALL)).items] == ["mine"]
+    assert (await service_env.groups.list_page(by=as_stranger, **ALL)).items == []
+    assert {group.key for group in (await service_env.groups.list_page(by=as_reader, **ALL)).items} == {"mine", "other"}
+    assert [user.id for user in (await service_env.groups.list_members("mine", by=as_member, **ALL)).items] == [
+        member.id
+    ]
     for principal, key in ((as_member, "other"), (as_stranger, "mine"), (key_principal("users:read"), "mine")):
         with pytest.raises(GroupNotFound):
-            await service_env.groups.list_members(principal, key, **ALL)
+            await service_env.groups.list_members(key, by=principal, **ALL)
     with pytest.raises(NotAllowed):
-        await service_env.groups.list_groups(key_principal("users:read"), **ALL)
+        await service_env.groups.list_page(by=key_principal("users:read"), **ALL)
 
 
 async def test_changing_needs_the_permission_and_strangers_learn_nothing(service_env: Any) -> None:
@@ -124,19 +126,19 @@ async def test_changing_needs_the_permission_and_strangers_learn_nothing(service
 
     async def attempts(principal: Principal, refusal: type[Exception]) -> None:
         for attempt in (
-            service_env.groups.replace_group(principal, "mine", WORDS),
-            service_env.groups.delete_group(principal, "mine"),
-            service_env.groups.add_member(principal, "mine", stranger.id),
-            service_env.groups.remove_member(principal, "mine", member.id),
+            service_env.groups.replace("mine", WORDS, by=principal),
+            service_env.groups.delete("mine", by=principal),
+            service_env.groups.add_member("mine", stranger.id, by=principal),
+            service_env.groups.remove_member("mine", member.id, by=principal),
         ):
             with pytest.raises(refusal):
                 await attempt
         with pytest.raises(NotAllowed):
-            await service_env.groups.create_group(principal, "new", WORDS)
+            await service_env.groups.create("new", WORDS, by=principal)
 
     await attempts(service_env.users.principal_of(member), NotAllowed)
     await attempts(service_env.users.principal_of(stranger), GroupNotFound)
-    await service_env.groups.add_member(key_principal("groups:write"), "mine", stranger.id)
+    await service_env.groups.add_member("mine", stranger.id, by=key_principal("groups:write"))
 
 
 async def test_a_join_against_the_end_of_the_group_leaves_no_membership(service_env: Any) -> None:
@@ -145,13 +147,13 @@ async def test_a_join_against_the_end_of_the_group_leaves_no_membership(service_
         await service_env.group(key)
         user = await service_env.user()
         results = await asyncio.gather(
-            service_env.groups.add_member(OPERATOR_PRINCIPAL, key, user.id),
+            service_env.groups.add_member(key, user.id, by=OPERATOR_PRINCIPAL),
             service_env.user(groups=(key,)),
-            service_env.groups.delete_group(OPERATOR_PRINCIPAL, key),
+            service_env.groups.delete(key, by=OPERATOR_PRINCIPAL),
             return_exceptions=True,
         )
         assert results[2] is None
         assert {type(result) for result in results[:2] if isinstance(result, Exception)} <= {GroupNotFound}
         assert (await service_env.reload(user)).groups == ()
-        page = await service_env.users.list_users(**ALL, group=key)
+        page = await service_env.users.list_page(**ALL, group=key)
         assert page.items == []

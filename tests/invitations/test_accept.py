@@ -60,7 +60,9 @@ async def test_a_new_person_gets_account_role_groups_and_session(invitation_env:
     assert accepted.is_new
     assert accepted.tokens is not None
     assert (accepted.user.role, accepted.user.groups, accepted.user.email_verified) == ("team", ("spring",), True)
-    principal, _ = await invitation_env.service_env.users.principal_of_access_token(accepted.tokens.access_token)
+    principal, _ = await invitation_env.service_env.users.sessions.principal_of_access_token(
+        accepted.tokens.access_token
+    )
     assert principal.id == accepted.user.id
     assert await invitation_env.state(made) is State.ACCEPTED
     assert (await invitation_env.now(made)).accepted_by == accepted.user.id
@@ -138,12 +140,15 @@ async def test_who_lies_in_wait_under_an_unproved_address_is_thrown_out(invitati
     real = await invitation_env.accept(token, replace(PROFILE, first_name="Real", password="another long sentence"))
     assert (real.user.id, real.user.first_name, real.user.email_verified) == (waiting.user.id, "Real", True)
     assert real.tokens is not None
-    assert await refusal(invitation_env.service_env.users.principal_of_access_token(waiting.tokens.access_token)) != ""
     assert (
-        await refusal(invitation_env.service_env.users.login("ada@people.test", PROFILE.password or ""))
+        await refusal(invitation_env.service_env.users.sessions.principal_of_access_token(waiting.tokens.access_token))
+        != ""
+    )
+    assert (
+        await refusal(invitation_env.service_env.users.sessions.login("ada@people.test", PROFILE.password or ""))
         == "invalid-credentials"
     )
-    await invitation_env.service_env.users.login("ada@people.test", "another long sentence")
+    await invitation_env.service_env.users.sessions.login("ada@people.test", "another long sentence")
 
 
 # ---- the app accepts for its own person ------------------------------------------------------------------------------
@@ -184,7 +189,7 @@ async def test_an_account_of_another_person_of_the_app_is_not_taken(invitation_e
 async def test_a_used_link_never_readmits_somebody_who_was_removed(invitation_env: InvitationEnv) -> None:
     made = await invitation_env.invite()
     accepted = await invitation_env.accept(invitation_env.token(made))
-    await invitation_env.service_env.users.erase_user(OPERATOR_PRINCIPAL, accepted.user.id)
+    await invitation_env.service_env.users.erase(accepted.user.id, by=OPERATOR_PRINCIPAL)
     with pytest.raises(InvitationAccepted):
         await invitation_env.accept(invitation_env.token(made))
 
@@ -243,11 +248,11 @@ async def test_a_link_holds_only_while_its_sponsor_may_still_send_it(invitation_
     sponsor = await invitation_env.service_env.user("lead")
     by = replace(invitation_env.service_env.users.principal_of(sponsor), permissions=frozenset({"*"}))
     made = await invitation_env.invite(by=by, role="team")
-    await invitation_env.service_env.users.change_user(OPERATOR_PRINCIPAL, sponsor.id, UserChanges(role="customer"))
+    await invitation_env.service_env.users.change(sponsor.id, UserChanges(role="customer"), by=OPERATOR_PRINCIPAL)
     with pytest.raises(InviterNotAllowed):
         await invitation_env.accept(invitation_env.token(made))
     assert await invitation_env.state(made) is State.PENDING
-    await invitation_env.service_env.users.change_user(OPERATOR_PRINCIPAL, sponsor.id, UserChanges(role="lead"))
+    await invitation_env.service_env.users.change(sponsor.id, UserChanges(role="lead"), by=OPERATOR_PRINCIPAL)
     await invitation_env.accept(invitation_env.token(made))
 
 
@@ -257,9 +262,9 @@ async def test_a_blocked_or_erased_sponsor_ends_his_links(invitation_env: Invita
     by = replace(invitation_env.service_env.users.principal_of(sponsor), permissions=frozenset({"*"}))
     made = await invitation_env.invite(by=by, role="team")
     if end == "blocked":
-        await invitation_env.service_env.users.change_user(OPERATOR_PRINCIPAL, sponsor.id, UserChanges(blocked=True))
+        await invitation_env.service_env.users.change(sponsor.id, UserChanges(blocked=True), by=OPERATOR_PRINCIPAL)
     else:
-        await invitation_env.service_env.users.erase_user(OPERATOR_PRINCIPAL, sponsor.id)
+        await invitation_env.service_env.users.erase(sponsor.id, by=OPERATOR_PRINCIPAL)
     with pytest.raises(InviterNotAllowed):
         await invitation_env.accept(invitation_env.token(made))
 
@@ -268,7 +273,7 @@ async def test_who_resends_becomes_the_sponsor(invitation_env: InvitationEnv) ->
     sponsor = await invitation_env.service_env.user("lead")
     by = replace(invitation_env.service_env.users.principal_of(sponsor), permissions=frozenset({"*"}))
     made = await invitation_env.invite(by=by, role="team")
-    await invitation_env.service_env.users.change_user(OPERATOR_PRINCIPAL, sponsor.id, UserChanges(blocked=True))
+    await invitation_env.service_env.users.change(sponsor.id, UserChanges(blocked=True), by=OPERATOR_PRINCIPAL)
     again = await invitation_env.invitations.resend(made.invitation.id, by=OPERATOR_PRINCIPAL)
     await invitation_env.accept(invitation_env.token(again))
 
@@ -320,7 +325,7 @@ async def test_accept_and_the_end_of_the_group_at_once_leave_no_half(invitation_
         made = await invitation_env.invite(f"g{number}@people.test", groups=(key,))
         accepted, deleted = await asyncio.gather(
             refusal(invitation_env.accept(invitation_env.token(made))),
-            refusal(invitation_env.service_env.groups.delete_group(OPERATOR_PRINCIPAL, key)),
+            refusal(invitation_env.service_env.groups.delete(key, by=OPERATOR_PRINCIPAL)),
         )
         state = await invitation_env.state(made)
         assert deleted == ""

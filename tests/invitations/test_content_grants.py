@@ -9,7 +9,8 @@ from tests.invitations.test_accept import refusal
 from tests.support.invitation_env import InvitationEnv, build_invitation_env
 from tests.support.service_env import ROLES, ServiceEnv
 
-from latchstring.content.service import Content, NewAccess, NewObject
+from latchstring.content.dependencies import ContentDependencies
+from latchstring.content.service import Content, NewAccess, NewObject, subject_of
 from latchstring.domain.access import ContentObject, Level, Visibility
 from latchstring.domain.account import User
 from latchstring.domain.draft import Draft
@@ -58,31 +59,35 @@ class ContentInvitationEnv:
 
     async def share(self, *users: tuple[User, ContentRole], visibility: Visibility = Visibility.SHARED) -> None:
         access = NewAccess(visibility=visibility, users={user.id: role for user, role in users})
-        await self.content.replace_access(self.as_(self.owner), self.tide, access)
+        await self.content.replace_access(self.tide, access, by=self.as_(self.owner))
 
     async def make(self) -> ContentObject:
         new = NewObject(title="Tide tables", key="tide", owner_id=self.owner.id)
-        return (await self.content.create_object(OPERATOR_PRINCIPAL, "articles", new)).object
+        return (await self.content.create("articles", new, by=OPERATOR_PRINCIPAL)).object
 
     async def remove(self) -> None:
-        await self.content.delete_object(self.as_(self.owner), self.tide, is_expected=lambda _one: True)
+        await self.content.delete(self.tide, is_expected=lambda _one: True, by=self.as_(self.owner))
 
     async def level(self, user: User) -> Level:
         try:
-            seen = await self.content.look_up(self.content.subject_of(self.as_(user)), "articles", "tide", Level.VIEWER)
+            seen = await self.content.look_up(subject_of(self.as_(user)), "articles", "tide", Level.VIEWER)
         except ContentNotFound:
             return Level.NONE
         return seen.level
 
     async def visibility(self) -> Visibility:
-        subject = self.content.subject_of(self.as_(self.owner))
+        subject = subject_of(self.as_(self.owner))
         return (await self.content.look_up(subject, "articles", "tide", Level.VIEWER)).object.visibility
 
 
 async def build_content_env(service_env: ServiceEnv, rules: ContentRules = RULES) -> ContentInvitationEnv:
     invitation_env = build_invitation_env(service_env, content=rules)
     find_pending = invitation_env.invitations.find_pending
-    content = Content(db=service_env.db, clock=service_env.clock, rules=rules, roles=ROLES, find_pending=find_pending)
+    content = Content.build(
+        ContentDependencies(
+            db=service_env.db, clock=service_env.clock, rules=rules, roles=ROLES, find_pending=find_pending
+        )
+    )
     content_env = ContentInvitationEnv(invitation_env, content, await service_env.user("customer"), None)  # type: ignore[arg-type]  # made next
     content_env.tide = await content_env.make()
     return content_env
@@ -163,8 +168,8 @@ async def test_the_sponsor_must_maintain_the_object_when_the_link_is_used(conten
 
 async def test_a_blocked_sponsor_ends_his_links(content_env: ContentInvitationEnv) -> None:
     made = await content_env.invite("a@people.test")
-    await content_env.invitation_env.service_env.users.change_user(
-        OPERATOR_PRINCIPAL, content_env.owner.id, UserChanges(blocked=True)
+    await content_env.invitation_env.service_env.users.change(
+        content_env.owner.id, UserChanges(blocked=True), by=OPERATOR_PRINCIPAL
     )
     with pytest.raises(InviterNotAllowed):
         await content_env.invitation_env.accept(content_env.invitation_env.token(made))

@@ -237,7 +237,7 @@ async def test_the_end_of_a_group_revokes_what_leads_nowhere_else(invitation_env
     await invitation_env.service_env.group("spring")
     only = await invitation_env.invite("a@people.test", groups=("spring",))
     both = await invitation_env.invite("b@people.test", role="team", groups=("spring",))
-    await invitation_env.service_env.groups.delete_group(OPERATOR_PRINCIPAL, "spring")
+    await invitation_env.service_env.groups.delete("spring", by=OPERATOR_PRINCIPAL)
     assert (await invitation_env.state(only), await invitation_env.state(both)) == (State.REVOKED, State.PENDING)
     await invitation_env.service_env.group("spring")
     accepted = await invitation_env.accept(invitation_env.token(both))
@@ -247,7 +247,7 @@ async def test_the_end_of_a_group_revokes_what_leads_nowhere_else(invitation_env
 async def test_erasing_a_person_clears_invitations_and_keeps_history(invitation_env: InvitationEnv) -> None:
     user = await invitation_env.service_env.user(email="ada@people.test")
     made = await invitation_env.invite(role="team", first_name="Ada", message="Dear Ada")
-    await invitation_env.service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id)
+    await invitation_env.service_env.users.erase(user.id, by=OPERATOR_PRINCIPAL)
     now = await invitation_env.now(made)
     assert (now.email, now.first_name, now.message, now.state) == ("erased", None, None, State.REVOKED)
     events = await invitation_env.invitations.events(made.invitation.id, by=OPERATOR_PRINCIPAL, limit=25)
@@ -328,20 +328,20 @@ async def test_the_sweep_tells_an_expiry_once_and_forgets_after_the_retention(in
 
 async def test_a_remembered_key_that_was_revoked_invites_nobody(invitation_env: InvitationEnv) -> None:
     accounts = invitation_env.service_env.users
-    made = await accounts.create_api_key(OPERATOR_PRINCIPAL, name="backend", scopes=("*",))
-    by = await accounts.remembered_principal_of_api_key(made.text)
+    made = await accounts.api_keys.create(name="backend", scopes=("*",), by=OPERATOR_PRINCIPAL)
+    by = await accounts.sessions.remembered_principal_of_api_key(made.text)
     await invitation_env.invite(by=by, role="team")
-    await accounts.revoke_api_key(OPERATOR_PRINCIPAL, made.key.id)
+    await accounts.api_keys.revoke(made.key.id, by=OPERATOR_PRINCIPAL)
     with pytest.raises(CredentialInvalid):  # as another process would, which still remembers it
         await invitation_env.invite("b@people.test", by=by, role="team")
     with pytest.raises(CredentialInvalid):
-        await accounts.remembered_principal_of_api_key(made.text)
+        await accounts.sessions.remembered_principal_of_api_key(made.text)
 
 
 async def test_a_group_made_again_under_its_key_is_found_anew(invitation_env: InvitationEnv) -> None:
     await invitation_env.service_env.group("spring")
     await invitation_env.invite("a@people.test", groups=("spring",))
-    await invitation_env.service_env.groups.delete_group(OPERATOR_PRINCIPAL, "spring")
+    await invitation_env.service_env.groups.delete("spring", by=OPERATOR_PRINCIPAL)
     with pytest.raises(GroupNotFound):
         await invitation_env.invite("b@people.test", groups=("spring",))
     again = await invitation_env.service_env.group("spring")

@@ -6,6 +6,7 @@ import pytest
 from tests.support.invitation_env import build_invitation_env
 from tests.support.service_env import ServiceEnv
 
+from latchstring.content.dependencies import ContentDependencies
 from latchstring.content.service import Content, NewObject
 from latchstring.domain.errors import NotAllowed
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
@@ -24,13 +25,13 @@ def targets(service_env: ServiceEnv) -> Targets:
 
 
 async def group(service_env: ServiceEnv, key: str, name: str) -> None:
-    await service_env.groups.create_group(OPERATOR_PRINCIPAL, key, GroupWords(name=name))
+    await service_env.groups.create(key, GroupWords(name=name), by=OPERATOR_PRINCIPAL)
 
 
 async def thing(service_env: ServiceEnv, title: str, *, type_: str = "articles", **more: Any) -> None:
-    content = Content(db=service_env.db, clock=service_env.clock, rules=TYPES, roles={}, find_pending=None)  # type: ignore[arg-type]
+    content = Content.build(ContentDependencies(db=service_env.db, clock=service_env.clock, rules=TYPES, roles={}))
     owner = await service_env.user()
-    await content.create_object(OPERATOR_PRINCIPAL, type_, NewObject(title=title, owner_id=owner.id, **more))
+    await content.create(type_, NewObject(title=title, owner_id=owner.id, **more), by=OPERATOR_PRINCIPAL)
 
 
 async def test_groups_begin_with_the_text_in_any_case(service_env: ServiceEnv, targets: Targets) -> None:
@@ -75,7 +76,7 @@ async def test_a_type_and_key_name_one_object(service_env: ServiceEnv, targets: 
 
 async def test_a_renamed_group_is_found_under_its_new_name(service_env: ServiceEnv, targets: Targets) -> None:
     await group(service_env, "spring", "Spring cohort")
-    await service_env.groups.replace_group(OPERATOR_PRINCIPAL, "spring", GroupWords(name="Vår"))
+    await service_env.groups.replace("spring", GroupWords(name="Vår"), by=OPERATOR_PRINCIPAL)
     assert [one.name for one in await targets.search_groups("vå", by=OPERATOR_PRINCIPAL)] == ["Vår"]
     assert [one.name for one in await targets.find_groups(["spring", "none"], by=OPERATOR_PRINCIPAL)] == ["Vår"]
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from tests.support.page_client import PASSWORD, PageClient, PageResponse
 
-from latchstring.content.service import NewAccess
+from latchstring.content.service import NewAccess, subject_of
 from latchstring.domain.access import ContentObject, Level, Visibility
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.invitation import Channel
@@ -23,7 +23,7 @@ async def level_of(page_client: PageClient, email: str, one: ContentObject) -> L
     user = await page_client.account(email)
     assert user is not None
     content = page_client.services.content
-    subject = content.subject_of(page_client.services.users.principal_of(user))
+    subject = subject_of(page_client.services.users.principal_of(user))
     return (await content.look_up(subject, one.type, one.key, Level.VIEWER)).level
 
 
@@ -32,7 +32,7 @@ async def hold(page_client: PageClient, one: ContentObject, email: str, role: Co
     user = await page_client.account(email)
     assert user is not None
     await page_client.services.content.replace_access(
-        by, one, NewAccess(visibility=Visibility.SHARED, users={user.id: role})
+        one, NewAccess(visibility=Visibility.SHARED, users={user.id: role}), by=by
     )
 
 
@@ -91,7 +91,7 @@ async def test_the_title_is_the_one_of_today(page_client: PageClient) -> None:
     mira = await page_client.inviter()
     one = await page_client.object(owner=mira)
     invitation = await page_client.share(one, by=mira)
-    await page_client.services.content.change_object(mira, one, {"title": "Moon tables"}, is_expected=lambda _: True)
+    await page_client.services.content.change(one, {"title": "Moon tables"}, is_expected=lambda _: True, by=mira)
     seen = await page_client.get(page_client.link(invitation))
     assert "You may edit Moon tables" in seen.words
     assert "Tide tables" not in seen.words
@@ -117,7 +117,7 @@ async def test_what_is_void_is_not_offered_any_more(page_client: PageClient) -> 
     mira = await page_client.inviter()
     tides, moons = await page_client.object(owner=mira), await page_client.object("Moons", owner=mira)
     token = page_client.token(await page_client.share(tides, moons, by=mira))
-    await page_client.services.content.delete_object(mira, moons, is_expected=lambda _: True)
+    await page_client.services.content.delete(moons, is_expected=lambda _: True, by=mira)
     seen = await page_client.get(f"/content/articles/moons/accept-invitation?token={token}")
     assert seen.status == 200
     assert "You may edit Tide tables" in seen.words
@@ -210,9 +210,9 @@ async def test_what_was_withdrawn_is_not_named_any_more(page_client: PageClient,
     one = await page_client.object(owner=mira)
     invitation = await page_client.share(one, by=mira)
     if how == "deleted":
-        await page_client.services.content.delete_object(mira, one, is_expected=lambda _: True)
+        await page_client.services.content.delete(one, is_expected=lambda _: True, by=mira)
     elif how == "private":
-        await page_client.services.content.replace_access(mira, one, NewAccess(visibility=Visibility.PRIVATE))
+        await page_client.services.content.replace_access(one, NewAccess(visibility=Visibility.PRIVATE), by=mira)
     else:
         await page_client.services.invitations.revoke(invitation.id, by=OPERATOR_PRINCIPAL)
     seen = await page_client.get(page_client.link(invitation))
@@ -236,9 +236,9 @@ async def test_a_sponsor_who_lost_the_object_is_told_of(page_client: PageClient)
     one = await page_client.object(owner=mira)
     invitation = await page_client.share(one, by=mira)
     ada = await page_client.user()
-    await page_client.services.content.change_owner(mira, one, ada.id)
+    await page_client.services.content.change_owner(one, ada.id, by=mira)
     await page_client.services.content.replace_access(
-        page_client.services.users.principal_of(ada), one, NewAccess(visibility=Visibility.PUBLIC)
+        one, NewAccess(visibility=Visibility.PUBLIC), by=page_client.services.users.principal_of(ada)
     )
     sent = await accept(page_client, page_client.token(invitation), **PROFILE)
     assert (sent.status, sent.code) == (409, "inviter-not-allowed")

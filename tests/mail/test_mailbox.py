@@ -13,7 +13,7 @@ from latchstring.mail.senders import Fate, MailboxSender
 
 
 async def keep(directory: Path, subject: str = "Acme") -> RenderedMail:
-    mail = render_mail(invitation(app_name=subject), new_id(system_clock()), sender="a@b.test", at=AT)
+    mail = render_mail(invitation(app_name=subject), new_id(system_clock()), sender="a@b.test", now=AT)
 
     async def compose() -> RenderedMail:
         return mail

@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("kind", MailKind)
 def test_every_message_has_a_sample(kind: MailKind) -> None:
     for locale in available_locales():
-        message = sample_message(kind, to="noor@example.org", locale=locale, app=App(name="Orchard Lane"), at=AT)
+        message = sample_message(kind, to="noor@example.org", locale=locale, app=App(name="Orchard Lane"), now=AT)
         mail = compose_mail(message)
         assert "Orchard Lane" in mail.html + mail.text + mail.subject
 
@@ -76,7 +76,7 @@ def test_a_broken_template_is_named_and_the_mail_leaves_with_ours(folder: Path, 
     with pytest.raises(TemplateBroken, match=r"invitation/body\.txt"):
         compose_mail(invitation(), templates)
     ours, theirs = (
-        render_mail(invitation(), UUID(int=1), sender="a@b.test", at=AT, templates=one).content
+        render_mail(invitation(), UUID(int=1), sender="a@b.test", now=AT, templates=one).content
         for one in (BUILT_IN, templates)
     )
     assert theirs == ours

@@ -19,7 +19,7 @@ SENDER = "Orchard Lane <no-reply@app.test>"
 
 
 def rendered(message: Message, *, sender: str = SENDER, reply_to_inviter: bool = False) -> RenderedMail:
-    return render_mail(message, ID, sender=sender, reply_to_inviter=reply_to_inviter, at=AT)
+    return render_mail(message, ID, sender=sender, reply_to_inviter=reply_to_inviter, now=AT)
 
 
 def parsed(mail: RenderedMail) -> EmailMessage:

@@ -75,7 +75,7 @@ class Counting:
         def work() -> Work[None]:
             if once is not None:
                 answer = once.answer(number)
-                yield from store_answer(self.services.db.dialect_name, once.claim, answer, subject_id=uuid4(), at=at)
+                yield from store_answer(self.services.db.dialect_name, once.claim, answer, subject_id=uuid4(), now=at)
 
         await self.services.db.transact(work)
         self.count += 1

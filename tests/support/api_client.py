@@ -122,7 +122,7 @@ class Api:
         return str((await self.login(made["email"])).json()["accessToken"])
 
     async def api_key(self, *scopes: str, **fields: Any) -> str:
-        made = await self.services.users.create_api_key(OPERATOR_PRINCIPAL, name="k", scopes=scopes, **fields)
+        made = await self.services.users.api_keys.create(name="k", scopes=scopes, by=OPERATOR_PRINCIPAL, **fields)
         return made.text
 
     async def mailed_token(self, kind: MailKind) -> str:
@@ -131,8 +131,8 @@ class Api:
         mail = OutboxRow(row.id, kind, row.subject_id, row.generation, row.locale, row.state, 0)
         accounts = self.services.users
         loads = {
-            MailKind.PASSWORD_RESET: accounts.load_password_reset_mail,
-            MailKind.EMAIL_VERIFICATION: accounts.load_email_verification_mail,
+            MailKind.PASSWORD_RESET: accounts.recovery.load_password_reset_mail,
+            MailKind.EMAIL_VERIFICATION: accounts.recovery.load_email_verification_mail,
         }
         message = await loads[kind](mail)
         assert message is not None
@@ -148,7 +148,7 @@ def settings(tmp_path: Path) -> Config:
 async def api(sqlite_url: URL, settings: Config) -> AsyncIterator[Api]:
     clock = Clock(START)
     async with services_on(sqlite_url, settings, clock) as services:
-        key = await services.users.create_api_key(OPERATOR_PRINCIPAL, name="suite", scopes=["*"])
+        key = await services.users.api_keys.create(name="suite", scopes=["*"], by=OPERATOR_PRINCIPAL)
         async with client_of(settings, services, ORIGIN) as http:
             yield Api(http, services, clock, key.text, count(1))
 

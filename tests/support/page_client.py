@@ -134,19 +134,19 @@ class PageClient:
     async def user(self, email: str = "ada@people.test", **fields: Any) -> User:
         known = {"first_name": "Ada", "last_name": "Löwe", "password": PASSWORD, "role": "customer"}
         new = NewUser(address=parse_address(email), **(known | fields))
-        return await self.services.users.create_user(OPERATOR_PRINCIPAL, new)
+        return await self.services.users.create(new, by=OPERATOR_PRINCIPAL)
 
     async def change(self, email: str, **changes: Any) -> None:
         found = await self.account(email)
         assert found is not None
-        await self.services.users.change_user(OPERATOR_PRINCIPAL, found.id, UserChanges(**changes))
+        await self.services.users.change(found.id, UserChanges(**changes), by=OPERATOR_PRINCIPAL)
 
     async def sign_in(self, email: str = "ada@people.test") -> None:
         seen = await self.post("/login", {"email": email, "password": PASSWORD})
         assert seen.status == 303, seen.html
 
     async def group(self, key: str = "spring", name: str = "Spring cohort") -> None:
-        await self.services.groups.create_group(OPERATOR_PRINCIPAL, key, GroupWords(name=name))
+        await self.services.groups.create(key, GroupWords(name=name), by=OPERATOR_PRINCIPAL)
 
     async def invite(
         self, email: str = "jonas@people.test", *, by: Principal = OPERATOR_PRINCIPAL, **terms: Any
@@ -165,7 +165,7 @@ class PageClient:
         """A content object of somebody's."""
         assert owner.id is not None
         new = NewObject(title=title, owner_id=owner.id, **more)
-        return (await self.services.content.create_object(OPERATOR_PRINCIPAL, type_, new)).object
+        return (await self.services.content.create(type_, new, by=OPERATOR_PRINCIPAL)).object
 
     async def share(
         self,
@@ -198,15 +198,15 @@ class PageClient:
         }
 
     async def account(self, email: str) -> User | None:
-        return await self.services.users.find_user_by_address(parse_address(email))
+        return await self.services.users.find_by_address(parse_address(email))
 
     # -- administrators
 
     async def admin(
         self, email: str = "mira@panel.test", *, role: str = "super-admin", name: str = "Mira Okafor"
     ) -> Admin:
-        created = await self.services.admins.create_admin(
-            OPERATOR_PRINCIPAL, address=parse_address(email), role=role, name=name, password=PASSWORD
+        created = await self.services.admins.create(
+            address=parse_address(email), role=role, name=name, password=PASSWORD, by=OPERATOR_PRINCIPAL
         )
         return created.admin
 
@@ -215,10 +215,8 @@ class PageClient:
     ) -> Admin:
         """Create this administrator if they do not exist, and sign them in without the login page."""
         admins = self.services.admins
-        admin = await admins.find_admin_by_address(parse_address(email)) or await self.admin(
-            email, role=role, name=name
-        )
-        login = await admins.admin_login(email, PASSWORD, user_agent="test", network="192.0.2.0/24")
+        admin = await admins.find_by_address(parse_address(email)) or await self.admin(email, role=role, name=name)
+        login = await admins.sessions.login(email, PASSWORD, user_agent="test", network="192.0.2.0/24")
         self.browser.cookies.set(COOKIE, login.token, domain=HOST, path="/")
         return admin
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from tests.support.clock import Clock
 
+from latchstring.admins.dependencies import AdminDependencies
 from latchstring.admins.service import Admins
+from latchstring.crypto.access_tokens import AccessTokens
 from latchstring.crypto.keyring import Keyring, new_master_key
 from latchstring.crypto.link_tokens import LinkTokens
 from latchstring.crypto.passwords import Passwords
@@ -25,7 +27,7 @@ from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import events, outbox
 from latchstring.storage.outbox.outbox import OutboxRow
 from latchstring.users.accounts import NewUser
-from latchstring.users.dependencies import do_nothing
+from latchstring.users.dependencies import UserDependencies, noop
 from latchstring.users.service import Users
 
 START = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
@@ -74,16 +76,16 @@ class ServiceEnv:
             address=parse_address(address),
             **{"first_name": "Ann", "last_name": "Number", "role": role, "password": PASSWORD, **fields},
         )
-        return await self.users.create_user(OPERATOR_PRINCIPAL, new)
+        return await self.users.create(new, by=OPERATOR_PRINCIPAL)
 
     async def principal(self, role: str | None = "customer", **fields: Any) -> Principal:
         return self.users.principal_of(await self.user(role, **fields))
 
     async def group(self, key: str) -> Group:
-        return await self.groups.create_group(OPERATOR_PRINCIPAL, key, GroupWords(name=key.title()))
+        return await self.groups.create(key, GroupWords(name=key.title()), by=OPERATOR_PRINCIPAL)
 
     async def reload(self, user: User) -> User:
-        return await self.users.get_user(user.id)
+        return await self.users.get(user.id)
 
     async def mails(self) -> list[OutboxRow]:
         """What the outbox promises, oldest first."""
@@ -101,8 +103,8 @@ class ServiceEnv:
     async def token_of(self, mail: OutboxRow) -> str:
         """The token in the link of a mail about an account."""
         load = {
-            MailKind.PASSWORD_RESET: self.users.load_password_reset_mail,
-            MailKind.EMAIL_VERIFICATION: self.users.load_email_verification_mail,
+            MailKind.PASSWORD_RESET: self.users.recovery.load_password_reset_mail,
+            MailKind.EMAIL_VERIFICATION: self.users.recovery.load_email_verification_mail,
         }[mail.kind]
         message = await load(mail)
         assert message is not None
@@ -121,16 +123,20 @@ EVENTS = events.select().order_by(events.c.id)
 def build_users(  # noqa: PLR0917
     db: Database, clock: Clock, keyring: Keyring, tokens: LinkTokens, passwords: Passwords, app: App = APP
 ) -> Users:
-    return Users(
-        db=db,
-        clock=clock,
-        keyring=keyring,
-        tokens=tokens,
-        app=app,
-        roles=ROLES,
-        rules=AccountRules(),
-        passwords=passwords,
-        mail_rules=MailRules(),
+    rules = AccountRules()
+    return Users.build(
+        UserDependencies(
+            db=db,
+            clock=clock,
+            access_tokens=AccessTokens(keyring, issuer=app.public_url, lifetime=rules.access_token_lifetime),
+            links=tokens,
+            app=app,
+            roles=ROLES,
+            rules=rules,
+            passwords=passwords,
+            mail_rules=MailRules(),
+            wake_worker=noop,
+        )
     )
 
 
@@ -140,15 +146,17 @@ async def service_env(database: Database, cheap_passwords: Passwords) -> Service
     tokens = LinkTokens(keyring, new_id(START))
     users = build_users(database, clock, keyring, tokens, cheap_passwords)
     groups = Groups(db=database, clock=clock)
-    admins = Admins(
-        db=database,
-        clock=clock,
-        keyring=keyring,
-        tokens=tokens,
-        app=APP,
-        rules=AccountRules(),
-        passwords=cheap_passwords,
-        mail_rules=MailRules(),
-        wake_worker=do_nothing,
+    admins = Admins.build(
+        AdminDependencies(
+            db=database,
+            clock=clock,
+            keyring=keyring,
+            links=tokens,
+            app=APP,
+            rules=AccountRules(),
+            passwords=cheap_passwords,
+            mail_rules=MailRules(),
+            wake_worker=noop,
+        )
     )
     return ServiceEnv(database, clock, keyring, tokens, users, admins, groups, cheap_passwords, count(1))

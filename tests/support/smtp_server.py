@@ -279,7 +279,7 @@ class SmtpServer:
             await self._stop.wait()
 
     def close(self) -> None:
-        """Stop listening and hang up on everybody. A second call does nothing: a test may close it before its fixture."""
+        """Stop listening and hang up on everybody. A second call does nothing."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()

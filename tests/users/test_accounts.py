@@ -32,9 +32,9 @@ def new_user(address: str = "ada@people.test", **fields: Any) -> NewUser:
 
 async def test_an_account_is_made_as_said(service_env: Any) -> None:
     await service_env.group("readers")
-    made = await service_env.users.create_user(
-        OPERATOR_PRINCIPAL,
+    made = await service_env.users.create(
         new_user("Ada@People.TEST", role="team", groups=("readers",), locale="de", external_id="crm|1"),
+        by=OPERATOR_PRINCIPAL,
     )
     found = await service_env.reload(made)
     assert found == made
@@ -50,7 +50,7 @@ async def test_terms_and_verification_may_be_withheld(service_env: Any) -> None:
 async def test_of_equal_addresses_at_once_exactly_one_is_made(service_env: Any) -> None:
     spellings = ["ada@people.test", "ADA@people.test", "Ada@PEOPLE.test", "ada@People.Test"]
     results = await asyncio.gather(
-        *(service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(one)) for one in spellings), return_exceptions=True
+        *(service_env.users.create(new_user(one), by=OPERATOR_PRINCIPAL) for one in spellings), return_exceptions=True
     )
     assert [type(result) for result in results].count(EmailTaken) == 3
     assert (await service_env.events()).count("user.created") == 1
@@ -59,7 +59,7 @@ async def test_of_equal_addresses_at_once_exactly_one_is_made(service_env: Any) 
 async def test_of_equal_external_ids_at_once_exactly_one_is_made(service_env: Any) -> None:
     results = await asyncio.gather(
         *(
-            service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(f"u{i}@people.test", external_id="crm|1"))
+            service_env.users.create(new_user(f"u{i}@people.test", external_id="crm|1"), by=OPERATOR_PRINCIPAL)
             for i in range(4)
         ),
         return_exceptions=True,
@@ -70,24 +70,24 @@ async def test_of_equal_external_ids_at_once_exactly_one_is_made(service_env: An
 async def test_a_taken_address_is_told_on_change_as_well(service_env: Any) -> None:
     one, two = await service_env.user(external_id="a"), await service_env.user()
     with pytest.raises(EmailTaken):
-        await service_env.users.change_user(
-            OPERATOR_PRINCIPAL, two.id, UserChanges(address=parse_address(one.email.upper()))
+        await service_env.users.change(
+            two.id, UserChanges(address=parse_address(one.email.upper())), by=OPERATOR_PRINCIPAL
         )
     with pytest.raises(ExternalIdTaken):
-        await service_env.users.change_user(OPERATOR_PRINCIPAL, two.id, UserChanges(external_id="a"))
+        await service_env.users.change(two.id, UserChanges(external_id="a"), by=OPERATOR_PRINCIPAL)
 
 
 async def test_unknown_roles_groups_and_weak_passwords_are_refused(service_env: Any) -> None:
     with pytest.raises(InvalidFields) as refused:
-        await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(role="emperor", password="short"))
+        await service_env.users.create(new_user(role="emperor", password="short"), by=OPERATOR_PRINCIPAL)
     assert {problem.pointer for problem in refused.value.errors} == {"/role", "/password"}
     with pytest.raises(GroupNotFound):
-        await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(groups=("nowhere",)))
+        await service_env.users.create(new_user(groups=("nowhere",)), by=OPERATOR_PRINCIPAL)
     user = await service_env.user()
     with pytest.raises(GroupNotFound):
-        await service_env.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(groups=("nowhere",)))
+        await service_env.users.change(user.id, UserChanges(groups=("nowhere",)), by=OPERATOR_PRINCIPAL)
     with pytest.raises(UserNotFound):
-        await service_env.users.change_user(OPERATOR_PRINCIPAL, uuid4(), UserChanges())
+        await service_env.users.change(uuid4(), UserChanges(), by=OPERATOR_PRINCIPAL)
 
 
 async def test_the_ceiling_holds_for_making_and_raising(service_env: Any) -> None:
@@ -96,18 +96,18 @@ async def test_the_ceiling_holds_for_making_and_raising(service_env: Any) -> Non
     await service_env.group("open")
     for fields in ({"role": "admin"}, {"role": "lead"}, {"groups": ("closed",)}):
         with pytest.raises(GrantNotAllowed):
-            await service_env.users.create_user(lead, new_user(**fields))
+            await service_env.users.create(new_user(**fields), by=lead)
         with pytest.raises(GrantNotAllowed):
-            await service_env.users.change_user(lead, customer.id, UserChanges(**fields))
-    await service_env.users.create_user(lead, new_user(role="team", groups=("open",)))
-    changed = await service_env.users.change_user(lead, customer.id, UserChanges(role="team", groups=("open",)))
+            await service_env.users.change(customer.id, UserChanges(**fields), by=lead)
+    await service_env.users.create(new_user(role="team", groups=("open",)), by=lead)
+    changed = await service_env.users.change(customer.id, UserChanges(role="team", groups=("open",)), by=lead)
     assert (changed.role, changed.groups) == ("team", ("open",))
 
 
 async def test_nobody_raises_himself(service_env: Any) -> None:
     user = await service_env.user("lead")
     with pytest.raises(GrantNotAllowed):
-        await service_env.users.change_user(service_env.users.principal_of(user), user.id, UserChanges(role="admin"))
+        await service_env.users.change(user.id, UserChanges(role="admin"), by=service_env.users.principal_of(user))
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,9 @@ async def test_nobody_raises_himself(service_env: Any) -> None:
 async def test_an_account_that_may_do_more_is_out_of_reach(service_env: Any, changes: UserChanges) -> None:
     admin, lead = await service_env.user("admin"), await service_env.principal("lead")
     with pytest.raises(GrantNotAllowed):
-        await service_env.users.change_user(lead, admin.id, changes)
+        await service_env.users.change(admin.id, changes, by=lead)
     with pytest.raises(GrantNotAllowed):
-        await service_env.users.erase_user(lead, admin.id)
+        await service_env.users.erase(admin.id, by=lead)
     assert await service_env.reload(admin) == admin
 
 
@@ -138,27 +138,27 @@ async def test_who_may_not_grant_a_group_cannot_become_its_member_by_taking_over
     member, lead = await service_env.user("customer", groups=("closed",)), await service_env.principal("lead")
     for changes in (UserChanges(password="a new password 77"), UserChanges(address=parse_address("eve@people.test"))):
         with pytest.raises(GrantNotAllowed):
-            await service_env.users.change_user(lead, member.id, changes)
-    assert (await service_env.users.change_user(lead, member.id, UserChanges(blocked=True))).blocked
+            await service_env.users.change(member.id, changes, by=lead)
+    assert (await service_env.users.change(member.id, UserChanges(blocked=True), by=lead)).blocked
 
 
 async def test_equals_look_after_each_other(service_env: Any) -> None:
     one, other = await service_env.principal("lead"), await service_env.user("lead")
-    assert (await service_env.users.change_user(one, other.id, UserChanges(first_name="Bea"))).first_name == "Bea"
+    assert (await service_env.users.change(other.id, UserChanges(first_name="Bea"), by=one)).first_name == "Bea"
 
 
 async def test_a_new_address_is_unverified_and_ends_old_links(service_env: Any) -> None:
     user = await service_env.user()
-    moved = await service_env.users.change_user(
-        OPERATOR_PRINCIPAL, user.id, UserChanges(address=parse_address("new@people.test"))
+    moved = await service_env.users.change(
+        user.id, UserChanges(address=parse_address("new@people.test")), by=OPERATOR_PRINCIPAL
     )
     assert (moved.email, moved.email_verified, moved.link_generation) == ("new@people.test", False, 2)
-    vouched = await service_env.users.change_user(
-        OPERATOR_PRINCIPAL, user.id, UserChanges(address=parse_address("b@people.test"), email_verified=True)
+    vouched = await service_env.users.change(
+        user.id, UserChanges(address=parse_address("b@people.test"), email_verified=True), by=OPERATOR_PRINCIPAL
     )
     assert vouched.email_verified
-    same = await service_env.users.change_user(
-        OPERATOR_PRINCIPAL, user.id, UserChanges(address=parse_address("B@people.test"))
+    same = await service_env.users.change(
+        user.id, UserChanges(address=parse_address("B@people.test")), by=OPERATOR_PRINCIPAL
     )
     assert (same.email, same.email_verified) == ("B@people.test", True)
 
@@ -166,12 +166,12 @@ async def test_a_new_address_is_unverified_and_ends_old_links(service_env: Any) 
 async def test_a_change_leaves_what_it_does_not_name(service_env: Any) -> None:
     await service_env.group("readers")
     user = await service_env.user("team", groups=("readers",), locale="de", external_id="x")
-    changed = await service_env.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(first_name="Bea"))
+    changed = await service_env.users.change(user.id, UserChanges(first_name="Bea"), by=OPERATOR_PRINCIPAL)
     assert changed.last_name == user.last_name
     assert (changed.role, changed.groups, changed.locale, changed.external_id) == ("team", ("readers",), "de", "x")
     assert changed.password_hash == user.password_hash
-    cleared = await service_env.users.change_user(
-        OPERATOR_PRINCIPAL, user.id, UserChanges(role=None, groups=(), locale=None, external_id=None)
+    cleared = await service_env.users.change(
+        user.id, UserChanges(role=None, groups=(), locale=None, external_id=None), by=OPERATOR_PRINCIPAL
     )
     assert (cleared.role, cleared.groups, cleared.locale, cleared.external_id) == (None, (), None, None)
 
@@ -179,9 +179,9 @@ async def test_a_change_leaves_what_it_does_not_name(service_env: Any) -> None:
 async def test_changes_at_once_do_not_undo_each_other(service_env: Any) -> None:
     user = await service_env.user()
     await asyncio.gather(
-        service_env.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(first_name="Bea")),
-        service_env.users.change_user(OPERATOR_PRINCIPAL, user.id, UserChanges(locale="de")),
-        service_env.users.login(user.email_key, PASSWORD),
+        service_env.users.change(user.id, UserChanges(first_name="Bea"), by=OPERATOR_PRINCIPAL),
+        service_env.users.change(user.id, UserChanges(locale="de"), by=OPERATOR_PRINCIPAL),
+        service_env.users.sessions.login(user.email_key, PASSWORD),
     )
     found = await service_env.reload(user)
     assert (found.first_name, found.locale) == ("Bea", "de")
@@ -199,23 +199,23 @@ async def test_one_accepts_new_terms_oneself(service_env: Any) -> None:
 
 async def test_an_erased_account_leaves_nothing_but_ids(service_env: Any) -> None:
     user = await service_env.user(first_name="Quillon", last_name="Verhoeven", email="quillon@people.test")
-    await service_env.users.login(user.email_key, PASSWORD)
-    await service_env.users.request_password_reset(parse_address(user.email))
-    await service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id)
+    await service_env.users.sessions.login(user.email_key, PASSWORD)
+    await service_env.users.recovery.request_password_reset(parse_address(user.email))
+    await service_env.users.erase(user.id, by=OPERATOR_PRINCIPAL)
     with pytest.raises(UserNotFound):
-        await service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id)
+        await service_env.users.erase(user.id, by=OPERATOR_PRINCIPAL)
     assert await service_env.db.fetch(users.select()) == []
     kept = str(await service_env.db.fetch(events.select())).lower()
     assert "quillon" not in kept
     assert "verhoeven" not in kept
     assert (await service_env.events())[-1] == "user.erased"
-    assert await service_env.users.load_password_reset_mail((await service_env.mails())[-1]) is None
+    assert await service_env.users.recovery.load_password_reset_mail((await service_env.mails())[-1]) is None
 
 
 async def test_of_erasures_at_once_exactly_one_wins(service_env: Any) -> None:
     user = await service_env.user()
     results = await asyncio.gather(
-        *(service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id) for _ in range(4)), return_exceptions=True
+        *(service_env.users.erase(user.id, by=OPERATOR_PRINCIPAL) for _ in range(4)), return_exceptions=True
     )
     assert results.count(None) == 1
     assert {type(result) for result in results if result is not None} == {UserNotFound}
@@ -225,7 +225,7 @@ async def test_of_erasures_at_once_exactly_one_wins(service_env: Any) -> None:
 async def test_a_new_owner_must_exist(service_env: Any) -> None:
     user = await service_env.user()
     with pytest.raises(UserNotFound):
-        await service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id, new_owner_id=uuid4())
+        await service_env.users.erase(user.id, new_owner_id=uuid4(), by=OPERATOR_PRINCIPAL)
     await service_env.reload(user)
 
 
@@ -238,29 +238,29 @@ async def test_answers_given_to_an_erased_account_are_forgotten(service_env: Any
     user = await service_env.user()
     theirs, others = once("k1"), once("k1")
     theirs = replace(theirs, claim=replace(theirs.claim, principal_id=user.id))
-    await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user("one@people.test"), once=theirs)
-    await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user("two@people.test"), once=others)
-    await service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id)
+    await service_env.users.create(new_user("one@people.test"), once=theirs, by=OPERATOR_PRINCIPAL)
+    await service_env.users.create(new_user("two@people.test"), once=others, by=OPERATOR_PRINCIPAL)
+    await service_env.users.erase(user.id, by=OPERATOR_PRINCIPAL)
     kept = await service_env.db.fetch(idempotency.select())
     assert [row.principal_id for row in kept] == [others.claim.principal_id]
 
 
 async def test_an_answer_is_stored_with_the_account_and_forgotten_with_it(service_env: Any) -> None:
     again = once("k1")
-    made = await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(), once=again)
+    made = await service_env.users.create(new_user(), once=again, by=OPERATOR_PRINCIPAL)
     with pytest.raises(AnswerStored):
-        await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user("other@people.test"), once=again)
+        await service_env.users.create(new_user("other@people.test"), once=again, by=OPERATOR_PRINCIPAL)
     with pytest.raises(EmailTaken):
-        await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(), once=once("k2"))
-    await service_env.users.erase_user(OPERATOR_PRINCIPAL, made.id)
-    await service_env.users.create_user(OPERATOR_PRINCIPAL, new_user(), once=again)
+        await service_env.users.create(new_user(), once=once("k2"), by=OPERATOR_PRINCIPAL)
+    await service_env.users.erase(made.id, by=OPERATOR_PRINCIPAL)
+    await service_env.users.create(new_user(), once=again, by=OPERATOR_PRINCIPAL)
 
 
 NEWEST_FIRST = SortOrder("createdAt", descending=True)
 
 
 async def list_names(service_env: Any, **which: Any) -> list[str]:
-    page = await service_env.users.list_users(**{"limit": 10, "order": NEWEST_FIRST, **which})
+    page = await service_env.users.list_page(**{"limit": 10, "order": NEWEST_FIRST, **which})
     assert page.total is not None
     return [user.first_name for user in page.items]
 
@@ -297,7 +297,7 @@ async def test_pages_follow_each_other_without_gap(service_env: Any) -> None:
     seen: list[Any] = []
     cursor = None
     for _ in range(3):
-        page = await service_env.users.list_users(order=NEWEST_FIRST, cursor=cursor, limit=2)
+        page = await service_env.users.list_page(order=NEWEST_FIRST, cursor=cursor, limit=2)
         seen += page.items
         cursor = page.next
         assert page.total == 5

@@ -24,33 +24,33 @@ NEW = "quite another one 5"
 
 
 async def reset_token(service_env: Any, user: Any) -> str:
-    await service_env.users.request_password_reset(parse_address(user.email), locale="de")
+    await service_env.users.recovery.request_password_reset(parse_address(user.email), locale="de")
     token: str = await service_env.token_of((await service_env.mails())[-1])
     return token
 
 
 async def test_a_reset_sets_the_password_ends_sessions_and_proves_the_mailbox(service_env: Any) -> None:
     user = await service_env.user(email_verified=False)
-    _, tokens = await service_env.users.login(user.email_key, PASSWORD)
+    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
     token = await reset_token(service_env, user)
-    assert (await service_env.users.find_reset_user(token)).id == user.id
-    await service_env.users.reset_password(token, NEW)
+    assert (await service_env.users.recovery.find_reset_user(token)).id == user.id
+    await service_env.users.recovery.reset_password(token, NEW)
     with pytest.raises(CredentialInvalid):
-        await service_env.users.principal_of_access_token(tokens.access_token)
+        await service_env.users.sessions.principal_of_access_token(tokens.access_token)
     with pytest.raises(InvalidCredentials):
-        await service_env.users.login(user.email_key, PASSWORD)
-    present, _ = await service_env.users.login(user.email_key, NEW)
+        await service_env.users.sessions.login(user.email_key, PASSWORD)
+    present, _ = await service_env.users.sessions.login(user.email_key, NEW)
     assert present.email_verified
 
 
 async def test_a_reset_link_is_good_once_and_takes_its_sisters_along(service_env: Any) -> None:
     user = await service_env.user()
     sister, token = await reset_token(service_env, user), await reset_token(service_env, user)
-    await service_env.users.reset_password(token, NEW)
+    await service_env.users.recovery.reset_password(token, NEW)
     for used in (token, sister):
         with pytest.raises(ResetTokenInvalid):
-            await service_env.users.reset_password(used, "and yet another 7")
-        assert await service_env.users.find_reset_user(used) is None
+            await service_env.users.recovery.reset_password(used, "and yet another 7")
+        assert await service_env.users.recovery.find_reset_user(used) is None
 
 
 async def test_of_resets_at_once_exactly_one_wins(service_env: Any) -> None:
@@ -58,11 +58,11 @@ async def test_of_resets_at_once_exactly_one_wins(service_env: Any) -> None:
     token = await reset_token(service_env, user)
     passwords = [f"password number {i} of them" for i in range(6)]
     results = await asyncio.gather(
-        *(service_env.users.reset_password(token, one) for one in passwords), return_exceptions=True
+        *(service_env.users.recovery.reset_password(token, one) for one in passwords), return_exceptions=True
     )
     assert [type(result) for result in results].count(ResetTokenInvalid) == 5
     won = passwords[results.index(None)]
-    await service_env.users.login(user.email_key, won)
+    await service_env.users.sessions.login(user.email_key, won)
     assert (await service_env.events()).count("user.password_reset") == 1
 
 
@@ -71,99 +71,101 @@ async def test_a_reset_link_runs_out_and_falls_with_block_erasure_and_a_new_addr
         user = await service_env.user()
         token = await reset_token(service_env, user)
         if change is None:
-            await service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id)
+            await service_env.users.erase(user.id, by=OPERATOR_PRINCIPAL)
         else:
-            await service_env.users.change_user(OPERATOR_PRINCIPAL, user.id, change)
+            await service_env.users.change(user.id, change, by=OPERATOR_PRINCIPAL)
         with pytest.raises(ResetTokenInvalid):
-            await service_env.users.reset_password(token, NEW)
+            await service_env.users.recovery.reset_password(token, NEW)
     token = await reset_token(service_env, await service_env.user())
     service_env.clock.forward(timedelta(hours=1))
     with pytest.raises(ResetTokenInvalid):
-        await service_env.users.reset_password(token, NEW)
+        await service_env.users.recovery.reset_password(token, NEW)
 
 
 async def test_a_weak_password_leaves_the_link_good(service_env: Any) -> None:
     token = await reset_token(service_env, await service_env.user())
     with pytest.raises(InvalidFields) as refused:
-        await service_env.users.reset_password(token, "short")
+        await service_env.users.recovery.reset_password(token, "short")
     assert [problem.pointer for problem in refused.value.errors] == ["/newPassword"]
-    await service_env.users.reset_password(token, NEW)
+    await service_env.users.recovery.reset_password(token, NEW)
 
 
 async def test_asking_for_a_reset_writes_one_mail_that_leaves_only_for_accounts(service_env: Any) -> None:
     user, blocked = await service_env.user(), await service_env.user(blocked=True)
     for address in (user.email, blocked.email, "nobody@people.test"):
-        await service_env.users.request_password_reset(parse_address(address))
+        await service_env.users.recovery.request_password_reset(parse_address(address))
     mails = await service_env.mails()
     assert [mail.state for mail in mails] == [DeliveryState.QUEUED, DeliveryState.SUPPRESSED, DeliveryState.SUPPRESSED]
-    assert await service_env.users.load_password_reset_mail(mails[1]) is None
+    assert await service_env.users.recovery.load_password_reset_mail(mails[1]) is None
 
 
 async def test_a_reset_mail_speaks_the_language_of_the_account_first(service_env: Any) -> None:
     german, other = await service_env.user(locale="de"), await service_env.user()
     for user in (german, other):
-        await service_env.users.request_password_reset(parse_address(user.email), locale="en")
+        await service_env.users.recovery.request_password_reset(parse_address(user.email), locale="en")
     assert [mail.locale for mail in await service_env.mails()] == ["de", "en"]
 
 
 async def test_nothing_is_mailed_that_ended_while_it_waited(service_env: Any) -> None:
     user = await service_env.user(email_verified=False)
-    await service_env.users.request_password_reset(parse_address(user.email))
-    await service_env.users.request_verification(user)
+    await service_env.users.recovery.request_password_reset(parse_address(user.email))
+    await service_env.users.recovery.request_verification(user)
     reset, verification = await service_env.mails()
     token = await service_env.token_of(reset)
-    assert await service_env.users.load_email_verification_mail(verification) is not None
-    await service_env.users.reset_password(token, NEW)
-    assert await service_env.users.load_password_reset_mail(reset) is None
-    assert await service_env.users.load_email_verification_mail(verification) is None
+    assert await service_env.users.recovery.load_email_verification_mail(verification) is not None
+    await service_env.users.recovery.reset_password(token, NEW)
+    assert await service_env.users.recovery.load_password_reset_mail(reset) is None
+    assert await service_env.users.recovery.load_email_verification_mail(verification) is None
 
 
 async def test_the_same_promise_makes_the_same_link(service_env: Any) -> None:
     user = await service_env.user()
-    await service_env.users.request_password_reset(parse_address(user.email))
+    await service_env.users.recovery.request_password_reset(parse_address(user.email))
     (mail,) = await service_env.mails()
-    first = await service_env.users.load_password_reset_mail(mail)
+    first = await service_env.users.recovery.load_password_reset_mail(mail)
     service_env.clock.forward(timedelta(minutes=5))
-    assert await service_env.users.load_password_reset_mail(mail) == first
+    assert await service_env.users.recovery.load_password_reset_mail(mail) == first
     assert first.link_url.startswith("https://invite.example.org/password-reset?token=ey")
 
 
 async def test_an_address_is_verified_once(service_env: Any) -> None:
     user = await service_env.user(email_verified=False)
-    await service_env.users.request_verification(user)
-    await service_env.users.request_verification_of(parse_address(user.email))
+    await service_env.users.recovery.request_verification(user)
+    await service_env.users.recovery.request_verification_of(parse_address(user.email))
     mails = await service_env.mails()
     assert [mail.kind for mail in mails] == [MailKind.EMAIL_VERIFICATION] * 2
     tokens = [await service_env.token_of(mail) for mail in mails]
-    results = await asyncio.gather(*(service_env.users.verify_email(token) for token in tokens), return_exceptions=True)
+    results = await asyncio.gather(
+        *(service_env.users.recovery.verify_email(token) for token in tokens), return_exceptions=True
+    )
     assert sorted(type(result).__name__ for result in results) == ["UUID", "VerificationTokenInvalid"]
     assert (await service_env.reload(user)).email_verified
 
 
 async def test_verified_addresses_get_no_verification_mail(service_env: Any) -> None:
     user = await service_env.user()
-    await service_env.users.request_verification(user)
-    await service_env.users.request_verification_of(parse_address(user.email))
+    await service_env.users.recovery.request_verification(user)
+    await service_env.users.recovery.request_verification_of(parse_address(user.email))
     assert [mail.state for mail in await service_env.mails()] == [DeliveryState.SUPPRESSED]
 
 
 async def test_a_verification_link_does_not_verify_another_address(service_env: Any) -> None:
     user = await service_env.user(email_verified=False)
-    await service_env.users.request_verification(user)
+    await service_env.users.recovery.request_verification(user)
     token = await service_env.token_of((await service_env.mails())[-1])
     changes = UserChanges(address=parse_address("moved@people.test"))
-    await service_env.users.change_user(OPERATOR_PRINCIPAL, user.id, changes)
+    await service_env.users.change(user.id, changes, by=OPERATOR_PRINCIPAL)
     with pytest.raises(VerificationTokenInvalid):
-        await service_env.users.verify_email(token)
+        await service_env.users.recovery.verify_email(token)
 
 
 async def test_links_serve_their_own_purpose_only(service_env: Any) -> None:
     user = await service_env.user(email_verified=False)
     reset = await reset_token(service_env, user)
-    await service_env.users.request_verification(user)
+    await service_env.users.recovery.request_verification(user)
     verification = await service_env.token_of((await service_env.mails())[-1])
     with pytest.raises(VerificationTokenInvalid):
-        await service_env.users.verify_email(reset)
+        await service_env.users.recovery.verify_email(reset)
     with pytest.raises(ResetTokenInvalid):
-        await service_env.users.reset_password(verification, NEW)
+        await service_env.users.recovery.reset_password(verification, NEW)
     assert service_env.tokens.verify(Purpose.PASSWORD_RESET, reset).subject_id == user.id

@@ -67,14 +67,14 @@ class Counting:
             yield from hold_job(job, owner, until=until)
             after = yield from advance_job(job, owner, created=10)
             if after.done == after.total:
-                after = yield from finish_job(after, owner, JobState.DONE, at=self.clock())
+                after = yield from finish_job(after, owner, JobState.DONE, now=self.clock())
             return after
 
         return await self.db.transact(work)
 
     async def fail(self, job: Job, owner: UUID, cause: str) -> Job:
         self.failed.append(cause)
-        return await self.db.transact(lambda: finish_job(job, owner, JobState.FAILED, cause=cause, at=self.clock()))
+        return await self.db.transact(lambda: finish_job(job, owner, JobState.FAILED, cause=cause, now=self.clock()))
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class JobEnv:
 
         def work() -> Work[None]:
             yield insert_job(job)
-            yield from queue_job(job.id, at=self.clock())
+            yield from queue_job(job.id, now=self.clock())
 
         await self.db.transact(work)
         return job.id
@@ -214,7 +214,7 @@ async def test_a_kind_nobody_here_knows_is_left_to_a_newer_worker(job_env: JobEn
 
     def work() -> Work[None]:
         yield insert_job(job)
-        yield from queue_job(job.id, at=NOON)
+        yield from queue_job(job.id, now=NOON)
 
     await job_env.db.transact(work)
 

@@ -22,7 +22,7 @@ async def test_answers_are_kept_for_a_day(database: Database) -> None:
     for claim, age in ((old, KEPT_FOR + timedelta(minutes=1)), (young, KEPT_FOR - timedelta(minutes=1))):
         await database.transact(
             lambda claim=claim, age=age: store_answer(  # type: ignore[misc]
-                database.dialect_name, claim, ANSWER, subject_id=uuid4(), at=now - age
+                database.dialect_name, claim, ANSWER, subject_id=uuid4(), now=now - age
             )
         )
     await run_once(Sweep("answers", AnswerPurge(database, lambda: now)))

@@ -62,7 +62,7 @@ async def authenticate(panel: Panel, needs: str | None) -> Panel | Answer:
     if needs is UNAUTHENTICATED:
         return panel
     token = panel.cookies.session
-    session = await panel.services.admins.find_admin_session(token) if token else None
+    session = await panel.services.admins.sessions.find(token) if token else None
     if session is None:
         return panel.redirect(LOGIN, next=_requested_page(panel))
     if session.awaits_code:

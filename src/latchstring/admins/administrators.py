@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+from latchstring.admins.dependencies import AdminDependencies
 from latchstring.admins.sessions import IDLE_LIFETIME
-from latchstring.admins.set_up_links import AdminLinks, SetUpSent
+from latchstring.admins.set_up_links import SetUpLinks, SetUpSent
 from latchstring.crypto.passwords import check_policy
 from latchstring.domain.account import ADMIN_ROLES, SUPER_ADMIN, Admin, AdminSession
 from latchstring.domain.errors import (
@@ -47,53 +48,57 @@ class MadeAdmin:
     set_up_url: str | None = field(repr=False)
 
 
-class AdminAccounts(AdminLinks):
+@dataclass(frozen=True, slots=True)
+class AdminAccounts:
     """Administrators. Apart from users: another account, another login, another session."""
+
+    deps: AdminDependencies
+    set_up_links: SetUpLinks
 
     # ---- who there is --------------------------------------------------------------------------------------------
 
-    async def find_admin_by_address(self, address: Address) -> Admin | None:
-        return await find_admin_by_email_key(self._db, address.email_key)
+    async def find_by_address(self, address: Address) -> Admin | None:
+        return await find_admin_by_email_key(self.deps.db, address.email_key)
 
-    async def get_admin(self, admin_id: UUID) -> Admin:
+    async def get(self, admin_id: UUID) -> Admin:
         """Raises AdminNotFound."""
-        admin = await find_admin(self._db, admin_id)
+        admin = await find_admin(self.deps.db, admin_id)
         if admin is None:
             raise AdminNotFound(_NOBODY)
         return admin
 
-    async def list_admins(self) -> Sequence[Admin]:
+    async def list_all(self) -> Sequence[Admin]:
         """Every administrator, by address."""
-        return await list_admins(self._db)
+        return await list_admins(self.deps.db)
 
     # ---- making --------------------------------------------------------------------------------------------------
 
-    async def create_admin(
-        self, principal: Principal, *, address: Address, role: str, name: str = "", password: str | None = None
+    async def create(
+        self, *, by: Principal, address: Address, role: str, name: str = "", password: str | None = None
     ) -> MadeAdmin:
         """Make an administrator, with a password or a link that sets one. Raises InvalidFields, EmailTaken."""
-        principal.require(ADMINS_WRITE)
+        by.require(ADMINS_WRITE)
         problems = _check_role(role)
         if password is not None:
-            problems += check_policy(password, self._rules, email=address.email, names=[name])
+            problems += check_policy(password, self.deps.rules, email=address.email, names=[name])
         if problems:
             raise InvalidFields(problems)
-        hashed = None if password is None else await self._passwords.hash(password)
+        hashed = None if password is None else await self.deps.passwords.hash(password)
         admin = self._new_admin(address, role=role, name=name, password_hash=hashed)
-        await self._insert_admin(admin, principal)
-        return MadeAdmin(admin, None if password is not None else self.set_up_url(admin))
+        await self._insert_admin(admin, by)
+        return MadeAdmin(admin, None if password is not None else self.set_up_links.url_of(admin))
 
-    async def invite_admin(
-        self, principal: Principal, *, address: Address, role: str, name: str = "", locale: str | None = None
+    async def invite(
+        self, *, by: Principal, address: Address, role: str, name: str = "", locale: str | None = None
     ) -> SetUpSent:
         """Make an administrator and mail the set-up link. Raises NotAllowed, InvalidFields, EmailTaken."""
-        principal.require(ADMINS_WRITE)
+        by.require(ADMINS_WRITE)
         if problems := _check_role(role):
             raise InvalidFields(problems)
         admin = self._new_admin(address, role=role, name=name, locale=locale)
-        await self._insert_admin(admin, principal, also=[queue_mail(self.set_up_mail(admin, admin.created_at))])
-        self._wake_worker()
-        return self.set_up_sent(admin)
+        await self._insert_admin(admin, by, also=[queue_mail(self.set_up_links.mail_to(admin, admin.created_at))])
+        self.deps.wake_worker()
+        return self.set_up_links.sent(admin)
 
     def _new_admin(
         self,
@@ -104,11 +109,11 @@ class AdminAccounts(AdminLinks):
         password_hash: str | None = None,
         locale: str | None = None,
     ) -> Admin:
-        admin_id = new_id(self._clock())
+        admin_id = new_id(self.deps.clock())
         return Admin(admin_id, address.email, address.email_key, name, role, password_hash, locale=locale)
 
     async def _insert_admin(self, admin: Admin, principal: Principal, *, also: Sequence[Step] = ()) -> None:
-        event = happened("admin.created", admin.id, by=principal.actor, at=admin.created_at, role=admin.role)
+        event = happened("admin.created", admin.id, by=principal.actor, now=admin.created_at, role=admin.role)
 
         def work() -> Work[None]:
             yield insert_admin(admin)
@@ -117,20 +122,20 @@ class AdminAccounts(AdminLinks):
             yield record(event)
 
         try:
-            await self._db.transact(work)
+            await self.deps.db.transact(work)
         except UniqueViolation as violation:
             raise EmailTaken("Another administrator has this address.") from violation
 
-    async def resend_set_up(self, principal: Principal, admin_id: UUID) -> SetUpSent:
+    async def resend_set_up(self, admin_id: UUID, *, by: Principal) -> SetUpSent:
         """Send a fresh set-up link; earlier ones are dead. A password there is keeps working until it is used.
 
         Raises NotAllowed, AdminNotFound, AccountBlocked for somebody deactivated.
         """
-        principal.require(ADMINS_WRITE)
-        admin = await self.get_admin(admin_id)
-        at = self._clock()
-        event = happened("admin.invited", admin_id, by=principal.actor, at=at)
-        fresh = self.set_up_mail(admin, at)
+        by.require(ADMINS_WRITE)
+        admin = await self.get(admin_id)
+        now = self.deps.clock()
+        event = happened("admin.invited", admin_id, by=by.actor, now=now)
+        fresh = self.set_up_links.mail_to(admin, now)
 
         def work() -> Work[Admin]:
             rows = yield make_next_link(admin_id)
@@ -141,20 +146,20 @@ class AdminAccounts(AdminLinks):
             yield record(event)
             return present
 
-        present = await self._db.transact(work)
-        self._wake_worker()
-        return self.set_up_sent(present)
+        present = await self.deps.db.transact(work)
+        self.deps.wake_worker()
+        return self.set_up_links.sent(present)
 
     # ---- changing ------------------------------------------------------------------------------------------------
 
-    async def set_admin_role(self, principal: Principal, admin_id: UUID, role: str) -> Admin:
+    async def set_role(self, admin_id: UUID, role: str, *, by: Principal) -> Admin:
         """Give another role; it counts from the next request. Raises NotAllowed, InvalidFields, AdminNotFound,
         LastSuperAdmin.
         """
-        principal.require(ADMINS_WRITE)
+        by.require(ADMINS_WRITE)
         if problems := _check_role(role):
             raise InvalidFields(problems)
-        event = happened("admin.updated", admin_id, by=principal.actor, at=self._clock(), fields=["role"], role=role)
+        event = happened("admin.updated", admin_id, by=by.actor, now=self.deps.clock(), fields=["role"], role=role)
 
         def work() -> Work[Admin]:
             admin = yield from _lock_for_change(admin_id, keeps_super_admin=role == SUPER_ADMIN)
@@ -163,31 +168,31 @@ class AdminAccounts(AdminLinks):
                 yield record(event)
             return replace(admin, role=role)
 
-        return await self._db.transact(work)
+        return await self.deps.db.transact(work)
 
-    async def deactivate_admin(self, principal: Principal, admin_id: UUID) -> Admin:
+    async def deactivate(self, admin_id: UUID, *, by: Principal) -> Admin:
         """Shut an administrator out at once: sessions end, links die.
 
         Raises NotAllowed, AdminNotFound, LastSuperAdmin.
         """
-        principal.require(ADMINS_WRITE)
-        at = self._clock()
-        event = happened("admin.deactivated", admin_id, by=principal.actor, at=at)
+        by.require(ADMINS_WRITE)
+        now = self.deps.clock()
+        event = happened("admin.deactivated", admin_id, by=by.actor, now=now)
 
         def work() -> Work[Admin]:
             admin = yield from _lock_for_change(admin_id, keeps_super_admin=False)
             if admin.is_active:
-                yield set_admin_deactivated(admin_id, at)
-                yield end_admin_sessions(admin_id, at=at)
+                yield set_admin_deactivated(admin_id, now)
+                yield end_admin_sessions(admin_id, now=now)
                 yield record(event)
-            return replace(admin, deactivated_at=admin.deactivated_at or at)
+            return replace(admin, deactivated_at=admin.deactivated_at or now)
 
-        return await self._db.transact(work)
+        return await self.deps.db.transact(work)
 
-    async def reactivate_admin(self, principal: Principal, admin_id: UUID) -> Admin:
+    async def reactivate(self, admin_id: UUID, *, by: Principal) -> Admin:
         """Let an administrator sign in again; sessions of before stay ended. Raises NotAllowed, AdminNotFound."""
-        principal.require(ADMINS_WRITE)
-        event = happened("admin.reactivated", admin_id, by=principal.actor, at=self._clock())
+        by.require(ADMINS_WRITE)
+        event = happened("admin.reactivated", admin_id, by=by.actor, now=self.deps.clock())
 
         def work() -> Work[Admin]:
             admin = yield from lock_admin(admin_id)
@@ -198,30 +203,30 @@ class AdminAccounts(AdminLinks):
                 yield record(event)
             return replace(admin, deactivated_at=None)
 
-        return await self._db.transact(work)
+        return await self.deps.db.transact(work)
 
     # ---- sessions of others --------------------------------------------------------------------------------------
 
-    async def list_admin_sessions(self, principal: Principal, admin_id: UUID) -> Sequence[AdminSession]:
+    async def list_sessions(self, admin_id: UUID, *, by: Principal) -> Sequence[AdminSession]:
         """Where an administrator is signed in, the session used last first. Raises NotAllowed."""
-        principal.require(ADMINS_WRITE)
-        at = self._clock()
-        return await list_admin_sessions(self._db, admin_id, at=at, idle_since=at - IDLE_LIFETIME)
+        by.require(ADMINS_WRITE)
+        now = self.deps.clock()
+        return await list_admin_sessions(self.deps.db, admin_id, now=now, idle_since=now - IDLE_LIFETIME)
 
-    async def end_admin_sessions(self, principal: Principal, admin_id: UUID) -> int:
+    async def end_sessions(self, admin_id: UUID, *, by: Principal) -> int:
         """End every session of an administrator; returns how many. Raises NotAllowed, AdminNotFound."""
-        principal.require(ADMINS_WRITE)
-        await self.get_admin(admin_id)
-        at = self._clock()
-        event_id = new_id(at)
+        by.require(ADMINS_WRITE)
+        await self.get(admin_id)
+        now = self.deps.clock()
+        event_id = new_id(now)
 
         def work() -> Work[int]:
-            ended = len((yield end_admin_sessions(admin_id, at=at)))
+            ended = len((yield end_admin_sessions(admin_id, now=now)))
             if ended:
-                yield record(Event(event_id, admin_id, "admin.sessions_ended", principal.actor, {"count": ended}))
+                yield record(Event(event_id, admin_id, "admin.sessions_ended", by.actor, {"count": ended}))
             return ended
 
-        return await self._db.transact(work)
+        return await self.deps.db.transact(work)
 
 
 _NOBODY = "There is no such administrator."

@@ -1,6 +1,7 @@
 """What the services of administrators are built from."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from latchstring.crypto.keyring import Keyring
 from latchstring.crypto.link_tokens import LinkTokens
@@ -10,28 +11,21 @@ from latchstring.domain.settings import AccountRules, App, MailRules
 from latchstring.storage.engine.database import Database
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdminDependencies:
     """The injected dependencies of each service of administrators."""
 
-    def __init__(
-        self,
-        *,
-        db: Database,
-        clock: Clock,
-        keyring: Keyring,
-        tokens: LinkTokens,
-        app: App,
-        rules: AccountRules,
-        passwords: Passwords,
-        mail_rules: MailRules,
-        wake_worker: Callable[[], None],
-    ) -> None:
-        self._db = db
-        self._clock = clock
-        self._keyring = keyring
-        self._links = tokens
-        self._app = app
-        self._rules = rules
-        self._passwords = passwords
-        self._mail_is_off = mail_rules.transport == "off"
-        self._wake_worker = wake_worker
+    db: Database
+    clock: Clock
+    keyring: Keyring
+    links: LinkTokens
+    app: App
+    rules: AccountRules
+    passwords: Passwords
+    mail_rules: MailRules
+    wake_worker: Callable[[], None]
+
+    @property
+    def mail_is_off(self) -> bool:
+        """Whether no mail leaves this installation."""
+        return self.mail_rules.transport == "off"

@@ -1,9 +1,11 @@
 """What administrators change about themselves: name, language, password, and where they are signed in."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
-from latchstring.admins.second_factors import AdminFactors
+from latchstring.admins.dependencies import AdminDependencies
+from latchstring.admins.second_factors import SecondFactors
 from latchstring.admins.sessions import IDLE_LIFETIME, AdminVisit, NewAdminSession, actor_of
 from latchstring.crypto.passwords import check_policy
 from latchstring.domain.account import AdminSession
@@ -22,65 +24,71 @@ from latchstring.storage.admins.sessions import (
 from latchstring.storage.engine.database import Step, Work
 
 
-class AdminSelf(AdminFactors):
+@dataclass(frozen=True, slots=True)
+class OwnAccount:
     """An administrator's own account."""
 
-    async def change_own_admin(self, visit: AdminVisit, *, name: str, locale: str | None) -> None:
+    deps: AdminDependencies
+    second_factors: SecondFactors
+
+    async def change(self, visit: AdminVisit, *, name: str, locale: str | None) -> None:
         """Keep another name and language. Both are checked by the face."""
-        admin, at = visit.admin, self._clock()
+        admin, now = visit.admin, self.deps.clock()
         changed = [
             field for field, differs in (("name", name != admin.name), ("locale", locale != admin.locale)) if differs
         ]
-        event = happened("admin.updated", admin.id, by=actor_of(admin.id), at=at, fields=changed)
+        event = happened("admin.updated", admin.id, by=actor_of(admin.id), now=now, fields=changed)
 
         def work() -> Work[None]:
             yield set_admin_profile(admin.id, name=name, locale=locale)
             yield record(event)
 
         if changed:
-            await self._db.transact(work)
+            await self.deps.db.transact(work)
 
-    async def change_own_password(self, visit: AdminVisit, current: str, new: str) -> NewAdminSession:
+    async def change_password(self, visit: AdminVisit, current: str, new: str) -> NewAdminSession:
         """Set another password. This session goes on under another token, all others end, and set-up links die.
 
         Raises InvalidFields with `/currentPassword` and `/password`, CredentialInvalid when the session has ended.
         """
         admin = visit.admin
-        await self.check_own_password(admin, current, pointer="/currentPassword")
-        problems = check_policy(new, self._rules, email=admin.email, names=[admin.name])
+        await self.second_factors.check_own_password(admin, current, pointer="/currentPassword")
+        problems = check_policy(new, self.deps.rules, email=admin.email, names=[admin.name])
         if problems:
             raise InvalidFields(problems)
-        hashed = await self._passwords.hash(new)
-        at, token = self._clock(), new_session_token()
-        event = happened("admin.password_set", admin.id, by=actor_of(admin.id), at=at, via="account")
+        hashed = await self.deps.passwords.hash(new)
+        now, token = self.deps.clock(), new_session_token()
+        event = happened("admin.password_set", admin.id, by=actor_of(admin.id), now=now, via="account")
 
         def work() -> Work[None]:
             known = admin.password_hash or ""
             changed = yield change_admin_password(admin.id, verified_hash=known, password_hash=hashed)
-            if not changed or not (yield rotate_admin_session(visit.session_id, token.digest, at=at)):
+            if not changed or not (yield rotate_admin_session(visit.session_id, token.digest, now=now)):
                 raise CredentialInvalid("This session has ended. Sign in again.")
-            yield end_admin_sessions(admin.id, at=at, but=visit.session_id)
+            yield end_admin_sessions(admin.id, now=now, but=visit.session_id)
             yield record(event)
 
-        await self._db.transact(work)
+        await self.deps.db.transact(work)
         return NewAdminSession(token.text, awaits_code=False, expires_at=visit.session.expires_at, admin=admin)
 
-    async def list_own_sessions(self, visit: AdminVisit) -> Sequence[AdminSession]:
+    async def list_sessions(self, visit: AdminVisit) -> Sequence[AdminSession]:
         """Where the administrator is signed in, the one used last first."""
-        at = self._clock()
-        return await list_admin_sessions(self._db, visit.admin.id, at=at, idle_since=at - IDLE_LIFETIME)
+        now = self.deps.clock()
+        return await list_admin_sessions(self.deps.db, visit.admin.id, now=now, idle_since=now - IDLE_LIFETIME)
 
-    async def end_own_session(self, visit: AdminVisit, session_id: UUID) -> int:
+    async def end_session(self, visit: AdminVisit, session_id: UUID) -> int:
         """Sign out another browser, or this one. Nothing happens to a session that is over or somebody else's."""
-        return await self._end_own(visit, end_admin_session(session_id, admin_id=visit.admin.id, at=self._clock()))
+        return await self._end_own(visit, end_admin_session(session_id, admin_id=visit.admin.id, now=self.deps.clock()))
 
     async def end_other_sessions(self, visit: AdminVisit) -> int:
         """Sign out everywhere but here; returns how many sessions that ended."""
-        return await self._end_own(visit, end_admin_sessions(visit.admin.id, at=self._clock(), but=visit.session_id))
+        return await self._end_own(
+            visit, end_admin_sessions(visit.admin.id, now=self.deps.clock(), but=visit.session_id)
+        )
 
     async def _end_own(self, visit: AdminVisit, ending: Step) -> int:
         admin_id = visit.admin.id
-        event_id = new_id(self._clock())
+        event_id = new_id(self.deps.clock())
 
         def work() -> Work[int]:
             ended = len((yield ending))
@@ -89,4 +97,4 @@ class AdminSelf(AdminFactors):
                 yield record(Event(event_id, admin_id, "admin.sessions_ended", actor_of(admin_id), data))
             return ended
 
-        return await self._db.transact(work)
+        return await self.deps.db.transact(work)

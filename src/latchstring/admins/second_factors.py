@@ -5,9 +5,9 @@ import secrets
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from latchstring.admins.dependencies import AdminDependencies
 from latchstring.admins.sessions import (
     SESSION_LIFETIME,
-    AdminLogins,
     AdminVisit,
     NewAdminSession,
     actor_of,
@@ -55,53 +55,56 @@ class Enrolment:
     uri: str = field(repr=False)
 
 
-class AdminFactors(AdminLogins):
+@dataclass(frozen=True, slots=True)
+class SecondFactors:
     """Second factors of administrators."""
+
+    deps: AdminDependencies
 
     # ---- signing in ----------------------------------------------------------------------------------------------
 
-    async def pass_second_factor(self, visit: AdminVisit, code: str) -> NewAdminSession:
+    async def complete_login(self, visit: AdminVisit, code: str) -> NewAdminSession:
         """Open a session that awaits its code, under another token. Takes the app's code, or a recovery code.
 
         Each is good once. Raises SecondFactorInvalid, and CredentialInvalid when the session has ended meanwhile.
         """
         plain = "".join(character for character in code.upper() if character.isalnum())
         by_app = len(plain) == DIGITS
-        at, token, admin = self._clock(), new_session_token(), visit.admin
+        now, token, admin = self.deps.clock(), new_session_token(), visit.admin
         step = self._find_step(admin, plain) if by_app else None
         if by_app and step is None:
             raise SecondFactorInvalid(_WRONG)
         event = happened(
-            "admin.signed_in", admin.id, by=actor_of(admin.id), at=at, via="app" if by_app else "recovery-code"
+            "admin.signed_in", admin.id, by=actor_of(admin.id), now=now, via="app" if by_app else "recovery-code"
         )
-        end = at + SESSION_LIFETIME
+        end = now + SESSION_LIFETIME
 
         def work() -> Work[NewAdminSession]:
             # the administrator's row first, as deactivating does
             if step is not None:
-                is_good = yield use_step(admin.id, admin.totp_secret or b"", used=step, at=at)
-            elif (yield note_factor_login(admin.id, at=at)):
-                is_good = yield use_recovery_code(admin.id, digest_recovery_code(admin.id, plain), at=at)
+                is_good = yield use_step(admin.id, admin.totp_secret or b"", used=step, now=now)
+            elif (yield note_factor_login(admin.id, now=now)):
+                is_good = yield use_recovery_code(admin.id, digest_recovery_code(admin.id, plain), now=now)
             else:
                 is_good = []
             if not is_good:
                 raise SecondFactorInvalid(_WRONG)
-            if not (yield complete_admin_session(visit.session_id, token.digest, until=end, at=at)):
+            if not (yield complete_admin_session(visit.session_id, token.digest, until=end, now=now)):
                 raise CredentialInvalid("This session has ended. Sign in again.")
             yield record(event)
             return NewAdminSession(token.text, awaits_code=False, expires_at=end, admin=admin)
 
-        return await self._db.transact(work)
+        return await self.deps.db.transact(work)
 
     def _find_step(self, admin: Admin, code: str) -> int | None:
         secret = self._unseal(admin)
-        return None if secret is None else find_step(secret, code, at=self._clock())
+        return None if secret is None else find_step(secret, code, now=self.deps.clock())
 
     def _unseal(self, admin: Admin) -> bytes | None:
         """The secret; None without one, and when its master key is gone: then a recovery code or the operator helps."""
         if admin.totp_secret is None:
             return None
-        key = self._keyring.find(sealing_key_id(admin.totp_secret))
+        key = self.deps.keyring.find(sealing_key_id(admin.totp_secret))
         if key is None:
             return None
         try:
@@ -111,49 +114,49 @@ class AdminFactors(AdminLogins):
 
     # ---- setting up and taking away ------------------------------------------------------------------------------
 
-    async def start_second_factor(self, visit: AdminVisit) -> None:
+    async def start(self, visit: AdminVisit) -> None:
         """Propose a fresh secret. It asks for nothing until a code of it was entered."""
         owner = visit.admin.id
-        one = propose_secret(owner, seal(self._keyring.current, SEALED_FOR, new_totp_secret(), owner=owner.bytes))
-        await self._db.write(one.statement, **one.values)
+        one = propose_secret(owner, seal(self.deps.keyring.current, SEALED_FOR, new_totp_secret(), owner=owner.bytes))
+        await self.deps.db.write(one.statement, **one.values)
 
     def find_enrolment(self, admin: Admin) -> Enrolment | None:
         """The secret that waits to be confirmed. One that is in use is shown to nobody."""
         secret = None if admin.has_second_factor else self._unseal(admin)
         if secret is None:
             return None
-        uri = enrolment_uri(secret, issuer=self._app.name, account=admin.email)
+        uri = enrolment_uri(secret, issuer=self.deps.app.name, account=admin.email)
         return Enrolment(secret_text(secret), uri)
 
-    async def confirm_second_factor(self, visit: AdminVisit, code: str, password: str) -> tuple[str, ...]:
+    async def confirm(self, visit: AdminVisit, code: str, password: str) -> tuple[str, ...]:
         """Ask for the app's code from now on; returns the recovery codes, shown this once.
 
         Every other session of the administrator ends: it was opened without one. Raises SecondFactorInvalid, and
         InvalidFields for a wrong password: a thief at an open browser must not lock its owner out.
         """
         await self.check_own_password(visit.admin, password)
-        admin, at = visit.admin, self._clock()
+        admin, now = visit.admin, self.deps.clock()
         step = self._find_step(admin, "".join(code.split()))
         if step is None or admin.has_second_factor:
             raise SecondFactorInvalid(_WRONG)
         codes = _new_recovery_codes()
-        event = happened("admin.second_factor_enabled", admin.id, by=actor_of(admin.id), at=at)
+        event = happened("admin.second_factor_enabled", admin.id, by=actor_of(admin.id), now=now)
 
         def work() -> Work[None]:
-            if not (yield confirm_secret(admin.id, admin.totp_secret or b"", last_step=step, at=at)):
+            if not (yield confirm_secret(admin.id, admin.totp_secret or b"", last_step=step, now=now)):
                 raise SecondFactorInvalid(_WRONG)
             yield from _put_codes(admin.id, codes)
-            yield end_admin_sessions(admin.id, at=at, but=visit.session_id)
+            yield end_admin_sessions(admin.id, now=now, but=visit.session_id)
             yield record(event)
 
-        await self._db.transact(work)
+        await self.deps.db.transact(work)
         return codes
 
     async def renew_recovery_codes(self, visit: AdminVisit, password: str) -> tuple[str, ...]:
         """Ten fresh codes in place of those there were; shown this once. Raises InvalidFields for a wrong password."""
         await self.check_own_password(visit.admin, password)
-        admin, at, codes = visit.admin, self._clock(), _new_recovery_codes()
-        event = happened("admin.recovery_codes_made", admin.id, by=actor_of(admin.id), at=at)
+        admin, now, codes = visit.admin, self.deps.clock(), _new_recovery_codes()
+        event = happened("admin.recovery_codes_made", admin.id, by=actor_of(admin.id), now=now)
 
         def work() -> Work[None]:
             present = yield from lock_admin(admin.id)
@@ -162,44 +165,44 @@ class AdminFactors(AdminLogins):
             yield from _put_codes(admin.id, codes)
             yield record(event)
 
-        await self._db.transact(work)
+        await self.deps.db.transact(work)
         return codes
 
     async def count_recovery_codes(self, admin: Admin) -> int:
         """How many codes are left."""
-        return await count_recovery_codes(self._db, admin.id)
+        return await count_recovery_codes(self.deps.db, admin.id)
 
-    async def remove_second_factor(self, visit: AdminVisit, password: str) -> None:
+    async def remove(self, visit: AdminVisit, password: str) -> None:
         """Ask for the password alone from now on. Raises InvalidFields for a wrong password."""
         await self.check_own_password(visit.admin, password)
-        admin, at = visit.admin, self._clock()
-        event = happened("admin.second_factor_disabled", admin.id, by=actor_of(admin.id), at=at)
+        admin, now = visit.admin, self.deps.clock()
+        event = happened("admin.second_factor_disabled", admin.id, by=actor_of(admin.id), now=now)
 
         def work() -> Work[None]:
             yield remove_secret(admin.id)
             yield forget_recovery_codes(admin.id)
             yield record(event)
 
-        await self._db.transact(work)
+        await self.deps.db.transact(work)
 
-    async def reset_second_factor(self, principal: Principal, admin_id: UUID) -> None:
+    async def reset(self, admin_id: UUID, *, by: Principal) -> None:
         """Take somebody's second factor away, for a lost phone; the sessions end. Raises AdminNotFound, NotAllowed."""
-        principal.require(ADMINS_WRITE)
-        at = self._clock()
-        event = happened("admin.second_factor_disabled", admin_id, by=principal.actor, at=at)
+        by.require(ADMINS_WRITE)
+        now = self.deps.clock()
+        event = happened("admin.second_factor_disabled", admin_id, by=by.actor, now=now)
 
         def work() -> Work[None]:
             if not (yield remove_secret(admin_id)):
                 raise AdminNotFound("There is no such administrator.")
             yield forget_recovery_codes(admin_id)
-            yield end_admin_sessions(admin_id, at=at)
+            yield end_admin_sessions(admin_id, now=now)
             yield record(event)
 
-        await self._db.transact(work)
+        await self.deps.db.transact(work)
 
     async def check_own_password(self, admin: Admin, password: str, *, pointer: str = "/password") -> None:
         """Raise InvalidFields unless this is the administrator's password: an open browser alone changes nothing."""
-        if not await self._passwords.verify(password, admin.password_hash):
+        if not await self.deps.passwords.verify(password, admin.password_hash):
             raise InvalidFields([FieldProblem(pointer, "wrong-password", "Wrong password.")])
 
 

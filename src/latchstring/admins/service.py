@@ -1,8 +1,26 @@
-"""Accounts of the admin panel, apart from users: everything the faces may ask of them, one file for each verb."""
+"""Accounts of the admin panel, as the faces call them: `services.admins.invite(…, by=principal)`."""
+
+from dataclasses import dataclass
+from typing import Self
 
 from latchstring.admins.administrators import AdminAccounts
-from latchstring.admins.own_account import AdminSelf
+from latchstring.admins.dependencies import AdminDependencies
+from latchstring.admins.own_account import OwnAccount
+from latchstring.admins.second_factors import SecondFactors
+from latchstring.admins.sessions import AdminSessions
+from latchstring.admins.set_up_links import SetUpLinks
 
 
-class Admins(AdminAccounts, AdminSelf):
-    """Administrators, their set-up links, sessions and second factors."""
+@dataclass(frozen=True, slots=True)
+class Admins(AdminAccounts):
+    """Administrators themselves, and a facet each for set-up links, sessions, second factors and one's own account."""
+
+    sessions: AdminSessions
+    second_factors: SecondFactors
+    own_account: OwnAccount
+
+    @classmethod
+    def build(cls, deps: AdminDependencies) -> Self:
+        """The service on its dependencies."""
+        factors = SecondFactors(deps)
+        return cls(deps, SetUpLinks(deps), AdminSessions(deps), factors, OwnAccount(deps, factors))

@@ -59,35 +59,38 @@ class NewAdminSession:
     admin: Admin
 
 
-class AdminLogins(AdminDependencies):
-    """Sessions of administrators."""
+@dataclass(frozen=True, slots=True)
+class AdminSessions:
+    """Sign-in and sessions of administrators."""
 
-    async def find_admin_session(self, token: str) -> AdminVisit | None:
+    deps: AdminDependencies
+
+    async def find(self, token: str) -> AdminVisit | None:
         """Who holds this token, by role of this moment. One read by a unique key.
 
         Ended, idle, run out, deactivated: None at once.
         """
-        at = self._clock()
-        found = await find_admin_by_session(self._db, token, at=at, idle_since=at - IDLE_LIFETIME)
+        now = self.deps.clock()
+        found = await find_admin_by_session(self.deps.db, token, now=now, idle_since=now - IDLE_LIFETIME)
         if found is None:
             return None
         admin, session = found
-        if at - session.last_seen_at >= SEEN_EVERY:
+        if now - session.last_seen_at >= SEEN_EVERY:
             with suppress(StorageBusy):  # the page needs no write; the next one notes it
-                await see_admin_session(self._db, session.id, before=at - SEEN_EVERY, at=at)
+                await see_admin_session(self.deps.db, session.id, before=now - SEEN_EVERY, now=now)
         return AdminVisit(admin, session)
 
-    async def admin_login(self, address_text: str, password: str, *, user_agent: str, network: str) -> NewAdminSession:
+    async def login(self, address_text: str, password: str, *, user_agent: str, network: str) -> NewAdminSession:
         """Sign in by address and password. Raises InvalidCredentials, alike and after the same work for every cause.
 
         Whoever has a second factor is not in yet: the session awaits its code, for ten minutes.
         """
         admin = await self._find_admin_by_text(address_text)
         hashed = admin.password_hash if admin else None
-        is_right = await self._passwords.verify(password, hashed)
+        is_right = await self.deps.passwords.verify(password, hashed)
         if admin is None or hashed is None or not is_right or not admin.is_active:
             raise InvalidCredentials(WRONG)
-        kept = await self._passwords.hash(password) if self._passwords.needs_rehash(hashed) else hashed
+        kept = await self.deps.passwords.hash(password) if self.deps.passwords.needs_rehash(hashed) else hashed
         return await self._open_admin_session(
             admin.id, verified_hash=hashed, kept_hash=kept, user_agent=user_agent, network=network
         )
@@ -97,39 +100,39 @@ class AdminLogins(AdminDependencies):
             address = parse_address(address_text)
         except AddressRefused:  # what is no address is nobody's, and is answered as such
             return None
-        return await find_admin_by_email_key(self._db, address.email_key)
+        return await find_admin_by_email_key(self.deps.db, address.email_key)
 
     async def _open_admin_session(
         self, admin_id: UUID, *, verified_hash: str, kept_hash: str, user_agent: str, network: str
     ) -> NewAdminSession:
-        at, token = self._clock(), new_session_token()
-        session_id, event_id = new_id(at), new_id(at)
+        now, token = self.deps.clock(), new_session_token()
+        session_id, event_id = new_id(now), new_id(now)
 
         def work() -> Work[NewAdminSession]:
             # the row decides again: meanwhile somebody may have deactivated the account or changed its password
-            noted = yield note_admin_login(admin_id, verified_hash=verified_hash, kept_hash=kept_hash, at=at)
+            noted = yield note_admin_login(admin_id, verified_hash=verified_hash, kept_hash=kept_hash, now=now)
             if not noted:
                 raise InvalidCredentials(WRONG)
             admin = admin_of(noted[0])
             awaits = admin.has_second_factor
-            end = at + (CODE_LIFETIME if awaits else SESSION_LIFETIME)
+            end = now + (CODE_LIFETIME if awaits else SESSION_LIFETIME)
             agent = "".join(filter(str.isprintable, user_agent))[:LONGEST_USER_AGENT]
-            session = AdminSession(session_id, admin_id, awaits, end, at, agent, network)
+            session = AdminSession(session_id, admin_id, awaits, end, now, agent, network)
             yield insert_admin_session(session, token.digest)
             if not awaits:
                 yield record(Event(event_id, admin_id, "admin.signed_in", actor_of(admin_id)))
             return NewAdminSession(token.text, awaits, end, admin)
 
-        return await self._db.transact(work)
+        return await self.deps.db.transact(work)
 
-    async def admin_logout(self, visit: AdminVisit) -> None:
+    async def logout(self, visit: AdminVisit) -> None:
         """End the session of this browser."""
-        one = end_admin_session(visit.session_id, admin_id=visit.admin.id, at=self._clock())
-        await self._db.write(one.statement, **one.values)
+        one = end_admin_session(visit.session_id, admin_id=visit.admin.id, now=self.deps.clock())
+        await self.deps.db.write(one.statement, **one.values)
 
-    async def purge_admin_sessions(self) -> int:
+    async def purge(self) -> int:
         """Remove a batch of sessions that have run out; returns how many. For the worker's tidying."""
-        return await purge_admin_sessions(self._db, before=self._clock() - KEPT_AFTER)
+        return await purge_admin_sessions(self.deps.db, before=self.deps.clock() - KEPT_AFTER)
 
 
 def actor_of(admin_id: UUID) -> Actor:

@@ -41,79 +41,82 @@ class SetUpSent:
         return self.set_up_url is None
 
 
-class AdminLinks(AdminDependencies):
+@dataclass(frozen=True, slots=True)
+class SetUpLinks:
     """Set-up links of administrators."""
 
-    def set_up_url(self, admin: Admin, channel: Channel = Channel.REVEALED, starts_at: datetime | None = None) -> str:
-        """A link that sets the password, good once: for a day, or an hour when there is a password already."""
-        at = starts_at or self._clock()
-        link = LinkToken(admin.id, admin.link_generation, channel, at, at + link_lifetime(admin))
-        return f"{self._app.public_url}/admin/set-up?token={self._links.sign(Purpose.ADMIN_SET_UP, link)}"
+    deps: AdminDependencies
 
-    async def check_set_up(self, token: str) -> Admin:
+    def url_of(self, admin: Admin, channel: Channel = Channel.REVEALED, starts_at: datetime | None = None) -> str:
+        """A link that sets the password, good once: for a day, or an hour when there is a password already."""
+        now = starts_at or self.deps.clock()
+        link = LinkToken(admin.id, admin.link_generation, channel, now, now + link_lifetime(admin))
+        return f"{self.deps.app.public_url}/admin/set-up?token={self.deps.links.sign(Purpose.ADMIN_SET_UP, link)}"
+
+    async def check(self, token: str) -> Admin:
         """Whom a set-up link is for, while it is good. Raises SetUpTokenInvalid."""
         try:
-            link = self._links.verify(Purpose.ADMIN_SET_UP, token)
+            link = self.deps.links.verify(Purpose.ADMIN_SET_UP, token)
         except TokenRefused as error:
             raise SetUpTokenInvalid(_OVER) from error
-        admin = await find_admin(self._db, link.subject_id)
-        is_over = link.expires_at <= self._clock()
+        admin = await find_admin(self.deps.db, link.subject_id)
+        is_over = link.expires_at <= self.deps.clock()
         if admin is None or is_over or not admin.is_active or admin.link_generation != link.generation:
             raise SetUpTokenInvalid(_OVER)
         return admin
 
-    async def set_up_admin(self, token: str, password: str) -> Admin:
+    async def use(self, token: str, password: str) -> Admin:
         """Set the password through a set-up link, once; every session ends. Raises SetUpTokenInvalid, InvalidFields."""
-        admin = await self.check_set_up(token)
-        problems = check_policy(password, self._rules, email=admin.email, names=[admin.name])
+        admin = await self.check(token)
+        problems = check_policy(password, self.deps.rules, email=admin.email, names=[admin.name])
         if problems:
             raise InvalidFields(problems)
-        hashed = await self._passwords.hash(password)
-        at = self._clock()
-        event = happened("admin.password_set", admin.id, by=actor_of(admin.id), at=at, via="set-up-link")
+        hashed = await self.deps.passwords.hash(password)
+        now = self.deps.clock()
+        event = happened("admin.password_set", admin.id, by=actor_of(admin.id), now=now, via="set-up-link")
 
         def work() -> Work[None]:
             used = yield set_admin_password(admin.id, generation=admin.link_generation, password_hash=hashed)
             if not used:  # by somebody else since it was read
                 raise SetUpTokenInvalid(_OVER)
-            yield end_admin_sessions(admin.id, at=at)
+            yield end_admin_sessions(admin.id, now=now)
             yield record(event)
 
-        await self._db.transact(work)
+        await self.deps.db.transact(work)
         return admin
 
-    async def request_admin_password(self, address: Address, *, locale: str | None = None) -> None:
+    async def request(self, address: Address, *, locale: str | None = None) -> None:
         """Mail a set-up link if the address is an administrator's who is not shut out. Takes as long if not."""
-        at = self._clock()
-        admin = await find_admin_by_email_key(self._db, address.email_key)
-        mail = self.set_up_mail(admin, at, locale) if admin and admin.is_active else unsent_mail(at)
+        now = self.deps.clock()
+        admin = await find_admin_by_email_key(self.deps.db, address.email_key)
+        mail = self.mail_to(admin, now, locale) if admin and admin.is_active else unsent_mail(now)
         one = queue_mail(mail)
-        await self._db.write(one.statement, **one.values)
-        self._wake_worker()
+        await self.deps.db.write(one.statement, **one.values)
+        self.deps.wake_worker()
 
-    def set_up_mail(self, admin: Admin, at: datetime, locale: str | None = None) -> OutgoingMail:
+    def mail_to(self, admin: Admin, now: datetime, locale: str | None = None) -> OutgoingMail:
         """The mail that carries the link of the present generation."""
-        return account_mail(admin, MailKind.ADMIN_SET_UP, at=at, is_off=self._mail_is_off, locale=locale)
+        return account_mail(admin, MailKind.ADMIN_SET_UP, now=now, is_off=self.deps.mail_is_off, locale=locale)
 
-    def set_up_sent(self, admin: Admin) -> SetUpSent:
+    def sent(self, admin: Admin) -> SetUpSent:
         """What whoever asked for a link is told: it is in the mail, or here it is."""
-        return SetUpSent(admin, self.set_up_url(admin) if self._mail_is_off else None)
+        return SetUpSent(admin, self.url_of(admin) if self.deps.mail_is_off else None)
 
-    async def load_admin_set_up_mail(self, row: OutboxRow) -> AdminSetUpMail | None:
+    async def load_mail(self, row: OutboxRow) -> AdminSetUpMail | None:
         """The message of a promised set-up mail; None when its link would be dead on arrival."""
-        admin = await find_admin(self._db, row.subject_id)
+        admin = await find_admin(self.deps.db, row.subject_id)
         if admin is None or not admin.is_active or admin.link_generation != row.generation:
             return None
         expires_at = row.created_at + link_lifetime(admin)
-        if expires_at <= self._clock():
+        if expires_at <= self.deps.clock():
             return None
         return AdminSetUpMail(
             to=admin.email,
-            locale=row.locale or self._app.default_locale,
-            app_name=self._app.name,
+            locale=row.locale or self.deps.app.default_locale,
+            app_name=self.deps.app.name,
             first_name=admin.name or None,
             is_new=not admin.is_set_up,
-            link_url=self.set_up_url(admin, Channel.MAILED, row.created_at),
+            link_url=self.url_of(admin, Channel.MAILED, row.created_at),
             expires_at=expires_at,
         )
 

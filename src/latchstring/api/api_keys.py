@@ -76,7 +76,7 @@ async def list_api_keys(services: Services, query: CreatedQuery) -> Answer:
     """Lists the keys that are not revoked, without their secrets."""
     within = f"api-keys:{query.sort}"
     cursor = cursor_of(services, within, query.cursor)
-    page = await services.users.list_api_keys(order=query.order, cursor=cursor, limit=query.limit)
+    page = await services.users.api_keys.list_page(order=query.order, cursor=cursor, limit=query.limit)
     return answer_page(services, within, page, api_key_view)
 
 
@@ -92,19 +92,19 @@ async def list_api_keys(services: Services, query: CreatedQuery) -> Answer:
 async def create_api_key(services: Services, caller: Caller, reading: Reading[NewApiKeyBody]) -> Answer:
     """A key can do and grant no more than its creator. The secret is only in this response."""
     if not reading.problems:
-        reading.problems += services.users.find_key_problems(
+        reading.problems += services.users.api_keys.find_problems(
             scopes=reading.get("scopes"),
             may_grant=reading.get("may_grant") or (),
             expires_at=reading.get("expires_at"),
         )
     body = reading.finish()
-    made = await services.users.create_api_key(
-        caller.require(),
+    made = await services.users.api_keys.create(
         name=body.name,
         scopes=body.scopes,
         may_grant=body.may_grant,
         may_grant_groups=body.may_grant_groups,
         expires_at=body.expires_at,
+        by=caller.require(),
     )
     return json_answer(_made_view(made), 201)
 
@@ -120,7 +120,7 @@ async def create_api_key(services: Services, caller: Caller, reading: Reading[Ne
 )
 async def revoke_api_key(services: Services, caller: Caller, key_id: UUID, query: RevocationQuery) -> Answer:
     """The key stops working at once. Its invitations stay open, unless `endInvitations=true`."""
-    await services.users.revoke_api_key(caller.require(), key_id, end_invitations=query.end_invitations)
+    await services.users.api_keys.revoke(key_id, end_invitations=query.end_invitations, by=caller.require())
     return empty_answer()
 
 

@@ -78,7 +78,7 @@ async def login(request: Request, services: Services, body: LoginBody) -> Answer
     address = _address(body.email)
     email_key = address.email_key if address else None
     services.limiter.check_login(email_key or body.email, client_network(request.scope, services.limits))
-    user, tokens = await services.users.login(email_key, body.password)
+    user, tokens = await services.users.sessions.login(email_key, body.password)
     return json_answer(session_view(user, tokens)).with_cookies(cookies_of(tokens, services))
 
 
@@ -106,7 +106,7 @@ async def refresh(services: Services, request: Request, body: RefreshBody) -> An
     token = body.refresh_token or cookie_refresh_token(request.scope, services)
     if token is None:
         raise RefreshTokenInvalid("Send refreshToken, or the cookie refresh_token.")
-    user, tokens = await services.users.refresh(token)
+    user, tokens = await services.users.sessions.refresh(token)
     return json_answer(session_view(user, tokens)).with_cookies(cookies_of(tokens, services))
 
 
@@ -126,7 +126,7 @@ async def logout(services: Services, request: Request, caller: Caller, body: Ref
     token = body.refresh_token or cookie_refresh_token(request.scope, services)
     session_id = caller.principal.session_id if caller.principal else None
     if session_id is not None or token is not None:
-        await services.users.logout(session_id=session_id, refresh_token=token)
+        await services.users.sessions.logout(session_id=session_id, refresh_token=token)
     return empty_answer().with_cookies(clear_session_cookies(services.app))
 
 
@@ -144,7 +144,7 @@ async def request_password_reset(services: Services, request: Request, body: Add
     """The response and its duration are the same whether or not the address has an account."""
     if _may_mail(services, body.email):
         locale = choose_locale(request.scope, services.app)
-        await services.users.request_password_reset(body.email, locale=locale)
+        await services.users.recovery.request_password_reset(body.email, locale=locale)
     return empty_answer(202)
 
 
@@ -160,7 +160,7 @@ async def request_password_reset(services: Services, request: Request, body: Add
 )
 async def reset_password(services: Services, body: ResetBody) -> Answer:
     """A link works once, for an hour. All sessions of the account end, and its address counts as verified."""
-    await services.users.reset_password(body.token, body.new_password)
+    await services.users.recovery.reset_password(body.token, body.new_password)
     return empty_answer()
 
 
@@ -182,11 +182,11 @@ async def request_verification(
     locale = choose_locale(request.scope, services.app, caller.user)
     if caller.user is not None:
         services.limiter.check_requested(caller.user.email_key)
-        await services.users.request_verification(caller.user, locale=locale)
+        await services.users.recovery.request_verification(caller.user, locale=locale)
     elif body.email is None:
         raise Unauthenticated("Sign in, or send an address.")
     elif _may_mail(services, body.email):
-        await services.users.request_verification_of(body.email, locale=locale)
+        await services.users.recovery.request_verification_of(body.email, locale=locale)
     return empty_answer(202)
 
 
@@ -202,7 +202,7 @@ async def request_verification(
 )
 async def verify_email(services: Services, body: VerifyBody) -> Answer:
     """A link works once and is valid for three days."""
-    await services.users.verify_email(body.token)
+    await services.users.recovery.verify_email(body.token)
     return empty_answer()
 
 

@@ -25,7 +25,7 @@ from latchstring.api.content_views import (
     with_etag,
 )
 from latchstring.api.pagination import CreatedQuery, answer_page, cursor_of
-from latchstring.content.service import AccessQuestion, NewAccess, NewObject
+from latchstring.content.service import AccessQuestion, NewAccess, NewObject, subject_of
 from latchstring.content.slugs import RESERVED
 from latchstring.domain.access import ContentObject, Level, Seen, Visibility
 from latchstring.domain.actor import ActorType
@@ -115,7 +115,7 @@ class ContentQuery(CreatedQuery):
 
 async def find_content(services: Services, caller: Caller, content_type: str, key: str, need: Level) -> Seen:
     """The object the path names, if the caller may do this much with it."""
-    subject = services.content.subject_of(caller.principal)
+    subject = subject_of(caller.principal)
     return await services.content.look_up(subject, content_type, key, need)
 
 
@@ -158,7 +158,7 @@ async def create_content(
     fresh: list[Seen] = []
 
     async def make(once: Once | None) -> Seen:
-        fresh.append(await services.content.create_object(principal, content_type, new, once=once))
+        fresh.append(await services.content.create(content_type, new, once=once, by=principal))
         return fresh[-1]
 
     answer = await idempotency.run(make, lambda seen: stored_answer(content_view(seen), 201, location=path_of(seen)))
@@ -191,8 +191,8 @@ async def list_content(services: Services, caller: Caller, content_type: str, qu
     """Lists the objects the caller may view, or has a role on. Without a credential, lists PUBLIC objects."""
     declared = services.content.get_type(content_type)
     within = f"content/{declared.key}/{query.role}:{query.sort}"
-    page = await services.content.list_objects(
-        services.content.subject_of(caller.principal),
+    page = await services.content.list_page(
+        subject_of(caller.principal),
         declared.key,
         need=Level[query.role],
         order=query.order,
@@ -240,9 +240,7 @@ async def change_content(  # noqa: PLR0917  # what a route is handed
     _check_data(reading, services)
     changes = sent_fields(reading.finish())
     expected = read_expected(request)
-    return object_answer(
-        await services.content.change_object(caller.require(), seen.object, changes, is_expected=expected)
-    )
+    return object_answer(await services.content.change(seen.object, changes, is_expected=expected, by=caller.require()))
 
 
 @operation(
@@ -258,7 +256,7 @@ async def change_content(  # noqa: PLR0917  # what a route is handed
 async def delete_content(services: Services, caller: Caller, content_type: str, key: str, request: Request) -> Answer:
     """For maintainers. All grants on it are deleted, and its grants in pending invitations become void."""
     seen = await find_content(services, caller, content_type, key, Level.MAINTAINER)
-    await services.content.delete_object(caller.require(), seen.object, is_expected=read_expected(request))
+    await services.content.delete(seen.object, is_expected=read_expected(request), by=caller.require())
     return json_answer(SuccessView(success=True))
 
 
@@ -306,7 +304,7 @@ async def replace_access(
     body = reading.finish()
     users = {_read_user_id(text): role for text, role in (body.shared_users or {}).items()}
     new = NewAccess(visibility=body.access_type, users=users, groups=body.shared_groups or {})
-    return json_answer(content_view(await services.content.replace_access(caller.require(), seen.object, new)))
+    return json_answer(content_view(await services.content.replace_access(seen.object, new, by=caller.require())))
 
 
 def _read_user_id(text: str) -> UUID:
@@ -332,7 +330,7 @@ async def change_owner(
     """Only for the owner. The previous owner becomes a maintainer, and PRIVATE becomes SHARED."""
     seen = await find_content(services, caller, content_type, key, Level.OWNER)
     new_owner_id = reading.finish().new_owner_id
-    changed = await services.content.change_owner(caller.require(), seen.object, new_owner_id)
+    changed = await services.content.change_owner(seen.object, new_owner_id, by=caller.require())
     return json_answer(content_view(changed))
 
 
@@ -361,7 +359,7 @@ async def check_access(services: Services, caller: Caller, reading: Reading[Chec
     questions = [
         AccessQuestion(one.content_type, one.key, Level[one.role], one.user_id) for one in reading.finish().checks
     ]
-    return json_answer(ResultsView(results=await services.content.check(principal, questions)))
+    return json_answer(ResultsView(results=await services.content.check(questions, by=principal)))
 
 
 routes = [

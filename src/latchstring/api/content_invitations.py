@@ -17,7 +17,7 @@ from latchstring.api.content_views import AccessView, ObjectAccessView, SuccessV
 from latchstring.api.invitation_views import GrantsView, grants_view, lookup_view
 from latchstring.api.respond import OVER, accepted_cookies, read_profile
 from latchstring.api.user_views import UserView, user_view
-from latchstring.content.service import AccessDetails
+from latchstring.content.service import AccessDetails, subject_of
 from latchstring.domain.access import Level, PendingInvitation
 from latchstring.domain.draft import Draft
 from latchstring.domain.errors import (
@@ -234,7 +234,7 @@ async def _invite(
     services.content.get_type(place.type)
     if caller.user is not None and has_outdated_terms(caller.user, services.app):
         raise TermsOutdated("The terms have changed. Accept them with PATCH /api/users/me first.")
-    subject = services.content.subject_of(caller.principal)
+    subject = subject_of(caller.principal)
     seen = await services.content.look_up(subject, place.type, place.key or "", Level.MAINTAINER)
     by = caller.require()
     draft = _draft(reading, seen.object.type, seen.object.key)

@@ -97,7 +97,7 @@ async def list_groups(services: Services, caller: Caller, query: CreatedQuery) -
     """Lists all groups with the permission `groups:read`, otherwise the groups of the user."""
     within = f"groups:{query.sort}"
     cursor = cursor_of(services, within, query.cursor)
-    page = await services.groups.list_groups(caller.require(), order=query.order, cursor=cursor, limit=query.limit)
+    page = await services.groups.list_page(order=query.order, cursor=cursor, limit=query.limit, by=caller.require())
     return answer_page(services, within, page, group_view)
 
 
@@ -118,7 +118,7 @@ async def create_group(
     principal, words = caller.require(), _words(reading)
     key = reading.finish().key
     return await idempotency.run(
-        lambda once: services.groups.create_group(principal, key, words, once=once),
+        lambda once: services.groups.create(key, words, once=once, by=principal),
         lambda group: stored_answer(group_view(group), 201, location=f"/api/groups/{group.key}"),
     )
 
@@ -126,7 +126,7 @@ async def create_group(
 @operation("GET", "/api/groups/{key}", "Show a group", tag=TAG, answers={200: GroupView}, problems=[GroupNotFound])
 async def get_group(services: Services, caller: Caller, key: str) -> Answer:
     """With the permission `groups:read`, or as a member."""
-    return json_answer(group_view(await services.groups.get_group(caller.require(), key)))
+    return json_answer(group_view(await services.groups.get(key, by=caller.require())))
 
 
 @operation(
@@ -139,11 +139,11 @@ async def get_group(services: Services, caller: Caller, key: str) -> Answer:
 )
 async def replace_group(services: Services, caller: Caller, key: str, reading: Reading[GroupBody]) -> Answer:
     """Replaces name, description and translations. Members and grants stay. Requires `groups:write`."""
-    await services.groups.require_write(caller.require(), key)
+    await services.groups.require_write(key, by=caller.require())
     if reading.values.get("key", key) != key:
         reading.problems.append(FieldProblem("/key", "unchangeable", "The key of a group cannot be changed."))
     words = _words(reading)
-    return json_answer(group_view(await services.groups.replace_group(caller.require(), key, words)))
+    return json_answer(group_view(await services.groups.replace(key, words, by=caller.require())))
 
 
 @operation(
@@ -159,7 +159,7 @@ async def delete_group(services: Services, caller: Caller, key: str) -> Answer:
 
     Requires `groups:write`.
     """
-    await services.groups.delete_group(caller.require(), key)
+    await services.groups.delete(key, by=caller.require())
     return empty_answer()
 
 
@@ -175,11 +175,7 @@ async def list_members(services: Services, caller: Caller, key: str, query: Crea
     """With the permission `groups:read`, or as a member. Addresses are shown to callers who may read users."""
     within = f"members/{key}:{query.sort}"
     page = await services.groups.list_members(
-        caller.require(),
-        key,
-        order=query.order,
-        cursor=cursor_of(services, within, query.cursor),
-        limit=query.limit,
+        key, order=query.order, cursor=cursor_of(services, within, query.cursor), limit=query.limit, by=caller.require()
     )
     shows_email = caller.can("users:read")
 
@@ -200,7 +196,7 @@ async def list_members(services: Services, caller: Caller, key: str, query: Crea
 )
 async def add_member(services: Services, caller: Caller, key: str, user_id: UUID) -> Answer:
     """Has no effect if the user is a member. Requires `groups:write`."""
-    await services.groups.add_member(caller.require(), key, user_id)
+    await services.groups.add_member(key, user_id, by=caller.require())
     return empty_answer()
 
 
@@ -214,7 +210,7 @@ async def add_member(services: Services, caller: Caller, key: str, user_id: UUID
 )
 async def remove_member(services: Services, caller: Caller, key: str, user_id: UUID) -> Answer:
     """Has no effect if the user is not a member. Requires `groups:write`."""
-    await services.groups.remove_member(caller.require(), key, user_id)
+    await services.groups.remove_member(key, user_id, by=caller.require())
     return empty_answer()
 
 

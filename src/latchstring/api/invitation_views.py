@@ -204,7 +204,7 @@ def delivery_view(delivery: Delivery | None) -> DeliveryView | None:
     )
 
 
-def invitation_view(standing: Standing, links: Links, *, at: datetime) -> InvitationView:
+def invitation_view(standing: Standing, links: Links, *, now: datetime) -> InvitationView:
     """An invitation as of this instant."""
     invitation = standing.invitation
     return InvitationView(
@@ -213,7 +213,7 @@ def invitation_view(standing: Standing, links: Links, *, at: datetime) -> Invita
         role=invitation.bundle.role,
         groups=[grant.target_key for grant in invitation.bundle.groups],
         content=[_content_view(grant) for grant in invitation.bundle.content],
-        state=STATES[invitation.state_at(at)],
+        state=STATES[invitation.state_at(now)],
         delivery=delivery_view(standing.delivery),
         generation=invitation.link.generation,
         secret=links.secret_of(invitation),

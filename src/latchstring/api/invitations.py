@@ -66,7 +66,7 @@ class InvitationQuery(PageQuery):
 
 
 def _present(services: Services, standing: Standing, status: int) -> StoredAnswer:
-    view = invitation_view(standing, services.invitations.links, at=services.clock())
+    view = invitation_view(standing, services.invitations.links, now=services.clock())
     return stored_answer(view, status, location=f"/api/invitations/{view.id}" if status == 201 else None)  # noqa: PLR2004
 
 
@@ -109,14 +109,14 @@ async def list_invitations(services: Services, caller: Caller, query: Invitation
     cursor, order = cursor_of(services, within, query.cursor), SortOrder.parse(query.sort)
     filter_ = await _filter(services, query)
     page = await services.invitations.list(filter_, by=by, order=order, cursor=cursor, limit=query.limit)
-    at, links = services.clock(), services.invitations.links
-    return answer_page(services, within, page, lambda details: invitation_view(details, links, at=at))
+    now, links = services.clock(), services.invitations.links
+    return answer_page(services, within, page, lambda details: invitation_view(details, links, now=now))
 
 
 async def _group_ids(services: Services, key: str | None) -> list[UUID]:
     if key is None:
         return []
-    found = await services.groups.find_groups_by_keys([key])
+    found = await services.groups.find_by_keys([key])
     return [found[key].id if key in found else NIL_ID]
 
 
@@ -150,7 +150,7 @@ async def _filter(services: Services, query: InvitationQuery) -> InvitationFilte
 async def get_invitation(services: Services, caller: Caller, invitation_id: UUID) -> Answer:
     """Ended invitations can be read until their retention time is over."""
     standing = await services.invitations.get(invitation_id, by=caller.require())
-    return json_answer(invitation_view(standing, services.invitations.links, at=services.clock()))
+    return json_answer(invitation_view(standing, services.invitations.links, now=services.clock()))
 
 
 @operation(

@@ -79,7 +79,7 @@ class ErasureQuery(Query):
 async def list_users(services: Services, query: UsersQuery) -> Answer:
     """Newest first by default."""
     within = f"users:{query.sort}"
-    page = await services.users.list_users(
+    page = await services.users.list_page(
         order=query.order,
         cursor=cursor_of(services, within, query.cursor),
         limit=query.limit,
@@ -108,7 +108,7 @@ async def create_user(
     principal = caller.require()
     new = _new_user(services, reading)
     return await idempotency.run(
-        lambda once: services.users.create_user(principal, new, once=once),
+        lambda once: services.users.create(new, once=once, by=principal),
         lambda user: stored_answer(user_view(user), 201, location=f"/api/users/{user.id}"),
     )
 
@@ -148,7 +148,7 @@ def _new_user(services: Services, reading: Reading[NewUserBody]) -> NewUser:
     problems=[UserNotFound],
 )
 async def get_user(services: Services, user_id: UUID) -> Answer:
-    return json_answer(user_view(await services.users.get_user(user_id)))
+    return json_answer(user_view(await services.users.get(user_id)))
 
 
 @operation(
@@ -171,7 +171,7 @@ async def change_user(services: Services, caller: Caller, user_id: UUID, reading
     sent: dict[str, Any] = sent_fields(reading.finish())
     if "email" in sent:
         sent["address"] = sent.pop("email")
-    return json_answer(user_view(await services.users.change_user(caller.require(), user_id, UserChanges(**sent))))
+    return json_answer(user_view(await services.users.change(user_id, UserChanges(**sent), by=caller.require())))
 
 
 @operation(
@@ -185,7 +185,7 @@ async def change_user(services: Services, caller: Caller, user_id: UUID, reading
 )
 async def erase_user(services: Services, caller: Caller, user_id: UUID, query: ErasureQuery) -> Answer:
     """Deletes name and address everywhere and revokes pending invitations to the person. Cannot be undone."""
-    await services.users.erase_user(caller.require(), user_id, new_owner_id=query.new_owner_id)
+    await services.users.erase(user_id, new_owner_id=query.new_owner_id, by=caller.require())
     return empty_answer()
 
 

@@ -22,12 +22,12 @@ class AuditLog:
 
     deps: BackofficeDependencies
 
-    async def list(self, by: Principal, wanted: AuditFilter, *, cursor: Cursor | None = None) -> Page[AuditEntry]:
+    async def list(self, wanted: AuditFilter, *, by: Principal, cursor: Cursor | None = None) -> Page[AuditEntry]:
         """A page, newest first."""
         by.require(READ)
         return await list_audit(self.deps.db, wanted, cursor=cursor, limit=PAGE)
 
-    async def stream(self, by: Principal, wanted: AuditFilter) -> AsyncIterator[AuditEntry]:
+    async def stream(self, wanted: AuditFilter, *, by: Principal) -> AsyncIterator[AuditEntry]:
         """Every entry, newest first, a batch in memory at a time."""
         by.require(READ)
         cursor: Cursor | None = None
@@ -39,12 +39,12 @@ class AuditLog:
             if cursor is None:
                 return
 
-    async def find_actors(self, by: Principal, text: str) -> tuple[UUID, ...]:
+    async def find_actors(self, text: str, *, by: Principal) -> tuple[UUID, ...]:
         """Whom somebody means by an id, an address, or the name of an API key."""
         by.require(READ)
         return _as_id(text) or await find_actors_called(self.deps.db, _canonical(text), text)
 
-    async def find_objects(self, by: Principal, text: str) -> tuple[UUID, ...]:
+    async def find_objects(self, text: str, *, by: Principal) -> tuple[UUID, ...]:
         """What somebody means by an id, an address, the key of a group, `type/key`, or the name of an API key."""
         by.require(READ)
         return _as_id(text) or await find_objects_called(self.deps.db, _canonical(text), text)

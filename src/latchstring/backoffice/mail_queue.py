@@ -36,23 +36,23 @@ class MailQueue:
     deps: BackofficeDependencies
 
     async def list(
-        self, by: Principal, state: DeliveryState | None, *, cursor: Cursor | None = None
+        self, state: DeliveryState | None, *, by: Principal, cursor: Cursor | None = None
     ) -> Page[QueuedMail]:
         """A page of the mails in a state, or of all, newest first."""
         by.require(MAIL_READ)
         return await list_mails(self.deps.db, state, cursor=cursor, limit=PAGE, now=self.deps.clock())
 
-    async def list_about(self, by: Principal, subject_id: UUID) -> Page[QueuedMail]:
+    async def list_about(self, subject_id: UUID, *, by: Principal) -> Page[QueuedMail]:
         """The newest mails about one invitation or person."""
         by.require(MAIL_READ)
         return await list_mails_about(self.deps.db, subject_id, now=self.deps.clock())
 
-    async def count(self, by: Principal) -> Mapping[DeliveryState, int]:
+    async def count(self, *, by: Principal) -> Mapping[DeliveryState, int]:
         """How many mails are in each state somebody may have to look at."""
         by.require(MAIL_READ)
         return await count_mails(self.deps.db)
 
-    async def find(self, by: Principal, mail_id: UUID) -> QueuedMail:
+    async def find(self, mail_id: UUID, *, by: Principal) -> QueuedMail:
         """One mail. Raises NotFound."""
         by.require(MAIL_READ)
         found = await find_mail(self.deps.db, mail_id, now=self.deps.clock())
@@ -60,15 +60,15 @@ class MailQueue:
             raise NotFound("There is no such mail.")
         return found
 
-    async def list_attempts(self, by: Principal, mail: QueuedMail) -> Sequence[Attempt]:
+    async def list_attempts(self, mail: QueuedMail, *, by: Principal) -> Sequence[Attempt]:
         """Every try at a mail with the server's words, the first try first."""
         by.require(MAIL_READ)
         return await list_attempts(self.deps.db, mail)
 
-    async def retry(self, by: Principal, mail_id: UUID) -> Interference:
+    async def retry(self, mail_id: UUID, *, by: Principal) -> Interference:
         """Have a mail tried at once, if there is still something to say. Raises NotFound."""
         by.require(MAIL_WRITE)
-        mail = await self.find(by, mail_id)
+        mail = await self.find(mail_id, by=by)
         if not mail.can_be_retried:
             return Interference.HELD if mail.is_held else Interference.OVER
         if not await self._is_live(mail):
@@ -78,10 +78,10 @@ class MailQueue:
             self.deps.wake_worker()
         return Interference.DONE if done else Interference.OVER
 
-    async def drop(self, by: Principal, mail_id: UUID) -> Interference:
+    async def drop(self, mail_id: UUID, *, by: Principal) -> Interference:
         """End the sending of a mail that waits. What it is about stays as it is. Raises NotFound."""
         by.require(MAIL_WRITE)
-        mail = await self.find(by, mail_id)
+        mail = await self.find(mail_id, by=by)
         if not mail.can_be_dropped:
             return Interference.HELD if mail.is_held else Interference.OVER
         done = await self._interfere(by, mail, "mail.dropped", lambda: drop_mail(mail.id, now=self.deps.clock()))
@@ -95,7 +95,7 @@ class MailQueue:
 
     async def _interfere(self, by: Principal, mail: QueuedMail, name: str, change: Callable[[], Work[bool]]) -> bool:
         event = happened(
-            name, mail.subject_id, by=by.actor, at=self.deps.clock(), mailId=str(mail.id), message=str(mail.kind)
+            name, mail.subject_id, by=by.actor, now=self.deps.clock(), mailId=str(mail.id), message=str(mail.kind)
         )
 
         def work() -> Work[bool]:

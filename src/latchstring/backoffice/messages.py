@@ -44,16 +44,16 @@ class Messages:
 
     deps: BackofficeDependencies
 
-    def preview(self, by: Principal, kind: MailKind, locale: str) -> Preview:
+    def preview(self, kind: MailKind, locale: str, *, by: Principal) -> Preview:
         """A message in the nearest language we speak. Runs the operator's templates: call it in a thread."""
         by.require(MAIL_READ)
-        message = sample_message(kind, to=SAMPLE_ADDRESS, locale=locale, app=self.deps.app, at=self.deps.clock())
+        message = sample_message(kind, to=SAMPLE_ADDRESS, locale=locale, app=self.deps.app, now=self.deps.clock())
         try:
             return Preview(compose_mail(message, self._templates()))
         except TemplateBroken as broken:
             return Preview(compose_mail(message, BUILT_IN), str(broken))
 
-    async def send_test(self, by: Principal, kind: MailKind, locale: str, to: str) -> TestSent:
+    async def send_test(self, kind: MailKind, locale: str, to: str, *, by: Principal) -> TestSent:
         """Send a sample at once, past the queue, and hear what the mail server says. Its link opens nothing.
 
         Not promised and not repeated: whoever asks waits for the answer. Raises MailDisabled.
@@ -63,7 +63,7 @@ class Messages:
             raise MailDisabled("Mail is switched off here.")
         outcome = await self._send(kind, locale, to)
         event = happened(
-            "mail.tested", by.id or new_id(self.deps.clock()), by=by.actor, at=self.deps.clock(), message=str(kind)
+            "mail.tested", by.id or new_id(self.deps.clock()), by=by.actor, now=self.deps.clock(), message=str(kind)
         )
 
         def work() -> Work[None]:
@@ -88,9 +88,9 @@ class Messages:
 
     def _render(self, kind: MailKind, locale: str, to: str) -> RenderedMail:
         now = self.deps.clock()
-        message = sample_message(kind, to=to, locale=locale, app=self.deps.app, at=now)
+        message = sample_message(kind, to=to, locale=locale, app=self.deps.app, now=now)
         rules = self.deps.mail_rules
-        return render_mail(message, new_id(now), sender=rules.sender, at=now, templates=self._templates())
+        return render_mail(message, new_id(now), sender=rules.sender, now=now, templates=self._templates())
 
     def _templates(self) -> Templates:
         return templates_in(self.deps.mail_rules.templates_directory)

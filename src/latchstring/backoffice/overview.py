@@ -31,7 +31,7 @@ class Overviews:
 
     deps: BackofficeDependencies
 
-    async def read(self, by: Principal, *, days: int) -> Overview:
+    async def read(self, *, by: Principal, days: int) -> Overview:
         """The invitations of the last so many days, today among them, and what needs attention now."""
         by.require(READ)
         db, now = self.deps.db, self.deps.clock()

@@ -101,7 +101,7 @@ async def check_schema(db: Database) -> None:
         raise SchemaBehind
 
 
-async def open_installation(db: Database, config: Config, *, at: datetime) -> tuple[Keyring, UUID]:
+async def open_installation(db: Database, config: Config, *, now: datetime) -> tuple[Keyring, UUID]:
     """The master keys, and which installation this database is; the first start makes both.
 
     Raises SchemaBehind, StartRefused, and KeyProblem for a database of another master key.
@@ -114,7 +114,7 @@ async def open_installation(db: Database, config: Config, *, at: datetime) -> tu
         )
     keyring = open_keyring(config)
     try:
-        return keyring, await ensure_installation(db, keyring, at)
+        return keyring, await ensure_installation(db, keyring, now)
     except KeyProblem as problem:
         raise KeyProblem(f"{problem} The key in use is {_where_key_is(config)}.") from problem
 

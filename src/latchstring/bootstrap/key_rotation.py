@@ -45,10 +45,10 @@ async def rotate_keys(config: Config, *, compromised: bool) -> Rotation:
         old = services.keyring.keys
         kept = () if compromised else await _still_needed(services, old)
         removed = tuple(key.id for key in old if key not in kept)
-        at = services.clock()
-        await services.db.transact(lambda: _announce(fresh, at))
+        now = services.clock()
+        await services.db.transact(lambda: _announce(fresh, now))
         text = _put(config, (fresh, *kept))
-        await services.db.transact(lambda: _retire(services, fresh, removed, at=at, compromised=compromised))
+        await services.db.transact(lambda: _retire(services, fresh, removed, now=now, compromised=compromised))
         if compromised or (text is None and await find_sealing_keys(services.db)):
             await asyncio.sleep(2 * RELOAD_SECONDS)  # until every process has noticed
         if compromised or text is None:  # a key of the environment is not known to anybody yet, so the old ones stay
@@ -59,21 +59,21 @@ async def rotate_keys(config: Config, *, compromised: bool) -> Rotation:
 
 async def _still_needed(services: Services, keys: tuple[MasterKey, ...]) -> tuple[MasterKey, ...]:
     """The key that signed until now, for who has not noticed the change yet, and those of links and second factors."""
-    in_use = await find_keys_in_use(services.db, at=services.clock()) | await find_sealing_keys(services.db)
+    in_use = await find_keys_in_use(services.db, now=services.clock()) | await find_sealing_keys(services.db)
     return tuple(key for i, key in enumerate(keys) if i == 0 or key.id in in_use)
 
 
-def _announce(fresh: MasterKey, at: datetime) -> Work[None]:
-    yield note_key(fresh, at)
+def _announce(fresh: MasterKey, now: datetime) -> Work[None]:
+    yield note_key(fresh, now)
 
 
 def _retire(
-    services: Services, fresh: MasterKey, removed: tuple[str, ...], *, at: datetime, compromised: bool
+    services: Services, fresh: MasterKey, removed: tuple[str, ...], *, now: datetime, compromised: bool
 ) -> Work[None]:
     if removed:
-        yield retire_keys(removed, at=at, compromised=compromised)
+        yield retire_keys(removed, now=now, compromised=compromised)
     yield record(
-        happened("key.rotated", services.installation_id, by=OPERATOR, at=at, key=fresh.id, compromised=compromised)
+        happened("key.rotated", services.installation_id, by=OPERATOR, now=now, key=fresh.id, compromised=compromised)
     )
 
 
@@ -94,4 +94,4 @@ def _put(config: Config, keys: tuple[MasterKey, ...]) -> str | None:
 
 
 async def _end_links(db: Database) -> int:
-    return await db.transact(lambda: end_open_links(cause=CAUSE, by=OPERATOR, at=system_clock()))
+    return await db.transact(lambda: end_open_links(cause=CAUSE, by=OPERATOR, now=system_clock()))

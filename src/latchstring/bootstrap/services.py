@@ -8,13 +8,16 @@ from uuid import UUID
 
 import structlog
 
+from latchstring.admins.dependencies import AdminDependencies
 from latchstring.admins.service import Admins
 from latchstring.backoffice.dependencies import BackofficeDependencies
 from latchstring.backoffice.service import Backoffice
 from latchstring.bootstrap.database import database_url, open_database, open_installation
 from latchstring.bootstrap.doctor import Doctor
 from latchstring.config import Config
+from latchstring.content.dependencies import ContentDependencies
 from latchstring.content.service import Content
+from latchstring.crypto.access_tokens import AccessTokens
 from latchstring.crypto.keyring import Keyring
 from latchstring.crypto.link_tokens import LinkTokens
 from latchstring.crypto.passwords import Passwords
@@ -27,6 +30,7 @@ from latchstring.invitations.service import Invitations
 from latchstring.rate_limits import Limiter, recipient_rates
 from latchstring.services import Services
 from latchstring.storage.engine.database import Database
+from latchstring.users.dependencies import UserDependencies
 from latchstring.users.service import Users
 from latchstring.worker.loop import WorkerParts, hearing_others, run_worker
 from latchstring.worker.mail import Loader
@@ -50,7 +54,7 @@ async def open_services(
     """
     bell = wake or Wake()
     async with open_database(config.database, beside=beside) as db:
-        keyring, installation_id = await open_installation(db, config, at=clock())
+        keyring, installation_id = await open_installation(db, config, now=clock())
         services = build_services(
             config, db=db, keyring=keyring, installation_id=installation_id, clock=clock, wake=bell
         )
@@ -67,28 +71,34 @@ def build_services(
     """The service rooms, each handed the values it needs."""
     tokens = LinkTokens(keyring, installation_id)
     passwords = Passwords()
-    users = Users(
-        db=db,
-        clock=clock,
-        keyring=keyring,
-        tokens=tokens,
-        app=config.app,
-        roles=config.roles,
-        rules=config.accounts,
-        passwords=passwords,
-        mail_rules=config.mail,
-        wake_worker=wake.ring,
+    users = Users.build(
+        UserDependencies(
+            db=db,
+            clock=clock,
+            access_tokens=AccessTokens(
+                keyring, issuer=config.app.public_url, lifetime=config.accounts.access_token_lifetime
+            ),
+            links=tokens,
+            app=config.app,
+            roles=config.roles,
+            rules=config.accounts,
+            passwords=passwords,
+            mail_rules=config.mail,
+            wake_worker=wake.ring,
+        )
     )
-    admins = Admins(
-        db=db,
-        clock=clock,
-        keyring=keyring,
-        tokens=tokens,
-        app=config.app,
-        rules=config.accounts,
-        passwords=passwords,
-        mail_rules=config.mail,
-        wake_worker=wake.ring,
+    admins = Admins.build(
+        AdminDependencies(
+            db=db,
+            clock=clock,
+            keyring=keyring,
+            links=tokens,
+            app=config.app,
+            rules=config.accounts,
+            passwords=passwords,
+            mail_rules=config.mail,
+            wake_worker=wake.ring,
+        )
     )
     limiter = Limiter(config.limits)
     invitations = Invitations(
@@ -126,8 +136,10 @@ def build_services(
         tokens=tokens,
         users=users,
         admins=admins,
-        content=Content(
-            db=db, clock=clock, rules=config.content, roles=config.roles, find_pending=invitations.find_pending
+        content=Content.build(
+            ContentDependencies(
+                db=db, clock=clock, rules=config.content, roles=config.roles, find_pending=invitations.find_pending
+            )
         ),
         groups=Groups(db=db, clock=clock),
         invitations=invitations,
@@ -154,9 +166,9 @@ def _mail_loaders(invitations: Invitations, users: Users, admins: Admins) -> Map
     """A loader for every message."""
     return {
         **invitations.mail_loaders,
-        MailKind.PASSWORD_RESET: users.load_password_reset_mail,
-        MailKind.EMAIL_VERIFICATION: users.load_email_verification_mail,
-        MailKind.ADMIN_SET_UP: admins.load_admin_set_up_mail,
+        MailKind.PASSWORD_RESET: users.recovery.load_password_reset_mail,
+        MailKind.EMAIL_VERIFICATION: users.recovery.load_email_verification_mail,
+        MailKind.ADMIN_SET_UP: admins.set_up_links.load_mail,
     }
 
 
@@ -167,7 +179,7 @@ def worker_parts(services: Services, wake: Wake) -> WorkerParts:
         return await services.invitations.sweep() > 0
 
     async def purge_sessions() -> bool:
-        ended = [await services.users.purge_sessions(), await services.admins.purge_admin_sessions()]
+        ended = [await services.users.sessions.purge(), await services.admins.sessions.purge()]
         return any(ended)
 
     sweeps = (

@@ -29,8 +29,8 @@ def create(*, address: Address, role: str, name: str | None, password_stdin: boo
     password = read_password(from_stdin=password_stdin)
 
     async def make(services: Services) -> MadeAdmin:
-        return await services.admins.create_admin(
-            OPERATOR_PRINCIPAL, address=address, role=role, name=name or "", password=password
+        return await services.admins.create(
+            address=address, role=role, name=name or "", password=password, by=OPERATOR_PRINCIPAL
         )
 
     made = with_services(make)
@@ -50,10 +50,10 @@ def reset_second_factor(*, address: Address, as_json: bool) -> None:
     """
 
     async def reset(services: Services) -> Admin:
-        found = await services.admins.find_admin_by_address(address)
+        found = await services.admins.find_by_address(address)
         if found is None:
             raise AdminNotFound(f"No administrator has the address {address.email}.")
-        await services.admins.reset_second_factor(OPERATOR_PRINCIPAL, found.id)
+        await services.admins.second_factors.reset(found.id, by=OPERATOR_PRINCIPAL)
         return found
 
     found = with_services(reset)

@@ -39,13 +39,13 @@ def create(
     """Make an API key and print it, alone, on standard output. It is shown this once."""
 
     async def make(services: Services) -> MadeApiKey:
-        return await services.users.create_api_key(
-            OPERATOR_PRINCIPAL,
+        return await services.users.api_keys.create(
             name=name,
             scopes=scopes,
             may_grant=may_grant or None,
             may_grant_groups=groups or None,
             expires_at=services.clock() + expires_in if expires_in else None,
+            by=OPERATOR_PRINCIPAL,
         )
 
     made = with_services(make)

@@ -52,7 +52,7 @@ async def ensure_samples(config: Config, path: Path) -> Samples:
     Raises StartRefused, KeyProblem, StorageUnreachable.
     """
     async with open_services(config, beside=True) as services:
-        user = await services.users.find_user_by_address(parse_address(USER_EMAIL))
+        user = await services.users.find_by_address(parse_address(USER_EMAIL))
         kept = _read(path)
         if user is not None and kept is None:
             raise StartRefused(
@@ -68,20 +68,20 @@ async def ensure_samples(config: Config, path: Path) -> Samples:
 
 async def _make(services: Services, samples: Samples) -> Samples:
     with suppress(GroupKeyTaken):
-        await services.groups.create_group(OPERATOR_PRINCIPAL, GROUP, GROUP_WORDS)
+        await services.groups.create(GROUP, GROUP_WORDS, by=OPERATOR_PRINCIPAL)
     with suppress(EmailTaken):
-        await services.admins.create_admin(
-            OPERATOR_PRINCIPAL,
+        await services.admins.create(
             address=parse_address(samples.admin_email),
             role="super-admin",
             name="Ada Larkspur",
             password=samples.password,
+            by=OPERATOR_PRINCIPAL,
         )
     with suppress(AlreadyInvited):
         user = await _make_user(services, samples)
         await _make_article(services, user)
         await _invite_guest(services, user, samples)
-    made = await services.users.create_api_key(OPERATOR_PRINCIPAL, name="Demo", scopes=["*"])
+    made = await services.users.api_keys.create(name="Demo", scopes=["*"], by=OPERATOR_PRINCIPAL)
     return replace(samples, api_key=made.text)
 
 
@@ -95,8 +95,8 @@ async def _make_user(services: Services, samples: Samples) -> User:
         groups=(GROUP,),
         password=samples.password,
     )
-    found = await services.users.find_user_by_address(address)
-    return found or await services.users.create_user(OPERATOR_PRINCIPAL, new)
+    found = await services.users.find_by_address(address)
+    return found or await services.users.create(new, by=OPERATOR_PRINCIPAL)
 
 
 async def _make_article(services: Services, owner: User) -> None:
@@ -107,7 +107,7 @@ async def _make_article(services: Services, owner: User) -> None:
         data={"text": "Monday to Friday, nine to five. Ring twice."},
     )
     with suppress(ContentKeyTaken):
-        await services.content.create_object(OPERATOR_PRINCIPAL, ARTICLE_TYPE, new)
+        await services.content.create(ARTICLE_TYPE, new, by=OPERATOR_PRINCIPAL)
 
 
 async def _invite_guest(services: Services, by: User, samples: Samples) -> None:

@@ -54,7 +54,7 @@ def create(
             external_id=external_id,
             password=password,
         )
-        return await services.users.create_user(OPERATOR_PRINCIPAL, new)
+        return await services.users.create(new, by=OPERATOR_PRINCIPAL)
 
     made = with_services(make)
     result = {

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from latchstring.content.changes import ContentChanging, describe_change
+from latchstring.content.changes import describe_change, lock_object, transfer
+from latchstring.content.dependencies import WRITE, ContentDependencies
 from latchstring.content.invitation_grants import withdraw_invitation_grants
-from latchstring.content.read import READ_ACCESS, WRITE, is_key
+from latchstring.content.read import READ_ACCESS, is_key, subject_of
 from latchstring.domain.access import ContentObject, Level, PendingInvitation, SubjectKind, Visibility
 from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import ContentNotFound, GroupNotFound, NotAllowed, UserNotFound
@@ -64,138 +65,130 @@ class ChangedAccess:
     missing: frozenset[UUID]
 
 
-class ContentKeeping(ContentChanging):
+@dataclass(frozen=True)
+class ContentOperations:
     """Every object, for holders of `access:read`; changed by holders of `content:write`."""
+
+    deps: ContentDependencies
 
     # ---- reading -------------------------------------------------------------------------------------------------
 
-    async def search_objects(  # what a list is asked for
-        self,
-        principal: Principal,
-        type_: str,
-        q: str | None,
-        *,
-        order: SortOrder,
-        cursor: Cursor | None = None,
-        limit: int,
+    async def search(  # what a list is asked for
+        self, type_: str, q: str | None, *, by: Principal, order: SortOrder, cursor: Cursor | None = None, limit: int
     ) -> Page[OwnedObject]:
         """A page of the objects of a type. q: a prefix of title or key. Orders: createdAt, title.
 
         Raises NotAllowed, ContentNotFound for an unknown type.
         """
-        principal.require(READ_ACCESS)
-        key = self.get_type(type_).key
-        return await list_objects(self._db, key, q, order=order, cursor=cursor, limit=limit)
+        by.require(READ_ACCESS)
+        key = self.deps.get_type(type_).key
+        return await list_objects(self.deps.db, key, q, order=order, cursor=cursor, limit=limit)
 
-    async def get_object(self, principal: Principal, type_: str, key: str) -> ContentObject:
+    async def get(self, type_: str, key: str, *, by: Principal) -> ContentObject:
         """Any object. Raises NotAllowed, ContentNotFound."""
-        principal.require(READ_ACCESS)
-        found = await find_object(self._db, self.get_type(type_).key, key) if is_key(key) else None
+        by.require(READ_ACCESS)
+        found = await find_object(self.deps.db, self.deps.get_type(type_).key, key) if is_key(key) else None
         if found is None:
             raise ContentNotFound("There is no such object.")
         return found
 
-    async def list_people(
-        self, principal: Principal, one: ContentObject, *, cursor: Cursor | None = None
-    ) -> Page[Holder]:
+    async def list_people(self, one: ContentObject, *, by: Principal, cursor: Cursor | None = None) -> Page[Holder]:
         """Users an object is shared with. Raises NotAllowed."""
-        principal.require(READ_ACCESS)
-        return await list_people(self._db, one.id, cursor=cursor)
+        by.require(READ_ACCESS)
+        return await list_people(self.deps.db, one.id, cursor=cursor)
 
-    async def list_teams(self, principal: Principal, one: ContentObject) -> Sequence[Holder]:
+    async def list_teams(self, one: ContentObject, *, by: Principal) -> Sequence[Holder]:
         """Groups an object is shared with. Raises NotAllowed."""
-        principal.require(READ_ACCESS)
-        return await list_teams(self._db, one.id)
+        by.require(READ_ACCESS)
+        return await list_teams(self.deps.db, one.id)
 
-    async def count_holders(self, principal: Principal, one: ContentObject) -> Count:
+    async def count_holders(self, one: ContentObject, *, by: Principal) -> Count:
         """How many users and groups an object is shared with. Raises NotAllowed."""
-        principal.require(READ_ACCESS)
-        return await count_holders(self._db, one.id)
+        by.require(READ_ACCESS)
+        return await count_holders(self.deps.db, one.id)
 
-    async def count_on_the_way(self, principal: Principal, one: ContentObject) -> Count:
+    async def count_on_the_way(self, one: ContentObject, *, by: Principal) -> Count:
         """How many invitations to an object are pending. Raises NotAllowed."""
-        principal.require(READ_ACCESS)
-        return await count_on_the_way(self._db, one.id, at=self._clock())
+        by.require(READ_ACCESS)
+        return await count_on_the_way(self.deps.db, one.id, now=self.deps.clock())
 
-    async def list_pending(self, principal: Principal, one: ContentObject) -> tuple[Sequence[PendingInvitation], bool]:
+    async def list_pending(self, one: ContentObject, *, by: Principal) -> tuple[Sequence[PendingInvitation], bool]:
         """The newest who are on the way to an object, and whether there are more. Raises NotAllowed."""
-        principal.require(READ_ACCESS)
-        return await list_pending_invitations(self._db, one.id, at=self._clock())
+        by.require(READ_ACCESS)
+        return await list_pending_invitations(self.deps.db, one.id, now=self.deps.clock())
 
-    async def list_granted(
-        self, principal: Principal, subject_id: UUID, *, cursor: Cursor | None = None
-    ) -> Page[HeldObject]:
+    async def list_granted(self, subject_id: UUID, *, by: Principal, cursor: Cursor | None = None) -> Page[HeldObject]:
         """What a user or a group was given. Raises NotAllowed."""
-        principal.require(READ_ACCESS)
-        return await list_granted(self._db, subject_id, cursor=cursor)
+        by.require(READ_ACCESS)
+        return await list_granted(self.deps.db, subject_id, cursor=cursor)
 
-    async def count_granted(self, principal: Principal, subject_id: UUID) -> Count:
+    async def count_granted(self, subject_id: UUID, *, by: Principal) -> Count:
         """How many objects a user or a group was given a role on. Raises NotAllowed."""
-        principal.require(READ_ACCESS)
-        return await count_granted(self._db, subject_id)
+        by.require(READ_ACCESS)
+        return await count_granted(self.deps.db, subject_id)
 
-    async def list_owned(self, principal: Principal, user_id: UUID) -> Page[HeldObject]:
+    async def list_owned(self, user_id: UUID, *, by: Principal) -> Page[HeldObject]:
         """The first of what a user owns. Raises NotAllowed."""
-        principal.require(READ_ACCESS)
-        return await list_owned(self._db, user_id)
+        by.require(READ_ACCESS)
+        return await list_owned(self.deps.db, user_id)
 
-    async def count_owned(self, principal: Principal, user_id: UUID) -> Count:
+    async def count_owned(self, user_id: UUID, *, by: Principal) -> Count:
         """How many objects a user owns. Raises NotAllowed."""
-        principal.require(READ_ACCESS)
-        return await count_owned(self._db, user_id)
+        by.require(READ_ACCESS)
+        return await count_owned(self.deps.db, user_id)
 
     # ---- changing ------------------------------------------------------------------------------------------------
 
-    async def change_access(self, principal: Principal, one: ContentObject, changes: AccessChanges) -> ChangedAccess:
+    async def change_access(self, one: ContentObject, changes: AccessChanges, *, by: Principal) -> ChangedAccess:
         """Change some of who may see an object, on top of whatever others have changed meanwhile.
 
         PRIVATE clears all grants and voids those in open invitations; a grant on a PRIVATE object makes it SHARED,
         SHARED with nobody left becomes PRIVATE and voids nothing. The owner needs no grant and gets none.
         Raises ContentNotFound, NotAllowed, UserNotFound, GroupNotFound; then nothing is changed.
         """
-        subject, at = self.subject_of(principal), self._clock()
+        subject, now = subject_of(by), self.deps.clock()
         is_closing = changes.visibility is Visibility.PRIVATE
 
         def work() -> Work[ChangedAccess]:
-            seen = yield from self._lock(subject, one.id, Level.MAINTAINER, closing=is_closing)
+            seen = yield from lock_object(subject, one.id, Level.MAINTAINER, closing=is_closing)
             before = (yield from load_access([one.id]))[one.id].grants
             if is_closing:
                 after: Mapping[UUID, ContentRole] = {}
-                yield from replace_access(self._db.dialect_name, seen.object, {})
-                yield from void_target(one.id, cause="content-private", by=principal.actor, at=at)
+                yield from replace_access(self.deps.db.dialect_name, seen.object, {})
+                yield from void_target(one.id, cause="content-private", by=by.actor, now=now)
             else:
-                after = yield from _write(self._db.dialect_name, seen.object, before, changes)
+                after = yield from _write(self.deps.db.dialect_name, seen.object, before, changes)
             visibility = _visibility_after(seen.object.visibility, changes.visibility, is_shared=bool(after))
             if visibility is not seen.object.visibility:
                 yield update_object(replace(seen.object, visibility=visibility))
             if visibility is not seen.object.visibility or after != before:
                 facts = {"visibility": visibility.name, **describe_change(before, after)}
-                yield record(happened("content.access_changed", one.id, by=principal.actor, at=at, **facts))
+                yield record(happened("content.access_changed", one.id, by=by.actor, now=now, **facts))
             return ChangedAccess(visibility, changes.withdrawn - before.keys())
 
-        return await self._db.transact(work)
+        return await self.deps.db.transact(work)
 
-    async def withdraw_invitation(self, principal: Principal, one: ContentObject, invitation_id: UUID) -> bool:
+    async def withdraw_invitation(self, one: ContentObject, invitation_id: UUID, *, by: Principal) -> bool:
         """End what a pending invitation gives on this object; one that gives nothing else is revoked.
 
         False when there was nothing to end any more. Raises NotAllowed.
         """
-        principal.require(WRITE)
-        now = self._clock()
-        return await self._db.transact(
-            lambda: withdraw_invitation_grants(invitation_id, [one.id], by=principal.actor, now=now)
+        by.require(WRITE)
+        now = self.deps.clock()
+        return await self.deps.db.transact(
+            lambda: withdraw_invitation_grants(invitation_id, [one.id], by=by.actor, now=now)
         )
 
-    async def hand_over(self, principal: Principal, one: ContentObject, new_owner_id: UUID) -> None:
+    async def hand_over(self, one: ContentObject, new_owner_id: UUID, *, by: Principal) -> None:
         """Give an object a new owner in an administrator's name; who owned it becomes MAINTAINER.
 
         No permission of users or keys allows this: administrators do it for owners who have gone.
         Raises NotAllowed, ContentNotFound, UserNotFound.
         """
-        principal.require(WRITE)
-        if principal.type is not ActorType.ADMIN:
+        by.require(WRITE)
+        if by.type is not ActorType.ADMIN:
             raise NotAllowed(WRITE)
-        await self._transfer(principal, one, new_owner_id, need=Level.MAINTAINER)
+        await transfer(self.deps, one, new_owner_id, by=by, need=Level.MAINTAINER)
 
 
 def _write(

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from latchstring.content.read import CREATE, ContentReading, admit
+from latchstring.content.dependencies import ContentDependencies
+from latchstring.content.read import CREATE, ContentReader, admit, subject_of
 from latchstring.content.slugs import list_candidates
 from latchstring.domain.access import ContentObject, Level, Seen, Subject, SubjectKind, Visibility, level_with
 from latchstring.domain.errors import (
@@ -71,27 +72,26 @@ class NewAccess:
     groups: Mapping[str, ContentRole] = field(default_factory=dict)
 
 
-class ContentChanging(ContentReading):
-    """Objects as they change."""
+@dataclass(frozen=True)
+class ContentChanges(ContentReader):
+    """What who may see an object may change about it."""
 
     # ---- making --------------------------------------------------------------------------------------------------
 
-    async def create_object(
-        self, principal: Principal, type_: str, new: NewObject, *, once: Once | None = None
-    ) -> Seen:
+    async def create(self, type_: str, new: NewObject, *, by: Principal, once: Once | None = None) -> Seen:
         """Make a PRIVATE object.
 
         Raises ContentNotFound for an unknown type, UserNotFound for an unknown owner, ContentKeyTaken for a key
         that was asked for, and AnswerStored when the idempotency key was used.
         """
-        declared = self.get_type(type_)
-        principal.require(CREATE)
-        at = self._clock()
+        declared = self.deps.get_type(type_)
+        by.require(CREATE)
+        now = self.deps.clock()
         if new.key is not None:
-            return await self._try_to_make(principal, declared, new, new.key, once, at)
+            return await self._try_to_make(by, declared, new, new.key, once, now)
         for key in list_candidates(new.title, otherwise=declared.singular or declared.key):
             try:
-                return await self._try_to_make(principal, declared, new, key, once, at)
+                return await self._try_to_make(by, declared, new, key, once, now)
             except ContentKeyTaken:
                 continue
         raise StorageBusy("No key could be derived from this title. Try again.")
@@ -103,27 +103,27 @@ class ContentChanging(ContentReading):
         new: NewObject,
         key: str,
         once: Once | None,
-        at: datetime,
+        now: datetime,
     ) -> Seen:
         made = ContentObject(
-            new_id(at), declared.key, key, new.owner_id, Visibility.PRIVATE, new.title, new.url, new.data, 1, at
+            new_id(now), declared.key, key, new.owner_id, Visibility.PRIVATE, new.title, new.url, new.data, 1, now
         )
-        subject = self.subject_of(principal)
+        subject = subject_of(principal)
         held = Level.OWNER if made.owner_id == subject.user_id else Level.NONE
         seen = Seen(made, level_with(subject, made.visibility, held))
         facts = {"type": made.type, "key": made.key, "ownerId": str(made.owner_id)}
-        event = happened("content.created", made.id, by=principal.actor, at=at, **facts)
+        event = happened("content.created", made.id, by=principal.actor, now=now, **facts)
 
         def work() -> Work[None]:
             if once is not None:
                 answer = once.answer(seen)
-                yield from store_answer(self._db.dialect_name, once.claim, answer, subject_id=made.id, at=at)
+                yield from store_answer(self.deps.db.dialect_name, once.claim, answer, subject_id=made.id, now=now)
             yield from _hold_user(made.owner_id)
             yield insert_object(made)
             yield record(event)
 
         try:
-            await self._db.transact(work)
+            await self.deps.db.transact(work)
         except UniqueViolation as violation:
             if violation.constraint != UNIQUE_KEY:
                 raise
@@ -132,12 +132,12 @@ class ContentChanging(ContentReading):
 
     # ---- words and data ------------------------------------------------------------------------------------------
 
-    async def change_object(
+    async def change(
         self,
-        principal: Principal,
         one: ContentObject,
         changes: Mapping[str, Any],
         *,
+        by: Principal,
         is_expected: Callable[[ContentObject], bool],
     ) -> Seen:
         """Change title, url or data. Nothing else, and no other field, is touched.
@@ -145,124 +145,123 @@ class ContentChanging(ContentReading):
         is_expected: whether the present version is one the caller meant to change; ContentChanged if not.
         Raises ContentNotFound, NotAllowed.
         """
-        subject, at = self.subject_of(principal), self._clock()
-        event_id = new_id(at)
+        subject, now = subject_of(by), self.deps.clock()
+        event_id = new_id(now)
 
         def work() -> Work[Seen]:
-            seen = yield from self._lock(subject, one.id, Level.EDITOR)
+            seen = yield from lock_object(subject, one.id, Level.EDITOR)
             _check_expected(seen.object, is_expected)
             # by their texts: to Python, 1 equals True
             fields = sorted(name for name, value in changes.items() if repr(getattr(seen.object, name)) != repr(value))
             if not fields:
                 return seen
-            changed = replace(seen.object, **changes, version=seen.object.version + 1, updated_at=at)
+            changed = replace(seen.object, **changes, version=seen.object.version + 1, updated_at=now)
             yield update_object(changed)
-            yield record(Event(event_id, one.id, "content.updated", principal.actor, {"fields": fields}))
+            yield record(Event(event_id, one.id, "content.updated", by.actor, {"fields": fields}))
             return Seen(changed, seen.level)
 
-        return await self._db.transact(work)
+        return await self.deps.db.transact(work)
 
     # ---- removing ------------------------------------------------------------------------------------------------
 
-    async def delete_object(
-        self, principal: Principal, one: ContentObject, *, is_expected: Callable[[ContentObject], bool]
-    ) -> None:
+    async def delete(self, one: ContentObject, *, by: Principal, is_expected: Callable[[ContentObject], bool]) -> None:
         """Remove an object with its grants; those in open invitations are void.
 
         One made again under the key is another object: ids decide, and they are never used twice.
         Raises ContentNotFound, NotAllowed, ContentChanged.
         """
-        subject, at = self.subject_of(principal), self._clock()
-        event = happened("content.deleted", one.id, by=principal.actor, at=at, type=one.type, key=one.key)
+        subject, now = subject_of(by), self.deps.clock()
+        event = happened("content.deleted", one.id, by=by.actor, now=now, type=one.type, key=one.key)
 
         def work() -> Work[None]:
-            seen = yield from self._lock(subject, one.id, Level.MAINTAINER, closing=True)
+            seen = yield from lock_object(subject, one.id, Level.MAINTAINER, closing=True)
             _check_expected(seen.object, is_expected)
-            yield from void_target(one.id, cause="content-deleted", by=principal.actor, at=at)
+            yield from void_target(one.id, cause="content-deleted", by=by.actor, now=now)
             yield delete_object(one.id)
             yield record(event)
 
-        await self._db.transact(work)
+        await self.deps.db.transact(work)
 
     # ---- access --------------------------------------------------------------------------------------------------
 
-    async def replace_access(self, principal: Principal, one: ContentObject, new: NewAccess) -> Seen:
+    async def replace_access(self, one: ContentObject, new: NewAccess, *, by: Principal) -> Seen:
         """Let exactly these have access; the owner needs no grant and gets none.
 
         PRIVATE clears all grants and voids those in open invitations; SHARED with nobody becomes PRIVATE and voids
         nothing. Raises ContentNotFound, NotAllowed, UserNotFound, GroupNotFound; then nothing is changed.
         """
-        subject, at = self.subject_of(principal), self._clock()
+        subject, now = subject_of(by), self.deps.clock()
         is_closing = new.visibility is Visibility.PRIVATE
 
         def work() -> Work[Seen]:
-            seen = yield from self._lock(subject, one.id, Level.MAINTAINER, closing=is_closing)
+            seen = yield from lock_object(subject, one.id, Level.MAINTAINER, closing=is_closing)
             before = (yield from load_access([one.id]))[one.id]
             grants = yield from _read_grants(seen.object, new)
-            yield from replace_access(self._db.dialect_name, seen.object, grants)
+            yield from replace_access(self.deps.db.dialect_name, seen.object, grants)
             changed = replace(seen.object, visibility=_visibility_with(new.visibility, grants))
             yield update_object(changed)
             if is_closing:
-                yield from void_target(one.id, cause="content-private", by=principal.actor, at=at)
+                yield from void_target(one.id, cause="content-private", by=by.actor, now=now)
             after = {subject_id: role for (subject_id, _), role in grants.items()}
             facts = describe_change(before.grants, after)
             visibility = changed.visibility.name
             yield record(
-                happened("content.access_changed", one.id, by=principal.actor, at=at, visibility=visibility, **facts)
+                happened("content.access_changed", one.id, by=by.actor, now=now, visibility=visibility, **facts)
             )
             return (yield from _see_again(subject, changed))
 
-        return await self._db.transact(work)
+        return await self.deps.db.transact(work)
 
-    async def change_owner(self, principal: Principal, one: ContentObject, new_owner_id: UUID) -> Seen:
+    async def change_owner(self, one: ContentObject, new_owner_id: UUID, *, by: Principal) -> Seen:
         """Hand an object over; who owned it becomes MAINTAINER, so that PRIVATE becomes SHARED. Owners only.
 
         Raises ContentNotFound, NotAllowed, UserNotFound.
         """
-        return await self._transfer(principal, one, new_owner_id, need=Level.OWNER)
+        return await transfer(self.deps, one, new_owner_id, by=by, need=Level.OWNER)
 
-    async def _transfer(self, principal: Principal, one: ContentObject, new_owner_id: UUID, *, need: Level) -> Seen:
-        subject, at = self.subject_of(principal), self._clock()
-        event_id = new_id(at)
 
-        def work() -> Work[Seen]:
-            seen = yield from self._lock(subject, one.id, need)
-            yield from _hold_user(new_owner_id)
-            if new_owner_id == seen.object.owner_id:
-                return seen
-            changed = replace(seen.object, owner_id=new_owner_id)
-            yield update_object(changed)
-            yield from grant_access(
-                self._db.dialect_name,
-                one.id,
-                one.type,
-                seen.object.owner_id,
-                SubjectKind.USER,
-                ContentRole.MAINTAINER,
-            )
-            yield from withdraw_access(one.id, new_owner_id)
-            if changed.visibility is Visibility.PRIVATE:
-                changed = replace(changed, visibility=Visibility.SHARED)
-            facts = {"from": str(seen.object.owner_id), "to": str(new_owner_id)}
-            yield record(Event(event_id, one.id, "content.owner_changed", principal.actor, facts))
-            return (yield from _see_again(subject, changed))
+async def transfer(
+    deps: ContentDependencies, one: ContentObject, new_owner_id: UUID, *, by: Principal, need: Level
+) -> Seen:
+    """Give an object another owner. need: what the caller has to be able to do with it now."""
+    subject, now = subject_of(by), deps.clock()
+    event_id = new_id(now)
 
-        return await self._db.transact(work)
-
-    def _lock(self, subject: Subject, content_id: UUID, need: Level, *, closing: bool = False) -> Work[Seen]:
-        """The object, for this transaction alone, if the subject may (still) do this much with it.
-
-        Grants are read in a statement of their own: one that waited for the lock would show them as they were before.
-        """
-        one = (
-            (yield from seize_object(content_id))
-            if closing
-            else (yield from lock_objects([content_id])).get(content_id)
+    def work() -> Work[Seen]:
+        seen = yield from lock_object(subject, one.id, need)
+        yield from _hold_user(new_owner_id)
+        if new_owner_id == seen.object.owner_id:
+            return seen
+        changed = replace(seen.object, owner_id=new_owner_id)
+        yield update_object(changed)
+        yield from grant_access(
+            deps.db.dialect_name,
+            one.id,
+            one.type,
+            seen.object.owner_id,
+            SubjectKind.USER,
+            ContentRole.MAINTAINER,
         )
-        if one is None:
-            raise ContentNotFound("There is no such object.")
-        held = yield from load_levels(subject.user_id, [content_id])
-        return admit(subject, (one, held[content_id]), need)
+        yield from withdraw_access(one.id, new_owner_id)
+        if changed.visibility is Visibility.PRIVATE:
+            changed = replace(changed, visibility=Visibility.SHARED)
+        facts = {"from": str(seen.object.owner_id), "to": str(new_owner_id)}
+        yield record(Event(event_id, one.id, "content.owner_changed", by.actor, facts))
+        return (yield from _see_again(subject, changed))
+
+    return await deps.db.transact(work)
+
+
+def lock_object(subject: Subject, content_id: UUID, need: Level, *, closing: bool = False) -> Work[Seen]:
+    """The object, for this transaction alone, if the subject may (still) do this much with it.
+
+    Grants are read in a statement of their own: one that waited for the lock would show them as they were before.
+    """
+    one = (yield from seize_object(content_id)) if closing else (yield from lock_objects([content_id])).get(content_id)
+    if one is None:
+        raise ContentNotFound("There is no such object.")
+    held = yield from load_levels(subject.user_id, [content_id])
+    return admit(subject, (one, held[content_id]), need)
 
 
 def _hold_user(user_id: UUID) -> Work[None]:

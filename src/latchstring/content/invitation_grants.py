@@ -20,11 +20,11 @@ def withdraw_invitation_grants(
     False when there was nothing to end any more.
     """
     yield from hold_objects(object_ids)  # targets before invitations, as everywhere: so nothing deadlocks
-    ended, is_revoked = yield from withdraw_grants(invitation_id, object_ids, at=now)
+    ended, is_revoked = yield from withdraw_grants(invitation_id, object_ids, now=now)
     if is_revoked:
         cause = "withdrawn-by-maintainer"
-        yield record(happened("invitation.revoked", invitation_id, by=by, at=now, cause=cause))
+        yield record(happened("invitation.revoked", invitation_id, by=by, now=now, cause=cause))
     elif ended:
         objects = sorted(str(id_) for id_ in ended)
-        yield record(happened("invitation.reduced", invitation_id, by=by, at=now, objects=objects))
+        yield record(happened("invitation.reduced", invitation_id, by=by, now=now, objects=objects))
     return bool(ended)

@@ -1,9 +1,10 @@
 """Finding objects within what somebody may see, and answering who may do what."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from latchstring.content.dependencies import READ, WRITE, ContentDependencies
 from latchstring.domain.access import (
     ANONYMOUS,
     ContentObject,
@@ -15,26 +16,15 @@ from latchstring.domain.access import (
     level_with,
 )
 from latchstring.domain.actor import ActorType
-from latchstring.domain.clock import Clock
 from latchstring.domain.errors import ContentNotFound, NotAllowed, Unauthenticated
 from latchstring.domain.pagination import Cursor, Page, SortOrder
-from latchstring.domain.principal import Principal, permits
-from latchstring.domain.settings import ContentRules, ContentType, Roles
+from latchstring.domain.principal import Principal
+from latchstring.domain.settings import ContentType
 from latchstring.storage.content.access import Question, Wanted, check_levels, list_visible
 from latchstring.storage.content.objects import find_holders, find_object_for
-from latchstring.storage.engine.database import Database
 
 CREATE = "content:create"
-READ = "content:read"
-WRITE = "content:write"
 READ_ACCESS = "access:read"
-
-PendingFinder = Callable[[UUID], Awaitable[Sequence[PendingInvitation]]]
-
-
-async def find_nobody(_content_id: UUID) -> Sequence[PendingInvitation]:
-    """Where there are no invitations to content."""
-    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,50 +46,28 @@ class AccessQuestion:
     user_id: UUID | None = None
 
 
-class ContentParts:
-    """What reading and changing content share."""
+def subject_of(principal: Principal | None) -> Subject:
+    """The caller as the subject of access rules."""
+    if principal is None:
+        return ANONYMOUS
+    user_id = principal.id if principal.type is ActorType.USER else None
+    return Subject(user_id, reads_all=principal.can(READ), writes_all=principal.can(WRITE))
 
-    def __init__(
-        self,
-        *,
-        db: Database,
-        clock: Clock,
-        rules: ContentRules,
-        roles: Roles,
-        find_pending: PendingFinder = find_nobody,
-    ) -> None:
-        self._db = db
-        self._clock = clock
-        self._rules = rules
-        self._find_pending = find_pending
-        self._types = {
-            word: declared for declared in rules.types.values() for word in (declared.key, declared.singular) if word
-        }
-        self._reading_roles = [key for key, role in roles.items() if permits(role.permissions, READ)]
-        self._writing_roles = [key for key, role in roles.items() if permits(role.permissions, WRITE)]
+
+@dataclass(frozen=True)
+class ContentReader:
+    """Objects within what somebody may see."""
+
+    deps: ContentDependencies
 
     def find_type(self, word: str) -> str | None:
         """The key of the declared type of this name or singular."""
-        found = self._types.get(word)
-        return found.key if found else None
+        declared = self.deps.find_type(word)
+        return declared.key if declared else None
 
     def get_type(self, word: str) -> ContentType:
         """The declared type of this name or singular. Raises ContentNotFound."""
-        found = self._types.get(word)
-        if found is None:
-            raise ContentNotFound("There is no such content type.")
-        return found
-
-
-class ContentReading(ContentParts):
-    """Objects as somebody sees them."""
-
-    def subject_of(self, principal: Principal | None) -> Subject:
-        """The caller as the subject of access rules."""
-        if principal is None:
-            return ANONYMOUS
-        user_id = principal.id if principal.type is ActorType.USER else None
-        return Subject(user_id, reads_all=principal.can(READ), writes_all=principal.can(WRITE))
+        return self.deps.get_type(word)
 
     async def look_up(self, subject: Subject, type_: str, key: str, need: Level) -> Seen:
         """An object that the subject may do this much with.
@@ -107,35 +75,33 @@ class ContentReading(ContentParts):
         Raises ContentNotFound for an unknown type, Unauthenticated for anonymous unless the object is PUBLIC,
         ContentNotFound for who may not even view, NotAllowed for who may only do less.
         """
-        declared = self.get_type(type_)
-        found = await find_object_for(self._db, subject.user_id, declared.key, key) if is_key(key) else None
+        declared = self.deps.get_type(type_)
+        found = await find_object_for(self.deps.db, subject.user_id, declared.key, key) if is_key(key) else None
         return admit(subject, found, need)
 
-    async def list_objects(
+    async def list_page(
         self, subject: Subject, type_: str, *, need: Level, order: SortOrder, cursor: Cursor | None = None, limit: int
     ) -> Page[Seen]:
         """A page of what the subject may do at least this much with. Order: createdAt."""
-        wanted = Wanted(subject, self.get_type(type_).key, need)
-        page = await list_visible(self._db, wanted, order=order, cursor=cursor, limit=limit)
+        wanted = Wanted(subject, self.deps.get_type(type_).key, need)
+        page = await list_visible(self.deps.db, wanted, order=order, cursor=cursor, limit=limit)
         return page.with_items([Seen(one, level_with(subject, one.visibility, held)) for one, held in page.items])
 
     async def get_access(self, one: ContentObject) -> AccessDetails:
         """Who has access to an object. For maintainers: `look_up` first."""
-        return AccessDetails(one, await find_holders(self._db, one.id), await self._find_pending(one.id))
+        return AccessDetails(one, await find_holders(self.deps.db, one.id), await self.deps.find_pending(one.id))
 
-    async def check(self, principal: Principal, questions: Sequence[AccessQuestion]) -> list[bool]:
+    async def check(self, questions: Sequence[AccessQuestion], *, by: Principal) -> list[bool]:
         """The answer to each question, in order. False about what or who does not exist.
 
         Raises NotAllowed for questions about others without `access:read`. A key, which is no user, has to name one.
         """
-        asker = principal.id if principal.type is ActorType.USER else None
-        if not principal.can(READ_ACCESS) and (
-            asker is None or any(one.user_id not in {None, asker} for one in questions)
-        ):
+        asker = by.id if by.type is ActorType.USER else None
+        if not by.can(READ_ACCESS) and (asker is None or any(one.user_id not in {None, asker} for one in questions)):
             raise NotAllowed(READ_ACCESS)
         asked: list[tuple[int, Question]] = []
         for place, one in enumerate(questions):
-            declared, user_id = self._types.get(one.type), one.user_id or asker
+            declared, user_id = self.deps.find_type(one.type), one.user_id or asker
             if declared is not None and user_id is not None and is_key(one.key):
                 asked.append((place, Question(user_id, declared.key, one.key)))
         levels = await self._find_levels([question for _, question in asked])
@@ -148,7 +114,7 @@ class ContentReading(ContentParts):
         if not questions:
             return []
         return await check_levels(
-            self._db, questions, writing_roles=self._writing_roles, reading_roles=self._reading_roles
+            self.deps.db, questions, writing_roles=self.deps.writing_roles, reading_roles=self.deps.reading_roles
         )
 
 

@@ -61,7 +61,7 @@ class AccessTokens:
         """Seconds a fresh token is good for."""
         return int(self._lifetime.total_seconds())
 
-    def issue(self, user: User, permissions: frozenset[str], session_id: UUID, *, at: datetime) -> str:
+    def issue(self, user: User, permissions: frozenset[str], session_id: UUID, *, now: datetime) -> str:
         """A token of this user in this session."""
         key = self._key(self._keyring.current)
         claims = {
@@ -72,18 +72,18 @@ class AccessTokens:
             "role": user.role,
             "permissions": sorted(permissions),
             "groups": list(user.groups),
-            "iat": int(at.timestamp()),
-            "exp": int((at + self._lifetime).timestamp()),
+            "iat": int(now.timestamp()),
+            "exp": int((now + self._lifetime).timestamp()),
         }
         header = {"alg": ALGORITHM, "typ": TYPE, "kid": key.kid}
         return jwt.encode(header, claims, key, registry=_REGISTRY)
 
-    def read(self, text: str, *, at: datetime) -> AccessClaims:
+    def read(self, text: str, *, now: datetime) -> AccessClaims:
         """Whose token this is. Raises CredentialInvalid for everything but a genuine one in its time."""
         try:
             key = self._named_key(text)
             token = jwt.decode(text, key, registry=_REGISTRY)
-            return self._checked(token.header, token.claims, at)
+            return self._checked(token.header, token.claims, now)
         except (JoseError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise CredentialInvalid("The access token is not, or no longer, good. Sign in or refresh it.") from error
 
@@ -91,11 +91,11 @@ class AccessTokens:
         """The public keys of all master keys in use, newest first (RFC 7517)."""
         return {"keys": [self._public(self._key(key)) for key in self._keyring.keys]}
 
-    def _checked(self, header: dict[str, Any], claims: dict[str, Any], at: datetime) -> AccessClaims:
+    def _checked(self, header: dict[str, Any], claims: dict[str, Any], now: datetime) -> AccessClaims:
         if header.get("typ") != TYPE or claims["iss"] != self._issuer or claims["aud"] != self._issuer:
             raise ValueError("made for somebody else")
         expires = claims["exp"]
-        if not isinstance(expires, int) or expires <= at.timestamp():
+        if not isinstance(expires, int) or expires <= now.timestamp():
             raise ValueError("over")
         return AccessClaims(UUID(claims["sub"]), UUID(claims["sid"]))
 

@@ -29,14 +29,14 @@ def totp_code(secret: bytes, step: int) -> str:
     return HOTP(secret, DIGITS, SHA1()).generate(step).decode()  # noqa: S303  # apps know nothing newer; HMAC holds
 
 
-def step_at(at: datetime) -> int:
+def step_at(now: datetime) -> int:
     """The step an instant lies in."""
-    return int(at.timestamp()) // STEP_SECONDS
+    return int(now.timestamp()) // STEP_SECONDS
 
 
-def find_step(secret: bytes, code: str, *, at: datetime) -> int | None:
+def find_step(secret: bytes, code: str, *, now: datetime) -> int | None:
     """The step whose code this is, as near to the instant as clocks may differ; None for a wrong one."""
-    present = step_at(at)
+    present = step_at(now)
     matches = [present + away for away in WINDOW if _is_same(totp_code(secret, present + away), code)]
     return matches[0] if matches else None
 

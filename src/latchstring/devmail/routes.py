@@ -140,8 +140,8 @@ def _environment() -> Environment:
     return made
 
 
-def _instant(at: datetime) -> str:
-    return format_instant(at, SOURCE)
+def _instant(now: datetime) -> str:
+    return format_instant(now, SOURCE)
 
 
 def _linked(text: str) -> Markup:

@@ -12,11 +12,11 @@ def system_clock() -> datetime:
     return to_millisecond(datetime.now(UTC))
 
 
-def to_millisecond(at: datetime) -> datetime:
+def to_millisecond(now: datetime) -> datetime:
     """Cut an instant to whole milliseconds, so that what is stored equals what was meant."""
-    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
-def format_rfc3339(at: datetime, precision: Literal["seconds", "milliseconds"] = "milliseconds") -> str:
+def format_rfc3339(now: datetime, precision: Literal["seconds", "milliseconds"] = "milliseconds") -> str:
     """An aware instant as RFC 3339 text in UTC: `2026-03-01T09:30:00.000Z`."""
-    return at.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
+    return now.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")

@@ -24,9 +24,9 @@ class Event:
         return id_instant(self.id)
 
 
-def happened(type_: str, subject_id: UUID, *, by: Actor, at: datetime, **data: object) -> Event:
+def happened(type_: str, subject_id: UUID, *, by: Actor, now: datetime, **data: object) -> Event:
     """A new event of this instant."""
-    return Event(new_id(at), subject_id, type_, by, data)
+    return Event(new_id(now), subject_id, type_, by, data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,8 @@ class _Ids:
         taken, self._random = self._random[:_BYTES_AN_ID], self._random[_BYTES_AN_ID:]
         return int.from_bytes(taken) >> (_BYTES_AN_ID * 8 - count)
 
-    def make(self, at: datetime) -> UUID:
-        millisecond = int(at.timestamp() * 1000)
+    def make(self, now: datetime) -> UUID:
+        millisecond = int(now.timestamp() * 1000)
         with self._lock:
             last = self._tails.pop(millisecond, None)
             # the top bit of a fresh tail stays free, so that adding never overflows
@@ -50,9 +50,9 @@ class _Ids:
 _ids = _Ids()
 
 
-def new_id(at: datetime) -> UUID:
+def new_id(now: datetime) -> UUID:
     """A UUIDv7 of this millisecond. Unique and time-ordered; not a secret."""
-    return _ids.make(at)
+    return _ids.make(now)
 
 
 def id_instant(value: UUID) -> datetime:
@@ -60,6 +60,6 @@ def id_instant(value: UUID) -> datetime:
     return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=value.int >> 80)
 
 
-def first_id_at(at: datetime) -> UUID:
+def first_id_at(now: datetime) -> UUID:
     """The smallest UUIDv7 of this millisecond: a bound for "created at or after". Before 1970 there is none smaller."""
-    return UUID(int=max(0, int(at.timestamp() * 1000)) << 80)
+    return UUID(int=max(0, int(now.timestamp() * 1000)) << 80)

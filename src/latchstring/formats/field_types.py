@@ -164,8 +164,8 @@ def read_instant(value: object) -> datetime:
     date, time, fraction, offset = found.groups()
     milliseconds = (fraction or ".0")[1:4].ljust(3, "0")
     try:
-        at = datetime.fromisoformat(f"{date}T{time}.{milliseconds}{offset.upper().replace('Z', '+00:00')}")
-        return at.astimezone(UTC)
+        now = datetime.fromisoformat(f"{date}T{time}.{milliseconds}{offset.upper().replace('Z', '+00:00')}")
+        return now.astimezone(UTC)
     except (ValueError, OverflowError):
         raise refused from None
 

@@ -59,78 +59,78 @@ def words_of(group: Group) -> GroupWords:
     return GroupWords(name=group.name, description=group.description, translations=group.translations)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Groups:
     """Named sets of users."""
 
-    def __init__(self, *, db: Database, clock: Clock) -> None:
-        self._db = db
-        self._clock = clock
+    db: Database
+    clock: Clock
 
     # ---- reading -------------------------------------------------------------------------------------------------
 
-    async def find_groups_by_keys(self, keys: Sequence[str]) -> dict[str, Group]:
+    async def find_by_keys(self, keys: Sequence[str]) -> dict[str, Group]:
         """Those of the keys that are groups. For services: nobody is asked whether they may see them."""
-        return await find_groups(self._db, keys)
+        return await find_groups(self.db, keys)
 
     async def find_id(self, key: str) -> UUID:
         """The group's id; the nil UUID, which nothing has, for a key without a group."""
-        group = await find_group(self._db, key)
+        group = await find_group(self.db, key)
         return NIL if group is None else group.id
 
-    async def list_groups(
-        self, principal: Principal, *, order: SortOrder, cursor: Cursor | None = None, limit: int
+    async def list_page(
+        self, *, by: Principal, order: SortOrder, cursor: Cursor | None = None, limit: int
     ) -> Page[Group]:
         """A page of the groups the caller may see: all with `groups:read`, else a user's own. Orders: createdAt, name.
 
         Raises NotAllowed for a key without the permission, which is a member of nothing.
         """
-        if principal.can(READ):
+        if by.can(READ):
             member_id = None
-        elif principal.type is ActorType.USER:
-            member_id = principal.id
+        elif by.type is ActorType.USER:
+            member_id = by.id
         else:
             raise NotAllowed(READ)
-        return await list_groups(self._db, member_id=member_id, order=order, cursor=cursor, limit=limit)
+        return await list_groups(self.db, member_id=member_id, order=order, cursor=cursor, limit=limit)
 
-    async def get_group(self, principal: Principal, key: str) -> Group:
+    async def get(self, key: str, *, by: Principal) -> Group:
         """The group, for holders of `groups:read` and its members. Raises GroupNotFound for everybody else."""
-        group = await find_group(self._db, key)
-        if group is None or not await self._may_see(principal, group):
+        group = await find_group(self.db, key)
+        if group is None or not await self._may_see(by, group):
             raise GroupNotFound(f"There is no group {key}.")
         return group
 
     async def list_members(
-        self, principal: Principal, key: str, *, order: SortOrder, cursor: Cursor | None = None, limit: int
+        self, key: str, *, by: Principal, order: SortOrder, cursor: Cursor | None = None, limit: int
     ) -> Page[User]:
         """A page of the group's members. Orders: createdAt, email, name. Raises GroupNotFound."""
-        group = await self.get_group(principal, key)
-        return await list_users(self._db, UserSearch(group_id=group.id), order=order, cursor=cursor, limit=limit)
+        group = await self.get(key, by=by)
+        return await list_users(self.db, UserSearch(group_id=group.id), order=order, cursor=cursor, limit=limit)
 
     # ---- as the panel shows them -----------------------------------------------------------------------------------
 
-    async def search_groups(
-        self, principal: Principal, q: str | None, *, order: SortOrder, cursor: Cursor | None = None, limit: int
+    async def search(
+        self, q: str | None, *, by: Principal, order: SortOrder, cursor: Cursor | None = None, limit: int
     ) -> Page[CountedGroup]:
         """A page of groups. q: a prefix of name or key. Orders: createdAt, name. Raises NotAllowed."""
-        principal.require(READ)
-        return await list_counted_groups(self._db, q, order=order, cursor=cursor, limit=limit)
+        by.require(READ)
+        return await list_counted_groups(self.db, q, order=order, cursor=cursor, limit=limit)
 
-    async def count_members(self, principal: Principal, group: Group) -> Count:
+    async def count_members(self, group: Group, *, by: Principal) -> Count:
         """How many users are in a group. Raises NotAllowed."""
-        principal.require(READ)
-        return await count_members(self._db, group.id)
+        by.require(READ)
+        return await count_members(self.db, group.id)
 
-    async def count_on_the_way(self, principal: Principal, group: Group) -> Count:
+    async def count_on_the_way(self, group: Group, *, by: Principal) -> Count:
         """How many invitations into a group are pending. Raises NotAllowed."""
-        principal.require(READ)
-        return await count_on_the_way(self._db, group.id, at=self._clock())
+        by.require(READ)
+        return await count_on_the_way(self.db, group.id, now=self.clock())
 
     # ---- rules -----------------------------------------------------------------------------------------------------
 
-    async def require_write(self, principal: Principal, key: str) -> None:
+    async def require_write(self, key: str, *, by: Principal) -> None:
         """Raise GroupNotFound for who may not even see the group, NotAllowed for who may only do that."""
-        if not principal.can(WRITE):
-            await self.get_group(principal, key)
+        if not by.can(WRITE):
+            await self.get(key, by=by)
             raise NotAllowed(WRITE)
 
     async def _may_see(self, principal: Principal, group: Group) -> bool:
@@ -139,45 +139,41 @@ class Groups:
         return (
             principal.type is ActorType.USER
             and principal.id is not None
-            and await is_member(self._db, principal.id, group.id)
+            and await is_member(self.db, principal.id, group.id)
         )
 
     # ---- changing ------------------------------------------------------------------------------------------------
 
-    async def create_group(
-        self, principal: Principal, key: str, words: GroupWords, *, once: Once | None = None
-    ) -> Group:
+    async def create(self, key: str, words: GroupWords, *, by: Principal, once: Once | None = None) -> Group:
         """Make a group. Raises GroupKeyTaken, and AnswerStored when the idempotency key was used."""
-        principal.require(WRITE)
-        at = self._clock()
-        group = Group(new_id(at), key, words.name, words.description, words.translations)
-        event = happened("group.created", group.id, by=principal.actor, at=at, key=key)
+        by.require(WRITE)
+        now = self.clock()
+        group = Group(new_id(now), key, words.name, words.description, words.translations)
+        event = happened("group.created", group.id, by=by.actor, now=now, key=key)
 
         def work() -> Work[None]:
             if once is not None:
                 answer = once.answer(group)
-                yield from store_answer(self._db.dialect_name, once.claim, answer, subject_id=group.id, at=at)
+                yield from store_answer(self.db.dialect_name, once.claim, answer, subject_id=group.id, now=now)
             yield insert_group(group)
             yield record(event)
 
         try:
-            await self._db.transact(work)
+            await self.db.transact(work)
         except UniqueViolation as violation:
             if violation.constraint != "uq_groups_key":
                 raise
             raise GroupKeyTaken(f"A group {key} already exists.") from violation
         return group
 
-    async def replace_group(
-        self, principal: Principal, key: str, words: GroupWords, *, before: GroupWords | None = None
-    ) -> Group:
+    async def replace(self, key: str, words: GroupWords, *, by: Principal, before: GroupWords | None = None) -> Group:
         """Give a group new words; its key, members and grants stay.
 
         before: the words it must still have, where the caller wants to know. Raises GroupNotFound, ChangedMeanwhile.
         """
-        await self.require_write(principal, key)
-        at = self._clock()
-        wanted = Group(new_id(at), key, words.name, words.description, words.translations)
+        await self.require_write(key, by=by)
+        now = self.clock()
+        wanted = Group(new_id(now), key, words.name, words.description, words.translations)
 
         def work() -> Work[Group]:
             if before is not None:
@@ -187,18 +183,18 @@ class Groups:
             group = yield from replace_group(wanted)
             if group is None:
                 raise GroupNotFound(f"There is no group {key}.")
-            yield record(happened("group.updated", group.id, by=principal.actor, at=at))
+            yield record(happened("group.updated", group.id, by=by.actor, now=now))
             return group
 
-        return await self._db.transact(work)
+        return await self.db.transact(work)
 
-    async def delete_group(self, principal: Principal, key: str) -> None:
+    async def delete(self, key: str, *, by: Principal) -> None:
         """Remove a group, its memberships and its grants; invitations to it are void. Raises GroupNotFound.
 
         A group made again under the key is another one: ids decide, and they are never used twice.
         """
-        await self.require_write(principal, key)
-        at = self._clock()
+        await self.require_write(key, by=by)
+        now = self.clock()
 
         def work() -> Work[None]:
             # content before the group: everybody takes locks in this order
@@ -209,19 +205,19 @@ class Groups:
             if group is None:
                 raise GroupNotFound(f"There is no group {key}.")
             yield from check_released(group.id)
-            yield from void_target(group.id, cause="group-deleted", by=principal.actor, at=at)
+            yield from void_target(group.id, cause="group-deleted", by=by.actor, now=now)
             yield delete_group(group.id)
-            yield record(happened("group.deleted", group.id, by=principal.actor, at=at, key=key))
+            yield record(happened("group.deleted", group.id, by=by.actor, now=now, key=key))
 
-        await self._db.transact(work)
+        await self.db.transact(work)
 
     # ---- members -------------------------------------------------------------------------------------------------
 
-    async def add_member(self, principal: Principal, key: str, user_id: UUID) -> None:
+    async def add_member(self, key: str, user_id: UUID, *, by: Principal) -> None:
         """Bring a user into a group; nothing happens to who is there. Raises GroupNotFound, UserNotFound."""
-        await self.require_write(principal, key)
-        at = self._clock()
-        if await find_user(self._db, user_id) is None:
+        await self.require_write(key, by=by)
+        now = self.clock()
+        if await find_user(self.db, user_id) is None:
             await self._refuse_unknown(key)
             raise UserNotFound("There is no such user.")
 
@@ -229,21 +225,21 @@ class Groups:
             group = yield from load_group(key)
             if group is None:
                 raise GroupNotFound(f"There is no group {key}.")
-            joined = yield join_groups(self._db.dialect_name, user_id, [group.id])
+            joined = yield join_groups(self.db.dialect_name, user_id, [group.id])
             if joined:
-                by, data = principal.actor, {"userId": str(user_id)}
-                yield record(happened("group.member_added", group.id, by=by, at=at, **data))
+                data = {"userId": str(user_id)}
+                yield record(happened("group.member_added", group.id, by=by.actor, now=now, **data))
 
         try:
-            await self._db.transact(work)
+            await self.db.transact(work)
         except ReferenceViolation as gone:  # one of both was removed since it was looked up
             await self._refuse_unknown(key)
             raise UserNotFound("There is no such user.") from gone
 
-    async def remove_member(self, principal: Principal, key: str, user_id: UUID) -> None:
+    async def remove_member(self, key: str, user_id: UUID, *, by: Principal) -> None:
         """Take a user out of a group; nothing happens to who is not in it. Raises GroupNotFound."""
-        await self.require_write(principal, key)
-        at = self._clock()
+        await self.require_write(key, by=by)
+        now = self.clock()
 
         def work() -> Work[None]:
             group = yield from load_group(key)
@@ -251,11 +247,11 @@ class Groups:
                 raise GroupNotFound(f"There is no group {key}.")
             left = yield leave_groups(user_id, [group.id])
             if left:
-                by, data = principal.actor, {"userId": str(user_id)}
-                yield record(happened("group.member_removed", group.id, by=by, at=at, **data))
+                data = {"userId": str(user_id)}
+                yield record(happened("group.member_removed", group.id, by=by.actor, now=now, **data))
 
-        await self._db.transact(work)
+        await self.db.transact(work)
 
     async def _refuse_unknown(self, key: str) -> None:
-        if await find_group(self._db, key) is None:
+        if await find_group(self.db, key) is None:
             raise GroupNotFound(f"There is no group {key}.")

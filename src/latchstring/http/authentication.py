@@ -105,8 +105,8 @@ async def identify_page_visitor(scope: Scope, services: Services) -> Caller:
     """
     accounts = services.users
     for cookie, find in (
-        (ACCESS_COOKIE, accounts.principal_of_access_token),
-        (REFRESH_COOKIE, accounts.principal_of_refresh_token),
+        (ACCESS_COOKIE, accounts.sessions.principal_of_access_token),
+        (REFRESH_COOKIE, accounts.sessions.principal_of_refresh_token),
     ):
         token = find_cookie(scope, cookie.encode())
         if not token:
@@ -124,7 +124,7 @@ async def _read_credential(scope: Scope, services: Services, *, rechecks_key: bo
     token = find_cookie(scope, ACCESS_COOKIE.encode())
     if not token:
         return ANONYMOUS
-    principal, user = await services.users.principal_of_access_token(token)
+    principal, user = await services.users.sessions.principal_of_access_token(token)
     if scope["method"] not in SAFE_METHODS:
         check_csrf_header(scope, services.app)
     return Caller(principal, user)
@@ -141,9 +141,9 @@ def _bearer(lines: list[bytes]) -> str:
 async def _caller_of_bearer(credential: str, services: Services, *, rechecks_key: bool) -> Caller:
     if credential.startswith(API_KEY_PREFIX):
         if rechecks_key:
-            return Caller(await services.users.remembered_principal_of_api_key(credential))
-        return Caller(await services.users.principal_of_api_key(credential))
-    principal, user = await services.users.principal_of_access_token(credential)
+            return Caller(await services.users.sessions.remembered_principal_of_api_key(credential))
+        return Caller(await services.users.sessions.principal_of_api_key(credential))
+    principal, user = await services.users.sessions.principal_of_access_token(credential)
     return Caller(principal, user)
 
 

@@ -30,9 +30,9 @@ class EventCounts:
         self._read_to = started_at
         self._counts: Tally[str] = Tally()
 
-    async def read_on(self, db: Database, at: datetime) -> Tally[str]:
+    async def read_on(self, db: Database, now: datetime) -> Tally[str]:
         """All counts up to a few seconds before this instant."""
-        end = at - SETTLING
+        end = now - SETTLING
         if end > self._read_to:
             first, self._read_to = self._read_to, end
             self._counts.update(await count_events(db, first=first_id_at(first), end=first_id_at(end)))
@@ -42,10 +42,10 @@ class EventCounts:
 class _FromDatabase(Collector):
     """What the database told, for the length of one answer."""
 
-    def __init__(self, depth: OutboxDepth, counts: Tally[str], at: datetime) -> None:
+    def __init__(self, depth: OutboxDepth, counts: Tally[str], now: datetime) -> None:
         self._depth = depth
         self._counts = counts
-        self._at = at
+        self._at = now
 
     def collect(self) -> Iterator[Metric]:
         late = (self._at - self._depth.first_due_at).total_seconds() if self._depth.first_due_at else 0.0
@@ -67,12 +67,12 @@ def server_started_at(now: datetime) -> datetime:
     return datetime.fromtimestamp(float(text), UTC) if text else now
 
 
-async def exposition(db: Database, counts: EventCounts, at: datetime) -> bytes:
+async def exposition(db: Database, counts: EventCounts, now: datetime) -> bytes:
     """Everything as Prometheus reads it. Raises StorageUnreachable."""
     registry = CollectorRegistry(auto_describe=False)
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     else:
         registry.register(REGISTRY)
-    registry.register(_FromDatabase(await measure_outbox(db), await counts.read_on(db, at), at))
+    registry.register(_FromDatabase(await measure_outbox(db), await counts.read_on(db, now), now))
     return generate_latest(registry)

@@ -87,7 +87,7 @@ class Accepting:
         """The acceptance, or None when something changed since it was prepared."""
         deps, invitation, now = self.deps, link.invitation, self.deps.clock()
         account = replace(account, user=replace(account.user, role=self._role_after(account, invitation)))
-        session = deps.users.new_session(account.user.id, now) if account.needs_password else None
+        session = deps.users.sessions.new_session(account.user.id, now) if account.needs_password else None
         try:
             user, applied = await deps.db.transact(lambda: self._work(link, account, session, now))
         except (Lost, _Changed, ReferenceViolation):
@@ -98,7 +98,7 @@ class Accepting:
             return None
         if account.must_verify_email:
             deps.wake_worker()
-        tokens = deps.users.tokens_for(user, session) if session else None
+        tokens = deps.users.sessions.tokens_for(user, session) if session else None
         return Accepted(user, account.stored is None, applied, invitation, tokens)
 
     def _role_after(self, account: AcceptingAccount, invitation: Invitation) -> str | None:
@@ -132,7 +132,7 @@ class Accepting:
         consequences = [*(session.steps if session else ()), *(record(event) for event in events)]
         if account.must_verify_email:
             is_off = self.deps.mail_rules.transport == "off"
-            consequences.append(queue_mail(account_mail(user, MailKind.EMAIL_VERIFICATION, at=now, is_off=is_off)))
+            consequences.append(queue_mail(account_mail(user, MailKind.EMAIL_VERIFICATION, now=now, is_off=is_off)))
         for consequence in consequences:  # noqa: UP028  # a list cannot be sent the rows
             yield consequence
 
@@ -155,7 +155,7 @@ class Accepting:
         if account.user != account.stored:
             yield update_user(account.user)
         if account.is_taken_over:
-            yield self.deps.users.end_sessions(account.user.id, now)
+            yield self.deps.users.sessions.end_all(account.user.id, now)
 
     def _join_groups(self, bundle: Bundle, user_id: UUID) -> Work[list[UUID]]:
         """Join the groups; returns those joined anew."""
@@ -205,18 +205,18 @@ def _events_of(account: AcceptingAccount, joined: Sequence[UUID], shared: Sequen
     by = Actor(ActorType.INVITEE, user_id)
     events = []
     if account.stored is None:
-        events.append(happened("user.created", user_id, by=by, at=now, via="invitation"))
+        events.append(happened("user.created", user_id, by=by, now=now, via="invitation"))
     elif account.is_taken_over:
-        events.append(happened("user.email_verified", user_id, by=by, at=now, via="invitation"))
+        events.append(happened("user.email_verified", user_id, by=by, now=now, via="invitation"))
     changes = [("group.member_added", id_) for id_ in joined] + [("content.access_changed", id_) for id_ in shared]
-    events += [happened(name, id_, by=by, at=now, userId=str(user_id), via="invitation") for name, id_ in changes]
+    events += [happened(name, id_, by=by, now=now, userId=str(user_id), via="invitation") for name, id_ in changes]
     return events
 
 
 def _accepted_event(invitation: Invitation, user: User, now: datetime) -> Event:
     by = Actor(ActorType.INVITEE, user.id)
     kept_role = user.role if invitation.bundle.role not in {None, user.role} else None
-    return happened("invitation.accepted", invitation.id, by=by, at=now, userId=str(user.id), keptRole=kept_role)
+    return happened("invitation.accepted", invitation.id, by=by, now=now, userId=str(user.id), keptRole=kept_role)
 
 
 def _relevant_fields(user: User) -> tuple[object, ...]:

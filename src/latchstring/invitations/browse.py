@@ -67,7 +67,7 @@ class Browsing:
     async def count(self, wanted: InvitationFilter, *, by: Principal) -> int | None:
         """How many there are; None beyond what is counted. Raises NotAllowed."""
         wanted = self.reader.restrict_to_visible(wanted, by)
-        return await count_invitations(self.deps.db, wanted, at=self.deps.clock())
+        return await count_invitations(self.deps.db, wanted, now=self.deps.clock())
 
     async def read_all(
         self, wanted: InvitationFilter, *, by: Principal, order: SortOrder
@@ -93,8 +93,8 @@ class Browsing:
             for standing in standings
             for grant in (*standing.invitation.bundle.groups, *standing.invitation.bundle.content[:TITLES])
         ]
-        names, at = await find_named(self.deps.db, shown), self.deps.clock()
-        return tuple(_row(one, names, one.invitation.state_at(at)) for one in standings)
+        names, now = await find_named(self.deps.db, shown), self.deps.clock()
+        return tuple(_row(one, names, one.invitation.state_at(now)) for one in standings)
 
     async def find_names(self, ids: Collection[UUID], *, by: Principal) -> Mapping[UUID, Named]:
         """What ids in the filters of a list stand for. Raises NotAllowed."""

@@ -193,7 +193,7 @@ def created_event(invitation: Invitation, *, now: datetime, **more: object) -> E
         ],
         "expiresAt": format_rfc3339(invitation.link.expires_at),
     }
-    return happened("invitation.created", invitation.id, by=invitation.inviter, at=now, **terms, **more)
+    return happened("invitation.created", invitation.id, by=invitation.inviter, now=now, **terms, **more)
 
 
 def requires_existing_account(bundle: Bundle, rules: ContentRules) -> bool:

@@ -100,7 +100,7 @@ class InvitationCreator:
             told_invitations=may_list,
             kept=None if once is None else (once.claim, once.answer(details)),
         )
-        await insert_invitation(deps.db, new, at=now)
+        await insert_invitation(deps.db, new, now=now)
         return details
 
     async def _find_group_ids(self, keys: Sequence[str]) -> dict[str, UUID]:

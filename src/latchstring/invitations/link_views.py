@@ -45,13 +45,13 @@ class VisitCounter:
 
     def count(self, invitation_id: UUID, generation: int) -> None:
         """One more visit of a genuine link. It never waits and never fails."""
-        at = self._clock()
+        now = self._clock()
         note = self._notes.get((invitation_id, generation))
         if note is not None:
             note.times += 1
-            note.last_at = at
+            note.last_at = now
         elif len(self._notes) < MOST_REMEMBERED:
-            self._notes[invitation_id, generation] = _Note(1, at, at)
+            self._notes[invitation_id, generation] = _Note(1, now, now)
 
     async def flush(self) -> None:
         """Write down what was counted. Raises StorageBusy and StorageUnreachable; what was not written is kept."""

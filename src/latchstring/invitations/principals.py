@@ -40,5 +40,5 @@ def load_authority(actor: Actor, *, now: datetime, hold: bool = False) -> Work[o
     False for a key that no longer works. hold: whoever takes something from the actor waits for the commit.
     """
     if actor.type is ActorType.API_KEY:
-        return (yield from load_key_is_good(actor.id, at=now, hold=hold))
+        return (yield from load_key_is_good(actor.id, now=now, hold=hold))
     return (yield from load_sponsor(actor, hold=hold))

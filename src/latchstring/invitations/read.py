@@ -54,7 +54,7 @@ class InvitationReader:
             order=order,
             cursor=cursor,
             limit=limit,
-            at=self.deps.clock(),
+            now=self.deps.clock(),
         )
         return page.map(lambda details: self.redact_for(details, by))
 

@@ -84,13 +84,13 @@ class LinkSender:
     ) -> bool:
         """Store the next link with its event and mail. False: something was in the way, so look again."""
         after = resent.invitation
-        event = happened("invitation.resent", after.id, by=by.actor, at=now, generation=after.link.generation)
+        event = happened("invitation.resent", after.id, by=by.actor, now=now, generation=after.link.generation)
         mail = build_mail(after, delivery, now=now)
 
         def work() -> Work[None]:
             if once is not None:
                 answer = once.answer(resent)
-                yield from store_answer(self.deps.db.dialect_name, once.claim, answer, subject_id=after.id, at=now)
+                yield from store_answer(self.deps.db.dialect_name, once.claim, answer, subject_id=after.id, now=now)
             yield from replace_link(before, after, renewals=0, renewed_at=None)
             yield record(event)
             yield queue_mail(mail)
@@ -118,7 +118,7 @@ class LinkSender:
         rules.check_revealable(invitation, now=now)
         await self.checks.check_ceiling(by, invitation.bundle)
         event = happened(
-            "invitation.revealed", invitation_id, by=by.actor, at=now, generation=invitation.link.generation
+            "invitation.revealed", invitation_id, by=by.actor, now=now, generation=invitation.link.generation
         )
         await self.deps.db.transact(lambda: single_step(record(event)))
         return self.links.url_of(invitation, Channel.REVEALED)

@@ -117,7 +117,7 @@ class Answering:
             now = self.deps.clock()
             declined = rules.decline(link.invitation, generation=link.token.generation, now=now)
             check_targets(link)
-            event = happened("invitation.declined", declined.id, by=INVITEE, at=now, reason=reason)
+            event = happened("invitation.declined", declined.id, by=INVITEE, now=now, reason=reason)
             mails = self._mails_to_inviter(MailKind.INVITATION_DECLINED, declined, now)
             try:
                 await self.deps.db.transact(lambda: _store(declined, event, mails))  # noqa: B023  # awaited in this round
@@ -167,7 +167,7 @@ class Answering:
         is_closed = requires_existing_account(before.bundle, self.deps.content_rules)
         if is_closed and not await self.checks.is_registered(before.email_key):
             return
-        event = happened("invitation.renewed", after.id, by=INVITEE, at=now, generation=after.link.generation)
+        event = happened("invitation.renewed", after.id, by=INVITEE, now=now, generation=after.link.generation)
         mails = [
             build_mail(after, Delivery(DeliveryState.QUEUED), now=now, priority=MailPriority.URGENT),
             *self._mails_to_inviter(MailKind.LINK_REQUESTED, after, now),

@@ -38,7 +38,7 @@ class InvitationRevoker:
             by.require(WRITE)
             now = self.deps.clock()
             revoked = rules.revoke(invitation, now=now)
-            event = happened("invitation.revoked", invitation_id, by=by.actor, at=now, cause=cause)
+            event = happened("invitation.revoked", invitation_id, by=by.actor, now=now, cause=cause)
             try:
                 await self.deps.db.transact(lambda: _store(revoked, event))  # noqa: B023  # awaited in this round
             except Lost:

@@ -78,11 +78,11 @@ class Invitations:
     async def find_pending(self, content_id: UUID) -> Sequence[PendingInvitation]:
         """The pending invitations to an object, as its maintainers see them."""
         tells_delivery = self._deps.content_rules.allow_unregistered_users
-        at = self._deps.clock()
-        return await find_pending_invitations(self._deps.db, content_id, at=at, tells_delivery=tells_delivery)
+        now = self._deps.clock()
+        return await find_pending_invitations(self._deps.db, content_id, now=now, tells_delivery=tells_delivery)
 
     async def sweep(self) -> int:
         """Expire one batch of overdue invitations and remove one past retention; returns how many there were."""
-        at = self._deps.clock()
-        expired = await sweep_expired(self._deps.db, now=at)
-        return expired + await purge_ended(self._deps.db, before=at - self._deps.rules.retention)
+        now = self._deps.clock()
+        expired = await sweep_expired(self._deps.db, now=now)
+        return expired + await purge_ended(self._deps.db, before=now - self._deps.rules.retention)

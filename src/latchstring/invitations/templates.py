@@ -127,12 +127,12 @@ class Templates:
         taken = TemplateKeyTaken(f"There is a template {template.key} already.")
         if template.key in self.configured:
             raise taken
-        at = self.clock()
-        id_ = new_id(at)
+        now = self.clock()
+        id_ = new_id(now)
 
         def work() -> Work[None]:
-            yield insert_template(id_, template, at=at)
-            yield record(happened("invitation_template.created", id_, by=by.actor, at=at, key=template.key))
+            yield insert_template(id_, template, now=now)
+            yield record(happened("invitation_template.created", id_, by=by.actor, now=now, key=template.key))
 
         try:
             await self.db.transact(work)
@@ -149,15 +149,15 @@ class Templates:
         if key in self.configured:
             raise TemplateConfigured(f"The template {key} is declared in configuration. Change it there.")
         self._check(template)
-        at = self.clock()
+        now = self.clock()
 
         def work() -> Work[None]:
             before = yield from load_template(key)
-            id_ = yield from replace_template(template, at=at)
+            id_ = yield from replace_template(template, now=now)
             if id_ is None or before is None:
                 raise TemplateNotFound(f"There is no template {key}.")
             fields = [name for name in ("name", *TERMS) if getattr(before, name) != getattr(template, name)]
-            yield record(happened("invitation_template.updated", id_, by=by.actor, at=at, key=key, fields=fields))
+            yield record(happened("invitation_template.updated", id_, by=by.actor, now=now, key=key, fields=fields))
 
         await self.db.transact(work)
 
@@ -167,12 +167,12 @@ class Templates:
         Raises NotAllowed, TemplateConfigured, TemplateNotFound.
         """
         by.require(TEMPLATES_WRITE)
-        at = self.clock()
+        now = self.clock()
 
         def work() -> Work[bool]:
             id_ = yield from delete_template(key)
             if id_ is not None:
-                yield record(happened("invitation_template.deleted", id_, by=by.actor, at=at, key=key))
+                yield record(happened("invitation_template.deleted", id_, by=by.actor, now=now, key=key))
             return id_ is not None
 
         if await self.db.transact(work):

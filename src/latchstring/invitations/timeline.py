@@ -44,6 +44,6 @@ class Timelines:
         standing = await self.reader.get(invitation_id, by=by)
         invitation = standing.invitation
         records = await find_records(self.deps.db, invitation_id, with_delivery=standing.delivery is not None)
-        timeline = weave(invitation, records, at=self.deps.clock())
+        timeline = weave(invitation, records, now=self.deps.clock())
         name = await name_of_user(self.deps.db, invitation.accepted_by) if invitation.accepted_by else None
         return Told(standing, timeline, name)

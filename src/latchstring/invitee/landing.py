@@ -138,7 +138,7 @@ async def _sign_in_and_accept(found: Found, sent: Sent[Answering]) -> Answer:
     email_key = found.opened.invitation.email_key
     services.limiter.check_login(email_key, found.page.client_network)
     try:
-        user, tokens = await services.users.login(email_key, sent.get("password") or "")
+        user, tokens = await services.users.sessions.login(email_key, sent.get("password") or "")
     except InvalidCredentials as error:
         return await _show_way_in(
             found, form=sent.with_problem("password", "wrong-password"), status=401, code=error.code

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from latchstring.content.service import subject_of
 from latchstring.domain.access import ContentObject, Level, Seen
 from latchstring.domain.errors import ContentNotFound
 from latchstring.domain.grant import ContentRole
@@ -83,7 +84,7 @@ async def _look_up(page: InviteePage, type_: str, key: str) -> Seen | None:
         return None
     content = page.services.content
     try:
-        return await content.look_up(content.subject_of(page.caller.principal), type_, key, Level.VIEWER)
+        return await content.look_up(subject_of(page.caller.principal), type_, key, Level.VIEWER)
     except ContentNotFound:
         return None
 

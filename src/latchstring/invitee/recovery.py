@@ -31,7 +31,7 @@ async def show_password_reset(page: InviteePage) -> Answer:
     token = page.query_value("token")
     if not token:
         return page.show("password_forgotten.html")
-    if await page.services.users.find_reset_user(token) is None:
+    if await page.services.users.recovery.find_reset_user(token) is None:
         return page.show(GONE, status=401, code=ResetTokenInvalid.code)
     return page.show("password_choose.html", token=token)
 
@@ -46,7 +46,7 @@ async def request_password_reset(page: InviteePage) -> Answer:
         return page.show("password_forgotten.html", status=422, code=error.code, form=sent.refused(error))
     address: Address = form.email
     page.services.limiter.check_requested(address.email_key)
-    await page.services.users.request_password_reset(address, locale=page.locale)
+    await page.services.users.recovery.request_password_reset(address, locale=page.locale)
     return page.redirect("/password-reset/sent")
 
 
@@ -61,7 +61,7 @@ async def reset_password(page: InviteePage) -> Answer:
     page, sent = await page.read(NewPassword)
     page = page.with_url("/password-reset", token=sent.token)
     try:
-        await page.services.users.reset_password(sent.token, sent.finish().password, pointer="/password")
+        await page.services.users.recovery.reset_password(sent.token, sent.finish().password, pointer="/password")
     except InvalidFields as error:
         form = sent.refused(error)
         return page.show("password_choose.html", status=422, code=error.code, form=form, token=sent.token)
@@ -86,7 +86,7 @@ async def verify_email(page: InviteePage) -> Answer:
     """Note that the address is the person's."""
     page, sent = await page.read(PageForm)
     try:
-        await page.services.users.verify_email(sent.token)
+        await page.services.users.recovery.verify_email(sent.token)
     except VerificationTokenInvalid as error:
         return page.with_url("/verify-email", token=sent.token).show(GONE, status=401, code=error.code)
     return page.redirect("/verify-email/done")
@@ -104,7 +104,7 @@ async def request_verification(page: InviteePage) -> Answer:
     if page.user is None:
         return page.redirect("/login", next="/verify-email")
     page.services.limiter.check_requested(page.user.email_key)
-    await page.services.users.request_verification(page.user, locale=page.locale)
+    await page.services.users.recovery.request_verification(page.user, locale=page.locale)
     return page.redirect("/verify-email/sent")
 
 

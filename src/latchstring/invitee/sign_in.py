@@ -43,7 +43,7 @@ async def log_in(page: InviteePage) -> Answer:
     email_key = address.email_key if address else None
     page.services.limiter.check_login(email_key or sent.typed.get("email", ""), page.client_network)
     try:
-        user, tokens = await page.services.users.login(email_key, sent.get("password") or "")
+        user, tokens = await page.services.users.sessions.login(email_key, sent.get("password") or "")
     except InvalidCredentials as error:
         form = sent.with_problem("email", "credentials")
         return page.show("login.html", status=401, code=error.code, form=form, next=target)

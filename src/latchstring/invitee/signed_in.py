@@ -47,7 +47,7 @@ async def member_of(page: InviteePage, user: User) -> Member:
 
 
 async def _group_names(page: InviteePage, keys: Sequence[str]) -> tuple[str, ...]:
-    found = await page.services.groups.find_groups_by_keys(keys)
+    found = await page.services.groups.find_by_keys(keys)
     return tuple(found[key].text_in(page.locale).name for key in keys if key in found)
 
 
@@ -68,5 +68,5 @@ async def sign_out(page: InviteePage, answer: Answer) -> Answer:
     """End the session of the browser, and the answer that makes it forget."""
     principal = page.caller.principal
     if principal is not None and principal.session_id is not None:
-        await page.services.users.logout(session_id=principal.session_id)
+        await page.services.users.sessions.logout(session_id=principal.session_id)
     return answer.with_cookies(clear_session_cookies(page.services.app))

@@ -102,7 +102,7 @@ def render_mail(
     *,
     sender: str,
     reply_to_inviter: bool = False,
-    at: datetime,
+    now: datetime,
     templates: Templates = BUILT_IN,
 ) -> RenderedMail:
     """The mail as bytes. The same message and id give the same link and Message-ID, however often it is tried.
@@ -120,7 +120,7 @@ def render_mail(
     if reply_to_inviter and isinstance(message, InvitationMail) and message.inviter_email:
         envelope["Reply-To"] = _display(message.inviter_name or "", mailbox_of(message.inviter_email))
     envelope["Subject"] = composed.subject
-    envelope["Date"] = format_datetime(at, usegmt=True)
+    envelope["Date"] = format_datetime(now, usegmt=True)
     envelope["Message-ID"] = message_id
     envelope["Auto-Submitted"] = "auto-generated"  # RFC 3834: no robot answers it
     envelope["X-Auto-Response-Suppress"] = "All"  # Exchange knows only this one

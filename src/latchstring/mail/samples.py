@@ -14,9 +14,9 @@ SAMPLE_TOKEN = "eyJhbGciOiJIUzI1NiJ9.c2FtcGxl.this-is-only-a-sample"  # noqa: S1
 _LIFETIME = timedelta(days=7)
 
 
-def sample_message(kind: MailKind, *, to: str, locale: str, app: App, at: datetime) -> Message:
+def sample_message(kind: MailKind, *, to: str, locale: str, app: App, now: datetime) -> Message:
     """A message of this kind as somebody called Noor would get it."""
-    values = _sample_values(to, locale, app, at)
+    values = _sample_values(to, locale, app, now)
     message_type = _message_type(kind)
     make = cast("Callable[..., Message]", message_type)
     return make(**{one.name: values[one.name] for one in fields(message_type)})
@@ -28,7 +28,7 @@ def _message_type(kind: MailKind) -> type[Message]:
     return next(found for found in types if getattr(found, "kind", None) is kind)
 
 
-def _sample_values(to: str, locale: str, app: App, at: datetime) -> dict[str, object]:
+def _sample_values(to: str, locale: str, app: App, now: datetime) -> dict[str, object]:
     """A value for every field a message has, by name: a new message of known fields needs nothing here."""
     return {
         "to": to,
@@ -45,7 +45,7 @@ def _sample_values(to: str, locale: str, app: App, at: datetime) -> dict[str, ob
         "account_exists": False,
         "is_new": True,
         "link_url": f"{app.public_url}/invitation?token={SAMPLE_TOKEN}",
-        "expires_at": at + _LIFETIME,
+        "expires_at": now + _LIFETIME,
         "invitee_email": "jonas@example.org",
         "reason": "I am away all spring. Ask me again in autumn.",
     }

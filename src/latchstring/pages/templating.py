@@ -113,25 +113,25 @@ def _listed(context: Context, items: Iterable[object]) -> Markup:
 
 
 @pass_context
-def _instant(context: Context, at: datetime) -> str:
-    return format_instant(at, context["locale"])
+def _instant(context: Context, now: datetime) -> str:
+    return format_instant(now, context["locale"])
 
 
 @pass_context
-def _day(context: Context, at: datetime) -> str:
-    return format_date(at, context["locale"])
+def _day(context: Context, now: datetime) -> str:
+    return format_date(now, context["locale"])
 
 
 @pass_context
-def _short(context: Context, at: datetime) -> str:
+def _short(context: Context, now: datetime) -> str:
     """Day and time as tables show them, in UTC."""
-    return format_short(at, context["locale"])
+    return format_short(now, context["locale"])
 
 
 @pass_context
-def _clock(context: Context, at: datetime) -> str:
+def _clock(context: Context, now: datetime) -> str:
     """The time of day, in UTC."""
-    return format_clock(at, context["locale"])
+    return format_clock(now, context["locale"])
 
 
 @pass_context
@@ -149,8 +149,8 @@ def _moment(context: Context, at: datetime, now: datetime) -> Markup:
     )
 
 
-def _iso_seconds(at: datetime) -> str:
-    return format_rfc3339(at, "seconds")
+def _iso_seconds(now: datetime) -> str:
+    return format_rfc3339(now, "seconds")
 
 
 def _formats(locale: str) -> Locale:

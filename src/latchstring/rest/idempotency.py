@@ -119,7 +119,7 @@ class Idempotency:
         return replay_answer(stored)
 
     async def _find(self, claim: Claim) -> StoredAnswer | None:
-        found = await find_answer(self._services.db, claim, at=self._services.clock())
+        found = await find_answer(self._services.db, claim, now=self._services.clock())
         if found is None:
             return None
         digest, answer = found

@@ -38,7 +38,7 @@ from latchstring.storage.users.users import (
     taken,
     update_user,
 )
-from latchstring.users.admin_operations import Keeping
+from latchstring.users.dependencies import UserDependencies
 from latchstring.users.grant_limits import check_grant, check_manages, check_takes_over, find_role_problems
 
 T = TypeVar("T")
@@ -99,22 +99,25 @@ class UserChanges:
         return any(part is not UNCHANGED for part in parts)
 
 
-class People(Keeping):
-    """Accounts: made, listed, changed, erased."""
+@dataclass(frozen=True, slots=True)
+class UserAccounts:
+    """Create, read, change and erase accounts."""
+
+    deps: UserDependencies
 
     # ---- reading -------------------------------------------------------------------------------------------------
 
-    async def get_user(self, user_id: UUID) -> User:
+    async def get(self, user_id: UUID) -> User:
         """Raises UserNotFound."""
-        user = await find_user(self._db, user_id)
+        user = await find_user(self.deps.db, user_id)
         if user is None:
             raise UserNotFound("There is no such user.")
         return user
 
-    async def find_user_by_address(self, address: Address) -> User | None:
-        return await find_user_by_email_key(self._db, address.email_key)
+    async def find_by_address(self, address: Address) -> User | None:
+        return await find_user_by_email_key(self.deps.db, address.email_key)
 
-    async def list_users(
+    async def list_page(
         self,
         *,
         order: SortOrder,
@@ -131,11 +134,11 @@ class People(Keeping):
         """
         search = UserSearch(q, role, email_key=address.email_key if address else None)
         if group is not None:
-            member_of = await find_group(self._db, group)
+            member_of = await find_group(self.deps.db, group)
             if member_of is None:
                 return Page([], total=0)
             search = replace(search, group_id=member_of.id)
-        return await list_users(self._db, search, order=order, cursor=cursor, limit=limit)
+        return await list_users(self.deps.db, search, order=order, cursor=cursor, limit=limit)
 
     # ---- rules ---------------------------------------------------------------------------------------------------
 
@@ -143,14 +146,14 @@ class People(Keeping):
         self, *, role: str | None, password: str | None, email: str = "", names: tuple[str, ...] = ()
     ) -> list[FieldProblem]:
         """What is wrong with a role or a new password, as problems of fields."""
-        problems = find_role_problems(role, self._roles)
+        problems = find_role_problems(role, self.deps.roles)
         if password is not None:
-            problems += check_policy(password, self._rules, email=email, names=names)
+            problems += check_policy(password, self.deps.rules, email=email, names=names)
         return problems
 
     # ---- making --------------------------------------------------------------------------------------------------
 
-    async def create_user(self, principal: Principal, new: NewUser, *, once: Once | None = None) -> User:
+    async def create(self, new: NewUser, *, by: Principal, once: Once | None = None) -> User:
         """Make an account.
 
         Raises GrantNotAllowed beyond the caller's ceiling, GroupNotFound, EmailTaken, ExternalIdTaken, InvalidFields,
@@ -163,18 +166,18 @@ class People(Keeping):
         if problems:
             raise InvalidFields(problems)
         await self._get_groups(new.groups)
-        check_grant(principal, self._roles, role=new.role, groups=new.groups)
-        hashed = None if new.password is None else await self._passwords.hash(new.password)
-        at = self._clock()
-        user = self._made(new, hashed, at)
-        event = happened("user.created", user.id, by=principal.actor, at=at, via="users")
-        await self._store(lambda: self._insert(user, event, once, at))
+        check_grant(by, self.deps.roles, role=new.role, groups=new.groups)
+        hashed = None if new.password is None else await self.deps.passwords.hash(new.password)
+        now = self.deps.clock()
+        user = self._made(new, hashed, now)
+        event = happened("user.created", user.id, by=by.actor, now=now, via="users")
+        await self._store(lambda: self._insert(user, event, once, now))
         return user
 
-    def _made(self, new: NewUser, hashed: str | None, at: datetime) -> User:
-        terms = self._app.terms_version if new.accept_terms else None
+    def _made(self, new: NewUser, hashed: str | None, now: datetime) -> User:
+        terms = self.deps.app.terms_version if new.accept_terms else None
         return User(
-            id=new_id(at),
+            id=new_id(now),
             email=new.address.email,
             email_key=new.address.email_key,
             first_name=new.first_name,
@@ -186,29 +189,29 @@ class People(Keeping):
             blocked=new.blocked,
             password_hash=hashed,
             terms_version=terms,
-            terms_accepted_at=None if terms is None else at,
+            terms_accepted_at=None if terms is None else now,
             groups=tuple(sorted(set(new.groups))),
         )
 
-    def _insert(self, user: User, event: Event, once: Once | None, at: datetime) -> Work[None]:
+    def _insert(self, user: User, event: Event, once: Once | None, now: datetime) -> Work[None]:
         if once is not None:
             answer = once.answer(user)
-            yield from store_answer(self._db.dialect_name, once.claim, answer, subject_id=user.id, at=at)
+            yield from store_answer(self.deps.db.dialect_name, once.claim, answer, subject_id=user.id, now=now)
         yield insert_user(user)
         if user.groups:
             found = yield from load_groups(user.groups)
             _check_found(user.groups, found)
-            yield join_groups(self._db.dialect_name, user.id, [group.id for group in found.values()])
+            yield join_groups(self.deps.db.dialect_name, user.id, [group.id for group in found.values()])
         yield record(event)
 
     # ---- changing ------------------------------------------------------------------------------------------------
 
-    async def change_user(
+    async def change(
         self,
-        principal: Principal,
         user_id: UUID,
         changes: UserChanges,
         *,
+        by: Principal,
         is_expected: Callable[[User], bool] = lambda _user: True,
     ) -> User:
         """Change an account.
@@ -217,13 +220,13 @@ class People(Keeping):
         Raises UserNotFound, GrantNotAllowed when the account or the change is beyond the caller's ceiling,
         GroupNotFound, EmailTaken, ExternalIdTaken, InvalidFields.
         """
-        present = await self.get_user(user_id)
-        self._check_change(principal, present, changes)
+        present = await self.get(user_id)
+        self._check_change(by, present, changes)
         hashed = await self._hash_new(changes, present)
         if isinstance(changes.groups, tuple):
             await self._get_groups(changes.groups)
-        self._check_change_of_groups(principal, present, changes)
-        at = self._clock()
+        self._check_change_of_groups(by, present, changes)
+        now = self.deps.clock()
 
         def work() -> Work[User]:
             user = yield from lock_user(user_id)
@@ -231,16 +234,16 @@ class People(Keeping):
                 raise UserNotFound("There is no such user.")
             if not is_expected(user):
                 raise ChangedMeanwhile("The account was changed by somebody else.")
-            self._check_change(principal, user, changes)  # again: role and groups may have changed since
-            self._check_change_of_groups(principal, user, changes)
-            return (yield from self._apply(principal, user, changes, hashed, at))
+            self._check_change(by, user, changes)  # again: role and groups may have changed since
+            self._check_change_of_groups(by, user, changes)
+            return (yield from self._apply(by, user, changes, hashed, now))
 
         return await self._store(work)
 
     async def _store(self, work: Callable[[], Work[T]]) -> T:
         """Commit a work that writes an account, and speak for the constraints that stop it."""
         try:
-            return await self._db.transact(work)
+            return await self.deps.db.transact(work)
         except UniqueViolation as violation:
             raise taken(violation) or violation from violation
         except ReferenceViolation as gone:
@@ -254,29 +257,29 @@ class People(Keeping):
         problems = self.find_profile_problems(role=role, password=password, email=email, names=names)
         if problems:
             raise InvalidFields(problems)
-        return None if password is None else await self._passwords.hash(password)
+        return None if password is None else await self.deps.passwords.hash(password)
 
     def _check_change(self, principal: Principal, user: User, changes: UserChanges) -> None:
-        check_manages(principal, user, self._roles)
+        check_manages(principal, user, self.deps.roles)
         if changes.is_credential:
-            check_takes_over(principal, user, self._roles)
+            check_takes_over(principal, user, self.deps.roles)
 
     def _check_change_of_groups(self, principal: Principal, user: User, changes: UserChanges) -> None:
         if not isinstance(changes.role, Unchanged) and changes.role != user.role:
-            check_grant(principal, self._roles, role=changes.role)
+            check_grant(principal, self.deps.roles, role=changes.role)
         if isinstance(changes.groups, tuple):
-            check_grant(principal, self._roles, groups=sorted(set(changes.groups) ^ set(user.groups)))
+            check_grant(principal, self.deps.roles, groups=sorted(set(changes.groups) ^ set(user.groups)))
 
     def _apply(
-        self, principal: Principal, user: User, changes: UserChanges, hashed: str | None, at: datetime
+        self, principal: Principal, user: User, changes: UserChanges, hashed: str | None, now: datetime
     ) -> Work[User]:
-        changed = self._changed(user, changes, hashed, at)
+        changed = self._changed(user, changes, hashed, now)
         yield update_user(changed)
         if isinstance(changes.groups, tuple):
             yield from self._move_groups(user, changes.groups)
         if changed.blocked or hashed is not None:
-            yield end_sessions(user.id, at=at)
-        for event in _events(principal, user, changed, changes, at):
+            yield end_sessions(user.id, now=now)
+        for event in _events(principal, user, changed, changes, now):
             yield record(event)
         return (yield from load_user(user.id)) or changed
 
@@ -285,9 +288,11 @@ class People(Keeping):
         found = yield from load_groups(keys)
         _check_found(wanted, found)
         yield leave_groups(user.id, [group.id for key, group in found.items() if key not in wanted])
-        yield join_groups(self._db.dialect_name, user.id, [group.id for key, group in found.items() if key in wanted])
+        yield join_groups(
+            self.deps.db.dialect_name, user.id, [group.id for key, group in found.items() if key in wanted]
+        )
 
-    def _changed(self, user: User, changes: UserChanges, hashed: str | None, at: datetime) -> User:
+    def _changed(self, user: User, changes: UserChanges, hashed: str | None, now: datetime) -> User:
         moved = not isinstance(changes.address, Unchanged) and changes.address.email_key != user.email_key
         address = Address(user.email, user.email_key) if isinstance(changes.address, Unchanged) else changes.address
         return replace(
@@ -305,46 +310,46 @@ class People(Keeping):
             password_hash=hashed or user.password_hash,
             # links that were mailed to the old address, or before the new password, open nothing any more
             link_generation=user.link_generation + (1 if moved or hashed else 0),
-            **self._terms(user, changes.accept_terms, at),
+            **self._terms(user, changes.accept_terms, now),
         )
 
-    def _terms(self, user: User, accepts: bool | Unchanged, at: datetime) -> dict[str, Any]:  # noqa: FBT001  # a field's value
-        if isinstance(accepts, Unchanged) or (accepts and user.has_accepted(self._app.terms_version)):
+    def _terms(self, user: User, accepts: bool | Unchanged, now: datetime) -> dict[str, Any]:  # noqa: FBT001  # a field's value
+        if isinstance(accepts, Unchanged) or (accepts and user.has_accepted(self.deps.app.terms_version)):
             return {}
-        version = self._app.terms_version if accepts else None
-        return {"terms_version": version, "terms_accepted_at": None if version is None else at}
+        version = self.deps.app.terms_version if accepts else None
+        return {"terms_version": version, "terms_accepted_at": None if version is None else now}
 
     async def change_profile(self, user_id: UUID, changes: UserChanges) -> User:
         """What users change of themselves: names, language, consent to the terms. Raises UserNotFound."""
-        at = self._clock()
+        now = self.deps.clock()
 
         def work() -> Work[User]:
             user = yield from lock_user(user_id)
             if user is None:
                 raise UserNotFound("There is no such user.")
-            changed = self._changed(user, changes, None, at)
+            changed = self._changed(user, changes, None, now)
             yield update_user(changed)
-            for event in _events(self.principal_of(user), user, changed, changes, at):
+            for event in _events(self.deps.principal_of(user), user, changed, changes, now):
                 yield record(event)
             return changed
 
-        return await self._db.transact(work)
+        return await self.deps.db.transact(work)
 
     # ---- erasing -------------------------------------------------------------------------------------------------
 
-    async def erase_user(self, principal: Principal, user_id: UUID, *, new_owner_id: UUID | None = None) -> None:
+    async def erase(self, user_id: UUID, *, by: Principal, new_owner_id: UUID | None = None) -> None:
         """Remove an account with every trace of name and address; pending invitations to the person are revoked.
 
         What the person owns goes to the new owner; their grants end. Raises OwnsContent when there is none to take it,
         UserNotFound (of the new owner, too), GrantNotAllowed when the account is above the caller's ceiling.
         """
-        check_manages(principal, await self.get_user(user_id), self._roles)
+        check_manages(by, await self.get(user_id), self.deps.roles)
         if new_owner_id == user_id:
             new_owner_id = None  # who goes cannot take over
         if new_owner_id is not None:
-            await self.get_user(new_owner_id)
-        at = self._clock()
-        event = happened("user.erased", user_id, by=principal.actor, at=at)
+            await self.get(new_owner_id)
+        now = self.deps.clock()
+        event = happened("user.erased", user_id, by=by.actor, now=now)
 
         def work() -> Work[None]:
             # content, invitations, account: everybody takes locks in this order
@@ -352,23 +357,23 @@ class People(Keeping):
             if seen is None:
                 raise UserNotFound("There is no such user.")
             handed_over = yield from release_objects(user_id, new_owner_id)
-            yield from erase_person(user_id, seen.email_key, by=principal.actor, at=at)
+            yield from erase_person(user_id, seen.email_key, by=by.actor, now=now)
             user = yield from lock_user(user_id)
             if user is None or user.email_key != seen.email_key:
                 raise Conflict  # the address moved meanwhile: begin anew with the present one
-            check_manages(principal, user, self._roles)
+            check_manages(by, user, self.deps.roles)
             if new_owner_id is not None and new_owner_id not in (yield from hold_users([new_owner_id])):
                 raise UserNotFound("The new owner does not exist.")
             yield delete_user(user_id)
             yield from check_released(user_id)
             for content_id in handed_over:
-                yield record(_handed_over(principal, content_id, user_id, new_owner_id, at))
+                yield record(_handed_over(by, content_id, user_id, new_owner_id, now))
             yield record(event)
 
-        await self._db.transact(work)
+        await self.deps.db.transact(work)
 
     async def _get_groups(self, keys: tuple[str, ...]) -> dict[str, Group]:
-        found = await find_groups(self._db, sorted(set(keys)))
+        found = await find_groups(self.deps.db, sorted(set(keys)))
         _check_found(keys, found)
         return found
 
@@ -384,16 +389,16 @@ def _check_found(keys: tuple[str, ...], found: dict[str, Group]) -> None:
         raise GroupNotFound(f"There is no group {missing[0]}.")
 
 
-def _handed_over(principal: Principal, content_id: UUID, old: UUID, new: UUID | None, at: datetime) -> Event:
+def _handed_over(principal: Principal, content_id: UUID, old: UUID, new: UUID | None, now: datetime) -> Event:
     facts = {"from": str(old), "to": str(new), "cause": "person-erased"}
-    return happened("content.owner_changed", content_id, by=principal.actor, at=at, **facts)
+    return happened("content.owner_changed", content_id, by=principal.actor, now=now, **facts)
 
 
-def _events(principal: Principal, before: User, after: User, changes: UserChanges, at: datetime) -> list[Event]:
-    made = [happened("user.updated", after.id, by=principal.actor, at=at, fields=sorted(changes.names))]
+def _events(principal: Principal, before: User, after: User, changes: UserChanges, now: datetime) -> list[Event]:
+    made = [happened("user.updated", after.id, by=principal.actor, now=now, fields=sorted(changes.names))]
     if before.blocked != after.blocked:
         name = "user.blocked" if after.blocked else "user.unblocked"
-        made.append(happened(name, after.id, by=principal.actor, at=at))
+        made.append(happened(name, after.id, by=principal.actor, now=now))
     if after.terms_version is not None and after.terms_version != before.terms_version:
-        made.append(happened("user.terms_accepted", after.id, by=principal.actor, at=at, version=after.terms_version))
+        made.append(happened("user.terms_accepted", after.id, by=principal.actor, now=now, version=after.terms_version))
     return made

@@ -29,13 +29,16 @@ class MadeApiKey:
     text: str = field(repr=False)
 
 
-class ApiKeys(UserDependencies):
-    """Keys of backends."""
+@dataclass(frozen=True, slots=True)
+class ApiKeys:
+    """API keys of backends."""
 
-    async def create_api_key(
+    deps: UserDependencies
+
+    async def create(
         self,
-        principal: Principal,
         *,
+        by: Principal,
         name: str,
         scopes: Sequence[str],
         may_grant: Sequence[str] | None = None,
@@ -48,26 +51,26 @@ class ApiKeys(UserDependencies):
         Raises InvalidFields for unknown scopes, roles and a past end, GrantNotAllowed beyond the maker's ceiling.
         """
         wanted = frozenset(scopes)
-        roles = self._granted(may_grant, principal.may_grant, wanted)
-        groups = self._granted(may_grant_groups, principal.may_grant_groups, wanted)
-        problems = self.find_key_problems(scopes=scopes, may_grant=may_grant or (), expires_at=expires_at)
+        roles = self._granted(may_grant, by.may_grant, wanted)
+        groups = self._granted(may_grant_groups, by.may_grant_groups, wanted)
+        problems = self.find_problems(scopes=scopes, may_grant=may_grant or (), expires_at=expires_at)
         if problems:
             raise InvalidFields(problems)
-        check_scopes(principal, scopes=wanted, may_grant=roles, may_grant_groups=groups)
-        end = await self._end_within(principal, expires_at)
-        at = self._clock()
-        key = ApiKey(new_id(at), name, wanted, roles, groups, principal.actor, end)
+        check_scopes(by, scopes=wanted, may_grant=roles, may_grant_groups=groups)
+        end = await self._end_within(by, expires_at)
+        now = self.deps.clock()
+        key = ApiKey(new_id(now), name, wanted, roles, groups, by.actor, end)
         secret = new_key_text()
-        event = happened("api_key.created", key.id, by=principal.actor, at=at, scopes=sorted(wanted))
+        event = happened("api_key.created", key.id, by=by.actor, now=now, scopes=sorted(wanted))
 
         def work() -> Work[None]:
             yield insert_key(key, secret.digest)
             yield record(event)
 
-        await self._db.transact(work)
+        await self.deps.db.transact(work)
         return MadeApiKey(key, secret.text)
 
-    def find_key_problems(
+    def find_problems(
         self, *, scopes: Sequence[str], may_grant: Sequence[str], expires_at: datetime | None
     ) -> list[FieldProblem]:
         """What is wrong with a key, whoever asks for it."""
@@ -76,53 +79,53 @@ class ApiKeys(UserDependencies):
             if not is_permission(scope):
                 problems.append(FieldProblem(f"/scopes/{i}", "unknown-permission", f"There is no permission {scope}."))
         for i, role in enumerate(may_grant):
-            if role != EVERYTHING and role not in self._roles:
+            if role != EVERYTHING and role not in self.deps.roles:
                 problems.append(FieldProblem(f"/mayGrant/{i}", "unknown-role", f"There is no role {role}."))
-        if expires_at is not None and expires_at <= self._clock():
+        if expires_at is not None and expires_at <= self.deps.clock():
             problems.append(FieldProblem("/expiresAt", "in-the-past", "Choose a time in the future."))
         return problems
 
-    async def list_api_keys(self, *, order: SortOrder, cursor: Cursor | None = None, limit: int) -> Page[ApiKey]:
+    async def list_page(self, *, order: SortOrder, cursor: Cursor | None = None, limit: int) -> Page[ApiKey]:
         """A page of the keys that were not revoked."""
-        return await list_keys(self._db, order=order, cursor=cursor, limit=limit)
+        return await list_keys(self.deps.db, order=order, cursor=cursor, limit=limit)
 
-    async def get_api_key(self, key_id: UUID) -> ApiKey:
+    async def get(self, key_id: UUID) -> ApiKey:
         """A key that was not revoked. Raises ApiKeyNotFound."""
-        key = await find_key(self._db, key_id)
+        key = await find_key(self.deps.db, key_id)
         if key is None:
             raise ApiKeyNotFound("There is no such API key.")
         return key
 
-    async def find_makers(self, keys: Sequence[ApiKey]) -> dict[UUID, str]:
+    async def find_creators(self, keys: Sequence[ApiKey]) -> dict[UUID, str]:
         """The present names of those who made these keys; those who have gone are missing."""
-        named = await find_named(self._db, (key.made_by.id for key in keys if key.made_by.id is not None))
+        named = await find_named(self.deps.db, (key.made_by.id for key in keys if key.made_by.id is not None))
         return {id_: one.label for id_, one in named.items()}
 
-    async def revoke_api_key(self, principal: Principal, key_id: UUID, *, end_invitations: bool = False) -> None:
+    async def revoke(self, key_id: UUID, *, by: Principal, end_invitations: bool = False) -> None:
         """End a key at once; its invitations stay unless asked otherwise. Raises ApiKeyNotFound.
 
         Taking a key away gives nobody anything, so every holder of `api-keys:write` may: a leaked key must be
         stoppable by whoever notices.
         """
-        at = self._clock()
-        event = happened("api_key.revoked", key_id, by=principal.actor, at=at, endInvitations=end_invitations)
+        now = self.deps.clock()
+        event = happened("api_key.revoked", key_id, by=by.actor, now=now, endInvitations=end_invitations)
 
         def work() -> Work[None]:
-            if not (yield from revoke_key(key_id, at=at)):
+            if not (yield from revoke_key(key_id, now=now)):
                 raise ApiKeyNotFound("There is no such API key.")
             if end_invitations:
                 sender = Actor(ActorType.API_KEY, key_id)
-                yield from end_invitations_of(sender, cause="api-key-revoked", by=principal.actor, at=at)
+                yield from end_invitations_of(sender, cause="api-key-revoked", by=by.actor, now=now)
             yield record(event)
 
-        await self._db.transact(work)
-        self._remembered_keys.clear()
+        await self.deps.db.transact(work)
+        self.deps.known_keys.clear()
 
     async def _end_within(self, principal: Principal, wanted: datetime | None) -> datetime | None:
         if principal.type is not ActorType.API_KEY or principal.id is None:
             return wanted
-        maker = await find_key(self._db, principal.id)
-        latest = maker.expires_at if maker else self._clock()
+        maker = await find_key(self.deps.db, principal.id)
+        latest = maker.expires_at if maker else self.deps.clock()
         if latest is not None and wanted is not None and wanted > latest:
             raise GrantNotAllowed("A key cannot expire later than the key that creates it.")
         return wanted or latest

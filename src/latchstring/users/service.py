@@ -1,10 +1,33 @@
-"""Accounts of the app's users: everything the faces may ask of them, one file for each verb."""
+"""Accounts of the app's users, as the faces call them: `services.users.create(…, by=principal)`."""
 
-from latchstring.users.accounts import People
+from dataclasses import dataclass
+from typing import Self
+from uuid import UUID
+
+from latchstring.domain.account import User
+from latchstring.domain.principal import Principal
+from latchstring.users.accounts import UserAccounts
+from latchstring.users.admin_operations import UserOperations
 from latchstring.users.api_keys import ApiKeys
+from latchstring.users.dependencies import UserDependencies
 from latchstring.users.recovery import Recovery
-from latchstring.users.sessions import Logins
+from latchstring.users.sessions import Sessions
 
 
-class Users(Logins, Recovery, People, ApiKeys):
-    """Accounts, sessions, links that prove a mailbox, and API keys."""
+@dataclass(frozen=True, slots=True)
+class Users(UserAccounts):
+    """Accounts themselves, and a facet each for operations, API keys, recovery and sessions."""
+
+    operations: UserOperations
+    api_keys: ApiKeys
+    recovery: Recovery
+    sessions: Sessions
+
+    @classmethod
+    def build(cls, deps: UserDependencies) -> Self:
+        """The service on its dependencies."""
+        return cls(deps, UserOperations(deps), ApiKeys(deps), Recovery(deps), Sessions(deps))
+
+    def principal_of(self, user: User, session_id: UUID | None = None) -> Principal:
+        """The user as a principal, with what the role gives today."""
+        return self.deps.principal_of(user, session_id)

@@ -58,8 +58,11 @@ class SessionTokens:
     expires_in: int
 
 
-class Logins(UserDependencies):
-    """Sessions of users."""
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Sign-in, sessions, and the principal of a credential."""
+
+    deps: UserDependencies
 
     # ---- who asks ------------------------------------------------------------------------------------------------
 
@@ -68,12 +71,12 @@ class Logins(UserDependencies):
 
         One read by primary keys on every request: an ended session, a blocked or a vanished user is refused at once.
         """
-        at = self._clock()
-        claims = self._access.read(text, at=at)
-        user = await find_live_user(self._db, session_id=claims.session_id, user_id=claims.user_id, at=at)
+        now = self.deps.clock()
+        claims = self.deps.access_tokens.read(text, now=now)
+        user = await find_live_user(self.deps.db, session_id=claims.session_id, user_id=claims.user_id, now=now)
         if user is None:
             raise CredentialInvalid("This session has ended. Sign in again.")
-        return self.principal_of(user, claims.session_id), user
+        return self.deps.principal_of(user, claims.session_id), user
 
     async def principal_of_refresh_token(self, text: str) -> tuple[Principal, User]:
         """Who holds a refresh token that is still good. Raises CredentialInvalid.
@@ -81,15 +84,15 @@ class Logins(UserDependencies):
         Reads only: the token stays unused, and one that comes back used ends nothing here. For pages, whose GET must
         change nothing; the API takes a refresh token for the next one and for signing out, never as who somebody is.
         """
-        found = await find_live_holder(self._db, digest_refresh_token(text), at=self._clock())
+        found = await find_live_holder(self.deps.db, digest_refresh_token(text), now=self.deps.clock())
         if found is None:
             raise CredentialInvalid("This session has ended. Sign in again.")
         user, session_id = found
-        return self.principal_of(user, session_id), user
+        return self.deps.principal_of(user, session_id), user
 
     async def principal_of_api_key(self, text: str) -> Principal:
         """Whom an API key stands for. Raises CredentialInvalid."""
-        key = await find_live_key(self._db, digest_key(text), at=self._clock()) if is_key_text(text) else None
+        key = await find_live_key(self.deps.db, digest_key(text), now=self.deps.clock()) if is_key_text(text) else None
         if key is None:
             raise CredentialInvalid("This API key is unknown, revoked or expired.")
         return key.principal
@@ -99,27 +102,27 @@ class Logins(UserDependencies):
 
         Only for effects whose own statement checks the key again: a revoked key fails there, at once.
         """
-        digest, at = digest_key(text), self._clock()
-        known = self._remembered_keys.get(digest)
-        if known is not None and at - known[0] < KEYS_REMEMBERED_FOR:
+        digest, now = digest_key(text), self.deps.clock()
+        known = self.deps.known_keys.get(digest)
+        if known is not None and now - known[0] < KEYS_REMEMBERED_FOR:
             return known[1]
         principal = await self.principal_of_api_key(text)
-        if len(self._remembered_keys) >= MOST_KEYS_REMEMBERED:
-            self._remembered_keys.clear()
-        self._remembered_keys[digest] = (at, principal)
+        if len(self.deps.known_keys) >= MOST_KEYS_REMEMBERED:
+            self.deps.known_keys.clear()
+        self.deps.known_keys[digest] = (now, principal)
         return principal
 
     def jwks(self) -> dict[str, list[dict[str, Any]]]:
         """The public keys that access tokens can be checked with."""
-        return self._access.jwks()
+        return self.deps.access_tokens.jwks()
 
     # ---- sessions ------------------------------------------------------------------------------------------------
 
-    def new_session(self, user_id: UUID, at: datetime) -> NewSession:
+    def new_session(self, user_id: UUID, now: datetime) -> NewSession:
         """A session for the transaction that lets somebody in; its steps come after the user's row."""
-        session_id, token = new_id(at), new_refresh_token()
+        session_id, token = new_id(now), new_refresh_token()
         steps = [
-            insert_session(session_id, user_id, expires_at=at + self._rules.refresh_token_lifetime),
+            insert_session(session_id, user_id, expires_at=now + self.deps.rules.refresh_token_lifetime),
             insert_refresh_token(token.digest, session_id),
         ]
         return NewSession(session_id, token.text, steps)
@@ -128,31 +131,31 @@ class Logins(UserDependencies):
         """The tokens of a session that was just made."""
         return self._tokens(user, session.id, session.refresh_token)
 
-    def end_sessions(self, user_id: UUID, at: datetime) -> Step:
+    def end_all(self, user_id: UUID, now: datetime) -> Step:
         """The step that ends every session of a user."""
-        return end_sessions(user_id, at=at)
+        return end_sessions(user_id, now=now)
 
     async def login(self, email_key: str | None, password: str) -> tuple[User, SessionTokens]:
         """Sign in by address and password. Raises InvalidCredentials, alike and after the same work for every cause.
 
         email_key: canonical; None for text that is no address.
         """
-        user = None if email_key is None else await find_user_by_email_key(self._db, email_key)
+        user = None if email_key is None else await find_user_by_email_key(self.deps.db, email_key)
         hashed = user.password_hash if user else None
-        is_right = await self._passwords.verify(password, hashed)
+        is_right = await self.deps.passwords.verify(password, hashed)
         if user is None or hashed is None or not is_right or user.blocked:
             raise InvalidCredentials("Wrong e-mail address or password.")
-        kept = await self._passwords.hash(password) if self._passwords.needs_rehash(hashed) else hashed
+        kept = await self.deps.passwords.hash(password) if self.deps.passwords.needs_rehash(hashed) else hashed
         return await self._open(user, verified_hash=hashed, kept_hash=kept)
 
     async def _open(self, user: User, *, verified_hash: str, kept_hash: str) -> tuple[User, SessionTokens]:
-        at = self._clock()
-        session = self.new_session(user.id, at)
-        event = happened("user.signed_in", user.id, by=Actor(ActorType.USER, user.id), at=at)
+        now = self.deps.clock()
+        session = self.new_session(user.id, now)
+        event = happened("user.signed_in", user.id, by=Actor(ActorType.USER, user.id), now=now)
 
         def work() -> Work[User]:
             # the row decides again: meanwhile somebody may have blocked the account or changed its password
-            noted = yield note_login(user.id, verified_hash=verified_hash, kept_hash=kept_hash, at=at)
+            noted = yield note_login(user.id, verified_hash=verified_hash, kept_hash=kept_hash, now=now)
             present = yield from load_user(user.id)
             if not noted or present is None:
                 raise InvalidCredentials("Wrong e-mail address or password.")
@@ -161,7 +164,7 @@ class Logins(UserDependencies):
             yield record(event)
             return present
 
-        present = await self._db.transact(work)
+        present = await self.deps.db.transact(work)
         return present, self.tokens_for(present, session)
 
     async def refresh(self, refresh_token: str) -> tuple[User, SessionTokens]:
@@ -169,59 +172,59 @@ class Logins(UserDependencies):
 
         Each is good once. One that comes back was copied: whoever holds the other, the session ends for both.
         """
-        at = self._clock()
-        fresh, digest, event_id = new_refresh_token(), digest_refresh_token(refresh_token), new_id(at)
-        found = await self._db.transact(lambda: self._rotate(digest, fresh, event_id, at))
+        now = self.deps.clock()
+        fresh, digest, event_id = new_refresh_token(), digest_refresh_token(refresh_token), new_id(now)
+        found = await self.deps.db.transact(lambda: self._rotate(digest, fresh, event_id, now))
         if found is None:
             raise RefreshTokenInvalid("This refresh token is invalid or has expired. Sign in again.")
         user, session_id = found
         return user, self._tokens(user, session_id, fresh.text)
 
     def _rotate(
-        self, digest: bytes, fresh: RefreshToken, event_id: UUID, at: datetime
+        self, digest: bytes, fresh: RefreshToken, event_id: UUID, now: datetime
     ) -> Work[tuple[User, UUID] | None]:
         """None instead of raising: the end of a session that was stolen from must be committed."""
-        used = yield use_refresh_token(digest, at=at)
+        used = yield use_refresh_token(digest, now=now)
         if not used:
-            yield from self._end_reused(digest, event_id, at)
+            yield from self._end_reused(digest, event_id, now)
             return None
         session_id = used[0].session_id
-        live = yield prolong_session(session_id, until=at + self._rules.refresh_token_lifetime, at=at)
+        live = yield prolong_session(session_id, until=now + self.deps.rules.refresh_token_lifetime, now=now)
         user = (yield from load_user(live[0].user_id)) if live else None
         if user is None or user.blocked:
             return None
         yield insert_refresh_token(fresh.digest, session_id)
         if fresh.digest[0] < TIDIED:
-            yield forget_used_tokens(session_id, before=at - self._rules.refresh_token_lifetime)
+            yield forget_used_tokens(session_id, before=now - self.deps.rules.refresh_token_lifetime)
         return user, session_id
 
-    def _end_reused(self, digest: bytes, event_id: UUID, at: datetime) -> Work[None]:
+    def _end_reused(self, digest: bytes, event_id: UUID, now: datetime) -> Work[None]:
         found = yield find_refresh_token(digest)
-        ended = (yield end_session(found[0].session_id, at=at)) if found else []
+        ended = (yield end_session(found[0].session_id, now=now)) if found else []
         if ended:
             data = {"sessionId": str(found[0].session_id)}
             yield record(Event(event_id, ended[0].user_id, "session.reuse_detected", SYSTEM, data))
 
     async def logout(self, *, session_id: UUID | None = None, refresh_token: str | None = None) -> None:
         """End the session of either; nothing happens to one that has ended or never was."""
-        at = self._clock()
+        now = self.deps.clock()
         digest = None if refresh_token is None else digest_refresh_token(refresh_token)
 
         def work() -> Work[None]:
             found = (yield find_refresh_token(digest)) if digest is not None else []
             for one in {*(row.session_id for row in found), *([] if session_id is None else [session_id])}:
-                yield end_session(one, at=at)
+                yield end_session(one, now=now)
 
-        await self._db.transact(work)
+        await self.deps.db.transact(work)
 
-    async def purge_sessions(self) -> int:
+    async def purge(self) -> int:
         """Remove a batch of sessions that have run out; returns how many. For the worker's tidying."""
-        return await purge_sessions(self._db, before=self._clock() - KEPT_AFTER)
+        return await purge_sessions(self.deps.db, before=self.deps.clock() - KEPT_AFTER)
 
     def _tokens(self, user: User, session_id: UUID, refresh_token: str) -> SessionTokens:
-        permissions = self.principal_of(user).permissions
+        permissions = self.deps.principal_of(user).permissions
         return SessionTokens(
-            self._access.issue(user, permissions, session_id, at=self._clock()),
+            self.deps.access_tokens.issue(user, permissions, session_id, now=self.deps.clock()),
             refresh_token,
-            self._access.expires_in,
+            self.deps.access_tokens.expires_in,
         )

@@ -184,7 +184,7 @@ class MailWorker:
             row.id,
             sender=rules.sender,
             reply_to_inviter=rules.reply_to_inviter,
-            at=self._clock(),
+            now=self._clock(),
             templates=templates_in(rules.templates_directory),
         )
         self._slots.name_domain(row.id, mail.domain)

@@ -83,4 +83,4 @@ class AnswerPurge:
 
     async def __call__(self) -> bool:
         """One batch."""
-        return await purge_answers(self._db, at=self._clock())
+        return await purge_answers(self._db, now=self._clock())

@@ -43,7 +43,7 @@ async def test_a_new_password_signs_out_everywhere_but_here(page_client: PageCli
     sent = await page_client.send(page, {"currentPassword": PASSWORD, "password": "quite another 1"}, page=page)
     assert await page_client.flash(sent) == "own-password-changed"
     assert page_client.browser.cookies.get(COOKIE) not in (None, here)
-    assert await page_client.services.admins.find_admin_session(other) is None
+    assert await page_client.services.admins.sessions.find(other) is None
     page_client.leave()
     assert (await sign_in(page_client, password="quite another 1")).status == 303
 
@@ -65,9 +65,9 @@ async def test_a_second_factor_is_set_up_with_a_code_and_shows_recovery_codes_on
     wrong = await page_client.send(FACTOR, {"code": "12345x", "confirmPassword": PASSWORD}, page=FACTOR)
     assert (wrong.status, wrong.code) == (422, "second-factor-invalid")
     assert secret_on(wrong.html) == secret_on(shown.html)
-    visit = await page_client.services.admins.find_admin_session(page_client.browser.cookies.get(COOKIE) or "")
+    visit = await page_client.services.admins.sessions.find(page_client.browser.cookies.get(COOKIE) or "")
     assert visit
-    secret = page_client.services.admins._unseal(visit.admin)
+    secret = page_client.services.admins.second_factors._unseal(visit.admin)
     assert secret
     good = {"code": totp_code(secret, step_at(page_client.clock.now))}
     for password in ({}, {"confirmPassword": "wrong"}):
@@ -105,17 +105,17 @@ async def test_codes_and_removal_take_the_password(page_client: PageClient) -> N
 async def test_ones_own_sessions_are_shown_and_ended(page_client: PageClient) -> None:
     await page_client.enter()
     other = page_client.browser.cookies.get(COOKIE) or ""
-    visit = await page_client.services.admins.find_admin_session(other)
+    visit = await page_client.services.admins.sessions.find(other)
     assert visit
     page_client.browser.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
     page_client.leave()
     await sign_in(page_client)
-    await page_client.services.admins.admin_login("mira@panel.test", PASSWORD, user_agent="", network="")
+    await page_client.services.admins.sessions.login("mira@panel.test", PASSWORD, user_agent="", network="")
     seen = await page_client.get(ACCOUNT)
     assert re.search(r'Firefox · Linux</span> <span class="tag" data-testid="this-browser">', seen.html)
     sent = await page_client.send(f"{ACCOUNT}/sessions", {"session": str(visit.session_id)}, page=ACCOUNT)
     assert await page_client.flash(sent) == "own-sessions-ended"
-    assert await page_client.services.admins.find_admin_session(other) is None
+    assert await page_client.services.admins.sessions.find(other) is None
     for nonsense in (str(visit.session_id), "x"):
         sent = await page_client.send(f"{ACCOUNT}/sessions", {"session": nonsense}, page=ACCOUNT)
         assert await page_client.flash(sent) == "own-session-over"
@@ -125,7 +125,7 @@ async def test_ones_own_sessions_are_shown_and_ended(page_client: PageClient) ->
 
 async def test_ending_this_session_leads_to_the_gate(page_client: PageClient) -> None:
     await page_client.enter()
-    visit = await page_client.services.admins.find_admin_session(page_client.browser.cookies.get(COOKIE) or "")
+    visit = await page_client.services.admins.sessions.find(page_client.browser.cookies.get(COOKIE) or "")
     assert visit
     sent = await page_client.send(f"{ACCOUNT}/sessions", {"session": str(visit.session_id)}, page=ACCOUNT)
     assert sent.target == "/admin/login?said=left"
@@ -135,11 +135,11 @@ async def test_ending_this_session_leads_to_the_gate(page_client: PageClient) ->
 async def test_somebody_elses_session_is_not_ones_own_to_end(page_client: PageClient) -> None:
     await page_client.enter("ben@panel.test", name="Ben")
     ben = page_client.browser.cookies.get(COOKIE) or ""
-    visit = await page_client.services.admins.find_admin_session(ben)
+    visit = await page_client.services.admins.sessions.find(ben)
     assert visit
     await page_client.enter()
     await page_client.send(f"{ACCOUNT}/sessions", {"session": str(visit.session_id)}, page=ACCOUNT)
-    assert await page_client.services.admins.find_admin_session(ben) is not None
+    assert await page_client.services.admins.sessions.find(ben) is not None
 
 
 @pytest.mark.parametrize("path", ["", "/password", "/second-factor", "/second-factor/start", "/second-factor/codes",

@@ -38,13 +38,13 @@ def forward(page_client: PageClient, by: timedelta) -> None:
 async def enrol(page_client: PageClient) -> tuple[Admin, bytes, tuple[str, ...]]:
     """An administrator with a second factor: who it is, the app's secret, the recovery codes."""
     admin, admins = await page_client.admin(), page_client.services.admins
-    new = await admins.admin_login(EMAIL, PASSWORD, user_agent="", network="")
-    visit: Any = await admins.find_admin_session(new.token)
-    await admins.start_second_factor(visit)
-    visit = await admins.find_admin_session(new.token)
-    secret = admins._unseal(visit.admin)
+    new = await admins.sessions.login(EMAIL, PASSWORD, user_agent="", network="")
+    visit: Any = await admins.sessions.find(new.token)
+    await admins.second_factors.start(visit)
+    visit = await admins.sessions.find(new.token)
+    secret = admins.second_factors._unseal(visit.admin)
     assert secret
-    codes = await admins.confirm_second_factor(visit, totp_code(secret, step_at(page_client.clock.now)), PASSWORD)
+    codes = await admins.second_factors.confirm(visit, totp_code(secret, step_at(page_client.clock.now)), PASSWORD)
     forward(page_client, timedelta(minutes=1))
     return admin, secret, codes
 
@@ -53,7 +53,7 @@ async def mailed_token(page_client: PageClient) -> str:
     """The token of the newest set-up mail."""
     row = (await page_client.services.db.fetch(MAILS))[0]
     mail = OutboxRow(row.id, MailKind.ADMIN_SET_UP, row.subject_id, row.generation, row.locale, row.state, 0)
-    message = await page_client.services.admins.load_admin_set_up_mail(mail)
+    message = await page_client.services.admins.set_up_links.load_mail(mail)
     assert message
     return message.link_url.partition("token=")[2]
 
@@ -73,7 +73,7 @@ async def test_an_administrator_signs_in_and_out(page_client: PageClient) -> Non
     assert left.target == "/admin/login?said=left"
     assert session(page_client) is None
     assert (await page_client.get(left.target)).status == 200
-    assert await page_client.services.admins.find_admin_session(before or "") is None
+    assert await page_client.services.admins.sessions.find(before or "") is None
 
 
 @pytest.mark.parametrize("page_client", [('"http://door.test"', '"https://door.test"')], indirect=True)
@@ -93,7 +93,7 @@ async def test_every_failed_login_looks_alike(page_client: PageClient, who: str)
     admin = await page_client.admin(role="viewer")
     await page_client.user()
     if who == "deactivated":
-        await page_client.services.admins.deactivate_admin(OPERATOR_PRINCIPAL, admin.id)
+        await page_client.services.admins.deactivate(admin.id, by=OPERATOR_PRINCIPAL)
     email = {"unknown": "nobody@panel.test", "no address": "mira", "a user": "ada@people.test"}.get(who, EMAIL)
     seen = await sign_in(page_client, email, "not the password" if who == "wrong password" else PASSWORD)
     assert (seen.status, seen.code) == (401, "invalid-credentials")
@@ -254,8 +254,8 @@ async def test_a_forgotten_password_is_set_through_the_mail_and_ends_every_sessi
 
 
 async def test_the_first_administrator_comes_from_the_command_line(page_client: PageClient) -> None:
-    made = await page_client.services.admins.create_admin(
-        OPERATOR_PRINCIPAL, address=parse_address(EMAIL), role="super-admin"
+    made = await page_client.services.admins.create(
+        address=parse_address(EMAIL), role="super-admin", by=OPERATOR_PRINCIPAL
     )
     assert made.set_up_url
     page = made.set_up_url.removeprefix("http://door.test")

@@ -19,7 +19,7 @@ async def send(page_client: PageClient, path: str, fields: dict[str, str] | None
 
 
 async def present(page_client: PageClient, email: str) -> Admin:
-    found = await page_client.services.admins.find_admin_by_address(parse_address(email))
+    found = await page_client.services.admins.find_by_address(parse_address(email))
     assert found
     return found
 
@@ -75,14 +75,14 @@ async def test_what_is_wrong_is_said_beside_its_field(
     seen = await page_client.send(f"{LIST}/new", BEN | changes)
     assert seen.status == status
     assert f'href="#{next(iter(changes))}" data-problem="{problem}"' in seen.html
-    assert len(await page_client.services.admins.list_admins()) == 1
+    assert len(await page_client.services.admins.list_all()) == 1
 
 
 async def test_nobody_slips_a_field_in(page_client: PageClient) -> None:
     await page_client.enter()
     for extra in ({"passwordHash": "x"}, {"totpConfirmedAt": "2026-01-01"}, {"id": "1"}):
         assert (await page_client.send(f"{LIST}/new", BEN | extra)).status == 400
-    assert len(await page_client.services.admins.list_admins()) == 1
+    assert len(await page_client.services.admins.list_all()) == 1
 
 
 async def test_a_role_is_changed_and_counts_at_once(page_client: PageClient) -> None:
@@ -90,7 +90,7 @@ async def test_a_role_is_changed_and_counts_at_once(page_client: PageClient) -> 
     token = page_client.browser.cookies.get(COOKIE)
     await page_client.enter()
     assert await send(page_client, f"{ben.id}/role", {"role": "manager"}) == "administrator-is-manager"
-    visit = await page_client.services.admins.find_admin_session(token or "")
+    visit = await page_client.services.admins.sessions.find(token or "")
     assert visit
     assert visit.admin.role == "manager"
     assert (await page_client.send(f"{LIST}/{ben.id}/role", {"role": "emperor"})).status == 422
@@ -102,9 +102,9 @@ async def test_shutting_out_asks_first_and_can_be_taken_back(page_client: PageCl
     await page_client.enter()
     asked = await page_client.get(f"{LIST}/{ben.id}/deactivate")
     assert "Ben Adeyemi" in asked.title
-    assert await page_client.services.admins.find_admin_session(token) is not None
+    assert await page_client.services.admins.sessions.find(token) is not None
     assert await send(page_client, f"{ben.id}/deactivate") == "administrator-deactivated"
-    assert await page_client.services.admins.find_admin_session(token) is None
+    assert await page_client.services.admins.sessions.find(token) is None
     assert "Deactivated" in (await page_client.get(f"{LIST}/{ben.id}")).words
     assert await send(page_client, f"{ben.id}/link") == "administrator-link-not-sent"
     assert await send(page_client, f"{ben.id}/reactivate") == "administrator-reactivated"
@@ -158,7 +158,7 @@ async def test_only_super_admins_come_here_even_with_the_right_form(page_client:
         seen = await page_client.send(f"{LIST}/{path}", fields, page="/admin/account")
         assert (seen.status, seen.code) == (403, "not-allowed")
     assert (await present(page_client, "boss@panel.test")).role == "super-admin"
-    assert len(await page_client.services.admins.list_admins()) == 2
+    assert len(await page_client.services.admins.list_all()) == 2
 
 
 async def test_forms_without_their_token_change_nothing(page_client: PageClient) -> None:

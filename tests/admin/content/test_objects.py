@@ -18,14 +18,14 @@ async def shared(page_client: PageClient) -> tuple[Principal, ContentObject]:
     await page_client.group("spring")
     one = await page_client.object(owner=owner, url="https://app.test/x", data={"body": "High water"})
     access = NewAccess(visibility=Visibility.SHARED, groups={"spring": ContentRole.EDITOR})
-    await page_client.services.content.replace_access(OPERATOR_PRINCIPAL, one, access)
+    await page_client.services.content.replace_access(one, access, by=OPERATOR_PRINCIPAL)
     await page_client.share(one, by=owner)
     return owner, one
 
 
 async def now(page_client: PageClient) -> tuple[ContentObject, dict[str, str]]:
     """The object, and who may do what."""
-    one = await page_client.services.content.get_object(OPERATOR_PRINCIPAL, "articles", "tide-tables")
+    one = await page_client.services.content.operations.get("articles", "tide-tables", by=OPERATOR_PRINCIPAL)
     details = await page_client.services.content.get_access(one)
     people = {user.email: user.role.name for user in details.holders.users}
     return one, people | {key: role.name for key, role in details.holders.groups.items()}
@@ -99,14 +99,14 @@ async def test_private_is_asked_for_once_more_and_ends_what_was_given(page_clien
     assert await page_client.flash(await page_client.send(f"{PATH}/private")) == "access-private"
     changed, held = await now(page_client)
     assert (changed.visibility, held) == (Visibility.PRIVATE, {})
-    assert await page_client.services.content.list_pending(OPERATOR_PRINCIPAL, one) == ([], False)
+    assert await page_client.services.content.operations.list_pending(one, by=OPERATOR_PRINCIPAL) == ([], False)
     assert owner.id == changed.owner_id
 
 
 async def test_the_last_grant_taken_away_leaves_it_private_and_twice_is_told(page_client: PageClient) -> None:
     await page_client.enter(role="manager")
     await shared(page_client)
-    group = await page_client.services.groups.get_group(OPERATOR_PRINCIPAL, "spring")
+    group = await page_client.services.groups.get("spring", by=OPERATOR_PRINCIPAL)
     assert (
         await page_client.flash(await page_client.send(f"{PATH}/remove", {"subject": str(group.id)})) == "access-saved"
     )
@@ -164,7 +164,7 @@ async def test_handing_over(page_client: PageClient) -> None:
     one, held = await now(page_client)
     assert one.owner_id == heir.id
     assert held == {"mira@people.test": "MAINTAINER", "spring": "EDITOR"}
-    events = (await page_client.services.users.list_history(OPERATOR_PRINCIPAL, one.id)).items
+    events = (await page_client.services.users.operations.list_history(one.id, by=OPERATOR_PRINCIPAL)).items
     assert events[0].event.data["to"] == str(heir.id)
 
 
@@ -172,8 +172,8 @@ async def test_deleting_is_refused_when_it_changed_meanwhile(page_client: PageCl
     await page_client.enter(role="manager")
     _, one = await shared(page_client)
     seen = (await page_client.get(f"{PATH}/delete")).hidden["seen"]
-    await page_client.services.content.change_object(
-        OPERATOR_PRINCIPAL, one, {"title": "Tides"}, is_expected=lambda _object: True
+    await page_client.services.content.change(
+        one, {"title": "Tides"}, is_expected=lambda _object: True, by=OPERATOR_PRINCIPAL
     )
     assert await page_client.flash(await page_client.send(f"{PATH}/delete", {"seen": seen})) == "object-changed"
     seen = (await page_client.get(f"{PATH}/delete")).hidden["seen"]

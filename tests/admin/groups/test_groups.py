@@ -50,7 +50,7 @@ async def test_saving_changes_the_words_and_a_race_is_told(page_client: PageClie
     late = await page_client.send("/admin/groups/spring", {"seen": seen, "name": "Winter"})
     assert (late.status, late.code) == (409, "changed-meanwhile")
     assert 'value="Winter"' in late.html
-    assert (await page_client.services.groups.get_group(OPERATOR_PRINCIPAL, "spring")).name == "Autumn"
+    assert (await page_client.services.groups.get("spring", by=OPERATOR_PRINCIPAL)).name == "Autumn"
     again = await page_client.send("/admin/groups/spring", {"seen": late.hidden["seen"], "name": "Winter"})
     assert again.status == 303
 
@@ -98,7 +98,7 @@ async def test_deleting_says_what_it_does_in_numbers(page_client: PageClient) ->
     owner = await page_client.inviter()
     await page_client.invite(groups=("spring",), role=None)
     article = await page_client.object(owner=owner)
-    await page_client.services.content.replace_access(OPERATOR_PRINCIPAL, article, new_access("spring"))
+    await page_client.services.content.replace_access(article, new_access("spring"), by=OPERATOR_PRINCIPAL)
     asked = await page_client.get("/admin/groups/spring/delete")
     for counted in ("members", "invitations", "objects"):
         assert f'data-testid="{counted}"><span class="tally__number">1</span>' in asked.html

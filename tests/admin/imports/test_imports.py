@@ -53,7 +53,7 @@ def tally(seen: PageResponse) -> list[str]:
 
 async def test_a_file_goes_through_all_steps(page_client: PageClient) -> None:
     await page_client.enter()
-    await page_client.services.groups.create_group(OPERATOR_PRINCIPAL, "spring", GroupWords(name="Spring Cohort"))
+    await page_client.services.groups.create("spring", GroupWords(name="Spring Cohort"), by=OPERATOR_PRINCIPAL)
     content = (
         "E-Mail-Adresse;Vorname;Nachname;Rolle;Gruppe;Notiz\r\n"
         "ada@people.test;Ada;Löwe;CUSTOMER;spring cohort;x\r\n"

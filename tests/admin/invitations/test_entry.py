@@ -102,7 +102,7 @@ async def test_what_ended_meanwhile_is_struck_out(page_client: PageClient) -> No
     await page_client.enter()
     await page_client.group()
     invitation = await page_client.invite(groups=("spring",))
-    await page_client.services.groups.delete_group(OPERATOR_PRINCIPAL, "spring")
+    await page_client.services.groups.delete("spring", by=OPERATOR_PRINCIPAL)
     assert "spring Ended" in (await page_client.get(path_of(invitation))).words
 
 

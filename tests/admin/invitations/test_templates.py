@@ -26,7 +26,7 @@ MADE = InvitationTemplate(
 @pytest.fixture
 async def page_client(page_client: PageClient) -> PageClient:
     """A desk with a template of each source, and a manager who has signed in."""
-    await page_client.services.groups.create_group(OPERATOR_PRINCIPAL, "early", GroupWords(name="Early birds"))
+    await page_client.services.groups.create("early", GroupWords(name="Early birds"), by=OPERATOR_PRINCIPAL)
     await page_client.services.invitations.templates.create_template(MADE, by=OPERATOR_PRINCIPAL)
     await page_client.enter(role="manager")
     return page_client
@@ -125,9 +125,9 @@ async def test_a_copy_begins_with_the_terms_of_another(page_client: PageClient) 
 
 async def test_content_is_found_added_and_removed_without_a_script(page_client: PageClient) -> None:
     services, address = page_client.services, parse_address("owner@door.test")
-    owner = await services.users.create_user(OPERATOR_PRINCIPAL, NewUser(address=address, first_name="", last_name=""))
-    await services.content.create_object(
-        OPERATOR_PRINCIPAL, "articles", NewObject(title="Tide tables", key="tides", owner_id=owner.id)
+    owner = await services.users.create(NewUser(address=address, first_name="", last_name=""), by=OPERATOR_PRINCIPAL)
+    await services.content.create(
+        "articles", NewObject(title="Tide tables", key="tides", owner_id=owner.id), by=OPERATOR_PRINCIPAL
     )
     typed = {"name": "Reader", "key": "reader"}
     found = await send(page_client, f"{LIST}/new", **typed, contentSearch="tide", do="look")

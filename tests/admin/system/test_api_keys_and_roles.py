@@ -29,7 +29,7 @@ async def test_a_key_is_shown_once_and_works(page_client: PageClient) -> None:
         mayGrantGroups=["spring"],
         expiresOn="2026-03-31",
     )
-    principal = await page_client.services.users.principal_of_api_key(text)
+    principal = await page_client.services.users.sessions.principal_of_api_key(text)
     assert principal.permissions == {"invitations:write", "users:read", "app:shop", "app:plan"}
     assert (principal.may_grant, principal.may_grant_groups) == ({"customer"}, {"spring"})
     seen = await page_client.get("/admin/api-keys")
@@ -69,14 +69,14 @@ async def test_revoking_keeps_or_ends_its_invitations(page_client: PageClient) -
     await page_client.enter()
     for choice, state in (("keep", State.PENDING), ("end", State.REVOKED)):
         text = await make(page_client, mayGrant=["customer"])
-        by = await page_client.services.users.principal_of_api_key(text)
+        by = await page_client.services.users.sessions.principal_of_api_key(text)
         invitation = await page_client.invite(f"{choice}@people.test", by=by, role="customer")
         path = await revoke_path(page_client)
         assert "Keep them" in (await page_client.get(path)).words
         assert (await page_client.flash(await page_client.send(path, {"invitations": choice}))).endswith("revoked")
         assert await page_client.state(invitation) == state.name
         try:
-            await page_client.services.users.principal_of_api_key(text)
+            await page_client.services.users.sessions.principal_of_api_key(text)
         except Unauthenticated:
             pass
         else:

@@ -73,7 +73,7 @@ async def test_a_page_leads_on_to_the_next(page_client: PageClient) -> None:
     admin = await page_client.enter()
     by = Actor(ActorType.ADMIN, admin.id)
     at = page_client.services.clock()
-    await record_all(page_client, *(happened("group.updated", new_id(at), by=by, at=at) for _ in range(120)))
+    await record_all(page_client, *(happened("group.updated", new_id(at), by=by, now=at) for _ in range(120)))
     first = await page_client.get("/admin/audit?action=group.updated")
     assert "Older" in first.words
     assert "Newer" not in first.words

@@ -53,7 +53,7 @@ async def test_the_funnel_counts_at_once_and_by_role_and_inviter(page_client: Pa
     ids = [(await page_client.invite(f"p{n}@people.test")).id for n in range(4)]
     await finish_mails(page_client, DeliveryState.SENT)
     await record_all(
-        page_client, happened("invitation.accepted", ids[0], by=INVITEE, at=page_client.services.clock() + HOUR)
+        page_client, happened("invitation.accepted", ids[0], by=INVITEE, now=page_client.services.clock() + HOUR)
     )
     seen = await page_client.get("/admin?days=7")
     words = seen.words

@@ -178,7 +178,7 @@ async def test_erasing_asks_who_takes_over(page_client: PageClient) -> None:
     assert (refused.status, refused.code) == (409, "owns-content")
     assert await page_client.flash(await page_client.send(path, {"newOwner": str(heir.id)})) == "user-erased"
     assert (await page_client.get(f"/admin/users/{owner.id}")).code == "user-not-found"
-    found = await page_client.services.content.get_object(OPERATOR_PRINCIPAL, "articles", article.key)
+    found = await page_client.services.content.operations.get("articles", article.key, by=OPERATOR_PRINCIPAL)
     assert found.owner_id == heir.id
 
 

@@ -25,7 +25,7 @@ ONE = Invitation(
 
 
 def event(name: str, at: datetime) -> RecordedEvent:
-    return RecordedEvent(happened(f"invitation.{name}", ONE.id, by=SYSTEM, at=at), None)
+    return RecordedEvent(happened(f"invitation.{name}", ONE.id, by=SYSTEM, now=at), None)
 
 
 def mail(at: datetime, *, due_at: datetime | None = None, kind: MailKind = MailKind.INVITATION) -> PromisedMail:
@@ -38,7 +38,7 @@ def kinds(timeline: Timeline) -> list[str]:
 
 def test_a_cause_stands_before_what_it_caused_in_the_same_instant() -> None:
     late = mail(AT)  # its id is older than the event's
-    found = weave(ONE, Records(events=[event("created", AT)], mails=[late]), at=AT)
+    found = weave(ONE, Records(events=[event("created", AT)], mails=[late]), now=AT)
     assert kinds(found) == ["created", "mail"]
 
 
@@ -48,33 +48,37 @@ def test_attempts_are_numbered_mail_by_mail() -> None:
         Attempt(new_id(AT + n * MINUTE), of.id, DeliveryState.DEFERRED, None)
         for n, of in ((4, second), (1, first), (2, first))
     ]
-    knots = weave(ONE, Records(mails=[first, second], attempts=tries), at=AT).knots
+    knots = weave(ONE, Records(mails=[first, second], attempts=tries), now=AT).knots
     assert [(k.mail, k.number) for k in knots if k.kind is KnotKind.ATTEMPT] == [(first, 1), (first, 2), (second, 1)]
 
 
 def test_an_attempt_at_a_mail_that_is_not_read_any_more_stays() -> None:
-    (knot,) = weave(ONE, Records(attempts=[Attempt(new_id(AT), new_id(AT), DeliveryState.SENT, "250 ok")]), at=AT).knots
+    (knot,) = weave(
+        ONE, Records(attempts=[Attempt(new_id(AT), new_id(AT), DeliveryState.SENT, "250 ok")]), now=AT
+    ).knots
     assert (knot.mail, knot.reply) == (None, "250 ok")
 
 
 def test_visits_stand_at_the_first_of_them() -> None:
     visits = Visits(ONE.id, 1, 3, AT + MINUTE, AT + WEEK)
-    found = weave(ONE, Records(events=[event("created", AT), event("resent", AT + 2 * MINUTE)], visits=[visits]), at=AT)
+    found = weave(
+        ONE, Records(events=[event("created", AT), event("resent", AT + 2 * MINUTE)], visits=[visits]), now=AT
+    )
     assert kinds(found) == ["created", "visits", "resent"]
 
 
 def test_what_is_awaited_comes_in_its_order() -> None:
     soon, later = mail(AT, due_at=AT + MINUTE), mail(AT, due_at=AT + WEEK + MINUTE)
-    awaited = weave(ONE, Records(mails=[later, soon, mail(AT)]), at=AT).awaited
+    awaited = weave(ONE, Records(mails=[later, soon, mail(AT)]), now=AT).awaited
     assert [one.mail for one in awaited] == [soon, None, later]
 
 
 def test_nobody_is_awaited_after_the_end() -> None:
-    over = weave(ONE, Records(), at=AT + WEEK)
+    over = weave(ONE, Records(), now=AT + WEEK)
     assert (kinds(over), over.awaited) == (["ran-out"], ())
     ended = replace(ONE, state=State.EXPIRED, ended_at=AT + WEEK)
-    assert weave(ended, Records(events=[event("expired", AT + WEEK)]), at=AT + WEEK).awaited == ()
+    assert weave(ended, Records(events=[event("expired", AT + WEEK)]), now=AT + WEEK).awaited == ()
 
 
 def test_what_is_cut_is_told() -> None:
-    assert weave(ONE, Records(is_cut=True), at=AT).is_cut
+    assert weave(ONE, Records(is_cut=True), now=AT).is_cut

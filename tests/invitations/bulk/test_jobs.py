@@ -372,12 +372,12 @@ async def test_a_cancelled_job_keeps_what_is_done(invitation_env: InvitationEnv)
 
 async def test_a_job_fails_when_its_maker_may_no_longer_invite(invitation_env: InvitationEnv) -> None:
     service_env = invitation_env.service_env
-    key = await service_env.users.create_api_key(
-        OPERATOR_PRINCIPAL, name="k", scopes=["invitations:write"], may_grant=["customer"]
+    key = await service_env.users.api_keys.create(
+        name="k", scopes=["invitations:write"], may_grant=["customer"], by=OPERATOR_PRINCIPAL
     )
     job = await start(invitation_env, people(BATCH_ROWS + 1), key.key.principal)
     await work(invitation_env, batches=1)
-    await service_env.users.revoke_api_key(OPERATOR_PRINCIPAL, key.key.id)
+    await service_env.users.api_keys.revoke(key.key.id, by=OPERATOR_PRINCIPAL)
     service_env.clock.forward(LEASE)
     await work(invitation_env)
     after = await find_job(service_env.db, job.id)
@@ -390,7 +390,7 @@ async def test_who_loses_a_right_in_between_loses_it_for_the_rows_to_come(invita
     user = await service_env.user("admin")
     job = await start(invitation_env, people(BATCH_ROWS + 1), service_env.users.principal_of(user))
     await work(invitation_env, batches=1)
-    await service_env.users.change_user(OPERATOR_PRINCIPAL, user.id, _role("customer"))
+    await service_env.users.change(user.id, _role("customer"), by=OPERATOR_PRINCIPAL)
     service_env.clock.forward(LEASE)
     await work(invitation_env)
     after = await find_job(service_env.db, job.id)
@@ -457,7 +457,7 @@ async def test_erasing_a_person_erases_them_from_reports(invitation_env: Invitat
         invitation_env, rows({"inviteEmail": user.email, "role": "king"}, {"inviteEmail": user.email, "role": "lead"})
     )
     await work(invitation_env)
-    await invitation_env.service_env.users.erase_user(OPERATOR_PRINCIPAL, user.id)
+    await invitation_env.service_env.users.erase(user.id, by=OPERATOR_PRINCIPAL)
     found = await report(invitation_env, job)
     assert [(row.email, row.email_key, row.source) for row in found] == [(None, None, None)] * 2
 

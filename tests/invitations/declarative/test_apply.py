@@ -9,6 +9,8 @@ import pytest
 from tests.support.invitation_env import InvitationEnv, build_invitation_env
 from tests.support.service_env import ServiceEnv
 
+from latchstring.content.dependencies import ContentDependencies
+from latchstring.content.service import Content, NewObject
 from latchstring.domain.actor import ActorType
 from latchstring.domain.draft import Draft
 from latchstring.domain.errors import InvalidFields
@@ -93,12 +95,12 @@ def test_what_is_done_about_an_entry(*, found: Found, again: bool) -> None:
     ],
 )
 def test_what_there_is_for_an_entry(*, pasts: list[ExistingInvitation], is_held: bool, found: Found) -> None:
-    assert find_standing(pasts, is_held=is_held, at=AT)[0] is found
+    assert find_standing(pasts, is_held=is_held, now=AT)[0] is found
 
 
 def test_what_is_gone_from_the_list_is_withdrawn_only_when_asked_and_before_the_rest() -> None:
     gone = [past(State.PENDING), past(State.EXPIRED, expires_at=GONE)]
-    options: dict[str, Any] = {"again": False, "at": AT}
+    options: dict[str, Any] = {"again": False, "now": AT}
     pruned = make_plan([entry(terms_key=uuid4())], {}, set(), gone, prune=True, **options)
     assert [(item.act, item.found) for item in pruned.items] == [
         (Act.REVOKE, Found.PENDING),
@@ -191,7 +193,7 @@ async def test_whoever_holds_it_all_is_left_alone(invitation_env: InvitationEnv)
         Act.CREATE,
     ]
     assert acts(await plan(invitation_env, draft(groups=("early",)))) == [Act.CREATE]
-    await invitation_env.service_env.groups.add_member(OPERATOR_PRINCIPAL, group.key, user.id)
+    await invitation_env.service_env.groups.add_member(group.key, user.id, by=OPERATOR_PRINCIPAL)
     assert acts(await plan(invitation_env, draft(role="team", groups=("early",)))) == [Act.KEEP]
 
 
@@ -229,23 +231,24 @@ async def test_an_acceptance_is_kept_until_its_rights_are_taken(invitation_env: 
     user = (await invitation_env.accept(invitation_env.token(standing))).user
     terms: dict[str, Any] = {"role": "customer", "groups": ("early",)}
     assert (await plan(invitation_env, draft(**terms))).items[0].found is Found.HELD
-    await invitation_env.service_env.groups.remove_member(OPERATOR_PRINCIPAL, "early", user.id)
+    await invitation_env.service_env.groups.remove_member("early", user.id, by=OPERATOR_PRINCIPAL)
     assert (await plan(invitation_env, draft(**terms))).items[0].found is Found.LEFT
 
 
 async def test_content_counts_by_object_and_role(invitation_env: InvitationEnv) -> None:
-    from latchstring.content.service import Content, NewObject  # noqa: PLC0415  # only here
 
     service_env = invitation_env.service_env
     owner = await service_env.user("admin")
-    content = Content(
-        db=service_env.db,
-        clock=service_env.clock,
-        rules=invitation_env.invitations.lists.deps.content_rules,
-        roles={},
-        find_pending=invitation_env.invitations.find_pending,
+    content = Content.build(
+        ContentDependencies(
+            db=service_env.db,
+            clock=service_env.clock,
+            rules=invitation_env.invitations.lists.deps.content_rules,
+            roles={},
+            find_pending=invitation_env.invitations.find_pending,
+        )
     )
-    await content.create_object(OPERATOR_PRINCIPAL, "articles", NewObject(title="A", key="a", owner_id=owner.id))
+    await content.create("articles", NewObject(title="A", key="a", owner_id=owner.id), by=OPERATOR_PRINCIPAL)
     viewer = draft(content=(("articles", "a", "VIEWER"),))
     assert [outcome.error for outcome in await apply(invitation_env, viewer)] == [None]
     assert acts(await plan(invitation_env, viewer, draft(content=(("articles", "a", "EDITOR"),)))) == [
@@ -276,7 +279,7 @@ async def test_pruning_withdraws_only_what_this_list_made(invitation_env: Invita
 
 async def real_key(invitation_env: InvitationEnv, like: Principal) -> Principal:
     """A principal whose API key is in the database, as creating demands."""
-    made = await invitation_env.service_env.users.create_api_key(OPERATOR_PRINCIPAL, name="k", scopes=["*"])
+    made = await invitation_env.service_env.users.api_keys.create(name="k", scopes=["*"], by=OPERATOR_PRINCIPAL)
     return Principal(like.type, made.key.id, like.name, like.permissions, like.may_grant, like.may_grant_groups)
 
 
@@ -334,7 +337,7 @@ async def test_everything_wrong_is_told_by_place_and_nothing_is_done(invitation_
 async def test_one_that_fails_stops_no_other(invitation_env: InvitationEnv) -> None:
     await invitation_env.service_env.group("early")
     made = await plan(invitation_env, draft("ada", groups=("early",)), draft("bob"))
-    await invitation_env.service_env.groups.delete_group(OPERATOR_PRINCIPAL, "early")
+    await invitation_env.service_env.groups.delete("early", by=OPERATOR_PRINCIPAL)
     lists = invitation_env.invitations.lists
     outcomes = [outcome async for outcome in lists.carry_out(made, by=OPERATOR_PRINCIPAL)]
     assert [outcome.error.code if outcome.error else None for outcome in outcomes] == ["group-not-found", None]

@@ -40,7 +40,7 @@ def settings(server: ScriptedServer, **changes: object) -> SmtpSettings:
 
 def compose(to: str = "ada@people.test", **changes: object) -> Compose:
     async def make() -> RenderedMail:
-        return render_mail(invitation(to=to, **changes), uuid4(), sender="Acme <no-reply@acme.test>", at=AT)
+        return render_mail(invitation(to=to, **changes), uuid4(), sender="Acme <no-reply@acme.test>", now=AT)
 
     return make
 

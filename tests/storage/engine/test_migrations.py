@@ -52,7 +52,7 @@ async def test_rows_survive_every_migration(service_env: ServiceEnv, database_ur
     invitations = build_invitation_env(service_env)
     await service_env.group("crew")
     await service_env.user("admin", groups=("crew",))
-    await service_env.users.create_api_key(OPERATOR_PRINCIPAL, name="backend", scopes=["*"])
+    await service_env.users.api_keys.create(name="backend", scopes=["*"], by=OPERATOR_PRINCIPAL)
     pending = await invitations.invite("bob@people.test", groups=("crew",))
     await invitations.accept(invitations.token(await invitations.invite("ada@people.test")))
 

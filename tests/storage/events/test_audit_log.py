@@ -41,12 +41,12 @@ async def fill(db: Database) -> list[Event]:
     )
     await db.write(INSERT_GROUP, id=GROUP)
     made = [
-        happened("group.created", GROUP, by=OPERATOR, at=AT, key="spring"),
-        happened("group.updated", GROUP, by=MIRA, at=AT + MINUTE),
-        happened("group.created", new_id(AT), by=MIRA, at=AT + 2 * MINUTE),
-        happened("group.updated", GROUP, by=MIRA, at=AT + 3 * MINUTE),
-        happened("group.member_added", GROUP, by=OPERATOR, at=AT + 4 * MINUTE),
-        happened("group.deleted", GROUP, by=MIRA, at=AT + 5 * MINUTE),
+        happened("group.created", GROUP, by=OPERATOR, now=AT, key="spring"),
+        happened("group.updated", GROUP, by=MIRA, now=AT + MINUTE),
+        happened("group.created", new_id(AT), by=MIRA, now=AT + 2 * MINUTE),
+        happened("group.updated", GROUP, by=MIRA, now=AT + 3 * MINUTE),
+        happened("group.member_added", GROUP, by=OPERATOR, now=AT + 4 * MINUTE),
+        happened("group.deleted", GROUP, by=MIRA, now=AT + 5 * MINUTE),
     ]
 
     def work() -> Work[None]:

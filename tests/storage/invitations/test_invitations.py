@@ -37,7 +37,7 @@ def make_new(
     id_ = new_id(at)
     link = Link(1, at, at + WEEK, OPERATOR, "k1")
     invitation = Invitation(id_, email, email.lower(), Bundle(role, grants), OPERATOR, WEEK, link, last_name="Löwe")
-    event = happened("invitation.created", id_, by=OPERATOR, at=at)
+    event = happened("invitation.created", id_, by=OPERATOR, now=at)
     mail = OutgoingMail(new_id(at), MailKind.INVITATION, id_, 1, at)
     return NewInvitation(invitation, event, mail, told_members=True, told_invitations=True)
 
@@ -51,7 +51,7 @@ async def make_group(db: Database, key: str) -> Grant:
 async def test_a_stored_invitation_is_read_back_as_it_was(database: Database) -> None:
     spring, autumn = await make_group(database, "spring"), await make_group(database, "autumn")
     new = make_new(grants=(autumn, spring))
-    await insert_invitation(database, new, at=AT)
+    await insert_invitation(database, new, now=AT)
     standing = await find_invitation(database, new.invitation.id)
     assert standing is not None
     assert standing.invitation == new.invitation
@@ -62,7 +62,7 @@ async def test_a_stored_invitation_is_read_back_as_it_was(database: Database) ->
 
 async def test_the_link_view_names_groups_and_the_account(database: Database) -> None:
     new = make_new(grants=(await make_group(database, "spring"),))
-    await insert_invitation(database, new, at=AT)
+    await insert_invitation(database, new, now=AT)
     view = await find_link_view(database, new.invitation.id)
     assert view is not None
     assert [group.name for group in view.groups] == ["Spring"]
@@ -72,12 +72,12 @@ async def test_the_link_view_names_groups_and_the_account(database: Database) ->
 async def test_a_vanished_group_refuses_and_stores_nothing(database: Database) -> None:
     gone = Grant(GrantKind.GROUP, new_id(AT), "gone")
     with pytest.raises(NotFound):
-        await insert_invitation(database, make_new(grants=(gone,)), at=AT)
+        await insert_invitation(database, make_new(grants=(gone,)), now=AT)
     assert (await database.fetch(COUNT_EVENTS))[0][0] == 0
 
 
 async def test_ten_identical_creates_at_once_make_one_invitation_and_one_mail(database: Database) -> None:
-    tries = [insert_invitation(database, make_new(), at=AT) for _ in range(10)]
+    tries = [insert_invitation(database, make_new(), now=AT) for _ in range(10)]
     results = await asyncio.gather(*tries, return_exceptions=True)
     assert sorted(type(result).__name__ for result in results) == ["AlreadyInvited"] * 9 + ["NoneType"]
     assert (await database.fetch(COUNT_MAILS))[0][0] == 1
@@ -85,16 +85,16 @@ async def test_ten_identical_creates_at_once_make_one_invitation_and_one_mail(da
 
 async def test_the_refusal_names_the_invitation_in_the_way(database: Database) -> None:
     first = make_new()
-    await insert_invitation(database, first, at=AT)
+    await insert_invitation(database, first, now=AT)
     with pytest.raises(AlreadyInvited) as caught:
-        await insert_invitation(database, make_new(), at=AT)
+        await insert_invitation(database, make_new(), now=AT)
     assert caught.value.extra == {"id": str(first.invitation.id)}
 
 
 async def test_an_expired_invitation_gives_way_exactly_once(database: Database) -> None:
     old = make_new(at=AT - 2 * WEEK)
-    await insert_invitation(database, old, at=AT - 2 * WEEK)
-    tries = [insert_invitation(database, make_new(), at=AT) for _ in range(8)]
+    await insert_invitation(database, old, now=AT - 2 * WEEK)
+    tries = [insert_invitation(database, make_new(), now=AT) for _ in range(8)]
     results = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(result is None for result in results) == 1
     standing = await find_invitation(database, old.invitation.id)
@@ -106,27 +106,27 @@ async def test_an_expired_invitation_gives_way_exactly_once(database: Database) 
 async def test_a_repeated_claim_finds_its_answer_and_makes_nothing(database: Database) -> None:
     claim = Claim(UUID(int=7), "POST /api/invitations", "k", b"", b"digest")
     new = replace(make_new(), kept=(claim, StoredAnswer(201, b"{}", "/x")))
-    await insert_invitation(database, new, at=AT)
+    await insert_invitation(database, new, now=AT)
     other = replace(make_new("other@people.test"), kept=new.kept)
     with pytest.raises(AnswerStored):
-        await insert_invitation(database, other, at=AT)
+        await insert_invitation(database, other, now=AT)
     assert (await database.fetch(COUNT_MAILS))[0][0] == 1
     later = replace(make_new("later@people.test"), kept=new.kept)
-    await insert_invitation(database, later, at=AT + timedelta(hours=25))
+    await insert_invitation(database, later, now=AT + timedelta(hours=25))
 
 
 async def test_a_refused_create_keeps_no_claim(database: Database) -> None:
-    await insert_invitation(database, make_new(), at=AT)
+    await insert_invitation(database, make_new(), now=AT)
     claim = Claim(UUID(int=7), "POST /api/invitations", "k", b"", b"digest")
     with pytest.raises(AlreadyInvited):
-        await insert_invitation(database, replace(make_new(), kept=(claim, StoredAnswer(201, b"{}"))), at=AT)
+        await insert_invitation(database, replace(make_new(), kept=(claim, StoredAnswer(201, b"{}"))), now=AT)
     fresh = replace(make_new("other@people.test"), kept=(claim, StoredAnswer(201, b"{}")))
-    await insert_invitation(database, fresh, at=AT)
+    await insert_invitation(database, fresh, now=AT)
 
 
 async def test_the_sweep_tidies_only_what_is_over(database: Database) -> None:
-    await insert_invitation(database, make_new(at=AT - 2 * WEEK), at=AT - 2 * WEEK)
-    await insert_invitation(database, make_new("b@people.test"), at=AT)
+    await insert_invitation(database, make_new(at=AT - 2 * WEEK), now=AT - 2 * WEEK)
+    await insert_invitation(database, make_new("b@people.test"), now=AT)
     assert await sweep_expired(database, now=AT) == 1
     assert await sweep_expired(database, now=AT) == 0
 
@@ -136,10 +136,10 @@ async def test_the_sweep_tidies_only_what_is_over(database: Database) -> None:
 async def test_pages_in_every_order_hold_each_row_once(database: Database, by: str, descending: bool) -> None:  # noqa: FBT001
     for number in range(7):
         new = make_new(f"p{number % 3}{number}@people.test", at=AT + timedelta(seconds=number % 4))
-        await insert_invitation(database, new, at=AT)
+        await insert_invitation(database, new, now=AT)
     seen, cursor, order = [], None, SortOrder(by, descending)
     for _ in range(4):
-        page = await list_invitations(database, InvitationFilter(), order=order, cursor=cursor, limit=3, at=AT)
+        page = await list_invitations(database, InvitationFilter(), order=order, cursor=cursor, limit=3, now=AT)
         seen += [item.invitation.id for item in page.items]
         assert page.total == 7
         cursor = page.next
@@ -152,12 +152,12 @@ async def test_each_invitation_is_found_by_its_own_newest_mail(database: Databas
     waiting, off, resent = (make_new(f"{name}@people.test") for name in ("ada", "bob", "eve"))
     off = replace(off, mail=replace(off.mail, due_at=None, state=DeliveryState.SUPPRESSED))
     for new in (waiting, off, resent):
-        await insert_invitation(database, new, at=AT)
+        await insert_invitation(database, new, now=AT)
     again = replace(resent.mail, id=new_id(AT + WEEK), due_at=None, state=DeliveryState.SENT, generation=2)
     await database.transact(lambda: _promised(again))
     for state, expected in (("QUEUED", waiting), ("SUPPRESSED", off), ("SENT", resent)):
         filter_ = InvitationFilter(deliveries=[state])
-        page = await list_invitations(database, filter_, limit=25, at=AT)
+        page = await list_invitations(database, filter_, limit=25, now=AT)
         assert [item.invitation.id for item in page.items] == [expected.invitation.id]
         assert page.total == 1
 
@@ -169,8 +169,8 @@ def _promised(mail: OutgoingMail) -> Work[None]:
 async def test_every_filter_finds_what_it_names_and_nothing_else(database: Database) -> None:
     group = await make_group(database, "spring")
     wanted = make_new("ada@people.test", grants=(group,))
-    await insert_invitation(database, wanted, at=AT)
-    await insert_invitation(database, make_new("bob@people.test", role="customer", at=AT - 2 * WEEK), at=AT)
+    await insert_invitation(database, wanted, now=AT)
+    await insert_invitation(database, make_new("bob@people.test", role="customer", at=AT - 2 * WEEK), now=AT)
     filters = [
         InvitationFilter(states=[State.PENDING]),
         InvitationFilter(email_key="ada@people.test"),
@@ -180,7 +180,7 @@ async def test_every_filter_finds_what_it_names_and_nothing_else(database: Datab
         InvitationFilter(q="AD"),
     ]
     for filter_ in filters:
-        page = await list_invitations(database, filter_, limit=25, at=AT)
+        page = await list_invitations(database, filter_, limit=25, now=AT)
         assert [item.invitation.id for item in page.items] == [wanted.invitation.id], filter_
         assert page.total == 1
     both = [
@@ -190,5 +190,5 @@ async def test_every_filter_finds_what_it_names_and_nothing_else(database: Datab
     ]
     neither = [InvitationFilter(content_type="articles"), InvitationFilter(states=[State.REVOKED])]
     for filter_, count in [(f, 2) for f in both] + [(f, 0) for f in neither]:
-        page = await list_invitations(database, filter_, limit=25, at=AT)
+        page = await list_invitations(database, filter_, limit=25, now=AT)
         assert page.total == len(page.items) == count, filter_

@@ -22,7 +22,7 @@ INVITATIONS = select(invitations)
 
 async def invite(db: Database, email: str = "ada@people.test") -> Invitation:
     new = make_new(email)
-    await insert_invitation(db, new, at=AT)
+    await insert_invitation(db, new, now=AT)
     return new.invitation
 
 
@@ -74,6 +74,6 @@ async def test_visits_go_with_the_person(database: Database) -> None:
     one, other = await invite(database), await invite(database, "bea@people.test")
     await add_visits(database, [Visits(one.id, 1, 1, AT, AT), Visits(other.id, 1, 1, AT, AT)])
     by = one.inviter
-    await database.transact(lambda: erase_person(uuid4(), "ada@people.test", by=by, at=AT))
+    await database.transact(lambda: erase_person(uuid4(), "ada@people.test", by=by, now=AT))
     assert await find_visits(database, one.id) == []
     assert len(await find_visits(database, other.id)) == 1

@@ -183,7 +183,7 @@ PAIRS = [merged(one, other) for one in SINGLE[1:4] for other in SINGLE[5:]]
 async def read_all(db: Database, wanted: InvitationFilter, order: SortOrder, limit: int) -> list[Page[Standing]]:
     pages, cursor = list[Page[Standing]](), None
     while not pages or cursor is not None:
-        pages.append(await list_invitations(db, wanted, order=order, cursor=cursor, limit=limit, at=NOW))
+        pages.append(await list_invitations(db, wanted, order=order, cursor=cursor, limit=limit, now=NOW))
         cursor = pages[-1].next
     return pages
 
@@ -212,7 +212,7 @@ async def test_going_back_shows_the_same_pages(database: Database, order: SortOr
         there = await read_all(database, wanted, order, 4)
         back, cursor = [there[-1]], there[-1].previous
         while cursor is not None:
-            back.append(await list_invitations(database, wanted, order=order, cursor=cursor, limit=4, at=NOW))
+            back.append(await list_invitations(database, wanted, order=order, cursor=cursor, limit=4, now=NOW))
             cursor = back[-1].previous
         assert ids_of(back[::-1]) == ids_of(there)
         assert [page.next for page in back[::-1]] == [page.next for page in there]
@@ -222,7 +222,7 @@ async def test_the_first_page_is_whole_when_one_goes_back_to_it(database: Databa
     rows = sorted(make_rows(10), key=lambda row: row.id, reverse=True)
     await database.transact(lambda: store(rows))
     cursor = Cursor((rows[2].id,), is_backward=True)
-    page = await list_invitations(database, InvitationFilter(), order=NEWEST_FIRST, cursor=cursor, limit=4, at=NOW)
+    page = await list_invitations(database, InvitationFilter(), order=NEWEST_FIRST, cursor=cursor, limit=4, now=NOW)
     assert ids_of([page]) == [str(row.id) for row in rows[:4]]
     assert page.previous is None
 
@@ -282,7 +282,7 @@ async def test_what_a_filter_implies_is_where_a_scan_begins(crowded: Database) -
         InvitationFilter(expires_after=first_day(), inviter_ids=[PEOPLE[0]]),
         order=SortOrder("expiresAt"),
         limit=25,
-        at=NOW,
+        now=NOW,
     )
     assert len(page.items) == 25
     assert page.items[0].invitation.link.expires_at == first_day()

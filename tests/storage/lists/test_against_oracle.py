@@ -178,7 +178,7 @@ async def test_invitations(database: Database, limits: Callable[..., None], dice
         await check(read, lambda details: details.invitation.id, [row.id for row in matching])
         ids = [row.id for row in sorted(filter(holds, rows), key=lambda row: row.id, reverse=True)]
         await check(reading(invitation_lists.find_ids, database, filter_, at=NOW), lambda id_: id_, ids)
-        assert await invitation_lists.count_invitations(database, filter_, at=NOW) in {len(ids), None}
+        assert await invitation_lists.count_invitations(database, filter_, now=NOW) in {len(ids), None}
 
 
 # ---- users and groups ------------------------------------------------------------------------------------------------
@@ -400,7 +400,7 @@ async def test_audit_log_and_histories(
     actors = [OPERATOR, *(Actor(ActorType.ADMIN, new_id(NOW)) for _ in range(3)), Actor(ActorType.USER, new_id(NOW))]
     names = ["group.created", "group.updated", "user.created"]
     events = [
-        happened(dice.choice(names), dice.choice(subjects), by=dice.choice(actors), at=at)
+        happened(dice.choice(names), dice.choice(subjects), by=dice.choice(actors), now=at)
         for _, at in zip(range(80), instants(dice), strict=False)
     ]
     await database.transact(lambda: store_events(events))

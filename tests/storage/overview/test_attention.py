@@ -29,14 +29,14 @@ async def test_the_next_to_run_out_come_first_and_all_are_counted(database: Data
     ages = [timedelta(days=days) for days in (3, 6, 1, 5, 2, 4, 0)]
     made = {age: make_new(f"p{age.days}@people.test", at=AT - age) for age in ages}
     for new in made.values():
-        await insert_invitation(database, new, at=AT)
+        await insert_invitation(database, new, now=AT)
     found = await list_expiring(database, now=AT, until=AT + WEEK - timedelta(hours=1))
     assert [one.email for one in found.items] == [f"p{days}@people.test" for days in (6, 5, 4, 3, 2, 1)]
     assert (found.total, len(found.items)) == (6, SHOWN)
 
 
 async def test_what_has_run_out_is_not_running_out(database: Database) -> None:
-    await insert_invitation(database, make_new("ada@people.test", at=AT - 2 * WEEK), at=AT - 2 * WEEK)
+    await insert_invitation(database, make_new("ada@people.test", at=AT - 2 * WEEK), now=AT - 2 * WEEK)
     assert (await list_expiring(database, now=AT, until=AT + WEEK)).total == 0
 
 

@@ -37,7 +37,7 @@ def make_new(email: str, *, at: datetime) -> NewInvitation:
     link = Link(1, at, at + WEEK, OPERATOR, "k1")
     invitation = Invitation(id_, email, email, Bundle("team"), OPERATOR, WEEK, link)
     mail = OutgoingMail(new_id(at), MailKind.INVITATION, id_, 1, at)
-    event = happened("invitation.created", id_, by=OPERATOR, at=at)
+    event = happened("invitation.created", id_, by=OPERATOR, now=at)
     return NewInvitation(invitation, event, mail, told_members=True, told_invitations=True)
 
 
@@ -51,7 +51,7 @@ async def keep(db: Database, *events: Event) -> None:
 
 async def invite(db: Database, name: str = "ada", *, at: datetime = AT) -> UUID:
     new = make_new(f"{name}@people.test", at=at)
-    await insert_invitation(db, new, at=at)
+    await insert_invitation(db, new, now=at)
     return new.invitation.id
 
 
@@ -77,7 +77,7 @@ async def test_the_steps_of_an_invitation_are_counted_once_each(database: Databa
     one = await invite(database)
     await send(database, DeliveryState.SENT, now=AT + MINUTE)
     await add_visits(database, [Visits(one, 1, 3, AT + MINUTE, AT + MINUTE)])
-    await keep(database, happened("invitation.accepted", one, by=INVITEE, at=AT + MINUTE))
+    await keep(database, happened("invitation.accepted", one, by=INVITEE, now=AT + MINUTE))
     for _ in range(2):
         await add_all_up(database)
     for measure in Measure:
@@ -121,7 +121,7 @@ async def test_what_was_not_taken_and_what_is_no_invitation_is_not_delivered(dat
 
 async def test_two_workers_at_once_count_everything_once(database: Database) -> None:
     one = await invite(database)
-    await keep(database, *(happened("invitation.accepted", one, by=INVITEE, at=AT + MINUTE) for _ in range(40)))
+    await keep(database, *(happened("invitation.accepted", one, by=INVITEE, now=AT + MINUTE) for _ in range(40)))
     for _ in range(3):
         await asyncio.gather(*(add_up(database, Source.EVENTS, now=LATER) for _ in range(4)))
     assert await stored(database, Measure.ACCEPTED) == 40
@@ -133,14 +133,14 @@ async def test_what_is_young_may_still_have_company_to_come_and_waits(database: 
     await add_all_up(database, now=AT + LAG - timedelta(seconds=1))
     assert await stored(database, Measure.INVITED) == 0
     late = make_new("late@people.test", at=AT - timedelta(seconds=20))
-    await insert_invitation(database, late, at=AT)
+    await insert_invitation(database, late, now=AT)
     await add_all_up(database, now=AT + LAG + timedelta(seconds=1))
     assert await stored(database, Measure.INVITED) == 2
 
 
 async def test_more_than_a_batch_is_counted_batch_by_batch(database: Database) -> None:
     one = await invite(database)
-    await keep(database, *(happened("group.updated", one, by=OPERATOR, at=AT + MINUTE) for _ in range(BATCH)))
+    await keep(database, *(happened("group.updated", one, by=OPERATOR, now=AT + MINUTE) for _ in range(BATCH)))
     assert await add_up(database, Source.EVENTS, now=LATER)
     assert not await add_up(database, Source.EVENTS, now=LATER)
     assert not await add_up(database, Source.EVENTS, now=LATER)
@@ -167,12 +167,12 @@ async def test_days_outside_the_period_are_not_in_it(database: Database) -> None
 
 async def test_a_page_reads_no_more_than_a_bound_and_says_up_to_when(database: Database) -> None:
     one = await invite(database)
-    await keep(database, *(happened("group.updated", one, by=OPERATOR, at=AT + MINUTE) for _ in range(TAIL)))
+    await keep(database, *(happened("group.updated", one, by=OPERATOR, now=AT + MINUTE) for _ in range(TAIL)))
     assert (await read_figures(database, **PERIOD, now=LATER)).as_of == AT + MINUTE
 
 
 async def test_what_happened_to_a_forgotten_invitation_counts_without_its_terms(database: Database) -> None:
-    await keep(database, happened("invitation.accepted", new_id(AT), by=INVITEE, at=AT + MINUTE))
+    await keep(database, happened("invitation.accepted", new_id(AT), by=INVITEE, now=AT + MINUTE))
     await add_all_up(database)
     assert await stored(database, Measure.ACCEPTED) == 1
     assert await stored(database, Measure.ACCEPTED, Dimension.ROLE, "") == 0

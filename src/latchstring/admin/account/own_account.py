@@ -71,7 +71,7 @@ async def show_account(panel: Panel) -> Answer:
 async def _show_account(
     panel: Panel, visit: AdminVisit, *, status: int = 200, code: str = "", form: Shown | None = None
 ) -> Answer:
-    sessions = await panel.services.admins.list_own_sessions(visit)
+    sessions = await panel.services.admins.own_account.list_sessions(visit)
     return panel.show(
         "account/account.html",
         status=status,
@@ -93,7 +93,7 @@ async def change_account(panel: Panel) -> Answer:
     except InvalidFields as error:
         return await _show_account(panel, visit, status=422, code=error.code, form=sent.refused(error))
     language = known_language(form.language)
-    await panel.services.admins.change_own_admin(visit, name=form.name or "", locale=language)
+    await panel.services.admins.own_account.change(visit, name=form.name or "", locale=language)
     spoken = replace(panel, locale=panel_locale([language or "", panel.locale]))
     return panel.redirect(ACCOUNT, flash=flash(spoken, "account-saved"))
 
@@ -105,12 +105,12 @@ async def end_session(panel: Panel) -> Answer:
     visit = await _visit(panel)
     wanted = sent.typed.get("session", "")
     if wanted == "others":
-        count = await panel.services.admins.end_other_sessions(visit)
+        count = await panel.services.admins.own_account.end_other_sessions(visit)
         return panel.redirect(
             ACCOUNT, flash=flash(panel, "own-sessions-ended" if count else "own-session-over", count=count)
         )
     session_id = _id_of(wanted)
-    count = await panel.services.admins.end_own_session(visit, session_id) if session_id else 0
+    count = await panel.services.admins.own_account.end_session(visit, session_id) if session_id else 0
     if session_id == visit.session_id:
         return without_session(panel).redirect(LOGIN, said="left")
     return panel.redirect(
@@ -146,7 +146,7 @@ async def change_password(panel: Panel) -> Answer:
     try:
         form = sent.finish()
         _count_password(panel)
-        renewed = await panel.services.admins.change_own_password(visit, form.current_password, form.password)
+        renewed = await panel.services.admins.own_account.change_password(visit, form.current_password, form.password)
     except InvalidFields as error:
         return _show_password(panel, status=422, code=error.code, form=sent.refused(error))
     panel = _going_on(panel, renewed)
@@ -175,7 +175,7 @@ async def show_factor(panel: Panel) -> Answer:
 
 async def _show_factor(panel: Panel, *, status: int = 200, code: str = "", form: Shown | None = None) -> Answer:
     admins = panel.services.admins
-    enrolment = admins.find_enrolment(panel.me)
+    enrolment = admins.second_factors.find_enrolment(panel.me)
     return panel.show(
         "account/second_factor.html",
         status=status,
@@ -183,7 +183,7 @@ async def _show_factor(panel: Panel, *, status: int = 200, code: str = "", form:
         form=form,
         enrolment=enrolment,
         qr=draw_qr(enrolment.uri) if enrolment else None,
-        codes_left=await admins.count_recovery_codes(panel.me) if panel.me.has_second_factor else 0,
+        codes_left=await admins.second_factors.count_recovery_codes(panel.me) if panel.me.has_second_factor else 0,
     )
 
 
@@ -191,7 +191,7 @@ async def _show_factor(panel: Panel, *, status: int = 200, code: str = "", form:
 async def start_factor(panel: Panel) -> Answer:
     """Propose a fresh secret. Nothing is asked for until a code of it was entered."""
     await panel.read_form(PageForm)
-    await panel.services.admins.start_second_factor(await _visit(panel))
+    await panel.services.admins.second_factors.start(await _visit(panel))
     return panel.redirect(FACTOR)
 
 
@@ -205,7 +205,7 @@ async def confirm_factor(panel: Panel) -> Answer:
     try:
         form = sent.finish()
         _count_password(panel)
-        codes = await panel.services.admins.confirm_second_factor(visit, form.code, form.confirm_password)
+        codes = await panel.services.admins.second_factors.confirm(visit, form.code, form.confirm_password)
     except InvalidFields as error:
         return await _refuse_password(panel, sent, error, "confirmPassword")
     except SecondFactorInvalid as error:
@@ -222,7 +222,7 @@ async def renew_codes(panel: Panel) -> Answer:
     try:
         form = sent.finish()
         _count_password(panel)
-        codes = await panel.services.admins.renew_recovery_codes(visit, form.codes_password)
+        codes = await panel.services.admins.second_factors.renew_recovery_codes(visit, form.codes_password)
     except InvalidFields as error:
         return await _refuse_password(panel, sent, error, "codesPassword")
     except SecondFactorInvalid:
@@ -238,7 +238,7 @@ async def remove_factor(panel: Panel) -> Answer:
     try:
         form = sent.finish()
         _count_password(panel)
-        await panel.services.admins.remove_second_factor(visit, form.removal_password)
+        await panel.services.admins.second_factors.remove(visit, form.removal_password)
     except InvalidFields as error:
         return await _refuse_password(panel, sent, error, "removalPassword")
     return panel.redirect(FACTOR, flash=flash(panel, "own-second-factor-removed"))

@@ -77,7 +77,7 @@ async def log_in(panel: Panel) -> Answer:
     network = panel.client_network
     panel.services.limiter.check_login(f"admin {address.email_key if address else typed}", network)
     try:
-        opened = await panel.services.admins.admin_login(
+        opened = await panel.services.admins.sessions.login(
             typed,
             sent.get("password") or "",
             user_agent=panel.request.headers.get("User-Agent", ""),
@@ -95,7 +95,7 @@ async def _end_present(panel: Panel) -> None:
     """Whoever signs in over a session leaves no open one behind under a token nobody holds any more."""
     visit = await find_visit(panel)
     if visit is not None:
-        await panel.services.admins.admin_logout(visit)
+        await panel.services.admins.sessions.logout(visit)
 
 
 @get(SECOND_FACTOR, needs=UNAUTHENTICATED)
@@ -119,7 +119,7 @@ async def enter_code(panel: Panel) -> Answer:
     code, wanted = sent.typed.get("code", ""), _next(sent.typed.get("next", ""))
     panel.services.limiter.check_code(visit.admin.email_key)
     try:
-        opened = await panel.services.admins.pass_second_factor(visit, code)
+        opened = await panel.services.admins.second_factors.complete_login(visit, code)
     except SecondFactorInvalid as error:
         uses_recovery = len(code) > LONGEST_APP_CODE
         form = sent.with_problem("recovery" if uses_recovery else "code", "wrong-code")
@@ -152,7 +152,7 @@ def session_cookies(panel: Panel, opened: NewAdminSession) -> list[bytes]:
 async def find_visit(panel: Panel) -> AdminVisit | None:
     """Whoever holds this browser's session, read anew."""
     token = panel.cookies.session
-    return await panel.services.admins.find_admin_session(token) if token else None
+    return await panel.services.admins.sessions.find(token) if token else None
 
 
 def _onward(panel: Panel, visit: AdminVisit | None) -> tuple[str]:
@@ -179,7 +179,7 @@ async def log_out(panel: Panel) -> Answer:
     await panel.read_form(PageForm)
     visit = await find_visit(panel)
     if visit is not None:
-        await panel.services.admins.admin_logout(visit)
+        await panel.services.admins.sessions.logout(visit)
     return without_session(panel).redirect(LOGIN, said="left")
 
 
@@ -219,7 +219,7 @@ async def request_password(panel: Panel) -> Answer:
             has_mail=has_mail(panel),
         )
     panel.services.limiter.check_requested(address.email_key)
-    await panel.services.admins.request_admin_password(address, locale=panel.locale)
+    await panel.services.admins.set_up_links.request(address, locale=panel.locale)
     return panel.redirect(FORGOTTEN, sent="yes")
 
 
@@ -233,7 +233,7 @@ async def show_set_up(panel: Panel) -> Answer:
     """The form that a set-up link opens."""
     token = panel.query_value("token")
     try:
-        admin = await panel.services.admins.check_set_up(token)
+        admin = await panel.services.admins.set_up_links.check(token)
     except SetUpTokenInvalid as error:
         return panel.show("account/set_up_link_invalid.html", status=401, code=error.code)
     return _show_set_up(panel, token, admin.email, is_new=not admin.is_set_up)
@@ -245,8 +245,8 @@ async def set_up(panel: Panel) -> Answer:
     sent = await panel.read_form(NewPassword)
     admins = panel.services.admins
     try:
-        admin = await admins.check_set_up(sent.token)
-        await admins.set_up_admin(sent.token, sent.finish().password)
+        admin = await admins.set_up_links.check(sent.token)
+        await admins.set_up_links.use(sent.token, sent.finish().password)
     except InvalidFields as error:
         form = sent.refused(error)
         return _show_set_up(

@@ -50,7 +50,7 @@ class NewRole(PageForm):
 @get(LIST, needs=ADMINS_WRITE)
 async def show_list(panel: Panel) -> Answer:
     """Everybody, by address."""
-    return panel.show("administrators/list.html", admins=await panel.services.admins.list_admins())
+    return panel.show("administrators/list.html", admins=await panel.services.admins.list_all())
 
 
 # ---- inviting --------------------------------------------------------------------------------------------------------
@@ -81,8 +81,8 @@ async def invite(panel: Panel) -> Answer:
         form = sent.finish()
         address: Address = form.email
         check_mail(panel.services.limiter, address)
-        made = await panel.services.admins.invite_admin(
-            panel.principal, address=address, role=form.role, name=form.name, locale=known_language(form.language)
+        made = await panel.services.admins.invite(
+            address=address, role=form.role, name=form.name, locale=known_language(form.language), by=panel.principal
         )
     except InvalidFields as error:
         return _show_new(panel, status=422, code=error.code, form=sent.refused(error))
@@ -116,7 +116,7 @@ def _sent_link(panel: Panel, made: SetUpSent, message: str) -> Answer:
 async def show_entry(panel: Panel) -> Answer:
     """What is known of one, and what can be done."""
     admin = await _admin(panel)
-    sessions = await panel.services.admins.list_admin_sessions(panel.principal, admin.id)
+    sessions = await panel.services.admins.list_sessions(admin.id, by=panel.principal)
     return panel.show(
         "administrators/entry.html",
         who=admin,
@@ -132,7 +132,7 @@ async def change_role(panel: Panel) -> Answer:
     sent = await panel.read_form(NewRole)
     admin = await _admin(panel)
     try:
-        changed = await panel.services.admins.set_admin_role(panel.principal, admin.id, sent.typed.get("role", ""))
+        changed = await panel.services.admins.set_role(admin.id, sent.typed.get("role", ""), by=panel.principal)
     except LastSuperAdmin:
         return _refuse_last(panel, admin)
     # an administrator who gave up the right to see this page goes to their account
@@ -153,7 +153,7 @@ async def deactivate(panel: Panel) -> Answer:
     await panel.read_form(PageForm)
     admin = await _admin(panel)
     try:
-        await panel.services.admins.deactivate_admin(panel.principal, admin.id)
+        await panel.services.admins.deactivate(admin.id, by=panel.principal)
     except LastSuperAdmin:
         return _refuse_last(panel, admin)
     return panel.redirect(entry_path(admin.id), flash=flash(panel, "administrator-deactivated", name=admin.shown_name))
@@ -163,7 +163,7 @@ async def deactivate(panel: Panel) -> Answer:
 async def reactivate(panel: Panel) -> Answer:
     await panel.read_form(PageForm)
     admin = await _admin(panel)
-    await panel.services.admins.reactivate_admin(panel.principal, admin.id)
+    await panel.services.admins.reactivate(admin.id, by=panel.principal)
     return panel.redirect(entry_path(admin.id), flash=flash(panel, "administrator-reactivated", name=admin.shown_name))
 
 
@@ -174,7 +174,7 @@ async def resend_link(panel: Panel) -> Answer:
     admin = await _admin(panel)
     check_mail(panel.services.limiter, Address(admin.email, admin.email_key))
     try:
-        made = await panel.services.admins.resend_set_up(panel.principal, admin.id)
+        made = await panel.services.admins.resend_set_up(admin.id, by=panel.principal)
     except AccountBlocked:
         message = flash(panel, "administrator-link-not-sent", name=admin.shown_name, is_bad=True)
         return panel.redirect(entry_path(admin.id), flash=message)
@@ -186,7 +186,7 @@ async def end_sessions(panel: Panel) -> Answer:
     """Sign somebody out everywhere."""
     await panel.read_form(PageForm)
     admin = await _admin(panel)
-    count = await panel.services.admins.end_admin_sessions(panel.principal, admin.id)
+    count = await panel.services.admins.end_sessions(admin.id, by=panel.principal)
     message = "administrator-sessions-ended" if count else "administrator-without-sessions"
     return panel.redirect(entry_path(admin.id), flash=flash(panel, message, name=admin.shown_name, count=count))
 
@@ -196,7 +196,7 @@ async def reset_second_factor(panel: Panel) -> Answer:
     """Take the second factor away from somebody who has lost the phone and the codes."""
     await panel.read_form(PageForm)
     admin = await _admin(panel)
-    await panel.services.admins.reset_second_factor(panel.principal, admin.id)
+    await panel.services.admins.second_factors.reset(admin.id, by=panel.principal)
     return panel.redirect(
         entry_path(admin.id), flash=flash(panel, "administrator-second-factor-removed", name=admin.shown_name)
     )
@@ -216,7 +216,7 @@ async def _admin(panel: Panel) -> Admin:
         admin_id = UUID(panel.parameter("id"))
     except ValueError:
         raise AdminNotFound("There is no such administrator.") from None
-    return await panel.services.admins.get_admin(admin_id)
+    return await panel.services.admins.get(admin_id)
 
 
 routes = [

@@ -109,7 +109,7 @@ def _changed(was: Sequence[str], now: Sequence[str]) -> Mapping[str, ContentRole
 async def _change(panel: Panel, one: ContentObject, changes: AccessChanges, message: str, name: str = "") -> Answer:
     """Change access and say so. Somebody or something that has gone is told; then nothing was changed."""
     try:
-        done = await panel.services.content.change_access(panel.principal, one, changes)
+        done = await panel.services.content.operations.change_access(one, changes, by=panel.principal)
     except UserNotFound:
         return panel.redirect(path_of(one), flash=flash(panel, "user-gone", is_bad=True))
     except GroupNotFound:
@@ -138,7 +138,7 @@ async def share(panel: Panel) -> Answer:
 
 async def _name_of(panel: Panel, user_id: UUID | None, group: str | None) -> str:
     if group is not None:
-        found = await panel.services.groups.find_groups_by_keys([group])
+        found = await panel.services.groups.find_by_keys([group])
         return found[group].name if group in found else group
     return _called(await _find_user(panel, user_id or NOBODY))
 
@@ -149,7 +149,7 @@ def _called(user: User | None) -> str:
 
 async def _find_user(panel: Panel, user_id: UUID) -> User | None:
     try:
-        return await panel.services.users.get_user(user_id)
+        return await panel.services.users.get(user_id)
     except UserNotFound:
         return None
 
@@ -171,8 +171,8 @@ async def confirm_private(panel: Panel) -> Answer:
 
 async def _numbers(panel: Panel, one: ContentObject) -> dict[str, Any]:
     return {
-        "holders": await panel.services.content.count_holders(panel.principal, one),
-        "on_the_way": await panel.services.content.count_on_the_way(panel.principal, one),
+        "holders": await panel.services.content.operations.count_holders(one, by=panel.principal),
+        "on_the_way": await panel.services.content.operations.count_on_the_way(one, by=panel.principal),
     }
 
 
@@ -208,7 +208,7 @@ async def withdraw_invitation(panel: Panel) -> Answer:
     """End what a pending invitation gives on the object."""
     form = (await panel.read_form(InvitationForm)).finish()
     one = await object_of(panel)
-    is_ended = await panel.services.content.withdraw_invitation(panel.principal, one, form.invitation)
+    is_ended = await panel.services.content.operations.withdraw_invitation(one, form.invitation, by=panel.principal)
     message = "object-invitation-withdrawn" if is_ended else "invitation-ended"
     return panel.redirect(path_of(one), flash=flash(panel, message, is_bad=not is_ended))
 
@@ -239,7 +239,7 @@ async def hand_over(panel: Panel) -> Answer:
     form = (await panel.read_form(OwnerForm)).finish()
     one = await object_of(panel)
     try:
-        await panel.services.content.hand_over(panel.principal, one, form.new_owner)
+        await panel.services.content.operations.hand_over(one, form.new_owner, by=panel.principal)
     except UserNotFound:
         return panel.redirect(path_of(one), flash=flash(panel, "user-gone", is_bad=True))
     owner = await _find_user(panel, form.new_owner)
@@ -262,8 +262,8 @@ async def delete_object(panel: Panel) -> Answer:
     form = (await panel.read_form(EndForm)).finish()
     one = await object_of(panel)
     try:
-        await panel.services.content.delete_object(
-            panel.principal, one, is_expected=lambda present: str(present.version) == form.seen
+        await panel.services.content.delete(
+            one, is_expected=lambda present: str(present.version) == form.seen, by=panel.principal
         )
     except ContentChanged:
         return panel.redirect(path_of(one, "/details"), flash=flash(panel, "object-changed", is_bad=True))

@@ -37,12 +37,14 @@ def path_of(one: ContentObject, rest: str = "") -> str:
 
 async def object_of(panel: Panel) -> ContentObject:
     """The object in the address. Raises ContentNotFound."""
-    return await panel.services.content.get_object(panel.principal, panel.parameter("type"), panel.parameter("key"))
+    return await panel.services.content.operations.get(
+        panel.parameter("type"), panel.parameter("key"), by=panel.principal
+    )
 
 
 async def owner_of(panel: Panel, one: ContentObject) -> User | None:
     try:
-        return await panel.services.users.get_user(one.owner_id)
+        return await panel.services.users.get(one.owner_id)
     except UserNotFound:
         return None
 
@@ -72,8 +74,8 @@ async def show_objects(panel: Panel) -> Answer:
         return panel.show("content/no_types.html")
     q, order = searched(panel), sort_order_of(panel, ORDERS, "-createdAt")
     within = f"content:{kind.key}:{order}"
-    found = await panel.services.content.search_objects(
-        panel.principal, kind.key, q, order=order, cursor=cursor_of(panel, within), limit=PAGE_SIZE
+    found = await panel.services.content.operations.search(
+        kind.key, q, order=order, cursor=cursor_of(panel, within), limit=PAGE_SIZE, by=panel.principal
     )
     return panel.show(
         "content/list.html",
@@ -108,8 +110,8 @@ async def show_access_of(
 ) -> Answer:
     """The page of an object's access."""
     content = panel.services.content
-    people = await content.list_people(panel.principal, one, cursor=cursor_of(panel, "people"))
-    pending, has_more = await content.list_pending(panel.principal, one)
+    people = await content.operations.list_people(one, cursor=cursor_of(panel, "people"), by=panel.principal)
+    pending, has_more = await content.operations.list_pending(one, by=panel.principal)
     find = searched(panel, "find") if panel.can(WRITE) else ""
     return panel.show(
         "content/access.html",
@@ -119,11 +121,11 @@ async def show_access_of(
         **common(panel, one),
         owner=await owner_of(panel, one),
         people=people.items,
-        teams=await content.list_teams(panel.principal, one),
-        holders=await content.count_holders(panel.principal, one),
+        teams=await content.operations.list_teams(one, by=panel.principal),
+        holders=await content.operations.count_holders(one, by=panel.principal),
         pending=pending,
         has_more_pending=has_more,
-        on_the_way=await content.count_on_the_way(panel.principal, one),
+        on_the_way=await content.operations.count_on_the_way(one, by=panel.principal),
         links=page_links(panel, "people", people),
         find=find,
         matches=await _matches(panel, find) if find else (),
@@ -146,7 +148,11 @@ async def show_details(panel: Panel) -> Answer:
     """What an object holds, as text, and what happened to it."""
     one = await object_of(panel)
     data = "" if one.data is None else json.dumps(one.data, indent=2, ensure_ascii=False)
-    history = await panel.services.users.list_history(panel.principal, one.id) if panel.can("audit:read") else None
+    history = (
+        await panel.services.users.operations.list_history(one.id, by=panel.principal)
+        if panel.can("audit:read")
+        else None
+    )
     return panel.show(
         "content/details.html",
         **common(panel, one),

@@ -83,8 +83,8 @@ async def show_groups(panel: Panel) -> Answer:
     """Groups by name, with their members counted; `q` searches."""
     q, order = searched(panel), sort_order_of(panel, ORDERS, "name")
     within = f"groups:{order}"
-    found = await panel.services.groups.search_groups(
-        panel.principal, q, order=order, cursor=cursor_of(panel, within), limit=PAGE_SIZE
+    found = await panel.services.groups.search(
+        q, order=order, cursor=cursor_of(panel, within), limit=PAGE_SIZE, by=panel.principal
     )
     return panel.show(
         "groups/list.html",
@@ -111,7 +111,7 @@ async def make_group(panel: Panel) -> Answer:
     sent = await panel.read_form(NewGroupForm)
     try:
         words = _read_words(sent)
-        made = await panel.services.groups.create_group(panel.principal, sent.finish().key, words)
+        made = await panel.services.groups.create(sent.finish().key, words, by=panel.principal)
     except InvalidFields as error:
         return _show_new(panel, sent.refused(error), 422, error.code, sent)
     except GroupKeyTaken as error:
@@ -157,8 +157,8 @@ async def _show_entry(
         key_path=path_of(group.key),
         languages=[*(languages if typed is None else typed), Language()],
         offered=available_locales(),
-        members=await panel.services.groups.count_members(panel.principal, group),
-        on_the_way=await panel.services.groups.count_on_the_way(panel.principal, group),
+        members=await panel.services.groups.count_members(group, by=panel.principal),
+        on_the_way=await panel.services.groups.count_on_the_way(group, by=panel.principal),
         granted=await _count_granted(panel, group),
         seen=_fingerprint(words_of(group)),
         history=history,
@@ -174,7 +174,7 @@ async def save_group(panel: Panel) -> Answer:
         sent.finish()
         words = _read_words(sent)
         _check_unchanged(sent, group)
-        await panel.services.groups.replace_group(panel.principal, group.key, words, before=words_of(group))
+        await panel.services.groups.replace(group.key, words, before=words_of(group), by=panel.principal)
     except InvalidFields as error:
         return await _show_entry(
             panel, group, form=sent.refused(error), status=422, code=error.code, typed=_typed_languages(sent)
@@ -230,12 +230,12 @@ def _read_words(sent: Sent[WordsForm] | Sent[NewGroupForm]) -> GroupWords:
 async def show_members(panel: Panel) -> Answer:
     """Who is in a group, and, for those who may, a search for somebody to bring in."""
     group = await _group(panel)
-    found = await panel.services.users.search_users(
-        panel.principal,
+    found = await panel.services.users.operations.search(
         UserSearch(group_id=group.id),
         order=SortOrder("email"),
         cursor=cursor_of(panel, "members"),
         limit=PAGE_SIZE,
+        by=panel.principal,
     )
     find = searched(panel, "find")
     matches = await match_users(panel, find) if find and panel.can(WRITE) else ()
@@ -246,7 +246,7 @@ async def show_members(panel: Panel) -> Answer:
         found=found,
         find=find,
         matches=matches,
-        members=await panel.services.groups.count_members(panel.principal, group),
+        members=await panel.services.groups.count_members(group, by=panel.principal),
         links=page_links(panel, "members", found),
         longest=LONGEST_SEARCH,
     )
@@ -260,8 +260,8 @@ async def add_member(panel: Panel) -> Answer:
     group = await _group(panel)
     back = path_of(group.key, "/members")
     try:
-        user = await panel.services.users.get_user(user_id)
-        await panel.services.groups.add_member(panel.principal, group.key, user_id)
+        user = await panel.services.users.get(user_id)
+        await panel.services.groups.add_member(group.key, user_id, by=panel.principal)
     except UserNotFound:
         return panel.redirect(back, flash=flash(panel, "user-gone", is_bad=True))
     return panel.redirect(back, flash=flash(panel, "member-added", name=user.name or user.email, group=group.name))
@@ -275,13 +275,13 @@ async def remove_member(panel: Panel) -> Answer:
     group = await _group(panel)
     back = path_of(group.key, "/members")
     try:
-        user = await panel.services.users.get_user(user_id)
+        user = await panel.services.users.get(user_id)
     except UserNotFound:
         return panel.redirect(back, flash=flash(panel, "user-gone", is_bad=True))
     if group.key not in user.groups:
         message = flash(panel, "member-gone", name=user.name or user.email, group=group.name, is_bad=True)
         return panel.redirect(back, flash=message)
-    await panel.services.groups.remove_member(panel.principal, group.key, user_id)
+    await panel.services.groups.remove_member(group.key, user_id, by=panel.principal)
     return panel.redirect(back, flash=flash(panel, "member-removed", name=user.name or user.email, group=group.name))
 
 
@@ -292,7 +292,9 @@ async def remove_member(panel: Panel) -> Answer:
 async def show_group_content(panel: Panel) -> Answer:
     """What the members of a group may view, edit or maintain."""
     group = await _group(panel)
-    granted = await panel.services.content.list_granted(panel.principal, group.id, cursor=cursor_of(panel, "held"))
+    granted = await panel.services.content.operations.list_granted(
+        group.id, cursor=cursor_of(panel, "held"), by=panel.principal
+    )
     return panel.show(
         "groups/content.html",
         group=group,
@@ -315,8 +317,8 @@ async def confirm_delete_group(panel: Panel) -> Answer:
         "groups/delete.html",
         group=group,
         key_path=path_of(group.key),
-        members=await panel.services.groups.count_members(panel.principal, group),
-        on_the_way=await panel.services.groups.count_on_the_way(panel.principal, group),
+        members=await panel.services.groups.count_members(group, by=panel.principal),
+        on_the_way=await panel.services.groups.count_on_the_way(group, by=panel.principal),
         granted=await _count_granted(panel, group),
     )
 
@@ -326,26 +328,26 @@ async def delete_group(panel: Panel) -> Answer:
     """Remove a group for good."""
     await panel.read_form(PageForm)
     group = await _group(panel)
-    await panel.services.groups.delete_group(panel.principal, group.key)
+    await panel.services.groups.delete(group.key, by=panel.principal)
     return panel.redirect(LIST, flash=flash(panel, "group-deleted", name=group.name))
 
 
 async def _group(panel: Panel) -> Group:
     """The group in the address. Raises GroupNotFound."""
-    return await panel.services.groups.get_group(panel.principal, panel.parameter("key"))
+    return await panel.services.groups.get(panel.parameter("key"), by=panel.principal)
 
 
 async def _count_granted(panel: Panel, group: Group) -> object:
     """How many objects it may see; nothing for who may not ask."""
     if not panel.can("access:read"):
         return None
-    return await panel.services.content.count_granted(panel.principal, group.id)
+    return await panel.services.content.operations.count_granted(group.id, by=panel.principal)
 
 
 async def _history(panel: Panel, group: Group) -> object:
     if not panel.can("audit:read"):
         return ()
-    return (await panel.services.users.list_history(panel.principal, group.id)).items
+    return (await panel.services.users.operations.list_history(group.id, by=panel.principal)).items
 
 
 routes = [

@@ -204,8 +204,8 @@ async def _names(panel: Panel) -> dict[str, dict[str, str]]:
     groups: dict[str, str] = {}
     cursor: Cursor | None = None
     while len(groups) < MOST_NAMES:
-        page = await panel.services.groups.list_groups(
-            panel.principal, order=SortOrder("createdAt"), cursor=cursor, limit=200
+        page = await panel.services.groups.list_page(
+            order=SortOrder("createdAt"), cursor=cursor, limit=200, by=panel.principal
         )
         groups |= {name.casefold(): group.key for group in page.items for name in (group.name, group.key)}
         cursor = page.next

@@ -118,7 +118,7 @@ def _address(view: View, deed: Deed, shown: str, as_of: datetime) -> str:
 
 async def _all_matching(panel: Panel, view: View, as_of: datetime) -> Selection:
     """Made before the page was shown on which somebody chose them; "within" counts from then, too."""
-    return Selection(wanted=await wanted_by(panel, view, at=as_of), as_of=as_of)
+    return Selection(wanted=await wanted_by(panel, view, now=as_of), as_of=as_of)
 
 
 # ---- the dry run -----------------------------------------------------------------------------------------------------

@@ -139,7 +139,7 @@ def chosen_rows(shown: Shown) -> list[tuple[str, str, str]]:
     return [(type_, key, role) for type_, key, role in rows if type_ and key and role in CONTENT_ROLE_NAMES]
 
 
-def draft_of(sent: Sent[InvitationForm], *, at: datetime) -> tuple[Draft, list[FieldProblem]]:
+def draft_of(sent: Sent[InvitationForm], *, now: datetime) -> tuple[Draft, list[FieldProblem]]:
     """What was typed, as far as it could be read, and what is wrong with the rest."""
     email = sent.get("invite_email")
     problems = [] if email or "inviteEmail" in _pointers(sent) else [_NO_ADDRESS]
@@ -153,7 +153,7 @@ def draft_of(sent: Sent[InvitationForm], *, at: datetime) -> tuple[Draft, list[F
         last_name=sent.get("last_name"),
         message=sent.get("message"),
         locale=sent.get("locale"),
-        expires_in=_lifetime(sent, at, problems),
+        expires_in=_lifetime(sent, now, problems),
     )
     return draft, [*sent.reading.problems, *problems]
 
@@ -178,7 +178,7 @@ def _pointers(sent: Sent[InvitationForm]) -> set[str]:
     return {problem.pointer.split("/")[1] for problem in sent.reading.problems}
 
 
-def _lifetime(sent: Sent[InvitationForm], at: datetime, problems: list[FieldProblem]) -> timedelta | None:
+def _lifetime(sent: Sent[InvitationForm], now: datetime, problems: list[FieldProblem]) -> timedelta | None:
     if sent.typed.get("expiresIn") != UNTIL:
         return sent.get("expires_in")  # type: ignore[no-any-return]  # of the form's own type
     day: date | None = sent.get("until")
@@ -186,7 +186,7 @@ def _lifetime(sent: Sent[InvitationForm], at: datetime, problems: list[FieldProb
         if "until" not in _pointers(sent):
             problems.append(FieldProblem("/until", "required", "Choose the last day."))
         return None
-    return timedelta(seconds=int((end_of(day) - at).total_seconds()))
+    return timedelta(seconds=int((end_of(day) - now).total_seconds()))
 
 
 def end_of(day: date) -> datetime:

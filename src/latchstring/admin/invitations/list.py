@@ -151,7 +151,7 @@ async def show_list(panel: Panel) -> Answer:
     if not panel.is_partial and any(not value for _, value in panel.query):
         return panel.redirect(view.address)
     browsing, order = panel.services.invitations.browsing, view.order
-    wanted = await wanted_by(panel, view, at=panel.now)
+    wanted = await wanted_by(panel, view, now=panel.now)
     within = f"invitations:{order}"
     cursor = cursor_of(panel, within, name="before") or cursor_of(panel, within, name="after")
     page = await browsing.page(wanted, by=panel.principal, order=order, cursor=cursor, limit=view.size)
@@ -190,13 +190,13 @@ def shown_rows(panel: Panel, rows: Sequence[InvitationRow]) -> list[Shown]:
     return [Shown(row, called(row.standing.invitation.bundle.role), panel.now) for row in rows]
 
 
-async def wanted_by(panel: Panel, view: View, *, at: datetime) -> InvitationFilter:
+async def wanted_by(panel: Panel, view: View, *, now: datetime) -> InvitationFilter:
     """The filter of a view. A group that is gone matches nothing."""
     keys = group_keys(view)
     groups: Mapping[str, UUID] = {}
     if keys:
         groups = await panel.services.invitations.browsing.find_group_ids(keys, by=panel.principal)
-    return filter_of(view, groups=groups, me=panel.me.id, at=at)
+    return filter_of(view, groups=groups, me=panel.me.id, now=now)
 
 
 # ---- pages -----------------------------------------------------------------------------------------------------------
@@ -266,7 +266,7 @@ async def _choices(panel: Panel, view: View) -> dict[str, Any]:
     """What the filters offer. A chosen inviter is always offered, too."""
     services, by = panel.services, panel.principal
     senders = [Choice(str(admin.id), admin.name or admin.email, "ADMIN") for admin in await _admins(panel)]
-    keys = await services.users.list_api_keys(order=NEWEST_FIRST, limit=CHOICES)
+    keys = await services.users.api_keys.list_page(order=NEWEST_FIRST, limit=CHOICES)
     senders += [Choice(str(key.id), key.name, "API_KEY") for key in keys.items]
     offered = {choice.value for choice in senders} | {ME}
     others = [id_ for id_ in view.all("inviter") if id_ not in offered]
@@ -288,7 +288,7 @@ SENDERS = (Noun.USER, Noun.ADMIN, Noun.API_KEY)
 
 async def _admins(panel: Panel) -> Sequence[Any]:
     """Administrators but oneself, who is offered first."""
-    admins = await panel.services.admins.list_admins()
+    admins = await panel.services.admins.list_all()
     return [admin for admin in admins if admin.id != panel.me.id][:CHOICES]
 
 
@@ -299,7 +299,7 @@ async def _admins(panel: Panel) -> Sequence[Any]:
 async def export_list(panel: Panel) -> Answer:
     """Everything that matches, in the order of the list and with its columns, read while it is sent."""
     view = view_of(panel.query)
-    wanted = await wanted_by(panel, view, at=panel.now)
+    wanted = await wanted_by(panel, view, now=panel.now)
     batches = panel.services.invitations.browsing.read_all(wanted, by=panel.principal, order=view.order)
     return await csv_answer(_lines(panel, view, batches), "invitations")
 

@@ -178,7 +178,7 @@ def inviter_ids(view: View, me: UUID) -> list[UUID]:
     return [me if text == ME else id_in(text) for text in view.all("inviter")]
 
 
-def filter_of(view: View, *, groups: Mapping[str, UUID], me: UUID, at: datetime) -> InvitationFilter:
+def filter_of(view: View, *, groups: Mapping[str, UUID], me: UUID, now: datetime) -> InvitationFilter:
     """Which invitations a view shows. groups: the ids of its keys; at: the instant that "within" counts from.
 
     Only what is pending can run out: a list of what does within days leaves out the rest, unless states are chosen.
@@ -186,7 +186,7 @@ def filter_of(view: View, *, groups: Mapping[str, UUID], me: UUID, at: datetime)
     states = [State[name] for name in view.all("state")]
     within = view.one("expiresWithin")
     made, out = _range(view, "made"), _range(view, "expires")
-    since = [made[0], at - SPANS[view.one("madeWithin")] if view.one("madeWithin") else None]
+    since = [made[0], now - SPANS[view.one("madeWithin")] if view.one("madeWithin") else None]
     return InvitationFilter(
         states=states or ([State.PENDING] if within else []),
         roles=view.all("role"),
@@ -197,8 +197,8 @@ def filter_of(view: View, *, groups: Mapping[str, UUID], me: UUID, at: datetime)
         deliveries=view.all("delivery"),
         created_after=max(filter(None, since), default=None),
         created_before=made[1],
-        expires_after=max(filter(None, [out[0], at if within else None]), default=None),
-        expires_before=min(filter(None, [out[1], at + SPANS[within] if within else None]), default=None),
+        expires_after=max(filter(None, [out[0], now if within else None]), default=None),
+        expires_before=min(filter(None, [out[1], now + SPANS[within] if within else None]), default=None),
         q=view.one("q") or None,
     )
 

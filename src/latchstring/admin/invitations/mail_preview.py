@@ -46,7 +46,7 @@ async def show_preview(panel: Panel) -> Answer:
 async def look_at_preview(panel: Panel) -> Answer:
     """The mail of the form as it stands. What cannot be read yet is left out."""
     sent = await panel.read_form(InvitationForm)
-    draft, _ = draft_of(sent, at=panel.now)
+    draft, _ = draft_of(sent, now=panel.now)
     return await _preview(panel, draft, as_text=sent.get("shape") == "text")
 
 

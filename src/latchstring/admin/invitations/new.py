@@ -143,7 +143,7 @@ async def change_or_send(panel: Panel) -> Answer:
 async def _save(panel: Panel, sent: Sent[InvitationForm]) -> Answer:
     if sent.get("template") != sent.get("used") and sent.get("template"):
         return await _use_template_first(panel, sent)
-    draft, problems = draft_of(sent, at=panel.now)
+    draft, problems = draft_of(sent, now=panel.now)
     source = await _source(panel, sent.typed.get("like", ""))
     draft = completed(draft, used=sent.get("used"), source=source, may_lead_to=partial(_may_lead_to, panel))
     try:

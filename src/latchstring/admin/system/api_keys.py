@@ -47,13 +47,13 @@ class RevokeForm(PageForm, kw_only=True):
 @get(LIST, needs=NEEDS)
 async def show_keys(panel: Panel) -> Answer:
     """The keys in force, newest first."""
-    page = await panel.services.users.list_api_keys(
+    page = await panel.services.users.api_keys.list_page(
         order=NEWEST_FIRST, cursor=cursor_of(panel, "keys"), limit=PAGE_SIZE
     )
     return panel.show(
         "system/api_keys.html",
         keys=page.items,
-        makers=await panel.services.users.find_makers(page.items),
+        makers=await panel.services.users.api_keys.find_creators(page.items),
         links=page_links(panel, "keys", page),
         roles=panel.services.roles,
     )
@@ -91,7 +91,7 @@ async def make_key(panel: Panel) -> Answer:
     """Make a key and show it: this once, on the answer itself, for it is kept nowhere."""
     sent = await panel.read_form(NewKeyForm)
     try:
-        made = await panel.services.users.create_api_key(panel.principal, **_wanted(sent))
+        made = await panel.services.users.api_keys.create(by=panel.principal, **_wanted(sent))
     except InvalidFields as error:
         return await _show_new(panel, sent.refused(InvalidFields(_at_fields(error))), 422, error.code)
     except GrantNotAllowed as error:
@@ -160,7 +160,7 @@ async def _key(panel: Panel) -> ApiKey:
     key_id = id_in(panel.parameter("api_key"))
     if key_id == NOBODY:
         raise ApiKeyNotFound("There is no such API key.")
-    return await panel.services.users.get_api_key(key_id)
+    return await panel.services.users.api_keys.get(key_id)
 
 
 @post(f"{ENTRY}/revoke", needs=NEEDS)
@@ -170,7 +170,7 @@ async def revoke_key(panel: Panel) -> Answer:
     ends = form.invitations == "end"
     try:
         key = await _key(panel)
-        await panel.services.users.revoke_api_key(panel.principal, key.id, end_invitations=ends)
+        await panel.services.users.api_keys.revoke(key.id, end_invitations=ends, by=panel.principal)
     except ApiKeyNotFound:
         return panel.redirect(LIST, flash=flash(panel, "api-key-gone", is_bad=True))
     return panel.redirect(

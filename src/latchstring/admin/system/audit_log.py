@@ -39,7 +39,7 @@ class Search:
 async def show_log(panel: Panel) -> Answer:
     search = await _read_search(panel)
     cursor = cursor_of(panel, WITHIN, name="before") or cursor_of(panel, WITHIN)
-    page = await panel.services.backoffice.audit.list(panel.principal, search.wanted, cursor=cursor)
+    page = await panel.services.backoffice.audit.list(search.wanted, cursor=cursor, by=panel.principal)
     no_cursor = {"before": None, "after": None}
     return panel.show(
         "system/audit_log.html",
@@ -74,7 +74,7 @@ def _read_until(page: Page[AuditEntry]) -> datetime | None:
 async def export_log(panel: Panel) -> Answer:
     """Everything the filters let through, as a file, read while it is sent."""
     search = await _read_search(panel)
-    entries = panel.services.backoffice.audit.stream(panel.principal, search.wanted)
+    entries = panel.services.backoffice.audit.stream(search.wanted, by=panel.principal)
     return await csv_answer(_rows(entries), f"audit-{panel.now:%Y-%m-%d}")
 
 
@@ -105,10 +105,10 @@ async def _read_search(panel: Panel) -> Search:
         until=_end_of(typed["until"]),
     )
     if typed["actor"]:
-        wanted = replace(wanted, actors=await audit.find_actors(panel.principal, typed["actor"]))
+        wanted = replace(wanted, actors=await audit.find_actors(typed["actor"], by=panel.principal))
         unknown += ["actor"] if not wanted.actors else []
     if typed["object"]:
-        wanted = replace(wanted, objects=await audit.find_objects(panel.principal, typed["object"]))
+        wanted = replace(wanted, objects=await audit.find_objects(typed["object"], by=panel.principal))
         unknown += ["object"] if not wanted.objects else []
     return Search({name: text for name, text in typed.items() if text}, wanted, tuple(unknown))
 

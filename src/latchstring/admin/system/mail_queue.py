@@ -31,15 +31,15 @@ async def show_queue(panel: Panel) -> Answer:
     state = _state(panel.query_value("state"))
     about = panel.query_value("about")
     if about:
-        page = await queue.list_about(by, id_in(about))
+        page = await queue.list_about(id_in(about), by=by)
     else:
-        page = await queue.list(by, state, cursor=cursor_of(panel, WITHIN, name="before"))
+        page = await queue.list(state, cursor=cursor_of(panel, WITHIN, name="before"), by=by)
     return panel.show(
         "system/mail_queue.html",
         page=page,
         state=state,
         states=STATES,
-        counts=await queue.count(by),
+        counts=await queue.count(by=by),
         about=about,
         is_on=panel.services.mail_rules.transport != "off",
         older="" if page.next is None else address(panel, before=cursor_text(panel, WITHIN, page.next)),
@@ -50,22 +50,22 @@ async def show_queue(panel: Panel) -> Answer:
 @get(MAIL, needs=MAIL_READ)
 async def show_mail(panel: Panel) -> Answer:
     queue = panel.services.backoffice.mail_queue
-    mail = await queue.find(panel.principal, _mail_id(panel))
-    return panel.show("system/mail.html", mail=mail, attempts=await queue.list_attempts(panel.principal, mail))
+    mail = await queue.find(_mail_id(panel), by=panel.principal)
+    return panel.show("system/mail.html", mail=mail, attempts=await queue.list_attempts(mail, by=panel.principal))
 
 
 @post(f"{MAIL}/retry", needs=MAIL_WRITE)
 async def retry(panel: Panel) -> Answer:
     await panel.read_form(PageForm)
     mail_id = _mail_id(panel)
-    done = await panel.services.backoffice.mail_queue.retry(panel.principal, mail_id)
+    done = await panel.services.backoffice.mail_queue.retry(mail_id, by=panel.principal)
     message = flash(panel, _RETRY_MESSAGES[done], is_bad=done is not Interference.DONE)
     return panel.redirect(f"{QUEUE}/{mail_id}", flash=message)
 
 
 @get(f"{MAIL}/drop", needs=MAIL_WRITE)
 async def ask_to_drop(panel: Panel) -> Answer:
-    mail = await panel.services.backoffice.mail_queue.find(panel.principal, _mail_id(panel))
+    mail = await panel.services.backoffice.mail_queue.find(_mail_id(panel), by=panel.principal)
     if not mail.can_be_dropped:
         message = "mail-in-progress" if mail.is_held else "mail-finished"
         return panel.redirect(f"{QUEUE}/{mail.id}", flash=flash(panel, message))
@@ -76,7 +76,7 @@ async def ask_to_drop(panel: Panel) -> Answer:
 async def drop(panel: Panel) -> Answer:
     await panel.read_form(PageForm)
     mail_id = _mail_id(panel)
-    done = await panel.services.backoffice.mail_queue.drop(panel.principal, mail_id)
+    done = await panel.services.backoffice.mail_queue.drop(mail_id, by=panel.principal)
     message = flash(panel, _DROP_MESSAGES[done], is_bad=done is not Interference.DONE)
     return panel.redirect(f"{QUEUE}/{mail_id}", flash=message)
 

@@ -60,7 +60,7 @@ async def send_test(panel: Panel) -> Answer:
     except InvalidFields as error:
         return await _show(panel, locale, "", form=sent.refused(error), status=422)
     panel.services.limiter.check_test_mail(panel.me.id)
-    found = await panel.services.backoffice.messages.send_test(panel.principal, kind, locale, form.to.email)
+    found = await panel.services.backoffice.messages.send_test(kind, locale, form.to.email, by=panel.principal)
     if not found.is_taken:
         message = "test-mail-refused"
     elif panel.services.mail_rules.transport == "mailbox":
@@ -96,7 +96,7 @@ async def _show(panel: Panel, locale: str, form_name: str, *, form: Shown | None
 async def _preview(panel: Panel, locale: str) -> Preview:
     # an operator's template may take its time: not on the event loop
     messages = panel.services.backoffice.messages
-    return await asyncio.to_thread(messages.preview, panel.principal, _kind(panel), locale)
+    return await asyncio.to_thread(messages.preview, _kind(panel), locale, by=panel.principal)
 
 
 def _kind(panel: Panel) -> MailKind:

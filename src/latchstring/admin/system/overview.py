@@ -80,7 +80,7 @@ class Row:
 @get("/admin", needs="invitations:read")
 async def show_overview(panel: Panel) -> Answer:
     days = _period(panel.query_value("days"))
-    found = await panel.services.backoffice.overviews.read(panel.principal, days=days)
+    found = await panel.services.backoffice.overviews.read(days=days, by=panel.principal)
     figures = found.figures
     return panel.show(
         "system/overview.html",

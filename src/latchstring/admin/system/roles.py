@@ -17,7 +17,7 @@ async def show_roles(panel: Panel) -> Answer:
         "system/roles.html",
         roles=roles,
         permissions=[*sorted(PERMISSIONS - {EVERYTHING}), *own],
-        holders=await panel.services.users.count_holders_of_roles(panel.principal),
+        holders=await panel.services.users.operations.count_by_role(by=panel.principal),
         default_role=panel.services.account_rules.default_role,
     )
 

@@ -136,7 +136,7 @@ async def make_user(panel: Panel) -> Answer:
     sent = await panel.read_form(NewUserForm)
     try:
         form = sent.finish()
-        made = await panel.services.users.create_user(panel.principal, _new_user(form))
+        made = await panel.services.users.create(_new_user(form), by=panel.principal)
     except _ANSWERED as error:
         shown, status, code = _again(sent, error)
         return await _show_new(panel, shown, status, code)
@@ -144,7 +144,7 @@ async def make_user(panel: Panel) -> Answer:
     if form.mail_link:
         try:
             panel.services.limiter.check_recipient(made.email_key)
-            await panel.services.users.send_link(panel.principal, made.id, MailKind.PASSWORD_RESET)
+            await panel.services.users.operations.send_link(made.id, MailKind.PASSWORD_RESET, by=panel.principal)
             message = "user-created-link-sent"
         except (MailDisabled, TooManyRequests):
             message = "user-created-link-not-sent"
@@ -195,8 +195,8 @@ async def save_user(panel: Panel) -> Answer:
         seen = sent.typed.get("seen", "")
         if not changes.names:
             return panel.redirect(path_of(user), flash=flash(panel, "user-unchanged"))
-        await panel.services.users.change_user(
-            panel.principal, user.id, changes, is_expected=lambda present: fingerprint_of(present) == seen
+        await panel.services.users.change(
+            user.id, changes, is_expected=lambda present: fingerprint_of(present) == seen, by=panel.principal
         )
     except _ANSWERED as error:
         shown, status, code = _again(sent, error)
@@ -239,9 +239,9 @@ async def _move(panel: Panel, *, joins: bool) -> Answer:
     user = await user_of(panel)
     groups = panel.services.groups
     try:
-        group = await groups.get_group(panel.principal, sent.finish().group)
+        group = await groups.get(sent.finish().group, by=panel.principal)
         move = groups.add_member if joins else groups.remove_member
-        await move(panel.principal, group.key, user.id)
+        await move(group.key, user.id, by=panel.principal)
     except (InvalidFields, GroupNotFound):
         return panel.redirect(path_of(user), flash=flash(panel, "group-unknown", is_bad=True))
     message = "member-added" if joins else "member-removed"
@@ -264,7 +264,7 @@ async def send_link(panel: Panel) -> Answer:
     kind, message = _KINDS[sent.finish().kind]
     try:
         panel.services.limiter.check_recipient(user.email_key)
-        is_sent = await panel.services.users.send_link(panel.principal, user.id, kind)
+        is_sent = await panel.services.users.operations.send_link(user.id, kind, by=panel.principal)
     except (MailDisabled, TooManyRequests) as error:
         message = "mail-off" if isinstance(error, MailDisabled) else "too-many-mails"
         return panel.redirect(path_of(user), flash=flash(panel, message, is_bad=True))
@@ -278,7 +278,7 @@ async def end_sessions(panel: Panel) -> Answer:
     """Sign a user out everywhere."""
     await panel.read_form(PageForm)
     user = await user_of(panel)
-    await panel.services.users.end_sessions_of_user(panel.principal, user.id)
+    await panel.services.users.operations.end_sessions(user.id, by=panel.principal)
     return panel.redirect(path_of(user), flash=flash(panel, "user-sessions-ended", name=user.name or user.email))
 
 
@@ -306,8 +306,11 @@ async def _set_blocked(panel: Panel, *, blocked: bool) -> Answer:
     user = await user_of(panel)
     name = user.name or user.email
     try:
-        await panel.services.users.change_user(
-            panel.principal, user.id, UserChanges(blocked=blocked), is_expected=lambda now: now.blocked is not blocked
+        await panel.services.users.change(
+            user.id,
+            UserChanges(blocked=blocked),
+            is_expected=lambda now: now.blocked is not blocked,
+            by=panel.principal,
         )
     except ChangedMeanwhile:
         unchanged = "user-was-blocked" if blocked else "user-was-not-blocked"
@@ -334,8 +337,8 @@ async def _show_erase(panel: Panel, user: User, status: int = 200, code: str = "
         code=code,
         user=user,
         user_path=path_of(user),
-        owned=await panel.services.content.count_owned(panel.principal, user.id),
-        granted=await panel.services.content.count_granted(panel.principal, user.id),
+        owned=await panel.services.content.operations.count_owned(user.id, by=panel.principal),
+        granted=await panel.services.content.operations.count_granted(user.id, by=panel.principal),
         find=find,
         matches=[one for one in await match_users(panel, find) if one.id != user.id] if find else (),
         heir=await _heir(panel, chosen, user) if chosen else None,
@@ -344,7 +347,7 @@ async def _show_erase(panel: Panel, user: User, status: int = 200, code: str = "
 
 async def _heir(panel: Panel, text: str, user: User) -> User | None:
     try:
-        found = await panel.services.users.get_user(UUID(text))
+        found = await panel.services.users.get(UUID(text))
     except (UserNotFound, ValueError):
         return None
     return found if found.id != user.id else None
@@ -356,7 +359,7 @@ async def erase_user(panel: Panel) -> Answer:
     sent = await panel.read_form(EraseForm)
     user = await user_of(panel)
     try:
-        await panel.services.users.erase_user(panel.principal, user.id, new_owner_id=sent.finish().new_owner)
+        await panel.services.users.erase(user.id, new_owner_id=sent.finish().new_owner, by=panel.principal)
     except OwnsContent as error:
         return await _show_erase(panel, user, 409, error.code)
     return panel.redirect(LIST, flash=flash(panel, "user-erased"))

@@ -55,7 +55,7 @@ def path_of(user: User, rest: str = "") -> str:
 
 async def user_of(panel: Panel) -> User:
     """The user in the address. Raises UserNotFound."""
-    return await panel.services.users.get_user(id_in(panel.parameter("user")))
+    return await panel.services.users.get(id_in(panel.parameter("user")))
 
 
 def fingerprint_of(user: User) -> str:
@@ -83,12 +83,8 @@ async def show_users(panel: Panel) -> Answer:
     )
     order = sort_order_of(panel, ORDERS, "-createdAt")
     within = f"users:{order}"
-    found = await panel.services.users.search_users(
-        panel.principal,
-        await _search(panel, asked),
-        order=order,
-        cursor=cursor_of(panel, within),
-        limit=PAGE_SIZE,
+    found = await panel.services.users.operations.search(
+        await _search(panel, asked), order=order, cursor=cursor_of(panel, within), limit=PAGE_SIZE, by=panel.principal
     )
     return panel.show(
         "users/list.html",
@@ -134,7 +130,7 @@ async def show_entry(panel: Panel, user: User) -> Answer:
         user_path=path_of(user),
         role_name=lambda key: role_name(panel, key),
         has_terms=panel.services.app.terms_version is not None,
-        groups=await panel.services.groups.find_groups_by_keys(user.groups),
+        groups=await panel.services.groups.find_by_keys(user.groups),
         group_keys=await group_choices(panel),
         owned=owned.items,
         owns_more=owned.next is not None,
@@ -149,13 +145,15 @@ async def show_entry(panel: Panel, user: User) -> Answer:
 async def _granted(panel: Panel, user: User) -> Page[HeldObject]:
     if not panel.can("access:read"):
         return Page()
-    return await panel.services.content.list_granted(panel.principal, user.id, cursor=cursor_of(panel, "held"))
+    return await panel.services.content.operations.list_granted(
+        user.id, cursor=cursor_of(panel, "held"), by=panel.principal
+    )
 
 
 async def _owned(panel: Panel, user: User) -> Page[HeldObject]:
     if not panel.can("access:read"):
         return Page()
-    return await panel.services.content.list_owned(panel.principal, user.id)
+    return await panel.services.content.operations.list_owned(user.id, by=panel.principal)
 
 
 async def _invitations(panel: Panel, which: InvitationFilter) -> Sequence[Standing]:
@@ -168,7 +166,7 @@ async def _invitations(panel: Panel, which: InvitationFilter) -> Sequence[Standi
 async def _history(panel: Panel, user: User) -> Sequence[RecordedEvent]:
     if not panel.can("audit:read"):
         return ()
-    return (await panel.services.users.list_history(panel.principal, user.id)).items
+    return (await panel.services.users.operations.list_history(user.id, by=panel.principal)).items
 
 
 routes = [show_users, show_user]

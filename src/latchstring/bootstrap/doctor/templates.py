@@ -49,7 +49,7 @@ def _broken(config: Config, templates: Templates) -> list[Finding]:
     found: dict[str, Finding] = {}
     for kind in MailKind:
         for locale in available_locales():
-            sample = sample_message(kind, to="noor@example.org", locale=locale, app=config.app, at=system_clock())
+            sample = sample_message(kind, to="noor@example.org", locale=locale, app=config.app, now=system_clock())
             try:
                 mail = compose_mail(sample, templates)
             except TemplateBroken as broken:

@@ -79,9 +79,9 @@ def wait_bucket(waited: timedelta) -> str:
     return next((str(end) for end in WAIT_BUCKETS if minutes <= end), LONGER)
 
 
-def day_of(at: datetime) -> str:
+def day_of(now: datetime) -> str:
     """The day an instant is counted under."""
-    return at.astimezone(UTC).date().isoformat()
+    return now.astimezone(UTC).date().isoformat()
 
 
 def inviter_key(inviter: Actor) -> str:

@@ -122,17 +122,17 @@ class Records:
     is_cut: bool = False
 
 
-def weave(invitation: Invitation, records: Records, *, at: datetime) -> Timeline:
+def weave(invitation: Invitation, records: Records, *, now: datetime) -> Timeline:
     """The timeline of an invitation as it stands at this instant."""
     knots = [
         *(_event_knot(one) for one in sorted(records.events, key=lambda one: one.event.id)),
         *(_mail_knot(one) for one in sorted(records.mails, key=lambda one: one.id)),
         *_attempt_knots(records),
         *(_visit_knot(one) for one in records.visits),
-        *_ran_out(invitation, at),
+        *_ran_out(invitation, now),
     ]
     knots.sort(key=lambda knot: knot.at)  # stable: within an instant a cause stands before what it caused
-    return Timeline(tuple(knots), tuple(_awaited(invitation, records, at)), records.is_cut)
+    return Timeline(tuple(knots), tuple(_awaited(invitation, records, now)), records.is_cut)
 
 
 def _event_knot(one: RecordedEvent) -> Knot:
@@ -173,14 +173,14 @@ def _visit_knot(visits: Visits) -> Knot:
     return Knot(kind=KnotKind.VISITS, at=visits.first_at, visits=visits)
 
 
-def _ran_out(invitation: Invitation, at: datetime) -> list[Knot]:
-    if invitation.state is State.PENDING and invitation.state_at(at) is State.EXPIRED:
+def _ran_out(invitation: Invitation, now: datetime) -> list[Knot]:
+    if invitation.state is State.PENDING and invitation.state_at(now) is State.EXPIRED:
         return [Knot(kind=KnotKind.RAN_OUT, at=invitation.link.expires_at)]
     return []
 
 
-def _awaited(invitation: Invitation, records: Records, at: datetime) -> list[Awaited]:
+def _awaited(invitation: Invitation, records: Records, now: datetime) -> list[Awaited]:
     waiting = [Awaited(mail.due_at, mail) for mail in records.mails if mail.due_at is not None]
-    if invitation.state_at(at) is State.PENDING:
+    if invitation.state_at(now) is State.PENDING:
         waiting.append(Awaited(invitation.link.expires_at))
     return sorted(waiting, key=lambda one: one.until)

@@ -173,10 +173,10 @@ class Selecting:
                 raise TooManySelected
             return list(dict.fromkeys(selection.ids))
         wanted = self.reader.restrict_to_visible(_made_before(selection.wanted, selection.as_of), by)
-        at, ids = self.deps.clock(), list[UUID]()
+        now, ids = self.deps.clock(), list[UUID]()
         cursor: Cursor | None = None
         for _ in range(MOST_PAGES):
-            page = await find_ids(self.deps.db, wanted, cursor=cursor, at=at)
+            page = await find_ids(self.deps.db, wanted, cursor=cursor, now=now)
             ids += page.items
             cursor = page.next
             if len(ids) > MOST:
@@ -193,17 +193,17 @@ class Selecting:
         return Judged(invitation.id, invitation.email, invitation.email_key, invitation.link.generation, verdict)
 
     async def _verdict(self, deed: Deed, standing: Standing, by: Principal) -> Verdict:
-        at, before = self.deps.clock(), standing.invitation
+        now, before = self.deps.clock(), standing.invitation
         try:
             if deed is Deed.REVOKE:
-                rules.revoke(before, now=at)
+                rules.revoke(before, now=now)
                 return Verdict.DONE
-            rules.resend(before, sponsor=by.actor, master_key_id="", now=at)
+            rules.resend(before, sponsor=by.actor, master_key_id="", now=now)
             await self.sender.checks.check_ceiling(by, before.bundle)
         except GrantNotAllowed:
             return Verdict.NOT_ALLOWED
         except (InvitationNotPending, InvitationNotFound):
-            return _ENDED[before.state_at(at)]
+            return _ENDED[before.state_at(now)]
         return Verdict.DONE
 
     async def _mark_duplicates(
@@ -214,7 +214,7 @@ class Selecting:
         terms: which invitation is or would be the pending one, by the digest of its terms.
         """
         keys = {one.invitation.id: terms_digest(one.invitation.email_key, one.invitation.bundle) for one in standings}
-        terms |= await find_pending_terms(self.deps.db, list(keys.values()), at=self.deps.clock())
+        terms |= await find_pending_terms(self.deps.db, list(keys.values()), now=self.deps.clock())
         for place, one in enumerate(judged):
             if one.verdict is Verdict.DONE and one.id in keys and terms.setdefault(keys[one.id], one.id) != one.id:
                 judged[place] = replace(one, verdict=Verdict.ALREADY_INVITED)

@@ -120,7 +120,7 @@ class Bulk:
         now = self.deps.clock()
         rows = await self.validator.validate(sources, first=first, options=options, by=by, now=now)
         terms_keys = {row.terms_key for row in rows if row.new is not None and row.terms_key is not None}
-        blockers = await find_blockers(self.deps.db, terms_keys, at=now) if terms_keys else {}
+        blockers = await find_blockers(self.deps.db, terms_keys, now=now) if terms_keys else {}
         earlier_rows = seen.find(terms_keys)
         results: dict[int, JobRow] = {}
         for row in rows:
@@ -167,8 +167,8 @@ class Bulk:
         Raises NotAllowed, InvalidFields without any row, and whatever the source raises; nothing is kept then.
         """
         by.require(WRITE)
-        db, at = self.deps.db, self.deps.clock()
-        job = Job(id=new_id(at), kind=JobKind.INVITE, maker=by.actor, media_type=rows.media_type, name=name)
+        db, now = self.deps.db, self.deps.clock()
+        job = Job(id=new_id(now), kind=JobKind.INVITE, maker=by.actor, media_type=rows.media_type, name=name)
         await db.transact(lambda: single_step(insert_job(job)))
         try:
             described = replace(job, total=await self._store_parts(job, rows), options=dict(rows.options))
@@ -213,15 +213,15 @@ class Bulk:
         return await self._queue(draft, by=by, once=None)
 
     async def _queue(self, draft: Job, *, by: Principal, once: Once | None) -> Job:
-        at, db = self.deps.clock(), self.deps.db
+        now, db = self.deps.clock(), self.deps.db
         queued = replace(draft, state=JobState.QUEUED)
-        event = happened("job.queued", draft.id, by=by.actor, at=at, kind=draft.kind, total=draft.total)
+        event = happened("job.queued", draft.id, by=by.actor, now=now, kind=draft.kind, total=draft.total)
         answer = None if once is None else once.answer(queued)
 
         def work() -> Work[None]:
             if once is not None and answer is not None:
-                yield from store_answer(db.dialect_name, once.claim, answer, subject_id=draft.id, at=at)
-            yield from queue_job(draft.id, at=at)
+                yield from store_answer(db.dialect_name, once.claim, answer, subject_id=draft.id, now=now)
+            yield from queue_job(draft.id, now=now)
             yield record(event)
 
         await db.transact(work)
@@ -294,11 +294,11 @@ class Bulk:
         """Stop a job; rows that are done stay done. Raises JobNotFound, NotAllowed, JobFinished."""
         job = await self.get(job_id, by=by)
         by.require(WRITE)
-        at = self.deps.clock()
-        event = happened("job.cancelled", job.id, by=by.actor, at=at)
+        now = self.deps.clock()
+        event = happened("job.cancelled", job.id, by=by.actor, now=now)
 
         def work() -> Work[bool]:
-            stopped = yield from cancel_job(job.id, at=at)
+            stopped = yield from cancel_job(job.id, now=now)
             if stopped:
                 yield record(event)
             return stopped
@@ -308,9 +308,9 @@ class Bulk:
 
     async def purge(self) -> bool:
         """Forget one batch of reports past retention and of uploads that nobody confirmed. True: look again."""
-        at = self.deps.clock()
-        before = at - self.deps.rules.retention
-        return await purge_jobs(self.deps.db, finished_before=before, drafted_before=at - DRAFTS_KEPT)
+        now = self.deps.clock()
+        before = now - self.deps.rules.retention
+        return await purge_jobs(self.deps.db, finished_before=before, drafted_before=now - DRAFTS_KEPT)
 
 
 def _is_maker(job: Job, by: Principal) -> bool:

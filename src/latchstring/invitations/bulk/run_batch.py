@@ -133,7 +133,7 @@ class InvitingRows:
         now = self.deps.clock()
 
         def work() -> Work[Job]:
-            ended = yield from finish_job(job, owner, state, cause=cause, at=now)
+            ended = yield from finish_job(job, owner, state, cause=cause, now=now)
             yield record(_finished_event(ended, now))
             return ended
 
@@ -162,14 +162,14 @@ class InvitingRows:
             (row.terms_key, row.new) for row in to_create if row.new is not None and row.terms_key is not None
         ]
         new_by_terms.sort(key=lambda pair: pair[0].int)  # two batches with the same terms wait, instead of deadlocking
-        written = yield from insert_invitations(self.deps.db.dialect_name, new_by_terms, at=now)
+        written = yield from insert_invitations(self.deps.db.dialect_name, new_by_terms, now=now)
 
         earlier = yield from _find_earlier_rows(job, written)
         results = _results_of(rows, written, earlier, by)
         yield insert_rows(self.deps.db.dialect_name, job.id, results)
         job = yield from advance_job(job, owner, **_count(results))
         if job.done == job.total:
-            job = yield from finish_job(job, owner, JobState.DONE, at=now)
+            job = yield from finish_job(job, owner, JobState.DONE, now=now)
             yield record(_finished_event(job, now))
 
         # last, so that who blocks the maker waits for a moment only, and finds nothing of the job after that
@@ -256,4 +256,4 @@ def _count(results: Sequence[JobRow]) -> dict[str, int]:
 
 def _finished_event(job: Job, now: datetime) -> Event:
     counts = {"created": job.created, "skipped": job.skipped, "refused": job.refused}
-    return happened("job.finished", job.id, by=SYSTEM, at=now, state=job.state.value, cause=job.cause, **counts)
+    return happened("job.finished", job.id, by=SYSTEM, now=now, state=job.state.value, cause=job.cause, **counts)

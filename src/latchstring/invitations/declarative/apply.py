@@ -102,7 +102,7 @@ class Lists:
             pasts |= await find_existing(self.deps.db, email_keys, frozenset(entry.terms_key for entry in some))
             held |= await self._held(some, await find_holders(self.deps.db, email_keys))
         before = [] if list_name is None else await self._made_by(list_name)
-        return make_plan(wanted, pasts, held, before, again=again, prune=prune, at=self.deps.clock())
+        return make_plan(wanted, pasts, held, before, again=again, prune=prune, now=self.deps.clock())
 
     async def _made_by(self, list_name: str) -> list[ExistingInvitation]:
         found = {past.id: past async for past in list_open_of_operator(self.deps.db) if mark_of(past) == list_name}

@@ -127,11 +127,11 @@ def act_for(found: Found, *, again: bool) -> Act:
 
 
 def find_standing(
-    pasts: Sequence[ExistingInvitation], *, is_held: bool, at: datetime
+    pasts: Sequence[ExistingInvitation], *, is_held: bool, now: datetime
 ) -> tuple[Found, ExistingInvitation | None]:
     """What there is for an entry: a pending invitation before everything, then what is held, then the newest."""
     for past in pasts:
-        if state_at(past.state, past.expires_at, at) is State.PENDING:
+        if state_at(past.state, past.expires_at, now) is State.PENDING:
             return Found.PENDING, past
     if is_held:
         return Found.HELD, None
@@ -140,7 +140,7 @@ def find_standing(
     newest = max(pasts, key=lambda past: past.id)
     if newest.state is State.REVOKED and newest.cause == PRUNED:
         return Found.PRUNED, newest
-    return _ENDED_AS[state_at(newest.state, newest.expires_at, at)], newest
+    return _ENDED_AS[state_at(newest.state, newest.expires_at, now)], newest
 
 
 def make_plan(
@@ -151,7 +151,7 @@ def make_plan(
     *,
     again: bool,
     prune: bool,
-    at: datetime,
+    now: datetime,
 ) -> Plan:
     """The plan for a list.
 
@@ -162,10 +162,10 @@ def make_plan(
     gone = [past for past in made_before if past.terms_key not in in_list]
     act = Act.REVOKE if prune else Act.LEFT_OVER
     withdrawn = [
-        Planned(act, _ENDED_AS.get(state_at(past.state, past.expires_at, at), Found.PENDING), None, past)
+        Planned(act, _ENDED_AS.get(state_at(past.state, past.expires_at, now), Found.PENDING), None, past)
         for past in gone
     ]
-    return Plan((*withdrawn, *(_planned(entry, pasts, held, again=again, at=at) for entry in wanted)))
+    return Plan((*withdrawn, *(_planned(entry, pasts, held, again=again, now=now) for entry in wanted)))
 
 
 def _planned(
@@ -174,9 +174,9 @@ def _planned(
     held: AbstractSet[UUID],
     *,
     again: bool,
-    at: datetime,
+    now: datetime,
 ) -> Planned:
-    found, past = find_standing(pasts.get(entry.terms_key, ()), is_held=entry.terms_key in held, at=at)
+    found, past = find_standing(pasts.get(entry.terms_key, ()), is_held=entry.terms_key in held, now=now)
     return Planned(act_for(found, again=again), found, entry, past)
 
 

@@ -175,6 +175,6 @@ def set_admin_profile(admin_id: UUID, *, name: str, locale: str | None) -> Step:
     return step(_SET_PROFILE, admin_id=admin_id, new_name=name, new_locale=locale)
 
 
-def note_admin_login(admin_id: UUID, *, verified_hash: str, kept_hash: str, at: datetime) -> Step:
+def note_admin_login(admin_id: UUID, *, verified_hash: str, kept_hash: str, now: datetime) -> Step:
     """The row of who signs in, unless deactivated or given another password since it was checked: then no row."""
-    return step(_NOTE_LOGIN, admin_id=admin_id, verified_hash=verified_hash, kept_hash=kept_hash, at=at)
+    return step(_NOTE_LOGIN, admin_id=admin_id, verified_hash=verified_hash, kept_hash=kept_hash, at=now)

@@ -85,9 +85,9 @@ def propose_secret(admin_id: UUID, sealed: bytes) -> Step:
     return step(_PROPOSE, admin_id=admin_id, sealed=sealed)
 
 
-def confirm_secret(admin_id: UUID, sealed: bytes, *, last_step: int, at: datetime) -> Step:
+def confirm_secret(admin_id: UUID, sealed: bytes, *, last_step: int, now: datetime) -> Step:
     """Put the proposed secret in use; a row for the first who confirms this one."""
-    return step(_CONFIRM, admin_id=admin_id, sealed=sealed, step=last_step, at=at)
+    return step(_CONFIRM, admin_id=admin_id, sealed=sealed, step=last_step, at=now)
 
 
 def remove_secret(admin_id: UUID) -> Step:
@@ -95,23 +95,23 @@ def remove_secret(admin_id: UUID) -> Step:
     return step(_REMOVE, admin_id=admin_id)
 
 
-def use_step(admin_id: UUID, sealed: bytes, *, used: int, at: datetime) -> Step:
+def use_step(admin_id: UUID, sealed: bytes, *, used: int, now: datetime) -> Step:
     """Sign in by the code of a step: a row for the first who comes with it or a later one."""
-    return step(_USE_STEP, admin_id=admin_id, sealed=sealed, step=used, at=at)
+    return step(_USE_STEP, admin_id=admin_id, sealed=sealed, step=used, at=now)
 
 
-def note_factor_login(admin_id: UUID, *, at: datetime) -> Step:
+def note_factor_login(admin_id: UUID, *, now: datetime) -> Step:
     """Note a login by recovery code; no row for somebody deactivated, or without a second factor by now."""
-    return step(_NOTE_LOGIN, admin_id=admin_id, at=at)
+    return step(_NOTE_LOGIN, admin_id=admin_id, at=now)
 
 
 def add_recovery_code(admin_id: UUID, digest: bytes) -> Step:
     return step(_ADD_CODE, admin_id=admin_id, digest=digest)
 
 
-def use_recovery_code(admin_id: UUID, digest: bytes, *, at: datetime) -> Step:
+def use_recovery_code(admin_id: UUID, digest: bytes, *, now: datetime) -> Step:
     """Use up a code: a row for the first who brings it."""
-    return step(_USE_CODE, admin_id=admin_id, code_digest=digest, at=at)
+    return step(_USE_CODE, admin_id=admin_id, code_digest=digest, at=now)
 
 
 def forget_recovery_codes(admin_id: UUID) -> Step:

@@ -111,18 +111,18 @@ def _session_of(row: Row) -> AdminSession:
 
 
 async def find_admin_by_session(
-    db: Database, token: str, *, at: datetime, idle_since: datetime
+    db: Database, token: str, *, now: datetime, idle_since: datetime
 ) -> tuple[Admin, AdminSession] | None:
     """Who holds a token, as he stands now, and its session: in one read. None once it has ended, for whatever cause."""
-    rows = await db.fetch(_FIND_LIVE, token_digest=digest_session_token(token), at=at, idle_since=idle_since)
+    rows = await db.fetch(_FIND_LIVE, token_digest=digest_session_token(token), at=now, idle_since=idle_since)
     return (admin_of(rows[0]), _session_of(rows[0])) if rows else None
 
 
 async def list_admin_sessions(
-    db: Database, admin_id: UUID, *, at: datetime, idle_since: datetime
+    db: Database, admin_id: UUID, *, now: datetime, idle_since: datetime
 ) -> tuple[AdminSession, ...]:
     """The sessions of an administrator that are still good, the one used last first."""
-    rows = await db.fetch(_LIST, of_admin_id=admin_id, at=at, idle_since=idle_since)
+    rows = await db.fetch(_LIST, of_admin_id=admin_id, at=now, idle_since=idle_since)
     return tuple(_session_of(row) for row in rows)
 
 
@@ -141,34 +141,34 @@ def insert_admin_session(session: AdminSession, digest: bytes) -> Step:
     )
 
 
-async def see_admin_session(db: Database, session_id: UUID, *, before: datetime, at: datetime) -> None:
+async def see_admin_session(db: Database, session_id: UUID, *, before: datetime, now: datetime) -> None:
     """Note that a session is used, unless that was noted after `before`."""
-    await db.write(_SEE, session_id=session_id, before=before, at=at)
+    await db.write(_SEE, session_id=session_id, before=before, at=now)
 
 
-def complete_admin_session(session_id: UUID, digest: bytes, *, until: datetime, at: datetime) -> Step:
+def complete_admin_session(session_id: UUID, digest: bytes, *, until: datetime, now: datetime) -> Step:
     """Open a session that awaited its second factor, under another token; no row when it does not any more."""
-    return step(_COMPLETE, session_id=session_id, new_digest=digest, new_end=until, at=at)
+    return step(_COMPLETE, session_id=session_id, new_digest=digest, new_end=until, at=now)
 
 
-def rotate_admin_session(session_id: UUID, digest: bytes, *, at: datetime) -> Step:
+def rotate_admin_session(session_id: UUID, digest: bytes, *, now: datetime) -> Step:
     """Put another token in place of the one there is; no row when the session has ended."""
-    return step(_ROTATE, session_id=session_id, new_digest=digest, at=at)
+    return step(_ROTATE, session_id=session_id, new_digest=digest, at=now)
 
 
-def end_admin_session(session_id: UUID, *, admin_id: UUID, at: datetime) -> Step:
+def end_admin_session(session_id: UUID, *, admin_id: UUID, now: datetime) -> Step:
     """End one session of this administrator; a row when it was open."""
-    return step(_END_OWN, session_id=session_id, of_admin_id=admin_id, at=at)
+    return step(_END_OWN, session_id=session_id, of_admin_id=admin_id, at=now)
 
 
-def end_admin_sessions(admin_id: UUID, *, at: datetime, but: UUID | None = None) -> Step:
+def end_admin_sessions(admin_id: UUID, *, now: datetime, but: UUID | None = None) -> Step:
     """End every session of an administrator, or every other; rows are those ended.
 
     Change the administrator's row first, in the same transaction, to shut out new ones.
     """
     if but is None:
-        return step(_END_ALL, of_admin_id=admin_id, at=at)
-    return step(_END_OTHERS, of_admin_id=admin_id, at=at, kept_id=but)
+        return step(_END_ALL, of_admin_id=admin_id, at=now)
+    return step(_END_OTHERS, of_admin_id=admin_id, at=now, kept_id=but)
 
 
 async def purge_admin_sessions(db: Database, *, before: datetime) -> int:

@@ -47,13 +47,13 @@ def load_live_targets(invitation_id: UUID) -> Work[set[UUID]]:
 
 
 async def find_pending_invitations(
-    db: Database, content_id: UUID, *, at: datetime, tells_delivery: bool
+    db: Database, content_id: UUID, *, now: datetime, tells_delivery: bool
 ) -> tuple[PendingInvitation, ...]:
     """Who is on the way to an object, in the order of inviting.
 
     tells_delivery: False where it would say which addresses have accounts.
     """
-    rows = await db.fetch(_PENDING_TO, target_id=content_id, now=at)
+    rows = await db.fetch(_PENDING_TO, target_id=content_id, now=now)
     return tuple(
         PendingInvitation(
             row.id,
@@ -89,10 +89,10 @@ _NEWEST_TO = (
 
 
 async def list_pending_invitations(
-    db: Database, content_id: UUID, *, at: datetime
+    db: Database, content_id: UUID, *, now: datetime
 ) -> tuple[Sequence[PendingInvitation], bool]:
     """The 50 newest on the way to an object, among the 10 000 newest to it, and whether there are more."""
-    rows = await db.fetch(_NEWEST_TO, target_id=content_id, now=at)
+    rows = await db.fetch(_NEWEST_TO, target_id=content_id, now=now)
     found = [
         PendingInvitation(
             row.id, row.email, ContentRole(row.role), row.link_starts_at, row.expires_at, read_delivery(row)
@@ -102,10 +102,10 @@ async def list_pending_invitations(
     return found, len(rows) > AT_ONCE
 
 
-def withdraw_grants(invitation_id: UUID, target_ids: Sequence[UUID], *, at: datetime) -> Work[tuple[set[UUID], bool]]:
+def withdraw_grants(invitation_id: UUID, target_ids: Sequence[UUID], *, now: datetime) -> Work[tuple[set[UUID], bool]]:
     """End some grants of a pending invitation; returns which, and whether nothing is left and it is revoked."""
-    if not (yield step(_LOCK, id=invitation_id, now=at)):
+    if not (yield step(_LOCK, id=invitation_id, now=now)):
         return set(), False
-    voided = yield step(_VOID_SOME, of_invitation_id=invitation_id, ids=list(target_ids), now=at)
-    emptied = yield from revoke_emptied([invitation_id], at=at)
+    voided = yield step(_VOID_SOME, of_invitation_id=invitation_id, ids=list(target_ids), now=now)
+    emptied = yield from revoke_emptied([invitation_id], now=now)
     return {row.target_id for row in voided}, bool(emptied)

@@ -51,12 +51,12 @@ _FORGET_SUBJECTS = delete(idempotency).where(any_of(idempotency.c.subject_id, "s
 _FORGET_PRINCIPAL = delete(idempotency).where(idempotency.c.principal_id == bindparam("principal_id"))
 
 
-def oldest_kept(at: datetime) -> datetime:
+def oldest_kept(now: datetime) -> datetime:
     """Answers from before this instant give way."""
-    return at - KEPT_FOR
+    return now - KEPT_FOR
 
 
-def claim_values(claim: Claim, answer: StoredAnswer, *, subject_id: UUID, at: datetime) -> dict[str, Any]:
+def claim_values(claim: Claim, answer: StoredAnswer, *, subject_id: UUID, now: datetime) -> dict[str, Any]:
     """The columns of a claim."""
     return {
         "principal_id": claim.principal_id,
@@ -67,16 +67,16 @@ def claim_values(claim: Claim, answer: StoredAnswer, *, subject_id: UUID, at: da
         "location": answer.location,
         "body": answer.body,
         "subject_id": subject_id,
-        "created_at": at,
+        "created_at": now,
     }
 
 
 def store_answer(
-    dialect_name: str, claim: Claim, answer: StoredAnswer, *, subject_id: UUID, at: datetime
+    dialect_name: str, claim: Claim, answer: StoredAnswer, *, subject_id: UUID, now: datetime
 ) -> Work[None]:
     """Keep the answer with its effect: `yield from` this first in the transaction. Raises AnswerStored."""
     rows = yield step(
-        CLAIM[dialect_name], **claim_values(claim, answer, subject_id=subject_id, at=at), oldest=oldest_kept(at)
+        CLAIM[dialect_name], **claim_values(claim, answer, subject_id=subject_id, now=now), oldest=oldest_kept(now)
     )
     if not rows:
         raise AnswerStored
@@ -92,19 +92,19 @@ def forget_answers_to(principal_id: UUID) -> Step:
     return step(_FORGET_PRINCIPAL, principal_id=principal_id)
 
 
-async def find_answer(db: Database, claim: Claim, *, at: datetime) -> tuple[bytes, StoredAnswer] | None:
+async def find_answer(db: Database, claim: Claim, *, now: datetime) -> tuple[bytes, StoredAnswer] | None:
     """The digest of the first request of the last day, and its answer."""
     values = {"principal_id": claim.principal_id, "route": claim.route, "key": claim.key}
-    rows = await db.fetch(_FIND, **values, oldest=oldest_kept(at))
+    rows = await db.fetch(_FIND, **values, oldest=oldest_kept(now))
     if not rows:
         return None
     row = rows[0]
     return row.fingerprint, StoredAnswer(row.status, row.body, row.location)
 
 
-async def purge_answers(db: Database, *, at: datetime) -> bool:
+async def purge_answers(db: Database, *, now: datetime) -> bool:
     """Delete a batch of answers whose time is over. True: there may be more."""
-    (row,) = await db.fetch(_END_OF_BATCH, before=at - KEPT_FOR)
+    (row,) = await db.fetch(_END_OF_BATCH, before=now - KEPT_FOR)
     if row.end is None:
         return False
     await db.write(_PURGE, end=row.end)

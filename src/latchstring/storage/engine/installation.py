@@ -44,30 +44,30 @@ async def find_known_keys(db: Database) -> tuple[KnownKey, ...]:
     return tuple(KnownKey(row.id, bytes(row.fingerprint)) for row in rows)
 
 
-async def ensure_installation(db: Database, keyring: Keyring, at: datetime) -> UUID:
+async def ensure_installation(db: Database, keyring: Keyring, now: datetime) -> UUID:
     """The id of this installation; the first start makes it and notes its master keys.
 
     Raises KeyProblem when the database belongs to another master key, or the signing one was given up. A key that came
     beside a known one is noted: that is how keys are renewed.
     """
-    fresh = new_id(at)
+    fresh = new_id(now)
     try:
-        return await db.transact(lambda: _ensure(keyring.keys, fresh, at))
+        return await db.transact(lambda: _ensure(keyring.keys, fresh, now))
     except UniqueViolation:  # another process was first; now there is something to compare with
-        return await db.transact(lambda: _ensure(keyring.keys, fresh, at))
+        return await db.transact(lambda: _ensure(keyring.keys, fresh, now))
 
 
-def _ensure(keys: tuple[MasterKey, ...], fresh: UUID, at: datetime) -> Work[UUID]:
+def _ensure(keys: tuple[MasterKey, ...], fresh: UUID, now: datetime) -> Work[UUID]:
     found = yield step(_FIND)
     rows = yield step(_LIST_KEYS)
     known = {bytes(row.fingerprint): row.compromised_at is not None for row in rows}
     if found:
         _check(keys, known)
     else:
-        yield step(_INSERT, id=fresh, created_at=at)
+        yield step(_INSERT, id=fresh, created_at=now)
     for key in keys:
         if key.fingerprint not in known:
-            yield note_key(key, at)
+            yield note_key(key, now)
     return found[0].id if found else fresh
 
 
@@ -81,11 +81,11 @@ def _check(keys: tuple[MasterKey, ...], known: dict[bytes, bool]) -> None:
         )
 
 
-def note_key(key: MasterKey, at: datetime) -> Step:
+def note_key(key: MasterKey, now: datetime) -> Step:
     """Remember that this database is used with a key."""
-    return step(_INSERT_KEY, id=key.id, fingerprint=key.fingerprint, created_at=at)
+    return step(_INSERT_KEY, id=key.id, fingerprint=key.fingerprint, created_at=now)
 
 
-def retire_keys(ids: Iterable[str], *, at: datetime, compromised: bool = False) -> Step:
+def retire_keys(ids: Iterable[str], *, now: datetime, compromised: bool = False) -> Step:
     """Note that keys are used no more; compromised ones can never sign again."""
-    return step(_MARK_COMPROMISED if compromised else _RETIRE, ids=list(ids), now=at)
+    return step(_MARK_COMPROMISED if compromised else _RETIRE, ids=list(ids), now=now)

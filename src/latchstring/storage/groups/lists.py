@@ -148,7 +148,7 @@ async def count_members(db: Database, group_id: UUID) -> Count:
     return await fetch_count(db, _COUNT_MEMBERS, target_id=group_id)
 
 
-async def count_on_the_way(db: Database, target_id: UUID, *, at: datetime) -> Count:
+async def count_on_the_way(db: Database, target_id: UUID, *, now: datetime) -> Count:
     """Pending invitations into a group, or to an object, among the 10 000 newest to it."""
-    row = (await db.fetch(_ON_THE_WAY, target_id=target_id, now=at))[0]
+    row = (await db.fetch(_ON_THE_WAY, target_id=target_id, now=now))[0]
     return Count(row.n, at_least=row.read > COUNTED_UP_TO)

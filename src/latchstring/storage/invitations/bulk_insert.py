@@ -131,15 +131,15 @@ async def count_recent(db: Database, email_keys: Collection[str], *, since: date
     return {row.email_key: row.n for row in rows}
 
 
-async def find_blockers(db: Database, terms_keys: Collection[UUID], *, at: datetime) -> dict[UUID, Blocker]:
+async def find_blockers(db: Database, terms_keys: Collection[UUID], *, now: datetime) -> dict[UUID, Blocker]:
     """The pending invitations in force that have these terms."""
     rows = await db.fetch(_FIND_PENDING, terms_keys=sorted(terms_keys))
-    return {row.terms_key: _blocker(row) for row in rows if row.expires_at > at}
+    return {row.terms_key: _blocker(row) for row in rows if row.expires_at > now}
 
 
-def load_key_is_good(key_id: UUID | None, *, at: datetime, hold: bool = False) -> Work[bool]:
+def load_key_is_good(key_id: UUID | None, *, now: datetime, hold: bool = False) -> Work[bool]:
     """Whether an API key may still be used, as the transaction sees it. hold: it stays so until the commit."""
-    return bool((yield step(_HOLD_GOOD_KEY if hold else _KEY_IS_GOOD, api_key_id=key_id, now=at)))
+    return bool((yield step(_HOLD_GOOD_KEY if hold else _KEY_IS_GOOD, api_key_id=key_id, now=now)))
 
 
 def _blocker(row: Row) -> Blocker:
@@ -282,7 +282,7 @@ def _insert_in_steps(batch: Sequence[NewInvitation]) -> Work[set[UUID]]:
 
 
 def insert_invitations(
-    dialect_name: str, batch: Sequence[tuple[UUID, NewInvitation]], *, at: datetime
+    dialect_name: str, batch: Sequence[tuple[UUID, NewInvitation]], *, now: datetime
 ) -> Work[Written]:
     """Store those of the invitations, each with its terms' key, that no pending one is in the way of.
 
@@ -298,11 +298,11 @@ def insert_invitations(
         if not left:
             return Written(made, blockers)
         found = yield step(_FIND_PENDING, terms_keys=[terms_key for terms_key, _ in left])
-        in_force = {row.terms_key: _blocker(row) for row in found if row.expires_at > at}
+        in_force = {row.terms_key: _blocker(row) for row in found if row.expires_at > now}
         blockers |= in_force
         batch = [(terms_key, new) for terms_key, new in left if terms_key not in in_force]
         if not batch:
             return Written(made, blockers)
-        over = [row.id for row in found if row.expires_at <= at]
-        yield from expire_invitations(over, now=at, event_ids=[new_id(at) for _ in over])
+        over = [row.id for row in found if row.expires_at <= now]
+        yield from expire_invitations(over, now=now, event_ids=[new_id(now) for _ in over])
     raise Conflict  # invitations with the same terms came and went too quickly

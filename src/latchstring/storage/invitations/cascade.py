@@ -61,22 +61,22 @@ _REVOKE_EMPTY = (
 )
 
 
-def void_target(target_id: UUID, *, cause: str, by: Actor, at: datetime) -> Work[int]:
+def void_target(target_id: UUID, *, cause: str, by: Actor, now: datetime) -> Work[int]:
     """End every grant on a target that goes away, in invitations that are still open; returns how many.
 
     An invitation with no live grant left is revoked, its event naming the cause. Hold the target's row first
     (SELECT … FOR UPDATE), so that nobody accepts or invites to it meanwhile.
     """
     yield step(_LOCK_OPEN, target_id=target_id)
-    voided = yield step(_VOID, target_id=target_id, now=at)
-    for invitation_id in (yield from revoke_emptied([row.invitation_id for row in voided], at=at)):
-        yield insert_event(Event(new_id(at), invitation_id, "invitation.revoked", by, {"cause": cause}))
+    voided = yield step(_VOID, target_id=target_id, now=now)
+    for invitation_id in (yield from revoke_emptied([row.invitation_id for row in voided], now=now)):
+        yield insert_event(Event(new_id(now), invitation_id, "invitation.revoked", by, {"cause": cause}))
     return len(voided)
 
 
-def revoke_emptied(ids: Sequence[UUID], *, at: datetime) -> Work[list[UUID]]:
+def revoke_emptied(ids: Sequence[UUID], *, now: datetime) -> Work[list[UUID]]:
     """Revoke those of the open invitations in which nothing is left to give; returns which. Events are the caller's."""
-    return [row.id for row in (yield step(_REVOKE_EMPTY, ids=ids, now=at))] if ids else []
+    return [row.id for row in (yield step(_REVOKE_EMPTY, ids=ids, now=now))] if ids else []
 
 
 _REVOKE_MANY = update(invitations).where(IS_OPEN).values(state=REVOKED, ended_at=_now).returning(_i.id)
@@ -86,11 +86,11 @@ _REVOKE_SENT = _REVOKE_MANY.where(
 _REVOKE_TO = _REVOKE_MANY.where(_i.email_key == bindparam("by_email_key", type_=_i.email_key.type))
 
 
-def end_invitations_of(sponsor: Actor, *, cause: str, by: Actor, at: datetime) -> Work[int]:
+def end_invitations_of(sponsor: Actor, *, cause: str, by: Actor, now: datetime) -> Work[int]:
     """Revoke every open invitation whose current link this actor sent; returns how many."""
-    rows = yield step(_REVOKE_SENT, by_type=sponsor.type.value, by_id=sponsor.id, now=at)
+    rows = yield step(_REVOKE_SENT, by_type=sponsor.type.value, by_id=sponsor.id, now=now)
     for row in rows:
-        yield insert_event(Event(new_id(at), row.id, "invitation.revoked", by, {"cause": cause}))
+        yield insert_event(Event(new_id(now), row.id, "invitation.revoked", by, {"cause": cause}))
     return len(rows)
 
 
@@ -105,17 +105,17 @@ _EXPIRE_ALL_OPEN = (
 _KEYS_IN_USE = select(_i.master_key_id).where(_i.state == PENDING, _i.expires_at > _now).distinct()
 
 
-def end_open_links(*, cause: str, by: Actor, at: datetime) -> Work[int]:
+def end_open_links(*, cause: str, by: Actor, now: datetime) -> Work[int]:
     """Let every open link end now: its master key is in wrong hands. Resending makes new ones."""
-    rows = yield step(_EXPIRE_ALL_OPEN, now=at)
+    rows = yield step(_EXPIRE_ALL_OPEN, now=now)
     for row in rows:
-        yield insert_event(Event(new_id(at), row.id, "invitation.expired", by, {"cause": cause}))
+        yield insert_event(Event(new_id(now), row.id, "invitation.expired", by, {"cause": cause}))
     return len(rows)
 
 
-async def find_keys_in_use(db: Database, *, at: datetime) -> frozenset[str]:
+async def find_keys_in_use(db: Database, *, now: datetime) -> frozenset[str]:
     """Ids of the master keys that links in force were made with."""
-    return frozenset(row.master_key_id for row in await db.fetch(_KEYS_IN_USE, now=at))
+    return frozenset(row.master_key_id for row in await db.fetch(_KEYS_IN_USE, now=now))
 
 
 # ---- erasure and retention -------------------------------------------------------------------------------------------
@@ -152,14 +152,14 @@ _FORGET_REASONS = (
 )
 
 
-def erase_person(person_id: UUID, email_key: str, *, by: Actor, at: datetime) -> Work[None]:
+def erase_person(person_id: UUID, email_key: str, *, by: Actor, now: datetime) -> Work[None]:
     """Take name, address and the words about a person out of every invitation to him; revoke the open ones."""
-    revoked = yield step(_REVOKE_TO, by_email_key=email_key, now=at)
+    revoked = yield step(_REVOKE_TO, by_email_key=email_key, now=now)
     for row in revoked:
-        yield insert_event(Event(new_id(at), row.id, "invitation.revoked", by, {"cause": "person-erased"}))
+        yield insert_event(Event(new_id(now), row.id, "invitation.revoked", by, {"cause": "person-erased"}))
     erased = yield step(_ERASE, by_email_key=email_key, person_id=person_id)
     for row in erased:
-        yield insert_event(Event(new_id(at), row.id, "invitation.erased", by, {}))
+        yield insert_event(Event(new_id(now), row.id, "invitation.erased", by, {}))
     ids = [row.id for row in erased]
     yield step(_FORGET_REASONS, ids=ids)
     yield forget_visits(ids)

@@ -142,7 +142,7 @@ _CHECKS = select(
 )
 
 
-def _check_values(new: NewInvitation, at: datetime) -> dict[str, Any]:
+def _check_values(new: NewInvitation, now: datetime) -> dict[str, Any]:
     invitation = new.invitation
     group_ids = [grant.target_id for grant in invitation.bundle.groups]
     content_ids = [grant.target_id for grant in invitation.bundle.content]
@@ -155,7 +155,7 @@ def _check_values(new: NewInvitation, at: datetime) -> dict[str, Any]:
         "group_count": len(group_ids),
         "content_ids": content_ids,
         "content_count": len(content_ids),
-        "now": at,
+        "now": now,
     }
 
 
@@ -291,24 +291,24 @@ def _create(*, claims: bool) -> Executable:
     return select(*counts).add_cte(*kept)
 
 
-def _create_values(new: NewInvitation, at: datetime) -> dict[str, Any]:
-    values = _check_values(new, at) | _grant_lists(new.invitation)
+def _create_values(new: NewInvitation, now: datetime) -> dict[str, Any]:
+    values = _check_values(new, now) | _grant_lists(new.invitation)
     values |= _prefixed("i_", invitation_values(new.invitation))
     values |= _prefixed("e_", event_values(new.event)) | _prefixed("o_", outbox_values(new.mail))
     if new.kept is not None:
-        claim = claim_values(*new.kept, subject_id=new.invitation.id, at=at)
-        values |= _prefixed("c_", claim) | {"oldest": oldest_kept(at)}
+        claim = claim_values(*new.kept, subject_id=new.invitation.id, now=now)
+        values |= _prefixed("c_", claim) | {"oldest": oldest_kept(now)}
     return values
 
 
-async def _create_at_once(db: Database, new: NewInvitation, at: datetime) -> None:
+async def _create_at_once(db: Database, new: NewInvitation, now: datetime) -> None:
     statement = _create(claims=new.kept is not None)
-    (counts,) = await db.write(statement, **_create_values(new, at))
+    (counts,) = await db.write(statement, **_create_values(new, now))
     if counts.made:
         return
     if counts.allowed:
         raise AnswerStored
-    (checks,) = await db.fetch(_CHECKS, **_check_values(new, at))
+    (checks,) = await db.fetch(_CHECKS, **_check_values(new, now))
     _refuse(checks)
     raise StorageBusy("What this invitation leads to changed while it was made.")
 
@@ -316,11 +316,11 @@ async def _create_at_once(db: Database, new: NewInvitation, at: datetime) -> Non
 # ---- SQLite: the same in steps ---------------------------------------------------------------------------------------
 
 
-def _create_in_steps(dialect_name: str, new: NewInvitation, at: datetime) -> Work[None]:
-    (checks,) = yield step(_CHECKS, **_check_values(new, at))
+def _create_in_steps(dialect_name: str, new: NewInvitation, now: datetime) -> Work[None]:
+    (checks,) = yield step(_CHECKS, **_check_values(new, now))
     _refuse(checks)
     if new.kept is not None:
-        yield from store_answer(dialect_name, *new.kept, subject_id=new.invitation.id, at=at)
+        yield from store_answer(dialect_name, *new.kept, subject_id=new.invitation.id, now=now)
     yield step(INSERT_INVITATION, **invitation_values(new.invitation))
     for grant in new.invitation.bundle.grants:
         yield step(INSERT_GRANT, **grant_values(new.invitation, grant))
@@ -328,7 +328,7 @@ def _create_in_steps(dialect_name: str, new: NewInvitation, at: datetime) -> Wor
     yield queue_mail(new.mail)
 
 
-async def insert_invitation(db: Database, new: NewInvitation, *, at: datetime) -> None:
+async def insert_invitation(db: Database, new: NewInvitation, *, now: datetime) -> None:
     """Store a new invitation with its event, its mail and its idempotent answer, all or nothing.
 
     Raises AlreadyInvited, AlreadyMember, NotFound, CredentialInvalid, or AnswerStored when the same request was
@@ -338,10 +338,10 @@ async def insert_invitation(db: Database, new: NewInvitation, *, at: datetime) -
     for _ in range(ATTEMPTS):
         try:
             if db.dialect_name == "postgresql":
-                return await _create_at_once(db, new, at)
-            return await db.transact(lambda: _create_in_steps(db.dialect_name, new, at))
+                return await _create_at_once(db, new, now)
+            return await db.transact(lambda: _create_in_steps(db.dialect_name, new, now))
         except UniqueViolation as violation:
             if violation.constraint != PENDING_TERMS:
                 raise
-        await settle_blocker(db, terms_key, now=at, may_list_all=new.told_invitations, viewer=new.invitation.inviter)
+        await settle_blocker(db, terms_key, now=now, may_list_all=new.told_invitations, viewer=new.invitation.inviter)
     raise StorageBusy("Invitations with the same terms came and went too quickly.")

@@ -66,12 +66,12 @@ def filters_in_use(wanted: InvitationFilter) -> list[str]:
     return [name for name, is_used in in_use.items() if is_used]
 
 
-def bound_values(wanted: InvitationFilter, filters: Collection[str], *, at: datetime) -> dict[str, Any]:
+def bound_values(wanted: InvitationFilter, filters: Collection[str], *, now: datetime) -> dict[str, Any]:
     """Everything that conditions, candidate queries and scans bind, whether asked for or not."""
     return {
-        "now": at,
+        "now": now,
         **{f"any_{name}": name not in filters for name in FILTERS},
-        **state_values(wanted.states, at=at),
+        **state_values(wanted.states, now=now),
         "roles": list(wanted.roles),
         "groups": list(wanted.group_ids),
         "inviters": list(wanted.inviter_ids),
@@ -81,32 +81,32 @@ def bound_values(wanted: InvitationFilter, filters: Collection[str], *, at: date
         "content_type": wanted.content_type,
         "content_key": wanted.content_key,
         **prefix_values("q", fold_name(wanted.q) if wanted.q else None),
-        **_ranges(wanted, at=at),
+        **_ranges(wanted, now=now),
     }
 
 
-def state_values(states: Collection[State], *, at: datetime) -> dict[str, Any]:
+def state_values(states: Collection[State], *, now: datetime) -> dict[str, Any]:
     """PENDING is stored and in time; EXPIRED is stored, or stored as PENDING and out of time."""
     chosen = frozenset(states or State)
     stored = chosen | ({State.PENDING} if State.EXPIRED in chosen else frozenset())
     return {
         "states": sorted(int(state) for state in stored),
         "ended_states": sorted(int(state) for state in chosen - {State.PENDING}),
-        "pending_from": LOWEST_INSTANT if State.EXPIRED in chosen else at,
-        "pending_to": HIGHEST_INSTANT if State.PENDING in chosen else at,
+        "pending_from": LOWEST_INSTANT if State.EXPIRED in chosen else now,
+        "pending_to": HIGHEST_INSTANT if State.PENDING in chosen else now,
     }
 
 
-def _ranges(wanted: InvitationFilter, *, at: datetime) -> dict[str, Any]:
+def _ranges(wanted: InvitationFilter, *, now: datetime) -> dict[str, Any]:
     """The ranges, each as narrow as the other filters imply: what ends before an instant was made before it, what is
     pending ends later than now, what has expired does not.
     """
     expires_from = wanted.expires_after or LOWEST_INSTANT
     expires_to = wanted.expires_before or HIGHEST_INSTANT
     if set(wanted.states) == {State.PENDING}:
-        expires_from = max(expires_from, at)
+        expires_from = max(expires_from, now)
     elif set(wanted.states) == {State.EXPIRED}:
-        expires_to = min(expires_to, at + timedelta(milliseconds=1))
+        expires_to = min(expires_to, now + timedelta(milliseconds=1))
     created_before = min(wanted.created_before or HIGHEST_INSTANT, expires_to)
     return {
         "id_from": first_id_at(wanted.created_after) if wanted.created_after else LOWEST_ID,

@@ -85,8 +85,8 @@ async def add_visits(db: Database, seen: Sequence[Visits]) -> None:
     )
 
 
-def _milliseconds(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
+def _milliseconds(now: datetime) -> int:
+    return int(now.timestamp() * 1000)
 
 
 async def find_visits(db: Database, invitation_id: UUID) -> list[Visits]:

@@ -54,9 +54,9 @@ _LIST: KeysetList[Standing] = KeysetList(
 # ---- where rows are read ---------------------------------------------------------------------------------------------
 
 
-def _query(filter_: InvitationFilter, order: SortOrder, *, at: datetime) -> KeysetQuery:
+def _query(filter_: InvitationFilter, order: SortOrder, *, now: datetime) -> KeysetQuery:
     filters = filters_in_use(filter_)
-    values = bound_values(filter_, filters, at=at)
+    values = bound_values(filter_, filters, now=now)
     return KeysetQuery(filters, values, _scans(filter_, filters, order, values), identity=repr(filter_))
 
 
@@ -113,7 +113,7 @@ def _scans_by_acceptance(filter_: InvitationFilter, filters: Collection[str], va
         scans.append(Scan("accepted", of, is_exact=set(filters) <= {"state"}))
     if others := states - {State.ACCEPTED}:
         rest = replace(filter_, states=others)
-        own_values = state_values(others, at=values["now"])
+        own_values = state_values(others, now=values["now"])
         scans += [
             replace(scan, constant=(NEVER,), values=own_values)
             for scan in _scans_by_id(rest, [*(name for name in filters if name != "state"), "state"], values)
@@ -135,22 +135,22 @@ async def list_invitations(
     order: SortOrder = NEWEST_FIRST,
     cursor: Cursor | None = None,
     limit: int,
-    at: datetime,
+    now: datetime,
 ) -> Page[Standing]:
     """A page of invitations. Orders: createdAt, expiresAt, acceptedAt, inviteEmail. limit: 1000 at most."""
-    return await _LIST.page(db, _query(filter_, order, at=at), order=order, cursor=cursor, limit=limit)
+    return await _LIST.page(db, _query(filter_, order, now=now), order=order, cursor=cursor, limit=limit)
 
 
-async def count_invitations(db: Database, filter_: InvitationFilter, *, at: datetime) -> int | None:
+async def count_invitations(db: Database, filter_: InvitationFilter, *, now: datetime) -> int | None:
     """How many there are; None beyond what is counted."""
-    return await _LIST.count(db, _query(filter_, NEWEST_FIRST, at=at), order=NEWEST_FIRST)
+    return await _LIST.count(db, _query(filter_, NEWEST_FIRST, now=now), order=NEWEST_FIRST)
 
 
 async def find_ids(
-    db: Database, filter_: InvitationFilter, *, cursor: Cursor | None = None, at: datetime
+    db: Database, filter_: InvitationFilter, *, cursor: Cursor | None = None, now: datetime
 ) -> Page[UUID]:
     """A page of up to a thousand ids of a list, newest first."""
-    query = _query(filter_, NEWEST_FIRST, at=at)
+    query = _query(filter_, NEWEST_FIRST, now=now)
     return await _LIST.ids(db, query, order=NEWEST_FIRST, cursor=cursor, limit=1000)
 
 
@@ -159,7 +159,7 @@ async def find_standings(db: Database, ids: Sequence[UUID]) -> list[Standing]:
     return await _LIST.find(db, ids)
 
 
-async def find_pending_terms(db: Database, keys: Sequence[UUID], *, at: datetime) -> dict[UUID, UUID]:
+async def find_pending_terms(db: Database, keys: Sequence[UUID], *, now: datetime) -> dict[UUID, UUID]:
     """Those of the digests of terms under which an invitation is pending, with its id."""
-    rows = await db.fetch(_PENDING_TERMS, keys=list(keys), now=at) if keys else []
+    rows = await db.fetch(_PENDING_TERMS, keys=list(keys), now=now) if keys else []
     return {row.terms_key: row.id for row in rows}

@@ -71,17 +71,17 @@ def load_template(key: str) -> Work[InvitationTemplate | None]:
     return _read(rows[0]) if rows else None
 
 
-def insert_template(template_id: UUID, template: InvitationTemplate, *, at: datetime) -> Step:
+def insert_template(template_id: UUID, template: InvitationTemplate, *, now: datetime) -> Step:
     """Keep a new template. A taken key is a UniqueViolation."""
     terms = _terms(template)
     return step(
-        _INSERT, new_id=template_id, new_key=template.key, new_name=template.name, new_terms=terms, new_updated_at=at
+        _INSERT, new_id=template_id, new_key=template.key, new_name=template.name, new_terms=terms, new_updated_at=now
     )
 
 
-def replace_template(template: InvitationTemplate, *, at: datetime) -> Work[UUID | None]:
+def replace_template(template: InvitationTemplate, *, now: datetime) -> Work[UUID | None]:
     """Give the template of this key new terms; its id, or None when there is none."""
-    values = {"new_name": template.name, "new_terms": _terms(template), "new_updated_at": at}
+    values = {"new_name": template.name, "new_terms": _terms(template), "new_updated_at": now}
     rows = yield step(_REPLACE, of_key=template.key, **values)
     return rows[0].id if rows else None
 

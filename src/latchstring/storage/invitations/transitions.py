@@ -119,7 +119,7 @@ async def settle_blocker(
     except InvitationNotPending:
         is_visible = may_list_all or blocker.inviter == viewer
         raise AlreadyInvited(blocker.id if is_visible else None) from None
-    event = happened("invitation.expired", expired.id, by=SYSTEM, at=now, **_BY_TIME)
+    event = happened("invitation.expired", expired.id, by=SYSTEM, now=now, **_BY_TIME)
 
     def work() -> Work[None]:
         yield from end_invitation(expired)

@@ -148,9 +148,9 @@ def describe_job(job_id: UUID, *, options: Mapping[str, object], total: int | No
         raise JobLost
 
 
-def queue_job(job_id: UUID, *, at: datetime) -> Work[None]:
+def queue_job(job_id: UUID, *, now: datetime) -> Work[None]:
     """Hand a draft to the workers; what was foreseen of it is forgotten. Raises JobLost when it is none."""
-    if not (yield step(_QUEUE, job_id=job_id, now=at)):
+    if not (yield step(_QUEUE, job_id=job_id, now=now)):
         raise JobLost
     yield clear_rows(job_id)
 
@@ -258,10 +258,10 @@ def advance_job(job: Job, owner: UUID, *, created: int = 0, skipped: int = 0, re
     return _job_of(rows[0])
 
 
-def finish_job(job: Job, owner: UUID, state: JobState, *, cause: str | None = None, at: datetime) -> Work[Job]:
+def finish_job(job: Job, owner: UUID, state: JobState, *, cause: str | None = None, now: datetime) -> Work[Job]:
     """End a job as it was last seen; rows that nobody looked at are forgotten. Raises JobLost."""
     rows = yield step(
-        _FINISH, job_id=job.id, owner=owner, was_done=job.done, new_state=state.value, new_cause=cause, now=at
+        _FINISH, job_id=job.id, owner=owner, was_done=job.done, new_state=state.value, new_cause=cause, now=now
     )
     if not rows:
         raise JobLost
@@ -269,9 +269,9 @@ def finish_job(job: Job, owner: UUID, state: JobState, *, cause: str | None = No
     return _job_of(rows[0])
 
 
-def cancel_job(job_id: UUID, *, at: datetime) -> Work[bool]:
+def cancel_job(job_id: UUID, *, now: datetime) -> Work[bool]:
     """Stop a job that has not ended; a batch under way is finished first. False: it had ended."""
-    if not (yield step(_CANCEL, job_id=job_id, now=at)):
+    if not (yield step(_CANCEL, job_id=job_id, now=now)):
         return False
     yield step(_DELETE_PARTS, job_id=job_id)
     return True

@@ -97,9 +97,9 @@ def api_key_of(row: Row) -> ApiKey:
     )
 
 
-async def find_live_key(db: Database, digest: bytes, *, at: datetime) -> ApiKey | None:
+async def find_live_key(db: Database, digest: bytes, *, now: datetime) -> ApiKey | None:
     """The key of a digest unless it was revoked or has run out."""
-    rows = await db.fetch(_FIND_LIVE, key_digest=digest, at=at)
+    rows = await db.fetch(_FIND_LIVE, key_digest=digest, at=now)
     return api_key_of(rows[0]) if rows else None
 
 
@@ -125,9 +125,9 @@ def insert_key(key: ApiKey, digest: bytes) -> Step:
     )
 
 
-def revoke_key(key_id: UUID, *, at: datetime) -> Work[bool]:
+def revoke_key(key_id: UUID, *, now: datetime) -> Work[bool]:
     """Whether the key was in force until now."""
-    rows = yield step(_REVOKE, key_id=key_id, at=at)
+    rows = yield step(_REVOKE, key_id=key_id, at=now)
     return bool(rows)
 
 

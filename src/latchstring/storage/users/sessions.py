@@ -116,15 +116,15 @@ _END_ALL = (
 )
 
 
-async def find_live_user(db: Database, *, session_id: UUID, user_id: UUID, at: datetime) -> User | None:
+async def find_live_user(db: Database, *, session_id: UUID, user_id: UUID, now: datetime) -> User | None:
     """The user of a session that has not ended, unless blocked: role and groups as they are now, in one read."""
-    rows = await db.fetch(_LIVE_USER, session_id=session_id, user_id=user_id, at=at)
+    rows = await db.fetch(_LIVE_USER, session_id=session_id, user_id=user_id, at=now)
     return user_of(rows[0]) if rows else None
 
 
-async def find_live_holder(db: Database, digest: bytes, *, at: datetime) -> tuple[User, UUID] | None:
+async def find_live_holder(db: Database, digest: bytes, *, now: datetime) -> tuple[User, UUID] | None:
     """The user and the session of a refresh token that would still be good; it stays unused."""
-    rows = await db.fetch(_LIVE_HOLDER, token_digest=digest, at=at)
+    rows = await db.fetch(_LIVE_HOLDER, token_digest=digest, at=now)
     return (user_of(rows[0]), rows[0].session_id) if rows else None
 
 
@@ -136,9 +136,9 @@ def insert_refresh_token(digest: bytes, session_id: UUID) -> Step:
     return step(_INSERT_TOKEN, digest=digest, session_id=session_id)
 
 
-def use_refresh_token(digest: bytes, *, at: datetime) -> Step:
+def use_refresh_token(digest: bytes, *, now: datetime) -> Step:
     """Use up a refresh token: a row with its session for the first who brings it, none afterwards."""
-    return step(_USE_TOKEN, token_digest=digest, at=at)
+    return step(_USE_TOKEN, token_digest=digest, at=now)
 
 
 def find_refresh_token(digest: bytes) -> Step:
@@ -146,19 +146,19 @@ def find_refresh_token(digest: bytes) -> Step:
     return step(_FIND_TOKEN, token_digest=digest)
 
 
-def prolong_session(session_id: UUID, *, until: datetime, at: datetime) -> Step:
+def prolong_session(session_id: UUID, *, until: datetime, now: datetime) -> Step:
     """Let a live session last longer; no row when it has ended."""
-    return step(_PROLONG, session_id=session_id, new_end=until, at=at)
+    return step(_PROLONG, session_id=session_id, new_end=until, at=now)
 
 
-def end_session(session_id: UUID, *, at: datetime) -> Step:
+def end_session(session_id: UUID, *, now: datetime) -> Step:
     """End one session; a row when it was live."""
-    return step(_END, session_id=session_id, at=at)
+    return step(_END, session_id=session_id, at=now)
 
 
-def end_sessions(user_id: UUID, *, at: datetime) -> Step:
+def end_sessions(user_id: UUID, *, now: datetime) -> Step:
     """End every session of a user. Change the user's row first, in the same transaction, to shut out new ones."""
-    return step(_END_ALL, of_user_id=user_id, at=at)
+    return step(_END_ALL, of_user_id=user_id, at=now)
 
 
 def forget_used_tokens(session_id: UUID, *, before: datetime) -> Step:

@@ -221,9 +221,9 @@ _VERIFY_EMAIL = (
 )
 
 
-def note_login(user_id: UUID, *, verified_hash: str, kept_hash: str, at: datetime) -> Step:
+def note_login(user_id: UUID, *, verified_hash: str, kept_hash: str, now: datetime) -> Step:
     """Note a login unless the account was blocked or got another password since it was checked: then no row."""
-    return step(_NOTE_LOGIN, user_id=user_id, verified_hash=verified_hash, kept_hash=kept_hash, at=at)
+    return step(_NOTE_LOGIN, user_id=user_id, verified_hash=verified_hash, kept_hash=kept_hash, at=now)
 
 
 def set_password(user_id: UUID, *, generation: int, password_hash: str) -> Step:

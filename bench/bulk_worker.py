@@ -18,8 +18,8 @@ from latchstring.bootstrap.services import open_services
 from latchstring.config import load_config
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.services import Services
-from latchstring.worker.jobs import JobParts, JobWorker
-from latchstring.worker.wake_event import Wake
+from latchstring.worker.jobs import JobDependencies, JobWorker
+from latchstring.worker.wake_event import WakeEvent
 
 
 def memory_mib() -> float:
@@ -30,7 +30,7 @@ def memory_mib() -> float:
 
 async def measure(folder: Path, job_id: UUID) -> dict[str, Any]:
     os.chdir(folder)
-    wake = Wake()
+    wake = WakeEvent()
     async with open_services(load_config(folder / "latchstring.toml", {}), wake=wake, beside=True) as services:
         settle_memory()  # as the worker's own process does
         before, used, start = memory_mib(), time.process_time(), time.perf_counter()
@@ -48,9 +48,9 @@ async def measure(folder: Path, job_id: UUID) -> dict[str, Any]:
     }
 
 
-async def work(services: Services, wake: Wake, job_id: UUID) -> None:
+async def work(services: Services, wake: WakeEvent, job_id: UUID) -> None:
     stop = asyncio.Event()
-    parts = JobParts(db=services.db, clock=services.clock, kinds=services.invitations.job_kinds, bell=wake.jobs)
+    parts = JobDependencies(db=services.db, clock=services.clock, kinds=services.invitations.job_kinds, bell=wake.jobs)
     working = asyncio.create_task(JobWorker(parts).run(stop))
     while True:
         await asyncio.sleep(0.02)
@@ -58,7 +58,7 @@ async def work(services: Services, wake: Wake, job_id: UUID) -> None:
         if job.state.is_finished:
             break
     stop.set()
-    wake.ring_here()
+    wake.set_here()
     await working
 
 

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from latchstring.domain.clock import Clock
 from latchstring.domain.settings import AccountRules, App, ContentRules, InvitationRules, Limits, MailRules, Roles
-from latchstring.domain.views.health import Examined
-from latchstring.domain.views.settings import SettingShown
+from latchstring.domain.views.health import HealthReport
+from latchstring.domain.views.settings import SettingView
 
 if TYPE_CHECKING:  # the rooms are only named here; main hands over the built ones
     from latchstring.admins.service import Admins
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # the rooms are only named here; main hands over the built on
     from latchstring.crypto.keyring import Keyring
     from latchstring.crypto.link_tokens import LinkTokens
     from latchstring.groups.service import Groups
-    from latchstring.invitations.link_views import VisitCounter
+    from latchstring.invitations.link_views import LinkViewCounter
     from latchstring.invitations.service import Invitations
     from latchstring.rate_limits import Limiter
     from latchstring.storage.engine.database import Database
@@ -54,7 +54,7 @@ class Services:
     installation_id: UUID
     wake_worker: Callable[[], None]
     limiter: Limiter
-    visits: VisitCounter
+    visits: LinkViewCounter
     backoffice: Backoffice
-    settings: Sequence[SettingShown]
-    check_health: Callable[[], Awaitable[Examined]]
+    settings: Sequence[SettingView]
+    check_health: Callable[[], Awaitable[HealthReport]]

@@ -11,7 +11,7 @@ from latchstring.admin.cookies import LONGEST_FLASH, Flash, flash_cookie, read_c
 from latchstring.domain.group import GroupText
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.domain.settings import App
-from latchstring.groups.service import GroupWords
+from latchstring.groups.service import GroupTexts
 
 LIST = "/admin/invitations"
 SELECTION = f"{LIST}/selection"
@@ -59,7 +59,7 @@ async def test_a_language_nobody_speaks_breaks_no_page(page_client: PageClient, 
     one = await page_client.invite("a@people.test", locale=tag)
     user = await page_client.user(locale=tag)
     await page_client.services.groups.create(
-        "spring", GroupWords(name="Spring", translations={tag: GroupText("Frühling")}), by=OPERATOR_PRINCIPAL
+        "spring", GroupTexts(name="Spring", translations={tag: GroupText("Frühling")}), by=OPERATOR_PRINCIPAL
     )
     for path in (f"{LIST}/{one.id}", f"{LIST}/new?like={one.id}", f"/admin/users/{user.id}", "/admin/groups/spring"):
         assert (await page_client.get(path)).status == 200, path

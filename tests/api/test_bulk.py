@@ -18,7 +18,7 @@ from latchstring.formats.csv_rows import CsvRows
 from latchstring.formats.json_rows import JsonRows
 from latchstring.formats.row_spool import SpooledRows
 from latchstring.formats.uploads import LARGEST_ROW
-from latchstring.groups.service import GroupWords
+from latchstring.groups.service import GroupTexts
 from latchstring.storage.jobs.jobs import claim_job
 
 CSV = "text/csv"
@@ -53,7 +53,7 @@ async def work(api: Api) -> None:
 
 
 async def group(api: Api, key: str) -> Group:
-    return await api.services.groups.create(key, GroupWords(name=key), by=OPERATOR_PRINCIPAL)
+    return await api.services.groups.create(key, GroupTexts(name=key), by=OPERATOR_PRINCIPAL)
 
 
 def customer(number: int) -> dict[str, str]:

@@ -6,26 +6,26 @@ from pathlib import Path
 import pytest
 
 from latchstring.config import load_config
-from latchstring.domain.views.settings import SettingShown, SettingSource
+from latchstring.domain.views.settings import SettingSource, SettingView
 from latchstring.formats.durations import format_duration
 
 SECRETS = ("hunter2", "swordfish", "opensesame", "k" * 40)
 
 
-def shown(tmp_path: Path, text: str = "", **env: str) -> dict[str, SettingShown]:
+def shown(tmp_path: Path, text: str = "", **env: str) -> dict[str, SettingView]:
     (tmp_path / "latchstring.toml").write_text(text)
     return {one.key: one for one in load_config(None, env, folder=tmp_path).shown}
 
 
 def test_a_value_says_whether_it_is_a_default_from_the_file_or_the_environment(tmp_path: Path) -> None:
     found = shown(tmp_path, '[app]\nname = "Orchard Lane"', LATCHSTRING_MAIL__SMTP__HOST="mail.example.org")
-    assert found["app.name"] == SettingShown(
+    assert found["app.name"] == SettingView(
         "app.name", "Orchard Lane", SettingSource.FILE, str(tmp_path / "latchstring.toml")
     )
-    assert found["mail.smtp.host"] == SettingShown(
+    assert found["mail.smtp.host"] == SettingView(
         "mail.smtp.host", "mail.example.org", SettingSource.ENVIRONMENT, "LATCHSTRING_MAIL__SMTP__HOST"
     )
-    assert found["invitations.lifetime"] == SettingShown("invitations.lifetime", "P7D", SettingSource.DEFAULT)
+    assert found["invitations.lifetime"] == SettingView("invitations.lifetime", "P7D", SettingSource.DEFAULT)
     assert found["app.support-email"].value is None
 
 

@@ -29,7 +29,7 @@ from latchstring.domain.mail import MailKind
 from latchstring.domain.panel import principal_of_admin
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.formats.email_address import parse_address
-from latchstring.groups.service import GroupWords, words_of
+from latchstring.groups.service import GroupTexts, texts_of
 
 ROUNDS = 8
 
@@ -157,7 +157,7 @@ async def test_withdrawing_from_one_object_leaves_the_rest_of_an_invitation(cont
     assert [grant.target_id for grant in (await door.now(made)).bundle.live] == [two.id]
     assert await content_env.content.operations.withdraw_invitation(two, made.invitation.id, by=mira)
     with pytest.raises(InvitationRevoked):
-        await door.invitations.answering.look_up(door.token(made))
+        await door.invitations.responses.look_up(door.token(made))
     content_env.service_env.clock.forward(timedelta(days=40))
     assert (await content_env.content.operations.count_on_the_way(two, by=mira)).number == 0
 
@@ -219,7 +219,7 @@ async def test_viewers_do_none_of_it(service_env: ServiceEnv) -> None:
 
 async def test_saving_a_group_that_somebody_changed_is_refused(service_env: ServiceEnv) -> None:
     mira, group = admin(service_env), await service_env.group("spring")
-    seen, wanted = words_of(group), GroupWords(name="Autumn")
+    seen, wanted = texts_of(group), GroupTexts(name="Autumn")
     ended = await settle(
         *(service_env.groups.replace("spring", replace(wanted, name=f"Autumn {n}"), before=seen, by=mira) for n in "ab")
     )

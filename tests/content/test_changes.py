@@ -11,7 +11,7 @@ from tests.support.service_env import ServiceEnv
 
 from latchstring.content.dependencies import ContentDependencies
 from latchstring.content.service import Content, NewAccess, NewObject, subject_of
-from latchstring.domain.access import Access, ContentObject, Level, Seen, SubjectKind, Visibility
+from latchstring.domain.access import Access, ContentObject, Level, ObjectWithAccess, SubjectKind, Visibility
 from latchstring.domain.account import User
 from latchstring.domain.errors import (
     ContentChanged,
@@ -50,7 +50,7 @@ class ContentEnv:
         new = NewObject(**{"title": "One", "owner_id": self.owner.id, **fields})
         return (await self.content.create("articles", new, by=OPERATOR_PRINCIPAL)).object
 
-    async def share(self, one: ContentObject, by: User | None = None, **access: Any) -> Seen:
+    async def share(self, one: ContentObject, by: User | None = None, **access: Any) -> ObjectWithAccess:
         new = NewAccess(**{"visibility": Visibility.SHARED, **access})
         return await self.content.replace_access(one, new, by=self.as_(by or self.owner))
 

@@ -24,7 +24,7 @@ from tests.support.installation import Installation, open_installation
 
 from latchstring.api.routes import routes
 from latchstring.domain.settings import App
-from latchstring.http.authentication import Access
+from latchstring.http.authentication import RouteAccess
 from latchstring.http.problems import PROBLEMS
 from latchstring.rest.openapi import build_document, list_operations
 from latchstring.rest.route import Operation
@@ -155,7 +155,7 @@ def test_keys_are_taken_on_posts_that_create_and_nowhere_else(operations: list[O
 
 
 def test_bad_credentials_are_ignored_where_the_contract_says_so_and_nowhere_else(operations: list[Operation]) -> None:
-    ignoring = {one.route for one in operations if one.access in (Access.LENIENT, Access.PUBLIC)}
+    ignoring = {one.route for one in operations if one.access in (RouteAccess.LENIENT, RouteAccess.PUBLIC)}
     allowed = (
         "POST /api/auth/",
         "POST /api/invitations/",
@@ -168,7 +168,9 @@ def test_bad_credentials_are_ignored_where_the_contract_says_so_and_nowhere_else
 
 def test_strangers_are_counted_on_every_route_that_takes_them(operations: list[Operation]) -> None:
     """Content is open to strangers only as far as reading; its invitations count those who come with a link."""
-    open_to_all = [one for one in operations if one.access in (Access.LENIENT, Access.PUBLIC) and one.method != "GET"]
+    open_to_all = [
+        one for one in operations if one.access in (RouteAccess.LENIENT, RouteAccess.PUBLIC) and one.method != "GET"
+    ]
     uncounted = {one.route for one in open_to_all if not one.rate_limited}
     assert uncounted <= {"POST /api/auth/logout", "POST /api/content/{content_type}/invitations/{key}"}
 

@@ -53,7 +53,7 @@ async def keep(directory: Path, **changes: object) -> str:
     async def compose() -> Any:
         return mail
 
-    await MailboxSender(directory).send(compose, at_dot=lambda: None)
+    await MailboxSender(directory).send(compose, on_data_sent=lambda: None)
     return str(mail.id)
 
 

@@ -11,10 +11,10 @@ from latchstring.domain.errors import GroupKeyTaken, GroupNotFound, NotAllowed, 
 from latchstring.domain.group import GroupText
 from latchstring.domain.pagination import SortOrder
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
-from latchstring.groups.service import NIL, GroupWords
+from latchstring.groups.service import NIL, GroupTexts
 
 ALL: dict[str, Any] = {"limit": 10, "order": SortOrder("createdAt", descending=True)}
-WORDS = GroupWords(
+WORDS = GroupTexts(
     name="Readers",
     description="Who reads.",
     translations={"de": GroupText("Leser", "Wer liest."), "fr": GroupText("L")},
@@ -29,7 +29,7 @@ async def test_a_group_is_made_and_named_anew(service_env: Any) -> None:
     made = await service_env.groups.create("readers", WORDS, by=OPERATOR_PRINCIPAL)
     assert await service_env.groups.get("readers", by=OPERATOR_PRINCIPAL) == made
     assert made.text_in("de-AT") == GroupText("Leser", "Wer liest.")
-    renamed = await service_env.groups.replace("readers", GroupWords(name="Bookworms"), by=OPERATOR_PRINCIPAL)
+    renamed = await service_env.groups.replace("readers", GroupTexts(name="Bookworms"), by=OPERATOR_PRINCIPAL)
     assert (renamed.id, renamed.name, renamed.description, renamed.translations) == (made.id, "Bookworms", None, {})
     assert await service_env.groups.find_id("readers") == made.id
     assert await service_env.groups.find_id("nowhere") == NIL

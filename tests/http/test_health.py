@@ -11,7 +11,7 @@ from tests.http.conftest import open_client
 
 from latchstring.bootstrap.application import build_app
 from latchstring.config import Config
-from latchstring.http.access_log import AccessLog, Observed
+from latchstring.http.access_log import AccessLog, ObservedResponse
 from latchstring.storage.engine import schema
 from latchstring.storage.engine.database import Database
 from latchstring.storage.overview.metrics_queries import OutboxDepth, measure_outbox
@@ -49,7 +49,7 @@ async def test_the_access_log_has_paths_without_queries(server_config: Config) -
     stream = io.StringIO()
     app = build_app(server_config)
     log = AccessLog(stream, redact=lambda path: path)
-    app.wrap(lambda inside: Observed(inside, log))
+    app.wrap(lambda inside: ObservedResponse(inside, log))
     async with open_client(app) as client:
         answer = await client.get("/invitation?token=ey.secret.secret")
         await client.get("/healthz")

@@ -157,11 +157,11 @@ ADA = AppPerson(external_id="app-1", email_key="ada@people.test", email_verified
 
 
 async def test_the_app_makes_and_finds_its_person_by_external_id(invitation_env: InvitationEnv) -> None:
-    first = await invitation_env.invitations.accepting.accept_as(
+    first = await invitation_env.invitations.acceptance.accept_as(
         invitation_env.token(await invitation_env.invite()), ADA
     )
     assert (first.is_new, first.tokens, first.user.password_hash, first.user.external_id) == (True, None, None, "app-1")
-    second = await invitation_env.invitations.accepting.accept_as(
+    second = await invitation_env.invitations.acceptance.accept_as(
         invitation_env.token(await invitation_env.invite(role="team")), ADA
     )
     assert (second.is_new, second.user.id, second.user.role) == (False, first.user.id, "team")
@@ -170,7 +170,7 @@ async def test_the_app_makes_and_finds_its_person_by_external_id(invitation_env:
 @pytest.mark.parametrize("person", [replace(ADA, email_key="b@people.test"), replace(ADA, email_verified=False)])
 async def test_the_app_must_vouch_for_the_invited_address(invitation_env: InvitationEnv, person: AppPerson) -> None:
     with pytest.raises(WrongAccount):
-        await invitation_env.invitations.accepting.accept_as(
+        await invitation_env.invitations.acceptance.accept_as(
             invitation_env.token(await invitation_env.invite()), person
         )
 
@@ -178,7 +178,7 @@ async def test_the_app_must_vouch_for_the_invited_address(invitation_env: Invita
 async def test_an_account_of_another_person_of_the_app_is_not_taken(invitation_env: InvitationEnv) -> None:
     await invitation_env.service_env.user(email="ada@people.test", external_id="somebody-else")
     with pytest.raises(WrongAccount):
-        await invitation_env.invitations.accepting.accept_as(
+        await invitation_env.invitations.acceptance.accept_as(
             invitation_env.token(await invitation_env.invite(role="team")), ADA
         )
 
@@ -197,7 +197,7 @@ async def test_a_used_link_never_readmits_somebody_who_was_removed(invitation_en
 async def test_each_end_has_its_own_refusal(invitation_env: InvitationEnv) -> None:
     declined, revoked, superseded = [await invitation_env.invite(f"{n}@people.test") for n in "abc"]
     expired = await invitation_env.invite("d@people.test", role="customer", expires_in=timedelta(hours=1))
-    await invitation_env.invitations.answering.decline(invitation_env.token(declined))
+    await invitation_env.invitations.responses.decline(invitation_env.token(declined))
     await invitation_env.invitations.revoke(revoked.invitation.id, by=OPERATOR_PRINCIPAL)
     await invitation_env.invitations.resend(superseded.invitation.id, by=OPERATOR_PRINCIPAL)
     invitation_env.service_env.clock.forward(timedelta(hours=1))
@@ -211,7 +211,7 @@ async def test_each_end_has_its_own_refusal(invitation_env: InvitationEnv) -> No
         with pytest.raises(error):
             await invitation_env.accept(token)
         with pytest.raises(error):
-            await invitation_env.invitations.answering.look_up(token)
+            await invitation_env.invitations.responses.look_up(token)
 
 
 async def test_links_of_other_installations_and_made_up_ones_are_alike(invitation_env: InvitationEnv) -> None:
@@ -232,8 +232,8 @@ async def test_links_of_other_installations_and_made_up_ones_are_alike(invitatio
     for token in made_up:
         for use in (
             invitation_env.accept,
-            invitation_env.invitations.answering.look_up,
-            invitation_env.invitations.answering.decline,
+            invitation_env.invitations.responses.look_up,
+            invitation_env.invitations.responses.decline,
         ):
             with pytest.raises(InvitationTokenInvalid) as caught:
                 await use(token)
@@ -309,7 +309,7 @@ async def test_accept_and_decline_at_once_agree_with_the_final_state(invitation_
         made = await invitation_env.invite(f"d{number}@people.test")
         token = invitation_env.token(made)
         answers = await asyncio.gather(
-            refusal(invitation_env.accept(token)), refusal(invitation_env.invitations.answering.decline(token))
+            refusal(invitation_env.accept(token)), refusal(invitation_env.invitations.responses.decline(token))
         )
         state = await invitation_env.state(made)
         assert (*answers, state) in {
@@ -359,7 +359,7 @@ async def test_what_cannot_be_read_and_what_is_missing_are_told_together(invitat
     bad = FieldProblem("/firstName", "too-long", "Use at most 100 characters.")
     token = invitation_env.token(await invitation_env.invite())
     with pytest.raises(InvalidFields) as caught:
-        await invitation_env.invitations.accepting.accept(token, Profile(password="short"), problems=[bad])
+        await invitation_env.invitations.acceptance.accept(token, Profile(password="short"), problems=[bad])
     told = [(error.pointer, error.code) for error in caught.value.errors]
     assert told[0] == ("/firstName", "too-long")
     assert [pointer for pointer, _ in told] == ["/firstName", "/lastName", "/password", "/acceptTerms"]

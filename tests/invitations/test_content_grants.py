@@ -27,7 +27,7 @@ from latchstring.domain.errors import (
     UserNotFound,
 )
 from latchstring.domain.grant import ContentRole
-from latchstring.domain.invitation import Channel, Standing, State
+from latchstring.domain.invitation import Channel, InvitationDetails, State
 from latchstring.domain.mail import DeliveryState, SuppressionReason
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.settings import ContentRules, ContentType
@@ -51,7 +51,7 @@ class ContentInvitationEnv:
     def as_(self, user: User) -> Principal:
         return self.invitation_env.service_env.users.principal_of(user)
 
-    async def invite(self, email: str, role: str = "EDITOR", *, by: User | None = None) -> Standing:
+    async def invite(self, email: str, role: str = "EDITOR", *, by: User | None = None) -> InvitationDetails:
         address = parse_address(email)
         draft = Draft(email=address.email, email_key=address.email_key, content=(("articles", "tide", role),))
         by_ = self.as_(by or self.owner)
@@ -262,7 +262,7 @@ async def test_strangers_stay_out_where_only_accounts_may_be_invited(service_env
     for channel in Channel:
         with pytest.raises(UserNotFound):
             await content_env.invitation_env.accept(content_env.invitation_env.token(unknown, channel))
-    await content_env.invitation_env.invitations.answering.request_new(content_env.invitation_env.token(unknown))
+    await content_env.invitation_env.invitations.responses.request_new(content_env.invitation_env.token(unknown))
     assert len(await content_env.invitation_env.invitation_mails(unknown)) == 1
     await content_env.invitation_env.accept(content_env.invitation_env.token(known), Profile())
     assert await content_env.level(friend) is Level.EDITOR
@@ -347,6 +347,6 @@ async def test_inviting_and_the_end_of_the_object_at_once_leave_no_live_link(con
             content_env.invite(email), refusal(content_env.remove()), return_exceptions=True
         )
         assert removed == ""
-        if isinstance(made, Standing):
+        if isinstance(made, InvitationDetails):
             assert await content_env.invitation_env.state(made) is State.REVOKED
         content_env.tide = await content_env.make()

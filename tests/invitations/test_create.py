@@ -264,10 +264,10 @@ async def test_erasing_a_person_clears_invitations_and_keeps_history(invitation_
 async def test_a_link_that_is_still_good_is_mailed_again_once_in_five_minutes(invitation_env: InvitationEnv) -> None:
     made = await invitation_env.invite()
     token = invitation_env.token(made)
-    await asyncio.gather(*(invitation_env.invitations.answering.request_new(token) for _ in range(5)))
+    await asyncio.gather(*(invitation_env.invitations.responses.request_new(token) for _ in range(5)))
     assert len(await invitation_env.invitation_mails(made)) == 2
     invitation_env.service_env.clock.forward(timedelta(minutes=5))
-    await invitation_env.invitations.answering.request_new(token)
+    await invitation_env.invitations.responses.request_new(token)
     mails = await invitation_env.invitation_mails(made)
     assert [mail.generation for mail in mails] == [1, 1, 1]
 
@@ -276,7 +276,7 @@ async def test_a_fresh_link_is_given_five_times(invitation_env: InvitationEnv) -
     made = await invitation_env.invite()
     for _ in range(8):
         invitation_env.service_env.clock.forward(timedelta(minutes=6))
-        await invitation_env.invitations.answering.request_new(invitation_env.token(made))
+        await invitation_env.invitations.responses.request_new(invitation_env.token(made))
     assert len(await invitation_env.invitation_mails(made)) == 6
 
 
@@ -285,7 +285,7 @@ async def test_an_expired_link_brings_the_next_one_and_the_inviter_is_told(invit
     by = replace(invitation_env.service_env.users.principal_of(inviter), permissions=frozenset({"*"}))
     made = await invitation_env.invite(by=by, role="team")
     invitation_env.service_env.clock.forward(timedelta(days=8))
-    await invitation_env.invitations.answering.request_new(invitation_env.token(made))
+    await invitation_env.invitations.responses.request_new(invitation_env.token(made))
     now = await invitation_env.now(made)
     assert (now.state_at(invitation_env.service_env.clock()), now.link.generation) == (State.PENDING, 2)
     assert "link-requested" in [mail.kind for mail in await invitation_env.service_env.mails()]
@@ -300,15 +300,15 @@ async def test_no_fresh_link_when_the_sponsor_may_no_longer_send_it(invitation_e
     )
     made = await invitation_env.invite(by=by, role="team")
     invitation_env.service_env.clock.forward(timedelta(days=8))
-    await invitation_env.invitations.answering.request_new(invitation_env.token(made))
+    await invitation_env.invitations.responses.request_new(invitation_env.token(made))
     assert (await invitation_env.now(made)).link.generation == 1
 
 
 async def test_nothing_is_sent_for_what_has_ended_or_was_made_up(invitation_env: InvitationEnv) -> None:
     made = await invitation_env.invite()
     await invitation_env.invitations.revoke(made.invitation.id, by=OPERATOR_PRINCIPAL)
-    await invitation_env.invitations.answering.request_new(invitation_env.token(made))
-    await invitation_env.invitations.answering.request_new("ey.no.no")
+    await invitation_env.invitations.responses.request_new(invitation_env.token(made))
+    await invitation_env.invitations.responses.request_new("ey.no.no")
     assert len(await invitation_env.invitation_mails(made)) == 1
 
 

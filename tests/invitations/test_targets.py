@@ -11,7 +11,7 @@ from latchstring.content.service import Content, NewObject
 from latchstring.domain.errors import NotAllowed
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.domain.settings import ContentRules, ContentType
-from latchstring.groups.service import GroupWords
+from latchstring.groups.service import GroupTexts
 from latchstring.invitations.targets import Targets
 
 pytestmark = pytest.mark.reads
@@ -25,7 +25,7 @@ def targets(service_env: ServiceEnv) -> Targets:
 
 
 async def group(service_env: ServiceEnv, key: str, name: str) -> None:
-    await service_env.groups.create(key, GroupWords(name=name), by=OPERATOR_PRINCIPAL)
+    await service_env.groups.create(key, GroupTexts(name=name), by=OPERATOR_PRINCIPAL)
 
 
 async def thing(service_env: ServiceEnv, title: str, *, type_: str = "articles", **more: Any) -> None:
@@ -76,7 +76,7 @@ async def test_a_type_and_key_name_one_object(service_env: ServiceEnv, targets: 
 
 async def test_a_renamed_group_is_found_under_its_new_name(service_env: ServiceEnv, targets: Targets) -> None:
     await group(service_env, "spring", "Spring cohort")
-    await service_env.groups.replace("spring", GroupWords(name="Vår"), by=OPERATOR_PRINCIPAL)
+    await service_env.groups.replace("spring", GroupTexts(name="Vår"), by=OPERATOR_PRINCIPAL)
     assert [one.name for one in await targets.search_groups("vå", by=OPERATOR_PRINCIPAL)] == ["Vår"]
     assert [one.name for one in await targets.find_groups(["spring", "none"], by=OPERATOR_PRINCIPAL)] == ["Vår"]
 

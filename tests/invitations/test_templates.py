@@ -24,7 +24,7 @@ from latchstring.domain.errors import (
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.settings import ContentRules, ContentType
 from latchstring.domain.template import InvitationTemplate, TemplateSource
-from latchstring.invitations.templates import Templates, expand, expand_from
+from latchstring.invitations.templates import InvitationTemplates, expand, expand_from
 
 CONFIGURED = InvitationTemplate(
     key="new-customer",
@@ -46,7 +46,7 @@ def invitation_env(service_env: ServiceEnv) -> InvitationEnv:
 
 
 @pytest.fixture
-def templates(invitation_env: InvitationEnv) -> Templates:
+def templates(invitation_env: InvitationEnv) -> InvitationTemplates:
     return invitation_env.invitations.templates
 
 
@@ -101,7 +101,9 @@ def test_an_unknown_template_is_told_with_the_names_there_are() -> None:
 # ---- using -----------------------------------------------------------------------------------------------------------
 
 
-async def test_an_invitation_by_a_template_of_each_source(invitation_env: InvitationEnv, templates: Templates) -> None:
+async def test_an_invitation_by_a_template_of_each_source(
+    invitation_env: InvitationEnv, templates: InvitationTemplates
+) -> None:
     await invitation_env.service_env.group("early")
     first = (await invitation_env.invite(template="new-customer")).invitation
     assert (first.bundle.role, [g.target_key for g in first.bundle.groups], first.locale) == (
@@ -122,7 +124,7 @@ async def test_an_unknown_template_is_one_of_the_fields(invitation_env: Invitati
 
 
 async def test_a_template_gives_nobody_more_than_he_may_grant(
-    invitation_env: InvitationEnv, templates: Templates
+    invitation_env: InvitationEnv, templates: InvitationTemplates
 ) -> None:
     await templates.create_template(replace(MADE, role="admin"), by=OPERATOR_PRINCIPAL)
     inviter = Principal(
@@ -142,7 +144,9 @@ async def test_what_a_template_names_is_looked_up_when_it_is_used(invitation_env
 # ---- keeping ---------------------------------------------------------------------------------------------------------
 
 
-async def test_templates_are_made_changed_and_removed(invitation_env: InvitationEnv, templates: Templates) -> None:
+async def test_templates_are_made_changed_and_removed(
+    invitation_env: InvitationEnv, templates: InvitationTemplates
+) -> None:
     admin = somebody("templates:write", "invitations:read")
     whole = replace(
         MADE,
@@ -167,7 +171,7 @@ async def test_templates_are_made_changed_and_removed(invitation_env: Invitation
     ]
 
 
-async def test_configuration_wins_over_the_panel(invitation_env: InvitationEnv, templates: Templates) -> None:
+async def test_configuration_wins_over_the_panel(invitation_env: InvitationEnv, templates: InvitationTemplates) -> None:
     by = OPERATOR_PRINCIPAL
     mine = replace(MADE, key="new-customer")
     with pytest.raises(TemplateKeyTaken):
@@ -189,14 +193,14 @@ async def test_a_template_that_configuration_took_over_waits_and_can_be_removed(
     assert await before.find_template("new-customer") is None
 
 
-async def test_of_equal_keys_at_once_exactly_one_is_made(templates: Templates) -> None:
+async def test_of_equal_keys_at_once_exactly_one_is_made(templates: InvitationTemplates) -> None:
     results = await asyncio.gather(
         *(templates.create_template(MADE, by=OPERATOR_PRINCIPAL) for _ in range(4)), return_exceptions=True
     )
     assert [type(result) for result in results if result is not None] == [TemplateKeyTaken] * 3
 
 
-async def test_every_rule_a_template_breaks_is_told_at_once(templates: Templates) -> None:
+async def test_every_rule_a_template_breaks_is_told_at_once(templates: InvitationTemplates) -> None:
     broken = replace(
         MADE,
         role="boss",
@@ -211,7 +215,7 @@ async def test_every_rule_a_template_breaks_is_told_at_once(templates: Templates
     assert pointers == ["/role", "/groups", "/content", "/expiresIn", "/redirectUrl"]
 
 
-async def test_reading_and_changing_need_their_permissions(templates: Templates) -> None:
+async def test_reading_and_changing_need_their_permissions(templates: InvitationTemplates) -> None:
     nobody, reader, writer = somebody(), somebody("invitations:read"), somebody("invitations:write")
     assert await templates.list_templates(by=reader) == await templates.list_templates(by=writer)
     with pytest.raises(NotAllowed):

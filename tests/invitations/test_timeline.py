@@ -11,12 +11,12 @@ from tests.support.invitation_env import PROFILE, InvitationEnv, build_invitatio
 from tests.support.service_env import ServiceEnv
 
 from latchstring.domain.errors import NotAllowed
-from latchstring.domain.invitation import Standing
+from latchstring.domain.invitation import InvitationDetails
 from latchstring.domain.mail import Delivery, DeliveryState
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.domain.settings import MailRules
-from latchstring.domain.views.timeline import KnotKind, Timeline
-from latchstring.invitations.link_views import VisitCounter
+from latchstring.domain.views.timeline import Timeline, TimelineEntryKind
+from latchstring.invitations.link_views import LinkViewCounter
 from latchstring.storage.outbox.outbox import claim_mails, finish_mail
 
 pytestmark = pytest.mark.reads
@@ -29,18 +29,18 @@ def invitation_env(service_env: ServiceEnv) -> InvitationEnv:
     return build_invitation_env(service_env)
 
 
-async def told(invitation_env: InvitationEnv, standing: Standing) -> Timeline:
+async def told(invitation_env: InvitationEnv, standing: InvitationDetails) -> Timeline:
     return (await invitation_env.invitations.timelines.get(standing.invitation.id, by=OPERATOR_PRINCIPAL)).timeline
 
 
 def words(timeline: Timeline) -> list[str]:
     """Each knot in a word."""
-    named: dict[KnotKind, Callable[[Any], str]] = {
-        KnotKind.EVENT: lambda knot: knot.type.removeprefix("invitation."),
-        KnotKind.MAIL: lambda knot: f"mail {knot.mail.generation}",
-        KnotKind.ATTEMPT: lambda knot: f"{knot.state} {knot.number}",
-        KnotKind.VISITS: lambda knot: f"visited {knot.visits.times}",
-        KnotKind.RAN_OUT: lambda _: "ran out",
+    named: dict[TimelineEntryKind, Callable[[Any], str]] = {
+        TimelineEntryKind.EVENT: lambda knot: knot.type.removeprefix("invitation."),
+        TimelineEntryKind.MAIL: lambda knot: f"mail {knot.mail.generation}",
+        TimelineEntryKind.ATTEMPT: lambda knot: f"{knot.state} {knot.number}",
+        TimelineEntryKind.VISITS: lambda knot: f"visited {knot.visits.times}",
+        TimelineEntryKind.RAN_OUT: lambda _: "ran out",
     }
     return [named[knot.kind](knot) for knot in timeline.knots]
 
@@ -56,8 +56,8 @@ async def try_to_send(
         )
 
 
-async def visit(invitation_env: InvitationEnv, standing: Standing, generation: int = 1) -> None:
-    counter = VisitCounter(invitation_env.service_env.db, invitation_env.service_env.clock)
+async def visit(invitation_env: InvitationEnv, standing: InvitationDetails, generation: int = 1) -> None:
+    counter = LinkViewCounter(invitation_env.service_env.db, invitation_env.service_env.clock)
     counter.count(standing.invitation.id, generation)
     await counter.flush()
 
@@ -121,7 +121,7 @@ async def test_who_acted_is_named(invitation_env: InvitationEnv) -> None:
     made = await invitation_env.invite(by=lead)
     await invitation_env.invitations.revoke(made.invitation.id, by=lead)
     knots = (await told(invitation_env, made)).knots
-    assert [(knot.type, knot.actor_name) for knot in knots if knot.kind is KnotKind.EVENT] == [
+    assert [(knot.type, knot.actor_name) for knot in knots if knot.kind is TimelineEntryKind.EVENT] == [
         ("invitation.created", "Mira Okafor"),
         ("invitation.revoked", "Mira Okafor"),
     ]
@@ -130,14 +130,14 @@ async def test_who_acted_is_named(invitation_env: InvitationEnv) -> None:
 async def test_a_mail_that_is_off_is_told(service_env: ServiceEnv) -> None:
     invitation_env = build_invitation_env(service_env, mail=replace(MailRules(), transport="off"))
     _, mail = (await told(invitation_env, await invitation_env.invite())).knots
-    assert (mail.kind, mail.state) == (KnotKind.MAIL, DeliveryState.SUPPRESSED)
+    assert (mail.kind, mail.state) == (TimelineEntryKind.MAIL, DeliveryState.SUPPRESSED)
 
 
 async def test_a_notice_to_the_inviter_is_no_invitation(invitation_env: InvitationEnv) -> None:
     lead = await invitation_env.service_env.principal("admin")
     made = await invitation_env.invite(by=lead)
     invitation_env.service_env.clock.forward(MINUTE)
-    await invitation_env.invitations.answering.decline(invitation_env.token(made))
+    await invitation_env.invitations.responses.decline(invitation_env.token(made))
     *_, notice = (await told(invitation_env, made)).knots
     assert notice.mail is not None
     assert not notice.mail.has_link

@@ -20,7 +20,7 @@ async def end(page_client: PageClient, invitation: Invitation, how: str) -> None
     elif how == "revoked":
         await services.invitations.revoke(invitation.id, by=OPERATOR_PRINCIPAL)
     elif how == "declined":
-        await services.invitations.answering.decline(token)
+        await services.invitations.responses.decline(token)
     else:
         await page_client.post("/invitation/accept", {**PROFILE, "token": token})
         await page_client.post("/logout")

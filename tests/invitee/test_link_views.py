@@ -8,7 +8,7 @@ from tests.support.page_client import PageClient
 from latchstring.domain.errors import StorageUnreachable
 from latchstring.domain.invitation import Channel, Invitation
 from latchstring.invitations import link_views as visits_room
-from latchstring.invitations.link_views import VisitCounter
+from latchstring.invitations.link_views import LinkViewCounter
 from latchstring.storage.invitations.link_views import find_visits
 
 
@@ -103,6 +103,6 @@ async def test_a_database_that_never_comes_back_does_not_hold_the_end_up(
 
     monkeypatch.setattr(visits_room, "add_visits", hangs)
     monkeypatch.setattr(visits_room, "LAST_CHANCE_SECONDS", 0.05)
-    counter = VisitCounter(page_client.services.db, page_client.services.clock)
+    counter = LinkViewCounter(page_client.services.db, page_client.services.clock)
     async with asyncio.timeout(5), counter.flushing():
         counter.count(invitation.id, 1)

@@ -21,7 +21,7 @@ from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.services import Services
 from latchstring.storage.engine.tables import outbox
 from latchstring.storage.outbox.outbox import OutboxRow
-from latchstring.worker.wake_event import Wake
+from latchstring.worker.wake_event import WakeEvent
 
 PASSWORD = "correct horse 9 Battery"
 ORIGIN = "https://invite.example.org"
@@ -162,7 +162,7 @@ def limited(api: Api, settings: Config) -> Services:
         keyring=api.services.keyring,
         installation_id=api.services.installation_id,
         clock=api.clock,
-        wake=Wake(),
+        wake=WakeEvent(),
     )
 
 

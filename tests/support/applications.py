@@ -17,7 +17,7 @@ from latchstring.crypto.passwords import Passwords
 from latchstring.services import Services
 from latchstring.storage.engine.installation import ensure_installation
 from latchstring.storage.engine.sqlite import SQLite
-from latchstring.worker.wake_event import Wake
+from latchstring.worker.wake_event import WakeEvent
 
 
 @asynccontextmanager
@@ -44,7 +44,7 @@ async def services_on(url: URL, config: Config, clock: Clock) -> AsyncIterator[S
     installation_id = await ensure_installation(db, keyring, clock())
     try:
         yield bootstrap.build_services(
-            config, db=db, keyring=keyring, installation_id=installation_id, clock=clock, wake=Wake()
+            config, db=db, keyring=keyring, installation_id=installation_id, clock=clock, wake=WakeEvent()
         )
     finally:
         await db.close()

@@ -8,11 +8,11 @@ from tests.support.service_env import APP, ROLES, ServiceEnv
 
 from latchstring.domain.account import User
 from latchstring.domain.draft import Draft
-from latchstring.domain.invitation import Channel, Invitation, Standing, State
+from latchstring.domain.invitation import Channel, Invitation, InvitationDetails, State
 from latchstring.domain.mail import MailKind
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.settings import AccountRules, ContentRules, InvitationRules, Limits, MailRules
-from latchstring.domain.template import Templates
+from latchstring.domain.template import TemplatesByKey
 from latchstring.formats.email_address import parse_address
 from latchstring.invitations.commands import Profile
 from latchstring.invitations.dependencies import InvitationDependencies
@@ -33,26 +33,26 @@ class InvitationEnv:
 
     async def invite(
         self, email: str = "ada@people.test", *, by: Principal = OPERATOR_PRINCIPAL, **terms: Any
-    ) -> Standing:
+    ) -> InvitationDetails:
         address = parse_address(email)
         terms = terms or {"role": "customer"}
         draft = Draft(email=address.email, email_key=address.email_key, **terms)
         return await self.invitations.create(draft, by=by)
 
-    def token(self, standing: Standing, channel: Channel = Channel.MAILED) -> str:
+    def token(self, standing: InvitationDetails, channel: Channel = Channel.MAILED) -> str:
         return self.invitations.links.token_of(standing.invitation, channel)
 
     async def accept(self, token: str, profile: Profile = PROFILE, *, caller: User | None = None) -> Accepted:
-        return await self.invitations.accepting.accept(token, profile, caller=caller)
+        return await self.invitations.acceptance.accept(token, profile, caller=caller)
 
-    async def now(self, standing: Standing) -> Invitation:
+    async def now(self, standing: InvitationDetails) -> Invitation:
         found = await self.invitations.get(standing.invitation.id, by=OPERATOR_PRINCIPAL)
         return found.invitation
 
-    async def state(self, standing: Standing) -> State:
+    async def state(self, standing: InvitationDetails) -> State:
         return (await self.now(standing)).state_at(self.service_env.clock())
 
-    async def invitation_mails(self, standing: Standing) -> list[OutboxRow]:
+    async def invitation_mails(self, standing: InvitationDetails) -> list[OutboxRow]:
         mails = await self.service_env.mails()
         return [m for m in mails if m.kind is MailKind.INVITATION and m.subject_id == standing.invitation.id]
 
@@ -66,7 +66,7 @@ def build_invitation_env(
     mail: MailRules | None = None,
     rules: InvitationRules | None = None,
     content: ContentRules | None = None,
-    templates: Templates | None = None,
+    templates: TemplatesByKey | None = None,
     recipient_rates: tuple[tuple[int, timedelta], ...] = (),
     limits: Limits | None = None,
 ) -> InvitationEnv:

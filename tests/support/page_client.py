@@ -24,7 +24,7 @@ from latchstring.domain.invitation import Channel, Invitation
 from latchstring.domain.panel import principal_of_admin
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.formats.email_address import parse_address
-from latchstring.groups.service import GroupWords
+from latchstring.groups.service import GroupTexts
 from latchstring.services import Services
 from latchstring.storage.engine.tables import metadata
 from latchstring.users.accounts import NewUser, UserChanges
@@ -146,7 +146,7 @@ class PageClient:
         assert seen.status == 303, seen.html
 
     async def group(self, key: str = "spring", name: str = "Spring cohort") -> None:
-        await self.services.groups.create(key, GroupWords(name=name), by=OPERATOR_PRINCIPAL)
+        await self.services.groups.create(key, GroupTexts(name=name), by=OPERATOR_PRINCIPAL)
 
     async def invite(
         self, email: str = "jonas@people.test", *, by: Principal = OPERATOR_PRINCIPAL, **terms: Any

@@ -22,9 +22,9 @@ from latchstring.domain.settings import AccountRules, App, ContentRules, Invitat
 from latchstring.formats.field_types import Duration, Email, Flag, Instant, Key, Line, Locale, Message, Metadata, Url
 from latchstring.formats.fields import Body, Reading, sent_fields
 from latchstring.http.application import Application
-from latchstring.http.authentication import Access, Caller
+from latchstring.http.authentication import Caller, RouteAccess
 from latchstring.http.responses import Answer, View, json_answer
-from latchstring.invitations.link_views import VisitCounter
+from latchstring.invitations.link_views import LinkViewCounter
 from latchstring.rate_limits import Limiter
 from latchstring.rest.docs_pages import document_routes
 from latchstring.rest.pagination import PageQuery, PageView, page_answer
@@ -124,7 +124,7 @@ async def change_thing(thing_id: UUID, body: Change) -> Answer:
     return json_answer({"id": thing_id, **sent_fields(body)})
 
 
-@operation("GET", "/api/things", "List things", tag="Things", access=Access.OPTIONAL, answers={200: PageView[str]})
+@operation("GET", "/api/things", "List things", tag="Things", access=RouteAccess.OPTIONAL, answers={200: PageView[str]})
 async def list_things(services: Services, query: ThingQuery) -> Answer:
     cursor = read_cursor(services.keyring, f"things:{query.sort}", query.cursor)
     following = make_cursor(services.keyring, f"things:{query.sort}", Cursor(("b", query.limit)))
@@ -145,7 +145,7 @@ async def show_thing(key: str) -> Answer:
     "/api/open",
     "Answer anybody",
     tag="Open",
-    access=Access.LENIENT,
+    access=RouteAccess.LENIENT,
     answers={200: dict[str, Any]},
     rate_limited=True,
 )
@@ -154,7 +154,13 @@ async def answer_anybody(caller: Caller, reading: Reading[Change]) -> Answer:
 
 
 @operation(
-    "POST", "/api/knock", "Knock", tag="Open", access=Access.OPTIONAL, answers={200: dict[str, Any]}, body_optional=True
+    "POST",
+    "/api/knock",
+    "Knock",
+    tag="Open",
+    access=RouteAccess.OPTIONAL,
+    answers={200: dict[str, Any]},
+    body_optional=True,
 )
 async def knock(caller: Caller, body: Change) -> Answer:
     return json_answer({"known": caller.principal is not None})
@@ -191,7 +197,7 @@ def services(accounts: FakeAccounts) -> Services:
         installation_id=USER_ID,
         wake_worker=lambda: None,
         limiter=Limiter(limits),
-        visits=VisitCounter(None, system_clock),  # type: ignore[arg-type]
+        visits=LinkViewCounter(None, system_clock),  # type: ignore[arg-type]
         backoffice=None,  # type: ignore[arg-type]
         settings=(),
         check_health=None,  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ from latchstring.domain.mail import DeliveryState, MailKind
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
 from latchstring.domain.settings import AccountRules, App, MailRules
 from latchstring.formats.email_address import parse_address
-from latchstring.groups.service import Groups, GroupWords
+from latchstring.groups.service import Groups, GroupTexts
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import events, outbox
 from latchstring.storage.outbox.outbox import OutboxRow
@@ -82,7 +82,7 @@ class ServiceEnv:
         return self.users.principal_of(await self.user(role, **fields))
 
     async def group(self, key: str) -> Group:
-        return await self.groups.create(key, GroupWords(name=key.title()), by=OPERATOR_PRINCIPAL)
+        return await self.groups.create(key, GroupTexts(name=key.title()), by=OPERATOR_PRINCIPAL)
 
     async def reload(self, user: User) -> User:
         return await self.users.get(user.id)

@@ -92,7 +92,7 @@ class ScriptedServer:
     slow: dict[str, float] = field(default_factory=dict)  # seconds until the final dot of an address is answered
     held: set[str] = field(default_factory=set)
     released: asyncio.Event = field(default_factory=asyncio.Event)
-    at_dot: asyncio.Event = field(default_factory=asyncio.Event)
+    on_data_sent: asyncio.Event = field(default_factory=asyncio.Event)
     hung: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     tls: ssl.SSLContext | None = None
@@ -204,7 +204,7 @@ class _Conversation:
             if not line:
                 raise _HangUp  # the client died in the middle; nothing was taken
             lines.append(line[1:] if line.startswith(b"..") else line)
-        self.server.at_dot.set()
+        self.server.on_data_sent.set()
         reply = self.next_reply("dot", self.recipient, "250 2.0.0 taken")
         await asyncio.sleep(self.server.slow.get(self.recipient, 0))
         while self.recipient in self.server.held:

@@ -20,8 +20,8 @@ from latchstring.domain.settings import MailRules, RetryRules, SmtpSettings
 from latchstring.mail.messages import InvitationMail, Message, PasswordResetMail
 from latchstring.storage.engine.database import Database, Work
 from latchstring.storage.outbox.outbox import OutboxRow, queue_mail
-from latchstring.worker.loop import WorkerParts, run_worker
-from latchstring.worker.wake_event import Wake
+from latchstring.worker.loop import WorkerDependencies, run_worker
+from latchstring.worker.wake_event import WakeEvent
 
 QUICK = RetryRules(first=timedelta(milliseconds=50), factor=1.5, maximum=timedelta(seconds=2))
 EXPIRES = datetime(2030, 1, 1, tzinfo=UTC)
@@ -41,7 +41,7 @@ class WorkerEnv:
     rules: MailRules
     addresses: dict[UUID, str] = field(default_factory=dict)
     ended: set[UUID] = field(default_factory=set)
-    wake: Wake = field(default_factory=Wake)
+    wake: WakeEvent = field(default_factory=WakeEvent)
     loads: int = 0
 
     async def load(self, row: OutboxRow) -> Message | None:
@@ -81,8 +81,8 @@ class WorkerEnv:
             self.wake.ring()
         return [mail.subject_id for mail in mails]
 
-    def parts(self, **changes: Any) -> WorkerParts:
-        parts = WorkerParts(
+    def parts(self, **changes: Any) -> WorkerDependencies:
+        parts = WorkerDependencies(
             db=self.db,
             clock=system_clock,
             mail_rules=self.rules,

@@ -24,8 +24,8 @@ from latchstring.storage.jobs.jobs import (
     queue_job,
     release_job,
 )
-from latchstring.worker.jobs import LEASE, MOST_FAILURES, JobParts, JobWorker
-from latchstring.worker.wake_event import Wake
+from latchstring.worker.jobs import LEASE, MOST_FAILURES, JobDependencies, JobWorker
+from latchstring.worker.wake_event import WakeEvent
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -83,8 +83,8 @@ class JobEnv:
     clock: Clock
     kind: Counting
 
-    def worker(self, wake: Wake) -> JobWorker:
-        return JobWorker(JobParts(db=self.db, clock=self.clock, kinds={"count": self.kind}, bell=wake.jobs))
+    def worker(self, wake: WakeEvent) -> JobWorker:
+        return JobWorker(JobDependencies(db=self.db, clock=self.clock, kinds={"count": self.kind}, bell=wake.jobs))
 
     async def job(self, total: int = 30) -> UUID:
         maker = Actor(ActorType.OPERATOR)
@@ -104,14 +104,14 @@ class JobEnv:
 
     async def run_until(self, is_so: Callable[[], Awaitable[bool]], *, workers: int = 1) -> None:
         """Let workers run until something holds."""
-        stop, wakes = asyncio.Event(), [Wake() for _ in range(workers)]
+        stop, wakes = asyncio.Event(), [WakeEvent() for _ in range(workers)]
         running = [asyncio.create_task(self.worker(wake).run(stop)) for wake in wakes]
         async with asyncio.timeout(60):
             while not await is_so():  # noqa: ASYNC110  # what the database says rings no bell
                 await asyncio.sleep(0)
         stop.set()
         for wake in wakes:
-            wake.ring_here()
+            wake.set_here()
         await asyncio.gather(*running)
 
     async def run_until_over(self, *job_ids: UUID, workers: int = 1) -> None:

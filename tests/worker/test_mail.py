@@ -143,7 +143,7 @@ async def test_a_server_that_thinks_long_at_the_dot_stops_nobody(
     smtp_server.held.update(slow)
     await worker_env.promise_all(slow)
     async with worker_env.working(drain=0.1):
-        await asyncio.wait_for(smtp_server.at_dot.wait(), 60)
+        await asyncio.wait_for(smtp_server.on_data_sent.wait(), 60)
         quick = await worker_env.promise_all([f"quick{n}@people.test" for n in range(5)])
         for subject in quick:
             await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SENT)

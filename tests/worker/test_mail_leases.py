@@ -46,7 +46,7 @@ async def test_a_mail_under_way_for_longer_than_a_lease_stays_with_its_worker(
     subject = await worker_env.promise("slow@people.test")
     clock = Clock(system_clock())
     async with worker_env.working(clock=clock, lease=SHORT), worker_env.working(clock=clock, lease=SHORT):
-        await asyncio.wait_for(smtp_server.at_dot.wait(), 60)
+        await asyncio.wait_for(smtp_server.on_data_sent.wait(), 60)
         for _ in range(6):
             clock.forward(SHORT / 2)
             await renewed(worker_env.db, until=clock() + SHORT)
@@ -78,7 +78,7 @@ async def test_stopping_lets_a_mail_under_way_finish(worker_env: WorkerEnv, smtp
     smtp_server.held.add("slow@people.test")
     subject = await worker_env.promise("slow@people.test")
     async with worker_env.working(drain=5):
-        await asyncio.wait_for(smtp_server.at_dot.wait(), 60)
+        await asyncio.wait_for(smtp_server.on_data_sent.wait(), 60)
         asyncio.get_running_loop().call_later(0.2, smtp_server.held.clear)
         asyncio.get_running_loop().call_later(0.21, smtp_server.released.set)
     assert (await worker_env.delivery(subject)).state is DeliveryState.SENT
@@ -152,7 +152,7 @@ async def test_a_database_that_goes_away_meanwhile_costs_no_second_mail(
     smtp_server.held.add("slow@people.test")
     subject = await worker_env.promise("slow@people.test")
     async with worker_env.working(db=db):
-        await asyncio.wait_for(smtp_server.at_dot.wait(), 60)
+        await asyncio.wait_for(smtp_server.on_data_sent.wait(), 60)
         db.is_away = True
         smtp_server.held.clear()
         smtp_server.released.set()

@@ -9,9 +9,9 @@ from latchstring.domain.clock import system_clock
 from latchstring.domain.ids import new_id
 from latchstring.domain.mail import DeliveryState, MailKind
 from latchstring.domain.settings import PaceRules, RetryRules
-from latchstring.mail.senders import Fate, Outcome
+from latchstring.mail.senders import DeliveryResult, SendAttempt
 from latchstring.mail.smtp.circuit_breaker import LONGEST_REST, Circuit
-from latchstring.mail.smtp.concurrency import TALKING, TALKING_PER_DOMAIN, UNDER_WAY, DomainBusy, Slots
+from latchstring.mail.smtp.concurrency import MAX_IN_FLIGHT, TALKING, TALKING_PER_DOMAIN, DomainBusy, Slots
 from latchstring.mail.smtp.pacing import Pace
 from latchstring.storage.outbox.outbox import OutboxRow
 from latchstring.worker.mail import back_off, judge
@@ -38,13 +38,15 @@ def test_pauses_grow_to_the_longest_and_differ() -> None:
 
 
 def test_a_mail_too_old_for_another_try_has_failed() -> None:
-    delivery, again_at = judge(Outcome(Fate.LATER, "451 later"), a_row(age=timedelta(days=2)), RULES, system_clock())
+    delivery, again_at = judge(
+        SendAttempt(DeliveryResult.LATER, "451 later"), a_row(age=timedelta(days=2)), RULES, system_clock()
+    )
     assert (delivery.state, delivery.last_reply, again_at) == (DeliveryState.FAILED, "451 later", None)
 
 
 def test_trouble_of_the_installation_never_waits_long() -> None:
     now = system_clock()
-    delivery, again_at = judge(Outcome(Fate.TROUBLE, "535 no"), a_row(attempts=12), RULES, now)
+    delivery, again_at = judge(SendAttempt(DeliveryResult.TROUBLE, "535 no"), a_row(attempts=12), RULES, now)
     assert delivery.state is DeliveryState.DEFERRED
     assert again_at is not None
     assert again_at - now <= LONGEST_REST
@@ -53,14 +55,14 @@ def test_trouble_of_the_installation_never_waits_long() -> None:
 @pytest.mark.parametrize(
     ("fate", "state"),
     [
-        (Fate.TAKEN, DeliveryState.SENT),
-        (Fate.NO_RECIPIENT, DeliveryState.BOUNCED),
-        (Fate.REFUSED, DeliveryState.FAILED),
-        (Fate.OFF, DeliveryState.SUPPRESSED),
+        (DeliveryResult.TAKEN, DeliveryState.SENT),
+        (DeliveryResult.NO_RECIPIENT, DeliveryState.BOUNCED),
+        (DeliveryResult.REFUSED, DeliveryState.FAILED),
+        (DeliveryResult.OFF, DeliveryState.SUPPRESSED),
     ],
 )
-def test_an_end_is_an_end(fate: Fate, state: DeliveryState) -> None:
-    delivery, again_at = judge(Outcome(fate, "reply"), a_row(), RULES, system_clock())
+def test_an_end_is_an_end(fate: DeliveryResult, state: DeliveryState) -> None:
+    delivery, again_at = judge(SendAttempt(fate, "reply"), a_row(), RULES, system_clock())
     assert (delivery.state, again_at) == (state, None)
 
 
@@ -78,7 +80,7 @@ def test_no_domain_gets_every_place() -> None:
 
 def test_waiting_for_the_last_word_gives_the_place_to_others() -> None:
     slots = Slots()
-    for number in range(UNDER_WAY):
+    for number in range(MAX_IN_FLIGHT):
         assert slots.free() > 0, number
         mail_id = uuid4()
         slots.begin(mail_id)

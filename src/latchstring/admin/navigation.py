@@ -8,7 +8,7 @@ from latchstring.domain.principal import Principal
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class NavigationEntry:
     """A page of the navigation. name: in English; the template translates it."""
 
     name: str
@@ -23,7 +23,7 @@ class Section:
     """Entries under one heading; the first section has none."""
 
     name: str
-    entries: tuple[Entry, ...]
+    entries: tuple[NavigationEntry, ...]
 
 
 # The template panel/layout/navigation.html has every name once more, as words to translate.
@@ -31,36 +31,36 @@ _SECTIONS = (
     Section(
         "",
         (
-            Entry("Overview", "/admin", "overview", "invitations:read"),
-            Entry("Invitations", "/admin/invitations", "invitation", "invitations:read"),
-            Entry("Import", "/admin/import", "import", "invitations:write"),
-            Entry("Invitation templates", "/admin/invitation-templates", "template", "invitations:read"),
+            NavigationEntry("Overview", "/admin", "overview", "invitations:read"),
+            NavigationEntry("Invitations", "/admin/invitations", "invitation", "invitations:read"),
+            NavigationEntry("Import", "/admin/import", "import", "invitations:write"),
+            NavigationEntry("Invitation templates", "/admin/invitation-templates", "template", "invitations:read"),
         ),
     ),
     Section(
         "People and access",
         (
-            Entry("Users", "/admin/users", "user", "users:read"),
-            Entry("Groups", "/admin/groups", "group", "groups:read"),
-            Entry("Roles", "/admin/roles", "role", "users:read"),
-            Entry("Content", "/admin/content", "content", "access:read"),
+            NavigationEntry("Users", "/admin/users", "user", "users:read"),
+            NavigationEntry("Groups", "/admin/groups", "group", "groups:read"),
+            NavigationEntry("Roles", "/admin/roles", "role", "users:read"),
+            NavigationEntry("Content", "/admin/content", "content", "access:read"),
         ),
     ),
     Section(
         "Mail",
         (
-            Entry("Mail queue", "/admin/mail", "queue", MAIL_READ),
-            Entry("Messages", "/admin/messages", "eye", MAIL_READ),
+            NavigationEntry("Mail queue", "/admin/mail", "queue", MAIL_READ),
+            NavigationEntry("Messages", "/admin/messages", "eye", MAIL_READ),
         ),
     ),
     Section(
         "System",
         (
-            Entry("Audit log", "/admin/audit", "log", "audit:read"),
-            Entry("API keys", "/admin/api-keys", "key", "api-keys:write"),
-            Entry("Administrators", "/admin/administrators", "lock", ADMINS_WRITE),
-            Entry("Settings", "/admin/settings", "settings", SETTINGS_READ),
-            Entry("Health", "/admin/health", "health", SETTINGS_READ),
+            NavigationEntry("Audit log", "/admin/audit", "log", "audit:read"),
+            NavigationEntry("API keys", "/admin/api-keys", "key", "api-keys:write"),
+            NavigationEntry("Administrators", "/admin/administrators", "lock", ADMINS_WRITE),
+            NavigationEntry("Settings", "/admin/settings", "settings", SETTINGS_READ),
+            NavigationEntry("Health", "/admin/health", "health", SETTINGS_READ),
         ),
     ),
 )
@@ -74,7 +74,7 @@ def sections_for(principal: Principal, path: str) -> Sequence[Section]:
         for section in _SECTIONS
         if (
             entries := tuple(
-                Entry(entry.name, entry.path, entry.icon, entry.needs, entry.path == current)
+                NavigationEntry(entry.name, entry.path, entry.icon, entry.needs, entry.path == current)
                 for entry in section.entries
                 if principal.can(entry.needs)
             )

@@ -41,7 +41,7 @@ from latchstring.storage.outbox.outbox import queue_mail
 
 
 @dataclass(frozen=True, slots=True)
-class MadeAdmin:
+class CreatedAdmin:
     """An administrator that was just made; set_up_url when there is no password yet."""
 
     admin: Admin
@@ -75,7 +75,7 @@ class AdminAccounts:
 
     async def create(
         self, *, by: Principal, address: Address, role: str, name: str = "", password: str | None = None
-    ) -> MadeAdmin:
+    ) -> CreatedAdmin:
         """Make an administrator, with a password or a link that sets one. Raises InvalidFields, EmailTaken."""
         by.require(ADMINS_WRITE)
         problems = _check_role(role)
@@ -86,7 +86,7 @@ class AdminAccounts:
         hashed = None if password is None else await self.deps.passwords.hash(password)
         admin = self._new_admin(address, role=role, name=name, password_hash=hashed)
         await self._insert_admin(admin, by)
-        return MadeAdmin(admin, None if password is not None else self.set_up_links.url_of(admin))
+        return CreatedAdmin(admin, None if password is not None else self.set_up_links.url_of(admin))
 
     async def invite(
         self, *, by: Principal, address: Address, role: str, name: str = "", locale: str | None = None

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from latchstring.admins.dependencies import AdminDependencies
 from latchstring.admins.second_factors import SecondFactors
-from latchstring.admins.sessions import IDLE_LIFETIME, AdminVisit, NewAdminSession, actor_of
+from latchstring.admins.sessions import IDLE_LIFETIME, AuthenticatedAdmin, NewAdminSession, actor_of
 from latchstring.crypto.passwords import check_policy
 from latchstring.domain.account import AdminSession
 from latchstring.domain.errors import CredentialInvalid, InvalidFields
@@ -31,7 +31,7 @@ class OwnAccount:
     deps: AdminDependencies
     second_factors: SecondFactors
 
-    async def change(self, visit: AdminVisit, *, name: str, locale: str | None) -> None:
+    async def change(self, visit: AuthenticatedAdmin, *, name: str, locale: str | None) -> None:
         """Keep another name and language. Both are checked by the face."""
         admin, now = visit.admin, self.deps.clock()
         changed = [
@@ -46,7 +46,7 @@ class OwnAccount:
         if changed:
             await self.deps.db.transact(work)
 
-    async def change_password(self, visit: AdminVisit, current: str, new: str) -> NewAdminSession:
+    async def change_password(self, visit: AuthenticatedAdmin, current: str, new: str) -> NewAdminSession:
         """Set another password. This session goes on under another token, all others end, and set-up links die.
 
         Raises InvalidFields with `/currentPassword` and `/password`, CredentialInvalid when the session has ended.
@@ -71,22 +71,22 @@ class OwnAccount:
         await self.deps.db.transact(work)
         return NewAdminSession(token.text, awaits_code=False, expires_at=visit.session.expires_at, admin=admin)
 
-    async def list_sessions(self, visit: AdminVisit) -> Sequence[AdminSession]:
+    async def list_sessions(self, visit: AuthenticatedAdmin) -> Sequence[AdminSession]:
         """Where the administrator is signed in, the one used last first."""
         now = self.deps.clock()
         return await list_admin_sessions(self.deps.db, visit.admin.id, now=now, idle_since=now - IDLE_LIFETIME)
 
-    async def end_session(self, visit: AdminVisit, session_id: UUID) -> int:
+    async def end_session(self, visit: AuthenticatedAdmin, session_id: UUID) -> int:
         """Sign out another browser, or this one. Nothing happens to a session that is over or somebody else's."""
         return await self._end_own(visit, end_admin_session(session_id, admin_id=visit.admin.id, now=self.deps.clock()))
 
-    async def end_other_sessions(self, visit: AdminVisit) -> int:
+    async def end_other_sessions(self, visit: AuthenticatedAdmin) -> int:
         """Sign out everywhere but here; returns how many sessions that ended."""
         return await self._end_own(
             visit, end_admin_sessions(visit.admin.id, now=self.deps.clock(), but=visit.session_id)
         )
 
-    async def _end_own(self, visit: AdminVisit, ending: Step) -> int:
+    async def _end_own(self, visit: AuthenticatedAdmin, ending: Step) -> int:
         admin_id = visit.admin.id
         event_id = new_id(self.deps.clock())
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from latchstring.admins.dependencies import AdminDependencies
 from latchstring.admins.sessions import (
     SESSION_LIFETIME,
-    AdminVisit,
+    AuthenticatedAdmin,
     NewAdminSession,
     actor_of,
 )
@@ -63,7 +63,7 @@ class SecondFactors:
 
     # ---- signing in ----------------------------------------------------------------------------------------------
 
-    async def complete_login(self, visit: AdminVisit, code: str) -> NewAdminSession:
+    async def complete_login(self, visit: AuthenticatedAdmin, code: str) -> NewAdminSession:
         """Open a session that awaits its code, under another token. Takes the app's code, or a recovery code.
 
         Each is good once. Raises SecondFactorInvalid, and CredentialInvalid when the session has ended meanwhile.
@@ -114,7 +114,7 @@ class SecondFactors:
 
     # ---- setting up and taking away ------------------------------------------------------------------------------
 
-    async def start(self, visit: AdminVisit) -> None:
+    async def start(self, visit: AuthenticatedAdmin) -> None:
         """Propose a fresh secret. It asks for nothing until a code of it was entered."""
         owner = visit.admin.id
         one = propose_secret(owner, seal(self.deps.keyring.current, SEALED_FOR, new_totp_secret(), owner=owner.bytes))
@@ -128,7 +128,7 @@ class SecondFactors:
         uri = enrolment_uri(secret, issuer=self.deps.app.name, account=admin.email)
         return Enrolment(secret_text(secret), uri)
 
-    async def confirm(self, visit: AdminVisit, code: str, password: str) -> tuple[str, ...]:
+    async def confirm(self, visit: AuthenticatedAdmin, code: str, password: str) -> tuple[str, ...]:
         """Ask for the app's code from now on; returns the recovery codes, shown this once.
 
         Every other session of the administrator ends: it was opened without one. Raises SecondFactorInvalid, and
@@ -152,7 +152,7 @@ class SecondFactors:
         await self.deps.db.transact(work)
         return codes
 
-    async def renew_recovery_codes(self, visit: AdminVisit, password: str) -> tuple[str, ...]:
+    async def renew_recovery_codes(self, visit: AuthenticatedAdmin, password: str) -> tuple[str, ...]:
         """Ten fresh codes in place of those there were; shown this once. Raises InvalidFields for a wrong password."""
         await self.check_own_password(visit.admin, password)
         admin, now, codes = visit.admin, self.deps.clock(), _new_recovery_codes()
@@ -172,7 +172,7 @@ class SecondFactors:
         """How many codes are left."""
         return await count_recovery_codes(self.deps.db, admin.id)
 
-    async def remove(self, visit: AdminVisit, password: str) -> None:
+    async def remove(self, visit: AuthenticatedAdmin, password: str) -> None:
         """Ask for the password alone from now on. Raises InvalidFields for a wrong password."""
         await self.check_own_password(visit.admin, password)
         admin, now = visit.admin, self.deps.clock()

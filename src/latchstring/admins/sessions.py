@@ -34,7 +34,7 @@ WRONG = "Wrong e-mail address or password."
 
 
 @dataclass(frozen=True, slots=True)
-class AdminVisit:
+class AuthenticatedAdmin:
     """Who holds a session's token. awaits_code: only the page that asks for the second factor may be shown."""
 
     admin: Admin
@@ -65,7 +65,7 @@ class AdminSessions:
 
     deps: AdminDependencies
 
-    async def find(self, token: str) -> AdminVisit | None:
+    async def find(self, token: str) -> AuthenticatedAdmin | None:
         """Who holds this token, by role of this moment. One read by a unique key.
 
         Ended, idle, run out, deactivated: None at once.
@@ -78,7 +78,7 @@ class AdminSessions:
         if now - session.last_seen_at >= SEEN_EVERY:
             with suppress(StorageBusy):  # the page needs no write; the next one notes it
                 await see_admin_session(self.deps.db, session.id, before=now - SEEN_EVERY, now=now)
-        return AdminVisit(admin, session)
+        return AuthenticatedAdmin(admin, session)
 
     async def login(self, address_text: str, password: str, *, user_agent: str, network: str) -> NewAdminSession:
         """Sign in by address and password. Raises InvalidCredentials, alike and after the same work for every cause.
@@ -125,7 +125,7 @@ class AdminSessions:
 
         return await self.deps.db.transact(work)
 
-    async def logout(self, visit: AdminVisit) -> None:
+    async def logout(self, visit: AuthenticatedAdmin) -> None:
         """End the session of this browser."""
         one = end_admin_session(visit.session_id, admin_id=visit.admin.id, now=self.deps.clock())
         await self.deps.db.write(one.statement, **one.values)

@@ -15,7 +15,7 @@ from latchstring.http.responses import Answer, View, empty_answer, json_answer
 from latchstring.rest.pagination import PageView
 from latchstring.rest.route import operation
 from latchstring.services import Services
-from latchstring.users.api_keys import MadeApiKey
+from latchstring.users.api_keys import CreatedApiKey
 
 TAG = "API keys"
 WRITE = "api-keys:write"
@@ -49,7 +49,7 @@ class ApiKeyView(View):
     expires_at: datetime | None
 
 
-class MadeApiKeyView(ApiKeyView):
+class CreatedApiKeyView(ApiKeyView):
     """A new API key. key: the secret, shown only once."""
 
     key: str
@@ -67,8 +67,8 @@ def api_key_view(key: ApiKey) -> ApiKeyView:
     )
 
 
-def _made_view(made: MadeApiKey) -> MadeApiKeyView:
-    return MadeApiKeyView(**msgspec.structs.asdict(api_key_view(made.key)), key=made.text)
+def _made_view(made: CreatedApiKey) -> CreatedApiKeyView:
+    return CreatedApiKeyView(**msgspec.structs.asdict(api_key_view(made.key)), key=made.text)
 
 
 @operation("GET", "/api/api-keys", "List API keys", tag=TAG, permission=WRITE, answers={200: PageView[ApiKeyView]})
@@ -86,7 +86,7 @@ async def list_api_keys(services: Services, query: CreatedQuery) -> Answer:
     "Create an API key",
     tag=TAG,
     permission=WRITE,
-    answers={201: MadeApiKeyView},
+    answers={201: CreatedApiKeyView},
     problems=[GrantNotAllowed],
 )
 async def create_api_key(services: Services, caller: Caller, reading: Reading[NewApiKeyBody]) -> Answer:

@@ -14,7 +14,7 @@ from latchstring.domain.errors import (
 from latchstring.formats.email_address import Address, AddressRefused, parse_address
 from latchstring.formats.field_types import Email, Secret, Token
 from latchstring.formats.fields import Body
-from latchstring.http.authentication import Access, Caller, clear_session_cookies, cookie_refresh_token
+from latchstring.http.authentication import Caller, RouteAccess, clear_session_cookies, cookie_refresh_token
 from latchstring.http.client_address import client_network
 from latchstring.http.responses import Answer, empty_answer, json_answer
 from latchstring.rest.locales import choose_locale
@@ -67,7 +67,7 @@ class VerifyBody(Body):
     "/api/auth/login",
     "Sign in",
     tag=TAG,
-    access=Access.PUBLIC,
+    access=RouteAccess.PUBLIC,
     rate_limited=True,
     answers={200: SessionView},
     problems=[InvalidCredentials, TooManyRequests],
@@ -94,7 +94,7 @@ def _address(text: str) -> Address | None:
     "/api/auth/refresh",
     "Refresh a session",
     tag=TAG,
-    access=Access.PUBLIC,
+    access=RouteAccess.PUBLIC,
     rate_limited=True,
     body_optional=True,
     answers={200: SessionView},
@@ -115,7 +115,7 @@ async def refresh(services: Services, request: Request, body: RefreshBody) -> An
     "/api/auth/logout",
     "Sign out",
     tag=TAG,
-    access=Access.LENIENT,
+    access=RouteAccess.LENIENT,
     body_optional=True,
     answers={204: None},
     problems=["csrf-token-invalid"],
@@ -135,7 +135,7 @@ async def logout(services: Services, request: Request, caller: Caller, body: Ref
     "/api/auth/password/reset-request",
     "Request a password reset link",
     tag=TAG,
-    access=Access.PUBLIC,
+    access=RouteAccess.PUBLIC,
     rate_limited=True,
     answers={202: None},
     problems=[TooManyRequests],
@@ -153,7 +153,7 @@ async def request_password_reset(services: Services, request: Request, body: Add
     "/api/auth/password/reset",
     "Reset a password",
     tag=TAG,
-    access=Access.PUBLIC,
+    access=RouteAccess.PUBLIC,
     rate_limited=True,
     answers={204: None},
     problems=[ResetTokenInvalid, TooManyRequests],
@@ -169,7 +169,7 @@ async def reset_password(services: Services, body: ResetBody) -> Answer:
     "/api/auth/email/verify-request",
     "Request a verification link",
     tag=TAG,
-    access=Access.LENIENT,
+    access=RouteAccess.LENIENT,
     rate_limited=True,
     body_optional=True,
     answers={202: None},
@@ -195,7 +195,7 @@ async def request_verification(
     "/api/auth/email/verify",
     "Verify an address",
     tag=TAG,
-    access=Access.PUBLIC,
+    access=RouteAccess.PUBLIC,
     rate_limited=True,
     answers={204: None},
     problems=[VerificationTokenInvalid, TooManyRequests],

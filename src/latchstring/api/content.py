@@ -27,7 +27,7 @@ from latchstring.api.content_views import (
 from latchstring.api.pagination import CreatedQuery, answer_page, cursor_of
 from latchstring.content.service import AccessQuestion, NewAccess, NewObject, subject_of
 from latchstring.content.slugs import RESERVED
-from latchstring.domain.access import ContentObject, Level, Seen, Visibility
+from latchstring.domain.access import ContentObject, Level, ObjectWithAccess, Visibility
 from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import (
     ContentChanged,
@@ -44,7 +44,7 @@ from latchstring.domain.idempotency import Once
 from latchstring.domain.principal import Principal
 from latchstring.formats.field_types import Data, Id, Key, Title, Url, ValueRefused, check_size, read_uuid
 from latchstring.formats.fields import Body, Reading, escape, sent_fields
-from latchstring.http.authentication import Access, Caller
+from latchstring.http.authentication import Caller, RouteAccess
 from latchstring.http.responses import Answer, empty_answer, json_answer, stored_answer
 from latchstring.rest.idempotency import Idempotency
 from latchstring.rest.pagination import PageView
@@ -113,7 +113,9 @@ class ContentQuery(CreatedQuery):
     role: LevelName = "VIEWER"
 
 
-async def find_content(services: Services, caller: Caller, content_type: str, key: str, need: Level) -> Seen:
+async def find_content(
+    services: Services, caller: Caller, content_type: str, key: str, need: Level
+) -> ObjectWithAccess:
     """The object the path names, if the caller may do this much with it."""
     subject = subject_of(caller.principal)
     return await services.content.look_up(subject, content_type, key, need)
@@ -133,7 +135,7 @@ def _check_data(reading: Reading[Any], services: Services) -> None:
     "/api/content/{content_type}",
     "Create an object",
     tag=TAG,
-    access=Access.OPTIONAL,
+    access=RouteAccess.OPTIONAL,
     answers={201: ContentView},
     problems=[*REFUSALS, ContentKeyTaken, UserNotFound],
     sets_location=True,
@@ -155,9 +157,9 @@ async def create_content(
         reading.problems.append(FieldProblem("/key", "reserved", "This key is reserved. Choose another key."))
     body = reading.finish()
     new = NewObject(title=body.title, owner_id=owner_id, key=body.key, url=body.url, data=body.data)
-    fresh: list[Seen] = []
+    fresh: list[ObjectWithAccess] = []
 
-    async def make(once: Once | None) -> Seen:
+    async def make(once: Once | None) -> ObjectWithAccess:
         fresh.append(await services.content.create(content_type, new, once=once, by=principal))
         return fresh[-1]
 
@@ -183,7 +185,7 @@ def _find_owner(principal: Principal, reading: Reading[NewContentBody]) -> UUID:
     "/api/content/{content_type}",
     "List objects",
     tag=TAG,
-    access=Access.OPTIONAL,
+    access=RouteAccess.OPTIONAL,
     answers={200: PageView[ContentView]},
     problems=[ContentNotFound],
 )
@@ -207,7 +209,7 @@ async def list_content(services: Services, caller: Caller, content_type: str, qu
     "/api/content/{content_type}/{key}",
     "Show an object",
     tag=TAG,
-    access=Access.OPTIONAL,
+    access=RouteAccess.OPTIONAL,
     answers={200: ContentView, 304: None},
     problems=REFUSALS,
     sets_etag=True,
@@ -226,7 +228,7 @@ async def get_content(services: Services, caller: Caller, content_type: str, key
     "/api/content/{content_type}/{key}",
     "Change an object",
     tag=TAG,
-    access=Access.OPTIONAL,
+    access=RouteAccess.OPTIONAL,
     answers={200: ContentView},
     problems=[*REFUSALS, ContentChanged],
     sets_etag=True,
@@ -248,7 +250,7 @@ async def change_content(  # noqa: PLR0917  # what a route is handed
     "/api/content/{content_type}/{key}",
     "Delete an object",
     tag=TAG,
-    access=Access.OPTIONAL,
+    access=RouteAccess.OPTIONAL,
     answers={200: SuccessView},
     problems=[*REFUSALS, ContentChanged],
     takes_if_match=True,
@@ -274,7 +276,7 @@ def read_expected(request: Request) -> Callable[[ContentObject], bool]:
     "/api/content/{content_type}/{key}/access",
     "Show access to an object",
     tag=TAG,
-    access=Access.OPTIONAL,
+    access=RouteAccess.OPTIONAL,
     answers={200: AccessView},
     problems=REFUSALS,
 )
@@ -289,7 +291,7 @@ async def get_access(services: Services, caller: Caller, content_type: str, key:
     "/api/content/{content_type}/{key}/access",
     "Replace access to an object",
     tag=TAG,
-    access=Access.OPTIONAL,
+    access=RouteAccess.OPTIONAL,
     answers={200: ContentView},
     problems=[*REFUSALS, UserNotFound, GroupNotFound],
 )
@@ -320,7 +322,7 @@ def _read_user_id(text: str) -> UUID:
     "/api/content/{content_type}/{key}/owner",
     "Transfer ownership of an object",
     tag=TAG,
-    access=Access.OPTIONAL,
+    access=RouteAccess.OPTIONAL,
     answers={200: ContentView},
     problems=[*REFUSALS, UserNotFound],
 )

@@ -43,16 +43,16 @@ from latchstring.domain.errors import (
     WrongAccount,
 )
 from latchstring.domain.grant import ContentRole
-from latchstring.domain.invitation import Standing
+from latchstring.domain.invitation import InvitationDetails
 from latchstring.formats.field_types import Duration, Email, Flag, Key, Line, Locale, Message, Secret, Token
 from latchstring.formats.fields import Body, Reading
-from latchstring.http.authentication import Access, Caller, has_outdated_terms
+from latchstring.http.authentication import Caller, RouteAccess, has_outdated_terms
 from latchstring.http.client_address import client_network
 from latchstring.http.responses import Answer, View, json_answer, stored_answer
 from latchstring.invitations.respond import ResolvedLink, has_account, offered_objects
 from latchstring.invitations.results import Accepted, OfferedObject
 from latchstring.rest.idempotency import Idempotency, read_key
-from latchstring.rest.query import wanted_locale
+from latchstring.rest.query import requested_locale
 from latchstring.rest.route import operation
 from latchstring.services import Services
 
@@ -136,7 +136,7 @@ class _Place:
     "/api/content/{content_type}/invitations/{key}",
     "Invite to an object, or accept an invitation",
     tag=TAG,
-    access=Access.LENIENT,
+    access=RouteAccess.LENIENT,
     answers={200: (AccessView, AcceptedContentView), 201: AcceptedContentView},
     problems=[
         *ACCEPT_PROBLEMS, Unauthenticated, NotAllowed, TermsOutdated, AlreadyInvited, AlreadyMember, MailDisabled,
@@ -167,7 +167,7 @@ async def post_content_invitation(  # noqa: PLR0917  # filled by name
     "/api/content/{content_type}/invitations/accept",
     "Accept an invitation to content",
     tag=TAG,
-    access=Access.LENIENT,
+    access=RouteAccess.LENIENT,
     answers={200: AcceptedContentView, 201: AcceptedContentView},
     problems=ACCEPT_PROBLEMS,
     rate_limited=True,
@@ -248,7 +248,7 @@ async def _invite(
     )
 
 
-def _with_invitation(services: Services, before: AccessDetails, made: Standing) -> AccessDetails:
+def _with_invitation(services: Services, before: AccessDetails, made: InvitationDetails) -> AccessDetails:
     """The access details with the new invitation, known before it is stored, so that the answer can be stored too."""
     invitation = made.invitation
     (grant,) = invitation.bundle.content
@@ -283,11 +283,11 @@ async def _accept(request: Request, services: Services, caller: Caller, reading:
     token = reading.get("token")
     if token is None:
         raise InvalidFields(reading.problems)
-    opened = await services.invitations.answering.open_link(token)
+    opened = await services.invitations.responses.open_link(token)
     wanted = _match(services, opened, reading, _Place(declared.key, place.key))
     if not _is_somebody_else(caller, opened) and not has_account(opened):
         _ask_for_profile(request, services, opened, reading)
-    accepted = await services.invitations.accepting.accept(
+    accepted = await services.invitations.acceptance.accept(
         token, read_profile(reading), caller=caller.user, problems=reading.problems
     )
     return _answer(services, caller, accepted, wanted)
@@ -321,7 +321,7 @@ def _ask_for_profile(request: Request, services: Services, opened: ResolvedLink,
     """Without an account and without a profile, say what a form for one needs to know."""
     if any(_is_sent(reading, name) for name in PROFILE):
         return
-    preview = services.invitations.answering.preview(opened, locale=wanted_locale(request.scope))
+    preview = services.invitations.responses.preview(opened, locale=requested_locale(request.scope))
     detail = "The invited address has no account. Send a profile to create one."
     raise UserNotFound(detail, extra={"lookup": to_builtins(lookup_view(preview, services))})
 

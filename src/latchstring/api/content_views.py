@@ -8,7 +8,7 @@ from uuid import UUID
 
 from latchstring.api.invitation_views import CONTENT_ROLES, ContentRoleName, DeliveryView, delivery_view
 from latchstring.content.service import AccessDetails
-from latchstring.domain.access import Level, PendingInvitation, Seen, UserAccess, Visibility
+from latchstring.domain.access import Level, ObjectWithAccess, PendingInvitation, UserAccess, Visibility
 from latchstring.http.responses import Answer, View, json_answer
 from latchstring.rest.preconditions import Tags
 
@@ -90,7 +90,7 @@ class ResultsView(View):
     results: list[bool]
 
 
-def content_view(seen: Seen) -> ContentView:
+def content_view(seen: ObjectWithAccess) -> ContentView:
     one = seen.object
     access = ObjectAccessView(
         owner_id=one.owner_id,
@@ -110,7 +110,7 @@ def content_view(seen: Seen) -> ContentView:
     )
 
 
-def etag_of(seen: Seen) -> str:
+def etag_of(seen: ObjectWithAccess) -> str:
     """The entity tag of what `content_view` shows, without quotes: `<version>-<digest of who may do what>`.
 
     The version counts changes of words and data, which `If-Match` is about. The rest makes the tag strong (RFC 9110,
@@ -126,18 +126,18 @@ def is_of_version(tags: Tags, version: int) -> bool:
     return tags.is_any or any(tag.partition("-")[0] == str(version) for tag in tags.strong)
 
 
-def object_answer(seen: Seen, status: int = 200, *, location: str | None = None) -> Answer:
+def object_answer(seen: ObjectWithAccess, status: int = 200, *, location: str | None = None) -> Answer:
     """The object with its ETag."""
     return with_etag(json_answer(content_view(seen), status, location=location), seen)
 
 
-def with_etag(answer: Answer, seen: Seen) -> Answer:
+def with_etag(answer: Answer, seen: ObjectWithAccess) -> Answer:
     """The answer, with the entity tag of the object."""
     answer.headers.append((b"etag", f'"{etag_of(seen)}"'.encode("ascii")))
     return answer
 
 
-def path_of(seen: Seen) -> str:
+def path_of(seen: ObjectWithAccess) -> str:
     """Where the object is. Keys need no escaping."""
     return f"/api/content/{seen.object.type}/{seen.object.key}"
 

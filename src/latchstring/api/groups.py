@@ -10,7 +10,7 @@ from latchstring.domain.errors import FieldProblem, GroupKeyTaken, GroupNotFound
 from latchstring.domain.group import Group, GroupText
 from latchstring.formats.field_types import Key, Line, Message, ValueRefused, read_locale
 from latchstring.formats.fields import Body, Reading
-from latchstring.groups.service import GroupWords
+from latchstring.groups.service import GroupTexts
 from latchstring.http.authentication import Caller
 from latchstring.http.responses import Answer, View, empty_answer, json_answer, stored_answer
 from latchstring.rest.idempotency import Idempotency
@@ -80,7 +80,7 @@ def group_view(group: Group) -> GroupView:
     return GroupView(key=group.key, name=group.name, description=group.description, translations=texts)
 
 
-def _words(reading: Reading[NewGroupBody] | Reading[GroupBody]) -> GroupWords:
+def _words(reading: Reading[NewGroupBody] | Reading[GroupBody]) -> GroupTexts:
     texts: dict[str, GroupText] = {}
     for tag, text in (reading.get("translations") or {}).items():
         try:
@@ -89,7 +89,7 @@ def _words(reading: Reading[NewGroupBody] | Reading[GroupBody]) -> GroupWords:
             pointer = "/translations/" + tag.replace("~", "~0").replace("/", "~1")
             reading.problems.append(FieldProblem(pointer, refused.code, refused.detail))
     body = reading.finish()
-    return GroupWords(name=body.name, description=body.description or None, translations=texts)
+    return GroupTexts(name=body.name, description=body.description or None, translations=texts)
 
 
 @operation("GET", "/api/groups", "List groups", tag=TAG, answers={200: PageView[GroupView]})

@@ -12,11 +12,11 @@ from latchstring.domain.access import Level
 from latchstring.domain.actor import Actor
 from latchstring.domain.event import RecordedEvent
 from latchstring.domain.grant import ContentRole, Grant
-from latchstring.domain.invitation import Invitation, Standing, State
+from latchstring.domain.invitation import Invitation, InvitationDetails, State
 from latchstring.domain.mail import Delivery
 from latchstring.http.responses import View
 from latchstring.invitations.links import Links
-from latchstring.invitations.results import Accepted, Applied, Preview
+from latchstring.invitations.results import Accepted, Applied, InvitationPreview
 from latchstring.services import Services
 
 StateName = Literal["PENDING", "ACCEPTED", "DECLINED", "REVOKED", "EXPIRED"]
@@ -152,7 +152,7 @@ class LookupView(View):
     locale: str
 
 
-class KeptView(View):
+class RemovedGrantsView(View):
     """Rights that were kept because the invitation would have lowered them."""
 
     role: str | None
@@ -164,7 +164,7 @@ class GrantsView(View):
     role: str | None
     groups: list[str]
     content: list[ContentGrantView]
-    kept: KeptView
+    kept: RemovedGrantsView
 
 
 class AcceptedView(View):
@@ -204,7 +204,7 @@ def delivery_view(delivery: Delivery | None) -> DeliveryView | None:
     )
 
 
-def invitation_view(standing: Standing, links: Links, *, now: datetime) -> InvitationView:
+def invitation_view(standing: InvitationDetails, links: Links, *, now: datetime) -> InvitationView:
     """An invitation as of this instant."""
     invitation = standing.invitation
     return InvitationView(
@@ -246,7 +246,7 @@ def event_view(recorded: RecordedEvent) -> EventView:
     )
 
 
-def lookup_view(preview: Preview, services: Services) -> LookupView:
+def lookup_view(preview: InvitationPreview, services: Services) -> LookupView:
     """What the invitee sees before responding."""
     invitation = preview.invitation
     return LookupView(
@@ -284,7 +284,7 @@ def grants_view(applied: Applied) -> GrantsView:
             )
             for seen in applied.content
         ],
-        kept=KeptView(role=applied.kept_role),
+        kept=RemovedGrantsView(role=applied.kept_role),
     )
 
 

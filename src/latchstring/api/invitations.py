@@ -25,7 +25,7 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.idempotency import StoredAnswer
 from latchstring.domain.ids import NIL_ID
-from latchstring.domain.invitation import Standing, State
+from latchstring.domain.invitation import InvitationDetails, State
 from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.pagination import SortOrder
 from latchstring.formats.field_types import Email, Id, Instant, Key, Line
@@ -65,7 +65,7 @@ class InvitationQuery(PageQuery):
     ] = "-createdAt"
 
 
-def _present(services: Services, standing: Standing, status: int) -> StoredAnswer:
+def _present(services: Services, standing: InvitationDetails, status: int) -> StoredAnswer:
     view = invitation_view(standing, services.invitations.links, now=services.clock())
     return stored_answer(view, status, location=f"/api/invitations/{view.id}" if status == 201 else None)  # noqa: PLR2004
 

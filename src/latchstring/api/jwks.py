@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from latchstring.http.authentication import Access
+from latchstring.http.authentication import RouteAccess
 from latchstring.http.responses import Answer, View, json_answer
 from latchstring.http.routing import get
 from latchstring.rest.route import operation
@@ -39,7 +39,7 @@ def _answer(services: Services) -> Answer:
     "/api/.well-known/jwks.json",
     "Show the public keys of access tokens",
     tag="Sessions",
-    access=Access.PUBLIC,
+    access=RouteAccess.PUBLIC,
     answers={200: JwksView},
 )
 async def get_jwks(services: Services) -> Answer:

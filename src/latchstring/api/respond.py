@@ -26,12 +26,12 @@ from latchstring.domain.errors import (
 )
 from latchstring.formats.field_types import Email, Flag, Line, Locale, Message, Reference, Secret, Token
 from latchstring.formats.fields import Body, Reading
-from latchstring.http.authentication import Access, Caller, session_cookies
+from latchstring.http.authentication import Caller, RouteAccess, session_cookies
 from latchstring.http.responses import Answer, View, empty_answer, json_answer
 from latchstring.invitations.commands import AppPerson, Profile
 from latchstring.invitations.results import Accepted
 from latchstring.rest.locales import accepted_locales
-from latchstring.rest.query import wanted_locale
+from latchstring.rest.query import requested_locale
 from latchstring.rest.route import operation
 from latchstring.services import Services
 from latchstring.users.sessions import SessionTokens
@@ -95,16 +95,16 @@ class StateView(View):
     "/api/invitations/lookup",
     "Look up an invitation",
     tag=TAG,
-    access=Access.LENIENT,
+    access=RouteAccess.LENIENT,
     answers={200: LookupView},
     problems=OVER,
     rate_limited=True,
 )
 async def look_up(request: Request, services: Services, caller: Caller, body: LinkBody) -> Answer:
     """Returns the invitation behind a link. Does not change it. Lookups are counted separately."""
-    locale = wanted_locale(request.scope) or (caller.user.locale if caller.user else None)
+    locale = requested_locale(request.scope) or (caller.user.locale if caller.user else None)
     others = accepted_locales(request.scope)
-    preview = await services.invitations.answering.look_up(body.token, locale=locale, otherwise=others)
+    preview = await services.invitations.responses.look_up(body.token, locale=locale, otherwise=others)
     services.visits.count(preview.invitation.id, preview.invitation.link.generation)
     return json_answer(lookup_view(preview, services))
 
@@ -114,7 +114,7 @@ async def look_up(request: Request, services: Services, caller: Caller, body: Li
     "/api/invitations/accept",
     "Accept an invitation",
     tag=TAG,
-    access=Access.LENIENT,
+    access=RouteAccess.LENIENT,
     answers={200: AcceptedView, 201: AcceptedView},
     problems=[*OVER, WrongAccount, SignInRequired, AccountBlocked, InviterNotAllowed, TermsRequired, NotAllowed],
     rate_limited=True,
@@ -130,7 +130,7 @@ async def accept_invitation(services: Services, caller: Caller, reading: Reading
         return await _accept_as(services, caller, reading)
     if token is None:
         raise InvalidFields(reading.problems)
-    accepted = await services.invitations.accepting.accept(
+    accepted = await services.invitations.acceptance.accept(
         token, read_profile(reading), caller=caller.user, problems=reading.problems
     )
     show_user = accepted.tokens is not None or caller.user is not None
@@ -162,7 +162,7 @@ async def _accept_as(services: Services, caller: Caller, reading: Reading[Accept
     person = body.as_
     if person is None:
         raise InvalidFields([FieldProblem("/as", "required", "Name the person.")])
-    accepted = await services.invitations.accepting.accept_as(
+    accepted = await services.invitations.acceptance.accept_as(
         body.token,
         AppPerson(
             external_id=person.external_id,
@@ -200,14 +200,14 @@ def accepted_cookies(services: Services, tokens: SessionTokens | None) -> list[b
     "/api/invitations/decline",
     "Decline an invitation",
     tag=TAG,
-    access=Access.LENIENT,
+    access=RouteAccess.LENIENT,
     answers={200: StateView},
     problems=OVER,
     rate_limited=True,
 )
 async def decline_invitation(services: Services, body: DeclineBody) -> Answer:
     """The inviter is notified, with the reason if there is one."""
-    await services.invitations.answering.decline(body.token, reason=body.reason or None)
+    await services.invitations.responses.decline(body.token, reason=body.reason or None)
     return json_answer(StateView(state="DECLINED"))
 
 
@@ -216,13 +216,13 @@ async def decline_invitation(services: Services, body: DeclineBody) -> Answer:
     "/api/invitations/request-new",
     "Request a new link",
     tag=TAG,
-    access=Access.LENIENT,
+    access=RouteAccess.LENIENT,
     answers={202: None},
     rate_limited=True,
 )
 async def request_new_link(services: Services, body: LinkBody) -> Answer:
     """Always returns 202. The new link is only mailed to the invited address."""
-    await services.invitations.answering.request_new(body.token)
+    await services.invitations.responses.request_new(body.token)
     return empty_answer(202)
 
 

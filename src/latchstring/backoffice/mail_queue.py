@@ -11,7 +11,7 @@ from latchstring.domain.mail import DeliveryState, MailKind
 from latchstring.domain.pagination import Cursor, Page
 from latchstring.domain.panel import MAIL_READ, MAIL_WRITE
 from latchstring.domain.principal import Principal
-from latchstring.domain.views.mail_queue import Interference, QueuedMail
+from latchstring.domain.views.mail_queue import InterventionResult, QueuedMail
 from latchstring.domain.views.timeline import Attempt
 from latchstring.events.record import record
 from latchstring.storage.engine.database import Work
@@ -65,27 +65,27 @@ class MailQueue:
         by.require(MAIL_READ)
         return await list_attempts(self.deps.db, mail)
 
-    async def retry(self, mail_id: UUID, *, by: Principal) -> Interference:
+    async def retry(self, mail_id: UUID, *, by: Principal) -> InterventionResult:
         """Have a mail tried at once, if there is still something to say. Raises NotFound."""
         by.require(MAIL_WRITE)
         mail = await self.find(mail_id, by=by)
         if not mail.can_be_retried:
-            return Interference.HELD if mail.is_held else Interference.OVER
+            return InterventionResult.HELD if mail.is_held else InterventionResult.OVER
         if not await self._is_live(mail):
-            return Interference.ENDED
+            return InterventionResult.ENDED
         done = await self._interfere(by, mail, "mail.retried", lambda: retry_mail(mail.id, now=self.deps.clock()))
         if done:
             self.deps.wake_worker()
-        return Interference.DONE if done else Interference.OVER
+        return InterventionResult.DONE if done else InterventionResult.OVER
 
-    async def drop(self, mail_id: UUID, *, by: Principal) -> Interference:
+    async def drop(self, mail_id: UUID, *, by: Principal) -> InterventionResult:
         """End the sending of a mail that waits. What it is about stays as it is. Raises NotFound."""
         by.require(MAIL_WRITE)
         mail = await self.find(mail_id, by=by)
         if not mail.can_be_dropped:
-            return Interference.HELD if mail.is_held else Interference.OVER
+            return InterventionResult.HELD if mail.is_held else InterventionResult.OVER
         done = await self._interfere(by, mail, "mail.dropped", lambda: drop_mail(mail.id, now=self.deps.clock()))
-        return Interference.DONE if done else Interference.OVER
+        return InterventionResult.DONE if done else InterventionResult.OVER
 
     async def _is_live(self, mail: QueuedMail) -> bool:
         """Whether the worker would find something to say: the same loaders decide."""

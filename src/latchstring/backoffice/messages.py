@@ -13,8 +13,8 @@ from latchstring.domain.principal import Principal
 from latchstring.events.record import record
 from latchstring.mail.render import ComposedMail, RenderedMail, compose_mail, render_mail
 from latchstring.mail.samples import sample_message
-from latchstring.mail.senders import Fate, Outcome
-from latchstring.mail.templating import BUILT_IN, TemplateBroken, Templates, templates_in
+from latchstring.mail.senders import DeliveryResult, SendAttempt
+from latchstring.mail.templating import BUILT_IN, MailTemplates, TemplateBroken, templates_in
 from latchstring.mail.transport import open_sender
 from latchstring.storage.engine.database import Work
 
@@ -23,7 +23,7 @@ SAMPLE_ADDRESS = "noor@example.org"
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class MessagePreview:
     """A message. broken: what is wrong with the operator's template; then the built-in one is shown, as it is sent."""
 
     mail: ComposedMail
@@ -44,14 +44,14 @@ class Messages:
 
     deps: BackofficeDependencies
 
-    def preview(self, kind: MailKind, locale: str, *, by: Principal) -> Preview:
+    def preview(self, kind: MailKind, locale: str, *, by: Principal) -> MessagePreview:
         """A message in the nearest language we speak. Runs the operator's templates: call it in a thread."""
         by.require(MAIL_READ)
         message = sample_message(kind, to=SAMPLE_ADDRESS, locale=locale, app=self.deps.app, now=self.deps.clock())
         try:
-            return Preview(compose_mail(message, self._templates()))
+            return MessagePreview(compose_mail(message, self._templates()))
         except TemplateBroken as broken:
-            return Preview(compose_mail(message, BUILT_IN), str(broken))
+            return MessagePreview(compose_mail(message, BUILT_IN), str(broken))
 
     async def send_test(self, kind: MailKind, locale: str, to: str, *, by: Principal) -> TestSent:
         """Send a sample at once, past the queue, and hear what the mail server says. Its link opens nothing.
@@ -70,9 +70,9 @@ class Messages:
             yield record(event)
 
         await self.deps.db.transact(work)
-        return TestSent(outcome.fate is Fate.TAKEN, outcome.reply)
+        return TestSent(outcome.result is DeliveryResult.TAKEN, outcome.reply)
 
-    async def _send(self, kind: MailKind, locale: str, to: str) -> Outcome:
+    async def _send(self, kind: MailKind, locale: str, to: str) -> SendAttempt:
         sender = open_sender(self.deps.mail_rules)
 
         async def compose() -> RenderedMail:
@@ -80,9 +80,9 @@ class Messages:
 
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                return await sender.send(compose, at_dot=lambda: None)
+                return await sender.send(compose, on_data_sent=lambda: None)
         except TimeoutError:
-            return Outcome(Fate.LATER)
+            return SendAttempt(DeliveryResult.LATER)
         finally:
             await sender.close()
 
@@ -92,5 +92,5 @@ class Messages:
         rules = self.deps.mail_rules
         return render_mail(message, new_id(now), sender=rules.sender, now=now, templates=self._templates())
 
-    def _templates(self) -> Templates:
+    def _templates(self) -> MailTemplates:
         return templates_in(self.deps.mail_rules.templates_directory)

@@ -12,7 +12,7 @@ from latchstring.bootstrap.services import open_services, working
 from latchstring.config import Config
 from latchstring.devmail.routes import routes as devmail_routes
 from latchstring.domain.clock import system_clock
-from latchstring.http.access_log import AccessLog, Observed
+from latchstring.http.access_log import AccessLog, ObservedResponse
 from latchstring.http.application import Application
 from latchstring.http.health import EVENT_COUNTS
 from latchstring.http.health import routes as operations_routes
@@ -24,7 +24,7 @@ from latchstring.pages.assets import serve_asset
 from latchstring.rest.docs_pages import document_routes
 from latchstring.services import Services
 from latchstring.telemetry.logging import redact_text
-from latchstring.worker.wake_event import Wake
+from latchstring.worker.wake_event import WakeEvent
 
 __all__ = ["all_routes", "build_app", "create_app", "open_services"]
 
@@ -46,7 +46,7 @@ def create_app(
         page_error=lambda request, error: panel_error(request, error) or page_error(request, error),
     )
     application.state[EVENT_COUNTS] = EventCounts(server_started_at(system_clock()))
-    application.wrap(lambda inside: Observed(inside, access_log))
+    application.wrap(lambda inside: ObservedResponse(inside, access_log))
     return application
 
 
@@ -61,7 +61,7 @@ def build_app(config: Config, *, with_worker: bool = True, access_log: bool = Fa
 
 @asynccontextmanager
 async def _open_all(config: Config, *, with_worker: bool) -> AsyncIterator[Services]:
-    wake = Wake()
+    wake = WakeEvent()
     async with AsyncExitStack() as stack:
         services = await stack.enter_async_context(open_services(config, wake=wake))
         if with_worker:

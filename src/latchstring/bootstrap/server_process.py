@@ -13,13 +13,13 @@ import uvloop
 from latchstring.bootstrap.application import create_app
 from latchstring.bootstrap.garbage_collection import settle_memory
 from latchstring.bootstrap.services import open_services, working
-from latchstring.bootstrap.supervisor import Inherited
+from latchstring.bootstrap.supervisor import InheritedSockets
 from latchstring.config import Config
 from latchstring.http.access_log import AccessLog
 from latchstring.http.application import Application
 from latchstring.services import Services
 from latchstring.telemetry.logging import redact_text
-from latchstring.worker.wake_event import Wake
+from latchstring.worker.wake_event import WakeEvent
 
 DRAIN_SECONDS = 5  # for answers under way; what is left of the contract's ten is for the worker's last mail
 LAME_DUCK_SECONDS = 0.5  # from SIGTERM to the closed door
@@ -79,7 +79,7 @@ def run_server(
     *,
     with_worker: bool,
     announce: Callable[[], None],
-    inherited: Inherited | None = None,
+    inherited: InheritedSockets | None = None,
 ) -> None:
     """Serve on the socket until SIGTERM. Raises what open_services raises, before anybody is served."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -92,9 +92,9 @@ async def _serve(
     *,
     with_worker: bool,
     announce: Callable[[], None],
-    inherited: Inherited | None,
+    inherited: InheritedSockets | None,
 ) -> None:
-    wake, stop = Wake(), asyncio.Event()
+    wake, stop = WakeEvent(), asyncio.Event()
     access_log = AccessLog(redact=redact_text)
     async with open_services(config, wake=wake) as services:
         app = create_app(config, _lifespan(services, wake, stop, with_worker=with_worker), access_log=access_log)
@@ -107,7 +107,7 @@ async def _serve(
 
 @asynccontextmanager
 async def _lifespan(
-    services: Services, wake: Wake, stop: asyncio.Event, *, with_worker: bool
+    services: Services, wake: WakeEvent, stop: asyncio.Event, *, with_worker: bool
 ) -> AsyncIterator[Services]:
     """The services are open already, so that a refusal to start speaks for itself; only the worker comes and goes."""
     if not with_worker:

@@ -25,17 +25,17 @@ from latchstring.domain.clock import Clock, system_clock
 from latchstring.domain.mail import MailKind
 from latchstring.groups.service import Groups
 from latchstring.invitations.dependencies import InvitationDependencies
-from latchstring.invitations.link_views import VisitCounter
+from latchstring.invitations.link_views import LinkViewCounter
 from latchstring.invitations.service import Invitations
 from latchstring.rate_limits import Limiter, recipient_rates
 from latchstring.services import Services
 from latchstring.storage.engine.database import Database
 from latchstring.users.dependencies import UserDependencies
 from latchstring.users.service import Users
-from latchstring.worker.loop import WorkerParts, hearing_others, run_worker
+from latchstring.worker.loop import WorkerDependencies, listening, run_worker
 from latchstring.worker.mail import Loader
 from latchstring.worker.sweeps import AnswerPurge, NoticePurge, Sweep
-from latchstring.worker.wake_event import Wake
+from latchstring.worker.wake_event import WakeEvent
 
 log = structlog.get_logger(__name__)
 WORKER_PAUSE_SECONDS = 1.0
@@ -45,14 +45,14 @@ NOTICES_KEPT = timedelta(days=7)  # sent resets and notices, for whoever asks wh
 
 @asynccontextmanager
 async def open_services(
-    config: Config, *, clock: Clock = system_clock, wake: Wake | None = None, beside: bool = False
+    config: Config, *, clock: Clock = system_clock, wake: WakeEvent | None = None, beside: bool = False
 ) -> AsyncIterator[Services]:
     """Everything a process works with, on a database that is at head and belongs to this master key.
 
     wake: the bell of this process's worker. beside: a short visit of the command line.
     Raises KeyProblem, StartRefused, StorageUnreachable.
     """
-    bell = wake or Wake()
+    bell = wake or WakeEvent()
     async with open_database(config.database, beside=beside) as db:
         keyring, installation_id = await open_installation(db, config, now=clock())
         services = build_services(
@@ -61,12 +61,12 @@ async def open_services(
         if beside:
             yield services
             return
-        async with hearing_others(database_url(config.database), bell), services.visits.flushing():
+        async with listening(database_url(config.database), bell), services.visits.flushing():
             yield services
 
 
 def build_services(
-    config: Config, *, db: Database, keyring: Keyring, installation_id: UUID, clock: Clock, wake: Wake
+    config: Config, *, db: Database, keyring: Keyring, installation_id: UUID, clock: Clock, wake: WakeEvent
 ) -> Services:
     """The service rooms, each handed the values it needs."""
     tokens = LinkTokens(keyring, installation_id)
@@ -146,7 +146,7 @@ def build_services(
         installation_id=installation_id,
         wake_worker=wake.ring,
         limiter=limiter,
-        visits=VisitCounter(db, clock),
+        visits=LinkViewCounter(db, clock),
         backoffice=Backoffice(
             BackofficeDependencies(
                 db=db,
@@ -172,7 +172,7 @@ def _mail_loaders(invitations: Invitations, users: Users, admins: Admins) -> Map
     }
 
 
-def worker_parts(services: Services, wake: Wake) -> WorkerParts:
+def worker_dependencies(services: Services, wake: WakeEvent) -> WorkerDependencies:
     """What the worker is handed: a loader for every message, and all tidying."""
 
     async def tidy_invitations() -> bool:
@@ -190,7 +190,7 @@ def worker_parts(services: Services, wake: Wake) -> WorkerParts:
         Sweep("notices", NoticePurge(services.db, services.clock, NOTICES_KEPT)),
         Sweep("figures", services.backoffice.overviews.add_up, every=FIGURES_EVERY),
     )
-    return WorkerParts(
+    return WorkerDependencies(
         db=services.db,
         clock=services.clock,
         mail_rules=services.mail_rules,
@@ -202,7 +202,7 @@ def worker_parts(services: Services, wake: Wake) -> WorkerParts:
 
 
 @asynccontextmanager
-async def working(services: Services, wake: Wake, stop: asyncio.Event) -> AsyncIterator[None]:
+async def working(services: Services, wake: WakeEvent, stop: asyncio.Event) -> AsyncIterator[None]:
     """Run the worker in this process; at the end it finishes what is under way or hands it back."""
     task = asyncio.create_task(work_until(services, wake, stop), name="worker")
     try:
@@ -212,11 +212,11 @@ async def working(services: Services, wake: Wake, stop: asyncio.Event) -> AsyncI
         await task
 
 
-async def work_until(services: Services, wake: Wake, stop: asyncio.Event) -> None:
+async def work_until(services: Services, wake: WakeEvent, stop: asyncio.Event) -> None:
     """Send mail and tidy until stop is set. A worker that fails is started again: a promise outlives a bug."""
     while not stop.is_set():
         try:
-            await run_worker(worker_parts(services, wake), stop)
+            await run_worker(worker_dependencies(services, wake), stop)
         except Exception:
             log.exception("worker failed, starting it again")
             await asyncio.sleep(WORKER_PAUSE_SECONDS)

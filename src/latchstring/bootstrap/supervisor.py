@@ -18,7 +18,7 @@ RESTART_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 
-class Family:
+class ProcessGroup:
     """N copies of a command. `run` returns the exit status: 0 after a wished end, a child's if none could start."""
 
     def __init__(
@@ -106,7 +106,7 @@ class Family:
             file.unlink(missing_ok=True)
 
 
-class Inherited:
+class InheritedSockets:
     """What a child was handed: the parent's life line, where to say "ready", and the listening socket."""
 
     def __init__(self, text: str) -> None:

@@ -8,19 +8,21 @@ import uvloop
 
 from latchstring.bootstrap.garbage_collection import settle_memory
 from latchstring.bootstrap.services import open_services, work_until
-from latchstring.bootstrap.supervisor import Inherited
+from latchstring.bootstrap.supervisor import InheritedSockets
 from latchstring.config import Config
-from latchstring.worker.wake_event import Wake
+from latchstring.worker.wake_event import WakeEvent
 
 
-def run_worker_process(config: Config, *, announce: Callable[[], None], inherited: Inherited | None = None) -> None:
+def run_worker_process(
+    config: Config, *, announce: Callable[[], None], inherited: InheritedSockets | None = None
+) -> None:
     """Work until SIGTERM. Raises KeyProblem, StartRefused, StorageUnreachable."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_work(config, announce, inherited))
 
 
-async def _work(config: Config, announce: Callable[[], None], inherited: Inherited | None) -> None:
-    wake, stop = Wake(), asyncio.Event()
+async def _work(config: Config, announce: Callable[[], None], inherited: InheritedSockets | None) -> None:
+    wake, stop = WakeEvent(), asyncio.Event()
     loop = asyncio.get_running_loop()
     async with open_services(config, wake=wake) as services:
         for number in (signal.SIGTERM, signal.SIGINT):

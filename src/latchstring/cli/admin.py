@@ -2,7 +2,7 @@
 
 import rich_click as click
 
-from latchstring.admins.administrators import MadeAdmin
+from latchstring.admins.administrators import CreatedAdmin
 from latchstring.cli.options import EMAIL, LINE, json_option, password_option, read_password
 from latchstring.cli.output import note, show
 from latchstring.cli.with_services import with_services
@@ -28,7 +28,7 @@ def create(*, address: Address, role: str, name: str | None, password_stdin: boo
     """Make an administrator. Without a password it prints a link that sets one, good once and for a day."""
     password = read_password(from_stdin=password_stdin)
 
-    async def make(services: Services) -> MadeAdmin:
+    async def make(services: Services) -> CreatedAdmin:
         return await services.admins.create(
             address=address, role=role, name=name or "", password=password, by=OPERATOR_PRINCIPAL
         )

@@ -10,7 +10,7 @@ from latchstring.cli.output import note
 from latchstring.cli.with_services import with_services
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.services import Services
-from latchstring.users.api_keys import MadeApiKey
+from latchstring.users.api_keys import CreatedApiKey
 
 
 @click.group("api-key")
@@ -38,7 +38,7 @@ def create(
 ) -> None:
     """Make an API key and print it, alone, on standard output. It is shown this once."""
 
-    async def make(services: Services) -> MadeApiKey:
+    async def make(services: Services) -> CreatedApiKey:
         return await services.users.api_keys.create(
             name=name,
             scopes=scopes,

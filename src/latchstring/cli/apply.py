@@ -14,7 +14,7 @@ from click.exceptions import Exit
 
 from latchstring.cli import apply_output as output
 from latchstring.cli import declared_list as entries
-from latchstring.cli.declared_list import Declared, FileProblem
+from latchstring.cli.declared_list import DeclaredList, FileProblem
 from latchstring.cli.failures import FAILED, UNUSABLE, CommandFailed
 from latchstring.cli.input_files import file_type, read_bytes, require_an_answer
 from latchstring.cli.options import KEY, json_option
@@ -22,7 +22,7 @@ from latchstring.cli.progress import progress
 from latchstring.cli.with_services import with_services
 from latchstring.domain.errors import InvalidFields
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.invitations.declarative.apply import Outcome
+from latchstring.invitations.declarative.apply import ApplyResult
 from latchstring.invitations.declarative.plan import Plan
 from latchstring.services import Services
 
@@ -73,7 +73,7 @@ def _status_1_instead_of_2(*, when: bool) -> Iterator[None]:
         raise
 
 
-def _read(file: Path, list_name: str | None) -> Declared:
+def _read(file: Path, list_name: str | None) -> DeclaredList:
 
     data = read_bytes(file)
     read = entries.read_csv_list if is_csv(file, data) else entries.read_yaml_list
@@ -112,7 +112,7 @@ def _place(problem: FileProblem, unit: str) -> str:
 class _Apply:
     """The work between opening the services and closing them; answers the exit status."""
 
-    def __init__(self, file: Path, declared: Declared, **options: bool) -> None:
+    def __init__(self, file: Path, declared: DeclaredList, **options: bool) -> None:
         self._file = file
         self._declared = declared
         self._options = options
@@ -121,7 +121,7 @@ class _Apply:
 
         options, declared = self._options, self._declared
         try:
-            plan = await services.invitations.lists.plan(
+            plan = await services.invitations.declared_lists.plan(
                 declared.drafts,
                 by=OPERATOR_PRINCIPAL,
                 list_name=declared.name,
@@ -133,7 +133,7 @@ class _Apply:
             raise _refusal(self._file, problems, declared.unit) from refused
         if not options["as_json"]:
             output.show_plan(plan, declared)
-        outcomes: list[Outcome] | None = None
+        outcomes: list[ApplyResult] | None = None
         if not plan.is_empty and not options["check"]:
             if not options["yes"] and not click.confirm("Do this?", err=True):
                 raise CommandFailed("Nothing was changed.", code="not-confirmed")
@@ -144,16 +144,16 @@ class _Apply:
             output.show_outcomes(outcomes)
         return self._status(plan, outcomes)
 
-    async def _carry_out(self, services: Services, plan: Plan) -> list[Outcome]:
+    async def _carry_out(self, services: Services, plan: Plan) -> list[ApplyResult]:
 
         outcomes: list[Any] = []
         with progress("Applying", len(plan.changes), quiet=self._options["as_json"]) as advance:
-            async for outcome in services.invitations.lists.carry_out(plan, by=OPERATOR_PRINCIPAL):
+            async for outcome in services.invitations.declared_lists.carry_out(plan, by=OPERATOR_PRINCIPAL):
                 outcomes.append(outcome)
                 advance(1)
         return outcomes
 
-    def _status(self, plan: Plan, outcomes: list[Outcome] | None) -> int:
+    def _status(self, plan: Plan, outcomes: list[ApplyResult] | None) -> int:
         if self._options["check"]:
             return 0 if plan.is_empty else CHANGED
         return FAILED if any(outcome.error for outcome in outcomes or ()) else 0

@@ -9,37 +9,44 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from latchstring.cli.declared_list import Declared
+from latchstring.cli.declared_list import DeclaredList
 from latchstring.formats.content_grants import format_content_grant
-from latchstring.invitations.declarative.apply import Outcome
-from latchstring.invitations.declarative.plan import Act, Found, Plan, Planned
+from latchstring.invitations.declarative.apply import ApplyResult
+from latchstring.invitations.declarative.plan import EntryState, Plan, PlannedAction, PlannedChange
 
 MOST_SHOWN = 200  # nobody reads more in a terminal; --json has them all
 _SIGNS = {
-    Act.CREATE: ("+", "create", "green"),
-    Act.RENEW: ("~", "renew", "yellow"),
-    Act.REVOKE: ("-", "revoke", "red"),
-    Act.ENDED: ("!", "ended", "magenta"),
-    Act.LEFT_OVER: ("?", "left over", "magenta"),
+    PlannedAction.CREATE: ("+", "create", "green"),
+    PlannedAction.RENEW: ("~", "renew", "yellow"),
+    PlannedAction.REVOKE: ("-", "revoke", "red"),
+    PlannedAction.ENDED: ("!", "ended", "magenta"),
+    PlannedAction.LEFT_OVER: ("?", "left over", "magenta"),
 }
-_SHOWN_FIRST = (Act.REVOKE, Act.CREATE, Act.RENEW, Act.ENDED, Act.LEFT_OVER)
+_SHOWN_FIRST = (
+    PlannedAction.REVOKE,
+    PlannedAction.CREATE,
+    PlannedAction.RENEW,
+    PlannedAction.ENDED,
+    PlannedAction.LEFT_OVER,
+)
 _WHY = {
-    Found.NOTHING: "not invited yet",
-    Found.EXPIRED: "the link has run out",
-    Found.LEFT: "accepted, but holds less by now",
-    Found.DECLINED: "the person declined",
-    Found.REVOKED: "withdrawn by somebody",
-    Found.PRUNED: "back in the list",
-    Found.PENDING: "not in the list any more",
+    EntryState.NOTHING: "not invited yet",
+    EntryState.EXPIRED: "the link has run out",
+    EntryState.LEFT: "accepted, but holds less by now",
+    EntryState.DECLINED: "the person declined",
+    EntryState.REVOKED: "withdrawn by somebody",
+    EntryState.PRUNED: "back in the list",
+    EntryState.PENDING: "not in the list any more",
 }
-_NAMES = {Act.KEEP: "unchanged", Act.LEFT_OVER: "leftOver"}
+_NAMES = {PlannedAction.KEEP: "unchanged", PlannedAction.LEFT_OVER: "leftOver"}
 
 
-def show_plan(plan: Plan, declared: Declared) -> None:
+def show_plan(plan: Plan, declared: DeclaredList) -> None:
     """The plan as a table, its counts, and what it waits for."""
     console = Console(highlight=False)
     items = sorted(
-        (item for item in plan.items if item.act is not Act.KEEP), key=lambda item: _SHOWN_FIRST.index(item.act)
+        (item for item in plan.items if item.act is not PlannedAction.KEEP),
+        key=lambda item: _SHOWN_FIRST.index(item.act),
     )
     if items:
         console.print(_table(items[:MOST_SHOWN]))
@@ -50,7 +57,7 @@ def show_plan(plan: Plan, declared: Declared) -> None:
         console.print(sentence, soft_wrap=True)
 
 
-def _table(items: Iterable[Planned]) -> Table:
+def _table(items: Iterable[PlannedChange]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("", "E-mail", "Grants", "Why"):
         table.add_column(heading, overflow="fold")
@@ -61,7 +68,7 @@ def _table(items: Iterable[Planned]) -> Table:
     return table
 
 
-def _grants(item: Planned) -> str:
+def _grants(item: PlannedChange) -> str:
     if item.wanted is None:
         return ""
     bundle = item.wanted.bundle
@@ -74,21 +81,25 @@ def _grants(item: Planned) -> str:
 
 
 def _counts(plan: Plan) -> Text:
-    signs = (("+", Act.CREATE, "to create"), ("~", Act.RENEW, "to renew"), ("-", Act.REVOKE, "to revoke"))
+    signs = (
+        ("+", PlannedAction.CREATE, "to create"),
+        ("~", PlannedAction.RENEW, "to renew"),
+        ("-", PlannedAction.REVOKE, "to revoke"),
+    )
     parts = [f"{sign} {plan.count(act)} {words}" for sign, act, words in signs]
-    return Text(", ".join([*parts, f"= {plan.count(Act.KEEP)} unchanged"]), "bold")
+    return Text(", ".join([*parts, f"= {plan.count(PlannedAction.KEEP)} unchanged"]), "bold")
 
 
-def _hints(plan: Plan, declared: Declared) -> Iterable[str]:
-    if ended := plan.count(Act.ENDED):
+def _hints(plan: Plan, declared: DeclaredList) -> Iterable[str]:
+    if ended := plan.count(PlannedAction.ENDED):
         yield f"! {ended} ended by a person, and left alone. --again invites them anew."
-    if left := plan.count(Act.LEFT_OVER):
+    if left := plan.count(PlannedAction.LEFT_OVER):
         yield f"? {left} made by the list {declared.name} and not in it any more. --prune withdraws them."
     if plan.is_empty:
         yield "Nothing to do."
 
 
-def show_outcomes(outcomes: Sequence[Outcome]) -> None:
+def show_outcomes(outcomes: Sequence[ApplyResult]) -> None:
     """What was done, and each change that failed with its reason."""
     console = Console(highlight=False)
     failed = [outcome for outcome in outcomes if outcome.error is not None]
@@ -102,20 +113,20 @@ def show_outcomes(outcomes: Sequence[Outcome]) -> None:
         console.print("Apply the list again when this is mended: what is done stays done.")
 
 
-def as_json(plan: Plan, declared: Declared, outcomes: Sequence[Outcome] | None) -> str:
+def as_json(plan: Plan, declared: DeclaredList, outcomes: Sequence[ApplyResult] | None) -> str:
     """Plan and outcomes as one object. outcomes: None when nothing was to be changed."""
-    counts = {_NAMES.get(act, act.value): plan.count(act) for act in Act}
+    counts = {_NAMES.get(act, act.value): plan.count(act) for act in PlannedAction}
     result: dict[str, Any] = {
         "list": declared.name,
         "empty": plan.is_empty,
         "counts": counts,
-        "plan": [_item(item, declared) for item in plan.items if item.act is not Act.KEEP],
+        "plan": [_item(item, declared) for item in plan.items if item.act is not PlannedAction.KEEP],
         "results": None if outcomes is None else [_result(outcome) for outcome in outcomes],
     }
     return json.dumps(result, ensure_ascii=False)
 
 
-def _item(item: Planned, declared: Declared) -> dict[str, Any]:
+def _item(item: PlannedChange, declared: DeclaredList) -> dict[str, Any]:
     bundle = item.wanted.bundle if item.wanted else None
     return {
         "action": _NAMES.get(item.act, item.act.value),
@@ -132,7 +143,7 @@ def _item(item: Planned, declared: Declared) -> dict[str, Any]:
     }
 
 
-def _result(outcome: Outcome) -> dict[str, Any]:
+def _result(outcome: ApplyResult) -> dict[str, Any]:
     error = outcome.error
     return {
         "action": outcome.planned.act.value,

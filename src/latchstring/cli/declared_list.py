@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from latchstring.cli.yaml_file import Node, YamlRefused, read_yaml
+from latchstring.cli.yaml_file import YamlNode, YamlRefused, read_yaml
 from latchstring.domain.draft import Draft
 from latchstring.domain.errors import FieldProblem, InvalidFields, Unreadable
 from latchstring.formats.content_grants import parse_content_grant
@@ -39,7 +39,7 @@ class EntryLocation:
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class DeclaredList:
     """A list that could be read: its name, if it says one, and its entries with their locations.
 
     unit: what locations count, lines of the file or rows below the header.
@@ -50,7 +50,7 @@ class Declared:
     locations: tuple[EntryLocation, ...]
     unit: str = "line"
 
-    def named(self, name: str | None) -> "Declared":
+    def named(self, name: str | None) -> "DeclaredList":
         """The same list under this name."""
         return replace(self, name=name)
 
@@ -72,7 +72,7 @@ class ListRefused(Exception):
 # ---- YAML ------------------------------------------------------------------------------------------------------------
 
 
-def read_yaml_list(data: bytes) -> Declared:
+def read_yaml_list(data: bytes) -> DeclaredList:
     """The list of a YAML file. Raises ListRefused."""
     try:
         root = read_yaml(data)
@@ -87,7 +87,7 @@ def read_yaml_list(data: bytes) -> Declared:
     return _finish(name, [_entry_of(node) for node in nodes], problems)
 
 
-def _wrong_top(root: Node) -> Iterator[FileProblem]:
+def _wrong_top(root: YamlNode) -> Iterator[FileProblem]:
     if not isinstance(root.value, dict):
         yield FileProblem(root.line, "", "unreadable", "Begin with `invitations:` and one entry with - for each.")
         return
@@ -101,7 +101,7 @@ def _wrong_top(root: Node) -> Iterator[FileProblem]:
         yield FileProblem(listed.line, "invitations", "invalid-type", "Write one entry with - for each; [] for nobody.")
 
 
-def _list_name(node: Node | None, problems: list[FileProblem]) -> str | None:
+def _list_name(node: YamlNode | None, problems: list[FileProblem]) -> str | None:
     if node is None or node.is_null:
         return None
     try:
@@ -111,7 +111,7 @@ def _list_name(node: Node | None, problems: list[FileProblem]) -> str | None:
         return None
 
 
-def _entry_of(node: Node) -> tuple[EntryLocation, object]:
+def _entry_of(node: YamlNode) -> tuple[EntryLocation, object]:
     if not isinstance(node.value, dict):
         return EntryLocation(node.line), None
     lines = {key: value.line for key, value in node.value.items()}
@@ -128,7 +128,9 @@ def _grant(item: object) -> object:
     return dict(zip(("contentType", "key", "role"), grant, strict=True)) if grant else item
 
 
-def _finish(name: str | None, entries: Sequence[tuple[EntryLocation, object]], problems: list[FileProblem]) -> Declared:
+def _finish(
+    name: str | None, entries: Sequence[tuple[EntryLocation, object]], problems: list[FileProblem]
+) -> DeclaredList:
     """The list of entries, each with its location. Raises ListRefused with the problems so far and all that come."""
     drafts = []
     for location, raw in entries:
@@ -149,13 +151,13 @@ def _finish(name: str | None, entries: Sequence[tuple[EntryLocation, object]], p
             drafts.append(draft_of(reading))
     if problems:
         raise ListRefused(problems)
-    return Declared(name, tuple(drafts), tuple(location for location, _ in entries))
+    return DeclaredList(name, tuple(drafts), tuple(location for location, _ in entries))
 
 
 # ---- CSV -------------------------------------------------------------------------------------------------------------
 
 
-def read_csv_list(data: bytes) -> Declared:
+def read_csv_list(data: bytes) -> DeclaredList:
     """The list of a CSV file with a header row. It has no name of its own. Raises ListRefused."""
     sheet = CsvRows()
     try:
@@ -173,4 +175,4 @@ def read_csv_list(data: bytes) -> Declared:
             locations.append(location)
     if problems:
         raise ListRefused(problems, "row")
-    return Declared(None, tuple(drafts), tuple(locations), "row")
+    return DeclaredList(None, tuple(drafts), tuple(locations), "row")

@@ -11,7 +11,7 @@ from latchstring.bootstrap import database as opening
 from latchstring.bootstrap import sockets
 from latchstring.bootstrap.server_process import run_server
 from latchstring.cli.configuration import config_path, read_config
-from latchstring.cli.demo_data import Samples, ensure_samples
+from latchstring.cli.demo_data import DemoData, ensure_samples
 from latchstring.cli.process_options import log_level_option
 from latchstring.cli.refusals import expected_failures
 from latchstring.telemetry.logging import configure_logging
@@ -52,7 +52,7 @@ def _ensure_config(url: str) -> Path:
     return path
 
 
-def _announce(url: str, path: Path, samples: Samples) -> None:
+def _announce(url: str, path: Path, samples: DemoData) -> None:
     lines = (
         f"listening on {url}",
         "",

@@ -20,13 +20,13 @@ from latchstring.domain.errors import AlreadyInvited, ContentKeyTaken, EmailTake
 from latchstring.domain.group import GroupText
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.formats.email_address import parse_address
-from latchstring.groups.service import GroupWords
+from latchstring.groups.service import GroupTexts
 from latchstring.services import Services
 from latchstring.users.accounts import NewUser
 
 USER_EMAIL = "ada@larkspur.example"
 GROUP = "early-birds"
-GROUP_WORDS = GroupWords(
+GROUP_TEXTS = GroupTexts(
     name="Early birds",
     description="Those who saw it first.",
     translations={"de": GroupText("Frühaufsteher", "Wer es zuerst gesehen hat.")},
@@ -36,7 +36,7 @@ MESSAGE = "We open the studio on Monday. Come in, look around, and tell us what 
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
+class DemoData:
     """How to get in."""
 
     user_email: str = USER_EMAIL
@@ -46,7 +46,7 @@ class Samples:
     api_key: str = field(default="", repr=False)
 
 
-async def ensure_samples(config: Config, path: Path) -> Samples:
+async def ensure_samples(config: Config, path: Path) -> DemoData:
     """Make what is not there yet; what an interrupted start began is completed.
 
     Raises StartRefused, KeyProblem, StorageUnreachable.
@@ -58,7 +58,7 @@ async def ensure_samples(config: Config, path: Path) -> Samples:
             raise StartRefused(
                 f"{path} is gone, and with it the demo's passwords. Delete its folder to start afresh.", code="demo"
             )
-        samples = kept or Samples(password=secrets.token_hex(6))
+        samples = kept or DemoData(password=secrets.token_hex(6))
         if user is None or not samples.api_key:
             _keep(samples, path)
             samples = await _make(services, samples)
@@ -66,9 +66,9 @@ async def ensure_samples(config: Config, path: Path) -> Samples:
         return samples
 
 
-async def _make(services: Services, samples: Samples) -> Samples:
+async def _make(services: Services, samples: DemoData) -> DemoData:
     with suppress(GroupKeyTaken):
-        await services.groups.create(GROUP, GROUP_WORDS, by=OPERATOR_PRINCIPAL)
+        await services.groups.create(GROUP, GROUP_TEXTS, by=OPERATOR_PRINCIPAL)
     with suppress(EmailTaken):
         await services.admins.create(
             address=parse_address(samples.admin_email),
@@ -85,7 +85,7 @@ async def _make(services: Services, samples: Samples) -> Samples:
     return replace(samples, api_key=made.text)
 
 
-async def _make_user(services: Services, samples: Samples) -> User:
+async def _make_user(services: Services, samples: DemoData) -> User:
     address = parse_address(samples.user_email)
     new = NewUser(
         address=address,
@@ -110,7 +110,7 @@ async def _make_article(services: Services, owner: User) -> None:
         await services.content.create(ARTICLE_TYPE, new, by=OPERATOR_PRINCIPAL)
 
 
-async def _invite_guest(services: Services, by: User, samples: Samples) -> None:
+async def _invite_guest(services: Services, by: User, samples: DemoData) -> None:
     """In the name of a person, so that the mail shows one."""
     guest = parse_address(samples.guest_email)
     draft = Draft(
@@ -125,14 +125,14 @@ async def _invite_guest(services: Services, by: User, samples: Samples) -> None:
     await services.invitations.create(draft, by=services.users.principal_of(by))
 
 
-def _read(path: Path) -> Samples | None:
+def _read(path: Path) -> DemoData | None:
     try:
-        return Samples(**json.loads(path.read_text(encoding="utf-8")))
+        return DemoData(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def _keep(samples: Samples, path: Path) -> None:
+def _keep(samples: DemoData, path: Path) -> None:
     draft = path.with_suffix(".part")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:

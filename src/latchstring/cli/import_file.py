@@ -28,10 +28,10 @@ from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.formats.csv_rows import ENCODINGS, CsvRows, known_column, read_header
 from latchstring.formats.json_rows import JsonRows
 from latchstring.formats.uploads import CSV, JSON, UploadedRows
-from latchstring.invitations.bulk.jobs import Bulk
+from latchstring.invitations.bulk.jobs import BulkJobs
 from latchstring.services import Services
-from latchstring.worker.jobs import JobParts, JobWorker
-from latchstring.worker.wake_event import Bell
+from latchstring.worker.jobs import JobDependencies, JobWorker
+from latchstring.worker.wake_event import Notifiable
 
 POLL_SECONDS = 0.25
 PATIENCE_SECONDS = 2.0  # for a worker to take up a job, before the command does it itself
@@ -174,12 +174,12 @@ class _Import:
 
     # ---- looking -------------------------------------------------------------------------------------------------
 
-    async def _look(self, bulk: Bulk) -> int | None:
+    async def _look(self, bulk: BulkJobs) -> int | None:
         """Show the verdicts and ask. None: go on; else the exit status."""
         if (self.yes and not self.dry_run) or self.source is None:
             return None
         with ExitStack() as stack:
-            verdicts = output.Verdicts(stack, self.report if self.dry_run else None, keeps_all=self.as_json)
+            verdicts = output.RowResults(stack, self.report if self.dry_run else None, keeps_all=self.as_json)
             async for rows in bulk.judge_rows(self.source(), by=OPERATOR_PRINCIPAL):
                 verdicts.add(rows)
         if self.dry_run and self.as_json:
@@ -216,10 +216,10 @@ class _Import:
                 await working  # the batch under way is finished, and the rest given back
         return job
 
-    async def _tell(self, bulk: Bulk, job: Job) -> int:
+    async def _tell(self, bulk: BulkJobs, job: Job) -> int:
 
         with ExitStack() as stack:
-            verdicts = output.Verdicts(stack, self.report, keeps_all=False)
+            verdicts = output.RowResults(stack, self.report, keeps_all=False)
             async for rows in bulk.all_rows(job):
                 verdicts.add(rows)
         if self.as_json:
@@ -260,5 +260,7 @@ class _Watched:
 
 async def _work(services: Services, stop: asyncio.Event) -> None:
     """Work on jobs as a worker does, until told to stop."""
-    parts: Any = JobParts(db=services.db, clock=services.clock, kinds=services.invitations.job_kinds, bell=Bell())
+    parts: Any = JobDependencies(
+        db=services.db, clock=services.clock, kinds=services.invitations.job_kinds, bell=Notifiable()
+    )
     await JobWorker(parts).run(stop)

@@ -24,7 +24,7 @@ _WORDS = {
 }
 
 
-class Verdicts:
+class RowResults:
     """The verdicts as they come: counted, written to the report, and some of those kept that nobody expects: the
     refused ones, which somebody has to mend, before duplicates and members.
     """
@@ -79,7 +79,7 @@ def _table(rows: Iterable[JobRow]) -> Table:
     return table
 
 
-def _show_rows(console: Console, verdicts: Verdicts) -> None:
+def _show_rows(console: Console, verdicts: RowResults) -> None:
     shown = [row for row in verdicts.rows if row.status != RowStatus.CREATE]
     if shown:
         console.print(_table(shown))
@@ -87,7 +87,7 @@ def _show_rows(console: Console, verdicts: Verdicts) -> None:
         console.print(f"… and {verdicts.unexpected - len(shown)} more; --report FILE has them all.")
 
 
-def show_foreseen(verdicts: Verdicts) -> None:
+def show_foreseen(verdicts: RowResults) -> None:
     """A dry run: every row that would not be invited, with its reason, and how many of each there are."""
     console = Console(highlight=False)
     _show_rows(console, verdicts)
@@ -103,7 +103,7 @@ _FORESEEN = {
 }
 
 
-def show_job(job: Job, verdicts: Verdicts) -> None:
+def show_job(job: Job, verdicts: RowResults) -> None:
     """How a job ended."""
     console = Console(highlight=False)
     _show_rows(console, verdicts)
@@ -120,13 +120,13 @@ def _row(row: JobRow) -> dict[str, Any]:
     return found | {"invitationId": str(row.invitation_id) if row.invitation_id else None}
 
 
-def foreseen_as_json(verdicts: Verdicts) -> str:
+def foreseen_as_json(verdicts: RowResults) -> str:
     """A dry run with a verdict for each row."""
     counts = {status.value: verdicts.counts[status] for status in RowStatus}
     return json.dumps({"counts": counts, "rows": [_row(row) for row in verdicts.rows]}, ensure_ascii=False)
 
 
-def job_as_json(job: Job, verdicts: Verdicts) -> str:
+def job_as_json(job: Job, verdicts: RowResults) -> str:
     """How a job ended, with the first rows that were not invited."""
     result = {
         "jobId": str(job.id),

@@ -10,7 +10,7 @@ from latchstring.cli.output import note, show
 from latchstring.cli.with_services import with_services
 from latchstring.domain.clock import format_rfc3339
 from latchstring.domain.draft import Draft
-from latchstring.domain.invitation import Standing
+from latchstring.domain.invitation import InvitationDetails
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.formats.content_grants import parse_content_grant
 from latchstring.formats.email_address import Address
@@ -64,7 +64,7 @@ def invite(
     A running server or worker sends the mail.
     """
 
-    async def make(services: Services) -> tuple[Standing, str | None]:
+    async def make(services: Services) -> tuple[InvitationDetails, str | None]:
 
         draft = Draft(
             email=address.email,

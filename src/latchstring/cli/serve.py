@@ -11,7 +11,7 @@ import rich_click as click
 
 from latchstring.bootstrap import database as opening
 from latchstring.bootstrap import sockets
-from latchstring.bootstrap.supervisor import Family, Inherited
+from latchstring.bootstrap.supervisor import InheritedSockets, ProcessGroup
 from latchstring.cli.configuration import read_config
 from latchstring.cli.process_options import (
     inherit_option,
@@ -76,7 +76,9 @@ def run_single_or_family(
 def _run_family(listening: int, url: str, processes: int) -> None:
     with tempfile.TemporaryDirectory(prefix="latchstring-metrics-") as folder:
         env = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": folder, "LATCHSTRING_STARTED_AT": str(time.time())}
-        family = Family(sys.argv[1:], processes, announce=lambda: say_listening(url), pass_fds=(listening,), env=env)
+        family = ProcessGroup(
+            sys.argv[1:], processes, announce=lambda: say_listening(url), pass_fds=(listening,), env=env
+        )
         run_to_exit(family.run())
 
 
@@ -84,7 +86,7 @@ def _serve_as_child(config: Config, inherit: str, *, with_worker: bool, log_leve
     from latchstring.bootstrap.server_process import run_server  # noqa: PLC0415  # as above
 
     configure_logging(level=log_level.upper())
-    handed = Inherited(inherit)
+    handed = InheritedSockets(inherit)
     bound = socket.socket(fileno=handed.listening)
     with expected_failures():
         run_server(config, bound, with_worker=with_worker, announce=handed.say_ready, inherited=handed)

@@ -4,7 +4,7 @@ import sys
 
 import rich_click as click
 
-from latchstring.bootstrap.supervisor import Family, Inherited
+from latchstring.bootstrap.supervisor import InheritedSockets, ProcessGroup
 from latchstring.bootstrap.worker_process import run_worker_process
 from latchstring.cli.configuration import read_config
 from latchstring.cli.process_options import (
@@ -29,9 +29,9 @@ def worker(*, processes: int, log_level: str, inherit: str | None) -> None:
 
     configure_logging(level=log_level.upper())
     if processes > 1 and inherit is None:
-        run_to_exit(Family(sys.argv[1:], processes, announce=_say_working).run())
+        run_to_exit(ProcessGroup(sys.argv[1:], processes, announce=_say_working).run())
     with expected_failures():
-        handed = Inherited(inherit) if inherit else None
+        handed = InheritedSockets(inherit) if inherit else None
         run_worker_process(config, inherited=handed, announce=handed.say_ready if handed else _say_working)
 
 

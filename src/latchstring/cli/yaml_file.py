@@ -31,14 +31,14 @@ class YamlRefused(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class YamlNode:
     """A value with the line it begins on. value: text, a list of nodes, or nodes by key.
 
     is_plain: text without quotes, which may mean a number, a truth or nothing.
     """
 
     line: int
-    value: "str | list[Node] | dict[str, Node]"
+    value: "str | list[YamlNode] | dict[str, YamlNode]"
     is_plain: bool = False
 
     @property
@@ -70,7 +70,7 @@ def _scalar(text: str) -> Any:
     return float(text) if _NUMBER.fullmatch(text) else text
 
 
-def read_yaml(data: bytes) -> Node:
+def read_yaml(data: bytes) -> YamlNode:
     """The one document of a file. Raises YamlRefused."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # five times as fast where it was built with it
     try:
@@ -83,7 +83,7 @@ def read_yaml(data: bytes) -> Node:
         raise YamlRefused(1, f"This is not text: {error}") from None
 
 
-def _document(events: Iterator[Any]) -> Node:
+def _document(events: Iterator[Any]) -> YamlNode:
     for event in events:
         if isinstance(event, yaml.DocumentStartEvent):
             break
@@ -100,7 +100,7 @@ def _line(event: Any) -> int:
     return int(event.start_mark.line) + 1
 
 
-def _node(event: Any, events: Iterator[Any], depth: int) -> Node:
+def _node(event: Any, events: Iterator[Any], depth: int) -> YamlNode:
     line = _line(event)
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
         raise YamlRefused(line, "Anchors and aliases (& and *) are not read. A template says once what repeats.")
@@ -109,19 +109,19 @@ def _node(event: Any, events: Iterator[Any], depth: int) -> Node:
     if depth > DEEPEST:
         raise YamlRefused(line, "This is nested too deeply.")
     if isinstance(event, yaml.ScalarEvent):
-        return Node(line, event.value, is_plain=bool(event.implicit[0]))
+        return YamlNode(line, event.value, is_plain=bool(event.implicit[0]))
     if isinstance(event, yaml.SequenceStartEvent):
-        return Node(line, list(_items(events, depth)))
-    return Node(line, _pairs(events, depth))
+        return YamlNode(line, list(_items(events, depth)))
+    return YamlNode(line, _pairs(events, depth))
 
 
-def _items(events: Iterator[Any], depth: int) -> Iterator[Node]:
+def _items(events: Iterator[Any], depth: int) -> Iterator[YamlNode]:
     while not isinstance(event := next(events), yaml.SequenceEndEvent):
         yield _node(event, events, depth + 1)
 
 
-def _pairs(events: Iterator[Any], depth: int) -> dict[str, Node]:
-    found: dict[str, Node] = {}
+def _pairs(events: Iterator[Any], depth: int) -> dict[str, YamlNode]:
+    found: dict[str, YamlNode] = {}
     while not isinstance(event := next(events), yaml.MappingEndEvent):
         key = _node(event, events, depth + 1)
         if not isinstance(key.value, str):
@@ -132,5 +132,5 @@ def _pairs(events: Iterator[Any], depth: int) -> dict[str, Node]:
     return found
 
 
-def _refuse_key(key: Node) -> NoReturn:
+def _refuse_key(key: YamlNode) -> NoReturn:
     raise YamlRefused(key.line, "A key is a word.")

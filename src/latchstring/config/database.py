@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from latchstring.config.values import Wrong
+from latchstring.config.values import InvalidValue
 
 SQLITE = "sqlite+aiosqlite"
 POSTGRES = "postgresql+asyncpg"
@@ -34,11 +34,11 @@ def database_url(value: object) -> str:
     """The address of a database with its driver named."""
     scheme, separator, rest = value.partition("://") if isinstance(value, str) else ("", "", "")
     if scheme in _MEANT:
-        raise Wrong(f"Name the driver: {_MEANT[scheme]}://…")
+        raise InvalidValue(f"Name the driver: {_MEANT[scheme]}://…")
     if not separator or scheme not in {SQLITE, POSTGRES}:
-        raise Wrong(f'Write "{SQLITE}:///path/to/file.db" or "{POSTGRES}://user@host/name".')
+        raise InvalidValue(f'Write "{SQLITE}:///path/to/file.db" or "{POSTGRES}://user@host/name".')
     if scheme == SQLITE and (not rest.startswith("/") or rest in {"/", "/:memory:"}):
-        raise Wrong(f'Name a file after three slashes: "{SQLITE}:///var/latchstring.db".')
+        raise InvalidValue(f'Name a file after three slashes: "{SQLITE}:///var/latchstring.db".')
     if scheme == POSTGRES:
         _check_postgres(value)
     return str(value)
@@ -73,6 +73,8 @@ def _check_postgres(url: object) -> None:
         parts = urlsplit(str(url))
         _ = parts.port
     except ValueError:
-        raise Wrong("The port or host cannot be read. Write signs like @ : / in a password as %40 %3A %2F.") from None
+        raise InvalidValue(
+            "The port or host cannot be read. Write signs like @ : / in a password as %40 %3A %2F."
+        ) from None
     if not parts.path.strip("/"):
-        raise Wrong(f'Name the database at the end: "{POSTGRES}://user@host/name".')
+        raise InvalidValue(f'Name the database at the end: "{POSTGRES}://user@host/name".')

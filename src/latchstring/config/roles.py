@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from latchstring.config import values
 from latchstring.config.sources import Table
-from latchstring.config.values import Wrong
+from latchstring.config.values import InvalidValue
 from latchstring.domain.principal import APP_PERMISSION_PREFIX, EVERYTHING, PERMISSIONS, Role, covers, is_permission
 
 
@@ -20,7 +20,7 @@ def read_roles(table: Table) -> Mapping[str, Role]:
 def _read_role(key: str, table: Table, above: Table) -> Role:
     try:
         values.key(key)
-    except Wrong as wrong:
+    except InvalidValue as wrong:
         above.report(key, None, str(wrong))
     return Role(
         key=key,
@@ -38,7 +38,7 @@ def _permission(value: object) -> str:
     close = difflib.get_close_matches(str(value), sorted(PERMISSIONS), n=1)
     meant = f" Did you mean {close[0]}?" if close else ""
     known = ", ".join(sorted(PERMISSIONS))
-    raise Wrong(
+    raise InvalidValue(
         f"There is no permission {value}.{meant} Known: {known}, and your own as {APP_PERMISSION_PREFIX}<name>."
     )
 

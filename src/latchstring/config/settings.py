@@ -25,7 +25,7 @@ from latchstring.domain.settings import (
     SmtpSettings,
 )
 from latchstring.domain.template import InvitationTemplate
-from latchstring.domain.views.settings import SettingShown
+from latchstring.domain.views.settings import SettingView
 
 DEFAULT_FILE = "latchstring.toml"
 DEFAULT_DATABASE = f"{SQLITE}:///var/latchstring.db"
@@ -59,7 +59,7 @@ class Config:
     limits: Limits
     secrets: Secrets
     source: Path | None = None
-    shown: tuple[SettingShown, ...] = ()
+    shown: tuple[SettingView, ...] = ()
 
 
 def load_config(path: Path | None, env: Mapping[str, str], *, folder: Path | None = None) -> Config:
@@ -229,7 +229,7 @@ def _check_type_word(table: Table, word: str, key: str, taken: dict[str, str]) -
     """Type names and singulars share one place in paths: `/api/content/<word>`."""
     try:
         values.key(word)
-    except values.Wrong as wrong:
+    except values.InvalidValue as wrong:
         table.report(key, None, str(wrong))
     if word == "invitations":
         table.report(key, None, 'No type can be named "invitations": /api/content/invitations is a path of its own.')

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from latchstring.config.problems import ConfigProblem
-from latchstring.config.values import EnvText, Parser, Wrong
-from latchstring.domain.views.settings import SettingShown, SettingSource
+from latchstring.config.values import EnvText, InvalidValue, Parser
+from latchstring.domain.views.settings import SettingSource, SettingView
 from latchstring.formats.durations import format_duration
 
 T = TypeVar("T")
@@ -86,7 +86,7 @@ class Table:
         self._problems = problems
         self._source = source
         self._folder = source.parent
-        self._read: list[SettingShown] = []
+        self._read: list[SettingView] = []
         self._asked: set[str] = set()
         self._has_secrets = False  # then a misspelt key may hold one
         self._children: list[Table] = []
@@ -108,7 +108,7 @@ class Table:
         self._note(key, mask(value) if mask else value, is_secret=mask is not None)
         try:
             return parse(value)
-        except Wrong as wrong:
+        except InvalidValue as wrong:
             self.report(key, mask(value) if mask else value, str(wrong))
             return default
 
@@ -131,7 +131,7 @@ class Table:
         except (OSError, UnicodeDecodeError) as error:
             words = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             self.report(name, self._values[name], f"The file cannot be read: {words}. Check path and permissions.")
-        except Wrong as wrong:
+        except InvalidValue as wrong:
             self.report(name, self._values[name], f"What the file holds cannot be used. {wrong}")
         return default
 
@@ -156,7 +156,7 @@ class Table:
             except tomllib.TOMLDecodeError:
                 return  # reading it as a table will say what is wrong
 
-    def settings(self) -> Iterator[SettingShown]:
+    def settings(self) -> Iterator[SettingView]:
         """Every value that was read from this table and those below, in the order of reading. No secrets."""
         yield from self._read
         for child in self._children:
@@ -170,7 +170,7 @@ class Table:
             source, where = SettingSource.ENVIRONMENT, _variable(name)
         else:
             source, where = SettingSource.FILE, str(self._source)
-        self._read.append(SettingShown(name, _readable(value), source, where, is_secret))
+        self._read.append(SettingView(name, _readable(value), source, where, is_secret))
 
     def report(self, key: str, value: object, remedy: str) -> None:
         """Note a problem with a key of this table."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from latchstring.config import values
 from latchstring.config.sources import Table
-from latchstring.config.values import Wrong
+from latchstring.config.values import InvalidValue
 from latchstring.domain.principal import Role
 from latchstring.domain.settings import App, ContentRules, InvitationRules
 from latchstring.domain.template import InvitationTemplate, TemplateSource
@@ -27,7 +27,7 @@ def read_templates(
     for key, entry in table.tables():
         try:
             values.key(key)
-        except Wrong as wrong:
+        except InvalidValue as wrong:
             table.report(key, None, str(wrong))
         template = _read_template(key, entry)
         _check_role(entry, template, roles)
@@ -57,7 +57,7 @@ def content_grant(value: object) -> tuple[str, str, str]:
     """`type/key:ROLE`."""
     grant = parse_content_grant(value) if isinstance(value, str) else None
     if grant is None:
-        raise Wrong('Write type/key:ROLE, such as "articles/welcome:VIEWER", with VIEWER, EDITOR or MAINTAINER.')
+        raise InvalidValue('Write type/key:ROLE, such as "articles/welcome:VIEWER", with VIEWER, EDITOR or MAINTAINER.')
     type_, key, role = grant
     return type_, values.key(key), role
 
@@ -65,14 +65,14 @@ def content_grant(value: object) -> tuple[str, str, str]:
 def _name(value: object) -> str:
     name = values.text(value)
     if len(name) > LONGEST_NAME:
-        raise Wrong(f"Use {LONGEST_NAME} characters at most.")
+        raise InvalidValue(f"Use {LONGEST_NAME} characters at most.")
     return name
 
 
 def _message(value: object) -> str:
     text = value.replace("\r\n", "\n") if isinstance(value, str) else ""
     if not text.strip() or len(text) > LONGEST_MESSAGE or _NOT_IN_A_MESSAGE.search(text):
-        raise Wrong(f"Write plain text in quotes, {LONGEST_MESSAGE} characters at most.")
+        raise InvalidValue(f"Write plain text in quotes, {LONGEST_MESSAGE} characters at most.")
     return text.strip("\n")
 
 

@@ -30,7 +30,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
-class Wrong(ValueError):
+class InvalidValue(ValueError):
     """A value that cannot be used. The text says what to write instead."""
 
 
@@ -53,7 +53,7 @@ def _typed(value: object) -> object:
 def text(value: object) -> str:
     """One line of text that is not empty."""
     if not isinstance(value, str) or not value.strip() or _CONTROL.search(value):
-        raise Wrong('Write one line of text in quotes, such as "Acme".')
+        raise InvalidValue('Write one line of text in quotes, such as "Acme".')
     return str(value).strip()
 
 
@@ -65,7 +65,7 @@ def optional(parse: Parser[T]) -> Parser[T | None]:
 def secret(value: object) -> str:
     """Text that is taken as it is, without the line break at its end."""
     if not isinstance(value, str):
-        raise Wrong("Write text in quotes.")
+        raise InvalidValue("Write text in quotes.")
     return value.rstrip("\r\n")
 
 
@@ -74,7 +74,7 @@ def flag(value: object) -> bool:
     if isinstance(found, str) and found.lower() in {"true", "false"}:
         return found.lower() == "true"
     if not isinstance(found, bool):
-        raise Wrong("Write true or false.")
+        raise InvalidValue("Write true or false.")
     return found
 
 
@@ -83,7 +83,7 @@ def domain_rate(value: object) -> tuple[str, int]:
     name, equals, number = text(value).rpartition("=")
     domain = name.strip().lower()
     if not (equals and domain and "." in domain and number.strip().isdecimal()):
-        raise Wrong('Write each domain with its mails a minute, like "example.org=60".')
+        raise InvalidValue('Write each domain with its mails a minute, like "example.org=60".')
     return domain, int(number)
 
 
@@ -93,7 +93,7 @@ def integer(smallest: int, largest: int) -> Parser[int]:
     def parse(value: object) -> int:
         found = _typed(value)
         if not isinstance(found, int) or isinstance(found, bool) or not smallest <= found <= largest:
-            raise Wrong(f"Write a whole number from {smallest} to {largest}.")
+            raise InvalidValue(f"Write a whole number from {smallest} to {largest}.")
         return found
 
     return parse
@@ -103,7 +103,7 @@ def factor(value: object) -> float:
     """How much longer each wait is than the one before."""
     found = _typed(value)
     if not isinstance(found, int | float) or isinstance(found, bool) or not 1 <= found <= 100:  # noqa: PLR2004
-        raise Wrong("Write a number from 1 to 100.")
+        raise InvalidValue("Write a number from 1 to 100.")
     return float(found)
 
 
@@ -111,7 +111,7 @@ def duration(value: object) -> timedelta:
     """An ISO 8601 duration in units of fixed length: weeks, days, hours, minutes, seconds. Longer than nothing."""
     found = parse_duration(value, allow_fractions=True) if isinstance(value, str) else None
     if found is None or not timedelta(0) < found <= LONGEST_DURATION:
-        raise Wrong('Write an ISO 8601 duration without months or years, such as "P7D", "PT12H" or "PT30S".')
+        raise InvalidValue('Write an ISO 8601 duration without months or years, such as "P7D", "PT12H" or "PT30S".')
     return found
 
 
@@ -128,7 +128,7 @@ def one_of(*words: str) -> Parser[str]:
 
     def parse(value: object) -> str:
         if value not in words:
-            raise Wrong("Write one of: " + ", ".join(f'"{word}"' for word in words) + ".")
+            raise InvalidValue("Write one of: " + ", ".join(f'"{word}"' for word in words) + ".")
         return str(value)
 
     return parse
@@ -142,7 +142,7 @@ def list_of(parse_item: Parser[T]) -> Parser[tuple[T, ...]]:
         if isinstance(value, EnvText) and isinstance(found, str):
             found = [item.strip() for item in found.split(",") if item.strip()]
         if not isinstance(found, list):
-            raise Wrong('Write a list, such as ["one", "two"] or [].')
+            raise InvalidValue('Write a list, such as ["one", "two"] or [].')
         return tuple(dict.fromkeys(parse_item(item) for item in found))
 
     return parse
@@ -151,7 +151,7 @@ def list_of(parse_item: Parser[T]) -> Parser[tuple[T, ...]]:
 def key(value: object) -> str:
     """A name that appears in addresses: letters, digits and `. _ ~ -`."""
     if not isinstance(value, str) or not is_key(value):
-        raise Wrong("Use letters, digits and . _ ~ - only, a letter or digit first, 200 characters at most.")
+        raise InvalidValue("Use letters, digits and . _ ~ - only, a letter or digit first, 200 characters at most.")
     return str(value)
 
 
@@ -163,21 +163,23 @@ def locale(value: object) -> str:
     """A language tag in its usual spelling."""
     tag = normalize_language_tag(value) if isinstance(value, str) else None
     if tag is None or len(tag.partition("-")[0]) > LONGEST_LANGUAGE:
-        raise Wrong('Write a language tag (BCP 47), such as "en", "de" or "pt-BR".')
+        raise InvalidValue('Write a language tag (BCP 47), such as "en", "de" or "pt-BR".')
     return tag
 
 
 def address(value: object) -> str:
     """A bare e-mail address."""
     if not isinstance(value, str) or not _ADDRESS.fullmatch(value):
-        raise Wrong('Write an e-mail address, such as "help@acme.example".')
+        raise InvalidValue('Write an e-mail address, such as "help@acme.example".')
     return str(value)
 
 
 def host(value: object) -> str:
     """A host name or address, without port."""
     if not isinstance(value, str) or not _HOST.fullmatch(value):
-        raise Wrong('Write a host name or address without port, such as "smtp.acme.example"; the port has its own key.')
+        raise InvalidValue(
+            'Write a host name or address without port, such as "smtp.acme.example"; the port has its own key.'
+        )
     return str(value)
 
 
@@ -185,14 +187,14 @@ def mailbox(value: object) -> str:
     """An address with or without a name: what a From header holds."""
     name, bare = parseaddr(value) if isinstance(value, str) else ("", "")
     if not isinstance(value, str) or not _ADDRESS.fullmatch(bare) or _CONTROL.search(value + name):
-        raise Wrong('Write an address, such as "Acme <no-reply@acme.example>".')
+        raise InvalidValue('Write an address, such as "Acme <no-reply@acme.example>".')
     return str(value).strip()
 
 
 def web_url(value: object) -> str:
     """An absolute http or https address without user name."""
     if not isinstance(value, str) or _CONTROL.search(value) or " " in value or not is_web_url(value):
-        raise Wrong('Write a full address, such as "https://acme.example/terms".')
+        raise InvalidValue('Write a full address, such as "https://acme.example/terms".')
     return str(value)
 
 
@@ -200,7 +202,7 @@ def public_url(value: object) -> str:
     """Where people reach this server; a slash at the end is dropped, since every link appends its path."""
     remedy = 'Write the address people reach this server at, without query or "#", such as "https://join.acme.example".'
     if not isinstance(value, str) or any(mark in value for mark in "?#{} ") or not is_web_url(value):
-        raise Wrong(remedy)
+        raise InvalidValue(remedy)
     return str(value).rstrip("/")
 
 
@@ -209,7 +211,7 @@ def origin(value: object) -> str:
     remedy = 'Write scheme and host only, such as "https://app.acme.example"; "*" is not possible.'
     found = origin_of(value) if isinstance(value, str) and is_web_url(value) else None
     if found is None or urlsplit(str(value))[2:] not in {("", "", ""), ("/", "", "")}:
-        raise Wrong(remedy)
+        raise InvalidValue(remedy)
     return found
 
 
@@ -219,11 +221,11 @@ def link_template(*names: str) -> Parser[str]:
 
     def parse(value: object) -> str:
         if not isinstance(value, str) or any(mark in value for mark in "# ") or _CONTROL.search(value):
-            raise Wrong('Write an address without spaces and without "#": the token is appended as ?token=….')
+            raise InvalidValue('Write an address without spaces and without "#": the token is appended as ?token=….')
         unknown = [name for name in _PLACEHOLDER.findall(value) if name not in names]
         filled = value.replace("{publicUrl}", "https://host").replace("{contentType}", "t").replace("{contentKey}", "k")
         if unknown or not is_web_url(filled) or "{" in filled or "}" in filled:
-            raise Wrong(f"Write a full address or begin with {{publicUrl}}; what can be filled in: {known}.")
+            raise InvalidValue(f"Write a full address or begin with {{publicUrl}}; what can be filled in: {known}.")
         return str(value)
 
     return parse
@@ -232,7 +234,9 @@ def link_template(*names: str) -> Parser[str]:
 def rate(value: object) -> str:
     """How often something may happen, in the notation of the limits library."""
     if not isinstance(value, str) or not all(_RATE.fullmatch(part.strip()) for part in value.split(";")):
-        raise Wrong('Write count and period, such as "100/hour" or "10/15 minutes"; several with ";" between them.')
+        raise InvalidValue(
+            'Write count and period, such as "100/hour" or "10/15 minutes"; several with ";" between them.'
+        )
     return str(value)
 
 
@@ -241,4 +245,4 @@ def network(value: object) -> str:
     try:
         return str(ipaddress.ip_network(str(value), strict=False))
     except ValueError:
-        raise Wrong('Write an address or a network, such as "10.0.0.0/8" or "::1".') from None
+        raise InvalidValue('Write an address or a network, such as "10.0.0.0/8" or "::1".') from None

@@ -15,7 +15,7 @@ from latchstring.domain.event import happened
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.pagination import Count, Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
-from latchstring.domain.views.content import HeldObject, Holder
+from latchstring.domain.views.content import GrantedObject, Holder
 from latchstring.events.record import record
 from latchstring.storage.content.grants import remove_grant, set_grant
 from latchstring.storage.content.invitations import list_pending_invitations
@@ -117,7 +117,9 @@ class ContentOperations:
         by.require(READ_ACCESS)
         return await list_pending_invitations(self.deps.db, one.id, now=self.deps.clock())
 
-    async def list_granted(self, subject_id: UUID, *, by: Principal, cursor: Cursor | None = None) -> Page[HeldObject]:
+    async def list_granted(
+        self, subject_id: UUID, *, by: Principal, cursor: Cursor | None = None
+    ) -> Page[GrantedObject]:
         """What a user or a group was given. Raises NotAllowed."""
         by.require(READ_ACCESS)
         return await list_granted(self.deps.db, subject_id, cursor=cursor)
@@ -127,7 +129,7 @@ class ContentOperations:
         by.require(READ_ACCESS)
         return await count_granted(self.deps.db, subject_id)
 
-    async def list_owned(self, user_id: UUID, *, by: Principal) -> Page[HeldObject]:
+    async def list_owned(self, user_id: UUID, *, by: Principal) -> Page[GrantedObject]:
         """The first of what a user owns. Raises NotAllowed."""
         by.require(READ_ACCESS)
         return await list_owned(self.deps.db, user_id)

@@ -13,7 +13,15 @@ from uuid import UUID
 from latchstring.content.dependencies import ContentDependencies
 from latchstring.content.read import CREATE, ContentReader, admit, subject_of
 from latchstring.content.slugs import list_candidates
-from latchstring.domain.access import ContentObject, Level, Seen, Subject, SubjectKind, Visibility, level_with
+from latchstring.domain.access import (
+    ContentObject,
+    Level,
+    ObjectWithAccess,
+    Subject,
+    SubjectKind,
+    Visibility,
+    level_with,
+)
 from latchstring.domain.errors import (
     ContentChanged,
     ContentKeyTaken,
@@ -78,7 +86,7 @@ class ContentChanges(ContentReader):
 
     # ---- making --------------------------------------------------------------------------------------------------
 
-    async def create(self, type_: str, new: NewObject, *, by: Principal, once: Once | None = None) -> Seen:
+    async def create(self, type_: str, new: NewObject, *, by: Principal, once: Once | None = None) -> ObjectWithAccess:
         """Make a PRIVATE object.
 
         Raises ContentNotFound for an unknown type, UserNotFound for an unknown owner, ContentKeyTaken for a key
@@ -104,13 +112,13 @@ class ContentChanges(ContentReader):
         key: str,
         once: Once | None,
         now: datetime,
-    ) -> Seen:
+    ) -> ObjectWithAccess:
         made = ContentObject(
             new_id(now), declared.key, key, new.owner_id, Visibility.PRIVATE, new.title, new.url, new.data, 1, now
         )
         subject = subject_of(principal)
         held = Level.OWNER if made.owner_id == subject.user_id else Level.NONE
-        seen = Seen(made, level_with(subject, made.visibility, held))
+        seen = ObjectWithAccess(made, level_with(subject, made.visibility, held))
         facts = {"type": made.type, "key": made.key, "ownerId": str(made.owner_id)}
         event = happened("content.created", made.id, by=principal.actor, now=now, **facts)
 
@@ -139,7 +147,7 @@ class ContentChanges(ContentReader):
         *,
         by: Principal,
         is_expected: Callable[[ContentObject], bool],
-    ) -> Seen:
+    ) -> ObjectWithAccess:
         """Change title, url or data. Nothing else, and no other field, is touched.
 
         is_expected: whether the present version is one the caller meant to change; ContentChanged if not.
@@ -148,7 +156,7 @@ class ContentChanges(ContentReader):
         subject, now = subject_of(by), self.deps.clock()
         event_id = new_id(now)
 
-        def work() -> Work[Seen]:
+        def work() -> Work[ObjectWithAccess]:
             seen = yield from lock_object(subject, one.id, Level.EDITOR)
             _check_expected(seen.object, is_expected)
             # by their texts: to Python, 1 equals True
@@ -158,7 +166,7 @@ class ContentChanges(ContentReader):
             changed = replace(seen.object, **changes, version=seen.object.version + 1, updated_at=now)
             yield update_object(changed)
             yield record(Event(event_id, one.id, "content.updated", by.actor, {"fields": fields}))
-            return Seen(changed, seen.level)
+            return ObjectWithAccess(changed, seen.level)
 
         return await self.deps.db.transact(work)
 
@@ -184,7 +192,7 @@ class ContentChanges(ContentReader):
 
     # ---- access --------------------------------------------------------------------------------------------------
 
-    async def replace_access(self, one: ContentObject, new: NewAccess, *, by: Principal) -> Seen:
+    async def replace_access(self, one: ContentObject, new: NewAccess, *, by: Principal) -> ObjectWithAccess:
         """Let exactly these have access; the owner needs no grant and gets none.
 
         PRIVATE clears all grants and voids those in open invitations; SHARED with nobody becomes PRIVATE and voids
@@ -193,7 +201,7 @@ class ContentChanges(ContentReader):
         subject, now = subject_of(by), self.deps.clock()
         is_closing = new.visibility is Visibility.PRIVATE
 
-        def work() -> Work[Seen]:
+        def work() -> Work[ObjectWithAccess]:
             seen = yield from lock_object(subject, one.id, Level.MAINTAINER, closing=is_closing)
             before = (yield from load_access([one.id]))[one.id]
             grants = yield from _read_grants(seen.object, new)
@@ -212,7 +220,7 @@ class ContentChanges(ContentReader):
 
         return await self.deps.db.transact(work)
 
-    async def change_owner(self, one: ContentObject, new_owner_id: UUID, *, by: Principal) -> Seen:
+    async def change_owner(self, one: ContentObject, new_owner_id: UUID, *, by: Principal) -> ObjectWithAccess:
         """Hand an object over; who owned it becomes MAINTAINER, so that PRIVATE becomes SHARED. Owners only.
 
         Raises ContentNotFound, NotAllowed, UserNotFound.
@@ -222,12 +230,12 @@ class ContentChanges(ContentReader):
 
 async def transfer(
     deps: ContentDependencies, one: ContentObject, new_owner_id: UUID, *, by: Principal, need: Level
-) -> Seen:
+) -> ObjectWithAccess:
     """Give an object another owner. need: what the caller has to be able to do with it now."""
     subject, now = subject_of(by), deps.clock()
     event_id = new_id(now)
 
-    def work() -> Work[Seen]:
+    def work() -> Work[ObjectWithAccess]:
         seen = yield from lock_object(subject, one.id, need)
         yield from _hold_user(new_owner_id)
         if new_owner_id == seen.object.owner_id:
@@ -252,7 +260,7 @@ async def transfer(
     return await deps.db.transact(work)
 
 
-def lock_object(subject: Subject, content_id: UUID, need: Level, *, closing: bool = False) -> Work[Seen]:
+def lock_object(subject: Subject, content_id: UUID, need: Level, *, closing: bool = False) -> Work[ObjectWithAccess]:
     """The object, for this transaction alone, if the subject may (still) do this much with it.
 
     Grants are read in a statement of their own: one that waited for the lock would show them as they were before.
@@ -299,7 +307,7 @@ def describe_change(before: Mapping[UUID, ContentRole], after: Mapping[UUID, Con
     return {"granted": granted, "withdrawn": sorted(str(one) for one in before.keys() - after.keys())}
 
 
-def _see_again(subject: Subject, changed: ContentObject) -> Work[Seen]:
+def _see_again(subject: Subject, changed: ContentObject) -> Work[ObjectWithAccess]:
     """What the subject may do now that access has changed."""
     held = yield from load_levels(subject.user_id, [changed.id])
-    return Seen(changed, level_with(subject, changed.visibility, held[changed.id]))
+    return ObjectWithAccess(changed, level_with(subject, changed.visibility, held[changed.id]))

@@ -10,8 +10,8 @@ from latchstring.domain.access import (
     ContentObject,
     Holders,
     Level,
+    ObjectWithAccess,
     PendingInvitation,
-    Seen,
     Subject,
     level_with,
 )
@@ -20,7 +20,7 @@ from latchstring.domain.errors import ContentNotFound, NotAllowed, Unauthenticat
 from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import ContentType
-from latchstring.storage.content.access import Question, Wanted, check_levels, list_visible
+from latchstring.storage.content.access import AccessFilter, Question, check_levels, list_visible
 from latchstring.storage.content.objects import find_holders, find_object_for
 
 CREATE = "content:create"
@@ -69,7 +69,7 @@ class ContentReader:
         """The declared type of this name or singular. Raises ContentNotFound."""
         return self.deps.get_type(word)
 
-    async def look_up(self, subject: Subject, type_: str, key: str, need: Level) -> Seen:
+    async def look_up(self, subject: Subject, type_: str, key: str, need: Level) -> ObjectWithAccess:
         """An object that the subject may do this much with.
 
         Raises ContentNotFound for an unknown type, Unauthenticated for anonymous unless the object is PUBLIC,
@@ -81,11 +81,13 @@ class ContentReader:
 
     async def list_page(
         self, subject: Subject, type_: str, *, need: Level, order: SortOrder, cursor: Cursor | None = None, limit: int
-    ) -> Page[Seen]:
+    ) -> Page[ObjectWithAccess]:
         """A page of what the subject may do at least this much with. Order: createdAt."""
-        wanted = Wanted(subject, self.deps.get_type(type_).key, need)
+        wanted = AccessFilter(subject, self.deps.get_type(type_).key, need)
         page = await list_visible(self.deps.db, wanted, order=order, cursor=cursor, limit=limit)
-        return page.with_items([Seen(one, level_with(subject, one.visibility, held)) for one, held in page.items])
+        return page.with_items(
+            [ObjectWithAccess(one, level_with(subject, one.visibility, held)) for one, held in page.items]
+        )
 
     async def get_access(self, one: ContentObject) -> AccessDetails:
         """Who has access to an object. For maintainers: `look_up` first."""
@@ -123,7 +125,7 @@ def is_key(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
-def admit(subject: Subject, found: tuple[ContentObject, Level] | None, need: Level) -> Seen:
+def admit(subject: Subject, found: tuple[ContentObject, Level] | None, need: Level) -> ObjectWithAccess:
     """Refuse in the contract's order, or say what the subject may do with the object."""
     level = level_with(subject, found[0].visibility, found[1]) if found else Level.NONE
     if not subject.is_known and level is Level.NONE:
@@ -132,4 +134,4 @@ def admit(subject: Subject, found: tuple[ContentObject, Level] | None, need: Lev
         raise ContentNotFound("There is no such object.")
     if level < need:
         raise NotAllowed
-    return Seen(found[0], level)
+    return ObjectWithAccess(found[0], level)

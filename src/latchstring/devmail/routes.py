@@ -23,7 +23,7 @@ from latchstring.http.routing import Route, get
 from latchstring.http.scope import find_header
 from latchstring.i18n.dates import format_instant
 from latchstring.i18n.negotiation import SOURCE
-from latchstring.mail.mailbox import KeptMail, find_kept, list_kept
+from latchstring.mail.mailbox import StoredMail, find_stored_mail, list_stored_mails
 from latchstring.services import Services
 
 SHOWN = 100
@@ -43,7 +43,7 @@ _LINK = re.compile(r"https?://[^\s<>\"]+")
 async def show_mailbox(request: Request) -> Answer:
     """The newest mails."""
     directory = _directory(request.scope)
-    mails = list_kept(directory, SHOWN)
+    mails = list_stored_mails(directory, SHOWN)
     return _page(request.scope, "mailbox.html", mails=mails, directory=directory, shown=SHOWN)
 
 
@@ -89,8 +89,8 @@ def _services(scope: Scope) -> Services:
     return scope["app"].state.services  # type: ignore[no-any-return]
 
 
-def _find(request: Request) -> KeptMail:
-    mail = find_kept(_directory(request.scope), request.path_params["mail_id"])
+def _find(request: Request) -> StoredMail:
+    mail = find_stored_mail(_directory(request.scope), request.path_params["mail_id"])
     if mail is None:
         raise NotFound("There is no such mail here.")
     return mail

@@ -68,7 +68,7 @@ class ContentObject:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ObjectWithAccess:
     """An object with what the asker may do with it."""
 
     object: ContentObject

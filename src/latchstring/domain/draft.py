@@ -32,7 +32,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadRow:
+class ImportRow:
     """A row of many. draft: what could be read of it; None when nothing could. email: what stood there as the address,
     shown when it is none.
     """

@@ -108,7 +108,7 @@ _ENDED: dict[State, type[LatchstringError]] = {
     State.DECLINED: InvitationDeclined,
     State.REVOKED: InvitationRevoked,
 }
-_ENDED_WORDS = {
+_ENDED_MESSAGES = {
     State.ACCEPTED: "This invitation has been accepted already.",
     State.DECLINED: "This invitation was declined.",
     State.REVOKED: "This invitation was withdrawn.",
@@ -122,7 +122,7 @@ def check_link(invitation: Invitation, *, generation: int, now: datetime) -> Non
     """
     state = invitation.state_at(now)
     if state in _ENDED:
-        raise _ENDED[state](_ENDED_WORDS[state])
+        raise _ENDED[state](_ENDED_MESSAGES[state])
     if generation != invitation.link.generation:
         raise InvitationSuperseded("A newer link has been sent to the same address.")
     if state is State.EXPIRED:
@@ -150,7 +150,7 @@ def revoke(invitation: Invitation, *, now: datetime) -> Invitation:
     if state is State.REVOKED:
         raise InvitationNotFound("This invitation was revoked before.")
     if state in _ENDED:
-        raise InvitationNotPending(_ENDED_WORDS[state])
+        raise InvitationNotPending(_ENDED_MESSAGES[state])
     return replace(invitation, state=State.REVOKED, ended_at=now)
 
 
@@ -158,7 +158,7 @@ def resend(invitation: Invitation, *, sponsor: Actor, master_key_id: str, now: d
     """The next link, valid as long as the first was; the old one stops working. Raises InvitationNotPending."""
     state = invitation.state_at(now)
     if state in _ENDED:
-        raise InvitationNotPending(_ENDED_WORDS[state])
+        raise InvitationNotPending(_ENDED_MESSAGES[state])
     link = Link(invitation.link.generation + 1, now, now + invitation.lifetime, sponsor, master_key_id)
     return replace(invitation, state=State.PENDING, ended_at=None, link=link)
 
@@ -181,7 +181,7 @@ def check_revealable(invitation: Invitation, *, now: datetime) -> None:
     state = invitation.state_at(now)
     if state is not State.PENDING:
         raise InvitationNotPending(
-            _ENDED_WORDS.get(state, "This invitation has run out. Resend it to make a new link.")
+            _ENDED_MESSAGES.get(state, "This invitation has run out. Resend it to make a new link.")
         )
 
 
@@ -189,12 +189,12 @@ def expire(invitation: Invitation, *, now: datetime) -> Invitation:
     """Record that the link has expired. Raises InvitationNotPending before that or after an end."""
     state = invitation.state_at(now)
     if state is not State.EXPIRED:
-        raise InvitationNotPending(_ENDED_WORDS.get(state, "This invitation has not run out yet."))
+        raise InvitationNotPending(_ENDED_MESSAGES.get(state, "This invitation has not run out yet."))
     return replace(invitation, state=State.EXPIRED, ended_at=invitation.link.expires_at)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class InvitationDetails:
     """An invitation as it is shown: with what became of its mail, and the names of those who act in it.
 
     Names are looked up, never stored with the invitation: they change, and they can be erased.

@@ -36,4 +36,4 @@ class InvitationTemplate:
     shadowed: bool = False
 
 
-Templates = Mapping[str, InvitationTemplate]
+TemplatesByKey = Mapping[str, InvitationTemplate]

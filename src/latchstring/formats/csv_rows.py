@@ -148,7 +148,7 @@ class CsvRows:
         """The whole lines of the text, which is left with what may still go on."""
         text = self._text
         end = len(text) if final else max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1
-        given = _Given(list(io.StringIO(text[:end], newline="")))
+        given = _Columns(list(io.StringIO(text[:end], newline="")))
         reader = csv.reader(given, delimiter=self._delimiter or ",")
         while True:
             start = given.taken
@@ -168,7 +168,7 @@ class CsvRows:
                 yield cells
 
 
-class _Given:
+class _Columns:
     """Lines for a reader, which may ask for more than there are."""
 
     def __init__(self, lines: list[str]) -> None:
@@ -176,7 +176,7 @@ class _Given:
         self.taken = 0
         self.is_spent = False
 
-    def __iter__(self) -> "_Given":
+    def __iter__(self) -> "_Columns":
         return self
 
     def __next__(self) -> str:

@@ -39,11 +39,11 @@ class Query(msgspec.Struct, rename="camel", kw_only=True):
     """Query parameters. Values are text; numbers and booleans are read from it."""
 
 
-class _Bad:
+class _Invalid:
     """Stands for a value whose problem has been noted."""
 
 
-_BAD = _Bad()
+_BAD = _Invalid()
 Reader = Callable[[object, str, list[FieldProblem]], Any]
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from latchstring.domain.draft import Draft, ReadRow
+from latchstring.domain.draft import Draft, ImportRow
 from latchstring.domain.errors import FieldProblem, Unreadable
 from latchstring.formats.content_grants import ContentRoleName, split_content_grant
 from latchstring.formats.field_types import Duration, Email, Key, Line, Locale, Message, Metadata, Url
@@ -71,7 +71,7 @@ BLANKS = " \t\r\n\v\f\u00a0\u200b\ufeff"  # what exports leave around words
 _QUOTED_FORMULA = re.compile(r"'[=+@\t\r\n\-＝＋－＠]")  # as our own reports write them
 
 
-def read_row(row: object, options: Mapping[str, object]) -> ReadRow:
+def read_row(row: object, options: Mapping[str, object]) -> ImportRow:
     """One row: an object with the fields of a create, or a list of cells whose columns the options name."""
     columns = options.get("columns")
     if isinstance(columns, list) and isinstance(row, list):
@@ -81,7 +81,7 @@ def read_row(row: object, options: Mapping[str, object]) -> ReadRow:
     return _read_object(row, ())
 
 
-def _read_object(raw: dict[str, object], problems: Sequence[FieldProblem]) -> ReadRow:
+def _read_object(raw: dict[str, object], problems: Sequence[FieldProblem]) -> ImportRow:
     typed = raw.get("inviteEmail")
     email = escape(typed)[:320] if isinstance(typed, str) and typed else None
     try:
@@ -91,14 +91,14 @@ def _read_object(raw: dict[str, object], problems: Sequence[FieldProblem]) -> Re
     reading = collect(raw, NewInvitation)
     spoken_of = {problem.pointer for problem in problems}
     more = (problem for problem in reading.problems if problem.pointer not in spoken_of)
-    return ReadRow(draft_of(reading), (*problems, *more), email)
+    return ImportRow(draft_of(reading), (*problems, *more), email)
 
 
-def _unreadable(problem: FieldProblem, email: str | None) -> ReadRow:
-    return ReadRow(None, (problem,), email)
+def _unreadable(problem: FieldProblem, email: str | None) -> ImportRow:
+    return ImportRow(None, (problem,), email)
 
 
-def _read_cells(cells: Sequence[object], columns: Sequence[object], options: Mapping[str, object]) -> ReadRow:
+def _read_cells(cells: Sequence[object], columns: Sequence[object], options: Mapping[str, object]) -> ImportRow:
     """A line of a spreadsheet. An empty cell counts as not sent.
 
     Of the options, `names` says for roles and groups which key is meant by which words in small letters, `everybody`

@@ -46,7 +46,7 @@ NIL = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupWords:
+class GroupTexts:
     """How a group is called, in its own words and in other languages."""
 
     name: str
@@ -54,9 +54,9 @@ class GroupWords:
     translations: Mapping[str, GroupText] = field(default_factory=dict)
 
 
-def words_of(group: Group) -> GroupWords:
+def texts_of(group: Group) -> GroupTexts:
     """How a group is called now."""
-    return GroupWords(name=group.name, description=group.description, translations=group.translations)
+    return GroupTexts(name=group.name, description=group.description, translations=group.translations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +144,7 @@ class Groups:
 
     # ---- changing ------------------------------------------------------------------------------------------------
 
-    async def create(self, key: str, words: GroupWords, *, by: Principal, once: Once | None = None) -> Group:
+    async def create(self, key: str, words: GroupTexts, *, by: Principal, once: Once | None = None) -> Group:
         """Make a group. Raises GroupKeyTaken, and AnswerStored when the idempotency key was used."""
         by.require(WRITE)
         now = self.clock()
@@ -166,7 +166,7 @@ class Groups:
             raise GroupKeyTaken(f"A group {key} already exists.") from violation
         return group
 
-    async def replace(self, key: str, words: GroupWords, *, by: Principal, before: GroupWords | None = None) -> Group:
+    async def replace(self, key: str, words: GroupTexts, *, by: Principal, before: GroupTexts | None = None) -> Group:
         """Give a group new words; its key, members and grants stay.
 
         before: the words it must still have, where the caller wants to know. Raises GroupNotFound, ChangedMeanwhile.
@@ -178,7 +178,7 @@ class Groups:
         def work() -> Work[Group]:
             if before is not None:
                 present = yield from lock_group(key)
-                if present is not None and words_of(present) != before:
+                if present is not None and texts_of(present) != before:
                     raise ChangedMeanwhile("The group was changed by somebody else.")
             group = yield from replace_group(wanted)
             if group is None:

@@ -77,7 +77,7 @@ def _readable(line: AccessLine) -> bytes:
     return f"{line.timestamp} {line.method} {line.path} {line.status} {line.milliseconds} ms".encode()
 
 
-class Observed:
+class ObservedResponse:
     """An ASGI application that counts and logs what the one inside answers."""
 
     def __init__(self, inside: ASGIApp, log: AccessLog | None = None) -> None:

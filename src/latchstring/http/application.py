@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from latchstring.domain.errors import Unreadable
 from latchstring.domain.settings import App
-from latchstring.http.middleware import Edge, is_data_path
+from latchstring.http.middleware import EdgeMiddleware, is_data_path
 from latchstring.http.problems import answer_error
 from latchstring.http.responses import Answer
 from latchstring.http.routing import Route, Router, normalize_path
@@ -39,7 +39,7 @@ class Application:
         self._open_services = open_services
         self._page_error = page_error
         self._lifespan_protocol = StarletteRouter(lifespan=self.lifespan).lifespan
-        self._outermost: ASGIApp = Edge(self._respond, app)
+        self._outermost: ASGIApp = EdgeMiddleware(self._respond, app)
 
     def wrap(self, layer: Callable[[ASGIApp], ASGIApp]) -> None:
         """Put one more layer around all that answers requests."""

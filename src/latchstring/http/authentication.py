@@ -39,7 +39,7 @@ API_KEY_PREFIX = "lsk_"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class Access(Enum):
+class RouteAccess(Enum):
     """What a route asks of the caller."""
 
     REQUIRED = "required"  # somebody known; anonymous is 401
@@ -71,21 +71,21 @@ ANONYMOUS = Caller()
 
 
 async def identify(
-    scope: Scope, services: Services, access: Access, *, terms_exempt: bool = False, rechecks_key: bool = False
+    scope: Scope, services: Services, access: RouteAccess, *, terms_exempt: bool = False, rechecks_key: bool = False
 ) -> Caller:
     """The caller of an API request, as the route wants it. rechecks_key: see `operation`.
 
     Raises CredentialInvalid, CsrfTokenInvalid, TermsOutdated, and Unauthenticated where somebody known is required.
     """
-    if access is Access.PUBLIC:
+    if access is RouteAccess.PUBLIC:
         return ANONYMOUS
-    if access is Access.LENIENT:
+    if access is RouteAccess.LENIENT:
         try:
             return await _read_credential(scope, services)
         except (CredentialInvalid, CsrfTokenInvalid):
             return ANONYMOUS
     caller = await _read_credential(scope, services, rechecks_key=rechecks_key)
-    if caller.principal is None and access is Access.REQUIRED:
+    if caller.principal is None and access is RouteAccess.REQUIRED:
         caller.require()
     if not terms_exempt and caller.user is not None and has_outdated_terms(caller.user, services.app):
         raise TermsOutdated("The terms have changed. Accept them with PATCH /api/users/me first.")

@@ -27,7 +27,7 @@ def is_data_path(path: str) -> bool:
     return path.startswith(DATA_PATHS) or path == "/api"
 
 
-class Edge:
+class EdgeMiddleware:
     """Wraps the whole application."""
 
     def __init__(self, inside: ASGIApp, app: App) -> None:

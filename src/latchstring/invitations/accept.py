@@ -11,7 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from latchstring.domain import invitation as rules
-from latchstring.domain.access import Seen, SubjectKind
+from latchstring.domain.access import ObjectWithAccess, SubjectKind
 from latchstring.domain.account import User
 from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.errors import FieldProblem, InviterNotAllowed, StorageBusy
@@ -21,32 +21,32 @@ from latchstring.domain.invitation import Invitation
 from latchstring.domain.mail import MailKind
 from latchstring.domain.principal import role_after
 from latchstring.events.record import record
-from latchstring.invitations.accepting_account import AcceptingAccount, AcceptingAccounts
+from latchstring.invitations.accepting_account import AcceptingAccount, AcceptingAccountFinder
 from latchstring.invitations.commands import AppPerson, Profile
 from latchstring.invitations.dependencies import InvitationDependencies
-from latchstring.invitations.respond import Answering, ResolvedLink, sponsor_holds
+from latchstring.invitations.respond import InvitationResponses, ResolvedLink, sponsor_holds
 from latchstring.invitations.results import Accepted, Applied
 from latchstring.mail.account_mail import account_mail
 from latchstring.storage.content.invitations import load_live_targets
 from latchstring.storage.content.objects import grant_access, load_levels, lock_objects
 from latchstring.storage.engine.database import ATTEMPTS, ReferenceViolation, UniqueViolation, Work
-from latchstring.storage.invitations.transitions import Lost, end_invitation, hold_groups
+from latchstring.storage.invitations.transitions import TransitionLost, end_invitation, hold_groups
 from latchstring.storage.outbox.outbox import queue_mail
 from latchstring.storage.users.users import insert_user, join_groups, load_user, lock_user, taken, update_user
 from latchstring.users.sessions import NewSession
 
 
-class _Changed(Exception):
+class _StaleRead(Exception):
     """What was read before the transaction has changed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Accepting:
+class InvitationAcceptance:
     """Turns a link that works into membership, at most once."""
 
     deps: InvitationDependencies
-    answering: Answering
-    accounts: AcceptingAccounts
+    responses: InvitationResponses
+    accounts: AcceptingAccountFinder
 
     async def accept(
         self, token: str, profile: Profile, *, caller: User | None = None, problems: Sequence[FieldProblem] = ()
@@ -59,7 +59,7 @@ class Accepting:
         """
         password_hash: str | None = None
         for _ in range(ATTEMPTS):
-            link = await self.answering.open_link(token)
+            link = await self.responses.open_link(token)
             account = await self.accounts.of_person(link, profile, caller, problems)
             if account.needs_password:
                 # once, however often the acceptance starts again: a hash takes a tenth of a second
@@ -76,7 +76,7 @@ class Accepting:
         Raises like `accept`; WrongAccount when the address is another's or not verified.
         """
         for _ in range(ATTEMPTS):
-            link = await self.answering.open_link(token)
+            link = await self.responses.open_link(token)
             account = await self.accounts.of_app_person(link, person)
             accepted = await self._carry_out(link, account)
             if accepted is not None:
@@ -90,7 +90,7 @@ class Accepting:
         session = deps.users.sessions.new_session(account.user.id, now) if account.needs_password else None
         try:
             user, applied = await deps.db.transact(lambda: self._work(link, account, session, now))
-        except (Lost, _Changed, ReferenceViolation):
+        except (TransitionLost, _StaleRead, ReferenceViolation):
             return None
         except UniqueViolation as violation:
             if taken(violation) is None:
@@ -138,7 +138,7 @@ class Accepting:
 
         present = yield from load_user(user.id)  # with the groups joined above
         if present is None:
-            raise _Changed
+            raise _StaleRead
         offered = invitation.bundle.role
         group_keys = tuple(sorted(groups[grant.target_id] for grant in bundle.groups))
         content = yield from _load_content(bundle, user.id)
@@ -151,7 +151,7 @@ class Accepting:
             return
         present = yield from lock_user(account.stored.id)
         if present is None or _relevant_fields(present) != _relevant_fields(account.stored):
-            raise _Changed
+            raise _StaleRead
         if account.user != account.stored:
             yield update_user(account.user)
         if account.is_taken_over:
@@ -187,16 +187,16 @@ def _load_live_bundle(invitation: Invitation, held: set[UUID]) -> Work[Bundle]:
     if bundle.grants:
         bundle = bundle.only((yield from load_live_targets(invitation.id)) & held)
     if bundle.is_void:
-        raise _Changed
+        raise _StaleRead
     return bundle
 
 
-def _load_content(bundle: Bundle, user_id: UUID) -> Work[tuple[Seen, ...]]:
+def _load_content(bundle: Bundle, user_id: UUID) -> Work[tuple[ObjectWithAccess, ...]]:
     """The objects as they are in this transaction, with what the person may do with each now."""
     ids = [grant.target_id for grant in bundle.content]
     objects = yield from lock_objects(ids)
     levels = (yield from load_levels(user_id, ids)) if ids else {}
-    return tuple(Seen(objects[id_], levels[id_]) for id_ in ids)
+    return tuple(ObjectWithAccess(objects[id_], levels[id_]) for id_ in ids)
 
 
 def _events_of(account: AcceptingAccount, joined: Sequence[UUID], shared: Sequence[UUID], now: datetime) -> list[Event]:

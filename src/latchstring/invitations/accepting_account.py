@@ -58,7 +58,7 @@ class AcceptingAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class AcceptingAccounts:
+class AcceptingAccountFinder:
     """Finds or prepares the account that accepts. Nothing is stored here."""
 
     deps: InvitationDependencies

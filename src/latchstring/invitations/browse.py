@@ -6,7 +6,7 @@ from uuid import UUID
 
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.ids import new_id
-from latchstring.domain.invitation import Standing, State
+from latchstring.domain.invitation import InvitationDetails, State
 from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
@@ -18,7 +18,7 @@ from latchstring.invitations.read import InvitationReader
 from latchstring.storage.admins.saved_views import delete_view, list_views, rename_view, save_view
 from latchstring.storage.events.actor_names import find_named
 from latchstring.storage.groups.groups import find_groups
-from latchstring.storage.invitations.lists import count_invitations, find_standings
+from latchstring.storage.invitations.lists import count_invitations, find_invitation_details_of
 
 TITLES = 10
 READ_AT_ONCE = 1000  # rows of a list that is read to its end
@@ -37,7 +37,7 @@ class Right:
 class InvitationRow:
     """An invitation in a list. groups: names, or keys of those that are gone; content: the first ten of its rights."""
 
-    standing: Standing
+    standing: InvitationDetails
     state: State
     groups: tuple[str, ...]
     content: tuple[Right, ...]
@@ -45,7 +45,7 @@ class InvitationRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Browsing:
+class InvitationLists:
     """Reads lists. A page costs a bounded number of round trips."""
 
     deps: InvitationDependencies
@@ -84,10 +84,10 @@ class Browsing:
     async def find_rows(self, ids: Sequence[UUID], *, by: Principal) -> tuple[InvitationRow, ...]:
         """Rows by their ids, in this order; those that are gone are left out. Raises NotAllowed."""
         by.require(READ)
-        standings = await find_standings(self.deps.db, ids)
+        standings = await find_invitation_details_of(self.deps.db, ids)
         return await self._rows([self.reader.redact_for(one, by) for one in standings])
 
-    async def _rows(self, standings: Sequence[Standing]) -> tuple[InvitationRow, ...]:
+    async def _rows(self, standings: Sequence[InvitationDetails]) -> tuple[InvitationRow, ...]:
         shown = [
             grant.target_id
             for standing in standings
@@ -126,7 +126,7 @@ class Browsing:
         return await delete_view(self.deps.db, view_id, admin_id=admin_id, page=PAGE)
 
 
-def _row(standing: Standing, names: Mapping[UUID, Named], state: State) -> InvitationRow:
+def _row(standing: InvitationDetails, names: Mapping[UUID, Named], state: State) -> InvitationRow:
     bundle = standing.invitation.bundle
 
     def called(id_: UUID, key: str) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 from latchstring.domain.draft import Draft
 from latchstring.domain.errors import FieldProblem, InvalidFields, NotFound
 from latchstring.domain.idempotency import Once
-from latchstring.domain.invitation import Standing
+from latchstring.domain.invitation import InvitationDetails
 from latchstring.domain.principal import Principal
 from latchstring.invitations.build import (
     ResolvedTargets,
@@ -23,9 +23,9 @@ from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.grant_checks import GrantChecks
 from latchstring.invitations.permissions import READ, WRITE
 from latchstring.invitations.read import redact_for
-from latchstring.invitations.templates import Templates
+from latchstring.invitations.templates import InvitationTemplates
 from latchstring.storage.groups.groups import find_groups
-from latchstring.storage.invitations.create import NewInvitation, insert_invitation
+from latchstring.storage.invitations.create import InvitationInsert, insert_invitation
 from latchstring.users.grant_limits import check_grant
 
 MOST_GROUPS_CACHED = 10_000
@@ -37,7 +37,7 @@ class InvitationCreator:
 
     deps: InvitationDependencies
     checks: GrantChecks
-    templates: Templates
+    templates: InvitationTemplates
     # Ids of groups by key, as last read. The statement that stores an invitation checks that they are still there.
     group_ids: dict[str, UUID] = field(default_factory=dict)
 
@@ -49,7 +49,7 @@ class InvitationCreator:
         once: Once | None = None,
         problems: tuple[FieldProblem, ...] = (),
         as_maintainer: bool = False,
-    ) -> Standing:
+    ) -> InvitationDetails:
         """Store an invitation and queue its mail.
 
         problems: what is wrong with fields already, to be reported together with the rules broken here. as_maintainer:
@@ -77,7 +77,7 @@ class InvitationCreator:
         self.deps.wake_worker()
         return created
 
-    async def _store(self, draft: Draft, *, by: Principal, once: Once | None) -> Standing:
+    async def _store(self, draft: Draft, *, by: Principal, once: Once | None) -> InvitationDetails:
         deps, now = self.deps, self.deps.clock()
 
         # by keys alone, before anything is looked up: a refusal must not tell which groups there are
@@ -90,9 +90,9 @@ class InvitationCreator:
         invitation = build_invitation(draft, bundle, by=by, deps=deps, now=now)
         delivery = await self.checks.first_delivery(invitation)
         # how it will be read is known before it is stored, so that the answer can be stored with it
-        details = redact_for(Standing(invitation, delivery, by.name, by.name), by, deps.content_rules)
+        details = redact_for(InvitationDetails(invitation, delivery, by.name, by.name), by, deps.content_rules)
         may_list = by.can(READ) or bundle.is_content_only  # maintainers of an object see the invitations to it
-        new = NewInvitation(
+        new = InvitationInsert(
             invitation,
             created_event(invitation, now=now),
             build_mail(invitation, delivery, now=now),

@@ -8,7 +8,7 @@ from latchstring.crypto.keyring import Keyring
 from latchstring.crypto.passwords import Passwords
 from latchstring.domain.clock import Clock
 from latchstring.domain.settings import AccountRules, App, ContentRules, InvitationRules, MailRules, Roles
-from latchstring.domain.template import Templates
+from latchstring.domain.template import TemplatesByKey
 from latchstring.rate_limits import Limiter
 from latchstring.storage.engine.database import Database
 from latchstring.users.service import Users
@@ -37,4 +37,4 @@ class InvitationDependencies:
     limiter: Limiter
     limits_enabled: bool = True
     recipient_rates: tuple[tuple[int, timedelta], ...] = ()  # how many invitations an address gets in what time
-    templates: Templates = field(default_factory=dict)
+    templates: TemplatesByKey = field(default_factory=dict)

@@ -16,7 +16,7 @@ import structlog
 
 from latchstring.domain.clock import Clock
 from latchstring.domain.errors import StorageBusy, StorageUnreachable
-from latchstring.domain.views.timeline import Visits
+from latchstring.domain.views.timeline import LinkViews
 from latchstring.storage.engine.database import Database
 from latchstring.storage.invitations.link_views import add_visits
 
@@ -29,19 +29,19 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class _Note:
+class _ViewCount:
     times: int
     first_at: datetime
     last_at: datetime
 
 
-class VisitCounter:
+class LinkViewCounter:
     """The visits this process has seen and not yet written down."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db = db
         self._clock = clock
-        self._notes: dict[tuple[UUID, int], _Note] = {}
+        self._notes: dict[tuple[UUID, int], _ViewCount] = {}
 
     def count(self, invitation_id: UUID, generation: int) -> None:
         """One more visit of a genuine link. It never waits and never fails."""
@@ -51,7 +51,7 @@ class VisitCounter:
             note.times += 1
             note.last_at = now
         elif len(self._notes) < MOST_REMEMBERED:
-            self._notes[invitation_id, generation] = _Note(1, now, now)
+            self._notes[invitation_id, generation] = _ViewCount(1, now, now)
 
     async def flush(self) -> None:
         """Write down what was counted. Raises StorageBusy and StorageUnreachable; what was not written is kept."""
@@ -59,13 +59,13 @@ class VisitCounter:
             taken = {key: self._notes.pop(key) for key in list(islice(self._notes, BATCH))}
             try:
                 await add_visits(
-                    self._db, [Visits(*key, note.times, note.first_at, note.last_at) for key, note in taken.items()]
+                    self._db, [LinkViews(*key, note.times, note.first_at, note.last_at) for key, note in taken.items()]
                 )
             except BaseException:
                 self._take_back(taken)
                 raise
 
-    def _take_back(self, taken: dict[tuple[UUID, int], _Note]) -> None:
+    def _take_back(self, taken: dict[tuple[UUID, int], _ViewCount]) -> None:
         for key, earlier in taken.items():
             later = self._notes.setdefault(key, earlier)
             if later is not earlier:  # counted while it was being written

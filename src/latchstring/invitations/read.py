@@ -7,7 +7,7 @@ from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import InvitationNotFound, NotAllowed
 from latchstring.domain.event import RecordedEvent
 from latchstring.domain.ids import NIL_ID
-from latchstring.domain.invitation import Standing
+from latchstring.domain.invitation import InvitationDetails
 from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
@@ -26,7 +26,7 @@ class InvitationReader:
 
     deps: InvitationDependencies
 
-    async def get(self, invitation_id: UUID, *, by: Principal) -> Standing:
+    async def get(self, invitation_id: UUID, *, by: Principal) -> InvitationDetails:
         """One invitation the caller may see. Raises NotAllowed, InvitationNotFound."""
         _require_any_permission(by)
         details = await find_invitation(self.deps.db, invitation_id)
@@ -46,7 +46,7 @@ class InvitationReader:
         order: SortOrder = NEWEST_FIRST,
         cursor: Cursor | None = None,
         limit: int,
-    ) -> Page[Standing]:
+    ) -> Page[InvitationDetails]:
         """A page of what the caller may see. Raises NotAllowed."""
         page = await list_invitations(
             self.deps.db,
@@ -72,11 +72,11 @@ class InvitationReader:
             by.require("users:read")  # a filter would tell what `redact_for` leaves out
         return filter_ if by.can(READ) else replace(filter_, only_inviter_id=by.id or NIL_ID)
 
-    def redact_for(self, details: Standing, by: Principal) -> Standing:
+    def redact_for(self, details: InvitationDetails, by: Principal) -> InvitationDetails:
         return redact_for(details, by, self.deps.content_rules)
 
 
-def redact_for(details: Standing, by: Principal, rules: ContentRules) -> Standing:
+def redact_for(details: InvitationDetails, by: Principal, rules: ContentRules) -> InvitationDetails:
     """Without what would say whether an address has an account, to callers who may not look at accounts."""
     if by.can("users:read") or not requires_existing_account(details.invitation.bundle, rules):
         return details

@@ -9,7 +9,7 @@ from latchstring.domain.errors import ChangedMeanwhile, StorageBusy
 from latchstring.domain.event import happened
 from latchstring.domain.grant import terms_digest
 from latchstring.domain.idempotency import Once
-from latchstring.domain.invitation import Channel, Invitation, Standing
+from latchstring.domain.invitation import Channel, Invitation, InvitationDetails
 from latchstring.domain.mail import Delivery
 from latchstring.domain.principal import Principal
 from latchstring.events.record import record
@@ -21,7 +21,7 @@ from latchstring.invitations.permissions import READ, REVEAL, WRITE
 from latchstring.invitations.read import InvitationReader
 from latchstring.storage.engine.database import ATTEMPTS, UniqueViolation, Work, single_step
 from latchstring.storage.engine.idempotency import store_answer
-from latchstring.storage.invitations.transitions import PENDING_TERMS, Lost, replace_link, settle_blocker
+from latchstring.storage.invitations.transitions import PENDING_TERMS, TransitionLost, replace_link, settle_blocker
 from latchstring.storage.outbox.outbox import queue_mail
 
 
@@ -42,7 +42,7 @@ class LinkSender:
         once: Once | None = None,
         generation: int | None = None,
         is_one_of_many: bool = False,
-    ) -> Standing:
+    ) -> InvitationDetails:
         """Make and mail the next link; the old one stops working, and the caller is the sponsor of the new one.
 
         generation: of the link the caller has seen, when another one is not to be replaced. is_one_of_many: the caller
@@ -75,7 +75,7 @@ class LinkSender:
     async def _store(
         self,
         before: Invitation,
-        resent: Standing,
+        resent: InvitationDetails,
         delivery: Delivery,
         *,
         by: Principal,
@@ -97,7 +97,7 @@ class LinkSender:
 
         try:
             await self.deps.db.transact(work)
-        except Lost:
+        except TransitionLost:
             return False
         except UniqueViolation as violation:
             if violation.constraint != PENDING_TERMS:

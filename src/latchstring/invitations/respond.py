@@ -26,14 +26,14 @@ from latchstring.invitations.build import build_mail, requires_existing_account
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.grant_checks import GrantChecks
 from latchstring.invitations.links import NOT_OURS, Links
-from latchstring.invitations.results import OfferedObject, Preview
+from latchstring.invitations.results import InvitationPreview, OfferedObject
 from latchstring.storage.content.objects import load_levels
 from latchstring.storage.engine.database import ATTEMPTS, UniqueViolation, Work
 from latchstring.storage.invitations.read import GroupName, LinkView, find_link_view
 from latchstring.storage.invitations.sponsors import load_sponsor
 from latchstring.storage.invitations.transitions import (
     PENDING_TERMS,
-    Lost,
+    TransitionLost,
     count_renewal,
     end_invitation,
     replace_link,
@@ -65,7 +65,7 @@ class _NotRenewable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answering:
+class InvitationResponses:
     """What the holder of a link may do. The token is the credential; the row decides."""
 
     deps: InvitationDependencies
@@ -86,7 +86,9 @@ class Answering:
         check_open(link, now=self.deps.clock())
         return link
 
-    async def look_up(self, token: str, *, locale: str | None = None, otherwise: Sequence[str] = ()) -> Preview:
+    async def look_up(
+        self, token: str, *, locale: str | None = None, otherwise: Sequence[str] = ()
+    ) -> InvitationPreview:
         """What the invitee sees before answering. Changes nothing, however often it is called.
 
         locale: the reader's own; without it the invitation's, then one of `otherwise`. Raises InvitationTokenInvalid,
@@ -94,13 +96,15 @@ class Answering:
         """
         return self.preview(await self.open_link(token), locale=locale, otherwise=otherwise)
 
-    def preview(self, link: ResolvedLink, *, locale: str | None = None, otherwise: Sequence[str] = ()) -> Preview:
+    def preview(
+        self, link: ResolvedLink, *, locale: str | None = None, otherwise: Sequence[str] = ()
+    ) -> InvitationPreview:
         """The facts of a link, also of one that has ended, in the reader's language."""
         invitation, view = link.invitation, link.view
         spoken = negotiate([locale, invitation.locale, *otherwise], self.deps.app.default_locale)
         role = self.deps.roles.get(invitation.bundle.role or "")
         live = {grant.target_id for grant in invitation.bundle.live}
-        return Preview(
+        return InvitationPreview(
             invitation,
             view.inviter_name if invitation.inviter.type in PEOPLE else None,
             role.name if role else None,
@@ -121,7 +125,7 @@ class Answering:
             mails = self._mails_to_inviter(MailKind.INVITATION_DECLINED, declined, now)
             try:
                 await self.deps.db.transact(lambda: _store(declined, event, mails))  # noqa: B023  # awaited in this round
-            except Lost:
+            except TransitionLost:
                 continue
             self.deps.wake_worker()
             return
@@ -144,7 +148,7 @@ class Answering:
             except UniqueViolation as violation:
                 if violation.constraint != PENDING_TERMS or not await self._settle_blocker(link.invitation):
                     return
-            except (Lost, _NotRenewable):
+            except (TransitionLost, _NotRenewable):
                 return
             else:
                 self.deps.wake_worker()

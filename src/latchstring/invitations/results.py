@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from latchstring.domain.access import Seen
+from latchstring.domain.access import ObjectWithAccess
 from latchstring.domain.account import User
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.invitation import Invitation
@@ -20,7 +20,7 @@ class Applied:
     role: str | None
     groups: tuple[str, ...]
     offered_role: str | None = None
-    content: tuple[Seen, ...] = ()
+    content: tuple[ObjectWithAccess, ...] = ()
 
     @property
     def kept_role(self) -> str | None:
@@ -51,7 +51,7 @@ class OfferedObject:
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class InvitationPreview:
     """What a link's holder sees before answering. inviter_name is None when nobody in person invites."""
 
     invitation: Invitation

@@ -17,7 +17,7 @@ from latchstring.invitations.permissions import WRITE
 from latchstring.invitations.read import InvitationReader
 from latchstring.storage.engine.database import ATTEMPTS, Work
 from latchstring.storage.invitations.read import find_invitation
-from latchstring.storage.invitations.transitions import Lost, end_invitation
+from latchstring.storage.invitations.transitions import TransitionLost, end_invitation
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class InvitationRevoker:
             event = happened("invitation.revoked", invitation_id, by=by.actor, now=now, cause=cause)
             try:
                 await self.deps.db.transact(lambda: _store(revoked, event))  # noqa: B023  # awaited in this round
-            except Lost:
+            except TransitionLost:
                 continue
             return
         raise StorageBusy("This invitation is being changed by many at once.")

@@ -7,15 +7,15 @@ from latchstring.crypto.link_tokens import LinkTokens
 from latchstring.domain.access import PendingInvitation
 from latchstring.domain.job import JobKind
 from latchstring.domain.mail import MailKind
-from latchstring.invitations.accept import Accepting
-from latchstring.invitations.accepting_account import AcceptingAccounts
-from latchstring.invitations.browse import Browsing
-from latchstring.invitations.bulk.actions import Selecting
-from latchstring.invitations.bulk.jobs import Bulk
-from latchstring.invitations.bulk.run_batch import InvitingRows
+from latchstring.invitations.accept import InvitationAcceptance
+from latchstring.invitations.accepting_account import AcceptingAccountFinder
+from latchstring.invitations.browse import InvitationLists
+from latchstring.invitations.bulk.actions import BulkActions
+from latchstring.invitations.bulk.jobs import BulkJobs
+from latchstring.invitations.bulk.run_batch import InviteRowsJob
 from latchstring.invitations.bulk.validate import RowValidator
 from latchstring.invitations.create import InvitationCreator
-from latchstring.invitations.declarative.apply import Lists
+from latchstring.invitations.declarative.apply import DeclarativeLists
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.grant_checks import GrantChecks
 from latchstring.invitations.links import Links
@@ -23,10 +23,10 @@ from latchstring.invitations.mails import InvitationMails
 from latchstring.invitations.previews import Previews
 from latchstring.invitations.read import InvitationReader
 from latchstring.invitations.resend import LinkSender
-from latchstring.invitations.respond import Answering
+from latchstring.invitations.respond import InvitationResponses
 from latchstring.invitations.revoke import InvitationRevoker
 from latchstring.invitations.targets import Targets
-from latchstring.invitations.templates import Templates
+from latchstring.invitations.templates import InvitationTemplates
 from latchstring.invitations.timeline import Timelines
 from latchstring.storage.content.invitations import find_pending_invitations
 from latchstring.storage.invitations.cascade import purge_ended
@@ -38,7 +38,7 @@ class Invitations:
 
     def __init__(self, deps: InvitationDependencies, tokens: LinkTokens) -> None:
         self.links = Links(tokens, deps.app, deps.rules, deps.content_rules)
-        self.templates = Templates(
+        self.templates = InvitationTemplates(
             db=deps.db,
             clock=deps.clock,
             configured=deps.templates,
@@ -56,17 +56,17 @@ class Invitations:
         self.get, self.list, self.events = reader.get, reader.list, reader.events
         self.resend, self.reveal = sender.resend, sender.reveal
         self.revoke, self.withdraw = revoker.revoke, revoker.withdraw
-        self.browsing = Browsing(deps, reader)
-        self.selecting = Selecting(deps, reader, sender, revoker)
+        self.panel_lists = InvitationLists(deps, reader)
+        self.bulk_actions = BulkActions(deps, reader, sender, revoker)
         validator = RowValidator(deps, checks, self.templates)
-        self.bulk = Bulk(deps, validator)
-        self.job_kinds: dict[str, InvitingRows] = {JobKind.INVITE: InvitingRows(deps, validator)}
+        self.bulk = BulkJobs(deps, validator)
+        self.job_kinds: dict[str, InviteRowsJob] = {JobKind.INVITE: InviteRowsJob(deps, validator)}
         self.timelines = Timelines(deps, reader)
         self.targets = Targets(deps.db, deps.roles, deps.content_rules)
         self.previews = Previews(deps)
-        self.lists = Lists(deps, creator, sender, revoker)
-        self.answering = Answering(deps, checks, self.links)
-        self.accepting = Accepting(deps, self.answering, AcceptingAccounts(deps))
+        self.declared_lists = DeclarativeLists(deps, creator, sender, revoker)
+        self.responses = InvitationResponses(deps, checks, self.links)
+        self.acceptance = InvitationAcceptance(deps, self.responses, AcceptingAccountFinder(deps))
         mails = InvitationMails(deps, self.links)
         self.mail_loaders = {
             MailKind.INVITATION: mails.load_invitation,

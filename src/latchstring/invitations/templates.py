@@ -19,8 +19,7 @@ from latchstring.domain.ids import new_id
 from latchstring.domain.panel import TEMPLATES_WRITE
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import App, ContentRules, InvitationRules, Roles
-from latchstring.domain.template import InvitationTemplate
-from latchstring.domain.template import Templates as Configured
+from latchstring.domain.template import InvitationTemplate, TemplatesByKey
 from latchstring.events.record import record
 from latchstring.invitations.build import find_lifetime_problems, find_redirect_problems
 from latchstring.invitations.permissions import READ, WRITE
@@ -48,7 +47,7 @@ def expand(draft: Draft, template: InvitationTemplate) -> Draft:
     return replace(draft, template=None, **filled)
 
 
-def expand_from(draft: Draft, templates: Configured) -> tuple[Draft, list[FieldProblem]]:
+def expand_from(draft: Draft, templates: TemplatesByKey) -> tuple[Draft, list[FieldProblem]]:
     """The draft expanded, or as it is with the problem that nobody knows its template."""
     if draft.template is None:
         return draft, []
@@ -66,12 +65,12 @@ def unknown_template(key: str, known: Sequence[str] | Mapping[str, object]) -> F
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Templates:
+class InvitationTemplates:
     """The templates there are. Those of configuration win: the panel can neither shadow nor change them."""
 
     db: Database
     clock: Clock
-    configured: Configured
+    configured: TemplatesByKey
     roles: Roles
     rules: InvitationRules
     content_rules: ContentRules

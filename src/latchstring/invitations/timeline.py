@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from latchstring.domain.actor import Actor
-from latchstring.domain.invitation import Standing
+from latchstring.domain.invitation import InvitationDetails
 from latchstring.domain.principal import Principal
-from latchstring.domain.views.timeline import Timeline, weave
+from latchstring.domain.views.timeline import Timeline, build_timeline
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.read import InvitationReader
 from latchstring.storage.events.actor_names import name_of_user
@@ -14,10 +14,10 @@ from latchstring.storage.events.invitation_timeline import find_records
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class InvitationHistory:
     """An invitation with its timeline. accepted_by_name: None where nobody has, or the person is gone."""
 
-    standing: Standing
+    standing: InvitationDetails
     timeline: Timeline
     accepted_by_name: str | None = None
 
@@ -35,7 +35,7 @@ class Timelines:
     deps: InvitationDependencies
     reader: InvitationReader
 
-    async def get(self, invitation_id: UUID, *, by: Principal) -> Told:
+    async def get(self, invitation_id: UUID, *, by: Principal) -> InvitationHistory:
         """An invitation with all that happened to it, what became of each mail, and what is awaited next.
 
         Where the caller may not know whether an address has an account, nothing is said of mails. Raises NotAllowed,
@@ -44,6 +44,6 @@ class Timelines:
         standing = await self.reader.get(invitation_id, by=by)
         invitation = standing.invitation
         records = await find_records(self.deps.db, invitation_id, with_delivery=standing.delivery is not None)
-        timeline = weave(invitation, records, now=self.deps.clock())
+        timeline = build_timeline(invitation, records, now=self.deps.clock())
         name = await name_of_user(self.deps.db, invitation.accepted_by) if invitation.accepted_by else None
-        return Told(standing, timeline, name)
+        return InvitationHistory(standing, timeline, name)

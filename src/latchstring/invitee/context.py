@@ -22,7 +22,7 @@ from latchstring.http.responses import Answer
 from latchstring.http.scope import find_cookie
 from latchstring.i18n.negotiation import available_locales, negotiate
 from latchstring.pages.context import PageContext, read_query, requested_languages, with_query
-from latchstring.pages.forms import F, Sent
+from latchstring.pages.forms import F, SentForm
 from latchstring.pages.templating import autonym
 from latchstring.services import Services
 
@@ -90,7 +90,7 @@ class InviteePage(PageContext):
         chosen = {"locale": self.chosen_locale} if self.chosen_locale else {}
         return with_query(path, query | chosen)
 
-    async def read(self, form: type[F]) -> tuple["InviteePage", Sent[F]]:
+    async def read(self, form: type[F]) -> tuple["InviteePage", SentForm[F]]:
         """The form of a POST, and the page in the language it was filled in. Raises as `read_form` does."""
         sent = await self.read_form(form)
         locale = sent.get("locale")

@@ -24,16 +24,16 @@ from latchstring.invitations.commands import Profile
 from latchstring.invitations.results import Accepted
 from latchstring.invitee.context import InviteePage
 from latchstring.invitee.objects import find_items, names_of, with_held
-from latchstring.invitee.previews import LANDING, Found, find_offer, show_end_of, visit_offer
+from latchstring.invitee.previews import LANDING, LandingContext, find_offer, show_end_of, visit_offer
 from latchstring.invitee.routing import get, post
 from latchstring.invitee.signed_in import member_of, sign_out, signed_in
-from latchstring.pages.forms import PageForm, Sent, Shown, Tick
+from latchstring.pages.forms import FormState, PageForm, SentForm, Tick
 
 ARRIVED = "/invitation/arrived"
 UNSIGNED = "unsigned"
 
 
-class Answering(PageForm):
+class AcceptForm(PageForm):
     """Saying yes: with a profile for a new account, with a password to sign in, or with nothing but the button.
 
     how: `unsigned` for somebody with an account who does not want to sign in now.
@@ -50,7 +50,7 @@ class Answering(PageForm):
 async def show_landing(page: InviteePage) -> Answer:
     """What the invitation gives, and the way in that fits who looks."""
     found = await visit_offer(page)
-    return await _show_way_in(found) if isinstance(found, Found) else found
+    return await _show_way_in(found) if isinstance(found, LandingContext) else found
 
 
 @get("/content/{content_type:str}/{content_key:str}/accept-invitation")
@@ -59,7 +59,7 @@ async def show_content_landing(page: InviteePage) -> Answer:
     named = page.request.path_params
     declared = page.services.content.get_type(named["content_type"])
     found = await visit_offer(page)
-    if not isinstance(found, Found):
+    if not isinstance(found, LandingContext):
         return found
     if not found.leads_to(declared.key, named["content_key"]):
         problem = describe_problem(InvitationMismatch())
@@ -69,7 +69,9 @@ async def show_content_landing(page: InviteePage) -> Answer:
     return await _show_way_in(found)
 
 
-async def _show_way_in(found: Found, *, form: Shown | None = None, status: int = 200, code: str = "") -> Answer:
+async def _show_way_in(
+    found: LandingContext, *, form: FormState | None = None, status: int = 200, code: str = ""
+) -> Answer:
     page, user = found.page, found.page.user
     if user is not None and user.email_key != found.opened.invitation.email_key:
         return await _show_wrong_account(found, user)
@@ -80,7 +82,7 @@ async def _show_way_in(found: Found, *, form: Shown | None = None, status: int =
         found = replace(found, offer=replace(found.offer, content=held))
     common = {"offer": found.offer, "token": found.token, "mailed": found.is_mailed}
     if not found.account_exists:
-        named = form or Shown({"firstName": found.offer.first_name, "lastName": _last_name(found)})
+        named = form or FormState({"firstName": found.offer.first_name, "lastName": _last_name(found)})
         return page.show("register.html", status=status, code=code, form=named, unconfirmed=user is not None, **common)
     if user is not None:
         return page.show(
@@ -97,17 +99,17 @@ async def _show_way_in(found: Found, *, form: Shown | None = None, status: int =
     )
 
 
-def _last_name(found: Found) -> str:
+def _last_name(found: LandingContext) -> str:
     return found.opened.invitation.last_name or ""
 
 
-async def _show_wrong_account(found: Found, user: User) -> Answer:
+async def _show_wrong_account(found: LandingContext, user: User) -> Answer:
     page, code = found.page, WrongAccount.code
     member = await member_of(page, user)
     return page.show("wrong_account.html", status=409, code=code, offer=found.offer, token=found.token, user=member)
 
 
-def _show_members_only(found: Found) -> Answer:
+def _show_members_only(found: LandingContext) -> Answer:
     """Only somebody with an account may say yes. Whoever is signed in has one whose address nobody has confirmed."""
     problem = describe_problem(UserNotFound())
     return found.page.show(
@@ -123,9 +125,9 @@ def _show_members_only(found: Found) -> Answer:
 @post("/invitation/accept")
 async def accept(page: InviteePage) -> Answer:
     """Say yes. Everything is checked again, for the page may have been open for days."""
-    page, sent = await page.read(Answering)
+    page, sent = await page.read(AcceptForm)
     found = await find_offer(page.with_url(LANDING, token=sent.token), sent.token)
-    if not isinstance(found, Found):
+    if not isinstance(found, LandingContext):
         return found
     found = found.at_home()
     if page.user is None and found.account_exists and sent.get("how") != UNSIGNED:
@@ -133,7 +135,7 @@ async def accept(page: InviteePage) -> Answer:
     return await _accept(found, sent)
 
 
-async def _sign_in_and_accept(found: Found, sent: Sent[Answering]) -> Answer:
+async def _sign_in_and_accept(found: LandingContext, sent: SentForm[AcceptForm]) -> Answer:
     services = found.page.services
     email_key = found.opened.invitation.email_key
     services.limiter.check_login(email_key, found.page.client_network)
@@ -150,11 +152,11 @@ async def _sign_in_and_accept(found: Found, sent: Sent[Answering]) -> Answer:
     return signed_in(found.page, answer, tokens)
 
 
-async def _accept(found: Found, sent: Sent[Answering]) -> Answer:
+async def _accept(found: LandingContext, sent: SentForm[AcceptForm]) -> Answer:
     page = found.page
     try:
         profile = _profile(found, sent)
-        accepted = await page.services.invitations.accepting.accept(found.token, profile, caller=page.user)
+        accepted = await page.services.invitations.acceptance.accept(found.token, profile, caller=page.user)
     except InvalidFields as error:
         return await _show_way_in(found, form=sent.refused(error), status=422, code=error.code)
     except SignInRequired as error:
@@ -168,7 +170,7 @@ async def _accept(found: Found, sent: Sent[Answering]) -> Answer:
     return _arrive(found, accepted)
 
 
-def _profile(found: Found, sent: Sent[Answering]) -> Profile:
+def _profile(found: LandingContext, sent: SentForm[AcceptForm]) -> Profile:
     """What was typed. Raises InvalidFields: a name that was emptied is missing, whatever the inviter wrote there."""
     problems = list(sent.reading.problems)
     if not found.account_exists:
@@ -185,7 +187,7 @@ def _profile(found: Found, sent: Sent[Answering]) -> Profile:
     )
 
 
-def _other_problems(found: Found, sent: Sent[Answering]) -> list[FieldProblem]:
+def _other_problems(found: LandingContext, sent: SentForm[AcceptForm]) -> list[FieldProblem]:
     """What the service would find next, so that everything is told at once."""
     rules, email = found.page.services.account_rules, found.offer.email
     problems = check_policy(sent.get("password") or "", rules, email=email)
@@ -194,7 +196,7 @@ def _other_problems(found: Found, sent: Sent[Answering]) -> list[FieldProblem]:
     return problems
 
 
-def _arrive(found: Found, accepted: Accepted) -> Answer:
+def _arrive(found: LandingContext, accepted: Accepted) -> Answer:
     page, applied = found.page, accepted.applied
     onward = accepted.invitation.redirect_url or (found.offer.only and found.offer.only.onward)
     if onward:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from latchstring.content.service import subject_of
-from latchstring.domain.access import ContentObject, Level, Seen
+from latchstring.domain.access import ContentObject, Level, ObjectWithAccess
 from latchstring.domain.errors import ContentNotFound
 from latchstring.domain.grant import ContentRole
 from latchstring.formats.urls import origin_of
@@ -18,7 +18,7 @@ MOST_SHOWN = 20  # as many are looked up for one page
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ObjectListItem:
     """An object and what the person may do with it: VIEWER, EDITOR or MAINTAINER.
 
     type: the key of its type, kind: that type's name. held: what the visitor may do without the invitation, OWNER too;
@@ -53,24 +53,24 @@ class Item:
         return bool(self.held) and Level[self.held] >= Level[self.role]
 
 
-def offered_item(page: InviteePage, one: OfferedObject) -> Item:
+def offered_item(page: InviteePage, one: OfferedObject) -> ObjectListItem:
     """An object as a link offers it."""
     return _item(page, one, one.role)
 
 
-async def with_held(page: InviteePage, items: Sequence[Item]) -> tuple[Item, ...]:
+async def with_held(page: InviteePage, items: Sequence[ObjectListItem]) -> tuple[ObjectListItem, ...]:
     """The items with what the visitor may do with each already."""
     found = [await _look_up(page, item.type, item.key) for item in items[:MOST_SHOWN]]
     held = [replace(item, held=seen.level.name) if seen else item for item, seen in zip(items, found, strict=False)]
     return (*held, *items[MOST_SHOWN:])
 
 
-def names_of(content: Iterable[Seen]) -> str:
+def names_of(content: Iterable[ObjectWithAccess]) -> str:
     """Objects as a query parameter. Neither types nor keys have a comma or a slash."""
     return ",".join(f"{seen.object.type}/{seen.object.key}" for seen in list(content)[:MOST_SHOWN])
 
 
-async def find_items(page: InviteePage, names: str) -> tuple[Item, ...]:
+async def find_items(page: InviteePage, names: str) -> tuple[ObjectListItem, ...]:
     """What the visitor may do now with the objects of such a parameter, without those they may not view."""
     pairs = [name.partition("/") for name in names.split(",")[:MOST_SHOWN] if name]
     found = [await _look_up(page, type_, key) for type_, _, key in pairs]
@@ -79,7 +79,7 @@ async def find_items(page: InviteePage, names: str) -> tuple[Item, ...]:
     )
 
 
-async def _look_up(page: InviteePage, type_: str, key: str) -> Seen | None:
+async def _look_up(page: InviteePage, type_: str, key: str) -> ObjectWithAccess | None:
     if page.caller.principal is None:
         return None
     content = page.services.content
@@ -89,9 +89,9 @@ async def _look_up(page: InviteePage, type_: str, key: str) -> Seen | None:
         return None
 
 
-def _item(page: InviteePage, one: OfferedObject | ContentObject, role: ContentRole) -> Item:
+def _item(page: InviteePage, one: OfferedObject | ContentObject, role: ContentRole) -> ObjectListItem:
     declared = page.services.content_rules.types.get(one.type)
-    item = Item(one.type, one.key, one.title, role.name, declared.name if declared else "")
+    item = ObjectListItem(one.type, one.key, one.title, role.name, declared.name if declared else "")
     if one.url is None or origin_of(one.url) is None:
         return item
     is_trusted = is_allowed_redirect(one.url, page.services.invitation_rules, page.services.app)

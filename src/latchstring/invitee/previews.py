@@ -18,13 +18,13 @@ from latchstring.http.responses import Answer
 from latchstring.http.scope import is_head
 from latchstring.invitations.respond import ResolvedLink, check_open, has_account
 from latchstring.invitee.context import InviteePage
-from latchstring.invitee.objects import Item, offered_item
+from latchstring.invitee.objects import ObjectListItem, offered_item
 
 LANDING = "/invitation"
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class InvitationSummary:
     """Who invites whom, to what, and until when. inviter is None where nobody in person invites.
 
     home: the page of ours that shows it.
@@ -33,7 +33,7 @@ class Offer:
     inviter: str | None = None
     role: Role | None = None
     groups: tuple[str, ...] = ()
-    content: tuple[Item, ...] = ()
+    content: tuple[ObjectListItem, ...] = ()
     email: str = ""
     first_name: str = ""
     name: str = ""
@@ -43,7 +43,7 @@ class Offer:
     home: str = LANDING
 
     @property
-    def only(self) -> Item | None:
+    def only(self) -> ObjectListItem | None:
         """The object, where the offer is one object and nothing else."""
         return self.content[0] if len(self.content) == 1 and not self.role and not self.groups else None
 
@@ -54,15 +54,15 @@ class Offer:
         return f"{local[:1]}•••@{domain}" if local else ""
 
 
-NOTHING = Offer()
+NOTHING = InvitationSummary()
 
 
-def offer_of(page: InviteePage, opened: ResolvedLink) -> Offer:
+def offer_of(page: InviteePage, opened: ResolvedLink) -> InvitationSummary:
     """What a genuine link led or leads to, in the language of the page."""
     invitation = opened.invitation
-    preview = page.services.invitations.answering.preview(opened, locale=page.locale)
+    preview = page.services.invitations.responses.preview(opened, locale=page.locale)
     names = (invitation.first_name or "", invitation.last_name or "")
-    return Offer(
+    return InvitationSummary(
         inviter=preview.inviter_name,
         role=page.services.roles.get(invitation.bundle.role or ""),
         groups=tuple(name for _, name in preview.groups),
@@ -87,13 +87,13 @@ def _home_of(invitation: Invitation) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LandingContext:
     """A link that still opens the door, and the page in a language that fits it."""
 
     page: InviteePage
     token: str
     opened: ResolvedLink
-    offer: Offer
+    offer: InvitationSummary
 
     @property
     def is_mailed(self) -> bool:
@@ -116,30 +116,30 @@ class Found:
         content = self.opened.invitation.bundle.content
         return any((grant.target_type, grant.target_key) == (type_, key) for grant in content)
 
-    def at_home(self) -> "Found":
+    def at_home(self) -> "LandingContext":
         """The same, for an answer to a POST: standing where a GET shows it."""
         return replace(self, page=self.page.with_url(self.offer.home, token=self.token))
 
 
-async def find_offer(page: InviteePage, token: str) -> Found | Answer:
+async def find_offer(page: InviteePage, token: str) -> LandingContext | Answer:
     """The offer of a link, or the page that says why it opens nothing."""
     return await _find_offer(page, token, counts=False)
 
 
-async def visit_offer(page: InviteePage) -> Found | Answer:
+async def visit_offer(page: InviteePage) -> LandingContext | Answer:
     """The same for whoever follows the link, a person or a scanner. That is counted, and changes nothing else."""
     return await _find_offer(page, page.query_value("token"), counts=not is_head(page.request.scope))
 
 
-async def _find_offer(page: InviteePage, token: str, *, counts: bool) -> Found | Answer:
+async def _find_offer(page: InviteePage, token: str, *, counts: bool) -> LandingContext | Answer:
     try:
-        opened = await page.services.invitations.answering.open(token)
+        opened = await page.services.invitations.responses.open(token)
     except InvitationTokenInvalid as error:
         return show_ended(page, token, error)
     if counts:
         page.services.visits.count(opened.invitation.id, opened.token.generation)
     spoken = page.with_locale(opened.invitation.locale)
-    found = Found(spoken, token, opened, offer_of(spoken, opened))
+    found = LandingContext(spoken, token, opened, offer_of(spoken, opened))
     try:
         check_open(opened, now=page.services.clock())
     except LatchstringError as error:
@@ -147,7 +147,7 @@ async def _find_offer(page: InviteePage, token: str, *, counts: bool) -> Found |
     return found
 
 
-def show_ended(page: InviteePage, token: str, error: LatchstringError, past: Offer = NOTHING) -> Answer:
+def show_ended(page: InviteePage, token: str, error: LatchstringError, past: InvitationSummary = NOTHING) -> Answer:
     """The page of a link that opens nothing, with the step that is left."""
     problem = describe_problem(error)
     signed_in = page.user is not None
@@ -156,7 +156,7 @@ def show_ended(page: InviteePage, token: str, error: LatchstringError, past: Off
     )
 
 
-def show_end_of(found: Found, error: LatchstringError) -> Answer:
+def show_end_of(found: LandingContext, error: LatchstringError) -> Answer:
     """The same for a genuine link, with what it was for. Once it has ended for good objects are not named any more: a
     title may have changed since, and is not for everybody who was invited once.
     """

@@ -11,13 +11,13 @@ from latchstring.i18n.negotiation import available_locales
 from latchstring.invitee.context import InviteePage
 from latchstring.invitee.routing import get, post
 from latchstring.invitee.signed_in import member_of
-from latchstring.pages.forms import PageForm, Problem, Sent, Shown, Tick
+from latchstring.pages.forms import FormProblem, FormState, PageForm, SentForm, Tick
 from latchstring.users.accounts import UserChanges
 
 PROFILE = "/profile"
 
 
-class Profile(PageForm, kw_only=True):
+class ProfileForm(PageForm, kw_only=True):
     """What people change of themselves. language: empty for whatever the browser asks for."""
 
     first_name: Line
@@ -25,7 +25,7 @@ class Profile(PageForm, kw_only=True):
     language: Locale | None = None
 
 
-class Consent(PageForm):
+class ConsentForm(PageForm):
     """The tick under new terms."""
 
     accept_terms: Tick = False
@@ -38,7 +38,7 @@ async def show_profile(page: InviteePage) -> Answer:
 
 
 async def _show(page: InviteePage, user: User, **how: Any) -> Answer:
-    shown = {"form": Shown(_typed(user))} | how
+    shown = {"form": FormState(_typed(user))} | how
     return page.show(
         "profile.html",
         user=await member_of(page, user),
@@ -55,7 +55,7 @@ def _typed(user: User) -> dict[str, str]:
 @post(PROFILE)
 async def change_profile(page: InviteePage) -> Answer:
     """Keep names and language."""
-    page, sent = await page.read(Profile)
+    page, sent = await page.read(ProfileForm)
     user = page.user
     if user is None:
         return page.redirect("/login", next=PROFILE)
@@ -68,7 +68,7 @@ async def change_profile(page: InviteePage) -> Answer:
     return page.redirect(PROFILE, done="saved")
 
 
-def _changes(sent: Sent[Profile]) -> UserChanges:
+def _changes(sent: SentForm[ProfileForm]) -> UserChanges:
     form = sent.finish()
     if form.language is not None and form.language not in available_locales():
         raise InvalidFields([FieldProblem("/language", "not-one-of", "Choose one of the languages.")])
@@ -78,12 +78,12 @@ def _changes(sent: Sent[Profile]) -> UserChanges:
 @post("/profile/terms")
 async def accept_terms(page: InviteePage) -> Answer:
     """Consent to the present terms."""
-    page, sent = await page.read(Consent)
+    page, sent = await page.read(ConsentForm)
     user = page.user
     if user is None:
         return page.redirect("/login", next=PROFILE)
     if not sent.get("accept_terms"):
-        form = Shown(_typed(user), (Problem("acceptTerms", TermsRequired.code),))
+        form = FormState(_typed(user), (FormProblem("acceptTerms", TermsRequired.code),))
         return await _show(page.with_url(PROFILE), user, status=422, code=TermsRequired.code, form=form)
     await page.services.users.change_profile(user.id, UserChanges(accept_terms=True))
     return page.redirect(PROFILE, done="saved")

@@ -13,13 +13,13 @@ from latchstring.pages.forms import PageForm
 GONE = "link_over.html"
 
 
-class Forgotten(PageForm, kw_only=True):
+class ForgotPasswordForm(PageForm, kw_only=True):
     """The form that asks for a reset link."""
 
     email: Email
 
 
-class NewPassword(PageForm, kw_only=True):
+class NewPasswordForm(PageForm, kw_only=True):
     """The form a reset link opens."""
 
     password: Secret
@@ -39,7 +39,7 @@ async def show_password_reset(page: InviteePage) -> Answer:
 @post("/password-reset")
 async def request_password_reset(page: InviteePage) -> Answer:
     """Mail a link, if there is an account; the answer does not tell."""
-    page, sent = await page.read(Forgotten)
+    page, sent = await page.read(ForgotPasswordForm)
     try:
         form = sent.finish()
     except InvalidFields as error:
@@ -58,7 +58,7 @@ async def show_password_reset_sent(page: InviteePage) -> Answer:
 @post("/password-reset/choose")
 async def reset_password(page: InviteePage) -> Answer:
     """Set the new password. Every session of the account ends, so this browser forgets its own."""
-    page, sent = await page.read(NewPassword)
+    page, sent = await page.read(NewPasswordForm)
     page = page.with_url("/password-reset", token=sent.token)
     try:
         await page.services.users.recovery.reset_password(sent.token, sent.finish().password, pointer="/password")

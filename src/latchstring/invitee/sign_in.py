@@ -13,7 +13,7 @@ from latchstring.pages.forms import PageForm
 PROFILE = "/profile"  # where new terms wait for consent
 
 
-class SignIn(PageForm):
+class SignInForm(PageForm):
     """The form of /login. next: a path of ours to go on to."""
 
     email: Email | None = None
@@ -36,7 +36,7 @@ async def show_login(page: InviteePage) -> Answer:
 @post("/login")
 async def log_in(page: InviteePage) -> Answer:
     """Sign in and go on. A wrong address and a wrong password are told alike."""
-    page, sent = await page.read(SignIn)
+    page, sent = await page.read(SignInForm)
     target = local_path(sent.get("next") or "")
     page = page.with_url("/login", next=target)
     address: Address | None = sent.get("email")

@@ -14,7 +14,7 @@ from latchstring.domain.ids import id_instant
 
 
 @dataclass(frozen=True, slots=True)
-class KeptMail:
+class StoredMail:
     """A kept mail as a person reads it. Its parts hold links."""
 
     id: UUID
@@ -30,12 +30,12 @@ class KeptMail:
         return next((value for key, value in self.headers if key.lower() == name.lower()), "")
 
 
-def list_kept(directory: Path, limit: int) -> list[KeptMail]:
+def list_stored_mails(directory: Path, limit: int) -> list[StoredMail]:
     """The newest mails first, at most `limit`."""
-    return [mail for mail_id in islice(_newest_ids(directory), limit) if (mail := find_kept(directory, mail_id))]
+    return [mail for mail_id in islice(_newest_ids(directory), limit) if (mail := find_stored_mail(directory, mail_id))]
 
 
-def find_kept(directory: Path, mail_id: UUID) -> KeptMail | None:
+def find_stored_mail(directory: Path, mail_id: UUID) -> StoredMail | None:
     """The mail of this id."""
     try:
         content = (directory / f"{mail_id}.eml").read_bytes()
@@ -43,7 +43,7 @@ def find_kept(directory: Path, mail_id: UUID) -> KeptMail | None:
         return None
     message = email.message_from_bytes(content, policy=email.policy.default)
     headers = tuple((name, str(value)) for name, value in message.items())
-    return KeptMail(mail_id, headers, _part(message, "plain"), _part(message, "html"))
+    return StoredMail(mail_id, headers, _part(message, "plain"), _part(message, "html"))
 
 
 def _newest_ids(directory: Path) -> Iterator[UUID]:

@@ -27,7 +27,7 @@ from latchstring.mail.messages import (
     PasswordResetMail,
 )
 from latchstring.mail.sanitize import NAME_LIMIT, TITLE_LIMIT, clean_line, isolate, quote_line, quote_message
-from latchstring.mail.templating import BUILT_IN, TemplateBroken, Templates
+from latchstring.mail.templating import BUILT_IN, MailTemplates, TemplateBroken
 
 Context = dict[str, object]
 _log = structlog.get_logger(__name__)
@@ -64,7 +64,7 @@ class ComposedMail:
     html: str = field(repr=False)
 
 
-def compose_mail(message: Message, templates: Templates = BUILT_IN) -> ComposedMail:
+def compose_mail(message: Message, templates: MailTemplates = BUILT_IN) -> ComposedMail:
     """The words of a mail in the nearest language we speak. Raises TemplateBroken."""
     locale = negotiate([message.locale], SOURCE)
     context = _context(message, locale)
@@ -85,7 +85,7 @@ def _fill(
         raise TemplateBroken(kind, form, error) from error
 
 
-def _compose_somehow(message: Message, templates: Templates) -> ComposedMail:
+def _compose_somehow(message: Message, templates: MailTemplates) -> ComposedMail:
     """The mail by the operator's templates; by ours when those are broken, for a promised mail has to leave."""
     try:
         return compose_mail(message, templates)
@@ -103,7 +103,7 @@ def render_mail(
     sender: str,
     reply_to_inviter: bool = False,
     now: datetime,
-    templates: Templates = BUILT_IN,
+    templates: MailTemplates = BUILT_IN,
 ) -> RenderedMail:
     """The mail as bytes. The same message and id give the same link and Message-ID, however often it is tried.
 

@@ -12,11 +12,11 @@ from typing import Protocol
 from latchstring.mail.render import RenderedMail
 
 Compose = Callable[[], Awaitable[RenderedMail]]
-AtDot = Callable[[], None]
+OnDataSent = Callable[[], None]
 NO_LIMIT = 1 << 30
 
 
-class Fate(Enum):
+class DeliveryResult(Enum):
     """What became of one try, as far as the sender can tell."""
 
     TAKEN = auto()  # the server has it
@@ -24,17 +24,17 @@ class Fate(Enum):
     NO_RECIPIENT = auto()  # refused for good at RCPT
     REFUSED = auto()  # refused for good at DATA or the final dot
     TROUBLE = auto()  # refused before RCPT: the installation's trouble, not this mail's
-    UNTRIED = auto()  # no try was made; the mail has lost nothing
+    NOT_ATTEMPTED = auto()  # no try was made; the mail has lost nothing
     OFF = auto()  # mail is switched off
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SendAttempt:
     """The end of one try. reply: the server's own words, None where it said nothing."""
 
-    fate: Fate
+    result: DeliveryResult
     reply: str | None = None
-    again_in: timedelta | None = None  # for UNTRIED: when a try may make sense
+    again_in: timedelta | None = None  # for NOT_ATTEMPTED: when a try may make sense
 
 
 class Sender(Protocol):
@@ -43,7 +43,7 @@ class Sender(Protocol):
     def capacity(self) -> int:
         """How many mails may be under way at this moment; 0 while its server is given a rest."""
 
-    async def send(self, compose: Compose, *, at_dot: AtDot) -> Outcome:
+    async def send(self, compose: Compose, *, on_data_sent: OnDataSent) -> SendAttempt:
         """Send one mail.
 
         compose is called as late as possible, when a connection stands ready; what it raises passes through.
@@ -63,8 +63,8 @@ class OffSender:
     def capacity(self) -> int:
         return NO_LIMIT
 
-    async def send(self, compose: Compose, *, at_dot: AtDot) -> Outcome:  # noqa: ARG002  # the protocol's signature
-        return Outcome(Fate.OFF)
+    async def send(self, compose: Compose, *, on_data_sent: OnDataSent) -> SendAttempt:  # noqa: ARG002  # the protocol's signature
+        return SendAttempt(DeliveryResult.OFF)
 
     async def tidy(self) -> None:
         return None
@@ -82,11 +82,11 @@ class MailboxSender:
     def capacity(self) -> int:
         return NO_LIMIT
 
-    async def send(self, compose: Compose, *, at_dot: AtDot) -> Outcome:
+    async def send(self, compose: Compose, *, on_data_sent: OnDataSent) -> SendAttempt:
         mail = await compose()
-        at_dot()
+        on_data_sent()
         await asyncio.to_thread(self._keep, mail)
-        return Outcome(Fate.TAKEN)
+        return SendAttempt(DeliveryResult.TAKEN)
 
     async def tidy(self) -> None:
         return None

@@ -36,7 +36,7 @@ _SIDES = (
 Stamp = tuple[tuple[str, int, int], ...]
 
 
-class Templates:
+class MailTemplates:
     """The templates of one installation. What was read is kept: a change of the folder makes another object."""
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -126,7 +126,7 @@ class Templates:
         return made
 
 
-BUILT_IN = Templates()
+BUILT_IN = MailTemplates()
 
 
 class TemplateBroken(Exception):
@@ -137,14 +137,14 @@ class TemplateBroken(Exception):
         super().__init__(f"{kind}/{form}{where}: {cause or type(cause).__name__}")
 
 
-def templates_in(folder: str | None) -> Templates:
+def templates_in(folder: str | None) -> MailTemplates:
     """The templates with the files of this folder in the place of ours, as they are now."""
     return BUILT_IN if folder is None else _templates_at(folder, _stamp(Path(folder)))
 
 
 @lru_cache(maxsize=2)
-def _templates_at(folder: str, _present: Stamp) -> Templates:
-    return Templates(Path(folder))
+def _templates_at(folder: str, _present: Stamp) -> MailTemplates:
+    return MailTemplates(Path(folder))
 
 
 def _stamp(folder: Path) -> Stamp:

@@ -17,7 +17,7 @@ from latchstring.http.responses import Answer
 from latchstring.http.scope import find_header, query_pairs
 from latchstring.i18n.dates import text_direction
 from latchstring.i18n.negotiation import accepted_languages
-from latchstring.pages.forms import F, Sent, Shown, read_form
+from latchstring.pages.forms import F, FormState, SentForm, read_form
 from latchstring.pages.templating import render
 from latchstring.services import Services
 
@@ -61,7 +61,7 @@ class PageContext(ABC):
         """Every value of a query parameter that is not empty, in the order of the query string."""
         return tuple(value for key, value in self.query if key == name and value)
 
-    async def read_form(self, form: type[F]) -> Sent[F]:
+    async def read_form(self, form: type[F]) -> SentForm[F]:
         """The form of a POST. Raises CsrfTokenInvalid unless a page of this browser sent it, and Unreadable."""
         sent = await read_form(self.request.scope, self.request.receive, form)
         self.check_csrf(sent.typed.get("csrf", ""))
@@ -81,11 +81,11 @@ class PageContext(ABC):
         *,
         status: int = 200,
         code: str = "",
-        form: Shown | None = None,
+        form: FormState | None = None,
         **values: object,
     ) -> Answer:
         """The rendered template. code: the error code that the page explains; it is also sent as a header."""
-        common = self.template_values() | {"code": code, "form": form or Shown(), "status": status}
+        common = self.template_values() | {"code": code, "form": form or FormState(), "status": status}
         body = render(self.template_path(template), common | values)
         headers = {
             "Content-Type": "text/html; charset=utf-8",

@@ -60,7 +60,7 @@ Tick = Annotated[bool, Kind(_read_tick, {"type": "string", "enum": [TICKED]})]
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class FormProblem:
     """What is wrong with one field, for the page to put into words by its code."""
 
     field: str
@@ -69,11 +69,11 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class FormState:
     """A form as a page shows it: the values of its fields and every problem, in the order they were found."""
 
     typed: Mapping[str, str] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[FormProblem, ...] = ()
     ticked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def value(self, name: str) -> str:
@@ -84,13 +84,13 @@ class Shown:
         """Everything that a field which may be sent several times holds."""
         return self.ticked.get(name, ())
 
-    def problem(self, name: str) -> Problem | None:
+    def problem(self, name: str) -> FormProblem | None:
         """The first problem of the field."""
         return next((problem for problem in self.problems if problem.field == name), None)
 
 
 @dataclass(frozen=True, slots=True)
-class Sent(Generic[F]):
+class SentForm(Generic[F]):
     """A form that has arrived."""
 
     typed: Mapping[str, str]
@@ -110,29 +110,29 @@ class Sent(Generic[F]):
         """Every value. Raises InvalidFields."""
         return self.reading.finish()
 
-    def refused(self, error: InvalidFields, *, also: Iterable[FieldProblem] = ()) -> Shown:
+    def refused(self, error: InvalidFields, *, also: Iterable[FieldProblem] = ()) -> FormState:
         """To be shown again with what was wrong: one problem a field, in the order of the form."""
         order = {name: place for place, name in enumerate(self.typed)}
-        found: dict[str, Problem] = {}
+        found: dict[str, FormProblem] = {}
         for problem in (*error.errors, *also):
             name = _FIELD_OF_POINTER.get(problem.pointer, problem.pointer.lstrip("/"))
-            found.setdefault(name, Problem(name, problem.code, problem.detail))
+            found.setdefault(name, FormProblem(name, problem.code, problem.detail))
         problems = sorted(found.values(), key=lambda problem: order.get(problem.field, len(order)))
-        return Shown(self.typed, tuple(problems), self.ticked)
+        return FormState(self.typed, tuple(problems), self.ticked)
 
-    def with_problem(self, name: str, code: str, detail: str = "") -> Shown:
+    def with_problem(self, name: str, code: str, detail: str = "") -> FormState:
         """To be shown again with this one problem."""
-        return replace(self.again(), problems=(Problem(name, code, detail),))
+        return replace(self.again(), problems=(FormProblem(name, code, detail),))
 
-    def again(self) -> Shown:
+    def again(self) -> FormState:
         """To be shown again as it was typed: for buttons that only change the form."""
-        return Shown(self.typed, (), self.ticked)
+        return FormState(self.typed, (), self.ticked)
 
 
 _FIELD_OF_POINTER = {"/newPassword": "password"}
 
 
-async def read_form(scope: Scope, receive: Receive, form: type[F]) -> Sent[F]:
+async def read_form(scope: Scope, receive: Receive, form: type[F]) -> SentForm[F]:
     """The form of a POST. Raises Unreadable for what no page of ours sends: other types, sizes, fields, encodings."""
     media_type, _, _ = (find_header(scope, b"content-type") or b"").partition(b";")
     if media_type.strip().lower() != b"application/x-www-form-urlencoded":
@@ -145,7 +145,7 @@ async def read_form(scope: Scope, receive: Receive, form: type[F]) -> Sent[F]:
     refuse_unknown(typed, form)
     filled: dict[str, object] = {name: value for name, value in typed.items() if value.strip()}
     filled |= {name: [value for value in values if value.strip()] for name, values in ticked.items() if values}
-    return Sent(typed, collect(filled, form), ticked)
+    return SentForm(typed, collect(filled, form), ticked)
 
 
 def _parse(body: bytes, *, most: int) -> list[tuple[str, str]]:

@@ -28,7 +28,7 @@ from latchstring.rest.openapi import build_document, list_operations
 HTML = "text/html; charset=utf-8"
 
 
-class _Lenient(ChainableUndefined):
+class _MissingAsEmpty(ChainableUndefined):
     """A keyword of JSON Schema that a schema does not use is absent, also deeper down."""
 
 
@@ -37,7 +37,7 @@ def _environment() -> Environment:
     made = Environment(
         loader=PackageLoader("latchstring.rest"),
         autoescape=True,
-        undefined=_Lenient,
+        undefined=_MissingAsEmpty,
         trim_blocks=True,
         lstrip_blocks=True,
     )

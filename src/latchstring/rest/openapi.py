@@ -13,7 +13,7 @@ from latchstring.domain.keys import KEY_PATTERN
 from latchstring.domain.language_tag import LONGEST_LANGUAGE_TAG
 from latchstring.domain.settings import App
 from latchstring.formats.field_types import LOCALE_PATTERN
-from latchstring.http.authentication import Access
+from latchstring.http.authentication import RouteAccess
 from latchstring.http.problems import MEDIA_TYPE, PROBLEMS, ProblemType, problem_type
 from latchstring.http.routing import Route
 from latchstring.rest.examples import make_example
@@ -200,11 +200,11 @@ def refusal_codes(one: Operation) -> set[tuple[str, ProblemType]]:
     kinds: set[tuple[str, ProblemType]] = set()
     if one.body is not None or one.upload_of is not None:
         codes |= {*_WITH_BODY, "body-too-large", "unsupported-media-type", "invalid-fields"}
-    if one.access in (Access.REQUIRED, Access.OPTIONAL):
+    if one.access in (RouteAccess.REQUIRED, RouteAccess.OPTIONAL):
         codes |= {"credential-invalid", "csrf-token-invalid"}
-    if one.access is Access.REQUIRED:
+    if one.access is RouteAccess.REQUIRED:
         codes |= {"unauthenticated", "not-allowed"}
-    if one.access in (Access.REQUIRED, Access.OPTIONAL) and not one.terms_exempt:
+    if one.access in (RouteAccess.REQUIRED, RouteAccess.OPTIONAL) and not one.terms_exempt:
         kinds.add((errors.TermsOutdated.code, problem_type(errors.TermsOutdated)))
     if one.path_parameters:
         codes.add("not-found")
@@ -228,13 +228,13 @@ def _row_of(problem: type[LatchstringError] | str) -> ProblemType:
     return PROBLEMS[problem] if isinstance(problem, str) else problem_type(problem)
 
 
-def _security(access: Access) -> list[Schema]:
+def _security(access: RouteAccess) -> list[Schema]:
     known: list[Schema] = [{"bearer": []}, {"cookie": [], "csrf": []}]
     return {
-        Access.REQUIRED: known,
-        Access.OPTIONAL: [{}, *known],
-        Access.LENIENT: [{}, *known],
-        Access.PUBLIC: [],
+        RouteAccess.REQUIRED: known,
+        RouteAccess.OPTIONAL: [{}, *known],
+        RouteAccess.LENIENT: [{}, *known],
+        RouteAccess.PUBLIC: [],
     }[access]
 
 

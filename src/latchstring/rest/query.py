@@ -47,7 +47,7 @@ def _check_locale(found: dict[str, str]) -> None:
             raise Unreadable(f"locale: {refused.detail}", code=CODE) from refused
 
 
-def wanted_locale(scope: Scope) -> str | None:
+def requested_locale(scope: Scope) -> str | None:
     """The `locale` query parameter, when it is well-formed."""
     if not scope.get("query_string"):
         return None

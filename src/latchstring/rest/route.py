@@ -35,7 +35,7 @@ from starlette.types import ASGIApp, Scope
 from latchstring.domain.errors import LatchstringError
 from latchstring.domain.idempotency import Claim
 from latchstring.formats.fields import Reading, collect, refuse_unknown
-from latchstring.http.authentication import ANONYMOUS, Access, Caller, identify
+from latchstring.http.authentication import ANONYMOUS, Caller, RouteAccess, identify
 from latchstring.http.body import read_object, read_upload
 from latchstring.http.client_address import client_network
 from latchstring.http.problems import problem_answer
@@ -63,7 +63,7 @@ class Operation:
     answers: Mapping[int, Any]
     problems: tuple[type[LatchstringError] | str, ...]
     permission: str | None
-    access: Access
+    access: RouteAccess
     terms_exempt: bool
     rechecks_key: bool
     rate_limited: bool
@@ -100,7 +100,7 @@ def operation(
     answers: Mapping[int, Any],
     problems: Sequence[type[LatchstringError] | str] = (),
     permission: str | None = None,
-    access: Access = Access.REQUIRED,
+    access: RouteAccess = RouteAccess.REQUIRED,
     terms_exempt: bool = False,
     rechecks_key: bool = False,
     rate_limited: bool = False,
@@ -136,7 +136,7 @@ def operation(
             problems=tuple(problems),
             permission=permission,
             access=access,
-            terms_exempt=terms_exempt or access is Access.LENIENT,
+            terms_exempt=terms_exempt or access is RouteAccess.LENIENT,
             rechecks_key=rechecks_key,
             rate_limited=rate_limited,
             body=_body_of(parameters),
@@ -221,7 +221,7 @@ async def _read_body(declared: Operation, request: Request) -> dict[str, Any] | 
 
 
 async def _admit(declared: Operation, scope: Scope, services: Services) -> Caller:
-    if declared.access is Access.PUBLIC:
+    if declared.access is RouteAccess.PUBLIC:
         return ANONYMOUS
     caller = await identify(
         scope, services, declared.access, terms_exempt=declared.terms_exempt, rechecks_key=declared.rechecks_key

@@ -22,7 +22,7 @@ from latchstring.users.grant_limits import check_scopes
 
 
 @dataclass(frozen=True, slots=True)
-class MadeApiKey:
+class CreatedApiKey:
     """A key that was just made. text is the secret: shown this once, kept nowhere."""
 
     key: ApiKey
@@ -44,7 +44,7 @@ class ApiKeys:
         may_grant: Sequence[str] | None = None,
         may_grant_groups: Sequence[str] | None = None,
         expires_at: datetime | None = None,
-    ) -> MadeApiKey:
+    ) -> CreatedApiKey:
         """Make a key. What it may grant is nothing unless said, and for scope `*` all that its maker may.
 
         A key made by a key ends with it at the latest: else a short loan could be made into a lasting one.
@@ -68,7 +68,7 @@ class ApiKeys:
             yield record(event)
 
         await self.deps.db.transact(work)
-        return MadeApiKey(key, secret.text)
+        return CreatedApiKey(key, secret.text)
 
     def find_problems(
         self, *, scopes: Sequence[str], may_grant: Sequence[str], expires_at: datetime | None

@@ -21,7 +21,7 @@ from latchstring.domain.job import Job
 from latchstring.storage.engine.database import Database
 from latchstring.storage.jobs.jobs import JobLost, claim_job, release_job
 from latchstring.telemetry.metrics import count_job_rows
-from latchstring.worker.wake_event import Bell
+from latchstring.worker.wake_event import Notifiable
 
 LEASE = timedelta(seconds=6)  # many batches long; the contract promises takeover within 20 s of a death
 TURN = timedelta(seconds=2)  # before a job that waits may have this worker
@@ -58,20 +58,20 @@ class JobWork(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobParts:
+class JobDependencies:
     """What working on jobs needs. kinds: what to do with each kind of job."""
 
     db: Database
     clock: Clock
     kinds: Mapping[str, JobWork]
-    bell: Bell
+    bell: Notifiable
     lease: timedelta = LEASE
 
 
 class JobWorker:
     """One process's share of the jobs."""
 
-    def __init__(self, parts: JobParts) -> None:
+    def __init__(self, parts: JobDependencies) -> None:
         self._parts = parts
         self._db = parts.db
         self._clock = parts.clock

@@ -14,16 +14,16 @@ from latchstring.domain.settings import MailRules
 from latchstring.mail.transport import open_sender
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.notifications import share_wakeups
-from latchstring.worker.jobs import JobParts, JobWork, JobWorker
-from latchstring.worker.mail import LEASE, Loader, MailParts, MailWorker
+from latchstring.worker.jobs import JobDependencies, JobWork, JobWorker
+from latchstring.worker.mail import LEASE, Loader, MailDependencies, MailWorker
 from latchstring.worker.sweeps import Sweep, run_sweeps
-from latchstring.worker.wake_event import Wake
+from latchstring.worker.wake_event import WakeEvent
 
 DRAIN = timedelta(seconds=6)  # SIGTERM leaves ten seconds for everything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerParts:
+class WorkerDependencies:
     """What a worker is handed. sweeps run every minute; wake is rung by this process after each commit with mail."""
 
     db: Database
@@ -31,16 +31,16 @@ class WorkerParts:
     mail_rules: MailRules
     loaders: Mapping[MailKind, Loader]
     sweeps: Sequence[Sweep] = ()
-    wake: Wake = field(default_factory=Wake)
+    wake: WakeEvent = field(default_factory=WakeEvent)
     lease: timedelta = LEASE
     job_kinds: Mapping[str, JobWork] = field(default_factory=dict)
 
 
-async def run_worker(parts: WorkerParts, stop: asyncio.Event, *, drain: timedelta = DRAIN) -> None:
+async def run_worker(parts: WorkerDependencies, stop: asyncio.Event, *, drain: timedelta = DRAIN) -> None:
     """Work until stop is set, then drain: what is under way finishes, what takes too long is handed back."""
     sender = open_sender(parts.mail_rules)
     mail = MailWorker(
-        MailParts(
+        MailDependencies(
             db=parts.db,
             clock=parts.clock,
             rules=parts.mail_rules,
@@ -50,10 +50,10 @@ async def run_worker(parts: WorkerParts, stop: asyncio.Event, *, drain: timedelt
             lease=parts.lease,
         )
     )
-    jobs = JobWorker(JobParts(db=parts.db, clock=parts.clock, kinds=parts.job_kinds, bell=parts.wake.jobs))
+    jobs = JobWorker(JobDependencies(db=parts.db, clock=parts.clock, kinds=parts.job_kinds, bell=parts.wake.jobs))
     working = asyncio.create_task(jobs.run(stop), name="jobs")
     sweeping = asyncio.create_task(run_sweeps(parts.sweeps), name="sweeps")
-    stopping = asyncio.create_task(_ring_on(stop, parts.wake), name="stop bell")
+    stopping = asyncio.create_task(_notify_on(stop, parts.wake), name="stop bell")
     try:
         await mail.run(stop, drain=drain)
     finally:
@@ -65,13 +65,13 @@ async def run_worker(parts: WorkerParts, stop: asyncio.Event, *, drain: timedelt
         await asyncio.gather(sweeping, stopping, working, return_exceptions=True)
 
 
-async def _ring_on(stop: asyncio.Event, wake: Wake) -> None:
+async def _notify_on(stop: asyncio.Event, wake: WakeEvent) -> None:
     await stop.wait()
-    wake.ring_here()
+    wake.set_here()
 
 
 @asynccontextmanager
-async def hearing_others(url: URL, wake: Wake) -> AsyncIterator[None]:
+async def listening(url: URL, wake: WakeEvent) -> AsyncIterator[None]:
     """Pass rings between the processes of one database, for as long as the context lasts. SQLite has one process.
 
     Every process needs this, also one without a worker: it is how its rings reach the workers of others.
@@ -79,7 +79,7 @@ async def hearing_others(url: URL, wake: Wake) -> AsyncIterator[None]:
     if url.get_backend_name() != "postgresql":
         yield
         return
-    sharing = asyncio.create_task(share_wakeups(url, rung=wake.rung, on_wakeup=wake.ring_here), name="wake-ups")
+    sharing = asyncio.create_task(share_wakeups(url, rung=wake.rung, on_wakeup=wake.set_here), name="wake-ups")
     try:
         yield
     finally:

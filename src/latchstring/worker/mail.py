@@ -19,7 +19,7 @@ from latchstring.domain.settings import MailRules, RetryRules
 from latchstring.mail.ascii_address import AddressUnusable
 from latchstring.mail.messages import Message
 from latchstring.mail.render import RenderedMail, render_mail
-from latchstring.mail.senders import Fate, Outcome, Sender
+from latchstring.mail.senders import DeliveryResult, SendAttempt, Sender
 from latchstring.mail.smtp.circuit_breaker import LONGEST_REST
 from latchstring.mail.smtp.concurrency import RESERVED, DomainBusy, Slots
 from latchstring.mail.smtp.pacing import Pace
@@ -27,7 +27,7 @@ from latchstring.mail.templating import templates_in
 from latchstring.storage.engine.database import Database
 from latchstring.storage.outbox.outbox import OutboxRow, claim_mails, finish_mail, hand_back_mails, renew_leases
 from latchstring.telemetry.metrics import count_mail
-from latchstring.worker.wake_event import Wake
+from latchstring.worker.wake_event import WakeEvent
 
 Loader = Callable[[OutboxRow], Awaitable[Message | None]]
 
@@ -40,7 +40,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MailParts:
+class MailDependencies:
     """What sending needs. loaders: by kind, the message of a row, or None when there is nothing to say any more."""
 
     db: Database
@@ -48,11 +48,11 @@ class MailParts:
     rules: MailRules
     sender: Sender
     loaders: Mapping[MailKind, Loader]
-    wake: Wake
+    wake: WakeEvent
     lease: timedelta = LEASE
 
 
-class _Ended(Exception):
+class _Handled(Exception):
     """What the mail was about ended while it waited."""
 
 
@@ -61,7 +61,7 @@ class _LeaseLost(Exception):
 
 
 @dataclass(slots=True)
-class _Held:
+class _LeasedMail:
     row: OutboxRow
     until: datetime
     task: "asyncio.Task[None] | None" = None
@@ -71,20 +71,20 @@ class _Held:
 class MailWorker:
     """One process's share of the sending. Any number of them work on one outbox."""
 
-    def __init__(self, parts: MailParts) -> None:
+    def __init__(self, parts: MailDependencies) -> None:
         self._parts = parts
         self._db = parts.db
         self._clock = parts.clock
         self._lease = parts.lease
         self._owner = new_id(parts.clock())
-        self._held: dict[UUID, _Held] = {}
+        self._held: dict[UUID, _LeasedMail] = {}
         self._slots = Slots(parts.rules.pace.at_once)
         self._pace = Pace(parts.rules.pace)
         self._more = False  # whether the last claim left something behind
 
     async def run(self, stop: asyncio.Event, *, drain: timedelta) -> None:
         """Send until told to stop, then finish what is under way, and hand back what takes longer than `drain`."""
-        keeping = asyncio.create_task(self._keep_house(), name="mail leases")
+        keeping = asyncio.create_task(self._run_maintenance(), name="mail leases")
         try:
             while not stop.is_set():
                 if await self._through_outages(self._claim):
@@ -107,7 +107,7 @@ class MailWorker:
         rows = await claim_mails(self._db, self._owner, limit=room, reserve=reserve, now=now, until=now + self._lease)
         self._more = len(rows) >= room - reserve
         for row in rows:
-            held = self._held[row.id] = _Held(row, now + self._lease)
+            held = self._held[row.id] = _LeasedMail(row, now + self._lease)
             self._slots.begin(row.id)
             held.task = asyncio.create_task(self._attend(held), name=f"mail {row.id}")
 
@@ -130,7 +130,7 @@ class MailWorker:
 
     # -- one mail ------------------------------------------------------------------------------------------------------
 
-    async def _attend(self, held: _Held) -> None:
+    async def _attend(self, held: _LeasedMail) -> None:
         put_off: bool | None = None
         try:
             outcome = await self._attempt(held)
@@ -146,18 +146,20 @@ class MailWorker:
 
     def _look_for_more(self) -> None:
         if self._more:
-            self._parts.wake.ring_here()
+            self._parts.wake.set_here()
 
-    def _all_is_said(self, held: _Held) -> None:
+    def _all_is_said(self, held: _LeasedMail) -> None:
         self._slots.wait_for_last_word(held.row.id)
         self._look_for_more()
 
-    async def _attempt(self, held: _Held) -> Outcome | None:
+    async def _attempt(self, held: _LeasedMail) -> SendAttempt | None:
         """Try to send. None: it was settled already."""
         row = held.row
         try:
-            return await self._parts.sender.send(partial(self._compose, held), at_dot=partial(self._all_is_said, held))
-        except _Ended:
+            return await self._parts.sender.send(
+                partial(self._compose, held), on_data_sent=partial(self._all_is_said, held)
+            )
+        except _Handled:
             await self._finish(held, Delivery(DeliveryState.SUPPRESSED, SuppressionReason.ENDED))
         except DomainBusy as busy:
             await self._hand_back(held, timedelta(seconds=busy.seconds))
@@ -169,15 +171,15 @@ class MailWorker:
             _log.exception(
                 "mail could not be made", mail_id=str(row.id), kind=row.kind.value, error=type(error).__name__
             )
-            return Outcome(Fate.LATER)
+            return SendAttempt(DeliveryResult.LATER)
         return None
 
-    async def _compose(self, held: _Held) -> RenderedMail:
+    async def _compose(self, held: _LeasedMail) -> RenderedMail:
         """Load and render, at the last moment: what ended meanwhile is not sent."""
         row = held.row
         message = await self._parts.loaders[row.kind](row)
         if message is None:
-            raise _Ended
+            raise _Handled
         rules = self._parts.rules
         mail = render_mail(
             message,
@@ -195,14 +197,14 @@ class MailWorker:
             raise _LeaseLost
         return mail
 
-    async def _settle(self, held: _Held, outcome: Outcome) -> None:
-        if outcome.fate is Fate.UNTRIED:
+    async def _settle(self, held: _LeasedMail, outcome: SendAttempt) -> None:
+        if outcome.result is DeliveryResult.NOT_ATTEMPTED:
             await self._hand_back(held, outcome.again_in or timedelta(seconds=1))
             return
         delivery, again_at = judge(outcome, held.row, self._parts.rules.retry, self._clock())
         await self._finish(held, delivery, again_at)
 
-    async def _finish(self, held: _Held, delivery: Delivery, again_at: datetime | None = None) -> None:
+    async def _finish(self, held: _LeasedMail, delivery: Delivery, again_at: datetime | None = None) -> None:
         """Write the end down, however long the database is away: a sent mail must not be sent again."""
         held.is_finishing = True
         row = held.row
@@ -219,7 +221,7 @@ class MailWorker:
             pass
         self._look_again_at(again_at)
 
-    async def _hand_back(self, held: _Held, again_in: timedelta) -> None:
+    async def _hand_back(self, held: _LeasedMail, again_in: timedelta) -> None:
         held.is_finishing = True
         again_at = self._clock() + again_in * random.uniform(0.8, 1.2)  # noqa: S311  # spreads load, guards nothing
         back = partial(hand_back_mails, self._db, self._owner, [held.row.id], again_at=again_at)
@@ -230,11 +232,11 @@ class MailWorker:
     def _look_again_at(self, again_at: datetime | None) -> None:
         """Ring for what is due before the next look anyway."""
         if again_at is not None and (seconds := (again_at - self._clock()).total_seconds()) < POLL_SECONDS:
-            asyncio.get_running_loop().call_later(max(seconds, 0) + 0.01, self._parts.wake.ring_here)
+            asyncio.get_running_loop().call_later(max(seconds, 0) + 0.01, self._parts.wake.set_here)
 
     # -- leases --------------------------------------------------------------------------------------------------------
 
-    async def _keep_house(self) -> None:
+    async def _run_maintenance(self) -> None:
         while True:
             await asyncio.sleep(self._lease.total_seconds() / RENEWALS)
             if self._held:
@@ -257,7 +259,7 @@ class MailWorker:
             if self._clock() >= held.until:
                 self._let_go(held)
 
-    def _let_go(self, held: _Held) -> None:
+    def _let_go(self, held: _LeasedMail) -> None:
         """Stop before everything is said; what the server has already cannot be called back."""
         if held.task and not held.is_finishing and not self._slots.is_waiting(held.row.id):
             held.task.cancel()
@@ -277,23 +279,23 @@ class MailWorker:
             )
 
 
-def _asks_for_patience(outcome: Outcome) -> bool | None:
+def _asks_for_patience(outcome: SendAttempt) -> bool | None:
     """Whether the recipient's side put the mail off (True) or took one (False)."""
-    if outcome.fate is Fate.LATER and (outcome.reply or "").startswith("4"):
+    if outcome.result is DeliveryResult.LATER and (outcome.reply or "").startswith("4"):
         return True
-    return False if outcome.fate is Fate.TAKEN else None
+    return False if outcome.result is DeliveryResult.TAKEN else None
 
 
-def judge(outcome: Outcome, row: OutboxRow, retry: RetryRules, now: datetime) -> tuple[Delivery, datetime | None]:
+def judge(outcome: SendAttempt, row: OutboxRow, retry: RetryRules, now: datetime) -> tuple[Delivery, datetime | None]:
     """What the outcome of a try makes of the mail, and when it is tried again."""
-    match outcome.fate:
-        case Fate.OFF:
+    match outcome.result:
+        case DeliveryResult.OFF:
             return Delivery(DeliveryState.SUPPRESSED, SuppressionReason.MAIL_OFF), None
-        case Fate.TAKEN:
+        case DeliveryResult.TAKEN:
             return Delivery(DeliveryState.SENT, None, 1, now, outcome.reply), None
-        case Fate.NO_RECIPIENT:
+        case DeliveryResult.NO_RECIPIENT:
             return Delivery(DeliveryState.BOUNCED, None, 1, now, outcome.reply), None
-        case Fate.REFUSED:
+        case DeliveryResult.REFUSED:
             return Delivery(DeliveryState.FAILED, None, 1, now, outcome.reply), None
     again_at = now + _pause(outcome, row, retry)
     if again_at > row.created_at + retry.give_up:
@@ -301,9 +303,9 @@ def judge(outcome: Outcome, row: OutboxRow, retry: RetryRules, now: datetime) ->
     return Delivery(DeliveryState.DEFERRED, None, 1, now, outcome.reply), again_at
 
 
-def _pause(outcome: Outcome, row: OutboxRow, retry: RetryRules) -> timedelta:
+def _pause(outcome: SendAttempt, row: OutboxRow, retry: RetryRules) -> timedelta:
     pause = back_off(retry, row.attempts + 1)
-    if outcome.fate is Fate.TROUBLE:
+    if outcome.result is DeliveryResult.TROUBLE:
         # the installation's trouble: the server gets its rest by the circuit, one mail at a time, and no mail need
         # wait long after it is back
         return max(outcome.again_in or timedelta(0), min(pause, LONGEST_REST))

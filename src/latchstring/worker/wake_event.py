@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 
 
-class Bell:
+class Notifiable:
     """One listener's ear. Only to be used on the event loop."""
 
     def __init__(self) -> None:
         self._here = asyncio.Event()
 
-    def ring_here(self) -> None:
+    def set_here(self) -> None:
         """Look again."""
         self._here.set()
 
@@ -24,7 +24,7 @@ class Bell:
         return rang
 
 
-class Wake(Bell):
+class WakeEvent(Notifiable):
     """Rung after a commit; the workers of this process hear it at once, those of others through `rung`.
 
     Ringing is cheap and loses nothing: whoever is late finds everything by polling. jobs: the ear of who works on jobs,
@@ -34,14 +34,14 @@ class Wake(Bell):
     def __init__(self) -> None:
         super().__init__()
         self.rung = asyncio.Event()  # what other processes are still to be told
-        self.jobs = Bell()
+        self.jobs = Notifiable()
 
     def ring(self) -> None:
         """Something was committed in this process."""
-        self.ring_here()
+        self.set_here()
         self.rung.set()
 
-    def ring_here(self) -> None:
+    def set_here(self) -> None:
         """Look again, without telling anybody else."""
-        super().ring_here()
-        self.jobs.ring_here()
+        super().set_here()
+        self.jobs.set_here()

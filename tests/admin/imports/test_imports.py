@@ -10,7 +10,7 @@ from tests.support.page_client import PageClient, PageResponse
 from latchstring.admin.imports.columns import guess, guess_columns
 from latchstring.domain.ids import new_id
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.groups.service import GroupWords
+from latchstring.groups.service import GroupTexts
 from latchstring.storage.jobs.jobs import claim_job
 
 IMPORT = "/admin/import"
@@ -53,7 +53,7 @@ def tally(seen: PageResponse) -> list[str]:
 
 async def test_a_file_goes_through_all_steps(page_client: PageClient) -> None:
     await page_client.enter()
-    await page_client.services.groups.create("spring", GroupWords(name="Spring Cohort"), by=OPERATOR_PRINCIPAL)
+    await page_client.services.groups.create("spring", GroupTexts(name="Spring Cohort"), by=OPERATOR_PRINCIPAL)
     content = (
         "E-Mail-Adresse;Vorname;Nachname;Rolle;Gruppe;Notiz\r\n"
         "ada@people.test;Ada;Löwe;CUSTOMER;spring cohort;x\r\n"

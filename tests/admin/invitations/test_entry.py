@@ -30,7 +30,7 @@ async def act(page_client: PageClient, invitation: Invitation, action: str) -> P
 
 
 async def accept(page_client: PageClient, invitation: Invitation) -> None:
-    await page_client.services.invitations.accepting.accept(page_client.token(invitation), PROFILE, caller=None)
+    await page_client.services.invitations.acceptance.accept(page_client.token(invitation), PROFILE, caller=None)
 
 
 async def try_to_send(
@@ -225,7 +225,7 @@ async def test_who_comes_too_late_learns_what_came_before(page_client: PageClien
 
 async def test_long_ago_was_no_moment_before(page_client: PageClient) -> None:
     invitation = await page_client.invite()
-    await page_client.services.invitations.answering.decline(page_client.token(invitation))
+    await page_client.services.invitations.responses.decline(page_client.token(invitation))
     page_client.wait(days=2)
     await page_client.enter()
     message = await page_client.said(await act(page_client, invitation, "revoke"))
@@ -290,7 +290,7 @@ async def test_the_timeline_tells_everything_in_order(page_client: PageClient) -
         await page_client.get(page_client.link(invitation))
     await page_client.services.visits.flush()
     page_client.wait(minutes=1)
-    await page_client.services.invitations.answering.decline(page_client.token(invitation), reason="No time.")
+    await page_client.services.invitations.responses.decline(page_client.token(invitation), reason="No time.")
     seen = await page_client.get(path_of(invitation))
     assert events(seen) == [
         "invitation.created",
@@ -341,7 +341,7 @@ async def test_words_of_servers_and_strangers_stay_words(page_client: PageClient
     await page_client.enter()
     invitation = await page_client.invite(first_name=EVIL, message=EVIL)
     await try_to_send(page_client, DeliveryState.BOUNCED, f"550 {EVIL}")
-    await page_client.services.invitations.answering.decline(page_client.token(invitation), reason=EVIL)
+    await page_client.services.invitations.responses.decline(page_client.token(invitation), reason=EVIL)
     seen = await page_client.get(path_of(invitation))
     assert "<img" not in seen.html
     assert seen.html.count(str(escape(EVIL))) >= 4  # name, message, reply, reason

@@ -11,7 +11,7 @@ from latchstring.content.service import NewObject
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.domain.template import InvitationTemplate
 from latchstring.formats.email_address import parse_address
-from latchstring.groups.service import GroupWords
+from latchstring.groups.service import GroupTexts
 from latchstring.users.accounts import NewUser
 
 LIST = "/admin/invitation-templates"
@@ -26,7 +26,7 @@ MADE = InvitationTemplate(
 @pytest.fixture
 async def page_client(page_client: PageClient) -> PageClient:
     """A desk with a template of each source, and a manager who has signed in."""
-    await page_client.services.groups.create("early", GroupWords(name="Early birds"), by=OPERATOR_PRINCIPAL)
+    await page_client.services.groups.create("early", GroupTexts(name="Early birds"), by=OPERATOR_PRINCIPAL)
     await page_client.services.invitations.templates.create_template(MADE, by=OPERATOR_PRINCIPAL)
     await page_client.enter(role="manager")
     return page_client

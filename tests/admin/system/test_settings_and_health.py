@@ -9,7 +9,7 @@ from tests.support.page_client import PageClient
 
 from latchstring.bootstrap.doctor import Doctor
 from latchstring.config import Config, load_config
-from latchstring.domain.views.health import Examined, Finding, bad, good
+from latchstring.domain.views.health import Finding, HealthReport, bad, good
 
 SECRET = "hunter2-very-secret"  # for the test of leaks
 WITH_SECRETS = (
@@ -42,8 +42,8 @@ async def test_only_super_admins_look_into_settings_and_health(page_client: Page
 async def test_health_shows_what_is_bad_first_and_how_to_mend_it(page_client: PageClient) -> None:
     await page_client.enter()
 
-    async def found() -> Examined:
-        return Examined(
+    async def found() -> HealthReport:
+        return HealthReport(
             [good("database", "Answers."), bad("mail", "Nothing <answers>.", "Mend it.")], page_client.services.clock()
         )
 

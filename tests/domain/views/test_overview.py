@@ -11,11 +11,11 @@ from latchstring.domain.views.overview import (
     LONGER,
     MOST_INVITERS_A_DAY,
     OTHERS,
+    CountedTerms,
     Dimension,
     Figure,
     Measure,
     Occurrence,
-    Terms,
     actor_of_key,
     fold_inviters,
     inviter_key,
@@ -38,7 +38,7 @@ def test_a_wait_falls_into_the_first_bucket_it_fits(waited: timedelta, bucket: s
 
 
 def test_an_acceptance_counts_on_the_day_of_its_invitation_and_joins_on_its_own() -> None:
-    counts = tally([Occurrence(Measure.ACCEPTED, AT, AT + HOUR, Terms("team", MIRA))])
+    counts = tally([Occurrence(Measure.ACCEPTED, AT, AT + HOUR, CountedTerms("team", MIRA))])
     assert counts == {
         Figure("2026-11-20", Measure.ACCEPTED, Dimension.ALL, ""): 1,
         Figure("2026-11-20", Measure.ACCEPTED, Dimension.ROLE, "team"): 1,
@@ -74,9 +74,12 @@ def test_a_period_shows_every_day_and_the_greatest_first() -> None:
     noon = AT.replace(hour=12)
     counts = tally(
         [
-            *(Occurrence(Measure.INVITED, noon, noon, Terms(role, MIRA)) for role in ("team", "customer", "customer")),
+            *(
+                Occurrence(Measure.INVITED, noon, noon, CountedTerms(role, MIRA))
+                for role in ("team", "customer", "customer")
+            ),
             Occurrence(Measure.DELIVERED, noon, noon),
-            Occurrence(Measure.ACCEPTED, noon - DAY, noon, Terms("team", OPERATOR)),
+            Occurrence(Measure.ACCEPTED, noon - DAY, noon, CountedTerms("team", OPERATOR)),
         ]
     )
     found = make_figures(

@@ -9,7 +9,15 @@ from latchstring.domain.grant import Bundle
 from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Invitation, Link, State
 from latchstring.domain.mail import DeliveryState, MailKind
-from latchstring.domain.views.timeline import Attempt, KnotKind, PromisedMail, Records, Timeline, Visits, weave
+from latchstring.domain.views.timeline import (
+    Attempt,
+    LinkViews,
+    PromisedMail,
+    Records,
+    Timeline,
+    TimelineEntryKind,
+    build_timeline,
+)
 
 AT = datetime(2026, 11, 20, 9, tzinfo=UTC)
 MINUTE, WEEK = timedelta(minutes=1), timedelta(days=7)
@@ -38,7 +46,7 @@ def kinds(timeline: Timeline) -> list[str]:
 
 def test_a_cause_stands_before_what_it_caused_in_the_same_instant() -> None:
     late = mail(AT)  # its id is older than the event's
-    found = weave(ONE, Records(events=[event("created", AT)], mails=[late]), now=AT)
+    found = build_timeline(ONE, Records(events=[event("created", AT)], mails=[late]), now=AT)
     assert kinds(found) == ["created", "mail"]
 
 
@@ -48,20 +56,24 @@ def test_attempts_are_numbered_mail_by_mail() -> None:
         Attempt(new_id(AT + n * MINUTE), of.id, DeliveryState.DEFERRED, None)
         for n, of in ((4, second), (1, first), (2, first))
     ]
-    knots = weave(ONE, Records(mails=[first, second], attempts=tries), now=AT).knots
-    assert [(k.mail, k.number) for k in knots if k.kind is KnotKind.ATTEMPT] == [(first, 1), (first, 2), (second, 1)]
+    knots = build_timeline(ONE, Records(mails=[first, second], attempts=tries), now=AT).knots
+    assert [(k.mail, k.number) for k in knots if k.kind is TimelineEntryKind.ATTEMPT] == [
+        (first, 1),
+        (first, 2),
+        (second, 1),
+    ]
 
 
 def test_an_attempt_at_a_mail_that_is_not_read_any_more_stays() -> None:
-    (knot,) = weave(
+    (knot,) = build_timeline(
         ONE, Records(attempts=[Attempt(new_id(AT), new_id(AT), DeliveryState.SENT, "250 ok")]), now=AT
     ).knots
     assert (knot.mail, knot.reply) == (None, "250 ok")
 
 
 def test_visits_stand_at_the_first_of_them() -> None:
-    visits = Visits(ONE.id, 1, 3, AT + MINUTE, AT + WEEK)
-    found = weave(
+    visits = LinkViews(ONE.id, 1, 3, AT + MINUTE, AT + WEEK)
+    found = build_timeline(
         ONE, Records(events=[event("created", AT), event("resent", AT + 2 * MINUTE)], visits=[visits]), now=AT
     )
     assert kinds(found) == ["created", "visits", "resent"]
@@ -69,16 +81,16 @@ def test_visits_stand_at_the_first_of_them() -> None:
 
 def test_what_is_awaited_comes_in_its_order() -> None:
     soon, later = mail(AT, due_at=AT + MINUTE), mail(AT, due_at=AT + WEEK + MINUTE)
-    awaited = weave(ONE, Records(mails=[later, soon, mail(AT)]), now=AT).awaited
+    awaited = build_timeline(ONE, Records(mails=[later, soon, mail(AT)]), now=AT).awaited
     assert [one.mail for one in awaited] == [soon, None, later]
 
 
 def test_nobody_is_awaited_after_the_end() -> None:
-    over = weave(ONE, Records(), now=AT + WEEK)
+    over = build_timeline(ONE, Records(), now=AT + WEEK)
     assert (kinds(over), over.awaited) == (["ran-out"], ())
     ended = replace(ONE, state=State.EXPIRED, ended_at=AT + WEEK)
-    assert weave(ended, Records(events=[event("expired", AT + WEEK)]), now=AT + WEEK).awaited == ()
+    assert build_timeline(ended, Records(events=[event("expired", AT + WEEK)]), now=AT + WEEK).awaited == ()
 
 
 def test_what_is_cut_is_told() -> None:
-    assert weave(ONE, Records(is_cut=True), now=AT).is_cut
+    assert build_timeline(ONE, Records(is_cut=True), now=AT).is_cut

@@ -21,15 +21,15 @@ from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.settings import ContentRules, ContentType, MailRules
 from latchstring.domain.template import InvitationTemplate
 from latchstring.formats.email_address import parse_address
-from latchstring.invitations.declarative.apply import Outcome
+from latchstring.invitations.declarative.apply import ApplyResult
 from latchstring.invitations.declarative.plan import (
-    Act,
-    Found,
+    DeclaredEntry,
+    EntryState,
     Plan,
-    Wanted,
+    PlannedAction,
     act_for,
+    find_entry_state,
     find_repeated,
-    find_standing,
     make_plan,
     mark_of,
     marked,
@@ -46,56 +46,56 @@ def past(state: State, *, expires_at: datetime = SOON, created: int = 0, **more:
     return ExistingInvitation(id_, "ada@people.test", TERMS, state, expires_at, ActorType.OPERATOR, **more)
 
 
-def entry(index: int = 0, terms_key: UUID = TERMS) -> Wanted:
+def entry(index: int = 0, terms_key: UUID = TERMS) -> DeclaredEntry:
     draft = Draft(email="ada@people.test", email_key="ada@people.test", role="team")
-    return Wanted(index, draft, Bundle("team"), terms_key)
+    return DeclaredEntry(index, draft, Bundle("team"), terms_key)
 
 
 # ---- the table -------------------------------------------------------------------------------------------------------
 
 ACTS = {
-    Found.NOTHING: (Act.CREATE, Act.CREATE),
-    Found.HELD: (Act.KEEP, Act.KEEP),
-    Found.PENDING: (Act.KEEP, Act.KEEP),
-    Found.EXPIRED: (Act.RENEW, Act.RENEW),
-    Found.LEFT: (Act.ENDED, Act.CREATE),
-    Found.DECLINED: (Act.ENDED, Act.CREATE),
-    Found.REVOKED: (Act.ENDED, Act.CREATE),
-    Found.PRUNED: (Act.CREATE, Act.CREATE),
+    EntryState.NOTHING: (PlannedAction.CREATE, PlannedAction.CREATE),
+    EntryState.HELD: (PlannedAction.KEEP, PlannedAction.KEEP),
+    EntryState.PENDING: (PlannedAction.KEEP, PlannedAction.KEEP),
+    EntryState.EXPIRED: (PlannedAction.RENEW, PlannedAction.RENEW),
+    EntryState.LEFT: (PlannedAction.ENDED, PlannedAction.CREATE),
+    EntryState.DECLINED: (PlannedAction.ENDED, PlannedAction.CREATE),
+    EntryState.REVOKED: (PlannedAction.ENDED, PlannedAction.CREATE),
+    EntryState.PRUNED: (PlannedAction.CREATE, PlannedAction.CREATE),
 }
 
 
-@pytest.mark.parametrize("found", Found)
+@pytest.mark.parametrize("found", EntryState)
 @pytest.mark.parametrize("again", [False, True])
-def test_what_is_done_about_an_entry(*, found: Found, again: bool) -> None:
+def test_what_is_done_about_an_entry(*, found: EntryState, again: bool) -> None:
     assert act_for(found, again=again) is ACTS[found][again]
 
 
 @pytest.mark.parametrize(
     ("pasts", "is_held", "found"),
     [
-        ([], False, Found.NOTHING),
-        ([], True, Found.HELD),
-        ([past(State.PENDING)], False, Found.PENDING),
-        ([past(State.PENDING)], True, Found.PENDING),
-        ([past(State.PENDING, expires_at=GONE)], False, Found.EXPIRED),
-        ([past(State.PENDING, expires_at=AT)], False, Found.EXPIRED),
-        ([past(State.EXPIRED, expires_at=GONE)], False, Found.EXPIRED),
-        ([past(State.EXPIRED, expires_at=GONE)], True, Found.HELD),
-        ([past(State.ACCEPTED)], True, Found.HELD),
-        ([past(State.ACCEPTED)], False, Found.LEFT),
-        ([past(State.DECLINED)], False, Found.DECLINED),
-        ([past(State.REVOKED, cause="revoked")], False, Found.REVOKED),
-        ([past(State.REVOKED, cause="group-deleted")], False, Found.REVOKED),
-        ([past(State.REVOKED, cause="pruned")], False, Found.PRUNED),
-        ([past(State.REVOKED)], False, Found.REVOKED),
-        ([past(State.DECLINED, created=1), past(State.EXPIRED, created=2)], False, Found.EXPIRED),
-        ([past(State.DECLINED, created=2), past(State.EXPIRED, created=1)], False, Found.DECLINED),
-        ([past(State.PENDING, created=1), past(State.DECLINED, created=2)], False, Found.PENDING),
+        ([], False, EntryState.NOTHING),
+        ([], True, EntryState.HELD),
+        ([past(State.PENDING)], False, EntryState.PENDING),
+        ([past(State.PENDING)], True, EntryState.PENDING),
+        ([past(State.PENDING, expires_at=GONE)], False, EntryState.EXPIRED),
+        ([past(State.PENDING, expires_at=AT)], False, EntryState.EXPIRED),
+        ([past(State.EXPIRED, expires_at=GONE)], False, EntryState.EXPIRED),
+        ([past(State.EXPIRED, expires_at=GONE)], True, EntryState.HELD),
+        ([past(State.ACCEPTED)], True, EntryState.HELD),
+        ([past(State.ACCEPTED)], False, EntryState.LEFT),
+        ([past(State.DECLINED)], False, EntryState.DECLINED),
+        ([past(State.REVOKED, cause="revoked")], False, EntryState.REVOKED),
+        ([past(State.REVOKED, cause="group-deleted")], False, EntryState.REVOKED),
+        ([past(State.REVOKED, cause="pruned")], False, EntryState.PRUNED),
+        ([past(State.REVOKED)], False, EntryState.REVOKED),
+        ([past(State.DECLINED, created=1), past(State.EXPIRED, created=2)], False, EntryState.EXPIRED),
+        ([past(State.DECLINED, created=2), past(State.EXPIRED, created=1)], False, EntryState.DECLINED),
+        ([past(State.PENDING, created=1), past(State.DECLINED, created=2)], False, EntryState.PENDING),
     ],
 )
-def test_what_there_is_for_an_entry(*, pasts: list[ExistingInvitation], is_held: bool, found: Found) -> None:
-    assert find_standing(pasts, is_held=is_held, now=AT)[0] is found
+def test_what_there_is_for_an_entry(*, pasts: list[ExistingInvitation], is_held: bool, found: EntryState) -> None:
+    assert find_entry_state(pasts, is_held=is_held, now=AT)[0] is found
 
 
 def test_what_is_gone_from_the_list_is_withdrawn_only_when_asked_and_before_the_rest() -> None:
@@ -103,14 +103,14 @@ def test_what_is_gone_from_the_list_is_withdrawn_only_when_asked_and_before_the_
     options: dict[str, Any] = {"again": False, "now": AT}
     pruned = make_plan([entry(terms_key=uuid4())], {}, set(), gone, prune=True, **options)
     assert [(item.act, item.found) for item in pruned.items] == [
-        (Act.REVOKE, Found.PENDING),
-        (Act.REVOKE, Found.EXPIRED),
-        (Act.CREATE, Found.NOTHING),
+        (PlannedAction.REVOKE, EntryState.PENDING),
+        (PlannedAction.REVOKE, EntryState.EXPIRED),
+        (PlannedAction.CREATE, EntryState.NOTHING),
     ]
     kept = make_plan([], {}, set(), gone, prune=False, **options)
-    assert [item.act for item in kept.items] == [Act.LEFT_OVER] * 2
+    assert [item.act for item in kept.items] == [PlannedAction.LEFT_OVER] * 2
     assert kept.is_empty
-    assert make_plan([entry()], {}, set(), gone, prune=True, **options).count(Act.REVOKE) == 0
+    assert make_plan([entry()], {}, set(), gone, prune=True, **options).count(PlannedAction.REVOKE) == 0
 
 
 def test_an_entry_twice_is_a_problem_at_its_second_place() -> None:
@@ -155,15 +155,17 @@ def draft(name: str = "ada", **terms: Any) -> Draft:
 
 
 async def plan(invitation_env: InvitationEnv, *drafts: Draft, **options: Any) -> Plan:
-    return await invitation_env.invitations.lists.plan(drafts, by=OPERATOR_PRINCIPAL, **options)
+    return await invitation_env.invitations.declared_lists.plan(drafts, by=OPERATOR_PRINCIPAL, **options)
 
 
-async def apply(invitation_env: InvitationEnv, *drafts: Draft, **options: Any) -> list[Outcome]:
+async def apply(invitation_env: InvitationEnv, *drafts: Draft, **options: Any) -> list[ApplyResult]:
     made = await plan(invitation_env, *drafts, **options)
-    return [outcome async for outcome in invitation_env.invitations.lists.carry_out(made, by=OPERATOR_PRINCIPAL)]
+    return [
+        outcome async for outcome in invitation_env.invitations.declared_lists.carry_out(made, by=OPERATOR_PRINCIPAL)
+    ]
 
 
-def acts(of: Plan) -> list[Act]:
+def acts(of: Plan) -> list[PlannedAction]:
     return [item.act for item in of.items]
 
 
@@ -171,10 +173,10 @@ async def test_a_list_is_applied_once(invitation_env: InvitationEnv) -> None:
     await invitation_env.service_env.group("early")
     drafts = [draft("ada"), draft("bob", groups=("early",)), draft("cleo", template="new")]
     outcomes = await apply(invitation_env, *drafts)
-    assert [outcome.planned.act for outcome in outcomes] == [Act.CREATE] * 3
+    assert [outcome.planned.act for outcome in outcomes] == [PlannedAction.CREATE] * 3
     assert all(outcome.invitation_id and outcome.error is None for outcome in outcomes)
     second = await plan(invitation_env, *drafts)
-    assert (acts(second), second.is_empty) == ([Act.KEEP] * 3, True)
+    assert (acts(second), second.is_empty) == ([PlannedAction.KEEP] * 3, True)
     assert len(await invitation_env.service_env.mails()) == 3
 
 
@@ -188,41 +190,41 @@ async def test_whoever_holds_it_all_is_left_alone(invitation_env: InvitationEnv)
     group = await invitation_env.service_env.group("early")
     user = await invitation_env.service_env.user("team", email="ada@people.test")
     assert acts(await plan(invitation_env, draft(role="team"), draft(role="customer"), draft(role="admin"))) == [
-        Act.KEEP,
-        Act.KEEP,
-        Act.CREATE,
+        PlannedAction.KEEP,
+        PlannedAction.KEEP,
+        PlannedAction.CREATE,
     ]
-    assert acts(await plan(invitation_env, draft(groups=("early",)))) == [Act.CREATE]
+    assert acts(await plan(invitation_env, draft(groups=("early",)))) == [PlannedAction.CREATE]
     await invitation_env.service_env.groups.add_member(group.key, user.id, by=OPERATOR_PRINCIPAL)
-    assert acts(await plan(invitation_env, draft(role="team", groups=("early",)))) == [Act.KEEP]
+    assert acts(await plan(invitation_env, draft(role="team", groups=("early",)))) == [PlannedAction.KEEP]
 
 
 async def test_an_unverified_account_holds_nothing(invitation_env: InvitationEnv) -> None:
     await invitation_env.service_env.user("team", email="ada@people.test", email_verified=False)
-    assert acts(await plan(invitation_env, draft(role="team"))) == [Act.CREATE]
+    assert acts(await plan(invitation_env, draft(role="team"))) == [PlannedAction.CREATE]
 
 
 async def test_what_ran_out_is_renewed(invitation_env: InvitationEnv) -> None:
     standing = await invitation_env.invite(role="customer")
     invitation_env.service_env.clock.forward(timedelta(days=8))
-    assert acts(await plan(invitation_env, draft())) == [Act.RENEW]
+    assert acts(await plan(invitation_env, draft())) == [PlannedAction.RENEW]
     await invitation_env.invitations.sweep()
     (outcome,) = await apply(invitation_env, draft())
-    assert (outcome.planned.act, outcome.invitation_id) == (Act.RENEW, standing.invitation.id)
+    assert (outcome.planned.act, outcome.invitation_id) == (PlannedAction.RENEW, standing.invitation.id)
     assert (await invitation_env.now(standing)).link.generation == 2
-    assert acts(await plan(invitation_env, draft())) == [Act.KEEP]
+    assert acts(await plan(invitation_env, draft())) == [PlannedAction.KEEP]
 
 
 async def test_what_a_person_ended_waits_for_a_word(invitation_env: InvitationEnv) -> None:
     standing = await invitation_env.invite(role="customer")
     await invitation_env.invitations.revoke(standing.invitation.id, by=OPERATOR_PRINCIPAL)
     ended = await plan(invitation_env, draft())
-    assert (acts(ended), ended.items[0].found, ended.is_empty) == ([Act.ENDED], Found.REVOKED, True)
+    assert (acts(ended), ended.items[0].found, ended.is_empty) == ([PlannedAction.ENDED], EntryState.REVOKED, True)
     (outcome,) = await apply(invitation_env, draft(), again=True)
     assert outcome.invitation_id not in {None, standing.invitation.id}
     declined = await invitation_env.invite("bob@people.test", role="customer")
-    await invitation_env.invitations.answering.decline(invitation_env.token(declined), reason=None)
-    assert (await plan(invitation_env, draft("bob"))).items[0].found is Found.DECLINED
+    await invitation_env.invitations.responses.decline(invitation_env.token(declined), reason=None)
+    assert (await plan(invitation_env, draft("bob"))).items[0].found is EntryState.DECLINED
 
 
 async def test_an_acceptance_is_kept_until_its_rights_are_taken(invitation_env: InvitationEnv) -> None:
@@ -230,9 +232,9 @@ async def test_an_acceptance_is_kept_until_its_rights_are_taken(invitation_env: 
     standing = await invitation_env.invite(role="customer", groups=("early",))
     user = (await invitation_env.accept(invitation_env.token(standing))).user
     terms: dict[str, Any] = {"role": "customer", "groups": ("early",)}
-    assert (await plan(invitation_env, draft(**terms))).items[0].found is Found.HELD
+    assert (await plan(invitation_env, draft(**terms))).items[0].found is EntryState.HELD
     await invitation_env.service_env.groups.remove_member("early", user.id, by=OPERATOR_PRINCIPAL)
-    assert (await plan(invitation_env, draft(**terms))).items[0].found is Found.LEFT
+    assert (await plan(invitation_env, draft(**terms))).items[0].found is EntryState.LEFT
 
 
 async def test_content_counts_by_object_and_role(invitation_env: InvitationEnv) -> None:
@@ -243,7 +245,7 @@ async def test_content_counts_by_object_and_role(invitation_env: InvitationEnv) 
         ContentDependencies(
             db=service_env.db,
             clock=service_env.clock,
-            rules=invitation_env.invitations.lists.deps.content_rules,
+            rules=invitation_env.invitations.declared_lists.deps.content_rules,
             roles={},
             find_pending=invitation_env.invitations.find_pending,
         )
@@ -252,11 +254,11 @@ async def test_content_counts_by_object_and_role(invitation_env: InvitationEnv) 
     viewer = draft(content=(("articles", "a", "VIEWER"),))
     assert [outcome.error for outcome in await apply(invitation_env, viewer)] == [None]
     assert acts(await plan(invitation_env, viewer, draft(content=(("articles", "a", "EDITOR"),)))) == [
-        Act.KEEP,
-        Act.CREATE,
+        PlannedAction.KEEP,
+        PlannedAction.CREATE,
     ]
     mine = Draft(email=owner.email, email_key=owner.email_key, content=(("articles", "a", "MAINTAINER"),))
-    assert acts(await plan(invitation_env, mine)) == [Act.KEEP]
+    assert acts(await plan(invitation_env, mine)) == [PlannedAction.KEEP]
 
 
 # ---- pruning ---------------------------------------------------------------------------------------------------------
@@ -271,9 +273,9 @@ async def test_pruning_withdraws_only_what_this_list_made(invitation_env: Invita
     posing = {"metadata": {"latchstring": {"list": "spring"}}, "role": "customer"}
     await invitation_env.invite("fred@people.test", by=await real_key(invitation_env, key), **posing)
     left = await plan(invitation_env, draft("ada"), list_name="spring")
-    assert (acts(left), left.is_empty) == ([Act.LEFT_OVER, Act.KEEP], True)
+    assert (acts(left), left.is_empty) == ([PlannedAction.LEFT_OVER, PlannedAction.KEEP], True)
     (outcome,) = await apply(invitation_env, draft("ada"), list_name="spring", prune=True)
-    assert (outcome.planned.act, outcome.planned.email) == (Act.REVOKE, "bob@people.test")
+    assert (outcome.planned.act, outcome.planned.email) == (PlannedAction.REVOKE, "bob@people.test")
     assert (await plan(invitation_env, draft("ada"), list_name="spring", prune=True)).is_empty
 
 
@@ -287,13 +289,13 @@ async def test_who_comes_back_to_the_list_is_invited_again(invitation_env: Invit
     await apply(invitation_env, draft("ada"), list_name="spring")
     await apply(invitation_env, list_name="spring", prune=True)
     again = await plan(invitation_env, draft("ada"), list_name="spring")
-    assert (acts(again), again.items[0].found) == ([Act.CREATE], Found.PRUNED)
+    assert (acts(again), again.items[0].found) == ([PlannedAction.CREATE], EntryState.PRUNED)
 
 
 async def test_changed_grants_are_a_new_invitation_and_the_old_one_goes(invitation_env: InvitationEnv) -> None:
     (first,) = await apply(invitation_env, draft(role="customer"), list_name="spring")
     outcomes = await apply(invitation_env, draft(role="team"), list_name="spring", prune=True)
-    assert [(o.planned.act, o.error) for o in outcomes] == [(Act.REVOKE, None), (Act.CREATE, None)]
+    assert [(o.planned.act, o.error) for o in outcomes] == [(PlannedAction.REVOKE, None), (PlannedAction.CREATE, None)]
     assert outcomes[0].invitation_id == first.invitation_id
 
 
@@ -303,7 +305,7 @@ async def test_expired_ones_that_left_the_list_are_withdrawn_since_their_links_c
     await apply(invitation_env, draft("ada"), list_name="spring")
     invitation_env.service_env.clock.forward(timedelta(days=8))
     (outcome,) = await apply(invitation_env, list_name="spring", prune=True)
-    assert (outcome.planned.act, outcome.planned.found) == (Act.REVOKE, Found.EXPIRED)
+    assert (outcome.planned.act, outcome.planned.found) == (PlannedAction.REVOKE, EntryState.EXPIRED)
 
 
 # ---- refusing --------------------------------------------------------------------------------------------------------
@@ -338,7 +340,7 @@ async def test_one_that_fails_stops_no_other(invitation_env: InvitationEnv) -> N
     await invitation_env.service_env.group("early")
     made = await plan(invitation_env, draft("ada", groups=("early",)), draft("bob"))
     await invitation_env.service_env.groups.delete("early", by=OPERATOR_PRINCIPAL)
-    lists = invitation_env.invitations.lists
+    lists = invitation_env.invitations.declared_lists
     outcomes = [outcome async for outcome in lists.carry_out(made, by=OPERATOR_PRINCIPAL)]
     assert [outcome.error.code if outcome.error else None for outcome in outcomes] == ["group-not-found", None]
 
@@ -346,7 +348,7 @@ async def test_one_that_fails_stops_no_other(invitation_env: InvitationEnv) -> N
 async def test_what_somebody_did_meanwhile_is_no_failure(invitation_env: InvitationEnv) -> None:
     made = await plan(invitation_env, draft("ada"))
     await invitation_env.invite("ada@people.test", role="customer")
-    lists = invitation_env.invitations.lists
+    lists = invitation_env.invitations.declared_lists
     (outcome,) = [outcome async for outcome in lists.carry_out(made, by=OPERATOR_PRINCIPAL)]
     assert (outcome.invitation_id, outcome.error) == (None, None)
 
@@ -355,8 +357,11 @@ async def test_of_two_who_apply_at_once_everybody_gets_one_invitation(invitation
     drafts = [draft(f"u{number}") for number in range(12)]
     plans = [await plan(invitation_env, *drafts, list_name="spring") for _ in range(2)]
 
-    async def carry_out(made: Plan) -> list[Outcome]:
-        return [outcome async for outcome in invitation_env.invitations.lists.carry_out(made, by=OPERATOR_PRINCIPAL)]
+    async def carry_out(made: Plan) -> list[ApplyResult]:
+        return [
+            outcome
+            async for outcome in invitation_env.invitations.declared_lists.carry_out(made, by=OPERATOR_PRINCIPAL)
+        ]
 
     outcomes = [outcome for one in await asyncio.gather(*map(carry_out, plans)) for outcome in one]
     assert [outcome.error for outcome in outcomes if outcome.error] == []
@@ -371,9 +376,9 @@ async def test_many_addresses_are_compared_in_slices(
     monkeypatch.setattr("latchstring.storage.invitations.existing.SLICE", 2)
     drafts = [draft(f"u{number}") for number in range(5)]
     await apply(invitation_env, *drafts, list_name="spring")
-    assert (await plan(invitation_env, *drafts, list_name="spring")).count(Act.KEEP) == 5
+    assert (await plan(invitation_env, *drafts, list_name="spring")).count(PlannedAction.KEEP) == 5
     invitation_env.service_env.clock.forward(timedelta(days=8))
-    assert (await plan(invitation_env, drafts[0], list_name="spring")).count(Act.LEFT_OVER) == 4
+    assert (await plan(invitation_env, drafts[0], list_name="spring")).count(PlannedAction.LEFT_OVER) == 4
 
 
 async def test_with_mail_off_the_operator_may_still_apply(service_env: ServiceEnv) -> None:

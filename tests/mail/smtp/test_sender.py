@@ -21,7 +21,7 @@ from tests.support.smtp_server import ScriptedServer, scripted_server
 
 from latchstring.domain.settings import RetryRules, SmtpSettings
 from latchstring.mail.render import RenderedMail, render_mail
-from latchstring.mail.senders import Compose, Fate, Outcome
+from latchstring.mail.senders import Compose, DeliveryResult, SendAttempt
 from latchstring.mail.smtp.sender import SmtpSender
 
 RETRY = RetryRules(first=timedelta(milliseconds=50))
@@ -45,15 +45,17 @@ def compose(to: str = "ada@people.test", **changes: object) -> Compose:
     return make
 
 
-async def send(sender: SmtpSender, to: str = "ada@people.test", at_dot: Callable[[], None] = lambda: None) -> Outcome:
-    return await sender.send(compose(to), at_dot=at_dot)
+async def send(
+    sender: SmtpSender, to: str = "ada@people.test", on_data_sent: Callable[[], None] = lambda: None
+) -> SendAttempt:
+    return await sender.send(compose(to), on_data_sent=on_data_sent)
 
 
 async def test_one_connection_serves_mail_after_mail(server: ScriptedServer) -> None:
     sender = SmtpSender(settings(server), RETRY)
     outcomes = [await send(sender, f"p{n}@people.test") for n in range(5)]
     await sender.close()
-    assert {outcome.fate for outcome in outcomes} == {Fate.TAKEN}
+    assert {outcome.result for outcome in outcomes} == {DeliveryResult.TAKEN}
     assert server.sessions == 1
     assert server.commands[-1] == "QUIT"
 
@@ -61,8 +63,8 @@ async def test_one_connection_serves_mail_after_mail(server: ScriptedServer) -> 
 async def test_a_refused_recipient_leaves_the_connection_usable(server: ScriptedServer) -> None:
     server.replies["rcpt"] = ["550 5.1.1 no such user"]
     sender = SmtpSender(settings(server), RETRY)
-    assert (await send(sender)).fate is Fate.NO_RECIPIENT
-    assert (await send(sender, "bob@people.test")).fate is Fate.TAKEN
+    assert (await send(sender)).result is DeliveryResult.NO_RECIPIENT
+    assert (await send(sender, "bob@people.test")).result is DeliveryResult.TAKEN
     await sender.close()
     assert server.sessions == 1
     assert server.recipients() == ["bob@people.test"]
@@ -72,9 +74,9 @@ async def test_a_kept_connection_the_server_closed_is_nobodys_failure(server: Sc
     sender = SmtpSender(settings(server), RETRY)
     await send(sender)
     server.replies["mail"] = ["421 4.4.2 too long idle"]
-    assert (await send(sender)).fate is Fate.TAKEN
+    assert (await send(sender)).result is DeliveryResult.TAKEN
     server.replies["mail"] = ["cut"]
-    assert (await send(sender)).fate is Fate.TAKEN
+    assert (await send(sender)).result is DeliveryResult.TAKEN
     await sender.close()
     assert len(server.taken) == 3
 
@@ -105,12 +107,12 @@ async def test_a_mail_torn_away_in_the_middle_leaves_no_connection_behind(server
     server.held.add("ada@people.test")
     sender = SmtpSender(settings(server), RETRY)
     task = asyncio.create_task(send(sender))
-    await asyncio.wait_for(server.at_dot.wait(), 60)
+    await asyncio.wait_for(server.on_data_sent.wait(), 60)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     server.held.clear()
     server.released.set()
-    assert (await send(sender, "bob@people.test")).fate is Fate.TAKEN
+    assert (await send(sender, "bob@people.test")).result is DeliveryResult.TAKEN
     await sender.close()
     assert server.sessions == 2
 
@@ -119,19 +121,19 @@ async def test_the_last_word_may_take_longer_than_every_other(server: ScriptedSe
     server.held.add("ada@people.test")
     sender = SmtpSender(settings(server, timeout=timedelta(milliseconds=200)), RETRY)
     said = asyncio.Event()
-    task = asyncio.create_task(send(sender, at_dot=said.set))
+    task = asyncio.create_task(send(sender, on_data_sent=said.set))
     await asyncio.wait_for(said.wait(), 60)
     await asyncio.sleep(0.5)
     server.held.clear()
     server.released.set()
-    assert (await task).fate is Fate.TAKEN
+    assert (await task).result is DeliveryResult.TAKEN
     await sender.close()
 
 
 async def test_a_server_silent_for_ever_at_the_dot_is_given_up(server: ScriptedServer) -> None:
     server.held.add("ada@people.test")
     sender = SmtpSender(settings(server), RETRY, dot_patience=timedelta(milliseconds=200))
-    assert (await send(sender)).fate is Fate.LATER
+    assert (await send(sender)).result is DeliveryResult.LATER
     await sender.close()
 
 
@@ -140,7 +142,7 @@ async def test_a_server_silent_elsewhere_is_given_up_sooner(server: ScriptedServ
     server.replies[stage] = ["hang"]
     sender = SmtpSender(settings(server, timeout=timedelta(milliseconds=200)), RETRY)
     outcome = await send(sender)
-    assert outcome.fate in {Fate.LATER, Fate.TROUBLE}
+    assert outcome.result in {DeliveryResult.LATER, DeliveryResult.TROUBLE}
     assert outcome.reply is None
     await sender.close()
 
@@ -148,7 +150,7 @@ async def test_a_server_silent_elsewhere_is_given_up_sooner(server: ScriptedServ
 async def test_nobody_listening_is_trouble_without_words(server: ScriptedServer) -> None:
     sender = SmtpSender(settings(server, port=1), RETRY)
     outcome = await send(sender)
-    assert (outcome.fate, outcome.reply) == (Fate.TROUBLE, None)
+    assert (outcome.result, outcome.reply) == (DeliveryResult.TROUBLE, None)
     assert sender.capacity() == 0
 
 
@@ -156,7 +158,7 @@ async def test_while_the_door_is_tried_the_others_wait_and_lose_nothing(server: 
     server.decide = lambda stage, _argument: "554 go away" if stage == "connect" else None
     sender = SmtpSender(settings(server), RETRY)
     outcomes = await asyncio.gather(*(send(sender) for _ in range(8)))
-    assert sorted(outcome.fate.name for outcome in outcomes) == ["TROUBLE"] + ["UNTRIED"] * 7
+    assert sorted(outcome.result.name for outcome in outcomes) == ["TROUBLE"] + ["NOT_ATTEMPTED"] * 7
     assert server.sessions == 1
 
 
@@ -164,7 +166,7 @@ async def test_a_server_that_wants_fewer_connections_gets_fewer(server: Scripted
     server.decide = lambda stage, _a: "421 too many" if stage == "connect" and server.open > 2 else None
     sender = SmtpSender(settings(server), RETRY)
     outcomes = await asyncio.gather(*(send(sender, f"p{n}@people.test") for n in range(10)))
-    assert {outcome.fate for outcome in outcomes} <= {Fate.TAKEN, Fate.UNTRIED}
+    assert {outcome.result for outcome in outcomes} <= {DeliveryResult.TAKEN, DeliveryResult.NOT_ATTEMPTED}
     assert sender.capacity() <= 2
     await sender.close()
 
@@ -179,7 +181,7 @@ async def test_what_is_raised_while_composing_leaves_the_connection_for_the_next
     sender = SmtpSender(settings(server), RETRY)
     await send(sender)
     with pytest.raises(Ended):
-        await sender.send(ended, at_dot=lambda: None)
+        await sender.send(ended, on_data_sent=lambda: None)
     await send(sender)
     await sender.close()
     assert server.sessions == 1
@@ -188,7 +190,7 @@ async def test_what_is_raised_while_composing_leaves_the_connection_for_the_next
 async def test_signing_in(server: ScriptedServer) -> None:
     server.extensions = ("AUTH PLAIN LOGIN",)
     sender = SmtpSender(settings(server, username="mailer", password="s3cret"), RETRY)
-    assert (await send(sender)).fate is Fate.TAKEN
+    assert (await send(sender)).result is DeliveryResult.TAKEN
     await sender.close()
     assert any(command.startswith("AUTH PLAIN") for command in server.commands)
 
@@ -198,12 +200,12 @@ async def test_a_wrong_password_is_trouble_in_the_servers_words(server: Scripted
     server.replies["auth"] = ["535 5.7.8 authentication failed"]
     sender = SmtpSender(settings(server, username="mailer", password="wrong"), RETRY)
     outcome = await send(sender)
-    assert (outcome.fate, outcome.reply) == (Fate.TROUBLE, "535 5.7.8 authentication failed")
+    assert (outcome.result, outcome.reply) == (DeliveryResult.TROUBLE, "535 5.7.8 authentication failed")
 
 
 async def test_starttls_is_insisted_on(server: ScriptedServer) -> None:
     sender = SmtpSender(settings(server, tls="starttls"), RETRY)
-    assert (await send(sender)).fate is Fate.TROUBLE
+    assert (await send(sender)).result is DeliveryResult.TROUBLE
     assert not any(command.startswith("MAIL") for command in server.commands)
 
 
@@ -220,7 +222,7 @@ async def test_mail_goes_to_the_address_as_typed_where_the_server_takes_it(serve
 async def test_an_international_domain_needs_no_smtputf8(server: ScriptedServer) -> None:
     server.extensions = ("8BITMIME",)
     sender = SmtpSender(settings(server), RETRY)
-    assert (await send(sender, "ada@bücher.test")).fate is Fate.TAKEN
+    assert (await send(sender, "ada@bücher.test")).result is DeliveryResult.TAKEN
     await sender.close()
     assert server.recipients() == ["ada@xn--bcher-kva.test"]
 
@@ -228,8 +230,8 @@ async def test_an_international_domain_needs_no_smtputf8(server: ScriptedServer)
 async def test_a_server_without_smtputf8_is_asked_again_later(server: ScriptedServer) -> None:
     server.extensions = ("8BITMIME",)
     sender = SmtpSender(settings(server), RETRY)
-    assert (await send(sender, "jörg@people.test")).fate is Fate.LATER
-    assert (await send(sender)).fate is Fate.TAKEN
+    assert (await send(sender, "jörg@people.test")).result is DeliveryResult.LATER
+    assert (await send(sender)).result is DeliveryResult.TAKEN
     await sender.close()
 
 
@@ -240,7 +242,7 @@ async def test_the_servers_words_are_one_line_and_hold_no_token(server: Scripted
     sender = SmtpSender(settings(server), RETRY)
     outcome = await send(sender)
     await sender.close()
-    assert outcome.fate is Fate.REFUSED
+    assert outcome.result is DeliveryResult.REFUSED
     assert outcome.reply == "554 5.7.1 blocked: https://app.test/invitation?token=… see us"
 
 
@@ -250,7 +252,7 @@ async def test_a_server_may_say_much(server: ScriptedServer) -> None:
     sender, began = SmtpSender(settings(server), RETRY), time.perf_counter()
     outcome = await send(sender)
     await sender.close()
-    assert outcome.fate is Fate.REFUSED
+    assert outcome.result is DeliveryResult.REFUSED
     assert len(outcome.reply or "") == 500
     assert time.perf_counter() - began < 0.5
 
@@ -262,7 +264,7 @@ async def test_dots_at_the_beginning_of_lines_arrive(server: ScriptedServer) -> 
         return replace(await compose()(), content=content)
 
     sender = SmtpSender(settings(server), RETRY)
-    await sender.send(dotted, at_dot=lambda: None)
+    await sender.send(dotted, on_data_sent=lambda: None)
     await sender.close()
     assert server.taken[0].content == content + b"\r\n"
 
@@ -303,7 +305,7 @@ async def test_encryption(certificate: ssl.SSLContext, mode: str) -> None:
         sender = SmtpSender(settings(server, tls=mode), RETRY)
         outcome = await send(sender)
         await sender.close()
-    assert outcome.fate is Fate.TAKEN
+    assert outcome.result is DeliveryResult.TAKEN
 
 
 async def test_a_certificate_nobody_vouches_for_is_trouble(
@@ -312,4 +314,4 @@ async def test_a_certificate_nobody_vouches_for_is_trouble(
     monkeypatch.delenv("SSL_CERT_FILE")
     async with scripted_server(tls=certificate, implicit_tls=True) as server:
         sender = SmtpSender(settings(server, tls="tls"), RETRY)
-        assert (await send(sender)).fate is Fate.TROUBLE
+        assert (await send(sender)).result is DeliveryResult.TROUBLE

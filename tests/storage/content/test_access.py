@@ -17,7 +17,7 @@ from latchstring.domain.access import ANONYMOUS, Access, ContentObject, Level, S
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.ids import new_id
 from latchstring.domain.pagination import SortOrder
-from latchstring.storage.content.access import Question, Wanted, check_levels, list_visible
+from latchstring.storage.content.access import AccessFilter, Question, check_levels, list_visible
 from latchstring.storage.content.objects import find_levels, insert_object
 from latchstring.storage.engine.database import Database, Work, step
 from latchstring.storage.engine.tables import content, content_grants, group_members, groups, users
@@ -142,7 +142,7 @@ async def everything(database: Database, case: AccessCase, subject: Subject, typ
     found: list[UUID] = []
     cursor = None
     while True:
-        wanted = Wanted(subject, type_, need)
+        wanted = AccessFilter(subject, type_, need)
         page = await list_visible(database, wanted, order=NEWEST_FIRST, cursor=cursor, limit=2)
         found += [one.id for one, _ in page.items]
         cursor = page.next

@@ -18,7 +18,7 @@ from latchstring.domain.mail import DeliveryState, MailKind, OutgoingMail
 from latchstring.domain.pagination import SortOrder
 from latchstring.storage.engine.database import Database, Work
 from latchstring.storage.engine.tables import events, groups, outbox
-from latchstring.storage.invitations.create import NewInvitation, insert_invitation
+from latchstring.storage.invitations.create import InvitationInsert, insert_invitation
 from latchstring.storage.invitations.lists import list_invitations
 from latchstring.storage.invitations.read import find_invitation, find_link_view
 from latchstring.storage.invitations.transitions import sweep_expired
@@ -33,13 +33,13 @@ INSERT_GROUP = insert(groups).values({c.name: bindparam(c.name, type_=c.type) fo
 
 def make_new(
     email: str = "ada@people.test", *, role: str | None = "team", grants: tuple[Grant, ...] = (), at: datetime = AT
-) -> NewInvitation:
+) -> InvitationInsert:
     id_ = new_id(at)
     link = Link(1, at, at + WEEK, OPERATOR, "k1")
     invitation = Invitation(id_, email, email.lower(), Bundle(role, grants), OPERATOR, WEEK, link, last_name="Löwe")
     event = happened("invitation.created", id_, by=OPERATOR, now=at)
     mail = OutgoingMail(new_id(at), MailKind.INVITATION, id_, 1, at)
-    return NewInvitation(invitation, event, mail, told_members=True, told_invitations=True)
+    return InvitationInsert(invitation, event, mail, told_members=True, told_invitations=True)
 
 
 async def make_group(db: Database, key: str) -> Grant:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 from tests.support.databases import open_database
 
 from latchstring.domain.ids import first_id_at, new_id
-from latchstring.domain.invitation import Standing, State
+from latchstring.domain.invitation import InvitationDetails, State
 from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.storage.engine.database import Database, Work, step
@@ -180,15 +180,17 @@ def merged(one: Filter, other: Filter) -> Filter:
 PAIRS = [merged(one, other) for one in SINGLE[1:4] for other in SINGLE[5:]]
 
 
-async def read_all(db: Database, wanted: InvitationFilter, order: SortOrder, limit: int) -> list[Page[Standing]]:
-    pages, cursor = list[Page[Standing]](), None
+async def read_all(
+    db: Database, wanted: InvitationFilter, order: SortOrder, limit: int
+) -> list[Page[InvitationDetails]]:
+    pages, cursor = list[Page[InvitationDetails]](), None
     while not pages or cursor is not None:
         pages.append(await list_invitations(db, wanted, order=order, cursor=cursor, limit=limit, now=NOW))
         cursor = pages[-1].next
     return pages
 
 
-def ids_of(pages: list[Page[Standing]]) -> list[str]:
+def ids_of(pages: list[Page[InvitationDetails]]) -> list[str]:
     return [str(item.invitation.id) for page in pages for item in page.items]
 
 

@@ -17,7 +17,7 @@ from latchstring.domain.invitation import Invitation, Link, State
 from latchstring.storage.engine.database import Database, Steps, Work
 from latchstring.storage.invitations.create import INSERT_INVITATION, invitation_values
 from latchstring.storage.invitations.read import find_invitation
-from latchstring.storage.invitations.transitions import Lost, end_invitation, replace_link, sweep_expired
+from latchstring.storage.invitations.transitions import TransitionLost, end_invitation, replace_link, sweep_expired
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -71,7 +71,7 @@ async def is_stored(database: Database, change: Callable[[], Work[None]]) -> boo
         await database.transact(work)
     except Undone:
         return True
-    except Lost:
+    except TransitionLost:
         return False
     raise AssertionError("neither stored nor lost")
 

@@ -342,7 +342,7 @@ async def test_content(
             if model["type"] == type_ and level_of(subject, access_of(model, grants)) >= need
         ]
         order = SortOrder("createdAt", descending=dice.random() < 0.5)
-        filter_ = access.Wanted(subject, type_, need)
+        filter_ = access.AccessFilter(subject, type_, need)
         expected = sorted(visible, reverse=order.descending)
         read = reading(access.list_visible, database, filter_, order=order, limit=dice.choice([3, 9]))
         await check(read, lambda pair: pair[0].id, expected)

@@ -13,11 +13,11 @@ from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Invitation, Link
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, OutgoingMail
 from latchstring.domain.views.overview import Dimension, Figure, Measure
-from latchstring.domain.views.timeline import Visits
+from latchstring.domain.views.timeline import LinkViews
 from latchstring.storage.engine.database import Database, Work
 from latchstring.storage.engine.tables import figures
 from latchstring.storage.events.record import insert_event
-from latchstring.storage.invitations.create import NewInvitation, insert_invitation
+from latchstring.storage.invitations.create import InvitationInsert, insert_invitation
 from latchstring.storage.invitations.link_views import add_visits
 from latchstring.storage.outbox.outbox import claim_mails, finish_mail, queue_mail
 from latchstring.storage.overview.daily_counts import BATCH, LAG, TAIL, Source, add_up, read_figures
@@ -32,13 +32,13 @@ COUNTS = select(figures)
 PERIOD = {"first": "2026-11-01", "last": "2026-11-30"}
 
 
-def make_new(email: str, *, at: datetime) -> NewInvitation:
+def make_new(email: str, *, at: datetime) -> InvitationInsert:
     id_ = new_id(at)
     link = Link(1, at, at + WEEK, OPERATOR, "k1")
     invitation = Invitation(id_, email, email, Bundle("team"), OPERATOR, WEEK, link)
     mail = OutgoingMail(new_id(at), MailKind.INVITATION, id_, 1, at)
     event = happened("invitation.created", id_, by=OPERATOR, now=at)
-    return NewInvitation(invitation, event, mail, told_members=True, told_invitations=True)
+    return InvitationInsert(invitation, event, mail, told_members=True, told_invitations=True)
 
 
 async def keep(db: Database, *events: Event) -> None:
@@ -76,7 +76,7 @@ async def send(db: Database, state: DeliveryState, *, now: datetime) -> None:
 async def test_the_steps_of_an_invitation_are_counted_once_each(database: Database) -> None:
     one = await invite(database)
     await send(database, DeliveryState.SENT, now=AT + MINUTE)
-    await add_visits(database, [Visits(one, 1, 3, AT + MINUTE, AT + MINUTE)])
+    await add_visits(database, [LinkViews(one, 1, 3, AT + MINUTE, AT + MINUTE)])
     await keep(database, happened("invitation.accepted", one, by=INVITEE, now=AT + MINUTE))
     for _ in range(2):
         await add_all_up(database)
@@ -99,7 +99,9 @@ async def test_a_second_link_is_no_second_delivery_and_no_second_visit(database:
 
     await database.transact(promise)
     await send(database, DeliveryState.SENT, now=AT + 3 * MINUTE)
-    await add_visits(database, [Visits(one, 1, 1, AT + MINUTE, AT + MINUTE), Visits(one, 2, 1, AT + 3 * MINUTE, LATER)])
+    await add_visits(
+        database, [LinkViews(one, 1, 1, AT + MINUTE, AT + MINUTE), LinkViews(one, 2, 1, AT + 3 * MINUTE, LATER)]
+    )
     await add_all_up(database, now=LATER)
     assert await stored(database, Measure.DELIVERED) == 1
     assert await stored(database, Measure.VISITED) == 1

@@ -10,51 +10,51 @@ from latchstring.admin.administrators.administrators import known_language
 from latchstring.admin.context import LANGUAGES, Panel, panel_locale
 from latchstring.admin.flash import flash
 from latchstring.admin.routing import ANY_ADMIN, LOGIN, get, post
-from latchstring.admins.sessions import AdminVisit, NewAdminSession
+from latchstring.admins.sessions import AuthenticatedAdmin, NewAdminSession
 from latchstring.domain.errors import CredentialInvalid, InvalidFields, SecondFactorInvalid
 from latchstring.formats.field_types import Line, Secret
 from latchstring.http.responses import Answer
-from latchstring.pages.forms import PageForm, Sent, Shown
+from latchstring.pages.forms import FormState, PageForm, SentForm
 
 ACCOUNT = "/admin/account"
 PASSWORD = "/admin/account/password"  # noqa: S105  # an address
 FACTOR = "/admin/account/second-factor"
 
 
-class Profile(PageForm):
+class AdminProfileForm(PageForm):
     """Name and language."""
 
     name: Line | None = None
     language: str = ""
 
 
-class PasswordChange(PageForm, kw_only=True):
+class PasswordForm(PageForm, kw_only=True):
     """The present password and the next."""
 
     current_password: Secret
     password: Secret
 
 
-class Confirmation(PageForm, kw_only=True):
+class EnrolmentForm(PageForm, kw_only=True):
     """The first code of an authenticator app, and the password."""
 
     code: str = ""
     confirm_password: Secret
 
 
-class CodesAgain(PageForm, kw_only=True):
+class RecoveryCodesForm(PageForm, kw_only=True):
     """The password, to have new recovery codes."""
 
     codes_password: Secret
 
 
-class Removal(PageForm, kw_only=True):
+class RemoveFactorForm(PageForm, kw_only=True):
     """The password, to do without a second factor."""
 
     removal_password: Secret
 
 
-class SessionEnd(PageForm, kw_only=True):
+class EndSessionForm(PageForm, kw_only=True):
     """Which session is to end: its id, or `others`."""
 
     session: str
@@ -69,7 +69,7 @@ async def show_account(panel: Panel) -> Answer:
 
 
 async def _show_account(
-    panel: Panel, visit: AdminVisit, *, status: int = 200, code: str = "", form: Shown | None = None
+    panel: Panel, visit: AuthenticatedAdmin, *, status: int = 200, code: str = "", form: FormState | None = None
 ) -> Answer:
     sessions = await panel.services.admins.own_account.list_sessions(visit)
     return panel.show(
@@ -86,7 +86,7 @@ async def _show_account(
 @post(ACCOUNT, needs=ANY_ADMIN)
 async def change_account(panel: Panel) -> Answer:
     """Keep name and language; the word that says so is in the new one."""
-    sent = await panel.read_form(Profile)
+    sent = await panel.read_form(AdminProfileForm)
     visit = await _visit(panel)
     try:
         form = sent.finish()
@@ -101,7 +101,7 @@ async def change_account(panel: Panel) -> Answer:
 @post(f"{ACCOUNT}/sessions", needs=ANY_ADMIN)
 async def end_session(panel: Panel) -> Answer:
     """Sign out another browser, every other, or this one."""
-    sent = await panel.read_form(SessionEnd)
+    sent = await panel.read_form(EndSessionForm)
     visit = await _visit(panel)
     wanted = sent.typed.get("session", "")
     if wanted == "others":
@@ -133,7 +133,7 @@ async def show_password(panel: Panel) -> Answer:
     return _show_password(panel)
 
 
-def _show_password(panel: Panel, *, status: int = 200, code: str = "", form: Shown | None = None) -> Answer:
+def _show_password(panel: Panel, *, status: int = 200, code: str = "", form: FormState | None = None) -> Answer:
     minimum = panel.services.account_rules.password_minimum
     return panel.show("account/password.html", status=status, code=code, form=form, password_minimum=minimum)
 
@@ -141,7 +141,7 @@ def _show_password(panel: Panel, *, status: int = 200, code: str = "", form: Sho
 @post(PASSWORD, needs=ANY_ADMIN)
 async def change_password(panel: Panel) -> Answer:
     """Set another password. This browser goes on under a new token, all others are signed out."""
-    sent = await panel.read_form(PasswordChange)
+    sent = await panel.read_form(PasswordForm)
     visit = await _visit(panel)
     try:
         form = sent.finish()
@@ -173,7 +173,7 @@ async def show_factor(panel: Panel) -> Answer:
     return await _show_factor(panel)
 
 
-async def _show_factor(panel: Panel, *, status: int = 200, code: str = "", form: Shown | None = None) -> Answer:
+async def _show_factor(panel: Panel, *, status: int = 200, code: str = "", form: FormState | None = None) -> Answer:
     admins = panel.services.admins
     enrolment = admins.second_factors.find_enrolment(panel.me)
     return panel.show(
@@ -198,7 +198,7 @@ async def start_factor(panel: Panel) -> Answer:
 @post(FACTOR, needs=ANY_ADMIN)
 async def confirm_factor(panel: Panel) -> Answer:
     """Turn the second factor on, and show the recovery codes this once."""
-    sent = await panel.read_form(Confirmation)
+    sent = await panel.read_form(EnrolmentForm)
     visit = await _visit(panel)
     if visit.admin.has_second_factor:  # the page of the codes, loaded again
         return panel.redirect(FACTOR)
@@ -217,7 +217,7 @@ async def confirm_factor(panel: Panel) -> Answer:
 @post(f"{FACTOR}/codes", needs=ANY_ADMIN)
 async def renew_codes(panel: Panel) -> Answer:
     """Show ten new recovery codes this once; the old ones are dead."""
-    sent = await panel.read_form(CodesAgain)
+    sent = await panel.read_form(RecoveryCodesForm)
     visit = await _visit(panel)
     try:
         form = sent.finish()
@@ -233,7 +233,7 @@ async def renew_codes(panel: Panel) -> Answer:
 @post(f"{FACTOR}/remove", needs=ANY_ADMIN)
 async def remove_factor(panel: Panel) -> Answer:
     """Ask for the password alone from now on."""
-    sent = await panel.read_form(Removal)
+    sent = await panel.read_form(RemoveFactorForm)
     visit = await _visit(panel)
     try:
         form = sent.finish()
@@ -245,7 +245,10 @@ async def remove_factor(panel: Panel) -> Answer:
 
 
 async def _refuse_password(
-    panel: Panel, sent: Sent[Confirmation] | Sent[CodesAgain] | Sent[Removal], error: InvalidFields, field: str
+    panel: Panel,
+    sent: SentForm[EnrolmentForm] | SentForm[RecoveryCodesForm] | SentForm[RemoveFactorForm],
+    error: InvalidFields,
+    field: str,
 ) -> Answer:
     form = sent.with_problem(field, error.errors[0].code, error.errors[0].detail)
     return await _show_factor(panel, status=422, code=error.code, form=form)
@@ -256,7 +259,7 @@ def _show_codes(panel: Panel, codes: tuple[str, ...], *, is_first: bool) -> Answ
     return panel.show("account/recovery_codes.html", codes=codes, is_first=is_first)
 
 
-async def _visit(panel: Panel) -> AdminVisit:
+async def _visit(panel: Panel) -> AuthenticatedAdmin:
     """One's own account and session, as they are at this moment."""
     visit = await find_visit(panel)
     if visit is None:

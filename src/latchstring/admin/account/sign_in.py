@@ -11,7 +11,7 @@ from latchstring.admin.context import Panel
 from latchstring.admin.cookies import new_pre_session, pre_session_cookie, session_cookie
 from latchstring.admin.navigation import home_of
 from latchstring.admin.routing import LOGIN, SECOND_FACTOR, UNAUTHENTICATED, get, is_own_path, post
-from latchstring.admins.sessions import AdminVisit, NewAdminSession
+from latchstring.admins.sessions import AuthenticatedAdmin, NewAdminSession
 from latchstring.domain.errors import (
     CredentialInvalid,
     InvalidCredentials,
@@ -29,7 +29,7 @@ FORGOTTEN = "/admin/login/forgotten"
 SET_UP = "/admin/set-up"
 
 
-class SignIn(PageForm):
+class AdminSignInForm(PageForm):
     """The form of the login. next: a page of the panel to go on to."""
 
     email: Email | None = None
@@ -37,20 +37,20 @@ class SignIn(PageForm):
     next: str = ""
 
 
-class Code(PageForm):
+class SecondFactorForm(PageForm):
     """The second factor: a code of the app, or a recovery code."""
 
     code: str = ""
     next: str = ""
 
 
-class Forgotten(PageForm, kw_only=True):
+class AdminForgotPasswordForm(PageForm, kw_only=True):
     """The form that asks for a link to a new password."""
 
     email: Email
 
 
-class NewPassword(PageForm, kw_only=True):
+class AdminNewPasswordForm(PageForm, kw_only=True):
     """The form a set-up link opens."""
 
     password: Secret
@@ -71,7 +71,7 @@ async def show_login(panel: Panel) -> Answer:
 @post(LOGIN, needs=UNAUTHENTICATED)
 async def log_in(panel: Panel) -> Answer:
     """Sign in and go on. A wrong address, a wrong password and a user of the app are told alike."""
-    sent = await panel.read_form(SignIn)
+    sent = await panel.read_form(AdminSignInForm)
     address: Address | None = sent.get("email")
     typed = sent.typed.get("email", "").strip()
     network = panel.client_network
@@ -112,7 +112,7 @@ async def show_code(panel: Panel) -> Answer:
 @post(SECOND_FACTOR, needs=UNAUTHENTICATED)
 async def enter_code(panel: Panel) -> Answer:
     """Open the session that awaits its code."""
-    sent = await panel.read_form(Code)
+    sent = await panel.read_form(SecondFactorForm)
     visit = await find_visit(panel)
     if visit is None or not visit.awaits_code:
         return panel.redirect(*_onward(panel, visit))
@@ -149,13 +149,13 @@ def session_cookies(panel: Panel, opened: NewAdminSession) -> list[bytes]:
     return [session_cookie(opened.token, seconds=seconds, secure=panel.cookies.secure)]
 
 
-async def find_visit(panel: Panel) -> AdminVisit | None:
+async def find_visit(panel: Panel) -> AuthenticatedAdmin | None:
     """Whoever holds this browser's session, read anew."""
     token = panel.cookies.session
     return await panel.services.admins.sessions.find(token) if token else None
 
 
-def _onward(panel: Panel, visit: AdminVisit | None) -> tuple[str]:
+def _onward(panel: Panel, visit: AuthenticatedAdmin | None) -> tuple[str]:
     """Where a browser belongs that came to the wrong one of these pages."""
     wanted = _next(panel.query_value("next"))
     if visit is None:
@@ -205,7 +205,7 @@ async def show_forgotten(panel: Panel) -> Answer:
 @post(FORGOTTEN, needs=UNAUTHENTICATED)
 async def request_password(panel: Panel) -> Answer:
     """Mail a link, if there is an account; the answer does not tell."""
-    sent = await panel.read_form(Forgotten)
+    sent = await panel.read_form(AdminForgotPasswordForm)
     try:
         address: Address = sent.finish().email
     except InvalidFields as error:
@@ -242,7 +242,7 @@ async def show_set_up(panel: Panel) -> Answer:
 @post(SET_UP, needs=UNAUTHENTICATED)
 async def set_up(panel: Panel) -> Answer:
     """Set the password of an administrator's account, once. Every session of it ends, here as well."""
-    sent = await panel.read_form(NewPassword)
+    sent = await panel.read_form(AdminNewPasswordForm)
     admins = panel.services.admins
     try:
         admin = await admins.set_up_links.check(sent.token)

@@ -20,7 +20,7 @@ from latchstring.domain.panel import ADMINS_WRITE, PanelRole
 from latchstring.formats.email_address import Address
 from latchstring.formats.field_types import Email, Line
 from latchstring.http.responses import Answer
-from latchstring.pages.forms import PageForm, Shown
+from latchstring.pages.forms import FormState, PageForm
 from latchstring.rate_limits import Limiter
 
 LIST = "/admin/administrators"
@@ -61,7 +61,7 @@ async def show_new(panel: Panel) -> Answer:
     return _show_new(panel)
 
 
-def _show_new(panel: Panel, *, status: int = 200, code: str = "", form: Shown | None = None) -> Answer:
+def _show_new(panel: Panel, *, status: int = 200, code: str = "", form: FormState | None = None) -> Answer:
     return panel.show(
         "administrators/new.html",
         status=status,

@@ -62,7 +62,7 @@ class SubjectForm(PageForm, kw_only=True):
     subject: Id
 
 
-class InvitationForm(PageForm, kw_only=True):
+class PendingInvitationForm(PageForm, kw_only=True):
     """A pending invitation."""
 
     invitation: Id
@@ -190,7 +190,7 @@ async def make_private(panel: Panel) -> Answer:
 @post(f"{ENTRY}/invitations/resend", needs="invitations:write")
 async def resend_invitation(panel: Panel) -> Answer:
     """Mail a pending invitation to the object once more, with a new link."""
-    form = (await panel.read_form(InvitationForm)).finish()
+    form = (await panel.read_form(PendingInvitationForm)).finish()
     one = await object_of(panel)
     try:
         resent = await panel.services.invitations.resend(form.invitation, by=panel.principal)
@@ -206,7 +206,7 @@ async def resend_invitation(panel: Panel) -> Answer:
 @post(f"{ENTRY}/invitations/withdraw", needs=WRITE)
 async def withdraw_invitation(panel: Panel) -> Answer:
     """End what a pending invitation gives on the object."""
-    form = (await panel.read_form(InvitationForm)).finish()
+    form = (await panel.read_form(PendingInvitationForm)).finish()
     one = await object_of(panel)
     is_ended = await panel.services.content.operations.withdraw_invitation(one, form.invitation, by=panel.principal)
     message = "object-invitation-withdrawn" if is_ended else "invitation-ended"

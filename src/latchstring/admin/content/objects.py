@@ -21,7 +21,7 @@ from latchstring.domain.errors import UserNotFound
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.settings import ContentType
 from latchstring.http.responses import Answer
-from latchstring.pages.forms import Shown
+from latchstring.pages.forms import FormState
 
 READ, WRITE = "access:read", "content:write"
 LIST = "/admin/content"
@@ -106,7 +106,7 @@ async def show_access(panel: Panel) -> Answer:
 
 
 async def show_access_of(
-    panel: Panel, one: ContentObject, *, form: Shown | None = None, status: int = 200, code: str = ""
+    panel: Panel, one: ContentObject, *, form: FormState | None = None, status: int = 200, code: str = ""
 ) -> Answer:
     """The page of an object's access."""
     content = panel.services.content

@@ -24,10 +24,10 @@ from latchstring.domain.group import Group, GroupText
 from latchstring.domain.pagination import SortOrder
 from latchstring.domain.views.users import UserSearch
 from latchstring.formats.field_types import Id, Key, Line, Message, ValueRefused, read_line, read_locale, read_message
-from latchstring.groups.service import GroupWords, words_of
+from latchstring.groups.service import GroupTexts, texts_of
 from latchstring.http.responses import Answer
 from latchstring.i18n.negotiation import available_locales
-from latchstring.pages.forms import PageForm, Sent, Shown
+from latchstring.pages.forms import FormState, PageForm, SentForm
 
 READ, WRITE = "groups:read", "groups:write"
 LIST = "/admin/groups"
@@ -36,7 +36,7 @@ ENTRY = f"{LIST}/{{key:str}}"
 ORDERS = {"name": False, "createdAt": True}
 
 
-class WordsForm(PageForm):
+class GroupTextsForm(PageForm):
     """How a group is called. Languages come as three lists of the same length; one without a name is left out."""
 
     repeated: ClassVar[frozenset[str]] = frozenset({"language", "textName", "textDescription"})
@@ -50,7 +50,7 @@ class WordsForm(PageForm):
     text_description: tuple[str, ...] = ()
 
 
-class NewGroupForm(WordsForm, kw_only=True):
+class NewGroupForm(GroupTextsForm, kw_only=True):
     """A group to make."""
 
     key: Key
@@ -119,7 +119,7 @@ async def make_group(panel: Panel) -> Answer:
     return panel.redirect(path_of(made.key), flash=flash(panel, "group-created", name=made.name))
 
 
-def _show_new(panel: Panel, form: Shown, status: int, code: str, sent: Sent[NewGroupForm]) -> Answer:
+def _show_new(panel: Panel, form: FormState, status: int, code: str, sent: SentForm[NewGroupForm]) -> Answer:
     typed = _typed_languages(sent)
     return panel.show(
         "groups/new.html",
@@ -141,7 +141,7 @@ async def _show_entry(
     panel: Panel,
     group: Group,
     *,
-    form: Shown | None = None,
+    form: FormState | None = None,
     status: int = 200,
     code: str = "",
     typed: Sequence[Language] | None = None,
@@ -160,7 +160,7 @@ async def _show_entry(
         members=await panel.services.groups.count_members(group, by=panel.principal),
         on_the_way=await panel.services.groups.count_on_the_way(group, by=panel.principal),
         granted=await _count_granted(panel, group),
-        seen=_fingerprint(words_of(group)),
+        seen=_fingerprint(texts_of(group)),
         history=history,
     )
 
@@ -168,13 +168,13 @@ async def _show_entry(
 @post(ENTRY, needs=WRITE)
 async def save_group(panel: Panel) -> Answer:
     """Give a group other words, unless somebody else has just done so."""
-    sent = await panel.read_form(WordsForm)
+    sent = await panel.read_form(GroupTextsForm)
     group = await _group(panel)
     try:
         sent.finish()
         words = _read_words(sent)
         _check_unchanged(sent, group)
-        await panel.services.groups.replace(group.key, words, before=words_of(group), by=panel.principal)
+        await panel.services.groups.replace(group.key, words, before=texts_of(group), by=panel.principal)
     except InvalidFields as error:
         return await _show_entry(
             panel, group, form=sent.refused(error), status=422, code=error.code, typed=_typed_languages(sent)
@@ -187,24 +187,24 @@ async def save_group(panel: Panel) -> Answer:
     return panel.redirect(path_of(group.key), flash=flash(panel, "group-saved", name=words.name))
 
 
-def _check_unchanged(sent: Sent[WordsForm], group: Group) -> None:
-    if sent.typed.get("seen") != _fingerprint(words_of(group)):
+def _check_unchanged(sent: SentForm[GroupTextsForm], group: Group) -> None:
+    if sent.typed.get("seen") != _fingerprint(texts_of(group)):
         raise ChangedMeanwhile("The group was changed by somebody else.")
 
 
-def _fingerprint(words: GroupWords) -> str:
+def _fingerprint(words: GroupTexts) -> str:
     """Which words a form was opened with. Not a secret: it only has to differ when they do."""
     texts = sorted((tag, text.name, text.description) for tag, text in words.translations.items())
     return fingerprint(words.name, words.description, texts)
 
 
-def _typed_languages(sent: Sent[WordsForm] | Sent[NewGroupForm]) -> list[Language]:
+def _typed_languages(sent: SentForm[GroupTextsForm] | SentForm[NewGroupForm]) -> list[Language]:
     columns = (sent.ticked.get(name, ()) for name in ("language", "textName", "textDescription"))
     typed = [Language(*row) for row in zip(*columns, strict=False)]
     return [one for one in typed if one.language or one.name or one.description]
 
 
-def _read_words(sent: Sent[WordsForm] | Sent[NewGroupForm]) -> GroupWords:
+def _read_words(sent: SentForm[GroupTextsForm] | SentForm[NewGroupForm]) -> GroupTexts:
     """The words of a group. Raises InvalidFields with everything that is wrong with them."""
     problems = list(sent.reading.problems)
     if not sent.typed.get("name", "").strip():
@@ -220,7 +220,7 @@ def _read_words(sent: Sent[WordsForm] | Sent[NewGroupForm]) -> GroupWords:
             problems.append(FieldProblem(f"/language-{place}", refused.code, refused.detail))
     if problems:
         raise InvalidFields(problems)
-    return GroupWords(name=sent.get("name"), description=sent.get("description"), translations=texts)
+    return GroupTexts(name=sent.get("name"), description=sent.get("description"), translations=texts)
 
 
 # ---- members ---------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from latchstring.formats.invitation_input import COLUMNS
 from latchstring.http.responses import Answer
 from latchstring.http.streams import csv_answer
 from latchstring.i18n.catalogues import translations
-from latchstring.pages.forms import PageForm, Problem, Shown
+from latchstring.pages.forms import FormProblem, FormState, PageForm
 
 IMPORT = "/admin/import"
 ONE = f"{IMPORT}/{{job_id:str}}"
@@ -71,7 +71,7 @@ class CheckForm(PageForm):
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ImportColumn:
     """A column as the second step shows it."""
 
     heading: str
@@ -88,7 +88,7 @@ async def show_start(panel: Panel) -> Answer:
     return await _start_page(panel)
 
 
-async def _start_page(panel: Panel, form: Shown | None = None) -> Answer:
+async def _start_page(panel: Panel, form: FormState | None = None) -> Answer:
     bulk, by = panel.services.invitations.bulk, panel.principal
     jobs = await bulk.list_jobs(by=by, limit=JOBS_SHOWN)
     drafts = await bulk.list_drafts(by=by, limit=JOBS_SHOWN)
@@ -111,8 +111,8 @@ async def take_file(panel: Panel) -> Answer:
     try:
         draft = await take_upload(panel)
     except InvalidFields as error:
-        problems = tuple(Problem(e.pointer.lstrip("/"), e.code, e.detail) for e in error.errors)
-        return await _start_page(panel, Shown({}, problems))
+        problems = tuple(FormProblem(e.pointer.lstrip("/"), e.code, e.detail) for e in error.errors)
+        return await _start_page(panel, FormState({}, problems))
     return panel.redirect(_at(draft, "columns"))
 
 
@@ -125,7 +125,7 @@ async def show_columns(panel: Panel) -> Answer:
     return await _columns_page(panel, await _draft(panel))
 
 
-async def _columns_page(panel: Panel, draft: Job, form: Shown | None = None) -> Answer:
+async def _columns_page(panel: Panel, draft: Job, form: FormState | None = None) -> Answer:
     columns = await _columns_of(panel, draft)
     if form is not None:
         chosen = form.values("column")
@@ -151,7 +151,7 @@ async def _columns_page(panel: Panel, draft: Job, form: Shown | None = None) -> 
     )
 
 
-async def _columns_of(panel: Panel, draft: Job) -> list[Column]:
+async def _columns_of(panel: Panel, draft: Job) -> list[ImportColumn]:
     header, fields = _texts(draft.options.get("header")), _texts(draft.options.get("columns"))
     sample: list[list[str]] = []
     async for rows in panel.services.invitations.bulk.rows_of_draft(draft):
@@ -159,7 +159,9 @@ async def _columns_of(panel: Panel, draft: Job) -> list[Column]:
         break
     width = min(max([len(header), len(fields), *map(len, sample)]), MOST_COLUMNS)
     return [
-        Column(_cell(header, place), [cell for row in sample if (cell := _cell(row, place))], _cell(fields, place))
+        ImportColumn(
+            _cell(header, place), [cell for row in sample if (cell := _cell(row, place))], _cell(fields, place)
+        )
         for place in range(width)
     ]
 

@@ -9,7 +9,7 @@ from latchstring.admin.flash import flash
 from latchstring.admin.formatting import numbers_in
 from latchstring.admin.invitations.entry import resend_refusal
 from latchstring.admin.invitations.list import SELECTION, WRITE, export_rows, wanted_by
-from latchstring.admin.invitations.list_url import LIST, YEARS, View, view_in, view_of
+from latchstring.admin.invitations.list_url import LIST, YEARS, ListUrl, view_in, view_of
 from latchstring.admin.pagination import NOBODY, id_in
 from latchstring.admin.routing import get, post
 from latchstring.domain.errors import (
@@ -21,7 +21,15 @@ from latchstring.domain.errors import (
     Unreadable,
 )
 from latchstring.http.responses import Answer
-from latchstring.invitations.bulk.actions import MOST, Deed, DryRun, Selection, TooManySelected, Verdict, WorldChanged
+from latchstring.invitations.bulk.actions import (
+    MOST,
+    BulkAction,
+    DryRun,
+    RowResult,
+    Selection,
+    SelectionChanged,
+    TooManySelected,
+)
 from latchstring.pages.forms import PageForm
 
 DO_IT = f"{SELECTION}/do"
@@ -29,7 +37,7 @@ READ = "invitations:read"
 EXPORT = "export"
 MOST_TICKED = 200
 LONGEST_COUNT = 9  # digits
-SURPRISES = (Verdict.TOO_MANY, Verdict.CHANGED, Verdict.BUSY, Verdict.ALREADY_INVITED, Verdict.NOT_ALLOWED)
+SURPRISES = (RowResult.TOO_MANY, RowResult.CHANGED, RowResult.BUSY, RowResult.ALREADY_INVITED, RowResult.NOT_ALLOWED)
 
 
 class TickedForm(PageForm):
@@ -71,12 +79,12 @@ async def take_ticked(panel: Panel) -> Answer:
     if not ids:
         return panel.redirect(view.address, flash=flash(panel, "nothing-selected", is_bad=True))
     if bulk == EXPORT:
-        rows = await panel.services.invitations.browsing.find_rows(ids, by=panel.principal)
+        rows = await panel.services.invitations.panel_lists.find_rows(ids, by=panel.principal)
         return await export_rows(panel, view, rows)
     return await _show_dry_run(panel, _deed(bulk), Selection(ids=ids), view)
 
 
-async def _resend_one(panel: Panel, view: View, invitation_id: UUID) -> Answer:
+async def _resend_one(panel: Panel, view: ListUrl, invitation_id: UUID) -> Answer:
     """A row's own button needs no dry run: it says of one what the entry's page says, and comes back here."""
     panel.principal.require(WRITE)
     try:
@@ -98,7 +106,7 @@ async def show_all_matching(panel: Panel) -> Answer:
     if panel.query_value("deed"):
         return await _show_dry_run(panel, _deed(panel.query_value("deed")), selection, view, shown=shown, as_of=as_of)
     try:
-        total = await panel.services.invitations.selecting.count(selection, by=panel.principal)
+        total = await panel.services.invitations.bulk_actions.count(selection, by=panel.principal)
     except TooManySelected:
         return _too_many(panel, view)
     return panel.show(
@@ -106,17 +114,17 @@ async def show_all_matching(panel: Panel) -> Answer:
         view=view,
         total=total,
         shown=shown,
-        deeds={deed.value: _address(view, deed, shown, as_of) for deed in Deed},
+        deeds={deed.value: _address(view, deed, shown, as_of) for deed in BulkAction},
         export=view.at(f"{LIST}/export.csv"),
         n=numbers_in(panel.locale),
     )
 
 
-def _address(view: View, deed: Deed, shown: str, as_of: datetime) -> str:
+def _address(view: ListUrl, deed: BulkAction, shown: str, as_of: datetime) -> str:
     return view.at(SELECTION, deed=deed.value, shown=shown, asOf=as_of.isoformat())
 
 
-async def _all_matching(panel: Panel, view: View, as_of: datetime) -> Selection:
+async def _all_matching(panel: Panel, view: ListUrl, as_of: datetime) -> Selection:
     """Made before the page was shown on which somebody chose them; "within" counts from then, too."""
     return Selection(wanted=await wanted_by(panel, view, now=as_of), as_of=as_of)
 
@@ -125,10 +133,10 @@ async def _all_matching(panel: Panel, view: View, as_of: datetime) -> Selection:
 
 
 async def _show_dry_run(  # noqa: PLR0917  # what a dry run is about
-    panel: Panel, deed: Deed, selection: Selection, view: View, shown: str = "", as_of: datetime | None = None
+    panel: Panel, deed: BulkAction, selection: Selection, view: ListUrl, shown: str = "", as_of: datetime | None = None
 ) -> Answer:
     try:
-        run = await panel.services.invitations.selecting.plan(deed, selection, by=panel.principal)
+        run = await panel.services.invitations.bulk_actions.plan(deed, selection, by=panel.principal)
     except TooManySelected:
         return _too_many(panel, view)
     return _show_run(panel, run, selection, view, shown=shown, as_of=as_of)
@@ -138,21 +146,21 @@ def _show_run(
     panel: Panel,
     run: DryRun,
     selection: Selection,
-    view: View,
+    view: ListUrl,
     *,
     shown: str = "",
     as_of: datetime | None = None,
     changed: bool = False,
 ) -> Answer:
     """The question with what would happen. changed: it was confirmed, but comes out differently now."""
-    skipped = {verdict: count for verdict, count in run.counts.items() if verdict is not Verdict.DONE}
+    skipped = {verdict: count for verdict, count in run.counts.items() if verdict is not RowResult.DONE}
     return panel.show(
         "invitations/dry_run.html",
         status=409 if changed else 200,
         code=ChangedMeanwhile.code if changed else "",
         run=run,
-        done=run.counts.get(Verdict.DONE, 0),
-        first_done=run.first(Verdict.DONE),
+        done=run.counts.get(RowResult.DONE, 0),
+        first_done=run.first(RowResult.DONE),
         skipped=[(verdict.value, count, run.first(verdict)) for verdict, count in sorted(skipped.items())],
         ids=selection.ids,
         view=view,
@@ -166,7 +174,7 @@ def _show_run(
     )
 
 
-def _too_many(panel: Panel, view: View) -> Answer:
+def _too_many(panel: Panel, view: ListUrl) -> Answer:
     return panel.show(
         "invitations/too_many.html",
         status=409,
@@ -186,20 +194,20 @@ async def do_it(panel: Panel) -> Answer:
     ids, deed = _ids(sent.ticked.get("id", ())), _deed(typed.get("deed", ""))
     selection = Selection(ids=ids) if as_of is None else await _all_matching(panel, view, as_of)
     try:
-        found = await panel.services.invitations.selecting.carry_out(
+        found = await panel.services.invitations.bulk_actions.carry_out(
             deed,
             selection,
             typed.get("digest", ""),
             by=panel.principal,
         )
-    except WorldChanged as world:
+    except SelectionChanged as world:
         return _show_run(panel, world.now, selection, view, shown=typed.get("shown", ""), as_of=as_of, changed=True)
     except TooManySelected:
         return _too_many(panel, view)
-    done = found.get(Verdict.DONE, 0)
+    done = found.get(RowResult.DONE, 0)
     message = flash(
         panel,
-        "invitations-resent" if deed is Deed.RESEND else "invitations-revoked",
+        "invitations-resent" if deed is BulkAction.RESEND else "invitations-revoked",
         done=done,
         left=sum(found.values()) - done,
         surprises={verdict.value: found[verdict] for verdict in SURPRISES if found.get(verdict)},
@@ -216,10 +224,10 @@ def _ids(texts: tuple[str, ...]) -> list[UUID]:
     return [id_ for id_ in found if id_ != NOBODY]
 
 
-def _deed(text: str) -> Deed:
-    if text not in set(Deed):
+def _deed(text: str) -> BulkAction:
+    if text not in set(BulkAction):
         raise Unreadable("There is no such action.", code="invalid-query")
-    return Deed(text)
+    return BulkAction(text)
 
 
 def _is_count(text: str) -> bool:

@@ -22,7 +22,7 @@ from latchstring.domain.mail import DeliveryState
 from latchstring.domain.views.targets import GroupChoice, ObjectChoice
 from latchstring.domain.views.timeline import Timeline
 from latchstring.http.responses import Answer
-from latchstring.invitations.timeline import Told
+from latchstring.invitations.timeline import InvitationHistory
 from latchstring.pages.forms import PageForm
 
 READ, WRITE, REVEAL = "invitations:read", "invitations:write", "invitations:reveal"
@@ -33,7 +33,7 @@ ENTRY = "/admin/invitations/{invitation_id:uuid}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class InvitationPage:
     """An invitation as its page shows it. Groups and objects are those that are still there. moves: whether a mail is
     about to leave, so that somebody with a script sees it leave.
     """
@@ -41,7 +41,7 @@ class Entry:
     invitation: Invitation
     state: str
     secret: str
-    told: Told
+    told: InvitationHistory
     groups: dict[str, GroupChoice]
     objects: dict[tuple[str, str], ObjectChoice]
     kept_until: datetime
@@ -85,7 +85,7 @@ class Entry:
         return self.invitation.bundle.content
 
 
-async def _entry(panel: Panel) -> Entry:
+async def _entry(panel: Panel) -> InvitationPage:
     """Raises InvitationNotFound."""
     services, by = panel.services, panel.principal
     told = await services.invitations.timelines.get(_id(panel), by=by)
@@ -94,7 +94,7 @@ async def _entry(panel: Panel) -> Entry:
     keys = [grant.target_key for grant in grants if grant.kind is GrantKind.GROUP]
     names = [(grant.target_type or "", grant.target_key) for grant in grants if grant.kind is GrantKind.CONTENT]
     groups = await services.invitations.targets.find_groups(keys, by=by)
-    return Entry(
+    return InvitationPage(
         invitation=invitation,
         state=invitation.state_at(panel.now).name,
         secret=services.invitations.links.secret_of(invitation),
@@ -207,7 +207,7 @@ async def _too_late(panel: Panel, message: str) -> Answer:
     )
 
 
-def _revoker(details: Told) -> str:
+def _revoker(details: InvitationHistory) -> str:
     names = [knot.actor_name for knot in details.timeline.knots if knot.type == "invitation.revoked"]
     return names[-1] or "" if names else ""
 

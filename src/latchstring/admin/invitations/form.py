@@ -15,7 +15,7 @@ from latchstring.domain.template import InvitationTemplate
 from latchstring.domain.views.targets import GroupChoice, ObjectChoice
 from latchstring.formats.content_grants import CONTENT_ROLE_NAMES, ContentRoleName, split_content_name
 from latchstring.formats.field_types import Email, Id, Key, Kind, Line, Message, ValueRefused, read_key, read_text
-from latchstring.pages.forms import PageForm, Sent, Shown
+from latchstring.pages.forms import FormState, PageForm, SentForm
 
 UNTIL = "until"
 DAY = timedelta(days=1)
@@ -132,14 +132,14 @@ class Choices:
 # ---- from the form to a draft ----------------------------------------------------------------------------------------
 
 
-def chosen_rows(shown: Shown) -> list[tuple[str, str, str]]:
+def chosen_rows(shown: FormState) -> list[tuple[str, str, str]]:
     """The chosen objects as they stand in the form: type, key, role. What cannot be one is left out."""
     pairs = zip(shown.values("content"), shown.values("contentRole"), strict=False)
     rows = [(*split_content_name(name), role) for name, role in pairs]
     return [(type_, key, role) for type_, key, role in rows if type_ and key and role in CONTENT_ROLE_NAMES]
 
 
-def draft_of(sent: Sent[InvitationForm], *, now: datetime) -> tuple[Draft, list[FieldProblem]]:
+def draft_of(sent: SentForm[InvitationForm], *, now: datetime) -> tuple[Draft, list[FieldProblem]]:
     """What was typed, as far as it could be read, and what is wrong with the rest."""
     email = sent.get("invite_email")
     problems = [] if email or "inviteEmail" in _pointers(sent) else [_NO_ADDRESS]
@@ -158,7 +158,7 @@ def draft_of(sent: Sent[InvitationForm], *, now: datetime) -> tuple[Draft, list[
     return draft, [*sent.reading.problems, *problems]
 
 
-def content_of(sent: Sent[Any], problems: list[FieldProblem]) -> tuple[tuple[str, str, str], ...]:
+def content_of(sent: SentForm[Any], problems: list[FieldProblem]) -> tuple[tuple[str, str, str], ...]:
     """Type, key and role of each chosen object. An object without a role is added to the problems."""
     names, roles = sent.get("content") or (), sent.get("content_role") or ()
     if len(names) != len(roles):
@@ -174,11 +174,11 @@ def at_fields(problems: Iterable[FieldProblem]) -> list[FieldProblem]:
 _NO_ADDRESS = FieldProblem("/inviteEmail", "invalid-email", "Enter a full address, like name@example.org")
 
 
-def _pointers(sent: Sent[InvitationForm]) -> set[str]:
+def _pointers(sent: SentForm[InvitationForm]) -> set[str]:
     return {problem.pointer.split("/")[1] for problem in sent.reading.problems}
 
 
-def _lifetime(sent: Sent[InvitationForm], now: datetime, problems: list[FieldProblem]) -> timedelta | None:
+def _lifetime(sent: SentForm[InvitationForm], now: datetime, problems: list[FieldProblem]) -> timedelta | None:
     if sent.typed.get("expiresIn") != UNTIL:
         return sent.get("expires_in")  # type: ignore[no-any-return]  # of the form's own type
     day: date | None = sent.get("until")
@@ -215,7 +215,7 @@ _FIELDS = frozenset({"role", "groups", "content", "message", "locale", "expires_
 # ---- what the page offers --------------------------------------------------------------------------------------------
 
 
-async def choices_for(panel: Panel, shown: Shown) -> Choices:
+async def choices_for(panel: Panel, shown: FormState) -> Choices:
     """What can be chosen beside what was typed."""
     targets, by = panel.services.invitations.targets, panel.principal
     rules = panel.services.invitation_rules
@@ -267,12 +267,12 @@ def validities(rules: InvitationRules, chosen: str = "") -> list[Validity]:
 # ---- what the form begins with ---------------------------------------------------------------------------------------
 
 
-def blank(rules: InvitationRules) -> Shown:
+def blank(rules: InvitationRules) -> FormState:
     """A form nobody has touched."""
-    return Shown({"expiresIn": _seconds(rules.lifetime)})
+    return FormState({"expiresIn": _seconds(rules.lifetime)})
 
 
-def with_template(shown: Shown, template: InvitationTemplate, rules: ContentRules = NO_TYPES) -> Shown:
+def with_template(shown: FormState, template: InvitationTemplate, rules: ContentRules = NO_TYPES) -> FormState:
     """The form with a template's terms in it; who is invited stays. rules: say which types have another name."""
     types = {type_.singular: type_.key for type_ in rules.types.values() if type_.singular}
     content = [(types.get(type_, type_), key, role) for type_, key, role in template.content]
@@ -283,7 +283,7 @@ def with_template(shown: Shown, template: InvitationTemplate, rules: ContentRule
     return _with_targets(replace(shown, typed=typed), template.groups, content)
 
 
-def like(invitation: Invitation, rules: InvitationRules) -> Shown:
+def like(invitation: Invitation, rules: InvitationRules) -> FormState:
     """The form with the terms of an invitation, as far as they can still be had."""
     bundle = invitation.bundle.live
     typed = {
@@ -300,10 +300,10 @@ def like(invitation: Invitation, rules: InvitationRules) -> Shown:
     content = [
         (grant.target_type or "", grant.target_key, grant.role.name) for grant in bundle if grant.role is not None
     ]
-    return _with_targets(Shown(typed), groups, content)
+    return _with_targets(FormState(typed), groups, content)
 
 
-def with_object(shown: Shown, name: str, role: str = "VIEWER") -> Shown:
+def with_object(shown: FormState, name: str, role: str = "VIEWER") -> FormState:
     """The form with one more object; one that is chosen already stays as it is."""
     if name in shown.values("content"):
         return shown
@@ -315,7 +315,7 @@ def with_object(shown: Shown, name: str, role: str = "VIEWER") -> Shown:
     return replace(shown, ticked=ticked, typed={**shown.typed, "contentSearch": ""})
 
 
-async def with_searched_object(panel: Panel, shown: Shown, name: str) -> Shown:
+async def with_searched_object(panel: Panel, shown: FormState, name: str) -> FormState:
     """The form with the named object; without a name, with the one that the search finds if it is only one."""
     text = name or shown.value("contentSearch").strip()
     found = await object_choices(panel, shown.values("content"), text) if text else []
@@ -323,7 +323,7 @@ async def with_searched_object(panel: Panel, shown: Shown, name: str) -> Shown:
     return with_object(shown, f"{matches[0].type}/{matches[0].key}") if len(matches) == 1 else shown
 
 
-def without_object(shown: Shown, name: str) -> Shown:
+def without_object(shown: FormState, name: str) -> FormState:
     """The form without this object."""
     pairs = zip(shown.values("content"), shown.values("contentRole"), strict=False)
     kept = [pair for pair in pairs if pair[0] != name]
@@ -331,7 +331,7 @@ def without_object(shown: Shown, name: str) -> Shown:
     return replace(shown, ticked=ticked)
 
 
-def _with_targets(shown: Shown, groups: Sequence[str], content: Sequence[tuple[str, str, str]]) -> Shown:
+def _with_targets(shown: FormState, groups: Sequence[str], content: Sequence[tuple[str, str, str]]) -> FormState:
     ticked = {
         **shown.ticked,
         "groups": tuple(groups),

@@ -14,7 +14,7 @@ from latchstring.admin.invitations.list_url import (
     ME,
     SIZES,
     SPANS,
-    View,
+    ListUrl,
     filter_of,
     group_keys,
     inviter_ids,
@@ -81,7 +81,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class InvitationListRow:
     """An invitation as a row shows it."""
 
     row: InvitationRow
@@ -150,7 +150,7 @@ async def show_list(panel: Panel) -> Answer:
     view = view_of(panel.query)
     if not panel.is_partial and any(not value for _, value in panel.query):
         return panel.redirect(view.address)
-    browsing, order = panel.services.invitations.browsing, view.order
+    browsing, order = panel.services.invitations.panel_lists, view.order
     wanted = await wanted_by(panel, view, now=panel.now)
     within = f"invitations:{order}"
     cursor = cursor_of(panel, within, name="before") or cursor_of(panel, within, name="after")
@@ -180,29 +180,29 @@ async def show_list(panel: Panel) -> Answer:
     )
 
 
-def shown_rows(panel: Panel, rows: Sequence[InvitationRow]) -> list[Shown]:
+def shown_rows(panel: Panel, rows: Sequence[InvitationRow]) -> list[InvitationListRow]:
     roles = panel.services.roles
 
     def called(key: str | None) -> str:
         role = roles.get(key or "")
         return role.name if role else key or ""
 
-    return [Shown(row, called(row.standing.invitation.bundle.role), panel.now) for row in rows]
+    return [InvitationListRow(row, called(row.standing.invitation.bundle.role), panel.now) for row in rows]
 
 
-async def wanted_by(panel: Panel, view: View, *, now: datetime) -> InvitationFilter:
+async def wanted_by(panel: Panel, view: ListUrl, *, now: datetime) -> InvitationFilter:
     """The filter of a view. A group that is gone matches nothing."""
     keys = group_keys(view)
     groups: Mapping[str, UUID] = {}
     if keys:
-        groups = await panel.services.invitations.browsing.find_group_ids(keys, by=panel.principal)
+        groups = await panel.services.invitations.panel_lists.find_group_ids(keys, by=panel.principal)
     return filter_of(view, groups=groups, me=panel.me.id, now=now)
 
 
 # ---- pages -----------------------------------------------------------------------------------------------------------
 
 
-def _link(panel: Panel, view: View, name: str, cursor: Cursor | None, rows_before: int) -> str:
+def _link(panel: Panel, view: ListUrl, name: str, cursor: Cursor | None, rows_before: int) -> str:
     """The address of the page behind or before a cursor. rows_before: how many rows come before that place."""
     if cursor is None:
         return ""
@@ -219,7 +219,7 @@ def _first_number(cursor: Cursor | None, page: Page[InvitationRow]) -> int:
     return cursor.rows_before + 1
 
 
-def _all_matching(panel: Panel, view: View, total: int | None) -> str:
+def _all_matching(panel: Panel, view: ListUrl, total: int | None) -> str:
     """Where a dry run for all that match begins; nothing where they cannot be counted."""
     if not total:
         return ""
@@ -230,7 +230,7 @@ def _all_matching(panel: Panel, view: View, total: int | None) -> str:
 # ---- what stands around the table ------------------------------------------------------------------------------------
 
 
-def _tabs(view: View, saved: Sequence[SavedView]) -> list[Tab]:
+def _tabs(view: ListUrl, saved: Sequence[SavedView]) -> list[Tab]:
     known = [Tab(name, "", view_in(query).address, view.shows_like(view_in(query))) for name, query in COMMON.items()]
     own = [Tab("", one.name, view_in(one.query).address, view.shows_like(view_in(one.query))) for one in saved]
     tabs = known + own
@@ -239,8 +239,8 @@ def _tabs(view: View, saved: Sequence[SavedView]) -> list[Tab]:
     return [tab if tab is current else Tab(tab.known, tab.name, tab.address, is_current=False) for tab in tabs]
 
 
-async def _chips(panel: Panel, view: View) -> list[Chip]:
-    named = await panel.services.invitations.browsing.find_names(
+async def _chips(panel: Panel, view: ListUrl) -> list[Chip]:
+    named = await panel.services.invitations.panel_lists.find_names(
         inviter_ids(view, panel.me.id) if view.one("inviter") else [], by=panel.principal
     )
     return [
@@ -262,7 +262,7 @@ def _words(panel: Panel, name: str, value: str, named: Mapping[UUID, Named]) -> 
     return value
 
 
-async def _choices(panel: Panel, view: View) -> dict[str, Any]:
+async def _choices(panel: Panel, view: ListUrl) -> dict[str, Any]:
     """What the filters offer. A chosen inviter is always offered, too."""
     services, by = panel.services, panel.principal
     senders = [Choice(str(admin.id), admin.name or admin.email, "ADMIN") for admin in await _admins(panel)]
@@ -270,7 +270,7 @@ async def _choices(panel: Panel, view: View) -> dict[str, Any]:
     senders += [Choice(str(key.id), key.name, "API_KEY") for key in keys.items]
     offered = {choice.value for choice in senders} | {ME}
     others = [id_ for id_ in view.all("inviter") if id_ not in offered]
-    named = await services.invitations.browsing.find_names([UUID(id_) for id_ in others], by=by) if others else {}
+    named = await services.invitations.panel_lists.find_names([UUID(id_) for id_ in others], by=by) if others else {}
     senders += [Choice(id_, one.label, "") for id_ in others if (one := named.get(UUID(id_))) and one.noun in SENDERS]
     groups = await services.invitations.targets.search_groups("", by=by) if by.can("groups:read") else []
     return {
@@ -300,11 +300,11 @@ async def export_list(panel: Panel) -> Answer:
     """Everything that matches, in the order of the list and with its columns, read while it is sent."""
     view = view_of(panel.query)
     wanted = await wanted_by(panel, view, now=panel.now)
-    batches = panel.services.invitations.browsing.read_all(wanted, by=panel.principal, order=view.order)
+    batches = panel.services.invitations.panel_lists.read_all(wanted, by=panel.principal, order=view.order)
     return await csv_answer(_lines(panel, view, batches), "invitations")
 
 
-async def export_rows(panel: Panel, view: View, rows: Sequence[InvitationRow]) -> Answer:
+async def export_rows(panel: Panel, view: ListUrl, rows: Sequence[InvitationRow]) -> Answer:
     """These rows as a file."""
 
     async def once() -> AsyncIterator[Sequence[InvitationRow]]:
@@ -314,7 +314,7 @@ async def export_rows(panel: Panel, view: View, rows: Sequence[InvitationRow]) -
 
 
 async def _lines(
-    panel: Panel, view: View, batches: AsyncIterator[Sequence[InvitationRow]]
+    panel: Panel, view: ListUrl, batches: AsyncIterator[Sequence[InvitationRow]]
 ) -> AsyncIterator[Sequence[object]]:
     heads: Sequence[str] | None = ["inviteEmail", "firstName", "lastName", *(_HEADS[name] for name in view.columns)]
     async for rows in batches:
@@ -340,7 +340,7 @@ _HEADS = {
 }
 
 
-def _cell(shown: Shown, column: str) -> object:
+def _cell(shown: InvitationListRow, column: str) -> object:
     """Keys and words of the contract; lists are separated by semicolons."""
     bundle = shown.row.standing.invitation.bundle
     content = (f"{g.target_type}/{g.target_key}:{g.role.name if g.role else ''}" for g in bundle.content)

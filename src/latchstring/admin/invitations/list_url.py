@@ -79,7 +79,7 @@ def _most_of(name: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ListUrl:
     """A list by its address. pairs: the query, as one writes it who leaves out what says nothing."""
 
     pairs: tuple[tuple[str, str], ...]
@@ -124,61 +124,61 @@ class View:
         query = urlencode([*self.pairs, *more.items()])
         return f"{path}?{query}" if query else path
 
-    def without(self, name: str, value: str | None = None) -> "View":
+    def without(self, name: str, value: str | None = None) -> "ListUrl":
         """Without a parameter, or without one of its values. An object's key says nothing without its type."""
         gone = {name, "key"} if name == "contentType" else {name}
         return replace(
             self, pairs=tuple(pair for pair in self.pairs if pair[0] not in gone or (value and pair != (name, value)))
         )
 
-    def sorted_by(self, by: str, *, first_descending: bool) -> "View":
+    def sorted_by(self, by: str, *, first_descending: bool) -> "ListUrl":
         """Sorted by another column, or by the same one the other way round."""
         order = self.order
         descending = not order.descending if order.by == by else first_descending
         return view_of([*self.without("sort").pairs, ("sort", f"{'-' * descending}{by}")])
 
     @property
-    def unfiltered(self) -> "View":
+    def unfiltered(self) -> "ListUrl":
         return replace(self, pairs=tuple(pair for pair in self.pairs if pair[0] in SHOWING))
 
-    def shows_like(self, other: "View") -> bool:
+    def shows_like(self, other: "ListUrl") -> bool:
         """Whether both find the same invitations in the same order, however they are shown."""
         return (self.filters, self.order) == (other.filters, other.order)
 
 
-def view_of(pairs: Pairs) -> View:
+def view_of(pairs: Pairs) -> ListUrl:
     """The view that a query asks for."""
     found: list[tuple[str, str]] = []
     for name, is_good in _KNOWN.items():
         values = dict.fromkeys(value.strip() for key, value in pairs if key == name)
         good = [value for value in values if is_good(value)]
         found += [(name, value) for value in good[: _most_of(name)]]
-    view = View(tuple(found))
+    view = ListUrl(tuple(found))
     if set(view.all("col")) == set(COLUMNS):
         view = view.without("col")
     if not view.one("contentType"):
         view = view.without("key")
     columns = [pair for pair in view.pairs if pair[0] == "col"]
     in_order = sorted(columns, key=lambda pair: COLUMNS.index(pair[1]))
-    view = View((*(pair for pair in view.pairs if pair[0] != "col"), *in_order))
+    view = ListUrl((*(pair for pair in view.pairs if pair[0] != "col"), *in_order))
     default = view.without("sort").order
     return view.without("sort") if view.one("sort") and view.order == default else view
 
 
-def view_in(query: str) -> View:
+def view_in(query: str) -> ListUrl:
     """The view of a query as text, as forms carry it along."""
     return view_of(parse_qsl(query))
 
 
-def group_keys(view: View) -> tuple[str, ...]:
+def group_keys(view: ListUrl) -> tuple[str, ...]:
     return view.all("group")
 
 
-def inviter_ids(view: View, me: UUID) -> list[UUID]:
+def inviter_ids(view: ListUrl, me: UUID) -> list[UUID]:
     return [me if text == ME else id_in(text) for text in view.all("inviter")]
 
 
-def filter_of(view: View, *, groups: Mapping[str, UUID], me: UUID, now: datetime) -> InvitationFilter:
+def filter_of(view: ListUrl, *, groups: Mapping[str, UUID], me: UUID, now: datetime) -> InvitationFilter:
     """Which invitations a view shows. groups: the ids of its keys; at: the instant that "within" counts from.
 
     Only what is pending can run out: a list of what does within days leaves out the rest, unless states are chosen.
@@ -203,7 +203,7 @@ def filter_of(view: View, *, groups: Mapping[str, UUID], me: UUID, now: datetime
     )
 
 
-def _range(view: View, name: str) -> tuple[datetime | None, datetime | None]:
+def _range(view: ListUrl, name: str) -> tuple[datetime | None, datetime | None]:
     """From the beginning of the first day to the end of the last, in UTC."""
     first, last = view.one(f"{name}From"), view.one(f"{name}To")
     return _day(first) if first else None, _day(last) + timedelta(days=1) if last else None

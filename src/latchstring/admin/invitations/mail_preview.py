@@ -18,7 +18,7 @@ from latchstring.i18n.dates import text_direction
 from latchstring.mail.messages import InvitationMail
 from latchstring.mail.render import ComposedMail, compose_mail
 from latchstring.mail.templating import TemplateBroken, templates_in
-from latchstring.pages.forms import Shown
+from latchstring.pages.forms import FormState
 from latchstring.pages.mail_frame import FRAME_POLICY
 from latchstring.pages.templating import render
 
@@ -30,7 +30,7 @@ _POLICY = FRAME_POLICY.replace("style-src 'unsafe-inline'", "style-src 'self' 'u
 @get(PREVIEW, needs=WRITE)
 async def show_preview(panel: Panel) -> Answer:
     """The mail of the terms in the address: for the page as it opens. Nothing about the person is in an address."""
-    shown = Shown({}, (), {name: panel.query_values(name) for name in ("content", "contentRole")})
+    shown = FormState({}, (), {name: panel.query_values(name) for name in ("content", "contentRole")})
     draft = Draft(
         email="",
         email_key="",

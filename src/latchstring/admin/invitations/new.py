@@ -51,7 +51,7 @@ from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
 from latchstring.i18n.negotiation import available_locales
 from latchstring.invitations.build import is_allowed_redirect
-from latchstring.pages.forms import Problem, Sent, Shown
+from latchstring.pages.forms import FormProblem, FormState, SentForm
 from latchstring.pages.mail_frame import holding_frame
 from latchstring.pages.templating import autonym
 
@@ -87,7 +87,7 @@ async def _template(panel: Panel, key: str) -> InvitationTemplate | None:
 
 async def _show(
     panel: Panel,
-    shown: Shown,
+    shown: FormState,
     *,
     status: int = 200,
     code: str = "",
@@ -112,7 +112,7 @@ async def _show(
     return holding_frame(answer)
 
 
-def _preview_url(shown: Shown) -> str:
+def _preview_url(shown: FormState) -> str:
     """The preview as the page opens. Nothing about the person stands in an address: keys and the language only."""
     pairs = [(name, shown.value(name)) for name in ("role", "locale") if shown.value(name)]
     pairs += [(name, value) for name in ("groups", "content", "contentRole") for value in shown.values(name)]
@@ -140,7 +140,7 @@ async def change_or_send(panel: Panel) -> Answer:
     return await _show(panel, shown)
 
 
-async def _save(panel: Panel, sent: Sent[InvitationForm]) -> Answer:
+async def _save(panel: Panel, sent: SentForm[InvitationForm]) -> Answer:
     if sent.get("template") != sent.get("used") and sent.get("template"):
         return await _use_template_first(panel, sent)
     draft, problems = draft_of(sent, now=panel.now)
@@ -160,12 +160,12 @@ def _may_lead_to(panel: Panel, url: str) -> bool:
     return is_allowed_redirect(url, panel.services.invitation_rules, panel.services.app)
 
 
-async def _use_template_first(panel: Panel, sent: Sent[InvitationForm]) -> Answer:
+async def _use_template_first(panel: Panel, sent: SentForm[InvitationForm]) -> Answer:
     """A template that was selected and not used: fill it in and let it be looked over, for saving sends."""
     template = await _template(panel, sent.typed["template"])
     shown = sent.again() if template is None else with_template(sent.again(), template, panel.services.content_rules)
     code = "unknown-template" if template is None else "template-unused"
-    return await _show(panel, replace(shown, problems=(Problem("template", code),)), status=422, code=code)
+    return await _show(panel, replace(shown, problems=(FormProblem("template", code),)), status=422, code=code)
 
 
 _ANSWERED = (
@@ -181,7 +181,7 @@ _ANSWERED = (
 )
 
 
-async def _refuse(panel: Panel, sent: Sent[InvitationForm], draft: Draft, error: LatchstringError) -> Answer:
+async def _refuse(panel: Panel, sent: SentForm[InvitationForm], draft: Draft, error: LatchstringError) -> Answer:
     """The form once more, with what is wrong beside the field it is about."""
     found = error.errors if isinstance(error, InvalidFields) else [_problem_of(panel, draft, error)]
     shown = sent.refused(InvalidFields(at_fields(found)))
@@ -217,7 +217,7 @@ def _above_the_ceiling(panel: Panel, draft: Draft) -> str:
 async def show_groups(panel: Panel) -> Answer:
     """The list of groups for what is being typed."""
     ticked = panel.query_values("groups")
-    shown = Shown({}, (), {"groups": ticked})
+    shown = FormState({}, (), {"groups": ticked})
     found = await group_choices(panel, ticked, panel.query_value("groupSearch"))
     return panel.show("invitations/group_choices.html", form=shown, groups=found)
 

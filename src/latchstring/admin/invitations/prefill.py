@@ -9,12 +9,12 @@ from latchstring.admin.context import Panel
 from latchstring.domain.keys import is_key
 from latchstring.formats.content_grants import parse_content_grant
 from latchstring.formats.field_types import ValueRefused, read_email
-from latchstring.pages.forms import Shown
+from latchstring.pages.forms import FormState
 
 MOST = 20  # groups, and objects, of one link
 
 
-def begun(panel: Panel, shown: Shown) -> Shown:
+def begun(panel: Panel, shown: FormState) -> FormState:
     """The form with what the address says; what no field could hold is left out."""
     typed, ticked = dict(shown.typed), dict(shown.ticked)
     if _is_address(panel.query_value("email")):

@@ -5,13 +5,13 @@ from uuid import UUID
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import flash
 from latchstring.admin.invitations.list import READ, VIEWS
-from latchstring.admin.invitations.list_url import View, view_in, view_of
+from latchstring.admin.invitations.list_url import ListUrl, view_in, view_of
 from latchstring.admin.pagination import id_in
 from latchstring.admin.routing import get, post
 from latchstring.domain.errors import InvalidFields
 from latchstring.formats.field_types import Line
 from latchstring.http.responses import Answer
-from latchstring.pages.forms import PageForm, Shown
+from latchstring.pages.forms import FormState, PageForm
 
 RENAME, DELETE = f"{VIEWS}/rename", f"{VIEWS}/delete"
 
@@ -42,8 +42,8 @@ async def show_views(panel: Panel) -> Answer:
     return await _show(panel, view_of(panel.query))
 
 
-async def _show(panel: Panel, view: View, form: Shown | None = None) -> Answer:
-    saved = await panel.services.invitations.browsing.list_views(panel.me.id)
+async def _show(panel: Panel, view: ListUrl, form: FormState | None = None) -> Answer:
+    saved = await panel.services.invitations.panel_lists.list_views(panel.me.id)
     return panel.show(
         "invitations/saved_views.html",
         status=422 if form else 200,
@@ -63,7 +63,7 @@ async def save_view(panel: Panel) -> Answer:
         form = sent.finish()
     except InvalidFields as error:
         return await _show(panel, view, sent.refused(error))
-    kept = await panel.services.invitations.browsing.save_view(panel.me.id, form.name, view.query)
+    kept = await panel.services.invitations.panel_lists.save_view(panel.me.id, form.name, view.query)
     if not kept:
         return await _show(panel, view, sent.with_problem("name", "too-many-views"))
     return panel.redirect(view.address, flash=flash(panel, "view-saved", name=form.name))
@@ -79,13 +79,13 @@ async def rename_view(panel: Panel) -> Answer:
 
 
 async def _rename(panel: Panel, view_id: UUID, name: str) -> bool:
-    return await panel.services.invitations.browsing.rename_view(panel.me.id, view_id, name)
+    return await panel.services.invitations.panel_lists.rename_view(panel.me.id, view_id, name)
 
 
 @post(DELETE, needs=READ)
 async def delete_view(panel: Panel) -> Answer:
     sent = await panel.read_form(DeleteForm)
-    name = await panel.services.invitations.browsing.delete_view(panel.me.id, id_in(sent.typed.get("id", "")))
+    name = await panel.services.invitations.panel_lists.delete_view(panel.me.id, id_in(sent.typed.get("id", "")))
     if name is None:
         return panel.redirect(VIEWS, flash=flash(panel, "view-gone", is_bad=True))
     return panel.redirect(VIEWS, flash=flash(panel, "view-deleted", name=name))

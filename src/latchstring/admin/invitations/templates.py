@@ -38,7 +38,7 @@ from latchstring.formats.field_types import Key, Line, Url
 from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
 from latchstring.i18n.negotiation import available_locales
-from latchstring.pages.forms import PageForm, Sent, Shown
+from latchstring.pages.forms import FormState, PageForm, SentForm
 from latchstring.pages.templating import autonym
 
 LIST = "/admin/invitation-templates"
@@ -55,12 +55,12 @@ class TemplateForm(TermsForm):
     redirect_url: Url | None = None
 
 
-class Deletion(PageForm):
+class TemplateDeletionForm(PageForm):
     """The form that removes a template."""
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class TemplateListItem:
     """A template as a list shows it: what it gives, in the words people use where there are any."""
 
     template: InvitationTemplate
@@ -95,7 +95,7 @@ async def _find(panel: Panel) -> InvitationTemplate:
     return await panel.services.invitations.templates.get_template(panel.parameter("key"), by=panel.principal)
 
 
-async def _items(panel: Panel, templates: list[InvitationTemplate]) -> list[Item]:
+async def _items(panel: Panel, templates: list[InvitationTemplate]) -> list[TemplateListItem]:
     """The templates with the names of what they give, looked up together; what is gone is called by its key."""
     targets, by = panel.services.invitations.targets, panel.principal
     keys = sorted({key for one in templates for key in one.groups})
@@ -107,9 +107,9 @@ async def _items(panel: Panel, templates: list[InvitationTemplate]) -> list[Item
 
 def _item(
     panel: Panel, template: InvitationTemplate, groups: Mapping[str, str], titles: Mapping[tuple[str, str], str]
-) -> Item:
+) -> TemplateListItem:
     role = panel.services.roles.get(template.role or "")
-    return Item(
+    return TemplateListItem(
         template,
         role.name if role else template.role,
         tuple(groups.get(key, key) for key in template.groups),
@@ -126,7 +126,7 @@ async def show_new(panel: Panel) -> Answer:
     source = (
         await panel.services.invitations.templates.find_template(panel.query_value("like")) if panel.query else None
     )
-    shown = with_template(Shown(), replace(source, key="")) if source else Shown()
+    shown = with_template(FormState(), replace(source, key="")) if source else FormState()
     return await _show_form(panel, shown, None)
 
 
@@ -135,7 +135,7 @@ async def show_edit(panel: Panel) -> Answer:
     """The form with a template's terms."""
     template = await _find(panel)
     _require_own(template)
-    shown = with_template(Shown(), template)
+    shown = with_template(FormState(), template)
     more = {"name": template.name, "redirectUrl": template.redirect_url or ""}
     return await _show_form(panel, replace(shown, typed={**shown.typed, **more}), template)
 
@@ -146,7 +146,7 @@ def _require_own(template: InvitationTemplate) -> None:
 
 
 async def _show_form(
-    panel: Panel, shown: Shown, template: InvitationTemplate | None, *, status: int = 200, code: str = ""
+    panel: Panel, shown: FormState, template: InvitationTemplate | None, *, status: int = 200, code: str = ""
 ) -> Answer:
     text = shown.value("contentSearch").strip()
     return panel.show(
@@ -182,7 +182,7 @@ async def change_or_replace(panel: Panel) -> Answer:
     return await _change_or_save(panel, sent, template)
 
 
-async def _change_or_save(panel: Panel, sent: Sent[TemplateForm], before: InvitationTemplate | None) -> Answer:
+async def _change_or_save(panel: Panel, sent: SentForm[TemplateForm], before: InvitationTemplate | None) -> Answer:
     action, _, name = sent.typed.get("do", "").partition(":")
     if action == "save":
         return await _save(panel, sent, before)
@@ -194,7 +194,7 @@ async def _change_or_save(panel: Panel, sent: Sent[TemplateForm], before: Invita
     return await _show_form(panel, shown, before)
 
 
-async def _save(panel: Panel, sent: Sent[TemplateForm], before: InvitationTemplate | None) -> Answer:
+async def _save(panel: Panel, sent: SentForm[TemplateForm], before: InvitationTemplate | None) -> Answer:
     templates = panel.services.invitations.templates
     try:
         template = _template_of(sent, before)
@@ -207,7 +207,7 @@ async def _save(panel: Panel, sent: Sent[TemplateForm], before: InvitationTempla
     return panel.redirect(f"{LIST}/key/{template.key}", flash=flash(panel, "template-saved", name=template.name))
 
 
-def _template_of(sent: Sent[TemplateForm], before: InvitationTemplate | None) -> InvitationTemplate:
+def _template_of(sent: SentForm[TemplateForm], before: InvitationTemplate | None) -> InvitationTemplate:
     """What was typed. Raises InvalidFields."""
     problems = list(sent.reading.problems)
     told = {problem.pointer.split("/")[1] for problem in problems}
@@ -235,7 +235,7 @@ def _template_of(sent: Sent[TemplateForm], before: InvitationTemplate | None) ->
 
 
 async def _refuse(
-    panel: Panel, sent: Sent[TemplateForm], before: InvitationTemplate | None, error: LatchstringError
+    panel: Panel, sent: SentForm[TemplateForm], before: InvitationTemplate | None, error: LatchstringError
 ) -> Answer:
     """The form once more; a part of a list is told at the list."""
     found = error.errors if isinstance(error, InvalidFields) else [FieldProblem("/key", error.code, error.detail)]
@@ -256,7 +256,7 @@ async def ask_to_delete(panel: Panel) -> Answer:
 @post(f"{ONE}/delete", needs=TEMPLATES_WRITE)
 async def delete(panel: Panel) -> Answer:
     """Remove the template. What was sent with it stays as it is."""
-    await panel.read_form(Deletion)
+    await panel.read_form(TemplateDeletionForm)
     template = await _find_own(panel)
     await panel.services.invitations.templates.delete_template(template.key, by=panel.principal)
     return panel.redirect(LIST, flash=flash(panel, "template-deleted", name=template.name))

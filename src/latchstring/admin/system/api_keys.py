@@ -14,8 +14,8 @@ from latchstring.domain.pagination import SortOrder
 from latchstring.domain.principal import APP_PERMISSION_PREFIX, EVERYTHING, PERMISSIONS
 from latchstring.formats.field_types import Line
 from latchstring.http.responses import Answer
-from latchstring.pages.forms import PageForm, Sent, Shown
-from latchstring.users.api_keys import MadeApiKey
+from latchstring.pages.forms import FormState, PageForm, SentForm
+from latchstring.users.api_keys import CreatedApiKey
 
 NEEDS = "api-keys:write"
 LIST = "/admin/api-keys"
@@ -67,7 +67,7 @@ async def show_new_key(panel: Panel) -> Answer:
     return await _show_new(panel)
 
 
-async def _show_new(panel: Panel, form: Shown | None = None, status: int = 200, code: str = "") -> Answer:
+async def _show_new(panel: Panel, form: FormState | None = None, status: int = 200, code: str = "") -> Answer:
     principal = panel.principal
     own = {one for role in panel.services.roles.values() for one in role.permissions}
     return panel.show(
@@ -99,7 +99,7 @@ async def make_key(panel: Panel) -> Answer:
     return _show_once(panel, made)
 
 
-def _wanted(sent: Sent[NewKeyForm]) -> dict[str, Any]:
+def _wanted(sent: SentForm[NewKeyForm]) -> dict[str, Any]:
     """What the key shall be. Raises InvalidFields with what is wrong with the form itself."""
     problems = list(sent.reading.problems)
     if not sent.typed.get("name", "").strip():
@@ -142,7 +142,7 @@ def _at_fields(error: InvalidFields) -> list[FieldProblem]:
     return found
 
 
-def _show_once(panel: Panel, made: MadeApiKey) -> Answer:
+def _show_once(panel: Panel, made: CreatedApiKey) -> Answer:
     return panel.show("system/api_key_created.html", key=made.key, text=made.text)
 
 

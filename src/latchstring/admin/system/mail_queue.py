@@ -8,7 +8,7 @@ from latchstring.admin.pagination import address, cursor_of, cursor_text, id_in
 from latchstring.admin.routing import get, post
 from latchstring.domain.mail import DeliveryState
 from latchstring.domain.panel import MAIL_READ, MAIL_WRITE
-from latchstring.domain.views.mail_queue import Interference
+from latchstring.domain.views.mail_queue import InterventionResult
 from latchstring.http.responses import Answer
 from latchstring.pages.forms import PageForm
 
@@ -16,12 +16,12 @@ QUEUE = "/admin/mail"
 MAIL = f"{QUEUE}/{{mail_id:str}}"
 STATES = tuple(DeliveryState)
 _RETRY_MESSAGES = {
-    Interference.DONE: "mail-retried",
-    Interference.HELD: "mail-in-progress",
-    Interference.OVER: "mail-finished",
-    Interference.ENDED: "mail-obsolete",
+    InterventionResult.DONE: "mail-retried",
+    InterventionResult.HELD: "mail-in-progress",
+    InterventionResult.OVER: "mail-finished",
+    InterventionResult.ENDED: "mail-obsolete",
 }
-_DROP_MESSAGES = _RETRY_MESSAGES | {Interference.DONE: "mail-dropped"}
+_DROP_MESSAGES = _RETRY_MESSAGES | {InterventionResult.DONE: "mail-dropped"}
 WITHIN = "mail"
 
 
@@ -59,7 +59,7 @@ async def retry(panel: Panel) -> Answer:
     await panel.read_form(PageForm)
     mail_id = _mail_id(panel)
     done = await panel.services.backoffice.mail_queue.retry(mail_id, by=panel.principal)
-    message = flash(panel, _RETRY_MESSAGES[done], is_bad=done is not Interference.DONE)
+    message = flash(panel, _RETRY_MESSAGES[done], is_bad=done is not InterventionResult.DONE)
     return panel.redirect(f"{QUEUE}/{mail_id}", flash=message)
 
 
@@ -77,7 +77,7 @@ async def drop(panel: Panel) -> Answer:
     await panel.read_form(PageForm)
     mail_id = _mail_id(panel)
     done = await panel.services.backoffice.mail_queue.drop(mail_id, by=panel.principal)
-    message = flash(panel, _DROP_MESSAGES[done], is_bad=done is not Interference.DONE)
+    message = flash(panel, _DROP_MESSAGES[done], is_bad=done is not InterventionResult.DONE)
     return panel.redirect(f"{QUEUE}/{mail_id}", flash=message)
 
 

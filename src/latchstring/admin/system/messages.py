@@ -6,7 +6,7 @@ from email.utils import parseaddr
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import flash
 from latchstring.admin.routing import get, post
-from latchstring.backoffice.messages import Preview
+from latchstring.backoffice.messages import MessagePreview
 from latchstring.domain.errors import InvalidFields, NotFound
 from latchstring.domain.mail import MailKind
 from latchstring.domain.panel import MAIL_READ, MAIL_WRITE
@@ -14,7 +14,7 @@ from latchstring.formats.field_types import Email
 from latchstring.http.responses import Answer
 from latchstring.i18n.dates import text_direction
 from latchstring.i18n.negotiation import available_locales, negotiate
-from latchstring.pages.forms import PageForm, Shown
+from latchstring.pages.forms import FormState, PageForm
 from latchstring.pages.mail_frame import frame_answer, holding_frame
 
 MESSAGES = "/admin/messages"
@@ -71,7 +71,9 @@ async def send_test(panel: Panel) -> Answer:
     return panel.redirect(f"{MESSAGES}/{kind}", flash=result, locale=locale)
 
 
-async def _show(panel: Panel, locale: str, form_name: str, *, form: Shown | None = None, status: int = 200) -> Answer:
+async def _show(
+    panel: Panel, locale: str, form_name: str, *, form: FormState | None = None, status: int = 200
+) -> Answer:
     preview = await _preview(panel, locale)
     name, address = parseaddr(panel.services.mail_rules.sender)
     answer = panel.show(
@@ -93,7 +95,7 @@ async def _show(panel: Panel, locale: str, form_name: str, *, form: Shown | None
     return holding_frame(answer)
 
 
-async def _preview(panel: Panel, locale: str) -> Preview:
+async def _preview(panel: Panel, locale: str) -> MessagePreview:
     # an operator's template may take its time: not on the event loop
     messages = panel.services.backoffice.messages
     return await asyncio.to_thread(messages.preview, _kind(panel), locale, by=panel.principal)

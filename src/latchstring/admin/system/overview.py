@@ -24,7 +24,7 @@ _STEPS = (1, 2, 5, 10)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FunnelStep:
     """A step of the funnel: its name, how many reached it, and how many the step before."""
 
     name: str
@@ -43,7 +43,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ChartColumn:
     """A day of the plot: where its rectangles stand."""
 
     day: DayCount
@@ -58,7 +58,7 @@ class Column:
 class Plot:
     """The columns, the lines behind them, the numbers beside and the days below."""
 
-    columns: Sequence[Column]
+    columns: Sequence[ChartColumn]
     lines: Sequence[tuple[float, int]]
     labels: Sequence[date]
     highest: DayCount
@@ -104,7 +104,7 @@ def _period(asked: str) -> int:
     return int(asked) if asked in {str(days) for days in PERIODS} else USUAL
 
 
-def _steps(figures: Figures) -> list[Step]:
+def _steps(figures: Figures) -> list[FunnelStep]:
     counts = {
         "invited": figures.invited,
         "delivered": figures.delivered,
@@ -112,10 +112,10 @@ def _steps(figures: Figures) -> list[Step]:
         "accepted": figures.accepted,
     }
     befores = [None, *counts.values()]
-    return [Step(name, count, before) for (name, count), before in zip(counts.items(), befores, strict=False)]
+    return [FunnelStep(name, count, before) for (name, count), before in zip(counts.items(), befores, strict=False)]
 
 
-def _biggest_leak(steps: Sequence[Step]) -> tuple[str, int] | None:
+def _biggest_leak(steps: Sequence[FunnelStep]) -> tuple[str, int] | None:
     """The step that most did not reach, and how many; None where nobody was lost."""
     lost = [(after.name, before.count - after.count) for before, after in pairwise(steps)]
     name, count = max(lost, key=lambda pair: pair[1])
@@ -160,10 +160,10 @@ def _nice_step(most: int) -> int:
     return int(next(power * step for step in _STEPS if power * step >= rough))
 
 
-def _column(day: DayCount, place: int, top: int) -> Column:
+def _column(day: DayCount, place: int, top: int) -> ChartColumn:
     accepted = HEIGHT * day.accepted / top
     rest = HEIGHT * max(0, day.invited - day.accepted) / top
-    return Column(
+    return ChartColumn(
         day,
         place * COLUMN,
         round(HEIGHT - accepted - rest, 2),

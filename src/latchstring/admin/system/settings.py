@@ -6,7 +6,7 @@ from itertools import groupby
 from latchstring.admin.context import Panel
 from latchstring.admin.routing import get
 from latchstring.domain.panel import SETTINGS_READ
-from latchstring.domain.views.settings import SettingShown, SettingSource
+from latchstring.domain.views.settings import SettingSource, SettingView
 from latchstring.http.responses import Answer
 
 
@@ -17,7 +17,7 @@ async def show_settings(panel: Panel) -> Answer:
     return panel.show("system/settings.html", tables=_by_table(settings), only_set=only_set, files=_files(panel))
 
 
-def _by_table(settings: Sequence[SettingShown]) -> list[tuple[str, list[SettingShown]]]:
+def _by_table(settings: Sequence[SettingView]) -> list[tuple[str, list[SettingView]]]:
     ordered = sorted(settings, key=lambda one: one.table)  # stable: keys stay in the order of reading
     return [(table, list(group)) for table, group in groupby(ordered, key=lambda one: one.table)]
 

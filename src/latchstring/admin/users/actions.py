@@ -37,7 +37,7 @@ from latchstring.formats.field_types import Email, Id, Key, Line, Reference
 from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
 from latchstring.i18n.negotiation import available_locales
-from latchstring.pages.forms import PageForm, Sent, Shown, Tick
+from latchstring.pages.forms import FormState, PageForm, SentForm, Tick
 from latchstring.users.accounts import NewUser, UserChanges
 
 NEW = f"{LIST}/new"
@@ -98,7 +98,7 @@ _AT_FIELD: dict[type[LatchstringError], str] = {
 _ANSWERED: tuple[type[LatchstringError], ...] = (InvalidFields, *_AT_FIELD)
 
 
-def _again(sent: Sent[Any], error: LatchstringError) -> tuple[Shown, int, str]:
+def _again(sent: SentForm[Any], error: LatchstringError) -> tuple[FormState, int, str]:
     """A refused form with its problem at the field it is about, and the status and code of the page."""
     problem = describe_problem(error)
     if isinstance(error, InvalidFields):
@@ -114,7 +114,7 @@ async def show_new_user(panel: Panel) -> Answer:
     return await _show_new(panel)
 
 
-async def _show_new(panel: Panel, form: Shown | None = None, status: int = 200, code: str = "") -> Answer:
+async def _show_new(panel: Panel, form: FormState | None = None, status: int = 200, code: str = "") -> Answer:
     return panel.show(
         "users/new.html", form=form, status=status, code=code, group_keys=await group_choices(panel), **_choices(panel)
     )
@@ -172,7 +172,7 @@ async def show_edit(panel: Panel) -> Answer:
     return _show_edit(panel, await user_of(panel))
 
 
-def _show_edit(panel: Panel, user: User, form: Shown | None = None, status: int = 200, code: str = "") -> Answer:
+def _show_edit(panel: Panel, user: User, form: FormState | None = None, status: int = 200, code: str = "") -> Answer:
     return panel.show(
         "users/edit.html",
         form=form,

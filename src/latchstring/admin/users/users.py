@@ -19,11 +19,11 @@ from latchstring.admin.pagination import (
 from latchstring.admin.routing import get
 from latchstring.domain.account import User
 from latchstring.domain.event import RecordedEvent
-from latchstring.domain.invitation import Standing
+from latchstring.domain.invitation import InvitationDetails
 from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.keys import is_key
 from latchstring.domain.pagination import Page
-from latchstring.domain.views.content import HeldObject
+from latchstring.domain.views.content import GrantedObject
 from latchstring.domain.views.users import UserSearch
 from latchstring.http.responses import Answer
 
@@ -142,7 +142,7 @@ async def show_entry(panel: Panel, user: User) -> Answer:
     )
 
 
-async def _granted(panel: Panel, user: User) -> Page[HeldObject]:
+async def _granted(panel: Panel, user: User) -> Page[GrantedObject]:
     if not panel.can("access:read"):
         return Page()
     return await panel.services.content.operations.list_granted(
@@ -150,13 +150,13 @@ async def _granted(panel: Panel, user: User) -> Page[HeldObject]:
     )
 
 
-async def _owned(panel: Panel, user: User) -> Page[HeldObject]:
+async def _owned(panel: Panel, user: User) -> Page[GrantedObject]:
     if not panel.can("access:read"):
         return Page()
     return await panel.services.content.operations.list_owned(user.id, by=panel.principal)
 
 
-async def _invitations(panel: Panel, which: InvitationFilter) -> Sequence[Standing]:
+async def _invitations(panel: Panel, which: InvitationFilter) -> Sequence[InvitationDetails]:
     if not panel.can("invitations:read"):
         return ()
     page = await panel.services.invitations.list(which, by=panel.principal, limit=NEWEST_INVITATIONS)

@@ -13,7 +13,7 @@ from latchstring.bootstrap.doctor.network import check_mail, check_public_url
 from latchstring.bootstrap.doctor.templates import check_templates
 from latchstring.config import Config
 from latchstring.domain.clock import Clock
-from latchstring.domain.views.health import Examined, Finding, doubtful
+from latchstring.domain.views.health import Finding, HealthReport, doubtful
 
 FRESH_FOR = timedelta(seconds=10)
 PATIENCE_SECONDS = 12.0  # for each part; each of its steps has a shorter one of its own
@@ -46,18 +46,18 @@ class Doctor:
     def __init__(self, config: Config, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._last: asyncio.Task[Examined] | None = None
+        self._last: asyncio.Task[HealthReport] | None = None
 
-    async def __call__(self) -> Examined:
+    async def __call__(self) -> HealthReport:
         """The findings of a moment ago, of the examination under way, or of a new one."""
         if self._last is None or (self._last.done() and not self._is_fresh(self._last)):
             self._last = asyncio.create_task(self._examine(), name="health")
         return await asyncio.shield(self._last)
 
-    async def _examine(self) -> Examined:
-        return Examined(await check_everything(self._config), self._clock())
+    async def _examine(self) -> HealthReport:
+        return HealthReport(await check_everything(self._config), self._clock())
 
-    def _is_fresh(self, task: "asyncio.Task[Examined]") -> bool:
+    def _is_fresh(self, task: "asyncio.Task[HealthReport]") -> bool:
         if task.cancelled() or task.exception() is not None:
             return False
         return self._clock() - task.result().at < FRESH_FOR

@@ -10,7 +10,7 @@ from latchstring.domain.views.health import Finding, bad, doubtful, good
 from latchstring.i18n.negotiation import available_locales
 from latchstring.mail.render import compose_mail
 from latchstring.mail.samples import SAMPLE_TOKEN, sample_message
-from latchstring.mail.templating import FORMS, SHARED, TemplateBroken, Templates, own_files, templates_in
+from latchstring.mail.templating import FORMS, SHARED, MailTemplates, TemplateBroken, own_files, templates_in
 
 NAME = "mail templates"
 _WITH_LINK = (MailKind.INVITATION, MailKind.PASSWORD_RESET, MailKind.EMAIL_VERIFICATION, MailKind.ADMIN_SET_UP)
@@ -44,7 +44,7 @@ def _unknown(folder: Path, path: Path) -> Finding:
     return doubtful(NAME, f"{path} replaces nothing.{meant}", "Rename or remove it.")
 
 
-def _broken(config: Config, templates: Templates) -> list[Finding]:
+def _broken(config: Config, templates: MailTemplates) -> list[Finding]:
     """One finding for each message that fails, whatever number of languages it fails in."""
     found: dict[str, Finding] = {}
     for kind in MailKind:

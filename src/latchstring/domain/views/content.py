@@ -8,7 +8,7 @@ from latchstring.domain.grant import ContentRole
 
 
 @dataclass(frozen=True, slots=True)
-class HeldObject:
+class GrantedObject:
     """An object with the role somebody was given on it; None for its owner."""
 
     object: ContentObject

@@ -37,7 +37,7 @@ def bad(check: str, says: str, remedy: str) -> Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class HealthReport:
     """Everything that was found, and when."""
 
     findings: Sequence[Finding]

@@ -46,7 +46,7 @@ class QueuedMail:
         return self.state in DROPPABLE and self.due_at is not None and not self.is_held
 
 
-class Interference(StrEnum):
+class InterventionResult(StrEnum):
     """What came of asking for another try, or for an end.
 
     held: a worker has it in hand. over: it left or ended a moment before. ended: what it was about is over.

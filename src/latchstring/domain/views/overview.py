@@ -46,7 +46,7 @@ class Figure(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class CountedTerms:
     """What is counted of an invitation. It may be gone when something that happened to it is counted."""
 
     role: str | None
@@ -60,7 +60,7 @@ class Occurrence:
     measure: Measure
     invited_at: datetime
     at: datetime
-    terms: Terms | None = None
+    terms: CountedTerms | None = None
 
 
 _HOUR, _DAY = 60, 24 * 60

@@ -13,7 +13,7 @@ class SettingSource(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SettingShown:
+class SettingView:
     """One value. where: the file's path or the variable's name, empty for a default.
 
     value: as it may be shown; None when nothing is set. A secret shows that it is set, never what it is.

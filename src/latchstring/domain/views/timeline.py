@@ -21,7 +21,7 @@ from latchstring.domain.invitation import Invitation, State
 from latchstring.domain.mail import DeliveryState, MailKind, SuppressionReason
 
 
-class KnotKind(StrEnum):
+class TimelineEntryKind(StrEnum):
     """What a knot of the timeline tells of."""
 
     EVENT = "event"
@@ -64,7 +64,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Visits:
+class LinkViews:
     """How often one link was opened: a generation of an invitation."""
 
     invitation_id: UUID
@@ -75,13 +75,13 @@ class Visits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Knot:
+class TimelineEntry:
     """One thing that happened. Which of the fields say something depends on the kind.
 
     type: the event's name. number: which try at this mail it was, beginning at 1.
     """
 
-    kind: KnotKind
+    kind: TimelineEntryKind
     at: datetime
     type: str = ""
     actor: Actor | None = None
@@ -91,11 +91,11 @@ class Knot:
     state: DeliveryState | None = None
     reply: str | None = None
     number: int = 0
-    visits: Visits | None = None
+    visits: LinkViews | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Awaited:
+class NextStep:
     """What comes next unless something happens. mail: the next try at it; None: the answer, until the link ends."""
 
     until: datetime
@@ -106,8 +106,8 @@ class Awaited:
 class Timeline:
     """The knots, oldest first, and what is awaited. is_cut: what is older than the first knot is left out."""
 
-    knots: tuple[Knot, ...]
-    awaited: tuple[Awaited, ...]
+    knots: tuple[TimelineEntry, ...]
+    awaited: tuple[NextStep, ...]
     is_cut: bool = False
 
 
@@ -118,27 +118,27 @@ class Records:
     events: Sequence[RecordedEvent] = ()
     mails: Sequence[PromisedMail] = ()
     attempts: Sequence[Attempt] = ()
-    visits: Sequence[Visits] = ()
+    visits: Sequence[LinkViews] = ()
     is_cut: bool = False
 
 
-def weave(invitation: Invitation, records: Records, *, now: datetime) -> Timeline:
+def build_timeline(invitation: Invitation, records: Records, *, now: datetime) -> Timeline:
     """The timeline of an invitation as it stands at this instant."""
     knots = [
-        *(_event_knot(one) for one in sorted(records.events, key=lambda one: one.event.id)),
-        *(_mail_knot(one) for one in sorted(records.mails, key=lambda one: one.id)),
+        *(_event_entry(one) for one in sorted(records.events, key=lambda one: one.event.id)),
+        *(_mail_entry(one) for one in sorted(records.mails, key=lambda one: one.id)),
         *_attempt_knots(records),
-        *(_visit_knot(one) for one in records.visits),
+        *(_view_entry(one) for one in records.visits),
         *_ran_out(invitation, now),
     ]
     knots.sort(key=lambda knot: knot.at)  # stable: within an instant a cause stands before what it caused
     return Timeline(tuple(knots), tuple(_awaited(invitation, records, now)), records.is_cut)
 
 
-def _event_knot(one: RecordedEvent) -> Knot:
+def _event_entry(one: RecordedEvent) -> TimelineEntry:
     event = one.event
-    return Knot(
-        kind=KnotKind.EVENT,
+    return TimelineEntry(
+        kind=TimelineEntryKind.EVENT,
         at=event.at,
         type=event.type,
         actor=event.actor,
@@ -147,18 +147,18 @@ def _event_knot(one: RecordedEvent) -> Knot:
     )
 
 
-def _mail_knot(mail: PromisedMail) -> Knot:
-    return Knot(kind=KnotKind.MAIL, at=id_instant(mail.id), mail=mail, state=mail.state)
+def _mail_entry(mail: PromisedMail) -> TimelineEntry:
+    return TimelineEntry(kind=TimelineEntryKind.MAIL, at=id_instant(mail.id), mail=mail, state=mail.state)
 
 
-def _attempt_knots(records: Records) -> list[Knot]:
+def _attempt_knots(records: Records) -> list[TimelineEntry]:
     mails = {mail.id: mail for mail in records.mails}
     numbers: dict[UUID, int] = {}
     found = []
     for one in sorted(records.attempts, key=lambda attempt: attempt.id):
         numbers[one.mail_id] = numbers.get(one.mail_id, 0) + 1
-        knot = Knot(
-            kind=KnotKind.ATTEMPT,
+        knot = TimelineEntry(
+            kind=TimelineEntryKind.ATTEMPT,
             at=id_instant(one.id),
             mail=mails.get(one.mail_id),
             state=one.state,
@@ -169,18 +169,18 @@ def _attempt_knots(records: Records) -> list[Knot]:
     return found
 
 
-def _visit_knot(visits: Visits) -> Knot:
-    return Knot(kind=KnotKind.VISITS, at=visits.first_at, visits=visits)
+def _view_entry(visits: LinkViews) -> TimelineEntry:
+    return TimelineEntry(kind=TimelineEntryKind.VISITS, at=visits.first_at, visits=visits)
 
 
-def _ran_out(invitation: Invitation, now: datetime) -> list[Knot]:
+def _ran_out(invitation: Invitation, now: datetime) -> list[TimelineEntry]:
     if invitation.state is State.PENDING and invitation.state_at(now) is State.EXPIRED:
-        return [Knot(kind=KnotKind.RAN_OUT, at=invitation.link.expires_at)]
+        return [TimelineEntry(kind=TimelineEntryKind.RAN_OUT, at=invitation.link.expires_at)]
     return []
 
 
-def _awaited(invitation: Invitation, records: Records, now: datetime) -> list[Awaited]:
-    waiting = [Awaited(mail.due_at, mail) for mail in records.mails if mail.due_at is not None]
+def _awaited(invitation: Invitation, records: Records, now: datetime) -> list[NextStep]:
+    waiting = [NextStep(mail.due_at, mail) for mail in records.mails if mail.due_at is not None]
     if invitation.state_at(now) is State.PENDING:
-        waiting.append(Awaited(invitation.link.expires_at))
+        waiting.append(NextStep(invitation.link.expires_at))
     return sorted(waiting, key=lambda one: one.until)

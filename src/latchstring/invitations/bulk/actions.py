@@ -25,7 +25,7 @@ from latchstring.domain.errors import (
     TooManyRequests,
 )
 from latchstring.domain.grant import terms_digest
-from latchstring.domain.invitation import Standing, State
+from latchstring.domain.invitation import InvitationDetails, State
 from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.pagination import Cursor
 from latchstring.domain.principal import Principal
@@ -35,7 +35,7 @@ from latchstring.invitations.permissions import READ, WRITE
 from latchstring.invitations.read import InvitationReader
 from latchstring.invitations.resend import LinkSender
 from latchstring.invitations.revoke import InvitationRevoker
-from latchstring.storage.invitations.lists import find_ids, find_pending_terms, find_standings
+from latchstring.storage.invitations.lists import find_ids, find_invitation_details_of, find_pending_terms
 
 MOST = 10_000  # invitations that one action takes: a minute of work at most
 AT_ONCE = 8
@@ -44,14 +44,14 @@ MOST_PAGES = 40  # of a list in which hardly anything matches, before counting i
 SHOWN = 200  # of each verdict: every row that a page can tick
 
 
-class Deed(StrEnum):
+class BulkAction(StrEnum):
     """What may be done to many at once."""
 
     RESEND = "resend"
     REVOKE = "revoke"
 
 
-class Verdict(StrEnum):
+class RowResult(StrEnum):
     """What becomes of one invitation: it is done, or the reason why not."""
 
     DONE = "done"
@@ -65,7 +65,7 @@ class Verdict(StrEnum):
     BUSY = "busy"
 
 
-_ENDED = {State.ACCEPTED: Verdict.ACCEPTED, State.DECLINED: Verdict.DECLINED, State.REVOKED: Verdict.REVOKED}
+_ENDED = {State.ACCEPTED: RowResult.ACCEPTED, State.DECLINED: RowResult.DECLINED, State.REVOKED: RowResult.REVOKED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +78,25 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class DryRunRow:
     """One invitation of a dry run. generation: of its link; whoever sends it again changes that."""
 
     id: UUID
     email: str
     email_key: str
     generation: int
-    verdict: Verdict
+    verdict: RowResult
 
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
     """What would become of each. digest: changes whenever anything about it does."""
 
-    deed: Deed
-    judged: Sequence[Judged]
+    deed: BulkAction
+    judged: Sequence[DryRunRow]
 
     @property
-    def counts(self) -> Mapping[Verdict, int]:
+    def counts(self) -> Mapping[RowResult, int]:
         return Counter(one.verdict for one in self.judged)
 
     @property
@@ -104,12 +104,12 @@ class DryRun:
         lines = sorted(f"{one.id}:{one.generation}:{one.verdict}" for one in self.judged)
         return hashlib.sha256("\n".join([self.deed, *lines]).encode()).hexdigest()
 
-    def first(self, verdict: Verdict) -> Sequence[Judged]:
+    def first(self, verdict: RowResult) -> Sequence[DryRunRow]:
         """A few of those with this verdict."""
         return [one for one in self.judged if one.verdict is verdict][:SHOWN]
 
 
-class WorldChanged(Exception):
+class SelectionChanged(Exception):
     """The dry run comes out differently now: nothing was done."""
 
     def __init__(self, now: DryRun) -> None:
@@ -122,7 +122,7 @@ class TooManySelected(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Selecting:
+class BulkActions:
     """Dry runs and deeds."""
 
     deps: InvitationDependencies
@@ -134,32 +134,34 @@ class Selecting:
         """How many there are now. Raises NotAllowed, TooManySelected."""
         return len(await self._ids(selection, by))
 
-    async def plan(self, deed: Deed, selection: Selection, *, by: Principal) -> DryRun:
+    async def plan(self, deed: BulkAction, selection: Selection, *, by: Principal) -> DryRun:
         """What would become of each. Raises NotAllowed, MailDisabled, TooManySelected."""
         by.require(WRITE)
         by.require(READ)
-        if deed is Deed.RESEND:
+        if deed is BulkAction.RESEND:
             require_delivery_channel(by, self.deps.mail_rules)
         ids = await self._ids(selection, by)
-        judged, terms = list[Judged](), dict[UUID, UUID]()
+        judged, terms = list[DryRunRow](), dict[UUID, UUID]()
         for start in range(0, len(ids), CHUNK):
-            standings = await find_standings(self.deps.db, ids[start : start + CHUNK])
+            standings = await find_invitation_details_of(self.deps.db, ids[start : start + CHUNK])
             judged += [await self._judge(deed, one, by) for one in standings]
-            if deed is Deed.RESEND:
+            if deed is BulkAction.RESEND:
                 await self._mark_duplicates(standings, judged, terms)
         return DryRun(deed, judged)
 
-    async def carry_out(self, deed: Deed, selection: Selection, digest: str, *, by: Principal) -> Mapping[Verdict, int]:
+    async def carry_out(
+        self, deed: BulkAction, selection: Selection, digest: str, *, by: Principal
+    ) -> Mapping[RowResult, int]:
         """Do it to all that the dry run of this digest promised, and count what came of it.
 
-        Mails count for the limit of each recipient, not for the inviter's. Raises WorldChanged before anything is
+        Mails count for the limit of each recipient, not for the inviter's. Raises SelectionChanged before anything is
         done, and what `plan` raises.
         """
         run = await self.plan(deed, selection, by=by)
         if run.digest != digest:
-            raise WorldChanged(run)
-        found: Counter[Verdict] = Counter(one.verdict for one in run.judged if one.verdict is not Verdict.DONE)
-        todo = [one for one in run.judged if one.verdict is Verdict.DONE]
+            raise SelectionChanged(run)
+        found: Counter[RowResult] = Counter(one.verdict for one in run.judged if one.verdict is not RowResult.DONE)
+        todo = [one for one in run.judged if one.verdict is RowResult.DONE]
         for start in range(0, len(todo), AT_ONCE):
             deeds = [self._do(deed, one, by) for one in todo[start : start + AT_ONCE]]
             found.update(await asyncio.gather(*deeds))
@@ -187,27 +189,27 @@ class Selecting:
 
     # ---- what would become of it -----------------------------------------------------------------------------------
 
-    async def _judge(self, deed: Deed, standing: Standing, by: Principal) -> Judged:
+    async def _judge(self, deed: BulkAction, standing: InvitationDetails, by: Principal) -> DryRunRow:
         invitation = standing.invitation
         verdict = await self._verdict(deed, standing, by)
-        return Judged(invitation.id, invitation.email, invitation.email_key, invitation.link.generation, verdict)
+        return DryRunRow(invitation.id, invitation.email, invitation.email_key, invitation.link.generation, verdict)
 
-    async def _verdict(self, deed: Deed, standing: Standing, by: Principal) -> Verdict:
+    async def _verdict(self, deed: BulkAction, standing: InvitationDetails, by: Principal) -> RowResult:
         now, before = self.deps.clock(), standing.invitation
         try:
-            if deed is Deed.REVOKE:
+            if deed is BulkAction.REVOKE:
                 rules.revoke(before, now=now)
-                return Verdict.DONE
+                return RowResult.DONE
             rules.resend(before, sponsor=by.actor, master_key_id="", now=now)
             await self.sender.checks.check_ceiling(by, before.bundle)
         except GrantNotAllowed:
-            return Verdict.NOT_ALLOWED
+            return RowResult.NOT_ALLOWED
         except (InvitationNotPending, InvitationNotFound):
             return _ENDED[before.state_at(now)]
-        return Verdict.DONE
+        return RowResult.DONE
 
     async def _mark_duplicates(
-        self, standings: Sequence[Standing], judged: list[Judged], terms: dict[UUID, UUID]
+        self, standings: Sequence[InvitationDetails], judged: list[DryRunRow], terms: dict[UUID, UUID]
     ) -> None:
         """Of invitations with the same terms one may be pending: the others cannot be sent again.
 
@@ -216,28 +218,28 @@ class Selecting:
         keys = {one.invitation.id: terms_digest(one.invitation.email_key, one.invitation.bundle) for one in standings}
         terms |= await find_pending_terms(self.deps.db, list(keys.values()), now=self.deps.clock())
         for place, one in enumerate(judged):
-            if one.verdict is Verdict.DONE and one.id in keys and terms.setdefault(keys[one.id], one.id) != one.id:
-                judged[place] = replace(one, verdict=Verdict.ALREADY_INVITED)
+            if one.verdict is RowResult.DONE and one.id in keys and terms.setdefault(keys[one.id], one.id) != one.id:
+                judged[place] = replace(one, verdict=RowResult.ALREADY_INVITED)
 
     # ---- doing -----------------------------------------------------------------------------------------------------
 
-    async def _do(self, deed: Deed, one: Judged, by: Principal) -> Verdict:
+    async def _do(self, deed: BulkAction, one: DryRunRow, by: Principal) -> RowResult:
         try:
-            if deed is Deed.REVOKE:
+            if deed is BulkAction.REVOKE:
                 await self.revoker.revoke(one.id, by=by)
             else:
                 await self.sender.resend(one.id, by=by, generation=one.generation, is_one_of_many=True)
         except TooManyRequests:
-            return Verdict.TOO_MANY
+            return RowResult.TOO_MANY
         except GrantNotAllowed:
-            return Verdict.NOT_ALLOWED
+            return RowResult.NOT_ALLOWED
         except AlreadyInvited:
-            return Verdict.ALREADY_INVITED
+            return RowResult.ALREADY_INVITED
         except (InvitationNotPending, InvitationNotFound, ChangedMeanwhile):
-            return Verdict.CHANGED  # somebody was faster, a moment ago
+            return RowResult.CHANGED  # somebody was faster, a moment ago
         except StorageBusy:
-            return Verdict.BUSY
-        return Verdict.DONE
+            return RowResult.BUSY
+        return RowResult.DONE
 
 
 def _made_before(wanted: InvitationFilter, as_of: datetime | None) -> InvitationFilter:

@@ -74,7 +74,7 @@ class RowSource(Protocol):
 class DraftedRows:
     """The rows of a draft."""
 
-    bulk: "Bulk"
+    bulk: "BulkJobs"
     draft: Job
 
     @property
@@ -90,7 +90,7 @@ class DraftedRows:
 
 
 @dataclass(frozen=True, slots=True)
-class Bulk:
+class BulkJobs:
     """Jobs that invite, as their makers see them."""
 
     deps: InvitationDependencies

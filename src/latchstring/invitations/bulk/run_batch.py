@@ -23,8 +23,8 @@ from latchstring.invitations.permissions import READ, WRITE
 from latchstring.invitations.principals import find_principal, load_authority
 from latchstring.storage.content.objects import hold_objects, load_levels
 from latchstring.storage.engine.database import ATTEMPTS, Work
-from latchstring.storage.invitations.bulk_insert import Blocker, Written, insert_invitations
-from latchstring.storage.invitations.create import NewInvitation
+from latchstring.storage.invitations.bulk_insert import Blocker, InsertedRow, insert_invitations
+from latchstring.storage.invitations.create import InvitationInsert
 from latchstring.storage.invitations.transitions import hold_groups
 from latchstring.storage.jobs.jobs import JobLost, advance_job, find_part, finish_job, hold_job
 from latchstring.storage.jobs.rows import insert_rows, load_twins
@@ -32,7 +32,7 @@ from latchstring.storage.jobs.rows import insert_rows, load_twins
 ROWS_MISSING = "rows-missing"
 
 
-class _Changed(Exception):
+class _StaleValidation(Exception):
     """What the rows were validated by has changed: validate them again."""
 
 
@@ -57,7 +57,7 @@ class PreparedBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class InvitingRows:
+class InviteRowsJob:
     """What a worker does with jobs that invite: prepare a batch, settle it, until the job has ended."""
 
     deps: InvitationDependencies
@@ -114,7 +114,7 @@ class InvitingRows:
                 after = await self.deps.db.transact(
                     lambda: self._run(job, owner, until, batch, is_last_attempt=is_last)  # noqa: B023
                 )
-            except _Changed:
+            except _StaleValidation:
                 batch = await self.prepare(job, job.done + 1)
             else:
                 self.deps.wake_worker()
@@ -156,7 +156,7 @@ class InvitingRows:
         gone = yield from _find_missing_targets(to_create)
         if gone:
             if not is_last_attempt:
-                raise _Changed
+                raise _StaleValidation
             _refuse_without_targets(to_create, gone)
         new_by_terms = [
             (row.terms_key, row.new) for row in to_create if row.new is not None and row.terms_key is not None
@@ -175,13 +175,13 @@ class InvitingRows:
         # last, so that who blocks the maker waits for a moment only, and finds nothing of the job after that
         yield from _check_authority(job, batch, hold=True)
         if not (yield from _still_maintains(by, [new for _, new in new_by_terms])):
-            raise _Changed
+            raise _StaleValidation
         return job
 
 
 def _check_authority(job: Job, batch: PreparedBatch, *, hold: bool = False) -> Work[None]:
     if (yield from load_authority(job.maker, now=batch.now, hold=hold)) != batch.authority:
-        raise _Changed
+        raise _StaleValidation
 
 
 def _find_missing_targets(rows: Sequence[ValidatedRow]) -> Work[set[UUID]]:
@@ -200,7 +200,7 @@ def _refuse_without_targets(rows: Sequence[ValidatedRow], gone: set[UUID]) -> No
             row.refuse("not-found", "What this invitation leads to does not exist any more.")
 
 
-def _still_maintains(by: Principal, created: Sequence[NewInvitation]) -> Work[bool]:
+def _still_maintains(by: Principal, created: Sequence[InvitationInsert]) -> Work[bool]:
     """Whether the sender maintains every object that these lead to, as the transaction sees it."""
     bundles = [new.invitation.bundle for new in created if new.invitation.bundle.content]
     if not bundles or by.can("content:write"):
@@ -210,7 +210,7 @@ def _still_maintains(by: Principal, created: Sequence[NewInvitation]) -> Work[bo
     return all(maintains_all(by, bundle, levels) for bundle in bundles)
 
 
-def _find_earlier_rows(job: Job, written: Written) -> Work[dict[UUID, int]]:
+def _find_earlier_rows(job: Job, written: InsertedRow) -> Work[dict[UUID, int]]:
     """Rows of this job, by the invitation that they made and that is in the way of others now."""
     blockers = written.blockers.values()
     if not blockers:
@@ -219,7 +219,7 @@ def _find_earlier_rows(job: Job, written: Written) -> Work[dict[UUID, int]]:
 
 
 def _results_of(
-    rows: Sequence[ValidatedRow], written: Written, earlier: Mapping[UUID, int], by: Principal
+    rows: Sequence[ValidatedRow], written: InsertedRow, earlier: Mapping[UUID, int], by: Principal
 ) -> list[JobRow]:
     results: dict[int, JobRow] = {}
     for row in rows:

@@ -22,7 +22,7 @@ from latchstring.domain.invitation import Invitation
 from latchstring.domain.job import JobRow, RowStatus
 from latchstring.domain.mail import MailPriority
 from latchstring.domain.principal import Principal
-from latchstring.domain.template import Templates as TemplateMap
+from latchstring.domain.template import TemplatesByKey
 from latchstring.formats.invitation_input import read_row
 from latchstring.invitations.build import (
     ResolvedTargets,
@@ -38,10 +38,10 @@ from latchstring.invitations.build import (
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.grant_checks import GrantChecks
 from latchstring.invitations.permissions import READ
-from latchstring.invitations.templates import Templates, expand_from
+from latchstring.invitations.templates import InvitationTemplates, expand_from
 from latchstring.storage.groups.groups import find_groups
 from latchstring.storage.invitations.bulk_insert import Person, count_recent, find_people
-from latchstring.storage.invitations.create import NewInvitation
+from latchstring.storage.invitations.create import InvitationInsert
 
 ROWS_BETWEEN_PAUSES = 25  # validated before other tasks of the process have their turn: about a millisecond
 DUPLICATE_ROW = "duplicate-row"
@@ -63,7 +63,7 @@ class ValidatedRow:
     status: RowStatus = RowStatus.REFUSED
     code: str | None = None
     detail: str | None = None
-    new: NewInvitation | None = None
+    new: InvitationInsert | None = None
     terms_key: UUID | None = None
     duplicate_of: "ValidatedRow | None" = None
     blocker_id: UUID | None = None
@@ -115,7 +115,7 @@ class _Terms:
     event_data: dict[timedelta, Mapping[str, object]] = field(default_factory=dict)  # by lifetime
 
 
-class _Pause:
+class _CooperativeYield:
     """Lets other tasks of the process have their turn every few rows."""
 
     def __init__(self) -> None:
@@ -133,7 +133,7 @@ class RowValidator:
 
     deps: InvitationDependencies
     checks: GrantChecks
-    templates: Templates
+    templates: InvitationTemplates
 
     async def validate(
         self, sources: Sequence[object], *, first: int, options: Options, by: Principal, now: datetime, **facts: object
@@ -141,7 +141,7 @@ class RowValidator:
         """The rows in their order, counted from `first`, as far as they can be known without a transaction: those with
         the status CREATE carry the invitation to store. facts: more that the event of each says.
         """
-        pause = _Pause()
+        pause = _CooperativeYield()
         rows = [ValidatedRow(first + offset, source) for offset, source in enumerate(sources)]
         await self._read(rows, options, pause)
         drafts = [(row, row.draft) for row in rows if row.code is None and row.draft is not None]
@@ -172,9 +172,9 @@ class RowValidator:
             await pause()
         return rows
 
-    async def _read(self, rows: Sequence[ValidatedRow], options: Options, pause: _Pause) -> None:
+    async def _read(self, rows: Sequence[ValidatedRow], options: Options, pause: _CooperativeYield) -> None:
         """Read the fields, and refuse rows with problems."""
-        templates: TemplateMap | None = None
+        templates: TemplatesByKey | None = None
         for row in rows:
             read = read_row(row.source, options)
             row.email = read.email
@@ -215,7 +215,7 @@ class RowValidator:
         by: Principal,
         now: datetime,
         facts: Mapping[str, object],
-    ) -> NewInvitation | AlreadyMember:
+    ) -> InvitationInsert | AlreadyMember:
         """The invitation to store, or that the person has everything already, where it may be told."""
         bundle, person = terms.bundle, people.get(draft.email_key)
         may_list = by.can(READ) or bundle.is_content_only
@@ -223,7 +223,7 @@ class RowValidator:
             return AlreadyMember("This person already has everything the invitation would give.")
         invitation = build_invitation(draft, bundle, by=by, deps=self.deps, now=now)
         delivery = first_delivery(bundle, is_registered=person is not None, deps=self.deps)
-        return NewInvitation(
+        return InvitationInsert(
             invitation,
             _event_of(invitation, terms, now, facts),
             build_mail(invitation, delivery, now=now, priority=MailPriority.BULK),

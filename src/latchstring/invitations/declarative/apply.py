@@ -28,10 +28,10 @@ from latchstring.invitations.create import InvitationCreator
 from latchstring.invitations.declarative.plan import (
     MARK,
     PRUNED,
-    Act,
+    DeclaredEntry,
     Plan,
-    Planned,
-    Wanted,
+    PlannedAction,
+    PlannedChange,
     find_repeated,
     make_plan,
     mark_of,
@@ -45,8 +45,8 @@ from latchstring.storage.content.objects import find_levels
 from latchstring.storage.groups.groups import find_groups
 from latchstring.storage.invitations.existing import (
     SLICE,
+    ExistingAccount,
     ExistingInvitation,
-    Holder,
     find_existing,
     find_holders,
     list_open_of_operator,
@@ -58,19 +58,19 @@ _FIELD_OF = {"group-not-found": "/groups", "content-not-found": "/content"}
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ApplyResult:
     """What became of one planned change. invitation_id: of the invitation made, renewed or withdrawn.
 
     error: why it could not be done. Neither: somebody had done it in the meantime.
     """
 
-    planned: Planned
+    planned: PlannedChange
     invitation_id: UUID | None = None
     error: LatchstringError | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Lists:
+class DeclarativeLists:
     """Declared lists. Everything they do, they do by the same functions as everybody else."""
 
     deps: InvitationDependencies
@@ -108,7 +108,7 @@ class Lists:
         found = {past.id: past async for past in list_open_of_operator(self.deps.db) if mark_of(past) == list_name}
         return list(found.values())
 
-    async def _resolve(self, drafts: Sequence[Draft], *, by: Principal, list_name: str | None) -> list[Wanted]:
+    async def _resolve(self, drafts: Sequence[Draft], *, by: Principal, list_name: str | None) -> list[DeclaredEntry]:
         """The entries with their grants. Raises InvalidFields with everything that is wrong with any of them."""
         templates = await self.creator.templates.all_in_use()
         expanded = [expand_from(draft, templates) for draft in drafts]
@@ -116,7 +116,7 @@ class Lists:
         wanted, problems = [], []
         for index, (draft, unknown) in enumerate(expanded):
             judged = self._judge(index, draft, unknown, targets, by=by, list_name=list_name)
-            if isinstance(judged, Wanted):
+            if isinstance(judged, DeclaredEntry):
                 wanted.append(judged)
             else:
                 problems += [replace(problem, pointer=f"/{index}{problem.pointer}") for problem in judged]
@@ -142,7 +142,7 @@ class Lists:
         *,
         by: Principal,
         list_name: str | None,
-    ) -> Wanted | list[FieldProblem]:
+    ) -> DeclaredEntry | list[FieldProblem]:
         if problems := find_problems(draft, [*unknown, *_reserved(draft)], self.deps):
             return problems
         try:
@@ -150,9 +150,9 @@ class Lists:
         except (NotFound, Refused) as refused:
             return [FieldProblem(_FIELD_OF.get(refused.code, ""), refused.code, refused.detail)]
         kept = replace(draft, metadata=marked(draft.metadata, list_name))
-        return Wanted(index, kept, bundle, terms_digest(draft.email_key, bundle))
+        return DeclaredEntry(index, kept, bundle, terms_digest(draft.email_key, bundle))
 
-    async def _held(self, wanted: Sequence[Wanted], holders: dict[str, Holder]) -> set[UUID]:
+    async def _held(self, wanted: Sequence[DeclaredEntry], holders: dict[str, ExistingAccount]) -> set[UUID]:
         """The terms of those who have everything already."""
         held = set()
         for entry in wanted:
@@ -161,7 +161,7 @@ class Lists:
                 held.add(entry.terms_key)
         return held
 
-    async def _holds(self, holder: Holder, bundle: Bundle) -> bool:
+    async def _holds(self, holder: ExistingAccount, bundle: Bundle) -> bool:
         """Whether accepting would give nothing: a role that holds as much counts as the role."""
         if bundle.role is not None and role_after(holder.role, bundle.role, self.deps.roles) != holder.role:
             return False
@@ -174,33 +174,33 @@ class Lists:
 
     # ---- carrying out --------------------------------------------------------------------------------------------
 
-    async def carry_out(self, plan: Plan, *, by: Principal) -> AsyncIterator[Outcome]:
+    async def carry_out(self, plan: Plan, *, by: Principal) -> AsyncIterator[ApplyResult]:
         """Do what the plan says, a few changes at a time, what is withdrawn before what is made. One that fails stops
         no other.
 
         Raises StorageUnreachable; applying the list again goes on where this stopped.
         """
-        for _, same in groupby(plan.changes, key=lambda planned: planned.act is Act.REVOKE):
+        for _, same in groupby(plan.changes, key=lambda planned: planned.act is PlannedAction.REVOKE):
             for some in _slices(list(same), AT_ONCE):
                 for outcome in await asyncio.gather(*(self._outcome(planned, by=by) for planned in some)):
                     if isinstance(outcome.error, StorageUnreachable):
                         raise outcome.error
                     yield outcome
 
-    async def _outcome(self, planned: Planned, *, by: Principal) -> Outcome:
+    async def _outcome(self, planned: PlannedChange, *, by: Principal) -> ApplyResult:
         try:
-            return Outcome(planned, await self._do(planned, by=by))
+            return ApplyResult(planned, await self._do(planned, by=by))
         except (AlreadyInvited, AlreadyMember, InvitationNotFound, InvitationNotPending):
-            return Outcome(planned)  # somebody was first, or the person has answered: as good as planned
+            return ApplyResult(planned)  # somebody was first, or the person has answered: as good as planned
         except LatchstringError as error:
-            return Outcome(planned, error=error)
+            return ApplyResult(planned, error=error)
 
-    async def _do(self, planned: Planned, *, by: Principal) -> UUID | None:
-        if planned.act is Act.CREATE and planned.wanted is not None:
+    async def _do(self, planned: PlannedChange, *, by: Principal) -> UUID | None:
+        if planned.act is PlannedAction.CREATE and planned.wanted is not None:
             return (await self.creator.create(planned.wanted.draft, by=by)).invitation.id
         if planned.past is None:
             return None
-        if planned.act is Act.RENEW:
+        if planned.act is PlannedAction.RENEW:
             await self.sender.resend(planned.past.id, by=by)
         else:
             await self.revoker.revoke(planned.past.id, by=by, cause=PRUNED)

@@ -33,7 +33,7 @@ MARK = "latchstring"  # the key of an invitation's metadata that is ours
 PRUNED = "pruned"  # the cause of a revocation by a list
 
 
-class Found(StrEnum):
+class EntryState(StrEnum):
     """What there is for an entry."""
 
     NOTHING = "nothing"
@@ -46,7 +46,7 @@ class Found(StrEnum):
     PRUNED = "pruned"
 
 
-class Act(StrEnum):
+class PlannedAction(StrEnum):
     """What is to be done. The first three change something."""
 
     CREATE = "create"
@@ -57,27 +57,27 @@ class Act(StrEnum):
     LEFT_OVER = "left-over"
 
 
-CHANGES = frozenset({Act.CREATE, Act.RENEW, Act.REVOKE})
-_ACTS: Mapping[Found, tuple[Act, Act]] = {  # without and with --again
-    Found.NOTHING: (Act.CREATE, Act.CREATE),
-    Found.HELD: (Act.KEEP, Act.KEEP),
-    Found.PENDING: (Act.KEEP, Act.KEEP),
-    Found.EXPIRED: (Act.RENEW, Act.RENEW),
-    Found.LEFT: (Act.ENDED, Act.CREATE),
-    Found.DECLINED: (Act.ENDED, Act.CREATE),
-    Found.REVOKED: (Act.ENDED, Act.CREATE),
-    Found.PRUNED: (Act.CREATE, Act.CREATE),
+CHANGES = frozenset({PlannedAction.CREATE, PlannedAction.RENEW, PlannedAction.REVOKE})
+_ACTS: Mapping[EntryState, tuple[PlannedAction, PlannedAction]] = {  # without and with --again
+    EntryState.NOTHING: (PlannedAction.CREATE, PlannedAction.CREATE),
+    EntryState.HELD: (PlannedAction.KEEP, PlannedAction.KEEP),
+    EntryState.PENDING: (PlannedAction.KEEP, PlannedAction.KEEP),
+    EntryState.EXPIRED: (PlannedAction.RENEW, PlannedAction.RENEW),
+    EntryState.LEFT: (PlannedAction.ENDED, PlannedAction.CREATE),
+    EntryState.DECLINED: (PlannedAction.ENDED, PlannedAction.CREATE),
+    EntryState.REVOKED: (PlannedAction.ENDED, PlannedAction.CREATE),
+    EntryState.PRUNED: (PlannedAction.CREATE, PlannedAction.CREATE),
 }
 _ENDED_AS = {
-    State.EXPIRED: Found.EXPIRED,
-    State.ACCEPTED: Found.LEFT,
-    State.DECLINED: Found.DECLINED,
-    State.REVOKED: Found.REVOKED,
+    State.EXPIRED: EntryState.EXPIRED,
+    State.ACCEPTED: EntryState.LEFT,
+    State.DECLINED: EntryState.DECLINED,
+    State.REVOKED: EntryState.REVOKED,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DeclaredEntry:
     """An entry whose grants are known. index: its place in the list, from 0."""
 
     index: int
@@ -87,12 +87,12 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedChange:
     """What is to be done about an entry, or about an invitation that is in the list no more (wanted is None)."""
 
-    act: Act
-    found: Found
-    wanted: Wanted | None = None
+    act: PlannedAction
+    found: EntryState
+    wanted: DeclaredEntry | None = None
     past: ExistingInvitation | None = None
 
     @property
@@ -106,10 +106,10 @@ class Planned:
 class Plan:
     """Everything that is to be done, in the order of doing it: first what is withdrawn, then the list as it stands."""
 
-    items: tuple[Planned, ...]
+    items: tuple[PlannedChange, ...]
 
     @property
-    def changes(self) -> tuple[Planned, ...]:
+    def changes(self) -> tuple[PlannedChange, ...]:
         return tuple(item for item in self.items if item.act in CHANGES)
 
     @property
@@ -117,34 +117,34 @@ class Plan:
         """Nothing has to change. What ended and what is left over waits for a person's word."""
         return not self.changes
 
-    def count(self, act: Act) -> int:
+    def count(self, act: PlannedAction) -> int:
         return sum(item.act is act for item in self.items)
 
 
-def act_for(found: Found, *, again: bool) -> Act:
+def act_for(found: EntryState, *, again: bool) -> PlannedAction:
     """The table above for an entry of the list."""
     return _ACTS[found][again]
 
 
-def find_standing(
+def find_entry_state(
     pasts: Sequence[ExistingInvitation], *, is_held: bool, now: datetime
-) -> tuple[Found, ExistingInvitation | None]:
+) -> tuple[EntryState, ExistingInvitation | None]:
     """What there is for an entry: a pending invitation before everything, then what is held, then the newest."""
     for past in pasts:
         if state_at(past.state, past.expires_at, now) is State.PENDING:
-            return Found.PENDING, past
+            return EntryState.PENDING, past
     if is_held:
-        return Found.HELD, None
+        return EntryState.HELD, None
     if not pasts:
-        return Found.NOTHING, None
+        return EntryState.NOTHING, None
     newest = max(pasts, key=lambda past: past.id)
     if newest.state is State.REVOKED and newest.cause == PRUNED:
-        return Found.PRUNED, newest
+        return EntryState.PRUNED, newest
     return _ENDED_AS[state_at(newest.state, newest.expires_at, now)], newest
 
 
 def make_plan(
-    wanted: Sequence[Wanted],
+    wanted: Sequence[DeclaredEntry],
     pasts: Mapping[UUID, Sequence[ExistingInvitation]],
     held: AbstractSet[UUID],
     made_before: Iterable[ExistingInvitation],
@@ -160,27 +160,27 @@ def make_plan(
     """
     in_list = {entry.terms_key for entry in wanted}
     gone = [past for past in made_before if past.terms_key not in in_list]
-    act = Act.REVOKE if prune else Act.LEFT_OVER
+    act = PlannedAction.REVOKE if prune else PlannedAction.LEFT_OVER
     withdrawn = [
-        Planned(act, _ENDED_AS.get(state_at(past.state, past.expires_at, now), Found.PENDING), None, past)
+        PlannedChange(act, _ENDED_AS.get(state_at(past.state, past.expires_at, now), EntryState.PENDING), None, past)
         for past in gone
     ]
     return Plan((*withdrawn, *(_planned(entry, pasts, held, again=again, now=now) for entry in wanted)))
 
 
 def _planned(
-    entry: Wanted,
+    entry: DeclaredEntry,
     pasts: Mapping[UUID, Sequence[ExistingInvitation]],
     held: AbstractSet[UUID],
     *,
     again: bool,
     now: datetime,
-) -> Planned:
-    found, past = find_standing(pasts.get(entry.terms_key, ()), is_held=entry.terms_key in held, now=now)
-    return Planned(act_for(found, again=again), found, entry, past)
+) -> PlannedChange:
+    found, past = find_entry_state(pasts.get(entry.terms_key, ()), is_held=entry.terms_key in held, now=now)
+    return PlannedChange(act_for(found, again=again), found, entry, past)
 
 
-def find_repeated(wanted: Sequence[Wanted]) -> list[FieldProblem]:
+def find_repeated(wanted: Sequence[DeclaredEntry]) -> list[FieldProblem]:
     """Entries that invite an address to the same grants as one before. Pointers begin with the place in the list."""
     first: dict[UUID, int] = {}
     problems = []

@@ -9,8 +9,8 @@ from uuid import UUID
 
 TALKING = 12
 TALKING_PER_DOMAIN = 9
-UNDER_WAY = 36
-UNDER_WAY_PER_DOMAIN = 30
+MAX_IN_FLIGHT = 36
+MAX_IN_FLIGHT_PER_DOMAIN = 30
 MOST_SLOW_DOMAINS = 1000  # remembered; forgetting one costs it a few more tries
 RESERVED = 2  # of the talking ones, for mails somebody waits for at the screen
 
@@ -35,7 +35,7 @@ class Slots:
     def free(self) -> int:
         """How many more mails may be begun."""
         under_way = len(self._talking) + len(self._waiting)
-        return max(0, min(TALKING - len(self._talking), UNDER_WAY - under_way))
+        return max(0, min(TALKING - len(self._talking), MAX_IN_FLIGHT - under_way))
 
     def begin(self, mail_id: UUID) -> None:
         """A mail was claimed."""
@@ -46,7 +46,7 @@ class Slots:
         talking, all_of_them = Counter(self._talking.values()), Counter(self._waiting.values())
         all_of_them.update(talking)
         most = 1 if domain in self._slow else self._per_domain
-        if talking[domain] >= most or all_of_them[domain] >= UNDER_WAY_PER_DOMAIN:
+        if talking[domain] >= most or all_of_them[domain] >= MAX_IN_FLIGHT_PER_DOMAIN:
             raise DomainBusy
         self._talking[mail_id] = domain
 

@@ -20,7 +20,7 @@ LONGEST_IDLE = 8.0  # seconds; well below what servers grant
 CROWDED_FOR = 60.0  # seconds we do with fewer connections after the server refused one more
 
 
-class NoConnection(Exception):
+class ConnectionFailed(Exception):
     """No connection was to be had, and this mail is not to blame. again_in: when to ask again."""
 
     def __init__(self, again_in: timedelta) -> None:
@@ -28,7 +28,7 @@ class NoConnection(Exception):
         self.again_in = again_in
 
 
-class NotLetIn(Exception):
+class ConnectionRefused(Exception):
     """The server could not be reached or did not let us in: connect, greeting, TLS, AUTH. Chained to the cause."""
 
 
@@ -74,7 +74,10 @@ class Connections:
 
     @asynccontextmanager
     async def lend(self, *, fresh: bool = False) -> AsyncIterator[Connection]:
-        """A connection for one mail. Raises NotLetIn to whoever tried the door, NoConnection to those behind it."""
+        """A connection for one mail.
+
+        Raises ConnectionRefused to the caller that tried to connect, ConnectionFailed to those that waited for it.
+        """
         connection = None if fresh else self._take_idle()
         if connection is None:
             connection = await self._enter()
@@ -127,13 +130,13 @@ class Connections:
             async with self._door:
                 if not self._standing:
                     if rest := self._circuit.rest_left():
-                        raise NoConnection(rest)
+                        raise ConnectionFailed(rest)
                     return await self._connect()
         return self._take_idle() or await self._connect()
 
     async def _connect(self) -> Connection:
         if self._open >= self.most:
-            raise NoConnection(timedelta(seconds=1))
+            raise ConnectionFailed(timedelta(seconds=1))
         self._open += 1
         client = self._new_client()
         try:
@@ -143,7 +146,7 @@ class Connections:
             self._open -= 1
             client.close()
             self._judge_refusal()
-            raise NotLetIn from error
+            raise ConnectionRefused from error
         except BaseException:
             self._open -= 1
             client.close()
@@ -157,7 +160,7 @@ class Connections:
             return
         # others are inside: the server wants no more of us at once
         self._most, self._crowded_until = self._standing, self._clock() + CROWDED_FOR
-        raise NoConnection(timedelta(seconds=2))
+        raise ConnectionFailed(timedelta(seconds=2))
 
     def _new_client(self) -> aiosmtplib.SMTP:
         settings = self._settings

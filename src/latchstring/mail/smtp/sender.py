@@ -10,12 +10,12 @@ import structlog
 
 from latchstring.domain.settings import RetryRules, SmtpSettings
 from latchstring.mail.render import RenderedMail
-from latchstring.mail.senders import AtDot, Compose, Fate, Outcome
+from latchstring.mail.senders import Compose, DeliveryResult, OnDataSent, SendAttempt
 from latchstring.mail.smtp.circuit_breaker import Circuit
-from latchstring.mail.smtp.connections import Connection, Connections, NoConnection, NotLetIn
+from latchstring.mail.smtp.connections import Connection, ConnectionFailed, ConnectionRefused, Connections
 from latchstring.mail.smtp.protocol import send_content
 
-DOT_PATIENCE = timedelta(minutes=10)  # RFC 5321, section 4.5.3.2.6
+REPLY_TIMEOUT_SECONDS = timedelta(minutes=10)  # RFC 5321, section 4.5.3.2.6
 REPLY_LIMIT = 500
 
 _log = structlog.get_logger(__name__)
@@ -32,7 +32,7 @@ class SmtpSender:
         settings: SmtpSettings,
         retry: RetryRules,
         *,
-        dot_patience: timedelta = DOT_PATIENCE,
+        dot_patience: timedelta = REPLY_TIMEOUT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._circuit = Circuit(clock, first_rest=retry.first, factor=retry.factor)
@@ -50,30 +50,30 @@ class SmtpSender:
     async def close(self) -> None:
         await self._connections.close()
 
-    async def send(self, compose: Compose, *, at_dot: AtDot) -> Outcome:
+    async def send(self, compose: Compose, *, on_data_sent: OnDataSent) -> SendAttempt:
         try:
-            outcome = await self._try(compose, at_dot, fresh=False)
+            outcome = await self._try(compose, on_data_sent, fresh=False)
             if outcome is None:  # a kept connection had been closed by the server meanwhile: that is nobody's failure
-                outcome = await self._try(compose, at_dot, fresh=True)
-        except NoConnection as absent:
-            return Outcome(Fate.UNTRIED, again_in=absent.again_in)
-        except NotLetIn as refusal:
+                outcome = await self._try(compose, on_data_sent, fresh=True)
+        except ConnectionFailed as absent:
+            return SendAttempt(DeliveryResult.NOT_ATTEMPTED, again_in=absent.again_in)
+        except ConnectionRefused as refusal:
             return self._not_let_in(refusal)
-        return outcome or Outcome(Fate.LATER)
+        return outcome or SendAttempt(DeliveryResult.LATER)
 
-    def _not_let_in(self, refusal: NotLetIn) -> Outcome:
+    def _not_let_in(self, refusal: ConnectionRefused) -> SendAttempt:
         cause = refusal.__cause__
         reply = _words(cause) if isinstance(cause, aiosmtplib.SMTPResponseException) else None
         rest = self._circuit.rest_left()
         _log.warning(
             "mail server did not let us in", error=type(cause).__name__, reply=reply, seconds=rest.total_seconds()
         )
-        return Outcome(Fate.TROUBLE, reply, again_in=rest)
+        return SendAttempt(DeliveryResult.TROUBLE, reply, again_in=rest)
 
-    async def _try(self, compose: Compose, at_dot: AtDot, *, fresh: bool) -> Outcome | None:
+    async def _try(self, compose: Compose, on_data_sent: OnDataSent, *, fresh: bool) -> SendAttempt | None:
         async with self._connections.lend(fresh=fresh) as connection:
             mail = await compose()
-            return await _Conversation(connection, self._circuit, self._dot_patience).hold(mail, at_dot)
+            return await _Conversation(connection, self._circuit, self._dot_patience).hold(mail, on_data_sent)
 
 
 class _Conversation:
@@ -86,23 +86,23 @@ class _Conversation:
         self._dot_patience = dot_patience
         self._is_clean = True
 
-    async def hold(self, mail: RenderedMail, at_dot: AtDot) -> Outcome | None:
+    async def hold(self, mail: RenderedMail, on_data_sent: OnDataSent) -> SendAttempt | None:
         self._connection.is_fit = False  # whoever is torn away in the middle leaves it so
         try:
-            outcome = await self._speak(mail, at_dot)
+            outcome = await self._speak(mail, on_data_sent)
         except _Gone:
             return None
         except (aiosmtplib.SMTPException, OSError) as error:
             # cut, silent, or saying what no server says: the next try begins with a new connection
-            return Outcome(Fate.LATER, _words(error))
+            return SendAttempt(DeliveryResult.LATER, _words(error))
         self._connection.is_fit = self._is_clean
         return outcome
 
-    async def _speak(self, mail: RenderedMail, at_dot: AtDot) -> Outcome:
+    async def _speak(self, mail: RenderedMail, on_data_sent: OnDataSent) -> SendAttempt:
         if not self._understands(mail):
-            return Outcome(Fate.LATER)
+            return SendAttempt(DeliveryResult.LATER)
         refused = await self._name_sender(mail) or await self._name_recipient(mail)
-        return refused or await self._hand_over(mail.content, at_dot)
+        return refused or await self._hand_over(mail.content, on_data_sent)
 
     def _takes_utf8(self) -> bool:
         return self._client.supports_extension("smtputf8")
@@ -117,7 +117,7 @@ class _Conversation:
             _log.warning("mail server does not take international addresses", mail_id=str(mail.id))
         return known
 
-    async def _name_sender(self, mail: RenderedMail) -> Outcome | None:
+    async def _name_sender(self, mail: RenderedMail) -> SendAttempt | None:
         options = ["SMTPUTF8"] if self._is_international(mail) else []
         try:
             await self._client.mail(mail.sender, options=options, encoding="utf-8")
@@ -126,32 +126,34 @@ class _Conversation:
                 raise _Gone from refusal
             self._circuit.report_mail_refused()
             await self._start_over()
-            return Outcome(Fate.TROUBLE, _words(refusal), again_in=self._circuit.rest_left())
+            return SendAttempt(DeliveryResult.TROUBLE, _words(refusal), again_in=self._circuit.rest_left())
         except (aiosmtplib.SMTPServerDisconnected, ConnectionError) as error:
             if not self._connection.is_fresh:
                 raise _Gone from error
             self._is_clean = False
             self._circuit.report_mail_refused()
-            return Outcome(Fate.TROUBLE, again_in=self._circuit.rest_left())
+            return SendAttempt(DeliveryResult.TROUBLE, again_in=self._circuit.rest_left())
         self._circuit.report_well()
         return None
 
-    async def _name_recipient(self, mail: RenderedMail) -> Outcome | None:
+    async def _name_recipient(self, mail: RenderedMail) -> SendAttempt | None:
         recipient = mail.typed if self._is_international(mail) else mail.recipient
         try:
             await self._client.rcpt(recipient, encoding="utf-8")
         except aiosmtplib.SMTPRecipientRefused as refusal:
             await self._start_over()
-            return Outcome(Fate.NO_RECIPIENT if _is_final(refusal.code) else Fate.LATER, _words(refusal))
+            return SendAttempt(
+                DeliveryResult.NO_RECIPIENT if _is_final(refusal.code) else DeliveryResult.LATER, _words(refusal)
+            )
         return None
 
-    async def _hand_over(self, content: bytes, at_dot: AtDot) -> Outcome:
+    async def _hand_over(self, content: bytes, on_data_sent: OnDataSent) -> SendAttempt:
         begun = await self._client.execute_command(b"DATA")
         if begun.code != _GO_ON:
             await self._start_over()
             return _judge_message(begun)
         try:
-            last = await send_content(self._client, content, on_sent=at_dot, timeout_seconds=self._dot_patience)
+            last = await send_content(self._client, content, on_sent=on_data_sent, timeout_seconds=self._dot_patience)
         except BaseException:
             self._client.close()  # a late answer must not be taken for the next mail's
             raise
@@ -174,10 +176,12 @@ class _Gone(Exception):
 _CLOSING, _GO_ON = 421, 354
 
 
-def _judge_message(reply: aiosmtplib.SMTPResponse) -> Outcome:
+def _judge_message(reply: aiosmtplib.SMTPResponse) -> SendAttempt:
     if 200 <= reply.code < 300:  # noqa: PLR2004  # RFC 5321, section 4.2.1
-        return Outcome(Fate.TAKEN, _said(reply.code, reply.message))
-    return Outcome(Fate.REFUSED if _is_final(reply.code) else Fate.LATER, _said(reply.code, reply.message))
+        return SendAttempt(DeliveryResult.TAKEN, _said(reply.code, reply.message))
+    return SendAttempt(
+        DeliveryResult.REFUSED if _is_final(reply.code) else DeliveryResult.LATER, _said(reply.code, reply.message)
+    )
 
 
 def _is_final(code: int) -> bool:

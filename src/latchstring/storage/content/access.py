@@ -34,7 +34,7 @@ from sqlalchemy.sql import Executable
 from latchstring.domain.access import ContentObject, Level, Subject
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.pagination import Cursor, Page, SortOrder
-from latchstring.storage.content.objects import PRIVATE, PUBLIC, greatest, held_level, held_role, object_of
+from latchstring.storage.content.objects import PRIVATE, PUBLIC, greatest, level_of_subject, object_of, role_of_subject
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import content, content_grants, group_members, users
 from latchstring.storage.engine.types import CanonicalText, Id, Json, ListOf, any_of
@@ -62,7 +62,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _QuestionRow:
     """The questions as a table of the statement."""
 
     table: FromClause
@@ -72,28 +72,28 @@ class _Asked:
     key: ColumnElement[Any]
 
 
-def _asked_on_postgres() -> _Asked:
+def _asked_on_postgres() -> _QuestionRow:
     lists = func.unnest(
         bindparam("user_ids", type_=ListOf(Id)),
         bindparam("types", type_=ListOf(CanonicalText)),
         bindparam("keys", type_=ListOf(CanonicalText)),
     )
     asked = lists.table_valued("user_id", "type", "key", with_ordinality="place").render_derived(name="asked")
-    return _Asked(asked, asked.c.place - 1, asked.c.user_id, asked.c.type, asked.c.key)
+    return _QuestionRow(asked, asked.c.place - 1, asked.c.user_id, asked.c.type, asked.c.key)
 
 
-def _asked_on_sqlite() -> _Asked:
+def _asked_on_sqlite() -> _QuestionRow:
     asked = func.json_each(bindparam("asked", type_=Json)).table_valued("key", "value", name="asked")
     user_id, type_, key = (
         func.json_extract(asked.c.value, literal_column(f"'$[{at}]'"), type_=Text) for at in range(3)
     )
-    return _Asked(asked, asked.c.key, user_id, type_, key)
+    return _QuestionRow(asked, asked.c.key, user_id, type_, key)
 
 
-def _check(asked: _Asked, one: Any, user: Any, found: FromClause) -> Executable:
+def _check(asked: _QuestionRow, one: Any, user: Any, found: FromClause) -> Executable:
     """The level behind each question."""
     writes, reads = (any_of(user.role, name, Text) for name in ("writing_roles", "reading_roles"))
-    granted = case((one.visibility == PRIVATE, _number(0)), else_=held_role(one.id, user.id))
+    granted = case((one.visibility == PRIVATE, _number(0)), else_=role_of_subject(one.id, user.id))
     everybody = case((or_(one.visibility == PUBLIC, reads), _number(Level.VIEWER)), else_=_number(Level.NONE))
     level = case(
         (or_(one.id.is_(None), user.id.is_(None), user.blocked), _number(Level.NONE)),
@@ -152,7 +152,7 @@ async def check_levels(
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AccessFilter:
     """Which objects of a type a list shows: those on which the subject has at least this level."""
 
     subject: Subject
@@ -244,7 +244,7 @@ async def _count_visible(db: Database, query: KeysetQuery) -> int:
 _VISIBLE: KeysetList[tuple[ContentObject, Level]] = KeysetList(
     ListDeclaration(
         table=content,
-        columns=[*content.columns, held_level(_USER).label("held")],
+        columns=[*content.columns, level_of_subject(_USER).label("held")],
         id_=_c.id,
         read=lambda row: (object_of(row), Level(row.held)),
         orders={"createdAt": lambda c: [c.id]},
@@ -254,7 +254,7 @@ _VISIBLE: KeysetList[tuple[ContentObject, Level]] = KeysetList(
 )
 
 
-async def _scans_of(db: Database, visible: Wanted) -> list[Scan]:
+async def _scans_of(db: Database, visible: AccessFilter) -> list[Scan]:
     scans = [Scan(name, is_exact=True) for name in sorted(visible.sources - {"granted"})]
     if "granted" not in visible.sources:
         return scans
@@ -270,7 +270,7 @@ async def _scans_of(db: Database, visible: Wanted) -> list[Scan]:
 
 
 async def list_visible(
-    db: Database, visible: Wanted, *, order: SortOrder, cursor: Cursor | None = None, limit: int
+    db: Database, visible: AccessFilter, *, order: SortOrder, cursor: Cursor | None = None, limit: int
 ) -> Page[tuple[ContentObject, Level]]:
     """A page of objects with what the subject holds on each. Order: createdAt."""
     values = {"user_id": visible.subject.user_id, "type": visible.type, "need": int(visible.need)}

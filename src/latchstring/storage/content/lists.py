@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, literal_column, or_, sele
 from latchstring.domain.access import ContentObject, SubjectKind
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.pagination import Count, Cursor, Page, SortOrder
-from latchstring.domain.views.content import HeldObject, Holder
+from latchstring.domain.views.content import GrantedObject, Holder
 from latchstring.storage.content.objects import object_of
 from latchstring.storage.engine.database import Database, Row
 from latchstring.storage.engine.tables import content, content_grants, groups, users
@@ -94,38 +94,38 @@ HELD_AT_ONCE = 50
 _SUBJECT = bindparam("subject_id", type_=Id)
 _BY_TYPE = SortOrder("type")
 
-_GRANTED: KeysetList[HeldObject] = KeysetList(
+_GRANTED: KeysetList[GrantedObject] = KeysetList(
     ListDeclaration(
         table=content,
         columns=[*content.columns, _g.role.label("held")],
         id_=_c.id,
         joins=lambda rows: rows.join(content_grants, and_(_g.content_id == _c.id, _g.subject_id == _SUBJECT)),
-        read=lambda row: HeldObject(object_of(row), ContentRole(row.held)),
+        read=lambda row: GrantedObject(object_of(row), ContentRole(row.held)),
         orders={"type": lambda _: [_g.type, _g.role, _g.content_id]},
         scans=lambda _: {
             "subject": IndexScan([_g.type, _g.role, _g.content_id], prefix=[(_g.subject_id, _SUBJECT)]),
         },
     )
 )
-_OWNED: KeysetList[HeldObject] = KeysetList(
+_OWNED: KeysetList[GrantedObject] = KeysetList(
     ListDeclaration(
         table=content,
         columns=tuple(content.columns),
         id_=_c.id,
-        read=lambda row: HeldObject(object_of(row), None),
+        read=lambda row: GrantedObject(object_of(row), None),
         orders={"type": lambda c: [c.type, c.id]},
         scans=lambda _: {"owner": IndexScan([_c.type, _c.id], prefix=[(_c.owner_id, _SUBJECT)])},
     )
 )
 
 
-async def list_granted(db: Database, subject_id: UUID, *, cursor: Cursor | None = None) -> Page[HeldObject]:
+async def list_granted(db: Database, subject_id: UUID, *, cursor: Cursor | None = None) -> Page[GrantedObject]:
     """What a user or a group was given, by type and role."""
     query = KeysetQuery((), {"subject_id": subject_id}, [Scan("subject", is_exact=True)], is_counted=False)
     return await _GRANTED.page(db, query, order=_BY_TYPE, cursor=cursor, limit=HELD_AT_ONCE)
 
 
-async def list_owned(db: Database, user_id: UUID) -> Page[HeldObject]:
+async def list_owned(db: Database, user_id: UUID) -> Page[GrantedObject]:
     """The first of what a user owns."""
     query = KeysetQuery((), {"subject_id": user_id}, [Scan("owner", is_exact=True)], is_counted=False)
     return await _OWNED.page(db, query, order=_BY_TYPE, limit=HELD_AT_ONCE)

@@ -322,7 +322,7 @@ def _greatest_on_sqlite(element: greatest, compiler: SQLCompiler, **kw: Any) -> 
     return f"max({compiler.process(element.clauses, **kw)})"
 
 
-def held_role(object_id: ColumnElement[UUID], user_id: ColumnElement[UUID]) -> ColumnElement[int]:
+def role_of_subject(object_id: ColumnElement[UUID], user_id: ColumnElement[UUID]) -> ColumnElement[int]:
     """The greatest role granted to a user, himself or through a group; 0 without one.
 
     One lookup by primary key for the user and one for each of his groups, however many grants the object has. The
@@ -340,16 +340,16 @@ def held_role(object_id: ColumnElement[UUID], user_id: ColumnElement[UUID]) -> C
     return greatest(func.coalesce(direct.scalar_subquery(), none), func.coalesce(through.scalar_subquery(), none))
 
 
-def held_level(user_id: ColumnElement[UUID], one: Any = content.c) -> ColumnElement[int]:
+def level_of_subject(user_id: ColumnElement[UUID], one: Any = content.c) -> ColumnElement[int]:
     """What a user holds on each row of content: as owner, or by grants. Nobody holds anything when the id is NULL."""
     return case(
         (one.owner_id == user_id, literal_column(str(int(Level.OWNER)), Integer)),
         (one.visibility == PRIVATE, literal_column("0", Integer)),
-        else_=held_role(one.id, user_id),
+        else_=role_of_subject(one.id, user_id),
     )
 
 
-_HELD = held_level(bindparam("user_id", type_=Id)).label("held")
+_HELD = level_of_subject(bindparam("user_id", type_=Id)).label("held")
 _LEVELS = select(_c.id, _HELD).where(any_of(_c.id, "ids"))
 _FIND_FOR = select(content, _HELD).where(_c.type == _TYPE, _c.key == _KEY)
 

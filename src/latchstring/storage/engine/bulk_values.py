@@ -9,7 +9,7 @@ from sqlalchemy.types import TypeEngine
 from latchstring.storage.engine.types import CanonicalText, Json, ListOf
 
 
-class Listed:
+class BulkValues:
     """Columns that come as lists, each bound under `prefix` and its own name."""
 
     def __init__(self, name: str, prefix: str, columns: Iterable[ColumnElement[Any]]) -> None:

@@ -51,7 +51,7 @@ _FORGET_SUBJECTS = delete(idempotency).where(any_of(idempotency.c.subject_id, "s
 _FORGET_PRINCIPAL = delete(idempotency).where(idempotency.c.principal_id == bindparam("principal_id"))
 
 
-def oldest_kept(now: datetime) -> datetime:
+def oldest_stored_answer(now: datetime) -> datetime:
     """Answers from before this instant give way."""
     return now - KEPT_FOR
 
@@ -76,7 +76,9 @@ def store_answer(
 ) -> Work[None]:
     """Keep the answer with its effect: `yield from` this first in the transaction. Raises AnswerStored."""
     rows = yield step(
-        CLAIM[dialect_name], **claim_values(claim, answer, subject_id=subject_id, now=now), oldest=oldest_kept(now)
+        CLAIM[dialect_name],
+        **claim_values(claim, answer, subject_id=subject_id, now=now),
+        oldest=oldest_stored_answer(now),
     )
     if not rows:
         raise AnswerStored
@@ -95,7 +97,7 @@ def forget_answers_to(principal_id: UUID) -> Step:
 async def find_answer(db: Database, claim: Claim, *, now: datetime) -> tuple[bytes, StoredAnswer] | None:
     """The digest of the first request of the last day, and its answer."""
     values = {"principal_id": claim.principal_id, "route": claim.route, "key": claim.key}
-    rows = await db.fetch(_FIND, **values, oldest=oldest_kept(now))
+    rows = await db.fetch(_FIND, **values, oldest=oldest_stored_answer(now))
     if not rows:
         return None
     row = rows[0]

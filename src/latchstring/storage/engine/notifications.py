@@ -48,7 +48,7 @@ async def _share(url: URL, me: str, rung: asyncio.Event, on_wakeup: Callable[[],
     try:
         await connection.add_listener(CHANNEL, hear)
         while True:
-            await _next_ring(rung, connection)
+            await _next_notify_at(rung, connection)
             await connection.execute(f"NOTIFY {CHANNEL}, '{me}'")  # two constants of ours, and nothing to prepare
             await asyncio.sleep(SPACING_SECONDS)
     finally:
@@ -56,7 +56,7 @@ async def _share(url: URL, me: str, rung: asyncio.Event, on_wakeup: Callable[[],
             await connection.close(timeout=2)
 
 
-async def _next_ring(rung: asyncio.Event, connection: asyncpg.Connection) -> None:
+async def _next_notify_at(rung: asyncio.Event, connection: asyncpg.Connection) -> None:
     """Wait for a ring; look after the connection meanwhile, because a broken one hears nothing and says nothing."""
     while True:
         try:

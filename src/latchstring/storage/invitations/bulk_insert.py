@@ -33,7 +33,7 @@ from sqlalchemy.sql import Executable
 from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.ids import first_id_at, new_id
 from latchstring.domain.invitation import Invitation
-from latchstring.storage.engine.bulk_values import Listed
+from latchstring.storage.engine.bulk_values import BulkValues
 from latchstring.storage.engine.database import ATTEMPTS, Conflict, Database, Row, Steps, Work, step
 from latchstring.storage.engine.tables import PENDING as PENDING_TEXT
 from latchstring.storage.engine.tables import (
@@ -50,7 +50,7 @@ from latchstring.storage.events.record import INSERT_EVENT, event_values
 from latchstring.storage.invitations.create import (
     INSERT_GRANT,
     INSERT_INVITATION,
-    NewInvitation,
+    InvitationInsert,
     grant_values,
     invitation_values,
 )
@@ -74,7 +74,7 @@ class Blocker:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class InsertedRow:
     """What became of a batch: the ids that were made, and what is in the way of the others by their terms."""
 
     made: Collection[UUID]
@@ -162,7 +162,7 @@ _ALIKE: dict[str, ColumnElement[Any]] = {
     "accepted_by": null(),
     "renewed_at": null(),
 }
-_LISTED = Listed(
+_LISTED = BulkValues(
     "listed",
     "l_",
     [
@@ -175,7 +175,7 @@ _LISTED = Listed(
         outbox.c.due_at.label("mail_due_at"),
     ],
 )
-_GRANTS = Listed("grants", "g_", [column for column in invitation_grants.c if column.name != "voided_at"])
+_GRANTS = BulkValues("grants", "g_", [column for column in invitation_grants.c if column.name != "voided_at"])
 
 
 def _shared(table: Any, name: str, prefix: str) -> ColumnElement[Any]:
@@ -241,7 +241,7 @@ def _json(value: object) -> JsonText:
     return JsonText(json.dumps(value, ensure_ascii=False))
 
 
-def _insert_at_once(batch: Sequence[NewInvitation]) -> Work[set[UUID]]:
+def _insert_at_once(batch: Sequence[InvitationInsert]) -> Work[set[UUID]]:
     facts, rows, grants = _Facts(), [], []
     for new in batch:
         row = invitation_values(new.invitation)
@@ -267,7 +267,7 @@ def _grants_of(invitation: Invitation) -> list[dict[str, Any]]:
 # ---- SQLite: look, then write ----------------------------------------------------------------------------------------
 
 
-def _insert_in_steps(batch: Sequence[NewInvitation]) -> Work[set[UUID]]:
+def _insert_in_steps(batch: Sequence[InvitationInsert]) -> Work[set[UUID]]:
     facts, rows = _Facts(), [(invitation_values(new.invitation), new) for new in batch]
     taken = {row.terms_key for row in (yield step(_FIND_PENDING, terms_keys=[v["terms_key"] for v, _ in rows]))}
     free = [(values, new) for values, new in rows if values["terms_key"] not in taken]
@@ -282,8 +282,8 @@ def _insert_in_steps(batch: Sequence[NewInvitation]) -> Work[set[UUID]]:
 
 
 def insert_invitations(
-    dialect_name: str, batch: Sequence[tuple[UUID, NewInvitation]], *, now: datetime
-) -> Work[Written]:
+    dialect_name: str, batch: Sequence[tuple[UUID, InvitationInsert]], *, now: datetime
+) -> Work[InsertedRow]:
     """Store those of the invitations, each with its terms' key, that no pending one is in the way of.
 
     All of one inviter and one instant, in the order of their terms, none with the terms of another.
@@ -296,13 +296,13 @@ def insert_invitations(
             made |= yield from insert_some([new for _, new in batch])
         left = [(terms_key, new) for terms_key, new in batch if new.invitation.id not in made]
         if not left:
-            return Written(made, blockers)
+            return InsertedRow(made, blockers)
         found = yield step(_FIND_PENDING, terms_keys=[terms_key for terms_key, _ in left])
         in_force = {row.terms_key: _blocker(row) for row in found if row.expires_at > now}
         blockers |= in_force
         batch = [(terms_key, new) for terms_key, new in left if terms_key not in in_force]
         if not batch:
-            return Written(made, blockers)
+            return InsertedRow(made, blockers)
         over = [row.id for row in found if row.expires_at <= now]
         yield from expire_invitations(over, now=now, event_ids=[new_id(now) for _ in over])
     raise Conflict  # invitations with the same terms came and went too quickly

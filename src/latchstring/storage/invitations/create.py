@@ -40,7 +40,7 @@ from latchstring.domain.idempotency import AnswerStored, Claim, StoredAnswer
 from latchstring.domain.invitation import Invitation
 from latchstring.domain.mail import OutgoingMail
 from latchstring.storage.engine.database import ATTEMPTS, Database, UniqueViolation, Work, step
-from latchstring.storage.engine.idempotency import claim_values, if_free, oldest_kept, store_answer
+from latchstring.storage.engine.idempotency import claim_values, if_free, oldest_stored_answer, store_answer
 from latchstring.storage.engine.tables import (
     api_keys,
     content,
@@ -61,7 +61,7 @@ from latchstring.storage.outbox.outbox import outbox_values, queue_mail
 
 
 @dataclass(frozen=True, slots=True)
-class NewInvitation:
+class InvitationInsert:
     """All that one create writes. kept: the answer of a request that carried an Idempotency-Key.
 
     told_members, told_invitations: whether the caller may be told that the person has everything, or which invitation
@@ -142,7 +142,7 @@ _CHECKS = select(
 )
 
 
-def _check_values(new: NewInvitation, now: datetime) -> dict[str, Any]:
+def _check_values(new: InvitationInsert, now: datetime) -> dict[str, Any]:
     invitation = new.invitation
     group_ids = [grant.target_id for grant in invitation.bundle.groups]
     content_ids = [grant.target_id for grant in invitation.bundle.content]
@@ -291,17 +291,17 @@ def _create(*, claims: bool) -> Executable:
     return select(*counts).add_cte(*kept)
 
 
-def _create_values(new: NewInvitation, now: datetime) -> dict[str, Any]:
+def _create_values(new: InvitationInsert, now: datetime) -> dict[str, Any]:
     values = _check_values(new, now) | _grant_lists(new.invitation)
     values |= _prefixed("i_", invitation_values(new.invitation))
     values |= _prefixed("e_", event_values(new.event)) | _prefixed("o_", outbox_values(new.mail))
     if new.kept is not None:
         claim = claim_values(*new.kept, subject_id=new.invitation.id, now=now)
-        values |= _prefixed("c_", claim) | {"oldest": oldest_kept(now)}
+        values |= _prefixed("c_", claim) | {"oldest": oldest_stored_answer(now)}
     return values
 
 
-async def _create_at_once(db: Database, new: NewInvitation, now: datetime) -> None:
+async def _create_at_once(db: Database, new: InvitationInsert, now: datetime) -> None:
     statement = _create(claims=new.kept is not None)
     (counts,) = await db.write(statement, **_create_values(new, now))
     if counts.made:
@@ -316,7 +316,7 @@ async def _create_at_once(db: Database, new: NewInvitation, now: datetime) -> No
 # ---- SQLite: the same in steps ---------------------------------------------------------------------------------------
 
 
-def _create_in_steps(dialect_name: str, new: NewInvitation, now: datetime) -> Work[None]:
+def _create_in_steps(dialect_name: str, new: InvitationInsert, now: datetime) -> Work[None]:
     (checks,) = yield step(_CHECKS, **_check_values(new, now))
     _refuse(checks)
     if new.kept is not None:
@@ -328,7 +328,7 @@ def _create_in_steps(dialect_name: str, new: NewInvitation, now: datetime) -> Wo
     yield queue_mail(new.mail)
 
 
-async def insert_invitation(db: Database, new: NewInvitation, *, now: datetime) -> None:
+async def insert_invitation(db: Database, new: InvitationInsert, *, now: datetime) -> None:
     """Store a new invitation with its event, its mail and its idempotent answer, all or nothing.
 
     Raises AlreadyInvited, AlreadyMember, NotFound, CredentialInvalid, or AnswerStored when the same request was

@@ -38,7 +38,7 @@ class ExistingInvitation:
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class ExistingAccount:
     """A verified account of an address: what it holds by itself."""
 
     user_id: UUID
@@ -88,10 +88,10 @@ _HOLDERS = select(users.c.id, users.c.email_key, users.c.role, _GROUPS_OF.label(
 )
 
 
-async def find_holders(db: Database, email_keys: Sequence[str]) -> dict[str, Holder]:
+async def find_holders(db: Database, email_keys: Sequence[str]) -> dict[str, ExistingAccount]:
     """Those of these addresses that have a verified account. Give a slice of addresses."""
     rows = await db.fetch(_HOLDERS, email_keys=email_keys)
-    return {row.email_key: Holder(row.id, row.role, _ids(row.group_ids)) for row in rows}
+    return {row.email_key: ExistingAccount(row.id, row.role, _ids(row.group_ids)) for row in rows}
 
 
 def _ids(listed: Sequence[Sequence[str]] | None) -> frozenset[UUID]:

@@ -23,7 +23,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import Executable
 
 from latchstring.domain.ids import id_instant, new_id
-from latchstring.domain.views.timeline import Visits
+from latchstring.domain.views.timeline import LinkViews
 from latchstring.storage.engine.database import Database, Row, Step, step
 from latchstring.storage.engine.tables import invitations, visits
 from latchstring.storage.engine.types import Id, Json, ListOf, any_of
@@ -70,7 +70,7 @@ _FIND = select(*_COLUMNS).where(_v.invitation_id == bindparam("invitation_id", t
 _FORGET = delete(visits).where(any_of(_v.invitation_id, "invitation_ids"))
 
 
-async def add_visits(db: Database, seen: Sequence[Visits]) -> None:
+async def add_visits(db: Database, seen: Sequence[LinkViews]) -> None:
     """Add these counts in one statement."""
     rows = [(new_id(one.first_at), one.invitation_id, one.generation, one.times, one.last_at) for one in seen]
     if db.dialect_name == "postgresql":
@@ -89,13 +89,13 @@ def _milliseconds(now: datetime) -> int:
     return int(now.timestamp() * 1000)
 
 
-async def find_visits(db: Database, invitation_id: UUID) -> list[Visits]:
+async def find_visits(db: Database, invitation_id: UUID) -> list[LinkViews]:
     """The visits of each link of an invitation, the first link's first."""
     return [_visits(row) for row in await db.fetch(_FIND, invitation_id=invitation_id)]
 
 
-def _visits(row: Row) -> Visits:
-    return Visits(row.invitation_id, row.generation, row.times, id_instant(row.id), row.last_at)
+def _visits(row: Row) -> LinkViews:
+    return LinkViews(row.invitation_id, row.generation, row.times, id_instant(row.id), row.last_at)
 
 
 def forget_visits(invitation_ids: Sequence[UUID]) -> Step:

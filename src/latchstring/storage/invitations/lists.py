@@ -8,14 +8,14 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, bindparam, case, func, literal_column, null, select
 
-from latchstring.domain.invitation import Standing, State
+from latchstring.domain.invitation import InvitationDetails, State
 from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.pagination import Cursor, Key, Page, SortOrder
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import invitations, outbox
 from latchstring.storage.engine.types import Instant, any_of
 from latchstring.storage.invitations.filters import FILTERS, SCANS, bound_values, filters_in_use, state_values
-from latchstring.storage.invitations.read import read_standing, select_standing
+from latchstring.storage.invitations.read import read_invitation_details, select_invitation_details
 from latchstring.storage.lists.declaration import Columns, KeysetQuery, ListDeclaration, Scan
 from latchstring.storage.lists.index_scan import HIGHEST_ID, HIGHEST_INSTANT, LOWEST_ID, LOWEST_INSTANT
 from latchstring.storage.lists.keyset import KeysetList
@@ -32,13 +32,13 @@ def _accepted_at(i: Columns) -> ColumnElement[Any]:
     return func.coalesce(accepted_at, bindparam("never", NEVER, type_=Instant))
 
 
-_LIST: KeysetList[Standing] = KeysetList(
+_LIST: KeysetList[InvitationDetails] = KeysetList(
     ListDeclaration(
         table=invitations,
-        columns=tuple(select_standing().selected_columns),
+        columns=tuple(select_invitation_details().selected_columns),
         id_=_i.id,
         joins=lambda rows: rows.outerjoin(outbox, outbox.c.id == newest_invitation_mail(_i.id)),
-        read=read_standing,
+        read=read_invitation_details,
         orders={
             "createdAt": lambda i: [i.id],
             "expiresAt": lambda i: [i.expires_at, i.id],
@@ -136,7 +136,7 @@ async def list_invitations(
     cursor: Cursor | None = None,
     limit: int,
     now: datetime,
-) -> Page[Standing]:
+) -> Page[InvitationDetails]:
     """A page of invitations. Orders: createdAt, expiresAt, acceptedAt, inviteEmail. limit: 1000 at most."""
     return await _LIST.page(db, _query(filter_, order, now=now), order=order, cursor=cursor, limit=limit)
 
@@ -154,7 +154,7 @@ async def find_ids(
     return await _LIST.ids(db, query, order=NEWEST_FIRST, cursor=cursor, limit=1000)
 
 
-async def find_standings(db: Database, ids: Sequence[UUID]) -> list[Standing]:
+async def find_invitation_details_of(db: Database, ids: Sequence[UUID]) -> list[InvitationDetails]:
     """These invitations as they are shown, in this order; those that are gone are left out."""
     return await _LIST.find(db, ids)
 

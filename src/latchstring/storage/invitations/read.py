@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, Select, SmallInteger, bindpa
 
 from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.grant import Bundle, ContentRole, Grant, GrantKind
-from latchstring.domain.invitation import Invitation, Link, Standing, State
+from latchstring.domain.invitation import Invitation, InvitationDetails, Link, State
 from latchstring.storage.engine.database import Database, Row
 from latchstring.storage.engine.tables import (
     content,
@@ -42,7 +42,7 @@ def _grants() -> ScalarSelect[Any]:
     return select(row).where(g.c.invitation_id == invitations.c.id).scalar_subquery()
 
 
-def select_standing() -> Select[Any]:
+def select_invitation_details() -> Select[Any]:
     """Everything that is shown of invitations; add what picks and orders them."""
     return select(
         invitations,
@@ -53,7 +53,7 @@ def select_standing() -> Select[Any]:
     ).select_from(invitations.outerjoin(outbox, outbox.c.id == newest_invitation_mail(invitations.c.id)))
 
 
-_FIND = select_standing().where(invitations.c.id == bindparam("id", type_=Id))
+_FIND = select_invitation_details().where(invitations.c.id == bindparam("id", type_=Id))
 
 # Two levels down: unless told, SQLAlchemy would read all invitations here, not the one that is looked up.
 _TARGET_IDS = (
@@ -152,15 +152,15 @@ def read_invitation(row: Row) -> Invitation:
     )
 
 
-def read_standing(row: Row) -> Standing:
+def read_invitation_details(row: Row) -> InvitationDetails:
     """One row of a listing."""
-    return Standing(read_invitation(row), read_delivery(row), row.inviter_name, row.sponsor_name)
+    return InvitationDetails(read_invitation(row), read_delivery(row), row.inviter_name, row.sponsor_name)
 
 
-async def find_invitation(db: Database, invitation_id: UUID) -> Standing | None:
+async def find_invitation(db: Database, invitation_id: UUID) -> InvitationDetails | None:
     """One invitation as it is shown, or None."""
     rows = await db.fetch(_FIND, id=invitation_id)
-    return read_standing(rows[0]) if rows else None
+    return read_invitation_details(rows[0]) if rows else None
 
 
 _FIND_PENDING = select(invitations, _grants().label("grants")).where(

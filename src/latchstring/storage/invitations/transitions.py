@@ -31,7 +31,7 @@ _generation = bindparam("generation", type_=Integer)
 _ended_at = bindparam("new_ended_at", type_=Instant)
 
 
-class Lost(Exception):
+class TransitionLost(Exception):
     """Another request was first: nothing was changed. Read the invitation again to say who."""
 
 
@@ -71,7 +71,7 @@ def end_invitation(after: Invitation) -> Work[None]:
         new_accepted_by=after.accepted_by,
     )
     if not rows:
-        raise Lost
+        raise TransitionLost
 
 
 # ---- expiry ----------------------------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ async def settle_blocker(
 
     try:
         await db.transact(work)
-    except Lost:  # the sweep or a resend was faster: the caller's next try will show
+    except TransitionLost:  # the sweep or a resend was faster: the caller's next try will show
         return
 
 
@@ -187,7 +187,7 @@ def replace_link(before: Invitation, after: Invitation, *, renewals: int, renewe
         new_renewed_at=renewed_at,
     )
     if not rows:
-        raise Lost
+        raise TransitionLost
 
 
 def count_renewal(invitation: Invitation, *, now: datetime, most: int, last_before: datetime) -> Work[int]:
@@ -201,7 +201,7 @@ def count_renewal(invitation: Invitation, *, now: datetime, most: int, last_befo
         last_renewed_before=last_before,
     )
     if not rows:
-        raise Lost
+        raise TransitionLost
     return int(rows[0].renewals)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, func, insert, literal_column, null, se
 
 from latchstring.domain.job import EVERY_ROW, JobRow, RowFilter, RowStatus
 from latchstring.domain.pagination import Cursor, Page, SortOrder
-from latchstring.storage.engine.bulk_values import Listed
+from latchstring.storage.engine.bulk_values import BulkValues
 from latchstring.storage.engine.database import Database, Row, Step, Steps, Work, step
 from latchstring.storage.engine.tables import job_rows
 from latchstring.storage.engine.types import CanonicalText, Id, any_of
@@ -25,7 +25,7 @@ _ID = bindparam("job_id", type_=Id)
 # ---- keeping --------------------------------------------------------------------------------------------------------
 
 _INSERT_ROW = insert(job_rows).values({column.name: bindparam(column.name, type_=column.type) for column in _r})
-_LISTED = Listed("listed", "r_", [column for column in _r if column.name != "job_id"])
+_LISTED = BulkValues("listed", "r_", [column for column in _r if column.name != "job_id"])
 _INSERT_ROWS = insert(job_rows).from_select(
     [column.name for column in _r],
     select(_ID, *(_LISTED[column.name] for column in _r if column.name != "job_id")).select_from(_LISTED.rows),

@@ -41,11 +41,11 @@ from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.ids import first_id_at, id_instant
 from latchstring.domain.views.overview import (
     OTHERS,
+    CountedTerms,
     Dimension,
     Figure,
     Measure,
     Occurrence,
-    Terms,
     fold_inviters,
     tally,
 )
@@ -143,10 +143,10 @@ def _instants(row: Row) -> tuple[datetime, datetime]:
     return id_instant(row.subject_id), id_instant(row.id)
 
 
-def _terms(row: Row) -> Terms | None:
+def _terms(row: Row) -> CountedTerms | None:
     if row.inviter_type is None:
         return None
-    return Terms(row.role, Actor(ActorType(row.inviter_type), row.inviter_id))
+    return CountedTerms(row.role, Actor(ActorType(row.inviter_type), row.inviter_id))
 
 
 # ---- adding up -------------------------------------------------------------------------------------------------------

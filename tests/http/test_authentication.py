@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.support.sample_app import AS_KEY, AS_USER, GOOD_TOKEN, ORIGIN, USER, FakeAccounts
+from tests.support.sample_app import AS_KEY, AS_USER, GOOD_TOKEN, ORIGIN, USER, FakeSessions
 
 from latchstring.domain.settings import App
 from latchstring.http.authentication import clear_session_cookies, session_cookies
@@ -113,9 +113,9 @@ async def test_a_planted_csrf_cookie_does_not_help_a_foreign_page(
 
 
 async def test_outdated_terms_are_403_everywhere_but_on_lenient_routes(
-    client: httpx2.AsyncClient, accounts: FakeAccounts
+    client: httpx2.AsyncClient, sessions: FakeSessions
 ) -> None:
-    accounts.user = replace(USER, terms_version="0")
+    sessions.user = replace(USER, terms_version="0")
     assert await knock(client, AS_USER) == (403, "terms-required")
     assert (await client.post("/api/open", json={}, headers=AS_USER)).json()["known"] is True
     assert await knock(client, AS_KEY) == (200, True)

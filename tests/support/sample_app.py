@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -39,8 +40,8 @@ ORIGIN = "https://app.example.org"
 APP = App(name="Acme", public_url="https://invite.example.org", terms_version="1", allowed_origins=(ORIGIN,))
 
 
-class FakeAccounts:
-    """Knows one user and one key."""
+class FakeSessions:
+    """Knows one user and one key. Answers as `services.users.sessions` does."""
 
     def __init__(self) -> None:
         self.user = USER
@@ -170,12 +171,12 @@ ROUTES = [make_thing, change_thing, list_things, show_thing, answer_anybody, kno
 
 
 @pytest.fixture
-def accounts() -> FakeAccounts:
-    return FakeAccounts()
+def sessions() -> FakeSessions:
+    return FakeSessions()
 
 
 @pytest.fixture
-def services(accounts: FakeAccounts) -> Services:
+def services(sessions: FakeSessions) -> Services:
     limits = Limits(enabled=False)
     return Services(
         db=None,  # type: ignore[arg-type]
@@ -189,7 +190,7 @@ def services(accounts: FakeAccounts) -> Services:
         mail_rules=MailRules(),
         keyring=Keyring((new_master_key(),)),
         tokens=None,  # type: ignore[arg-type]
-        users=accounts,  # type: ignore[arg-type]
+        users=SimpleNamespace(sessions=sessions),  # type: ignore[arg-type]
         admins=None,  # type: ignore[arg-type]
         content=None,  # type: ignore[arg-type]
         groups=None,  # type: ignore[arg-type]

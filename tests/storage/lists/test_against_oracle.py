@@ -173,11 +173,11 @@ async def test_invitations(database: Database, limits: Callable[..., None], dice
     for _ in range(12):
         (filter_, holds), by = random_filter(dice), dice.choice(["createdAt", "expiresAt", "acceptedAt", "inviteEmail"])
         order, limit = SortOrder(by, descending=dice.random() < 0.5), dice.choice([3, 5, 9])
-        read = reading(invitation_lists.list_invitations, database, filter_, order=order, limit=limit, at=NOW)
+        read = reading(invitation_lists.list_invitations, database, filter_, order=order, limit=limit, now=NOW)
         matching = sorted(filter(holds, rows), key=lambda row: row.sorted_by(by), reverse=order.descending)
         await check(read, lambda details: details.invitation.id, [row.id for row in matching])
         ids = [row.id for row in sorted(filter(holds, rows), key=lambda row: row.id, reverse=True)]
-        await check(reading(invitation_lists.find_ids, database, filter_, at=NOW), lambda id_: id_, ids)
+        await check(reading(invitation_lists.find_ids, database, filter_, now=NOW), lambda id_: id_, ids)
         assert await invitation_lists.count_invitations(database, filter_, now=NOW) in {len(ids), None}
 
 

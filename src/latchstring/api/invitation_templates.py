@@ -3,6 +3,7 @@
 from typing import Literal
 
 from latchstring.domain.template import InvitationTemplate
+from latchstring.domain.terms import shared_terms_of
 from latchstring.formats.durations import format_duration
 from latchstring.http.authentication import Caller
 from latchstring.http.responses import Answer, View
@@ -44,11 +45,9 @@ def template_view(template: InvitationTemplate) -> TemplateView:
             TemplateContentView(content_type=type_, key=key, role=role)  # type: ignore[arg-type]  # checked when read
             for type_, key, role in template.content
         ],
-        message=template.message,
-        locale=template.locale,
         expires_in=None if template.expires_in is None else format_duration(template.expires_in),
-        redirect_url=template.redirect_url,
         source=template.source.value,
+        **shared_terms_of(template),
     )
 
 

@@ -14,6 +14,7 @@ from latchstring.domain.event import RecordedEvent
 from latchstring.domain.grant import ContentRole, Grant
 from latchstring.domain.invitation import Invitation, InvitationDetails, State
 from latchstring.domain.mail import Delivery
+from latchstring.domain.terms import terms_of
 from latchstring.http.responses import View
 from latchstring.invitations.links import Links
 from latchstring.invitations.results import Accepted, Applied, InvitationPreview
@@ -225,12 +226,7 @@ def invitation_view(standing: InvitationDetails, links: Links, *, now: datetime)
         invited_by=_actor_view(invitation.inviter, standing.inviter_name),
         sponsor=_actor_view(invitation.link.sponsor, standing.sponsor_name),
         accepted_by=invitation.accepted_by,
-        first_name=invitation.first_name,
-        last_name=invitation.last_name,
-        message=invitation.message,
-        locale=invitation.locale,
-        metadata=invitation.metadata,
-        redirect_url=invitation.redirect_url,
+        **terms_of(invitation),
     )
 
 

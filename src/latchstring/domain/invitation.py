@@ -16,7 +16,6 @@ The conditional updates in `storage/invitations/transitions.py` say the same in 
 expire many rows at once; a property test compares both.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
@@ -36,6 +35,7 @@ from latchstring.domain.errors import (
 from latchstring.domain.grant import Bundle
 from latchstring.domain.ids import id_instant
 from latchstring.domain.mail import Delivery
+from latchstring.domain.terms import Terms
 
 
 class State(IntEnum):
@@ -67,10 +67,10 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Invitation:
-    """An address, a bundle of grants, an inviter, texts, a lifetime: terms that never change. And its state.
+class Invitation(Terms):
+    """An invitation: its terms, which never change, its current link, and its state.
 
-    email is as typed, email_key canonical. state is as stored; ask `state_at` for the state of an instant.
+    email is as typed, email_key canonical. state is as stored; `state_at` gives the state at an instant.
     """
 
     id: UUID
@@ -83,12 +83,6 @@ class Invitation:
     state: State = State.PENDING
     ended_at: datetime | None = None
     accepted_by: UUID | None = None
-    first_name: str | None = None
-    last_name: str | None = None
-    message: str | None = None
-    locale: str | None = None
-    metadata: Mapping[str, object] | None = None
-    redirect_url: str | None = None
 
     @property
     def created_at(self) -> datetime:

@@ -1,11 +1,13 @@
-"""A template of invitations: a named set of terms, so that "new customer" is one word."""
+"""Invitation templates: named sets of terms, such as "new customer"."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-WantedContent = tuple[tuple[str, str, str], ...]  # type or its singular, key, role
+from latchstring.domain.terms import SharedTerms
+
+TemplateContent = tuple[tuple[str, str, str], ...]  # type or its singular, key, role
 
 
 class TemplateSource(StrEnum):
@@ -16,22 +18,19 @@ class TemplateSource(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InvitationTemplate:
-    """What an invitation gets where nobody says otherwise. It gives no right by itself: whoever uses it needs them.
+class InvitationTemplate(SharedTerms):
+    """Default terms for invitations. It gives no right by itself: the inviter needs every right that it grants.
 
-    Targets are named by key and looked up when an invitation is made. shadowed: made in the panel, and not in use
-    while configuration declares the same key.
+    Groups and objects are named by key and looked up when an invitation is created. shadowed: created in the panel, and
+    not in use while configuration declares the same key.
     """
 
     key: str
     name: str
     role: str | None = None
     groups: tuple[str, ...] = ()
-    content: WantedContent = ()
-    message: str | None = None
-    locale: str | None = None
+    content: TemplateContent = ()
     expires_in: timedelta | None = None
-    redirect_url: str | None = None
     source: TemplateSource = TemplateSource.PANEL
     shadowed: bool = False
 

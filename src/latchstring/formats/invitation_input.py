@@ -9,6 +9,7 @@ from latchstring.formats.content_grants import ContentRoleName, split_content_gr
 from latchstring.formats.field_types import Duration, Email, Key, Line, Locale, Message, Metadata, Url
 from latchstring.formats.fields import Body, Reading, collect, escape, refuse_unknown
 from latchstring.formats.strict_json import parse_json
+from latchstring.formats.terms import read_terms
 
 EMPTY = ((), "")
 
@@ -51,15 +52,10 @@ def draft_of(reading: Reading[NewInvitation]) -> Draft:
         role=reading.get("role"),
         groups=reading.get("groups") or (),
         content=tuple((one.content_type, one.key, one.role) for one in reading.get("content") or ()),
-        first_name=reading.get("first_name"),
-        last_name=reading.get("last_name"),
-        message=reading.get("message"),
-        locale=reading.get("locale"),
         expires_in=reading.get("expires_in"),
-        metadata=reading.get("metadata"),
-        redirect_url=reading.get("redirect_url"),
         template=reading.get("template"),
         emptied=frozenset(name for name, value in reading.values.items() if value in EMPTY),
+        **read_terms(reading),
     )
 
 

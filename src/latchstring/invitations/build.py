@@ -19,6 +19,7 @@ from latchstring.domain.invitation import Invitation, Link
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, MailPriority, OutgoingMail, SuppressionReason
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import App, ContentRules, InvitationRules, MailRules
+from latchstring.domain.terms import terms_of
 from latchstring.formats.urls import origin_of
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.permissions import REVEAL
@@ -172,12 +173,7 @@ def build_invitation(
         inviter=by.actor,
         lifetime=lifetime,
         link=Link(1, now, now + lifetime, by.actor, deps.keyring.current.id),
-        first_name=draft.first_name,
-        last_name=draft.last_name,
-        message=draft.message,
-        locale=draft.locale,
-        metadata=draft.metadata,
-        redirect_url=draft.redirect_url,
+        **terms_of(draft),
     )
 
 

@@ -20,6 +20,7 @@ from latchstring.domain.panel import TEMPLATES_WRITE
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import App, ContentRules, InvitationRules, Roles
 from latchstring.domain.template import InvitationTemplate, TemplatesByKey
+from latchstring.domain.terms import SHARED_TERM_NAMES
 from latchstring.events.record import record
 from latchstring.invitations.build import find_lifetime_problems, find_redirect_problems
 from latchstring.invitations.permissions import READ, WRITE
@@ -34,7 +35,7 @@ from latchstring.storage.invitations.templates import (
 )
 from latchstring.users.grant_limits import find_role_problems
 
-TERMS = ("role", "groups", "content", "message", "locale", "expires_in", "redirect_url")
+TEMPLATE_TERMS = ("role", "groups", "content", "expires_in", *SHARED_TERM_NAMES)
 
 
 def expand(draft: Draft, template: InvitationTemplate) -> Draft:
@@ -43,7 +44,11 @@ def expand(draft: Draft, template: InvitationTemplate) -> Draft:
     What is stated replaces: lists are never merged. Stated is what has a value, and what the draft says is empty on
     purpose (`emptied`). The ceiling is judged afterwards, on the whole.
     """
-    filled = {name: getattr(template, name) for name in TERMS if not getattr(draft, name) and name not in draft.emptied}
+    filled = {
+        name: getattr(template, name)
+        for name in TEMPLATE_TERMS
+        if not getattr(draft, name) and name not in draft.emptied
+    }
     return replace(draft, template=None, **filled)
 
 
@@ -155,7 +160,7 @@ class InvitationTemplates:
             id_ = yield from replace_template(template, now=now)
             if id_ is None or before is None:
                 raise TemplateNotFound(f"There is no template {key}.")
-            fields = [name for name in ("name", *TERMS) if getattr(before, name) != getattr(template, name)]
+            fields = [name for name in ("name", *TEMPLATE_TERMS) if getattr(before, name) != getattr(template, name)]
             yield record(happened("invitation_template.updated", id_, by=by.actor, now=now, key=key, fields=fields))
 
         await self.db.transact(work)

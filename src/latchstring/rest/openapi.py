@@ -12,6 +12,7 @@ from latchstring.domain.errors import LatchstringError
 from latchstring.domain.keys import KEY_PATTERN
 from latchstring.domain.language_tag import LONGEST_LANGUAGE_TAG
 from latchstring.domain.settings import App
+from latchstring.formats.camel_case import to_camel_case
 from latchstring.formats.field_types import LOCALE_PATTERN
 from latchstring.http.authentication import RouteAccess
 from latchstring.http.problems import MEDIA_TYPE, PROBLEMS, ProblemType, problem_type
@@ -89,17 +90,12 @@ def build_document(operations: Iterable[Operation], app: App, *, version: str) -
 
 def _outside(path: str) -> str:
     """A path as clients write it, its parameters in camelCase without their types."""
-    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: f"{{{_camel(found[1])}}}", path)
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.title() for word in rest)
+    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: f"{{{to_camel_case(found[1])}}}", path)
 
 
 def _describe(one: Operation, inputs: Inputs, answers: Mapping[int, Schema], shown: Mapping[str, Schema]) -> Schema:
     described: Schema = {
-        "operationId": _camel(one.name),
+        "operationId": to_camel_case(one.name),
         "summary": one.summary,
         "tags": [one.tag],
         "parameters": list(_parameters(one, inputs)),
@@ -133,7 +129,7 @@ def _upload_content(row: type[msgspec.Struct], inputs: Inputs) -> Schema:
 
 def _parameters(one: Operation, inputs: Inputs) -> Iterator[Schema]:
     for name, kind in one.path_parameters:
-        yield {"name": _camel(name), "in": "path", "required": True, "schema": _PARAMETER_SCHEMAS[kind]}
+        yield {"name": to_camel_case(name), "in": "path", "required": True, "schema": _PARAMETER_SCHEMAS[kind]}
     if one.query is not None:
         for name, schema, is_required in describe_fields(one.query, inputs):
             parameter: Schema = {"name": name, "in": "query", "required": is_required, "schema": schema}

@@ -47,18 +47,18 @@ async def do(
     invitation_env: InvitationEnv, deed: BulkAction, selection: Selection, *, by: Principal = OPERATOR_PRINCIPAL
 ) -> Mapping[RowResult, int]:
     """A dry run and its confirmation."""
-    selecting = invitation_env.invitations.bulk_actions
-    run = await selecting.plan(deed, selection, by=by)
-    return await selecting.carry_out(deed, selection, run.digest, by=by)
+    bulk_actions = invitation_env.invitations.bulk_actions
+    run = await bulk_actions.plan(deed, selection, by=by)
+    return await bulk_actions.carry_out(deed, selection, run.digest, by=by)
 
 
-async def test_each_is_judged_by_the_rules_of_one(invitation_env: InvitationEnv, selecting: BulkActions) -> None:
+async def test_each_is_judged_by_the_rules_of_one(invitation_env: InvitationEnv, bulk_actions: BulkActions) -> None:
     pending, accepted, revoked = [await invitation_env.invite(f"{name}@people.test") for name in ("ada", "bob", "cem")]
     await invitation_env.accept(invitation_env.token(accepted))
     await invitation_env.invitations.revoke(revoked.invitation.id, by=OPERATOR_PRINCIPAL)
     selection = Selection(ids=[one.invitation.id for one in (pending, accepted, revoked)])
     for deed in BulkAction:
-        run = await selecting.plan(deed, selection, by=OPERATOR_PRINCIPAL)
+        run = await bulk_actions.plan(deed, selection, by=OPERATOR_PRINCIPAL)
         assert run.counts == {RowResult.DONE: 1, RowResult.ACCEPTED: 1, RowResult.REVOKED: 1}
     assert await do(invitation_env, BulkAction.REVOKE, selection) == run.counts
     assert await invitation_env.state(pending) is State.REVOKED
@@ -83,49 +83,49 @@ async def test_every_resent_link_has_its_event_and_its_mail(invitation_env: Invi
     assert [len(await invitation_env.invitation_mails(one)) for one in invitations] == [2] * 9
 
 
-async def test_a_filter_takes_none_that_was_made_later(invitation_env: InvitationEnv, selecting: BulkActions) -> None:
+async def test_a_filter_takes_none_that_was_made_later(invitation_env: InvitationEnv, bulk_actions: BulkActions) -> None:
     await invitation_env.invite("ada@people.test")
     invitation_env.service_env.clock.forward(timedelta(minutes=1))
     selection = Selection(wanted=InvitationFilter(), as_of=invitation_env.service_env.clock())
     invitation_env.service_env.clock.forward(timedelta(minutes=1))
     late = await invitation_env.invite("late@people.test")
-    assert await selecting.count(selection, by=OPERATOR_PRINCIPAL) == 1
+    assert await bulk_actions.count(selection, by=OPERATOR_PRINCIPAL) == 1
     assert await do(invitation_env, BulkAction.REVOKE, selection) == {RowResult.DONE: 1}
     assert await invitation_env.state(late) is State.PENDING
 
 
 async def test_nothing_is_done_when_the_dry_run_comes_out_differently(
-    invitation_env: InvitationEnv, selecting: BulkActions
+    invitation_env: InvitationEnv, bulk_actions: BulkActions
 ) -> None:
     one, other = await invitation_env.invite("ada@people.test"), await invitation_env.invite("bob@people.test")
     selection = Selection(wanted=InvitationFilter(states=[State.PENDING]))
-    run = await selecting.plan(BulkAction.REVOKE, selection, by=OPERATOR_PRINCIPAL)
+    run = await bulk_actions.plan(BulkAction.REVOKE, selection, by=OPERATOR_PRINCIPAL)
     await invitation_env.invitations.revoke(one.invitation.id, by=OPERATOR_PRINCIPAL)
     with pytest.raises(SelectionChanged) as refused:
-        await selecting.carry_out(BulkAction.REVOKE, selection, run.digest, by=OPERATOR_PRINCIPAL)
+        await bulk_actions.carry_out(BulkAction.REVOKE, selection, run.digest, by=OPERATOR_PRINCIPAL)
     assert refused.value.now.counts == {RowResult.DONE: 1}
     assert await invitation_env.state(other) is State.PENDING
 
 
 async def test_two_who_confirm_at_once_send_each_link_once(
-    invitation_env: InvitationEnv, selecting: BulkActions
+    invitation_env: InvitationEnv, bulk_actions: BulkActions
 ) -> None:
     invitations = [await invitation_env.invite(f"p{number}@people.test") for number in range(6)]
     selection = Selection(ids=[one.invitation.id for one in invitations])
-    run = await selecting.plan(BulkAction.REVOKE, selection, by=OPERATOR_PRINCIPAL)
-    tries = [selecting.carry_out(BulkAction.REVOKE, selection, run.digest, by=OPERATOR_PRINCIPAL) for _ in range(2)]
+    run = await bulk_actions.plan(BulkAction.REVOKE, selection, by=OPERATOR_PRINCIPAL)
+    tries = [bulk_actions.carry_out(BulkAction.REVOKE, selection, run.digest, by=OPERATOR_PRINCIPAL) for _ in range(2)]
     found = await asyncio.gather(*tries, return_exceptions=True)
     done = sum(each.get(RowResult.DONE, 0) for each in found if isinstance(each, Mapping))
     assert done == 6
     assert (await invitation_env.service_env.events()).count("invitation.revoked") == 6
 
 
-async def test_of_expired_twins_one_is_sent_again(invitation_env: InvitationEnv, selecting: BulkActions) -> None:
+async def test_of_expired_twins_one_is_sent_again(invitation_env: InvitationEnv, bulk_actions: BulkActions) -> None:
     for _ in range(3):
         await invitation_env.invite("ada@people.test")
         invitation_env.service_env.clock.forward(timedelta(days=8))
     everything = Selection(wanted=InvitationFilter())
-    run = await selecting.plan(BulkAction.RESEND, everything, by=OPERATOR_PRINCIPAL)
+    run = await bulk_actions.plan(BulkAction.RESEND, everything, by=OPERATOR_PRINCIPAL)
     assert run.counts == {RowResult.DONE: 1, RowResult.ALREADY_INVITED: 2}
     assert await do(invitation_env, BulkAction.RESEND, everything) == run.counts
 
@@ -150,12 +150,12 @@ async def test_resending_many_counts_for_recipients_and_not_for_the_inviter(serv
 
 @pytest.mark.parametrize("permissions", [("invitations:read",), ("invitations:write",), ()])
 async def test_it_takes_reading_and_writing(
-    invitation_env: InvitationEnv, selecting: BulkActions, permissions: tuple[str, ...]
+    invitation_env: InvitationEnv, bulk_actions: BulkActions, permissions: tuple[str, ...]
 ) -> None:
     one = await invitation_env.invite()
     for deed in BulkAction:
         with pytest.raises(NotAllowed):
-            await selecting.plan(deed, Selection(ids=[one.invitation.id]), by=somebody(*permissions))
+            await bulk_actions.plan(deed, Selection(ids=[one.invitation.id]), by=somebody(*permissions))
 
 
 async def test_without_mail_only_those_resend_who_may_see_links(service_env: ServiceEnv) -> None:
@@ -166,9 +166,9 @@ async def test_without_mail_only_those_resend_who_may_see_links(service_env: Ser
 
 
 async def test_no_action_takes_more_than_a_minute_of_work(
-    invitation_env: InvitationEnv, selecting: BulkActions
+    invitation_env: InvitationEnv, bulk_actions: BulkActions
 ) -> None:
     selection = Selection(ids=[new_id(START) for _ in range(MOST + 1)])
     with pytest.raises(TooManySelected):
-        await selecting.plan(BulkAction.REVOKE, selection, by=OPERATOR_PRINCIPAL)
+        await bulk_actions.plan(BulkAction.REVOKE, selection, by=OPERATOR_PRINCIPAL)
     assert await invitation_env.service_env.events() == []

@@ -12,9 +12,13 @@ from latchstring.domain.invitation import Invitation
 from latchstring.domain.principal import Role
 from latchstring.domain.settings import ContentRules, InvitationRules
 from latchstring.domain.template import InvitationTemplate
+from latchstring.domain.terms import shared_terms_of, terms_of
 from latchstring.domain.views.targets import GroupChoice, ObjectChoice
+from latchstring.formats.camel_case import to_camel_case
 from latchstring.formats.content_grants import CONTENT_ROLE_NAMES, ContentRoleName, split_content_name
 from latchstring.formats.field_types import Email, Id, Key, Kind, Line, Message, ValueRefused, read_key, read_text
+from latchstring.formats.terms import read_terms
+from latchstring.invitations.templates import TEMPLATE_TERMS
 from latchstring.pages.forms import FormState, PageForm, SentForm
 
 UNTIL = "until"
@@ -73,6 +77,10 @@ class TermsForm(PageForm):
     message: Message | None = None
     expires_in: Span = None
     do: str = ""
+
+
+# Terms that the page of a new invitation does not show. They come from a template or the invitation that is copied.
+TERMS_WITHOUT_A_FIELD = frozenset({"metadata", "redirect_url"})
 
 
 class InvitationForm(TermsForm):
@@ -149,11 +157,8 @@ def draft_of(sent: SentForm[InvitationForm], *, now: datetime) -> tuple[Draft, l
         role=sent.get("role"),
         groups=sent.get("groups") or (),
         content=content_of(sent, problems),
-        first_name=sent.get("first_name"),
-        last_name=sent.get("last_name"),
-        message=sent.get("message"),
-        locale=sent.get("locale"),
         expires_in=_lifetime(sent, now, problems),
+        **read_terms(sent.reading),
     )
     return draft, [*sent.reading.problems, *problems]
 
@@ -209,7 +214,7 @@ def completed(
     return replace(draft, metadata=source.metadata, redirect_url=onward)
 
 
-_FIELDS = frozenset({"role", "groups", "content", "message", "locale", "expires_in"})
+_FIELDS = frozenset(TEMPLATE_TERMS) - TERMS_WITHOUT_A_FIELD
 
 
 # ---- what the page offers --------------------------------------------------------------------------------------------
@@ -277,7 +282,7 @@ def with_template(shown: FormState, template: InvitationTemplate, rules: Content
     types = {type_.singular: type_.key for type_ in rules.types.values() if type_.singular}
     content = [(types.get(type_, type_), key, role) for type_, key, role in template.content]
     typed = dict(shown.typed) | {"template": template.key, "used": template.key, "role": template.role or ""}
-    typed |= {"message": template.message or "", "locale": template.locale or ""}
+    typed |= _texts(shared_terms_of(template))
     if template.expires_in is not None:
         typed["expiresIn"] = _seconds(template.expires_in)
     return _with_targets(replace(shown, typed=typed), template.groups, content)
@@ -289,11 +294,8 @@ def like(invitation: Invitation, rules: InvitationRules) -> FormState:
     typed = {
         "like": str(invitation.id),
         "inviteEmail": invitation.email,
-        "firstName": invitation.first_name or "",
-        "lastName": invitation.last_name or "",
         "role": invitation.bundle.role or "",
-        "message": invitation.message or "",
-        "locale": invitation.locale or "",
+        **_texts(terms_of(invitation)),
         "expiresIn": _seconds(min(max(invitation.lifetime, rules.minimum_lifetime), rules.maximum_lifetime)),
     }
     groups = [grant.target_key for grant in bundle if grant.role is None]
@@ -301,6 +303,11 @@ def like(invitation: Invitation, rules: InvitationRules) -> FormState:
         (grant.target_type or "", grant.target_key, grant.role.name) for grant in bundle if grant.role is not None
     ]
     return _with_targets(FormState(typed), groups, content)
+
+
+def _texts(terms: Mapping[str, str | None]) -> dict[str, str]:
+    """The terms as the form has them."""
+    return {to_camel_case(name): text or "" for name, text in terms.items() if name not in TERMS_WITHOUT_A_FIELD}
 
 
 def with_object(shown: FormState, name: str, role: str = "VIEWER") -> FormState:

@@ -35,6 +35,7 @@ from latchstring.domain.panel import TEMPLATES_WRITE
 from latchstring.domain.template import InvitationTemplate, TemplateSource
 from latchstring.formats.content_grants import CONTENT_ROLE_NAMES
 from latchstring.formats.field_types import Key, Line, Url
+from latchstring.formats.terms import read_shared_terms
 from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
 from latchstring.i18n.negotiation import available_locales
@@ -227,10 +228,8 @@ def _template_of(sent: SentForm[TemplateForm], before: InvitationTemplate | None
         role=sent.get("role"),
         groups=sent.get("groups") or (),
         content=content,
-        message=sent.get("message"),
-        locale=sent.get("locale"),
         expires_in=span,
-        redirect_url=sent.get("redirect_url"),
+        **read_shared_terms(sent.reading),
     )
 
 

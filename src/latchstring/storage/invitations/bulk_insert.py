@@ -33,6 +33,7 @@ from sqlalchemy.sql import Executable
 from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.ids import first_id_at, new_id
 from latchstring.domain.invitation import Invitation
+from latchstring.domain.terms import TERM_NAMES
 from latchstring.storage.engine.bulk_values import BulkValues
 from latchstring.storage.engine.database import ATTEMPTS, Conflict, Database, Row, Steps, Work, step
 from latchstring.storage.engine.tables import PENDING as PENDING_TEXT
@@ -150,8 +151,9 @@ def _blocker(row: Row) -> Blocker:
 # ---- PostgreSQL: one statement a batch -------------------------------------------------------------------------------
 
 _OWN = (
-    *("id", "email_key", "email", "terms_key", "role", "lifetime_seconds", "expires_at", "message", "locale"),
-    *("first_name", "last_name", "search_name", "search_last_name", "metadata", "redirect_url"),
+    *("id", "email_key", "email", "terms_key", "role", "lifetime_seconds", "expires_at"),
+    *("search_name", "search_last_name"),
+    *TERM_NAMES,
 )
 _SHARED = ("inviter_type", "inviter_id", "link_starts_at", "sponsor_type", "sponsor_id", "master_key_id")
 _ALIKE: dict[str, ColumnElement[Any]] = {

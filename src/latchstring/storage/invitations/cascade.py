@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, case, delete, exists, literal_column, not_, nu
 from latchstring.domain.actor import Actor
 from latchstring.domain.event import Event
 from latchstring.domain.ids import first_id_at, new_id
+from latchstring.domain.terms import IMPERSONAL_TERM_NAMES, TERM_NAMES
 from latchstring.storage.engine.database import Database, Work, step
 from latchstring.storage.engine.idempotency import forget_answers, forget_answers_to
 from latchstring.storage.engine.tables import events, invitation_grants, invitations
@@ -133,12 +134,9 @@ _ERASE = (
         email=ERASED,
         email_key=ERASED,
         terms_key=_i.id,  # a digest of the address could be guessed
-        first_name=null(),
-        last_name=null(),
         search_name=null(),
         search_last_name=null(),
-        message=null(),
-        metadata=null(),
+        **{name: null() for name in TERM_NAMES if name not in IMPERSONAL_TERM_NAMES},
     )
     .returning(_i.id)
 )

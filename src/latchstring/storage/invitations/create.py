@@ -39,6 +39,7 @@ from latchstring.domain.grant import Grant, terms_digest
 from latchstring.domain.idempotency import AnswerStored, Claim, StoredAnswer
 from latchstring.domain.invitation import Invitation
 from latchstring.domain.mail import OutgoingMail
+from latchstring.domain.terms import terms_of
 from latchstring.storage.engine.database import ATTEMPTS, Database, UniqueViolation, Work, step
 from latchstring.storage.engine.idempotency import claim_values, if_free, oldest_stored_answer, store_answer
 from latchstring.storage.engine.tables import (
@@ -193,16 +194,11 @@ def invitation_values(invitation: Invitation) -> dict[str, Any]:
         "master_key_id": invitation.link.master_key_id,
         "ended_at": invitation.ended_at,
         "accepted_by": invitation.accepted_by,
-        "first_name": invitation.first_name,
-        "last_name": invitation.last_name,
         "search_name": fold_name(" ".join(name for name in names if name)) or None,
         "search_last_name": invitation.last_name and fold_name(invitation.last_name),
-        "message": invitation.message,
-        "locale": invitation.locale,
-        "metadata": invitation.metadata,
-        "redirect_url": invitation.redirect_url,
         "renewals": 0,
         "renewed_at": None,
+        **terms_of(invitation),
     }
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, Select, SmallInteger, bindpa
 from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.grant import Bundle, ContentRole, Grant, GrantKind
 from latchstring.domain.invitation import Invitation, InvitationDetails, Link, State
+from latchstring.domain.terms import terms_of
 from latchstring.storage.engine.database import Database, Row
 from latchstring.storage.engine.tables import (
     content,
@@ -143,12 +144,7 @@ def read_invitation(row: Row) -> Invitation:
         state=State(row.state),
         ended_at=row.ended_at,
         accepted_by=row.accepted_by,
-        first_name=row.first_name,
-        last_name=row.last_name,
-        message=row.message,
-        locale=row.locale,
-        metadata=row.metadata,
-        redirect_url=row.redirect_url,
+        **terms_of(row),
     )
 
 

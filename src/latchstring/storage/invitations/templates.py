@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from latchstring.domain.template import InvitationTemplate
+from latchstring.domain.terms import SHARED_TERM_NAMES, shared_terms_of
+from latchstring.formats.camel_case import to_camel_case
 from latchstring.storage.engine.database import Database, Row, Step, Work, step
 from latchstring.storage.engine.tables import invitation_templates
 
@@ -32,27 +34,24 @@ def _terms(template: InvitationTemplate) -> dict[str, Any]:
     return {
         "role": template.role,
         "groups": list(template.groups),
-        "content": [list(wanted) for wanted in template.content],
-        "message": template.message,
-        "locale": template.locale,
+        "content": [list(grant) for grant in template.content],
         "lifetimeSeconds": template.expires_in and int(template.expires_in.total_seconds()),
-        "redirectUrl": template.redirect_url,
+        **{to_camel_case(name): value for name, value in shared_terms_of(template).items()},
     }
 
 
 def _read(row: Row) -> InvitationTemplate:
     terms: Mapping[str, Any] = row.terms
     seconds = terms.get("lifetimeSeconds")
+    shared: dict[str, Any] = {name: terms.get(to_camel_case(name)) for name in SHARED_TERM_NAMES}
     return InvitationTemplate(
         key=row.key,
         name=row.name,
         role=terms.get("role"),
         groups=tuple(terms.get("groups") or ()),
         content=tuple((type_, key, role) for type_, key, role in terms.get("content") or ()),
-        message=terms.get("message"),
-        locale=terms.get("locale"),
         expires_in=timedelta(seconds=seconds) if seconds else None,
-        redirect_url=terms.get("redirectUrl"),
+        **shared,
     )
 
 

@@ -83,7 +83,9 @@ async def test_every_resent_link_has_its_event_and_its_mail(invitation_env: Invi
     assert [len(await invitation_env.invitation_mails(one)) for one in invitations] == [2] * 9
 
 
-async def test_a_filter_takes_none_that_was_made_later(invitation_env: InvitationEnv, bulk_actions: BulkActions) -> None:
+async def test_a_filter_takes_none_that_was_made_later(
+    invitation_env: InvitationEnv, bulk_actions: BulkActions
+) -> None:
     await invitation_env.invite("ada@people.test")
     invitation_env.service_env.clock.forward(timedelta(minutes=1))
     selection = Selection(wanted=InvitationFilter(), as_of=invitation_env.service_env.clock())

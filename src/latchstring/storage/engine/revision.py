@@ -1,13 +1,17 @@
 """Which schema this code needs, and whether a database has it.
 
-Apart from `schema`, which migrates: asking needs no migration tool, and every start and every readiness probe asks.
+Not in `schema`, which migrates: every start and every readiness probe asks, without importing the migration tool.
 """
+
+from pathlib import Path
 
 from sqlalchemy import Text, column, select, table
 
 from latchstring.storage.engine.database import Database, TableMissing
 
-HEAD_REVISION = "0001"  # the newest file under migrations/versions; a test compares
+# Files are named `<revision>_<name>.py`; a test compares with what the migration tool says.
+_NEWEST_FILE = max(path.name for path in Path(__file__).with_name("migrations").joinpath("versions").glob("[0-9]*.py"))
+HEAD_REVISION = _NEWEST_FILE.partition("_")[0]
 
 _VERSIONS = table("alembic_version", column("version_num", Text))
 _FIND_REVISION = select(_VERSIONS.c.version_num)

@@ -101,7 +101,7 @@ WHOLE_NAMES: dict[str, int] = {
     "one": 447,
     "said": 24,
     "told": 29,
-    "told_members": 1,
+    "may_reveal_membership": 1,
     "asked": 38,
     "wanted": 79,
     "shown": 94,

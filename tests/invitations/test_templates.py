@@ -160,7 +160,7 @@ async def test_templates_are_made_changed_and_removed(
     assert await templates.get_template("colleague", by=admin) == whole
     assert [one.key for one in await templates.list_templates(by=admin)] == ["new-customer", "colleague"]
     await templates.replace_template(replace(whole, role="customer", message=None), by=admin)
-    assert (await templates.all_in_use())["colleague"].role == "customer"
+    assert (await templates.find_all_in_use())["colleague"].role == "customer"
     await templates.delete_template("colleague", by=admin)
     assert await templates.find_template("colleague") is None
     for change in (templates.replace_template(whole, by=admin), templates.delete_template("colleague", by=admin)):

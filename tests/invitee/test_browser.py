@@ -193,7 +193,7 @@ async def test_the_language_changes_without_losing_the_link(chromium: Browser, p
     await seen.context.close()
 
 
-# ---- every page, in every look -----------------------------------------------------------------------------------
+# ---- every page, in every look ---------------------------------------------------------------------------------------
 
 
 def set_up(page_installation: Installation) -> dict[str, Scene]:

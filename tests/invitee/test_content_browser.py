@@ -103,7 +103,7 @@ async def test_coming_back_after_the_access_token_ran_out(chromium: Browser, pag
     await seen.context.close()
 
 
-# ---- every page, in every look -----------------------------------------------------------------------------------
+# ---- every page, in every look ---------------------------------------------------------------------------------------
 
 
 def set_up(page_installation: Installation) -> dict[str, Scene]:

@@ -36,7 +36,7 @@ async def hold(page_client: PageClient, one: ContentObject, email: str, role: Co
     )
 
 
-# ---- what it shows -----------------------------------------------------------------------------------------------
+# ---- what it shows ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ async def test_somebody_signed_in_sees_what_is_new_in_it(
     assert await level_of(page_client, "ada@people.test", one) == max(Level(held), Level[right])
 
 
-# ---- an honest page ----------------------------------------------------------------------------------------------
+# ---- an honest page --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["articles/other", "tables/tide-tables", "tables/other"])
@@ -246,7 +246,7 @@ async def test_a_sponsor_who_lost_the_object_is_told_of(page_client: PageClient)
     assert "Tide tables" in sent.words
 
 
-# ---- only people with an account ---------------------------------------------------------------------------------
+# ---- only people with an account -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("page_client", CLOSED, indirect=True)
@@ -308,7 +308,7 @@ async def test_a_bundle_with_a_role_lets_strangers_in_all_the_same(page_client: 
     assert (await accept(page_client, token, **PROFILE)).status == 303
 
 
-# ---- where it leads on -------------------------------------------------------------------------------------------
+# ---- where it leads on -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("url", ["https://app.orchard.example/tides?a=1#moon", "http://door.test/docs"])
@@ -417,7 +417,7 @@ async def test_a_right_that_is_greater_already_stays_and_is_shown(page_client: P
     assert "You may view Moons" in seen.words
 
 
-# ---- the rest of the way -----------------------------------------------------------------------------------------
+# ---- the rest of the way ---------------------------------------------------------------------------------------------
 
 
 async def test_errors_are_shown_at_the_address_of_the_object(page_client: PageClient) -> None:

@@ -85,7 +85,7 @@ async def test_whoever_is_in_goes_on_from_a_used_link(page_client: PageClient) -
     assert "Go to Orchard Lane" in seen.words
 
 
-# ---- declining ---------------------------------------------------------------------------------------------------
+# ---- declining -------------------------------------------------------------------------------------------------------
 
 
 async def test_declining_asks_first_and_then_tells(page_client: PageClient) -> None:
@@ -110,7 +110,7 @@ async def test_a_reason_that_cannot_be_kept_is_shown_again(page_client: PageClie
     assert await page_client.state(invitation) == "PENDING"
 
 
-# ---- a fresh link ------------------------------------------------------------------------------------------------
+# ---- a fresh link ----------------------------------------------------------------------------------------------------
 
 
 async def test_asking_for_a_fresh_link_makes_the_next_one(page_client: PageClient) -> None:
@@ -129,7 +129,7 @@ async def test_asking_with_a_link_that_is_not_ours_answers_alike(page_client: Pa
     assert (await page_client.post("/invitation/request-new", {"token": token})).target == "/invitation/requested"
 
 
-# ---- opening is not answering ------------------------------------------------------------------------------------
+# ---- opening is not answering ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("channel", list(Channel))

@@ -53,7 +53,7 @@ async def test_an_asset_of_another_version_is_the_present_one_for_a_while(page_c
     assert (await page_client.get("/assets/0/..%2fpage.py")).status == 404
 
 
-# ---- forms -------------------------------------------------------------------------------------------------------
+# ---- forms -----------------------------------------------------------------------------------------------------------
 
 ACTIONS = [path for route in routes for path in route.paths if route.method == "POST"]
 
@@ -126,7 +126,7 @@ async def test_too_many_tries_are_told_with_the_time_to_wait(page_client: PageCl
     assert "Too many attempts." in sent.words
 
 
-# ---- languages ---------------------------------------------------------------------------------------------------
+# ---- languages -------------------------------------------------------------------------------------------------------
 
 
 async def test_a_page_speaks_the_language_that_was_chosen_and_carries_it_on(page_client: PageClient) -> None:
@@ -174,7 +174,7 @@ async def test_a_language_nobody_speaks_does_not_matter(page_client: PageClient,
     assert '<html lang="en"' in seen.html
 
 
-# ---- refusals ----------------------------------------------------------------------------------------------------
+# ---- refusals --------------------------------------------------------------------------------------------------------
 
 
 async def test_an_unknown_address_is_a_page_for_people_and_a_problem_for_programs(page_client: PageClient) -> None:

@@ -134,7 +134,7 @@ async def test_without_terms_nobody_is_asked_to_accept_any(page_client: PageClie
     assert sent.target == "/invitation/arrived?how=joined"
 
 
-# ---- somebody who has an account ---------------------------------------------------------------------------------
+# ---- somebody who has an account -------------------------------------------------------------------------------------
 
 
 async def test_somebody_with_an_account_signs_in_on_the_spot(page_client: PageClient) -> None:

@@ -107,7 +107,7 @@ def test_a_plain_path_is_gone_on_to() -> None:
     assert local_path("/profile?done=saved") == "/profile?done=saved"
 
 
-# ---- passwords and addresses -------------------------------------------------------------------------------------
+# ---- passwords and addresses -----------------------------------------------------------------------------------------
 
 
 async def reset_token(page_client: PageClient, purpose: Purpose = Purpose.PASSWORD_RESET) -> str:
@@ -186,7 +186,7 @@ async def test_a_confirmation_link_is_asked_for_by_whoever_is_signed_in(page_cli
     assert 'data-testid="verify-mailed"' in (await page_client.get(sent.target)).html
 
 
-# ---- the profile -------------------------------------------------------------------------------------------------
+# ---- the profile -----------------------------------------------------------------------------------------------------
 
 
 async def test_a_profile_is_changed_by_its_owner(page_client: PageClient) -> None:

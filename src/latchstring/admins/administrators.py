@@ -55,7 +55,7 @@ class AdminAccounts:
     deps: AdminDependencies
     set_up_links: SetUpLinks
 
-    # ---- who there is --------------------------------------------------------------------------------------------
+    # ---- who there is ------------------------------------------------------------------------------------------------
 
     async def find_by_address(self, address: Address) -> Admin | None:
         return await find_admin_by_email_key(self.deps.db, address.email_key)
@@ -71,7 +71,7 @@ class AdminAccounts:
         """Every administrator, by address."""
         return await list_admins(self.deps.db)
 
-    # ---- making --------------------------------------------------------------------------------------------------
+    # ---- making ------------------------------------------------------------------------------------------------------
 
     async def create(
         self, *, by: Principal, address: Address, role: str, name: str = "", password: str | None = None
@@ -150,7 +150,7 @@ class AdminAccounts:
         self.deps.wake_worker()
         return self.set_up_links.sent(present)
 
-    # ---- changing ------------------------------------------------------------------------------------------------
+    # ---- changing ----------------------------------------------------------------------------------------------------
 
     async def set_role(self, admin_id: UUID, role: str, *, by: Principal) -> Admin:
         """Give another role; it counts from the next request. Raises NotAllowed, InvalidFields, AdminNotFound,
@@ -205,7 +205,7 @@ class AdminAccounts:
 
         return await self.deps.db.transact(work)
 
-    # ---- sessions of others --------------------------------------------------------------------------------------
+    # ---- sessions of others ------------------------------------------------------------------------------------------
 
     async def list_sessions(self, admin_id: UUID, *, by: Principal) -> Sequence[AdminSession]:
         """Where an administrator is signed in, the session used last first. Raises NotAllowed."""

@@ -61,7 +61,7 @@ class SecondFactors:
 
     deps: AdminDependencies
 
-    # ---- signing in ----------------------------------------------------------------------------------------------
+    # ---- signing in --------------------------------------------------------------------------------------------------
 
     async def complete_login(self, visit: AuthenticatedAdmin, code: str) -> NewAdminSession:
         """Open a session that awaits its code, under another token. Takes the app's code, or a recovery code.
@@ -112,7 +112,7 @@ class SecondFactors:
         except SealBroken:
             return None
 
-    # ---- setting up and taking away ------------------------------------------------------------------------------
+    # ---- setting up and taking away ----------------------------------------------------------------------------------
 
     async def start(self, visit: AuthenticatedAdmin) -> None:
         """Propose a fresh secret. It asks for nothing until a code of it was entered."""

@@ -124,8 +124,8 @@ class AcceptedContentView(View):
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """What the path names; the key may be left to the link."""
+class _RequestedTarget:
+    """The object that the path names. key: None if the link decides."""
 
     type: str
     key: str | None = None
@@ -158,8 +158,8 @@ async def post_content_invitation(  # noqa: PLR0917  # filled by name
         _refuse_mixture(reading, ACCEPTING)
         read_key(request.scope, is_taken=False)
         services.limiter.check_client(client_network(request.scope, services.limits))
-        return await _accept(request, services, caller, reading, _Place(content_type, key))
-    return await _invite(services, caller, reading, idempotency, _Place(content_type, key))
+        return await _accept(request, services, caller, reading, _RequestedTarget(content_type, key))
+    return await _invite(services, caller, reading, idempotency, _RequestedTarget(content_type, key))
 
 
 @operation(
@@ -181,7 +181,7 @@ async def accept_content_invitation(
     content_type: str,
 ) -> Answer:
     """Accepts the whole invitation with all its grants."""
-    return await _accept(request, services, caller, reading, _Place(content_type))
+    return await _accept(request, services, caller, reading, _RequestedTarget(content_type))
 
 
 @operation(
@@ -198,7 +198,7 @@ async def delete_content_invitation(services: Services, caller: Caller, invitati
     return json_answer(SuccessView(success=True))
 
 
-# ---- which of the two ------------------------------------------------------------------------------------------------
+# ---- invite or accept ------------------------------------------------------------------------------------------------
 
 
 def _outside(name: str) -> str:
@@ -228,14 +228,14 @@ async def _invite(
     caller: Caller,
     reading: Reading[ContentInvitationBody],
     idempotency: Idempotency,
-    place: _Place,
+    target: _RequestedTarget,
 ) -> Answer:
     _refuse_mixture(reading, INVITING)
-    services.content.get_type(place.type)
+    services.content.get_type(target.type)
     if caller.user is not None and has_outdated_terms(caller.user, services.app):
         raise TermsOutdated("The terms have changed. Accept them with PATCH /api/users/me first.")
     subject = subject_of(caller.principal)
-    seen = await services.content.look_up(subject, place.type, place.key or "", Level.MAINTAINER)
+    seen = await services.content.look_up(subject, target.type, target.key or "", Level.MAINTAINER)
     by = caller.require()
     draft = _draft(reading, seen.object.type, seen.object.key)
     problems = list(reading.problems)
@@ -244,13 +244,13 @@ async def _invite(
     before = await services.content.get_access(seen.object)
     return await idempotency.run(
         lambda once: services.invitations.create(draft, by=by, once=once, problems=tuple(problems), as_maintainer=True),
-        lambda made: stored_answer(access_view(_with_invitation(services, before, made)), 200),
+        lambda details: stored_answer(access_view(_with_invitation(services, before, details)), 200),
     )
 
 
-def _with_invitation(services: Services, before: AccessDetails, made: InvitationDetails) -> AccessDetails:
-    """The access details with the new invitation, known before it is stored, so that the answer can be stored too."""
-    invitation = made.invitation
+def _with_invitation(services: Services, before: AccessDetails, details: InvitationDetails) -> AccessDetails:
+    """The access details with the new invitation. Built before it is stored, because the answer is stored with it."""
+    invitation = details.invitation
     (grant,) = invitation.bundle.content
     pending = PendingInvitation(
         invitation.id,
@@ -258,7 +258,7 @@ def _with_invitation(services: Services, before: AccessDetails, made: Invitation
         grant.role or ContentRole.VIEWER,
         invitation.link.starts_at,
         invitation.link.expires_at,
-        made.delivery if services.content_rules.allow_unregistered_users else None,
+        details.delivery if services.content_rules.allow_unregistered_users else None,
     )
     return replace(before, invitations=(*before.invitations, pending))
 
@@ -278,69 +278,69 @@ def _draft(reading: Reading[ContentInvitationBody], type_: str, key: str) -> Dra
 # ---- accepting -------------------------------------------------------------------------------------------------------
 
 
-async def _accept(request: Request, services: Services, caller: Caller, reading: Reading[Any], place: _Place) -> Answer:
-    declared = services.content.get_type(place.type)
+async def _accept(
+    request: Request, services: Services, caller: Caller, reading: Reading[Any], target: _RequestedTarget
+) -> Answer:
+    declared = services.content.get_type(target.type)
     token = reading.get("token")
     if token is None:
         raise InvalidFields(reading.problems)
-    opened = await services.invitations.responses.open_link(token)
-    wanted = _match(services, opened, reading, _Place(declared.key, place.key))
-    if not _is_somebody_else(caller, opened) and not has_account(opened):
-        _ask_for_profile(request, services, opened, reading)
+    link = await services.invitations.responses.open_link(token)
+    object_ = _match(services, link, reading, _RequestedTarget(declared.key, target.key))
+    if not _is_somebody_else(caller, link) and not has_account(link):
+        _ask_for_profile(request, services, link, reading)
     accepted = await services.invitations.acceptance.accept(
         token, read_profile(reading), caller=caller.user, problems=reading.problems
     )
-    return _answer(services, caller, accepted, wanted)
+    return _answer(services, caller, accepted, object_)
 
 
-def _match(services: Services, opened: ResolvedLink, reading: Reading[Any], place: _Place) -> OfferedObject:
-    """The object the caller comes for. Raises InvitationMismatch when the link leads elsewhere, ContentNotFound when
-    only a grant that has ended leads here.
-    """
-    said_type, said_key = reading.get("content_type"), reading.get("content_key")
-    keys = {one for one in (place.key, said_key) if one is not None}
+def _match(services: Services, link: ResolvedLink, reading: Reading[Any], target: _RequestedTarget) -> OfferedObject:
+    """The requested object. Raises InvitationMismatch if the link is for others, ContentNotFound if its grant ended."""
+    requested_type, requested_key = reading.get("content_type"), reading.get("content_key")
+    keys = {key for key in (target.key, requested_key) if key is not None}
     grants = [
         grant
-        for grant in opened.invitation.bundle.content
-        if grant.target_type == place.type and keys <= {grant.target_key}
+        for grant in link.invitation.bundle.content
+        if grant.target_type == target.type and keys <= {grant.target_key}
     ]
-    if not grants or (said_type is not None and services.content.find_type(said_type) != place.type):
+    if not grants or (requested_type is not None and services.content.find_type(requested_type) != target.type):
         raise InvitationMismatch("This link is for another object. Use contentType and contentKey of the link.")
-    live = {one.id: one for one in offered_objects(opened)}
-    found = next((live[grant.target_id] for grant in grants if grant.target_id in live), None)
-    if found is None:
+    live = {offered.id: offered for offered in offered_objects(link)}
+    object_ = next((live[grant.target_id] for grant in grants if grant.target_id in live), None)
+    if object_ is None:
         raise ContentNotFound("The object of this link no longer exists.")
-    return found
+    return object_
 
 
-def _is_somebody_else(caller: Caller, opened: ResolvedLink) -> bool:
-    return caller.user is not None and caller.user.email_key != opened.invitation.email_key
+def _is_somebody_else(caller: Caller, link: ResolvedLink) -> bool:
+    return caller.user is not None and caller.user.email_key != link.invitation.email_key
 
 
-def _ask_for_profile(request: Request, services: Services, opened: ResolvedLink, reading: Reading[Any]) -> None:
-    """Without an account and without a profile, say what a form for one needs to know."""
+def _ask_for_profile(request: Request, services: Services, link: ResolvedLink, reading: Reading[Any]) -> None:
+    """Raise UserNotFound with the data for a form, if the address has no account and no profile was sent."""
     if any(_is_sent(reading, name) for name in PROFILE):
         return
-    preview = services.invitations.responses.preview(opened, locale=requested_locale(request.scope))
+    preview = services.invitations.responses.preview(link, locale=requested_locale(request.scope))
     detail = "The invited address has no account. Send a profile to create one."
     raise UserNotFound(detail, extra={"lookup": to_builtins(lookup_view(preview, services))})
 
 
-def _answer(services: Services, caller: Caller, accepted: Accepted, wanted: OfferedObject) -> Answer:
-    """The object as it was in the transaction that accepted the invitation."""
-    seen = next((one for one in accepted.applied.content if one.object.id == wanted.id), None)
-    if seen is None:  # it ended between the look and the acceptance; what else the link gave was given
+def _answer(services: Services, caller: Caller, accepted: Accepted, offered: OfferedObject) -> Answer:
+    """The answer with the object as the transaction that accepted saw it."""
+    seen = next((applied for applied in accepted.applied.content if applied.object.id == offered.id), None)
+    if seen is None:  # it was deleted in between; the other grants were given
         raise ContentNotFound("The object of this link no longer exists.")
-    shown, tokens = content_view(seen), accepted.tokens
+    object_view, tokens = content_view(seen), accepted.tokens
     view = AcceptedContentView(
-        content_type=shown.content_type,
-        key=shown.key,
-        title=shown.title,
-        url=shown.url,
-        data=shown.data if caller.user is not None else UNSET,
-        created_at=shown.created_at,
-        updated_at=shown.updated_at,
-        access=shown.access,
+        content_type=object_view.content_type,
+        key=object_view.key,
+        title=object_view.title,
+        url=object_view.url,
+        data=object_view.data if caller.user is not None else UNSET,
+        created_at=object_view.created_at,
+        updated_at=object_view.updated_at,
+        access=object_view.access,
         grants=grants_view(accepted.applied) if tokens else UNSET,
         user=user_view(accepted.user) if tokens else UNSET,
         access_token=tokens.access_token if tokens else UNSET,

@@ -60,8 +60,8 @@ def template_view(template: InvitationTemplate) -> TemplateView:
 )
 async def list_invitation_templates(services: Services, caller: Caller) -> Answer:
     """Lists the values for `template` of an invitation. Requires `invitations:read` or `invitations:write`."""
-    found = await services.invitations.templates.list_templates(by=caller.require())
-    views = [template_view(template) for template in found]
+    templates = await services.invitations.templates.list_templates(by=caller.require())
+    views = [template_view(template) for template in templates]
     return page_answer(views, next_cursor=None, total=len(views))
 
 

@@ -205,9 +205,9 @@ def delivery_view(delivery: Delivery | None) -> DeliveryView | None:
     )
 
 
-def invitation_view(standing: InvitationDetails, links: Links, *, now: datetime) -> InvitationView:
+def invitation_view(details: InvitationDetails, links: Links, *, now: datetime) -> InvitationView:
     """An invitation as of this instant."""
-    invitation = standing.invitation
+    invitation = details.invitation
     return InvitationView(
         id=invitation.id,
         invite_email=invitation.email,
@@ -215,7 +215,7 @@ def invitation_view(standing: InvitationDetails, links: Links, *, now: datetime)
         groups=[grant.target_key for grant in invitation.bundle.groups],
         content=[_content_view(grant) for grant in invitation.bundle.content],
         state=STATES[invitation.state_at(now)],
-        delivery=delivery_view(standing.delivery),
+        delivery=delivery_view(details.delivery),
         generation=invitation.link.generation,
         secret=links.secret_of(invitation),
         created_at=invitation.created_at,
@@ -223,8 +223,8 @@ def invitation_view(standing: InvitationDetails, links: Links, *, now: datetime)
         accepted_at=_ended(invitation, State.ACCEPTED),
         declined_at=_ended(invitation, State.DECLINED),
         revoked_at=_ended(invitation, State.REVOKED),
-        invited_by=_actor_view(invitation.inviter, standing.inviter_name),
-        sponsor=_actor_view(invitation.link.sponsor, standing.sponsor_name),
+        invited_by=_actor_view(invitation.inviter, details.inviter_name),
+        sponsor=_actor_view(invitation.link.sponsor, details.sponsor_name),
         accepted_by=invitation.accepted_by,
         **terms_of(invitation),
     )
@@ -252,8 +252,10 @@ def lookup_view(preview: InvitationPreview, services: Services) -> LookupView:
         role=invitation.bundle.role,
         groups=[GroupNameView(key=key, name=name) for key, name in preview.groups],
         content=[
-            OfferedContentView(content_type=one.type, key=one.key, title=one.title, role=CONTENT_ROLES[one.role])
-            for one in preview.objects
+            OfferedContentView(
+                content_type=object_.type, key=object_.key, title=object_.title, role=CONTENT_ROLES[object_.role]
+            )
+            for object_ in preview.objects
         ],
         first_name=invitation.first_name,
         last_name=invitation.last_name,

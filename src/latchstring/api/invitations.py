@@ -65,8 +65,8 @@ class InvitationQuery(PageQuery):
     ] = "-createdAt"
 
 
-def _present(services: Services, standing: InvitationDetails, status: int) -> StoredAnswer:
-    view = invitation_view(standing, services.invitations.links, now=services.clock())
+def _present(services: Services, details: InvitationDetails, status: int) -> StoredAnswer:
+    view = invitation_view(details, services.invitations.links, now=services.clock())
     return stored_answer(view, status, location=f"/api/invitations/{view.id}" if status == 201 else None)  # noqa: PLR2004
 
 
@@ -97,7 +97,7 @@ async def create_invitation(
     draft = draft_of(reading)
     return await idempotency.run(
         lambda once: services.invitations.create(draft, by=by, once=once, problems=tuple(reading.problems)),
-        lambda standing: _present(services, standing, 201),
+        lambda details: _present(services, details, 201),
     )
 
 
@@ -116,8 +116,8 @@ async def list_invitations(services: Services, caller: Caller, query: Invitation
 async def _group_ids(services: Services, key: str | None) -> list[UUID]:
     if key is None:
         return []
-    found = await services.groups.find_by_keys([key])
-    return [found[key].id if key in found else NIL_ID]
+    groups_by_key = await services.groups.find_by_keys([key])
+    return [groups_by_key[key].id if key in groups_by_key else NIL_ID]
 
 
 async def _filter(services: Services, query: InvitationQuery) -> InvitationFilter:
@@ -149,8 +149,8 @@ async def _filter(services: Services, query: InvitationQuery) -> InvitationFilte
 )
 async def get_invitation(services: Services, caller: Caller, invitation_id: UUID) -> Answer:
     """Ended invitations can be read until their retention time is over."""
-    standing = await services.invitations.get(invitation_id, by=caller.require())
-    return json_answer(invitation_view(standing, services.invitations.links, now=services.clock()))
+    details = await services.invitations.get(invitation_id, by=caller.require())
+    return json_answer(invitation_view(details, services.invitations.links, now=services.clock()))
 
 
 @operation(
@@ -189,7 +189,7 @@ async def resend_invitation(
     by = caller.require()
     return await idempotency.run(
         lambda once: services.invitations.resend(invitation_id, by=by, once=once),
-        lambda standing: _present(services, standing, 202),
+        lambda details: _present(services, details, 202),
     )
 
 

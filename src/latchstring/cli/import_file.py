@@ -172,7 +172,7 @@ class _Import:
             raise LookupError("no job is named")
         return self.resume
 
-    # ---- looking -------------------------------------------------------------------------------------------------
+    # ---- looking -----------------------------------------------------------------------------------------------------
 
     async def _look(self, bulk: BulkJobs) -> int | None:
         """Show the verdicts and ask. None: go on; else the exit status."""
@@ -195,7 +195,7 @@ class _Import:
             raise CommandFailed("Nothing was changed.", code="not-confirmed")
         return None
 
-    # ---- working -------------------------------------------------------------------------------------------------
+    # ---- working -----------------------------------------------------------------------------------------------------
 
     async def _finish(self, services: Services, job: Job) -> Job:
         """Watch the job to its end, and work on it where nobody else does."""

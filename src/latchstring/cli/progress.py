@@ -17,5 +17,5 @@ def progress(what: str, total: int, *, done: int = 0, quiet: bool = False) -> It
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task(what, total=total, completed=done)
+        task = shown.add_task(what, total=total, complete_draft=done)
         yield lambda amount: shown.advance(task, amount)

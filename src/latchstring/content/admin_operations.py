@@ -71,7 +71,7 @@ class ContentOperations:
 
     deps: ContentDependencies
 
-    # ---- reading -------------------------------------------------------------------------------------------------
+    # ---- reading -----------------------------------------------------------------------------------------------------
 
     async def search(  # what a list is asked for
         self, type_: str, q: str | None, *, by: Principal, order: SortOrder, cursor: Cursor | None = None, limit: int
@@ -139,7 +139,7 @@ class ContentOperations:
         by.require(READ_ACCESS)
         return await count_owned(self.deps.db, user_id)
 
-    # ---- changing ------------------------------------------------------------------------------------------------
+    # ---- changing ----------------------------------------------------------------------------------------------------
 
     async def change_access(self, one: ContentObject, changes: AccessChanges, *, by: Principal) -> ChangedAccess:
         """Change some of who may see an object, on top of whatever others have changed meanwhile.

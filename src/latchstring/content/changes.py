@@ -84,7 +84,7 @@ class NewAccess:
 class ContentChanges(ContentReader):
     """What who may see an object may change about it."""
 
-    # ---- making --------------------------------------------------------------------------------------------------
+    # ---- making ------------------------------------------------------------------------------------------------------
 
     async def create(self, type_: str, new: NewObject, *, by: Principal, once: Once | None = None) -> ObjectWithAccess:
         """Make a PRIVATE object.
@@ -138,7 +138,7 @@ class ContentChanges(ContentReader):
             raise ContentKeyTaken(f"An object {key} of this type already exists.") from violation
         return seen
 
-    # ---- words and data ------------------------------------------------------------------------------------------
+    # ---- words and data ----------------------------------------------------------------------------------------------
 
     async def change(
         self,
@@ -170,7 +170,7 @@ class ContentChanges(ContentReader):
 
         return await self.deps.db.transact(work)
 
-    # ---- removing ------------------------------------------------------------------------------------------------
+    # ---- removing ----------------------------------------------------------------------------------------------------
 
     async def delete(self, one: ContentObject, *, by: Principal, is_expected: Callable[[ContentObject], bool]) -> None:
         """Remove an object with its grants; those in open invitations are void.
@@ -190,7 +190,7 @@ class ContentChanges(ContentReader):
 
         await self.deps.db.transact(work)
 
-    # ---- access --------------------------------------------------------------------------------------------------
+    # ---- access ------------------------------------------------------------------------------------------------------
 
     async def replace_access(self, one: ContentObject, new: NewAccess, *, by: Principal) -> ObjectWithAccess:
         """Let exactly these have access; the owner needs no grant and gets none.

@@ -21,7 +21,7 @@ from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import ContentType
 from latchstring.storage.content.access import AccessFilter, Question, check_levels, list_visible
-from latchstring.storage.content.objects import find_holders, find_object_for
+from latchstring.storage.content.objects import find_accounts, find_object_for
 
 CREATE = "content:create"
 READ_ACCESS = "access:read"
@@ -91,7 +91,7 @@ class ContentReader:
 
     async def get_access(self, one: ContentObject) -> AccessDetails:
         """Who has access to an object. For maintainers: `look_up` first."""
-        return AccessDetails(one, await find_holders(self.deps.db, one.id), await self.deps.find_pending(one.id))
+        return AccessDetails(one, await find_accounts(self.deps.db, one.id), await self.deps.find_pending(one.id))
 
     async def check(self, questions: Sequence[AccessQuestion], *, by: Principal) -> list[bool]:
         """The answer to each question, in order. False about what or who does not exist.

@@ -1,4 +1,4 @@
-"""An invitation as it is sent to us: the body of a create, a row of many, a line of a spreadsheet."""
+"""Reading invitations: the body of a create, a row of an upload, a line of a spreadsheet."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -44,14 +44,14 @@ class NewInvitation(Body):
 
 
 def draft_of(reading: Reading[NewInvitation]) -> Draft:
-    """What was sent, as far as it could be read; the service judges rules and tells all problems together."""
+    """The fields that could be read. The service checks the rules and reports all problems together."""
     email = reading.get("invite_email")
     return Draft(
         email=email.email if email else "",
         email_key=email.email_key if email else "",
         role=reading.get("role"),
         groups=reading.get("groups") or (),
-        content=tuple((one.content_type, one.key, one.role) for one in reading.get("content") or ()),
+        content=tuple((grant.content_type, grant.key, grant.role) for grant in reading.get("content") or ()),
         expires_in=reading.get("expires_in"),
         template=reading.get("template"),
         emptied=frozenset(name for name, value in reading.values.items() if value in EMPTY),
@@ -59,12 +59,12 @@ def draft_of(reading: Reading[NewInvitation]) -> Draft:
     )
 
 
-# ---- rows of many ----------------------------------------------------------------------------------------------------
+# ---- rows of an upload------------------------------------------------------------------------------------------------
 
 LISTS = frozenset({"groups", "content"})
 COLUMNS = tuple(sorted(NewInvitation.__struct_encode_fields__))
-BLANKS = " \t\r\n\v\f\u00a0\u200b\ufeff"  # what exports leave around words
-_QUOTED_FORMULA = re.compile(r"'[=+@\t\r\n\-＝＋－＠]")  # as our own reports write them
+BLANKS = " \t\r\n\v\f\u00a0\u200b\ufeff"  # exports leave them around values
+_QUOTED_FORMULA = re.compile(r"'[=+@\t\r\n\-＝＋－＠]")  # as our reports write them
 
 
 def read_row(row: object, options: Mapping[str, object]) -> ImportRow:
@@ -85,9 +85,9 @@ def _read_object(raw: dict[str, object], problems: Sequence[FieldProblem]) -> Im
     except Unreadable as error:
         return _unreadable(FieldProblem("", error.code, error.detail), email)
     reading = collect(raw, NewInvitation)
-    spoken_of = {problem.pointer for problem in problems}
-    more = (problem for problem in reading.problems if problem.pointer not in spoken_of)
-    return ImportRow(draft_of(reading), (*problems, *more), email)
+    reported = {problem.pointer for problem in problems}
+    other_problems = (problem for problem in reading.problems if problem.pointer not in reported)
+    return ImportRow(draft_of(reading), (*problems, *other_problems), email)
 
 
 def _unreadable(problem: FieldProblem, email: str | None) -> ImportRow:
@@ -97,8 +97,8 @@ def _unreadable(problem: FieldProblem, email: str | None) -> ImportRow:
 def _read_cells(cells: Sequence[object], columns: Sequence[object], options: Mapping[str, object]) -> ImportRow:
     """A line of a spreadsheet. An empty cell counts as not sent.
 
-    Of the options, `names` says for roles and groups which key is meant by which words in small letters, `everybody`
-    what every row gets that does not say otherwise.
+    Options: `names` maps the names of roles and groups, casefolded, to keys; `everybody` has values for every row that
+    does not state its own.
     """
     texts = [clean_cell(str(cell)) for cell in cells]
     raw: dict[str, object] = {}
@@ -107,29 +107,29 @@ def _read_cells(cells: Sequence[object], columns: Sequence[object], options: Map
         if isinstance(name, str) and text:
             raw[name] = _value_of(name, text, problems)
     if any(texts[len(columns) :]):
-        said = f"This row has more cells than the header has columns ({len(columns)})."
-        problems.append(FieldProblem("/row", "too-many-cells", said))
+        detail = f"This row has more cells than the header has columns ({len(columns)})."
+        problems.append(FieldProblem("/row", "too-many-cells", detail))
     raw = _table(options, "everybody") | {name: value for name, value in raw.items() if value is not None}
     _use_keys(raw, _table(options, "names"))
     return _read_object(raw, problems)
 
 
 def _table(options: Mapping[str, object], name: str) -> dict[str, object]:
-    found = options.get(name)
-    return dict(found) if isinstance(found, dict) else {}
+    options_ = options.get(name)
+    return dict(options_) if isinstance(options_, dict) else {}
 
 
 def _use_keys(raw: dict[str, object], names: Mapping[str, object]) -> None:
-    """Put keys where people wrote the names that they see."""
+    """Replace names of roles and groups by their keys."""
     roles, groups = names.get("roles"), names.get("groups")
     if isinstance(roles, dict) and isinstance(raw.get("role"), str):
         raw["role"] = roles.get(str(raw["role"]).casefold(), raw["role"])
     if isinstance(groups, dict) and isinstance(raw.get("groups"), list):
-        raw["groups"] = [groups.get(str(one).casefold(), one) for one in raw["groups"]]  # type: ignore[attr-defined]
+        raw["groups"] = [groups.get(str(name).casefold(), name) for name in raw["groups"]]  # type: ignore[attr-defined]
 
 
 def clean_cell(text: str) -> str:
-    """What was meant: without blanks around it, and without the apostrophe that keeps a cell from calculating."""
+    """The text without blanks around it, and without the apostrophe that stops a spreadsheet from calculating."""
     text = text.strip(BLANKS)
     return text[1:] if _QUOTED_FORMULA.match(text) else text
 
@@ -156,8 +156,8 @@ def _content(items: Sequence[str], problems: list[FieldProblem]) -> object:
     for item in items:
         grant = split_content_grant(item)
         if grant is None:
-            said = f"Write each object as type/key:ROLE, not {escape(item)}."
-            problems.append(FieldProblem("/content", "invalid-content", said))
+            detail = f"Write each object as type/key:ROLE, not {escape(item)}."
+            problems.append(FieldProblem("/content", "invalid-content", detail))
             return None
         grants.append(dict(zip(("contentType", "key", "role"), grant, strict=True)))
     return grants

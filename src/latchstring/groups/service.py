@@ -66,7 +66,7 @@ class Groups:
     db: Database
     clock: Clock
 
-    # ---- reading -------------------------------------------------------------------------------------------------
+    # ---- reading -----------------------------------------------------------------------------------------------------
 
     async def find_by_keys(self, keys: Sequence[str]) -> dict[str, Group]:
         """Those of the keys that are groups. For services: nobody is asked whether they may see them."""
@@ -106,7 +106,7 @@ class Groups:
         group = await self.get(key, by=by)
         return await list_users(self.db, UserSearch(group_id=group.id), order=order, cursor=cursor, limit=limit)
 
-    # ---- as the panel shows them -----------------------------------------------------------------------------------
+    # ---- as the panel shows them -------------------------------------------------------------------------------------
 
     async def search(
         self, q: str | None, *, by: Principal, order: SortOrder, cursor: Cursor | None = None, limit: int
@@ -125,7 +125,7 @@ class Groups:
         by.require(READ)
         return await count_on_the_way(self.db, group.id, now=self.clock())
 
-    # ---- rules -----------------------------------------------------------------------------------------------------
+    # ---- rules -------------------------------------------------------------------------------------------------------
 
     async def require_write(self, key: str, *, by: Principal) -> None:
         """Raise GroupNotFound for who may not even see the group, NotAllowed for who may only do that."""
@@ -142,7 +142,7 @@ class Groups:
             and await is_member(self.db, principal.id, group.id)
         )
 
-    # ---- changing ------------------------------------------------------------------------------------------------
+    # ---- changing ----------------------------------------------------------------------------------------------------
 
     async def create(self, key: str, words: GroupTexts, *, by: Principal, once: Once | None = None) -> Group:
         """Make a group. Raises GroupKeyTaken, and AnswerStored when the idempotency key was used."""
@@ -211,7 +211,7 @@ class Groups:
 
         await self.db.transact(work)
 
-    # ---- members -------------------------------------------------------------------------------------------------
+    # ---- members -----------------------------------------------------------------------------------------------------
 
     async def add_member(self, key: str, user_id: UUID, *, by: Principal) -> None:
         """Bring a user into a group; nothing happens to who is there. Raises GroupNotFound, UserNotFound."""

@@ -107,7 +107,7 @@ class InvitationAcceptance:
             return self.deps.account_rules.default_role
         return role_after(account.user.role, offered, self.deps.roles)
 
-    # ---- the transaction -----------------------------------------------------------------------------------------
+    # ---- the transaction ---------------------------------------------------------------------------------------------
 
     def _work(
         self, link: ResolvedLink, account: AcceptingAccount, session: NewSession | None, now: datetime

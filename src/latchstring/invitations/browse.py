@@ -106,7 +106,7 @@ class InvitationLists:
         by.require(READ)
         return {key: group.id for key, group in (await find_groups(self.deps.db, list(keys))).items()}
 
-    # ---- views ---------------------------------------------------------------------------------------------------
+    # ---- views -------------------------------------------------------------------------------------------------------
 
     async def list_views(self, admin_id: UUID) -> Sequence[SavedView]:
         """The views an administrator keeps, the oldest first."""

@@ -1,6 +1,6 @@
-"""From a draft to an invitation: the rules that a single create and each row of a thousand share.
+"""From a draft to an invitation: the rules that a single create and each row of a batch share.
 
-Pure functions over what was read before, so that one draft costs one look into the database, and a batch no more.
+Pure functions over what was read before, so that a batch needs no more queries than one draft.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ ObjectName = tuple[str, str]  # declared type, key
 
 
 def find_problems(draft: Draft, known: Sequence[FieldProblem], deps: InvitationDependencies) -> list[FieldProblem]:
-    """Everything that is wrong with the fields: the known problems, then every rule that the rest breaks."""
+    """All problems of the fields: the known ones, then every rule that the other fields break."""
     problems = list(known)
     known_fields = {problem.pointer.split("/")[1] for problem in known}
     gives_something = draft.role or draft.groups or draft.content
@@ -49,14 +49,14 @@ def find_problems(draft: Draft, known: Sequence[FieldProblem], deps: InvitationD
 
 
 def find_lifetime_problems(lifetime: timedelta | None, rules: InvitationRules) -> list[FieldProblem]:
-    """Whether the lifetime, if there is one, is inside the configured bounds."""
+    """The problem of a lifetime outside the configured bounds."""
     if lifetime is None or rules.minimum_lifetime <= lifetime <= rules.maximum_lifetime:
         return []
-    bounds = f"{in_words(rules.minimum_lifetime)} to {in_words(rules.maximum_lifetime)}"
+    bounds = f"{format_in_words(rules.minimum_lifetime)} to {format_in_words(rules.maximum_lifetime)}"
     return [FieldProblem("/expiresIn", "out-of-bounds", f"A link works for {bounds} here.")]
 
 
-def in_words(span: timedelta) -> str:
+def format_in_words(span: timedelta) -> str:
     """A duration in its largest whole unit: `7 days`, `1 hour`."""
     seconds = int(span.total_seconds())
     for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
@@ -66,15 +66,16 @@ def in_words(span: timedelta) -> str:
 
 
 def find_redirect_problems(url: str | None, rules: InvitationRules, app: App) -> list[FieldProblem]:
-    """Whether accepting may lead on to the URL, if there is one."""
+    """The problem of a redirect URL that is not allowed."""
     if url is None or is_allowed_redirect(url, rules, app):
         return []
     return [FieldProblem("/redirectUrl", "redirect-not-allowed", "This origin is not in invitations.redirect-origins.")]
 
 
 def is_allowed_redirect(url: str, rules: InvitationRules, app: App) -> bool:
-    """Whether the URL's origin is the server's own or on the allow-list. Anything a browser might read another way
-    (user info, backslashes, control characters) is not.
+    """Whether the URL's origin is the server's own or on the allow-list.
+
+    URLs that a browser may read differently (user info, backslashes, control characters) are never allowed.
     """
     if any(character in "\\@" or character <= " " for character in url):
         return False
@@ -82,7 +83,7 @@ def is_allowed_redirect(url: str, rules: InvitationRules, app: App) -> bool:
 
 
 def require_delivery_channel(by: Principal, rules: MailRules) -> None:
-    """Raise MailDisabled when a link would reach nobody: there is no mail, and the caller may not see the link."""
+    """Raise MailDisabled if nobody could get the link: mail is off, and the caller may not reveal links."""
     if rules.transport == "off" and not by.can(REVEAL):
         raise MailDisabled("Mail is switched off here, and you may not hand over a link by other means.")
 
@@ -92,7 +93,7 @@ def require_delivery_channel(by: Principal, rules: MailRules) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedTargets:
-    """What drafts lead to, as it was read: groups by key, objects by name, and what the inviter holds on these."""
+    """Targets of drafts, as they were read. groups: by key. objects: by name. levels: the inviter's, by object."""
 
     groups: Mapping[str, UUID] = field(default_factory=dict)
     objects: Mapping[ObjectName, ContentObject] = field(default_factory=dict)
@@ -100,7 +101,7 @@ class ResolvedTargets:
 
 
 def build_bundle(draft: Draft, targets: ResolvedTargets, *, by: Principal, deps: InvitationDependencies) -> Bundle:
-    """What the invitation gives. Raises GrantNotAllowed, ContentNotFound, GroupNotFound, in this order."""
+    """The grants of the invitation. Raises GrantNotAllowed, ContentNotFound, GroupNotFound, in this order."""
     check_grant(by, deps.roles, role=draft.role, groups=draft.groups)
     content = _content_grants(draft, targets, by, deps.content_rules) if draft.content else []
     groups = []
@@ -129,15 +130,15 @@ def _content_grants(draft: Draft, targets: ResolvedTargets, by: Principal, rules
     ]
 
 
-def _is_visible(found: ContentObject | None, levels: Mapping[UUID, Level], by: Principal) -> bool:
-    if found is None or found.id not in levels:  # one that went away between the two reads has no level
+def _is_visible(object_: ContentObject | None, levels: Mapping[UUID, Level], by: Principal) -> bool:
+    if object_ is None or object_.id not in levels:  # one that was deleted between the two reads has no level
         return False
-    is_holder = levels[found.id] >= Level.VIEWER
-    return is_holder or found.visibility is Visibility.PUBLIC or by.can("content:read") or by.can("content:write")
+    is_holder = levels[object_.id] >= Level.VIEWER
+    return is_holder or object_.visibility is Visibility.PUBLIC or by.can("content:read") or by.can("content:write")
 
 
 def declared_type(name: str, rules: ContentRules) -> str:
-    """The declared type; its singular is an alias. Raises ContentNotFound."""
+    """The declared type of this name or singular. Raises ContentNotFound."""
     if name in rules.types:
         return name
     for type_ in rules.types.values():
@@ -147,7 +148,7 @@ def declared_type(name: str, rules: ContentRules) -> str:
 
 
 def object_names_of(draft: Draft, rules: ContentRules) -> set[ObjectName]:
-    """The objects a draft names, as far as their types are declared."""
+    """The objects that a draft names, if their types are declared."""
     names = set()
     for type_, key, _ in draft.content:
         try:
@@ -157,13 +158,13 @@ def object_names_of(draft: Draft, rules: ContentRules) -> set[ObjectName]:
     return names
 
 
-# ---- the invitation and what comes with it ---------------------------------------------------------------------------
+# ---- the invitation, its event and its mail --------------------------------------------------------------------------
 
 
 def build_invitation(
     draft: Draft, bundle: Bundle, *, by: Principal, deps: InvitationDependencies, now: datetime
 ) -> Invitation:
-    """The invitation of a draft that broke no rule."""
+    """The invitation of a draft without problems."""
     lifetime = draft.expires_in or (deps.content_rules if bundle.is_content_only else deps.rules).lifetime
     return Invitation(
         id=new_id(now),
@@ -177,8 +178,8 @@ def build_invitation(
     )
 
 
-def created_event(invitation: Invitation, *, now: datetime, **more: object) -> Event:
-    """What history says of the terms: keys and times, nothing about the person."""
+def created_event(invitation: Invitation, *, now: datetime, **more_data: object) -> Event:
+    """The event of a new invitation: keys and times of its terms, nothing about the person."""
     bundle = invitation.bundle
     terms = {
         "role": bundle.role,
@@ -189,16 +190,16 @@ def created_event(invitation: Invitation, *, now: datetime, **more: object) -> E
         ],
         "expiresAt": format_rfc3339(invitation.link.expires_at),
     }
-    return happened("invitation.created", invitation.id, by=invitation.inviter, now=now, **terms, **more)
+    return happened("invitation.created", invitation.id, by=invitation.inviter, now=now, **terms, **more_data)
 
 
 def requires_existing_account(bundle: Bundle, rules: ContentRules) -> bool:
-    """Whether only people with an account can accept an invitation to this."""
+    """Whether only people with an account can accept an invitation with these grants."""
     return bundle.is_content_only and not rules.allow_unregistered_users
 
 
 def first_delivery(bundle: Bundle, *, is_registered: bool, deps: InvitationDependencies) -> Delivery:
-    """The state the mail begins with. is_registered: whether somebody has proved to own the address."""
+    """The first state of the mail. is_registered: whether the address has a verified account."""
     if deps.mail_rules.transport == "off":
         return Delivery(DeliveryState.SUPPRESSED, SuppressionReason.MAIL_OFF)
     if requires_existing_account(bundle, deps.content_rules) and not is_registered:

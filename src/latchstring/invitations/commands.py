@@ -1,11 +1,11 @@
-"""What callers of the invitation service hand over besides a draft."""
+"""Input of the invitation services besides a draft."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What a new account needs. Missing parts are None; all of them are told at once."""
+    """The profile for a new account. Missing parts are None; all of them are reported together."""
 
     first_name: str | None = None
     last_name: str | None = None
@@ -16,7 +16,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppPerson:
-    """The app's own signed-in person, for whom its backend accepts."""
+    """A person who is signed in to the app, for whom the app's backend accepts."""
 
     external_id: str
     email_key: str

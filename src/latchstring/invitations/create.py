@@ -52,10 +52,12 @@ class InvitationCreator:
     ) -> InvitationDetails:
         """Store an invitation and queue its mail.
 
-        problems: what is wrong with fields already, to be reported together with the rules broken here. as_maintainer:
-        maintaining the objects is enough, no permission is needed. A draft without known problems counts for the limits
-        of its inviter and its recipient, whatever becomes of it. Raises NotAllowed, TooManyRequests, InvalidFields,
-        GrantNotAllowed, GroupNotFound, ContentNotFound, MailDisabled, AlreadyInvited, AlreadyMember, AnswerStored.
+        problems: of fields that could not be read, to be reported together with the rules that are broken.
+        as_maintainer: maintaining the objects is enough, no permission is needed. A draft without problems counts for
+        the limits of its inviter and its recipient, even if it is refused later.
+
+        Raises NotAllowed, TooManyRequests, InvalidFields, GrantNotAllowed, GroupNotFound, ContentNotFound, MailDisabled,
+        AlreadyInvited, AlreadyMember, AnswerStored.
         """
         if not as_maintainer:
             by.require(WRITE)
@@ -72,7 +74,7 @@ class InvitationCreator:
         except NotFound:
             if not self.group_ids.keys() & set(draft.groups):
                 raise
-            self.group_ids.clear()  # a group was removed, and perhaps another one has its key now
+            self.group_ids.clear()  # a group was deleted; another one may have its key now
             created = await self._store(draft, by=by, once=once)
         self.deps.wake_worker()
         return created
@@ -80,7 +82,7 @@ class InvitationCreator:
     async def _store(self, draft: Draft, *, by: Principal, once: Once | None) -> InvitationDetails:
         deps, now = self.deps, self.deps.clock()
 
-        # by keys alone, before anything is looked up: a refusal must not tell which groups there are
+        # by keys alone, before any lookup: a refusal must not reveal which groups exist
         check_grant(by, deps.roles, role=draft.role, groups=draft.groups)
         groups = await self._find_group_ids(draft.groups)
         objects, levels = await self.checks.look_up(object_names_of(draft, deps.content_rules), by)
@@ -89,16 +91,16 @@ class InvitationCreator:
 
         invitation = build_invitation(draft, bundle, by=by, deps=deps, now=now)
         delivery = await self.checks.first_delivery(invitation)
-        # how it will be read is known before it is stored, so that the answer can be stored with it
+        # built before it is stored, because the answer is stored in the same statement
         details = redact_for(InvitationDetails(invitation, delivery, by.name, by.name), by, deps.content_rules)
         may_list = by.can(READ) or bundle.is_content_only  # maintainers of an object see the invitations to it
         new = InvitationInsert(
             invitation,
             created_event(invitation, now=now),
             build_mail(invitation, delivery, now=now),
-            told_members=may_list and has_all_content,
-            told_invitations=may_list,
-            kept=None if once is None else (once.claim, once.answer(details)),
+            may_reveal_membership=may_list and has_all_content,
+            may_reveal_conflict=may_list,
+            stored_answer=None if once is None else (once.claim, once.answer(details)),
         )
         await insert_invitation(deps.db, new, now=now)
         return details
@@ -107,6 +109,6 @@ class InvitationCreator:
         if any(key not in self.group_ids for key in keys):
             if len(self.group_ids) > MOST_GROUPS_CACHED:
                 self.group_ids.clear()
-            found = await find_groups(self.deps.db, keys)
-            self.group_ids.update({key: group.id for key, group in found.items()})
+            groups = await find_groups(self.deps.db, keys)
+            self.group_ids.update({key: group.id for key, group in groups.items()})
         return self.group_ids

@@ -131,7 +131,7 @@ class InvitationResponses:
             return
         raise StorageBusy("This invitation is being changed by many at once.")
 
-    # ---- a fresh link --------------------------------------------------------------------------------------------
+    # ---- a fresh link ------------------------------------------------------------------------------------------------
 
     async def request_new(self, token: str) -> None:
         """Mail the link again, or the next one when it has expired, to the invited address only.

@@ -39,10 +39,10 @@ TEMPLATE_TERMS = ("role", "groups", "content", "expires_in", *SHARED_TERM_NAMES)
 
 
 def expand(draft: Draft, template: InvitationTemplate) -> Draft:
-    """The draft with the template's terms wherever the caller stated none.
+    """The draft with the template's terms for every field that the caller did not state.
 
-    What is stated replaces: lists are never merged. Stated is what has a value, and what the draft says is empty on
-    purpose (`emptied`). The ceiling is judged afterwards, on the whole.
+    A stated field replaces the template's: lists are never merged. A field is stated if it has a value, or if it is in
+    `emptied`. The ceiling is checked afterwards, on the result.
     """
     filled = {
         name: getattr(template, name)
@@ -53,7 +53,7 @@ def expand(draft: Draft, template: InvitationTemplate) -> Draft:
 
 
 def expand_from(draft: Draft, templates: TemplatesByKey) -> tuple[Draft, list[FieldProblem]]:
-    """The draft expanded, or as it is with the problem that nobody knows its template."""
+    """The expanded draft, or the draft unchanged with the problem of an unknown template."""
     if draft.template is None:
         return draft, []
     if draft.template in templates:
@@ -62,7 +62,7 @@ def expand_from(draft: Draft, templates: TemplatesByKey) -> tuple[Draft, list[Fi
 
 
 def unknown_template(key: str, known: Sequence[str] | Mapping[str, object]) -> FieldProblem:
-    """The problem of a draft that names a template nobody knows, with the names there are."""
+    """The problem of an unknown template, with the names that exist."""
     close = get_close_matches(key, list(known), n=1)
     meant = f" Did you mean {close[0]}?" if close else ""
     names = ", ".join(sorted(known)) or "none"
@@ -71,7 +71,7 @@ def unknown_template(key: str, known: Sequence[str] | Mapping[str, object]) -> F
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvitationTemplates:
-    """The templates there are. Those of configuration win: the panel can neither shadow nor change them."""
+    """All templates. Those of configuration win: the panel can neither shadow nor change them."""
 
     db: Database
     clock: Clock
@@ -81,51 +81,53 @@ class InvitationTemplates:
     content_rules: ContentRules
     app: App
 
-    # ---- use -----------------------------------------------------------------------------------------------------
+    # ---- use ---------------------------------------------------------------------------------------------------------
 
     async def find_template(self, key: str) -> InvitationTemplate | None:
-        """The template in use under this key. For services: nobody is asked whether they may see it."""
+        """The template in use under this key. For services: permissions are not checked."""
         return self.configured.get(key) or await find_template(self.db, key)
 
-    async def all_in_use(self) -> dict[str, InvitationTemplate]:
-        """Every template in use by its key: for many drafts at once."""
-        made = {template.key: template for template in await list_templates(self.db)}
-        return {**made, **self.configured}
+    async def find_all_in_use(self) -> dict[str, InvitationTemplate]:
+        """Every template in use, by key."""
+        created = {template.key: template for template in await list_templates(self.db)}
+        return {**created, **self.configured}
 
     async def expand(self, draft: Draft) -> tuple[Draft, list[FieldProblem]]:
-        """The draft as it is judged: with its template's terms, or with the problem that there is no such template."""
+        """The draft with its template's terms, or unchanged with the problem of an unknown template."""
         if draft.template is None:
             return draft, []
-        found = await self.find_template(draft.template)
-        if found is not None:
-            return expand(draft, found), []
-        return draft, [unknown_template(draft.template, await self.all_in_use())]
+        template = await self.find_template(draft.template)
+        if template is not None:
+            return expand(draft, template), []
+        return draft, [unknown_template(draft.template, await self.find_all_in_use())]
 
-    # ---- read ----------------------------------------------------------------------------------------------------
+    # ---- read --------------------------------------------------------------------------------------------------------
 
     async def list_templates(self, *, by: Principal, shadowed: bool = False) -> list[InvitationTemplate]:
         """Those of configuration in their order, then the panel's by key. Raises NotAllowed.
 
-        shadowed: also those of the panel that wait behind one of configuration.
+        shadowed: include those of the panel that configuration replaces.
         """
         if not (by.can(READ) or by.can(WRITE)):
             raise NotAllowed(READ)
-        made = [replace(one, shadowed=one.key in self.configured) for one in await list_templates(self.db)]
-        return [*self.configured.values(), *(one for one in made if shadowed or not one.shadowed)]
+        created = [
+            replace(template, shadowed=template.key in self.configured) for template in await list_templates(self.db)
+        ]
+        return [*self.configured.values(), *(template for template in created if shadowed or not template.shadowed)]
 
     async def get_template(self, key: str, *, by: Principal) -> InvitationTemplate:
         """The template in use under this key. Raises NotAllowed, TemplateNotFound."""
         if not (by.can(READ) or by.can(WRITE)):
             raise NotAllowed(READ)
-        found = await self.find_template(key)
-        if found is None:
+        template = await self.find_template(key)
+        if template is None:
             raise TemplateNotFound(f"There is no template {key}.")
-        return found
+        return template
 
-    # ---- change --------------------------------------------------------------------------------------------------
+    # ---- change ------------------------------------------------------------------------------------------------------
 
     async def create_template(self, template: InvitationTemplate, *, by: Principal) -> None:
-        """Make a template. Raises NotAllowed, InvalidFields, TemplateKeyTaken."""
+        """Create a template. Raises NotAllowed, InvalidFields, TemplateKeyTaken."""
         by.require(TEMPLATES_WRITE)
         self._check(template)
         taken = TemplateKeyTaken(f"There is a template {template.key} already.")
@@ -144,7 +146,7 @@ class InvitationTemplates:
             raise taken from violation
 
     async def replace_template(self, template: InvitationTemplate, *, by: Principal) -> None:
-        """Give a template of the panel new terms; what was sent before stays as it was.
+        """Change a template of the panel. Invitations that were sent before stay unchanged.
 
         Raises NotAllowed, InvalidFields, TemplateConfigured, TemplateNotFound.
         """
@@ -166,7 +168,7 @@ class InvitationTemplates:
         await self.db.transact(work)
 
     async def delete_template(self, key: str, *, by: Principal) -> None:
-        """Remove a template of the panel, also one that waits behind configuration. Invitations made with it stay.
+        """Delete a template of the panel, even if configuration replaces it. Its invitations stay unchanged.
 
         Raises NotAllowed, TemplateConfigured, TemplateNotFound.
         """
@@ -186,7 +188,7 @@ class InvitationTemplates:
         raise TemplateNotFound(f"There is no template {key}.")
 
     def _check(self, template: InvitationTemplate) -> None:
-        """What can be known now. Groups and objects are looked up when an invitation is made: they come and go."""
+        """Raise InvalidFields. Groups and objects are not checked: they are looked up when an invitation is created."""
         repeated = _repeated("groups", template.groups) + _repeated(
             "content", [(type_, key) for type_, key, _ in template.content]
         )
@@ -210,4 +212,4 @@ def _repeated(field: str, items: Sequence[object]) -> list[FieldProblem]:
 def _unknown_types(template: InvitationTemplate, rules: ContentRules) -> list[FieldProblem]:
     known = set(rules.types) | {type_.singular for type_ in rules.types.values() if type_.singular}
     unknown = sorted({type_ for type_, _, _ in template.content} - known)
-    return [FieldProblem("/content", "unknown-content-type", f"There is no content type {one}.") for one in unknown]
+    return [FieldProblem("/content", "unknown-content-type", f"There is no content type {name}.") for name in unknown]

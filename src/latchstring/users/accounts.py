@@ -105,7 +105,7 @@ class UserAccounts:
 
     deps: UserDependencies
 
-    # ---- reading -------------------------------------------------------------------------------------------------
+    # ---- reading -----------------------------------------------------------------------------------------------------
 
     async def get(self, user_id: UUID) -> User:
         """Raises UserNotFound."""
@@ -140,7 +140,7 @@ class UserAccounts:
             search = replace(search, group_id=member_of.id)
         return await list_users(self.deps.db, search, order=order, cursor=cursor, limit=limit)
 
-    # ---- rules ---------------------------------------------------------------------------------------------------
+    # ---- rules -------------------------------------------------------------------------------------------------------
 
     def find_profile_problems(
         self, *, role: str | None, password: str | None, email: str = "", names: tuple[str, ...] = ()
@@ -151,7 +151,7 @@ class UserAccounts:
             problems += check_policy(password, self.deps.rules, email=email, names=names)
         return problems
 
-    # ---- making --------------------------------------------------------------------------------------------------
+    # ---- making ------------------------------------------------------------------------------------------------------
 
     async def create(self, new: NewUser, *, by: Principal, once: Once | None = None) -> User:
         """Make an account.
@@ -204,7 +204,7 @@ class UserAccounts:
             yield join_groups(self.deps.db.dialect_name, user.id, [group.id for group in found.values()])
         yield record(event)
 
-    # ---- changing ------------------------------------------------------------------------------------------------
+    # ---- changing ----------------------------------------------------------------------------------------------------
 
     async def change(
         self,
@@ -335,7 +335,7 @@ class UserAccounts:
 
         return await self.deps.db.transact(work)
 
-    # ---- erasing -------------------------------------------------------------------------------------------------
+    # ---- erasing -----------------------------------------------------------------------------------------------------
 
     async def erase(self, user_id: UUID, *, by: Principal, new_owner_id: UUID | None = None) -> None:
         """Remove an account with every trace of name and address; pending invitations to the person are revoked.

@@ -73,7 +73,7 @@ class Recovery:
         await self.deps.db.write(one.statement, **one.values)
         self.deps.wake_worker()
 
-    # ---- using the links -----------------------------------------------------------------------------------------
+    # ---- using the links ---------------------------------------------------------------------------------------------
 
     async def find_reset_user(self, token: str) -> User | None:
         """Whose password a reset link would set, while it is good; for the page that asks for the new one."""
@@ -146,7 +146,7 @@ class Recovery:
             raise refusal(_OVER)
         return link
 
-    # ---- what the worker mails -----------------------------------------------------------------------------------
+    # ---- what the worker mails ---------------------------------------------------------------------------------------
 
     async def load_password_reset_mail(self, row: OutboxRow) -> PasswordResetMail | None:
         """The message of a promised reset mail; None when its link would be dead on arrival."""

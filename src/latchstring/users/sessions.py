@@ -64,7 +64,7 @@ class Sessions:
 
     deps: UserDependencies
 
-    # ---- who asks ------------------------------------------------------------------------------------------------
+    # ---- who asks ----------------------------------------------------------------------------------------------------
 
     async def principal_of_access_token(self, text: str) -> tuple[Principal, User]:
         """Who an access token stands for, by role and groups of this moment. Raises CredentialInvalid.
@@ -116,7 +116,7 @@ class Sessions:
         """The public keys that access tokens can be checked with."""
         return self.deps.access_tokens.jwks()
 
-    # ---- sessions ------------------------------------------------------------------------------------------------
+    # ---- sessions ----------------------------------------------------------------------------------------------------
 
     def new_session(self, user_id: UUID, now: datetime) -> NewSession:
         """A session for the transaction that lets somebody in; its steps come after the user's row."""

@@ -39,7 +39,7 @@ def make_new(
     invitation = Invitation(id_, email, email.lower(), Bundle(role, grants), OPERATOR, WEEK, link, last_name="Löwe")
     event = happened("invitation.created", id_, by=OPERATOR, now=at)
     mail = OutgoingMail(new_id(at), MailKind.INVITATION, id_, 1, at)
-    return InvitationInsert(invitation, event, mail, told_members=True, told_invitations=True)
+    return InvitationInsert(invitation, event, mail, may_reveal_membership=True, may_reveal_conflict=True)
 
 
 async def make_group(db: Database, key: str) -> Grant:
@@ -105,13 +105,13 @@ async def test_an_expired_invitation_gives_way_exactly_once(database: Database) 
 
 async def test_a_repeated_claim_finds_its_answer_and_makes_nothing(database: Database) -> None:
     claim = Claim(UUID(int=7), "POST /api/invitations", "k", b"", b"digest")
-    new = replace(make_new(), kept=(claim, StoredAnswer(201, b"{}", "/x")))
+    new = replace(make_new(), stored_answer=(claim, StoredAnswer(201, b"{}", "/x")))
     await insert_invitation(database, new, now=AT)
-    other = replace(make_new("other@people.test"), kept=new.kept)
+    other = replace(make_new("other@people.test"), stored_answer=new.stored_answer)
     with pytest.raises(AnswerStored):
         await insert_invitation(database, other, now=AT)
     assert (await database.fetch(COUNT_MAILS))[0][0] == 1
-    later = replace(make_new("later@people.test"), kept=new.kept)
+    later = replace(make_new("later@people.test"), stored_answer=new.stored_answer)
     await insert_invitation(database, later, now=AT + timedelta(hours=25))
 
 
@@ -119,8 +119,8 @@ async def test_a_refused_create_keeps_no_claim(database: Database) -> None:
     await insert_invitation(database, make_new(), now=AT)
     claim = Claim(UUID(int=7), "POST /api/invitations", "k", b"", b"digest")
     with pytest.raises(AlreadyInvited):
-        await insert_invitation(database, replace(make_new(), kept=(claim, StoredAnswer(201, b"{}"))), now=AT)
-    fresh = replace(make_new("other@people.test"), kept=(claim, StoredAnswer(201, b"{}")))
+        await insert_invitation(database, replace(make_new(), stored_answer=(claim, StoredAnswer(201, b"{}"))), now=AT)
+    fresh = replace(make_new("other@people.test"), stored_answer=(claim, StoredAnswer(201, b"{}")))
     await insert_invitation(database, fresh, now=AT)
 
 

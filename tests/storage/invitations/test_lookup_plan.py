@@ -23,7 +23,7 @@ def test_a_lookup_scans_no_table(sqlite_url: URL) -> None:
 def test_comparing_a_list_goes_along_indexes(sqlite_url: URL) -> None:
     values = {"email_keys": ["a"], "ids": [uuid4()], "after": uuid4()}
     with closing(sqlite3.connect(str(sqlite_url.database))) as connection:
-        for statement in (matching._BY_ADDRESSES, matching._HISTORIES, matching._HOLDERS, *matching._OPEN[0]):
+        for statement in (matching._BY_ADDRESSES, matching._HISTORIES, matching._FIND_ACCOUNTS, *matching._OPEN[0]):
             compiled = Compiled(statement, dialect(paramstyle="qmark"))
             plan = connection.execute(f"EXPLAIN QUERY PLAN {compiled.text}", compiled.arguments(values))
             steps = [detail for *_, detail in plan if "json_each" not in detail and "SUBQUERY" not in detail]

@@ -38,7 +38,7 @@ def make_new(email: str, *, at: datetime) -> InvitationInsert:
     invitation = Invitation(id_, email, email, Bundle("team"), OPERATOR, WEEK, link)
     mail = OutgoingMail(new_id(at), MailKind.INVITATION, id_, 1, at)
     event = happened("invitation.created", id_, by=OPERATOR, now=at)
-    return InvitationInsert(invitation, event, mail, told_members=True, told_invitations=True)
+    return InvitationInsert(invitation, event, mail, may_reveal_membership=True, may_reveal_conflict=True)
 
 
 async def keep(db: Database, *events: Event) -> None:

@@ -129,7 +129,7 @@ async def show_access_of(
         links=page_links(panel, "people", people),
         find=find,
         matches=await _matches(panel, find) if find else (),
-        groups_found=await _groups_found(panel, find) if find else (),
+        groups_found=await _count_existing_groups(panel, find) if find else (),
         roles=ROLES,
         visibilities=[visibility.name for visibility in Visibility],
     )
@@ -139,7 +139,7 @@ async def _matches(panel: Panel, find: str) -> object:
     return await match_users(panel, find) if panel.can("users:read") else ()
 
 
-async def _groups_found(panel: Panel, find: str) -> object:
+async def _count_existing_groups(panel: Panel, find: str) -> object:
     return await match_groups(panel, find) if panel.can("groups:read") else ()
 
 

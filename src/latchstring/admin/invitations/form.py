@@ -1,4 +1,4 @@
-"""The form of an invitation: what may be chosen, what was typed, and the draft that comes of it."""
+"""The form of an invitation: its choices, its fields, and the draft that it becomes."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ UNTIL = "until"
 DAY = timedelta(days=1)
 QUICK = (1, 7, 30)  # days
 NO_TYPES = ContentRules()
-MOST_CHOSEN = 200  # groups or objects of one invitation made by hand
+MOST_CHOSEN = 200  # groups or objects of one invitation
 
 
 def _read_name(value: object) -> tuple[str, str]:
@@ -35,16 +35,16 @@ def _read_name(value: object) -> tuple[str, str]:
 
 def _read_date(value: object) -> date:
     try:
-        found = date.fromisoformat(read_text(value))
+        day = date.fromisoformat(read_text(value))
     except ValueError:
-        found = date.max
-    if found == date.max:  # the calendar of this program ends with that day: nothing can work until its end
+        day = date.max
+    if day == date.max:  # Python's calendar ends with that day, so no instant is after it
         raise ValueRefused("invalid-date", "Write a date like 2026-11-27.")
-    return found
+    return day
 
 
 def _read_seconds(value: object) -> timedelta | None:
-    """None: until the date in the field beside it."""
+    """The lifetime; None if the date in the next field decides."""
     text = read_text(value)
     if text == UNTIL:
         return None
@@ -59,9 +59,9 @@ Span = Annotated[timedelta | None, Kind(_read_seconds, {"type": "string"})]
 
 
 class TermsForm(PageForm):
-    """What the forms of an invitation and of a template share.
+    """The fields that the forms of an invitation and of a template share.
 
-    content and content_role: as many of each, in one order. do: what the pressed button asks for.
+    content and content_role: the same number of each, in the same order. do: the action of the pressed button.
     """
 
     repeated: ClassVar[frozenset[str]] = frozenset({"groups", "content", "contentRole"})
@@ -84,10 +84,10 @@ TERMS_WITHOUT_A_FIELD = frozenset({"metadata", "redirect_url"})
 
 
 class InvitationForm(TermsForm):
-    """Everything the page of a new invitation may send.
+    """The form of a new invitation.
 
-    template: the one that is selected; used: the one whose terms are in the form. like: the invitation that was
-    copied, for terms that have no field. shape: how the preview is shown.
+    template: the selected one; used: the one whose terms are in the form. like: the copied invitation, for terms
+    without a field. shape: how the preview is shown.
     """
 
     invite_email: Email | None = None
@@ -102,7 +102,7 @@ class InvitationForm(TermsForm):
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """One of the quick choices. days: 0 where it is no whole number of them; words say it then."""
+    """A choice of lifetime. days: 0 if it is no whole number of days."""
 
     seconds: int
     days: int
@@ -110,7 +110,7 @@ class Validity:
 
 @dataclass(frozen=True, slots=True)
 class ObjectRow:
-    """A chosen object with its right. title: None when there is none any more."""
+    """A chosen object with its role. title: None if it was deleted."""
 
     type: str
     key: str
@@ -124,7 +124,7 @@ class ObjectRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
-    """What the page offers. looked_for: whether there was a search for content, so that nothing found can be told."""
+    """The choices of the page. looked_for: the search for content, so that the page can say that nothing matches."""
 
     roles: Sequence[Role]
     groups: Sequence[GroupChoice]
@@ -140,15 +140,15 @@ class Choices:
 # ---- from the form to a draft ----------------------------------------------------------------------------------------
 
 
-def chosen_rows(shown: FormState) -> list[tuple[str, str, str]]:
-    """The chosen objects as they stand in the form: type, key, role. What cannot be one is left out."""
-    pairs = zip(shown.values("content"), shown.values("contentRole"), strict=False)
+def chosen_rows(state: FormState) -> list[tuple[str, str, str]]:
+    """The chosen objects of the form: type, key, role. Invalid ones are left out."""
+    pairs = zip(state.values("content"), state.values("contentRole"), strict=False)
     rows = [(*split_content_name(name), role) for name, role in pairs]
     return [(type_, key, role) for type_, key, role in rows if type_ and key and role in CONTENT_ROLE_NAMES]
 
 
 def draft_of(sent: SentForm[InvitationForm], *, now: datetime) -> tuple[Draft, list[FieldProblem]]:
-    """What was typed, as far as it could be read, and what is wrong with the rest."""
+    """The draft of the fields that could be read, and the problems of the others."""
     email = sent.get("invite_email")
     problems = [] if email or "inviteEmail" in _pointers(sent) else [_NO_ADDRESS]
     draft = Draft(
@@ -172,7 +172,7 @@ def content_of(sent: SentForm[Any], problems: list[FieldProblem]) -> tuple[tuple
 
 
 def at_fields(problems: Iterable[FieldProblem]) -> list[FieldProblem]:
-    """The problems with that of a list element moved to its list, where the page shows it."""
+    """The problems, those of list elements moved to their lists, where the page shows them."""
     return [replace(problem, pointer=f"/{problem.pointer.split('/')[1]}") for problem in problems]
 
 
@@ -195,101 +195,101 @@ def _lifetime(sent: SentForm[InvitationForm], now: datetime, problems: list[Fiel
 
 
 def end_of(day: date) -> datetime:
-    """The instant a link ends that works until and on this day, in UTC."""
+    """The end of this day in UTC, when a link that is valid until this day expires."""
     return datetime.combine(day, time(), tzinfo=UTC) + DAY
 
 
-def completed(
-    draft: Draft, *, used: str | None, source: Invitation | None, may_lead_to: Callable[[str], bool]
+def complete_draft(
+    draft: Draft, *, used: str | None, source: Invitation | None, is_allowed_redirect_url: Callable[[str], bool]
 ) -> Draft:
-    """The draft with the terms the form has no field for: where it leads on to, and the app's own data.
+    """The draft with the terms that have no field: the redirect URL and the metadata.
 
-    They come from the template whose terms are in the form, or from the invitation it began with.
+    They come from the template that was applied, or from the invitation that was copied.
     """
     if used is not None:
         draft = replace(draft, template=used, emptied=_FIELDS)
     if source is None:
         return draft
-    onward = source.redirect_url if source.redirect_url and may_lead_to(source.redirect_url) else None
+    onward = source.redirect_url if source.redirect_url and is_allowed_redirect_url(source.redirect_url) else None
     return replace(draft, metadata=source.metadata, redirect_url=onward)
 
 
 _FIELDS = frozenset(TEMPLATE_TERMS) - TERMS_WITHOUT_A_FIELD
 
 
-# ---- what the page offers --------------------------------------------------------------------------------------------
+# ---- the choices of the page -----------------------------------------------------------------------------------------
 
 
-async def choices_for(panel: Panel, shown: FormState) -> Choices:
-    """What can be chosen beside what was typed."""
+async def choices_for(panel: Panel, state: FormState) -> Choices:
+    """The choices for a form with these values."""
     targets, by = panel.services.invitations.targets, panel.principal
     rules = panel.services.invitation_rules
-    looked_for = shown.value("contentSearch").strip()
+    search = state.value("contentSearch").strip()
     return Choices(
         roles=targets.grantable_roles(by),
-        groups=await group_choices(panel, shown.values("groups"), shown.value("groupSearch")),
-        rows=await object_rows(panel, chosen_rows(shown)),
-        found=await object_choices(panel, shown.values("content"), looked_for) if looked_for else (),
-        looked_for=looked_for,
+        groups=await group_choices(panel, state.values("groups"), state.value("groupSearch")),
+        rows=await object_rows(panel, chosen_rows(state)),
+        found=await object_choices(panel, state.values("content"), search) if search else (),
+        looked_for=search,
         templates=await panel.services.invitations.templates.list_templates(by=by),
-        validities=validities(rules, shown.value("expiresIn")),
+        validities=validities(rules, state.value("expiresIn")),
         first_day=panel.now.date(),
         last_day=max((panel.now + rules.maximum_lifetime).date() - DAY, panel.now.date()),
     )
 
 
-async def group_choices(panel: Panel, ticked: Sequence[str], text: str) -> list[GroupChoice]:
-    """The ticked groups first, whatever is looked for; then those found."""
+async def group_choices(panel: Panel, ticked: Sequence[str], search: str) -> list[GroupChoice]:
+    """The ticked groups first, then those that match the search."""
     targets, by = panel.services.invitations.targets, panel.principal
     chosen = await targets.find_groups(ticked[:MOST_CHOSEN], by=by)
-    keys = {one.key for one in chosen}
-    return [*chosen, *(one for one in await targets.search_groups(text, by=by) if one.key not in keys)]
+    keys = {group.key for group in chosen}
+    return [*chosen, *(group for group in await targets.search_groups(search, by=by) if group.key not in keys)]
 
 
-async def object_choices(panel: Panel, chosen: Sequence[str], text: str) -> list[ObjectChoice]:
-    """The objects that are found and not chosen yet."""
-    found = await panel.services.invitations.targets.search_objects(text, by=panel.principal)
-    return [one for one in found if f"{one.type}/{one.key}" not in set(chosen)]
+async def object_choices(panel: Panel, chosen: Sequence[str], search: str) -> list[ObjectChoice]:
+    """The objects that match the search and are not chosen yet."""
+    objects = await panel.services.invitations.targets.search_objects(search, by=panel.principal)
+    return [object_ for object_ in objects if f"{object_.type}/{object_.key}" not in set(chosen)]
 
 
 async def object_rows(panel: Panel, rows: Sequence[tuple[str, str, str]]) -> list[ObjectRow]:
     """The chosen objects with their titles."""
     names = [(type_, key) for type_, key, _ in rows[:MOST_CHOSEN]]
-    found = await panel.services.invitations.targets.find_objects(names, by=panel.principal)
-    titles = {name: one.title for name, one in found.items()}
+    objects = await panel.services.invitations.targets.find_objects(names, by=panel.principal)
+    titles = {name: object_.title for name, object_ in objects.items()}
     return [ObjectRow(type_, key, role, titles.get((type_, key))) for type_, key, role in rows]
 
 
 def validities(rules: InvitationRules, chosen: str = "") -> list[Validity]:
-    """The quick choices within the bounds, with the usual lifetime and the one that is chosen among them."""
+    """The choices of lifetime within the bounds, with the default and the chosen one among them."""
     spans = {timedelta(days=days) for days in QUICK} | {rules.lifetime}
     if chosen.isascii() and chosen.isdecimal():
         spans.add(timedelta(seconds=min(int(chosen[:9]), 10**9)))
-    kept = sorted(span for span in spans if rules.minimum_lifetime <= span <= rules.maximum_lifetime)
-    return [Validity(int(span.total_seconds()), 0 if span % DAY else span // DAY) for span in kept]
+    allowed = sorted(span for span in spans if rules.minimum_lifetime <= span <= rules.maximum_lifetime)
+    return [Validity(int(span.total_seconds()), 0 if span % DAY else span // DAY) for span in allowed]
 
 
-# ---- what the form begins with ---------------------------------------------------------------------------------------
+# ---- the values of the form ------------------------------------------------------------------------------------------
 
 
-def blank(rules: InvitationRules) -> FormState:
-    """A form nobody has touched."""
+def blank_form(rules: InvitationRules) -> FormState:
+    """An empty form."""
     return FormState({"expiresIn": _seconds(rules.lifetime)})
 
 
-def with_template(shown: FormState, template: InvitationTemplate, rules: ContentRules = NO_TYPES) -> FormState:
-    """The form with a template's terms in it; who is invited stays. rules: say which types have another name."""
+def with_template(state: FormState, template: InvitationTemplate, rules: ContentRules = NO_TYPES) -> FormState:
+    """The form with the terms of a template; the invitee stays. rules: with the names of content types."""
     types = {type_.singular: type_.key for type_ in rules.types.values() if type_.singular}
     content = [(types.get(type_, type_), key, role) for type_, key, role in template.content]
-    typed = dict(shown.typed) | {"template": template.key, "used": template.key, "role": template.role or ""}
+    typed = dict(state.typed) | {"template": template.key, "used": template.key, "role": template.role or ""}
     typed |= _texts(shared_terms_of(template))
     if template.expires_in is not None:
         typed["expiresIn"] = _seconds(template.expires_in)
-    return _with_targets(replace(shown, typed=typed), template.groups, content)
+    return _with_targets(replace(state, typed=typed), template.groups, content)
 
 
 def like(invitation: Invitation, rules: InvitationRules) -> FormState:
-    """The form with the terms of an invitation, as far as they can still be had."""
+    """The form with the terms of an invitation that can still be granted."""
     bundle = invitation.bundle.live
     typed = {
         "like": str(invitation.id),
@@ -310,42 +310,42 @@ def _texts(terms: Mapping[str, str | None]) -> dict[str, str]:
     return {to_camel_case(name): text or "" for name, text in terms.items() if name not in TERMS_WITHOUT_A_FIELD}
 
 
-def with_object(shown: FormState, name: str, role: str = "VIEWER") -> FormState:
-    """The form with one more object; one that is chosen already stays as it is."""
-    if name in shown.values("content"):
-        return shown
+def with_object(state: FormState, name: str, role: str = "VIEWER") -> FormState:
+    """The form with one more object, unless it is chosen already."""
+    if name in state.values("content"):
+        return state
     ticked: Mapping[str, tuple[str, ...]] = {
-        **shown.ticked,
-        "content": (*shown.values("content"), name),
-        "contentRole": (*shown.values("contentRole"), role),
+        **state.ticked,
+        "content": (*state.values("content"), name),
+        "contentRole": (*state.values("contentRole"), role),
     }
-    return replace(shown, ticked=ticked, typed={**shown.typed, "contentSearch": ""})
+    return replace(state, ticked=ticked, typed={**state.typed, "contentSearch": ""})
 
 
-async def with_searched_object(panel: Panel, shown: FormState, name: str) -> FormState:
-    """The form with the named object; without a name, with the one that the search finds if it is only one."""
-    text = name or shown.value("contentSearch").strip()
-    found = await object_choices(panel, shown.values("content"), text) if text else []
-    matches = [choice for choice in found if text == f"{choice.type}/{choice.key}"] or found
-    return with_object(shown, f"{matches[0].type}/{matches[0].key}") if len(matches) == 1 else shown
+async def with_searched_object(panel: Panel, state: FormState, name: str) -> FormState:
+    """The form with the named object, or with the only object that matches the search."""
+    search = name or state.value("contentSearch").strip()
+    objects = await object_choices(panel, state.values("content"), search) if search else []
+    matches = [choice for choice in objects if search == f"{choice.type}/{choice.key}"] or objects
+    return with_object(state, f"{matches[0].type}/{matches[0].key}") if len(matches) == 1 else state
 
 
-def without_object(shown: FormState, name: str) -> FormState:
+def without_object(state: FormState, name: str) -> FormState:
     """The form without this object."""
-    pairs = zip(shown.values("content"), shown.values("contentRole"), strict=False)
-    kept = [pair for pair in pairs if pair[0] != name]
-    ticked = {**shown.ticked, "content": tuple(n for n, _ in kept), "contentRole": tuple(r for _, r in kept)}
-    return replace(shown, ticked=ticked)
+    pairs = zip(state.values("content"), state.values("contentRole"), strict=False)
+    remaining = [pair for pair in pairs if pair[0] != name]
+    ticked = {**state.ticked, "content": tuple(n for n, _ in remaining), "contentRole": tuple(r for _, r in remaining)}
+    return replace(state, ticked=ticked)
 
 
-def _with_targets(shown: FormState, groups: Sequence[str], content: Sequence[tuple[str, str, str]]) -> FormState:
+def _with_targets(state: FormState, groups: Sequence[str], content: Sequence[tuple[str, str, str]]) -> FormState:
     ticked = {
-        **shown.ticked,
+        **state.ticked,
         "groups": tuple(groups),
         "content": tuple(f"{type_}/{key}" for type_, key, _ in content),
         "contentRole": tuple(role for *_, role in content),
     }
-    return replace(shown, ticked=ticked)
+    return replace(state, ticked=ticked)
 
 
 def _seconds(span: timedelta) -> str:

@@ -15,9 +15,9 @@ from latchstring.admin.flash import flash
 from latchstring.admin.invitations.form import (
     InvitationForm,
     at_fields,
-    blank,
+    blank_form,
     choices_for,
-    completed,
+    complete_draft,
     draft_of,
     group_choices,
     like,
@@ -61,21 +61,21 @@ WRITE = "invitations:write"
 
 @get(NEW, needs=WRITE)
 async def show_new(panel: Panel) -> Answer:
-    """The empty form, or one that begins with a template's terms or those of another invitation."""
-    shown = blank(panel.services.invitation_rules)
+    """The form: empty, or with the terms of a template or of another invitation."""
+    state = blank_form(panel.services.invitation_rules)
     source = await _source(panel, panel.query_value("like") or panel.query_value("from"))
     if source is not None:
-        shown = like(source, panel.services.invitation_rules)
+        state = like(source, panel.services.invitation_rules)
     template = await _template(panel, panel.query_value("template"))
     if template is not None:
-        shown = with_template(shown, template, panel.services.content_rules)
-    return await _show(panel, begun(panel, shown), source=source)
+        state = with_template(state, template, panel.services.content_rules)
+    return await _show(panel, begun(panel, state), source=source)
 
 
-async def _source(panel: Panel, text: str) -> Invitation | None:
-    """The invitation to make another like. One that is not there is as good as none."""
+async def _source(panel: Panel, invitation_id: str) -> Invitation | None:
+    """The invitation to copy. None if it does not exist."""
     try:
-        id_: UUID = read_uuid(text)
+        id_: UUID = read_uuid(invitation_id)
         return (await panel.services.invitations.get(id_, by=panel.principal)).invitation
     except (ValueRefused, InvitationNotFound):
         return None
@@ -87,24 +87,24 @@ async def _template(panel: Panel, key: str) -> InvitationTemplate | None:
 
 async def _show(
     panel: Panel,
-    shown: FormState,
+    state: FormState,
     *,
     status: int = 200,
     code: str = "",
-    more: LatchstringError | None = None,
+    error: LatchstringError | None = None,
     source: Invitation | None = None,
 ) -> Answer:
     answer = panel.show(
         "invitations/new.html",
         status=status,
         code=code,
-        form=shown,
-        choices=await choices_for(panel, shown),
+        form=state,
+        choices=await choices_for(panel, state),
         languages=[(tag, autonym(tag)) for tag in available_locales()],
         types=panel.services.content_rules.types,
-        already=more.extra.get("id", "") if isinstance(more, AlreadyInvited) else "",
-        again_at=panel.now + timedelta(seconds=more.retry_after_seconds if isinstance(more, TooManyRequests) else 0),
-        preview_url=_preview_url(shown),
+        already=error.extra.get("id", "") if isinstance(error, AlreadyInvited) else "",
+        again_at=panel.now + timedelta(seconds=error.retry_after_seconds if isinstance(error, TooManyRequests) else 0),
+        preview_url=_preview_url(state),
         bounds=panel.services.invitation_rules,
         mail_is_off=panel.services.mail_rules.transport == "off",
         source=source,
@@ -112,32 +112,32 @@ async def _show(
     return holding_frame(answer)
 
 
-def _preview_url(shown: FormState) -> str:
-    """The preview as the page opens. Nothing about the person stands in an address: keys and the language only."""
-    pairs = [(name, shown.value(name)) for name in ("role", "locale") if shown.value(name)]
-    pairs += [(name, value) for name in ("groups", "content", "contentRole") for value in shown.values(name)]
+def _preview_url(state: FormState) -> str:
+    """The URL of the first preview: keys and the language only, because nothing about a person belongs in a URL."""
+    pairs = [(name, state.value(name)) for name in ("role", "locale") if state.value(name)]
+    pairs += [(name, value) for name in ("groups", "content", "contentRole") for value in state.values(name)]
     return f"{NEW}/preview?{urlencode(pairs)}"
 
 
-# ---- what the form is sent for ---------------------------------------------------------------------------------------
+# ---- the buttons of the form -----------------------------------------------------------------------------------------
 
 
 @post(NEW, needs=WRITE)
 async def change_or_send(panel: Panel) -> Answer:
-    """Do what the pressed button asks for: change the form, or send the invitation."""
+    """Change the form or send the invitation, as the pressed button says."""
     sent = await panel.read_form(InvitationForm)
     action, _, name = sent.typed.get("do", "").partition(":")
     if action == "save":
         return await _save(panel, sent)
-    shown = sent.again()
+    state = sent.again()
     if action == "add":
-        shown = await with_searched_object(panel, shown, name)
+        state = await with_searched_object(panel, state, name)
     if action == "remove":
-        shown = without_object(shown, name)
+        state = without_object(state, name)
     if action == "template":
-        template = await _template(panel, shown.value("template"))
-        shown = with_template(shown, template, panel.services.content_rules) if template else shown
-    return await _show(panel, shown)
+        template = await _template(panel, state.value("template"))
+        state = with_template(state, template, panel.services.content_rules) if template else state
+    return await _show(panel, state)
 
 
 async def _save(panel: Panel, sent: SentForm[InvitationForm]) -> Answer:
@@ -145,15 +145,17 @@ async def _save(panel: Panel, sent: SentForm[InvitationForm]) -> Answer:
         return await _use_template_first(panel, sent)
     draft, problems = draft_of(sent, now=panel.now)
     source = await _source(panel, sent.typed.get("like", ""))
-    draft = completed(draft, used=sent.get("used"), source=source, may_lead_to=partial(_may_lead_to, panel))
+    draft = complete_draft(
+        draft, used=sent.get("used"), source=source, is_allowed_redirect_url=partial(_may_lead_to, panel)
+    )
     try:
-        standing = await panel.services.invitations.create(draft, by=panel.principal, problems=tuple(problems))
-    except _ANSWERED as error:
+        details = await panel.services.invitations.create(draft, by=panel.principal, problems=tuple(problems))
+    except _REFUSALS as error:
         return await _refuse(panel, sent, draft, error)
-    is_off = standing.delivery is not None and standing.delivery.state is DeliveryState.SUPPRESSED
+    is_off = details.delivery is not None and details.delivery.state is DeliveryState.SUPPRESSED
     message = "invitation-saved-without-mail" if is_off else "invitation-sent"
-    path = f"/admin/invitations/{standing.invitation.id}"
-    return panel.redirect(path, flash=flash(panel, message, email=standing.invitation.email))
+    path = f"/admin/invitations/{details.invitation.id}"
+    return panel.redirect(path, flash=flash(panel, message, email=details.invitation.email))
 
 
 def _may_lead_to(panel: Panel, url: str) -> bool:
@@ -161,14 +163,14 @@ def _may_lead_to(panel: Panel, url: str) -> bool:
 
 
 async def _use_template_first(panel: Panel, sent: SentForm[InvitationForm]) -> Answer:
-    """A template that was selected and not used: fill it in and let it be looked over, for saving sends."""
+    """Fill in a template that was selected but not applied, and show the form again, because saving sends the mail."""
     template = await _template(panel, sent.typed["template"])
-    shown = sent.again() if template is None else with_template(sent.again(), template, panel.services.content_rules)
+    state = sent.again() if template is None else with_template(sent.again(), template, panel.services.content_rules)
     code = "unknown-template" if template is None else "template-unused"
-    return await _show(panel, replace(shown, problems=(FormProblem("template", code),)), status=422, code=code)
+    return await _show(panel, replace(state, problems=(FormProblem("template", code),)), status=422, code=code)
 
 
-_ANSWERED = (
+_REFUSALS = (
     InvalidFields,
     AlreadyInvited,
     AlreadyMember,
@@ -182,11 +184,11 @@ _ANSWERED = (
 
 
 async def _refuse(panel: Panel, sent: SentForm[InvitationForm], draft: Draft, error: LatchstringError) -> Answer:
-    """The form once more, with what is wrong beside the field it is about."""
-    found = error.errors if isinstance(error, InvalidFields) else [_problem_of(panel, draft, error)]
-    shown = sent.refused(InvalidFields(at_fields(found)))
+    """The form again, with each problem at its field."""
+    problems = error.errors if isinstance(error, InvalidFields) else [_problem_of(panel, draft, error)]
+    state = sent.refused(InvalidFields(at_fields(problems)))
     problem = describe_problem(error)
-    return await _show(panel, shown, status=problem.status, code=problem.code, more=error)
+    return await _show(panel, state, status=problem.status, code=problem.code, error=error)
 
 
 def _problem_of(panel: Panel, draft: Draft, error: LatchstringError) -> FieldProblem:
@@ -196,7 +198,7 @@ def _problem_of(panel: Panel, draft: Draft, error: LatchstringError) -> FieldPro
         case ContentNotFound():
             field = "content"
         case GrantNotAllowed():
-            field = _above_the_ceiling(panel, draft)
+            field = _field_beyond_ceiling(panel, draft)
         case AlreadyInvited() | AlreadyMember() | TooManyRequests():
             field = "inviteEmail"
         case _:
@@ -204,31 +206,31 @@ def _problem_of(panel: Panel, draft: Draft, error: LatchstringError) -> FieldPro
     return FieldProblem(f"/{field}", error.code, error.detail)
 
 
-def _above_the_ceiling(panel: Panel, draft: Draft) -> str:
+def _field_beyond_ceiling(panel: Panel, draft: Draft) -> str:
     if draft.role is not None and not panel.principal.can_grant_role(draft.role):
         return "role"
     return "content" if panel.principal.can_grant_groups(draft.groups) else "groups"
 
 
-# ---- while somebody types --------------------------------------------------------------------------------------------
+# ---- lists that follow typing-----------------------------------------------------------------------------------------
 
 
 @get(f"{NEW}/choices/groups", needs=WRITE)
 async def show_groups(panel: Panel) -> Answer:
-    """The list of groups for what is being typed."""
+    """The groups that match the search."""
     ticked = panel.query_values("groups")
-    shown = FormState({}, (), {"groups": ticked})
-    found = await group_choices(panel, ticked, panel.query_value("groupSearch"))
-    return panel.show("invitations/group_choices.html", form=shown, groups=found)
+    state = FormState({}, (), {"groups": ticked})
+    groups = await group_choices(panel, ticked, panel.query_value("groupSearch"))
+    return panel.show("invitations/group_choices.html", form=state, groups=groups)
 
 
 @get(f"{NEW}/choices/content", needs=WRITE)
 async def show_objects(panel: Panel) -> Answer:
-    """The objects found for what is being typed."""
-    text = panel.query_value("contentSearch").strip()
-    found = await object_choices(panel, panel.query_values("content"), text) if text else []
+    """The objects that match the search."""
+    search = panel.query_value("contentSearch").strip()
+    objects = await object_choices(panel, panel.query_values("content"), search) if search else []
     return panel.show(
-        "invitations/object_choices.html", found=found, looked_for=text, types=panel.services.content_rules.types
+        "invitations/object_choices.html", found=objects, looked_for=search, types=panel.services.content_rules.types
     )
 
 

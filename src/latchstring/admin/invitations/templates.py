@@ -44,12 +44,12 @@ from latchstring.pages.templating import autonym
 
 LIST = "/admin/invitation-templates"
 NEW = f"{LIST}/new"
-ONE = f"{LIST}/key/{{key:str}}"  # below a word of its own: a template may be called "new"
+ONE = f"{LIST}/key/{{key:str}}"  # below `key/`, because a template may be called "new"
 READ = "invitations:read"
 
 
 class TemplateForm(TermsForm):
-    """Everything the page of a template may send."""
+    """The form of a template."""
 
     key: Key | None = None
     name: Line | None = None
@@ -62,7 +62,7 @@ class TemplateDeletionForm(PageForm):
 
 @dataclass(frozen=True, slots=True)
 class TemplateListItem:
-    """A template as a list shows it: what it gives, in the words people use where there are any."""
+    """A template as the list shows it, with the names of its role, groups and objects."""
 
     template: InvitationTemplate
     role_name: str | None
@@ -74,14 +74,14 @@ class TemplateListItem:
         return self.template.source is TemplateSource.CONFIG
 
 
-# ---- looking ---------------------------------------------------------------------------------------------------------
+# ---- reading ---------------------------------------------------------------------------------------------------------
 
 
 @get(LIST, needs=READ)
 async def show_templates(panel: Panel) -> Answer:
     """All templates, those of configuration first."""
-    found = await panel.services.invitations.templates.list_templates(by=panel.principal, shadowed=True)
-    return panel.show("invitations/templates/list.html", items=await _items(panel, found))
+    templates = await panel.services.invitations.templates.list_templates(by=panel.principal, shadowed=True)
+    return panel.show("invitations/templates/list.html", items=await _items(panel, templates))
 
 
 @get(ONE, needs=READ)
@@ -97,13 +97,17 @@ async def _find(panel: Panel) -> InvitationTemplate:
 
 
 async def _items(panel: Panel, templates: list[InvitationTemplate]) -> list[TemplateListItem]:
-    """The templates with the names of what they give, looked up together; what is gone is called by its key."""
+    """The templates with the names of their targets, looked up together. A deleted target is shown by its key."""
     targets, by = panel.services.invitations.targets, panel.principal
-    keys = sorted({key for one in templates for key in one.groups})
-    groups = {one.key: one.name for one in await targets.find_groups(keys, by=by)} if keys else {}
-    named = sorted({(type_, key) for one in templates for type_, key, _ in one.content})
-    titles = {name: one.title for name, one in (await targets.find_objects(named, by=by)).items()} if named else {}
-    return [_item(panel, one, groups, titles) for one in templates]
+    keys = sorted({key for template in templates for key in template.groups})
+    groups = {template.key: template.name for template in await targets.find_groups(keys, by=by)} if keys else {}
+    object_names = sorted({(type_, key) for template in templates for type_, key, _ in template.content})
+    titles = (
+        {name: template.title for name, template in (await targets.find_objects(object_names, by=by)).items()}
+        if object_names
+        else {}
+    )
+    return [_item(panel, template, groups, titles) for template in templates]
 
 
 def _item(
@@ -118,7 +122,7 @@ def _item(
     )
 
 
-# ---- making and changing ---------------------------------------------------------------------------------------------
+# ---- creating and changing -------------------------------------------------------------------------------------------
 
 
 @get(NEW, needs=TEMPLATES_WRITE)
@@ -127,8 +131,8 @@ async def show_new(panel: Panel) -> Answer:
     source = (
         await panel.services.invitations.templates.find_template(panel.query_value("like")) if panel.query else None
     )
-    shown = with_template(FormState(), replace(source, key="")) if source else FormState()
-    return await _show_form(panel, shown, None)
+    state = with_template(FormState(), replace(source, key="")) if source else FormState()
+    return await _show_form(panel, state, None)
 
 
 @get(f"{ONE}/edit", needs=TEMPLATES_WRITE)
@@ -136,9 +140,9 @@ async def show_edit(panel: Panel) -> Answer:
     """The form with a template's terms."""
     template = await _find(panel)
     _require_own(template)
-    shown = with_template(FormState(), template)
-    more = {"name": template.name, "redirectUrl": template.redirect_url or ""}
-    return await _show_form(panel, replace(shown, typed={**shown.typed, **more}), template)
+    state = with_template(FormState(), template)
+    more_fields = {"name": template.name, "redirectUrl": template.redirect_url or ""}
+    return await _show_form(panel, replace(state, typed={**state.typed, **more_fields}), template)
 
 
 def _require_own(template: InvitationTemplate) -> None:
@@ -147,36 +151,36 @@ def _require_own(template: InvitationTemplate) -> None:
 
 
 async def _show_form(
-    panel: Panel, shown: FormState, template: InvitationTemplate | None, *, status: int = 200, code: str = ""
+    panel: Panel, state: FormState, template: InvitationTemplate | None, *, status: int = 200, code: str = ""
 ) -> Answer:
-    text = shown.value("contentSearch").strip()
+    search = state.value("contentSearch").strip()
     return panel.show(
         "invitations/templates/form.html",
         status=status,
         code=code,
-        form=shown,
+        form=state,
         kept=template,
         roles=panel.services.invitations.targets.grantable_roles(panel.principal),
-        groups=await group_choices(panel, shown.values("groups"), shown.value("groupSearch")),
-        rows=await object_rows(panel, chosen_rows(shown)),
-        found=await object_choices(panel, shown.values("content"), text) if text else (),
-        looked_for=text,
+        groups=await group_choices(panel, state.values("groups"), state.value("groupSearch")),
+        rows=await object_rows(panel, chosen_rows(state)),
+        found=await object_choices(panel, state.values("content"), search) if search else (),
+        looked_for=search,
         types=panel.services.content_rules.types,
         content_roles=CONTENT_ROLE_NAMES,
-        validities=validities(panel.services.invitation_rules, shown.value("expiresIn")),
+        validities=validities(panel.services.invitation_rules, state.value("expiresIn")),
         languages=[(tag, autonym(tag)) for tag in available_locales()],
     )
 
 
 @post(NEW, needs=TEMPLATES_WRITE)
 async def change_or_create(panel: Panel) -> Answer:
-    """Do what the pressed button asks for: change the form, or keep the template."""
+    """Change the form or create the template, as the pressed button says."""
     return await _change_or_save(panel, await panel.read_form(TemplateForm), None)
 
 
 @post(f"{ONE}/edit", needs=TEMPLATES_WRITE)
 async def change_or_replace(panel: Panel) -> Answer:
-    """The same for a template that is there."""
+    """The same for an existing template."""
     sent = await panel.read_form(TemplateForm)
     template = await _find(panel)
     _require_own(template)
@@ -187,12 +191,12 @@ async def _change_or_save(panel: Panel, sent: SentForm[TemplateForm], before: In
     action, _, name = sent.typed.get("do", "").partition(":")
     if action == "save":
         return await _save(panel, sent, before)
-    shown = sent.again()
+    state = sent.again()
     if action == "add":
-        shown = await with_searched_object(panel, shown, name)
+        state = await with_searched_object(panel, state, name)
     if action == "remove":
-        shown = without_object(shown, name)
-    return await _show_form(panel, shown, before)
+        state = without_object(state, name)
+    return await _show_form(panel, state, before)
 
 
 async def _save(panel: Panel, sent: SentForm[TemplateForm], before: InvitationTemplate | None) -> Answer:
@@ -209,14 +213,14 @@ async def _save(panel: Panel, sent: SentForm[TemplateForm], before: InvitationTe
 
 
 def _template_of(sent: SentForm[TemplateForm], before: InvitationTemplate | None) -> InvitationTemplate:
-    """What was typed. Raises InvalidFields."""
+    """The template of the form. Raises InvalidFields."""
     problems = list(sent.reading.problems)
-    told = {problem.pointer.split("/")[1] for problem in problems}
+    reported = {problem.pointer.split("/")[1] for problem in problems}
     needed = ("name",) if before else ("key", "name")
     problems += [
         FieldProblem(f"/{name}", "required", "Fill this in.")
         for name in needed
-        if name not in told and not sent.get(name)
+        if name not in reported and not sent.get(name)
     ]
     content = content_of(sent, problems)
     if problems:
@@ -236,11 +240,11 @@ def _template_of(sent: SentForm[TemplateForm], before: InvitationTemplate | None
 async def _refuse(
     panel: Panel, sent: SentForm[TemplateForm], before: InvitationTemplate | None, error: LatchstringError
 ) -> Answer:
-    """The form once more; a part of a list is told at the list."""
-    found = error.errors if isinstance(error, InvalidFields) else [FieldProblem("/key", error.code, error.detail)]
+    """The form again with its problems. The problem of a list element is shown at its list."""
+    problems = error.errors if isinstance(error, InvalidFields) else [FieldProblem("/key", error.code, error.detail)]
     problem = describe_problem(error)
-    shown = sent.refused(InvalidFields(at_fields(found)))
-    return await _show_form(panel, shown, before, status=problem.status, code=problem.code)
+    state = sent.refused(InvalidFields(at_fields(problems)))
+    return await _show_form(panel, state, before, status=problem.status, code=problem.code)
 
 
 # ---- removing --------------------------------------------------------------------------------------------------------
@@ -248,13 +252,13 @@ async def _refuse(
 
 @get(f"{ONE}/delete", needs=TEMPLATES_WRITE)
 async def ask_to_delete(panel: Panel) -> Answer:
-    """The question, with an address of its own."""
+    """The page that asks for confirmation."""
     return panel.show("invitations/templates/delete.html", kept=await _find_own(panel))
 
 
 @post(f"{ONE}/delete", needs=TEMPLATES_WRITE)
 async def delete(panel: Panel) -> Answer:
-    """Remove the template. What was sent with it stays as it is."""
+    """Delete the template. Its invitations stay unchanged."""
     await panel.read_form(TemplateDeletionForm)
     template = await _find_own(panel)
     await panel.services.invitations.templates.delete_template(template.key, by=panel.principal)
@@ -262,9 +266,13 @@ async def delete(panel: Panel) -> Answer:
 
 
 async def _find_own(panel: Panel) -> InvitationTemplate:
-    """The panel's template of this key, also one that waits behind configuration. Raises as `get_template` does."""
+    """The panel's template of this key, even if configuration replaces it. Raises as `get_template` does."""
     listed = await panel.services.invitations.templates.list_templates(by=panel.principal, shadowed=True)
-    own = [one for one in listed if one.source is TemplateSource.PANEL and one.key == panel.parameter("key")]
+    own = [
+        template_
+        for template_ in listed
+        if template_.source is TemplateSource.PANEL and template_.key == panel.parameter("key")
+    ]
     if own:
         return own[0]
     template = await _find(panel)

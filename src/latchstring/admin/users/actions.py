@@ -95,7 +95,7 @@ _AT_FIELD: dict[type[LatchstringError], str] = {
     GroupNotFound: "groups",
     ChangedMeanwhile: "email",
 }
-_ANSWERED: tuple[type[LatchstringError], ...] = (InvalidFields, *_AT_FIELD)
+_REFUSALS: tuple[type[LatchstringError], ...] = (InvalidFields, *_AT_FIELD)
 
 
 def _again(sent: SentForm[Any], error: LatchstringError) -> tuple[FormState, int, str]:
@@ -137,7 +137,7 @@ async def make_user(panel: Panel) -> Answer:
     try:
         form = sent.finish()
         made = await panel.services.users.create(_new_user(form), by=panel.principal)
-    except _ANSWERED as error:
+    except _REFUSALS as error:
         shown, status, code = _again(sent, error)
         return await _show_new(panel, shown, status, code)
     message = "user-created"
@@ -198,7 +198,7 @@ async def save_user(panel: Panel) -> Answer:
         await panel.services.users.change(
             user.id, changes, is_expected=lambda present: fingerprint_of(present) == seen, by=panel.principal
         )
-    except _ANSWERED as error:
+    except _REFUSALS as error:
         shown, status, code = _again(sent, error)
         return _show_edit(panel, await user_of(panel), shown, status, code)
     return panel.redirect(path_of(user), flash=flash(panel, "user-saved"))

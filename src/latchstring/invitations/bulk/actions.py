@@ -167,7 +167,7 @@ class BulkActions:
             found.update(await asyncio.gather(*deeds))
         return found
 
-    # ---- which ---------------------------------------------------------------------------------------------------
+    # ---- which -------------------------------------------------------------------------------------------------------
 
     async def _ids(self, selection: Selection, by: Principal) -> Sequence[UUID]:
         if selection.wanted is None:
@@ -187,7 +187,7 @@ class BulkActions:
                 return ids
         raise TooManySelected
 
-    # ---- what would become of it -----------------------------------------------------------------------------------
+    # ---- what would become of it -------------------------------------------------------------------------------------
 
     async def _judge(self, deed: BulkAction, standing: InvitationDetails, by: Principal) -> DryRunRow:
         invitation = standing.invitation
@@ -221,7 +221,7 @@ class BulkActions:
             if one.verdict is RowResult.DONE and one.id in keys and terms.setdefault(keys[one.id], one.id) != one.id:
                 judged[place] = replace(one, verdict=RowResult.ALREADY_INVITED)
 
-    # ---- doing -----------------------------------------------------------------------------------------------------
+    # ---- doing -------------------------------------------------------------------------------------------------------
 
     async def _do(self, deed: BulkAction, one: DryRunRow, by: Principal) -> RowResult:
         try:

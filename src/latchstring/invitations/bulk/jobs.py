@@ -96,7 +96,7 @@ class BulkJobs:
     deps: InvitationDependencies
     validator: RowValidator
 
-    # ---- look ------------------------------------------------------------------------------------------------------
+    # ---- look --------------------------------------------------------------------------------------------------------
 
     async def judge_rows(
         self, rows: RowSource, *, by: Principal, options: Mapping[str, object] | None = None
@@ -135,7 +135,7 @@ class BulkJobs:
         seen.add({row.terms_key: row.row for row in rows if row.status is RowStatus.CREATE and row.terms_key})
         return list(results.values())
 
-    # ---- start -----------------------------------------------------------------------------------------------------
+    # ---- start -------------------------------------------------------------------------------------------------------
 
     async def start(
         self,
@@ -228,7 +228,7 @@ class BulkJobs:
         self.deps.wake_worker()
         return queued
 
-    # ---- watch -----------------------------------------------------------------------------------------------------
+    # ---- watch -------------------------------------------------------------------------------------------------------
 
     async def get(self, job_id: UUID, *, by: Principal) -> Job:
         """A job the caller started, or any for who may list invitations. Raises JobNotFound."""

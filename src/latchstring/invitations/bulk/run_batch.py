@@ -23,7 +23,7 @@ from latchstring.invitations.permissions import READ, WRITE
 from latchstring.invitations.principals import find_principal, load_authority
 from latchstring.storage.content.objects import hold_objects, load_levels
 from latchstring.storage.engine.database import ATTEMPTS, Work
-from latchstring.storage.invitations.bulk_insert import Blocker, InsertedRow, insert_invitations
+from latchstring.storage.invitations.bulk_insert import Blocker, InsertedBatch, insert_invitations
 from latchstring.storage.invitations.create import InvitationInsert
 from latchstring.storage.invitations.transitions import hold_groups
 from latchstring.storage.jobs.jobs import JobLost, advance_job, find_part, finish_job, hold_job
@@ -139,7 +139,7 @@ class InviteRowsJob:
 
         return await self.deps.db.transact(work)
 
-    # ---- the transaction -------------------------------------------------------------------------------------------
+    # ---- the transaction ---------------------------------------------------------------------------------------------
 
     def _run(self, job: Job, owner: UUID, until: datetime, batch: PreparedBatch, *, is_last_attempt: bool) -> Work[Job]:
         """Invite the rows of a batch and add its results to the job. is_last_attempt: refuse rows whose targets have
@@ -210,7 +210,7 @@ def _still_maintains(by: Principal, created: Sequence[InvitationInsert]) -> Work
     return all(maintains_all(by, bundle, levels) for bundle in bundles)
 
 
-def _find_earlier_rows(job: Job, written: InsertedRow) -> Work[dict[UUID, int]]:
+def _find_earlier_rows(job: Job, written: InsertedBatch) -> Work[dict[UUID, int]]:
     """Rows of this job, by the invitation that they made and that is in the way of others now."""
     blockers = written.blockers.values()
     if not blockers:
@@ -219,14 +219,14 @@ def _find_earlier_rows(job: Job, written: InsertedRow) -> Work[dict[UUID, int]]:
 
 
 def _results_of(
-    rows: Sequence[ValidatedRow], written: InsertedRow, earlier: Mapping[UUID, int], by: Principal
+    rows: Sequence[ValidatedRow], written: InsertedBatch, earlier: Mapping[UUID, int], by: Principal
 ) -> list[JobRow]:
     results: dict[int, JobRow] = {}
     for row in rows:
         if row.duplicate_of is not None and row.new is not None:
             results[row.row] = row.result_of_duplicate(results[row.duplicate_of.row])
             continue
-        if row.new is not None and row.new.invitation.id not in written.made and row.terms_key is not None:
+        if row.new is not None and row.new.invitation.id not in written.inserted and row.terms_key is not None:
             blocker = written.blockers[row.terms_key]
             refuse_blocked(row, blocker, earlier.get(blocker.id), by)
         results[row.row] = row.result()
@@ -241,7 +241,7 @@ def refuse_blocked(row: ValidatedRow, blocker: Blocker, earlier_row: int | None,
     if earlier_row is not None:
         row.refuse_as_duplicate(earlier_row)
         return
-    is_maintainer = row.new is not None and row.new.told_invitations
+    is_maintainer = row.new is not None and row.new.may_reveal_conflict
     is_visible = by.can(READ) or blocker.inviter == by.actor or is_maintainer
     row.blocker_id = blocker.id if is_visible else None
     refusal = AlreadyInvited(row.blocker_id)

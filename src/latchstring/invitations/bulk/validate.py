@@ -1,7 +1,7 @@
-"""Validating many rows: the rules of a single create (`invitations/build.py`), with one look into the database for all.
+"""Validating many rows by the rules of a single create (`invitations/build.py`), with the same few queries for all.
 
-A row that breaks a rule is REFUSED and says why; it never stops the others. What only the transaction can know, whether
-an invitation with the same terms is pending, is settled there (`run_batch.py`), or looked up for a dry run (`jobs.py`).
+A row that breaks a rule is REFUSED with the reason; it never stops the others. Whether an invitation with the same
+terms is pending is known in the transaction only (`run_batch.py`); a dry run looks it up (`jobs.py`).
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from latchstring.invitations.build import (
     created_event,
     find_problems,
     first_delivery,
-    in_words,
+    format_in_words,
     object_names_of,
 )
 from latchstring.invitations.dependencies import InvitationDependencies
@@ -43,17 +43,17 @@ from latchstring.storage.groups.groups import find_groups
 from latchstring.storage.invitations.bulk_insert import Person, count_recent, find_people
 from latchstring.storage.invitations.create import InvitationInsert
 
-ROWS_BETWEEN_PAUSES = 25  # validated before other tasks of the process have their turn: about a millisecond
+ROWS_BETWEEN_PAUSES = 25  # about a millisecond of work before other tasks of the process may run
 DUPLICATE_ROW = "duplicate-row"
 Options = Mapping[str, object]
 
 
 @dataclass(slots=True)
 class ValidatedRow:
-    """One row with what is known of it. new: the invitation to store, as long as nothing speaks against it.
+    """One row and its result so far. new: the invitation to store, unless the row is refused.
 
-    duplicate_of: an earlier row of the batch with the same terms. duplicate_row: the number of the earlier row, once
-    this one is refused for it. blocker_id: of the pending invitation in the way, where it may be told.
+    duplicate_of: an earlier row of the batch with the same terms. duplicate_row: its number, if this row is refused as
+    its duplicate. blocker_id: the pending invitation with the same terms, if the caller may know.
     """
 
     row: int
@@ -74,16 +74,16 @@ class ValidatedRow:
         return None if self.draft is None else self.draft.email_key or None
 
     def refuse(self, code: str, detail: str, status: RowStatus = RowStatus.REFUSED) -> None:
-        """Nothing is stored for this row."""
+        """Mark the row as refused."""
         self.status, self.code, self.detail, self.new = status, code, detail, None
 
     def refuse_as_duplicate(self, row: int) -> None:
-        """Nothing is stored for this row: an earlier one has the same terms."""
+        """Mark the row as refused, because an earlier one has the same terms."""
         self.duplicate_row = row
         self.refuse(DUPLICATE_ROW, f"Duplicate of row {row}.", RowStatus.DUPLICATE)
 
     def result(self) -> JobRow:
-        """What is reported of it."""
+        """The row result of the report."""
         is_created = self.status is RowStatus.CREATE and self.new is not None
         return JobRow(
             row=self.row,
@@ -98,7 +98,7 @@ class ValidatedRow:
         )
 
     def result_of_duplicate(self, first: JobRow) -> JobRow:
-        """What is reported of it when it repeats an earlier row: only one that is created makes it a duplicate."""
+        """The row result if it repeats an earlier row. Only an earlier row that is created makes it a duplicate."""
         if first.status == RowStatus.CREATE:
             self.refuse_as_duplicate(first.row)
             return self.result()
@@ -108,7 +108,7 @@ class ValidatedRow:
 
 @dataclass(slots=True)
 class _Terms:
-    """What rows with the same role, groups and content give, resolved once."""
+    """The grants of rows with the same role, groups and content, resolved once."""
 
     bundle: Bundle = field(default_factory=lambda: Bundle(None))
     refusal: LatchstringError | None = None
@@ -116,7 +116,7 @@ class _Terms:
 
 
 class _CooperativeYield:
-    """Lets other tasks of the process have their turn every few rows."""
+    """Lets other tasks of the process run every few rows."""
 
     def __init__(self) -> None:
         self._rows = 0
@@ -129,7 +129,7 @@ class _CooperativeYield:
 
 @dataclass(frozen=True, slots=True)
 class RowValidator:
-    """Says of rows what would become of them."""
+    """Validates rows."""
 
     deps: InvitationDependencies
     checks: GrantChecks
@@ -138,8 +138,9 @@ class RowValidator:
     async def validate(
         self, sources: Sequence[object], *, first: int, options: Options, by: Principal, now: datetime, **facts: object
     ) -> list[ValidatedRow]:
-        """The rows in their order, counted from `first`, as far as they can be known without a transaction: those with
-        the status CREATE carry the invitation to store. facts: more that the event of each says.
+        """The rows in their order, numbered from `first`. Those with the status CREATE have the invitation to store.
+
+        facts: more data for the event of each.
         """
         pause = _CooperativeYield()
         rows = [ValidatedRow(first + offset, source) for offset, source in enumerate(sources)]
@@ -181,7 +182,7 @@ class RowValidator:
             problems = read.problems
             if read.draft is not None:
                 if read.draft.template is not None and templates is None:
-                    templates = await self.templates.all_in_use()
+                    templates = await self.templates.find_all_in_use()
                 row.draft, unknown_template = expand_from(read.draft, templates or {})
                 problems = tuple(find_problems(row.draft, (*problems, *unknown_template), self.deps))
             if problems:
@@ -189,7 +190,7 @@ class RowValidator:
             await pause()
 
     async def _find_targets(self, drafts: Sequence[Draft], by: Principal) -> ResolvedTargets:
-        """Everything that the rows lead to, read at once."""
+        """All targets of the rows, read together."""
         keys = {key for draft in drafts for key in draft.groups}
         names = {name for draft in drafts if draft.content for name in object_names_of(draft, self.deps.content_rules)}
         groups = await find_groups(self.deps.db, sorted(keys))
@@ -207,7 +208,7 @@ class RowValidator:
                 terms.refusal = refusal
         return terms
 
-    async def _build(  # noqa: PLR0917  # all that one row is built from
+    async def _build(  # noqa: PLR0917  # everything that a row is built from
         self,
         draft: Draft,
         terms: _Terms,
@@ -216,7 +217,7 @@ class RowValidator:
         now: datetime,
         facts: Mapping[str, object],
     ) -> InvitationInsert | AlreadyMember:
-        """The invitation to store, or that the person has everything already, where it may be told."""
+        """The invitation to store, or AlreadyMember if the caller may know that the person has everything."""
         bundle, person = terms.bundle, people.get(draft.email_key)
         may_list = by.can(READ) or bundle.is_content_only
         if may_list and person is not None and await self._has_everything(draft, bundle, person):
@@ -227,8 +228,8 @@ class RowValidator:
             invitation,
             _event_of(invitation, terms, now, facts),
             build_mail(invitation, delivery, now=now, priority=MailPriority.BULK),
-            told_members=may_list,
-            told_invitations=may_list,
+            may_reveal_membership=may_list,
+            may_reveal_conflict=may_list,
         )
 
     async def _has_everything(self, draft: Draft, bundle: Bundle, person: Person) -> bool:
@@ -250,7 +251,7 @@ class RowValidator:
 
 
 class _RecipientRates:
-    """How often each address was invited lately, and is by the rows that were validated before."""
+    """How often each address was invited lately, including the rows that were validated before."""
 
     def __init__(self, rates: list[tuple[int, timedelta, Counter[str]]]) -> None:
         self._rates = rates
@@ -258,14 +259,16 @@ class _RecipientRates:
     def check(self, row: ValidatedRow, email_key: str) -> None:
         for most, span, counts in self._rates:
             if counts[email_key] >= most:
-                detail = f"This address gets {most} invitations in {in_words(span)} at most. Send this one later."
+                detail = (
+                    f"This address gets {most} invitations in {format_in_words(span)} at most. Send this one later."
+                )
                 row.refuse(TooManyRequests.code, detail)
                 return
             counts[email_key] += 1
 
 
 def _event_of(invitation: Invitation, terms: _Terms, now: datetime, facts: Mapping[str, object]) -> Event:
-    """The event of a new invitation. Those of the same terms share their data, which is then encoded once."""
+    """The event of a new invitation. Events of the same terms share their data, so that it is encoded once."""
     shared = terms.event_data.get(invitation.lifetime)
     if shared is None:
         event = created_event(invitation, now=now, **facts)
@@ -275,13 +278,13 @@ def _event_of(invitation: Invitation, terms: _Terms, now: datetime, facts: Mappi
 
 
 def in_sentences(problems: Sequence[FieldProblem]) -> str:
-    """Everything that is wrong with a row, each with the field it is about."""
+    """All problems of a row as text, each with its field."""
     sentences = (f"{problem.pointer.lstrip('/')}: {problem.detail}".removeprefix(": ") for problem in problems)
-    return " ".join(sentences).replace("\x00", "\ufffd")  # PostgreSQL keeps no NUL
+    return " ".join(sentences).replace("\x00", "\ufffd")  # PostgreSQL cannot store NUL
 
 
 def copy_rows(rows: Sequence[ValidatedRow]) -> list[ValidatedRow]:
-    """Copies of the rows, to be changed without changing these."""
+    """Copies of the rows that can be changed without changing these."""
     copies = {row.row: copy(row) for row in rows}
     for row in copies.values():
         row.duplicate_of = copies[row.duplicate_of.row] if row.duplicate_of is not None else None

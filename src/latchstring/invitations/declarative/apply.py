@@ -47,8 +47,8 @@ from latchstring.storage.invitations.existing import (
     SLICE,
     ExistingAccount,
     ExistingInvitation,
+    find_accounts,
     find_existing,
-    find_holders,
     list_open_of_operator,
 )
 
@@ -78,7 +78,7 @@ class DeclarativeLists:
     sender: LinkSender
     revoker: InvitationRevoker
 
-    # ---- planning ------------------------------------------------------------------------------------------------
+    # ---- planning ----------------------------------------------------------------------------------------------------
 
     async def plan(
         self,
@@ -100,7 +100,7 @@ class DeclarativeLists:
         for some in _slices(wanted, SLICE):
             email_keys = sorted({entry.draft.email_key for entry in some})
             pasts |= await find_existing(self.deps.db, email_keys, frozenset(entry.terms_key for entry in some))
-            held |= await self._held(some, await find_holders(self.deps.db, email_keys))
+            held |= await self._held(some, await find_accounts(self.deps.db, email_keys))
         before = [] if list_name is None else await self._made_by(list_name)
         return make_plan(wanted, pasts, held, before, again=again, prune=prune, now=self.deps.clock())
 
@@ -110,7 +110,7 @@ class DeclarativeLists:
 
     async def _resolve(self, drafts: Sequence[Draft], *, by: Principal, list_name: str | None) -> list[DeclaredEntry]:
         """The entries with their grants. Raises InvalidFields with everything that is wrong with any of them."""
-        templates = await self.creator.templates.all_in_use()
+        templates = await self.creator.templates.find_all_in_use()
         expanded = [expand_from(draft, templates) for draft in drafts]
         targets = await self._targets_of([draft for draft, _ in expanded], by)
         wanted, problems = [], []
@@ -172,7 +172,7 @@ class DeclarativeLists:
         levels = await find_levels(self.deps.db, holder.user_id, [grant.target_id for grant in bundle.content])
         return all(levels.get(g.target_id, Level.NONE) >= Level(g.role or ContentRole.VIEWER) for g in bundle.content)
 
-    # ---- carrying out --------------------------------------------------------------------------------------------
+    # ---- carrying out ------------------------------------------------------------------------------------------------
 
     async def carry_out(self, plan: Plan, *, by: Principal) -> AsyncIterator[ApplyResult]:
         """Do what the plan says, a few changes at a time, what is withdrawn before what is made. One that fails stops

@@ -393,7 +393,7 @@ _GROUPS_WITH_ACCESS = (
 )
 
 
-async def find_holders(db: Database, content_id: UUID) -> Holders:
+async def find_accounts(db: Database, content_id: UUID) -> Holders:
     """Everybody an object is shared with, users in the order of their making, groups by key."""
     people = await db.fetch(_USERS_WITH_ACCESS, content_id=content_id)
     teams = await db.fetch(_GROUPS_WITH_ACCESS, content_id=content_id)
@@ -465,7 +465,7 @@ def check_released(subject_id: UUID) -> Work[None]:
 
 # ---- in an object's own list -----------------------------------------------------------------------------------------
 
-_OWN = select(_c.id).where(
+_OWN_COLUMNS = select(_c.id).where(
     any_of(_c.id, "ids"),
     or_(
         _c.owner_id == bindparam("user_id", type_=Id),
@@ -476,5 +476,5 @@ _OWN = select(_c.id).where(
 
 async def has_own_access(db: Database, user_id: UUID, content_ids: Sequence[UUID]) -> bool:
     """Whether a user owns or is named in the access of every one of the objects; groups do not count."""
-    rows = await db.fetch(_OWN, user_id=user_id, ids=content_ids)
+    rows = await db.fetch(_OWN_COLUMNS, user_id=user_id, ids=content_ids)
     return {row.id for row in rows} >= set(content_ids)

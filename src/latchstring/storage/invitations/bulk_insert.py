@@ -1,11 +1,12 @@
-"""Many invitations at once, in the transaction of their batch.
+"""Inserting many invitations in the transaction of their batch.
 
-What only one pending invitation may have, its terms, is the unique index's to say, as for a single one: rows that meet
-a pending invitation are left out and named, one whose time has come gives way. On PostgreSQL a batch is one statement
-over lists; SQLite has one writer, so what is in the way is looked up first and nobody can come in between.
+The unique index guarantees that only one pending invitation has the same terms, as for a single create. Rows that
+conflict with a pending invitation are skipped and reported; a pending one that has expired is marked as expired first.
+On PostgreSQL a batch is one statement over lists. SQLite has one writer, so conflicts are looked up first and none can
+appear in between.
 
-Hand the invitations over in the order of their terms: two batches over the same people then wait for each other
-instead of meeting head on.
+Pass the invitations in the order of their terms: two batches over the same people then wait for each other instead of
+deadlocking.
 """
 
 import json
@@ -65,7 +66,7 @@ _NOW = bindparam("now", type_=Instant)
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A pending invitation that has the terms already."""
+    """A pending invitation with the same terms."""
 
     id: UUID
     terms_key: UUID
@@ -75,19 +76,19 @@ class Blocker:
 
 
 @dataclass(frozen=True, slots=True)
-class InsertedRow:
-    """What became of a batch: the ids that were made, and what is in the way of the others by their terms."""
+class InsertedBatch:
+    """The result of a batch: the ids that were inserted, and what blocks each of the others by its terms."""
 
-    made: Collection[UUID]
+    inserted: Collection[UUID]
     blockers: Mapping[UUID, Blocker]
 
 
-# ---- what the rows are judged by -------------------------------------------------------------------------------------
+# ---- what rows are validated by --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who has proved to be at an address, with those of the asked groups that he is in."""
+    """A verified account of an address, with those of the requested groups that it is in."""
 
     id: UUID
     role: str | None
@@ -139,7 +140,7 @@ async def find_blockers(db: Database, terms_keys: Collection[UUID], *, now: date
 
 
 def load_key_is_good(key_id: UUID | None, *, now: datetime, hold: bool = False) -> Work[bool]:
-    """Whether an API key may still be used, as the transaction sees it. hold: it stays so until the commit."""
+    """Whether an API key may still be used, as the transaction sees it. hold: lock it until the commit."""
     return bool((yield step(_HOLD_GOOD_KEY if hold else _KEY_IS_GOOD, api_key_id=key_id, now=now)))
 
 
@@ -150,13 +151,13 @@ def _blocker(row: Row) -> Blocker:
 
 # ---- PostgreSQL: one statement a batch -------------------------------------------------------------------------------
 
-_OWN = (
+_OWN_COLUMNS = (
     *("id", "email_key", "email", "terms_key", "role", "lifetime_seconds", "expires_at"),
     *("search_name", "search_last_name"),
     *TERM_NAMES,
 )
-_SHARED = ("inviter_type", "inviter_id", "link_starts_at", "sponsor_type", "sponsor_id", "master_key_id")
-_ALIKE: dict[str, ColumnElement[Any]] = {
+_SHARED_COLUMNS = ("inviter_type", "inviter_id", "link_starts_at", "sponsor_type", "sponsor_id", "master_key_id")
+_CONSTANT_COLUMNS: dict[str, ColumnElement[Any]] = {
     "state": PENDING,
     "generation": literal_column("1", Integer),
     "renewals": literal_column("0", SmallInteger),
@@ -168,7 +169,7 @@ _LISTED = BulkValues(
     "listed",
     "l_",
     [
-        *(_i[name] for name in _OWN),
+        *(_i[name] for name in _OWN_COLUMNS),
         events.c.id.label("event_id"),
         events.c.data.label("event_data"),
         outbox.c.id.label("mail_id"),
@@ -186,24 +187,24 @@ def _shared(table: Any, name: str, prefix: str) -> ColumnElement[Any]:
 
 def _insert_all() -> Executable:
     listed = select(*(_LISTED[name].label(name) for name in _LISTED.names)).cte("batch")
-    invitation: dict[str, ColumnElement[Any]] = {name: listed.c[name] for name in _OWN}
-    invitation |= {name: _shared(invitations, name, "i_") for name in _SHARED} | _ALIKE
-    made = (
+    invitation: dict[str, ColumnElement[Any]] = {name: listed.c[name] for name in _OWN_COLUMNS}
+    invitation |= {name: _shared(invitations, name, "i_") for name in _SHARED_COLUMNS} | _CONSTANT_COLUMNS
+    inserted = (
         postgresql.insert(invitations)
         .from_select(list(invitation), select(*invitation.values()))
         .on_conflict_do_nothing(index_elements=[_i.terms_key], index_where=PENDING_TEXT)
         .returning(_i.id)
         .cte("made")
     )
-    of_made = listed.join(made, made.c.id == listed.c.id)
-    granted = {name: _GRANTS[name] for name in _GRANTS.names}
-    happened = {
+    of_inserted = listed.join(inserted, inserted.c.id == listed.c.id)
+    grant = {name: _GRANTS[name] for name in _GRANTS.names}
+    event = {
         "id": listed.c.event_id,
         "subject_id": listed.c.id,
         "data": listed.c.event_data,
         **{name: _shared(events, name, "e_") for name in ("type", "actor_type", "actor_id")},
     }
-    promised = {
+    mail = {
         "id": listed.c.mail_id,
         "subject_id": listed.c.id,
         "locale": listed.c.locale,
@@ -212,13 +213,13 @@ def _insert_all() -> Executable:
         "due_at": listed.c.mail_due_at,
         **{name: _shared(outbox, name, "o_") for name in ("kind", "generation", "priority", "attempts")},
     }
-    grants_of_made = _GRANTS.rows.join(made, made.c.id == _GRANTS["invitation_id"])
-    more = [
-        _from(invitation_grants, granted, grants_of_made).cte("granted"),
-        _from(events, happened, of_made).cte("recorded"),
-        _from(outbox, promised, of_made).cte("promised"),
+    grants_of_inserted = _GRANTS.rows.join(inserted, inserted.c.id == _GRANTS["invitation_id"])
+    dependent = [
+        _from(invitation_grants, grant, grants_of_inserted).cte("granted"),
+        _from(events, event, of_inserted).cte("recorded"),
+        _from(outbox, mail, of_inserted).cte("promised"),
     ]
-    return select(made.c.id).add_cte(*more)
+    return select(inserted.c.id).add_cte(*dependent)
 
 
 def _from(table: Any, values: Mapping[str, ColumnElement[Any]], source: Any) -> Any:
@@ -228,23 +229,23 @@ def _from(table: Any, values: Mapping[str, ColumnElement[Any]], source: Any) -> 
 _INSERT_ALL = _insert_all()
 
 
-class _Facts:
-    """Facts of events as JSON. Most invitations of a batch share their terms, and so the text of their event."""
+class _EncodedData:
+    """Event data as JSON text. Most invitations of a batch have the same terms, and so the same text."""
 
     def __init__(self) -> None:
         self._texts: dict[int, JsonText] = {}
 
     def __getitem__(self, data: Mapping[str, object]) -> JsonText:
-        text = self._texts.get(id(data))
-        return self._texts.setdefault(id(data), _json(dict(data))) if text is None else text
+        json_text = self._texts.get(id(data))
+        return self._texts.setdefault(id(data), _json(dict(data))) if json_text is None else json_text
 
 
 def _json(value: object) -> JsonText:
     return JsonText(json.dumps(value, ensure_ascii=False))
 
 
-def _insert_at_once(batch: Sequence[InvitationInsert]) -> Work[set[UUID]]:
-    facts, rows, grants = _Facts(), [], []
+def _insert_in_one_statement(batch: Sequence[InvitationInsert]) -> Work[set[UUID]]:
+    facts, rows, grants = _EncodedData(), [], []
     for new in batch:
         row = invitation_values(new.invitation)
         row["metadata"] = None if row["metadata"] is None else _json(row["metadata"])
@@ -255,7 +256,7 @@ def _insert_at_once(batch: Sequence[InvitationInsert]) -> Work[set[UUID]]:
         rows.append(row)
         grants += _grants_of(new.invitation)
     values: dict[str, Any] = _LISTED.values(rows) | _GRANTS.values(grants)
-    values |= {f"i_{name}": rows[0][name] for name in _SHARED}
+    values |= {f"i_{name}": rows[0][name] for name in _SHARED_COLUMNS}
     event, mail = event_values(batch[0].event), outbox_values(batch[0].mail)
     values |= {f"e_{name}": event[name] for name in ("type", "actor_type", "actor_id")}
     values |= {f"o_{name}": mail[name] for name in ("kind", "generation", "priority", "attempts")}
@@ -266,11 +267,11 @@ def _grants_of(invitation: Invitation) -> list[dict[str, Any]]:
     return [grant_values(invitation, grant) for grant in invitation.bundle.grants]
 
 
-# ---- SQLite: look, then write ----------------------------------------------------------------------------------------
+# ---- SQLite: check, then write ---------------------------------------------------------------------------------------
 
 
 def _insert_in_steps(batch: Sequence[InvitationInsert]) -> Work[set[UUID]]:
-    facts, rows = _Facts(), [(invitation_values(new.invitation), new) for new in batch]
+    facts, rows = _EncodedData(), [(invitation_values(new.invitation), new) for new in batch]
     taken = {row.terms_key for row in (yield step(_FIND_PENDING, terms_keys=[v["terms_key"] for v, _ in rows]))}
     free = [(values, new) for values, new in rows if values["terms_key"] not in taken]
     yield Steps(INSERT_INVITATION, [values for values, _ in free])
@@ -285,26 +286,26 @@ def _insert_in_steps(batch: Sequence[InvitationInsert]) -> Work[set[UUID]]:
 
 def insert_invitations(
     dialect_name: str, batch: Sequence[tuple[UUID, InvitationInsert]], *, now: datetime
-) -> Work[InsertedRow]:
-    """Store those of the invitations, each with its terms' key, that no pending one is in the way of.
+) -> Work[InsertedBatch]:
+    """Store the invitations that no pending one blocks. batch: each with the key of its terms.
 
-    All of one inviter and one instant, in the order of their terms, none with the terms of another.
+    All are of one inviter and one instant, in the order of their terms, and no two have the same terms.
     """
-    insert_some = _insert_at_once if dialect_name == "postgresql" else _insert_in_steps
-    made: set[UUID] = set()
+    insert_some = _insert_in_one_statement if dialect_name == "postgresql" else _insert_in_steps
+    inserted: set[UUID] = set()
     blockers: dict[UUID, Blocker] = {}
     for _ in range(ATTEMPTS):
         if batch:
-            made |= yield from insert_some([new for _, new in batch])
-        left = [(terms_key, new) for terms_key, new in batch if new.invitation.id not in made]
-        if not left:
-            return InsertedRow(made, blockers)
-        found = yield step(_FIND_PENDING, terms_keys=[terms_key for terms_key, _ in left])
-        in_force = {row.terms_key: _blocker(row) for row in found if row.expires_at > now}
-        blockers |= in_force
-        batch = [(terms_key, new) for terms_key, new in left if terms_key not in in_force]
+            inserted |= yield from insert_some([new for _, new in batch])
+        remaining = [(terms_key, new) for terms_key, new in batch if new.invitation.id not in inserted]
+        if not remaining:
+            return InsertedBatch(inserted, blockers)
+        pending = yield step(_FIND_PENDING, terms_keys=[terms_key for terms_key, _ in remaining])
+        blocking = {row.terms_key: _blocker(row) for row in pending if row.expires_at > now}
+        blockers |= blocking
+        batch = [(terms_key, new) for terms_key, new in remaining if terms_key not in blocking]
         if not batch:
-            return InsertedRow(made, blockers)
-        over = [row.id for row in found if row.expires_at <= now]
-        yield from expire_invitations(over, now=now, event_ids=[new_id(now) for _ in over])
+            return InsertedBatch(inserted, blockers)
+        overdue = [row.id for row in pending if row.expires_at <= now]
+        yield from expire_invitations(overdue, now=now, event_ids=[new_id(now) for _ in overdue])
     raise Conflict  # invitations with the same terms came and went too quickly

@@ -1,9 +1,10 @@
 """Creating an invitation: on PostgreSQL one statement, one round trip, one commit; on SQLite one transaction.
 
-The statement checks what may have changed since the caller was known: his API key, the targets, whether the person
-already has everything. When a check fails nothing is written and one diagnosing SELECT, the same on both databases,
-says which. That only one pending invitation has the same terms is the unique index's to say: its violation undoes
-the idempotency row as well. A blocker whose time has come then gives way, and the whole is tried once more.
+The statement checks again what may have changed since the request was authenticated: the caller's API key, the targets,
+and whether the invitee already has everything. If a check fails, nothing is written, and one SELECT, the same on both
+databases, finds out which. The unique index guarantees that only one pending invitation has the same terms; its
+violation rolls back the idempotency row as well. A pending invitation that has expired is then marked as expired, and
+the create is tried again.
 """
 
 from collections.abc import Callable, Mapping
@@ -63,25 +64,25 @@ from latchstring.storage.outbox.outbox import outbox_values, queue_mail
 
 @dataclass(frozen=True, slots=True)
 class InvitationInsert:
-    """All that one create writes. kept: the answer of a request that carried an Idempotency-Key.
+    """All that one create writes. stored_answer: of a request with an Idempotency-Key.
 
-    told_members, told_invitations: whether the caller may be told that the person has everything, or which invitation
-    is in the way.
+    may_reveal_membership: whether the caller may learn that the invitee has everything. may_reveal_conflict: whether
+    the caller may learn which pending invitation has the same terms.
     """
 
     invitation: Invitation
     event: Event
     mail: OutgoingMail
-    told_members: bool
-    told_invitations: bool
-    kept: tuple[Claim, StoredAnswer] | None = None
+    may_reveal_membership: bool
+    may_reveal_conflict: bool
+    stored_answer: tuple[Claim, StoredAnswer] | None = None
 
 
-# ---- what must still hold --------------------------------------------------------------------------------------------
+# ---- checks ----------------------------------------------------------------------------------------------------------
 
 
-def _key_is_good() -> ColumnElement[bool]:
-    """True when no API key acts, or the acting one is neither revoked nor over."""
+def _is_key_valid() -> ColumnElement[bool]:
+    """True if the inviter is no API key, or its key is neither revoked nor expired."""
     key = bindparam("api_key_id", type_=Id)
     now = bindparam("now", type_=Instant)
     good = exists(
@@ -95,7 +96,7 @@ def _key_is_good() -> ColumnElement[bool]:
 
 
 def _has_everything() -> ColumnElement[bool]:
-    """A verified account of this address already has the role and is in every group; content was asked before."""
+    """Whether a verified account of this address has the role and is in every group. Content was checked before."""
     role = bindparam("member_role", type_=users.c.role.type)
     joined = (
         select(func.count())
@@ -104,7 +105,7 @@ def _has_everything() -> ColumnElement[bool]:
         .scalar_subquery()
     )
     return and_(
-        bindparam("told_members", type_=Boolean),
+        bindparam("may_reveal_membership", type_=Boolean),
         exists(
             select(users.c.id).where(
                 users.c.email_key == bindparam("member_email_key", type_=users.c.email_key.type),
@@ -116,30 +117,32 @@ def _has_everything() -> ColumnElement[bool]:
     )
 
 
-def _groups_found() -> ColumnElement[int]:
-    """How many of the groups exist; held against deletion until the commit where rows can be held."""
-    found = select(groups.c.id).where(any_of(groups.c.id, "group_ids")).with_for_update(read=True, key_share=True)
-    return select(func.count()).select_from(found.subquery("targets")).scalar_subquery()
+def _count_existing_groups() -> ColumnElement[int]:
+    """How many of the groups exist. PostgreSQL locks them against deletion until the commit."""
+    existing = select(groups.c.id).where(any_of(groups.c.id, "group_ids")).with_for_update(read=True, key_share=True)
+    return select(func.count()).select_from(existing.subquery("targets")).scalar_subquery()
 
 
-def _objects_found() -> ColumnElement[int]:
-    """How many of the content objects exist; held against deletion like groups."""
-    found = select(content.c.id).where(any_of(content.c.id, "content_ids")).with_for_update(read=True, key_share=True)
-    return select(func.count()).select_from(found.subquery("objects")).scalar_subquery()
+def _count_existing_objects() -> ColumnElement[int]:
+    """How many of the content objects exist, locked like groups."""
+    existing = (
+        select(content.c.id).where(any_of(content.c.id, "content_ids")).with_for_update(read=True, key_share=True)
+    )
+    return select(func.count()).select_from(existing.subquery("objects")).scalar_subquery()
 
 
-def _targets_exist() -> ColumnElement[bool]:
-    """Everything the invitation leads to is there. Objects are held before groups, as everywhere."""
+def _do_targets_exist() -> ColumnElement[bool]:
+    """Whether all targets exist. Objects are locked before groups, as everywhere, so that nothing deadlocks."""
     return and_(
-        _objects_found() == bindparam("content_count", type_=Integer),
-        _groups_found() == bindparam("group_count", type_=Integer),
+        _count_existing_objects() == bindparam("content_count", type_=Integer),
+        _count_existing_groups() == bindparam("group_count", type_=Integer),
     )
 
 
 _CHECKS = select(
-    _key_is_good().label("key_is_good"),
+    _is_key_valid().label("key_is_good"),
     _has_everything().label("has_everything"),
-    _targets_exist().label("targets_exist"),
+    _do_targets_exist().label("targets_exist"),
 )
 
 
@@ -149,7 +152,7 @@ def _check_values(new: InvitationInsert, now: datetime) -> dict[str, Any]:
     content_ids = [grant.target_id for grant in invitation.bundle.content]
     return {
         "api_key_id": invitation.inviter.id if invitation.inviter.type is ActorType.API_KEY else None,
-        "told_members": new.told_members,
+        "may_reveal_membership": new.may_reveal_membership,
         "member_role": invitation.bundle.role,
         "member_email_key": invitation.email_key,
         "group_ids": group_ids,
@@ -161,7 +164,7 @@ def _check_values(new: InvitationInsert, now: datetime) -> dict[str, Any]:
 
 
 def _refuse(checks: Any) -> None:
-    """Say which check failed; return when none did."""
+    """Raise for the first check that failed."""
     if not checks.key_is_good:
         raise CredentialInvalid("This API key is no longer good.")
     if not checks.targets_exist:
@@ -242,14 +245,14 @@ INSERT_GRANT = insert(invitation_grants).values(_binds(invitation_grants, ""))
 
 
 def _insert_from(table: Table, prefix: str, source: Any, insert: Callable[[Table], Any] = insert) -> Any:
-    """INSERT … SELECT of bound values FROM the source: one row when the source has one, else none."""
+    """INSERT … SELECT of bound values FROM the source: a row for each row of the source."""
     names = [column.name for column in table.c]
     values = [bind.label(name) for name, bind in _binds(table, prefix).items()]
     return insert(table).from_select(names, select(*values).select_from(source))
 
 
-def _listed_grants(made: Any) -> Any:
-    """A row a grant from lists, so that one statement text serves every number of grants."""
+def _insert_listed_grants(inserted: Any) -> Any:
+    """One row for each grant, from lists, so that the statement is the same for every number of grants."""
     lists = func.unnest(
         bindparam("target_ids", type_=ListOf(Id)),
         bindparam("kinds", type_=ListOf(Integer)),
@@ -259,46 +262,46 @@ def _listed_grants(made: Any) -> Any:
     )
     names = ("target_id", "kind", "target_type", "target_key", "role")
     listed = lists.table_valued(*names).render_derived(name="listed")
-    rows = select(made.c.id, *(listed.c[name] for name in names)).select_from(made.join(listed, true()))
+    rows = select(inserted.c.id, *(listed.c[name] for name in names)).select_from(inserted.join(listed, true()))
     return insert(invitation_grants).from_select(["invitation_id", *names], rows)
 
 
 @cache
 def _create(*, claims: bool) -> Executable:
-    """The whole create; with a claim of an Idempotency-Key, everything hangs on that being free."""
+    """The whole create. claims: nothing is written unless the Idempotency-Key is free."""
     allowed = (
         select(literal_column("1").label("one"))
-        .where(_key_is_good(), not_(_has_everything()), _targets_exist())
+        .where(_is_key_valid(), not_(_has_everything()), _do_targets_exist())
         .cte("allowed")
     )
     source: Any = allowed
     if claims:
         source = if_free(_insert_from(idempotency, "c_", allowed, postgresql.insert)).cte("claimed")
-    made = _insert_from(invitations, "i_", source).returning(invitations.c.id).cte("made")
-    kept = [
-        _listed_grants(made).cte("granted"),
-        _insert_from(events, "e_", made).cte("recorded"),
-        _insert_from(outbox, "o_", made).cte("promised"),
+    inserted = _insert_from(invitations, "i_", source).returning(invitations.c.id).cte("made")
+    dependent = [
+        _insert_listed_grants(inserted).cte("granted"),
+        _insert_from(events, "e_", inserted).cte("recorded"),
+        _insert_from(outbox, "o_", inserted).cte("promised"),
     ]
     counts = [
         select(func.count()).select_from(cte).scalar_subquery().label(name)
-        for name, cte in (("allowed", allowed), ("made", made))
+        for name, cte in (("allowed", allowed), ("made", inserted))
     ]
-    return select(*counts).add_cte(*kept)
+    return select(*counts).add_cte(*dependent)
 
 
 def _create_values(new: InvitationInsert, now: datetime) -> dict[str, Any]:
     values = _check_values(new, now) | _grant_lists(new.invitation)
     values |= _prefixed("i_", invitation_values(new.invitation))
     values |= _prefixed("e_", event_values(new.event)) | _prefixed("o_", outbox_values(new.mail))
-    if new.kept is not None:
-        claim = claim_values(*new.kept, subject_id=new.invitation.id, now=now)
+    if new.stored_answer is not None:
+        claim = claim_values(*new.stored_answer, subject_id=new.invitation.id, now=now)
         values |= _prefixed("c_", claim) | {"oldest": oldest_stored_answer(now)}
     return values
 
 
-async def _create_at_once(db: Database, new: InvitationInsert, now: datetime) -> None:
-    statement = _create(claims=new.kept is not None)
+async def _create_in_one_statement(db: Database, new: InvitationInsert, now: datetime) -> None:
+    statement = _create(claims=new.stored_answer is not None)
     (counts,) = await db.write(statement, **_create_values(new, now))
     if counts.made:
         return
@@ -309,14 +312,14 @@ async def _create_at_once(db: Database, new: InvitationInsert, now: datetime) ->
     raise StorageBusy("What this invitation leads to changed while it was made.")
 
 
-# ---- SQLite: the same in steps ---------------------------------------------------------------------------------------
+# ---- SQLite: the same in several statements --------------------------------------------------------------------------
 
 
 def _create_in_steps(dialect_name: str, new: InvitationInsert, now: datetime) -> Work[None]:
     (checks,) = yield step(_CHECKS, **_check_values(new, now))
     _refuse(checks)
-    if new.kept is not None:
-        yield from store_answer(dialect_name, *new.kept, subject_id=new.invitation.id, now=now)
+    if new.stored_answer is not None:
+        yield from store_answer(dialect_name, *new.stored_answer, subject_id=new.invitation.id, now=now)
     yield step(INSERT_INVITATION, **invitation_values(new.invitation))
     for grant in new.invitation.bundle.grants:
         yield step(INSERT_GRANT, **grant_values(new.invitation, grant))
@@ -334,10 +337,12 @@ async def insert_invitation(db: Database, new: InvitationInsert, *, now: datetim
     for _ in range(ATTEMPTS):
         try:
             if db.dialect_name == "postgresql":
-                return await _create_at_once(db, new, now)
+                return await _create_in_one_statement(db, new, now)
             return await db.transact(lambda: _create_in_steps(db.dialect_name, new, now))
         except UniqueViolation as violation:
             if violation.constraint != PENDING_TERMS:
                 raise
-        await settle_blocker(db, terms_key, now=now, may_list_all=new.told_invitations, viewer=new.invitation.inviter)
+        await settle_blocker(
+            db, terms_key, now=now, may_list_all=new.may_reveal_conflict, viewer=new.invitation.inviter
+        )
     raise StorageBusy("Invitations with the same terms came and went too quickly.")

@@ -25,7 +25,7 @@ _COLUMNS = (_i.id, _i.email, _i.terms_key, _i.state, _i.expires_at, _i.inviter_t
 
 @dataclass(frozen=True, slots=True)
 class ExistingInvitation:
-    """An invitation that a list is compared with: which grants for whom, its state as stored, who made it."""
+    """An invitation that a declared list is compared with. state: as stored. cause: why it was revoked."""
 
     id: UUID
     email: str
@@ -39,7 +39,7 @@ class ExistingInvitation:
 
 @dataclass(frozen=True, slots=True)
 class ExistingAccount:
-    """A verified account of an address: what it holds by itself."""
+    """A verified account of an address with the role and groups that it has."""
 
     user_id: UUID
     role: str | None
@@ -54,21 +54,21 @@ def _read(row: Row, cause: str | None = None) -> ExistingInvitation:
 
 
 _BY_ADDRESSES = select(*_COLUMNS).where(any_of(_i.email_key, "email_keys", CanonicalText))
-# the type is looked at afterwards: SQLite, told of it, would walk along every revocation there ever was
+# filtered by type afterwards: with the type in the statement, SQLite would scan every revocation
 _HISTORIES = select(events.c.subject_id, events.c.type, events.c.data).where(any_of(events.c.subject_id, "ids"))
 
 
 async def find_existing(
     db: Database, email_keys: Sequence[str], terms_keys: frozenset[UUID]
 ) -> dict[UUID, list[ExistingInvitation]]:
-    """The invitations of these addresses that have one of these terms, by terms. Give a slice of addresses."""
+    """The invitations of these addresses that have one of these terms, by terms. Pass at most SLICE addresses."""
     rows = [row for row in await db.fetch(_BY_ADDRESSES, email_keys=email_keys) if row.terms_key in terms_keys]
     revoked = [row.id for row in rows if row.state == State.REVOKED]
     causes = await _find_causes(db, revoked) if revoked else {}
-    found: dict[UUID, list[ExistingInvitation]] = {}
+    invitations_by_terms: dict[UUID, list[ExistingInvitation]] = {}
     for row in rows:
-        found.setdefault(row.terms_key, []).append(_read(row, causes.get(row.id)))
-    return found
+        invitations_by_terms.setdefault(row.terms_key, []).append(_read(row, causes.get(row.id)))
+    return invitations_by_terms
 
 
 async def _find_causes(db: Database, ids: Sequence[UUID]) -> dict[UUID, str | None]:
@@ -83,14 +83,14 @@ _GROUPS_OF = (
     .correlate(users)
     .scalar_subquery()
 )
-_HOLDERS = select(users.c.id, users.c.email_key, users.c.role, _GROUPS_OF.label("group_ids")).where(
+_FIND_ACCOUNTS = select(users.c.id, users.c.email_key, users.c.role, _GROUPS_OF.label("group_ids")).where(
     any_of(users.c.email_key, "email_keys", CanonicalText), users.c.email_verified == true()
 )
 
 
-async def find_holders(db: Database, email_keys: Sequence[str]) -> dict[str, ExistingAccount]:
-    """Those of these addresses that have a verified account. Give a slice of addresses."""
-    rows = await db.fetch(_HOLDERS, email_keys=email_keys)
+async def find_accounts(db: Database, email_keys: Sequence[str]) -> dict[str, ExistingAccount]:
+    """The verified accounts of these addresses, by address. Pass at most SLICE addresses."""
+    rows = await db.fetch(_FIND_ACCOUNTS, email_keys=email_keys)
     return {row.email_key: ExistingAccount(row.id, row.role, _ids(row.group_ids)) for row in rows}
 
 
@@ -109,13 +109,14 @@ def _open_page(state: ColumnElement[int], *, continued: bool) -> Select[Any]:
     return statement.order_by(_i.id).limit(literal_column(str(SLICE)))
 
 
-# one state after the other, so that each page goes on in the index where the last one ended
+# one state after the other, so that each page continues in the index where the last one ended
 _OPEN = [(_open_page(state, continued=False), _open_page(state, continued=True)) for state in (PENDING, EXPIRED)]
 
 
 async def list_open_of_operator(db: Database) -> AsyncIterator[ExistingInvitation]:
-    """Every invitation the command line made with metadata that is pending or has run out. One that runs out meanwhile
-    may come twice.
+    """Every invitation that the command line created with metadata and that is pending or expired.
+
+    One that expires meanwhile may come twice.
     """
     for first, following in _OPEN:
         rows = await db.fetch(first)

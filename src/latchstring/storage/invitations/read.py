@@ -28,7 +28,7 @@ from latchstring.storage.outbox.outbox import DELIVERY_COLUMNS, newest_invitatio
 
 
 def _literal(state: State) -> ColumnElement[int]:
-    """A state in a predicate is a literal: a generic plan cannot use a partial index for a bound value."""
+    """A state as a literal: with a bound value, a generic plan could not use a partial index."""
     return literal_column(str(int(state)), SmallInteger)
 
 
@@ -44,7 +44,7 @@ def _grants() -> ScalarSelect[Any]:
 
 
 def select_invitation_details() -> Select[Any]:
-    """Everything that is shown of invitations; add what picks and orders them."""
+    """Everything that is shown of invitations, without filter and order."""
     return select(
         invitations,
         _grants().label("grants"),
@@ -56,7 +56,7 @@ def select_invitation_details() -> Select[Any]:
 
 _FIND = select_invitation_details().where(invitations.c.id == bindparam("id", type_=Id))
 
-# Two levels down: unless told, SQLAlchemy would read all invitations here, not the one that is looked up.
+# Two levels down SQLAlchemy does not correlate by itself: it would read all invitations here.
 _TARGET_IDS = (
     select(invitation_grants.c.target_id)
     .where(invitation_grants.c.invitation_id == invitations.c.id)
@@ -85,7 +85,7 @@ _LOOK_UP = select(
 
 @dataclass(frozen=True, slots=True)
 class GroupName:
-    """A group an invitation leads into, as it is called today."""
+    """A group of an invitation with its current names."""
 
     id: UUID
     key: str
@@ -95,7 +95,7 @@ class GroupName:
 
 @dataclass(frozen=True, slots=True)
 class ObjectName:
-    """A content object an invitation leads to, as it is called today."""
+    """A content object of an invitation with its current title."""
 
     id: UUID
     type: str
@@ -106,7 +106,7 @@ class ObjectName:
 
 @dataclass(frozen=True, slots=True)
 class LinkView:
-    """What stands behind a link: the invitation, who invites, whether the address has an account."""
+    """What a link shows: the invitation, the inviter, and whether the address has an account."""
 
     invitation: Invitation
     inviter_name: str | None
@@ -117,17 +117,17 @@ class LinkView:
 
     @property
     def target_ids(self) -> frozenset[UUID]:
-        """Everything the invitation names that is still there."""
-        return frozenset([*(group.id for group in self.groups), *(one.id for one in self.objects)])
+        """The groups and objects of the invitation that still exist."""
+        return frozenset([*(group.id for group in self.groups), *(object_.id for object_ in self.objects)])
 
 
 def read_grants(raw: Sequence[Sequence[Any]] | None) -> tuple[Grant, ...]:
     """Grants from the lists of `json_rows`, in the order of their keys."""
-    found = [
+    grants = [
         Grant(GrantKind(kind), UUID(target), key, type_, None if role is None else ContentRole(role), void=bool(void))
         for kind, target, type_, key, role, void in raw or ()
     ]
-    return tuple(sorted(found, key=lambda grant: (grant.kind, grant.target_type or "", grant.target_key)))
+    return tuple(sorted(grants, key=lambda grant: (grant.kind, grant.target_type or "", grant.target_key)))
 
 
 def read_invitation(row: Row) -> Invitation:
@@ -165,7 +165,7 @@ _FIND_PENDING = select(invitations, _grants().label("grants")).where(
 
 
 async def find_pending_invitation(db: Database, terms_key: UUID) -> Invitation | None:
-    """The one invitation with these terms that is stored as pending, which may be overdue."""
+    """The invitation with these terms that is stored as pending; it may have expired."""
     rows = await db.fetch(_FIND_PENDING, terms_key=terms_key)
     return read_invitation(rows[0]) if rows else None
 
@@ -177,11 +177,11 @@ async def find_link_view(db: Database, invitation_id: UUID) -> LinkView | None:
         return None
     row = rows[0]
     names = tuple(GroupName(UUID(id_), key, name, _decoded(t)) for id_, key, name, t in row.group_names or ())
-    objects = tuple(ObjectName(UUID(id_), *rest) for id_, *rest in row.object_names or ())
+    objects = tuple(ObjectName(UUID(id_), *columns) for id_, *columns in row.object_names or ())
     return LinkView(read_invitation(row), row.inviter_name, row.account_id, bool(row.account_verified), names, objects)
 
 
 def _decoded(value: Any) -> dict[str, dict[str, str]]:
-    """JSON inside JSON: SQLite keeps it as text, PostgreSQL as an object."""
+    """JSON inside JSON: text on SQLite, an object on PostgreSQL."""
     decoded: dict[str, dict[str, str]] = msgspec.json.decode(value) if isinstance(value, str) else value
     return decoded

@@ -1,4 +1,4 @@
-"""Templates of invitations that were made in the panel."""
+"""Invitation templates that were created in the panel."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from latchstring.formats.camel_case import to_camel_case
 from latchstring.storage.engine.database import Database, Row, Step, Work, step
 from latchstring.storage.engine.tables import invitation_templates
 
-MOST_TEMPLATES = 1000  # words people choose from; nobody reads a longer list
+MOST_TEMPLATES = 1000  # people choose from this list
 _t = invitation_templates.c
 _KEY = bindparam("of_key", type_=_t.key.type)
 _BY_KEY = select(invitation_templates).where(_t.key == _KEY)
@@ -71,7 +71,7 @@ def load_template(key: str) -> Work[InvitationTemplate | None]:
 
 
 def insert_template(template_id: UUID, template: InvitationTemplate, *, now: datetime) -> Step:
-    """Keep a new template. A taken key is a UniqueViolation."""
+    """Insert a template. Raises UniqueViolation for a taken key."""
     terms = _terms(template)
     return step(
         _INSERT, new_id=template_id, new_key=template.key, new_name=template.name, new_terms=terms, new_updated_at=now
@@ -79,13 +79,13 @@ def insert_template(template_id: UUID, template: InvitationTemplate, *, now: dat
 
 
 def replace_template(template: InvitationTemplate, *, now: datetime) -> Work[UUID | None]:
-    """Give the template of this key new terms; its id, or None when there is none."""
+    """Replace the template of this key. Returns its id, or None if there is none."""
     values = {"new_name": template.name, "new_terms": _terms(template), "new_updated_at": now}
     rows = yield step(_REPLACE, of_key=template.key, **values)
     return rows[0].id if rows else None
 
 
 def delete_template(key: str) -> Work[UUID | None]:
-    """Remove the template of this key; its id, or None when there is none."""
+    """Delete the template of this key. Returns its id, or None if there is none."""
     rows = yield step(_DELETE, of_key=key)
     return rows[0].id if rows else None

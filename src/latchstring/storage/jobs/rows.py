@@ -22,7 +22,7 @@ _DUPLICATE_OF = "duplicateOf"  # in `source`, which only refused rows use otherw
 _r = job_rows.c
 _ID = bindparam("job_id", type_=Id)
 
-# ---- keeping --------------------------------------------------------------------------------------------------------
+# ---- keeping ---------------------------------------------------------------------------------------------------------
 
 _INSERT_ROW = insert(job_rows).values({column.name: bindparam(column.name, type_=column.type) for column in _r})
 _LISTED = BulkValues("listed", "r_", [column for column in _r if column.name != "job_id"])
@@ -130,7 +130,7 @@ async def list_rows(
     return await _LIST.page(db, query, order=_IN_ORDER, cursor=cursor, limit=limit)
 
 
-# ---- forgetting -----------------------------------------------------------------------------------------------------
+# ---- forgetting ------------------------------------------------------------------------------------------------------
 
 _CLEAR_ROWS = delete(job_rows).where(_r.job_id == _ID)
 _FORGET_PERSON = (

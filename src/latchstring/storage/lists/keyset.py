@@ -121,7 +121,7 @@ class KeysetList(Generic[T]):
         rows = await self._look_up(db, ids, values)
         return [self.declaration.read(rows[id_]) for id_ in ids if id_ in rows]
 
-    # ---- a page --------------------------------------------------------------------------------------------------
+    # ---- a page ------------------------------------------------------------------------------------------------------
 
     async def _page(
         self,
@@ -171,7 +171,7 @@ class KeysetList(Generic[T]):
         rows = await db.fetch(self._statements.lookup(db.dialect_name), **{**values, "ids": list(ids)})
         return {row.listed_id: row for row in rows}
 
-    # ---- how to read ---------------------------------------------------------------------------------------------
+    # ---- how to read -------------------------------------------------------------------------------------------------
 
     async def _read(self, request: _Request) -> _Result:
         """The next rows, with their number where it is counted."""
@@ -264,7 +264,7 @@ class KeysetList(Generic[T]):
         result = _Result([key_of(row) for row in rows], rows if request.shows_rows else None)
         return result.with_total(counted[0].total if counted else 0) if request.query.is_counted else result
 
-    # ---- index scans ---------------------------------------------------------------------------------------------
+    # ---- index scans -------------------------------------------------------------------------------------------------
 
     async def _read_scans(self, request: _Request) -> _Result:
         """The next rows of all scans of the query."""

@@ -72,7 +72,7 @@ class ListStatements:
         self.count_all = lru_cache(maxsize=None)(self._make_count_all)
         self.lookup = lru_cache(maxsize=None)(self._make_lookup)
 
-    # ---- candidates ----------------------------------------------------------------------------------------------
+    # ---- candidates --------------------------------------------------------------------------------------------------
 
     def _make_candidates(self, name: str, shape: PageShape) -> Executable:
         """The next rows among the candidates of a filter, with how many there are in all."""
@@ -125,7 +125,7 @@ class ListStatements:
         ]
         return and_(true(), *conditions)
 
-    # ---- index scans ---------------------------------------------------------------------------------------------
+    # ---- index scans -------------------------------------------------------------------------------------------------
 
     def _make_scan(self, scan: ScanShape, shape: PageShape) -> Executable:
         """The next rows of a scan."""
@@ -224,7 +224,7 @@ class ListStatements:
         alias = table.alias("listed")
         return _Unindexed(alias.c), ids.join(alias, alias.c[id_.name] == ids.c[id_name])
 
-    # ---- what is shown -------------------------------------------------------------------------------------------
+    # ---- what is shown -----------------------------------------------------------------------------------------------
 
     def _with_columns(self, keys: Select[Any], shape: PageShape, beside: Sequence[str] = ()) -> Executable:
         """Everything that is shown of some rows, with their keys and what stands beside these."""

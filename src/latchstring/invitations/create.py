@@ -56,8 +56,8 @@ class InvitationCreator:
         as_maintainer: maintaining the objects is enough, no permission is needed. A draft without problems counts for
         the limits of its inviter and its recipient, even if it is refused later.
 
-        Raises NotAllowed, TooManyRequests, InvalidFields, GrantNotAllowed, GroupNotFound, ContentNotFound, MailDisabled,
-        AlreadyInvited, AlreadyMember, AnswerStored.
+        Raises NotAllowed, TooManyRequests, InvalidFields, GrantNotAllowed, GroupNotFound, ContentNotFound,
+        MailDisabled, AlreadyInvited, AlreadyMember, AnswerStored.
         """
         if not as_maintainer:
             by.require(WRITE)

@@ -10,7 +10,7 @@ from latchstring.domain.invitation import Channel
 from latchstring.domain.mail import MailKind
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.storage.engine.tables import outbox
-from latchstring.storage.invitations.link_views import find_visits
+from latchstring.storage.invitations.link_views import list_link_views
 from latchstring.storage.outbox.outbox import OutboxRow
 
 
@@ -57,7 +57,7 @@ async def test_looking_is_counted_and_a_refusal_is_not(api: Api) -> None:
     for sent in (token, token, f"{token[:-4]}AAAA"):
         await api.post("/invitations/lookup", {"token": sent})
     await api.services.visits.flush()
-    found = await find_visits(api.services.db, UUID(made["id"]))
+    found = await list_link_views(api.services.db, UUID(made["id"]))
     assert [(one.generation, one.times) for one in found] == [(1, 2)]
 
 

@@ -64,7 +64,7 @@ async def test_a_working_mail_server_is_good_and_gets_no_mail(mail_server: Scrip
 async def test_a_wrong_smtp_password_is_found(mail_server: ScriptedServer) -> None:
     mail_server.replies["auth"] = ["535 5.7.8 no"] * 3
     found = only_bad(await check_mail(rules(mail_server, username="latch", password="hush")))
-    assert "refuses the password of latch" in found.says
+    assert "refuses the password of latch" in found.message
     assert "mail.smtp.password" in found.remedy
     assert "hush" not in str(found)
 
@@ -123,7 +123,7 @@ async def test_a_public_url_that_is_not_reachable_is_found(config: Config) -> No
 
 async def test_a_public_url_that_leads_elsewhere_is_found(config: Config) -> None:
     async with site(b"<h1>Welcome</h1>", status="404 Not Found") as url:
-        assert "answers 404" in only_bad(await check_public_url(at(config, url))).says
+        assert "answers 404" in only_bad(await check_public_url(at(config, url))).message
 
 
 async def test_a_clock_that_is_wrong_is_doubtful(config: Config) -> None:
@@ -191,7 +191,7 @@ async def test_another_master_key_is_found(config: Config) -> None:
     async with open_database(config.database) as db:
         await ensure_installation(db, Keyring((new_master_key(),)), NOW)
     found = only_bad(await check_database(config, Keyring((new_master_key(),))))
-    assert "another master key" in found.says
+    assert "another master key" in found.message
 
 
 async def test_a_database_that_does_not_answer_is_found(config: Config) -> None:
@@ -202,7 +202,7 @@ async def test_a_database_that_does_not_answer_is_found(config: Config) -> None:
 async def test_a_database_that_refuses_us_is_found(config: Config, postgres_url: URL) -> None:
     url = postgres_url.set(database="absent").render_as_string(hide_password=False)
     settings = replace(config.database, url=url, sqlite_path=None)
-    assert "absent" in only_bad(await check_database(replace(config, database=settings), None)).says
+    assert "absent" in only_bad(await check_database(replace(config, database=settings), None)).message
 
 
 def test_a_configuration_without_roles_is_doubtful(config: Config) -> None:
@@ -231,7 +231,7 @@ def test_without_a_folder_of_templates_nothing_is_said(config: Config) -> None:
 
 
 def test_a_folder_that_is_not_there_is_bad(config: Config, tmp_path: Path) -> None:
-    assert "nowhere" in only_bad(check_templates(with_templates(config, tmp_path / "nowhere"))).says
+    assert "nowhere" in only_bad(check_templates(with_templates(config, tmp_path / "nowhere"))).message
 
 
 def test_good_templates_are_good(config: Config, tmp_path: Path) -> None:
@@ -249,8 +249,8 @@ def test_a_template_that_cannot_be_used_is_named_once(config: Config, tmp_path: 
     (tmp_path / "own" / "invitation").mkdir(parents=True)
     (tmp_path / "own" / "invitation" / "body.txt").write_text(text)
     one = only_bad(check_templates(with_templates(config, tmp_path / "own")))
-    assert "invitation/body.txt" in one.says
-    assert told in one.says
+    assert "invitation/body.txt" in one.message
+    assert told in one.message
 
 
 def test_a_file_that_replaces_nothing_is_pointed_out(config: Config, tmp_path: Path) -> None:
@@ -259,4 +259,4 @@ def test_a_file_that_replaces_nothing_is_pointed_out(config: Config, tmp_path: P
         (tmp_path / "own" / "invitation" / name).write_text("x")
     found = check_templates(with_templates(config, tmp_path / "own"))
     assert [finding.health for finding in found] == [Health.DOUBTFUL] * 3
-    assert any("Did you mean invitation/subject.txt?" in finding.says for finding in found)
+    assert any("Did you mean invitation/subject.txt?" in finding.message for finding in found)

@@ -151,7 +151,7 @@ async def test_withdrawing_from_one_object_leaves_the_rest_of_an_invitation(cont
     made = await door.invitations.create(draft, by=OPERATOR_PRINCIPAL)
     pending, more = await content_env.content.operations.list_pending(one, by=mira)
     assert ([entry.email for entry in pending], more) == (["jo@people.test"], False)
-    assert (await content_env.content.operations.count_on_the_way(one, by=mira)).number == 1
+    assert (await content_env.content.operations.count_pending_invitations(one, by=mira)).number == 1
     assert await content_env.content.operations.withdraw_invitation(one, made.invitation.id, by=mira)
     assert not await content_env.content.operations.withdraw_invitation(one, made.invitation.id, by=mira)
     assert [grant.target_id for grant in (await door.now(made)).bundle.live] == [two.id]
@@ -159,7 +159,7 @@ async def test_withdrawing_from_one_object_leaves_the_rest_of_an_invitation(cont
     with pytest.raises(InvitationRevoked):
         await door.invitations.responses.look_up(door.token(made))
     content_env.service_env.clock.forward(timedelta(days=40))
-    assert (await content_env.content.operations.count_on_the_way(two, by=mira)).number == 0
+    assert (await content_env.content.operations.count_pending_invitations(two, by=mira)).number == 0
 
 
 async def test_what_a_group_holds_comes_in_pages(content_env: ContentEnv) -> None:

@@ -55,7 +55,7 @@ def test_titles_are_told_apart() -> None:
         (Unauthenticated, 401),
         (NotFound, 404),
         (WrongState, 409),
-        (errors.Over, 410),
+        (errors.LinkEnded, 410),
         (TooManyRequests, 429),
         (Unavailable, 503),
     ],

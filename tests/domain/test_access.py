@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from latchstring.domain.access import ANONYMOUS, Access, Level, Subject, Visibility, level_of, level_with
+from latchstring.domain.access import ANONYMOUS, Access, Level, Subject, Visibility, combine_level, compute_level
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.ids import new_id
 
@@ -43,14 +43,14 @@ TABLE = {
 @pytest.mark.parametrize("visibility", Visibility)
 def test_without_a_grant_the_table_decides(who: str, visibility: Visibility) -> None:
     access = Access(OWNER, visibility, {USER: MAINTAINER, GROUP: MAINTAINER})
-    assert level_of(WHO[who], access) is TABLE[who][visibility]
+    assert compute_level(WHO[who], access) is TABLE[who][visibility]
 
 
 @pytest.mark.parametrize("role", ContentRole)
 @pytest.mark.parametrize("holder", [USER, GROUP])
 def test_a_grant_counts_unless_the_object_is_private(role: ContentRole, holder: object) -> None:
     subject = Subject(USER, frozenset({GROUP}))
-    levels = [level_of(subject, Access(OWNER, visibility, {holder: role})) for visibility in Visibility]  # type: ignore[dict-item]
+    levels = [compute_level(subject, Access(OWNER, visibility, {holder: role})) for visibility in Visibility]  # type: ignore[dict-item]
     assert levels == [Level.NONE, Level(role), Level(role)]
 
 
@@ -60,20 +60,20 @@ def test_the_greatest_of_all_grants_counts(
 ) -> None:
     grants = {who: role for who, role in ((USER, own), (GROUP, first), (SECOND_GROUP, second)) if role is not None}
     subject = Subject(USER, frozenset({GROUP, SECOND_GROUP}))
-    assert level_of(subject, Access(OWNER, SHARED, grants)) == max(grants.values(), default=Level.NONE)
+    assert compute_level(subject, Access(OWNER, SHARED, grants)) == max(grants.values(), default=Level.NONE)
 
 
 @pytest.mark.parametrize("role", ContentRole)
 def test_a_permission_never_lowers_what_a_grant_gives(role: ContentRole) -> None:
     access = Access(OWNER, SHARED, {USER: role})
-    assert level_of(Subject(USER, reads_all=True), access) == role
-    assert level_of(Subject(USER, writes_all=True), access) is Level.MAINTAINER
+    assert compute_level(Subject(USER, reads_all=True), access) == role
+    assert compute_level(Subject(USER, writes_all=True), access) is Level.MAINTAINER
 
 
 @pytest.mark.parametrize("visibility", Visibility)
 def test_an_owner_s_own_grant_takes_nothing_from_him(visibility: Visibility) -> None:
     subject = Subject(OWNER, frozenset({GROUP}), writes_all=True)
-    assert level_of(subject, Access(OWNER, visibility, {OWNER: VIEWER, GROUP: EDITOR})) is Level.OWNER
+    assert compute_level(subject, Access(OWNER, visibility, {OWNER: VIEWER, GROUP: EDITOR})) is Level.OWNER
 
 
 @pytest.mark.parametrize(("held", "visibility"), [*product(Level, Visibility)])
@@ -81,9 +81,9 @@ def test_what_is_held_is_raised_by_permissions_and_the_public_and_by_nothing_els
     held: Level, visibility: Visibility
 ) -> None:
     floor = Level.VIEWER if visibility is PUBLIC else Level.NONE
-    assert level_with(Subject(USER), visibility, held) is max(held, floor)
-    assert level_with(Subject(USER, reads_all=True), visibility, held) is max(held, Level.VIEWER)
-    assert level_with(Subject(USER, writes_all=True), visibility, held) is max(held, Level.MAINTAINER)
+    assert combine_level(Subject(USER), visibility, held) is max(held, floor)
+    assert combine_level(Subject(USER, reads_all=True), visibility, held) is max(held, Level.VIEWER)
+    assert combine_level(Subject(USER, writes_all=True), visibility, held) is max(held, Level.MAINTAINER)
 
 
 def test_levels_and_roles_are_one_scale() -> None:

@@ -28,7 +28,7 @@ def key_principal(*scopes: str) -> Principal:
 async def test_a_group_is_made_and_named_anew(service_env: Any) -> None:
     made = await service_env.groups.create("readers", WORDS, by=OPERATOR_PRINCIPAL)
     assert await service_env.groups.get("readers", by=OPERATOR_PRINCIPAL) == made
-    assert made.text_in("de-AT") == GroupText("Leser", "Wer liest.")
+    assert made.get_text("de-AT") == GroupText("Leser", "Wer liest.")
     renamed = await service_env.groups.replace("readers", GroupTexts(name="Bookworms"), by=OPERATOR_PRINCIPAL)
     assert (renamed.id, renamed.name, renamed.description, renamed.translations) == (made.id, "Bookworms", None, {})
     assert await service_env.groups.find_id("readers") == made.id

@@ -39,10 +39,10 @@ def words(timeline: Timeline) -> list[str]:
         TimelineEntryKind.EVENT: lambda knot: knot.type.removeprefix("invitation."),
         TimelineEntryKind.MAIL: lambda knot: f"mail {knot.mail.generation}",
         TimelineEntryKind.ATTEMPT: lambda knot: f"{knot.state} {knot.number}",
-        TimelineEntryKind.VISITS: lambda knot: f"visited {knot.visits.times}",
-        TimelineEntryKind.RAN_OUT: lambda _: "ran out",
+        TimelineEntryKind.LINK_VIEWS: lambda knot: f"visited {knot.link_views.times}",
+        TimelineEntryKind.EXPIRED: lambda _: "ran out",
     }
-    return [named[knot.kind](knot) for knot in timeline.knots]
+    return [named[knot.kind](knot) for knot in timeline.entries]
 
 
 async def try_to_send(
@@ -91,14 +91,14 @@ async def test_a_whole_life_in_the_order_it_happened(invitation_env: InvitationE
         "accepted",
     ]
     assert found.accepted_by_name == "Ada Löwe"
-    assert found.timeline.awaited == ()
-    assert [k.reply for k in found.timeline.knots if k.reply] == ["451 4.7.1 greylisted", *["250 2.0.0 queued"] * 2]
+    assert found.timeline.next_steps == ()
+    assert [k.reply for k in found.timeline.entries if k.reply] == ["451 4.7.1 greylisted", *["250 2.0.0 queued"] * 2]
 
 
 async def test_the_next_try_and_the_answer_are_awaited(invitation_env: InvitationEnv) -> None:
     made = await invitation_env.invite()
     await try_to_send(invitation_env, "451 later", DeliveryState.DEFERRED, again_in=5 * MINUTE)
-    mail, answer = (await told(invitation_env, made)).awaited
+    mail, answer = (await told(invitation_env, made)).next_steps
     assert mail.mail is not None
     assert mail.until == invitation_env.service_env.clock() + 5 * MINUTE
     assert (answer.mail, answer.until) == (None, made.invitation.link.expires_at)
@@ -110,8 +110,8 @@ async def test_what_ran_out_says_so_before_and_after_the_sweep(invitation_env: I
     invitation_env.service_env.clock.forward(timedelta(days=8))
     before = await told(invitation_env, made)
     assert words(before) == ["created", "mail 1", "SENT 1", "ran out"]
-    assert before.knots[-1].at == made.invitation.link.expires_at
-    assert before.awaited == ()
+    assert before.entries[-1].at == made.invitation.link.expires_at
+    assert before.next_steps == ()
     await invitation_env.invitations.sweep()
     assert words(await told(invitation_env, made)) == ["created", "mail 1", "SENT 1", "expired"]
 
@@ -120,7 +120,7 @@ async def test_who_acted_is_named(invitation_env: InvitationEnv) -> None:
     lead = await invitation_env.service_env.principal("admin", first_name="Mira", last_name="Okafor")
     made = await invitation_env.invite(by=lead)
     await invitation_env.invitations.revoke(made.invitation.id, by=lead)
-    knots = (await told(invitation_env, made)).knots
+    knots = (await told(invitation_env, made)).entries
     assert [(knot.type, knot.actor_name) for knot in knots if knot.kind is TimelineEntryKind.EVENT] == [
         ("invitation.created", "Mira Okafor"),
         ("invitation.revoked", "Mira Okafor"),
@@ -129,7 +129,7 @@ async def test_who_acted_is_named(invitation_env: InvitationEnv) -> None:
 
 async def test_a_mail_that_is_off_is_told(service_env: ServiceEnv) -> None:
     invitation_env = build_invitation_env(service_env, mail=replace(MailRules(), transport="off"))
-    _, mail = (await told(invitation_env, await invitation_env.invite())).knots
+    _, mail = (await told(invitation_env, await invitation_env.invite())).entries
     assert (mail.kind, mail.state) == (TimelineEntryKind.MAIL, DeliveryState.SUPPRESSED)
 
 
@@ -138,7 +138,7 @@ async def test_a_notice_to_the_inviter_is_no_invitation(invitation_env: Invitati
     made = await invitation_env.invite(by=lead)
     invitation_env.service_env.clock.forward(MINUTE)
     await invitation_env.invitations.responses.decline(invitation_env.token(made))
-    *_, notice = (await told(invitation_env, made)).knots
+    *_, notice = (await told(invitation_env, made)).entries
     assert notice.mail is not None
     assert not notice.mail.has_link
 

@@ -19,7 +19,7 @@ async def accept(page_client: PageClient, token: str, **fields: str) -> PageResp
     return await page_client.post("/invitation/accept", {"token": token, **fields})
 
 
-async def level_of(page_client: PageClient, email: str, one: ContentObject) -> Level:
+async def compute_level(page_client: PageClient, email: str, one: ContentObject) -> Level:
     user = await page_client.account(email)
     assert user is not None
     content = page_client.services.content
@@ -152,7 +152,7 @@ async def test_somebody_signed_in_sees_what_is_new_in_it(
     assert "Mira Okafor has something for you, Ada" in seen.words
     assert words in seen.words
     await accept(page_client, page_client.token(invitation))
-    assert await level_of(page_client, "ada@people.test", one) == max(Level(held), Level[right])
+    assert await compute_level(page_client, "ada@people.test", one) == max(Level(held), Level[right])
 
 
 # ---- an honest page --------------------------------------------------------------------------------------------------
@@ -298,7 +298,7 @@ async def test_members_accept_where_strangers_are_not_let_in(page_client: PageCl
     assert "Sign in and accept" in (await page_client.get(page_client.link(invitation))).words
     sent = await accept(page_client, page_client.token(invitation), password=PASSWORD)
     assert sent.status == 303
-    assert await level_of(page_client, "ada@people.test", one) is Level.EDITOR
+    assert await compute_level(page_client, "ada@people.test", one) is Level.EDITOR
 
 
 @pytest.mark.parametrize("page_client", CLOSED, indirect=True)

@@ -9,12 +9,12 @@ from latchstring.domain.errors import StorageUnreachable
 from latchstring.domain.invitation import Channel, Invitation
 from latchstring.invitations import link_views as visits_room
 from latchstring.invitations.link_views import LinkViewCounter
-from latchstring.storage.invitations.link_views import find_visits
+from latchstring.storage.invitations.link_views import list_link_views
 
 
 async def counted(page_client: PageClient, invitation: Invitation) -> list[tuple[int, int]]:
     await page_client.services.visits.flush()
-    return [(one.generation, one.times) for one in await find_visits(page_client.services.db, invitation.id)]
+    return [(one.generation, one.times) for one in await list_link_views(page_client.services.db, invitation.id)]
 
 
 async def test_a_get_changes_nothing_but_the_visit_count(page_client: PageClient) -> None:
@@ -80,7 +80,7 @@ async def test_an_outage_of_the_database_loses_no_count(
 
     counter.count(invitation.id, 1)
     with monkeypatch.context() as patched:
-        patched.setattr(visits_room, "add_visits", away)
+        patched.setattr(visits_room, "add_link_views", away)
         with pytest.raises(StorageUnreachable):
             await counter.flush()
     assert await counted(page_client, invitation) == [(1, 2)]
@@ -90,7 +90,7 @@ async def test_what_was_counted_is_written_down_when_the_server_ends(page_client
     invitation = await page_client.invite()
     async with page_client.services.visits.flushing():
         page_client.services.visits.count(invitation.id, 1)
-    assert [one.times for one in await find_visits(page_client.services.db, invitation.id)] == [1]
+    assert [one.times for one in await list_link_views(page_client.services.db, invitation.id)] == [1]
 
 
 async def test_a_database_that_never_comes_back_does_not_hold_the_end_up(
@@ -101,7 +101,7 @@ async def test_a_database_that_never_comes_back_does_not_hold_the_end_up(
     async def hangs(*_: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(visits_room, "add_visits", hangs)
+    monkeypatch.setattr(visits_room, "add_link_views", hangs)
     monkeypatch.setattr(visits_room, "LAST_CHANCE_SECONDS", 0.05)
     counter = LinkViewCounter(page_client.services.db, page_client.services.clock)
     async with asyncio.timeout(5), counter.flushing():

@@ -88,7 +88,7 @@ class JobEnv:
 
     async def job(self, total: int = 30) -> UUID:
         maker = Actor(ActorType.OPERATOR)
-        job = Job(id=new_id(NOON), kind="count", maker=maker, media_type="application/json", total=total)
+        job = Job(id=new_id(NOON), kind="count", creator=maker, media_type="application/json", total=total)
 
         def work() -> Work[None]:
             yield insert_job(job)
@@ -210,7 +210,7 @@ async def test_a_busy_database_puts_a_job_off(job_env: JobEnv, monkeypatch: pyte
 
 async def test_a_kind_nobody_here_knows_is_left_to_a_newer_worker(job_env: JobEnv) -> None:
     maker = Actor(ActorType.OPERATOR)
-    job = Job(id=new_id(NOON), kind="unheard", maker=maker, media_type="application/json", total=1)
+    job = Job(id=new_id(NOON), kind="unheard", creator=maker, media_type="application/json", total=1)
 
     def work() -> Work[None]:
         yield insert_job(job)

@@ -185,7 +185,7 @@ def _actor_view(actor: Actor, name: str | None) -> ActorView:
 
 def _content_view(grant: Grant) -> ContentGrantView:
     role = CONTENT_ROLES[grant.role or ContentRole.VIEWER]
-    return ContentGrantView(content_type=grant.target_type or "", key=grant.target_key, role=role, void=grant.void)
+    return ContentGrantView(content_type=grant.target_type or "", key=grant.target_key, role=role, void=grant.is_void)
 
 
 def _ended(invitation: Invitation, state: State) -> datetime | None:

@@ -70,22 +70,22 @@ class MailQueue:
         by.require(MAIL_WRITE)
         mail = await self.find(mail_id, by=by)
         if not mail.can_be_retried:
-            return InterventionResult.HELD if mail.is_held else InterventionResult.OVER
+            return InterventionResult.IN_PROGRESS if mail.is_leased else InterventionResult.FINISHED
         if not await self._is_live(mail):
-            return InterventionResult.ENDED
+            return InterventionResult.OBSOLETE
         done = await self._interfere(by, mail, "mail.retried", lambda: retry_mail(mail.id, now=self.deps.clock()))
         if done:
             self.deps.wake_worker()
-        return InterventionResult.DONE if done else InterventionResult.OVER
+        return InterventionResult.DONE if done else InterventionResult.FINISHED
 
     async def drop(self, mail_id: UUID, *, by: Principal) -> InterventionResult:
         """End the sending of a mail that waits. What it is about stays as it is. Raises NotFound."""
         by.require(MAIL_WRITE)
         mail = await self.find(mail_id, by=by)
         if not mail.can_be_dropped:
-            return InterventionResult.HELD if mail.is_held else InterventionResult.OVER
+            return InterventionResult.IN_PROGRESS if mail.is_leased else InterventionResult.FINISHED
         done = await self._interfere(by, mail, "mail.dropped", lambda: drop_mail(mail.id, now=self.deps.clock()))
-        return InterventionResult.DONE if done else InterventionResult.OVER
+        return InterventionResult.DONE if done else InterventionResult.FINISHED
 
     async def _is_live(self, mail: QueuedMail) -> bool:
         """Whether the worker would find something to say: the same loaders decide."""

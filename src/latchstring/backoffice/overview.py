@@ -6,8 +6,8 @@ from datetime import UTC, timedelta
 from latchstring.backoffice.dependencies import BackofficeDependencies
 from latchstring.domain.pagination import Page
 from latchstring.domain.principal import Principal
-from latchstring.domain.views.attention import Expiring, Trouble
-from latchstring.domain.views.overview import Dimension, Figures, actor_of_key, make_figures
+from latchstring.domain.views.attention import ExpiringInvitation, UndeliveredMail
+from latchstring.domain.views.overview import Dimension, Figures, build_figures, parse_inviter_key
 from latchstring.storage.events.actor_names import OPERATOR_NAME, find_named
 from latchstring.storage.overview.attention import list_expiring, list_trouble
 from latchstring.storage.overview.daily_counts import Source, add_up, read_figures
@@ -21,8 +21,8 @@ class Overview:
     """Everything the page shows."""
 
     figures: Figures
-    expiring: Page[Expiring]
-    trouble: Page[Trouble]
+    expiring: Page[ExpiringInvitation]
+    trouble: Page[UndeliveredMail]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Overviews:
         first = last - timedelta(days=days - 1)
         counted = await read_figures(db, first=first.isoformat(), last=last.isoformat(), now=now)
         keys = {figure.key for figure in counted.counts if figure.dimension is Dimension.INVITER}
-        figures = make_figures(
+        figures = build_figures(
             counted.counts, first=first, last=last, as_of=counted.as_of, names=await self._names(keys)
         )
         return Overview(figures, await list_expiring(db, now=now, until=now + SOON), await list_trouble(db, now=now))
@@ -51,7 +51,7 @@ class Overviews:
         return any(more)
 
     async def _names(self, keys: set[str]) -> dict[str, str]:
-        actors = {key: actor_of_key(key) for key in keys if ":" in key}
+        actors = {key: parse_inviter_key(key) for key in keys if ":" in key}
         named = await find_named(self.deps.db, (actor.id for actor in actors.values() if actor.id))
         found = {key: named[actor.id].label for key, actor in actors.items() if actor.id and actor.id in named}
         return found | {key: OPERATOR_NAME for key, actor in actors.items() if actor.type == "OPERATOR"}

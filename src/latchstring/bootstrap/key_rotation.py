@@ -22,7 +22,7 @@ from latchstring.events.record import record
 from latchstring.services import Services
 from latchstring.storage.engine.database import Database, Work
 from latchstring.storage.engine.installation import note_key, retire_keys
-from latchstring.storage.invitations.cascade import end_open_links, find_keys_in_use
+from latchstring.storage.invitations.cascade import expire_open_links, find_keys_in_use
 
 CAUSE = "key-compromised"
 
@@ -94,4 +94,4 @@ def _put(config: Config, keys: tuple[MasterKey, ...]) -> str | None:
 
 
 async def _end_links(db: Database) -> int:
-    return await db.transact(lambda: end_open_links(cause=CAUSE, by=OPERATOR, now=system_clock()))
+    return await db.transact(lambda: expire_open_links(cause=CAUSE, by=OPERATOR, now=system_clock()))

@@ -41,7 +41,7 @@ def _show(found: Sequence[Finding]) -> None:
     marks = {"good": Text("✓", "green"), "doubtful": Text("!", "yellow"), "bad": Text("✗", "bold red")}
     table = Table(box=None, show_header=False, padding=(0, 1))
     for finding in found:
-        says = Text(finding.says)
+        says = Text(finding.message)
         if finding.remedy:
             says.append(f"\n→ {finding.remedy}", "bold")
         table.add_row(marks[finding.health.value], Text(finding.check, "dim"), says)

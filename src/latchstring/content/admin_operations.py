@@ -25,21 +25,21 @@ from latchstring.storage.content.lists import (
     count_holders,
     count_owned,
     list_granted,
+    list_group_holders,
     list_objects,
     list_owned,
-    list_people,
-    list_teams,
+    list_user_holders,
 )
 from latchstring.storage.content.objects import (
     find_object,
-    hold_groups,
-    hold_users,
     load_access,
     replace_access,
+    share_lock_groups,
+    share_lock_users,
     update_object,
 )
 from latchstring.storage.engine.database import Work
-from latchstring.storage.groups.lists import count_on_the_way
+from latchstring.storage.groups.lists import count_pending_invitations
 from latchstring.storage.invitations.cascade import void_target
 
 
@@ -92,25 +92,27 @@ class ContentOperations:
             raise ContentNotFound("There is no such object.")
         return found
 
-    async def list_people(self, one: ContentObject, *, by: Principal, cursor: Cursor | None = None) -> Page[Holder]:
+    async def list_user_holders(
+        self, one: ContentObject, *, by: Principal, cursor: Cursor | None = None
+    ) -> Page[Holder]:
         """Users an object is shared with. Raises NotAllowed."""
         by.require(READ_ACCESS)
-        return await list_people(self.deps.db, one.id, cursor=cursor)
+        return await list_user_holders(self.deps.db, one.id, cursor=cursor)
 
-    async def list_teams(self, one: ContentObject, *, by: Principal) -> Sequence[Holder]:
+    async def list_group_holders(self, one: ContentObject, *, by: Principal) -> Sequence[Holder]:
         """Groups an object is shared with. Raises NotAllowed."""
         by.require(READ_ACCESS)
-        return await list_teams(self.deps.db, one.id)
+        return await list_group_holders(self.deps.db, one.id)
 
     async def count_holders(self, one: ContentObject, *, by: Principal) -> Count:
         """How many users and groups an object is shared with. Raises NotAllowed."""
         by.require(READ_ACCESS)
         return await count_holders(self.deps.db, one.id)
 
-    async def count_on_the_way(self, one: ContentObject, *, by: Principal) -> Count:
+    async def count_pending_invitations(self, one: ContentObject, *, by: Principal) -> Count:
         """How many invitations to an object are pending. Raises NotAllowed."""
         by.require(READ_ACCESS)
-        return await count_on_the_way(self.deps.db, one.id, now=self.deps.clock())
+        return await count_pending_invitations(self.deps.db, one.id, now=self.deps.clock())
 
     async def list_pending(self, one: ContentObject, *, by: Principal) -> tuple[Sequence[PendingInvitation], bool]:
         """The newest who are on the way to an object, and whether there are more. Raises NotAllowed."""
@@ -197,10 +199,10 @@ def _write(
     dialect_name: str, one: ContentObject, before: Mapping[UUID, ContentRole], changes: AccessChanges
 ) -> Work[dict[UUID, ContentRole]]:
     """The grants as they are afterwards. Whoever is given one exists until the commit."""
-    found = yield from hold_groups(changes.groups)
+    found = yield from share_lock_groups(changes.groups)
     if missing := sorted(changes.groups.keys() - found.keys()):
         raise GroupNotFound(f"There is no group {missing[0]}.")
-    if unknown := changes.users.keys() - (yield from hold_users(changes.users)):
+    if unknown := changes.users.keys() - (yield from share_lock_users(changes.users)):
         raise UserNotFound(f"There is no user {min(unknown)}.")
     given = {user_id: (SubjectKind.USER, role) for user_id, role in changes.users.items() if user_id != one.owner_id}
     given |= {found[key]: (SubjectKind.GROUP, role) for key, role in changes.groups.items()}

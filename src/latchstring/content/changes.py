@@ -20,7 +20,7 @@ from latchstring.domain.access import (
     Subject,
     SubjectKind,
     Visibility,
-    level_with,
+    combine_level,
 )
 from latchstring.domain.errors import (
     ContentChanged,
@@ -41,14 +41,14 @@ from latchstring.storage.content.objects import (
     UNIQUE_KEY,
     delete_object,
     grant_access,
-    hold_groups,
-    hold_users,
     insert_object,
     load_access,
     load_levels,
+    lock_object_exclusively,
     lock_objects,
     replace_access,
-    seize_object,
+    share_lock_groups,
+    share_lock_users,
     update_object,
     withdraw_access,
 )
@@ -118,7 +118,7 @@ class ContentChanges(ContentReader):
         )
         subject = subject_of(principal)
         held = Level.OWNER if made.owner_id == subject.user_id else Level.NONE
-        seen = ObjectWithAccess(made, level_with(subject, made.visibility, held))
+        seen = ObjectWithAccess(made, combine_level(subject, made.visibility, held))
         facts = {"type": made.type, "key": made.key, "ownerId": str(made.owner_id)}
         event = happened("content.created", made.id, by=principal.actor, now=now, **facts)
 
@@ -265,7 +265,11 @@ def lock_object(subject: Subject, content_id: UUID, need: Level, *, closing: boo
 
     Grants are read in a statement of their own: one that waited for the lock would show them as they were before.
     """
-    one = (yield from seize_object(content_id)) if closing else (yield from lock_objects([content_id])).get(content_id)
+    one = (
+        (yield from lock_object_exclusively(content_id))
+        if closing
+        else (yield from lock_objects([content_id])).get(content_id)
+    )
     if one is None:
         raise ContentNotFound("There is no such object.")
     held = yield from load_levels(subject.user_id, [content_id])
@@ -273,7 +277,7 @@ def lock_object(subject: Subject, content_id: UUID, need: Level, *, closing: boo
 
 
 def _hold_user(user_id: UUID) -> Work[None]:
-    if user_id not in (yield from hold_users([user_id])):
+    if user_id not in (yield from share_lock_users([user_id])):
         raise UserNotFound("There is no such user.")
 
 
@@ -286,11 +290,11 @@ def _read_grants(one: ContentObject, new: NewAccess) -> Work[Grants]:
     """The grants by subject, all of whom exist until the commit."""
     if new.visibility is Visibility.PRIVATE:
         return {}
-    groups = yield from hold_groups(new.groups)
+    groups = yield from share_lock_groups(new.groups)
     missing = sorted(new.groups.keys() - groups.keys())
     if missing:
         raise GroupNotFound(f"There is no group {missing[0]}.")
-    unknown = new.users.keys() - (yield from hold_users(new.users))
+    unknown = new.users.keys() - (yield from share_lock_users(new.users))
     if unknown:
         raise UserNotFound(f"There is no user {min(unknown)}.")
     given = {(user_id, SubjectKind.USER): role for user_id, role in new.users.items() if user_id != one.owner_id}
@@ -310,4 +314,4 @@ def describe_change(before: Mapping[UUID, ContentRole], after: Mapping[UUID, Con
 def _see_again(subject: Subject, changed: ContentObject) -> Work[ObjectWithAccess]:
     """What the subject may do now that access has changed."""
     held = yield from load_levels(subject.user_id, [changed.id])
-    return ObjectWithAccess(changed, level_with(subject, changed.visibility, held[changed.id]))
+    return ObjectWithAccess(changed, combine_level(subject, changed.visibility, held[changed.id]))

@@ -8,7 +8,7 @@ from latchstring.domain.actor import Actor
 from latchstring.domain.event import happened
 from latchstring.events.record import record
 from latchstring.storage.content.invitations import withdraw_grants
-from latchstring.storage.content.objects import hold_objects
+from latchstring.storage.content.objects import share_lock_objects
 from latchstring.storage.engine.database import Work
 
 
@@ -19,7 +19,7 @@ def withdraw_invitation_grants(
 
     False when there was nothing to end any more.
     """
-    yield from hold_objects(object_ids)  # targets before invitations, as everywhere: so nothing deadlocks
+    yield from share_lock_objects(object_ids)  # targets before invitations, as everywhere: so nothing deadlocks
     ended, is_revoked = yield from withdraw_grants(invitation_id, object_ids, now=now)
     if is_revoked:
         cause = "withdrawn-by-maintainer"

@@ -13,15 +13,15 @@ from latchstring.domain.access import (
     ObjectWithAccess,
     PendingInvitation,
     Subject,
-    level_with,
+    combine_level,
 )
 from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import ContentNotFound, NotAllowed, Unauthenticated
 from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import ContentType
-from latchstring.storage.content.access import AccessFilter, Question, check_levels, list_visible
-from latchstring.storage.content.objects import find_accounts, find_object_for
+from latchstring.storage.content.access import AccessCheck, AccessFilter, check_levels, list_visible
+from latchstring.storage.content.objects import find_holders, find_object_for
 
 CREATE = "content:create"
 READ_ACCESS = "access:read"
@@ -86,12 +86,12 @@ class ContentReader:
         wanted = AccessFilter(subject, self.deps.get_type(type_).key, need)
         page = await list_visible(self.deps.db, wanted, order=order, cursor=cursor, limit=limit)
         return page.with_items(
-            [ObjectWithAccess(one, level_with(subject, one.visibility, held)) for one, held in page.items]
+            [ObjectWithAccess(one, combine_level(subject, one.visibility, held)) for one, held in page.items]
         )
 
     async def get_access(self, one: ContentObject) -> AccessDetails:
         """Who has access to an object. For maintainers: `look_up` first."""
-        return AccessDetails(one, await find_accounts(self.deps.db, one.id), await self.deps.find_pending(one.id))
+        return AccessDetails(one, await find_holders(self.deps.db, one.id), await self.deps.find_pending(one.id))
 
     async def check(self, questions: Sequence[AccessQuestion], *, by: Principal) -> list[bool]:
         """The answer to each question, in order. False about what or who does not exist.
@@ -101,18 +101,18 @@ class ContentReader:
         asker = by.id if by.type is ActorType.USER else None
         if not by.can(READ_ACCESS) and (asker is None or any(one.user_id not in {None, asker} for one in questions)):
             raise NotAllowed(READ_ACCESS)
-        asked: list[tuple[int, Question]] = []
+        asked: list[tuple[int, AccessCheck]] = []
         for place, one in enumerate(questions):
             declared, user_id = self.deps.find_type(one.type), one.user_id or asker
             if declared is not None and user_id is not None and is_key(one.key):
-                asked.append((place, Question(user_id, declared.key, one.key)))
+                asked.append((place, AccessCheck(user_id, declared.key, one.key)))
         levels = await self._find_levels([question for _, question in asked])
         answers = [False] * len(questions)
         for (place, _), level in zip(asked, levels, strict=True):
             answers[place] = level >= questions[place].need
         return answers
 
-    async def _find_levels(self, questions: Sequence[Question]) -> list[Level]:
+    async def _find_levels(self, questions: Sequence[AccessCheck]) -> list[Level]:
         if not questions:
             return []
         return await check_levels(
@@ -127,7 +127,7 @@ def is_key(text: str) -> bool:
 
 def admit(subject: Subject, found: tuple[ContentObject, Level] | None, need: Level) -> ObjectWithAccess:
     """Refuse in the contract's order, or say what the subject may do with the object."""
-    level = level_with(subject, found[0].visibility, found[1]) if found else Level.NONE
+    level = combine_level(subject, found[0].visibility, found[1]) if found else Level.NONE
     if not subject.is_known and level is Level.NONE:
         raise Unauthenticated("Sign in, or send an API key.")
     if found is None or level is Level.NONE:

@@ -1,14 +1,14 @@
-"""Who may do what with one content object, as a pure function.
+"""Access levels on one content object, as a pure function.
 
-    who                          PRIVATE      SHARED                 PUBLIC
+    subject                      PRIVATE      SHARED                 PUBLIC
     owner                        OWNER        OWNER                  OWNER
     content:write                MAINTAINER   MAINTAINER             MAINTAINER
-    user or group with a grant   –            the greatest grant     the greatest grant
+    user or group with a grant   –            highest granted role   highest granted role
     content:read                 VIEWER       VIEWER                 VIEWER
-    anybody, anonymous too       –            –                      VIEWER
+    everyone, also anonymous     –            –                      VIEWER
 
-The greatest of the rows that apply counts. OWNER can all that MAINTAINER can, and hand the object over, which no
-permission allows. SQL says the same table for lists (`storage/content/access.py`); a property test holds both together.
+The highest level of all rows that apply counts. OWNER includes MAINTAINER, and may also transfer the object, which no
+permission allows. `storage/content/access.py` has the same table in SQL for lists; a property test compares the two.
 """
 
 from collections.abc import Mapping
@@ -31,14 +31,14 @@ class Visibility(IntEnum):
 
 
 class SubjectKind(IntEnum):
-    """Who may hold a grant. The numbers are stored."""
+    """What a grant is given to. The numbers are stored."""
 
     USER = 1
     GROUP = 2
 
 
 class Level(IntEnum):
-    """What somebody may do with an object; a greater one includes the smaller. 1 to 3 are ContentRole's."""
+    """What a subject may do with an object. A higher level includes the lower ones. 1 to 3 equal ContentRole."""
 
     NONE = 0
     VIEWER = 1
@@ -49,7 +49,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ContentObject:
-    """One object: its words and data, its owner, who may see it."""
+    """A content object: title, data, owner and visibility."""
 
     id: UUID
     type: str
@@ -69,7 +69,7 @@ class ContentObject:
 
 @dataclass(frozen=True, slots=True)
 class ObjectWithAccess:
-    """An object with what the asker may do with it."""
+    """An object with the caller's access level."""
 
     object: ContentObject
     level: Level
@@ -77,9 +77,9 @@ class ObjectWithAccess:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Somebody who asks about objects. user_id is None for anonymous and for API keys.
+    """The caller in access checks. user_id is None for anonymous callers and API keys.
 
-    group_ids are for `level_of`; SQL reads memberships itself, so that a change counts at once.
+    group_ids: used by `compute_level` only. SQL reads memberships itself, so changes take effect at once.
     """
 
     user_id: UUID | None = None
@@ -103,7 +103,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class UserAccess:
-    """Somebody an object is shared with, as a maintainer sees him."""
+    """A user an object is shared with, as shown to maintainers."""
 
     user_id: UUID
     name: str
@@ -113,7 +113,7 @@ class UserAccess:
 
 @dataclass(frozen=True, slots=True)
 class Holders:
-    """Everybody an object is shared with; groups by key."""
+    """All users and groups an object is shared with. groups: roles by group key."""
 
     users: tuple[UserAccess, ...]
     groups: Mapping[str, ContentRole]
@@ -121,7 +121,10 @@ class Holders:
 
 @dataclass(frozen=True, slots=True)
 class PendingInvitation:
-    """An open invitation to an object, as its maintainers see it. delivery: None where it would give addresses away."""
+    """A pending invitation to an object, as shown to maintainers.
+
+    delivery: None where it would reveal which addresses have accounts.
+    """
 
     id: UUID
     email: str
@@ -131,24 +134,24 @@ class PendingInvitation:
     delivery: Delivery | None
 
 
-def level_of(subject: Subject, access: Access) -> Level:
-    """What the subject may do with the object."""
-    return level_with(subject, access.visibility, _held(subject, access))
+def compute_level(subject: Subject, access: Access) -> Level:
+    """Return the level of the subject on the object."""
+    return combine_level(subject, access.visibility, _granted_level(subject, access))
 
 
-def level_with(subject: Subject, visibility: Visibility, held: Level) -> Level:
-    """What the subject may do who holds this much as owner or by grants."""
+def combine_level(subject: Subject, visibility: Visibility, granted_level: Level) -> Level:
+    """Combine the level from ownership and grants with permissions and visibility."""
     if subject.writes_all:
-        return max(held, Level.MAINTAINER)
+        return max(granted_level, Level.MAINTAINER)
     if subject.reads_all or visibility is Visibility.PUBLIC:
-        return max(held, Level.VIEWER)
-    return held
+        return max(granted_level, Level.VIEWER)
+    return granted_level
 
 
-def _held(subject: Subject, access: Access) -> Level:
+def _granted_level(subject: Subject, access: Access) -> Level:
     if subject.user_id is not None and subject.user_id == access.owner_id:
         return Level.OWNER
     if access.visibility is Visibility.PRIVATE:
         return Level.NONE
-    holders = subject.group_ids if subject.user_id is None else {subject.user_id, *subject.group_ids}
-    return max((Level(access.grants[one]) for one in holders if one in access.grants), default=Level.NONE)
+    ids = subject.group_ids if subject.user_id is None else {subject.user_id, *subject.group_ids}
+    return max((Level(access.grants[id_]) for id_ in ids if id_ in access.grants), default=Level.NONE)

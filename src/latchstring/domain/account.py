@@ -1,4 +1,4 @@
-"""An account: somebody in the app, with one address, one role and groups."""
+"""Accounts: users of the app, and administrators of the panel."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,9 +9,9 @@ from latchstring.domain.ids import id_instant
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody with an account. email is as typed, email_key canonical; groups are keys, sorted.
+    """A user of the app. email is as typed, email_key canonical; groups are sorted keys.
 
-    link_generation: the number reset and verification links must name; it grows whenever such links must die.
+    link_generation: the number that reset and verification links must carry. Increasing it invalidates all such links.
     """
 
     id: UUID
@@ -37,20 +37,20 @@ class User:
 
     @property
     def name(self) -> str:
-        """First and last name, as one is called."""
+        """First and last name."""
         return f"{self.first_name} {self.last_name}".strip()
 
     def has_accepted(self, terms_version: str | None) -> bool:
-        """Whether no consent to these terms is missing; without terms none ever is."""
+        """Whether the user has accepted this version. True when terms_version is None."""
         return terms_version is None or self.terms_version == terms_version
 
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """Somebody who may open the admin panel: an account of its own, apart from the app's users.
+    """An administrator of the panel. The account is separate from the users of the app.
 
-    link_generation: the number set-up links must name. totp_secret: of the second factor, sealed; it asks for nothing
-    until totp_confirmed_at is set.
+    link_generation: the number that set-up links must carry. totp_secret: the sealed secret of the second factor,
+    which is not required before totp_confirmed_at is set.
     """
 
     id: UUID
@@ -72,7 +72,7 @@ class Admin:
 
     @property
     def shown_name(self) -> str:
-        """How others see this person: the name, or the address before there is one."""
+        """The name, or the address while no name is set."""
         return self.name or self.email
 
     @property
@@ -81,7 +81,7 @@ class Admin:
 
     @property
     def is_set_up(self) -> bool:
-        """Whether there is a password to sign in with."""
+        """Whether a password is set."""
         return self.password_hash is not None
 
     @property
@@ -91,9 +91,9 @@ class Admin:
 
 @dataclass(frozen=True, slots=True)
 class AdminSession:
-    """A browser an administrator is signed in with. network: the range the login came from, not the address.
+    """A browser session of an administrator. network: the address range of the sign-in, not the address.
 
-    awaits_code: the password was right, the second factor is still to come. Such a session opens nothing else.
+    awaits_code: the password was correct and the second factor is missing. Such a session permits nothing else.
     """
 
     id: UUID

@@ -1,4 +1,4 @@
-"""Who acted, as history keeps it."""
+"""Actors of events."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,7 +6,7 @@ from uuid import UUID
 
 
 class ActorType(StrEnum):
-    """Who acts. The order of the words is the contract's."""
+    """The kind of actor. The order of the values is part of the API contract."""
 
     USER = "USER"
     ADMIN = "ADMIN"
@@ -18,7 +18,7 @@ class ActorType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did something, as history keeps it: a kind and an id, never a name (names can be erased)."""
+    """Who did something, as stored in events: a type and an id. Names are not stored, because they can be erased."""
 
     type: ActorType
     id: UUID | None = None

@@ -1,4 +1,4 @@
-"""An API key: a backend that acts in its own name."""
+"""API keys, with which backends authenticate."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,14 +11,14 @@ from latchstring.domain.principal import Principal
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What a backend may do, and what it may grant; `*` in may_grant means every role. The key itself is not kept."""
+    """Scopes of a key and what it may grant; `*` in may_grant means every role. The key itself is not stored."""
 
     id: UUID
     name: str
     scopes: frozenset[str]
     may_grant: frozenset[str]
     may_grant_groups: frozenset[str]
-    made_by: Actor
+    created_by: Actor
     expires_at: datetime | None = None
 
     @property
@@ -27,5 +27,5 @@ class ApiKey:
 
     @property
     def principal(self) -> Principal:
-        """The key as somebody who asks."""
+        """The principal of requests with this key."""
         return Principal(ActorType.API_KEY, self.id, self.name, self.scopes, self.may_grant, self.may_grant_groups)

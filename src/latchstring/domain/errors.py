@@ -1,14 +1,14 @@
-"""Everything that can be refused, as one tree. A leaf states a fact and has the contract's code.
+"""All errors that clients can get, as one tree. Each leaf has a fixed code, which is part of the API contract.
 
     LatchstringError
-    ├── Unreadable                  bad JSON, unknown field, bad query value
-    ├── InvalidFields               every field that breaks a rule, together
+    ├── Unreadable                  malformed JSON, unknown field, invalid query value
+    ├── InvalidFields               all invalid fields together
     │   └── TermsRequired
     ├── Unauthenticated
     │   ├── CredentialInvalid       InvalidCredentials    RefreshTokenInvalid
     │   ├── InvitationTokenInvalid  ResetTokenInvalid     VerificationTokenInvalid
     │   └── SetUpTokenInvalid       SecondFactorInvalid
-    ├── Refused                     known, but not allowed
+    ├── Forbidden                   authenticated, but not allowed
     │   └── NotAllowed  GrantNotAllowed  TermsOutdated  CsrfTokenInvalid
     ├── NotFound
     │   ├── InvitationNotFound  UserNotFound  GroupNotFound  ContentNotFound  ApiKeyNotFound
@@ -19,13 +19,13 @@
     │   ├── EmailTaken  ExternalIdTaken  GroupKeyTaken  ContentKeyTaken
     │   ├── TemplateKeyTaken  TemplateConfigured  JobFinished
     │   └── OwnsContent  IdempotencyRunning  LastSuperAdmin  ChangedMeanwhile
-    ├── Over
+    ├── LinkEnded
     │   └── InvitationDeclined  InvitationRevoked  InvitationSuperseded  InvitationExpired
     ├── IdempotencyKeyReused  ContentChanged  InvitationMismatch  TooManyRequests
     └── Unavailable
         └── MailDisabled  StorageBusy  StorageUnreachable
 
-Fields of a leaf are what a client may see; `extra` becomes members of the problem answer.
+Clients may see the fields of a leaf. `extra` becomes additional members of the problem document (RFC 9457).
 """
 
 from collections.abc import Iterable, Mapping
@@ -35,7 +35,7 @@ from uuid import UUID
 
 
 class LatchstringError(Exception):
-    """The root. `code` is the contract's; `detail` speaks of this occurrence."""
+    """The root of all errors. `code` is part of the API contract; `detail` describes this occurrence."""
 
     code: ClassVar[str] = "internal-error"
 
@@ -47,7 +47,7 @@ class LatchstringError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """One rule one field breaks. pointer: RFC 6901 into the body, such as `/inviteEmail`."""
+    """An invalid field. pointer: JSON pointer (RFC 6901) into the body, such as `/inviteEmail`."""
 
     pointer: str
     code: str
@@ -55,17 +55,17 @@ class FieldProblem:
 
 
 class Unreadable(LatchstringError):
-    """The request cannot be read: bad JSON, duplicate or unknown fields, bad query values."""
+    """The request is malformed: invalid JSON, duplicate or unknown fields, invalid query values."""
 
     code = "unreadable"
 
     def __init__(self, detail: str, *, code: str = "unreadable") -> None:
         super().__init__(detail)
-        self.code = code  # type: ignore[misc]  # one error, several causes the contract names apart
+        self.code = code  # type: ignore[misc]  # one error; the API contract has several codes for its causes
 
 
 class InvalidFields(LatchstringError):
-    """One or more fields break a rule. All of them, at once."""
+    """One or more invalid fields. Contains all of them."""
 
     code = "invalid-fields"
 
@@ -76,19 +76,19 @@ class InvalidFields(LatchstringError):
 
 
 class Unauthenticated(LatchstringError):
-    """No credential where one is needed."""
+    """The request needs a credential and has none."""
 
     code = "unauthenticated"
 
 
 class CredentialInvalid(Unauthenticated):
-    """A credential was sent and is not, or no longer, good."""
+    """The credential is invalid, expired or revoked."""
 
     code = "credential-invalid"
 
 
 class InvalidCredentials(Unauthenticated):
-    """Wrong e-mail or wrong password; which of them stays untold."""
+    """Wrong e-mail or wrong password. The answer does not reveal which."""
 
     code = "invalid-credentials"
 
@@ -98,7 +98,7 @@ class RefreshTokenInvalid(Unauthenticated):
 
 
 class InvitationTokenInvalid(Unauthenticated):
-    """Forged, unknown, or of another installation: indistinguishable on purpose."""
+    """The token is forged, unknown, or from another installation. The answer does not reveal which."""
 
     code = "invitation-token-invalid"
 
@@ -116,16 +116,16 @@ class SetUpTokenInvalid(Unauthenticated):
 
 
 class SecondFactorInvalid(Unauthenticated):
-    """A code that is wrong, over, or was used before; which of them stays untold."""
+    """The code is wrong, expired or already used. The answer does not reveal which."""
 
     code = "second-factor-invalid"
 
 
-class Refused(LatchstringError):
-    """Known, but not allowed."""
+class Forbidden(LatchstringError):
+    """The caller is authenticated, but not allowed to do this."""
 
 
-class NotAllowed(Refused):
+class NotAllowed(Forbidden):
     """The caller lacks a permission."""
 
     code = "not-allowed"
@@ -134,26 +134,26 @@ class NotAllowed(Refused):
         super().__init__(f"This needs the permission {permission}." if permission else "This is not yours to do.")
 
 
-class GrantNotAllowed(Refused):
-    """Somebody would hand out more than they hold."""
+class GrantNotAllowed(Forbidden):
+    """The caller may not grant this role, group or content role."""
 
     code = "grant-not-allowed"
 
 
-class TermsOutdated(Refused):
-    """A new version of the terms waits for the user's consent."""
+class TermsOutdated(Forbidden):
+    """The user has not accepted the current version of the terms."""
 
     code = "terms-required"
 
 
-class CsrfTokenInvalid(Refused):
-    """A browser request without the double-submitted token."""
+class CsrfTokenInvalid(Forbidden):
+    """The CSRF token of a browser request is missing or does not match the cookie (double submit)."""
 
     code = "csrf-token-invalid"
 
 
 class NotFound(LatchstringError):
-    """Unknown, or not visible to the caller."""
+    """The resource does not exist or is not visible to the caller."""
 
     code = "not-found"
 
@@ -183,7 +183,7 @@ class ApiKeyNotFound(NotFound):
 
 
 class TemplateNotFound(NotFound):
-    """No template of invitations has this key."""
+    """No invitation template has this key."""
 
     code = "template-not-found"
 
@@ -193,11 +193,11 @@ class JobNotFound(NotFound):
 
 
 class WrongState(LatchstringError):
-    """The thing exists and is not in a state that allows this."""
+    """The state of the resource does not allow this."""
 
 
 class AlreadyInvited(WrongState):
-    """A PENDING invitation with the same grants exists. id is None where the caller may not list it."""
+    """A PENDING invitation with the same grants exists. invitation_id is None when the caller may not list it."""
 
     code = "already-invited"
 
@@ -209,49 +209,49 @@ class AlreadyInvited(WrongState):
 
 
 class AlreadyMember(WrongState):
-    """The person already holds everything this invitation would give."""
+    """The person already has everything that the invitation would grant."""
 
     code = "already-member"
 
 
 class InvitationNotPending(WrongState):
-    """Resend and revoke need an invitation that has not ended."""
+    """The action needs an invitation that has not ended."""
 
     code = "invitation-not-pending"
 
 
 class InvitationAccepted(WrongState):
-    """Somebody has come in through this invitation already."""
+    """The invitation was accepted already."""
 
     code = "invitation-accepted"
 
 
 class InviterNotAllowed(WrongState):
-    """Whoever sent the link may no longer grant what it carries."""
+    """The sponsor of the link may no longer grant what it carries."""
 
     code = "inviter-not-allowed"
 
 
 class WrongAccount(WrongState):
-    """The invitation is for another address than the signed-in one."""
+    """The invitation is for another address than that of the signed-in user."""
 
     code = "wrong-account"
 
 
 class SignInRequired(WrongState):
-    """A revealed link proves no mailbox: the account's own session must accept."""
+    """A revealed link does not prove access to the mailbox, so the account's owner must sign in to accept."""
 
     code = "sign-in-required"
 
 
 class AccountBlocked(WrongState):
-    """The invited person's account is blocked."""
+    """The invitee's account is blocked."""
 
     code = "account-blocked"
 
 
 class LastSuperAdmin(WrongState):
-    """Nobody would be left who looks after administrators."""
+    """The last active super administrator cannot be removed."""
 
     code = "last-super-admin"
 
@@ -275,19 +275,19 @@ class GroupKeyTaken(WrongState):
 
 
 class ContentKeyTaken(WrongState):
-    """Another object of this type has this key."""
+    """Another content object of this type has this key."""
 
     code = "content-key-taken"
 
 
 class TemplateKeyTaken(WrongState):
-    """Another template of invitations has this key, in the panel or in configuration."""
+    """Another invitation template has this key, in the panel or in configuration."""
 
     code = "template-key-taken"
 
 
 class TemplateConfigured(WrongState):
-    """The template is declared in configuration; it is changed there."""
+    """The template is declared in configuration and can only be changed there."""
 
     code = "template-configured"
 
@@ -299,71 +299,71 @@ class JobFinished(WrongState):
 
 
 class OwnsContent(WrongState):
-    """The person owns content; say who takes it over."""
+    """The user owns content objects and the request names no new owner."""
 
     code = "owns-content"
 
 
 class IdempotencyRunning(WrongState):
-    """The first request with this Idempotency-Key is still at work."""
+    """The first request with this Idempotency-Key is still being processed."""
 
     code = "idempotency-running"
 
 
-class Over(LatchstringError):
-    """The link was genuine; its time or its invitation has ended."""
+class LinkEnded(LatchstringError):
+    """The link is genuine, but the link or its invitation has ended."""
 
 
-class InvitationDeclined(Over):
+class InvitationDeclined(LinkEnded):
     code = "invitation-declined"
 
 
-class InvitationRevoked(Over):
+class InvitationRevoked(LinkEnded):
     code = "invitation-revoked"
 
 
-class InvitationSuperseded(Over):
-    """A newer link of the same invitation has been sent."""
+class InvitationSuperseded(LinkEnded):
+    """A newer link of the same invitation was sent."""
 
     code = "invitation-superseded"
 
 
-class InvitationExpired(Over):
+class InvitationExpired(LinkEnded):
     code = "invitation-expired"
 
 
 class IdempotencyKeyReused(LatchstringError):
-    """The key came back with another body."""
+    """The Idempotency-Key was used before with another request."""
 
     code = "idempotency-key-reused"
 
 
 class ChangedMeanwhile(WrongState):
-    """Somebody else changed what a page of the panel was about to change."""
+    """Another request changed the resource after the form of the panel was loaded."""
 
     code = "changed-meanwhile"
 
 
 class ContentChanged(LatchstringError):
-    """If-Match named a version that is not the present one."""
+    """If-Match does not name the current version."""
 
     code = "content-changed"
 
 
 class TermsRequired(InvalidFields):
-    """Joining needs consent to the terms. A leaf of InvalidFields with a code of its own."""
+    """Joining requires consent to the terms."""
 
     code = "terms-required"
 
 
 class InvitationMismatch(LatchstringError):
-    """A genuine link that leads to another object than the path says."""
+    """The link is genuine, but for another content object than the path names."""
 
     code = "invitation-mismatch"
 
 
 class TooManyRequests(LatchstringError):
-    """A limit was reached."""
+    """A rate limit was exceeded."""
 
     code = "too-many-requests"
 
@@ -373,27 +373,27 @@ class TooManyRequests(LatchstringError):
 
 
 class Unavailable(LatchstringError):
-    """Not now. retry_after_seconds goes into Retry-After."""
+    """Temporarily unavailable. retry_after_seconds becomes the Retry-After header."""
 
     code = "unavailable"
     retry_after_seconds = 1
 
 
 class MailDisabled(Unavailable):
-    """Mail is switched off and the caller may not hand over a link by other means."""
+    """Mail is off, and the caller may not reveal links to deliver them in another way."""
 
     code = "mail-disabled"
     retry_after_seconds = 3600
 
 
 class StorageBusy(Unavailable):
-    """The transaction was tried as often as it may be and lost each time."""
+    """The transaction failed on conflicts in every permitted try."""
 
     code = "storage-busy"
 
 
 class StorageUnreachable(Unavailable):
-    """The database does not answer."""
+    """The database is unreachable."""
 
     code = "storage-unreachable"
     retry_after_seconds = 5

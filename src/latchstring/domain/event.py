@@ -1,4 +1,4 @@
-"""What happened, as history keeps it: ids and facts, no names and no addresses, so nothing here needs erasing."""
+"""Events: ids and facts without names and addresses, so that erasing a person does not change them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from latchstring.domain.ids import id_instant, new_id
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change, recorded with the change that caused it."""
+    """A change of a subject, stored in the transaction that makes the change."""
 
     id: UUID
     subject_id: UUID
@@ -25,13 +25,13 @@ class Event:
 
 
 def happened(type_: str, subject_id: UUID, *, by: Actor, now: datetime, **data: object) -> Event:
-    """A new event of this instant."""
+    """Create an event with an id of this instant."""
     return Event(new_id(now), subject_id, type_, by, data)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """An event as it is shown: with the present name of who acted, None when there is none any more."""
+    """An event with the current name of its actor; None when the actor no longer exists."""
 
     event: Event
     actor_name: str | None

@@ -1,4 +1,4 @@
-"""What an invitation gives: a bundle of grants."""
+"""The grants of an invitation."""
 
 import hashlib
 from collections.abc import Collection
@@ -8,14 +8,14 @@ from uuid import UUID
 
 
 class GrantKind(IntEnum):
-    """What a grant points at."""
+    """The kind of a grant's target."""
 
     GROUP = 1
     CONTENT = 2
 
 
 class ContentRole(IntEnum):
-    """Rights on one content object; a greater one includes the smaller."""
+    """Roles on a content object. A higher role includes the lower ones."""
 
     VIEWER = 1
     EDITOR = 2
@@ -24,9 +24,9 @@ class ContentRole(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One group to join or one right on one object.
+    """Membership in a group, or a role on a content object.
 
-    The target's id decides; its key is kept as text, so that history survives the target.
+    The target is identified by its id. Its key is a copy, so that it stays readable after the target is deleted.
     """
 
     kind: GrantKind
@@ -34,12 +34,12 @@ class Grant:
     target_key: str
     target_type: str | None = None
     role: ContentRole | None = None
-    void: bool = False
+    is_void: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """All an invitation gives: at most one role in the app, and any number of grants."""
+    """Everything that an invitation grants: at most one role in the app, and any number of grants."""
 
     role: str | None
     grants: tuple[Grant, ...] = ()
@@ -54,34 +54,34 @@ class Bundle:
 
     @property
     def live(self) -> tuple[Grant, ...]:
-        return tuple(grant for grant in self.grants if not grant.void)
+        return tuple(grant for grant in self.grants if not grant.is_void)
 
     @property
     def live_groups(self) -> tuple[str, ...]:
-        """Keys of the groups that somebody can still be brought into."""
-        return tuple(grant.target_key for grant in self.groups if not grant.void)
+        """Keys of the groups whose grants are not void."""
+        return tuple(grant.target_key for grant in self.groups if not grant.is_void)
 
     def only(self, target_ids: Collection[UUID]) -> "Bundle":
-        """The same bundle without the grants on other targets."""
+        """Return the bundle without the grants on other targets."""
         return Bundle(self.role, tuple(grant for grant in self.grants if grant.target_id in target_ids))
 
     @property
     def is_content_only(self) -> bool:
-        """It gives rights on objects and nothing else."""
+        """Whether it grants roles on content objects and nothing else."""
         return self.role is None and not self.groups and bool(self.content)
 
     @property
     def is_void(self) -> bool:
-        """Nothing left to give."""
+        """Whether it has no role and every grant is void."""
         return self.role is None and not self.live
 
 
 def terms_digest(email_key: str, bundle: Bundle) -> UUID:
-    """The same for two invitations exactly when they invite one address to the same grants.
+    """Return a digest that is equal exactly when two invitations have the same address, role and grants.
 
-    128 bits of SHA-256 as a UUID, which both databases index well. The grants count by target id and
-    role, in any order; a void one counts as well, for terms never change.
+    128 bits of SHA-256 as a UUID, which both databases index well. Grants are compared by target id and role, in any
+    order. Void grants are included, because the terms of an invitation never change.
     """
-    parts = [email_key, bundle.role or ""]
-    parts += sorted(f"{grant.target_id.hex}:{grant.role or 0:d}" for grant in bundle.grants)
-    return UUID(bytes=hashlib.sha256("\0".join(parts).encode()).digest()[:16])
+    fields = [email_key, bundle.role or ""]
+    fields += sorted(f"{grant.target_id.hex}:{grant.role or 0:d}" for grant in bundle.grants)
+    return UUID(bytes=hashlib.sha256("\0".join(fields).encode()).digest()[:16])

@@ -1,4 +1,4 @@
-"""A group: a named set of users."""
+"""Groups of users."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from latchstring.domain.ids import id_instant
 
 @dataclass(frozen=True, slots=True)
 class GroupText:
-    """How a group is called in one language."""
+    """Name and description of a group in one language."""
 
     name: str
     description: str | None = None
@@ -18,7 +18,7 @@ class GroupText:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A named set of users. The key never changes; one made again under an old key is another group."""
+    """A named set of users. The key never changes. A group created again under an old key is another group."""
 
     id: UUID
     key: str
@@ -30,9 +30,9 @@ class Group:
     def created_at(self) -> datetime:
         return id_instant(self.id)
 
-    def text_in(self, locale: str | None) -> GroupText:
-        """Name and description in this language, else in its wider form (`de` for `de-AT`), else the group's own."""
-        wanted = (locale or "").replace("_", "-").lower()
-        known = {key.lower(): text for key, text in self.translations.items()}
-        found = known.get(wanted) or known.get(wanted.partition("-")[0])
-        return found or GroupText(self.name, self.description)
+    def get_text(self, locale: str | None) -> GroupText:
+        """Return the text in this language, else in its base language (`de` for `de-AT`), else the default text."""
+        tag = (locale or "").replace("_", "-").lower()
+        texts = {key.lower(): item for key, item in self.translations.items()}
+        text = texts.get(tag) or texts.get(tag.partition("-")[0])
+        return text or GroupText(self.name, self.description)

@@ -1,4 +1,4 @@
-"""The same request twice has one effect: what is kept of the first answer."""
+"""Idempotency keys: a repeated request has one effect and gets the stored answer of the first."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ KEPT_FOR = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """A successful answer, as it goes out again. It holds no secret."""
+    """A successful answer as it is sent again. It contains no secret."""
 
     status: int
     body: bytes
@@ -21,7 +21,7 @@ class StoredAnswer:
 class Claim:
     """One use of an Idempotency-Key by one principal on one route.
 
-    data: the request in canonical form. digest: its keyed digest. It is stored with the effect, in one transaction.
+    data: the request in canonical form. digest: its keyed digest. The claim is stored in the transaction of the effect.
     """
 
     principal_id: UUID
@@ -33,11 +33,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """A claim and how the face words the answer: services call `answer` with what they made."""
+    """A claim, and the function that builds the answer from what the service created."""
 
     claim: Claim
     answer: Callable[..., StoredAnswer]
 
 
 class AnswerStored(Exception):
-    """The claim was made before: the stored answer is to be given again. Not an error anybody sees."""
+    """The claim exists already, so the stored answer is sent again. Clients never see this error."""

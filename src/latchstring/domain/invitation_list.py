@@ -1,4 +1,4 @@
-"""Which invitations a list shows."""
+"""Filters of invitation lists."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from latchstring.domain.invitation import State
 
 @dataclass(frozen=True, slots=True)
 class InvitationFilter:
-    """Which invitations. Several values of one field are alternatives; all fields hold together.
+    """Filters of invitations. The values of one field are alternatives (OR); all fields must match (AND).
 
-    None, and no values, mean any. Instants begin a range that includes them, and end one that does not.
-    only_inviter_id narrows to what the caller may see.
+    None and empty collections match everything. Ranges include their start and exclude their end.
+    only_inviter_id: restricts the list to what the caller may see.
     """
 
     states: Collection[State] = ()

@@ -1,4 +1,4 @@
-"""A job: many rows, each with a verdict, worked on in batches that survive whoever works on them."""
+"""Jobs: many rows, each with a result, processed in batches. Another worker continues after a crash."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ from latchstring.domain.ids import id_instant
 
 
 class JobKind(StrEnum):
-    """What is done with the rows."""
+    """What a job does with its rows."""
 
     INVITE = "invite"
 
 
 class JobState(StrEnum):
-    """How far a job is. DRAFT: its rows are still arriving, or its maker has not confirmed it; nobody works on it."""
+    """The state of a job. DRAFT: rows are still arriving, or the job is not confirmed yet; no worker processes it."""
 
     DRAFT = "DRAFT"
     QUEUED = "QUEUED"
@@ -32,7 +32,7 @@ class JobState(StrEnum):
 
 
 class RowStatus(StrEnum):
-    """What becomes, or became, of one row that invites somebody."""
+    """The result, or the predicted result, of a row that invites a person."""
 
     CREATE = "CREATE"
     DUPLICATE = "DUPLICATE"
@@ -42,14 +42,14 @@ class RowStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """How a job stands. total is None until its rows are read; done = created + skipped + refused.
+    """A job with its progress. total is None until all rows are read; done = created + skipped + refused.
 
-    options: what its kind needs besides the rows. cause: why it FAILED, as a code.
+    options: settings of its kind. cause: the code of the reason for FAILED.
     """
 
     id: UUID
     kind: str
-    maker: Actor
+    creator: Actor
     media_type: str
     state: JobState = JobState.DRAFT
     name: str | None = None
@@ -69,9 +69,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
-    """What became of one row. Rows are counted from 1. source: the row as it came, of those that can be mended.
+    """The result of one row. Rows are numbered from 1. source: the row as received, if it can be corrected.
 
-    duplicate_of: the earlier row of this job with the same terms, of a row that repeats it.
+    duplicate_of: the number of the earlier row of this job with the same terms.
     """
 
     row: int
@@ -87,7 +87,7 @@ class JobRow:
 
 @dataclass(frozen=True, slots=True)
 class RowFilter:
-    """Which rows of a job: of one of these statuses; none means any."""
+    """Filter of the rows of a job. No statuses means any."""
 
     statuses: tuple[str, ...] = ()
 

@@ -1,12 +1,14 @@
-"""Keys: the names of roles, groups, content objects, templates and lists in addresses and files."""
+"""Keys: the names of roles, groups, content objects, templates and lists in URLs and files."""
 
 import re
 
-LONGEST_KEY = 200
-KEY_PATTERN = f"^[A-Za-z0-9][A-Za-z0-9._~-]{{0,{LONGEST_KEY - 1}}}$"  # the contract's; no comma, no semicolon
+MAX_KEY_LENGTH = 200
+KEY_PATTERN = (
+    f"^[A-Za-z0-9][A-Za-z0-9._~-]{{0,{MAX_KEY_LENGTH - 1}}}$"  # part of the API contract; no comma, no semicolon
+)
 _KEY = re.compile(KEY_PATTERN[1:-1])
 
 
 def is_key(text: str) -> bool:
-    """Whether this can be a key."""
+    """Whether the text is a valid key."""
     return _KEY.fullmatch(text) is not None

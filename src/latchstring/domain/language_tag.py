@@ -2,7 +2,7 @@
 
 import re
 
-LONGEST_LANGUAGE_TAG = 35  # RFC 5646 section 4.4.1: what every implementation holds
+MAX_LANGUAGE_TAG_LENGTH = 35  # RFC 5646 section 4.4.1: the length that every implementation supports
 _LANGUAGE_TAG = re.compile(  # RFC 5646 section 2.1, without the grandfathered tags
     r"(?P<language>[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4,8})(?:-(?P<script>[a-z]{4}))?(?:-(?P<region>[a-z]{2}|\d{3}))?"
     r"(?P<rest>(?:-(?:[a-z0-9]{5,8}|\d[a-z0-9]{3}))*(?:-[a-wyz0-9](?:-[a-z0-9]{2,8})+)*(?:-x(?:-[a-z0-9]{1,8})+)?)",
@@ -11,16 +11,16 @@ _LANGUAGE_TAG = re.compile(  # RFC 5646 section 2.1, without the grandfathered t
 
 
 def normalize_language_tag(text: str) -> str | None:
-    """A well-formed tag in its usual spelling, `de-DE` or `zh-Hant`; None where the text is none.
+    """Return a well-formed tag in its usual spelling, such as `de-DE` or `zh-Hant`; None for any other text.
 
-    Whether there are texts in that language is another question.
+    Does not check whether there are texts in that language.
     """
-    match = _LANGUAGE_TAG.fullmatch(text) if len(text) <= LONGEST_LANGUAGE_TAG else None
+    match = _LANGUAGE_TAG.fullmatch(text) if len(text) <= MAX_LANGUAGE_TAG_LENGTH else None
     if match is None:
         return None
-    parts = [match["language"].lower()]
+    subtags = [match["language"].lower()]
     if match["script"]:
-        parts.append(match["script"].title())
+        subtags.append(match["script"].title())
     if match["region"]:
-        parts.append(match["region"].upper())
-    return "-".join(parts) + match["rest"].lower()
+        subtags.append(match["region"].upper())
+    return "-".join(subtags) + match["rest"].lower()

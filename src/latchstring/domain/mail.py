@@ -1,4 +1,4 @@
-"""A mail that was promised: what the outbox holds, and what became of it."""
+"""Mails of the outbox and their delivery."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,18 +7,18 @@ from uuid import UUID
 
 
 class MailKind(StrEnum):
-    """Which message; each has a template of its name."""
+    """The kind of message. Each has a mail template of this name."""
 
     INVITATION = "invitation"
     PASSWORD_RESET = "password-reset"  # noqa: S105  # the name of a message
     EMAIL_VERIFICATION = "email-verification"
     ADMIN_SET_UP = "admin-set-up"
-    LINK_REQUESTED = "link-requested"  # tells the inviter that the invited person asked for a fresh link
-    INVITATION_DECLINED = "invitation-declined"  # tells the inviter
+    LINK_REQUESTED = "link-requested"  # notice to the inviter: the invitee requested a new link
+    INVITATION_DECLINED = "invitation-declined"  # notice to the inviter
 
 
 class MailPriority(IntEnum):
-    """Somebody waits at the screen for the urgent ones; smaller goes first."""
+    """Lower numbers are sent first. URGENT: the user is waiting for this mail."""
 
     URGENT = 0
     NORMAL = 5
@@ -26,7 +26,7 @@ class MailPriority(IntEnum):
 
 
 class DeliveryState(StrEnum):
-    """What became of a mail. Apart from the invitation's state."""
+    """The delivery state of a mail, independent of the invitation's state."""
 
     QUEUED = "QUEUED"
     SENT = "SENT"
@@ -37,7 +37,7 @@ class DeliveryState(StrEnum):
 
 
 class SuppressionReason(StrEnum):
-    """Why a mail was never sent."""
+    """Why a mail was not sent."""
 
     UNREGISTERED = "UNREGISTERED"
     ENDED = "ENDED"
@@ -47,10 +47,10 @@ class SuppressionReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMail:
-    """A row for the outbox. It holds no address and no link: both are made when it is rendered.
+    """A row of the outbox. It contains no address and no link: both are created when the mail is rendered.
 
-    subject_id: the invitation's id for invitations and notices about one, else the user's or the administrator's.
-    generation: the link's, for invitations; for links of accounts the number that must still be current.
+    subject_id: the id of the invitation, for invitations and notices about one; else of the user or administrator.
+    generation: of the invitation's link; for links of accounts the link_generation, which must still be current.
     """
 
     id: UUID
@@ -66,7 +66,7 @@ class OutgoingMail:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What an invitation shows of its newest mail."""
+    """The delivery of an invitation's newest mail."""
 
     state: DeliveryState
     reason: SuppressionReason | None = None

@@ -1,4 +1,4 @@
-"""Pages of lists: the order, where a page begins, and what it holds."""
+"""Pages of lists: sort order, cursors and items."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from uuid import UUID
 T = TypeVar("T")
 V = TypeVar("V")
 KeyValue = UUID | datetime | str | int
-Key = tuple[KeyValue, ...]  # what a row is sorted by; the last value is its id, so no two rows have the same
+Key = tuple[KeyValue, ...]  # sort values of a row; the last value is its id, so that keys are unique
 
 
 @dataclass(frozen=True, slots=True)
 class SortOrder:
-    """What a list is sorted by, by name. Rows that are alike in it are sorted by their ids."""
+    """The name of the field that a list is sorted by. Rows with equal values are sorted by id."""
 
     by: str
     descending: bool = False
 
     @classmethod
     def parse(cls, text: str) -> "SortOrder":
-        """The order of a text such as `name`, or `-name` for descending."""
+        """Parse `name`, or `-name` for descending."""
         return cls(text.removeprefix("-"), text.startswith("-"))
 
     def __str__(self) -> str:
@@ -34,11 +34,11 @@ class SortOrder:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page begins: behind the row of this key, or before it when backward.
+    """Where a page begins: after the row with this key, or before it when is_backward.
 
-    counted: a digest of the filters for which `total` was counted, empty when it was not. Later pages with the same
-    filters repeat that total instead of counting again. rows_before: how many rows come before the page, where whoever
-    shows pages counts them.
+    counted: a digest of the filters for which `total` was counted; empty when it was not. Later pages with the same
+    filters repeat that total instead of counting again. rows_before: the number of rows before the page, for callers
+    that show it.
     """
 
     key: Key
@@ -50,11 +50,11 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some rows of a list.
+    """A page of a list.
 
-    next, previous: cursors of the pages around it, None where there is none. total: None when it is not counted, or
-    beyond what is counted. is_partial: the page ends because enough rows were read, not because it is full or the
-    list is over. It may be empty, and `next` continues from there.
+    next, previous: cursors of the adjacent pages; None where there is none. total: None when it was not counted or
+    exceeds the counting limit. is_partial: the page ends because the scan limit was reached, not because it is full
+    or the list has ended. Such a page may be empty; `next` continues the scan.
     """
 
     items: Sequence[T] = ()
@@ -64,7 +64,7 @@ class Page(Generic[T]):
     is_partial: bool = False
 
     def map(self, convert: Callable[[T], V]) -> "Page[V]":
-        """The same page with every item converted."""
+        """Return the page with every item converted."""
         return self.with_items([convert(item) for item in self.items])
 
     def with_items(self, items: Sequence[V]) -> "Page[V]":
@@ -73,7 +73,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many there are, counted up to a limit. at_least: there may be more."""
+    """A count up to a limit. at_least: the limit was reached and there may be more."""
 
     number: int
     at_least: bool = False

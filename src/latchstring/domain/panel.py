@@ -1,4 +1,4 @@
-"""What each role of the panel may do. One table decides what is shown and what is answered."""
+"""Permissions of the roles of administrators. Pages and services use the same table."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -9,21 +9,21 @@ from latchstring.domain.principal import EVERYTHING, Principal
 
 
 class PanelRole(StrEnum):
-    """The roles of administrators. They have nothing to do with the roles of users."""
+    """The roles of administrators. They are unrelated to the roles of users."""
 
     SUPER_ADMIN = "super-admin"
     MANAGER = "manager"
     VIEWER = "viewer"
 
 
-# Permissions that mean something in the panel only; the others are the contract's, as roles and API keys have them.
+# Permissions that exist in the panel only. The others are part of the API contract, for roles and API keys as well.
 ADMINS_WRITE = "admins:write"
 MAIL_READ = "mail:read"
 MAIL_WRITE = "mail:write"
 SETTINGS_READ = "settings:read"
 TEMPLATES_WRITE = "templates:write"
 
-_READING = frozenset(
+_READ_PERMISSIONS = frozenset(
     {
         "invitations:read",
         "content:read",
@@ -34,7 +34,7 @@ _READING = frozenset(
         MAIL_READ,
     }
 )
-_MANAGING = _READING | {
+_MANAGE_PERMISSIONS = _READ_PERMISSIONS | {
     "invitations:write",
     "invitations:reveal",
     "content:create",
@@ -47,19 +47,19 @@ _MANAGING = _READING | {
 
 PANEL_PERMISSIONS: Mapping[PanelRole, frozenset[str]] = {
     PanelRole.SUPER_ADMIN: frozenset({EVERYTHING}),
-    PanelRole.MANAGER: _MANAGING,
-    PanelRole.VIEWER: _READING,
+    PanelRole.MANAGER: _MANAGE_PERMISSIONS,
+    PanelRole.VIEWER: _READ_PERMISSIONS,
 }
-_GRANTING = frozenset({PanelRole.SUPER_ADMIN, PanelRole.MANAGER})
+_GRANTING_ROLES = frozenset({PanelRole.SUPER_ADMIN, PanelRole.MANAGER})
 
 
 def panel_permissions(role: str) -> frozenset[str]:
-    """What an administrator of this role may do; a role nobody knows may do nothing."""
+    """Return the permissions of this role; none for an unknown role."""
     return PANEL_PERMISSIONS.get(PanelRole(role), frozenset()) if role in set(PanelRole) else frozenset()
 
 
 def principal_of_admin(admin: Admin) -> Principal:
-    """An administrator as the services know who asks. Those who may invite may grant every role and group."""
-    grants = frozenset({EVERYTHING}) if admin.role in _GRANTING else frozenset[str]()
+    """Return the principal of an administrator. Roles that may invite may grant every role and group."""
+    grants = frozenset({EVERYTHING}) if admin.role in _GRANTING_ROLES else frozenset[str]()
     name = admin.name or admin.email
     return Principal(ActorType.ADMIN, admin.id, name, panel_permissions(admin.role), grants, grants)

@@ -1,4 +1,4 @@
-"""Who asks, and how much they may hand out."""
+"""Principals, their permissions, and what they may grant."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -34,13 +34,13 @@ APP_PERMISSION_PREFIX = "app:"
 
 
 def is_permission(name: str) -> bool:
-    """Whether the name is one of the contract's permissions or a free `app:<name>`."""
+    """Whether the name is a known permission or a custom `app:<name>`."""
     return name in PERMISSIONS or (name.startswith(APP_PERMISSION_PREFIX) and len(name) > len(APP_PERMISSION_PREFIX))
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A named set of permissions from configuration, with what its holders may hand on."""
+    """A named set of permissions from configuration, with the roles and groups that its users may grant."""
 
     key: str
     name: str
@@ -51,18 +51,18 @@ class Role:
 
 
 def permits(permissions: frozenset[str], permission: str) -> bool:
-    """Whether a set of permissions allows this one; `*` allows all."""
+    """Whether the set includes the permission; `*` includes all."""
     return permission in permissions or EVERYTHING in permissions
 
 
-def covers(holder: frozenset[str], wanted: frozenset[str]) -> bool:
-    """Whether every wanted permission is among the holder's."""
-    return EVERYTHING in holder or wanted <= holder
+def covers(held_permissions: frozenset[str], required: frozenset[str]) -> bool:
+    """Whether the held permissions include all required ones."""
+    return EVERYTHING in held_permissions or required <= held_permissions
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: an actor with permissions and a ceiling on what may be granted.
+    """The authenticated caller: an actor with permissions and a limit on what may be granted.
 
     may_grant and may_grant_groups hold keys, or `*` for all.
     """
@@ -83,7 +83,7 @@ class Principal:
         return permits(self.permissions, permission)
 
     def require(self, permission: str) -> None:
-        """Raise NotAllowed unless the permission is held."""
+        """Raise NotAllowed unless the principal has the permission."""
         if not self.can(permission):
             raise NotAllowed(permission)
 
@@ -107,18 +107,18 @@ OPERATOR_PRINCIPAL = Principal(
 )
 
 
-def role_after(held: str | None, offered: str | None, roles: Mapping[str, Role]) -> str | None:
-    """The role somebody has after accepting: the offered one only if it permits all that the held one does."""
+def resolve_role(current: str | None, offered: str | None, roles: Mapping[str, Role]) -> str | None:
+    """Return the user's role after accepting: the offered one if it has all permissions of the current one."""
     if offered is None or offered not in roles:
-        return held
-    if held is None or held not in roles:
+        return current
+    if current is None or current not in roles:
         return offered
-    return offered if covers(roles[offered].permissions, roles[held].permissions) else held
+    return offered if covers(roles[offered].permissions, roles[current].permissions) else current
 
 
 @dataclass(frozen=True, slots=True)
 class Sponsor:
-    """Whoever sent a link, as they are now. role: of a user in the app, or of an admin in the panel."""
+    """The current state of the actor who sent a link. role: of a user in the app, or of an administrator."""
 
     type: ActorType
     exists: bool = True
@@ -126,51 +126,54 @@ class Sponsor:
     role: str | None = None
 
 
-ADMIN_ROLES_THAT_INVITE = frozenset({"super-admin", "manager"})
+INVITING_ADMIN_ROLES = frozenset({"super-admin", "manager"})
 
 
 def may_still_grant(
     sponsor: Sponsor, bundle: Bundle, roles: Mapping[str, Role], levels: Mapping[UUID, Level] | None = None
 ) -> bool:
-    """Whether a link still holds because its sponsor could send it today.
+    """Whether the sponsor of a link may still grant what it carries.
 
-    Keys, the command line and the system were checked when they sent it. A user needs the ceiling, an admin a role
-    that invites; both an account that is there and in use. levels: what the user holds on the bundle's objects.
+    API keys, operators and the system were checked when they sent the link. Users and administrators need an active
+    account: a user must be allowed to grant the bundle, an administrator needs a role that invites. levels: of the
+    user on the bundle's content objects.
     """
     if sponsor.type not in {ActorType.USER, ActorType.ADMIN}:
         return True
     if not (sponsor.exists and sponsor.active):
         return False
     if sponsor.type is ActorType.ADMIN:
-        return sponsor.role in ADMIN_ROLES_THAT_INVITE
+        return sponsor.role in INVITING_ADMIN_ROLES
     principal = principal_of_role(roles.get(sponsor.role or ""))
-    return is_within_ceiling(principal, bundle) and maintains_all(principal, bundle, levels or {})
+    return is_within_ceiling(principal, bundle) and can_grant_content(principal, bundle, levels or {})
 
 
 def principal_of_role(role: Role | None) -> Principal:
-    """What a user of this role may do and hand on; without a role nothing."""
+    """Return a principal with the permissions of a role; without a role it has none."""
     if role is None:
         return Principal(ActorType.USER, None, "", frozenset(), frozenset(), frozenset())
     return Principal(ActorType.USER, None, "", role.permissions, role.may_grant, role.may_grant_groups)
 
 
 def find_beyond_ceiling(principal: Principal, role: str | None, groups: Iterable[str]) -> tuple[str | None, list[str]]:
-    """What of a role and groups the principal may not hand out."""
+    """Return the role, or None, and the groups that the principal may not grant."""
     refused = role if role is not None and not principal.can_grant_role(role) else None
     return refused, [key for key in groups if not principal.can_grant_group(key)]
 
 
 def is_within_ceiling(principal: Principal, bundle: Bundle) -> bool:
-    """Whether the principal may hand out the role and the groups that are live in the bundle."""
+    """Whether the principal may grant the role and the live groups of the bundle."""
     role, groups = find_beyond_ceiling(principal, bundle.role, bundle.live_groups)
     return role is None and not groups
 
 
-def maintains_all(principal: Principal, bundle: Bundle, levels: Mapping[UUID, Level]) -> bool:
-    """Whether the principal may hand out the bundle's live rights on objects: they must maintain each of them.
+def can_grant_content(principal: Principal, bundle: Bundle, levels: Mapping[UUID, Level]) -> bool:
+    """Whether the principal may grant the bundle's live roles on content objects: MAINTAINER on each is required.
 
-    levels: what they hold on each as owner or by grants.
+    levels: the principal's level on each object from ownership and grants.
     """
     if principal.can("content:write"):
         return True
-    return all(levels.get(g.target_id, Level.NONE) >= Level.MAINTAINER for g in bundle.content if not g.void)
+    return all(
+        levels.get(grant.target_id, Level.NONE) >= Level.MAINTAINER for grant in bundle.content if not grant.is_void
+    )

@@ -1,4 +1,4 @@
-"""What an installation decides once, in configuration, as values the rooms are handed."""
+"""Settings from configuration, as values that are passed to services."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ Roles = Mapping[str, Role]
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The app people are brought into. public_url has no trailing slash."""
+    """The app that people are invited to. public_url has no trailing slash."""
 
     name: str = "Latchstring"
     public_url: str = "http://127.0.0.1:8080"
@@ -24,7 +24,7 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class InvitationRules:
-    """Bounds of an invitation's lifetime, where its link leads, how long its history is kept."""
+    """Limits of an invitation's lifetime, the URL of its link, and how long ended invitations are kept."""
 
     lifetime: timedelta = timedelta(days=7)
     minimum_lifetime: timedelta = timedelta(hours=1)
@@ -36,7 +36,7 @@ class InvitationRules:
 
 @dataclass(frozen=True, slots=True)
 class AccountRules:
-    """Passwords, the lifetime of sessions, and the role of somebody who joins without one."""
+    """Passwords, session lifetimes, and the role of users who join without one."""
 
     password_minimum: int = 10
     access_token_lifetime: timedelta = timedelta(minutes=15)
@@ -46,7 +46,7 @@ class AccountRules:
 
 @dataclass(frozen=True, slots=True)
 class ContentType:
-    """A declared kind of content object."""
+    """A type of content objects, from configuration."""
 
     key: str
     name: str
@@ -55,7 +55,7 @@ class ContentType:
 
 @dataclass(frozen=True, slots=True)
 class ContentRules:
-    """The declared types and the bounds of what they hold."""
+    """The content types and their limits. data_limit: bytes."""
 
     types: Mapping[str, ContentType] = field(default_factory=dict)
     data_limit: int = 262_144
@@ -66,7 +66,7 @@ class ContentRules:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Rates, each as `count/period` in the notation of the limits library, such as `100/hour`."""
+    """Rate limits as `count/period` in the notation of the limits library, such as `100/hour`."""
 
     enabled: bool = True
     per_inviter: str = "200/hour"
@@ -78,7 +78,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class RetryRules:
-    """When a mail that was not taken is tried again: first, first * factor, … up to maximum; after give_up never."""
+    """When a deferred mail is retried: after first, first * factor, … up to maximum, and not after give_up."""
 
     first: timedelta = timedelta(seconds=5)
     factor: float = 3
@@ -88,9 +88,9 @@ class RetryRules:
 
 @dataclass(frozen=True, slots=True)
 class PaceRules:
-    """How fast each process sends to one recipient domain. per_minute: invitations; 0 is as fast as it takes them.
+    """How fast each process sends to one recipient domain. per_minute: invitations; 0 means no limit.
 
-    domains: other rates for some domains, in small letters. at_once: mails of any kind under way together.
+    domains: other rates for some domains, in lower case. at_once: concurrent mails of any kind.
     """
 
     at_once: int = 9
@@ -112,9 +112,9 @@ class SmtpSettings:
 
 @dataclass(frozen=True, slots=True)
 class MailRules:
-    """How mail leaves. transport: smtp, mailbox (kept as files for development) or off.
+    """How mail is sent. transport: smtp, mailbox (files, for development) or off.
 
-    templates_directory: where files lie that replace templates of ours.
+    templates_directory: the directory of files that override built-in mail templates.
     """
 
     transport: str = "smtp"

@@ -1,8 +1,8 @@
 """The optional terms of an invitation, each declared once.
 
-The draft, the invitation and the template inherit these fields. JSON bodies, rows of an import and forms have them as
-`formats/terms.py`, and storage copies them by `terms_of`. A new field is added here first; `docs/architecture.md` says
-where else, and `tests/contract/test_terms.py` fails where it was forgotten.
+The draft, the invitation and the template inherit these fields. `formats/terms.py` declares them for JSON bodies,
+import rows and forms; storage copies them with `terms_of`. Add a new field here first. `docs/architecture.md` lists the
+other places, and `tests/contract/test_terms.py` fails where the field is missing.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Terms(SharedTerms):
 
 SHARED_TERM_NAMES = tuple(field.name for field in fields(SharedTerms))
 TERM_NAMES = tuple(field.name for field in fields(Terms))
-# Erasing a person removes every term except these, which say nothing about them.
+# Erasing a person removes every term except these, which contain no personal data.
 IMPERSONAL_TERM_NAMES = frozenset({"locale", "redirect_url"})
 
 _read_terms = attrgetter(*TERM_NAMES)
@@ -39,10 +39,10 @@ _read_shared_terms = attrgetter(*SHARED_TERM_NAMES)
 
 
 def terms_of(source: Any) -> dict[str, Any]:
-    """The terms by name. source: anything with an attribute for each: a draft, an invitation, a database row."""
+    """Return the terms by name. source: any object with an attribute for each: draft, invitation, database row."""
     return dict(zip(TERM_NAMES, _read_terms(source), strict=True))
 
 
 def shared_terms_of(source: Any) -> dict[str, Any]:
-    """The same for the terms that a template has."""
+    """Return the shared terms by name."""
     return dict(zip(SHARED_TERM_NAMES, _read_shared_terms(source), strict=True))

@@ -14,8 +14,8 @@ from uuid import UUID
 
 import msgspec
 
-from latchstring.domain.keys import KEY_PATTERN, LONGEST_KEY, is_key
-from latchstring.domain.language_tag import LONGEST_LANGUAGE_TAG, normalize_language_tag
+from latchstring.domain.keys import KEY_PATTERN, MAX_KEY_LENGTH, is_key
+from latchstring.domain.language_tag import MAX_LANGUAGE_TAG_LENGTH, normalize_language_tag
 from latchstring.formats.durations import parse_duration
 from latchstring.formats.email_address import Address, AddressRefused, parse_address
 from latchstring.formats.urls import is_web_url
@@ -132,7 +132,7 @@ def read_secret(value: object) -> str:
 def read_reference(value: object) -> str:
     """An identifier another system made: visible characters, at most 200."""
     text = read_text(value)
-    _refuse_longer(text, LONGEST_KEY)
+    _refuse_longer(text, MAX_KEY_LENGTH)
     if _NOT_IN_A_LINE.search(text):
         raise ValueRefused("control-characters", "Use one line without control or direction characters.")
     _refuse_blank(text)
@@ -276,7 +276,7 @@ Secret = Annotated[
     ),
 ]
 Reference = Annotated[
-    str, Kind(read_reference, _text_schema(LONGEST_KEY, "An identifier of another system.", "crm-4711", minLength=1))
+    str, Kind(read_reference, _text_schema(MAX_KEY_LENGTH, "An identifier of another system.", "crm-4711", minLength=1))
 ]
 Email = Annotated[
     Address,
@@ -308,7 +308,7 @@ Instant = Annotated[
 ]
 Locale = Annotated[
     str,
-    Kind(read_locale, _text_schema(LONGEST_LANGUAGE_TAG, "A BCP 47 language tag.", "de", pattern=LOCALE_PATTERN)),
+    Kind(read_locale, _text_schema(MAX_LANGUAGE_TAG_LENGTH, "A BCP 47 language tag.", "de", pattern=LOCALE_PATTERN)),
 ]
 Url = Annotated[
     str,

@@ -16,7 +16,7 @@ from latchstring.domain.pagination import Count, Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
 from latchstring.domain.views.users import UserSearch
 from latchstring.events.record import record
-from latchstring.storage.content.objects import check_released, drop_subject
+from latchstring.storage.content.objects import check_no_access_left, delete_grants_of_subject
 from latchstring.storage.engine.database import Database, ReferenceViolation, UniqueViolation, Work
 from latchstring.storage.engine.idempotency import store_answer
 from latchstring.storage.groups.groups import (
@@ -32,7 +32,7 @@ from latchstring.storage.groups.groups import (
 from latchstring.storage.groups.lists import (
     CountedGroup,
     count_members,
-    count_on_the_way,
+    count_pending_invitations,
     list_counted_groups,
     list_groups,
 )
@@ -120,10 +120,10 @@ class Groups:
         by.require(READ)
         return await count_members(self.db, group.id)
 
-    async def count_on_the_way(self, group: Group, *, by: Principal) -> Count:
+    async def count_pending_invitations(self, group: Group, *, by: Principal) -> Count:
         """How many invitations into a group are pending. Raises NotAllowed."""
         by.require(READ)
-        return await count_on_the_way(self.db, group.id, now=self.clock())
+        return await count_pending_invitations(self.db, group.id, now=self.clock())
 
     # ---- rules -------------------------------------------------------------------------------------------------------
 
@@ -200,11 +200,11 @@ class Groups:
             # content before the group: everybody takes locks in this order
             seen = yield from load_group(key)
             if seen is not None:
-                yield from drop_subject(seen.id)
+                yield from delete_grants_of_subject(seen.id)
             group = yield from lock_group(key)
             if group is None:
                 raise GroupNotFound(f"There is no group {key}.")
-            yield from check_released(group.id)
+            yield from check_no_access_left(group.id)
             yield from void_target(group.id, cause="group-deleted", by=by.actor, now=now)
             yield delete_group(group.id)
             yield record(happened("group.deleted", group.id, by=by.actor, now=now, key=key))

@@ -16,7 +16,7 @@ from babel.dates import (
     get_timezone_location,
 )
 
-from latchstring.domain.language_tag import LONGEST_LANGUAGE_TAG
+from latchstring.domain.language_tag import MAX_LANGUAGE_TAG_LENGTH
 from latchstring.i18n.negotiation import SOURCE
 
 _SECOND = timedelta(seconds=1)
@@ -79,7 +79,7 @@ def _dates(locale: str) -> Locale:
 
 @cache
 def _babel(tag: str) -> Locale | None:
-    if len(tag) > LONGEST_LANGUAGE_TAG:
+    if len(tag) > MAX_LANGUAGE_TAG_LENGTH:
         return None
     try:
         return Locale.parse(tag.replace("_", "-"), sep="-")

@@ -7,7 +7,7 @@ from importlib.resources.abc import Traversable
 
 from babel.core import get_global
 
-from latchstring.domain.language_tag import LONGEST_LANGUAGE_TAG
+from latchstring.domain.language_tag import MAX_LANGUAGE_TAG_LENGTH
 from latchstring.i18n.pseudo import PSEUDO
 
 SOURCE = "en"
@@ -52,7 +52,7 @@ def accepted_languages(header: str | None) -> list[str]:
 @lru_cache(maxsize=1024)  # strangers name the tags
 def find_locale(tag: str) -> str | None:
     """The language of ours that serves a tag; None when there is none."""
-    if len(tag) > LONGEST_LANGUAGE_TAG:
+    if len(tag) > MAX_LANGUAGE_TAG_LENGTH:
         return None
     parts = tag.strip().replace("_", "-").lower().split("-")
     parts[0] = get_global("language_aliases").get(parts[0], parts[0])  # `iw` of old means `he`

@@ -19,7 +19,7 @@ from latchstring.domain.event import Event, happened
 from latchstring.domain.grant import Bundle, ContentRole
 from latchstring.domain.invitation import Invitation
 from latchstring.domain.mail import MailKind
-from latchstring.domain.principal import role_after
+from latchstring.domain.principal import resolve_role
 from latchstring.events.record import record
 from latchstring.invitations.accepting_account import AcceptingAccount, AcceptingAccountFinder
 from latchstring.invitations.commands import AppPerson, Profile
@@ -30,7 +30,7 @@ from latchstring.mail.account_mail import account_mail
 from latchstring.storage.content.invitations import load_live_targets
 from latchstring.storage.content.objects import grant_access, load_levels, lock_objects
 from latchstring.storage.engine.database import ATTEMPTS, ReferenceViolation, UniqueViolation, Work
-from latchstring.storage.invitations.transitions import TransitionLost, end_invitation, hold_groups
+from latchstring.storage.invitations.transitions import TransitionLost, end_invitation, share_lock_groups_by_id
 from latchstring.storage.outbox.outbox import queue_mail
 from latchstring.storage.users.users import insert_user, join_groups, load_user, lock_user, taken, update_user
 from latchstring.users.sessions import NewSession
@@ -105,7 +105,7 @@ class InvitationAcceptance:
         offered = invitation.bundle.role
         if account.stored is None and offered is None:
             return self.deps.account_rules.default_role
-        return role_after(account.user.role, offered, self.deps.roles)
+        return resolve_role(account.user.role, offered, self.deps.roles)
 
     # ---- the transaction ---------------------------------------------------------------------------------------------
 
@@ -116,7 +116,7 @@ class InvitationAcceptance:
 
         # targets first, here and wherever a target goes away, so that nothing deadlocks
         objects = yield from lock_objects(grant.target_id for grant in invitation.bundle.content)
-        groups = yield from hold_groups([grant.target_id for grant in invitation.bundle.groups])
+        groups = yield from share_lock_groups_by_id([grant.target_id for grant in invitation.bundle.groups])
         accepted = rules.accept(invitation, generation=link.token.generation, by=user.id, now=now)
         yield from end_invitation(accepted)
         # while the targets are held, no more of the grants end

@@ -10,7 +10,7 @@ from latchstring.domain.invitation import InvitationDetails, State
 from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
-from latchstring.domain.views.audit_log import Named
+from latchstring.domain.views.audit_log import NamedSubject
 from latchstring.domain.views.saved_view import SavedView
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.permissions import READ
@@ -18,7 +18,7 @@ from latchstring.invitations.read import InvitationReader
 from latchstring.storage.admins.saved_views import delete_view, list_views, rename_view, save_view
 from latchstring.storage.events.actor_names import find_named
 from latchstring.storage.groups.groups import find_groups
-from latchstring.storage.invitations.lists import count_invitations, find_invitation_details_of
+from latchstring.storage.invitations.lists import count_invitations, find_invitations_by_ids
 
 TITLES = 10
 READ_AT_ONCE = 1000  # rows of a list that is read to its end
@@ -84,7 +84,7 @@ class InvitationLists:
     async def find_rows(self, ids: Sequence[UUID], *, by: Principal) -> tuple[InvitationRow, ...]:
         """Rows by their ids, in this order; those that are gone are left out. Raises NotAllowed."""
         by.require(READ)
-        standings = await find_invitation_details_of(self.deps.db, ids)
+        standings = await find_invitations_by_ids(self.deps.db, ids)
         return await self._rows([self.reader.redact_for(one, by) for one in standings])
 
     async def _rows(self, standings: Sequence[InvitationDetails]) -> tuple[InvitationRow, ...]:
@@ -96,7 +96,7 @@ class InvitationLists:
         names, now = await find_named(self.deps.db, shown), self.deps.clock()
         return tuple(_row(one, names, one.invitation.state_at(now)) for one in standings)
 
-    async def find_names(self, ids: Collection[UUID], *, by: Principal) -> Mapping[UUID, Named]:
+    async def find_names(self, ids: Collection[UUID], *, by: Principal) -> Mapping[UUID, NamedSubject]:
         """What ids in the filters of a list stand for. Raises NotAllowed."""
         by.require(READ)
         return await find_named(self.deps.db, ids)
@@ -126,7 +126,7 @@ class InvitationLists:
         return await delete_view(self.deps.db, view_id, admin_id=admin_id, page=PAGE)
 
 
-def _row(standing: InvitationDetails, names: Mapping[UUID, Named], state: State) -> InvitationRow:
+def _row(standing: InvitationDetails, names: Mapping[UUID, NamedSubject], state: State) -> InvitationRow:
     bundle = standing.invitation.bundle
 
     def called(id_: UUID, key: str) -> str:

@@ -10,7 +10,7 @@ from latchstring.domain.errors import GrantNotAllowed
 from latchstring.domain.grant import Bundle, ContentRole
 from latchstring.domain.invitation import Invitation
 from latchstring.domain.mail import Delivery
-from latchstring.domain.principal import Principal, maintains_all
+from latchstring.domain.principal import Principal, can_grant_content
 from latchstring.invitations.build import ObjectName, first_delivery, requires_existing_account
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.storage.content.objects import find_levels, find_objects, has_own_access
@@ -41,7 +41,7 @@ class GrantChecks:
         if not bundle.content or by.can("content:write"):
             return
         levels = await self.levels_of(by, [grant.target_id for grant in bundle.content])
-        if not maintains_all(by, bundle, levels):
+        if not can_grant_content(by, bundle, levels):
             raise GrantNotAllowed("Only maintainers of an object may invite to it.")
 
     async def first_delivery(self, invitation: Invitation) -> Delivery:

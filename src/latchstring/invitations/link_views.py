@@ -18,7 +18,7 @@ from latchstring.domain.clock import Clock
 from latchstring.domain.errors import StorageBusy, StorageUnreachable
 from latchstring.domain.views.timeline import LinkViews
 from latchstring.storage.engine.database import Database
-from latchstring.storage.invitations.link_views import add_visits
+from latchstring.storage.invitations.link_views import add_link_views
 
 EVERY_SECONDS = 1.0
 BATCH = 1000  # links a statement
@@ -58,7 +58,7 @@ class LinkViewCounter:
         while self._notes:
             taken = {key: self._notes.pop(key) for key in list(islice(self._notes, BATCH))}
             try:
-                await add_visits(
+                await add_link_views(
                     self._db, [LinkViews(*key, note.times, note.first_at, note.last_at) for key, note in taken.items()]
                 )
             except BaseException:

@@ -41,4 +41,4 @@ def load_authority(actor: Actor, *, now: datetime, hold: bool = False) -> Work[o
     """
     if actor.type is ActorType.API_KEY:
         return (yield from load_key_is_good(actor.id, now=now, hold=hold))
-    return (yield from load_sponsor(actor, hold=hold))
+    return (yield from load_sponsor(actor, lock=hold))

@@ -21,7 +21,12 @@ from latchstring.invitations.permissions import READ, REVEAL, WRITE
 from latchstring.invitations.read import InvitationReader
 from latchstring.storage.engine.database import ATTEMPTS, UniqueViolation, Work, single_step
 from latchstring.storage.engine.idempotency import store_answer
-from latchstring.storage.invitations.transitions import PENDING_TERMS, TransitionLost, replace_link, settle_blocker
+from latchstring.storage.invitations.transitions import (
+    PENDING_TERMS,
+    TransitionLost,
+    expire_blocking_invitation,
+    replace_link,
+)
 from latchstring.storage.outbox.outbox import queue_mail
 
 
@@ -103,7 +108,9 @@ class LinkSender:
             if violation.constraint != PENDING_TERMS:
                 raise
             terms_key = terms_digest(after.email_key, after.bundle)
-            await settle_blocker(self.deps.db, terms_key, now=now, may_list_all=by.can(READ), viewer=by.actor)
+            await expire_blocking_invitation(
+                self.deps.db, terms_key, now=now, may_list_all=by.can(READ), viewer=by.actor
+            )
             return False
         return True
 

@@ -36,8 +36,8 @@ from latchstring.storage.invitations.transitions import (
     TransitionLost,
     count_renewal,
     end_invitation,
+    expire_blocking_invitation,
     replace_link,
-    settle_blocker,
 )
 from latchstring.storage.outbox.outbox import queue_mail
 
@@ -157,7 +157,7 @@ class InvitationResponses:
     async def _settle_blocker(self, invitation: Invitation) -> bool:
         terms_key = terms_digest(invitation.email_key, invitation.bundle)
         try:
-            await settle_blocker(self.deps.db, terms_key, now=self.deps.clock(), may_list_all=False)
+            await expire_blocking_invitation(self.deps.db, terms_key, now=self.deps.clock(), may_list_all=False)
         except AlreadyInvited:  # a newer invitation to the same is pending: nothing is missing
             return False
         return True
@@ -181,7 +181,7 @@ class InvitationResponses:
 
         def work() -> Work[None]:
             # limits hold to the letter here, so they are kept in the row: the invitee is anonymous
-            renewals = yield from count_renewal(before, now=now, most=most, last_before=now - pause)
+            renewals = yield from count_renewal(before, now=now, limit=most, renewed_before=now - pause)
             if after is not before:
                 if not (yield from sponsor_holds(before, before.bundle, self.deps.roles)):
                     raise _NotRenewable
@@ -221,7 +221,7 @@ def check_targets(link: ResolvedLink) -> None:
 def offered_objects(link: ResolvedLink) -> tuple[OfferedObject, ...]:
     """The objects a link still leads to, by the names they have today."""
     named = {one.id: one for one in link.view.objects}
-    grants = [grant for grant in link.invitation.bundle.content if not grant.void and grant.target_id in named]
+    grants = [grant for grant in link.invitation.bundle.content if not grant.is_void and grant.target_id in named]
     return tuple(
         OfferedObject(one.id, one.type, one.key, one.title, one.url, grant.role or ContentRole.VIEWER)
         for grant in grants
@@ -233,7 +233,7 @@ def sponsor_holds(invitation: Invitation, bundle: Bundle, roles: Roles) -> Work[
     """Whether the sponsor of the current link could hand out the bundle now."""
     actor = invitation.link.sponsor
     sponsor = yield from load_sponsor(actor)
-    ids = [grant.target_id for grant in bundle.content if not grant.void]
+    ids = [grant.target_id for grant in bundle.content if not grant.is_void]
     levels = (yield from load_levels(actor.id, ids)) if ids and actor.type is ActorType.USER else {}
     return may_still_grant(sponsor, bundle, roles, levels)
 

@@ -55,7 +55,7 @@ class InvitationRevoker:
         now = self.deps.clock()
         if details is None or details.invitation.state_at(now) is not State.PENDING:
             raise unknown
-        ids = [grant.target_id for grant in details.invitation.bundle.content if not grant.void]
+        ids = [grant.target_id for grant in details.invitation.bundle.content if not grant.is_void]
         levels = await self.checks.levels_of(by, ids)
         maintained = [id_ for id_ in ids if by.can("content:write") or levels.get(id_, Level.NONE) >= Level.MAINTAINER]
         if not maintained or not await self.deps.db.transact(

@@ -77,9 +77,9 @@ class Invitations:
 
     async def find_pending(self, content_id: UUID) -> Sequence[PendingInvitation]:
         """The pending invitations to an object, as its maintainers see them."""
-        tells_delivery = self._deps.content_rules.allow_unregistered_users
+        reveal_delivery = self._deps.content_rules.allow_unregistered_users
         now = self._deps.clock()
-        return await find_pending_invitations(self._deps.db, content_id, now=now, tells_delivery=tells_delivery)
+        return await find_pending_invitations(self._deps.db, content_id, now=now, reveal_delivery=reveal_delivery)
 
     async def sweep(self) -> int:
         """Expire one batch of overdue invitations and remove one past retention; returns how many there were."""

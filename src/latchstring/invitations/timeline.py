@@ -23,7 +23,7 @@ class InvitationHistory:
 
     def name_of(self, actor: Actor) -> str | None:
         """What administrators call somebody who acted on it; None where there is nothing to call him by."""
-        called = {knot.actor: knot.actor_name for knot in self.timeline.knots if knot.actor is not None}
+        called = {knot.actor: knot.actor_name for knot in self.timeline.entries if knot.actor is not None}
         public = self.standing.inviter_name if actor == self.standing.invitation.inviter else self.standing.sponsor_name
         return called.get(actor) or public or None
 

@@ -1,6 +1,6 @@
 """Saying no, and asking for a fresh link."""
 
-from latchstring.domain.errors import InvalidFields, Over, WrongState
+from latchstring.domain.errors import InvalidFields, LinkEnded, WrongState
 from latchstring.formats.field_types import Message
 from latchstring.http.responses import Answer
 from latchstring.invitee.context import InviteePage
@@ -41,7 +41,7 @@ async def decline(page: InviteePage) -> Answer:
         await page.services.invitations.responses.decline(sent.token, reason=sent.finish().reason)
     except InvalidFields as error:
         return _show_question(found, form=sent.refused(error), status=422, code=error.code)
-    except (Over, WrongState) as error:
+    except (LinkEnded, WrongState) as error:
         return show_end_of(found, error)
     return page.redirect("/invitation/declined")
 

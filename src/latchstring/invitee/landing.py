@@ -9,7 +9,7 @@ from latchstring.domain.errors import (
     InvalidCredentials,
     InvalidFields,
     InvitationMismatch,
-    Over,
+    LinkEnded,
     SignInRequired,
     TermsRequired,
     UserNotFound,
@@ -165,7 +165,7 @@ async def _accept(found: LandingContext, sent: SentForm[AcceptForm]) -> Answer:
         return await _show_way_in(found)
     except UserNotFound:
         return _show_members_only(found)
-    except (Over, WrongState) as error:
+    except (LinkEnded, WrongState) as error:
         return show_end_of(found, error)
     return _arrive(found, accepted)
 

@@ -48,7 +48,7 @@ async def member_of(page: InviteePage, user: User) -> Member:
 
 async def _group_names(page: InviteePage, keys: Sequence[str]) -> tuple[str, ...]:
     found = await page.services.groups.find_by_keys(keys)
-    return tuple(found[key].text_in(page.locale).name for key in keys if key in found)
+    return tuple(found[key].get_text(page.locale).name for key in keys if key in found)
 
 
 def signed_in(page: InviteePage, answer: Answer, tokens: Tokens) -> Answer:

@@ -34,7 +34,7 @@ from latchstring.storage.engine.postgres import LockTimeout
 
 T = TypeVar("T")
 HEADER = b"idempotency-key"
-LONGEST_KEY = 255
+MAX_KEY_LENGTH = 255
 
 
 def read_key(scope: Scope, *, is_taken: bool) -> str | None:
@@ -51,7 +51,7 @@ def read_key(scope: Scope, *, is_taken: bool) -> str | None:
             raise Unreadable("This route takes no Idempotency-Key.", code="idempotency-key-refused")
         return None
     key = lines[0]
-    if len(lines) > 1 or not 1 <= len(key) <= LONGEST_KEY or not all(0x21 <= byte <= 0x7E for byte in key):  # noqa: PLR2004
+    if len(lines) > 1 or not 1 <= len(key) <= MAX_KEY_LENGTH or not all(0x21 <= byte <= 0x7E for byte in key):  # noqa: PLR2004
         raise Unreadable("An Idempotency-Key has 1 to 255 visible ASCII characters.", code="idempotency-key-invalid")
     return key.decode("ascii")
 

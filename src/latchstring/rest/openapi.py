@@ -10,7 +10,7 @@ import msgspec
 from latchstring.domain import errors
 from latchstring.domain.errors import LatchstringError
 from latchstring.domain.keys import KEY_PATTERN
-from latchstring.domain.language_tag import LONGEST_LANGUAGE_TAG
+from latchstring.domain.language_tag import MAX_LANGUAGE_TAG_LENGTH
 from latchstring.domain.settings import App
 from latchstring.formats.camel_case import to_camel_case
 from latchstring.formats.field_types import LOCALE_PATTERN
@@ -249,7 +249,12 @@ _PARAMETERS: Schema = {
         "name": "locale",
         "in": "query",
         "description": "Language of names and mails. Overrides the language of the user and `Accept-Language`.",
-        "schema": {"type": "string", "maxLength": LONGEST_LANGUAGE_TAG, "pattern": LOCALE_PATTERN, "examples": ["de"]},
+        "schema": {
+            "type": "string",
+            "maxLength": MAX_LANGUAGE_TAG_LENGTH,
+            "pattern": LOCALE_PATTERN,
+            "examples": ["de"],
+        },
     },
     "idempotencyKey": {
         "name": "Idempotency-Key",

@@ -19,7 +19,7 @@ from latchstring.domain.principal import Principal
 from latchstring.domain.views.users import UserSearch
 from latchstring.events.record import record
 from latchstring.formats.email_address import Address
-from latchstring.storage.content.objects import check_released, hold_users, release_objects
+from latchstring.storage.content.objects import check_no_access_left, share_lock_users, transfer_objects
 from latchstring.storage.engine.database import Conflict, ReferenceViolation, UniqueViolation, Work
 from latchstring.storage.engine.idempotency import store_answer
 from latchstring.storage.groups.groups import find_group, find_groups, load_groups
@@ -356,16 +356,16 @@ class UserAccounts:
             seen = yield from load_user(user_id)
             if seen is None:
                 raise UserNotFound("There is no such user.")
-            handed_over = yield from release_objects(user_id, new_owner_id)
+            handed_over = yield from transfer_objects(user_id, new_owner_id)
             yield from erase_person(user_id, seen.email_key, by=by.actor, now=now)
             user = yield from lock_user(user_id)
             if user is None or user.email_key != seen.email_key:
                 raise Conflict  # the address moved meanwhile: begin anew with the present one
             check_manages(by, user, self.deps.roles)
-            if new_owner_id is not None and new_owner_id not in (yield from hold_users([new_owner_id])):
+            if new_owner_id is not None and new_owner_id not in (yield from share_lock_users([new_owner_id])):
                 raise UserNotFound("The new owner does not exist.")
             yield delete_user(user_id)
-            yield from check_released(user_id)
+            yield from check_no_access_left(user_id)
             for content_id in handed_over:
                 yield record(_handed_over(by, content_id, user_id, new_owner_id, now))
             yield record(event)

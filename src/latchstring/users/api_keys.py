@@ -15,7 +15,7 @@ from latchstring.domain.principal import EVERYTHING, Principal, is_permission
 from latchstring.events.record import record
 from latchstring.storage.engine.database import Work
 from latchstring.storage.events.actor_names import find_named
-from latchstring.storage.invitations.cascade import end_invitations_of
+from latchstring.storage.invitations.cascade import revoke_invitations_of
 from latchstring.storage.users.api_keys import find_key, insert_key, list_keys, new_key_text, revoke_key
 from latchstring.users.dependencies import UserDependencies
 from latchstring.users.grant_limits import check_scopes
@@ -98,7 +98,7 @@ class ApiKeys:
 
     async def find_creators(self, keys: Sequence[ApiKey]) -> dict[UUID, str]:
         """The present names of those who made these keys; those who have gone are missing."""
-        named = await find_named(self.deps.db, (key.made_by.id for key in keys if key.made_by.id is not None))
+        named = await find_named(self.deps.db, (key.created_by.id for key in keys if key.created_by.id is not None))
         return {id_: one.label for id_, one in named.items()}
 
     async def revoke(self, key_id: UUID, *, by: Principal, end_invitations: bool = False) -> None:
@@ -115,7 +115,7 @@ class ApiKeys:
                 raise ApiKeyNotFound("There is no such API key.")
             if end_invitations:
                 sender = Actor(ActorType.API_KEY, key_id)
-                yield from end_invitations_of(sender, cause="api-key-revoked", by=by.actor, now=now)
+                yield from revoke_invitations_of(sender, cause="api-key-revoked", by=by.actor, now=now)
             yield record(event)
 
         await self.deps.db.transact(work)

@@ -8,20 +8,20 @@ import pytest
 from latchstring.domain.actor import OPERATOR, Actor, ActorType
 from latchstring.domain.ids import new_id
 from latchstring.domain.views.overview import (
-    LONGER,
-    MOST_INVITERS_A_DAY,
-    OTHERS,
+    BEYOND_LAST_BUCKET,
+    MAX_INVITERS_PER_DAY,
+    OTHER_INVITERS,
     CountedTerms,
+    CountKey,
     Dimension,
-    Figure,
     Measure,
     Occurrence,
-    actor_of_key,
-    fold_inviters,
-    inviter_key,
-    make_figures,
-    tally,
-    wait_bucket,
+    build_figures,
+    build_inviter_key,
+    count_occurrences,
+    find_wait_bucket,
+    merge_other_inviters,
+    parse_inviter_key,
 )
 
 AT = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
@@ -31,48 +31,54 @@ MIRA = Actor(ActorType.ADMIN, new_id(AT))
 
 @pytest.mark.parametrize(
     ("waited", "bucket"),
-    [(timedelta(0), "5"), (5 * timedelta(minutes=1), "5"), (HOUR, "60"), (HOUR * 1.01, "120"), (40 * DAY, LONGER)],
+    [
+        (timedelta(0), "5"),
+        (5 * timedelta(minutes=1), "5"),
+        (HOUR, "60"),
+        (HOUR * 1.01, "120"),
+        (40 * DAY, BEYOND_LAST_BUCKET),
+    ],
 )
 def test_a_wait_falls_into_the_first_bucket_it_fits(waited: timedelta, bucket: str) -> None:
-    assert wait_bucket(waited) == bucket
+    assert find_wait_bucket(waited) == bucket
 
 
 def test_an_acceptance_counts_on_the_day_of_its_invitation_and_joins_on_its_own() -> None:
-    counts = tally([Occurrence(Measure.ACCEPTED, AT, AT + HOUR, CountedTerms("team", MIRA))])
+    counts = count_occurrences([Occurrence(Measure.ACCEPTED, AT, AT + HOUR, CountedTerms("team", MIRA))])
     assert counts == {
-        Figure("2026-11-20", Measure.ACCEPTED, Dimension.ALL, ""): 1,
-        Figure("2026-11-20", Measure.ACCEPTED, Dimension.ROLE, "team"): 1,
-        Figure("2026-11-20", Measure.ACCEPTED, Dimension.INVITER, f"ADMIN:{MIRA.id}"): 1,
-        Figure("2026-11-20", Measure.ACCEPTED, Dimension.WAIT, "60"): 1,
-        Figure("2026-11-21", Measure.JOINED, Dimension.ALL, ""): 1,
+        CountKey("2026-11-20", Measure.ACCEPTED, Dimension.ALL, ""): 1,
+        CountKey("2026-11-20", Measure.ACCEPTED, Dimension.ROLE, "team"): 1,
+        CountKey("2026-11-20", Measure.ACCEPTED, Dimension.INVITER, f"ADMIN:{MIRA.id}"): 1,
+        CountKey("2026-11-20", Measure.ACCEPTED, Dimension.WAIT, "60"): 1,
+        CountKey("2026-11-21", Measure.JOINED, Dimension.ALL, ""): 1,
     }
 
 
 @pytest.mark.parametrize("actor", [MIRA, OPERATOR])
 def test_a_key_names_its_actor(actor: Actor) -> None:
-    assert actor_of_key(inviter_key(actor)) == actor
+    assert parse_inviter_key(build_inviter_key(actor)) == actor
 
 
 def test_a_day_has_a_bounded_number_of_inviters_and_loses_nobody() -> None:
-    invited = [Figure("2026-11-20", Measure.INVITED, Dimension.INVITER, f"USER:{n:03}") for n in range(100)]
+    invited = [CountKey("2026-11-20", Measure.INVITED, Dimension.INVITER, f"USER:{n:03}") for n in range(100)]
     counts = Counter({figure: 100 - n for n, figure in enumerate(invited)})
     known = {"2026-11-20": {"USER:099"}}
-    folded = fold_inviters(counts, known)
-    assert len(folded) == MOST_INVITERS_A_DAY + 1
+    folded = merge_other_inviters(counts, known)
+    assert len(folded) == MAX_INVITERS_PER_DAY + 1
     assert folded.total() == counts.total()
     assert invited[99] in folded
     assert invited[0] in folded
 
 
 def test_who_is_not_counted_apart_as_inviter_is_not_at_an_acceptance() -> None:
-    accepted = Figure("2026-11-20", Measure.ACCEPTED, Dimension.INVITER, "USER:1")
-    assert fold_inviters({accepted: 2}, {}) == {accepted._replace(key=OTHERS): 2}
-    assert fold_inviters({accepted: 2}, {"2026-11-20": {"USER:1"}}) == {accepted: 2}
+    accepted = CountKey("2026-11-20", Measure.ACCEPTED, Dimension.INVITER, "USER:1")
+    assert merge_other_inviters({accepted: 2}, {}) == {accepted._replace(key=OTHER_INVITERS): 2}
+    assert merge_other_inviters({accepted: 2}, {"2026-11-20": {"USER:1"}}) == {accepted: 2}
 
 
 def test_a_period_shows_every_day_and_the_greatest_first() -> None:
     noon = AT.replace(hour=12)
-    counts = tally(
+    counts = count_occurrences(
         [
             *(
                 Occurrence(Measure.INVITED, noon, noon, CountedTerms(role, MIRA))
@@ -82,8 +88,8 @@ def test_a_period_shows_every_day_and_the_greatest_first() -> None:
             Occurrence(Measure.ACCEPTED, noon - DAY, noon, CountedTerms("team", OPERATOR)),
         ]
     )
-    found = make_figures(
-        counts, first=date(2026, 11, 18), last=date(2026, 11, 20), as_of=AT, names={inviter_key(MIRA): "Mira"}
+    found = build_figures(
+        counts, first=date(2026, 11, 18), last=date(2026, 11, 20), as_of=AT, names={build_inviter_key(MIRA): "Mira"}
     )
     assert (found.invited, found.delivered, found.visited, found.accepted) == (3, 1, 0, 1)
     assert [(day.invited, day.accepted, day.joined) for day in found.days] == [(0, 0, 0), (0, 1, 0), (3, 0, 1)]
@@ -93,5 +99,5 @@ def test_a_period_shows_every_day_and_the_greatest_first() -> None:
 
 
 def test_without_acceptances_there_is_no_median() -> None:
-    found = make_figures({}, first=date(2026, 11, 20), last=date(2026, 11, 20), as_of=AT, names={})
+    found = build_figures({}, first=date(2026, 11, 20), last=date(2026, 11, 20), as_of=AT, names={})
     assert found.median_minutes is None

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert
 from tests.support.clock import FULL
 
-from latchstring.domain.access import ANONYMOUS, Access, ContentObject, Level, Subject, Visibility, level_of
+from latchstring.domain.access import ANONYMOUS, Access, ContentObject, Level, Subject, Visibility, compute_level
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.ids import new_id
 from latchstring.domain.pagination import SortOrder
-from latchstring.storage.content.access import AccessFilter, Question, check_levels, list_visible
+from latchstring.storage.content.access import AccessCheck, AccessFilter, check_levels, list_visible
 from latchstring.storage.content.objects import find_levels, insert_object
 from latchstring.storage.engine.database import Database, Work, step
 from latchstring.storage.engine.tables import content, content_grants, group_members, groups, users
@@ -131,7 +131,7 @@ NAMES = [f"k{number}" for number in range(len(OBJECTS))]
 def expected(case: AccessCase) -> dict[tuple[int, int], Level]:
     """What the function says of every user and object."""
     pairs = product(range(len(USERS)), range(len(OBJECTS)))
-    return {(who, what): level_of(case.subject(who), case.access(what)) for who, what in pairs}
+    return {(who, what): compute_level(case.subject(who), case.access(what)) for who, what in pairs}
 
 
 NEWEST_FIRST = SortOrder("createdAt", descending=True)
@@ -162,7 +162,7 @@ async def everything(database: Database, case: AccessCase, subject: Subject, typ
 async def test_function_check_and_list_agree_in_every_world(database: Database, case: AccessCase) -> None:
     await database.transact(build(case))
     wanted = expected(case)
-    questions = [Question(USERS[who], case.types[what], NAMES[what]) for who, what in wanted]
+    questions = [AccessCheck(USERS[who], case.types[what], NAMES[what]) for who, what in wanted]
     found = await check_levels(database, questions, writing_roles=["writer"], reading_roles=["reader"])
     assert dict(zip(wanted, found, strict=True)) == wanted
 
@@ -183,7 +183,7 @@ async def test_those_who_are_no_users_see_what_the_function_says(database: Datab
         right = {
             OBJECTS[what]
             for what in range(len(OBJECTS))
-            if case.types[what] == type_ and level_of(subject, case.access(what)) >= need
+            if case.types[what] == type_ and compute_level(subject, case.access(what)) >= need
         }
         assert await everything(database, case, subject, type_, need) == right
 
@@ -198,7 +198,7 @@ async def test_what_is_held_leaves_out_permissions_and_the_public(database: Data
         for what, id_ in enumerate(OBJECTS):
             access = case.access(what)
             shut = Access(access.owner_id, Visibility.SHARED, access.grants)
-            right[id_] = level_of(plain, shut if access.visibility is Visibility.PUBLIC else access)
+            right[id_] = compute_level(plain, shut if access.visibility is Visibility.PUBLIC else access)
         assert await find_levels(database, user_id, OBJECTS) == right
 
 
@@ -207,11 +207,11 @@ async def test_nobody_has_a_level_on_what_is_unknown_nor_has_an_unknown_or_block
     await database.transact(build(case))
     await database.write(users.update().where(users.c.id == USERS[0]).values(blocked=True))
     questions = [
-        Question(USERS[1], "articles", "k0"),
-        Question(USERS[1], "articles", "unknown"),
-        Question(USERS[1], "unknown", "k0"),
-        Question(new_id(AT), "articles", "k0"),
-        Question(USERS[0], "articles", "k0"),
+        AccessCheck(USERS[1], "articles", "k0"),
+        AccessCheck(USERS[1], "articles", "unknown"),
+        AccessCheck(USERS[1], "unknown", "k0"),
+        AccessCheck(new_id(AT), "articles", "k0"),
+        AccessCheck(USERS[0], "articles", "k0"),
     ]
     found = await check_levels(database, questions, writing_roles=[], reading_roles=[])
     assert found == [Level.VIEWER, Level.NONE, Level.NONE, Level.NONE, Level.NONE]

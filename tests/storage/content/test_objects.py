@@ -11,7 +11,7 @@ from latchstring.domain.errors import OwnsContent
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.ids import new_id
 from latchstring.storage.content.objects import (
-    drop_subject,
+    delete_grants_of_subject,
     find_levels,
     find_object,
     find_objects,
@@ -19,7 +19,7 @@ from latchstring.storage.content.objects import (
     insert_object,
     load_access,
     lock_objects,
-    release_objects,
+    transfer_objects,
     withdraw_access,
 )
 from latchstring.storage.engine.database import Database, Work
@@ -113,7 +113,7 @@ async def test_what_a_subject_held_goes_with_it(database: Database) -> None:
     for one in (alone, both, public):
         await give(database, one, somebody, ContentRole.EDITOR)
     await give(database, both, other, ContentRole.VIEWER)
-    await database.transact(lambda: drop_subject(somebody))
+    await database.transact(lambda: delete_grants_of_subject(somebody))
     found = await database.transact(lambda: load_access([alone.id, both.id, public.id]))
     assert [found[one.id].visibility for one in (alone, both, public)] == [
         Visibility.PRIVATE,
@@ -129,7 +129,7 @@ async def test_an_owner_lets_go_only_to_another(database: Database) -> None:
     await keep(database, one, two)
     await give(database, one, heir, ContentRole.VIEWER)
     with pytest.raises(OwnsContent):
-        await database.transact(lambda: release_objects(owner, None))
-    assert await database.transact(lambda: release_objects(owner, heir)) == [one.id]
+        await database.transact(lambda: transfer_objects(owner, None))
+    assert await database.transact(lambda: transfer_objects(owner, heir)) == [one.id]
     access = (await database.transact(lambda: load_access([one.id])))[one.id]
     assert (access.owner_id, access.visibility, dict(access.grants)) == (heir, Visibility.PRIVATE, {})

@@ -11,7 +11,7 @@ from latchstring.domain.actor import OPERATOR, Actor, ActorType
 from latchstring.domain.event import Event, happened
 from latchstring.domain.ids import id_instant, new_id
 from latchstring.domain.pagination import Page
-from latchstring.domain.views.audit_log import AuditEntry, AuditFilter, Noun
+from latchstring.domain.views.audit_log import AuditEntry, AuditFilter, SubjectType
 from latchstring.storage.engine.database import Database, Work
 from latchstring.storage.engine.tables import admins, groups
 from latchstring.storage.events import audit_log
@@ -86,7 +86,7 @@ async def test_an_entry_names_who_acted_and_what_it_is_about(database: Database)
     entry = (await list_audit(database, AuditFilter(action="group.deleted"), limit=1)).items[0]
     assert entry.recorded.actor_name == "Mira"
     assert entry.about is not None
-    assert (entry.about.noun, entry.about.label, entry.about.key) == (Noun.GROUP, "Spring cohort", "spring")
+    assert (entry.about.noun, entry.about.label, entry.about.key) == (SubjectType.GROUP, "Spring cohort", "spring")
 
 
 async def test_what_is_gone_has_no_name(database: Database) -> None:

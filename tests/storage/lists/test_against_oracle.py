@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, insert
 from tests.storage.invitations.test_lists import NOW, SINGLE, make_rows, store
 from tests.storage.invitations.test_lists import Row as InvitationModel
 
-from latchstring.domain.access import Access, Level, Subject, Visibility, level_of
+from latchstring.domain.access import Access, Level, Subject, Visibility, compute_level
 from latchstring.domain.account import User
 from latchstring.domain.actor import OPERATOR, Actor, ActorType
 from latchstring.domain.event import Event, happened
@@ -177,7 +177,7 @@ async def test_invitations(database: Database, limits: Callable[..., None], dice
         matching = sorted(filter(holds, rows), key=lambda row: row.sorted_by(by), reverse=order.descending)
         await check(read, lambda details: details.invitation.id, [row.id for row in matching])
         ids = [row.id for row in sorted(filter(holds, rows), key=lambda row: row.id, reverse=True)]
-        await check(reading(invitation_lists.find_ids, database, filter_, now=NOW), lambda id_: id_, ids)
+        await check(reading(invitation_lists.list_ids, database, filter_, now=NOW), lambda id_: id_, ids)
         assert await invitation_lists.count_invitations(database, filter_, now=NOW) in {len(ids), None}
 
 
@@ -295,9 +295,9 @@ def store_content(objects: list[dict[str, Any]], grants: list[GrantModel]) -> Wo
 async def test_content(
     database: Database, limits: Callable[..., None], dice: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limits(content_lists, "_OF_TYPE", "_GRANTED", "_PEOPLE")
-    limits(access, "_VISIBLE")
-    monkeypatch.setattr(content_lists, "HELD_AT_ONCE", 4)
+    limits(content_lists, "_OBJECTS_OF_TYPE", "_GRANTED", "_USER_HOLDERS")
+    limits(access, "_VISIBLE_OBJECTS")
+    monkeypatch.setattr(content_lists, "GRANTS_PAGE_SIZE", 4)
     users, made_groups = make_users(dice, 6), make_groups(dice, 4)
     members = {user.id: {g[0] for g in dice.sample(made_groups, dice.randrange(4))} for user in users}
     objects: list[dict[str, Any]] = [
@@ -339,7 +339,7 @@ async def test_content(
         visible = [
             model["id"]
             for model in objects
-            if model["type"] == type_ and level_of(subject, access_of(model, grants)) >= need
+            if model["type"] == type_ and compute_level(subject, access_of(model, grants)) >= need
         ]
         order = SortOrder("createdAt", descending=dice.random() < 0.5)
         filter_ = access.AccessFilter(subject, type_, need)
@@ -352,7 +352,7 @@ async def test_content(
         await check(read, lambda model: model.object.id, [id_ for *_, id_ in grants_held], counted=False)
     for model in objects[:20]:
         people = sorted(g[1] for g in grants if g[0] is model and g[2] == 1)
-        read = reading(content_lists.list_people, database, model["id"])
+        read = reading(content_lists.list_user_holders, database, model["id"])
         await check(read, lambda holder: holder.id, people, counted=False)
     owned = sorted((model["type"], model["id"]) for model in objects if model["owner_id"] == users[0].id)
     page = await content_lists.list_owned(database, users[0].id)

@@ -91,7 +91,7 @@ async def test_what_a_worker_holds_is_left_alone_until_its_lease_ends(database: 
     await claim(database)
     mail = await find_mail(database, mail_id, now=NOW)
     assert mail is not None
-    assert (mail.is_held, mail.can_be_dropped, mail.can_be_retried) == (True, False, False)
+    assert (mail.is_leased, mail.can_be_dropped, mail.can_be_retried) == (True, False, False)
     assert not await drop(database, mail_id)
     assert await drop(database, mail_id, now=NOW + 2 * MINUTE)
     assert not await finish_mail(database, OWNER, mail_id, Delivery(DeliveryState.SENT, None, 1, NOW))

@@ -12,13 +12,13 @@ from latchstring.domain.grant import Bundle
 from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Invitation, Link
 from latchstring.domain.mail import Delivery, DeliveryState, MailKind, OutgoingMail
-from latchstring.domain.views.overview import Dimension, Figure, Measure
+from latchstring.domain.views.overview import CountKey, Dimension, Measure
 from latchstring.domain.views.timeline import LinkViews
 from latchstring.storage.engine.database import Database, Work
 from latchstring.storage.engine.tables import figures
 from latchstring.storage.events.record import insert_event
 from latchstring.storage.invitations.create import InvitationInsert, insert_invitation
-from latchstring.storage.invitations.link_views import add_visits
+from latchstring.storage.invitations.link_views import add_link_views
 from latchstring.storage.outbox.outbox import claim_mails, finish_mail, queue_mail
 from latchstring.storage.overview.daily_counts import BATCH, LAG, TAIL, Source, add_up, read_figures
 
@@ -76,7 +76,7 @@ async def send(db: Database, state: DeliveryState, *, now: datetime) -> None:
 async def test_the_steps_of_an_invitation_are_counted_once_each(database: Database) -> None:
     one = await invite(database)
     await send(database, DeliveryState.SENT, now=AT + MINUTE)
-    await add_visits(database, [LinkViews(one, 1, 3, AT + MINUTE, AT + MINUTE)])
+    await add_link_views(database, [LinkViews(one, 1, 3, AT + MINUTE, AT + MINUTE)])
     await keep(database, happened("invitation.accepted", one, by=INVITEE, now=AT + MINUTE))
     for _ in range(2):
         await add_all_up(database)
@@ -99,7 +99,7 @@ async def test_a_second_link_is_no_second_delivery_and_no_second_visit(database:
 
     await database.transact(promise)
     await send(database, DeliveryState.SENT, now=AT + 3 * MINUTE)
-    await add_visits(
+    await add_link_views(
         database, [LinkViews(one, 1, 1, AT + MINUTE, AT + MINUTE), LinkViews(one, 2, 1, AT + 3 * MINUTE, LATER)]
     )
     await add_all_up(database, now=LATER)
@@ -154,8 +154,8 @@ async def test_a_page_reads_what_was_added_up_and_what_was_not(database: Databas
     await add_all_up(database)
     await invite(database, "bea")
     found = await read_figures(database, **PERIOD, now=LATER)
-    assert found.counts[Figure(DAY, Measure.INVITED, Dimension.ALL, "")] == 2
-    assert found.counts[Figure("2026-11-01", Measure.INVITED, Dimension.INVITER, "OPERATOR:")] == 1
+    assert found.counts[CountKey(DAY, Measure.INVITED, Dimension.ALL, "")] == 2
+    assert found.counts[CountKey("2026-11-01", Measure.INVITED, Dimension.INVITER, "OPERATOR:")] == 1
     assert found.as_of == LATER
 
 

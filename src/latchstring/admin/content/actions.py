@@ -172,7 +172,7 @@ async def confirm_private(panel: Panel) -> Answer:
 async def _numbers(panel: Panel, one: ContentObject) -> dict[str, Any]:
     return {
         "holders": await panel.services.content.operations.count_holders(one, by=panel.principal),
-        "on_the_way": await panel.services.content.operations.count_on_the_way(one, by=panel.principal),
+        "on_the_way": await panel.services.content.operations.count_pending_invitations(one, by=panel.principal),
     }
 
 

@@ -110,7 +110,7 @@ async def show_access_of(
 ) -> Answer:
     """The page of an object's access."""
     content = panel.services.content
-    people = await content.operations.list_people(one, cursor=cursor_of(panel, "people"), by=panel.principal)
+    people = await content.operations.list_user_holders(one, cursor=cursor_of(panel, "people"), by=panel.principal)
     pending, has_more = await content.operations.list_pending(one, by=panel.principal)
     find = searched(panel, "find") if panel.can(WRITE) else ""
     return panel.show(
@@ -121,11 +121,11 @@ async def show_access_of(
         **common(panel, one),
         owner=await owner_of(panel, one),
         people=people.items,
-        teams=await content.operations.list_teams(one, by=panel.principal),
+        teams=await content.operations.list_group_holders(one, by=panel.principal),
         holders=await content.operations.count_holders(one, by=panel.principal),
         pending=pending,
         has_more_pending=has_more,
-        on_the_way=await content.operations.count_on_the_way(one, by=panel.principal),
+        on_the_way=await content.operations.count_pending_invitations(one, by=panel.principal),
         links=page_links(panel, "people", people),
         find=find,
         matches=await _matches(panel, find) if find else (),

@@ -158,7 +158,7 @@ async def _show_entry(
         languages=[*(languages if typed is None else typed), Language()],
         offered=available_locales(),
         members=await panel.services.groups.count_members(group, by=panel.principal),
-        on_the_way=await panel.services.groups.count_on_the_way(group, by=panel.principal),
+        on_the_way=await panel.services.groups.count_pending_invitations(group, by=panel.principal),
         granted=await _count_granted(panel, group),
         seen=_fingerprint(texts_of(group)),
         history=history,
@@ -318,7 +318,7 @@ async def confirm_delete_group(panel: Panel) -> Answer:
         group=group,
         key_path=path_of(group.key),
         members=await panel.services.groups.count_members(group, by=panel.principal),
-        on_the_way=await panel.services.groups.count_on_the_way(group, by=panel.principal),
+        on_the_way=await panel.services.groups.count_pending_invitations(group, by=panel.principal),
         granted=await _count_granted(panel, group),
     )
 

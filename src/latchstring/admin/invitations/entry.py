@@ -101,7 +101,7 @@ async def _entry(panel: Panel) -> InvitationPage:
         told=told,
         groups={group.key: group for group in groups},
         objects=await services.invitations.targets.find_objects(names, by=by),
-        moves=any(one.mail is not None and one.until - panel.now < SOON for one in told.timeline.awaited),
+        moves=any(one.mail is not None and one.until - panel.now < SOON for one in told.timeline.next_steps),
         kept_until=(invitation.ended_at or panel.now) + services.invitation_rules.retention,
     )
 
@@ -208,7 +208,7 @@ async def _too_late(panel: Panel, message: str) -> Answer:
 
 
 def _revoker(details: InvitationHistory) -> str:
-    names = [knot.actor_name for knot in details.timeline.knots if knot.type == "invitation.revoked"]
+    names = [knot.actor_name for knot in details.timeline.entries if knot.type == "invitation.revoked"]
     return names[-1] or "" if names else ""
 
 

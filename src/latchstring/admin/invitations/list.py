@@ -28,7 +28,7 @@ from latchstring.domain.invitation import State
 from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.mail import DeliveryState
 from latchstring.domain.pagination import Cursor, Page, SortOrder
-from latchstring.domain.views.audit_log import Named, Noun
+from latchstring.domain.views.audit_log import NamedSubject, SubjectType
 from latchstring.domain.views.saved_view import SavedView
 from latchstring.http.responses import Answer
 from latchstring.http.streams import csv_answer
@@ -249,7 +249,7 @@ async def _chips(panel: Panel, view: ListUrl) -> list[Chip]:
     ]
 
 
-def _words(panel: Panel, name: str, value: str, named: Mapping[UUID, Named]) -> str:
+def _words(panel: Panel, name: str, value: str, named: Mapping[UUID, NamedSubject]) -> str:
     services = panel.services
     if name == "role":
         return services.roles[value].name if value in services.roles else value
@@ -283,7 +283,7 @@ async def _choices(panel: Panel, view: ListUrl) -> dict[str, Any]:
     }
 
 
-SENDERS = (Noun.USER, Noun.ADMIN, Noun.API_KEY)
+SENDERS = (SubjectType.USER, SubjectType.ADMIN, SubjectType.API_KEY)
 
 
 async def _admins(panel: Panel) -> Sequence[Any]:

@@ -16,7 +16,7 @@ async def show_health(panel: Panel) -> Answer:
     return panel.show(
         "system/health.html",
         findings=worst_first,
-        at=found.at,
+        at=found.checked_at,
         doubts=sum(finding.health is not Health.GOOD for finding in found.findings),
     )
 

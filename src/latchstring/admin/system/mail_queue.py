@@ -17,9 +17,9 @@ MAIL = f"{QUEUE}/{{mail_id:str}}"
 STATES = tuple(DeliveryState)
 _RETRY_MESSAGES = {
     InterventionResult.DONE: "mail-retried",
-    InterventionResult.HELD: "mail-in-progress",
-    InterventionResult.OVER: "mail-finished",
-    InterventionResult.ENDED: "mail-obsolete",
+    InterventionResult.IN_PROGRESS: "mail-in-progress",
+    InterventionResult.FINISHED: "mail-finished",
+    InterventionResult.OBSOLETE: "mail-obsolete",
 }
 _DROP_MESSAGES = _RETRY_MESSAGES | {InterventionResult.DONE: "mail-dropped"}
 WITHIN = "mail"
@@ -67,7 +67,7 @@ async def retry(panel: Panel) -> Answer:
 async def ask_to_drop(panel: Panel) -> Answer:
     mail = await panel.services.backoffice.mail_queue.find(_mail_id(panel), by=panel.principal)
     if not mail.can_be_dropped:
-        message = "mail-in-progress" if mail.is_held else "mail-finished"
+        message = "mail-in-progress" if mail.is_leased else "mail-finished"
         return panel.redirect(f"{QUEUE}/{mail.id}", flash=flash(panel, message))
     return panel.show("system/mail_drop.html", mail=mail)
 

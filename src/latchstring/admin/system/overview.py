@@ -10,7 +10,7 @@ from latchstring.admin.context import Panel
 from latchstring.admin.formatting import numbers_in
 from latchstring.admin.routing import get
 from latchstring.domain.settings import Roles
-from latchstring.domain.views.overview import OTHERS, DayCount, Figures, Share
+from latchstring.domain.views.overview import OTHER_INVITERS, DayCount, Figures, Share
 from latchstring.http.responses import Answer
 
 PERIODS = (7, 30, 90)
@@ -180,7 +180,7 @@ def _role_row(share: Share, roles: Roles) -> Row:
 
 
 def _inviter_row(share: Share) -> Row:
-    if share.key == OTHERS or share.actor is None:
+    if share.key == OTHER_INVITERS or share.actor is None:
         return Row("others", "", share)
     return Row(share.actor.type.value.lower(), share.name or "", share)
 

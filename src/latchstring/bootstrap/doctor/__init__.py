@@ -60,4 +60,4 @@ class Doctor:
     def _is_fresh(self, task: "asyncio.Task[HealthReport]") -> bool:
         if task.cancelled() or task.exception() is not None:
             return False
-        return self._clock() - task.result().at < FRESH_FOR
+        return self._clock() - task.result().checked_at < FRESH_FOR

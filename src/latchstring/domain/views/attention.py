@@ -1,4 +1,4 @@
-"""What needs somebody's attention."""
+"""Invitations and mails that need attention."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,8 +8,8 @@ from latchstring.domain.mail import DeliveryState, MailKind
 
 
 @dataclass(frozen=True, slots=True)
-class Expiring:
-    """A pending invitation whose link runs out soon."""
+class ExpiringInvitation:
+    """A pending invitation whose link expires soon."""
 
     id: UUID
     email: str
@@ -19,8 +19,8 @@ class Expiring:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """A mail that does not get through, of something that still matters. email: of the invited person, if about one."""
+class UndeliveredMail:
+    """An undelivered mail that is still relevant. email: of the invitee, for mails about an invitation."""
 
     id: UUID
     kind: MailKind

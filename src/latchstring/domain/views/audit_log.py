@@ -1,4 +1,4 @@
-"""Looking into history: which entries somebody asks for, and what they are about."""
+"""Entries of the audit log and their filters."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,8 +9,8 @@ from latchstring.domain.actor import ActorType
 from latchstring.domain.event import RecordedEvent
 
 
-class Noun(StrEnum):
-    """What an id can stand for."""
+class SubjectType(StrEnum):
+    """The kind of subject that an id identifies."""
 
     INVITATION = "invitation"
     USER = "user"
@@ -22,10 +22,10 @@ class Noun(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """What an id stands for, as it is called now. key: how its page is found, where that is not the id."""
+class NamedSubject:
+    """The current name of a subject. key: identifies its page where the id does not."""
 
-    noun: Noun
+    noun: SubjectType
     label: str
     email: str = ""
     key: str = ""
@@ -33,10 +33,10 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which entries are wanted; None and empty mean all.
+    """Filters of audit log entries. None matches all.
 
-    action: the name of an event. actors, objects: ids; an empty tuple that was asked for is None's opposite, nothing.
-    since, until: from the one on, up to but without the other.
+    action: the name of an event. actors, objects: ids; an empty tuple matches nothing.
+    since is included, until excluded.
     """
 
     actor_type: ActorType | None = None
@@ -49,7 +49,7 @@ class AuditFilter:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One entry with what it is about. about is None where that has no name any more."""
+    """An entry with its subject. about is None when the subject no longer has a name."""
 
     recorded: RecordedEvent
-    about: Named | None
+    about: NamedSubject | None

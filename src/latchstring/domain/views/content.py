@@ -1,4 +1,4 @@
-"""Who has which content objects, as lists of the panel show it."""
+"""Content objects and their grants, for lists of the panel."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -9,7 +9,7 @@ from latchstring.domain.grant import ContentRole
 
 @dataclass(frozen=True, slots=True)
 class GrantedObject:
-    """An object with the role somebody was given on it; None for its owner."""
+    """An object with the role granted on it; None for its owner."""
 
     object: ContentObject
     role: ContentRole | None
@@ -17,7 +17,7 @@ class GrantedObject:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Somebody an object is shared with. email: of a user; key: of a group."""
+    """A user or group that an object is shared with. email: of a user; key: of a group."""
 
     id: UUID
     kind: SubjectKind

@@ -1,4 +1,4 @@
-"""What a check of the installation found."""
+"""Results of the checks of an installation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Health(StrEnum):
-    """How it is."""
+    """The status of a check."""
 
     GOOD = "good"
     DOUBTFUL = "doubtful"
@@ -16,29 +16,29 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One result. remedy: what to do, for everything that is not good."""
+    """The result of one check. remedy: what to do when the status is not good."""
 
     check: str
     health: Health
-    says: str
+    message: str
     remedy: str = ""
 
 
-def good(check: str, says: str) -> Finding:
-    return Finding(check, Health.GOOD, says)
+def good(check: str, message: str) -> Finding:
+    return Finding(check, Health.GOOD, message)
 
 
-def doubtful(check: str, says: str, remedy: str) -> Finding:
-    return Finding(check, Health.DOUBTFUL, says, remedy)
+def doubtful(check: str, message: str, remedy: str) -> Finding:
+    return Finding(check, Health.DOUBTFUL, message, remedy)
 
 
-def bad(check: str, says: str, remedy: str) -> Finding:
-    return Finding(check, Health.BAD, says, remedy)
+def bad(check: str, message: str, remedy: str) -> Finding:
+    return Finding(check, Health.BAD, message, remedy)
 
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """Everything that was found, and when."""
+    """All results and the time of the checks."""
 
     findings: Sequence[Finding]
-    at: datetime
+    checked_at: datetime

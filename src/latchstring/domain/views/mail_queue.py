@@ -1,4 +1,4 @@
-"""Mails of the outbox as an operator looks at them."""
+"""Mails of the outbox, for administrators."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from latchstring.domain.ids import id_instant
 from latchstring.domain.mail import DeliveryState, MailKind, SuppressionReason
-from latchstring.domain.views.audit_log import Named
+from latchstring.domain.views.audit_log import NamedSubject
 
 RETRIABLE = (DeliveryState.DEFERRED, DeliveryState.BOUNCED, DeliveryState.FAILED)
 DROPPABLE = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
@@ -15,7 +15,7 @@ DROPPABLE = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
 
 @dataclass(frozen=True, slots=True)
 class QueuedMail:
-    """A mail of the outbox. about: the invitation or person it concerns; None when that is gone."""
+    """A mail of the outbox. about: its invitation, user or administrator; None after that was deleted."""
 
     id: UUID
     kind: MailKind | str
@@ -26,10 +26,10 @@ class QueuedMail:
     reason: SuppressionReason | None
     attempts: int
     due_at: datetime | None
-    is_held: bool
+    is_leased: bool
     last_at: datetime | None
     last_reply: str | None
-    about: Named | None = None
+    about: NamedSubject | None = None
 
     @property
     def created_at(self) -> datetime:
@@ -37,22 +37,22 @@ class QueuedMail:
 
     @property
     def can_be_retried(self) -> bool:
-        """Whether asking for another try makes sense, as far as the row itself knows."""
-        return self.state in RETRIABLE and not self.is_held
+        """Whether the mail can be retried, judging by its row alone."""
+        return self.state in RETRIABLE and not self.is_leased
 
     @property
     def can_be_dropped(self) -> bool:
-        """Whether there is something left to stop."""
-        return self.state in DROPPABLE and self.due_at is not None and not self.is_held
+        """Whether the mail is still waiting to be sent."""
+        return self.state in DROPPABLE and self.due_at is not None and not self.is_leased
 
 
 class InterventionResult(StrEnum):
-    """What came of asking for another try, or for an end.
+    """The result of retrying or dropping a mail.
 
-    held: a worker has it in hand. over: it left or ended a moment before. ended: what it was about is over.
+    IN_PROGRESS: a worker is sending it. FINISHED: it was sent or dropped meanwhile. OBSOLETE: its subject ended.
     """
 
     DONE = "done"
-    HELD = "held"
-    OVER = "over"
-    ENDED = "ended"
+    IN_PROGRESS = "held"
+    FINISHED = "over"
+    OBSOLETE = "ended"

@@ -1,6 +1,6 @@
-"""What the overview counts: invitations by the day they were made, and what became of them.
+"""The counts of the overview: invitations by day of creation, with the steps that followed.
 
-Everything but `joined` belongs to the day of the invitation, so that a day's steps are about the same people.
+All measures except `joined` belong to the day of the invitation, so that the steps of a day are about the same people.
 """
 
 from collections import Counter
@@ -13,22 +13,22 @@ from uuid import UUID
 
 from latchstring.domain.actor import Actor, ActorType
 
-MOST_INVITERS_A_DAY = 40
-OTHERS = "*"  # the key of every inviter of a day beyond those
+MAX_INVITERS_PER_DAY = 40
+OTHER_INVITERS = "*"  # the key of all further inviters of a day
 
 
 class Measure(StrEnum):
-    """A step of an invitation. Each happens to it once."""
+    """A step of an invitation. Each happens at most once."""
 
     INVITED = "invited"
     DELIVERED = "delivered"
     VISITED = "visited"
     ACCEPTED = "accepted"
-    JOINED = "joined"  # accepted, by the day of the acceptance
+    JOINED = "joined"  # accepted, by day of acceptance
 
 
 class Dimension(StrEnum):
-    """By what a measure is counted. wait: how long until the acceptance, as the upper end of a bucket in minutes."""
+    """What a measure is grouped by. wait: time until acceptance, as the upper bound of a bucket in minutes."""
 
     ALL = "all"
     ROLE = "role"
@@ -36,8 +36,8 @@ class Dimension(StrEnum):
     WAIT = "wait"
 
 
-class Figure(NamedTuple):
-    """What one count is of. day: ISO date, UTC."""
+class CountKey(NamedTuple):
+    """The key of one count. day: ISO date, UTC."""
 
     day: str
     measure: Measure
@@ -47,7 +47,7 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CountedTerms:
-    """What is counted of an invitation. It may be gone when something that happened to it is counted."""
+    """The terms of an invitation that are counted."""
 
     role: str | None
     inviter: Actor
@@ -55,7 +55,7 @@ class CountedTerms:
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """One step of one invitation."""
+    """One step of one invitation. terms: None when the invitation was deleted before the step was counted."""
 
     measure: Measure
     invited_at: datetime
@@ -64,73 +64,75 @@ class Occurrence:
 
 
 _HOUR, _DAY = 60, 24 * 60
-# Fine enough to state a median, coarse enough to be few.
+# Fine enough for a median, coarse enough for few rows.
 WAIT_BUCKETS = (
     *(5, 15, 30),
     *(hours * _HOUR for hours in (1, 2, 3, 4, 6, 9, 12, 18)),
     *(days * _DAY for days in (1, 2, 3, 4, 5, 7, 10, 14, 21, 30)),
 )
-LONGER = ""  # the key of what took longer than the last bucket
+BEYOND_LAST_BUCKET = ""  # the key of waits longer than the last bucket
 
 
-def wait_bucket(waited: timedelta) -> str:
-    """The key of the bucket: the first upper end, in minutes, that was not passed."""
+def find_wait_bucket(waited: timedelta) -> str:
+    """Return the key of the bucket: the first upper bound, in minutes, that was not exceeded."""
     minutes = waited.total_seconds() / 60
-    return next((str(end) for end in WAIT_BUCKETS if minutes <= end), LONGER)
+    return next((str(end) for end in WAIT_BUCKETS if minutes <= end), BEYOND_LAST_BUCKET)
 
 
-def day_of(now: datetime) -> str:
-    """The day an instant is counted under."""
+def format_day(now: datetime) -> str:
+    """Return the UTC date of an instant in ISO format."""
     return now.astimezone(UTC).date().isoformat()
 
 
-def inviter_key(inviter: Actor) -> str:
+def build_inviter_key(inviter: Actor) -> str:
     return f"{inviter.type.value}:{inviter.id or ''}"
 
 
-def tally(happened: Iterable[Occurrence]) -> Counter[Figure]:
-    """Add occurrences up."""
-    counts: Counter[Figure] = Counter()
-    for one in happened:
-        counts.update(_figures_of(one))
+def count_occurrences(occurrences: Iterable[Occurrence]) -> Counter[CountKey]:
+
+    counts: Counter[CountKey] = Counter()
+    for occurrence in occurrences:
+        counts.update(_count_keys(occurrence))
     return counts
 
 
-def _figures_of(one: Occurrence) -> Iterable[Figure]:
-    day = day_of(one.invited_at)
-    yield Figure(day, one.measure, Dimension.ALL, "")
-    if one.terms is not None and one.measure in {Measure.INVITED, Measure.ACCEPTED}:
-        yield Figure(day, one.measure, Dimension.ROLE, one.terms.role or "")
-        yield Figure(day, one.measure, Dimension.INVITER, inviter_key(one.terms.inviter))
-    if one.measure is Measure.ACCEPTED:
-        yield Figure(day, one.measure, Dimension.WAIT, wait_bucket(one.at - one.invited_at))
-        yield Figure(day_of(one.at), Measure.JOINED, Dimension.ALL, "")
+def _count_keys(occurrence: Occurrence) -> Iterable[CountKey]:
+    day = format_day(occurrence.invited_at)
+    yield CountKey(day, occurrence.measure, Dimension.ALL, "")
+    if occurrence.terms is not None and occurrence.measure in {Measure.INVITED, Measure.ACCEPTED}:
+        yield CountKey(day, occurrence.measure, Dimension.ROLE, occurrence.terms.role or "")
+        yield CountKey(day, occurrence.measure, Dimension.INVITER, build_inviter_key(occurrence.terms.inviter))
+    if occurrence.measure is Measure.ACCEPTED:
+        yield CountKey(day, occurrence.measure, Dimension.WAIT, find_wait_bucket(occurrence.at - occurrence.invited_at))
+        yield CountKey(format_day(occurrence.at), Measure.JOINED, Dimension.ALL, "")
 
 
-def fold_inviters(counts: Mapping[Figure, int], known: Mapping[str, set[str]]) -> Counter[Figure]:
-    """Count inviters beyond the first few of each day together, so that a day is never more than so many rows.
+def merge_other_inviters(counts: Mapping[CountKey, int], known: Mapping[str, set[str]]) -> Counter[CountKey]:
+    """Merge the counts of all inviters of a day beyond MAX_INVITERS_PER_DAY, to limit the rows of a day.
 
-    known: by day, the keys that are counted apart already. Whoever was not is not counted apart at an acceptance.
+    known: by day, the keys that have separate counts already. Acceptances never add a separate key.
     """
-    kept = {day: set(keys) for day, keys in known.items()}
-    folded: Counter[Figure] = Counter()
-    for figure in sorted(counts, key=lambda figure: -counts[figure]):
-        if figure.dimension is Dimension.INVITER and figure.measure is Measure.INVITED:
-            keys = kept.setdefault(figure.day, set())
-            if len(keys) < MOST_INVITERS_A_DAY:
-                keys.add(figure.key)
-    for figure, count in counts.items():
-        apart = figure.dimension is not Dimension.INVITER or figure.key in kept.get(figure.day, ())
-        folded[figure if apart else figure._replace(key=OTHERS)] += count
-    return folded
+    separate_keys = {day: set(keys) for day, keys in known.items()}
+    merged: Counter[CountKey] = Counter()
+    for count_key in sorted(counts, key=lambda count_key: -counts[count_key]):
+        if count_key.dimension is Dimension.INVITER and count_key.measure is Measure.INVITED:
+            keys = separate_keys.setdefault(count_key.day, set())
+            if len(keys) < MAX_INVITERS_PER_DAY:
+                keys.add(count_key.key)
+    for count_key, count in counts.items():
+        is_separate = count_key.dimension is not Dimension.INVITER or count_key.key in separate_keys.get(
+            count_key.day, ()
+        )
+        merged[count_key if is_separate else count_key._replace(key=OTHER_INVITERS)] += count
+    return merged
 
 
-# ---- what is shown ---------------------------------------------------------------------------------------------------
+# ---- figures of a period ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class DayCount:
-    """One day of invitations. joined: who came in on that day, whenever invited."""
+    """The counts of one day. joined: acceptances on that day of invitations of any day."""
 
     day: date
     invited: int
@@ -140,7 +142,7 @@ class DayCount:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many of the invited accepted, of one role or inviter. key: the role, or empty; name: of the inviter."""
+    """Invited and accepted, of one role or inviter. key: the role, empty for none; name: of the inviter."""
 
     key: str
     invited: int
@@ -151,7 +153,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class WaitCount:
-    """How many accepted within so many minutes, and after the bucket before. None: longer than all of them."""
+    """How many accepted within this bucket. minutes: its upper bound; None beyond the last bucket."""
 
     minutes: int | None
     count: int
@@ -159,7 +161,7 @@ class WaitCount:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The figures of a period, up to the instant `as_of`."""
+    """The figures of a period, counted up to the instant `as_of`."""
 
     first: date
     last: date
@@ -175,11 +177,14 @@ class Figures:
 
     @property
     def median_minutes(self) -> int | None:
-        """The upper end of the bucket the median lies in; None without acceptances or beyond all buckets."""
+        """The upper bound of the bucket with the median; None without acceptances or beyond the last bucket."""
         return self.within(0.5)
 
     def within(self, share: float) -> int | None:
-        """The upper end of the bucket by which this share of the acceptances had happened."""
+        """Return the upper bound in minutes of the bucket within which this share of the acceptances happened.
+
+        None without acceptances or beyond the last bucket.
+        """
         total = sum(wait.count for wait in self.waits)
         reached = 0
         for wait in self.waits:
@@ -189,25 +194,25 @@ class Figures:
         return None
 
 
-def make_figures(
-    counts: Mapping[Figure, int], *, first: date, last: date, as_of: datetime, names: Mapping[str, str]
+def build_figures(
+    counts: Mapping[CountKey, int], *, first: date, last: date, as_of: datetime, names: Mapping[str, str]
 ) -> Figures:
-    """Arrange the counts of a period. names: of inviters, by key."""
+    """Build the figures of a period from its counts. names: of inviters, by key."""
     by_day: Counter[tuple[str, Measure]] = Counter()
     totals: Counter[tuple[Measure, Dimension, str]] = Counter()
-    for figure, count in counts.items():
-        totals[figure.measure, figure.dimension, figure.key] += count
-        if figure.dimension is Dimension.ALL:
-            by_day[figure.day, figure.measure] += count
+    for count_key, count in counts.items():
+        totals[count_key.measure, count_key.dimension, count_key.key] += count
+        if count_key.dimension is Dimension.ALL:
+            by_day[count_key.day, count_key.measure] += count
     return Figures(
         first=first,
         last=last,
         as_of=as_of,
         **{measure.value: totals[measure, Dimension.ALL, ""] for measure in Measure if measure is not Measure.JOINED},
-        days=tuple(_day_count(day, by_day) for day in _days(first, last)),
-        waits=tuple(_waits(totals)),
-        by_role=_shares(totals, Dimension.ROLE),
-        by_inviter=tuple(_with_actor(share, names) for share in _shares(totals, Dimension.INVITER)),
+        days=tuple(_build_day_count(day, by_day) for day in _days(first, last)),
+        waits=tuple(_build_waits(totals)),
+        by_role=_build_shares(totals, Dimension.ROLE),
+        by_inviter=tuple(_add_actor(share, names) for share in _build_shares(totals, Dimension.INVITER)),
     )
 
 
@@ -215,36 +220,38 @@ def _days(first: date, last: date) -> Iterable[date]:
     return (first + timedelta(days=number) for number in range((last - first).days + 1))
 
 
-def _day_count(day: date, counts: Mapping[tuple[str, Measure], int]) -> DayCount:
+def _build_day_count(day: date, counts: Mapping[tuple[str, Measure], int]) -> DayCount:
     text = day.isoformat()
-    found = (counts.get((text, measure), 0) for measure in (Measure.INVITED, Measure.ACCEPTED, Measure.JOINED))
-    return DayCount(day, *found)
+    day_counts = (counts.get((text, measure), 0) for measure in (Measure.INVITED, Measure.ACCEPTED, Measure.JOINED))
+    return DayCount(day, *day_counts)
 
 
-def _waits(totals: Mapping[tuple[Measure, Dimension, str], int]) -> Iterable[WaitCount]:
+def _build_waits(totals: Mapping[tuple[Measure, Dimension, str], int]) -> Iterable[WaitCount]:
     for end in (*WAIT_BUCKETS, None):
-        key = LONGER if end is None else str(end)
+        key = BEYOND_LAST_BUCKET if end is None else str(end)
         yield WaitCount(end, totals.get((Measure.ACCEPTED, Dimension.WAIT, key), 0))
 
 
-def _shares(totals: Mapping[tuple[Measure, Dimension, str], int], dimension: Dimension) -> tuple[Share, ...]:
-    """The greatest first; those counted together last."""
+def _build_shares(totals: Mapping[tuple[Measure, Dimension, str], int], dimension: Dimension) -> tuple[Share, ...]:
+    """Sort by invited, highest first; the merged inviters come last."""
     keys = {key for _, by, key in totals if by is dimension}
-    found = [
+    shares = [
         Share(key, totals.get((Measure.INVITED, dimension, key), 0), totals.get((Measure.ACCEPTED, dimension, key), 0))
         for key in keys
     ]
-    return tuple(sorted(found, key=lambda share: (share.key == OTHERS, -share.invited, -share.accepted, share.key)))
+    return tuple(
+        sorted(shares, key=lambda share: (share.key == OTHER_INVITERS, -share.invited, -share.accepted, share.key))
+    )
 
 
-def _with_actor(share: Share, names: Mapping[str, str]) -> Share:
-    if share.key == OTHERS:
+def _add_actor(share: Share, names: Mapping[str, str]) -> Share:
+    if share.key == OTHER_INVITERS:
         return share
-    actor = actor_of_key(share.key)
+    actor = parse_inviter_key(share.key)
     return Share(share.key, share.invited, share.accepted, actor, names.get(share.key))
 
 
-def actor_of_key(key: str) -> Actor:
-    """Who a key of the dimension inviter stands for."""
+def parse_inviter_key(key: str) -> Actor:
+    """Return the actor of a key of the dimension `inviter`."""
     kind, _, id_ = key.partition(":")
     return Actor(ActorType(kind), UUID(id_) if id_ else None)

@@ -1,4 +1,4 @@
-"""A list of the panel with its filters, kept under a name by one administrator."""
+"""Lists of the panel that an administrator saved with their filters."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class SavedView:
-    """A view: query is that of its address."""
+    """A named list. query: the query string of its URL."""
 
     id: UUID
     name: str

@@ -1,11 +1,11 @@
-"""Configuration as it may be shown: every value with where it came from, no secret among them."""
+"""Settings for display: every value with its source, without secrets."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class SettingSource(StrEnum):
-    """Where a value came from. Later ones lie over earlier ones."""
+    """Where a value came from. Later sources override earlier ones."""
 
     DEFAULT = "default"
     FILE = "file"
@@ -14,9 +14,9 @@ class SettingSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SettingView:
-    """One value. where: the file's path or the variable's name, empty for a default.
+    """A setting. where: the path of the file or the name of the variable; empty for a default.
 
-    value: as it may be shown; None when nothing is set. A secret shows that it is set, never what it is.
+    value: for display; None when not set. For a secret it only says that it is set.
     """
 
     key: str
@@ -27,5 +27,5 @@ class SettingView:
 
     @property
     def table(self) -> str:
-        """The table of the file the key stands in."""
+        """The table of the configuration file that contains the key."""
         return self.key.rpartition(".")[0]

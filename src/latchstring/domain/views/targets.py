@@ -1,4 +1,4 @@
-"""What an invitation may lead to, as somebody chooses it."""
+"""Choices for the targets of an invitation."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class GroupChoice:
-    """A group to choose. members: how many there are, counted up to 1,000."""
+    """A group. members: counted up to 1,000."""
 
     id: UUID
     key: str
@@ -16,8 +16,6 @@ class GroupChoice:
 
 @dataclass(frozen=True, slots=True)
 class ObjectChoice:
-    """A content object to choose."""
-
     id: UUID
     type: str
     key: str

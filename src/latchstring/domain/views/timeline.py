@@ -1,11 +1,11 @@
-"""What happened to an invitation, in the order it happened, and what is awaited next.
+"""The timeline of an invitation: everything that happened, in order, and the next steps.
 
-knot      one of
-EVENT     the history's own: created, resent, revealed, accepted, declined, revoked, renewed, expired, reduced, …
-MAIL      a mail was promised: the invitation itself, or a notice to the inviter
-ATTEMPT   a try at sending one, with the mail server's words
-VISITS    a link was opened, perhaps by a scanner; one knot a link, at its first visit
-RAN_OUT   the time of the link came, and no sweep has written that down yet
+kind         entry
+EVENT        an event: created, resent, revealed, accepted, declined, revoked, renewed, expired, reduced, …
+MAIL         a mail was queued: the invitation itself, or a notice to the inviter
+ATTEMPT      a delivery attempt with the reply of the mail server
+LINK_VIEWS   a link was opened, possibly by a mail scanner; one entry per link, at its first view
+EXPIRED      the link has expired and the sweep has not recorded an event yet
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,18 +22,18 @@ from latchstring.domain.mail import DeliveryState, MailKind, SuppressionReason
 
 
 class TimelineEntryKind(StrEnum):
-    """What a knot of the timeline tells of."""
+    """The kind of a timeline entry."""
 
     EVENT = "event"
     MAIL = "mail"
     ATTEMPT = "attempt"
-    VISITS = "visits"
-    RAN_OUT = "ran-out"
+    LINK_VIEWS = "visits"
+    EXPIRED = "ran-out"
 
 
 @dataclass(frozen=True, slots=True)
-class PromisedMail:
-    """A mail about an invitation, as it stands. due_at: when it is tried next; None when nothing remains to be done."""
+class TimelineMail:
+    """A mail about an invitation. due_at: the time of the next delivery attempt; None when there is none."""
 
     id: UUID
     kind: MailKind
@@ -45,13 +45,13 @@ class PromisedMail:
 
     @property
     def has_link(self) -> bool:
-        """Whether it carries the invitation's link; the others are notices to the inviter."""
+        """Whether the mail contains the invitation's link. The other mails are notices to the inviter."""
         return self.kind is MailKind.INVITATION
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at sending a mail."""
+    """One delivery attempt of a mail."""
 
     id: UUID
     mail_id: UUID
@@ -65,7 +65,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class LinkViews:
-    """How often one link was opened: a generation of an invitation."""
+    """How often one link (one generation of an invitation) was opened."""
 
     invitation_id: UUID
     generation: int
@@ -76,9 +76,9 @@ class LinkViews:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
-    """One thing that happened. Which of the fields say something depends on the kind.
+    """An entry of the timeline. The kind determines which fields are set.
 
-    type: the event's name. number: which try at this mail it was, beginning at 1.
+    type: the name of the event. number: the number of the delivery attempt of this mail, from 1.
     """
 
     kind: TimelineEntryKind
@@ -87,100 +87,100 @@ class TimelineEntry:
     actor: Actor | None = None
     actor_name: str | None = None
     data: Mapping[str, object] = field(default_factory=dict)
-    mail: PromisedMail | None = None
+    mail: TimelineMail | None = None
     state: DeliveryState | None = None
     reply: str | None = None
     number: int = 0
-    visits: LinkViews | None = None
+    link_views: LinkViews | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """What comes next unless something happens. mail: the next try at it; None: the answer, until the link ends."""
+    """An expected step. mail: the mail of the next delivery attempt; None for the invitee's answer until expiry."""
 
     until: datetime
-    mail: PromisedMail | None = None
+    mail: TimelineMail | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The knots, oldest first, and what is awaited. is_cut: what is older than the first knot is left out."""
+    """The entries, oldest first, and the next steps. is_truncated: entries older than the first are left out."""
 
-    knots: tuple[TimelineEntry, ...]
-    awaited: tuple[NextStep, ...]
-    is_cut: bool = False
+    entries: tuple[TimelineEntry, ...]
+    next_steps: tuple[NextStep, ...]
+    is_truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Records:
-    """All that was written down about an invitation. is_cut: there was more than is read."""
+class InvitationRecords:
+    """The stored rows about an invitation. is_truncated: there are more rows than were read."""
 
     events: Sequence[RecordedEvent] = ()
-    mails: Sequence[PromisedMail] = ()
+    mails: Sequence[TimelineMail] = ()
     attempts: Sequence[Attempt] = ()
-    visits: Sequence[LinkViews] = ()
-    is_cut: bool = False
+    link_views: Sequence[LinkViews] = ()
+    is_truncated: bool = False
 
 
-def build_timeline(invitation: Invitation, records: Records, *, now: datetime) -> Timeline:
-    """The timeline of an invitation as it stands at this instant."""
-    knots = [
-        *(_event_entry(one) for one in sorted(records.events, key=lambda one: one.event.id)),
-        *(_mail_entry(one) for one in sorted(records.mails, key=lambda one: one.id)),
-        *_attempt_knots(records),
-        *(_view_entry(one) for one in records.visits),
-        *_ran_out(invitation, now),
+def build_timeline(invitation: Invitation, records: InvitationRecords, *, now: datetime) -> Timeline:
+    """Build the timeline of an invitation at this instant."""
+    entries = [
+        *(_event_entry(row) for row in sorted(records.events, key=lambda row: row.event.id)),
+        *(_mail_entry(row) for row in sorted(records.mails, key=lambda row: row.id)),
+        *_attempt_entries(records),
+        *(_view_entry(row) for row in records.link_views),
+        *_expiry_entries(invitation, now),
     ]
-    knots.sort(key=lambda knot: knot.at)  # stable: within an instant a cause stands before what it caused
-    return Timeline(tuple(knots), tuple(_awaited(invitation, records, now)), records.is_cut)
+    entries.sort(key=lambda entry: entry.at)  # stable sort: at the same instant a cause comes before its effect
+    return Timeline(tuple(entries), tuple(_next_steps(invitation, records, now)), records.is_truncated)
 
 
-def _event_entry(one: RecordedEvent) -> TimelineEntry:
-    event = one.event
+def _event_entry(recorded: RecordedEvent) -> TimelineEntry:
+    event = recorded.event
     return TimelineEntry(
         kind=TimelineEntryKind.EVENT,
         at=event.at,
         type=event.type,
         actor=event.actor,
-        actor_name=one.actor_name,
+        actor_name=recorded.actor_name,
         data=event.data,
     )
 
 
-def _mail_entry(mail: PromisedMail) -> TimelineEntry:
+def _mail_entry(mail: TimelineMail) -> TimelineEntry:
     return TimelineEntry(kind=TimelineEntryKind.MAIL, at=id_instant(mail.id), mail=mail, state=mail.state)
 
 
-def _attempt_knots(records: Records) -> list[TimelineEntry]:
+def _attempt_entries(records: InvitationRecords) -> list[TimelineEntry]:
     mails = {mail.id: mail for mail in records.mails}
     numbers: dict[UUID, int] = {}
-    found = []
-    for one in sorted(records.attempts, key=lambda attempt: attempt.id):
-        numbers[one.mail_id] = numbers.get(one.mail_id, 0) + 1
-        knot = TimelineEntry(
+    entries = []
+    for attempt in sorted(records.attempts, key=lambda row: row.id):
+        numbers[attempt.mail_id] = numbers.get(attempt.mail_id, 0) + 1
+        entry = TimelineEntry(
             kind=TimelineEntryKind.ATTEMPT,
-            at=id_instant(one.id),
-            mail=mails.get(one.mail_id),
-            state=one.state,
-            reply=one.reply,
-            number=numbers[one.mail_id],
+            at=id_instant(attempt.id),
+            mail=mails.get(attempt.mail_id),
+            state=attempt.state,
+            reply=attempt.reply,
+            number=numbers[attempt.mail_id],
         )
-        found.append(knot)
-    return found
+        entries.append(entry)
+    return entries
 
 
-def _view_entry(visits: LinkViews) -> TimelineEntry:
-    return TimelineEntry(kind=TimelineEntryKind.VISITS, at=visits.first_at, visits=visits)
+def _view_entry(link_views: LinkViews) -> TimelineEntry:
+    return TimelineEntry(kind=TimelineEntryKind.LINK_VIEWS, at=link_views.first_at, link_views=link_views)
 
 
-def _ran_out(invitation: Invitation, now: datetime) -> list[TimelineEntry]:
+def _expiry_entries(invitation: Invitation, now: datetime) -> list[TimelineEntry]:
     if invitation.state is State.PENDING and invitation.state_at(now) is State.EXPIRED:
-        return [TimelineEntry(kind=TimelineEntryKind.RAN_OUT, at=invitation.link.expires_at)]
+        return [TimelineEntry(kind=TimelineEntryKind.EXPIRED, at=invitation.link.expires_at)]
     return []
 
 
-def _awaited(invitation: Invitation, records: Records, now: datetime) -> list[NextStep]:
+def _next_steps(invitation: Invitation, records: InvitationRecords, now: datetime) -> list[NextStep]:
     waiting = [NextStep(mail.due_at, mail) for mail in records.mails if mail.due_at is not None]
     if invitation.state_at(now) is State.PENDING:
         waiting.append(NextStep(invitation.link.expires_at))
-    return sorted(waiting, key=lambda one: one.until)
+    return sorted(waiting, key=lambda step: step.until)

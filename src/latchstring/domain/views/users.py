@@ -1,4 +1,4 @@
-"""Users as a list is asked for them."""
+"""Filters of user lists."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class UserSearch:
-    """Which users; None and False mean any. q: a prefix of address, first or last name."""
+    """Filters of users; None and False match any. q: a prefix of address, first name or last name."""
 
     q: str | None = None
     role: str | None = None

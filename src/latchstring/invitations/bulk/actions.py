@@ -35,7 +35,7 @@ from latchstring.invitations.permissions import READ, WRITE
 from latchstring.invitations.read import InvitationReader
 from latchstring.invitations.resend import LinkSender
 from latchstring.invitations.revoke import InvitationRevoker
-from latchstring.storage.invitations.lists import find_ids, find_invitation_details_of, find_pending_terms
+from latchstring.storage.invitations.lists import find_invitations_by_ids, find_pending_terms, list_ids
 
 MOST = 10_000  # invitations that one action takes: a minute of work at most
 AT_ONCE = 8
@@ -143,7 +143,7 @@ class BulkActions:
         ids = await self._ids(selection, by)
         judged, terms = list[DryRunRow](), dict[UUID, UUID]()
         for start in range(0, len(ids), CHUNK):
-            standings = await find_invitation_details_of(self.deps.db, ids[start : start + CHUNK])
+            standings = await find_invitations_by_ids(self.deps.db, ids[start : start + CHUNK])
             judged += [await self._judge(deed, one, by) for one in standings]
             if deed is BulkAction.RESEND:
                 await self._mark_duplicates(standings, judged, terms)
@@ -178,7 +178,7 @@ class BulkActions:
         now, ids = self.deps.clock(), list[UUID]()
         cursor: Cursor | None = None
         for _ in range(MOST_PAGES):
-            page = await find_ids(self.deps.db, wanted, cursor=cursor, now=now)
+            page = await list_ids(self.deps.db, wanted, cursor=cursor, now=now)
             ids += page.items
             cursor = page.next
             if len(ids) > MOST:

@@ -168,7 +168,7 @@ class BulkJobs:
         """
         by.require(WRITE)
         db, now = self.deps.db, self.deps.clock()
-        job = Job(id=new_id(now), kind=JobKind.INVITE, maker=by.actor, media_type=rows.media_type, name=name)
+        job = Job(id=new_id(now), kind=JobKind.INVITE, creator=by.actor, media_type=rows.media_type, name=name)
         await db.transact(lambda: single_step(insert_job(job)))
         try:
             described = replace(job, total=await self._store_parts(job, rows), options=dict(rows.options))
@@ -314,7 +314,7 @@ class BulkJobs:
 
 
 def _is_maker(job: Job, by: Principal) -> bool:
-    return job.maker == by.actor and by.type is not ActorType.SYSTEM
+    return job.creator == by.actor and by.type is not ActorType.SYSTEM
 
 
 # ---- batches ---------------------------------------------------------------------------------------------------------

@@ -14,18 +14,18 @@ from latchstring.domain.actor import SYSTEM, ActorType
 from latchstring.domain.errors import AlreadyInvited, InviterNotAllowed, MailDisabled, NotAllowed, StorageBusy
 from latchstring.domain.event import Event, happened
 from latchstring.domain.job import Job, JobRow, JobState, RowStatus
-from latchstring.domain.principal import Principal, maintains_all
+from latchstring.domain.principal import Principal, can_grant_content
 from latchstring.events.record import record
 from latchstring.invitations.build import require_delivery_channel
 from latchstring.invitations.bulk.validate import RowValidator, ValidatedRow, copy_rows
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.permissions import READ, WRITE
 from latchstring.invitations.principals import find_principal, load_authority
-from latchstring.storage.content.objects import hold_objects, load_levels
+from latchstring.storage.content.objects import load_levels, share_lock_objects
 from latchstring.storage.engine.database import ATTEMPTS, Work
 from latchstring.storage.invitations.bulk_insert import Blocker, InsertedBatch, insert_invitations
 from latchstring.storage.invitations.create import InvitationInsert
-from latchstring.storage.invitations.transitions import hold_groups
+from latchstring.storage.invitations.transitions import share_lock_groups_by_id
 from latchstring.storage.jobs.jobs import JobLost, advance_job, find_part, finish_job, hold_job
 from latchstring.storage.jobs.rows import insert_rows, load_twins
 
@@ -76,8 +76,8 @@ class InviteRowsJob:
         body = await find_part(db, job.id, first)
         if body is None:
             return PreparedBatch(first, now)
-        authority = await db.transact(lambda: load_authority(job.maker, now=now))
-        by = await find_principal(db, self.deps.users, job.maker, now=now)
+        authority = await db.transact(lambda: load_authority(job.creator, now=now))
+        by = await find_principal(db, self.deps.users, job.creator, now=now)
         obstacle = self._find_obstacle(by)
         if by is None or obstacle is not None:
             return PreparedBatch(first, now, (), obstacle=obstacle)
@@ -180,7 +180,7 @@ class InviteRowsJob:
 
 
 def _check_authority(job: Job, batch: PreparedBatch, *, hold: bool = False) -> Work[None]:
-    if (yield from load_authority(job.maker, now=batch.now, hold=hold)) != batch.authority:
+    if (yield from load_authority(job.creator, now=batch.now, hold=hold)) != batch.authority:
         raise _StaleValidation
 
 
@@ -189,8 +189,8 @@ def _find_missing_targets(rows: Sequence[ValidatedRow]) -> Work[set[UUID]]:
     bundles = [row.new.invitation.bundle for row in rows if row.new is not None]
     objects = {grant.target_id for bundle in bundles for grant in bundle.content}
     groups = {grant.target_id for bundle in bundles for grant in bundle.groups}
-    held: set[UUID] = (yield from hold_objects(objects)) if objects else set()
-    held |= (yield from hold_groups(sorted(groups))).keys()
+    held: set[UUID] = (yield from share_lock_objects(objects)) if objects else set()
+    held |= (yield from share_lock_groups_by_id(sorted(groups))).keys()
     return (objects | groups) - held
 
 
@@ -207,7 +207,7 @@ def _still_maintains(by: Principal, created: Sequence[InvitationInsert]) -> Work
         return True
     ids = {grant.target_id for bundle in bundles for grant in bundle.content}
     levels = yield from load_levels(by.id if by.type is ActorType.USER else None, ids)
-    return all(maintains_all(by, bundle, levels) for bundle in bundles)
+    return all(can_grant_content(by, bundle, levels) for bundle in bundles)
 
 
 def _find_earlier_rows(job: Job, written: InsertedBatch) -> Work[dict[UUID, int]]:

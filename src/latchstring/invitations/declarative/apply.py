@@ -13,16 +13,16 @@ from latchstring.domain.errors import (
     AlreadyInvited,
     AlreadyMember,
     FieldProblem,
+    Forbidden,
     InvalidFields,
     InvitationNotFound,
     InvitationNotPending,
     LatchstringError,
     NotFound,
-    Refused,
     StorageUnreachable,
 )
 from latchstring.domain.grant import Bundle, ContentRole, terms_digest
-from latchstring.domain.principal import Principal, role_after
+from latchstring.domain.principal import Principal, resolve_role
 from latchstring.invitations.build import ResolvedTargets, build_bundle, find_problems, object_names_of
 from latchstring.invitations.create import InvitationCreator
 from latchstring.invitations.declarative.plan import (
@@ -147,7 +147,7 @@ class DeclarativeLists:
             return problems
         try:
             bundle = build_bundle(draft, targets, by=by, deps=self.deps)
-        except (NotFound, Refused) as refused:
+        except (NotFound, Forbidden) as refused:
             return [FieldProblem(_FIELD_OF.get(refused.code, ""), refused.code, refused.detail)]
         kept = replace(draft, metadata=marked(draft.metadata, list_name))
         return DeclaredEntry(index, kept, bundle, terms_digest(draft.email_key, bundle))
@@ -163,7 +163,7 @@ class DeclarativeLists:
 
     async def _holds(self, holder: ExistingAccount, bundle: Bundle) -> bool:
         """Whether accepting would give nothing: a role that holds as much counts as the role."""
-        if bundle.role is not None and role_after(holder.role, bundle.role, self.deps.roles) != holder.role:
+        if bundle.role is not None and resolve_role(holder.role, bundle.role, self.deps.roles) != holder.role:
             return False
         if not {grant.target_id for grant in bundle.groups} <= holder.group_ids:
             return False

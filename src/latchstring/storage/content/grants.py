@@ -1,4 +1,4 @@
-"""Single grants on a locked object, set to exactly this role or taken away. The caller keeps the visibility in step."""
+"""Set or remove single grants on a locked object. The caller updates the visibility."""
 
 from typing import Any
 from uuid import UUID
@@ -18,15 +18,15 @@ _ID, _SUBJECT = bindparam("content_id", type_=Id), bindparam("subject_id", type_
 
 
 def _set(dialect_insert: Any) -> Executable:
-    """Insert a grant or change its role, unless the subject owns the object: an owner needs none."""
+    """Insert a grant or change its role, except for the owner of the object, who needs no grant."""
     kind, role = bindparam("kind", type_=_g.subject_kind.type), bindparam("role", type_=_g.role.type)
     type_ = bindparam("type", type_=_g.type.type)
     values = select(_c.id, _SUBJECT, kind, type_, role).where(_c.id == _ID, _c.owner_id != _SUBJECT)
-    adding = dialect_insert(content_grants).from_select(
+    upsert = dialect_insert(content_grants).from_select(
         ["content_id", "subject_id", "subject_kind", "type", "role"], values
     )
-    statement: Executable = adding.on_conflict_do_update(
-        index_elements=list(content_grants.primary_key), set_={"role": adding.excluded.role}
+    statement: Executable = upsert.on_conflict_do_update(
+        index_elements=list(content_grants.primary_key), set_={"role": upsert.excluded.role}
     )
     return statement
 
@@ -35,10 +35,17 @@ _SET = {"postgresql": _set(postgresql.insert), "sqlite": _set(sqlite.insert)}
 _REMOVE = delete(content_grants).where(_g.content_id == _ID, _g.subject_id == _SUBJECT)
 
 
-def set_grant(dialect_name: str, one: ContentObject, subject_id: UUID, kind: SubjectKind, role: ContentRole) -> Step:
-    """Let somebody hold exactly this role on a locked object; the owner gets nothing."""
+def set_grant(
+    dialect_name: str, object_: ContentObject, subject_id: UUID, kind: SubjectKind, role: ContentRole
+) -> Step:
+    """Set the role of a subject on a locked object. Does nothing for the owner."""
     return step(
-        _SET[dialect_name], content_id=one.id, type=one.type, subject_id=subject_id, kind=int(kind), role=int(role)
+        _SET[dialect_name],
+        content_id=object_.id,
+        type=object_.type,
+        subject_id=subject_id,
+        kind=int(kind),
+        role=int(role),
     )
 
 

@@ -1,4 +1,4 @@
-"""Invitations as seen from a content object."""
+"""Invitations to a content object."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +17,9 @@ from latchstring.storage.outbox.outbox import DELIVERY_COLUMNS, newest_invitatio
 
 _i, _g = invitations.c, invitation_grants.c
 _now = bindparam("now", type_=Instant)
-_LIVE = select(_g.target_id).where(_g.invitation_id == bindparam("invitation_id", type_=Id), _g.voided_at.is_(None))
+_LIVE_TARGETS = select(_g.target_id).where(
+    _g.invitation_id == bindparam("invitation_id", type_=Id), _g.voided_at.is_(None)
+)
 _PENDING_TO = (
     select(_i.id, _i.email, _g.role, _i.link_starts_at, _i.expires_at, *DELIVERY_COLUMNS)
     .select_from(
@@ -31,7 +33,7 @@ _PENDING_TO = (
 _LOCK = (
     select(_i.id).where(_i.id == bindparam("id", type_=Id), _i.state == PENDING, _i.expires_at > _now).with_for_update()
 )
-_VOID_SOME = (
+_VOID_GRANTS = (
     update(invitation_grants)
     .where(
         _g.invitation_id == bindparam("of_invitation_id", type_=Id), any_of(_g.target_id, "ids"), _g.voided_at.is_(None)
@@ -42,16 +44,16 @@ _VOID_SOME = (
 
 
 def load_live_targets(invitation_id: UUID) -> Work[set[UUID]]:
-    """The targets of an invitation whose grants have not ended. Hold the targets first: then it stays so."""
-    return {row.target_id for row in (yield step(_LIVE, invitation_id=invitation_id))}
+    """Return the targets of an invitation whose grants are not void. Lock the targets first, so that this stays so."""
+    return {row.target_id for row in (yield step(_LIVE_TARGETS, invitation_id=invitation_id))}
 
 
 async def find_pending_invitations(
-    db: Database, content_id: UUID, *, now: datetime, tells_delivery: bool
+    db: Database, content_id: UUID, *, now: datetime, reveal_delivery: bool
 ) -> tuple[PendingInvitation, ...]:
-    """Who is on the way to an object, in the order of inviting.
+    """Return the pending invitations to an object, oldest first.
 
-    tells_delivery: False where it would say which addresses have accounts.
+    reveal_delivery: False where the delivery would reveal which addresses have accounts.
     """
     rows = await db.fetch(_PENDING_TO, target_id=content_id, now=now)
     return tuple(
@@ -61,19 +63,19 @@ async def find_pending_invitations(
             ContentRole(row.role),
             row.link_starts_at,
             row.expires_at,
-            read_delivery(row) if tells_delivery else None,
+            read_delivery(row) if reveal_delivery else None,
         )
         for row in rows
     )
 
 
-AT_ONCE = 50
-LOOKED_THROUGH = 10_000
+MAX_PENDING_SHOWN = 50
+MAX_GRANTS_SCANNED = 10_000
 _newest = (
     select(_g.invitation_id, _g.role)
     .where(_g.target_id == bindparam("target_id", type_=Id), _g.voided_at.is_(None))
     .order_by(_g.invitation_id.desc())
-    .limit(literal_column(str(LOOKED_THROUGH), Integer))
+    .limit(literal_column(str(MAX_GRANTS_SCANNED), Integer))
     .subquery("newest")
 )
 _NEWEST_TO = (
@@ -84,28 +86,34 @@ _NEWEST_TO = (
         ).outerjoin(outbox, outbox.c.id == newest_invitation_mail(_i.id))
     )
     .order_by(_newest.c.invitation_id.desc())
-    .limit(literal_column(str(AT_ONCE + 1), Integer))
+    .limit(literal_column(str(MAX_PENDING_SHOWN + 1), Integer))
 )
 
 
 async def list_pending_invitations(
     db: Database, content_id: UUID, *, now: datetime
 ) -> tuple[Sequence[PendingInvitation], bool]:
-    """The 50 newest on the way to an object, among the 10 000 newest to it, and whether there are more."""
+    """Return the 50 newest pending invitations, and whether there are more.
+
+    Only the 10 000 newest invitations to the object are scanned.
+    """
     rows = await db.fetch(_NEWEST_TO, target_id=content_id, now=now)
-    found = [
+    pending = [
         PendingInvitation(
             row.id, row.email, ContentRole(row.role), row.link_starts_at, row.expires_at, read_delivery(row)
         )
-        for row in rows[:AT_ONCE]
+        for row in rows[:MAX_PENDING_SHOWN]
     ]
-    return found, len(rows) > AT_ONCE
+    return pending, len(rows) > MAX_PENDING_SHOWN
 
 
 def withdraw_grants(invitation_id: UUID, target_ids: Sequence[UUID], *, now: datetime) -> Work[tuple[set[UUID], bool]]:
-    """End some grants of a pending invitation; returns which, and whether nothing is left and it is revoked."""
+    """Void some grants of a pending invitation.
+
+    Returns the targets of the voided grants, and whether the invitation was revoked because it has no live grant left.
+    """
     if not (yield step(_LOCK, id=invitation_id, now=now)):
         return set(), False
-    voided = yield step(_VOID_SOME, of_invitation_id=invitation_id, ids=list(target_ids), now=now)
+    voided = yield step(_VOID_GRANTS, of_invitation_id=invitation_id, ids=list(target_ids), now=now)
     emptied = yield from revoke_emptied([invitation_id], now=now)
     return {row.target_id for row in voided}, bool(emptied)

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, Table, Text, bindparam, case, literal_column, or_, select, union_all
 
 from latchstring.domain.actor import Actor, ActorType
-from latchstring.domain.views.audit_log import Named, Noun
+from latchstring.domain.views.audit_log import NamedSubject, SubjectType
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import (
     admins,
@@ -96,27 +96,29 @@ async def find_contact(db: Database, actor: Actor) -> Contact | None:
 _NOTHING: ColumnElement[str] = literal_column("''")
 
 
-def _named(noun: Noun, table: Table, label: Any, email: Any = _NOTHING, key: Any = _NOTHING) -> Select[Any]:
+def _named(noun: SubjectType, table: Table, label: Any, email: Any = _NOTHING, key: Any = _NOTHING) -> Select[Any]:
     kind: ColumnElement[str] = literal_column(f"'{noun.value}'")
     columns = (table.c.id, kind.label("noun"), label.label("label"), email.label("email"), key.label("key"))
     return select(*columns).where(any_of(table.c.id, "ids"))
 
 
 _NAMED = union_all(
-    _named(Noun.INVITATION, invitations, invitations.c.email, invitations.c.email),
-    _named(Noun.USER, users, users.c.first_name + " " + users.c.last_name, users.c.email),
-    _named(Noun.ADMIN, admins, admins.c.name, admins.c.email),
-    _named(Noun.API_KEY, api_keys, api_keys.c.name),
-    _named(Noun.GROUP, groups, groups.c.name, key=groups.c.key),
-    _named(Noun.CONTENT, content, content.c.title, key=content.c.type + "/" + content.c.key),
-    _named(Noun.TEMPLATE, invitation_templates, invitation_templates.c.name, key=invitation_templates.c.key),
+    _named(SubjectType.INVITATION, invitations, invitations.c.email, invitations.c.email),
+    _named(SubjectType.USER, users, users.c.first_name + " " + users.c.last_name, users.c.email),
+    _named(SubjectType.ADMIN, admins, admins.c.name, admins.c.email),
+    _named(SubjectType.API_KEY, api_keys, api_keys.c.name),
+    _named(SubjectType.GROUP, groups, groups.c.name, key=groups.c.key),
+    _named(SubjectType.CONTENT, content, content.c.title, key=content.c.type + "/" + content.c.key),
+    _named(SubjectType.TEMPLATE, invitation_templates, invitation_templates.c.name, key=invitation_templates.c.key),
 )
 
 
-async def find_named(db: Database, ids: Iterable[UUID]) -> Mapping[UUID, Named]:
+async def find_named(db: Database, ids: Iterable[UUID]) -> Mapping[UUID, NamedSubject]:
     """What these ids stand for, in one statement; those that stand for nothing any more are missing."""
     wanted = sorted(set(ids))
     if not wanted:
         return {}
     rows = await db.fetch(_NAMED, ids=wanted)
-    return {row.id: Named(Noun(row.noun), row.label.strip() or row.email, row.email, row.key) for row in rows}
+    return {
+        row.id: NamedSubject(SubjectType(row.noun), row.label.strip() or row.email, row.email, row.key) for row in rows
+    }

@@ -9,12 +9,12 @@ from sqlalchemy import ColumnElement, Select, bindparam, literal_column, select
 from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.event import Event, RecordedEvent
 from latchstring.domain.mail import DeliveryState, MailKind, SuppressionReason
-from latchstring.domain.views.timeline import Attempt, PromisedMail, Records
+from latchstring.domain.views.timeline import Attempt, InvitationRecords, TimelineMail
 from latchstring.storage.engine.database import Database, Row
 from latchstring.storage.engine.tables import delivery_attempts, events, outbox
 from latchstring.storage.engine.types import Id
 from latchstring.storage.events.actor_names import name_of
-from latchstring.storage.invitations.link_views import find_visits
+from latchstring.storage.invitations.link_views import list_link_views
 
 MOST = 200  # of each kind; an invitation that is sent again every day has more, and the newest are what one looks for
 
@@ -45,17 +45,17 @@ _MAILS = _newest(
 _ATTEMPTS = _newest(select(delivery_attempts), delivery_attempts.c.subject_id, delivery_attempts.c.id)
 
 
-async def find_records(db: Database, invitation_id: UUID, *, with_delivery: bool = True) -> Records:
+async def find_records(db: Database, invitation_id: UUID, *, with_delivery: bool = True) -> InvitationRecords:
     """The newest of everything about an invitation. with_delivery: what became of its mails, too."""
     happened = await db.fetch(_EVENTS, subject_id=invitation_id)
     mails = await db.fetch(_MAILS, subject_id=invitation_id) if with_delivery else []
     attempts = await db.fetch(_ATTEMPTS, subject_id=invitation_id) if with_delivery else []
-    return Records(
+    return InvitationRecords(
         events=[_event(row) for row in happened[:MOST]],
         mails=_mails(mails[:MOST]),
         attempts=[Attempt(row.id, row.mail_id, DeliveryState(row.state), row.reply) for row in attempts[:MOST]],
-        visits=await find_visits(db, invitation_id),
-        is_cut=max(map(len, (happened, mails, attempts))) > MOST,
+        link_views=await list_link_views(db, invitation_id),
+        is_truncated=max(map(len, (happened, mails, attempts))) > MOST,
     )
 
 
@@ -67,10 +67,10 @@ def _event(row: Row) -> RecordedEvent:
 _KNOWN_KINDS = frozenset(kind.value for kind in MailKind)
 
 
-def _mails(rows: Sequence[Row]) -> list[PromisedMail]:
+def _mails(rows: Sequence[Row]) -> list[TimelineMail]:
     """During an upgrade a newer server may have promised mails of a kind nobody here knows."""
     return [
-        PromisedMail(
+        TimelineMail(
             row.id,
             MailKind(row.kind),
             row.generation,

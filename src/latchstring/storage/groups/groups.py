@@ -13,12 +13,12 @@ from latchstring.storage.engine.types import CanonicalText, Id, any_of
 from latchstring.storage.lists.prefix_search import fold_name
 
 
-def group_of(row: Row) -> Group:
-    return Group(row.id, row.key, row.name, row.description, _texts(row.translations))
+def read_group(row: Row) -> Group:
+    return Group(row.id, row.key, row.name, row.description, _read_texts(row.translations))
 
 
-def _texts(stored: Mapping[str, Mapping[str, str | None]]) -> dict[str, GroupText]:
-    return {locale: GroupText(str(text["name"]), text.get("description")) for locale, text in stored.items()}
+def _read_texts(translations: Mapping[str, Mapping[str, str | None]]) -> dict[str, GroupText]:
+    return {locale: GroupText(str(text["name"]), text.get("description")) for locale, text in translations.items()}
 
 
 def _values(group: Group) -> dict[str, Any]:
@@ -40,11 +40,11 @@ _BY_KEY = select(groups).where(groups.c.key == _KEY)
 _LOCK_BY_KEY = _BY_KEY.with_for_update()
 _BY_KEYS = select(groups).where(any_of(groups.c.key, "keys", CanonicalText))
 _INSERT = insert(groups).values({c.name: bindparam(c.name, type_=c.type) for c in groups.columns})
-_REPLACED = ("name", "description", "translations", "search_name")
+_REPLACED_COLUMNS = ("name", "description", "translations", "search_name")
 _REPLACE = (
     update(groups)
     .where(groups.c.key == bindparam("of_key", type_=groups.c.key.type))
-    .values({name: bindparam(f"new_{name}", type_=groups.c[name].type) for name in _REPLACED})
+    .values({name: bindparam(f"new_{name}", type_=groups.c[name].type) for name in _REPLACED_COLUMNS})
     .returning(*groups.columns)
 )
 _DELETE = delete(groups).where(groups.c.id == bindparam("group_id", type_=Id))
@@ -56,31 +56,31 @@ _IS_MEMBER = select(group_members.c.user_id).where(
 
 async def find_group(db: Database, key: str) -> Group | None:
     rows = await db.fetch(_BY_KEY, key=key)
-    return group_of(rows[0]) if rows else None
+    return read_group(rows[0]) if rows else None
 
 
 async def find_groups(db: Database, keys: Sequence[str]) -> dict[str, Group]:
-    """Those of the keys that are groups."""
+    """Return the existing groups by key."""
     if not keys:
         return {}
-    return {row.key: group_of(row) for row in await db.fetch(_BY_KEYS, keys=keys)}
+    return {row.key: read_group(row) for row in await db.fetch(_BY_KEYS, keys=keys)}
 
 
 def load_groups(keys: Sequence[str]) -> Work[dict[str, Group]]:
-    """Those of the keys that are groups, as the transaction sees them."""
+    """Return the existing groups by key, inside the transaction."""
     rows = yield step(_BY_KEYS, keys=keys)
-    return {row.key: group_of(row) for row in rows}
+    return {row.key: read_group(row) for row in rows}
 
 
 def load_group(key: str) -> Work[Group | None]:
     rows = yield step(_BY_KEY, key=key)
-    return group_of(rows[0]) if rows else None
+    return read_group(rows[0]) if rows else None
 
 
 def lock_group(key: str) -> Work[Group | None]:
-    """The group, which nobody joins, changes or removes until the transaction ends."""
+    """Return the group, locked against joins, changes and deletion until the transaction ends."""
     rows = yield step(_LOCK_BY_KEY, key=key)
-    return group_of(rows[0]) if rows else None
+    return read_group(rows[0]) if rows else None
 
 
 async def is_member(db: Database, user_id: UUID, group_id: UUID) -> bool:
@@ -88,17 +88,17 @@ async def is_member(db: Database, user_id: UUID, group_id: UUID) -> bool:
 
 
 def insert_group(group: Group) -> Step:
-    """Keep a new group. A taken key is a UniqueViolation."""
+    """Insert a group. Raises UniqueViolation when the key is taken."""
     return step(_INSERT, **_values(group))
 
 
 def replace_group(group: Group) -> Work[Group | None]:
-    """Give the group of this key new words; None when there is none."""
+    """Replace name, description and translations of the group with this key; None when there is none."""
     values = _values(group)
-    rows = yield step(_REPLACE, of_key=group.key, **{f"new_{name}": values[name] for name in _REPLACED})
-    return group_of(rows[0]) if rows else None
+    rows = yield step(_REPLACE, of_key=group.key, **{f"new_{name}": values[name] for name in _REPLACED_COLUMNS})
+    return read_group(rows[0]) if rows else None
 
 
 def delete_group(group_id: UUID) -> Step:
-    """Remove the group; memberships go with it."""
+    """Delete the group and its memberships."""
     return step(_DELETE, group_id=group_id)

@@ -1,4 +1,4 @@
-"""Lists of groups, with how many are in them and invited to them."""
+"""Lists of groups, with the numbers of members and pending invitations."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from latchstring.domain.pagination import Count, Cursor, Page, SortOrder
 from latchstring.storage.engine.database import Database, Row
 from latchstring.storage.engine.tables import group_members, groups, invitation_grants, invitations
 from latchstring.storage.engine.types import Id, Instant
-from latchstring.storage.groups.groups import group_of
+from latchstring.storage.groups.groups import read_group
 from latchstring.storage.invitations.read import PENDING
 from latchstring.storage.lists.declaration import Columns, Filter, KeysetQuery, ListDeclaration, Scan
 from latchstring.storage.lists.index_scan import (
@@ -28,7 +28,7 @@ from latchstring.storage.lists.prefix_search import fold_name, prefix_values, st
 
 _c, _m, _i, _g = groups.c, group_members.c, invitations.c, invitation_grants.c
 _MEMBER = bindparam("member_id", type_=Id)
-SHOWN_UP_TO = 1000  # members beside each group of a page
+MAX_MEMBERS_SHOWN = 1000  # in the list of groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ _FILTERS = {
 }
 
 
-def _declare(columns: tuple[ColumnElement[Any], ...], read: Any) -> KeysetList[Any]:
+def _declare_list(columns: tuple[ColumnElement[Any], ...], read: Any) -> KeysetList[Any]:
     return KeysetList(
         ListDeclaration(
             table=groups,
@@ -76,17 +76,21 @@ def _declare(columns: tuple[ColumnElement[Any], ...], read: Any) -> KeysetList[A
     )
 
 
-def _members(most: int, group_id: ColumnElement[UUID]) -> ColumnElement[int]:
-    some = select(_m.user_id).where(_m.group_id == group_id).correlate(groups).limit(literal_number(most + 1))
-    return select(func.count()).select_from(some.subquery()).scalar_subquery().label("members")
+def _count_members_column(maximum: int, group_id: ColumnElement[UUID]) -> ColumnElement[int]:
+    rows = select(_m.user_id).where(_m.group_id == group_id).correlate(groups).limit(literal_number(maximum + 1))
+    return select(func.count()).select_from(rows.subquery()).scalar_subquery().label("members")
 
 
-def _counted(row: Row) -> CountedGroup:
-    return CountedGroup(group_of(row), Count(min(row.members, SHOWN_UP_TO), at_least=row.members > SHOWN_UP_TO))
+def _read_counted_group(row: Row) -> CountedGroup:
+    return CountedGroup(
+        read_group(row), Count(min(row.members, MAX_MEMBERS_SHOWN), at_least=row.members > MAX_MEMBERS_SHOWN)
+    )
 
 
-_LIST: KeysetList[Group] = _declare(tuple(_c), group_of)
-_COUNTED_LIST: KeysetList[CountedGroup] = _declare((*_c, _members(SHOWN_UP_TO, _c.id)), _counted)
+_LIST: KeysetList[Group] = _declare_list(tuple(_c), read_group)
+_COUNTED_LIST: KeysetList[CountedGroup] = _declare_list(
+    (*_c, _count_members_column(MAX_MEMBERS_SHOWN, _c.id)), _read_counted_group
+)
 
 
 def _query(q: str | None, member_id: UUID | None, order: SortOrder) -> KeysetQuery:
@@ -114,14 +118,17 @@ async def list_groups(
     cursor: Cursor | None = None,
     limit: int,
 ) -> Page[Group]:
-    """A page of groups. member_id: only this user's; q: a prefix of name or key. Orders: createdAt, name."""
+    """Return a page of groups. Sort orders: createdAt, name.
+
+    member_id: only groups with this member. q: a prefix of name or key.
+    """
     return await _LIST.page(db, _query(q, member_id, order), order=order, cursor=cursor, limit=limit)
 
 
 async def list_counted_groups(
     db: Database, q: str | None, *, order: SortOrder, cursor: Cursor | None = None, limit: int
 ) -> Page[CountedGroup]:
-    """The same with the number of their members."""
+    """Return a page of groups with their numbers of members. q: a prefix of name or key."""
     return await _COUNTED_LIST.page(db, _query(q, None, order), order=order, cursor=cursor, limit=limit)
 
 
@@ -136,7 +143,7 @@ _NEWEST = (
     .limit(literal_number(COUNTED_UP_TO + 1))
     .subquery("newest")
 )
-_ON_THE_WAY = select(func.count(_i.id).label("n"), func.count().label("read")).select_from(
+_COUNT_PENDING = select(func.count(_i.id).label("n"), func.count().label("read")).select_from(
     _NEWEST.outerjoin(
         invitations,
         and_(_i.id == _NEWEST.c.invitation_id, _i.state == PENDING, _i.expires_at > bindparam("now", type_=Instant)),
@@ -148,7 +155,7 @@ async def count_members(db: Database, group_id: UUID) -> Count:
     return await fetch_count(db, _COUNT_MEMBERS, target_id=group_id)
 
 
-async def count_on_the_way(db: Database, target_id: UUID, *, now: datetime) -> Count:
-    """Pending invitations into a group, or to an object, among the 10 000 newest to it."""
-    row = (await db.fetch(_ON_THE_WAY, target_id=target_id, now=now))[0]
+async def count_pending_invitations(db: Database, target_id: UUID, *, now: datetime) -> Count:
+    """Count the pending invitations to a group or object, among the 10 000 newest to it."""
+    row = (await db.fetch(_COUNT_PENDING, target_id=target_id, now=now))[0]
     return Count(row.n, at_least=row.read > COUNTED_UP_TO)

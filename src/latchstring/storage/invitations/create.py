@@ -57,7 +57,7 @@ from latchstring.storage.engine.tables import (
 )
 from latchstring.storage.engine.types import Id, Instant, ListOf, any_of
 from latchstring.storage.events.record import event_values, insert_event
-from latchstring.storage.invitations.transitions import PENDING_TERMS, settle_blocker
+from latchstring.storage.invitations.transitions import PENDING_TERMS, expire_blocking_invitation
 from latchstring.storage.lists.prefix_search import fold_name
 from latchstring.storage.outbox.outbox import outbox_values, queue_mail
 
@@ -342,7 +342,7 @@ async def insert_invitation(db: Database, new: InvitationInsert, *, now: datetim
         except UniqueViolation as violation:
             if violation.constraint != PENDING_TERMS:
                 raise
-        await settle_blocker(
+        await expire_blocking_invitation(
             db, terms_key, now=now, may_list_all=new.may_reveal_conflict, viewer=new.invitation.inviter
         )
     raise StorageBusy("Invitations with the same terms came and went too quickly.")

@@ -1,4 +1,7 @@
-"""How often links were opened, perhaps by scanners. Beside the invitations, never in them: opening changes nothing."""
+"""Counts of how often links were opened, possibly by mail scanners.
+
+They are stored apart from the invitations: opening a link does not change the invitation.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -32,47 +35,54 @@ _v = visits.c
 _COLUMNS = (_v.id, _v.invitation_id, _v.generation, _v.times, _v.last_at)
 
 
-def _on_postgres() -> tuple[FromClause, list[ColumnElement[Any]]]:
+def _counts_on_postgres() -> tuple[FromClause, list[ColumnElement[Any]]]:
     lists = func.unnest(*(bindparam(f"{column.name}_list", type_=ListOf(type(column.type))) for column in _COLUMNS))
-    seen = lists.table_valued(*(column.name for column in _COLUMNS)).render_derived(name="seen")
-    return seen, [seen.c[column.name] for column in _COLUMNS]
+    counts = lists.table_valued(*(column.name for column in _COLUMNS)).render_derived(name="seen")
+    return counts, [counts.c[column.name] for column in _COLUMNS]
 
 
-def _on_sqlite() -> tuple[FromClause, list[ColumnElement[Any]]]:
-    seen = func.json_each(bindparam("seen", type_=Json)).table_valued("value", name="seen")
+def _counts_on_sqlite() -> tuple[FromClause, list[ColumnElement[Any]]]:
+    counts = func.json_each(bindparam("seen", type_=Json)).table_valued("value", name="seen")
     types = (Text, Text, Integer, Integer, BigInteger)
-    return seen, [
-        func.json_extract(seen.c.value, literal_column(f"'$[{at}]'"), type_=type_) for at, type_ in enumerate(types)
+    return counts, [
+        func.json_extract(counts.c.value, literal_column(f"'$[{index}]'"), type_=type_)
+        for index, type_ in enumerate(types)
     ]
 
 
 def _upsert(insert: Any, source: tuple[FromClause, list[ColumnElement[Any]]]) -> Executable:
-    """Add to what is there. Only for invitations that still are; in one order, so that processes do not deadlock."""
-    seen, columns = source
-    found = (
+    """Add to the stored counts of existing invitations, in a fixed order, so that processes do not deadlock."""
+    counts, columns = source
+    rows = (
         select(*columns)
-        .select_from(seen.join(invitations, invitations.c.id == columns[1]))
-        .where(true())  # SQLite would take ON CONFLICT for the condition of the join
+        .select_from(counts.join(invitations, invitations.c.id == columns[1]))
+        .where(true())  # without WHERE, SQLite parses ON CONFLICT as the join condition
         .order_by(columns[1], columns[2])
     )
-    made = insert(visits).from_select([column.name for column in _COLUMNS], found)
-    return made.on_conflict_do_update(  # type: ignore[no-any-return]  # of either dialect
+    upsert = insert(visits).from_select([column.name for column in _COLUMNS], rows)
+    return upsert.on_conflict_do_update(  # type: ignore[no-any-return]  # of either dialect
         index_elements=[_v.invitation_id, _v.generation],
         set_={
-            "times": _v.times + made.excluded.times,
-            "last_at": case((made.excluded.last_at > _v.last_at, made.excluded.last_at), else_=_v.last_at),
+            "times": _v.times + upsert.excluded.times,
+            "last_at": case((upsert.excluded.last_at > _v.last_at, upsert.excluded.last_at), else_=_v.last_at),
         },
     )
 
 
-_ADD = {"postgresql": _upsert(postgresql.insert, _on_postgres()), "sqlite": _upsert(sqlite.insert, _on_sqlite())}
+_ADD = {
+    "postgresql": _upsert(postgresql.insert, _counts_on_postgres()),
+    "sqlite": _upsert(sqlite.insert, _counts_on_sqlite()),
+}
 _FIND = select(*_COLUMNS).where(_v.invitation_id == bindparam("invitation_id", type_=Id)).order_by(_v.generation)
-_FORGET = delete(visits).where(any_of(_v.invitation_id, "invitation_ids"))
+_DELETE = delete(visits).where(any_of(_v.invitation_id, "invitation_ids"))
 
 
-async def add_visits(db: Database, seen: Sequence[LinkViews]) -> None:
-    """Add these counts in one statement."""
-    rows = [(new_id(one.first_at), one.invitation_id, one.generation, one.times, one.last_at) for one in seen]
+async def add_link_views(db: Database, link_views: Sequence[LinkViews]) -> None:
+    """Add counts in one statement."""
+    rows = [
+        (new_id(views.first_at), views.invitation_id, views.generation, views.times, views.last_at)
+        for views in link_views
+    ]
     if db.dialect_name == "postgresql":
         lists = zip(*rows, strict=True)
         await db.write(
@@ -81,7 +91,11 @@ async def add_visits(db: Database, seen: Sequence[LinkViews]) -> None:
         )
         return
     await db.write(
-        _ADD["sqlite"], seen=[(str(id_), str(of), *counts, _milliseconds(at)) for id_, of, *counts, at in rows]
+        _ADD["sqlite"],
+        seen=[
+            (str(id_), str(invitation_id), *numbers, _milliseconds(last_at))
+            for id_, invitation_id, *numbers, last_at in rows
+        ],
     )
 
 
@@ -89,15 +103,15 @@ def _milliseconds(now: datetime) -> int:
     return int(now.timestamp() * 1000)
 
 
-async def find_visits(db: Database, invitation_id: UUID) -> list[LinkViews]:
-    """The visits of each link of an invitation, the first link's first."""
-    return [_visits(row) for row in await db.fetch(_FIND, invitation_id=invitation_id)]
+async def list_link_views(db: Database, invitation_id: UUID) -> list[LinkViews]:
+    """Return the counts of an invitation's links, sorted by generation."""
+    return [_read_link_views(row) for row in await db.fetch(_FIND, invitation_id=invitation_id)]
 
 
-def _visits(row: Row) -> LinkViews:
+def _read_link_views(row: Row) -> LinkViews:
     return LinkViews(row.invitation_id, row.generation, row.times, id_instant(row.id), row.last_at)
 
 
-def forget_visits(invitation_ids: Sequence[UUID]) -> Step:
+def delete_link_views(invitation_ids: Sequence[UUID]) -> Step:
     """Delete the counts of these invitations."""
-    return step(_FORGET, invitation_ids=invitation_ids)
+    return step(_DELETE, invitation_ids=invitation_ids)

@@ -1,4 +1,4 @@
-"""Lists of invitations: any filters in any order."""
+"""Lists of invitations with any filters in any sort order."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -14,16 +14,22 @@ from latchstring.domain.pagination import Cursor, Key, Page, SortOrder
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import invitations, outbox
 from latchstring.storage.engine.types import Instant, any_of
-from latchstring.storage.invitations.filters import FILTERS, SCANS, bound_values, filters_in_use, state_values
+from latchstring.storage.invitations.filters import (
+    FILTERS,
+    SCANS,
+    build_bind_values,
+    build_state_values,
+    list_used_filters,
+)
 from latchstring.storage.invitations.read import read_invitation_details, select_invitation_details
 from latchstring.storage.lists.declaration import Columns, KeysetQuery, ListDeclaration, Scan
 from latchstring.storage.lists.index_scan import HIGHEST_ID, HIGHEST_INSTANT, LOWEST_ID, LOWEST_INSTANT
 from latchstring.storage.lists.keyset import KeysetList
 from latchstring.storage.outbox.outbox import newest_invitation_mail
 
-NEVER = LOWEST_INSTANT  # when an invitation was accepted that never was: it sorts as the oldest acceptance
+NEVER = LOWEST_INSTANT  # sort value of invitations that were not accepted: before every acceptance
 NEWEST_FIRST = SortOrder("createdAt", descending=True)
-MOST_VALUES = 8  # of a filter, for each of which an index is read
+MAX_SCANNED_VALUES = 8  # of a filter: each value is an index scan of its own
 _i = invitations.c
 
 
@@ -51,17 +57,17 @@ _LIST: KeysetList[InvitationDetails] = KeysetList(
 )
 
 
-# ---- where rows are read ---------------------------------------------------------------------------------------------
+# ---- choice of index scans -------------------------------------------------------------------------------------------
 
 
 def _query(filter_: InvitationFilter, order: SortOrder, *, now: datetime) -> KeysetQuery:
-    filters = filters_in_use(filter_)
-    values = bound_values(filter_, filters, now=now)
+    filters = list_used_filters(filter_)
+    values = build_bind_values(filter_, filters, now=now)
     return KeysetQuery(filters, values, _scans(filter_, filters, order, values), identity=repr(filter_))
 
 
 def _scans(filter_: InvitationFilter, filters: Collection[str], order: SortOrder, values: dict[str, Any]) -> list[Scan]:
-    """Where the rows are in an order. What a filter implies is where a scan begins and ends."""
+    """Choose the index scans for a sort order. Filters that limit the sort values become bounds of the scans."""
     if order.by == "expiresAt":
         is_exact = set(filters) <= {"expiry"}
         low = None if values["expires_from"] == LOWEST_INSTANT else (values["expires_from"], LOWEST_ID)
@@ -75,27 +81,27 @@ def _scans(filter_: InvitationFilter, filters: Collection[str], order: SortOrder
 
 
 def _scans_by_id(filter_: InvitationFilter, filters: Collection[str], values: dict[str, Any]) -> list[Scan]:
-    """Along the values of a filter when their indexes are in the order of creation."""
+    """Choose scans in the order of creation: one for each value of a filter that has such an index."""
     low: Key | None = None if values["id_from"] == LOWEST_ID else (UUID(int=values["id_from"].int - 1),)
     high: Key | None = None if values["id_to"] == HIGHEST_ID else (values["id_to"],)
 
-    def scan(name: str, of: str, each: Sequence[Any] | None = None, *, is_exact: bool = True) -> Scan:
-        return Scan(name, of, is_exact and set(filters) <= {of, "range"}, each, low, high)
+    def scan(name: str, filter_name: str, each: Sequence[Any] | None = None, *, is_exact: bool = True) -> Scan:
+        return Scan(name, filter_name, is_exact and set(filters) <= {filter_name, "range"}, each, low, high)
 
     if "object" in filters:
         return [scan("object", "object")]
     only_inviter = [] if filter_.only_inviter_id is None else [filter_.only_inviter_id]
-    for name, of, given in (
+    for name, filter_name, filter_values in (
         ("group", "group", filter_.group_ids),
         ("inviter", "inviter", filter_.inviter_ids),
         ("inviter", "only_inviter", only_inviter),
         ("role", "role", filter_.roles),
     ):
-        if 0 < len(given) <= MOST_VALUES:
-            return [scan(name, of, list(dict.fromkeys(given)))]
+        if 0 < len(filter_values) <= MAX_SCANNED_VALUES:
+            return [scan(name, filter_name, list(dict.fromkeys(filter_values)))]
     if "state" not in filters:
         return [scan("all", "range")]
-    # EXPIRED is partly stored as PENDING still
+    # some EXPIRED invitations are still stored as PENDING
     states = frozenset(filter_.states)
     stored = scan(
         "state", "state", sorted(map(int, states)), is_exact=State.PENDING not in states or State.EXPIRED in states
@@ -105,18 +111,18 @@ def _scans_by_id(filter_: InvitationFilter, filters: Collection[str], values: di
 
 
 def _scans_by_acceptance(filter_: InvitationFilter, filters: Collection[str], values: dict[str, Any]) -> list[Scan]:
-    """Those who accepted by the index of that, all others in the order of creation."""
+    """Choose scans by acceptance: accepted invitations by their own index, all others in the order of creation."""
     states = frozenset(filter_.states or State)
     scans = list[Scan]()
     if State.ACCEPTED in states:
-        of = "state" if states == {State.ACCEPTED} else ""
-        scans.append(Scan("accepted", of, is_exact=set(filters) <= {"state"}))
-    if others := states - {State.ACCEPTED}:
-        rest = replace(filter_, states=others)
-        own_values = state_values(others, now=values["now"])
+        filter_name = "state" if states == {State.ACCEPTED} else ""
+        scans.append(Scan("accepted", filter_name, is_exact=set(filters) <= {"state"}))
+    if other_states := states - {State.ACCEPTED}:
+        other_filter = replace(filter_, states=other_states)
+        own_values = build_state_values(other_states, now=values["now"])
         scans += [
             replace(scan, constant=(NEVER,), values=own_values)
-            for scan in _scans_by_id(rest, [*(name for name in filters if name != "state"), "state"], values)
+            for scan in _scans_by_id(other_filter, [*(name for name in filters if name != "state"), "state"], values)
         ]
     return scans
 
@@ -137,29 +143,29 @@ async def list_invitations(
     limit: int,
     now: datetime,
 ) -> Page[InvitationDetails]:
-    """A page of invitations. Orders: createdAt, expiresAt, acceptedAt, inviteEmail. limit: 1000 at most."""
+    """Return a page of invitations. Sort orders: createdAt, expiresAt, acceptedAt, inviteEmail. limit: at most 1000."""
     return await _LIST.page(db, _query(filter_, order, now=now), order=order, cursor=cursor, limit=limit)
 
 
 async def count_invitations(db: Database, filter_: InvitationFilter, *, now: datetime) -> int | None:
-    """How many there are; None beyond what is counted."""
+    """Count the invitations; None above the counting limit."""
     return await _LIST.count(db, _query(filter_, NEWEST_FIRST, now=now), order=NEWEST_FIRST)
 
 
-async def find_ids(
+async def list_ids(
     db: Database, filter_: InvitationFilter, *, cursor: Cursor | None = None, now: datetime
 ) -> Page[UUID]:
-    """A page of up to a thousand ids of a list, newest first."""
+    """Return a page of at most 1000 ids, newest first."""
     query = _query(filter_, NEWEST_FIRST, now=now)
     return await _LIST.ids(db, query, order=NEWEST_FIRST, cursor=cursor, limit=1000)
 
 
-async def find_invitation_details_of(db: Database, ids: Sequence[UUID]) -> list[InvitationDetails]:
-    """These invitations as they are shown, in this order; those that are gone are left out."""
+async def find_invitations_by_ids(db: Database, ids: Sequence[UUID]) -> list[InvitationDetails]:
+    """Return these invitations in the given order, without those that no longer exist."""
     return await _LIST.find(db, ids)
 
 
-async def find_pending_terms(db: Database, keys: Sequence[UUID], *, now: datetime) -> dict[UUID, UUID]:
-    """Those of the digests of terms under which an invitation is pending, with its id."""
-    rows = await db.fetch(_PENDING_TERMS, keys=list(keys), now=now) if keys else []
+async def find_pending_terms(db: Database, digests: Sequence[UUID], *, now: datetime) -> dict[UUID, UUID]:
+    """Return the ids of pending invitations by digest of terms."""
+    rows = await db.fetch(_PENDING_TERMS, keys=list(digests), now=now) if digests else []
     return {row.terms_key: row.id for row in rows}

@@ -38,8 +38,8 @@ ACCEPTED = _literal(State.ACCEPTED)
 
 def _grants() -> ScalarSelect[Any]:
     g = invitation_grants.alias("g")
-    void = case((g.c.voided_at.is_(None), 0), else_=1)
-    row = json_rows(g.c.kind, g.c.target_id, g.c.target_type, g.c.target_key, g.c.role, void)
+    is_void = case((g.c.voided_at.is_(None), 0), else_=1)
+    row = json_rows(g.c.kind, g.c.target_id, g.c.target_type, g.c.target_key, g.c.role, is_void)
     return select(row).where(g.c.invitation_id == invitations.c.id).scalar_subquery()
 
 
@@ -124,8 +124,15 @@ class LinkView:
 def read_grants(raw: Sequence[Sequence[Any]] | None) -> tuple[Grant, ...]:
     """Grants from the lists of `json_rows`, in the order of their keys."""
     grants = [
-        Grant(GrantKind(kind), UUID(target), key, type_, None if role is None else ContentRole(role), void=bool(void))
-        for kind, target, type_, key, role, void in raw or ()
+        Grant(
+            GrantKind(kind),
+            UUID(target),
+            key,
+            type_,
+            None if role is None else ContentRole(role),
+            is_void=bool(is_void),
+        )
+        for kind, target, type_, key, role, is_void in raw or ()
     ]
     return tuple(sorted(grants, key=lambda grant: (grant.kind, grant.target_type or "", grant.target_key)))
 

@@ -1,5 +1,5 @@
-"""Changing invitations that exist. The domain decides (`domain/invitation.py`); each change is one conditional update
-that stores what it decided, and the rows it returns say who was first.
+"""Changes of existing invitations. `domain/invitation.py` decides; each change is one conditional update that stores
+the decision. When the update returns no row, another request was faster.
 """
 
 from collections.abc import Sequence
@@ -32,10 +32,10 @@ _ended_at = bindparam("new_ended_at", type_=Instant)
 
 
 class TransitionLost(Exception):
-    """Another request was first: nothing was changed. Read the invitation again to say who."""
+    """Another request changed the invitation first; nothing was stored. Read the invitation again for its state."""
 
 
-# ---- how an invitation ends ------------------------------------------------------------------------------------------
+# ---- end of an invitation --------------------------------------------------------------------------------------------
 
 _can_be_answered = and_(_i.generation == _generation, _i.state == PENDING, _i.expires_at > _ended_at)
 _GUARDS = {
@@ -58,9 +58,9 @@ _END = {
 
 
 def end_invitation(after: Invitation) -> Work[None]:
-    """Store an invitation that `accept`, `decline`, `revoke` or `expire` has ended.
+    """Store an invitation that was ended by `accept`, `decline`, `revoke` or `expire`.
 
-    However many come at once, one gets through. Raises Lost for the others.
+    Of concurrent requests exactly one succeeds; the others raise TransitionLost.
     """
     rows = yield step(
         _END[after.state],
@@ -76,7 +76,7 @@ def end_invitation(after: Invitation) -> Work[None]:
 
 # ---- expiry ----------------------------------------------------------------------------------------------------------
 
-# The rule of `domain.invitation.expire` for many rows: reading a thousand to store one comparison would cost too much.
+# The rule of `domain.invitation.expire` for many rows at once, because reading a thousand rows would cost too much.
 _is_overdue = and_(_i.state == PENDING, _i.expires_at <= _now)
 _EXPIRE_OVERDUE = (
     update(invitations)
@@ -85,41 +85,42 @@ _EXPIRE_OVERDUE = (
     .returning(_i.id)
 )
 _FIND_OVERDUE = select(_i.id).where(_is_overdue).order_by(_i.expires_at).limit(SWEEP_SIZE)
-_BY_TIME = {"cause": "time"}
+_TIME_CAUSE = {"cause": "time"}
 
 
 def expire_invitations(ids: Sequence[UUID], *, now: datetime, event_ids: Sequence[UUID]) -> Work[int]:
-    """Expire those of the invitations that are overdue. Each becomes EXPIRED, with its event, exactly once."""
+    """Expire the overdue ones of these invitations; returns the number. Each gets exactly one event."""
     rows = yield step(_EXPIRE_OVERDUE, ids=ids, now=now)
     for row, event_id in zip(rows, event_ids, strict=False):
-        yield insert_event(Event(event_id, row.id, "invitation.expired", SYSTEM, _BY_TIME))
+        yield insert_event(Event(event_id, row.id, "invitation.expired", SYSTEM, _TIME_CAUSE))
     return len(rows)
 
 
 async def sweep_expired(db: Database, *, now: datetime) -> int:
-    """Expire one batch of overdue invitations; returns how many. Nothing depends on when this runs."""
+    """Expire one batch of overdue invitations; returns the number. The time at which this runs has no other effect."""
     ids = [row.id for row in await db.fetch(_FIND_OVERDUE, now=now)]
     event_ids = [new_id(now) for _ in ids]
     return await db.transact(lambda: expire_invitations(ids, now=now, event_ids=event_ids)) if ids else 0
 
 
-async def settle_blocker(
+async def expire_blocking_invitation(
     db: Database, terms_key: UUID, *, now: datetime, may_list_all: bool, viewer: Actor | None = None
 ) -> None:
-    """Expire the pending invitation that keeps a new one with the same terms from being stored, if it is overdue.
+    """Expire the pending invitation that blocks a new one with the same terms, if it is overdue.
 
-    Returns when the new one may be tried again. Raises AlreadyInvited while the other is in force; its id only for
-    callers who could list it: may_list_all says that they see every invitation, viewer that they see their own.
+    After it returns, the caller retries the insert. Raises AlreadyInvited while the other invitation is valid, with its
+    id only for callers that may list it. may_list_all: the caller sees every invitation. viewer: the caller, who sees
+    their own.
     """
-    blocker = await find_pending_invitation(db, terms_key)
-    if blocker is None:
+    blocking = await find_pending_invitation(db, terms_key)
+    if blocking is None:
         return
     try:
-        expired = rules.expire(blocker, now=now)
+        expired = rules.expire(blocking, now=now)
     except InvitationNotPending:
-        is_visible = may_list_all or blocker.inviter == viewer
-        raise AlreadyInvited(blocker.id if is_visible else None) from None
-    event = happened("invitation.expired", expired.id, by=SYSTEM, now=now, **_BY_TIME)
+        is_visible = may_list_all or blocking.inviter == viewer
+        raise AlreadyInvited(blocking.id if is_visible else None) from None
+    event = happened("invitation.expired", expired.id, by=SYSTEM, now=now, **_TIME_CAUSE)
 
     def work() -> Work[None]:
         yield from end_invitation(expired)
@@ -127,11 +128,11 @@ async def settle_blocker(
 
     try:
         await db.transact(work)
-    except TransitionLost:  # the sweep or a resend was faster: the caller's next try will show
+    except TransitionLost:  # the sweep or a resend was faster; the caller retries
         return
 
 
-# ---- the next link ---------------------------------------------------------------------------------------------------
+# ---- new links -------------------------------------------------------------------------------------------------------
 
 _NEXT_LINK = (
     update(invitations)
@@ -150,7 +151,7 @@ _NEXT_LINK = (
     )
     .returning(_i.id)
 )
-# Counting a renewal and judging the limits is one statement: two requests at once cannot both pass.
+# One statement counts a renewal and checks the limits, so that two concurrent requests cannot both pass.
 _COUNT_RENEWAL = (
     update(invitations)
     .where(
@@ -166,9 +167,10 @@ _COUNT_RENEWAL = (
 
 
 def replace_link(before: Invitation, after: Invitation, *, renewals: int, renewed_at: datetime | None) -> Work[None]:
-    """Store the next generation that `resend` or `renew` made, if the one before is still the newest. Raises Lost.
+    """Store the next generation from `resend` or `renew`, if the previous one is still the newest.
 
-    UniqueViolation of PENDING_TERMS: meanwhile another invitation with these terms is pending.
+    Raises TransitionLost otherwise, and UniqueViolation of PENDING_TERMS when another invitation with these terms is
+    pending.
     """
     link = after.link
     rows = yield step(
@@ -190,15 +192,15 @@ def replace_link(before: Invitation, after: Invitation, *, renewals: int, renewe
         raise TransitionLost
 
 
-def count_renewal(invitation: Invitation, *, now: datetime, most: int, last_before: datetime) -> Work[int]:
-    """Count one request for a fresh link; returns how many there were. Raises Lost beyond the limits."""
+def count_renewal(invitation: Invitation, *, now: datetime, limit: int, renewed_before: datetime) -> Work[int]:
+    """Count a request for a new link; returns the number of requests. Raises TransitionLost above the limits."""
     rows = yield step(
         _COUNT_RENEWAL,
         id=invitation.id,
         generation=invitation.link.generation,
         now=now,
-        most_renewals=most,
-        last_renewed_before=last_before,
+        most_renewals=limit,
+        last_renewed_before=renewed_before,
     )
     if not rows:
         raise TransitionLost
@@ -207,7 +209,7 @@ def count_renewal(invitation: Invitation, *, now: datetime, most: int, last_befo
 
 # ---- targets ---------------------------------------------------------------------------------------------------------
 
-_HOLD_GROUPS = (
+_LOCK_GROUPS = (
     select(groups.c.id, groups.c.key)
     .where(any_of(groups.c.id, "ids"))
     .order_by(groups.c.id)
@@ -215,11 +217,11 @@ _HOLD_GROUPS = (
 )
 
 
-def hold_groups(ids: Sequence[UUID]) -> Work[dict[UUID, str]]:
-    """Those of the groups that exist, with their keys; nobody deletes them until the transaction ends.
+def share_lock_groups_by_id(ids: Sequence[UUID]) -> Work[dict[UUID, str]]:
+    """Return the keys of existing groups by id, locked against deletion until the transaction ends.
 
-    Targets are held before the invitation is changed, here and wherever a target goes away: so nothing deadlocks.
+    Targets are always locked before invitations, here and when a target is deleted, so that nothing deadlocks.
     """
     if not ids:
         return {}
-    return {row.id: row.key for row in (yield step(_HOLD_GROUPS, ids=ids))}
+    return {row.id: row.key for row in (yield step(_LOCK_GROUPS, ids=ids))}

@@ -130,7 +130,7 @@ def _mail(row: Row, now: datetime) -> QueuedMail:
         reason=SuppressionReason(row.reason) if row.reason else None,
         attempts=row.attempts,
         due_at=row.due_at,
-        is_held=row.lease_owner is not None and row.due_at is not None and row.due_at > now,
+        is_leased=row.lease_owner is not None and row.due_at is not None and row.due_at > now,
         last_at=row.last_at,
         last_reply=row.last_reply,
     )

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal_col
 
 from latchstring.domain.mail import DeliveryState, MailKind
 from latchstring.domain.pagination import Page
-from latchstring.domain.views.attention import Expiring, Trouble
+from latchstring.domain.views.attention import ExpiringInvitation, UndeliveredMail
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import IN_TROUBLE, PENDING, invitations, outbox
 from latchstring.storage.engine.types import Instant
@@ -36,9 +36,9 @@ _COUNT_EXPIRING = select(func.count()).select_from(
 )
 
 
-async def list_expiring(db: Database, *, now: datetime, until: datetime) -> Page[Expiring]:
+async def list_expiring(db: Database, *, now: datetime, until: datetime) -> Page[ExpiringInvitation]:
     """The next invitations to run out, and how many do until then."""
-    few = [Expiring(*row) for row in await db.fetch(_EXPIRING, now=now, until=until)]
+    few = [ExpiringInvitation(*row) for row in await db.fetch(_EXPIRING, now=now, until=until)]
     count = (await db.fetch(_COUNT_EXPIRING, now=now, until=until))[0][0]
     return Page(few, total=count if count <= COUNTED else None, is_partial=count > len(few))
 
@@ -63,14 +63,14 @@ _TROUBLE = (
 )
 
 
-async def list_trouble(db: Database, *, now: datetime) -> Page[Trouble]:
+async def list_trouble(db: Database, *, now: datetime) -> Page[UndeliveredMail]:
     """Mails that do not get through and still should, the newest first."""
     rows = await db.fetch(_TROUBLE, now=now)
     return Page([_trouble(row) for row in rows], total=len(rows), is_partial=len(rows) >= _LOOKED_AT)
 
 
-def _trouble(row: Any) -> Trouble:
-    return Trouble(
+def _trouble(row: Any) -> UndeliveredMail:
+    return UndeliveredMail(
         row.id,
         MailKind(row.kind),
         DeliveryState(row.state),

@@ -40,14 +40,14 @@ from sqlalchemy.sql import Executable
 from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.ids import first_id_at, id_instant
 from latchstring.domain.views.overview import (
-    OTHERS,
+    OTHER_INVITERS,
     CountedTerms,
+    CountKey,
     Dimension,
-    Figure,
     Measure,
     Occurrence,
-    fold_inviters,
-    tally,
+    count_occurrences,
+    merge_other_inviters,
 )
 from latchstring.storage.engine.database import Database, Row, Work, step
 from latchstring.storage.engine.tables import (
@@ -211,7 +211,7 @@ async def add_up(db: Database, source: Source, *, now: datetime) -> bool:
     rows = await db.fetch(_BATCHES[source], after=after, before=first_id_at(now - LAG))
     if not rows:
         return False
-    counts = tally(_occurrences(source, rows))
+    counts = count_occurrences(_occurrences(source, rows))
     moved = await db.transact(lambda: _keep(db.dialect_name, source, after, rows[-1].id, counts))
     return moved and len(rows) == BATCH
 
@@ -223,7 +223,7 @@ async def _cursors(db: Database) -> Mapping[str, UUID]:
     return {row.source: row.after_id for row in await db.fetch(_CURSORS)}
 
 
-def _keep(dialect_name: str, source: Source, after: UUID, reached: UUID, counts: Counter[Figure]) -> Work[bool]:
+def _keep(dialect_name: str, source: Source, after: UUID, reached: UUID, counts: Counter[CountKey]) -> Work[bool]:
     """Write the counts, unless somebody else has counted these rows meanwhile."""
     if not (yield step(_MOVE[dialect_name], source=source.value, after=after, reached=reached)):
         return False
@@ -231,7 +231,7 @@ def _keep(dialect_name: str, source: Source, after: UUID, reached: UUID, counts:
     if days := sorted({figure.day for figure in counts if figure.dimension is Dimension.INVITER}):
         for row in (yield step(_KNOWN_INVITERS, days=days)):
             known.setdefault(row.day, set()).add(row.key)
-    rows = [(*map(str, figure), count) for figure, count in sorted(fold_inviters(counts, known).items())]
+    rows = [(*map(str, figure), count) for figure, count in sorted(merge_other_inviters(counts, known).items())]
     if rows and dialect_name == "postgresql":
         lists = {f"{name}_list": values for name, values in zip(_COLUMNS, zip(*rows, strict=True), strict=True)}
         yield step(_ADD[dialect_name], **lists)
@@ -261,7 +261,7 @@ _BY_INVITER = (
     select(_f.key, _INVITED.label("invited"), _sum_of(Measure.ACCEPTED).label("accepted"))
     .where(*_OF_PERIOD, _f.dimension == literal_column("'inviter'"))
     .group_by(_f.key)
-    .order_by(case((_f.key == literal_column(f"'{OTHERS}'"), 0), else_=1), _INVITED.desc(), _f.key)
+    .order_by(case((_f.key == literal_column(f"'{OTHER_INVITERS}'"), 0), else_=1), _INVITED.desc(), _f.key)
     .limit(literal_column(str(MOST_INVITERS_READ)))
 )
 
@@ -270,7 +270,7 @@ _BY_INVITER = (
 class Counted:
     """The counts of a period, and up to when everything is in them."""
 
-    counts: Counter[Figure]
+    counts: Counter[CountKey]
     as_of: datetime
 
 
@@ -291,24 +291,24 @@ async def read_figures(db: Database, *, first: str, last: str, now: datetime) ->
     return Counted(counts, as_of)
 
 
-async def _read_counts(db: Database, first: str, last: str) -> Counter[Figure]:
-    counts: Counter[Figure] = Counter()
+async def _read_counts(db: Database, first: str, last: str) -> Counter[CountKey]:
+    counts: Counter[CountKey] = Counter()
     for row in await db.fetch(_BY_DAY, first=first, last=last):
-        counts[Figure(row.day, Measure(row.measure), Dimension.ALL, "")] = row.count
+        counts[CountKey(row.day, Measure(row.measure), Dimension.ALL, "")] = row.count
     for row in await db.fetch(_BY_KEY, first=first, last=last):
-        counts[Figure(first, Measure(row.measure), Dimension(row.dimension), row.key)] = row.count
+        counts[CountKey(first, Measure(row.measure), Dimension(row.dimension), row.key)] = row.count
     for row in await db.fetch(_BY_INVITER, first=first, last=last):
-        counts[Figure(first, Measure.INVITED, Dimension.INVITER, row.key)] = row.invited
-        counts[Figure(first, Measure.ACCEPTED, Dimension.INVITER, row.key)] = row.accepted
+        counts[CountKey(first, Measure.INVITED, Dimension.INVITER, row.key)] = row.invited
+        counts[CountKey(first, Measure.ACCEPTED, Dimension.INVITER, row.key)] = row.accepted
     return counts
 
 
-async def _read_tails(db: Database, cursors: Mapping[str, UUID], now: datetime) -> tuple[Counter[Figure], datetime]:
-    fresh: Counter[Figure] = Counter()
+async def _read_tails(db: Database, cursors: Mapping[str, UUID], now: datetime) -> tuple[Counter[CountKey], datetime]:
+    fresh: Counter[CountKey] = Counter()
     as_of = now
     for source in Source:
         rows = await db.fetch(_TAILS[source], after=cursors.get(source, _START), before=_END)
-        fresh.update(tally(_occurrences(source, rows)))
+        fresh.update(count_occurrences(_occurrences(source, rows)))
         if len(rows) == TAIL:
             as_of = min(as_of, id_instant(rows[-1].id))
     return fresh, as_of

@@ -92,7 +92,7 @@ def api_key_of(row: Row) -> ApiKey:
         scopes=frozenset(row.scopes),
         may_grant=frozenset(row.may_grant),
         may_grant_groups=frozenset(row.may_grant_groups),
-        made_by=Actor(ActorType(row.made_by_type), row.made_by_id),
+        created_by=Actor(ActorType(row.made_by_type), row.made_by_id),
         expires_at=row.expires_at,
     )
 
@@ -118,8 +118,8 @@ def insert_key(key: ApiKey, digest: bytes) -> Step:
         scopes=sorted(key.scopes),
         may_grant=sorted(key.may_grant),
         may_grant_groups=sorted(key.may_grant_groups),
-        made_by_type=key.made_by.type.value,
-        made_by_id=key.made_by.id,
+        made_by_type=key.created_by.type.value,
+        made_by_id=key.created_by.id,
         expires_at=key.expires_at,
         revoked_at=None,
     )

@@ -36,7 +36,7 @@ ALLOWED = {
     "logging reads it": ["handlers"],
     "__exit__ has it": ["trace"],
     "scripts/check_migrations.py calls it": ["differences"],
-    "SQL decides in its place, and tests compare every query with it": ["level_of"],
+    "SQL decides in its place, and tests compare every query with it": ["compute_level"],
     "the keyset lists have a constant of their own still": ["MAX_ID"],
 }
 

@@ -1,4 +1,4 @@
-"""The tree that domain/errors.py opens with is the tree of its classes."""
+"""The tree in the docstring of domain/errors.py equals the tree of its classes."""
 
 import re
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from latchstring.domain.errors import LatchstringError
 NAME = re.compile(r"[A-Z][A-Za-z]+")
 
 
-def drawn_classes(text: str) -> Iterator[tuple[str, str]]:
-    """Class and base of every name in the tree. Names on one line are siblings; other words describe them."""
+def list_classes_in_docstring(text: str) -> Iterator[tuple[str, str]]:
+    """Return class and base of every name in the tree. Names on one line are siblings; other words are comments."""
     path = [LatchstringError.__name__]
     for line in text.splitlines():
         branch = re.match(r"    ([│ ]*)[├└]── (.*)", line)
@@ -21,12 +21,12 @@ def drawn_classes(text: str) -> Iterator[tuple[str, str]]:
             path[depth:] = names[-1:]
 
 
-def defined_classes() -> Iterator[tuple[str, str]]:
-    """Class and base of every error that the module defines."""
+def list_defined_classes() -> Iterator[tuple[str, str]]:
+    """Return class and base of every error that the module defines."""
     for value in vars(errors).values():
         if isinstance(value, type) and issubclass(value, LatchstringError) and value is not LatchstringError:
             yield value.__name__, value.__bases__[0].__name__
 
 
-def test_the_tree_shows_every_error_below_its_base() -> None:
-    assert sorted(drawn_classes(errors.__doc__ or "")) == sorted(defined_classes())
+def test_the_tree_in_the_docstring_has_every_error_below_its_base() -> None:
+    assert sorted(list_classes_in_docstring(errors.__doc__ or "")) == sorted(list_defined_classes())

@@ -1,4 +1,4 @@
-"""Adding up, and arranging what was added up."""
+"""Counting occurrences, and building the figures of a period."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
@@ -24,9 +24,9 @@ from latchstring.domain.views.overview import (
     parse_inviter_key,
 )
 
-AT = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
+NOW = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-MIRA = Actor(ActorType.ADMIN, new_id(AT))
+MIRA = Actor(ActorType.ADMIN, new_id(NOW))
 
 
 @pytest.mark.parametrize(
@@ -39,12 +39,12 @@ MIRA = Actor(ActorType.ADMIN, new_id(AT))
         (40 * DAY, BEYOND_LAST_BUCKET),
     ],
 )
-def test_a_wait_falls_into_the_first_bucket_it_fits(waited: timedelta, bucket: str) -> None:
+def test_a_wait_is_in_the_first_bucket_that_covers_it(waited: timedelta, bucket: str) -> None:
     assert find_wait_bucket(waited) == bucket
 
 
-def test_an_acceptance_counts_on_the_day_of_its_invitation_and_joins_on_its_own() -> None:
-    counts = count_occurrences([Occurrence(Measure.ACCEPTED, AT, AT + HOUR, CountedTerms("team", MIRA))])
+def test_an_acceptance_counts_on_the_day_of_the_invitation_and_as_joined_on_its_own_day() -> None:
+    counts = count_occurrences([Occurrence(Measure.ACCEPTED, NOW, NOW + HOUR, CountedTerms("team", MIRA))])
     assert counts == {
         CountKey("2026-11-20", Measure.ACCEPTED, Dimension.ALL, ""): 1,
         CountKey("2026-11-20", Measure.ACCEPTED, Dimension.ROLE, "team"): 1,
@@ -55,29 +55,29 @@ def test_an_acceptance_counts_on_the_day_of_its_invitation_and_joins_on_its_own(
 
 
 @pytest.mark.parametrize("actor", [MIRA, OPERATOR])
-def test_a_key_names_its_actor(actor: Actor) -> None:
+def test_an_inviter_key_is_parsed_back_to_its_actor(actor: Actor) -> None:
     assert parse_inviter_key(build_inviter_key(actor)) == actor
 
 
-def test_a_day_has_a_bounded_number_of_inviters_and_loses_nobody() -> None:
+def test_a_day_has_a_limited_number_of_inviters_and_the_same_total() -> None:
     invited = [CountKey("2026-11-20", Measure.INVITED, Dimension.INVITER, f"USER:{n:03}") for n in range(100)]
-    counts = Counter({figure: 100 - n for n, figure in enumerate(invited)})
+    counts = Counter({key: 100 - n for n, key in enumerate(invited)})
     known = {"2026-11-20": {"USER:099"}}
-    folded = merge_other_inviters(counts, known)
-    assert len(folded) == MAX_INVITERS_PER_DAY + 1
-    assert folded.total() == counts.total()
-    assert invited[99] in folded
-    assert invited[0] in folded
+    merged = merge_other_inviters(counts, known)
+    assert len(merged) == MAX_INVITERS_PER_DAY + 1
+    assert merged.total() == counts.total()
+    assert invited[99] in merged
+    assert invited[0] in merged
 
 
-def test_who_is_not_counted_apart_as_inviter_is_not_at_an_acceptance() -> None:
+def test_acceptances_of_merged_inviters_are_merged_too() -> None:
     accepted = CountKey("2026-11-20", Measure.ACCEPTED, Dimension.INVITER, "USER:1")
     assert merge_other_inviters({accepted: 2}, {}) == {accepted._replace(key=OTHER_INVITERS): 2}
     assert merge_other_inviters({accepted: 2}, {"2026-11-20": {"USER:1"}}) == {accepted: 2}
 
 
-def test_a_period_shows_every_day_and_the_greatest_first() -> None:
-    noon = AT.replace(hour=12)
+def test_a_period_has_every_day_and_shares_sorted_by_size() -> None:
+    noon = NOW.replace(hour=12)
     counts = count_occurrences(
         [
             *(
@@ -88,16 +88,19 @@ def test_a_period_shows_every_day_and_the_greatest_first() -> None:
             Occurrence(Measure.ACCEPTED, noon - DAY, noon, CountedTerms("team", OPERATOR)),
         ]
     )
-    found = build_figures(
-        counts, first=date(2026, 11, 18), last=date(2026, 11, 20), as_of=AT, names={build_inviter_key(MIRA): "Mira"}
+    figures = build_figures(
+        counts, first=date(2026, 11, 18), last=date(2026, 11, 20), as_of=NOW, names={build_inviter_key(MIRA): "Mira"}
     )
-    assert (found.invited, found.delivered, found.visited, found.accepted) == (3, 1, 0, 1)
-    assert [(day.invited, day.accepted, day.joined) for day in found.days] == [(0, 0, 0), (0, 1, 0), (3, 0, 1)]
-    assert [(share.key, share.invited) for share in found.by_role] == [("customer", 2), ("team", 1)]
-    assert [(share.name, share.invited, share.accepted) for share in found.by_inviter] == [("Mira", 3, 0), (None, 0, 1)]
-    assert found.median_minutes == 24 * 60
+    assert (figures.invited, figures.delivered, figures.visited, figures.accepted) == (3, 1, 0, 1)
+    assert [(day.invited, day.accepted, day.joined) for day in figures.days] == [(0, 0, 0), (0, 1, 0), (3, 0, 1)]
+    assert [(share.key, share.invited) for share in figures.by_role] == [("customer", 2), ("team", 1)]
+    assert [(share.name, share.invited, share.accepted) for share in figures.by_inviter] == [
+        ("Mira", 3, 0),
+        (None, 0, 1),
+    ]
+    assert figures.median_minutes == 24 * 60
 
 
 def test_without_acceptances_there_is_no_median() -> None:
-    found = build_figures({}, first=date(2026, 11, 20), last=date(2026, 11, 20), as_of=AT, names={})
-    assert found.median_minutes is None
+    figures = build_figures({}, first=date(2026, 11, 20), last=date(2026, 11, 20), as_of=NOW, names={})
+    assert figures.median_minutes is None

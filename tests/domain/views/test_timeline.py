@@ -1,4 +1,4 @@
-"""Weaving what was written down about an invitation into one thread."""
+"""Building the timeline of an invitation."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,82 +19,88 @@ from latchstring.domain.views.timeline import (
     build_timeline,
 )
 
-AT = datetime(2026, 11, 20, 9, tzinfo=UTC)
+NOW = datetime(2026, 11, 20, 9, tzinfo=UTC)
 MINUTE, WEEK = timedelta(minutes=1), timedelta(days=7)
-ONE = Invitation(
-    id=new_id(AT),
+PENDING_INVITATION = Invitation(
+    id=new_id(NOW),
     email="ada@people.test",
     email_key="ada@people.test",
     bundle=Bundle("team"),
     inviter=OPERATOR,
     lifetime=WEEK,
-    link=Link(1, AT, AT + WEEK, OPERATOR, "k"),
+    link=Link(1, NOW, NOW + WEEK, OPERATOR, "k"),
 )
 
 
-def event(name: str, at: datetime) -> RecordedEvent:
-    return RecordedEvent(happened(f"invitation.{name}", ONE.id, by=SYSTEM, now=at), None)
+def event(name: str, now: datetime) -> RecordedEvent:
+    return RecordedEvent(happened(f"invitation.{name}", PENDING_INVITATION.id, by=SYSTEM, now=now), None)
 
 
-def mail(at: datetime, *, due_at: datetime | None = None, kind: MailKind = MailKind.INVITATION) -> TimelineMail:
-    return TimelineMail(new_id(at), kind, 1, DeliveryState.QUEUED, None, due_at, 0)
+def mail(now: datetime, *, due_at: datetime | None = None, kind: MailKind = MailKind.INVITATION) -> TimelineMail:
+    return TimelineMail(new_id(now), kind, 1, DeliveryState.QUEUED, None, due_at, 0)
 
 
 def kinds(timeline: Timeline) -> list[str]:
-    return [knot.type.removeprefix("invitation.") or knot.kind.value for knot in timeline.entries]
+    return [entry.type.removeprefix("invitation.") or entry.kind.value for entry in timeline.entries]
 
 
-def test_a_cause_stands_before_what_it_caused_in_the_same_instant() -> None:
-    late = mail(AT)  # its id is older than the event's
-    found = build_timeline(ONE, InvitationRecords(events=[event("created", AT)], mails=[late]), now=AT)
-    assert kinds(found) == ["created", "mail"]
+def test_an_event_comes_before_its_mail_of_the_same_instant() -> None:
+    late = mail(NOW)  # its id is older than the event's
+    timeline = build_timeline(
+        PENDING_INVITATION, InvitationRecords(events=[event("created", NOW)], mails=[late]), now=NOW
+    )
+    assert kinds(timeline) == ["created", "mail"]
 
 
-def test_attempts_are_numbered_mail_by_mail() -> None:
-    first, second = mail(AT), mail(AT + MINUTE)
-    tries = [
-        Attempt(new_id(AT + n * MINUTE), of.id, DeliveryState.DEFERRED, None)
-        for n, of in ((4, second), (1, first), (2, first))
+def test_attempts_are_numbered_for_each_mail() -> None:
+    first, second = mail(NOW), mail(NOW + MINUTE)
+    attempts = [
+        Attempt(new_id(NOW + n * MINUTE), mail_.id, DeliveryState.DEFERRED, None)
+        for n, mail_ in ((4, second), (1, first), (2, first))
     ]
-    knots = build_timeline(ONE, InvitationRecords(mails=[first, second], attempts=tries), now=AT).entries
-    assert [(k.mail, k.number) for k in knots if k.kind is TimelineEntryKind.ATTEMPT] == [
+    timeline_entries = build_timeline(
+        PENDING_INVITATION, InvitationRecords(mails=[first, second], attempts=attempts), now=NOW
+    ).entries
+    assert [(entry.mail, entry.number) for entry in timeline_entries if entry.kind is TimelineEntryKind.ATTEMPT] == [
         (first, 1),
         (first, 2),
         (second, 1),
     ]
 
 
-def test_an_attempt_at_a_mail_that_is_not_read_any_more_stays() -> None:
-    (knot,) = build_timeline(
-        ONE, InvitationRecords(attempts=[Attempt(new_id(AT), new_id(AT), DeliveryState.SENT, "250 ok")]), now=AT
+def test_an_attempt_of_a_mail_that_was_not_read_is_shown() -> None:
+    (entry,) = build_timeline(
+        PENDING_INVITATION,
+        InvitationRecords(attempts=[Attempt(new_id(NOW), new_id(NOW), DeliveryState.SENT, "250 ok")]),
+        now=NOW,
     ).entries
-    assert (knot.mail, knot.reply) == (None, "250 ok")
+    assert (entry.mail, entry.reply) == (None, "250 ok")
 
 
-def test_visits_stand_at_the_first_of_them() -> None:
-    visits = LinkViews(ONE.id, 1, 3, AT + MINUTE, AT + WEEK)
-    found = build_timeline(
-        ONE,
-        InvitationRecords(events=[event("created", AT), event("resent", AT + 2 * MINUTE)], link_views=[visits]),
-        now=AT,
+def test_link_views_are_shown_at_the_first_view() -> None:
+    views = LinkViews(PENDING_INVITATION.id, 1, 3, NOW + MINUTE, NOW + WEEK)
+    timeline = build_timeline(
+        PENDING_INVITATION,
+        InvitationRecords(events=[event("created", NOW), event("resent", NOW + 2 * MINUTE)], link_views=[views]),
+        now=NOW,
     )
-    assert kinds(found) == ["created", "visits", "resent"]
+    assert kinds(timeline) == ["created", "visits", "resent"]
 
 
-def test_what_is_awaited_comes_in_its_order() -> None:
-    soon, later = mail(AT, due_at=AT + MINUTE), mail(AT, due_at=AT + WEEK + MINUTE)
-    awaited = build_timeline(ONE, InvitationRecords(mails=[later, soon, mail(AT)]), now=AT).next_steps
-    assert [one.mail for one in awaited] == [soon, None, later]
+def test_next_steps_are_sorted_by_time() -> None:
+    soon, later = mail(NOW, due_at=NOW + MINUTE), mail(NOW, due_at=NOW + WEEK + MINUTE)
+    steps = build_timeline(PENDING_INVITATION, InvitationRecords(mails=[later, soon, mail(NOW)]), now=NOW).next_steps
+    assert [step.mail for step in steps] == [soon, None, later]
 
 
-def test_nobody_is_awaited_after_the_end() -> None:
-    over = build_timeline(ONE, InvitationRecords(), now=AT + WEEK)
-    assert (kinds(over), over.next_steps) == (["ran-out"], ())
-    ended = replace(ONE, state=State.EXPIRED, ended_at=AT + WEEK)
+def test_there_are_no_next_steps_after_the_end() -> None:
+    expired = build_timeline(PENDING_INVITATION, InvitationRecords(), now=NOW + WEEK)
+    assert (kinds(expired), expired.next_steps) == (["ran-out"], ())
+    ended = replace(PENDING_INVITATION, state=State.EXPIRED, ended_at=NOW + WEEK)
     assert (
-        build_timeline(ended, InvitationRecords(events=[event("expired", AT + WEEK)]), now=AT + WEEK).next_steps == ()
+        build_timeline(ended, InvitationRecords(events=[event("expired", NOW + WEEK)]), now=NOW + WEEK).next_steps == ()
     )
 
 
-def test_what_is_cut_is_told() -> None:
-    assert build_timeline(ONE, InvitationRecords(is_truncated=True), now=AT).is_truncated
+def test_a_truncated_timeline_is_marked() -> None:
+    assert build_timeline(PENDING_INVITATION, InvitationRecords(is_truncated=True), now=NOW).is_truncated

@@ -1,4 +1,4 @@
-"""The decision table as a function, as a check and as a list say the same of random worlds."""
+"""The access table as a function, as a check and as a list gives the same result for random cases."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,16 +25,16 @@ from latchstring.storage.engine.tables import content, content_grants, group_mem
 pytestmark = pytest.mark.reads
 QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
-AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
-USERS = [new_id(AT) for _ in range(4)]
-GROUPS = [new_id(AT) for _ in range(3)]
-OBJECTS = [new_id(AT) for _ in range(6)]
+NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+USERS = [new_id(NOW) for _ in range(4)]
+GROUPS = [new_id(NOW) for _ in range(3)]
+OBJECTS = [new_id(NOW) for _ in range(6)]
 ROLES = ("none", "reader", "writer")
 
 
 @dataclass(frozen=True)
 class AccessCase:
-    """Owners, visibilities, grants, members, roles and blocked users, by place in the lists above."""
+    """Owners, visibilities, grants, members and roles, by index in the lists above."""
 
     owners: tuple[int, ...]
     visibilities: tuple[Visibility, ...]
@@ -44,26 +44,30 @@ class AccessCase:
     types: tuple[str, ...] = field(default=())
 
     def access(self, number: int) -> Access:
-        held = {SUBJECTS[who]: role for (what, who), role in self.kept.items() if what == number}
-        return Access(USERS[self.owners[number]], self.visibilities[number], held)
+        grants = {
+            SUBJECTS[subject_index]: role
+            for (object_index, subject_index), role in self.stored_grants.items()
+            if object_index == number
+        }
+        return Access(USERS[self.owners[number]], self.visibilities[number], grants)
 
     @property
-    def kept(self) -> dict[tuple[int, int], ContentRole]:
-        """No PRIVATE object has grants: storage sees to that."""
+    def stored_grants(self) -> dict[tuple[int, int], ContentRole]:
+        """The grants without those on PRIVATE objects, which storage never has."""
         return {
-            (what, who): role
-            for (what, who), role in self.grants.items()
-            if self.visibilities[what] is not Visibility.PRIVATE
+            (object_index, user_index): role
+            for (object_index, user_index), role in self.grants.items()
+            if self.visibilities[object_index] is not Visibility.PRIVATE
         }
 
     def subject(self, number: int) -> Subject:
-        mine = frozenset(GROUPS[group] for user, group in self.members if user == number)
+        group_ids = frozenset(GROUPS[group] for user, group in self.members if user == number)
         role = self.roles[number]
-        return Subject(USERS[number], mine, reads_all=role == "reader", writes_all=role == "writer")
+        return Subject(USERS[number], group_ids, reads_all=role == "reader", writes_all=role == "writer")
 
 
 SUBJECTS = [*USERS, *GROUPS]
-worlds = st.builds(
+cases = st.builds(
     AccessCase,
     owners=st.tuples(*(st.sampled_from(range(len(USERS))) for _ in OBJECTS)),
     visibilities=st.tuples(*(st.sampled_from(Visibility) for _ in OBJECTS)),
@@ -85,32 +89,32 @@ def user_row(number: int, role: str) -> dict[str, Any]:
     return {"id": USERS[number], "email": address, "email_key": address, "role": role, **names, **flags}
 
 
-def rows(table: Any, *values: dict[str, Any]) -> list[Any]:
-    return [insert(table).values(one) for one in values]
+def build_inserts(table: Any, *values: dict[str, Any]) -> list[Any]:
+    return [insert(table).values(row) for row in values]
 
 
-def build(case: AccessCase) -> Callable[[], Work[None]]:
-    """The case as rows, in place of what was there."""
+def build_case(case: AccessCase) -> Callable[[], Work[None]]:
+    """Build the work that replaces all rows with those of the case."""
     statements: list[Any] = [delete(table) for table in (content_grants, content, group_members, groups, users)]
-    statements += rows(users, *(user_row(number, role) for number, role in enumerate(case.roles)))
-    statements += rows(
+    statements += build_inserts(users, *(user_row(number, role) for number, role in enumerate(case.roles)))
+    statements += build_inserts(
         groups, *({"id": id_, "key": f"g{n}", "name": "G", "translations": {}} for n, id_ in enumerate(GROUPS))
     )
-    statements += rows(group_members, *({"user_id": USERS[u], "group_id": GROUPS[g]} for u, g in case.members))
+    statements += build_inserts(group_members, *({"user_id": USERS[u], "group_id": GROUPS[g]} for u, g in case.members))
 
     def work() -> Work[None]:
         for statement in statements:
             yield step(statement)
         for number, id_ in enumerate(OBJECTS):
-            yield insert_object(an_object(case, number, id_))
-        for (what, who), role in case.kept.items():
-            kind = 1 if who < len(USERS) else 2
+            yield insert_object(build_object(case, number, id_))
+        for (object_index, user_index), role in case.stored_grants.items():
+            kind = 1 if user_index < len(USERS) else 2
             yield step(
                 insert(content_grants).values(
-                    content_id=OBJECTS[what],
-                    subject_id=SUBJECTS[who],
+                    content_id=OBJECTS[object_index],
+                    subject_id=SUBJECTS[user_index],
                     subject_kind=kind,
-                    type=case.types[what],
+                    type=case.types[object_index],
                     role=int(role),
                 )
             )
@@ -118,39 +122,42 @@ def build(case: AccessCase) -> Callable[[], Work[None]]:
     return work
 
 
-def an_object(case: AccessCase, number: int, id_: UUID) -> ContentObject:
+def build_object(case: AccessCase, number: int, id_: UUID) -> ContentObject:
     owner = USERS[case.owners[number]]
     return ContentObject(
-        id_, case.types[number], f"k{number}", owner, case.visibilities[number], "T", None, None, 1, AT
+        id_, case.types[number], f"k{number}", owner, case.visibilities[number], "T", None, None, 1, NOW
     )
 
 
 NAMES = [f"k{number}" for number in range(len(OBJECTS))]
 
 
-def expected(case: AccessCase) -> dict[tuple[int, int], Level]:
-    """What the function says of every user and object."""
+def expected_levels(case: AccessCase) -> dict[tuple[int, int], Level]:
+    """Return the level of every user on every object, computed by the function."""
     pairs = product(range(len(USERS)), range(len(OBJECTS)))
-    return {(who, what): compute_level(case.subject(who), case.access(what)) for who, what in pairs}
+    return {
+        (user_index, object_index): compute_level(case.subject(user_index), case.access(object_index))
+        for user_index, object_index in pairs
+    }
 
 
 NEWEST_FIRST = SortOrder("createdAt", descending=True)
 
 
-async def everything(database: Database, case: AccessCase, subject: Subject, type_: str, need: Level) -> set[UUID]:
-    """All a list shows, page by page."""
-    found: list[UUID] = []
+async def list_all_ids(database: Database, case: AccessCase, subject: Subject, type_: str, need: Level) -> set[UUID]:
+    """Return the ids of all pages of a list."""
+    ids: list[UUID] = []
     cursor = None
     while True:
-        wanted = AccessFilter(subject, type_, need)
-        page = await list_visible(database, wanted, order=NEWEST_FIRST, cursor=cursor, limit=2)
-        found += [one.id for one, _ in page.items]
+        filter_ = AccessFilter(subject, type_, need)
+        page = await list_visible(database, filter_, order=NEWEST_FIRST, cursor=cursor, limit=2)
+        ids += [object_.id for object_, _ in page.items]
         cursor = page.next
         if cursor is None:
             break
-    assert page.total == len(found)
-    assert found == sorted(found, reverse=True)
-    return set(found)
+    assert page.total == len(ids)
+    assert ids == sorted(ids, reverse=True)
+    return set(ids)
 
 
 @settings(
@@ -158,61 +165,70 @@ async def everything(database: Database, case: AccessCase, subject: Subject, typ
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(case=worlds)
-async def test_function_check_and_list_agree_in_every_world(database: Database, case: AccessCase) -> None:
-    await database.transact(build(case))
-    wanted = expected(case)
-    questions = [AccessCheck(USERS[who], case.types[what], NAMES[what]) for who, what in wanted]
-    found = await check_levels(database, questions, writing_roles=["writer"], reading_roles=["reader"])
-    assert dict(zip(wanted, found, strict=True)) == wanted
+@given(case=cases)
+async def test_function_check_and_list_agree_on_every_case(database: Database, case: AccessCase) -> None:
+    await database.transact(build_case(case))
+    levels = expected_levels(case)
+    checks = [
+        AccessCheck(USERS[user_index], case.types[object_index], NAMES[object_index])
+        for user_index, object_index in levels
+    ]
+    checked_levels = await check_levels(database, checks, writing_roles=["writer"], reading_roles=["reader"])
+    assert dict(zip(levels, checked_levels, strict=True)) == levels
 
-    for who, type_, need in product(range(len(USERS)), ("articles", "notes"), list(Level)[1:]):
-        subject = Subject(USERS[who], reads_all=case.roles[who] == "reader", writes_all=case.roles[who] == "writer")
-        right = {
-            OBJECTS[what] for what in range(len(OBJECTS)) if case.types[what] == type_ and wanted[who, what] >= need
+    for user_index, type_, need in product(range(len(USERS)), ("articles", "notes"), list(Level)[1:]):
+        subject = Subject(
+            USERS[user_index],
+            reads_all=case.roles[user_index] == "reader",
+            writes_all=case.roles[user_index] == "writer",
+        )
+        expected_ids = {
+            OBJECTS[object_index]
+            for object_index in range(len(OBJECTS))
+            if case.types[object_index] == type_ and levels[user_index, object_index] >= need
         }
-        assert await everything(database, case, subject, type_, need) == right
+        assert await list_all_ids(database, case, subject, type_, need) == expected_ids
 
 
 @settings(QUIET, max_examples=200 if FULL else 25)
-@given(case=worlds)
-async def test_those_who_are_no_users_see_what_the_function_says(database: Database, case: AccessCase) -> None:
-    await database.transact(build(case))
+@given(case=cases)
+async def test_lists_for_callers_without_a_user_agree_with_the_function(database: Database, case: AccessCase) -> None:
+    await database.transact(build_case(case))
     reader, writer = Subject(reads_all=True), Subject(reads_all=True, writes_all=True)
     for subject, type_, need in product((ANONYMOUS, reader, writer), ("articles", "notes"), list(Level)[1:]):
-        right = {
-            OBJECTS[what]
-            for what in range(len(OBJECTS))
-            if case.types[what] == type_ and compute_level(subject, case.access(what)) >= need
+        expected_ids = {
+            OBJECTS[object_index]
+            for object_index in range(len(OBJECTS))
+            if case.types[object_index] == type_ and compute_level(subject, case.access(object_index)) >= need
         }
-        assert await everything(database, case, subject, type_, need) == right
+        assert await list_all_ids(database, case, subject, type_, need) == expected_ids
 
 
 @settings(QUIET, max_examples=200 if FULL else 25)
-@given(case=worlds)
-async def test_what_is_held_leaves_out_permissions_and_the_public(database: Database, case: AccessCase) -> None:
-    await database.transact(build(case))
-    for who, user_id in enumerate(USERS):
-        plain = Subject(user_id, case.subject(who).group_ids)
-        right = {}
-        for what, id_ in enumerate(OBJECTS):
-            access = case.access(what)
-            shut = Access(access.owner_id, Visibility.SHARED, access.grants)
-            right[id_] = compute_level(plain, shut if access.visibility is Visibility.PUBLIC else access)
-        assert await find_levels(database, user_id, OBJECTS) == right
+@given(case=cases)
+async def test_stored_levels_ignore_permissions_and_public_visibility(database: Database, case: AccessCase) -> None:
+    await database.transact(build_case(case))
+    for user_index, user_id in enumerate(USERS):
+        plain = Subject(user_id, case.subject(user_index).group_ids)
+        expected = {}
+        for object_index, id_ in enumerate(OBJECTS):
+            access = case.access(object_index)
+            shared = Access(access.owner_id, Visibility.SHARED, access.grants)
+            expected[id_] = compute_level(plain, shared if access.visibility is Visibility.PUBLIC else access)
+        assert await find_levels(database, user_id, OBJECTS) == expected
 
 
-async def test_nobody_has_a_level_on_what_is_unknown_nor_has_an_unknown_or_blocked_user(database: Database) -> None:
+async def test_unknown_objects_and_unknown_or_blocked_users_have_no_level(database: Database) -> None:
     case = AccessCase((0,) * 6, (Visibility.PUBLIC,) * 6, {}, frozenset(), ("none",) * 4, ("articles",) * 6)
-    await database.transact(build(case))
+    await database.transact(build_case(case))
     await database.write(users.update().where(users.c.id == USERS[0]).values(blocked=True))
-    questions = [
+    checks = [
         AccessCheck(USERS[1], "articles", "k0"),
         AccessCheck(USERS[1], "articles", "unknown"),
         AccessCheck(USERS[1], "unknown", "k0"),
-        AccessCheck(new_id(AT), "articles", "k0"),
+        AccessCheck(new_id(NOW), "articles", "k0"),
         AccessCheck(USERS[0], "articles", "k0"),
     ]
-    found = await check_levels(database, questions, writing_roles=[], reading_roles=[])
-    assert found == [Level.VIEWER, Level.NONE, Level.NONE, Level.NONE, Level.NONE]
+    levels = await check_levels(database, checks, writing_roles=[], reading_roles=[])
+    assert levels == [Level.VIEWER, Level.NONE, Level.NONE, Level.NONE, Level.NONE]
     assert await check_levels(database, [], writing_roles=[], reading_roles=[]) == []

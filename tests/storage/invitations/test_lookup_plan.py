@@ -1,4 +1,4 @@
-"""Looking a link up costs the same however many invitations there are."""
+"""Lookups use indexes, so that their cost does not depend on the number of invitations."""
 
 import sqlite3
 from contextlib import closing
@@ -12,7 +12,7 @@ from latchstring.storage.invitations import existing as matching
 from latchstring.storage.invitations.read import _FIND, _LOOK_UP
 
 
-def test_a_lookup_scans_no_table(sqlite_url: URL) -> None:
+def test_a_lookup_does_not_scan_a_table(sqlite_url: URL) -> None:
     with closing(sqlite3.connect(str(sqlite_url.database))) as connection:
         for statement in (_FIND, _LOOK_UP):
             compiled = Compiled(statement, dialect(paramstyle="qmark"))
@@ -20,7 +20,7 @@ def test_a_lookup_scans_no_table(sqlite_url: URL) -> None:
             assert [detail for *_, detail in plan if detail.startswith("SCAN")] == []
 
 
-def test_comparing_a_list_goes_along_indexes(sqlite_url: URL) -> None:
+def test_comparing_a_list_uses_indexes(sqlite_url: URL) -> None:
     values = {"email_keys": ["a"], "ids": [uuid4()], "after": uuid4()}
     with closing(sqlite3.connect(str(sqlite_url.database))) as connection:
         for statement in (matching._BY_ADDRESSES, matching._HISTORIES, matching._FIND_ACCOUNTS, *matching._OPEN[0]):

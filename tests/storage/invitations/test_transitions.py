@@ -1,4 +1,4 @@
-"""The guards in SQL against the rules in `domain/invitation.py`: both allow the same changes of the same rows."""
+"""The conditions in SQL and the rules in `domain/invitation.py` allow the same changes."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,26 +22,26 @@ from latchstring.storage.invitations.transitions import TransitionLost, end_invi
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)
 GENERATION = 2
-ASKED = (1, 2, 3)
+GENERATIONS = (1, 2, 3)
 ACCOUNT = UUID(int=5)
 ENDINGS: dict[State, Callable[[Invitation, int], Invitation]] = {
-    State.ACCEPTED: lambda before, asked: rules.accept(before, generation=asked, by=ACCOUNT, now=NOW),
-    State.DECLINED: lambda before, asked: rules.decline(before, generation=asked, now=NOW),
+    State.ACCEPTED: lambda before, generation: rules.accept(before, generation=generation, by=ACCOUNT, now=NOW),
+    State.DECLINED: lambda before, generation: rules.decline(before, generation=generation, now=NOW),
     State.REVOKED: lambda before, _: rules.revoke(before, now=NOW),
     State.EXPIRED: lambda before, _: rules.expire(before, now=NOW),
 }
 
 
-class Undone(Exception):
-    """Ends a transaction that went through, and leaves nothing behind."""
+class RolledBack(Exception):
+    """Rolls back a transaction that succeeded."""
 
 
-def every_invitation() -> Iterator[Invitation]:
-    """One in each stored state, expiring a millisecond before, at and after NOW."""
+def build_invitations() -> Iterator[Invitation]:
+    """Build invitations in each stored state that expire a millisecond before, at and after NOW."""
     for number, (state, offset) in enumerate(product(State, (-1, 0, 1))):
         expires_at = NOW + timedelta(milliseconds=offset)
         if state is State.EXPIRED and expires_at > NOW:
-            continue  # nothing stores this
+            continue  # never stored
         email, starts_at = f"p{number}@people.test", expires_at - WEEK
         link = Link(GENERATION, starts_at, expires_at, OPERATOR, "k1")
         ended_at = None if state is State.PENDING else min(expires_at, NOW)
@@ -50,8 +50,8 @@ def every_invitation() -> Iterator[Invitation]:
 
 @pytest.fixture
 async def invitations(database: Database) -> list[Invitation]:
-    """Every invitation, stored."""
-    stored = list(every_invitation())
+    """All invitations of `build_invitations`, stored."""
+    stored = list(build_invitations())
 
     def work() -> Work[None]:
         yield Steps(INSERT_INVITATION, [invitation_values(invitation) for invitation in stored])
@@ -61,24 +61,24 @@ async def invitations(database: Database) -> list[Invitation]:
 
 
 async def is_stored(database: Database, change: Callable[[], Work[None]]) -> bool:
-    """Whether the guard lets a change through. It is undone."""
+    """Whether the condition in SQL allows a change. The change is rolled back."""
 
     def work() -> Work[None]:
         yield from change()
-        raise Undone
+        raise RolledBack
 
     try:
         await database.transact(work)
-    except Undone:
+    except RolledBack:
         return True
     except TransitionLost:
         return False
     raise AssertionError("neither stored nor lost")
 
 
-def decide(before: Invitation, ending: State, asked: int) -> Invitation | None:
+def decide(before: Invitation, ending: State, generation: int) -> Invitation | None:
     try:
-        return ENDINGS[ending](before, asked)
+        return ENDINGS[ending](before, generation)
     except LatchstringError:
         return None
 
@@ -87,34 +87,34 @@ def decide(before: Invitation, ending: State, asked: int) -> Invitation | None:
 async def test_an_end_is_stored_exactly_when_the_rules_allow_it(
     database: Database, invitations: list[Invitation], ending: State
 ) -> None:
-    for before, asked in product(invitations, ASKED):
-        decided = decide(before, ending, asked)
-        # what the rules refuse is stored nevertheless, as if nobody had asked them
-        forced = replace(before, state=ending, ended_at=NOW, link=replace(before.link, generation=asked))
+    for before, generation in product(invitations, GENERATIONS):
+        decided = decide(before, ending, generation)
+        # changes that the rules refuse are tried as well, to test the condition alone
+        forced = replace(before, state=ending, ended_at=NOW, link=replace(before.link, generation=generation))
         is_change = decided is not None and decided.state is not before.state
-        assert await is_stored(database, lambda: end_invitation(forced)) == is_change, (before, asked)  # noqa: B023
+        assert await is_stored(database, lambda: end_invitation(forced)) == is_change, (before, generation)  # noqa: B023
 
 
 async def test_the_next_link_is_stored_exactly_when_the_rules_allow_it(
     database: Database, invitations: list[Invitation]
 ) -> None:
     for before in invitations:
-        again = replace(before, state=State.PENDING)
-        after = rules.resend(again, sponsor=OPERATOR, master_key_id="k2", now=NOW)
+        pending = replace(before, state=State.PENDING)
+        after = rules.resend(pending, sponsor=OPERATOR, master_key_id="k2", now=NOW)
         try:
             rules.resend(before, sponsor=OPERATOR, master_key_id="k2", now=NOW)
-            allowed = True
+            is_allowed = True
         except LatchstringError:
-            allowed = False
+            is_allowed = False
 
         def change() -> Work[None]:
             yield from replace_link(before, after, renewals=0, renewed_at=None)  # noqa: B023
 
-        assert await is_stored(database, change) == allowed, before
+        assert await is_stored(database, change) == is_allowed, before
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-async def test_what_the_rules_return_is_what_is_stored(
+async def test_the_result_of_the_rules_is_stored(
     database: Database, invitations: list[Invitation], ending: State
 ) -> None:
     for before in invitations:
@@ -127,9 +127,7 @@ async def test_what_the_rules_return_is_what_is_stored(
         assert stored.invitation == decided
 
 
-async def test_the_sweep_stores_what_the_rules_return_for_each(
-    database: Database, invitations: list[Invitation]
-) -> None:
+async def test_the_sweep_stores_the_result_of_the_rules(database: Database, invitations: list[Invitation]) -> None:
     await sweep_expired(database, now=NOW)
     for before in invitations:
         stored = await find_invitation(database, before.id)

@@ -89,14 +89,13 @@ def build_inviter_key(inviter: Actor) -> str:
 
 
 def count_occurrences(occurrences: Iterable[Occurrence]) -> Counter[CountKey]:
-
     counts: Counter[CountKey] = Counter()
     for occurrence in occurrences:
-        counts.update(_count_keys(occurrence))
+        counts.update(_list_count_keys(occurrence))
     return counts
 
 
-def _count_keys(occurrence: Occurrence) -> Iterable[CountKey]:
+def _list_count_keys(occurrence: Occurrence) -> Iterable[CountKey]:
     day = format_day(occurrence.invited_at)
     yield CountKey(day, occurrence.measure, Dimension.ALL, "")
     if occurrence.terms is not None and occurrence.measure in {Measure.INVITED, Measure.ACCEPTED}:
@@ -120,10 +119,9 @@ def merge_other_inviters(counts: Mapping[CountKey, int], known: Mapping[str, set
             if len(keys) < MAX_INVITERS_PER_DAY:
                 keys.add(count_key.key)
     for count_key, count in counts.items():
-        is_separate = count_key.dimension is not Dimension.INVITER or count_key.key in separate_keys.get(
-            count_key.day, ()
-        )
-        merged[count_key if is_separate else count_key._replace(key=OTHER_INVITERS)] += count
+        is_inviter = count_key.dimension is Dimension.INVITER
+        is_merged = is_inviter and count_key.key not in separate_keys.get(count_key.day, ())
+        merged[count_key._replace(key=OTHER_INVITERS) if is_merged else count_key] += count
     return merged
 
 

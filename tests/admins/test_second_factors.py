@@ -10,7 +10,7 @@ from tests.admins.test_sessions import PASSWORD, made, sign_in
 
 from latchstring.crypto.keyring import new_master_key
 from latchstring.crypto.sealing import SealBroken, seal, unseal
-from latchstring.crypto.totp import enrolment_uri, find_step, secret_text, step_at, totp_code
+from latchstring.crypto.totp import enrolment_uri, find_step, format_secret, step_at, totp_code
 from latchstring.domain.errors import (
     AdminNotFound,
     CredentialInvalid,
@@ -46,7 +46,7 @@ def test_an_app_reads_issuer_and_account() -> None:
     uri = enrolment_uri(RFC_SECRET, issuer="Orchard: Lane & Sons", account="ann@office.test")
     assert uri.startswith("otpauth://totp/Orchard%20%20Lane%20%26%20Sons:ann@office.test?secret=GEZDGNBV")
     assert "issuer=Orchard%20%20Lane%20%26%20Sons&algorithm=SHA1&digits=6&period=30" in uri
-    assert secret_text(RFC_SECRET) == "GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ"
+    assert format_secret(RFC_SECRET) == "GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ"
 
 
 def test_a_sealed_secret_opens_for_its_owner_purpose_and_key_only() -> None:

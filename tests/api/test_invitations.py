@@ -1,4 +1,4 @@
-"""Inviting over HTTP: what only shows with limits switched on, and which language is spoken."""
+"""Invitations over HTTP: rate limits, languages and counted lookups."""
 
 from typing import Any
 from uuid import UUID
@@ -15,24 +15,24 @@ from latchstring.storage.outbox.outbox import OutboxRow
 
 
 async def invite(api: Api, email: str = "ada@people.test", **terms: Any) -> dict[str, Any]:
-    made = await api.post("/invitations", {"inviteEmail": email, "role": "team", **terms}, api.key)
-    assert made.status_code == 201, made.text
-    return made.json()  # type: ignore[no-any-return]
+    invitation = await api.post("/invitations", {"inviteEmail": email, "role": "team", **terms}, api.key)
+    assert invitation.status_code == 201, invitation.text
+    return invitation.json()  # type: ignore[no-any-return]
 
 
-async def test_sending_again_counts_for_the_recipient(limited_api: Api) -> None:
-    made = await invite(limited_api)
-    path = f"/invitations/{made['id']}/resend"
+async def test_a_resend_counts_for_the_limit_of_the_recipient(limited_api: Api) -> None:
+    invitation = await invite(limited_api)
+    path = f"/invitations/{invitation['id']}/resend"
     assert (await limited_api.post(path, None, limited_api.key)).status_code == 202
     refused = await limited_api.post(path, None, limited_api.key)
     assert (refused.status_code, refused.json()["code"]) == (429, "too-many-requests")
     assert int(refused.headers["retry-after"]) > 0
-    after = await limited_api.get(f"/invitations/{made['id']}", limited_api.key)
+    after = await limited_api.get(f"/invitations/{invitation['id']}", limited_api.key)
     assert after.json()["generation"] == 2
 
 
 @pytest.mark.parametrize(
-    ("query", "header", "of_invitation", "spoken"),
+    ("query", "header", "invitation_locale", "expected_locale"),
     [
         ("", {}, None, "en"),
         ("", {"Accept-Language": "sw, de-AT;q=0.8"}, None, "de"),
@@ -40,40 +40,43 @@ async def test_sending_again_counts_for_the_recipient(limited_api: Api) -> None:
         ("?locale=en", {"Accept-Language": "de"}, "de", "en"),
     ],
 )
-async def test_a_link_is_looked_at_in_the_readers_language(
-    api: Api, query: str, header: dict[str, str], of_invitation: str | None, spoken: str
+async def test_a_lookup_answers_in_the_language_of_the_reader(
+    api: Api, query: str, header: dict[str, str], invitation_locale: str | None, expected_locale: str
 ) -> None:
-    words = {"key": "g", "name": "Gardeners", "translations": {"de": {"name": "Gärtner"}}}
-    assert (await api.post("/groups", words, api.key)).status_code == 201
-    made = await invite(api, groups=["g"], locale=of_invitation)
-    token = await token_of(api, made["id"])
-    got = (await api.post(f"/invitations/lookup{query}", {"token": token}, None, **header)).json()
-    assert (got["locale"], got["groups"][0]["name"]) == (spoken, {"en": "Gardeners", "de": "Gärtner"}[spoken])
+    group = {"key": "g", "name": "Gardeners", "translations": {"de": {"name": "Gärtner"}}}
+    assert (await api.post("/groups", group, api.key)).status_code == 201
+    invitation = await invite(api, groups=["g"], locale=invitation_locale)
+    token = await make_token(api, invitation["id"])
+    preview = (await api.post(f"/invitations/lookup{query}", {"token": token}, None, **header)).json()
+    assert (preview["locale"], preview["groups"][0]["name"]) == (
+        expected_locale,
+        {"en": "Gardeners", "de": "Gärtner"}[expected_locale],
+    )
 
 
-async def test_looking_is_counted_and_a_refusal_is_not(api: Api) -> None:
-    made = await invite(api)
-    token = await token_of(api, made["id"])
+async def test_lookups_are_counted_and_failed_ones_are_not(api: Api) -> None:
+    invitation = await invite(api)
+    token = await make_token(api, invitation["id"])
     for sent in (token, token, f"{token[:-4]}AAAA"):
         await api.post("/invitations/lookup", {"token": sent})
     await api.services.visits.flush()
-    found = await list_link_views(api.services.db, UUID(made["id"]))
-    assert [(one.generation, one.times) for one in found] == [(1, 2)]
+    views = await list_link_views(api.services.db, UUID(invitation["id"]))
+    assert [(view.generation, view.times) for view in views] == [(1, 2)]
 
 
-async def token_of(api: Api, invitation_id: str) -> str:
-    standing = await api.services.invitations.get(UUID(invitation_id), by=OPERATOR_PRINCIPAL)
-    return api.services.invitations.links.token_of(standing.invitation, Channel.MAILED)
+async def make_token(api: Api, invitation_id: str) -> str:
+    details = await api.services.invitations.get(UUID(invitation_id), by=OPERATOR_PRINCIPAL)
+    return api.services.invitations.links.token_of(details.invitation, Channel.MAILED)
 
 
-@pytest.mark.parametrize(("chosen", "spoken"), [(None, "de"), ("en", "en")])
-async def test_a_mail_speaks_the_language_of_the_account_unless_the_inviter_chose(
-    api: Api, chosen: str | None, spoken: str
+@pytest.mark.parametrize(("invitation_locale", "expected_locale"), [(None, "de"), ("en", "en")])
+async def test_a_mail_uses_the_language_of_the_account_unless_the_invitation_has_one(
+    api: Api, invitation_locale: str | None, expected_locale: str
 ) -> None:
     user = await api.user("customer", locale="de")
-    await invite(api, user["email"], locale=chosen)
+    await invite(api, user["email"], locale=invitation_locale)
     row = (await api.services.db.fetch(outbox.select()))[-1]
     mail = OutboxRow(row.id, MailKind.INVITATION, row.subject_id, row.generation, row.locale, row.state, 0)
     message = await api.services.invitations.mail_loaders[MailKind.INVITATION](mail)
     assert message is not None
-    assert message.locale == spoken
+    assert message.locale == expected_locale

@@ -1,4 +1,4 @@
-"""Accounts over HTTP: who may, who may not, and the stranger."""
+"""User accounts over HTTP: creation, permissions, changes, lists and the own profile."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,16 +9,16 @@ PASSWORD = "correct horse 9 Battery"
 UNKNOWN = "01890000-0000-7000-8000-000000000000"
 
 
-def problem(answer: Any) -> tuple[int, str]:
+def read_problem(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
-def pointers(answer: Any) -> list[str]:
+def list_pointers(answer: Any) -> list[str]:
     assert answer.status_code == 422, answer.text
     return sorted(error["pointer"] for error in answer.json()["errors"])
 
 
-async def test_an_account_is_made_shown_and_listed(api: Any) -> None:
+async def test_an_account_is_created_read_and_listed(api: Any) -> None:
     sent = {
         "email": "Ada@People.test",
         "firstName": "Ada",
@@ -28,15 +28,15 @@ async def test_an_account_is_made_shown_and_listed(api: Any) -> None:
         "externalId": "crm|1",
         "password": PASSWORD,
     }
-    made = await api.post("/users", sent, api.key)
-    assert made.status_code == 201
-    user = made.json()
+    created = await api.post("/users", sent, api.key)
+    assert created.status_code == 201
+    user = created.json()
     assert user == {
         "id": user["id"], "email": "Ada@People.test", "emailVerified": True, "externalId": "crm|1", "firstName": "Ada",
         "lastName": "Löwe", "role": "team", "groups": [], "locale": "de", "blocked": False,
         "createdAt": "2026-03-01T09:30:00Z", "lastLoginAt": None,
     }  # fmt: skip
-    assert made.headers["location"] == f"/api/users/{user['id']}"
+    assert created.headers["location"] == f"/api/users/{user['id']}"
     assert (await api.get(f"/users/{user['id']}", api.key)).json() == user
     assert (await api.get("/users?email=ADA@people.test", api.key)).json() == {
         "items": [user],
@@ -45,7 +45,7 @@ async def test_an_account_is_made_shown_and_listed(api: Any) -> None:
     }
 
 
-async def test_all_bad_fields_are_told_at_once(api: Any) -> None:
+async def test_all_invalid_fields_are_reported(api: Any) -> None:
     bad = {
         "email": "no",
         "firstName": "x" * 101,
@@ -57,27 +57,27 @@ async def test_all_bad_fields_are_told_at_once(api: Any) -> None:
         "emailVerified": "yes",
         "externalId": "\u202e",
     }
-    assert pointers(await api.post("/users", bad, api.key)) == sorted(
+    assert list_pointers(await api.post("/users", bad, api.key)) == sorted(
         f"/{name}" if name != "groups" else "/groups/0" for name in bad
     )
     user = await api.user()
-    assert pointers(await api.patch(f"/users/{user['id']}", bad, api.key)) == sorted(
+    assert list_pointers(await api.patch(f"/users/{user['id']}", bad, api.key)) == sorted(
         f"/{name}" if name != "groups" else "/groups/0" for name in bad
     )
-    assert pointers(await api.post("/users", {}, api.key)) == ["/email"]
+    assert list_pointers(await api.post("/users", {}, api.key)) == ["/email"]
 
 
-async def test_unknown_fields_are_refused_and_taken_values_told(api: Any) -> None:
+async def test_unknown_fields_and_taken_values_are_refused(api: Any) -> None:
     user = await api.user(externalId="x")
-    assert problem(await api.post("/users", {"email": "b@people.test", "id": UNKNOWN}, api.key)) == (
+    assert read_problem(await api.post("/users", {"email": "b@people.test", "id": UNKNOWN}, api.key)) == (
         400,
         "unknown-field",
     )
-    assert problem(await api.post("/users", {"email": user["email"].upper()}, api.key)) == (409, "email-taken")
+    assert read_problem(await api.post("/users", {"email": user["email"].upper()}, api.key)) == (409, "email-taken")
     body: dict[str, Any] = {"email": "b@people.test", "externalId": "x"}
-    assert problem(await api.post("/users", body, api.key)) == (409, "external-id-taken")
+    assert read_problem(await api.post("/users", body, api.key)) == (409, "external-id-taken")
     body = {"email": "b@people.test", "groups": ["nowhere"]}
-    assert problem(await api.post("/users", body, api.key)) == (404, "group-not-found")
+    assert read_problem(await api.post("/users", body, api.key)) == (404, "group-not-found")
 
 
 @pytest.mark.parametrize(
@@ -90,66 +90,69 @@ async def test_unknown_fields_are_refused_and_taken_values_told(api: Any) -> Non
         ("DELETE", "/users/{id}"),
     ],
 )
-async def test_users_are_for_those_who_may(api: Any, method: str, path: str) -> None:
+async def test_users_require_their_permission(api: Any, method: str, path: str) -> None:
     user = await api.user()
     body = {"POST": {"email": "b@people.test"}, "PATCH": {"firstName": "Bea"}}.get(method)
     route = path.format(id=user["id"])
     assert (await api.call(method, route, body)).status_code == 401
-    assert problem(await api.call(method, route, body, await api.token("customer"))) == (403, "not-allowed")
+    assert read_problem(await api.call(method, route, body, await api.token("customer"))) == (403, "not-allowed")
     reader, writer = await api.api_key("users:read"), await api.api_key("users:write", may_grant=["customer"])
     allowed, refused = (reader, writer) if method == "GET" else (writer, reader)
-    assert problem(await api.call(method, route, body, refused)) == (403, "not-allowed")
+    assert read_problem(await api.call(method, route, body, refused)) == (403, "not-allowed")
     assert (await api.call(method, route, body, allowed)).status_code < 300
 
 
-async def test_the_ceiling_holds_over_http(api: Any) -> None:
+async def test_the_ceiling_applies_over_http(api: Any) -> None:
     lead, admin = await api.token("lead"), await api.user("admin")
     body = {"email": "b@people.test", "role": "admin"}
-    assert problem(await api.post("/users", body, lead)) == (403, "grant-not-allowed")
+    assert read_problem(await api.post("/users", body, lead)) == (403, "grant-not-allowed")
     for change in ({"password": "a new password 77"}, {"blocked": True}, {"role": "customer"}):
-        assert problem(await api.patch(f"/users/{admin['id']}", change, lead)) == (403, "grant-not-allowed")
-    assert problem(await api.delete(f"/users/{admin['id']}", lead)) == (403, "grant-not-allowed")
+        assert read_problem(await api.patch(f"/users/{admin['id']}", change, lead)) == (403, "grant-not-allowed")
+    assert read_problem(await api.delete(f"/users/{admin['id']}", lead)) == (403, "grant-not-allowed")
 
 
-async def test_a_change_names_what_it_changes(api: Any) -> None:
+async def test_a_change_applies_only_the_fields_in_the_body(api: Any) -> None:
     user = await api.user("team", locale="de", externalId="x")
     changed = await api.patch(f"/users/{user['id']}", {"locale": None, "role": None, "lastName": "Neu"}, api.key)
     assert changed.json() == user | {"locale": None, "role": None, "lastName": "Neu"}
-    assert pointers(await api.patch(f"/users/{user['id']}", {"firstName": None, "email": None}, api.key)) == [
+    assert list_pointers(await api.patch(f"/users/{user['id']}", {"firstName": None, "email": None}, api.key)) == [
         "/email",
         "/firstName",
     ]
-    assert problem(await api.patch(f"/users/{UNKNOWN}", {}, api.key)) == (404, "user-not-found")
+    assert read_problem(await api.patch(f"/users/{UNKNOWN}", {}, api.key)) == (404, "user-not-found")
 
 
-async def test_erasing_answers_nothing_and_leaves_nothing(api: Any) -> None:
+async def test_an_erased_user_cannot_be_read_or_sign_in(api: Any) -> None:
     user = await api.user()
-    assert problem(await api.delete(f"/users/{user['id']}?newOwnerId={UNKNOWN}", api.key)) == (404, "user-not-found")
+    assert read_problem(await api.delete(f"/users/{user['id']}?newOwnerId={UNKNOWN}", api.key)) == (
+        404,
+        "user-not-found",
+    )
     answer = await api.delete(f"/users/{user['id']}", api.key)
     assert (answer.status_code, answer.content) == (204, b"")
-    assert problem(await api.get(f"/users/{user['id']}", api.key)) == (404, "user-not-found")
+    assert read_problem(await api.get(f"/users/{user['id']}", api.key)) == (404, "user-not-found")
     assert (await api.login(user["email"])).status_code == 401
 
 
-async def test_the_same_key_makes_one_account(api: Any) -> None:
+async def test_a_repeated_request_creates_one_account(api: Any) -> None:
     body = {"email": "b@people.test", "password": PASSWORD}
     first = await api.post("/users", body, api.key, Idempotency_Key="k1")
     again = await api.post("/users", body, api.key, Idempotency_Key="k1")
     assert (first.status_code, again.status_code, again.json()) == (201, 201, first.json())
     other = await api.post("/users", body | {"firstName": "X"}, api.key, Idempotency_Key="k1")
-    assert problem(other) == (422, "idempotency-key-reused")
-    assert problem(await api.post("/users", body, api.key)) == (409, "email-taken")
+    assert read_problem(other) == (422, "idempotency-key-reused")
+    assert read_problem(await api.post("/users", body, api.key)) == (409, "email-taken")
 
 
-async def test_lists_are_paged_filtered_and_strict(api: Any) -> None:
-    made = []
+async def test_lists_have_pages_and_filters_and_refuse_invalid_parameters(api: Any) -> None:
+    users = []
     for i in range(3):
-        made.append(await api.user(firstName=f"N{i}"))
+        users.append(await api.user(firstName=f"N{i}"))
         api.clock.forward(timedelta(milliseconds=1))
     first = (await api.get("/users?limit=2", api.key)).json()
-    assert ([user["id"] for user in first["items"]], first["total"]) == ([made[2]["id"], made[1]["id"]], 3)
+    assert ([user["id"] for user in first["items"]], first["total"]) == ([users[2]["id"], users[1]["id"]], 3)
     rest = (await api.get(f"/users?limit=2&cursor={first['nextCursor']}", api.key)).json()
-    assert ([user["id"] for user in rest["items"]], rest["nextCursor"]) == ([made[0]["id"]], None)
+    assert ([user["id"] for user in rest["items"]], rest["nextCursor"]) == ([users[0]["id"]], None)
     assert [user["firstName"] for user in (await api.get("/users?q=n1", api.key)).json()["items"]] == ["N1"]
     assert (await api.get("/users?role=team", api.key)).json()["items"] == []
     for bad in (
@@ -164,7 +167,7 @@ async def test_lists_are_paged_filtered_and_strict(api: Any) -> None:
         assert (await api.get(f"/users?{bad}", api.key)).status_code == 400, bad
 
 
-async def test_me_shows_what_i_may_and_changes_what_is_mine(api: Any) -> None:
+async def test_the_own_profile_shows_permissions_and_can_be_changed(api: Any) -> None:
     token = await api.token("team")
     me = (await api.get("/users/me", token)).json()
     assert me["permissions"] == ["app:plan", "groups:read", "users:read"]
@@ -172,21 +175,21 @@ async def test_me_shows_what_i_may_and_changes_what_is_mine(api: Any) -> None:
     changed = await api.patch("/users/me", {"firstName": "Ora", "locale": "de"}, token)
     assert (changed.json()["firstName"], changed.json()["locale"]) == ("Ora", "de")
     assert (await api.patch("/users/me", {"role": "admin"}, token)).status_code == 400
-    assert pointers(await api.patch("/users/me", {"firstName": "", "acceptTerms": False}, token)) == [
+    assert list_pointers(await api.patch("/users/me", {"firstName": "", "acceptTerms": False}, token)) == [
         "/acceptTerms",
         "/firstName",
     ]
     assert (await api.get("/users/me")).status_code == 401
-    assert problem(await api.get("/users/me", api.key)) == (403, "not-allowed")
+    assert read_problem(await api.get("/users/me", api.key)) == (403, "not-allowed")
 
 
-async def test_old_terms_stop_everything_but_consent(api: Any) -> None:
+async def test_outdated_terms_must_be_accepted_first(api: Any) -> None:
     user = await api.user("team", acceptTerms=False)
     signed_in = await api.login(user["email"])
     assert signed_in.status_code == 200
     token = signed_in.json()["accessToken"]
     for path in ("/users", "/groups", "/roles", "/invitations"):
-        assert problem(await api.get(path, token)) == (403, "terms-required")
+        assert read_problem(await api.get(path, token)) == (403, "terms-required")
     assert (await api.get("/users/me", token)).json()["termsAccepted"] is False
     assert (await api.post("/auth/email/verify-request", token=token)).status_code == 202
     assert (await api.patch("/users/me", {"acceptTerms": True}, token)).json()["termsAccepted"] is True

@@ -1,11 +1,11 @@
-"""What the documents say about configuration is so."""
+"""The documentation of the configuration is complete, and its examples are valid."""
 
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
-from tests.config.test_loading import load, problems_of
+from tests.config.test_loading import collect_problems, load
 
 from latchstring.domain.principal import PERMISSIONS
 
@@ -17,24 +17,24 @@ TABLES = (
 )  # fmt: skip
 
 
-def section_of(table: str) -> str:
-    first, _, _ = table.partition(".")
-    title = f"{first}.*" if first in {"roles", "templates"} else table
-    found = re.search(rf"^#+ \[{re.escape(title)}\]$(.*?)(?=^#|\Z)", DOCUMENT, re.MULTILINE | re.DOTALL)
-    assert found, f"no section [{title}]"
-    return found[1]
+def find_section(table: str) -> str:
+    top_level, _, _ = table.partition(".")
+    title = f"{top_level}.*" if top_level in {"roles", "templates"} else table
+    match = re.search(rf"^#+ \[{re.escape(title)}\]$(.*?)(?=^#|\Z)", DOCUMENT, re.MULTILINE | re.DOTALL)
+    assert match, f"no section [{title}]"
+    return match[1]
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_key_is_documented(tmp_path: Path, table: str) -> None:
-    told = problems_of(tmp_path, f"[{table}]\nqqqq = 1")[f"{table}.qqqq"]
-    known = told.partition("Known here: ")[2].rstrip(".").split(", ")
-    below = {"smtp", "retry", "pace", "invitations"}  # tables with a section of their own
-    assert [key for key in known if key not in below and f"`{key}`" not in section_of(table)] == []
+    problem = collect_problems(tmp_path, f"[{table}]\nqqqq = 1")[f"{table}.qqqq"]
+    known = problem.partition("Known here: ")[2].rstrip(".").split(", ")
+    nested = {"smtp", "retry", "pace", "invitations"}  # tables with a section of their own
+    assert [key for key in known if key not in nested and f"`{key}`" not in find_section(table)] == []
 
 
 def test_every_permission_is_documented() -> None:
-    assert [name for name in PERMISSIONS if f"`{name}`" not in section_of("roles.somebody")] == []
+    assert [name for name in PERMISSIONS if f"`{name}`" not in find_section("roles.somebody")] == []
 
 
 def test_the_example_of_the_readme_is_a_configuration(tmp_path: Path) -> None:

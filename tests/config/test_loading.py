@@ -1,4 +1,4 @@
-"""Where values come from, and what they become."""
+"""Values are read from the file, the environment and secret files, with their defaults."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -88,8 +88,8 @@ def load(tmp_path: Path, text: str, env: Mapping[str, str] | None = None) -> Con
     return load_config(path, env or {})
 
 
-def problems_of(tmp_path: Path, text: str, env: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Every problem: key to its whole text."""
+def collect_problems(tmp_path: Path, text: str, env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The text of every problem by its key."""
     with pytest.raises(ConfigProblems) as raised:
         load(tmp_path, text, env)
     return {problem.key: str(problem) for problem in raised.value.problems}
@@ -122,7 +122,7 @@ def test_every_documented_key_is_read(tmp_path: Path) -> None:
     assert config.secrets.master_key_file == tmp_path / "keys/master.key"
 
 
-def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
+def test_without_a_file_the_defaults_are_used(tmp_path: Path) -> None:
     config = load_config(None, {}, folder=tmp_path)
     assert config.source is None
     assert config.database.sqlite_path == tmp_path / "var/latchstring.db"
@@ -139,7 +139,7 @@ def test_a_file_in_the_working_directory_is_found(tmp_path: Path) -> None:
     assert load_config(None, {}, folder=tmp_path).app.name == "Here"
 
 
-def test_relative_paths_start_at_the_file_and_not_where_one_stands(tmp_path: Path) -> None:
+def test_relative_paths_are_resolved_against_the_folder_of_the_file(tmp_path: Path) -> None:
     config = load(tmp_path, '[database]\nurl = "sqlite+aiosqlite:///data/a.db"')
     assert config.database.sqlite_path == tmp_path / "data/a.db"
 
@@ -149,7 +149,7 @@ def test_an_absolute_sqlite_path_has_four_slashes(tmp_path: Path) -> None:
     assert config.database.sqlite_path == Path("/srv/a.db")
 
 
-def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+def test_a_variable_overrides_the_value_of_the_file(tmp_path: Path) -> None:
     env = {
         "LATCHSTRING_MAIL__SMTP__HOST": "mx.acme.example",
         "LATCHSTRING_MAIL__SMTP__PORT": "2525",
@@ -170,12 +170,12 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert list(config.content.types) == ["pages"]
 
 
-def test_a_role_of_the_file_is_found_however_it_is_spelt(tmp_path: Path) -> None:
+def test_a_variable_matches_a_role_in_any_spelling(tmp_path: Path) -> None:
     config = load(tmp_path, "[roles.Team_Lead]\npermissions = []", {"LATCHSTRING_ROLES__TEAM_LEAD__NAME": "Lead"})
     assert config.roles["Team_Lead"].name == "Lead"
 
 
-def test_variables_that_an_orchestrator_sets_by_itself_are_ignored(tmp_path: Path) -> None:
+def test_variables_set_by_an_orchestrator_are_ignored(tmp_path: Path) -> None:
     env = {"LATCHSTRING_PORT": "tcp://10.0.0.1:80", "LATCHSTRING_SERVICE_HOST": "10.0.0.1", "LATCHSTRING_CONFIG": "x"}
     assert load(tmp_path, "", env).app.name == "Latchstring"
 
@@ -205,13 +205,13 @@ def test_the_port_follows_the_encryption(tmp_path: Path, tls: str, port: int) ->
     assert load(tmp_path, f'[mail.smtp]\ntls = "{tls}"').mail.smtp.port == port
 
 
-def test_the_built_in_lifetime_moves_into_the_configured_bounds(tmp_path: Path) -> None:
+def test_the_default_lifetime_is_adjusted_to_the_configured_bounds(tmp_path: Path) -> None:
     config = load(tmp_path, '[invitations]\nmaximum-lifetime = "P3D"')
     assert config.invitations.lifetime == config.content.lifetime == timedelta(days=3)
 
 
-def test_nothing_secret_is_in_the_representation(tmp_path: Path) -> None:
-    shown = repr(load(tmp_path, EVERYTHING, {"LATCHSTRING_SECRETS__MASTER_KEY": "the-key"}))
-    assert "hush" not in shown
-    assert "s3cret" not in shown
-    assert "the-key" not in shown
+def test_no_secret_is_in_the_representation(tmp_path: Path) -> None:
+    representation = repr(load(tmp_path, EVERYTHING, {"LATCHSTRING_SECRETS__MASTER_KEY": "the-key"}))
+    assert "hush" not in representation
+    assert "s3cret" not in representation
+    assert "the-key" not in representation

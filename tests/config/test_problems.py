@@ -1,9 +1,9 @@
-"""What is refused, and in which words."""
+"""Invalid configurations are refused, and each problem names the key and a remedy."""
 
 from pathlib import Path
 
 import pytest
-from tests.config.test_loading import load, problems_of
+from tests.config.test_loading import collect_problems, load
 
 from latchstring.config import ConfigProblems, load_config
 
@@ -21,8 +21,8 @@ def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
     [roles.a]
     permissions = ["invitation:read"]
     """
-    found = problems_of(tmp_path, text, {"LATCHSTRING_MAIL__SMTP__PORT": "no"})
-    assert found.keys() == {
+    problems = collect_problems(tmp_path, text, {"LATCHSTRING_MAIL__SMTP__PORT": "no"})
+    assert problems.keys() == {
         "app.name",
         "app.public-url",
         "app.nmae",
@@ -31,10 +31,10 @@ def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
         "database.url",
         "roles.a.permissions",
     }
-    assert "Did you mean app.name?" in found["app.nmae"]
-    assert "Did you mean invitations:read?" in found["roles.a.permissions"]
-    assert "postgresql+asyncpg://" in found["database.url"]
-    assert 'mail.smtp.port = "no"' in found["mail.smtp.port"]
+    assert "Did you mean app.name?" in problems["app.nmae"]
+    assert "Did you mean invitations:read?" in problems["roles.a.permissions"]
+    assert "postgresql+asyncpg://" in problems["database.url"]
+    assert 'mail.smtp.port = "no"' in problems["mail.smtp.port"]
 
 
 def test_each_problem_has_key_value_and_remedy_on_its_own_lines(tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ def test_each_problem_has_key_value_and_remedy_on_its_own_lines(tmp_path: Path) 
         ("secrets", 'master-key-fiel = "x"'),
     ],
 )
-def test_what_cannot_be_meant_is_refused_once(tmp_path: Path, table: str, line: str) -> None:
-    assert len(problems_of(tmp_path, f"[{table}]\n{line}")) == 1
+def test_an_invalid_value_is_one_problem(tmp_path: Path, table: str, line: str) -> None:
+    assert len(collect_problems(tmp_path, f"[{table}]\n{line}")) == 1
 
 
 def test_a_role_may_not_grant_what_it_lacks(tmp_path: Path) -> None:
@@ -118,22 +118,22 @@ def test_a_role_may_not_grant_what_it_lacks(tmp_path: Path) -> None:
     [roles.lead]
     permissions = ["invitations:write", "users:write"]
     """
-    found = problems_of(tmp_path, text)
-    assert found.keys() == {"roles.team.may-grant"}
-    assert "holds users:write, which team lacks" in found["roles.team.may-grant"]
+    problems = collect_problems(tmp_path, text)
+    assert problems.keys() == {"roles.team.may-grant"}
+    assert "holds users:write, which team lacks" in problems["roles.team.may-grant"]
 
 
 def test_granting_all_roles_needs_all_permissions(tmp_path: Path) -> None:
     text = '[roles.a]\npermissions = ["users:read"]\nmay-grant = ["*"]\n[roles.b]\npermissions = ["*"]'
-    assert problems_of(tmp_path, text).keys() == {"roles.a.may-grant"}
+    assert collect_problems(tmp_path, text).keys() == {"roles.a.may-grant"}
 
 
-def test_who_holds_everything_may_grant_everything(tmp_path: Path) -> None:
+def test_a_role_with_all_permissions_may_grant_all_roles(tmp_path: Path) -> None:
     text = '[roles.a]\npermissions = ["*"]\nmay-grant = ["*", "b"]\n[roles.b]\npermissions = ["users:write"]'
     assert load(tmp_path, text).roles["a"].may_grant == {"*", "b"}
 
 
-def test_values_of_secrets_are_never_shown(tmp_path: Path) -> None:
+def test_values_of_secrets_are_masked_in_problems(tmp_path: Path) -> None:
     text = """
     [database]
     url = "postgres://u:hush@h/d"
@@ -156,24 +156,25 @@ def test_values_of_secrets_are_never_shown(tmp_path: Path) -> None:
 def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p").write_text("x")
     text = '[mail.smtp]\nusername = "u"\npassword = "a"\npassword-file = "p"'
-    assert problems_of(tmp_path, text).keys() == {"mail.smtp.password-file"}
+    assert collect_problems(tmp_path, text).keys() == {"mail.smtp.password-file"}
 
 
 def test_a_secret_file_that_is_missing_is_named(tmp_path: Path) -> None:
-    found = problems_of(tmp_path, '[mail.smtp]\nusername = "u"\npassword-file = "absent"')
-    assert '"absent"' in found["mail.smtp.password-file"]
+    problems = collect_problems(tmp_path, '[mail.smtp]\nusername = "u"\npassword-file = "absent"')
+    assert '"absent"' in problems["mail.smtp.password-file"]
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [(b"[app\n", "line 1"), (b'[app]\nname = "\xff"', "UTF-8"), (b"[app]\na=1\na=2", "overwrite")]
+    ("content", "expected"),
+    [(b"[app\n", "line 1"), (b'[app]\nname = "\xff"', "UTF-8"), (b"[app]\na=1\na=2", "overwrite")],
 )
-def test_a_file_that_is_no_toml_is_the_only_problem(tmp_path: Path, content: bytes, says: str) -> None:
+def test_a_file_that_is_not_toml_is_the_only_problem(tmp_path: Path, content: bytes, expected: str) -> None:
     path = tmp_path / "latchstring.toml"
     path.write_bytes(content)
     with pytest.raises(ConfigProblems) as raised:
         load_config(path, {"LATCHSTRING_APP__NMAE": "x"})
     (problem,) = raised.value.problems
-    assert says in str(problem)
+    assert expected in str(problem)
 
 
 def test_a_named_file_that_is_missing_is_a_problem(tmp_path: Path) -> None:
@@ -182,10 +183,10 @@ def test_a_named_file_that_is_missing_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_an_unknown_variable_with_our_prefix_is_a_problem(tmp_path: Path) -> None:
-    found = problems_of(tmp_path, "", {"LATCHSTRING_MAIL__SMTP__HOTS": "x"})
-    assert "Did you mean mail.smtp.host?" in found["mail.smtp.hots"]
+    problems = collect_problems(tmp_path, "", {"LATCHSTRING_MAIL__SMTP__HOTS": "x"})
+    assert "Did you mean mail.smtp.host?" in problems["mail.smtp.hots"]
 
 
 def test_a_variable_below_a_value_is_a_problem(tmp_path: Path) -> None:
-    found = problems_of(tmp_path, '[app]\nname = "A"', {"LATCHSTRING_APP__NAME__FIRST": "x"})
-    assert "LATCHSTRING_APP__NAME__FIRST" in found
+    problems = collect_problems(tmp_path, '[app]\nname = "A"', {"LATCHSTRING_APP__NAME__FIRST": "x"})
+    assert "LATCHSTRING_APP__NAME__FIRST" in problems

@@ -1,10 +1,10 @@
-"""Templates of invitations in configuration, checked against what else is configured."""
+"""Templates of invitations are read and checked against the other settings."""
 
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.config.test_loading import load, problems_of
+from tests.config.test_loading import collect_problems, load
 
 from latchstring.domain.template import InvitationTemplate, TemplateSource
 
@@ -17,7 +17,7 @@ singular = "article"
 """
 
 
-def test_a_template_is_read_whole(tmp_path: Path) -> None:
+def test_every_key_of_a_template_is_read(tmp_path: Path) -> None:
     text = """
     [templates.new-customer]
     name = "New customer"
@@ -44,13 +44,13 @@ def test_a_template_is_read_whole(tmp_path: Path) -> None:
     )
 
 
-def test_the_order_of_the_file_is_kept_and_nothing_is_needed(tmp_path: Path) -> None:
-    found = load(tmp_path, "[templates.b]\n[templates.a]").templates
-    assert [(template.key, template.name) for template in found.values()] == [("b", "b"), ("a", "a")]
+def test_the_order_of_the_file_is_preserved_and_no_key_is_required(tmp_path: Path) -> None:
+    configured = load(tmp_path, "[templates.b]\n[templates.a]").templates
+    assert [(template.key, template.name) for template in configured.values()] == [("b", "b"), ("a", "a")]
 
 
 @pytest.mark.parametrize(
-    ("line", "key", "says"),
+    ("line", "key", "expected"),
     [
         ('role = "custmer"', "role", "There is no role custmer. Did you mean customer?"),
         (
@@ -68,9 +68,9 @@ def test_the_order_of_the_file_is_kept_and_nothing_is_needed(tmp_path: Path) -> 
         ('expires-in = "P3D"', "expires-in", "no such key"),
     ],
 )
-def test_what_cannot_be_used_is_told_with_its_remedy(tmp_path: Path, line: str, key: str, says: str) -> None:
+def test_an_invalid_value_is_reported_with_its_remedy(tmp_path: Path, line: str, key: str, expected: str) -> None:
     text = f"{ROLES}[templates.new]\n{line}"
     if not key:
         assert load(tmp_path, text).templates["new"].message is None
         return
-    assert says in problems_of(tmp_path, text)[f"templates.new.{key}"]
+    assert expected in collect_problems(tmp_path, text)[f"templates.new.{key}"]

@@ -1,4 +1,4 @@
-"""No layer reaches what it may not import by way of another module's import. import-linter sees the direct imports."""
+"""No layer imports a forbidden name through a re-export. import-linter checks only direct imports."""
 
 import ast
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ FORBIDDEN = [
 
 
 @cache
-def imports_of(module: str) -> dict[str, tuple[str, str]]:
-    """Where each imported name of a module comes from: name -> (module, name there)."""
+def list_imports(module: str) -> dict[str, tuple[str, str]]:
+    """Map each imported name of a module to its origin: name -> (module, name there)."""
     spec = find_spec(module)
     assert spec is not None
     assert spec.origin is not None
@@ -30,11 +30,11 @@ def imports_of(module: str) -> dict[str, tuple[str, str]]:
     }
 
 
-def origin_of(module: str, name: str) -> str:
-    """The module that defines a name, followed through every module that only passes it on."""
-    while name in imports_of(module):
+def find_origin(module: str, name: str) -> str:
+    """Find the module that defines a name, through all modules that only re-export it."""
+    while name in list_imports(module):
         before = module, name
-        module, name = imports_of(module)[name]
+        module, name = list_imports(module)[name]
         if is_module(f"{module}.{name}"):
             return f"{module}.{name}"
         assert (module, name) != before
@@ -47,19 +47,19 @@ def is_module(dotted: str) -> bool:
     ).exists()
 
 
-def imported_from(layer: str) -> Iterator[tuple[str, str, str]]:
-    """Every import of a layer: importing module, name, defining module."""
+def list_layer_imports(layer: str) -> Iterator[tuple[str, str, str]]:
+    """Yield every import of a layer: importing module, name, defining module."""
     for path in sorted((SOURCE / "latchstring" / layer).rglob("*.py")):
         module = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
-        for name in imports_of(module):
-            yield module, name, origin_of(module, name)
+        for name in list_imports(module):
+            yield module, name, find_origin(module, name)
 
 
 @pytest.mark.parametrize(("layer", "forbidden"), FORBIDDEN)
 def test_a_layer_reaches_nothing_forbidden_through_a_re_export(layer: str, forbidden: str) -> None:
     reached = [
         f"{module}: {name} is defined in {origin}"
-        for module, name, origin in imported_from(layer)
+        for module, name, origin in list_layer_imports(layer)
         if origin == forbidden or origin.startswith(f"{forbidden}.")
     ]
     assert reached == []

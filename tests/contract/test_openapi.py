@@ -1,4 +1,4 @@
-"""The OpenAPI document is complete and true: what it says of shapes and statuses is what a running server does."""
+"""The OpenAPI document is complete, and a running server behaves as it describes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -42,22 +42,18 @@ CHECKS = [
 ]
 
 
-def _never() -> Any:
-    raise AssertionError("nothing is opened to describe the API")
-
-
 EXAMPLES = 200 if FULL else 25
 OPERATIONS = list_operations(routes)
 DOCUMENT = build_document(OPERATIONS, App(), version="1.2.3")
 
 
-def described(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for path, methods in document["paths"].items():
-        for method, one in methods.items():
-            yield path, method, one
+def list_described(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            yield path, method, operation
 
 
-ROUTES = [f"{method.upper()} {path}" for path, method, _ in described(DOCUMENT)]
+ROUTES = [f"{method.upper()} {path}" for path, method, _ in list_described(DOCUMENT)]
 
 
 @pytest.fixture
@@ -70,15 +66,15 @@ def document() -> dict[str, Any]:
     return DOCUMENT
 
 
-def test_paths_begin_with_api_and_name_their_parameters(document: dict[str, Any]) -> None:
-    for path, _, one in described(document):
+def test_paths_begin_with_api_and_declare_their_parameters(document: dict[str, Any]) -> None:
+    for path, _, operation in list_described(document):
         assert path.startswith("/api/")
-        named = {p["name"] for p in one["parameters"] if p.get("in") == "path"}
-        assert named == {part[1:-1] for part in path.split("/") if part.startswith("{")}
+        names = {p["name"] for p in operation["parameters"] if p.get("in") == "path"}
+        assert names == {part[1:-1] for part in path.split("/") if part.startswith("{")}
 
 
-def test_every_call_of_the_contract_is_there(document: dict[str, Any]) -> None:
-    there = {f"{method.upper()} {path}" for path, method, _ in described(document)}
+def test_the_document_has_every_required_operation(document: dict[str, Any]) -> None:
+    documented = {f"{method.upper()} {path}" for path, method, _ in list_described(document)}
     assert {
         "POST /api/invitations",
         "GET /api/invitations",
@@ -120,30 +116,30 @@ def test_every_call_of_the_contract_is_there(document: dict[str, Any]) -> None:
         "DELETE /api/groups/{key}/members/{userId}",
         "GET /api/api-keys",
         "POST /api/api-keys",
-    } <= there
+    } <= documented
 
 
-def test_operations_are_told_apart(document: dict[str, Any]) -> None:
-    ids = [one["operationId"] for _, _, one in described(document)]
+def test_operation_ids_are_unique(document: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for _, _, operation in list_described(document)]
     assert len(set(ids)) == len(ids)
 
 
-def test_every_operation_names_its_refusals(document: dict[str, Any]) -> None:
-    for path, _, one in described(document):
-        statuses = set(one["responses"])
+def test_every_operation_lists_its_errors(document: dict[str, Any]) -> None:
+    for path, _, operation in list_described(document):
+        statuses = set(operation["responses"])
         assert {"400", "500", "503"} <= statuses, path
-        assert ("requestBody" in one) == ("422" in statuses or "415" in statuses), path
-        if {"bearer": []} in one["security"] and {} not in one["security"]:
+        assert ("requestBody" in operation) == ("422" in statuses or "415" in statuses), path
+        if {"bearer": []} in operation["security"] and {} not in operation["security"]:
             assert {"401", "403"} <= statuses, path
 
 
-def test_only_known_codes_are_named(operations: list[Operation]) -> None:
-    for one in operations:
-        assert all(problem in PROBLEMS for problem in one.problems if isinstance(problem, str)), one.route
+def test_only_known_error_codes_are_declared(operations: list[Operation]) -> None:
+    for operation in operations:
+        assert all(problem in PROBLEMS for problem in operation.problems if isinstance(problem, str)), operation.route
 
 
-def test_keys_are_taken_on_posts_that_create_and_nowhere_else(operations: list[Operation]) -> None:
-    assert {one.route for one in operations if one.takes_idempotency_key} == {
+def test_idempotency_keys_are_supported_on_posts_that_create(operations: list[Operation]) -> None:
+    assert {operation.route for operation in operations if operation.takes_idempotency_key} == {
         "POST /api/invitations",
         "POST /api/invitations/bulk",
         "POST /api/invitations/{invitation_id:uuid}/resend",
@@ -154,47 +150,51 @@ def test_keys_are_taken_on_posts_that_create_and_nowhere_else(operations: list[O
     }
 
 
-def test_bad_credentials_are_ignored_where_the_contract_says_so_and_nowhere_else(operations: list[Operation]) -> None:
-    ignoring = {one.route for one in operations if one.access in (RouteAccess.LENIENT, RouteAccess.PUBLIC)}
+def test_invalid_credentials_are_ignored_only_on_these_routes(operations: list[Operation]) -> None:
+    lenient = {
+        operation.route for operation in operations if operation.access in (RouteAccess.LENIENT, RouteAccess.PUBLIC)
+    }
     allowed = (
         "POST /api/auth/",
         "POST /api/invitations/",
         "POST /api/content/{content_type}/invitations/",
         "GET /api/.well-known/",
     )
-    assert all(route.startswith(allowed) for route in ignoring)
-    assert {f"POST /api/invitations/{verb}" for verb in ("lookup", "accept", "decline", "request-new")} <= ignoring
+    assert all(route.startswith(allowed) for route in lenient)
+    assert {f"POST /api/invitations/{verb}" for verb in ("lookup", "accept", "decline", "request-new")} <= lenient
 
 
-def test_strangers_are_counted_on_every_route_that_takes_them(operations: list[Operation]) -> None:
-    """Content is open to strangers only as far as reading; its invitations count those who come with a link."""
-    open_to_all = [
-        one for one in operations if one.access in (RouteAccess.LENIENT, RouteAccess.PUBLIC) and one.method != "GET"
+def test_routes_for_anonymous_callers_are_rate_limited(operations: list[Operation]) -> None:
+    """Logout is exempt, and invitations to content, which limit anonymous callers themselves."""
+    anonymous = [
+        operation
+        for operation in operations
+        if operation.access in (RouteAccess.LENIENT, RouteAccess.PUBLIC) and operation.method != "GET"
     ]
-    uncounted = {one.route for one in open_to_all if not one.rate_limited}
-    assert uncounted <= {"POST /api/auth/logout", "POST /api/content/{content_type}/invitations/{key}"}
+    unlimited = {operation.route for operation in anonymous if not operation.rate_limited}
+    assert unlimited <= {"POST /api/auth/logout", "POST /api/content/{content_type}/invitations/{key}"}
 
 
-def test_examples_fit_their_schemas(document: dict[str, Any]) -> None:
-    for _, _, one in described(document):
-        answers = [answer.get("content", {}).get("application/json") for answer in one["responses"].values()]
-        bodies = one.get("requestBody", {}).get("content", {}).values()
+def test_examples_are_valid_by_their_schemas(document: dict[str, Any]) -> None:
+    for _, _, operation in list_described(document):
+        answers = [answer.get("content", {}).get("application/json") for answer in operation["responses"].values()]
+        bodies = operation.get("requestBody", {}).get("content", {}).values()
         for content in [*bodies, *filter(None, answers)]:
             schema = {**content["schema"], "components": document["components"]}
             jsonschema.validate(content["example"], schema, cls=jsonschema.Draft202012Validator)
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """A server of its own: what strange requests leave behind is nobody else's."""
+def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A server for this module only, because generated requests leave arbitrary data behind."""
     folder = tmp_path_factory.mktemp("openapi")
     with open_installation(folder, f"sqlite+aiosqlite:///{folder}/latchstring.db") as installation:
         yield installation
 
 
 @pytest.fixture(scope="module")
-def api(running: Installation) -> Any:
-    url = f"http://127.0.0.1:{running.port}"
+def api(running_server: Installation) -> Any:
+    url = f"http://127.0.0.1:{running_server.port}"
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
     schema.config.update(base_url=url)
     return schema
@@ -203,8 +203,8 @@ def api(running: Installation) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", GenerationMode)
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_running_server_does_what_the_document_says(
-    api: Any, running: Installation, route: str, mode: GenerationMode
+def test_a_running_server_behaves_as_documented(
+    api: Any, running_server: Installation, route: str, mode: GenerationMode
 ) -> None:
     method, path = route.split()
     operation = api[path][method]
@@ -218,6 +218,6 @@ def test_a_running_server_does_what_the_document_says(
         suppress_health_check=list(HealthCheck),
     )
     def check(case: Any) -> None:
-        case.call_and_validate(headers={"Authorization": f"Bearer {running.key}"}, checks=CHECKS)
+        case.call_and_validate(headers={"Authorization": f"Bearer {running_server.key}"}, checks=CHECKS)
 
     check()

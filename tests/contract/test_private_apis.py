@@ -1,6 +1,6 @@
-"""What we use of libraries beyond their documented interface, each with the behaviour we rely on.
+"""The private APIs of libraries that we use still behave as we rely on.
 
-A failure here after an update means: look at the one function that uses it.
+After a failure, check the one function that uses the API.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ DIALECTS = [postgresql.dialect(), sqlite.dialect()]  # type: ignore[no-untyped-c
 PEOPLE = Table("people", MetaData(), Column("id", Id()), Column("name", Text()), Column("visits", Integer()))
 
 
-def compiled(statement: Executable, dialect: Dialect) -> SQLCompiler:
+def compile_statement(statement: Executable, dialect: Dialect) -> SQLCompiler:
     compiler = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
     assert isinstance(compiler, SQLCompiler)
     return compiler
@@ -49,25 +49,25 @@ def test_columns_of_select_and_returning_are_listed_in_order(dialect: Dialect) -
         insert(PEOPLE).values(id=ID).returning(PEOPLE.c.id, PEOPLE.c.visits.label("next")),
         update(PEOPLE).values(visits=1).returning(PEOPLE.c.id, PEOPLE.c.visits.label("next")),
     ):
-        columns = list_result_columns(compiled(statement, dialect))
+        columns = list_result_columns(compile_statement(statement, dialect))
         assert [column.name for column in columns] == ["id", "next"]
         assert isinstance(columns[0].type, Id)
         assert isinstance(columns[1].type, Integer)
-    assert list_result_columns(compiled(update(PEOPLE).values(visits=1), dialect)) == []
+    assert list_result_columns(compile_statement(update(PEOPLE).values(visits=1), dialect)) == []
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
-def test_processors_convert_both_ways_and_are_made_once(dialect: Dialect) -> None:
-    kind, at = Instant(), datetime(2026, 3, 1, 12, tzinfo=UTC)
+def test_processors_convert_both_ways_and_are_cached(dialect: Dialect) -> None:
+    kind, instant = Instant(), datetime(2026, 3, 1, 12, tzinfo=UTC)
     bind, result = bind_processor(kind, dialect), result_processor(kind, dialect)
-    stored = at if bind is None else bind(at)
-    assert (stored if result is None else result(stored)) == at
+    stored = instant if bind is None else bind(instant)
+    assert (stored if result is None else result(stored)) == instant
     assert bind_processor(kind, dialect) is bind
     assert result_processor(kind, dialect) is result
     assert bind_processor(Integer(), dialect) is None
 
 
-def test_a_list_converts_its_items_only_where_their_type_does() -> None:
+def test_a_list_converts_its_items_only_if_their_type_does() -> None:
     dialect = sqlite.dialect()
     assert CanonicalText.process_bind_param is TypeDecorator.process_bind_param
     as_text, as_ids = bind_processor(ListOf(CanonicalText), dialect), bind_processor(ListOf(Id), dialect)
@@ -80,8 +80,8 @@ def test_a_list_converts_its_items_only_where_their_type_does() -> None:
 # ---- aiosmtplib ------------------------------------------------------------------------------------------------------
 
 
-class Wire:
-    """A server that notes every line and answers from a list."""
+class ScriptedServer:
+    """An SMTP server that records every line and sends replies from a list."""
 
     def __init__(self, *replies: str) -> None:
         self.lines: list[bytes] = []
@@ -102,51 +102,51 @@ class Wire:
 
 
 @pytest.fixture
-async def wire() -> AsyncIterator[Wire]:
-    wire = Wire()
-    server = await asyncio.start_server(wire.answer, "127.0.0.1", 0)
-    wire.port = server.sockets[0].getsockname()[1]
-    yield wire
+async def scripted_server() -> AsyncIterator[ScriptedServer]:
+    scripted_server = ScriptedServer()
+    server = await asyncio.start_server(scripted_server.answer, "127.0.0.1", 0)
+    scripted_server.port = server.sockets[0].getsockname()[1]
+    yield scripted_server
     server.close()
 
 
-async def connect(wire: Wire, *replies: str) -> aiosmtplib.SMTP:
-    wire.replies = list(replies)
+async def connect(scripted_server: ScriptedServer, *replies: str) -> aiosmtplib.SMTP:
+    scripted_server.replies = list(replies)
     client = aiosmtplib.SMTP(
-        hostname="127.0.0.1", port=wire.port, use_tls=False, start_tls=False, local_hostname="us", timeout=5
+        hostname="127.0.0.1", port=scripted_server.port, use_tls=False, start_tls=False, local_hostname="us", timeout=5
     )
     await client.connect()
     return client
 
 
-async def test_a_server_is_greeted_once(wire: Wire) -> None:
-    client = await connect(wire, "250 SMTPUTF8")
+async def test_a_server_is_greeted_once(scripted_server: ScriptedServer) -> None:
+    client = await connect(scripted_server, "250 SMTPUTF8")
     await greet(client)
     await greet(client)
-    assert wire.lines == [b"EHLO us\r\n"]
+    assert scripted_server.lines == [b"EHLO us\r\n"]
     client.close()
 
 
-async def test_a_server_without_ehlo_is_greeted_with_helo(wire: Wire) -> None:
-    client = await connect(wire, "502 unknown", "250 fine")
+async def test_a_server_without_ehlo_is_greeted_with_helo(scripted_server: ScriptedServer) -> None:
+    client = await connect(scripted_server, "502 unknown", "250 fine")
     await greet(client)
-    assert wire.lines == [b"EHLO us\r\n", b"HELO us\r\n"]
+    assert scripted_server.lines == [b"EHLO us\r\n", b"HELO us\r\n"]
     client.close()
 
 
-async def test_a_message_is_written_whole_before_its_reply_is_awaited(wire: Wire) -> None:
-    client = await connect(wire, "250 fine", "354 go on", "250 taken")
+async def test_a_message_is_written_completely_before_its_reply_is_awaited(scripted_server: ScriptedServer) -> None:
+    client = await connect(scripted_server, "250 fine", "354 go on", "250 taken")
     await greet(client)
     assert (await client.execute_command(b"DATA")).code == 354
     sent: list[bool] = []
     reply = await send_content(client, b"a\n.b\r\nc", on_sent=lambda: sent.append(True), timeout_seconds=5)
     assert (reply.code, reply.message, sent) == (250, "taken", [True])
-    assert wire.lines[-4:] == [b"a\r\n", b"..b\r\n", b"c\r\n", b".\r\n"]
+    assert scripted_server.lines[-4:] == [b"a\r\n", b"..b\r\n", b"c\r\n", b".\r\n"]
     client.close()
 
 
-async def test_a_reply_that_does_not_come_is_a_timeout(wire: Wire) -> None:
-    client = await connect(wire, "250 fine", "354 go on")
+async def test_a_reply_that_does_not_come_is_a_timeout(scripted_server: ScriptedServer) -> None:
+    client = await connect(scripted_server, "250 fine", "354 go on")
     await greet(client)
     await client.execute_command(b"DATA")
     with pytest.raises(aiosmtplib.SMTPReadTimeoutError):
@@ -159,8 +159,8 @@ async def test_a_reply_that_does_not_come_is_a_timeout(wire: Wire) -> None:
 # ---- uvicorn ---------------------------------------------------------------------------------------------------------
 
 
-async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
-    """An application that only starts and stops."""
+async def start_and_stop(scope: Scope, receive: Receive, send: Send) -> None:
+    """An ASGI application that only starts and stops."""
     assert scope["type"] == "lifespan"
     for state in ("startup", "shutdown"):
         await receive()
@@ -168,13 +168,15 @@ async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_server_that_was_told_to_end_does_not_raise_the_signal_again(
+async def test_a_stopped_server_does_not_raise_the_signal_again(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("latchstring.bootstrap.server_process.settle_memory", lambda: None)  # it is for whole processes
+    monkeypatch.setattr(
+        "latchstring.bootstrap.server_process.settle_memory", lambda: None
+    )  # it affects the whole process
     calls: list[str] = []
     before = signal.getsignal(number)
-    server = Server(nothing, on_ready=lambda: calls.append("ready"), on_drain=lambda: calls.append("drain"))  # type: ignore[arg-type]
+    server = Server(start_and_stop, on_ready=lambda: calls.append("ready"), on_drain=lambda: calls.append("drain"))  # type: ignore[arg-type]
     with socket.create_server(("127.0.0.1", 0)) as bound:
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         async with asyncio.timeout(5):
@@ -186,7 +188,7 @@ async def test_a_server_that_was_told_to_end_does_not_raise_the_signal_again(
     assert signal.getsignal(number) is before
 
 
-def test_the_methods_we_override_are_called_with_what_they_take() -> None:
+def test_the_overridden_methods_have_the_expected_parameters() -> None:
     for name in ("startup", "shutdown"):
         assert list(inspect.signature(getattr(uvicorn.Server, name)).parameters) == ["self", "sockets"]
     assert list(inspect.signature(uvicorn.Server.capture_signals).parameters) == ["self"]

@@ -1,6 +1,6 @@
-"""An optional term of an invitation is declared once, in `domain/terms.py`. These tests find the place that forgot one.
+"""An optional term of an invitation is declared in `domain/terms.py`. These tests find modules that omit one.
 
-That values survive storage, imports and erasure is tested in `tests/invitations/test_terms.py`.
+`tests/invitations/test_terms.py` tests that values survive storage, imports and erasure.
 """
 
 import re
@@ -42,7 +42,7 @@ def test_every_term_can_be_a_column_of_an_import(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TERM_NAMES)
-def test_the_form_of_an_invitation_has_every_term_or_says_which_not(name: str) -> None:
+def test_the_form_of_an_invitation_has_every_term_or_lists_it_as_missing(name: str) -> None:
     types = get_type_hints(InvitationForm, include_extras=True)
     if name in TERMS_WITHOUT_A_FIELD:
         assert name not in types
@@ -57,11 +57,11 @@ def test_a_template_has_every_shared_term(name: str) -> None:
     assert name in TemplateView.__struct_fields__
 
 
-def test_only_terms_can_be_kept_when_a_person_is_erased() -> None:
+def test_only_terms_can_remain_when_a_person_is_erased() -> None:
     assert set(TERM_NAMES) >= IMPERSONAL_TERM_NAMES
 
 
 @pytest.mark.parametrize("name", TERM_NAMES)
 def test_the_page_of_an_invitation_shows_every_term(name: str) -> None:
-    shown = "name" if name in {"first_name", "last_name"} else name  # the page shows both names as one
-    assert re.search(rf"{{{{[^}}]*\.{shown}\b", PAGE)
+    field = "name" if name in {"first_name", "last_name"} else name  # the page shows the full name
+    assert re.search(rf"{{{{[^}}]*\.{field}\b", PAGE)

@@ -1,4 +1,4 @@
-"""Access tokens: what they say, who can check them, and what is refused."""
+"""Access tokens: content, verification, rotation and forgeries."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ USER = User(uuid4(), "ada@people.test", "ada@people.test", "Ada", "Löwe", role=
 PERMISSIONS = frozenset({"users:read", "app:plan"})
 
 
-def tokens_of(keyring: Keyring, issuer: str = ISSUER) -> AccessTokens:
+def make_tokens(keyring: Keyring, issuer: str = ISSUER) -> AccessTokens:
     return AccessTokens(keyring, issuer=issuer, lifetime=timedelta(minutes=15))
 
 
@@ -32,19 +32,19 @@ def keyring() -> Keyring:
 
 @pytest.fixture
 def token(keyring: Keyring) -> str:
-    return tokens_of(keyring).issue(USER, PERMISSIONS, uuid4(), now=NOW)
+    return make_tokens(keyring).issue(USER, PERMISSIONS, uuid4(), now=NOW)
 
 
-def part(value: object) -> str:
+def encode_part(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
-def test_a_token_says_who_may_what_and_for_how_long(keyring: Keyring) -> None:
-    session_id, tokens = uuid4(), tokens_of(keyring)
-    text = tokens.issue(USER, PERMISSIONS, session_id, now=NOW)
-    found = tokens.read(text, now=NOW)
-    assert (found.user_id, found.session_id) == (USER.id, session_id)
-    claims = json.loads(base64.urlsafe_b64decode(text.split(".")[1] + "=="))
+def test_a_token_contains_the_user_the_permissions_and_its_lifetime(keyring: Keyring) -> None:
+    session_id, tokens = uuid4(), make_tokens(keyring)
+    token = tokens.issue(USER, PERMISSIONS, session_id, now=NOW)
+    verified = tokens.read(token, now=NOW)
+    assert (verified.user_id, verified.session_id) == (USER.id, session_id)
+    claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
     assert claims == {
         "iss": ISSUER, "aud": ISSUER, "sub": str(USER.id), "sid": str(session_id), "role": "team",
         "permissions": ["app:plan", "users:read"], "groups": ["a", "b"],
@@ -52,8 +52,8 @@ def test_a_token_says_who_may_what_and_for_how_long(keyring: Keyring) -> None:
     }  # fmt: skip
 
 
-def test_the_app_checks_it_with_the_published_keys(keyring: Keyring, token: str) -> None:
-    published = tokens_of(keyring).jwks()
+def test_a_token_can_be_verified_with_the_published_keys(keyring: Keyring, token: str) -> None:
+    published = make_tokens(keyring).jwks()
     assert all(key.keys() == {"kty", "crv", "x", "kid", "use", "alg"} for key in published["keys"])
     with pytest.warns(match="EdDSA"):
         assert jwt.decode(token, KeySet.import_key_set(cast("Any", published)), algorithms=["EdDSA"]).claims[
@@ -62,43 +62,43 @@ def test_the_app_checks_it_with_the_published_keys(keyring: Keyring, token: str)
 
 
 def test_a_rotated_key_verifies_until_it_is_removed(keyring: Keyring, token: str) -> None:
-    fresh = new_master_key()
-    rotated = tokens_of(Keyring((fresh, *keyring.keys)))
+    new_key = new_master_key()
+    rotated = make_tokens(Keyring((new_key, *keyring.keys)))
     assert rotated.read(token, now=NOW).user_id == USER.id
     assert len(rotated.jwks()["keys"]) == 2
     with pytest.raises(CredentialInvalid):
-        tokens_of(Keyring((fresh,))).read(token, now=NOW)
+        make_tokens(Keyring((new_key,))).read(token, now=NOW)
 
 
-def test_a_token_ends_with_its_time(keyring: Keyring, token: str) -> None:
-    tokens = tokens_of(keyring)
+def test_a_token_expires_after_its_lifetime(keyring: Keyring, token: str) -> None:
+    tokens = make_tokens(keyring)
     tokens.read(token, now=NOW + timedelta(minutes=15) - timedelta(milliseconds=1))
     with pytest.raises(CredentialInvalid):
         tokens.read(token, now=NOW + timedelta(minutes=15))
 
 
-def test_a_token_for_another_address_of_the_server_is_refused(keyring: Keyring, token: str) -> None:
+def test_a_token_of_another_issuer_is_refused(keyring: Keyring, token: str) -> None:
     with pytest.raises(CredentialInvalid):
-        tokens_of(keyring, "https://elsewhere.example.org").read(token, now=NOW)
+        make_tokens(keyring, "https://elsewhere.example.org").read(token, now=NOW)
 
 
-def forgeries(keyring: Keyring, token: str) -> dict[str, str]:
+def make_forgeries(keyring: Keyring, token: str) -> dict[str, str]:
     header, payload, signature = token.split(".")
     kid = keyring.current.id
-    known = json.loads(base64.urlsafe_b64decode(header + "=="))
-    public = tokens_of(keyring).jwks()["keys"][0]
+    genuine = json.loads(base64.urlsafe_b64decode(header + "=="))
+    public = make_tokens(keyring).jwks()["keys"][0]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
     secret = OctKey.import_key(base64.urlsafe_b64decode(public["x"] + "=="))
-    confused = jwt.encode({"alg": "HS256", "kid": known["kid"], "typ": "at+jwt"}, claims, secret)
+    confused = jwt.encode({"alg": "HS256", "kid": genuine["kid"], "typ": "at+jwt"}, claims, secret)
     return {
-        "none": f"{part(known | {'alg': 'none'})}.{payload}.",
+        "none": f"{encode_part(genuine | {'alg': 'none'})}.{payload}.",
         "public key as secret": confused,
-        "other claims": f"{header}.{part(claims | {'role': 'admin'})}.{signature}",
-        "other type": f"{part(known | {'typ': 'JWT'})}.{payload}.{signature}",
-        "key in the header": f"{part(known | {'jwk': public})}.{payload}.{signature}",
-        "unknown kid": f"{part(known | {'kid': kid})}.{payload}.{signature}",
-        "no kid": f"{part({'alg': 'EdDSA'})}.{payload}.{signature}",
-        "header no object": f"{part([1])}.{payload}.{signature}",
+        "other claims": f"{header}.{encode_part(claims | {'role': 'admin'})}.{signature}",
+        "other type": f"{encode_part(genuine | {'typ': 'JWT'})}.{payload}.{signature}",
+        "key in the header": f"{encode_part(genuine | {'jwk': public})}.{payload}.{signature}",
+        "unknown kid": f"{encode_part(genuine | {'kid': kid})}.{payload}.{signature}",
+        "no kid": f"{encode_part({'alg': 'EdDSA'})}.{payload}.{signature}",
+        "header no object": f"{encode_part([1])}.{payload}.{signature}",
         "header nested": f"{base64.urlsafe_b64encode(b'[' * 20_000).decode()}.{payload}.{signature}",
         "no signature": f"{header}.{payload}.",
         "two parts": f"{header}.{payload}",
@@ -109,13 +109,13 @@ def forgeries(keyring: Keyring, token: str) -> dict[str, str]:
     }
 
 
-NAMES = (
+FORGERIES = (
     "none", "public key as secret", "other claims", "other type", "key in the header", "unknown kid", "no kid",
     "header no object", "header nested", "no signature", "two parts", "not ascii", "empty", "dots", "huge",
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FORGERIES)
 def test_a_forged_token_is_refused(keyring: Keyring, token: str, name: str) -> None:
     with pytest.raises(CredentialInvalid):
-        tokens_of(keyring).read(forgeries(keyring, token)[name], now=NOW)
+        make_tokens(keyring).read(make_forgeries(keyring, token)[name], now=NOW)

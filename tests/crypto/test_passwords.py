@@ -1,10 +1,10 @@
-"""Passwords: what is asked of new ones, and how they are kept."""
+"""Passwords: the policy for new ones, and hashing."""
 
 import asyncio
 
 import pytest
 
-from latchstring.crypto import passwords as room
+from latchstring.crypto import passwords as passwords_module
 from latchstring.crypto.passwords import Passwords, check_policy
 from latchstring.domain.errors import StorageBusy
 from latchstring.domain.settings import AccountRules
@@ -27,11 +27,11 @@ from latchstring.domain.settings import AccountRules
         ("🔑" * 10, None),
     ],
 )
-def test_a_password_is_long_enough_and_not_the_first_guess(password: str, code: str | None) -> None:
-    found = check_policy(
+def test_a_password_is_checked_for_length_and_common_values(password: str, code: str | None) -> None:
+    problems = check_policy(
         password, AccountRules(), email="ada.lovelace@people.test", names=("Ada", "Lovelace"), pointer="/p"
     )
-    assert [(problem.pointer, problem.code) for problem in found] == ([] if code is None else [("/p", code)])
+    assert [(problem.pointer, problem.code) for problem in problems] == ([] if code is None else [("/p", code)])
 
 
 async def test_hashes_are_argon2id_with_the_recommended_parameters() -> None:
@@ -46,10 +46,10 @@ async def test_hashes_are_argon2id_with_the_recommended_parameters() -> None:
     passwords.close()
 
 
-async def test_who_comes_when_too_many_wait_is_told_to_come_back(
+async def test_hashing_is_refused_when_the_queue_is_full(
     cheap_passwords: Passwords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "WAITING", 2)
+    monkeypatch.setattr(passwords_module, "MAX_QUEUE_LENGTH", 2)
     results = await asyncio.gather(*(cheap_passwords.hash("x") for _ in range(5)), return_exceptions=True)
     assert sum(isinstance(result, StorageBusy) for result in results) == 3
     assert await cheap_passwords.hash("x")

@@ -1,4 +1,4 @@
-"""`type/key:ROLE` is read by one rule in files, options and links."""
+"""Content grants as text: `type/key:ROLE`."""
 
 import pytest
 
@@ -11,12 +11,12 @@ from latchstring.formats.content_grants import (
 )
 
 
-def test_the_role_may_be_in_small_letters() -> None:
+def test_the_role_may_be_in_lower_case() -> None:
     assert parse_content_grant("articles/welcome:editor") == ("articles", "welcome", "EDITOR")
 
 
 @pytest.mark.parametrize("role", CONTENT_ROLE_NAMES)
-def test_what_is_written_is_read_again(role: str) -> None:
+def test_a_formatted_grant_can_be_parsed(role: str) -> None:
     assert parse_content_grant(format_content_grant("articles", "welcome", role)) == ("articles", "welcome", role)
 
 
@@ -26,7 +26,7 @@ def test_what_is_written_is_read_again(role: str) -> None:
      "a/b:c:EDITOR", "a:b/c:EDITOR", "articles/welcome:OWNER", "articles/welcome:", " articles/welcome:EDITOR",
      "articles/welcome: EDITOR"],
 )  # fmt: skip
-def test_other_text_is_no_grant(text: str) -> None:
+def test_other_text_is_refused_as_a_grant(text: str) -> None:
     assert parse_content_grant(text) is None
 
 
@@ -35,5 +35,5 @@ def test_a_cell_may_have_blanks_and_is_checked_later() -> None:
     assert split_content_grant("articles:EDITOR") is None
 
 
-def test_the_names_are_those_of_the_roles() -> None:
+def test_the_role_names_are_those_of_the_enum() -> None:
     assert tuple(ContentRole.__members__) == CONTENT_ROLE_NAMES

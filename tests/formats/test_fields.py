@@ -1,4 +1,4 @@
-"""Every field that breaks a rule is named, all at once, with a pointer to it."""
+"""Fields are parsed by their types, and all problems are collected with a pointer to each field."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,29 +10,29 @@ from msgspec import UNSET, UnsetType
 from tests.support.sample_app import AS_KEY, AS_USER, USER_ID, Change, Everything
 
 from latchstring.domain.errors import InvalidFields, Unreadable
-from latchstring.formats import field_types as kinds
+from latchstring.formats import field_types as types
 from latchstring.formats.field_types import Line, Message, ValueRefused
 from latchstring.formats.fields import Body, collect, refuse_unknown, sent_fields
 
-PART = {"name": "x", "role": "VIEWER"}
+NESTED = {"name": "x", "role": "VIEWER"}
 
 
-def problems_of(raw: dict[str, Any]) -> dict[str, str]:
+def collect_problems(raw: dict[str, Any]) -> dict[str, str]:
     return {problem.pointer: problem.code for problem in collect(raw, Everything).problems}
 
 
-async def test_all_problems_come_in_one_answer(client: httpx2.AsyncClient) -> None:
-    body = {"name": "", "email": "nope", "groups": ["ok", "not ok"], "parts": [PART, {"name": 5, "role": "OWNER"}]}
-    got = await client.post("/api/things", json=body, headers=AS_KEY)
-    assert (got.status_code, got.json()["code"]) == (422, "invalid-fields")
-    assert {error["pointer"]: error["code"] for error in got.json()["errors"]} == {
+async def test_all_problems_are_in_one_response(client: httpx2.AsyncClient) -> None:
+    body = {"name": "", "email": "nope", "groups": ["ok", "not ok"], "parts": [NESTED, {"name": 5, "role": "OWNER"}]}
+    response = await client.post("/api/things", json=body, headers=AS_KEY)
+    assert (response.status_code, response.json()["code"]) == (422, "invalid-fields")
+    assert {error["pointer"]: error["code"] for error in response.json()["errors"]} == {
         "/name": "blank",
         "/email": "invalid-email",
         "/groups/1": "invalid-key",
         "/parts/1/name": "invalid-type",
         "/parts/1/role": "not-one-of",
     }
-    assert all(error["detail"] for error in got.json()["errors"])
+    assert all(error["detail"] for error in response.json()["errors"])
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,11 @@ async def test_all_problems_come_in_one_answer(client: httpx2.AsyncClient) -> No
          {"/expiresIn": "invalid-duration", "/locale": "invalid-locale", "/redirectUrl": "invalid-url"}),
     ],
 )  # fmt: skip
-def test_problems_point_at_the_field(raw: dict[str, Any], expected: dict[str, str]) -> None:
-    assert problems_of(raw) == expected
+def test_each_problem_has_a_pointer_to_its_field(raw: dict[str, Any], expected: dict[str, str]) -> None:
+    assert collect_problems(raw) == expected
 
 
-def test_a_good_body_becomes_values() -> None:
+def test_a_valid_body_is_parsed_into_values() -> None:
     body = collect(
         {
             "name": " Ada ",
@@ -64,7 +64,7 @@ def test_a_good_body_becomes_values() -> None:
             "expiresIn": "P1DT2H",
             "startsAt": "2026-03-01T10:30:00.5+01:00",
             "locale": "PT-br",
-            "parts": [PART],
+            "parts": [NESTED],
         },
         Everything,
     ).finish()
@@ -76,18 +76,18 @@ def test_a_good_body_becomes_values() -> None:
     assert body.parts[0].role == "VIEWER"
 
 
-def test_a_field_that_was_not_sent_is_told_from_null() -> None:
+def test_a_missing_field_differs_from_null() -> None:
     assert sent_fields(collect({}, Change).finish()) == {}
     assert sent_fields(collect({"message": None}, Change).finish()) == {"message": None}
     assert {p.pointer for p in collect({"name": None}, Change).problems} == {"/name"}
 
 
-async def test_a_patch_changes_what_was_sent(client: httpx2.AsyncClient) -> None:
-    got = await client.patch(f"/api/things/{USER_ID}", json={"message": None}, headers=AS_USER)
-    assert got.json() == {"id": str(USER_ID), "message": None}
+async def test_a_patch_changes_only_the_fields_in_the_body(client: httpx2.AsyncClient) -> None:
+    response = await client.patch(f"/api/things/{USER_ID}", json={"message": None}, headers=AS_USER)
+    assert response.json() == {"id": str(USER_ID), "message": None}
 
 
-def test_a_pointer_escapes_what_rfc_6901_says() -> None:
+def test_a_pointer_is_escaped_by_rfc_6901() -> None:
     class Shared(Body):
         users: dict[str, Line]
 
@@ -99,25 +99,25 @@ def test_unknown_fields_are_found_in_maps_and_arrays() -> None:
         name: Line
 
     class Outer(Body):
-        several: dict[str, Inner] = msgspec.field(default_factory=dict)
-        listed: tuple[Inner, ...] = ()
-        one: Inner | UnsetType = UNSET
+        mapping: dict[str, Inner] = msgspec.field(default_factory=dict)
+        items: tuple[Inner, ...] = ()
+        single: Inner | UnsetType = UNSET
 
-    for raw in ({"several": {"k": {"x": 1}}}, {"listed": [{"x": 1}]}, {"one": {"x": 1}}):
+    for raw in ({"mapping": {"k": {"x": 1}}}, {"items": [{"x": 1}]}, {"single": {"x": 1}}):
         with pytest.raises(Unreadable, match="/x") as refused:
             refuse_unknown(raw, Outer)
         assert refused.value.code == "unknown-field"
 
 
-def test_services_add_problems_of_their_own() -> None:
-    reading = collect({"name": "x", "groups": 5}, Everything)
-    assert reading.get("name") == "x"
-    assert reading.get("groups") is None
+def test_invalid_fields_have_no_value_and_finish_raises() -> None:
+    parsed = collect({"name": "x", "groups": 5}, Everything)
+    assert parsed.get("name") == "x"
+    assert parsed.get("groups") is None
     with pytest.raises(InvalidFields):
-        reading.finish()
+        parsed.finish()
 
 
-def test_two_types_in_one_field_are_a_mistake_of_ours() -> None:
+def test_a_field_with_two_types_raises_type_error() -> None:
     class Odd(Body):
         value: Line | int
 
@@ -145,24 +145,24 @@ LINE_REFUSED = [
 @pytest.mark.parametrize("text", LINE_REFUSED)
 def test_a_line_without_visible_text_or_with_controls_is_refused(text: str) -> None:
     with pytest.raises(ValueRefused):
-        kinds.read_line(text)
+        types.read_line(text)
 
 
 @pytest.mark.parametrize("text", ["Ada", "李", "Seán O’Neill", "x" * 100, "👩\u200d💻 Ada", "نا\u200cم"])
-def test_names_of_the_world_are_lines(text: str) -> None:
-    assert kinds.read_line(text) == text
+def test_names_in_any_script_are_lines(text: str) -> None:
+    assert types.read_line(text) == text
 
 
 @pytest.mark.parametrize("text", ["a\x00", "a\tb", "a\x1bb", "a\u202eb", "a" * 1001])
 def test_a_message_with_other_controls_or_too_long_is_refused(text: str) -> None:
     with pytest.raises(ValueRefused):
-        kinds.read_message(text)
+        types.read_message(text)
 
 
-@pytest.mark.parametrize("breaks", ["\n", "\r\n", "\r", "\x85", "\u2028", "\u2029"])
-def test_line_breaks_of_a_message_become_one_kind(breaks: str) -> None:
-    assert kinds.read_message(f"a{breaks}b") == "a\nb"
-    assert len(kinds.read_message("\r\n" * 1000)) == 1000
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r", "\x85", "\u2028", "\u2029"])
+def test_all_line_breaks_of_a_message_become_line_feeds(line_break: str) -> None:
+    assert types.read_message(f"a{line_break}b") == "a\nb"
+    assert len(types.read_message("\r\n" * 1000)) == 1000
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_line_breaks_of_a_message_become_one_kind(breaks: str) -> None:
     ],
 )
 def test_durations_of_fixed_length_are_read(text: str, expected: timedelta) -> None:
-    assert kinds.read_duration(text) == expected
+    assert types.read_duration(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_durations_of_fixed_length_are_read(text: str, expected: timedelta) -> N
 )
 def test_other_durations_are_refused(text: object) -> None:
     with pytest.raises(ValueRefused):
-        kinds.read_duration(text)
+        types.read_duration(text)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_other_durations_are_refused(text: object) -> None:
 )  # fmt: skip
 def test_other_instants_are_refused(text: object) -> None:
     with pytest.raises(ValueRefused):
-        kinds.read_instant(text)
+        types.read_instant(text)
 
 
 @pytest.mark.parametrize(
@@ -225,19 +225,19 @@ def test_other_instants_are_refused(text: object) -> None:
         ("sl-Rozaj-1994", "sl-rozaj-1994"),
     ],
 )
-def test_language_tags_come_in_their_usual_spelling(text: str, expected: str) -> None:
-    assert kinds.read_locale(text) == expected
+def test_language_tags_are_normalized(text: str, expected: str) -> None:
+    assert types.read_locale(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "e", "de_DE", "de-", "-de", "english language", "x" * 36, "de\n", "../de"])
-def test_what_is_no_language_tag_is_refused(text: str) -> None:
+def test_malformed_language_tags_are_refused(text: str) -> None:
     with pytest.raises(ValueRefused):
-        kinds.read_locale(text)
+        types.read_locale(text)
 
 
 @pytest.mark.parametrize("text", ["https://a.example", "http://127.0.0.1:8080/x?y=1#z", "https://[::1]/x"])
 def test_absolute_urls_are_read(text: str) -> None:
-    assert kinds.read_url(text) == text
+    assert types.read_url(text) == text
 
 
 @pytest.mark.parametrize(
@@ -248,29 +248,29 @@ def test_absolute_urls_are_read(text: str) -> None:
 )  # fmt: skip
 def test_other_urls_are_refused(text: str) -> None:
     with pytest.raises(ValueRefused):
-        kinds.read_url(text)
+        types.read_url(text)
 
 
 @pytest.mark.parametrize("value", [5, [], {"a": "x" * 16_384}, {"a": "\x00"}, {"\x00": 1}, {"a": [{"b": "x\x00"}]}])
 def test_metadata_is_a_small_object_without_nul(value: object) -> None:
     with pytest.raises(ValueRefused):
-        kinds.read_metadata(value)
+        types.read_metadata(value)
 
 
 @pytest.mark.parametrize("value", [{}, {"a": None, "b": [1.5, True, {"c": "\\u0000"}]}, {"n": 2**63}])
-def test_other_metadata_stays_as_it_is(value: dict[str, Any]) -> None:
-    assert kinds.read_metadata(value) == value
+def test_valid_metadata_is_not_changed(value: dict[str, Any]) -> None:
+    assert types.read_metadata(value) == value
 
 
 @pytest.mark.parametrize(
     "text", ["", "x", "{01890a5d-ac96-774b-bcce-b302099a8057}", "01890a5dac96774bbcceb302099a8057", None]
 )
-def test_ids_come_in_their_usual_spelling(text: object) -> None:
+def test_ids_in_another_spelling_are_refused(text: object) -> None:
     with pytest.raises(ValueRefused):
-        kinds.read_uuid(text)
+        types.read_uuid(text)
 
 
-def test_null_is_allowed_where_a_field_says_so() -> None:
+def test_null_is_allowed_only_for_nullable_fields() -> None:
     class Both(Body):
         a: Message | None = None
         b: Message = ""

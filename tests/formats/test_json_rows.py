@@ -1,4 +1,4 @@
-"""The rows of a JSON array are the same however its bytes arrive, and what is broken is refused at once."""
+"""Rows of a JSON array are parsed from chunks of any size, and invalid JSON is refused early."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from latchstring.domain.errors import Unreadable
 from latchstring.formats.json_rows import JsonRows
-from latchstring.formats.uploads import LARGEST_ROW
+from latchstring.formats.uploads import MAX_ROW_BYTES
 
 DOCUMENTS = [
     '[{"email": "a@b.test", "groups": ["x", "y"], "n": -12.5e+3}, {}, [], "x", 1]',
@@ -32,7 +32,7 @@ VALUES = st.recursive(
 )
 
 
-def read(*chunks: bytes) -> list[Any]:
+def read_chunks(*chunks: bytes) -> list[Any]:
     parser, rows = JsonRows(), list[Any]()
     for chunk in chunks:
         rows += parser.feed(chunk)
@@ -41,30 +41,35 @@ def read(*chunks: bytes) -> list[Any]:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_rows_are_the_same_however_they_arrive(document: str, size: int) -> None:
+def test_rows_do_not_depend_on_the_size_of_the_chunks(document: str, size: int) -> None:
     body = document.encode()
-    assert read(*(body[at : at + size] for at in range(0, len(body), size))) == json.loads(document)
+    assert read_chunks(*(body[offset : offset + size] for offset in range(0, len(body), size))) == json.loads(document)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_a_body_may_be_cut_anywhere_until_it_ends(document: str) -> None:
+def test_a_body_may_be_split_anywhere_but_not_truncated(document: str) -> None:
     body = document.encode()
-    for at in range(1, len(body)):
+    for end in range(1, len(body)):
         parser = JsonRows()
-        rows = parser.feed(body[:at])
-        assert rows + parser.feed(body[at:]) + parser.feed(b"", final=True) == json.loads(document)
+        rows = parser.feed(body[:end])
+        assert rows + parser.feed(body[end:]) + parser.feed(b"", final=True) == json.loads(document)
         with pytest.raises(Unreadable) as caught:
-            read(body[:at])
+            read_chunks(body[:end])
         assert caught.value.code == "unreadable"
 
 
 @given(
     st.lists(VALUES, max_size=4), st.lists(st.integers(0, 400), max_size=5), st.booleans(), st.sampled_from([None, 1])
 )
-def test_any_array_is_read_from_any_chunks(rows: list[Any], cuts: list[int], escaped: bool, indent: int | None) -> None:  # noqa: FBT001
+def test_any_array_is_read_from_chunks_of_any_size(
+    rows: list[Any],
+    offsets: list[int],
+    escaped: bool,  # noqa: FBT001  # hypothesis passes it by position
+    indent: int | None,
+) -> None:
     body = json.dumps(rows, ensure_ascii=escaped, indent=indent).encode()
-    places = sorted({0, len(body), *(cut for cut in cuts if cut < len(body))})
-    assert read(*(body[start:end] for start, end in pairwise(places))) == rows
+    boundaries = sorted({0, len(body), *(offset for offset in offsets if offset < len(body))})
+    assert read_chunks(*(body[start:end] for start, end in pairwise(boundaries))) == rows
 
 
 @pytest.mark.parametrize(
@@ -74,7 +79,7 @@ def test_any_array_is_read_from_any_chunks(rows: list[Any], cuts: list[int], esc
         b'["a\nb', b'["\\x", ', b'[{"a": 1,}, ', b"[1.]", b"[01]", b"[-]", b"[{]}", b"{", b"[] []", b'["a" "b"',
     ],
 )  # fmt: skip
-def test_what_no_more_text_can_mend_is_refused_at_once(broken: bytes) -> None:
+def test_invalid_json_is_refused_before_the_body_ends(broken: bytes) -> None:
     with pytest.raises(Unreadable) as caught:
         JsonRows().feed(broken)
     assert caught.value.code == "unreadable"
@@ -97,20 +102,20 @@ def test_what_no_more_text_can_mend_is_refused_at_once(broken: bytes) -> None:
     ],
 )
 @pytest.mark.parametrize("size", [1, 64 * 1024])
-def test_what_two_readers_could_understand_differently_is_refused(body: bytes, code: str, size: int) -> None:
+def test_ambiguous_json_is_refused(body: bytes, code: str, size: int) -> None:
     if size == 1 and len(body) > 10_000:
         size = 1000
     with pytest.raises(Unreadable) as caught:
-        read(*(body[at : at + size] for at in range(0, len(body), size)))
+        read_chunks(*(body[offset : offset + size] for offset in range(0, len(body), size)))
     assert caught.value.code == code
 
 
 @pytest.mark.parametrize("opening", [b'"', b'{"a": "', b'{"a": [1, "', b'[{}, {"a'])
-def test_what_is_never_closed_is_refused_when_it_is_too_large(opening: bytes) -> None:
+def test_an_unclosed_item_is_refused_once_it_is_too_large(opening: bytes) -> None:
     parser = JsonRows()
     parser.feed(b"[1, " + opening)
     with pytest.raises(Unreadable) as caught:
-        feed_often(parser, b"12" * 30_000, times=2 * LARGEST_ROW // 60_000)
+        feed_often(parser, b"12" * 30_000, times=2 * MAX_ROW_BYTES // 60_000)
     assert caught.value.code == "body-too-large"
 
 
@@ -119,8 +124,8 @@ def feed_often(parser: JsonRows, chunk: bytes, *, times: int) -> None:
         parser.feed(chunk)
 
 
-def test_a_number_keeps_its_kind() -> None:
-    (integer, decimal) = read(b"[1, 1.0]")
+def test_integers_and_decimals_keep_their_type() -> None:
+    (integer, decimal) = read_chunks(b"[1, 1.0]")
     assert isinstance(integer, int)
     assert isinstance(decimal, float)
     assert math.isclose(decimal, 1)

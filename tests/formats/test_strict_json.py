@@ -1,4 +1,4 @@
-"""JSON is read strictly: whatever two readers could understand differently is refused, and nothing crashes."""
+"""The strict JSON parser refuses ambiguous and malicious input without crashing."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,7 +9,7 @@ from tests.support.sample_app import AS_KEY
 
 from latchstring.domain.errors import Unreadable
 from latchstring.formats.strict_json import parse_json
-from latchstring.http.body import LARGEST_BODY, BodyTooLarge, read_bytes
+from latchstring.http.body import MAX_BODY_BYTES, BodyTooLarge, read_bytes
 
 JSON = AS_KEY | {"Content-Type": "application/json"}
 DEEP = 100_000
@@ -46,10 +46,10 @@ DEEP = 100_000
         (b'{"metadata": ' + b'{"a":' * 64 + b"1" + b"}" * 65, "nested-too-deep"),
     ],
 )
-async def test_a_body_that_cannot_be_read_is_400(client: httpx2.AsyncClient, body: bytes, code: str) -> None:
-    got = await client.post("/api/things", content=body, headers=JSON)
-    assert (got.status_code, got.json()["code"]) == (400, code)
-    assert got.headers["content-type"] == "application/problem+json"
+async def test_a_malformed_body_is_400(client: httpx2.AsyncClient, body: bytes, code: str) -> None:
+    response = await client.post("/api/things", content=body, headers=JSON)
+    assert (response.status_code, response.json()["code"]) == (400, code)
+    assert response.headers["content-type"] == "application/problem+json"
 
 
 async def test_64_levels_are_read(client: httpx2.AsyncClient) -> None:
@@ -63,8 +63,8 @@ async def test_brackets_in_strings_are_not_nesting(client: httpx2.AsyncClient) -
 
 
 async def test_a_surrogate_pair_is_a_character(client: httpx2.AsyncClient) -> None:
-    got = await client.post("/api/things", content=b'{"name": "\\ud83d\\ude00 Ada"}', headers=JSON)
-    assert got.json()["name"] == "\U0001f600 Ada"
+    response = await client.post("/api/things", content=b'{"name": "\\ud83d\\ude00 Ada"}', headers=JSON)
+    assert response.json()["name"] == "\U0001f600 Ada"
 
 
 @pytest.mark.parametrize(
@@ -72,27 +72,31 @@ async def test_a_surrogate_pair_is_a_character(client: httpx2.AsyncClient) -> No
     ["text/plain", "application/xml", "application/x-www-form-urlencoded", "application/json; charset=latin-1", ""],
 )
 async def test_another_media_type_is_415(client: httpx2.AsyncClient, media_type: str) -> None:
-    got = await client.post("/api/things", content=b'{"name": "Ada"}', headers=AS_KEY | {"Content-Type": media_type})
-    assert (got.status_code, got.json()["code"]) == (415, "unsupported-media-type")
+    response = await client.post(
+        "/api/things", content=b'{"name": "Ada"}', headers=AS_KEY | {"Content-Type": media_type}
+    )
+    assert (response.status_code, response.json()["code"]) == (415, "unsupported-media-type")
 
 
 async def test_a_compressed_body_is_415(client: httpx2.AsyncClient) -> None:
-    got = await client.post("/api/things", content=b"\x1f\x8b", headers=JSON | {"Content-Encoding": "gzip"})
-    assert got.status_code == 415
+    response = await client.post("/api/things", content=b"\x1f\x8b", headers=JSON | {"Content-Encoding": "gzip"})
+    assert response.status_code == 415
 
 
 @pytest.mark.parametrize(
     "media_type", ["application/json", "application/json; charset=UTF-8", "Application/JSON ;charset=utf-8"]
 )
 async def test_json_in_utf8_is_read(client: httpx2.AsyncClient, media_type: str) -> None:
-    got = await client.post("/api/things", content=b'{"name": "Ada"}', headers=AS_KEY | {"Content-Type": media_type})
-    assert got.status_code == 201
+    response = await client.post(
+        "/api/things", content=b'{"name": "Ada"}', headers=AS_KEY | {"Content-Type": media_type}
+    )
+    assert response.status_code == 201
 
 
 async def test_more_than_a_mebibyte_is_413(client: httpx2.AsyncClient) -> None:
-    body = b'{"name": "' + b"a" * LARGEST_BODY + b'"}'
-    got = await client.post("/api/things", content=body, headers=JSON)
-    assert (got.status_code, got.json()["code"]) == (413, "body-too-large")
+    body = b'{"name": "' + b"a" * MAX_BODY_BYTES + b'"}'
+    response = await client.post("/api/things", content=body, headers=JSON)
+    assert (response.status_code, response.json()["code"]) == (413, "body-too-large")
 
 
 async def test_more_than_a_mebibyte_in_chunks_is_413(client: httpx2.AsyncClient) -> None:
@@ -101,21 +105,21 @@ async def test_more_than_a_mebibyte_in_chunks_is_413(client: httpx2.AsyncClient)
         for _ in range(40):
             yield b"a" * 65_536
 
-    got = await client.post("/api/things", content=chunks(), headers=JSON)
-    assert got.status_code == 413
+    response = await client.post("/api/things", content=chunks(), headers=JSON)
+    assert response.status_code == 413
 
 
 async def test_reading_stops_as_soon_as_the_body_is_too_large() -> None:
-    asked = 0
+    received = 0
 
     async def receive() -> Any:
-        nonlocal asked
-        asked += 1
+        nonlocal received
+        received += 1
         return {"type": "http.request", "body": b"x" * 65_536, "more_body": True}
 
     with pytest.raises(BodyTooLarge):
         await read_bytes({"headers": []}, receive)
-    assert asked == LARGEST_BODY // 65_536 + 1
+    assert received == MAX_BODY_BYTES // 65_536 + 1
 
 
 async def test_an_announced_large_body_is_not_read_at_all() -> None:
@@ -126,7 +130,7 @@ async def test_an_announced_large_body_is_not_read_at_all() -> None:
         await read_bytes({"headers": [(b"content-length", b"1048577")]}, receive)
 
 
-async def test_a_client_that_leaves_in_the_middle_is_unreadable() -> None:
+async def test_a_disconnect_inside_the_body_raises_unreadable() -> None:
     messages = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
 
     async def receive() -> Any:
@@ -137,16 +141,14 @@ async def test_a_client_that_leaves_in_the_middle_is_unreadable() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{}"])
-async def test_where_no_body_is_needed_none_and_an_empty_object_are_the_same(
-    client: httpx2.AsyncClient, body: bytes
-) -> None:
+async def test_an_optional_body_may_be_missing_or_an_empty_object(client: httpx2.AsyncClient, body: bytes) -> None:
     headers = {"Content-Type": "application/json"} if body else {}
     assert (await client.post("/api/knock", content=body, headers=headers)).status_code == 200
 
 
-async def test_where_no_body_is_needed_a_wrong_one_is_still_refused(client: httpx2.AsyncClient) -> None:
-    got = await client.post("/api/knock", content=b'{"nme": 1}', headers={"Content-Type": "application/json"})
-    assert got.json()["code"] == "unknown-field"
+async def test_an_invalid_optional_body_is_refused(client: httpx2.AsyncClient) -> None:
+    response = await client.post("/api/knock", content=b'{"nme": 1}', headers={"Content-Type": "application/json"})
+    assert response.json()["code"] == "unknown-field"
     assert (await client.post("/api/knock", content=b"x")).status_code == 415
 
 

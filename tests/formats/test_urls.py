@@ -1,8 +1,8 @@
-"""One rule says which origin a URL has, for configuration, redirects and policies alike."""
+"""Validation of web URLs, and their origins."""
 
 import pytest
 
-from latchstring.formats.urls import is_web_url, origin_of
+from latchstring.formats.urls import find_origin, is_web_url
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from latchstring.formats.urls import is_web_url, origin_of
     ],
 )
 def test_an_origin_is_in_lower_case_without_the_default_port(url: str, origin: str) -> None:
-    assert origin_of(url) == origin
+    assert find_origin(url) == origin
 
 
 @pytest.mark.parametrize(
@@ -37,10 +37,10 @@ def test_an_origin_is_in_lower_case_without_the_default_port(url: str, origin: s
     ],
 )
 def test_other_text_has_no_origin(text: str) -> None:
-    assert origin_of(text) is None
+    assert find_origin(text) is None
     assert not is_web_url(text)
 
 
-def test_user_information_belongs_to_no_origin_and_is_no_address_of_ours() -> None:
-    assert origin_of("https://app.example.org@evil.example/") == "https://evil.example"
+def test_user_information_is_not_in_the_origin_and_makes_a_url_invalid() -> None:
+    assert find_origin("https://app.example.org@evil.example/") == "https://evil.example"
     assert not is_web_url("https://ada@app.example.org")

@@ -1,4 +1,4 @@
-"""The whole server as one ASGI application, on SQLite, with a client in the same process."""
+"""Fixtures with the whole server as one ASGI application on SQLite, and an in-process client."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -35,7 +35,7 @@ async def server_client(server_config: Config) -> AsyncIterator[httpx2.AsyncClie
 
 @asynccontextmanager
 async def open_client(app: Application) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of the application while it is started."""
+    """Start the application and open a client for it."""
     transport = httpx2.ASGITransport(app=app)
     async with app.lifespan(), httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
         yield client

@@ -1,4 +1,4 @@
-"""What a supervisor, a load balancer and a metrics collector are told."""
+"""Health, readiness and metrics endpoints, and the access log."""
 
 import io
 import json
@@ -49,7 +49,7 @@ async def test_the_access_log_has_paths_without_queries(server_config: Config) -
     stream = io.StringIO()
     app = build_app(server_config)
     log = AccessLog(stream, redact=lambda path: path)
-    app.wrap(lambda inside: ObservedResponse(inside, log))
+    app.wrap(lambda inner: ObservedResponse(inner, log))
     async with open_client(app) as client:
         answer = await client.get("/invitation?token=ey.secret.secret")
         await client.get("/healthz")
@@ -59,13 +59,13 @@ async def test_the_access_log_has_paths_without_queries(server_config: Config) -
     assert line["request_id"] == answer.headers["x-request-id"]
 
 
-def test_the_development_mailbox_is_there_only_where_mail_goes_into_it(server_config: Config) -> None:
-    without = replace(server_config, mail=replace(server_config.mail, transport="smtp"))
-    assert "/dev/mail" in paths_of(server_config)
-    assert not any(path.startswith("/dev") for path in paths_of(without))
+def test_the_development_mailbox_exists_only_for_its_transport(server_config: Config) -> None:
+    smtp_config = replace(server_config, mail=replace(server_config.mail, transport="smtp"))
+    assert "/dev/mail" in list_paths(server_config)
+    assert not any(path.startswith("/dev") for path in list_paths(smtp_config))
 
 
-def paths_of(config: Config) -> set[str]:
+def list_paths(config: Config) -> set[str]:
     return {path for route in build_app(config).routes for path in route.paths}
 
 

@@ -1,4 +1,4 @@
-"""What holds for every request: security headers, CORS for allowed origins only, HEAD, OPTIONS, and 405."""
+"""Security headers, CORS for allowed origins only, HEAD, OPTIONS, 405 and unexpected errors."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ EVIL = "https://evil.example"
 
 
 @pytest.mark.parametrize("path", ["/api/things", "/api/nowhere", "/nowhere", "/docs", "/problems/not-found"])
-async def test_every_answer_is_guarded(client: httpx2.AsyncClient, path: str) -> None:
+async def test_every_response_has_security_headers(client: httpx2.AsyncClient, path: str) -> None:
     headers = (await client.get(path)).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
@@ -25,7 +25,7 @@ async def test_every_answer_is_guarded(client: httpx2.AsyncClient, path: str) ->
     assert headers["x-request-id"]
 
 
-async def test_plain_http_promises_no_https(services: Services) -> None:
+async def test_plain_http_has_no_strict_transport_security(services: Services) -> None:
     async with open_client(application(services, App(public_url="http://127.0.0.1:8080"))) as client:
         assert "strict-transport-security" not in (await client.get("/docs")).headers
 
@@ -39,8 +39,10 @@ async def test_an_allowed_origin_may_read_with_credentials(client: httpx2.AsyncC
 
 
 async def test_errors_can_be_read_by_an_allowed_origin(client: httpx2.AsyncClient) -> None:
-    got = await client.post("/api/things", content=b"{", headers={"Origin": ORIGIN, "Content-Type": "application/json"})
-    assert (got.status_code, got.headers["access-control-allow-origin"]) == (400, ORIGIN)
+    response = await client.post(
+        "/api/things", content=b"{", headers={"Origin": ORIGIN, "Content-Type": "application/json"}
+    )
+    assert (response.status_code, response.headers["access-control-allow-origin"]) == (400, ORIGIN)
 
 
 @pytest.mark.parametrize("origin", [EVIL, "null", ORIGIN + ".evil.example", ORIGIN.upper(), "http://app.example.org"])
@@ -53,13 +55,13 @@ async def test_no_other_origin_may_read(client: httpx2.AsyncClient, origin: str)
         assert answer.headers["vary"] == "Origin"
 
 
-async def test_pages_are_for_no_other_origin(client: httpx2.AsyncClient) -> None:
+async def test_pages_have_no_cors_headers(client: httpx2.AsyncClient) -> None:
     headers = (await client.get("/docs", headers={"Origin": ORIGIN})).headers
     assert "access-control-allow-origin" not in headers
 
 
 async def test_a_preflight_of_an_allowed_origin_passes(client: httpx2.AsyncClient) -> None:
-    got = await client.options(
+    response = await client.options(
         "/api/things",
         headers={
             "Origin": ORIGIN,
@@ -67,18 +69,18 @@ async def test_a_preflight_of_an_allowed_origin_passes(client: httpx2.AsyncClien
             "Access-Control-Request-Headers": "content-type,idempotency-key",
         },
     )
-    assert got.status_code == 204
-    assert got.headers["access-control-allow-origin"] == ORIGIN
-    assert "PATCH" in got.headers["access-control-allow-methods"]
+    assert response.status_code == 204
+    assert response.headers["access-control-allow-origin"] == ORIGIN
+    assert "PATCH" in response.headers["access-control-allow-methods"]
     assert {"Content-Type", "X-CSRF-Token", "Idempotency-Key", "Authorization"} <= set(
-        got.headers["access-control-allow-headers"].split(", ")
+        response.headers["access-control-allow-headers"].split(", ")
     )
 
 
 async def test_head_is_get_without_a_body(client: httpx2.AsyncClient) -> None:
-    got, head = await client.get("/api/things?limit=1"), await client.head("/api/things?limit=1")
+    get_response, head = await client.get("/api/things?limit=1"), await client.head("/api/things?limit=1")
     assert (head.status_code, head.content) == (200, b"")
-    assert head.headers["content-length"] == got.headers["content-length"]
+    assert head.headers["content-length"] == get_response.headers["content-length"]
     assert (await client.head("/api/things/x")).status_code == 401
     assert (await client.head("/api/knock")).status_code == 405
 
@@ -101,54 +103,54 @@ async def test_the_server_sees_head_while_the_route_sees_get(services: Services)
 
 
 async def test_options_lists_every_method(client: httpx2.AsyncClient) -> None:
-    got = await client.options("/api/things")
-    assert (got.status_code, got.headers["allow"], got.content) == (204, "GET, HEAD, OPTIONS, POST", b"")
+    response = await client.options("/api/things")
+    assert (response.status_code, response.headers["allow"], response.content) == (204, "GET, HEAD, OPTIONS, POST", b"")
     assert (await client.options("/api/nowhere")).status_code == 404
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "PROPFIND"])
-async def test_another_method_is_405_and_told_which_work(client: httpx2.AsyncClient, method: str) -> None:
-    got = await client.request(method, "/api/things", headers=AS_KEY)
-    assert (got.status_code, got.json()["code"]) == (405, "method-not-allowed")
-    assert got.headers["allow"] == "GET, HEAD, OPTIONS, POST"
+async def test_another_method_is_405_with_the_allowed_ones(client: httpx2.AsyncClient, method: str) -> None:
+    response = await client.request(method, "/api/things", headers=AS_KEY)
+    assert (response.status_code, response.json()["code"]) == (405, "method-not-allowed")
+    assert response.headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
 @pytest.mark.parametrize(
     "path", ["/api/things/%00", "/api/things/a%0ab", "/api/things/%e2%80%ae", "/api/things/%ff%00"]
 )
-async def test_a_path_with_control_characters_names_nothing(client: httpx2.AsyncClient, path: str) -> None:
-    got = await client.get(path, headers=AS_USER)
-    assert (got.status_code, got.json()["code"]) == (404, "not-found")
+async def test_a_path_with_control_characters_is_404(client: httpx2.AsyncClient, path: str) -> None:
+    response = await client.get(path, headers=AS_USER)
+    assert (response.status_code, response.json()["code"]) == (404, "not-found")
 
 
 @pytest.mark.parametrize("thing_id", ["x", "1", "01890a5d-ac96-774b-bcce-b302099a805", "01890a5d%2Fac96"])
-async def test_an_id_that_is_none_names_nothing(client: httpx2.AsyncClient, thing_id: str) -> None:
-    got = await client.patch(f"/api/things/{thing_id}", json={}, headers=AS_USER)
-    assert got.status_code in {404, 405}
-    assert got.headers["content-type"] == "application/problem+json"
+async def test_a_malformed_id_is_not_found(client: httpx2.AsyncClient, thing_id: str) -> None:
+    response = await client.patch(f"/api/things/{thing_id}", json={}, headers=AS_USER)
+    assert response.status_code in {404, 405}
+    assert response.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_bug_of_ours_is_500_and_says_nothing(client: httpx2.AsyncClient) -> None:
-    got = await client.get("/api/things/broken", headers=AS_USER)
-    assert (got.status_code, got.json()["code"]) == (500, "internal-error")
-    assert "a bug of ours" not in got.text
-    assert got.json()["instance"] == f"urn:uuid:{got.headers['x-request-id']}"
+async def test_an_unexpected_error_is_500_without_details(client: httpx2.AsyncClient) -> None:
+    response = await client.get("/api/things/broken", headers=AS_USER)
+    assert (response.status_code, response.json()["code"]) == (500, "internal-error")
+    assert "a bug of ours" not in response.text
+    assert response.json()["instance"] == f"urn:uuid:{response.headers['x-request-id']}"
 
 
 async def test_a_problem_has_every_member(client: httpx2.AsyncClient) -> None:
-    got = await client.get("/api/things/x", headers=AS_USER)
-    assert got.json() == {
+    response = await client.get("/api/things/x", headers=AS_USER)
+    assert response.json() == {
         "type": "/problems/group-not-found",
         "title": "Group not found",
         "status": 404,
         "detail": "There is no thing of this key.",
-        "instance": f"urn:uuid:{got.headers['x-request-id']}",
+        "instance": f"urn:uuid:{response.headers['x-request-id']}",
         "code": "group-not-found",
     }
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:1234", "x" * 300])
-async def test_the_host_header_is_in_no_answer(client: httpx2.AsyncClient, host: str) -> None:
+async def test_no_response_contains_the_host_header(client: httpx2.AsyncClient, host: str) -> None:
     headers = AS_KEY | {"Host": host, "X-Forwarded-Host": host, "Forwarded": f"host={host}"}
-    got = await client.post("/api/things", json={"name": "x"}, headers=headers)
-    assert host not in got.text + str(got.headers)
+    response = await client.post("/api/things", json={"name": "x"}, headers=headers)
+    assert host not in response.text + str(response.headers)

@@ -1,4 +1,4 @@
-"""Limits count people, not proxies, cost the same however many there are, and can be switched off."""
+"""Rate limits: their counters, the client address behind proxies, and disabling them."""
 
 from typing import Any
 from uuid import UUID
@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from tests.support.sample_app import USER_ID
 
-from latchstring import rate_limits as room
+from latchstring import rate_limits as limits_module
 from latchstring.domain.errors import TooManyRequests
 from latchstring.domain.settings import Limits
 from latchstring.http.client_address import client_address, client_network, client_prefix
@@ -21,19 +21,19 @@ def scope_from(client: str | None, *forwarded: str) -> dict[str, Any]:
     return {"client": (client, 1) if client else None, "headers": headers}
 
 
-HERE = "198.51.100.0/24"
+NETWORK = "198.51.100.0/24"
 
 
 async def test_over_the_limit_is_429_with_the_time_to_wait(limited_client: httpx2.AsyncClient) -> None:
     for _ in range(2):
         assert (await limited_client.post("/api/open", json={})).status_code == 200
-    got = await limited_client.post("/api/open", json={})
-    assert (got.status_code, got.json()["code"]) == (429, "too-many-requests")
-    assert 1 <= int(got.headers["retry-after"]) <= 60
+    response = await limited_client.post("/api/open", json={})
+    assert (response.status_code, response.json()["code"]) == (429, "too-many-requests")
+    assert 1 <= int(response.headers["retry-after"]) <= 60
     assert (await limited_client.post("/api/knock")).status_code == 200
 
 
-def test_each_thing_is_counted_by_itself() -> None:
+def test_each_subject_has_its_own_counter() -> None:
     limiter = Limiter(TIGHT)
     for inviter in (USER_ID, UUID(int=1)):
         limiter.check_inviter(inviter)
@@ -43,21 +43,21 @@ def test_each_thing_is_counted_by_itself() -> None:
     limiter.check_recipient("ada@people.test")
     with pytest.raises(TooManyRequests):
         limiter.check_recipient("ada@people.test")
-    limiter.check_login("ada@people.test", HERE)
+    limiter.check_login("ada@people.test", NETWORK)
     with pytest.raises(TooManyRequests):
-        limiter.check_login("ada@people.test", HERE)
+        limiter.check_login("ada@people.test", NETWORK)
 
 
-def test_guessing_from_elsewhere_does_not_lock_the_person_out() -> None:
+def test_failed_logins_of_other_networks_do_not_lock_a_user_out() -> None:
     limiter = Limiter(TIGHT)
     for number in range(9):
         limiter.check_login("ada@people.test", f"192.0.{number}.0/24")
-    limiter.check_login("ada@people.test", HERE)
-    with pytest.raises(TooManyRequests):  # guessing from everywhere is bounded all the same
+    limiter.check_login("ada@people.test", NETWORK)
+    with pytest.raises(TooManyRequests):  # attempts from many networks are limited as well
         limiter.check_login("ada@people.test", "203.0.113.0/24")
 
 
-def test_several_rates_hold_together() -> None:
+def test_several_rates_apply_together() -> None:
     limiter = Limiter(Limits(per_inviter="100/minute; 2/hour"))
     limiter.check_inviter(USER_ID)
     limiter.check_inviter(USER_ID)
@@ -66,18 +66,18 @@ def test_several_rates_hold_together() -> None:
     assert refused.value.retry_after_seconds > 60
 
 
-def test_the_operator_is_not_bounded() -> None:
+def test_the_operator_has_no_limit() -> None:
     limiter = Limiter(TIGHT)
     for _ in range(10):
         limiter.check_inviter(None)
 
 
-def test_switched_off_means_all_of_them() -> None:
+def test_all_limits_can_be_disabled() -> None:
     limiter = Limiter(Limits(enabled=False, per_inviter="1/day", per_recipient="1/day", login_per_account="1/day"))
     for _ in range(10):
         limiter.check_inviter(USER_ID)
         limiter.check_recipient("a@b.test")
-        limiter.check_login("a@b.test", HERE)
+        limiter.check_login("a@b.test", NETWORK)
         limiter.check_client(client_network(scope_from("192.0.2.1"), TIGHT))
 
 
@@ -85,7 +85,7 @@ def test_switched_off_means_all_of_them() -> None:
     ("client", "forwarded", "expected"),
     [
         ("192.0.2.1", (), "192.0.2.1"),
-        ("192.0.2.1", ("198.51.100.7",), "192.0.2.1"),  # not a proxy of ours: what it says is only a claim
+        ("192.0.2.1", ("198.51.100.7",), "192.0.2.1"),  # not a trusted proxy, so its header is ignored
         ("10.0.0.1", ("198.51.100.7",), "198.51.100.7"),
         ("10.0.0.1", ("203.0.113.9, 198.51.100.7",), "198.51.100.7"),
         ("10.0.0.1", ("203.0.113.9", "198.51.100.7, 10.0.0.2"), "198.51.100.7"),
@@ -97,14 +97,14 @@ def test_switched_off_means_all_of_them() -> None:
         (None, (), None),
     ],
 )
-def test_the_client_is_the_last_hop_that_is_no_proxy_of_ours(
+def test_the_client_is_the_last_hop_that_is_not_a_trusted_proxy(
     client: str | None, forwarded: tuple[str, ...], expected: str | None
 ) -> None:
-    found = client_address(scope_from(client, *forwarded), ("10.0.0.0/8",))
-    assert (None if found is None else str(found)) == expected
+    address = client_address(scope_from(client, *forwarded), ("10.0.0.0/8",))
+    assert (None if address is None else str(address)) == expected
 
 
-def test_a_network_counts_as_one() -> None:
+def test_clients_of_one_network_share_a_counter() -> None:
     limiter = Limiter(TIGHT)
     limiter.check_client(client_network(scope_from("192.0.2.1"), TIGHT))
     with pytest.raises(TooManyRequests):
@@ -116,21 +116,21 @@ def test_a_network_counts_as_one() -> None:
     assert client_prefix(None) == "unknown"
 
 
-def test_a_login_counter_is_small_whatever_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_login_counter_has_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
     counters = CountersInMemory()
-    monkeypatch.setattr(room, "CountersInMemory", lambda: counters)
+    monkeypatch.setattr(limits_module, "CountersInMemory", lambda: counters)
     limiter = Limiter(TIGHT)
-    limiter.check_login("x" * 1_000_000, HERE)
+    limiter.check_login("x" * 1_000_000, NETWORK)
     with pytest.raises(TooManyRequests):
-        limiter.check_login("x" * 1_000_000, HERE)
-    limiter.check_login("y" * 1_000_000, HERE)
-    assert all(len(key) < 200 for key in counters._counters)  # its size is the point
+        limiter.check_login("x" * 1_000_000, NETWORK)
+    limiter.check_login("y" * 1_000_000, NETWORK)
+    assert all(len(key) < 200 for key in counters._counters)  # private, but the size of its keys is what is tested
 
 
-def test_counters_are_forgotten_when_their_time_is_over_or_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counters_are_removed_after_their_period_or_above_the_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("latchstring.rate_limits.time.time", lambda: now)
-    monkeypatch.setattr(room, "MOST_COUNTERS", 3)
+    monkeypatch.setattr(limits_module, "MOST_COUNTERS", 3)
     counters = CountersInMemory()
     assert [counters.incr("a", 10), counters.incr("a", 10), counters.incr("b", 10)] == [1, 2, 1]
     now = 1010.0

@@ -1,4 +1,4 @@
-"""Instants in words, as pages show them."""
+"""Formatting of instants on pages."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +11,7 @@ NOW = datetime(2026, 11, 20, 10, 40, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("distance", "words"),
+    ("distance", "expected"),
     [
         (timedelta(0), "1 second ago"),
         (timedelta(seconds=30), "in 30 seconds"),
@@ -23,20 +23,20 @@ NOW = datetime(2026, 11, 20, 10, 40, tzinfo=UTC)
         (timedelta(days=-90), "3 months ago"),
     ],
 )
-def test_a_distance_in_words(distance: timedelta, words: str) -> None:
-    assert format_relative(NOW + distance, NOW, "en") == words
+def test_a_distance_is_formatted_in_the_largest_fitting_unit(distance: timedelta, expected: str) -> None:
+    assert format_relative(NOW + distance, NOW, "en") == expected
 
 
-def test_a_distance_in_the_readers_language() -> None:
+def test_a_distance_is_formatted_in_the_language() -> None:
     assert format_relative(NOW - timedelta(days=4), NOW, "de") == "vor 4 Tagen"
 
 
-def test_a_short_instant_has_day_and_time() -> None:
+def test_the_short_format_has_date_and_time() -> None:
     assert format_short(NOW, "en") == "20 Nov 2026, 10:40"
 
 
-def test_a_moment_is_a_time_with_the_whole_instant_beside_it() -> None:
+def test_the_moment_filter_has_the_full_date_as_its_title() -> None:
     template = environment().from_string("{{ at|moment(now) }}")
-    shown = template.render(at=NOW - timedelta(days=4), now=NOW, locale="en")
+    rendered = template.render(at=NOW - timedelta(days=4), now=NOW, locale="en")
     title = "Monday 16 November 2026, 10:40 (UTC)"
-    assert shown == f'<time datetime="2026-11-16T10:40:00Z" title="{title}">4 days ago</time>'
+    assert rendered == f'<time datetime="2026-11-16T10:40:00Z" title="{title}">4 days ago</time>'

@@ -1,4 +1,4 @@
-"""Which language is spoken, and how it says a day."""
+"""Language negotiation, dates, writing direction and catalogues."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ import pytest
 
 from latchstring.i18n.catalogues import translations
 from latchstring.i18n.dates import format_date, format_instant, text_direction
-from latchstring.i18n.negotiation import _script_of, accepted_languages, available_locales, negotiate
+from latchstring.i18n.negotiation import accepted_languages, available_locales, find_script, negotiate
 from latchstring.i18n.pseudo import pseudo
 
 AT = datetime(2026, 11, 27, 10, 40, tzinfo=UTC)
@@ -18,7 +18,7 @@ def test_english_and_german_are_shipped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "default", "found"),
+    ("tags", "default", "expected"),
     [
         (["de"], "en", "de"),
         (["DE_at"], "en", "de"),
@@ -33,8 +33,8 @@ def test_english_and_german_are_shipped() -> None:
         ([], "en", "en"),
     ],
 )
-def test_the_first_wanted_language_we_speak(wanted: list[str | None], default: str, found: str) -> None:
-    assert negotiate(wanted, default) == found
+def test_the_first_available_language_is_chosen(tags: list[str | None], default: str, expected: str) -> None:
+    assert negotiate(tags, default) == expected
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def test_the_first_wanted_language_we_speak(wanted: list[str | None], default: s
         ("pt-PT", "Latn"),
     ],
 )
-def test_the_script_a_tag_is_read_in(tag: str, script: str) -> None:
-    assert _script_of(tag.lower().split("-")) == script
+def test_the_script_of_a_tag_is_found(tag: str, script: str) -> None:
+    assert find_script(tag.lower().split("-")) == script
 
 
 @pytest.mark.parametrize(
@@ -62,18 +62,18 @@ def test_the_script_a_tag_is_read_in(tag: str, script: str) -> None:
         ("de;level=1", ["de"]),
     ],
 )
-def test_what_a_browser_accepts(header: str | None, tags: list[str]) -> None:
+def test_accepted_languages_are_ordered_by_quality(header: str | None, tags: list[str]) -> None:
     assert accepted_languages(header) == tags
 
 
-def test_days_are_said_as_the_language_says_them() -> None:
+def test_dates_are_formatted_in_the_language() -> None:
     assert format_instant(AT, "en") == "Friday 27 November 2026, 10:40 (UTC)"
     assert format_instant(AT, "de", zone="Europe/Berlin") == "Freitag, 27. November 2026, 11:40 (Berlin)"
     assert format_date(AT, "en") == "Friday 27 November 2026"
     assert "2026" in format_date(AT, "no-such-tag")
 
 
-def test_directions() -> None:
+def test_the_writing_direction_follows_the_language() -> None:
     assert [text_direction(tag) for tag in ("en", "de", "ar", "he", "fa", "nonsense")] == [
         "ltr",
         "ltr",
@@ -84,7 +84,7 @@ def test_directions() -> None:
     ]
 
 
-def test_the_pseudo_language_is_longer_and_keeps_names_and_markup() -> None:
+def test_the_pseudo_language_is_longer_and_preserves_placeholders_and_markup() -> None:
     text = translations("pages", "en-XA").gettext("<a href='/x'>Come in</a> to %(app)s")
     assert text.startswith("[<a href='/x'>Çömé îñ</a> tö %(app)s ~")
     assert len(pseudo("Create account and come in")) >= 1.4 * len("Create account and come in")
@@ -92,7 +92,7 @@ def test_the_pseudo_language_is_longer_and_keeps_names_and_markup() -> None:
     assert "en-XA" not in available_locales()
 
 
-def test_a_language_without_a_catalogue_speaks_english() -> None:
+def test_a_language_without_a_catalogue_falls_back_to_english() -> None:
     assert translations("mail", "sw").gettext("Open the invitation") == "Open the invitation"
     assert translations("no-such-domain", "de").gettext("Open the invitation") == "Open the invitation"
     assert translations("mail", "de-AT").gettext("Open the invitation") == "Einladung öffnen"

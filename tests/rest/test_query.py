@@ -1,4 +1,4 @@
-"""Query parameters are as strict as bodies, and a cursor opens only the list it was made for."""
+"""Query parameters are validated strictly, and a cursor is only valid for its list."""
 
 import re
 from datetime import UTC, datetime
@@ -39,25 +39,25 @@ from latchstring.rest.pagination import page_answer
         ("locale=de&locale=en", "invalid-query"),
     ],
 )
-async def test_a_bad_query_is_400(client: httpx2.AsyncClient, query: str, code: str) -> None:
-    got = await client.get(f"/api/things?{query}")
-    assert (got.status_code, got.json()["code"]) == (400, code)
-    assert got.json()["detail"].isprintable()
+async def test_an_invalid_query_is_400(client: httpx2.AsyncClient, query: str, code: str) -> None:
+    response = await client.get(f"/api/things?{query}")
+    assert (response.status_code, response.json()["code"]) == (400, code)
+    assert response.json()["detail"].isprintable()
 
 
 @pytest.mark.parametrize(
     "query", ["", "limit=1", "limit=200&sort=-name&ready=true", "locale=de-AT", "email=a%2Bb%40x.test", "&&limit=2&"]
 )
-async def test_a_good_query_is_read(client: httpx2.AsyncClient, query: str) -> None:
+async def test_a_valid_query_is_accepted(client: httpx2.AsyncClient, query: str) -> None:
     assert (await client.get(f"/api/things?{query}")).status_code == 200
 
 
-async def test_an_unknown_parameter_is_refused_where_none_is_declared(client: httpx2.AsyncClient) -> None:
+async def test_an_unknown_parameter_is_refused_on_routes_without_parameters(client: httpx2.AsyncClient) -> None:
     assert (await client.post("/api/knock?x=1")).json()["code"] == "invalid-query"
     assert (await client.post("/api/knock?locale=en")).status_code == 200
 
 
-async def test_the_next_page_begins_where_this_one_ended(client: httpx2.AsyncClient) -> None:
+async def test_the_next_cursor_continues_the_list(client: httpx2.AsyncClient) -> None:
     first = (await client.get("/api/things")).json()
     assert set(first) == {"items", "nextCursor", "total"}
     assert re.fullmatch(r"[A-Za-z0-9_-]+", first["nextCursor"])
@@ -67,24 +67,24 @@ async def test_the_next_page_begins_where_this_one_ended(client: httpx2.AsyncCli
 
 async def test_a_cursor_of_another_order_is_refused(client: httpx2.AsyncClient) -> None:
     cursor = (await client.get("/api/things?sort=name")).json()["nextCursor"]
-    got = await client.get("/api/things", params={"cursor": cursor, "sort": "-name"})
-    assert (got.status_code, got.json()["code"]) == (400, "invalid-cursor")
+    response = await client.get("/api/things", params={"cursor": cursor, "sort": "-name"})
+    assert (response.status_code, response.json()["code"]) == (400, "invalid-cursor")
 
 
-def test_every_changed_character_of_a_cursor_is_noticed() -> None:
+def test_a_cursor_with_any_changed_character_is_refused() -> None:
     keyring = Keyring((new_master_key(),))
-    listed_from = Cursor(
+    position_cursor = Cursor(
         ("2026", 5, UUID(int=7), datetime(2026, 1, 2, tzinfo=UTC)), is_backward=True, total=3, counted="ab"
     )
-    cursor = make_cursor(keyring, "users:-createdAt", listed_from)
-    assert read_cursor(keyring, "users:-createdAt", cursor) == listed_from
-    for place in range(len(cursor)):
-        changed = cursor[:place] + ("A" if cursor[place] != "A" else "B") + cursor[place + 1 :]
+    cursor = make_cursor(keyring, "users:-createdAt", position_cursor)
+    assert read_cursor(keyring, "users:-createdAt", cursor) == position_cursor
+    for index in range(len(cursor)):
+        changed = cursor[:index] + ("A" if cursor[index] != "A" else "B") + cursor[index + 1 :]
         with pytest.raises(Unreadable):
             read_cursor(keyring, "users:-createdAt", changed)
 
 
-def test_a_cursor_outlives_a_rotation_of_the_master_key() -> None:
+def test_a_cursor_is_valid_after_a_rotation_of_the_master_key() -> None:
     old, new = new_master_key(), new_master_key()
     cursor = make_cursor(Keyring((old,)), "x", Cursor((1,)))
     assert read_cursor(Keyring((new, old)), "x", cursor) == Cursor((1,))
@@ -92,6 +92,6 @@ def test_a_cursor_outlives_a_rotation_of_the_master_key() -> None:
         read_cursor(Keyring((new,)), "x", cursor)
 
 
-@pytest.mark.parametrize(("total", "shown"), [(0, b"0"), (10_000, b"10000"), (10_001, b"null"), (None, b"null")])
-def test_totals_are_exact_up_to_ten_thousand(total: int | None, shown: bytes) -> None:
-    assert page_answer([], next_cursor=None, total=total).body == b'{"items":[],"nextCursor":null,"total":%b}' % shown
+@pytest.mark.parametrize(("total", "encoded"), [(0, b"0"), (10_000, b"10000"), (10_001, b"null"), (None, b"null")])
+def test_totals_are_exact_up_to_ten_thousand(total: int | None, encoded: bytes) -> None:
+    assert page_answer([], next_cursor=None, total=total).body == b'{"items":[],"nextCursor":null,"total":%b}' % encoded

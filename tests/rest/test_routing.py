@@ -1,4 +1,4 @@
-"""Which route a path finds: exact before template, literal before parameter, and never a way back."""
+"""The router prefers exact paths to templates and literals to parameters, without backtracking."""
 
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from latchstring.http.routing import Endpoint, MethodNotAllowed, Route, Router, 
 ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
-def endpoint(name: str) -> Endpoint:
+def make_endpoint(name: str) -> Endpoint:
     async def answer(_: Request) -> Answer:
         return Answer(200)
 
@@ -21,13 +21,13 @@ def endpoint(name: str) -> Endpoint:
     return answer
 
 
-def router(*routes: str) -> Router:
-    """Routes as `GET /path`; the endpoint has the route as its name."""
+def make_router(*routes: str) -> Router:
+    """Make a router of routes given as `GET /path`. The name of each endpoint is its path."""
     pairs = [route.split(" ") for route in routes]
-    return Router([Route(method, (path,), endpoint(path)) for method, path in pairs])
+    return Router([Route(method, (path,), make_endpoint(path)) for method, path in pairs])
 
 
-ROUTER = router(
+ROUTER = make_router(
     "GET /",
     "GET /things",
     "POST /things",
@@ -52,58 +52,58 @@ ROUTER = router(
         ("/rest/of/it", "/rest/{rest:path}", {"rest": "/of/it"}),
     ],
 )
-def test_a_path_finds_its_route(path: str, declared: str, parameters: dict[str, Any]) -> None:
-    match = ROUTER.find("GET", path)
+def test_a_path_matches_its_route(path: str, declared: str, parameters: dict[str, Any]) -> None:
+    match = ROUTER.match("GET", path)
     assert (match.endpoint.__name__, match.parameters) == (declared, parameters)
 
 
-def test_methods_of_one_path_may_read_its_parameter_differently() -> None:
-    assert ROUTER.find("PATCH", f"/things/{ID}").parameters == {"thing_id": UUID(ID)}
-    assert ROUTER.find("GET", f"/things/{ID}").parameters == {"key": ID}
+def test_methods_of_a_path_may_have_different_parameter_types() -> None:
+    assert ROUTER.match("PATCH", f"/things/{ID}").parameters == {"thing_id": UUID(ID)}
+    assert ROUTER.match("GET", f"/things/{ID}").parameters == {"key": ID}
     with pytest.raises(NotFound):
-        ROUTER.find("PATCH", "/things/x")
+        ROUTER.match("PATCH", "/things/x")
 
 
-def test_metrics_are_told_the_template_without_types() -> None:
-    assert ROUTER.find("GET", "/things/a/parts/b").template == "/things/{key}/parts/{part}"
+def test_the_matched_template_has_no_parameter_types() -> None:
+    assert ROUTER.match("GET", "/things/a/parts/b").template == "/things/{key}/parts/{part}"
 
 
 @pytest.mark.parametrize("path", ["/thing", "/THINGS", "/things/a/b", "/things/a/parts", "/rest", "/things/odd/x/y"])
 def test_any_other_path_is_not_found(path: str) -> None:
     with pytest.raises(NotFound):
-        ROUTER.find("GET", path)
+        ROUTER.match("GET", path)
 
 
-def test_below_a_literal_segment_there_is_no_way_back_to_a_parameter() -> None:
+def test_matching_does_not_backtrack_from_a_literal_segment() -> None:
     with pytest.raises(NotFound):
-        ROUTER.find("GET", "/things/odd")
+        ROUTER.match("GET", "/things/odd")
     with pytest.raises(NotFound):
-        ROUTER.find("GET", "/things/odd/parts/b")
+        ROUTER.match("GET", "/things/odd/parts/b")
     with pytest.raises(MethodNotAllowed):
-        ROUTER.find("GET", f"/things/odd/{ID}")
+        ROUTER.match("GET", f"/things/odd/{ID}")
 
 
-def test_another_method_is_told_which_work() -> None:
+def test_another_method_is_refused_with_the_allowed_ones() -> None:
     with pytest.raises(MethodNotAllowed) as caught:
-        ROUTER.find("PUT", "/things")
-    assert caught.value.allowed == ROUTER.list_allowed("/things") == "GET, HEAD, OPTIONS, POST"
-    assert ROUTER.list_allowed("/things/odd/x") == "DELETE, OPTIONS"
+        ROUTER.match("PUT", "/things")
+    assert caught.value.allowed == ROUTER.get_allow_header("/things") == "GET, HEAD, OPTIONS, POST"
+    assert ROUTER.get_allow_header("/things/odd/x") == "DELETE, OPTIONS"
 
 
 @pytest.mark.parametrize(
     ("path", "normalized"),
     [("", "/"), ("/", "/"), ("//", "/"), ("/a/", "/a"), ("//a///b//", "/a/b"), ("a", "/a"), ("/a/./..", "/a/./..")],
 )
-def test_slashes_at_the_end_and_doubled_ones_do_not_count(path: str, normalized: str) -> None:
+def test_trailing_and_repeated_slashes_are_ignored(path: str, normalized: str) -> None:
     assert normalize_path(path) == normalized
 
 
 @pytest.mark.parametrize("path", ["/things", "/things/{key}"])
-def test_two_routes_of_one_method_and_path_are_refused(path: str) -> None:
+def test_duplicate_routes_are_refused(path: str) -> None:
     with pytest.raises(ValueError, match="declared twice"):
-        router(f"GET {path}", f"GET {path}")
+        make_router(f"GET {path}", f"GET {path}")
 
 
 def test_a_parameter_of_an_unknown_type_is_refused() -> None:
     with pytest.raises(KeyError):
-        router("GET /things/{number:float}")
+        make_router("GET /things/{number:float}")

@@ -13,7 +13,7 @@ from latchstring.admins.sessions import (
     actor_of,
 )
 from latchstring.crypto.sealing import SealBroken, seal, sealing_key_id, unseal
-from latchstring.crypto.totp import DIGITS, enrolment_uri, find_step, new_totp_secret, secret_text
+from latchstring.crypto.totp import DIGITS, enrolment_uri, find_step, format_secret, new_totp_secret
 from latchstring.domain.account import Admin
 from latchstring.domain.errors import (
     AdminNotFound,
@@ -126,7 +126,7 @@ class SecondFactors:
         if secret is None:
             return None
         uri = enrolment_uri(secret, issuer=self.deps.app.name, account=admin.email)
-        return Enrolment(secret_text(secret), uri)
+        return Enrolment(format_secret(secret), uri)
 
     async def confirm(self, visit: AuthenticatedAdmin, code: str, password: str) -> tuple[str, ...]:
         """Ask for the app's code from now on; returns the recovery codes, shown this once.

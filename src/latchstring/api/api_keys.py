@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from latchstring.api.pagination import CreatedQuery, answer_page, cursor_of
+from latchstring.api.pagination import CreatedQuery, answer_page, parse_cursor
 from latchstring.domain.api_key import ApiKey
 from latchstring.domain.errors import ApiKeyNotFound, GrantNotAllowed
 from latchstring.formats.field_types import Flag, Instant, Line
@@ -67,17 +67,17 @@ def api_key_view(key: ApiKey) -> ApiKeyView:
     )
 
 
-def _made_view(made: CreatedApiKey) -> CreatedApiKeyView:
-    return CreatedApiKeyView(**msgspec.structs.asdict(api_key_view(made.key)), key=made.text)
+def created_view(created: CreatedApiKey) -> CreatedApiKeyView:
+    return CreatedApiKeyView(**msgspec.structs.asdict(api_key_view(created.key)), key=created.text)
 
 
 @operation("GET", "/api/api-keys", "List API keys", tag=TAG, permission=WRITE, answers={200: PageView[ApiKeyView]})
 async def list_api_keys(services: Services, query: CreatedQuery) -> Answer:
     """Lists the keys that are not revoked, without their secrets."""
-    within = f"api-keys:{query.sort}"
-    cursor = cursor_of(services, within, query.cursor)
+    list_id = f"api-keys:{query.sort}"
+    cursor = parse_cursor(services, list_id, query.cursor)
     page = await services.users.api_keys.list_page(order=query.order, cursor=cursor, limit=query.limit)
-    return answer_page(services, within, page, api_key_view)
+    return answer_page(services, list_id, page, api_key_view)
 
 
 @operation(
@@ -98,7 +98,7 @@ async def create_api_key(services: Services, caller: Caller, reading: Reading[Ne
             expires_at=reading.get("expires_at"),
         )
     body = reading.finish()
-    made = await services.users.api_keys.create(
+    created = await services.users.api_keys.create(
         name=body.name,
         scopes=body.scopes,
         may_grant=body.may_grant,
@@ -106,7 +106,7 @@ async def create_api_key(services: Services, caller: Caller, reading: Reading[Ne
         expires_at=body.expires_at,
         by=caller.require(),
     )
-    return json_answer(_made_view(made), 201)
+    return json_answer(created_view(created), 201)
 
 
 @operation(

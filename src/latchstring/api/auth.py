@@ -2,7 +2,7 @@
 
 from starlette.requests import Request
 
-from latchstring.api.user_views import SessionView, cookies_of, session_view
+from latchstring.api.user_views import SessionView, make_cookies, session_view
 from latchstring.domain.errors import (
     InvalidCredentials,
     RefreshTokenInvalid,
@@ -75,14 +75,14 @@ class VerifyBody(Body):
 )
 async def login(request: Request, services: Services, body: LoginBody) -> Answer:
     """Signs in with e-mail and password. All failures, blocked accounts included, get the same response."""
-    address = _address(body.email)
+    address = _parse_address_or_none(body.email)
     email_key = address.email_key if address else None
     services.limiter.check_login(email_key or body.email, client_network(request.scope, services.limits))
     user, tokens = await services.users.sessions.login(email_key, body.password)
-    return json_answer(session_view(user, tokens)).with_cookies(cookies_of(tokens, services))
+    return json_answer(session_view(user, tokens)).with_cookies(make_cookies(tokens, services))
 
 
-def _address(text: str) -> Address | None:
+def _parse_address_or_none(text: str) -> Address | None:
     try:
         return parse_address(text)
     except AddressRefused:  # answered like an unknown address
@@ -107,7 +107,7 @@ async def refresh(services: Services, request: Request, body: RefreshBody) -> An
     if token is None:
         raise RefreshTokenInvalid("Send refreshToken, or the cookie refresh_token.")
     user, tokens = await services.users.sessions.refresh(token)
-    return json_answer(session_view(user, tokens)).with_cookies(cookies_of(tokens, services))
+    return json_answer(session_view(user, tokens)).with_cookies(make_cookies(tokens, services))
 
 
 @operation(
@@ -142,7 +142,7 @@ async def logout(services: Services, request: Request, caller: Caller, body: Ref
 )
 async def request_password_reset(services: Services, request: Request, body: AddressBody) -> Answer:
     """The response and its duration are the same whether or not the address has an account."""
-    if _may_mail(services, body.email):
+    if _is_mail_allowed(services, body.email):
         locale = choose_locale(request.scope, services.app)
         await services.users.recovery.request_password_reset(body.email, locale=locale)
     return empty_answer(202)
@@ -185,7 +185,7 @@ async def request_verification(
         await services.users.recovery.request_verification(caller.user, locale=locale)
     elif body.email is None:
         raise Unauthenticated("Sign in, or send an address.")
-    elif _may_mail(services, body.email):
+    elif _is_mail_allowed(services, body.email):
         await services.users.recovery.request_verification_of(body.email, locale=locale)
     return empty_answer(202)
 
@@ -206,7 +206,7 @@ async def verify_email(services: Services, body: VerifyBody) -> Answer:
     return empty_answer()
 
 
-def _may_mail(services: Services, address: Address) -> bool:
+def _is_mail_allowed(services: Services, address: Address) -> bool:
     """Whether anonymous callers may request another mail to this address. Callers are not told about the limit."""
     try:
         services.limiter.check_requested(address.email_key)

@@ -52,32 +52,32 @@ async def invite_many(
     """
     by = caller.require()
     if query.dry_run:
-        return await _foresee(services, upload, by)
+        return await _answer_dry_run(services, upload, by)
     return await idempotency.run_streamed(
         lambda once: services.invitations.bulk.start(upload, by=by, once=once),
-        _started,
+        _present_job,
         raw=lambda: [upload.media_type, upload.digest],
     )
 
 
-def _started(job: Job) -> StoredAnswer:
+def _present_job(job: Job) -> StoredAnswer:
     return stored_answer(JobStartedView(job_id=job.id), 202, location=f"/api/jobs/{job.id}")
 
 
-async def _foresee(services: Services, upload: UploadedRows, by: Principal) -> Answer:
+async def _answer_dry_run(services: Services, upload: UploadedRows, by: Principal) -> Answer:
     rows = SpooledRows(upload.media_type)
     try:
         await rows.fill(upload)
-        return await streamed_answer(_verdicts(services, rows, by), [(b"content-type", JSON)])
+        return await streamed_answer(_report_dry_run(services, rows, by), [(b"content-type", JSON)])
     except BaseException:
         rows.close()
         raise
 
 
-async def _verdicts(services: Services, rows: SpooledRows, by: Principal) -> AsyncIterator[bytes]:
+async def _report_dry_run(services: Services, rows: SpooledRows, by: Principal) -> AsyncIterator[bytes]:
     with rows:
-        async with aclosing(services.invitations.bulk.judge_rows(rows, by=by)) as judged:
-            async for chunk in report_chunks(judged):
+        async with aclosing(services.invitations.bulk.judge_rows(rows, by=by)) as results:
+            async for chunk in report_chunks(results):
                 yield chunk
 
 

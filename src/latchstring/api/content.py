@@ -18,13 +18,13 @@ from latchstring.api.content_views import (
     SuccessView,
     access_view,
     content_view,
-    etag_of,
-    is_of_version,
+    has_version,
+    make_etag,
+    make_path,
     object_answer,
-    path_of,
     with_etag,
 )
-from latchstring.api.pagination import CreatedQuery, answer_page, cursor_of
+from latchstring.api.pagination import CreatedQuery, answer_page, parse_cursor
 from latchstring.content.service import AccessQuestion, NewAccess, NewObject, subject_of
 from latchstring.content.slugs import RESERVED
 from latchstring.domain.access import ContentObject, Level, ObjectWithAccess, Visibility
@@ -53,10 +53,10 @@ from latchstring.rest.route import operation
 from latchstring.services import Services
 
 TAG = "Content"
-NOBODY = UUID(int=0)
+NO_USER_ID = UUID(int=0)
 CREATE = "content:create"
 READ_ACCESS = "access:read"
-REFUSALS = [Unauthenticated, ContentNotFound, NotAllowed]
+COMMON_PROBLEMS = [Unauthenticated, ContentNotFound, NotAllowed]
 LevelName = Literal["VIEWER", "EDITOR", "MAINTAINER", "OWNER"]
 
 
@@ -116,7 +116,7 @@ class ContentQuery(CreatedQuery):
 async def find_content(
     services: Services, caller: Caller, content_type: str, key: str, need: Level
 ) -> ObjectWithAccess:
-    """The object the path names, if the caller may do this much with it."""
+    """Return the object of the path. Raises an error unless the caller has this level of access."""
     subject = subject_of(caller.principal)
     return await services.content.look_up(subject, content_type, key, need)
 
@@ -137,7 +137,7 @@ def _check_data(reading: Reading[Any], services: Services) -> None:
     tag=TAG,
     access=RouteAccess.OPTIONAL,
     answers={201: ContentView},
-    problems=[*REFUSALS, ContentKeyTaken, UserNotFound],
+    problems=[*COMMON_PROBLEMS, ContentKeyTaken, UserNotFound],
     sets_location=True,
     sets_etag=True,
 )
@@ -156,28 +156,30 @@ async def create_content(
     if reading.get("key") in RESERVED:
         reading.problems.append(FieldProblem("/key", "reserved", "This key is reserved. Choose another key."))
     body = reading.finish()
-    new = NewObject(title=body.title, owner_id=owner_id, key=body.key, url=body.url, data=body.data)
-    fresh: list[ObjectWithAccess] = []
+    new_object = NewObject(title=body.title, owner_id=owner_id, key=body.key, url=body.url, data=body.data)
+    created: list[ObjectWithAccess] = []
 
-    async def make(once: Once | None) -> ObjectWithAccess:
-        fresh.append(await services.content.create(content_type, new, once=once, by=principal))
-        return fresh[-1]
+    async def create_object(once: Once | None) -> ObjectWithAccess:
+        created.append(await services.content.create(content_type, new_object, once=once, by=principal))
+        return created[-1]
 
-    answer = await idempotency.run(make, lambda seen: stored_answer(content_view(seen), 201, location=path_of(seen)))
-    return with_etag(answer, fresh[-1]) if fresh else answer
+    answer = await idempotency.run(
+        create_object, lambda content: stored_answer(content_view(content), 201, location=make_path(content))
+    )
+    return with_etag(answer, created[-1]) if created else answer
 
 
 def _find_owner(principal: Principal, reading: Reading[NewContentBody]) -> UUID:
-    """The owner of a new object: the user who creates it, or the user whom an API key names."""
-    named: UUID | None = reading.get("owner_id")
+    """Find the owner of a new object: the user who creates it, or the one that an API key names."""
+    owner_id: UUID | None = reading.get("owner_id")
     if principal.type is ActorType.USER and principal.id is not None:
-        if named not in {None, principal.id}:
+        if owner_id not in {None, principal.id}:
             detail = "Only API keys can create objects for others. Transfer ownership with PUT …/owner."
             reading.problems.append(FieldProblem("/ownerId", "not-yours", detail))
         return principal.id
-    if named is None and not any(problem.pointer == "/ownerId" for problem in reading.problems):
+    if owner_id is None and not any(problem.pointer == "/ownerId" for problem in reading.problems):
         reading.problems.append(FieldProblem("/ownerId", "required", "An API key cannot own objects. Name the owner."))
-    return named or NOBODY
+    return owner_id or NO_USER_ID
 
 
 @operation(
@@ -191,17 +193,17 @@ def _find_owner(principal: Principal, reading: Reading[NewContentBody]) -> UUID:
 )
 async def list_content(services: Services, caller: Caller, content_type: str, query: ContentQuery) -> Answer:
     """Lists the objects the caller may view, or has a role on. Without a credential, lists PUBLIC objects."""
-    declared = services.content.get_type(content_type)
-    within = f"content/{declared.key}/{query.role}:{query.sort}"
+    type_ = services.content.get_type(content_type)
+    list_id = f"content/{type_.key}/{query.role}:{query.sort}"
     page = await services.content.list_page(
         subject_of(caller.principal),
-        declared.key,
+        type_.key,
         need=Level[query.role],
         order=query.order,
-        cursor=cursor_of(services, within, query.cursor),
+        cursor=parse_cursor(services, list_id, query.cursor),
         limit=query.limit,
     )
-    return answer_page(services, within, page, content_view)
+    return answer_page(services, list_id, page, content_view)
 
 
 @operation(
@@ -211,16 +213,16 @@ async def list_content(services: Services, caller: Caller, content_type: str, qu
     tag=TAG,
     access=RouteAccess.OPTIONAL,
     answers={200: ContentView, 304: None},
-    problems=REFUSALS,
+    problems=COMMON_PROBLEMS,
     sets_etag=True,
 )
 async def get_content(services: Services, caller: Caller, content_type: str, key: str, request: Request) -> Answer:
     """For callers who may view it. Supports `If-None-Match`."""
-    seen = await find_content(services, caller, content_type, key, Level.VIEWER)
+    content = await find_content(services, caller, content_type, key, Level.VIEWER)
     tags = read_tags(request.scope, b"if-none-match")
-    if tags is not None and (tags.is_any or etag_of(seen) in tags.strong | tags.weak):
-        return with_etag(empty_answer(304), seen)
-    return object_answer(seen)
+    if tags is not None and (tags.is_any or make_etag(content) in tags.strong | tags.weak):
+        return with_etag(empty_answer(304), content)
+    return object_answer(content)
 
 
 @operation(
@@ -230,19 +232,21 @@ async def get_content(services: Services, caller: Caller, content_type: str, key
     tag=TAG,
     access=RouteAccess.OPTIONAL,
     answers={200: ContentView},
-    problems=[*REFUSALS, ContentChanged],
+    problems=[*COMMON_PROBLEMS, ContentChanged],
     sets_etag=True,
     takes_if_match=True,
 )
-async def change_content(  # noqa: PLR0917  # what a route is handed
+async def change_content(  # noqa: PLR0917  # parameters are injected by name
     services: Services, caller: Caller, content_type: str, key: str, request: Request, reading: Reading[ContentPatch]
 ) -> Answer:
     """For editors. Missing fields stay unchanged, even if somebody else changes them at the same time."""
-    seen = await find_content(services, caller, content_type, key, Level.EDITOR)
+    content = await find_content(services, caller, content_type, key, Level.EDITOR)
     _check_data(reading, services)
     changes = sent_fields(reading.finish())
     expected = read_expected(request)
-    return object_answer(await services.content.change(seen.object, changes, is_expected=expected, by=caller.require()))
+    return object_answer(
+        await services.content.change(content.object, changes, is_expected=expected, by=caller.require())
+    )
 
 
 @operation(
@@ -252,20 +256,20 @@ async def change_content(  # noqa: PLR0917  # what a route is handed
     tag=TAG,
     access=RouteAccess.OPTIONAL,
     answers={200: SuccessView},
-    problems=[*REFUSALS, ContentChanged],
+    problems=[*COMMON_PROBLEMS, ContentChanged],
     takes_if_match=True,
 )
 async def delete_content(services: Services, caller: Caller, content_type: str, key: str, request: Request) -> Answer:
     """For maintainers. All grants on it are deleted, and its grants in pending invitations become void."""
-    seen = await find_content(services, caller, content_type, key, Level.MAINTAINER)
-    await services.content.delete(seen.object, is_expected=read_expected(request), by=caller.require())
+    content = await find_content(services, caller, content_type, key, Level.MAINTAINER)
+    await services.content.delete(content.object, is_expected=read_expected(request), by=caller.require())
     return json_answer(SuccessView(success=True))
 
 
 def read_expected(request: Request) -> Callable[[ContentObject], bool]:
-    """A predicate whether `If-Match` matches a version. Without the header, every version matches."""
+    """Make a predicate that checks a version against `If-Match`. Without the header, every version matches."""
     tags = read_tags(request.scope, b"if-match")
-    return lambda one: tags is None or is_of_version(tags, one.version)
+    return lambda content_object: tags is None or has_version(tags, content_object.version)
 
 
 # ---- access ----------------------------------------------------------------------------------------------------------
@@ -278,12 +282,12 @@ def read_expected(request: Request) -> Callable[[ContentObject], bool]:
     tag=TAG,
     access=RouteAccess.OPTIONAL,
     answers={200: AccessView},
-    problems=REFUSALS,
+    problems=COMMON_PROBLEMS,
 )
 async def get_access(services: Services, caller: Caller, content_type: str, key: str) -> Answer:
     """For maintainers. Returns users, groups and pending invitations."""
-    seen = await find_content(services, caller, content_type, key, Level.MAINTAINER)
-    return json_answer(access_view(await services.content.get_access(seen.object)))
+    content = await find_content(services, caller, content_type, key, Level.MAINTAINER)
+    return json_answer(access_view(await services.content.get_access(content.object)))
 
 
 @operation(
@@ -293,7 +297,7 @@ async def get_access(services: Services, caller: Caller, content_type: str, key:
     tag=TAG,
     access=RouteAccess.OPTIONAL,
     answers={200: ContentView},
-    problems=[*REFUSALS, UserNotFound, GroupNotFound],
+    problems=[*COMMON_PROBLEMS, UserNotFound, GroupNotFound],
 )
 async def replace_access(
     services: Services, caller: Caller, content_type: str, key: str, reading: Reading[AccessBody]
@@ -302,15 +306,17 @@ async def replace_access(
 
     PRIVATE also voids the grants of pending invitations. SHARED with nobody becomes PRIVATE and voids nothing.
     """
-    seen = await find_content(services, caller, content_type, key, Level.MAINTAINER)
+    content = await find_content(services, caller, content_type, key, Level.MAINTAINER)
     body = reading.finish()
     users = {_read_user_id(text): role for text, role in (body.shared_users or {}).items()}
-    new = NewAccess(visibility=body.access_type, users=users, groups=body.shared_groups or {})
-    return json_answer(content_view(await services.content.replace_access(seen.object, new, by=caller.require())))
+    new_access = NewAccess(visibility=body.access_type, users=users, groups=body.shared_groups or {})
+    return json_answer(
+        content_view(await services.content.replace_access(content.object, new_access, by=caller.require()))
+    )
 
 
 def _read_user_id(text: str) -> UUID:
-    """The user id in the key of a map."""
+    """Read the user id in the key of a map."""
     try:
         return read_uuid(text)
     except ValueRefused:
@@ -324,19 +330,19 @@ def _read_user_id(text: str) -> UUID:
     tag=TAG,
     access=RouteAccess.OPTIONAL,
     answers={200: ContentView},
-    problems=[*REFUSALS, UserNotFound],
+    problems=[*COMMON_PROBLEMS, UserNotFound],
 )
 async def change_owner(
     services: Services, caller: Caller, content_type: str, key: str, reading: Reading[OwnerBody]
 ) -> Answer:
     """Only for the owner. The previous owner becomes a maintainer, and PRIVATE becomes SHARED."""
-    seen = await find_content(services, caller, content_type, key, Level.OWNER)
+    content = await find_content(services, caller, content_type, key, Level.OWNER)
     new_owner_id = reading.finish().new_owner_id
-    changed = await services.content.change_owner(seen.object, new_owner_id, by=caller.require())
+    changed = await services.content.change_owner(content.object, new_owner_id, by=caller.require())
     return json_answer(content_view(changed))
 
 
-# ---- asking ----------------------------------------------------------------------------------------------------------
+# ---- access checks ---------------------------------------------------------------------------------------------------
 
 
 @operation(
@@ -354,12 +360,12 @@ async def check_access(services: Services, caller: Caller, reading: Reading[Chec
     principal = caller.require()
     if principal.type is not ActorType.USER:
         principal.require(READ_ACCESS)
-        for place, one in enumerate(reading.get("checks") or ()):
-            if one.user_id is None:
+        for index, body in enumerate(reading.get("checks") or ()):
+            if body.user_id is None:
                 detail = "An API key is not a user. Name the user to check."
-                reading.problems.append(FieldProblem(f"/checks/{place}/userId", "required", detail))
+                reading.problems.append(FieldProblem(f"/checks/{index}/userId", "required", detail))
     questions = [
-        AccessQuestion(one.content_type, one.key, Level[one.role], one.user_id) for one in reading.finish().checks
+        AccessQuestion(body.content_type, body.key, Level[body.role], body.user_id) for body in reading.finish().checks
     ]
     return json_answer(ResultsView(results=await services.content.check(questions, by=principal)))
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from latchstring.api.content_views import AccessView, ObjectAccessView, SuccessView, access_view, content_view
 from latchstring.api.invitation_views import GrantsView, grants_view, lookup_view
-from latchstring.api.respond import OVER, accepted_cookies, read_profile
+from latchstring.api.respond import ENDED_PROBLEMS, accepted_cookies, read_profile
 from latchstring.api.user_views import UserView, user_view
 from latchstring.content.service import AccessDetails, subject_of
 from latchstring.domain.access import Level, PendingInvitation
@@ -63,7 +63,7 @@ ACCEPTING = frozenset(
 )
 PROFILE = ("first_name", "last_name", "password", "accept_terms")
 ACCEPT_PROBLEMS: tuple[type[LatchstringError], ...] = (
-    *OVER,
+    *ENDED_PROBLEMS,
     ContentNotFound,
     InvitationMismatch,
     UserNotFound,
@@ -156,7 +156,7 @@ async def post_content_invitation(  # noqa: PLR0917  # filled by name
     """Inviting requires MAINTAINER and returns the access details. Accepting returns the object."""
     if _is_sent(reading, "token"):
         _refuse_mixture(reading, ACCEPTING)
-        read_key(request.scope, is_taken=False)
+        read_key(request.scope, is_supported=False)
         services.limiter.check_client(client_network(request.scope, services.limits))
         return await _accept(request, services, caller, reading, _RequestedTarget(content_type, key))
     return await _invite(services, caller, reading, idempotency, _RequestedTarget(content_type, key))

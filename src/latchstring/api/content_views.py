@@ -90,78 +90,80 @@ class ResultsView(View):
     results: list[bool]
 
 
-def content_view(seen: ObjectWithAccess) -> ContentView:
-    one = seen.object
+def content_view(content: ObjectWithAccess) -> ContentView:
+    object_ = content.object
     access = ObjectAccessView(
-        owner_id=one.owner_id,
-        visibility=VISIBILITIES[one.visibility],
-        can_edit=seen.level >= Level.EDITOR,
-        can_delete=seen.level >= Level.MAINTAINER,
+        owner_id=object_.owner_id,
+        visibility=VISIBILITIES[object_.visibility],
+        can_edit=content.level >= Level.EDITOR,
+        can_delete=content.level >= Level.MAINTAINER,
     )
     return ContentView(
-        content_type=one.type,
-        key=one.key,
-        title=one.title,
-        url=one.url,
-        data=one.data,
-        created_at=one.created_at,
-        updated_at=one.updated_at,
+        content_type=object_.type,
+        key=object_.key,
+        title=object_.title,
+        url=object_.url,
+        data=object_.data,
+        created_at=object_.created_at,
+        updated_at=object_.updated_at,
         access=access,
     )
 
 
-def etag_of(seen: ObjectWithAccess) -> str:
-    """The entity tag of what `content_view` shows, without quotes: `<version>-<digest of who may do what>`.
+def make_etag(content: ObjectWithAccess) -> str:
+    """Return the entity tag of `content_view` without quotes: `<version>-<digest of the access>`.
 
-    The version counts changes of words and data, which `If-Match` is about. The rest makes the tag strong (RFC 9110,
-    section 8.8.1): two answers that differ have different tags, also when only access changed.
+    The version counts changes of title, URL and data, which `If-Match` protects. The digest makes the tag strong
+    (RFC 9110, section 8.8.1): two responses that differ have different tags, even if only the access changed.
     """
-    one = seen.object
-    rest = f"{one.owner_id} {one.visibility.name} {seen.level >= Level.EDITOR} {seen.level >= Level.MAINTAINER}"
-    return f"{one.version}-{hashlib.blake2s(rest.encode(), digest_size=4).hexdigest()}"
+    object_, level = content.object, content.level
+    access = f"{object_.owner_id} {object_.visibility.name} {level >= Level.EDITOR} {level >= Level.MAINTAINER}"
+    return f"{object_.version}-{hashlib.blake2s(access.encode(), digest_size=4).hexdigest()}"
 
 
-def is_of_version(tags: Tags, version: int) -> bool:
+def has_version(tags: Tags, version: int) -> bool:
     """Whether `If-Match` names this version. A weak tag never does."""
     return tags.is_any or any(tag.partition("-")[0] == str(version) for tag in tags.strong)
 
 
-def object_answer(seen: ObjectWithAccess, status: int = 200, *, location: str | None = None) -> Answer:
-    """The object with its ETag."""
-    return with_etag(json_answer(content_view(seen), status, location=location), seen)
+def object_answer(content: ObjectWithAccess, status: int = 200, *, location: str | None = None) -> Answer:
+    """Make the response with the object and its ETag."""
+    return with_etag(json_answer(content_view(content), status, location=location), content)
 
 
-def with_etag(answer: Answer, seen: ObjectWithAccess) -> Answer:
-    """The answer, with the entity tag of the object."""
-    answer.headers.append((b"etag", f'"{etag_of(seen)}"'.encode("ascii")))
+def with_etag(answer: Answer, content: ObjectWithAccess) -> Answer:
+    """Add the entity tag of the object to a response."""
+    answer.headers.append((b"etag", f'"{make_etag(content)}"'.encode("ascii")))
     return answer
 
 
-def path_of(seen: ObjectWithAccess) -> str:
-    """Where the object is. Keys need no escaping."""
-    return f"/api/content/{seen.object.type}/{seen.object.key}"
+def make_path(content: ObjectWithAccess) -> str:
+    """Return the path of the object. Keys need no escaping."""
+    return f"/api/content/{content.object.type}/{content.object.key}"
 
 
 def access_view(details: AccessDetails) -> AccessView:
     return AccessView(
         owner_id=details.object.owner_id,
         visibility=VISIBILITIES[details.object.visibility],
-        users=[_user_view(one) for one in details.holders.users],
+        users=[_user_view(item) for item in details.holders.users],
         groups={key: CONTENT_ROLES[role] for key, role in details.holders.groups.items()},
-        invitations=[_invitation_view(one) for one in details.invitations],
+        invitations=[_invitation_view(item) for item in details.invitations],
     )
 
 
-def _user_view(one: UserAccess) -> UserAccessView:
-    return UserAccessView(user=PersonView(id=one.user_id, name=one.name, email=one.email), role=CONTENT_ROLES[one.role])
+def _user_view(access: UserAccess) -> UserAccessView:
+    return UserAccessView(
+        user=PersonView(id=access.user_id, name=access.name, email=access.email), role=CONTENT_ROLES[access.role]
+    )
 
 
-def _invitation_view(one: PendingInvitation) -> PendingInvitationView:
+def _invitation_view(invitation: PendingInvitation) -> PendingInvitationView:
     return PendingInvitationView(
-        id=one.id,
-        email=one.email,
-        role=CONTENT_ROLES[one.role],
-        issued_at=one.issued_at,
-        expires_at=one.expires_at,
-        delivery=delivery_view(one.delivery),
+        id=invitation.id,
+        email=invitation.email,
+        role=CONTENT_ROLES[invitation.role],
+        issued_at=invitation.issued_at,
+        expires_at=invitation.expires_at,
+        delivery=delivery_view(invitation.delivery),
     )

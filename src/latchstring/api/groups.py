@@ -4,7 +4,7 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from latchstring.api.pagination import CreatedQuery, answer_page, cursor_of
+from latchstring.api.pagination import CreatedQuery, answer_page, parse_cursor
 from latchstring.domain.account import User
 from latchstring.domain.errors import FieldProblem, GroupKeyTaken, GroupNotFound, UserNotFound
 from latchstring.domain.group import Group, GroupText
@@ -80,7 +80,7 @@ def group_view(group: Group) -> GroupView:
     return GroupView(key=group.key, name=group.name, description=group.description, translations=texts)
 
 
-def _words(reading: Reading[NewGroupBody] | Reading[GroupBody]) -> GroupTexts:
+def _read_texts(reading: Reading[NewGroupBody] | Reading[GroupBody]) -> GroupTexts:
     texts: dict[str, GroupText] = {}
     for tag, text in (reading.get("translations") or {}).items():
         try:
@@ -95,10 +95,10 @@ def _words(reading: Reading[NewGroupBody] | Reading[GroupBody]) -> GroupTexts:
 @operation("GET", "/api/groups", "List groups", tag=TAG, answers={200: PageView[GroupView]})
 async def list_groups(services: Services, caller: Caller, query: CreatedQuery) -> Answer:
     """Lists all groups with the permission `groups:read`, otherwise the groups of the user."""
-    within = f"groups:{query.sort}"
-    cursor = cursor_of(services, within, query.cursor)
+    list_id = f"groups:{query.sort}"
+    cursor = parse_cursor(services, list_id, query.cursor)
     page = await services.groups.list_page(order=query.order, cursor=cursor, limit=query.limit, by=caller.require())
-    return answer_page(services, within, page, group_view)
+    return answer_page(services, list_id, page, group_view)
 
 
 @operation(
@@ -115,10 +115,10 @@ async def create_group(
     services: Services, caller: Caller, reading: Reading[NewGroupBody], idempotency: Idempotency
 ) -> Answer:
     """The key cannot be changed. A group created with the key of a deleted group has no members and no grants."""
-    principal, words = caller.require(), _words(reading)
+    principal, texts = caller.require(), _read_texts(reading)
     key = reading.finish().key
     return await idempotency.run(
-        lambda once: services.groups.create(key, words, once=once, by=principal),
+        lambda once: services.groups.create(key, texts, once=once, by=principal),
         lambda group: stored_answer(group_view(group), 201, location=f"/api/groups/{group.key}"),
     )
 
@@ -142,8 +142,8 @@ async def replace_group(services: Services, caller: Caller, key: str, reading: R
     await services.groups.require_write(key, by=caller.require())
     if reading.values.get("key", key) != key:
         reading.problems.append(FieldProblem("/key", "unchangeable", "The key of a group cannot be changed."))
-    words = _words(reading)
-    return json_answer(group_view(await services.groups.replace(key, words, by=caller.require())))
+    texts = _read_texts(reading)
+    return json_answer(group_view(await services.groups.replace(key, texts, by=caller.require())))
 
 
 @operation(
@@ -173,9 +173,13 @@ async def delete_group(services: Services, caller: Caller, key: str) -> Answer:
 )
 async def list_members(services: Services, caller: Caller, key: str, query: CreatedQuery) -> Answer:
     """With the permission `groups:read`, or as a member. Addresses are shown to callers who may read users."""
-    within = f"members/{key}:{query.sort}"
+    list_id = f"members/{key}:{query.sort}"
     page = await services.groups.list_members(
-        key, order=query.order, cursor=cursor_of(services, within, query.cursor), limit=query.limit, by=caller.require()
+        key,
+        order=query.order,
+        cursor=parse_cursor(services, list_id, query.cursor),
+        limit=query.limit,
+        by=caller.require(),
     )
     shows_email = caller.can("users:read")
 
@@ -183,7 +187,7 @@ async def list_members(services: Services, caller: Caller, key: str, query: Crea
         email = user.email if shows_email else None
         return MemberView(id=user.id, first_name=user.first_name, last_name=user.last_name, email=email)
 
-    return answer_page(services, within, page, view)
+    return answer_page(services, list_id, page, view)
 
 
 @operation(

@@ -10,7 +10,7 @@ from latchstring.api.invitation_views import (
     event_view,
     invitation_view,
 )
-from latchstring.api.pagination import answer_page, cursor_of
+from latchstring.api.pagination import answer_page, parse_cursor
 from latchstring.domain.errors import (
     AlreadyInvited,
     AlreadyMember,
@@ -106,7 +106,7 @@ async def list_invitations(services: Services, caller: Caller, query: Invitation
     """Callers without `invitations:read` see the invitations they sent."""
     by = caller.require()
     within = f"invitations:{query.sort}"
-    cursor, order = cursor_of(services, within, query.cursor), SortOrder.parse(query.sort)
+    cursor, order = parse_cursor(services, within, query.cursor), SortOrder.parse(query.sort)
     filter_ = await _filter(services, query)
     page = await services.invitations.list(filter_, by=by, order=order, cursor=cursor, limit=query.limit)
     now, links = services.clock(), services.invitations.links
@@ -164,7 +164,7 @@ async def get_invitation(services: Services, caller: Caller, invitation_id: UUID
 async def list_invitation_events(services: Services, caller: Caller, invitation_id: UUID, query: PageQuery) -> Answer:
     """Oldest first."""
     within = f"events:{invitation_id}"
-    cursor = cursor_of(services, within, query.cursor)
+    cursor = parse_cursor(services, within, query.cursor)
     page = await services.invitations.events(invitation_id, by=caller.require(), cursor=cursor, limit=query.limit)
     return answer_page(services, within, page, event_view)
 

@@ -48,10 +48,10 @@ class RowView(View, omit_defaults=True):
 
 
 def job_view(job: Job) -> JobView:
-    """The view of a job that is not a draft."""
+    """Make the view of a job that is not a draft."""
     return JobView(
         id=job.id,
-        state=job.state.value,  # type: ignore[arg-type]  # drafts are shown to nobody
+        state=job.state.value,  # type: ignore[arg-type]  # drafts are never returned
         total=job.total,
         done=job.done,
         created=job.created,
@@ -64,7 +64,7 @@ def job_view(job: Job) -> JobView:
 
 
 def row_view(row: JobRow) -> RowView:
-    """The view of one row result."""
+    """Make the view of one row result."""
     return RowView(
         row=row.row,
         status=row.status,  # type: ignore[arg-type]  # of a job that invites
@@ -76,12 +76,12 @@ def row_view(row: JobRow) -> RowView:
 
 
 async def report_chunks(batches: AsyncIterator[Iterable[JobRow]]) -> AsyncIterator[bytes]:
-    """A whole report, made while it is read."""
-    before, total = b'{"items":[', 0
+    """Yield a complete report in chunks, while its rows are read."""
+    prefix, total = b'{"items":[', 0
     async for rows in batches:
         items = [encode(row_view(row)) for row in rows]
-        yield before + b",".join(items)
-        before = b"," if items or total else before
+        yield prefix + b",".join(items)
+        prefix = b"," if items or total else prefix
         total += len(items)
-    opening = b"" if total else b'{"items":['
-    yield opening + b'],"nextCursor":null,"total":%d}' % total
+    start = b"" if total else b'{"items":['
+    yield start + b'],"nextCursor":null,"total":%d}' % total

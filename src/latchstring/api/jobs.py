@@ -14,7 +14,7 @@ from latchstring.api.job_views import (
     report_chunks,
     row_view,
 )
-from latchstring.api.pagination import answer_page, cursor_of
+from latchstring.api.pagination import answer_page, parse_cursor
 from latchstring.domain.errors import JobFinished, JobNotFound, NotAllowed
 from latchstring.domain.job import Job, RowFilter
 from latchstring.formats.fields import Query
@@ -61,33 +61,33 @@ async def get_job_report(
     With `Accept: text/csv`, a spreadsheet of all rows in which no cell is a formula.
     """
     job = await services.invitations.bulk.get(job_id, by=caller.require())
-    which = RowFilter(() if query.status is None else (query.status,))
-    if _wants_spreadsheet(request.scope):
-        return await csv_answer(_lines(services, job, which), f"report-{job.id}")
+    row_filter = RowFilter(() if query.status is None else (query.status,))
+    if _accepts_only_csv(request.scope):
+        return await csv_answer(_read_lines(services, job, row_filter), f"report-{job.id}")
     if query.limit is None and query.cursor is None:
-        rows = services.invitations.bulk.all_rows(job, which=which)
+        rows = services.invitations.bulk.all_rows(job, which=row_filter)
         return await streamed_answer(report_chunks(rows), [(b"content-type", JSON)])
-    return await _page(services, job, query, which)
+    return await _answer_page(services, job, query, row_filter)
 
 
-def _wants_spreadsheet(scope: Scope) -> bool:
+def _accepts_only_csv(scope: Scope) -> bool:
     accepted = find_header(scope, b"accept") or b""
     return b"text/csv" in accepted.lower() and b"json" not in accepted.lower()
 
 
-async def _lines(services: Services, job: Job, which: RowFilter) -> AsyncIterator[Sequence[object]]:
+async def _read_lines(services: Services, job: Job, row_filter: RowFilter) -> AsyncIterator[Sequence[object]]:
     yield REPORT_COLUMNS
-    async for rows in services.invitations.bulk.all_rows(job, which=which):
+    async for rows in services.invitations.bulk.all_rows(job, which=row_filter):
         for row in rows:
             yield row_cells(row)
 
 
-async def _page(services: Services, job: Job, query: ReportQuery, which: RowFilter) -> Answer:
-    within = f"job:{job.id}:{query.status}"
-    cursor = cursor_of(services, within, query.cursor)
+async def _answer_page(services: Services, job: Job, query: ReportQuery, row_filter: RowFilter) -> Answer:
+    list_id = f"job:{job.id}:{query.status}"
+    cursor = parse_cursor(services, list_id, query.cursor)
     limit = query.limit or DEFAULT_LIMIT
-    page = await services.invitations.bulk.list_rows(job, cursor=cursor, limit=limit, which=which)
-    return answer_page(services, within, page, row_view)
+    page = await services.invitations.bulk.list_rows(job, cursor=cursor, limit=limit, which=row_filter)
+    return answer_page(services, list_id, page, row_view)
 
 
 @operation(

@@ -29,7 +29,7 @@ class JwksView(View):
 
 def _answer(services: Services) -> Answer:
     answer = json_answer(services.users.sessions.jwks())
-    # Verifiers that meet an unknown kid fetch again; five minutes bound what a key given up may still open elsewhere.
+    # Verifiers fetch the keys again for an unknown kid. They may accept a removed key for at most five minutes more.
     answer.headers.append((b"cache-control", b"public, max-age=300"))
     return answer
 

@@ -25,7 +25,7 @@ class MePatch(Body):
     accept_terms: bool | UnsetType = UNSET
 
 
-def _myself(caller: Caller) -> User:
+def _require_user(caller: Caller) -> User:
     if caller.user is None:
         raise NotAllowed
     return caller.user
@@ -34,7 +34,7 @@ def _myself(caller: Caller) -> User:
 @operation("GET", "/api/users/me", "Show the signed-in user", tag=TAG, terms_exempt=True, answers={200: MeView})
 async def get_me(services: Services, caller: Caller) -> Answer:
     """Not available for API keys."""
-    return json_answer(me_view(_myself(caller), services.roles, services.app))
+    return json_answer(me_view(_require_user(caller), services.roles, services.app))
 
 
 @operation(
@@ -47,18 +47,18 @@ async def get_me(services: Services, caller: Caller) -> Answer:
 )
 async def change_me(services: Services, caller: Caller, reading: Reading[MePatch]) -> Answer:
     """Changes names and language, and accepts the terms."""
-    user = _myself(caller)
+    user = _require_user(caller)
     if reading.get("accept_terms") is False:
         detail = "Accepted terms cannot be withdrawn here. Omit the field."
         reading.problems.append(FieldProblem("/acceptTerms", "not-true", detail))
-    sent = sent_fields(reading.finish())
+    changes = sent_fields(reading.finish())
     changed = await services.users.change_profile(
         user.id,
         UserChanges(
-            first_name=sent.get("first_name", UNCHANGED),
-            last_name=sent.get("last_name", UNCHANGED),
-            locale=sent.get("locale", UNCHANGED),
-            accept_terms=sent.get("accept_terms", UNCHANGED),
+            first_name=changes.get("first_name", UNCHANGED),
+            last_name=changes.get("last_name", UNCHANGED),
+            locale=changes.get("locale", UNCHANGED),
+            accept_terms=changes.get("accept_terms", UNCHANGED),
         ),
     )
     return json_answer(me_view(changed, services.roles, services.app))

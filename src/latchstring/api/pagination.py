@@ -24,12 +24,12 @@ class CreatedQuery(PageQuery):
         return SortOrder.parse(self.sort)
 
 
-def cursor_of(services: Services, within: str, text: str | None) -> Cursor | None:
-    """Where a page begins. within: the list and its order. Raises Unreadable for a cursor of another list or order."""
-    return read_cursor(services.keyring, within, text)
+def parse_cursor(services: Services, list_id: str, text: str | None) -> Cursor | None:
+    """Read the cursor of a request. list_id: the list and its order. Raises Unreadable for a cursor of another one."""
+    return read_cursor(services.keyring, list_id, text)
 
 
-def answer_page(services: Services, within: str, page: Page[T], view: Callable[[T], View]) -> Answer:
-    """A page as an answer, with the cursor of the next one. within: as of `cursor_of`."""
-    text = None if page.next is None else make_cursor(services.keyring, within, page.next)
-    return page_answer([view(item) for item in page.items], next_cursor=text, total=page.total)
+def answer_page(services: Services, list_id: str, page: Page[T], view: Callable[[T], View]) -> Answer:
+    """Make the response of a page, with the cursor of the next one. list_id: as for `parse_cursor`."""
+    next_cursor = None if page.next is None else make_cursor(services.keyring, list_id, page.next)
+    return page_answer([view(item) for item in page.items], next_cursor=next_cursor, total=page.total)

@@ -37,8 +37,8 @@ from latchstring.services import Services
 from latchstring.users.sessions import SessionTokens
 
 TAG = "Answering"
-PERSONAL = ("first_name", "last_name", "password", "accept_terms", "locale")
-OVER: Sequence[type[LatchstringError]] = (
+PROFILE_FIELDS = ("first_name", "last_name", "password", "accept_terms", "locale")
+ENDED_PROBLEMS: Sequence[type[LatchstringError]] = (
     InvitationTokenInvalid,
     InvitationAccepted,
     InvitationDeclined,
@@ -97,14 +97,14 @@ class StateView(View):
     tag=TAG,
     access=RouteAccess.LENIENT,
     answers={200: LookupView},
-    problems=OVER,
+    problems=ENDED_PROBLEMS,
     rate_limited=True,
 )
 async def look_up(request: Request, services: Services, caller: Caller, body: LinkBody) -> Answer:
     """Returns the invitation behind a link. Does not change it. Lookups are counted separately."""
     locale = requested_locale(request.scope) or (caller.user.locale if caller.user else None)
-    others = accepted_locales(request.scope)
-    preview = await services.invitations.responses.look_up(body.token, locale=locale, otherwise=others)
+    accepted = accepted_locales(request.scope)
+    preview = await services.invitations.responses.look_up(body.token, locale=locale, otherwise=accepted)
     services.visits.count(preview.invitation.id, preview.invitation.link.generation)
     return json_answer(lookup_view(preview, services))
 
@@ -116,7 +116,15 @@ async def look_up(request: Request, services: Services, caller: Caller, body: Li
     tag=TAG,
     access=RouteAccess.LENIENT,
     answers={200: AcceptedView, 201: AcceptedView},
-    problems=[*OVER, WrongAccount, SignInRequired, AccountBlocked, InviterNotAllowed, TermsRequired, NotAllowed],
+    problems=[
+        *ENDED_PROBLEMS,
+        WrongAccount,
+        SignInRequired,
+        AccountBlocked,
+        InviterNotAllowed,
+        TermsRequired,
+        NotAllowed,
+    ],
     rate_limited=True,
     sets_cookies=True,
 )
@@ -126,7 +134,7 @@ async def accept_invitation(services: Services, caller: Caller, reading: Reading
     With `as` (permission `invitations:accept`), the app accepts for its signed-in user, without password and session.
     """
     token = reading.get("token")
-    if _names_a_person(reading):
+    if _has_person(reading):
         return await _accept_as(services, caller, reading)
     if token is None:
         raise InvalidFields(reading.problems)
@@ -138,7 +146,7 @@ async def accept_invitation(services: Services, caller: Caller, reading: Reading
 
 
 def read_profile(reading: Reading[Any]) -> Profile:
-    """The valid fields of the profile in a body."""
+    """Read the valid profile fields of a body."""
     return Profile(
         first_name=reading.get("first_name"),
         last_name=reading.get("last_name"),
@@ -148,16 +156,16 @@ def read_profile(reading: Reading[Any]) -> Profile:
     )
 
 
-def _names_a_person(reading: Reading[AcceptBody]) -> bool:
+def _has_person(reading: Reading[AcceptBody]) -> bool:
     return reading.get("as_") is not None or any(problem.pointer.startswith("/as") for problem in reading.problems)
 
 
 async def _accept_as(services: Services, caller: Caller, reading: Reading[AcceptBody]) -> Answer:
     caller.require("invitations:accept")
-    outside = {info.name: info.encode_name for info in structs.fields(AcceptBody)}
-    beside = [name for name in PERSONAL if reading.get(name) is not None]
+    encoded_names = {info.name: info.encode_name for info in structs.fields(AcceptBody)}
+    conflicting = [name for name in PROFILE_FIELDS if reading.get(name) is not None]
     detail = "With `as`, send the profile inside `as`, without a password."
-    reading.problems.extend(FieldProblem(f"/{outside[name]}", "not-with-as", detail) for name in beside)
+    reading.problems.extend(FieldProblem(f"/{encoded_names[name]}", "not-with-as", detail) for name in conflicting)
     body = reading.finish()
     person = body.as_
     if person is None:
@@ -177,13 +185,13 @@ async def _accept_as(services: Services, caller: Caller, reading: Reading[Accept
 
 
 def _answer(services: Services, accepted: Accepted, *, show_user: bool) -> Answer:
-    made = accepted.is_new or accepted.tokens is not None
-    answer = json_answer(accepted_view(accepted, show_user=show_user), 201 if made else 200)
+    is_created = accepted.is_new or accepted.tokens is not None
+    answer = json_answer(accepted_view(accepted, show_user=show_user), 201 if is_created else 200)
     return answer.with_cookies(accepted_cookies(services, accepted.tokens))
 
 
 def accepted_cookies(services: Services, tokens: SessionTokens | None) -> list[bytes]:
-    """The cookies of the session that an acceptance started, if any."""
+    """Make the cookies of the session that an acceptance started, if any."""
     if tokens is None:
         return []
     return session_cookies(
@@ -202,7 +210,7 @@ def accepted_cookies(services: Services, tokens: SessionTokens | None) -> list[b
     tag=TAG,
     access=RouteAccess.LENIENT,
     answers={200: StateView},
-    problems=OVER,
+    problems=ENDED_PROBLEMS,
     rate_limited=True,
 )
 async def decline_invitation(services: Services, body: DeclineBody) -> Answer:

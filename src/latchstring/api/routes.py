@@ -12,17 +12,17 @@ from latchstring.api import (
     jobs,
     jwks,
     me,
+    respond,
     roles,
     users,
 )
-from latchstring.api import respond as answering
 
 routes = [
     *invitations.routes,
     *bulk.routes,
     *jobs.routes,
     *invitation_templates.routes,
-    *answering.routes,
+    *respond.routes,
     *auth.routes,
     *me.routes,
     *users.routes,

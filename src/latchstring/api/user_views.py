@@ -49,7 +49,7 @@ class SessionView(View):
 
 
 def user_view(user: User) -> UserView:
-    """The account as others see it, without the password."""
+    """Make the view of an account."""
     return UserView(
         id=user.id,
         email=user.email,
@@ -67,7 +67,7 @@ def user_view(user: User) -> UserView:
 
 
 def me_view(user: User, roles: Roles, app: App) -> MeView:
-    """The account as the user themselves sees it."""
+    """Make the view of their own account for a user."""
     role = roles.get(user.role or "")
     return MeView(
         **msgspec.structs.asdict(user_view(user)),
@@ -79,7 +79,7 @@ def me_view(user: User, roles: Roles, app: App) -> MeView:
 
 
 def session_view(user: User, tokens: SessionTokens) -> SessionView:
-    """The account and its tokens, as login returns them."""
+    """Make the view of a new session, as login returns it."""
     return SessionView(
         user=user_view(user),
         access_token=tokens.access_token,
@@ -88,8 +88,8 @@ def session_view(user: User, tokens: SessionTokens) -> SessionView:
     )
 
 
-def cookies_of(tokens: SessionTokens, services: Services) -> list[bytes]:
-    """The cookies that store these tokens in a browser."""
+def make_cookies(tokens: SessionTokens, services: Services) -> list[bytes]:
+    """Make the cookies that store these tokens in a browser."""
     return session_cookies(
         tokens.access_token,
         tokens.refresh_token,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import UNSET, UnsetType
 
-from latchstring.api.pagination import CreatedQuery, answer_page, cursor_of
+from latchstring.api.pagination import CreatedQuery, answer_page, parse_cursor
 from latchstring.api.user_views import UserView, user_view
 from latchstring.domain.errors import (
     EmailTaken,
@@ -78,17 +78,17 @@ class ErasureQuery(Query):
 @operation("GET", "/api/users", "List users", tag=TAG, permission="users:read", answers={200: PageView[UserView]})
 async def list_users(services: Services, query: UsersQuery) -> Answer:
     """Newest first by default."""
-    within = f"users:{query.sort}"
+    list_id = f"users:{query.sort}"
     page = await services.users.list_page(
         order=query.order,
-        cursor=cursor_of(services, within, query.cursor),
+        cursor=parse_cursor(services, list_id, query.cursor),
         limit=query.limit,
         address=query.email,
         role=query.role,
         group=query.group,
         q=query.q,
     )
-    return answer_page(services, within, page, user_view)
+    return answer_page(services, list_id, page, user_view)
 
 
 @operation(
@@ -106,9 +106,9 @@ async def create_user(
 ) -> Answer:
     """The caller must be allowed to grant the role and the groups."""
     principal = caller.require()
-    new = _new_user(services, reading)
+    new_user = _new_user(services, reading)
     return await idempotency.run(
-        lambda once: services.users.create(new, once=once, by=principal),
+        lambda once: services.users.create(new_user, once=once, by=principal),
         lambda user: stored_answer(user_view(user), 201, location=f"/api/users/{user.id}"),
     )
 
@@ -126,7 +126,7 @@ def _new_user(services: Services, reading: Reading[NewUserBody]) -> NewUser:
         address=body.email,
         first_name=names[0],
         last_name=names[1],
-        # the installation's default is nobody's grant; null asks for no role at all
+        # Without the field the user gets the default role, which no caller needs the right to grant; null means none.
         role=services.account_rules.default_role if isinstance(body.role, UnsetType) else body.role,
         groups=body.groups,
         locale=body.locale,
@@ -168,10 +168,10 @@ async def change_user(services: Services, caller: Caller, user_id: UUID, reading
     reading.problems += services.users.find_profile_problems(
         role=reading.get("role") or None, password=reading.get("password") or None
     )
-    sent: dict[str, Any] = sent_fields(reading.finish())
-    if "email" in sent:
-        sent["address"] = sent.pop("email")
-    return json_answer(user_view(await services.users.change(user_id, UserChanges(**sent), by=caller.require())))
+    changes: dict[str, Any] = sent_fields(reading.finish())
+    if "email" in changes:
+        changes["address"] = changes.pop("email")
+    return json_answer(user_view(await services.users.change(user_id, UserChanges(**changes), by=caller.require())))
 
 
 @operation(

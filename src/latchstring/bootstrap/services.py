@@ -157,7 +157,7 @@ def build_services(
                 wake_worker=wake.ring,
             )
         ),
-        settings=config.shown,
+        settings=config.settings,
         check_health=Doctor(config, clock),
     )
 

@@ -1,4 +1,4 @@
-"""Reads configuration once, checks all of it, and fails with a list of everything that is wrong."""
+"""Reads the configuration once, checks all of it, and fails with a list of every problem."""
 
 from latchstring.config.database import DatabaseSettings
 from latchstring.config.problems import ConfigProblem, ConfigProblems

@@ -1,4 +1,4 @@
-"""Database addresses: which drivers there are, and what an operator most likely meant instead."""
+"""Database URLs: the supported drivers, and suggestions for URLs that name another one."""
 
 import re
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from latchstring.config.values import InvalidValue
 
 SQLITE = "sqlite+aiosqlite"
 POSTGRES = "postgresql+asyncpg"
-_MEANT = {
+_SUGGESTED_DRIVERS = {
     "sqlite": SQLITE,
     "sqlite3": SQLITE,
     "postgres": POSTGRES,
@@ -22,7 +22,7 @@ _SECRET_PARAMETER = re.compile(r"([?&][^=&#]*pass[^=&#]*=)[^&#]*", re.IGNORECASE
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSettings:
-    """Where the data are. url names its driver and may hold a password; sqlite_path is set for SQLite only."""
+    """How to reach the database. url: names its driver and may contain a password. sqlite_path: None unless SQLite."""
 
     url: str = field(repr=False)
     sqlite_path: Path | None = None
@@ -31,10 +31,10 @@ class DatabaseSettings:
 
 
 def database_url(value: object) -> str:
-    """The address of a database with its driver named."""
+    """Parse the URL of a database, which must name its driver."""
     scheme, separator, rest = value.partition("://") if isinstance(value, str) else ("", "", "")
-    if scheme in _MEANT:
-        raise InvalidValue(f"Name the driver: {_MEANT[scheme]}://…")
+    if scheme in _SUGGESTED_DRIVERS:
+        raise InvalidValue(f"Name the driver: {_SUGGESTED_DRIVERS[scheme]}://…")
     if not separator or scheme not in {SQLITE, POSTGRES}:
         raise InvalidValue(f'Write "{SQLITE}:///path/to/file.db" or "{POSTGRES}://user@host/name".')
     if scheme == SQLITE and (not rest.startswith("/") or rest in {"/", "/:memory:"}):
@@ -45,7 +45,7 @@ def database_url(value: object) -> str:
 
 
 def sqlite_path(url: str, folder: Path) -> Path | None:
-    """The file a SQLite address names, None for other databases. A relative one starts at the folder."""
+    """Return the file of a SQLite URL, None for other databases. Relative paths are resolved against the folder."""
     if not url.startswith(f"{SQLITE}:///"):
         return None
     path, _, _ = url.removeprefix(f"{SQLITE}:///").partition("?")
@@ -53,28 +53,28 @@ def sqlite_path(url: str, folder: Path) -> Path | None:
 
 
 def mask_password(url: object) -> str:
-    """The address as it may be shown. A password may stand among its parameters, too."""
+    """Return the URL with its password masked, in the user information and in query parameters."""
     return _SECRET_PARAMETER.sub(r"\1••••", _mask_user(str(url)))
 
 
 def _mask_user(url: str) -> str:
     try:
-        parts = urlsplit(url)
-        if parts.password is None:
-            return url if parts.scheme in {SQLITE, POSTGRES, *_MEANT} else "••••"
+        components = urlsplit(url)
+        if components.password is None:
+            return url if components.scheme in {SQLITE, POSTGRES, *_SUGGESTED_DRIVERS} else "••••"
     except ValueError:
         return "••••"
-    netloc = f"{parts.username}:••••@{parts.netloc.rpartition('@')[2]}"
-    return urlunsplit((parts.scheme, netloc, parts.path, parts.query, parts.fragment))
+    netloc = f"{components.username}:••••@{components.netloc.rpartition('@')[2]}"
+    return urlunsplit((components.scheme, netloc, components.path, components.query, components.fragment))
 
 
 def _check_postgres(url: object) -> None:
     try:
-        parts = urlsplit(str(url))
-        _ = parts.port
+        components = urlsplit(str(url))
+        _ = components.port
     except ValueError:
         raise InvalidValue(
             "The port or host cannot be read. Write signs like @ : / in a password as %40 %3A %2F."
         ) from None
-    if not parts.path.strip("/"):
+    if not components.path.strip("/"):
         raise InvalidValue(f'Name the database at the end: "{POSTGRES}://user@host/name".')

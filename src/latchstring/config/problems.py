@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, so that an operator can mend all of it in one go."""
+"""Problems of a configuration, collected so that an operator can fix all of them at once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    """One key that cannot be used. value is fit to be shown: secrets are masked before they come here."""
+    """One invalid key. value: safe to display, secrets are already masked."""
 
     key: str
     value: str | None
@@ -18,7 +18,7 @@ class ConfigProblem:
 
 
 class ConfigProblems(Exception):
-    """Everything that is wrong with the configuration, together. The text is for the operator's terminal."""
+    """All problems of the configuration. The text is for the operator's terminal."""
 
     def __init__(self, problems: Iterable[ConfigProblem], source: str = "The configuration") -> None:
         self.problems = tuple(problems)

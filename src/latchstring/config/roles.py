@@ -1,4 +1,4 @@
-"""Reading `[roles.*]`, and the rule that no role may grant more than it holds."""
+"""Reads `[roles.*]` and checks that no role may grant a role with more permissions than its own."""
 
 import difflib
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ from latchstring.domain.principal import APP_PERMISSION_PREFIX, EVERYTHING, PERM
 
 
 def read_roles(table: Table) -> Mapping[str, Role]:
-    """Every role by its key, in the order of the file."""
+    """Read every role by its key, in the order of the file."""
     roles = {key: _read_role(key, entry, table) for key, entry in table.tables()}
     for role in roles.values():
         _check_ceiling(table, role, roles)
     return roles
 
 
-def _read_role(key: str, table: Table, above: Table) -> Role:
+def _read_role(key: str, table: Table, parent: Table) -> Role:
     try:
         values.key(key)
-    except InvalidValue as wrong:
-        above.report(key, None, str(wrong))
+    except InvalidValue as error:
+        parent.report(key, None, str(error))
     return Role(
         key=key,
         name=table.get("name", values.text, key),
@@ -35,25 +35,25 @@ def _read_role(key: str, table: Table, above: Table) -> Role:
 def _permission(value: object) -> str:
     if isinstance(value, str) and is_permission(value):
         return str(value)
-    close = difflib.get_close_matches(str(value), sorted(PERMISSIONS), n=1)
-    meant = f" Did you mean {close[0]}?" if close else ""
+    matches = difflib.get_close_matches(str(value), sorted(PERMISSIONS), n=1)
+    suggestion = f" Did you mean {matches[0]}?" if matches else ""
     known = ", ".join(sorted(PERMISSIONS))
     raise InvalidValue(
-        f"There is no permission {value}.{meant} Known: {known}, and your own as {APP_PERMISSION_PREFIX}<name>."
+        f"There is no permission {value}.{suggestion} Known: {known}, and your own as {APP_PERMISSION_PREFIX}<name>."
     )
 
 
 def _check_ceiling(table: Table, role: Role, roles: Mapping[str, Role]) -> None:
-    """Nobody hands out more than they hold: promise 2 begins here."""
+    """Report every role in `may-grant` that is unknown or has permissions that this role lacks."""
     for key in sorted(role.may_grant - {EVERYTHING} - roles.keys()):
-        close = difflib.get_close_matches(key, roles, n=1)
-        meant = f"Did you mean {close[0]}?" if close else f"Defined: {', '.join(roles)}."
-        table.report(f"{role.key}.may-grant", key, f"There is no role {key}. {meant}")
-    named = roles if EVERYTHING in role.may_grant else role.may_grant & roles.keys()
-    for key in sorted(named):
+        matches = difflib.get_close_matches(key, roles, n=1)
+        suggestion = f"Did you mean {matches[0]}?" if matches else f"Defined: {', '.join(roles)}."
+        table.report(f"{role.key}.may-grant", key, f"There is no role {key}. {suggestion}")
+    grantable = roles if EVERYTHING in role.may_grant else role.may_grant & roles.keys()
+    for key in sorted(grantable):
         if not covers(role.permissions, roles[key].permissions):
-            lacking = ", ".join(sorted(roles[key].permissions - role.permissions))
+            missing = ", ".join(sorted(roles[key].permissions - role.permissions))
             remedy = (
-                f"Role {key} holds {lacking}, which {role.key} lacks. Remove {key} here, or give {role.key} the same."
+                f"Role {key} holds {missing}, which {role.key} lacks. Remove {key} here, or give {role.key} the same."
             )
             table.report(f"{role.key}.may-grant", key, remedy)

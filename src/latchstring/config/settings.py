@@ -1,4 +1,4 @@
-"""The one configuration value and how it is read: file, environment, built-in defaults."""
+"""The configuration and how it is read: from the file, the environment and the built-in defaults."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ from latchstring.config import values
 from latchstring.config.database import SQLITE, DatabaseSettings, database_url, mask_password, sqlite_path
 from latchstring.config.problems import ConfigProblem, ConfigProblems
 from latchstring.config.roles import read_roles
-from latchstring.config.sources import MASK, Table, put_environment, read_file
+from latchstring.config.sources import MASK, Table, apply_environment, read_file
 from latchstring.config.templates import read_templates
 from latchstring.domain.principal import Role
 from latchstring.domain.settings import (
@@ -30,12 +30,12 @@ from latchstring.domain.views.settings import SettingView
 DEFAULT_FILE = "latchstring.toml"
 DEFAULT_DATABASE = f"{SQLITE}:///var/latchstring.db"
 SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}
-LARGEST_BODY = 1_048_576  # the contract's bound of a JSON body
+MAX_BODY_BYTES = 1_048_576  # the limit of JSON request bodies
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Where the master keys are: a file that is made on first start, or their text itself."""
+    """The source of the master keys: a file that is created on first start, or the keys as text."""
 
     master_key_file: Path
     master_key: str | None = field(default=None, repr=False)
@@ -43,9 +43,9 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything an installation decides. Built once; rooms are handed its parts.
+    """The whole configuration of an installation.
 
-    source: the file, if there is one. shown: every value with where it came from, as it may be shown.
+    source: the file, if there is one. settings: every value and its source, with secrets masked.
     """
 
     app: App
@@ -59,27 +59,28 @@ class Config:
     limits: Limits
     secrets: Secrets
     source: Path | None = None
-    shown: tuple[SettingView, ...] = ()
+    settings: tuple[SettingView, ...] = ()
 
 
 def load_config(path: Path | None, env: Mapping[str, str], *, folder: Path | None = None) -> Config:
-    """Read the file (None: `latchstring.toml` in the folder if it is there), the environment over it, defaults below.
+    """Read the configuration. The environment overrides the file, and the file overrides the defaults.
 
-    folder: the working directory. Relative paths start at the file's folder, without a file at the working directory.
-    Raises ConfigProblems with every problem there is.
+    path: None means `latchstring.toml` in the folder, if it exists. folder: the working directory. Relative paths in
+    values are resolved against the folder of the file, or against the working directory without a file.
+    Raises ConfigProblems with all problems.
     """
-    here = folder or Path.cwd()
-    source = here / path if path else here / DEFAULT_FILE
+    directory = folder or Path.cwd()
+    source = directory / path if path else directory / DEFAULT_FILE
     problems: list[ConfigProblem] = []
     tree = read_file(source, problems) if path or source.exists() else {}
     readable = not problems
-    put_environment(tree, env, problems)
+    apply_environment(tree, env, problems)
     root = Table("", tree, problems, source)
     config = _read(root, source.parent, source if source.exists() else None)
     root.report_unknown()
     if problems:
         raise ConfigProblems(problems if readable else problems[:1], str(path or DEFAULT_FILE))
-    return replace(config, shown=tuple(root.settings()))
+    return replace(config, settings=tuple(root.settings()))
 
 
 def _read(root: Table, folder: Path, source: Path | None) -> Config:
@@ -193,48 +194,50 @@ def _read_invitations(table: Table) -> InvitationRules:
 
 
 def _lifetime(table: Table, default: timedelta, minimum: timedelta, maximum: timedelta) -> timedelta:
-    """The lifetime that is written down must be inside the bounds; the built-in one moves into them."""
-    found = table.get("lifetime", values.duration, min(max(default, minimum), maximum))
-    if not minimum <= found <= maximum:
-        table.report("lifetime", str(found), "It is outside invitations.minimum-lifetime and maximum-lifetime.")
-    return found
+    """Read a lifetime. A configured one must be within the bounds; the default is adjusted to them."""
+    lifetime = table.get("lifetime", values.duration, min(max(default, minimum), maximum))
+    if not minimum <= lifetime <= maximum:
+        table.report("lifetime", str(lifetime), "It is outside invitations.minimum-lifetime and maximum-lifetime.")
+    return lifetime
 
 
 def _read_content(table: Table, bounds: InvitationRules) -> ContentRules:
     default = ContentRules()
-    table.open_text("types")
-    below = table.table("invitations")
+    table.parse_inline_table("types")
+    invitations = table.table("invitations")
     template = values.link_template("publicUrl", "contentType", "contentKey")
     return ContentRules(
         types=_read_content_types(table.table("types")),
-        data_limit=table.get("data-limit", values.integer(2, LARGEST_BODY), default.data_limit),
-        accept_url=below.get("accept-url", template, default.accept_url),
-        allow_unregistered_users=below.get("allow-unregistered-users", values.flag, default.allow_unregistered_users),
-        lifetime=_lifetime(below, default.lifetime, bounds.minimum_lifetime, bounds.maximum_lifetime),
+        data_limit=table.get("data-limit", values.integer(2, MAX_BODY_BYTES), default.data_limit),
+        accept_url=invitations.get("accept-url", template, default.accept_url),
+        allow_unregistered_users=invitations.get(
+            "allow-unregistered-users", values.flag, default.allow_unregistered_users
+        ),
+        lifetime=_lifetime(invitations, default.lifetime, bounds.minimum_lifetime, bounds.maximum_lifetime),
     )
 
 
 def _read_content_types(table: Table) -> Mapping[str, ContentType]:
-    found: dict[str, ContentType] = {}
-    taken: dict[str, str] = {}
+    types: dict[str, ContentType] = {}
+    used_by: dict[str, str] = {}
     for key, entry in table.tables():
         singular = entry.get("singular", values.optional(values.key), None)
-        found[key] = ContentType(key, entry.get("name", values.text, key), singular)
+        types[key] = ContentType(key, entry.get("name", values.text, key), singular)
         for word in dict.fromkeys((key, singular or key)):
-            _check_type_word(table, word, key, taken)
-    return found
+            _check_type_word(table, word, key, used_by)
+    return types
 
 
-def _check_type_word(table: Table, word: str, key: str, taken: dict[str, str]) -> None:
-    """Type names and singulars share one place in paths: `/api/content/<word>`."""
+def _check_type_word(table: Table, word: str, key: str, used_by: dict[str, str]) -> None:
+    """Check a type name or singular. All of them share the namespace of the paths `/api/content/<word>`."""
     try:
         values.key(word)
-    except values.InvalidValue as wrong:
-        table.report(key, None, str(wrong))
+    except values.InvalidValue as error:
+        table.report(key, None, str(error))
     if word == "invitations":
         table.report(key, None, 'No type can be named "invitations": /api/content/invitations is a path of its own.')
-    elif taken.setdefault(word, key) != key:
-        table.report(key, word, f"The name is taken by content.types.{taken[word]}. Choose another.")
+    elif used_by.setdefault(word, key) != key:
+        table.report(key, word, f"The name is taken by content.types.{used_by[word]}. Choose another.")
 
 
 def _read_accounts(table: Table, roles: Mapping[str, Role]) -> AccountRules:
@@ -268,7 +271,7 @@ def _read_limits(table: Table) -> Limits:
 
 
 def _read_secrets(table: Table, folder: Path) -> Secrets:
-    """The one `…-file` that need not exist yet: the first start makes it."""
-    named = table.get("master-key-file", values.text, "var/master.key")
-    given = table.get("master-key", values.secret, None, mask=lambda _: MASK)
-    return Secrets(folder / named, given or None)
+    """Read the master key settings. The key file need not exist yet: the first start creates it."""
+    key_file = table.get("master-key-file", values.text, "var/master.key")
+    key = table.get("master-key", values.secret, None, mask=lambda _: MASK)
+    return Secrets(folder / key_file, key or None)

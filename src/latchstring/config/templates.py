@@ -1,4 +1,4 @@
-"""Reading `[templates.*]`: named sets of terms for invitations."""
+"""Reads `[templates.*]`: named sets of terms for invitations."""
 
 import difflib
 import re
@@ -12,30 +12,30 @@ from latchstring.domain.principal import Role
 from latchstring.domain.settings import App, ContentRules, InvitationRules
 from latchstring.domain.template import InvitationTemplate, TemplateSource
 from latchstring.formats.content_grants import parse_content_grant
-from latchstring.formats.urls import origin_of
+from latchstring.formats.urls import find_origin
 
-LONGEST_NAME = 100
-LONGEST_MESSAGE = 1000
-_NOT_IN_A_MESSAGE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+MAX_NAME_LENGTH = 100
+MAX_MESSAGE_LENGTH = 1000
+_FORBIDDEN_IN_MESSAGE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def read_templates(
     table: Table, roles: Mapping[str, Role], content: ContentRules, rules: InvitationRules, app: App
 ) -> Mapping[str, InvitationTemplate]:
-    """Every template by its key, in the order of the file, checked against what else is configured."""
-    found = {}
+    """Read every template by its key, in the order of the file, and check it against the other settings."""
+    templates = {}
     for key, entry in table.tables():
         try:
             values.key(key)
-        except InvalidValue as wrong:
-            table.report(key, None, str(wrong))
+        except InvalidValue as error:
+            table.report(key, None, str(error))
         template = _read_template(key, entry)
         _check_role(entry, template, roles)
         _check_content(entry, template, content)
         _check_lifetime(entry, template.expires_in, rules)
         _check_redirect(entry, template.redirect_url, rules, app)
-        found[key] = template
-    return found
+        templates[key] = template
+    return templates
 
 
 def _read_template(key: str, table: Table) -> InvitationTemplate:
@@ -54,7 +54,7 @@ def _read_template(key: str, table: Table) -> InvitationTemplate:
 
 
 def content_grant(value: object) -> tuple[str, str, str]:
-    """`type/key:ROLE`."""
+    """Parse `type/key:ROLE`."""
     grant = parse_content_grant(value) if isinstance(value, str) else None
     if grant is None:
         raise InvalidValue('Write type/key:ROLE, such as "articles/welcome:VIEWER", with VIEWER, EDITOR or MAINTAINER.')
@@ -64,15 +64,15 @@ def content_grant(value: object) -> tuple[str, str, str]:
 
 def _name(value: object) -> str:
     name = values.text(value)
-    if len(name) > LONGEST_NAME:
-        raise InvalidValue(f"Use {LONGEST_NAME} characters at most.")
+    if len(name) > MAX_NAME_LENGTH:
+        raise InvalidValue(f"Use {MAX_NAME_LENGTH} characters at most.")
     return name
 
 
 def _message(value: object) -> str:
     text = value.replace("\r\n", "\n") if isinstance(value, str) else ""
-    if not text.strip() or len(text) > LONGEST_MESSAGE or _NOT_IN_A_MESSAGE.search(text):
-        raise InvalidValue(f"Write plain text in quotes, {LONGEST_MESSAGE} characters at most.")
+    if not text.strip() or len(text) > MAX_MESSAGE_LENGTH or _FORBIDDEN_IN_MESSAGE.search(text):
+        raise InvalidValue(f"Write plain text in quotes, {MAX_MESSAGE_LENGTH} characters at most.")
     return text.strip("\n")
 
 
@@ -80,19 +80,19 @@ def _check_role(table: Table, template: InvitationTemplate, roles: Mapping[str, 
     role = template.role
     if role is None or role in roles:
         return
-    close = difflib.get_close_matches(role, roles, n=1)
-    meant = f"Did you mean {close[0]}?" if close else f"Defined under [roles]: {', '.join(roles) or 'none'}."
-    table.report("role", role, f"There is no role {role}. {meant}")
+    matches = difflib.get_close_matches(role, roles, n=1)
+    suggestion = f"Did you mean {matches[0]}?" if matches else f"Defined under [roles]: {', '.join(roles) or 'none'}."
+    table.report("role", role, f"There is no role {role}. {suggestion}")
 
 
 def _check_content(table: Table, template: InvitationTemplate, content: ContentRules) -> None:
-    """Objects come and go with the app's data; their types are configuration."""
+    """Check the types of the objects. Whether an object exists is not checked: the app creates and deletes them."""
     known = {key for type_ in content.types.values() for key in (type_.key, type_.singular) if key}
     for type_ in dict.fromkeys(type_ for type_, _, _ in template.content if type_ not in known):
         declared = ", ".join(content.types) or "none"
         table.report("content", type_, f"There is no content type {type_}. Declared in content.types: {declared}.")
-    named = [(type_, key) for type_, key, _ in template.content]
-    if len(set(named)) < len(named):
+    objects = [(type_, key) for type_, key, _ in template.content]
+    if len(set(objects)) < len(objects):
         table.report("content", None, "Name each object once, with one role.")
 
 
@@ -104,5 +104,5 @@ def _check_lifetime(table: Table, lifetime: timedelta | None, rules: InvitationR
 
 
 def _check_redirect(table: Table, url: str | None, rules: InvitationRules, app: App) -> None:
-    if url is not None and origin_of(url) not in {origin_of(app.public_url), *rules.redirect_origins}:
+    if url is not None and find_origin(url) not in {find_origin(app.public_url), *rules.redirect_origins}:
         table.report("redirect-url", url, "Add its origin to invitations.redirect-origins, or choose another page.")

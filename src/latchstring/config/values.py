@@ -1,6 +1,6 @@
-"""Parsers of single values. Each takes what TOML or the environment holds and returns the value, or raises Wrong.
+"""Parsers of single values. Each takes a value of TOML or the environment and returns the parsed value.
 
-The text of a Wrong is the remedy: it says what to write instead.
+Each raises InvalidValue, whose text says what to write instead.
 """
 
 import ipaddress
@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 from latchstring.domain.keys import is_key
 from latchstring.domain.language_tag import normalize_language_tag
 from latchstring.formats.durations import parse_duration
-from latchstring.formats.urls import is_web_url, origin_of
+from latchstring.formats.urls import find_origin, is_web_url
 
 T = TypeVar("T")
 Parser = Callable[[Any], T]
 
-LONGEST_DURATION = timedelta(days=3650)  # keeps every sum with the present instant inside the calendar
-LONGEST_LANGUAGE = 3  # letters of every registered one; "english" is a well-formed tag, and a slip
+MAX_DURATION = timedelta(days=3650)  # so that no date overflows when a duration is added to the present
+MAX_LANGUAGE_LENGTH = 3  # letters; all registered languages have 2 or 3, but "english" is a well-formed tag, too
 
 _RATE = re.compile(r"\d{1,9} ?(?:/|per) ?(?:\d{1,6} ?)?(?:second|minute|hour|day|month)s?", re.IGNORECASE)
 _ADDRESS = re.compile(r"[^\s@<>\"(),:;\\]+@[^\s@<>\"(),:;\\]+")
@@ -35,13 +35,13 @@ class InvalidValue(ValueError):
 
 
 class EnvText(str):
-    """A value from the environment: text, whatever the key wants."""
+    """A value from the environment, which is always text, whatever type the key has."""
 
     __slots__ = ()
 
 
-def _typed(value: object) -> object:
-    """What the text of an environment variable means as a TOML value; the text itself where it means none."""
+def _parse_toml(value: object) -> object:
+    """Parse the text of an environment variable as a TOML value; return the text itself if it is none."""
     if not isinstance(value, EnvText):
         return value
     try:
@@ -51,35 +51,35 @@ def _typed(value: object) -> object:
 
 
 def text(value: object) -> str:
-    """One line of text that is not empty."""
+    """Parse one line of text that is not empty."""
     if not isinstance(value, str) or not value.strip() or _CONTROL.search(value):
         raise InvalidValue('Write one line of text in quotes, such as "Acme".')
     return str(value).strip()
 
 
 def optional(parse: Parser[T]) -> Parser[T | None]:
-    """The same, and an empty text means none."""
+    """Make a parser that also accepts the empty text, which means None."""
     return lambda value: None if value == "" else parse(value)
 
 
 def secret(value: object) -> str:
-    """Text that is taken as it is, without the line break at its end."""
+    """Parse a secret: the text unchanged, without the line break at its end."""
     if not isinstance(value, str):
         raise InvalidValue("Write text in quotes.")
     return value.rstrip("\r\n")
 
 
 def flag(value: object) -> bool:
-    found = _typed(value)
-    if isinstance(found, str) and found.lower() in {"true", "false"}:
-        return found.lower() == "true"
-    if not isinstance(found, bool):
+    parsed = _parse_toml(value)
+    if isinstance(parsed, str) and parsed.lower() in {"true", "false"}:
+        return parsed.lower() == "true"
+    if not isinstance(parsed, bool):
         raise InvalidValue("Write true or false.")
-    return found
+    return parsed
 
 
 def domain_rate(value: object) -> tuple[str, int]:
-    """A recipient domain and how many mails a minute it gets: `example.org=60`."""
+    """Parse a recipient domain and its limit of mails per minute: `example.org=60`."""
     name, equals, number = text(value).rpartition("=")
     domain = name.strip().lower()
     if not (equals and domain and "." in domain and number.strip().isdecimal()):
@@ -88,43 +88,43 @@ def domain_rate(value: object) -> tuple[str, int]:
 
 
 def integer(smallest: int, largest: int) -> Parser[int]:
-    """Whole numbers between two bounds, both included."""
+    """Make a parser of whole numbers between two bounds, both included."""
 
     def parse(value: object) -> int:
-        found = _typed(value)
-        if not isinstance(found, int) or isinstance(found, bool) or not smallest <= found <= largest:
+        number = _parse_toml(value)
+        if not isinstance(number, int) or isinstance(number, bool) or not smallest <= number <= largest:
             raise InvalidValue(f"Write a whole number from {smallest} to {largest}.")
-        return found
+        return number
 
     return parse
 
 
 def factor(value: object) -> float:
-    """How much longer each wait is than the one before."""
-    found = _typed(value)
-    if not isinstance(found, int | float) or isinstance(found, bool) or not 1 <= found <= 100:  # noqa: PLR2004
+    """Parse the factor by which each delay is longer than the one before."""
+    number = _parse_toml(value)
+    if not isinstance(number, int | float) or isinstance(number, bool) or not 1 <= number <= 100:  # noqa: PLR2004
         raise InvalidValue("Write a number from 1 to 100.")
-    return float(found)
+    return float(number)
 
 
 def duration(value: object) -> timedelta:
-    """An ISO 8601 duration in units of fixed length: weeks, days, hours, minutes, seconds. Longer than nothing."""
-    found = parse_duration(value, allow_fractions=True) if isinstance(value, str) else None
-    if found is None or not timedelta(0) < found <= LONGEST_DURATION:
+    """Parse an ISO 8601 duration above zero in units of fixed length: weeks, days, hours, minutes, seconds."""
+    span = parse_duration(value, allow_fractions=True) if isinstance(value, str) else None
+    if span is None or not timedelta(0) < span <= MAX_DURATION:
         raise InvalidValue('Write an ISO 8601 duration without months or years, such as "P7D", "PT12H" or "PT30S".')
-    return found
+    return span
 
 
 def seconds_or_duration(value: object) -> timedelta:
-    """A duration; a plain number counts seconds."""
-    found = _typed(value)
-    if isinstance(found, int | float) and not isinstance(found, bool):
-        return duration(f"PT{found}S")
-    return duration(found)
+    """Parse a duration, or a number of seconds."""
+    parsed = _parse_toml(value)
+    if isinstance(parsed, int | float) and not isinstance(parsed, bool):
+        return duration(f"PT{parsed}S")
+    return duration(parsed)
 
 
 def one_of(*words: str) -> Parser[str]:
-    """One of a few words."""
+    """Make a parser that accepts only these words."""
 
     def parse(value: object) -> str:
         if value not in words:
@@ -135,21 +135,21 @@ def one_of(*words: str) -> Parser[str]:
 
 
 def list_of(parse_item: Parser[T]) -> Parser[tuple[T, ...]]:
-    """A list whose items all pass; in the environment also as text with commas. Keeps the order, drops repeats."""
+    """Make a parser of lists. Accepts comma-separated text in the environment. Keeps the order, drops duplicates."""
 
     def parse(value: object) -> tuple[T, ...]:
-        found = _typed(value)
-        if isinstance(value, EnvText) and isinstance(found, str):
-            found = [item.strip() for item in found.split(",") if item.strip()]
-        if not isinstance(found, list):
+        items = _parse_toml(value)
+        if isinstance(value, EnvText) and isinstance(items, str):
+            items = [item.strip() for item in items.split(",") if item.strip()]
+        if not isinstance(items, list):
             raise InvalidValue('Write a list, such as ["one", "two"] or [].')
-        return tuple(dict.fromkeys(parse_item(item) for item in found))
+        return tuple(dict.fromkeys(parse_item(item) for item in items))
 
     return parse
 
 
 def key(value: object) -> str:
-    """A name that appears in addresses: letters, digits and `. _ ~ -`."""
+    """Parse a key, which appears in URLs: letters, digits and `. _ ~ -`."""
     if not isinstance(value, str) or not is_key(value):
         raise InvalidValue("Use letters, digits and . _ ~ - only, a letter or digit first, 200 characters at most.")
     return str(value)
@@ -160,22 +160,22 @@ def key_or_all(value: object) -> str:
 
 
 def locale(value: object) -> str:
-    """A language tag in its usual spelling."""
+    """Parse a language tag and return it in its usual spelling."""
     tag = normalize_language_tag(value) if isinstance(value, str) else None
-    if tag is None or len(tag.partition("-")[0]) > LONGEST_LANGUAGE:
+    if tag is None or len(tag.partition("-")[0]) > MAX_LANGUAGE_LENGTH:
         raise InvalidValue('Write a language tag (BCP 47), such as "en", "de" or "pt-BR".')
     return tag
 
 
 def address(value: object) -> str:
-    """A bare e-mail address."""
+    """Parse an e-mail address without a display name."""
     if not isinstance(value, str) or not _ADDRESS.fullmatch(value):
         raise InvalidValue('Write an e-mail address, such as "help@acme.example".')
     return str(value)
 
 
 def host(value: object) -> str:
-    """A host name or address, without port."""
+    """Parse a host name or IP address without port."""
     if not isinstance(value, str) or not _HOST.fullmatch(value):
         raise InvalidValue(
             'Write a host name or address without port, such as "smtp.acme.example"; the port has its own key.'
@@ -184,22 +184,22 @@ def host(value: object) -> str:
 
 
 def mailbox(value: object) -> str:
-    """An address with or without a name: what a From header holds."""
-    name, bare = parseaddr(value) if isinstance(value, str) else ("", "")
-    if not isinstance(value, str) or not _ADDRESS.fullmatch(bare) or _CONTROL.search(value + name):
+    """Parse the value of a From header: an address with or without a display name."""
+    name, plain_address = parseaddr(value) if isinstance(value, str) else ("", "")
+    if not isinstance(value, str) or not _ADDRESS.fullmatch(plain_address) or _CONTROL.search(value + name):
         raise InvalidValue('Write an address, such as "Acme <no-reply@acme.example>".')
     return str(value).strip()
 
 
 def web_url(value: object) -> str:
-    """An absolute http or https address without user name."""
+    """Parse an absolute http or https URL without user information."""
     if not isinstance(value, str) or _CONTROL.search(value) or " " in value or not is_web_url(value):
         raise InvalidValue('Write a full address, such as "https://acme.example/terms".')
     return str(value)
 
 
 def public_url(value: object) -> str:
-    """Where people reach this server; a slash at the end is dropped, since every link appends its path."""
+    """Parse the public URL of this server. A slash at the end is dropped, since every link appends its path."""
     remedy = 'Write the address people reach this server at, without query or "#", such as "https://join.acme.example".'
     if not isinstance(value, str) or any(mark in value for mark in "?#{} ") or not is_web_url(value):
         raise InvalidValue(remedy)
@@ -207,16 +207,16 @@ def public_url(value: object) -> str:
 
 
 def origin(value: object) -> str:
-    """Scheme, host and port of a site, as browsers send them in `Origin`."""
+    """Parse an origin: scheme, host and port, as browsers send them in `Origin`."""
     remedy = 'Write scheme and host only, such as "https://app.acme.example"; "*" is not possible.'
-    found = origin_of(value) if isinstance(value, str) and is_web_url(value) else None
-    if found is None or urlsplit(str(value))[2:] not in {("", "", ""), ("/", "", "")}:
+    parsed = find_origin(value) if isinstance(value, str) and is_web_url(value) else None
+    if parsed is None or urlsplit(str(value))[2:] not in {("", "", ""), ("/", "", "")}:
         raise InvalidValue(remedy)
-    return found
+    return parsed
 
 
 def link_template(*names: str) -> Parser[str]:
-    """An address with `{name}` where a value is filled in. The token is appended as a query parameter."""
+    """Make a parser of URLs with placeholders such as `{name}`. The token is appended as a query parameter."""
     known = ", ".join(f"{{{name}}}" for name in names)
 
     def parse(value: object) -> str:
@@ -232,7 +232,7 @@ def link_template(*names: str) -> Parser[str]:
 
 
 def rate(value: object) -> str:
-    """How often something may happen, in the notation of the limits library."""
+    """Parse a rate limit in the notation of the limits library."""
     if not isinstance(value, str) or not all(_RATE.fullmatch(part.strip()) for part in value.split(";")):
         raise InvalidValue(
             'Write count and period, such as "100/hour" or "10/15 minutes"; several with ";" between them.'
@@ -241,7 +241,7 @@ def rate(value: object) -> str:
 
 
 def network(value: object) -> str:
-    """An address or network in CIDR notation."""
+    """Parse an IP address or a network in CIDR notation."""
     try:
         return str(ipaddress.ip_network(str(value), strict=False))
     except ValueError:

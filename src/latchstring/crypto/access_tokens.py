@@ -1,7 +1,7 @@
-"""Access tokens: short-lived JWTs (RFC 7519, RFC 9068) that the app can check by itself against our JWKS.
+"""Access tokens: short-lived JWTs (RFC 7519, RFC 9068) that apps can verify with our JWKS.
 
-Ed25519 keys are derived from the master keys, so they rotate and overlap with them. We fix the algorithm; `kid` only
-picks among our own keys. A good token is not yet a good session: that the database says, on every request.
+The Ed25519 keys are derived from the master keys, so they rotate with them and overlap like them. A valid token does
+not prove that its session still exists: that is checked in the database on every request.
 """
 
 import base64
@@ -22,13 +22,18 @@ from latchstring.crypto.keyring import Keyring, MasterKey
 from latchstring.domain.account import User
 from latchstring.domain.errors import CredentialInvalid
 
-ALGORITHM = "EdDSA"  # the contract's name; RFC 9864 calls it Ed25519 since, and libraries of apps know this one
-TYPE = "at+jwt"  # RFC 9068 section 2.1: keeps other JWTs of ours from passing for access tokens
-LONGEST = 65_536  # characters; a token names every group of its user
+ALGORITHM = "EdDSA"  # RFC 9864 renames it to Ed25519, but the libraries of apps know this name
+TYPE = "at+jwt"  # RFC 9068 section 2.1: prevents other JWTs of ours from being accepted as access tokens
+# In characters. Bounds the work of decoding untrusted input; generous, because a token lists all groups of its user.
+MAX_TOKEN_LENGTH = 65_536
 
 
 class _OnlyEdDSA(JWSRegistry):
-    """joserfc's registry without choice, and without its warning about the older name."""
+    """joserfc's registry, restricted to one algorithm, and without its warning about the older name.
+
+    The verifier, never the token, chooses the algorithm. This prevents algorithm confusion (RFC 8725 section 3.1), such
+    as `alg: none` or an HMAC made with the public key.
+    """
 
     def get_alg(self, name: str) -> Any:
         if name != ALGORITHM:
@@ -41,14 +46,14 @@ _REGISTRY = _OnlyEdDSA(algorithms=[ALGORITHM])
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """What we read back of a token; role and groups are read from the database instead."""
+    """The claims that are used. Role and groups come from the database, where a change has effect at once."""
 
     user_id: UUID
     session_id: UUID
 
 
 class AccessTokens:
-    """Makes and checks the access tokens of one installation."""
+    """Issues and verifies the access tokens of one installation."""
 
     def __init__(self, keyring: Keyring, *, issuer: str, lifetime: timedelta) -> None:
         self._keyring = keyring
@@ -58,15 +63,15 @@ class AccessTokens:
 
     @property
     def expires_in(self) -> int:
-        """Seconds a fresh token is good for."""
+        """The lifetime of a new token in seconds."""
         return int(self._lifetime.total_seconds())
 
     def issue(self, user: User, permissions: frozenset[str], session_id: UUID, *, now: datetime) -> str:
-        """A token of this user in this session."""
+        """Issue a token for this user and session."""
         key = self._key(self._keyring.current)
         claims = {
             "iss": self._issuer,
-            "aud": self._issuer,
+            "aud": self._issuer,  # the installation's own API is the audience
             "sub": str(user.id),
             "sid": str(session_id),
             "role": user.role,
@@ -78,55 +83,61 @@ class AccessTokens:
         header = {"alg": ALGORITHM, "typ": TYPE, "kid": key.kid}
         return jwt.encode(header, claims, key, registry=_REGISTRY)
 
-    def read(self, text: str, *, now: datetime) -> AccessClaims:
-        """Whose token this is. Raises CredentialInvalid for everything but a genuine one in its time."""
+    def read(self, token: str, *, now: datetime) -> AccessClaims:
+        """Verify a token and return its claims. Raises CredentialInvalid if it is not genuine or has expired."""
         try:
-            key = self._named_key(text)
-            token = jwt.decode(text, key, registry=_REGISTRY)
-            return self._checked(token.header, token.claims, now)
+            key = self._find_key(token)
+            decoded = jwt.decode(token, key, registry=_REGISTRY)
+            return self._check_claims(decoded.header, decoded.claims, now)
+        # One answer for every failure: callers learn nothing about which check a forged token passed.
         except (JoseError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise CredentialInvalid("The access token is not, or no longer, good. Sign in or refresh it.") from error
 
     def jwks(self) -> dict[str, list[dict[str, Any]]]:
-        """The public keys of all master keys in use, newest first (RFC 7517)."""
-        return {"keys": [self._public(self._key(key)) for key in self._keyring.keys]}
+        """Return the public keys of all master keys in use, newest first (RFC 7517)."""
+        # Old keys stay listed, so that tokens signed before a rotation remain verifiable until they expire.
+        return {
+            "keys": [
+                {**self._key(key).as_dict(private=False), "use": "sig", "alg": ALGORITHM} for key in self._keyring.keys
+            ]
+        }
 
-    def _checked(self, header: dict[str, Any], claims: dict[str, Any], now: datetime) -> AccessClaims:
+    def _check_claims(self, header: dict[str, Any], claims: dict[str, Any], now: datetime) -> AccessClaims:
         if header.get("typ") != TYPE or claims["iss"] != self._issuer or claims["aud"] != self._issuer:
-            raise ValueError("made for somebody else")
+            raise ValueError("the token has another type, issuer or audience")
         expires = claims["exp"]
         if not isinstance(expires, int) or expires <= now.timestamp():
-            raise ValueError("over")
+            raise ValueError("the token has expired")
         return AccessClaims(UUID(claims["sub"]), UUID(claims["sid"]))
 
-    def _named_key(self, text: str) -> OKPKey:
-        """The key of ours a token names. Nothing of the header is trusted but that choice."""
-        encoded = text.partition(".")[0]
-        if len(text) > LONGEST or not text.isascii():
-            raise ValueError("not a token of ours")
-        named = json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))["kid"]
-        found = next((key for key in map(self._key, self._keyring.keys) if key.kid == named), None)
-        if found is None:
-            raise ValueError("not a key of ours")
-        return found
+    def _find_key(self, token: str) -> OKPKey:
+        """Return the key that a token names.
+
+        The header is not yet authenticated. It may only select among our own keys, and nothing else in it is used.
+        """
+        encoded = token.partition(".")[0]
+        if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
+            raise ValueError("the token is too long or not ASCII")
+        key_id = json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))["kid"]
+        key = next((key for key in map(self._key, self._keyring.keys) if key.kid == key_id), None)
+        if key is None:
+            raise ValueError("the token names an unknown key")
+        return key
 
     def _key(self, master: MasterKey) -> OKPKey:
-        seed = master.derive("access-token")
-        known = self._keys.get(seed)
-        if known is None:
-            known = self._keys.setdefault(seed, _ed25519(seed))
-        return known
-
-    def _public(self, key: OKPKey) -> dict[str, Any]:
-        return {**key.as_dict(private=False), "use": "sig", "alg": ALGORITHM}
+        seed = master.derive("access-token")  # 32 bytes, a whole Ed25519 private key (RFC 8032 section 5.1.5)
+        cached = self._keys.get(seed)
+        if cached is None:
+            cached = self._keys.setdefault(seed, _ed25519(seed))
+        return cached
 
 
 def _ed25519(seed: bytes) -> OKPKey:
     raw = serialization.PublicFormat.Raw
     public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes(serialization.Encoding.Raw, raw)
-    parts: dict[str, str | list[str]] = {"kty": "OKP", "crv": "Ed25519", "x": _base64url(public), "d": _base64url(seed)}
-    key = OKPKey.import_key(parts)
-    return OKPKey.import_key({**parts, "kid": key.thumbprint()})  # RFC 7638: the same id wherever the key is known
+    jwk: dict[str, str | list[str]] = {"kty": "OKP", "crv": "Ed25519", "x": _base64url(public), "d": _base64url(seed)}
+    key = OKPKey.import_key(jwk)
+    return OKPKey.import_key({**jwk, "kid": key.thumbprint()})  # RFC 7638: every process computes the same id
 
 
 def _base64url(data: bytes) -> str:

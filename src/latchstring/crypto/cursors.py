@@ -1,4 +1,8 @@
-"""Cursors of lists as opaque texts, sealed for one list and sort order: nobody reads on from a made-up place."""
+"""Cursors of lists as opaque text, signed for one list and sort order.
+
+The signature (HMAC-SHA-256) prevents clients from constructing cursors and from using the cursor of one list in
+another. Cursors are not encrypted.
+"""
 
 import base64
 import binascii
@@ -11,36 +15,37 @@ from latchstring.crypto.keyring import Keyring
 from latchstring.domain.errors import Unreadable
 from latchstring.domain.pagination import Cursor, KeyValue
 
-DIGEST_BYTES = 32
-_Sealed = tuple[list[str | int], bool, int | None, str, int]
+DIGEST_BYTES = 32  # of HMAC-SHA-256, not truncated
+_Content = tuple[list[str | int], bool, int | None, str, int]
 
 
-def make_cursor(keyring: Keyring, within: str, cursor: Cursor) -> str:
-    """The text of a cursor. within: the list and its order, such as `users:-createdAt`."""
+def make_cursor(keyring: Keyring, list_id: str, cursor: Cursor) -> str:
+    """Encode and sign a cursor. list_id: the list and its order, such as `users:-createdAt`."""
     values = [_encode_value(value) for value in cursor.key]
     content = msgspec.json.encode((values, cursor.is_backward, cursor.total, cursor.counted, cursor.rows_before))
-    sealed = keyring.fingerprint(_sealed_text(within, content)) + content
-    return base64.urlsafe_b64encode(sealed).decode("ascii").rstrip("=")
+    signed = keyring.fingerprint(_signed_data(list_id, content)) + content
+    return base64.urlsafe_b64encode(signed).decode("ascii").rstrip("=")
 
 
-def read_cursor(keyring: Keyring, within: str, text: str | None) -> Cursor | None:
-    """The cursor of a text, None without one. Raises Unreadable unless we made it for this list and order."""
+def read_cursor(keyring: Keyring, list_id: str, text: str | None) -> Cursor | None:
+    """Verify and decode a cursor, None for None. Raises Unreadable unless it was made for this list and order."""
     if text is None:
         return None
-    refused = Unreadable("Send nextCursor of the page before, unchanged, with the same sort.", code="invalid-cursor")
+    error = Unreadable("Send nextCursor of the page before, unchanged, with the same sort.", code="invalid-cursor")
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         digest, content = raw[:DIGEST_BYTES], raw[DIGEST_BYTES:]
-        if not keyring.is_fingerprint(digest, _sealed_text(within, content)):
-            raise refused
-        values, is_backward, total, counted, rows_before = msgspec.json.decode(content, type=_Sealed)
+        # Verified before decoding, in constant time: nothing parses content that is not authentic.
+        if not keyring.is_fingerprint(digest, _signed_data(list_id, content)):
+            raise error
+        values, is_backward, total, counted, rows_before = msgspec.json.decode(content, type=_Content)
     except (binascii.Error, ValueError):  # msgspec's errors are ValueErrors
-        raise refused from None
+        raise error from None
     return Cursor(tuple(_decode_value(value) for value in values), is_backward, total, counted, rows_before)
 
 
 def _encode_value(value: KeyValue) -> str | int:
-    """A value with a letter for its type; numbers as they are."""
+    """Prefix a value with a letter for its type; numbers stay unchanged."""
     if isinstance(value, int):
         return value
     if isinstance(value, UUID):
@@ -57,5 +62,6 @@ def _decode_value(value: str | int) -> KeyValue:
     return datetime.fromisoformat(text) if letter == "t" else text
 
 
-def _sealed_text(within: str, content: bytes) -> bytes:
-    return b"cursor\0" + within.encode() + b"\0" + content
+def _signed_data(list_id: str, content: bytes) -> bytes:
+    # The prefix separates cursors from the other data that is signed with the same key.
+    return b"cursor\0" + list_id.encode() + b"\0" + content

@@ -1,8 +1,9 @@
-"""The tokens that links carry: compact JWS (RFC 7515), HS256, made from a row and the master key, stored nowhere.
+"""Tokens of links: compact JWS (RFC 7515) with HS256, made from a row and the master key.
 
-A token names its subject, a generation and how it left. It proves only that this installation made it; whether it
-still opens anything, the row decides. The same row gives the same token each time, so a mail that is sent again after
-a failure carries the same link. Each purpose signs under a key of its own, so no token serves another route.
+A token contains its subject, a generation and the delivery channel. It proves only that this installation made it;
+the row decides whether it is still valid. Tokens are never stored, so the database alone reveals no link and is not
+enough to forge one. They are deterministic, so a mail that is sent again after a failure contains the same link. Each
+purpose has its own signing key, so that no token is accepted for another purpose.
 """
 
 import base64
@@ -22,28 +23,30 @@ from joserfc.jwk import OctKey
 from latchstring.crypto.keyring import Keyring, MasterKey
 from latchstring.domain.invitation import Channel
 
-ENCODED_HEADER = "eyJhbGciOiJIUzI1NiJ9"  # {"alg":"HS256"}; a token that begins otherwise is not ours
-LONGEST = 1024  # characters; ours have about 300
+# {"alg":"HS256"}. A token with any other header is rejected unread, which rules out algorithm confusion (RFC 8725
+# section 3.1) and headers such as `jku` or `crit`.
+ENCODED_HEADER = "eyJhbGciOiJIUzI1NiJ9"
+MAX_TOKEN_LENGTH = 1024  # characters; a genuine token has about 300
 MASK = "••••"
 _encode_payload = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Purpose(StrEnum):
-    """What a link is for."""
+    """The purpose of a link. Each has its own signing key."""
 
     INVITATION = "invitation"
-    PASSWORD_RESET = "password-reset"  # noqa: S105  # the name of a purpose
+    PASSWORD_RESET = "password-reset"  # noqa: S105  # a name, not a password
     EMAIL_VERIFICATION = "email-verification"
     ADMIN_SET_UP = "admin-set-up"
 
 
 class TokenRefused(Exception):
-    """Not made by this installation for this purpose. Why stays untold."""
+    """The token was not made by this installation for this purpose. The reason is hidden from attackers."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkToken:
-    """What a token says. Times are information for clients; the row decides."""
+    """The content of a token. The times are only informative: the row decides about validity."""
 
     subject_id: UUID
     generation: int
@@ -53,7 +56,7 @@ class LinkToken:
 
 
 class LinkTokens:
-    """Makes and checks the tokens of one installation."""
+    """Signs and verifies the link tokens of one installation."""
 
     def __init__(self, keyring: Keyring, installation_id: UUID) -> None:
         self._keyring = keyring
@@ -61,11 +64,12 @@ class LinkTokens:
         self._keys: dict[tuple[str, Purpose], _PurposeKey] = {}
 
     def sign(self, purpose: Purpose, token: LinkToken, *, master_key_id: str | None = None) -> str:
-        """The token as text; deterministic. Raises TokenRefused when the key it was first made with is gone.
+        """Encode and sign a token. The same input gives the same text.
 
-        Every invitation that is shown is signed, for its mask. Written out, that takes a quarter of the library's time;
-        the library checks what comes back.
+        master_key_id: the key that first signed it. Raises TokenRefused if that key has been removed.
         """
+        # Signed without the library, in a quarter of its time: every invitation in a list is signed for its masked
+        # token. Verification uses the library.
         key = self._keyring.current if master_key_id is None else self._keyring.find(master_key_id)
         if key is None:
             raise TokenRefused("the master key of this link has been removed")
@@ -73,7 +77,7 @@ class LinkTokens:
             "sub": str(token.subject_id),
             "gen": token.generation,
             "via": token.channel.value,
-            "aud": self._audience,
+            "aud": self._audience,  # another installation with the same master key does not accept the token
             "iat": int(token.starts_at.timestamp()),
             "exp": int(token.expires_at.timestamp()),
             "kid": key.id,
@@ -82,29 +86,27 @@ class LinkTokens:
         signature = hmac.digest(self._key(key, purpose).secret, signed.encode("ascii"), hashlib.sha256)
         return f"{signed}.{_encode(signature)}"
 
-    def verify(self, purpose: Purpose, text: str) -> LinkToken:
-        """The content of a genuine token. Raises TokenRefused for everything else, without saying why.
-
-        The verifier fixes the algorithm; `kid` is read before the signature is known to be good and therefore only
-        picks among our own keys.
-        """
-        key = self._named_key(text)
+    def verify(self, purpose: Purpose, token: str) -> LinkToken:
+        """Verify a token and return its content. Raises TokenRefused for any other text."""
+        key = self._find_key(token)
         try:
-            signed = jws.deserialize_compact(text, self._key(key, purpose).oct_key, algorithms=["HS256"])
+            # joserfc compares the signature in constant time.
+            signed = jws.deserialize_compact(token, self._key(key, purpose).oct_key, algorithms=["HS256"])
             return self._read(json.loads(signed.payload))
         except (JoseError, ValueError, KeyError, TypeError) as error:
             raise TokenRefused from error
 
-    def _named_key(self, text: str) -> MasterKey:
-        header, _, rest = text.partition(".")
+    def _find_key(self, token: str) -> MasterKey:
+        # `kid` is in the payload and read before the signature is verified. It only selects among our own keys.
+        header, _, rest = token.partition(".")
         payload, _, signature = rest.partition(".")
-        if header != ENCODED_HEADER or not signature or len(text) > LONGEST or not text.isascii():
+        if header != ENCODED_HEADER or not signature or len(token) > MAX_TOKEN_LENGTH or not token.isascii():
             raise TokenRefused
         try:
-            said = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+            claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         except (ValueError, binascii.Error, RecursionError) as error:
             raise TokenRefused from error
-        key = self._keyring.find(said.get("kid", "")) if isinstance(said, dict) else None
+        key = self._keyring.find(claims.get("kid", "")) if isinstance(claims, dict) else None
         if key is None:
             raise TokenRefused
         return key
@@ -124,11 +126,11 @@ class LinkTokens:
         )
 
     def _key(self, key: MasterKey, purpose: Purpose) -> "_PurposeKey":
-        known = self._keys.get((key.id, purpose))
-        if known is None or known.master != key:
+        cached = self._keys.get((key.id, purpose))
+        if cached is None or cached.master != key:
             secret = key.derive(f"link/{purpose}")
-            known = self._keys[key.id, purpose] = _PurposeKey(key, secret, OctKey.import_key(secret))
-        return known
+            cached = self._keys[key.id, purpose] = _PurposeKey(key, secret, OctKey.import_key(secret))
+        return cached
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,5 +145,5 @@ def _encode(raw: bytes) -> str:
 
 
 def mask_token(token: str) -> str:
-    """What may be shown of a token: the last four characters of its signature."""
+    """Return a masked token: only the last four of the 43 characters of its signature, which are 22 bits of 256."""
     return MASK + token[-4:]

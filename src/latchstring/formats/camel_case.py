@@ -1,7 +1,7 @@
-"""Field names: snake_case here, camelCase in JSON."""
+"""Names of fields: snake_case in Python, camelCase in JSON."""
 
 
 def to_camel_case(name: str) -> str:
-    """`redirectUrl` for `redirect_url`."""
+    """Convert `redirect_url` to `redirectUrl`."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)

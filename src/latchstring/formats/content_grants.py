@@ -7,9 +7,9 @@ CONTENT_ROLE_NAMES: tuple[ContentRoleName, ...] = get_args(ContentRoleName)
 
 
 def split_content_grant(text: str) -> tuple[str, str, str] | None:
-    """Type, key and role in capitals, without blanks around them; None where a separator is missing.
+    """Split into type, key and role, without checking them. The role is upper-cased, blanks around each are removed.
 
-    The parts themselves are not checked.
+    Returns None if a separator is missing.
     """
     name, colon, role = text.rpartition(":")
     type_, slash, key = name.partition("/")
@@ -19,7 +19,7 @@ def split_content_grant(text: str) -> tuple[str, str, str] | None:
 
 
 def parse_content_grant(text: str) -> tuple[str, str, str] | None:
-    """Type, key and role of text without blanks and with a known role, in any case; None where it is something else."""
+    """Parse type, key and role; the role in upper case. Returns None for blanks, an unknown role or another form."""
     grant = split_content_grant(text)
     if grant is None or any(character.isspace() for character in text):
         return None
@@ -29,11 +29,11 @@ def parse_content_grant(text: str) -> tuple[str, str, str] | None:
 
 
 def format_content_grant(type_: str, key: str, role: str) -> str:
-    """The text that `parse_content_grant` reads."""
+    """Format a grant as the text that `parse_content_grant` reads."""
     return f"{type_}/{key}:{role}"
 
 
 def split_content_name(name: str) -> tuple[str, str]:
-    """Type and key of `type/key`, unchecked; the key is empty where there is no slash."""
+    """Split `type/key` into type and key, without checking them. The key is empty without a slash."""
     type_, _, key = name.partition("/")
     return type_, key

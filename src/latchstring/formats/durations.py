@@ -1,9 +1,9 @@
-"""ISO 8601 durations in units of fixed length: weeks, days, hours, minutes, seconds. Months and years have none."""
+"""ISO 8601 durations in units of fixed length: weeks, days, hours, minutes, seconds, but not months and years."""
 
 import re
 from datetime import timedelta
 
-# The counts of digits keep every duration inside timedelta's range.
+# The limited digits keep every duration within the range of timedelta.
 _DURATION = re.compile(
     r"P(?=[0-9T])(?:(\d{1,6})W|(?:(\d{1,6})D)?"
     r"(?:T(?=\d)(?:(\d{1,8})H)?(?:(\d{1,8})M)?(?:(\d{1,8})(?:\.(\d{1,3}))?S)?)?)",
@@ -12,22 +12,22 @@ _DURATION = re.compile(
 
 
 def parse_duration(text: str, *, allow_fractions: bool = False) -> timedelta | None:
-    """The duration that the text states, `P7D`, `PT12H` or `P1W`; None where it states none.
+    """Parse a duration such as `P7D`, `PT12H` or `P1W`. Returns None for other text.
 
     allow_fractions: whether seconds may have up to three decimal places, as in `PT0.5S`.
     """
     match = _DURATION.fullmatch(text)
     if match is None or (match[6] and not allow_fractions):
         return None
-    weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups()[:5])
+    weeks, days, hours, minutes, seconds = (int(digits or 0) for digits in match.groups()[:5])
     milliseconds = int((match[6] or "0").ljust(3, "0"))
     return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds, milliseconds=milliseconds)
 
 
 def format_duration(span: timedelta) -> str:
-    """A duration to the second, as `parse_duration` reads it: `P7D`, `PT12H`, `P1DT30M`."""
+    """Format a duration to the second, as `parse_duration` reads it: `P7D`, `PT12H`, `P1DT30M`."""
     days, seconds = span.days, span.seconds
-    parts = ((seconds // 3600, "H"), (seconds % 3600 // 60, "M"), (seconds % 60, "S"))
-    time = "".join(f"{amount}{unit}" for amount, unit in parts if amount)
+    amounts = ((seconds // 3600, "H"), (seconds % 3600 // 60, "M"), (seconds % 60, "S"))
+    time = "".join(f"{amount}{unit}" for amount, unit in amounts if amount)
     date = f"{days}D" if days else ""
     return f"P{date}T{time}" if time else f"P{date or 'T0S'}"

@@ -1,7 +1,7 @@
-"""The kinds of values that fields and query parameters have: each checks, says what is wrong, and describes itself.
+"""The types of fields and query parameters, each with its parser and its JSON Schema.
 
-A kind stands in an annotation, `first_name: Line | None = None`; `formats/fields.py` reads requests with it and
-`rest/openapi.py` shows its schema, so what is documented is what is checked.
+A type is used in an annotation, such as `first_name: Line | None = None`. `formats/fields.py` parses requests with it
+and `rest/openapi.py` publishes its schema, so that documentation and validation agree.
 """
 
 import re
@@ -20,22 +20,22 @@ from latchstring.formats.durations import parse_duration
 from latchstring.formats.email_address import Address, AddressRefused, parse_address
 from latchstring.formats.urls import is_web_url
 
-LONGEST_LINE = 100
-LONGEST_TITLE = 200
-LONGEST_MESSAGE = 1000
-LONGEST_URL = 2048
-LONGEST_SECRET = 1024
-METADATA_BYTES = 16_384
+MAX_LINE_LENGTH = 100
+MAX_TITLE_LENGTH = 200
+MAX_MESSAGE_LENGTH = 1000
+MAX_URL_LENGTH = 2048
+MAX_SECRET_LENGTH = 1024
+MAX_METADATA_BYTES = 16_384
 
-# Bidi_Control of Unicode 16. Marks (LRM, RLM, ALM) only nudge, and Arabic and Hebrew prose needs them; the others
-# reorder what stands around them, which is how a text comes to look like another.
-_MARKS = "\u061c\u200e\u200f"
-_OVERRIDES = "\u202a-\u202e\u2066-\u2069"
+# Bidi_Control of Unicode 16. Arabic and Hebrew texts need the marks (LRM, RLM, ALM). The others reorder the text
+# around them, which can make it look like another text.
+_BIDI_MARKS = "\u061c\u200e\u200f"
+_BIDI_OVERRIDES = "\u202a-\u202e\u2066-\u2069"
 _CONTROL = "\x00-\x1f\x7f-\x9f"
 _LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-_NOT_IN_A_LINE = re.compile(f"[{_CONTROL}{_MARKS}{_OVERRIDES}\u2028\u2029]")
-_NOT_IN_A_TEXT = re.compile(f"[\x00-\x09\x0b-\x1f\x7f-\x9f{_OVERRIDES}]")
-LOCALE_PATTERN = "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"  # what a schema can say of it; `read_locale` knows more
+_FORBIDDEN_IN_LINE = re.compile(f"[{_CONTROL}{_BIDI_MARKS}{_BIDI_OVERRIDES}\u2028\u2029]")
+_FORBIDDEN_IN_TEXT = re.compile(f"[\x00-\x09\x0b-\x1f\x7f-\x9f{_BIDI_OVERRIDES}]")
+LOCALE_PATTERN = "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"  # approximate; `read_locale` checks more
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _INSTANT = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt](\d{2}:\d{2}:\d{2})(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})",
@@ -44,7 +44,7 @@ _INSTANT = re.compile(
 
 
 class ValueRefused(ValueError):
-    """A value breaks a rule: a code for programs and a sentence for people."""
+    """A value violates a rule. code: for programs. detail: a sentence for people."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -54,59 +54,59 @@ class ValueRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a value is read and what OpenAPI says of it. read: raises ValueRefused."""
+    """The parser and the schema of a type. read: raises ValueRefused."""
 
     read: Callable[[object], Any]
     schema: Mapping[str, object] = field(hash=False)
 
 
 def read_text(value: object) -> str:
-    """Any text."""
+    """Read any text."""
     if not isinstance(value, str):
         raise ValueRefused("invalid-type", "Send text here.")
     return value
 
 
-def _refuse_longer(text: str, longest: int) -> None:
+def _check_length(text: str, longest: int) -> None:
     if len(text) > longest:
         raise ValueRefused("too-long", f"Use {longest} characters at most; this has {len(text)}.")
 
 
-def _refuse_blank(text: str) -> None:
+def _check_not_blank(text: str) -> None:
     if not any(unicodedata.category(character)[0] not in "ZC" for character in text):
         raise ValueRefused("blank", "Write something that can be seen.")
 
 
 def read_line(value: object) -> str:
-    """One line of visible text, at most 100 characters, without blanks around it."""
-    return _read_line(value, LONGEST_LINE)
+    """Read one line of visible text, at most 100 characters. Blanks around it are removed."""
+    return _read_line(value, MAX_LINE_LENGTH)
 
 
 def read_title(value: object) -> str:
-    """One line of visible text, at most 200 characters: titles end up in the subjects of mails."""
-    return _read_line(value, LONGEST_TITLE)
+    """Read one line of visible text, at most 200 characters, because titles appear in subjects of mails."""
+    return _read_line(value, MAX_TITLE_LENGTH)
 
 
 def _read_line(value: object, longest: int) -> str:
     text = read_text(value).strip()
-    _refuse_longer(text, longest)
-    if _NOT_IN_A_LINE.search(text):
+    _check_length(text, longest)
+    if _FORBIDDEN_IN_LINE.search(text):
         raise ValueRefused("control-characters", "Use one line without control or direction characters.")
-    _refuse_blank(text)
+    _check_not_blank(text)
     return text
 
 
 def read_message(value: object) -> str:
-    """Plain text of several lines, at most 1000 characters; every line break becomes a line feed."""
+    """Read plain text of several lines, at most 1000 characters. Every line break becomes a line feed."""
     text = _LINE_BREAK.sub("\n", read_text(value))
-    _refuse_longer(text, LONGEST_MESSAGE)
-    if _NOT_IN_A_TEXT.search(text):
+    _check_length(text, MAX_MESSAGE_LENGTH)
+    if _FORBIDDEN_IN_TEXT.search(text):
         raise ValueRefused("control-characters", "Use plain text; line breaks are the only control characters allowed.")
     return text
 
 
 def read_key(value: object) -> str:
-    """The key of a role, a group or an object."""
+    """Read the key of a role, a group or an object."""
     text = read_text(value)
     if not is_key(text):
         raise ValueRefused(
@@ -116,31 +116,31 @@ def read_key(value: object) -> str:
 
 
 def read_token(value: object) -> str:
-    """A token as a link carries it: any text. What is wrong with one is told to nobody, not even that it is long."""
+    """Read the token of a link: any text. Invalid tokens all get the same error later, even if they are too long."""
     return read_text(value)
 
 
 def read_secret(value: object) -> str:
-    """A password as typed: no trimming, no rule but size. Rules for new ones are the accounts'."""
+    """Read a password as typed, without trimming. Checks only its size; the policy applies to new passwords."""
     text = read_text(value)
-    _refuse_longer(text, LONGEST_SECRET)
+    _check_length(text, MAX_SECRET_LENGTH)
     if not text:
         raise ValueRefused("blank", "Write a password.")
     return text
 
 
 def read_reference(value: object) -> str:
-    """An identifier another system made: visible characters, at most 200."""
+    """Read an identifier of another system: visible characters, at most 200."""
     text = read_text(value)
-    _refuse_longer(text, MAX_KEY_LENGTH)
-    if _NOT_IN_A_LINE.search(text):
+    _check_length(text, MAX_KEY_LENGTH)
+    if _FORBIDDEN_IN_LINE.search(text):
         raise ValueRefused("control-characters", "Use one line without control or direction characters.")
-    _refuse_blank(text)
+    _check_not_blank(text)
     return text
 
 
 def read_email(value: object) -> Address:
-    """An address by the contract's rules, kept as typed beside its canonical form."""
+    """Read an e-mail address."""
     try:
         return parse_address(read_text(value))
     except AddressRefused as refused:
@@ -148,7 +148,10 @@ def read_email(value: object) -> Address:
 
 
 def read_duration(value: object) -> timedelta:
-    """ISO 8601: weeks, or days, hours, minutes and seconds. Months and years have no fixed length and are refused."""
+    """Read an ISO 8601 duration: weeks, or days, hours, minutes and seconds.
+
+    Months and years have no fixed length and are refused.
+    """
     span = parse_duration(read_text(value))
     if span is None:
         raise ValueRefused("invalid-duration", "Write an ISO 8601 duration like P7D, PT12H or P1W.")
@@ -156,22 +159,22 @@ def read_duration(value: object) -> timedelta:
 
 
 def read_instant(value: object) -> datetime:
-    """RFC 3339 with an offset, as aware UTC, cut to the millisecond."""
-    found = _INSTANT.fullmatch(read_text(value))
-    refused = ValueRefused("invalid-instant", "Write an RFC 3339 instant with an offset, like 2026-03-01T09:30:00Z.")
-    if found is None:
-        raise refused
-    date, time, fraction, offset = found.groups()
+    """Read an RFC 3339 instant with an offset. Returns it in UTC, truncated to milliseconds."""
+    match = _INSTANT.fullmatch(read_text(value))
+    error = ValueRefused("invalid-instant", "Write an RFC 3339 instant with an offset, like 2026-03-01T09:30:00Z.")
+    if match is None:
+        raise error
+    date, time, fraction, offset = match.groups()
     milliseconds = (fraction or ".0")[1:4].ljust(3, "0")
     try:
-        now = datetime.fromisoformat(f"{date}T{time}.{milliseconds}{offset.upper().replace('Z', '+00:00')}")
-        return now.astimezone(UTC)
+        instant = datetime.fromisoformat(f"{date}T{time}.{milliseconds}{offset.upper().replace('Z', '+00:00')}")
+        return instant.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise refused from None
+        raise error from None
 
 
 def read_locale(value: object) -> str:
-    """A well-formed BCP 47 tag in its usual spelling, `de-DE`. Whether we speak it is another question."""
+    """Read a well-formed BCP 47 tag and return it in its usual spelling, `de-DE`. It need not have a translation."""
     tag = normalize_language_tag(read_text(value))
     if tag is None:
         raise ValueRefused("invalid-locale", "Write a BCP 47 language tag like en, de or pt-BR.")
@@ -179,17 +182,17 @@ def read_locale(value: object) -> str:
 
 
 def read_url(value: object) -> str:
-    """An absolute http or https URL without user information."""
+    """Read an absolute http or https URL without user information."""
     text = read_text(value)
-    _refuse_longer(text, LONGEST_URL)
-    # Browsers take a backslash for a slash and drop tabs and line breaks: a checked host must be the visited one.
+    _check_length(text, MAX_URL_LENGTH)
+    # Browsers treat a backslash as a slash and drop tabs and line breaks, and could visit another host than checked.
     if not is_web_url(text) or not text.isascii() or re.search(r"[\s\\\x00-\x20\x7f]", text):
         raise ValueRefused("invalid-url", "Write an absolute URL that begins with https:// or http://.")
     return text
 
 
 def read_uuid(value: object) -> UUID:
-    """An id in its usual spelling."""
+    """Read a UUID in its usual spelling."""
     text = read_text(value)
     if not _UUID.fullmatch(text):
         raise ValueRefused("invalid-id", "Send an id, a UUID like 01890a5d-ac96-774b-bcce-b302099a8057.")
@@ -197,14 +200,14 @@ def read_uuid(value: object) -> UUID:
 
 
 def read_metadata(value: object) -> dict[str, Any]:
-    """A JSON object of the app's own, at most 16 KiB as compact JSON."""
-    found = read_data(value)
-    check_size(found, METADATA_BYTES)
-    return found
+    """Read a JSON object with data of the app, at most 16 KiB as compact JSON."""
+    data = read_data(value)
+    check_size(data, MAX_METADATA_BYTES)
+    return data
 
 
 def read_data(value: object) -> dict[str, Any]:
-    """A JSON object of the app's own. How large it may be is configuration: `check_size`."""
+    """Read a JSON object with data of the app. Its size is limited by the configuration: `check_size`."""
     if not isinstance(value, dict):
         raise ValueRefused("invalid-type", "Send a JSON object here.")
     try:
@@ -217,7 +220,7 @@ def read_data(value: object) -> dict[str, Any]:
 
 
 def check_size(value: dict[str, Any], largest: int) -> None:
-    """Refuse an object of more bytes than this as compact JSON."""
+    """Raise ValueRefused if the object has more bytes than this as compact JSON."""
     size = len(msgspec.json.encode(value))
     if size > largest:
         raise ValueRefused("too-large", f"Use {largest} bytes at most; this has {size}.")
@@ -232,7 +235,7 @@ def _has_nul(value: object) -> bool:
 
 
 def read_boolean(value: object) -> bool:
-    """One of the two."""
+    """Read true or false."""
     if not isinstance(value, bool):
         raise ValueRefused("invalid-type", "Send true or false here.")
     return value
@@ -242,12 +245,13 @@ def _text_schema(longest: int, description: str, example: str, **more: object) -
     return {"type": "string", "maxLength": longest, "description": description, "examples": [example], **more}
 
 
-Line = Annotated[str, Kind(read_line, _text_schema(LONGEST_LINE, "One line of visible text.", "Ada", minLength=1))]
+Line = Annotated[str, Kind(read_line, _text_schema(MAX_LINE_LENGTH, "One line of visible text.", "Ada", minLength=1))]
 Title = Annotated[
-    str, Kind(read_title, _text_schema(LONGEST_TITLE, "One line of visible text.", "Minutes of March", minLength=1))
+    str, Kind(read_title, _text_schema(MAX_TITLE_LENGTH, "One line of visible text.", "Minutes of March", minLength=1))
 ]
 Message = Annotated[
-    str, Kind(read_message, _text_schema(LONGEST_MESSAGE, "Plain text; line breaks become \\n.", "See you on Monday."))
+    str,
+    Kind(read_message, _text_schema(MAX_MESSAGE_LENGTH, "Plain text; line breaks become \\n.", "See you on Monday.")),
 ]
 Key = Annotated[
     str,
@@ -272,7 +276,7 @@ Secret = Annotated[
     str,
     Kind(
         read_secret,
-        _text_schema(LONGEST_SECRET, "A password.", "correct horse 9 Battery", format="password", minLength=1),
+        _text_schema(MAX_SECRET_LENGTH, "A password.", "correct horse 9 Battery", format="password", minLength=1),
     ),
 ]
 Reference = Annotated[
@@ -312,7 +316,7 @@ Locale = Annotated[
 ]
 Url = Annotated[
     str,
-    Kind(read_url, _text_schema(LONGEST_URL, "An absolute URL.", "https://app.example.org/welcome", format="uri")),
+    Kind(read_url, _text_schema(MAX_URL_LENGTH, "An absolute URL.", "https://app.example.org/welcome", format="uri")),
 ]
 Id = Annotated[
     UUID,
@@ -332,7 +336,7 @@ Metadata = Annotated[
         read_metadata,
         {
             "type": "object",
-            "description": f"Your own data, {METADATA_BYTES} bytes at most as compact JSON.",
+            "description": f"Your own data, {MAX_METADATA_BYTES} bytes at most as compact JSON.",
             "examples": [{"crmId": "4711"}],
         },
     ),

@@ -1,16 +1,16 @@
-"""Reading declared fields: one Struct serves the request, the validation and the OpenAPI document.
+"""Parses and validates requests. One Struct declares the fields for parsing, validation and the OpenAPI document.
 
     class NewGroup(Body):
-        \"\"\"A group to make.\"\"\"
+        \"\"\"A group to create.\"\"\"
         key: Key
         name: Line
         description: Message | None = None
 
-        …  in a PATCH, `name: Line | UnsetType = UNSET` tells "not sent" from a value; add `| None` to allow null.
+In a PATCH, `name: Line | UnsetType = UNSET` distinguishes a missing field from a value; `| None` allows null.
 
-msgspec stops at the first problem and cannot know our rules, so the fields are walked here, one by one, and every
-problem is collected. A field of a type without a kind may be a nested Struct, `tuple[X, ...]`, `dict[str, X]`,
-an Enum, a Literal, `bool`, `str` (any text) or `int`.
+msgspec stops at the first problem and does not know our rules. This module reads each field itself and collects all
+problems. A field without a type of `field_types.py` may be a nested Struct, `tuple[X, ...]`, `dict[str, X]`, an Enum, a
+Literal, `bool`, `str` (any text) or `int`.
 """
 
 import types
@@ -27,55 +27,55 @@ from latchstring.domain.errors import FieldProblem, InvalidFields, Unreadable
 from latchstring.formats.field_types import Kind, ValueRefused, read_boolean, read_text
 
 T = TypeVar("T", bound=msgspec.Struct)
-MOST_ITEMS = 1000
-LARGEST_INTEGER = 2**53 - 1  # what every JSON reader keeps exactly, RFC 8259 section 6
+MAX_ITEMS = 1000
+MAX_INTEGER = 2**53 - 1  # the largest that all JSON parsers represent exactly, RFC 8259 section 6
 
 
 class Body(msgspec.Struct, rename="camel", kw_only=True):
-    """A request body. `collect` reads its fields; unknown ones are refused."""
+    """A request body. `collect` reads its fields; `refuse_unknown` refuses others."""
 
 
 class Query(msgspec.Struct, rename="camel", kw_only=True):
-    """Query parameters. Values are text; numbers and booleans are read from it."""
+    """Query parameters. Their values are text, from which numbers and booleans are parsed."""
 
 
 class _Invalid:
-    """Stands for a value whose problem has been noted."""
+    """The type of the marker for invalid values, whose problems have been collected."""
 
 
-_BAD = _Invalid()
+_INVALID = _Invalid()
 Reader = Callable[[object, str, list[FieldProblem]], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field as it is read: its name here, its name outside, and how."""
+    """A field: its Python name, its name in JSON, and its parser."""
 
     name: str
-    outside: str
+    encoded_name: str
     required: bool
     read: Reader
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """All fields of a Struct, and what lies under them (to find unknown fields before anything is judged)."""
+class StructFields:
+    """The fields of a Struct, and its nested Structs by field name, to find unknown fields before validation."""
 
     fields: tuple[Field, ...]
-    known: frozenset[str]
-    nested: Mapping[str, "Inner"]
+    encoded_names: frozenset[str]
+    nested: Mapping[str, "NestedStruct"]
 
 
 @dataclass(frozen=True, slots=True)
-class Inner:
-    """Where Structs lie under a field: in it, in each item of its array, or in each value of its map."""
+class NestedStruct:
+    """A Struct that is the value of a field, each item of its array, or each value of its map."""
 
     struct: type[msgspec.Struct]
-    among: Literal["itself", "items", "values"]
+    container: Literal["itself", "items", "values"]
 
 
 class Reading(Generic[T]):
-    """What came out of a body: good values by name, and every problem. For rules that need more than one field."""
+    """A parsed body: the valid values by field name, and all problems. For rules about several fields."""
 
     def __init__(self, struct: type[T], values: dict[str, Any], problems: list[FieldProblem]) -> None:
         self._struct = struct
@@ -83,45 +83,45 @@ class Reading(Generic[T]):
         self.problems = problems
 
     def get(self, name: str) -> Any:
-        """The value, if it is good and was sent; else None."""
+        """Return the value, or None if it is invalid or missing."""
         return self.values.get(name)
 
     def finish(self) -> T:
-        """The Struct. Raises InvalidFields with everything that was noted, also what was added to `problems`."""
+        """Build the Struct. Raises InvalidFields with all problems, including those added to `problems`."""
         if self.problems:
             raise InvalidFields(self.problems)
         return self._struct(**self.values)
 
 
 def collect(raw: Mapping[str, object], struct: type[T]) -> Reading[T]:
-    """Read every field of an object and note every problem. Unknown fields are not looked at here."""
+    """Read every field of an object and collect all problems. Ignores unknown fields."""
     problems: list[FieldProblem] = []
     return Reading(struct, _read_into(raw, struct, "", problems), problems)
 
 
 def refuse_unknown(raw: Mapping[str, object], struct: type[msgspec.Struct], pointer: str = "") -> None:
-    """Raise Unreadable with code `unknown-field` for the first field nobody declared, however deep."""
-    shape = shape_of(struct)
+    """Raise Unreadable with code `unknown-field` for the first undeclared field at any depth."""
+    described = describe_struct(struct)
     for name in raw:
-        if name not in shape.known:
+        if name not in described.encoded_names:
             raise Unreadable(f"There is no field {escape(f'{pointer}/{_escape_token(name)}')}.", code="unknown-field")
-    for name, inner in shape.nested.items():
+    for name, inner in described.nested.items():
         value = raw.get(name)
-        for at, part in _parts(value, inner.among):
-            if isinstance(part, dict):
-                refuse_unknown(part, inner.struct, f"{pointer}/{name}{at}")
+        for location, nested_value in _list_nested(value, inner.container):
+            if isinstance(nested_value, dict):
+                refuse_unknown(nested_value, inner.struct, f"{pointer}/{name}{location}")
 
 
-def _parts(value: object, among: str) -> list[tuple[str, object]]:
-    if among == "items":
-        return [(f"/{i}", part) for i, part in enumerate(value)] if isinstance(value, list) else []
-    if among == "values":
-        return [(f"/{_escape_token(k)}", part) for k, part in value.items()] if isinstance(value, dict) else []
+def _list_nested(value: object, container: str) -> list[tuple[str, object]]:
+    if container == "items":
+        return [(f"/{i}", item) for i, item in enumerate(value)] if isinstance(value, list) else []
+    if container == "values":
+        return [(f"/{_escape_token(k)}", item) for k, item in value.items()] if isinstance(value, dict) else []
     return [("", value)]
 
 
 def escape(text: str) -> str:
-    """Text of a client, safe to be repeated in a sentence: short, and without control characters."""
+    """Make text of a client safe to repeat in a message: short, and without control characters."""
     clean = "".join(character if character.isprintable() else "\ufffd" for character in text)
     return clean if len(clean) <= 200 else clean[:199] + "…"  # noqa: PLR2004
 
@@ -131,36 +131,36 @@ def _escape_token(name: str) -> str:
 
 
 @cache
-def shape_of(struct: type[msgspec.Struct]) -> Shape:
-    """How a Struct is read; made once. Raises TypeError for a field of an unknown type."""
+def describe_struct(struct: type[msgspec.Struct]) -> StructFields:
+    """Describe the fields of a Struct; cached. Raises TypeError for a field of an unsupported type."""
     hints = get_type_hints(struct, include_extras=True)
     fields, nested = [], {}
     for info in msgspec.structs.fields(struct):
         annotation = hints[info.name]
-        fields.append(Field(info.name, info.encode_name, info.required, _reader(annotation)))
-        inner = _inner(annotation)
+        fields.append(Field(info.name, info.encode_name, info.required, _make_reader(annotation)))
+        inner = _find_nested(annotation)
         if inner:
             nested[info.encode_name] = inner
-    return Shape(tuple(fields), frozenset(field.outside for field in fields), nested)
+    return StructFields(tuple(fields), frozenset(field.encoded_name for field in fields), nested)
 
 
 def _read_into(
     raw: Mapping[str, object], struct: type[msgspec.Struct], pointer: str, problems: list[FieldProblem]
 ) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    for field in shape_of(struct).fields:
-        at = f"{pointer}/{field.outside}"
-        if field.outside in raw:
-            value = field.read(raw[field.outside], at, problems)
-            if value is not _BAD:
+    for field in describe_struct(struct).fields:
+        field_pointer = f"{pointer}/{field.encoded_name}"
+        if field.encoded_name in raw:
+            value = field.read(raw[field.encoded_name], field_pointer, problems)
+            if value is not _INVALID:
                 values[field.name] = value
         elif field.required:
-            problems.append(FieldProblem(at, "required", "This field is needed."))
+            problems.append(FieldProblem(field_pointer, "required", "This field is needed."))
     return values
 
 
 def split_annotation(annotation: Any) -> tuple[Any, bool, Kind | None]:
-    """A type without its wrappings: the bare type, whether null is allowed, and its kind."""
+    """Split an annotation into the bare type, whether null is allowed, and its Kind."""
     kind: Kind | None = None
     nullable = False
     while True:
@@ -169,85 +169,85 @@ def split_annotation(annotation: Any) -> tuple[Any, bool, Kind | None]:
             kind = kind or next((extra for extra in extras if isinstance(extra, Kind)), None)
             continue
         if get_origin(annotation) in (Union, types.UnionType):
-            arms = [arm for arm in get_args(annotation) if arm not in (UnsetType, types.NoneType)]
+            members = [arm for arm in get_args(annotation) if arm not in (UnsetType, types.NoneType)]
             nullable = nullable or types.NoneType in get_args(annotation)
-            if len(arms) != 1:
+            if len(members) != 1:
                 raise TypeError(f"{annotation} has more than one type")
-            annotation = arms[0]
+            annotation = members[0]
             continue
         return annotation, nullable, kind
 
 
-def description_of(annotation: Any) -> Meta | None:
-    """The msgspec.Meta of an annotation, which holds its description and examples."""
+def find_meta(annotation: Any) -> Meta | None:
+    """Return the msgspec.Meta of an annotation, with its description and examples, if there is one."""
     if get_origin(annotation) is Annotated:
         return next((extra for extra in get_args(annotation)[1:] if isinstance(extra, Meta)), None)
     return None
 
 
 def is_struct(bare: Any) -> bool:
-    """Whether the bare type is a nested Struct."""
+    """Whether the bare type is a Struct."""
     return isinstance(bare, type) and issubclass(bare, msgspec.Struct)
 
 
-def _inner(annotation: Any) -> Inner | None:
+def _find_nested(annotation: Any) -> NestedStruct | None:
     bare, _, _ = split_annotation(annotation)
     if is_struct(bare):
-        return Inner(bare, "itself")
+        return NestedStruct(bare, "itself")
     if get_origin(bare) is tuple:
         item, _, _ = split_annotation(get_args(bare)[0])
-        return Inner(item, "items") if is_struct(item) else None
+        return NestedStruct(item, "items") if is_struct(item) else None
     if get_origin(bare) is dict:
         value, _, kind = split_annotation(get_args(bare)[1])
-        return Inner(value, "values") if is_struct(value) and kind is None else None
+        return NestedStruct(value, "values") if is_struct(value) and kind is None else None
     return None
 
 
-def _reader(annotation: Any) -> Reader:
+def _make_reader(annotation: Any) -> Reader:
     bare, nullable, kind = split_annotation(annotation)
-    read = _simple(kind.read) if kind else _reader_of_type(bare)
+    read = _make_simple_reader(kind.read) if kind else _make_type_reader(bare)
     if not nullable:
         return read
-    return lambda value, at, problems: None if value is None else read(value, at, problems)
+    return lambda value, pointer, problems: None if value is None else read(value, pointer, problems)
 
 
-def _reader_of_type(bare: Any) -> Reader:
+def _make_type_reader(bare: Any) -> Reader:
     if bare in _PLAIN:
-        return _simple(_PLAIN[bare])
+        return _make_simple_reader(_PLAIN[bare])
     if is_struct(bare):
-        return _struct_reader(bare)
+        return _make_struct_reader(bare)
     if get_origin(bare) is Literal:
-        return _simple(_choice({str(choice): choice for choice in get_args(bare)}))
+        return _make_simple_reader(_make_choice({str(choice): choice for choice in get_args(bare)}))
     if isinstance(bare, type) and issubclass(bare, Enum):
-        return _simple(_choice({member.name: member for member in bare}))
+        return _make_simple_reader(_make_choice({member.name: member for member in bare}))
     if get_origin(bare) is tuple:
-        return _array_reader(_reader(get_args(bare)[0]))
+        return _make_array_reader(_make_reader(get_args(bare)[0]))
     if get_origin(bare) is dict:
-        return _map_reader(_reader(get_args(bare)[1]))
-    raise TypeError(f"no rule reads a {bare}")
+        return _make_map_reader(_make_reader(get_args(bare)[1]))
+    raise TypeError(f"no parser for the type {bare}")
 
 
-def _simple(read: Callable[[object], Any]) -> Reader:
-    def reader(value: object, at: str, problems: list[FieldProblem]) -> Any:
+def _make_simple_reader(read: Callable[[object], Any]) -> Reader:
+    def reader(value: object, pointer: str, problems: list[FieldProblem]) -> Any:
         try:
             return read(value)
-        except ValueRefused as refused:
-            problems.append(FieldProblem(at, refused.code, refused.detail))
-            return _BAD
+        except ValueRefused as error:
+            problems.append(FieldProblem(pointer, error.code, error.detail))
+            return _INVALID
 
     return reader
 
 
 def read_integer(value: object) -> int:
-    """A whole number that every JSON reader keeps exactly."""
+    """Read a whole number that all JSON parsers represent exactly."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueRefused("invalid-type", "Send a whole number here.")
-    if abs(value) > LARGEST_INTEGER:
+    if abs(value) > MAX_INTEGER:
         raise ValueRefused("out-of-range", "This number is too large.")
     return value
 
 
-def _choice(choices: Mapping[str, Any]) -> Callable[[object], Any]:
+def _make_choice(choices: Mapping[str, Any]) -> Callable[[object], Any]:
     words = ", ".join(choices)
 
     def read(value: object) -> Any:
@@ -259,42 +259,42 @@ def _choice(choices: Mapping[str, Any]) -> Callable[[object], Any]:
     return read
 
 
-def _struct_reader(struct: type[msgspec.Struct]) -> Reader:
-    def reader(value: object, at: str, problems: list[FieldProblem]) -> Any:
+def _make_struct_reader(struct: type[msgspec.Struct]) -> Reader:
+    def reader(value: object, pointer: str, problems: list[FieldProblem]) -> Any:
         if not isinstance(value, dict):
-            problems.append(FieldProblem(at, "invalid-type", "Send a JSON object here."))
-            return _BAD
+            problems.append(FieldProblem(pointer, "invalid-type", "Send a JSON object here."))
+            return _INVALID
         before = len(problems)
-        values = _read_into(value, struct, at, problems)
-        return struct(**values) if len(problems) == before else _BAD
+        values = _read_into(value, struct, pointer, problems)
+        return struct(**values) if len(problems) == before else _INVALID
 
     return reader
 
 
-def _array_reader(read: Reader) -> Reader:
-    def reader(value: object, at: str, problems: list[FieldProblem]) -> Any:
+def _make_array_reader(read: Reader) -> Reader:
+    def reader(value: object, pointer: str, problems: list[FieldProblem]) -> Any:
         if not isinstance(value, list):
-            problems.append(FieldProblem(at, "invalid-type", "Send an array here."))
-            return _BAD
-        if len(value) > MOST_ITEMS:
-            problems.append(FieldProblem(at, "too-many", f"Send {MOST_ITEMS} items at most."))
-            return _BAD
-        items = tuple(read(item, f"{at}/{i}", problems) for i, item in enumerate(value))
-        return _BAD if any(item is _BAD for item in items) else items
+            problems.append(FieldProblem(pointer, "invalid-type", "Send an array here."))
+            return _INVALID
+        if len(value) > MAX_ITEMS:
+            problems.append(FieldProblem(pointer, "too-many", f"Send {MAX_ITEMS} items at most."))
+            return _INVALID
+        items = tuple(read(item, f"{pointer}/{i}", problems) for i, item in enumerate(value))
+        return _INVALID if any(item is _INVALID for item in items) else items
 
     return reader
 
 
-def _map_reader(read: Reader) -> Reader:
-    def reader(value: object, at: str, problems: list[FieldProblem]) -> Any:
+def _make_map_reader(read: Reader) -> Reader:
+    def reader(value: object, pointer: str, problems: list[FieldProblem]) -> Any:
         if not isinstance(value, dict):
-            problems.append(FieldProblem(at, "invalid-type", "Send a JSON object here."))
-            return _BAD
-        if len(value) > MOST_ITEMS:
-            problems.append(FieldProblem(at, "too-many", f"Send {MOST_ITEMS} entries at most."))
-            return _BAD
-        entries = {key: read(item, f"{at}/{_escape_token(key)}", problems) for key, item in value.items()}
-        return _BAD if any(item is _BAD for item in entries.values()) else entries
+            problems.append(FieldProblem(pointer, "invalid-type", "Send a JSON object here."))
+            return _INVALID
+        if len(value) > MAX_ITEMS:
+            problems.append(FieldProblem(pointer, "too-many", f"Send {MAX_ITEMS} entries at most."))
+            return _INVALID
+        entries = {key: read(item, f"{pointer}/{_escape_token(key)}", problems) for key, item in value.items()}
+        return _INVALID if any(item is _INVALID for item in entries.values()) else entries
 
     return reader
 
@@ -303,5 +303,5 @@ _PLAIN: dict[Any, Callable[[object], Any]] = {str: read_text, bool: read_boolean
 
 
 def sent_fields(body: msgspec.Struct) -> dict[str, Any]:
-    """The fields of a PATCH that were in the body, by their names here."""
+    """Return the fields of a PATCH that were in the body, by Python name."""
     return {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}

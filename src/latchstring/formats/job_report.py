@@ -1,4 +1,4 @@
-"""The report of a job as a table: what became of each row."""
+"""The report of a job as a table with the result of each row."""
 
 from latchstring.domain.job import JobRow
 
@@ -6,5 +6,5 @@ REPORT_COLUMNS = ("row", "status", "code", "detail", "email", "invitationId")
 
 
 def row_cells(row: JobRow) -> tuple[object, ...]:
-    """One verdict as a line below REPORT_COLUMNS."""
+    """Return the cells of one row result, in the order of REPORT_COLUMNS."""
     return (row.row, row.status, row.code, row.detail, row.email, row.invitation_id)

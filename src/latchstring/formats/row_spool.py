@@ -1,4 +1,4 @@
-"""Rows laid aside in a temporary file, to be walked over once it is known that all of them can be read."""
+"""Stores the rows of an upload in a temporary file, so that processing starts only if all of them can be read."""
 
 import json
 import tempfile
@@ -13,7 +13,7 @@ _LENGTH_BYTES = 8
 
 
 class SpooledRows:
-    """The rows of an upload, to be read any number of times until it is closed."""
+    """The rows of an upload. Can be iterated any number of times until it is closed."""
 
     def __init__(self, media_type: str) -> None:
         self.media_type = media_type
@@ -22,7 +22,7 @@ class SpooledRows:
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="latchstring-")  # noqa: SIM115  # closed by `close`
 
     async def fill(self, rows: UploadedRows) -> Self:
-        """Read an upload to its end. Raises what reading it raises, and InvalidFields without any row."""
+        """Read an upload to its end. Raises Unreadable, and InvalidFields if it has no rows."""
         async for batch in rows:
             body = json.dumps(batch, ensure_ascii=False, separators=(",", ":")).encode()
             self._file.write(len(body).to_bytes(_LENGTH_BYTES))
@@ -39,7 +39,7 @@ class SpooledRows:
             yield json.loads(self._file.read(int.from_bytes(length)))
 
     def close(self) -> None:
-        """Forget the rows."""
+        """Delete the temporary file."""
         self._file.close()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Tables as files for spreadsheet programs: RFC 4180, UTF-8 with a byte order mark, and no cell that calculates."""
+"""Writes CSV for spreadsheet programs: RFC 4180, UTF-8 with a byte order mark, and no cell that is a formula."""
 
 import csv
 import io
@@ -9,20 +9,20 @@ from datetime import datetime
 from latchstring.domain.clock import format_rfc3339
 
 Cells = Sequence[object]
-BYTE_ORDER_MARK = "\ufeff"  # Excel takes a file without it for the code page of its machine
+BYTE_ORDER_MARK = "\ufeff"  # without it, Excel reads the file in a local code page
 MEDIA_TYPE = "text/csv; charset=utf-8"
 CHUNK_CHARACTERS = 64 * 1024
-# What makes a spreadsheet calculate (OWASP, "CSV Injection"): the signs, their full-width twins, and what comes before
-# a sign and is cut off by some programs.
+# The characters that start a formula (OWASP, "CSV Injection"): the signs, their full-width forms, and white space that
+# some programs strip before a sign.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-# Where decimals have a comma, Excel parts cells at semicolons: what follows one begins a cell as well.
+# In locales with a decimal comma, Excel separates cells at semicolons, so that a formula may follow one.
 _FORMULA_INSIDE = re.compile(r"(?<=[;\t])(?=[ \"]*[=+\-@＝＋－＠])")
 
 
 def safe_cell(value: object) -> object:
-    """The value as a cell: text that would calculate gets an apostrophe before it, instants are RFC 3339, None empty.
+    """Return the value for a cell. Text that would be a formula is prefixed with an apostrophe.
 
-    Numbers stay as they are: a spreadsheet may well calculate with those.
+    Instants become RFC 3339 text and None becomes empty. Numbers stay numbers.
     """
     if isinstance(value, datetime):
         return format_rfc3339(value)
@@ -33,20 +33,20 @@ def safe_cell(value: object) -> object:
 
 
 def csv_text(rows: Iterable[Cells]) -> str:
-    """Rows as lines. The byte order mark is not in it: it belongs to the beginning of a file only."""
+    """Format rows as lines, without a byte order mark, which belongs only at the start of a file."""
     lines = io.StringIO()
     csv.writer(lines, lineterminator="\r\n").writerows([safe_cell(cell) for cell in row] for row in rows)
     return lines.getvalue()
 
 
 async def csv_chunks(rows: AsyncIterator[Cells]) -> AsyncIterator[bytes]:
-    """The rows as the bytes of a file, one batch in memory at a time."""
-    waiting, size = [BYTE_ORDER_MARK], 0
+    """Yield a CSV file in chunks. Only one chunk is in memory at a time."""
+    lines, size = [BYTE_ORDER_MARK], 0
     async for row in rows:
         line = csv_text([row])
-        waiting.append(line)
+        lines.append(line)
         size += len(line)
         if size >= CHUNK_CHARACTERS:
-            yield "".join(waiting).encode()
-            waiting, size = [], 0
-    yield "".join(waiting).encode()
+            yield "".join(lines).encode()
+            lines, size = [], 0
+    yield "".join(lines).encode()

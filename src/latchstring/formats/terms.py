@@ -1,4 +1,4 @@
-"""The optional terms of an invitation, out of a body, a row or a form that was read."""
+"""Reads the optional terms of an invitation from a parsed body, row or form."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from latchstring.formats.fields import Reading
 
 
 def read_terms(reading: Reading[Any]) -> dict[str, Any]:
-    """The terms by name, for a draft; None for those that were not sent or could not be read."""
+    """Return the terms of a draft by name; None for those that are missing or invalid."""
     return {name: reading.get(name) for name in TERM_NAMES}
 
 
 def read_shared_terms(reading: Reading[Any]) -> dict[str, Any]:
-    """The same for a template."""
+    """Return the terms of a template by name; None for those that are missing or invalid."""
     return {name: reading.get(name) for name in SHARED_TERM_NAMES}

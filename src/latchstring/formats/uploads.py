@@ -1,11 +1,11 @@
-"""Rows of a large upload: a JSON array or a spreadsheet's text, read as a stream.
+"""Reads the rows of a large upload as a stream: a JSON array or a CSV file.
 
-    rows = read_upload(scope, receive)        # http/body.py: 415, 413 and an absent body are refused there
-    async for batch in rows: …                # Unreadable for what cannot be read, where it stands
-    rows.options, rows.digest                 # known at the end
+    rows = read_upload(scope, receive)        # http/body.py: refuses with 415, 413 or a missing body
+    async for batch in rows: …                # raises Unreadable with the position
+    rows.options, rows.digest                 # available at the end
 
-What belongs to a row alone, an unknown field or a bad address, is not judged here: that row is refused later, and
-never stops the others. Memory holds a chunk and a row, however large the upload is.
+Rows are not validated here: a row with an unknown field or an invalid address is refused later and does not affect the
+others. Only one chunk and one row are in memory at a time.
 """
 
 import asyncio
@@ -15,16 +15,16 @@ from typing import Protocol
 
 from latchstring.domain.errors import Unreadable
 
-LARGEST_UPLOAD = 64 * 1024 * 1024
-LARGEST_ROW = 1024 * 1024
-SLICE = 64 * 1024  # bytes looked at before others have their turn
+MAX_UPLOAD_BYTES = 64 * 1024 * 1024
+MAX_ROW_BYTES = 1024 * 1024
+SLICE_BYTES = 64 * 1024  # in bytes; parsed before other requests are served
 JSON, CSV = "application/json", "text/csv"
 
 Rows = list[object]
 
 
 class Parser(Protocol):
-    """Is pushed the bytes of an upload and gives the rows that are whole."""
+    """Accepts the bytes of an upload and returns the complete rows."""
 
     @property
     def options(self) -> Mapping[str, object]: ...
@@ -33,7 +33,7 @@ class Parser(Protocol):
 
 
 class UploadedRows:
-    """The rows of an upload, once."""
+    """The rows of an upload. Can be iterated once."""
 
     def __init__(self, chunks: AsyncIterator[bytes], media_type: str, parser: Parser) -> None:
         self.media_type = media_type
@@ -43,26 +43,26 @@ class UploadedRows:
 
     @property
     def options(self) -> Mapping[str, object]:
-        """The columns of a spreadsheet."""
+        """The columns of a CSV file."""
         return self._parser.options
 
     @property
     def digest(self) -> str:
-        """Of all bytes that were read."""
+        """The SHA-256 digest of all bytes that were read, in hexadecimal."""
         return self._hash.hexdigest()
 
     async def __aiter__(self) -> AsyncIterator[Rows]:
         async for chunk in self._chunks:
             self._hash.update(chunk)
-            for start in range(0, len(chunk), SLICE):
-                if rows := self._parser.feed(chunk[start : start + SLICE]):
+            for start in range(0, len(chunk), SLICE_BYTES):
+                if rows := self._parser.feed(chunk[start : start + SLICE_BYTES]):
                     yield rows
                 await asyncio.sleep(0)
         if rows := self._parser.feed(b"", final=True):
             yield rows
 
 
-def row_too_large(row: int) -> Unreadable:
-    """The refusal of a row that is larger than a row may be."""
-    said = f"Row {row} has more than {LARGEST_ROW} bytes, or something in it is never closed."
-    return Unreadable(said, code="body-too-large")
+def row_too_large_error(row: int) -> Unreadable:
+    """Return the error for a row above the maximum size."""
+    detail = f"Row {row} has more than {MAX_ROW_BYTES} bytes, or something in it is never closed."
+    return Unreadable(detail, code="body-too-large")

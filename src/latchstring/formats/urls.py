@@ -1,4 +1,4 @@
-"""Web addresses: which text is one, and which origin it belongs to."""
+"""Validation of web URLs, and their origins."""
 
 from urllib.parse import SplitResult, urlsplit
 
@@ -7,28 +7,28 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 def is_web_url(text: str) -> bool:
     """Whether this is an absolute http or https URL without user information."""
-    parts = _split(text)
-    return parts is not None and "@" not in parts.netloc
+    components = _split(text)
+    return components is not None and "@" not in components.netloc
 
 
-def origin_of(url: str) -> str | None:
-    """Scheme, host and port as browsers send them in `Origin` (RFC 6454 section 6.2), or None where there is no origin.
+def find_origin(url: str) -> str | None:
+    """Return the origin of a URL as browsers send it in `Origin` (RFC 6454 section 6.2), None if it has none.
 
-    Scheme and host are in lower case; the default port of the scheme and user information are left out.
+    Scheme and host are in lower case; the default port of the scheme and user information are omitted.
     """
-    parts = _split(url)
-    if parts is None:
+    components = _split(url)
+    if components is None:
         return None
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    port = "" if parts.port in {None, _DEFAULT_PORTS[parts.scheme]} else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"
+    host = f"[{components.hostname}]" if ":" in (components.hostname or "") else components.hostname
+    port = "" if components.port in {None, _DEFAULT_PORTS[components.scheme]} else f":{components.port}"
+    return f"{components.scheme}://{host}{port}"
 
 
 def _split(text: str) -> SplitResult | None:
     try:
-        parts = urlsplit(text)
-        port = parts.port
+        components = urlsplit(text)
+        port = components.port
     except ValueError:
         return None
-    is_web = parts.scheme in _DEFAULT_PORTS and parts.hostname and port != 0
-    return parts if is_web else None
+    is_web = components.scheme in _DEFAULT_PORTS and components.hostname and port != 0
+    return components if is_web else None

@@ -1,7 +1,8 @@
-"""One line a request, and its time for the metrics.
+"""The access log: one line per request, and its duration for the metrics.
 
-A line through structlog costs a fifth of a small request. These have fixed fields, so they are encoded directly,
-gathered, and written a few times a second. Paths only, no queries: queries carry tokens.
+A line through structlog takes a fifth of the time of a small request. These lines have fixed fields, so they are
+encoded directly, buffered, and written a few times a second. They contain paths without queries, because queries may
+contain tokens.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class AccessLine(msgspec.Struct, frozen=True):
-    """What a line says."""
+    """The fields of a line."""
 
     timestamp: str
     level: str
@@ -37,17 +38,17 @@ class AccessLine(msgspec.Struct, frozen=True):
 
 
 class AccessLog:
-    """Gathers lines and writes them together. redact: what takes secrets out of a path somebody made up."""
+    """Buffers lines and writes them together. redact: removes secrets from paths, which clients may choose freely."""
 
     def __init__(self, stream: TextIO | None = None, *, redact: Callable[[str], str]) -> None:
         self._stream = stream or sys.stderr
-        self._human = self._stream.isatty()
+        self._is_terminal = self._stream.isatty()
         self._redact = redact
         self._lines: list[bytes] = []
         self._encode = msgspec.json.Encoder().encode
 
     def add(self, scope: Scope, status: int, seconds: float) -> None:
-        """Note one answered request."""
+        """Add the line of a request that was answered."""
         if scope["path"] in _QUIET:
             return
         line = AccessLine(
@@ -62,10 +63,10 @@ class AccessLog:
         )
         if not self._lines:
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self.flush)
-        self._lines.append(_readable(line) if self._human else self._encode(line))
+        self._lines.append(_format_for_terminal(line) if self._is_terminal else self._encode(line))
 
     def flush(self) -> None:
-        """Write what has gathered."""
+        """Write the buffered lines."""
         if self._lines:
             text = b"\n".join(self._lines).decode() + "\n"
             self._lines = []
@@ -73,34 +74,34 @@ class AccessLog:
             self._stream.flush()
 
 
-def _readable(line: AccessLine) -> bytes:
+def _format_for_terminal(line: AccessLine) -> bytes:
     return f"{line.timestamp} {line.method} {line.path} {line.status} {line.milliseconds} ms".encode()
 
 
 class ObservedResponse:
-    """An ASGI application that counts and logs what the one inside answers."""
+    """An ASGI middleware that counts and logs responses."""
 
-    def __init__(self, inside: ASGIApp, log: AccessLog | None = None) -> None:
-        self._inside = inside
+    def __init__(self, inner: ASGIApp, log: AccessLog | None = None) -> None:
+        self._inner = inner
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._inside(scope, receive, send)
+            await self._inner(scope, receive, send)
             return
-        status = 500  # what the server answers for an application that fails before it answered
-        began = time.perf_counter()
+        status = 500  # the server's response if the application fails before it responds
+        started = time.perf_counter()
 
-        async def note(message: Any) -> None:
+        async def send_and_record(message: Any) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._inside(scope, receive, note)
+            await self._inner(scope, receive, send_and_record)
         finally:
-            seconds = time.perf_counter() - began
+            seconds = time.perf_counter() - started
             route = scope.get("path_template") or UNKNOWN_ROUTE
             count_request(scope["method"] if route != UNKNOWN_ROUTE else "", route, status, seconds)
             if self._log is not None:

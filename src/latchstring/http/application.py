@@ -1,4 +1,4 @@
-"""Putting routes together into one application that answers every request, and every refusal, the same way."""
+"""The ASGI application, which dispatches requests to routes and turns all errors into responses."""
 
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -26,8 +26,8 @@ _HOST = re.compile(rb"[0-9A-Za-z!$&'()*+,;=\-._~:\[\]@%]*")  # RFC 3986 section 
 class Application:
     """The ASGI application of these routes.
 
-    open_services: entered when the server starts, left when it has drained. page_error: words an error as a page for
-    addresses browsers go to, or returns None to leave it a problem answer. state: holds `services` while it serves.
+    open_services: entered when the server starts, exited after the last request. page_error: renders an error as an
+    HTML page, or returns None for a problem response. state: contains `services` while the server runs.
     """
 
     def __init__(
@@ -42,12 +42,12 @@ class Application:
         self._outermost: ASGIApp = EdgeMiddleware(self._respond, app)
 
     def wrap(self, layer: Callable[[ASGIApp], ASGIApp]) -> None:
-        """Put one more layer around all that answers requests."""
+        """Add a middleware around all others."""
         self._outermost = layer(self._outermost)
 
     @asynccontextmanager
     async def lifespan(self, _: object = None) -> AsyncIterator[None]:
-        """The time in which requests can be answered."""
+        """Open the services for as long as requests are answered."""
         async with self._open_services() as services:
             self.state.services = services
             yield
@@ -60,34 +60,34 @@ class Application:
         await self._outermost(scope, receive, send)
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request. An error while the answer is being sent goes to the server, which cuts the connection."""
+        """Answer a request. An error while sending is left to the server, which closes the connection."""
         request = Request(scope, receive)
         try:
-            answer = await self._make_answer(request)
-        except Exception as error:  # noqa: BLE001  # the outermost handler: what nobody has answered is answered here
+            answer = await self._dispatch(request)
+        except Exception as error:  # noqa: BLE001  # the outermost error handler
             answer = self._answer_error(request, error)
         await answer(scope, receive, send)
 
-    async def _make_answer(self, request: Request) -> ASGIApp:
+    async def _dispatch(self, request: Request) -> ASGIApp:
         scope = request.scope
         if not _HOST.fullmatch(find_header(scope, b"host") or b""):
             raise Unreadable("Invalid host header")
         path = normalize_path(scope["path"])
         if scope["method"] == "OPTIONS":
-            return Answer(204, headers=[(b"allow", self._router.list_allowed(path).encode("ascii"))])
-        endpoint, scope["path_template"], scope["path_params"] = self._router.find(scope["method"], path)
+            return Answer(204, headers=[(b"allow", self._router.get_allow_header(path).encode("ascii"))])
+        endpoint, scope["path_template"], scope["path_params"] = self._router.match(scope["method"], path)
         scope["path"] = path
         return await endpoint(request)
 
     def _answer_error(self, request: Request, error: Exception) -> Answer:
-        if self._page_error is not None and _wants_page(request.scope):
+        if self._page_error is not None and _prefers_html(request.scope):
             page = self._page_error(request, error)
             if page is not None:
                 return page
         return answer_error(error, request.scope)
 
 
-def _wants_page(scope: Scope) -> bool:
-    """Whether words for a person are wanted: not on the paths of programs, nor when only JSON is accepted."""
+def _prefers_html(scope: Scope) -> bool:
+    """Whether to send errors as HTML: not for paths of programs, nor if only JSON is accepted."""
     accepted = find_header(scope, b"accept") or b"*/*"
     return not is_data_path(scope["path"]) and (b"text/html" in accepted or b"json" not in accepted)

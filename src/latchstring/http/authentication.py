@@ -1,15 +1,15 @@
-"""Who asks: the credential of a request, and the cookies a browser keeps it in.
+"""Authentication: the credential of a request, and the session cookies of browsers.
 
-A credential is `Authorization: Bearer <access token or API key>` or the cookie `access_token`; a header wins, even a
-bad one. A missing credential is anonymous. A bad one is refused (401), except where the contract says it is ignored
-(lookup, accept, decline, request-new, /auth/*): there the caller is anonymous.
+A credential is `Authorization: Bearer <access token or API key>` or the cookie `access_token`. The header takes
+precedence, even if it is invalid. Without a credential the caller is anonymous. An invalid credential is refused (401),
+except on lenient routes (lookup, accept, decline, request-new, some of /auth/*), where the caller is anonymous.
 
-A browser sends cookies by itself, also when another site told it to. A cookie therefore counts on unsafe methods only
-beside the header `X-CSRF-Token` with the value of the cookie `csrf_token`, which other sites can neither read nor send.
-Without it a strict route answers 403 `csrf-token-invalid`. A lenient route ignores the cookie, as it ignores every
-credential that is not good there: the request is then worth what its link token is worth, no more, so nobody can make
-a signed-in browser accept a revealed link. Signing somebody in by force ("login CSRF") fails before: those routes
-take application/json only, which a foreign page cannot send without a preflight that only allowed origins pass.
+A browser also sends cookies with requests that another site causes (CSRF). On unsafe methods a cookie is therefore
+accepted only with the header `X-CSRF-Token` and the value of the cookie `csrf_token`, which other sites can neither
+read nor send. Without it a strict route answers 403 `csrf-token-invalid`, and a lenient route ignores the cookie, like
+any invalid credential: the request then has only the rights of its link token, so that no other site can make a
+signed-in browser accept an invitation. Login CSRF is prevented because the routes for signing in require
+application/json, which another site cannot send without a preflight, and only allowed origins pass that.
 """
 
 import hmac
@@ -32,31 +32,31 @@ from latchstring.services import Services
 ACCESS_COOKIE = "access_token"
 REFRESH_COOKIE = "refresh_token"
 CSRF_COOKIE = "csrf_token"
-# The refresh token goes to every path, for pages know their visitor by it once the access token has run out. Of the API
-# only /auth/refresh and /auth/logout read it; everywhere else there it counts as no credential at all.
+# The refresh token is sent to every path, because pages authenticate with it after the access token has expired. In the
+# API only /auth/refresh and /auth/logout read it; for all other routes it is not a credential.
 REFRESH_PATH = "/"
 API_KEY_PREFIX = "lsk_"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class RouteAccess(Enum):
-    """What a route asks of the caller."""
+    """Which credentials a route requires."""
 
-    REQUIRED = "required"  # somebody known; anonymous is 401
-    OPTIONAL = "optional"  # anybody, but a bad credential is 401
-    LENIENT = "lenient"  # anybody; a bad credential is ignored
-    PUBLIC = "public"  # nobody looks
+    REQUIRED = "required"  # anonymous callers get 401
+    OPTIONAL = "optional"  # anonymous callers are allowed, an invalid credential is 401
+    LENIENT = "lenient"  # anonymous callers are allowed, an invalid credential is ignored
+    PUBLIC = "public"  # credentials are not read
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. principal is None for anonymous, user for API keys as well."""
+    """The caller of a request. principal: None if anonymous. user: None if anonymous, and for API keys."""
 
     principal: Principal | None = None
     user: User | None = None
 
     def require(self, permission: str | None = None) -> Principal:
-        """The principal. Raises Unauthenticated for anonymous, NotAllowed without the permission."""
+        """Return the principal. Raises Unauthenticated if anonymous, NotAllowed without the permission."""
         if self.principal is None:
             raise Unauthenticated("Sign in, or send an API key.")
         if permission is not None:
@@ -70,12 +70,12 @@ class Caller:
 ANONYMOUS = Caller()
 
 
-async def identify(
+async def authenticate(
     scope: Scope, services: Services, access: RouteAccess, *, terms_exempt: bool = False, rechecks_key: bool = False
 ) -> Caller:
-    """The caller of an API request, as the route wants it. rechecks_key: see `operation`.
+    """Authenticate the caller of an API request. rechecks_key: see `operation`.
 
-    Raises CredentialInvalid, CsrfTokenInvalid, TermsOutdated, and Unauthenticated where somebody known is required.
+    Raises CredentialInvalid, CsrfTokenInvalid, TermsOutdated, and Unauthenticated if a credential is required.
     """
     if access is RouteAccess.PUBLIC:
         return ANONYMOUS
@@ -93,15 +93,15 @@ async def identify(
 
 
 def has_outdated_terms(user: User, app: App) -> bool:
-    """Whether the user has yet to accept the present version of the terms."""
+    """Whether the user has not accepted the current version of the terms."""
     return not user.has_accepted(app.terms_version)
 
 
-async def identify_page_visitor(scope: Scope, services: Services) -> Caller:
-    """The caller of a page: by cookie only, anonymous when none is good. Forms carry a token of their own.
+async def authenticate_page(scope: Scope, services: Services) -> Caller:
+    """Authenticate the caller of a page by cookie. Anonymous without a valid one. Forms have their own CSRF token.
 
-    An access token lives for minutes, a form stays open for longer. The refresh token of the same session says as well
-    who it is; it is looked up, not changed for the next, for two tabs opened at once are no thief.
+    An access token expires after minutes, while a form may stay open for longer, so the refresh token of the session
+    is accepted as well. It is not rotated, because two tabs opened at the same time would look like a stolen token.
     """
     accounts = services.users
     for cookie, find in (
@@ -120,7 +120,7 @@ async def identify_page_visitor(scope: Scope, services: Services) -> Caller:
 async def _read_credential(scope: Scope, services: Services, *, rechecks_key: bool = False) -> Caller:
     lines = list_header(scope, b"authorization")
     if lines:
-        return await _caller_of_bearer(_bearer(lines), services, rechecks_key=rechecks_key)
+        return await _authenticate_bearer(_parse_bearer(lines), services, rechecks_key=rechecks_key)
     token = find_cookie(scope, ACCESS_COOKIE.encode())
     if not token:
         return ANONYMOUS
@@ -130,7 +130,7 @@ async def _read_credential(scope: Scope, services: Services, *, rechecks_key: bo
     return Caller(principal, user)
 
 
-def _bearer(lines: list[bytes]) -> str:
+def _parse_bearer(lines: list[bytes]) -> str:
     scheme, _, credential = lines[0].partition(b" ")
     credential = credential.strip()
     if len(lines) > 1 or scheme.lower() != b"bearer" or not credential or not credential.isascii():
@@ -138,7 +138,7 @@ def _bearer(lines: list[bytes]) -> str:
     return credential.decode("ascii")
 
 
-async def _caller_of_bearer(credential: str, services: Services, *, rechecks_key: bool) -> Caller:
+async def _authenticate_bearer(credential: str, services: Services, *, rechecks_key: bool) -> Caller:
     if credential.startswith(API_KEY_PREFIX):
         if rechecks_key:
             return Caller(await services.users.sessions.remembered_principal_of_api_key(credential))
@@ -148,9 +148,10 @@ async def _caller_of_bearer(credential: str, services: Services, *, rechecks_key
 
 
 def check_csrf_header(scope: Scope, app: App) -> None:
-    """Raise CsrfTokenInvalid unless the page that sent this request can read our cookies, or is an allowed origin's."""
+    """Raise CsrfTokenInvalid unless the request has the CSRF token and comes from our own or an allowed origin."""
     cookie = find_cookie(scope, CSRF_COOKIE.encode())
     header = find_header(scope, b"x-csrf-token")
+    # In constant time, so that the token cannot be guessed byte by byte.
     if not cookie or not header or not hmac.compare_digest(cookie.encode(), header):
         raise CsrfTokenInvalid("Send the value of the cookie csrf_token as the header X-CSRF-Token.")
     if is_foreign(scope, app):
@@ -158,9 +159,9 @@ def check_csrf_header(scope: Scope, app: App) -> None:
 
 
 def is_foreign(scope: Scope, app: App) -> bool:
-    """Whether the browser says that a page of another, not allowed origin sent this request.
+    """Whether the browser reports that a page of another origin, which is not allowed, sent this request.
 
-    A sibling domain can plant a csrf_token of its own; it cannot forge what the browser says of it.
+    A page on a sibling domain can set a csrf_token cookie of its own, but it cannot forge Sec-Fetch-Site.
     """
     site = find_header(scope, b"sec-fetch-site")
     if site in (None, b"same-origin", b"none"):
@@ -170,7 +171,7 @@ def is_foreign(scope: Scope, app: App) -> bool:
 
 
 def cookie_refresh_token(scope: Scope, services: Services) -> str | None:
-    """The refresh token of a browser. Raises CsrfTokenInvalid when the request may be another site's."""
+    """Return the refresh token of the cookie, if any. Raises CsrfTokenInvalid without the CSRF token."""
     token = find_cookie(scope, REFRESH_COOKIE.encode())
     if token:
         check_csrf_header(scope, services.app)
@@ -180,18 +181,18 @@ def cookie_refresh_token(scope: Scope, services: Services) -> str | None:
 def session_cookies(
     access_token: str, refresh_token: str, *, expires_in: int, refresh_lifetime: timedelta, app: App
 ) -> list[bytes]:
-    """The three cookies of a session, for `Answer.with_cookies`. expires_in: seconds the access token lives."""
+    """Make the three cookies of a session, for `Answer.with_cookies`. expires_in: of the access token, in seconds."""
     secure = app.public_url.startswith("https:")
-    longest = int(refresh_lifetime.total_seconds())
+    refresh_max_age = int(refresh_lifetime.total_seconds())
     return [
         make_cookie(ACCESS_COOKIE, access_token, max_age=expires_in, secure=secure),
-        make_cookie(REFRESH_COOKIE, refresh_token, max_age=longest, secure=secure, path=REFRESH_PATH),
-        make_cookie(CSRF_COOKIE, new_csrf_token(), max_age=longest, secure=secure, http_only=False),
+        make_cookie(REFRESH_COOKIE, refresh_token, max_age=refresh_max_age, secure=secure, path=REFRESH_PATH),
+        make_cookie(CSRF_COOKIE, new_csrf_token(), max_age=refresh_max_age, secure=secure, http_only=False),
     ]
 
 
 def clear_session_cookies(app: App) -> list[bytes]:
-    """Forget the session in the browser."""
+    """Make cookies that delete the session from the browser."""
     secure = app.public_url.startswith("https:")
     return [
         make_cookie(ACCESS_COOKIE, "", max_age=0, secure=secure),
@@ -201,13 +202,16 @@ def clear_session_cookies(app: App) -> list[bytes]:
 
 
 def new_csrf_token() -> str:
-    """192 bits nobody can guess."""
+    """Create a token of 192 random bits."""
     return secrets.token_urlsafe(24)
 
 
 def make_cookie(name: str, value: str, *, max_age: int, secure: bool, path: str = "/", http_only: bool = True) -> bytes:
-    """One `Set-Cookie` line. Lax: a link from a mail opens signed in, a foreign form does not."""
-    parts: Iterable[str] = (
+    """Make a `Set-Cookie` value.
+
+    SameSite=Lax: cookies are sent when a user follows a link from a mail, but not with a form of another site.
+    """
+    attributes: Iterable[str] = (
         f"{name}={value}",
         f"Max-Age={max_age}",
         f"Path={path}",
@@ -215,4 +219,4 @@ def make_cookie(name: str, value: str, *, max_age: int, secure: bool, path: str 
         *(("HttpOnly",) if http_only else ()),
         *(("Secure",) if secure else ()),
     )
-    return "; ".join(parts).encode("ascii")
+    return "; ".join(attributes).encode("ascii")

@@ -1,7 +1,7 @@
-"""Request bodies: media type, size, and the strict JSON object most routes take.
+"""Request bodies: checks of media type and size, and strict parsing of JSON objects.
 
-Refused are other media types (415), more than 1 MiB (413, without reading on), and with 400 everything that
-`formats/strict_json.py` refuses and anything that is not an object.
+Refuses other media types (415), more than 1 MiB (413, without reading the rest), and with 400 everything that
+`formats/strict_json.py` refuses and JSON values other than objects.
 """
 
 from collections.abc import AsyncIterator
@@ -13,24 +13,24 @@ from latchstring.domain.errors import Unreadable
 from latchstring.formats.csv_rows import ENCODINGS, CsvRows
 from latchstring.formats.json_rows import JsonRows
 from latchstring.formats.strict_json import parse_json
-from latchstring.formats.uploads import CSV, JSON, LARGEST_UPLOAD, UploadedRows
+from latchstring.formats.uploads import CSV, JSON, MAX_UPLOAD_BYTES, UploadedRows
 from latchstring.http.scope import find_header
 
-LARGEST_BODY = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 
 
 class BodyTooLarge(Unreadable):
-    """More than the route takes."""
+    """The body is larger than the route allows."""
 
     def __init__(self, largest: int) -> None:
         super().__init__(f"Send {largest} bytes at most.", code="body-too-large")
 
 
-async def read_object(scope: Scope, receive: Receive, *, may_be_absent: bool = False) -> dict[str, Any]:
-    """The JSON object of a request. may_be_absent: no body counts as `{}`. Raises Unreadable."""
+async def read_object(scope: Scope, receive: Receive, *, is_optional: bool = False) -> dict[str, Any]:
+    """Read the JSON object of a request. is_optional: a missing body is read as `{}`. Raises Unreadable."""
     body = await read_bytes(scope, receive)
     if not body:
-        if may_be_absent:
+        if is_optional:
             return {}
         raise Unreadable("Send a JSON object as the body.", code="body-missing")
     check_media_type(scope)
@@ -44,10 +44,10 @@ def check_media_type(scope: Scope) -> None:
     """Raise Unreadable with status 415 unless the body is plain JSON in UTF-8."""
     media_type, _, parameters = (find_header(scope, b"content-type") or b"").partition(b";")
     if media_type.strip().lower() != b"application/json" or not _is_utf8(parameters):
-        raise _unsupported("Send the body as application/json.")
+        raise _unsupported_media_type("Send the body as application/json.")
     encoding = find_header(scope, b"content-encoding")
     if encoding is not None and encoding.strip().lower() not in (b"", b"identity"):
-        raise _unsupported("Send the body without a content encoding.")
+        raise _unsupported_media_type("Send the body without a content encoding.")
 
 
 def _is_utf8(parameters: bytes) -> bool:
@@ -58,19 +58,21 @@ def _is_utf8(parameters: bytes) -> bool:
     return True
 
 
-def _unsupported(detail: str) -> Unreadable:
+def _unsupported_media_type(detail: str) -> Unreadable:
     return Unreadable(detail, code="unsupported-media-type")
 
 
-async def read_bytes(scope: Scope, receive: Receive, *, largest: int = LARGEST_BODY) -> bytes:
-    """The whole body. Raises BodyTooLarge as soon as it is known to be, announced or not."""
-    announced = find_header(scope, b"content-length")
-    if announced is not None and announced.isdigit() and int(announced[:20]) > largest:
+async def read_bytes(scope: Scope, receive: Receive, *, largest: int = MAX_BODY_BYTES) -> bytes:
+    """Read the whole body. Raises BodyTooLarge early: by Content-Length, or when the limit is exceeded."""
+    content_length = find_header(scope, b"content-length")
+    if content_length is not None and content_length.isdigit() and int(content_length[:20]) > largest:
         raise BodyTooLarge(largest)
     message: Any = await receive()
     body: bytes = message.get("body", b"")
     if not message.get("more_body", False):
-        return _within(body, largest)
+        if len(body) > largest:
+            raise BodyTooLarge(largest)
+        return body
     chunks, size = [body], len(body)
     while message.get("more_body", False):
         message = await receive()
@@ -83,29 +85,23 @@ async def read_bytes(scope: Scope, receive: Receive, *, largest: int = LARGEST_B
     return b"".join(chunks)
 
 
-def _within(body: bytes, largest: int) -> bytes:
-    if len(body) > largest:
-        raise BodyTooLarge(largest)
-    return body
-
-
 # ---- uploads ---------------------------------------------------------------------------------------------------------
 
 
 def read_upload(scope: Scope, receive: Receive) -> UploadedRows:
-    """The rows of a request, not read yet. Raises Unreadable: another media type, too large, or no body."""
+    """Return the rows of a request, to be read later. Raises Unreadable: other media type, too large, or no body."""
     media_type, encoding = upload_type(scope)
-    announced = find_header(scope, b"content-length")
-    if announced is not None and announced.isdigit() and int(announced[:20]) > LARGEST_UPLOAD:
-        raise BodyTooLarge(LARGEST_UPLOAD)
-    if announced == b"0" or (announced is None and find_header(scope, b"transfer-encoding") is None):
-        _refuse_absent()
+    content_length = find_header(scope, b"content-length")
+    if content_length is not None and content_length.isdigit() and int(content_length[:20]) > MAX_UPLOAD_BYTES:
+        raise BodyTooLarge(MAX_UPLOAD_BYTES)
+    if content_length == b"0" or (content_length is None and find_header(scope, b"transfer-encoding") is None):
+        _refuse_missing()
     parser = JsonRows() if media_type == JSON else CsvRows(encoding)
     return UploadedRows(_chunks(receive), media_type, parser)
 
 
 def upload_type(scope: Scope) -> tuple[str, str | None]:
-    """What an upload is, and how its text is encoded if it says so. Raises Unreadable: 415."""
+    """Return the media type of an upload, and its encoding if declared. Raises Unreadable (415)."""
     value = find_header(scope, b"content-type") or b""
     media_type, _, parameters = value.decode("latin-1").partition(";")
     if media_type.strip().lower() != CSV:
@@ -133,13 +129,13 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
             raise Unreadable("The connection ended in the middle of the body.")
         chunk, more = message.get("body", b""), message.get("more_body", False)
         size += len(chunk)
-        if size > LARGEST_UPLOAD:
-            raise BodyTooLarge(LARGEST_UPLOAD)
+        if size > MAX_UPLOAD_BYTES:
+            raise BodyTooLarge(MAX_UPLOAD_BYTES)
         if chunk:
             yield chunk
     if not size:
-        _refuse_absent()
+        _refuse_missing()
 
 
-def _refuse_absent() -> NoReturn:
+def _refuse_missing() -> NoReturn:
     raise Unreadable("Send the rows as the body.", code="body-missing")

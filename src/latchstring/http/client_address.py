@@ -1,4 +1,4 @@
-"""Where a request comes from: the last hop that is no trusted proxy of ours, and the network it is counted by."""
+"""The address of the client behind trusted proxies, and the network that rate limits count."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -10,18 +10,18 @@ from latchstring.domain.settings import Limits
 from latchstring.http.scope import list_header
 
 IPV4_PREFIX = 24
-IPV6_PREFIX = 64  # what one subscriber is given, RFC 6177
+IPV6_PREFIX = 64  # a subscriber has at least this network, RFC 6177
 Address = IPv4Address | IPv6Address
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
 def client_network(scope: Scope, limits: Limits) -> str:
-    """The network that rates count as one: the /24 or /64 of the client."""
+    """Return the network of the client that rate limits count: a /24 or a /64."""
     return client_prefix(client_address(scope, limits.trusted_proxies))
 
 
 def client_address(scope: Scope, trusted_proxies: tuple[str, ...]) -> Address | None:
-    """Who is at the other end: the last hop that is no trusted proxy of ours."""
+    """Return the address of the last hop that is not a trusted proxy. Other entries of the header can be forged."""
     client = scope.get("client")
     address = _parse_address(client[0]) if client else None
     proxies = _networks(trusted_proxies)
@@ -37,7 +37,7 @@ def client_address(scope: Scope, trusted_proxies: tuple[str, ...]) -> Address | 
     return address
 
 
-@lru_cache(maxsize=8)  # one configuration a process; tests have a few
+@lru_cache(maxsize=8)  # a process has one configuration; tests have a few
 def _networks(proxies: tuple[str, ...]) -> Networks:
     return tuple(ip_network(proxy, strict=False) for proxy in proxies)
 
@@ -47,7 +47,7 @@ def _is_within(address: Address, networks: Sequence[IPv4Network | IPv6Network]) 
 
 
 def client_prefix(address: Address | None) -> str:
-    """The network that is counted as one."""
+    """Return the network of an address that rate limits count."""
     if address is None:
         return "unknown"
     length = IPV6_PREFIX if isinstance(address, IPv6Address) else IPV4_PREFIX

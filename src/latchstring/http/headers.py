@@ -1,4 +1,4 @@
-"""The headers every answer carries unless it says otherwise: what browsers may do with it, and who may keep it."""
+"""The default headers of all responses: security policies and caching."""
 
 from latchstring.domain.settings import App
 
@@ -13,7 +13,7 @@ ONE_YEAR = 31_536_000
 
 
 def common_headers(app: App) -> Pairs:
-    """For everything. An invitation server has nothing to be found by a search engine."""
+    """Return the headers of all responses. Search engines must not index an invitation server."""
     pairs = [
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
@@ -27,7 +27,7 @@ def common_headers(app: App) -> Pairs:
 
 
 def page_headers(app: App) -> Pairs:
-    """For pages: everything from our own origin, nothing inline, no frames."""
+    """Return the headers of pages: resources only from our own origin, nothing inline, no frames."""
     return (
         *common_headers(app),
         *_encode([("content-security-policy", PAGE_POLICY), ("cross-origin-opener-policy", "same-origin")]),
@@ -35,7 +35,7 @@ def page_headers(app: App) -> Pairs:
 
 
 def data_headers(app: App) -> Pairs:
-    """For the API: nothing of it is ever a page."""
+    """Return the headers of the API, whose responses must never be rendered as pages."""
     return (*common_headers(app), *_encode([("content-security-policy", DATA_POLICY)]))
 
 

@@ -1,4 +1,4 @@
-"""What a supervisor, a load balancer and a metrics collector ask."""
+"""Health, readiness and metrics endpoints."""
 
 import asyncio
 
@@ -13,22 +13,22 @@ from latchstring.http.routing import get
 from latchstring.services import Services
 from latchstring.storage.engine.revision import is_at_head
 
-EVENT_COUNTS = "event_counts"  # where the application's state keeps them
-PATIENCE_SECONDS = 5  # whoever asks whether we are ready does not wait longer
+EVENT_COUNTS = "event_counts"  # their key in the state of the application
+READINESS_TIMEOUT_SECONDS = 5  # load balancers do not wait longer
 
 
 @get("/healthz")
 async def show_health(_: Request) -> ASGIApp:
-    """The process runs and answers."""
+    """Answer 200 as long as the process runs."""
     return json_answer({"status": "ok"})
 
 
 @get("/readyz")
 async def show_readiness(request: Request) -> ASGIApp:
-    """The database answers and is at head, else 503: then a load balancer may send people here."""
+    """Answer 200 if the database is reachable and its schema is current, otherwise 503."""
     services: Services = request.app.state.services
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(READINESS_TIMEOUT_SECONDS):
             at_head = await is_at_head(services.db)
     except TimeoutError:
         raise StorageUnreachable("The database does not answer in time.") from None
@@ -39,7 +39,7 @@ async def show_readiness(request: Request) -> ASGIApp:
 
 @get("/metrics")
 async def show_metrics(request: Request) -> ASGIApp:
-    """Figures in Prometheus' text format. They name no person; keep them inside your network all the same."""
+    """Metrics in the text format of Prometheus. They contain no personal data, but should not be public."""
     services: Services = request.app.state.services
     counts: EventCounts = request.app.state[EVENT_COUNTS]
     text = await exposition(services.db, counts, services.clock())

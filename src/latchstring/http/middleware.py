@@ -1,7 +1,6 @@
-"""The outermost layer: what holds for every request, before a route is looked for and after it has answered.
+"""The outermost middleware: request id, security headers, CORS, HEAD requests, and invalid paths.
 
-One plain ASGI application, because each layer costs microseconds on every request: request id, security headers, CORS,
-HEAD answered as GET without a body, and paths refused that name nothing.
+It is a single ASGI application, because each layer adds microseconds to every request.
 """
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,50 +22,52 @@ PREFLIGHT_SECONDS = b"600"
 
 
 def is_data_path(path: str) -> bool:
-    """Whether programs, not browsers' address bars, come here."""
+    """Whether the path is for programs, not for pages of a browser."""
     return path.startswith(DATA_PATHS) or path == "/api"
 
 
 class EdgeMiddleware:
-    """Wraps the whole application."""
+    """The middleware around the whole application."""
 
-    def __init__(self, inside: ASGIApp, app: App) -> None:
-        self._inside = inside
+    def __init__(self, inner: ASGIApp, app: App) -> None:
+        self._inner = inner
         self._origins = frozenset(origin.encode("latin-1") for origin in app.allowed_origins)
         self._data_headers = data_headers(app)
         self._page_headers = page_headers(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._inside(scope, receive, send)
+            await self._inner(scope, receive, send)
             return
         is_data = is_data_path(scope["path"])
-        more = [*self._cors_headers(scope), *self._id_header(scope)] if is_data else self._id_header(scope)
-        finish = _Finishing(send, self._data_headers if is_data else self._page_headers, more, scope["method"])
+        extra_headers = [*self._cors_headers(scope), *self._id_header(scope)] if is_data else self._id_header(scope)
+        finish = _HeaderCompletion(
+            send, self._data_headers if is_data else self._page_headers, extra_headers, scope["method"]
+        )
         await self._answer(scope, receive, finish.send, is_data=is_data)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, *, is_data: bool) -> None:
         if is_data and scope["method"] == "OPTIONS" and self._is_preflight(scope):
             await _preflight_answer()(scope, receive, send)
-        elif not scope["path"].isprintable():  # no key, no id, no page has control characters; PostgreSQL no NUL
+        elif not scope["path"].isprintable():  # no path has control characters, and PostgreSQL refuses NUL
             await problem_answer(NotFound("There is nothing under this address."), scope)(scope, receive, send)
         elif scope["method"] == "HEAD":
             await self._answer_head(scope, receive, send)
         else:
-            await self._inside(scope, receive, send)
+            await self._inner(scope, receive, send)
 
     async def _answer_head(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """GET changes nothing here, so HEAD is GET without its body; the server still has to see HEAD in its scope."""
-        as_get: Scope = {**scope, "method": "GET", IS_HEAD: True}
+        """Answer HEAD like GET without a body, in a copy of the scope: the server must still see HEAD in its own."""
+        get_scope: Scope = {**scope, "method": "GET", IS_HEAD: True}
         try:
-            await self._inside(as_get, receive, send)
+            await self._inner(get_scope, receive, send)
         finally:
-            if "path_template" in as_get:
-                scope["path_template"] = as_get["path_template"]
+            if "path_template" in get_scope:
+                scope["path_template"] = get_scope["path_template"]
 
     def _is_preflight(self, scope: Scope) -> bool:
-        asks = find_header(scope, b"access-control-request-method") is not None
-        return asks and find_header(scope, b"origin") in self._origins
+        has_method = find_header(scope, b"access-control-request-method") is not None
+        return has_method and find_header(scope, b"origin") in self._origins
 
     def _cors_headers(self, scope: Scope) -> Pairs:
         if not self._origins:
@@ -96,15 +97,15 @@ def _preflight_answer() -> Answer:
     )
 
 
-class _Finishing:
-    """Adds what is missing to an answer on its way out."""
+class _HeaderCompletion:
+    """Adds missing headers to a response while it is sent, and removes the body for HEAD."""
 
-    __slots__ = ("_defaults", "_method", "_more", "_send")
+    __slots__ = ("_defaults", "_extra", "_method", "_send")
 
-    def __init__(self, send: Send, defaults: Pairs, more: Pairs | list[tuple[bytes, bytes]], method: str) -> None:
+    def __init__(self, send: Send, defaults: Pairs, extra: Pairs | list[tuple[bytes, bytes]], method: str) -> None:
         self._send = send
         self._defaults = defaults
-        self._more = more
+        self._extra = extra
         self._method = method
 
     async def send(self, message: Message) -> None:
@@ -119,5 +120,5 @@ class _Finishing:
     def _complete(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         present = {name for name, _ in headers}
         headers += [pair for pair in self._defaults if pair[0] not in present]
-        headers += self._more
+        headers += self._extra
         return headers

@@ -1,8 +1,8 @@
-"""Problem answers (RFC 9457): the only place that knows which refusal has which status and title.
+"""Problem responses (RFC 9457). Only this module maps error codes to status and title.
 
-`PROBLEMS` has a row for every code; docs/problems/<code>.md has a page for each, also served as /problems/<code>.
-Titles belong to the type and stay the same; `detail` speaks of the occurrence; `instance` is the request's id, which
-the log has, too.
+`PROBLEMS` has an entry for every code. docs/problems/<code>.md is its page, also served as /problems/<code>. The title
+is the same for all occurrences of a type, `detail` describes one occurrence, and `instance` is the id of the request,
+which is also in the log.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """What all answers of one code share."""
+    """Status and title of an error code."""
 
     status: int
     title: str
@@ -105,14 +105,14 @@ PROBLEMS: Mapping[str, ProblemType] = {
     "storage-busy": ProblemType(503, "Too many concurrent changes"),
     "storage-unreachable": ProblemType(503, "Database unreachable"),
 }
-# `terms-required` is one code with two statuses in the contract: consent is missing in the body of an accept (422), or
-# a known user has to accept new terms before anything else (403).
+# The code `terms-required` has two statuses: consent is missing in the body of an accept (422), or a signed-in user
+# must accept new terms first (403).
 TERMS_OUTDATED = ProblemType(403, "New terms not accepted")
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One refusal, as any face may show it."""
+    """The description of an error for API responses and pages."""
 
     code: str
     status: int
@@ -123,33 +123,38 @@ class Problem:
 
 
 def describe_problem(error: Exception) -> Problem:
-    """What to tell a client of an error. Anything unexpected tells nothing but that it is ours."""
+    """Describe an error for a client. An unexpected error reveals no details."""
     if isinstance(error, LatchstringError):
-        return _of_domain(error)
-    kind = PROBLEMS["internal-error"]
+        return _describe_domain_error(error)
+    internal_error = PROBLEMS["internal-error"]
     return Problem(
-        "internal-error", kind.status, kind.title, "The cause has been logged under this request's id.", {}, {}
+        "internal-error",
+        internal_error.status,
+        internal_error.title,
+        "The cause has been logged under this request's id.",
+        {},
+        {},
     )
 
 
 def problem_type(error: LatchstringError | type[LatchstringError]) -> ProblemType:
-    """The row of an error."""
+    """Return the status and title of an error."""
     is_outdated = isinstance(error, TermsOutdated) or error is TermsOutdated
     return TERMS_OUTDATED if is_outdated else PROBLEMS[error.code]
 
 
-def _of_domain(error: LatchstringError) -> Problem:
+def _describe_domain_error(error: LatchstringError) -> Problem:
     kind = problem_type(error)
     members: dict[str, object] = dict(error.extra)
     if isinstance(error, InvalidFields):
         members["errors"] = [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in error.errors]
-    return Problem(error.code, kind.status, kind.title, error.detail or f"{kind.title}.", members, _headers_of(error))
+    return Problem(error.code, kind.status, kind.title, error.detail or f"{kind.title}.", members, _make_headers(error))
 
 
-def _headers_of(error: LatchstringError) -> dict[str, str]:
+def _make_headers(error: LatchstringError) -> dict[str, str]:
     if isinstance(error, Unauthenticated):
-        bad = ', error="invalid_token"' if error.code == "credential-invalid" else ""
-        return {"WWW-Authenticate": CHALLENGE + bad}
+        error_parameter = ', error="invalid_token"' if error.code == "credential-invalid" else ""
+        return {"WWW-Authenticate": CHALLENGE + error_parameter}
     if isinstance(error, TooManyRequests | Unavailable):
         return {"Retry-After": str(error.retry_after_seconds)}
     if isinstance(error, MethodNotAllowed):
@@ -158,7 +163,7 @@ def _headers_of(error: LatchstringError) -> dict[str, str]:
 
 
 def problem_body(problem: Problem, scope: Scope) -> bytes:
-    """The JSON of RFC 9457."""
+    """Encode a problem as the JSON of RFC 9457."""
     return encode(
         {
             "type": f"/problems/{problem.code}",
@@ -173,7 +178,7 @@ def problem_body(problem: Problem, scope: Scope) -> bytes:
 
 
 def problem_answer(error: Exception, scope: Scope) -> Answer:
-    """The answer to an error that was expected."""
+    """Make the problem response to an error, without logging it."""
     problem = describe_problem(error)
     headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in problem.headers.items()]
     headers.append((b"content-type", MEDIA_TYPE.encode("ascii")))
@@ -181,7 +186,7 @@ def problem_answer(error: Exception, scope: Scope) -> Answer:
 
 
 def log_unexpected(error: Exception, scope: Scope) -> None:
-    """Put a bug of ours into the log, under the id the client was told."""
+    """Log an unexpected error with the request id that the client received."""
     _log.error(
         "request failed",
         request_id=str(request_id(scope)),
@@ -192,7 +197,7 @@ def log_unexpected(error: Exception, scope: Scope) -> None:
 
 
 def answer_error(error: Exception, scope: Scope) -> Answer:
-    """The problem answer to any error. A bug of ours is logged."""
+    """Make the problem response to any error. Unexpected errors are logged."""
     answer = problem_answer(error, scope)
     if answer.status == 500:  # noqa: PLR2004
         log_unexpected(error, scope)

@@ -1,7 +1,7 @@
-"""Answers of the API: a status, a few headers, and JSON made by msgspec.
+"""HTTP responses: a status, a few headers, and JSON encoded by msgspec.
 
-An `Answer` is itself the ASGI application that sends it. A framework's `Response` also handles cookies, background
-tasks and encodings; nothing here needs them, and every request would pay for them.
+An `Answer` is an ASGI application that sends itself. The `Response` of a framework also handles cookies, background
+tasks and encodings, which are not needed here and would slow down every request.
 """
 
 from collections.abc import Iterable
@@ -17,26 +17,26 @@ HeaderPairs = Iterable[tuple[bytes, bytes]]
 
 
 class View(msgspec.Struct, rename="camel", kw_only=True):
-    """What an answer shows: snake_case here, camelCase outside, and a schema in the OpenAPI document."""
+    """A response body: snake_case in Python, camelCase in JSON, with a schema in the OpenAPI document."""
 
 
 def encode_value(value: object) -> Any:
-    """What msgspec does not know by itself."""
+    """Convert types that msgspec does not support. Raises TypeError."""
     if isinstance(value, frozenset | set):
         return sorted(value)
-    raise TypeError(f"{type(value).__name__} has no place in an answer")
+    raise TypeError(f"{type(value).__name__} cannot be encoded")
 
 
 _encoder = msgspec.json.Encoder(enc_hook=encode_value, decimal_format="number")
 
 
 def encode(value: object) -> bytes:
-    """JSON of a View, a dict, a list: UUIDs as text, instants as RFC 3339 with `Z`."""
+    """Encode a View, dict or list as JSON: UUIDs as text, instants as RFC 3339 with `Z`."""
     return _encoder.encode(value)
 
 
 class Answer:
-    """One HTTP answer, ready to be sent. Handlers return it."""
+    """An HTTP response, as handlers return it."""
 
     __slots__ = ("body", "headers", "status")
 
@@ -53,18 +53,18 @@ class Answer:
         await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
     def with_cookies(self, cookies: Iterable[bytes]) -> "Answer":
-        """Add `Set-Cookie` lines, such as `auth.session_cookies` makes."""
+        """Add `Set-Cookie` headers, such as `authentication.session_cookies` makes."""
         self.headers += [(b"set-cookie", cookie) for cookie in cookies]
         return self
 
 
 def json_answer(value: object, status: int = 200, *, location: str | None = None) -> Answer:
-    """The value as JSON. location: a path or URL of what was made."""
+    """Make a JSON response. location: the path or URL of the created resource."""
     return raw_json_answer(encode(value), status, location=location)
 
 
 def raw_json_answer(body: bytes, status: int = 200, *, location: str | None = None) -> Answer:
-    """JSON that is encoded already."""
+    """Make a response of encoded JSON."""
     headers = [(b"content-type", JSON)]
     if location is not None:
         headers.append((b"location", location.encode("ascii")))
@@ -72,20 +72,20 @@ def raw_json_answer(body: bytes, status: int = 200, *, location: str | None = No
 
 
 def empty_answer(status: int = 204) -> Answer:
-    """No body."""
+    """Make a response without a body."""
     return Answer(status)
 
 
 def text_answer(text: str, status: int = 200, *, media_type: str = "text/plain; charset=utf-8") -> Answer:
-    """Text as it is."""
+    """Make a response of text."""
     return Answer(status, text.encode(), [(b"content-type", media_type.encode("ascii"))])
 
 
 def stored_answer(value: object, status: int, *, location: str | None = None) -> StoredAnswer:
-    """What is kept for an Idempotency-Key; `replay_answer` sends it."""
+    """Make the response that is stored for an Idempotency-Key; `replay_answer` sends it."""
     return StoredAnswer(status, encode(value), location)
 
 
 def replay_answer(stored: StoredAnswer) -> Answer:
-    """A stored answer, as it went out the first time."""
+    """Make the response from a stored answer, the same each time."""
     return raw_json_answer(stored.body, stored.status, location=stored.location)

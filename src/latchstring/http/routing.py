@@ -1,13 +1,13 @@
-"""Which route answers a request: exact paths in one dict, templates in a tree of their segments.
+"""The router: exact paths in a dict, path templates in a tree of segments.
 
     @get("/healthz")
     async def show_health(request: Request) -> ASGIApp: …
 
-A template has parameters for whole segments: `{name}` or `{name:str}` is text, `{name:uuid}` a UUID, and `{name:path}`,
-only at the end, all that is left, with a slash in front. A literal segment is preferred to a parameter, and there is no
-way back: below `/api/content/invitations/` nothing is found but what is declared there.
+Parameters of a template match whole segments: `{name}` or `{name:str}` is text, `{name:uuid}` is a UUID, and
+`{name:path}`, only at the end, is the rest of the path with a leading slash. A literal segment takes precedence over a
+parameter, without backtracking: below `/api/content/invitations/` only routes declared there can match.
 
-Slashes at the end and doubled ones do not count.
+Trailing and repeated slashes are ignored.
 """
 
 import re
@@ -28,7 +28,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {"str": str, "uuid": UUID, "path"
 
 
 class MethodNotAllowed(LatchstringError):
-    """The path takes other methods. allowed: the value of `Allow`."""
+    """The path supports other methods. allowed: the value of `Allow`."""
 
     code = "method-not-allowed"
 
@@ -39,7 +39,7 @@ class MethodNotAllowed(LatchstringError):
 
 @dataclass(frozen=True)
 class Route:
-    """What answers one method at one or more paths. HEAD is answered by the route of GET."""
+    """The endpoint of one method at one or more paths. HEAD uses the route of GET."""
 
     method: str
     paths: tuple[str, ...]
@@ -47,12 +47,12 @@ class Route:
 
 
 def get(*paths: str) -> Callable[[Endpoint], Route]:
-    """Make an endpoint the route that answers GET at these paths."""
+    """Declare an endpoint as the route of GET at these paths."""
     return lambda endpoint: Route("GET", paths, endpoint)
 
 
 class Match(NamedTuple):
-    """The endpoint of a request, the template it was found by, and the values of its parameters."""
+    """The endpoint of a request, the matching template, and the values of its parameters."""
 
     endpoint: Endpoint
     template: str
@@ -61,13 +61,13 @@ class Match(NamedTuple):
 
 class _Target(NamedTuple):
     endpoint: Endpoint
-    template: str  # without the types of its parameters: what metrics are labelled with
+    template: str  # without the types of its parameters, for the labels of metrics
     parsers: tuple[tuple[str, Callable[[str], Any]], ...]
 
 
 @dataclass(slots=True)
 class _Node:
-    """The place in the tree that some leading segments lead to. targets: by method, where a template ends."""
+    """A node of the tree of segments. targets: by method, if a template ends here."""
 
     literals: dict[str, "_Node"] = field(default_factory=dict)
     parameter: "_Node | None" = None
@@ -76,7 +76,7 @@ class _Node:
 
 
 class Router:
-    """Finds the route of a request. Raises ValueError for two routes of one method and path."""
+    """Matches requests to routes. Raises ValueError for two routes of the same method and path."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._exact: dict[str, dict[str, _Target]] = {}
@@ -85,9 +85,9 @@ class Router:
             for path in route.paths:
                 self._add(route, path)
 
-    def find(self, method: str, path: str) -> Match:
-        """What answers. path: normalized. Raises NotFound, MethodNotAllowed."""
-        targets, values = self._find_targets(path)
+    def match(self, method: str, path: str) -> Match:
+        """Return the endpoint of a request. path: normalized. Raises NotFound, MethodNotAllowed."""
+        targets, values = self._get_targets(path)
         target = targets.get(method)
         if target is None:
             raise MethodNotAllowed(_format_allow(targets))
@@ -96,14 +96,14 @@ class Router:
         try:
             parameters = {name: parse(value) for (name, parse), value in zip(target.parsers, values, strict=True)}
         except ValueError:
-            raise _nothing_here() from None
+            raise _not_found() from None
         return Match(target.endpoint, target.template, parameters)
 
-    def list_allowed(self, path: str) -> str:
-        """The value of `Allow` for the path, whatever its parameters are. Raises NotFound."""
-        return _format_allow(self._find_targets(path)[0])
+    def get_allow_header(self, path: str) -> str:
+        """Return the value of `Allow` for a path. Does not parse its parameters. Raises NotFound."""
+        return _format_allow(self._get_targets(path)[0])
 
-    def _find_targets(self, path: str) -> tuple[Mapping[str, _Target], list[str]]:
+    def _get_targets(self, path: str) -> tuple[Mapping[str, _Target], list[str]]:
         values: list[str] = []
         targets = self._exact.get(path)
         if targets is not None:
@@ -114,21 +114,21 @@ class Router:
             if child is None:
                 child = node.parameter
                 if child is None:
-                    raise _nothing_here()
+                    raise _not_found()
                 if child.takes_rest:
                     values.append("/" + "/".join(segments[index:]))
                     return child.targets, values
                 values.append(segment)
             node = child
         if not node.targets:
-            raise _nothing_here()
+            raise _not_found()
         return node.targets, values
 
     def _add(self, route: Route, path: str) -> None:
         targets = self._make_node(path).targets if "{" in path else self._exact.setdefault(path, {})
         if route.method in targets:
             raise ValueError(f"{route.method} {path} is declared twice")
-        parsers = tuple((name, _PARSERS[kind]) for name, kind in parameters_of(path))
+        parsers = tuple((name, _PARSERS[kind]) for name, kind in list_parameters(path))
         targets[route.method] = _Target(route.endpoint, _PARAMETER.sub(r"{\1}", path), parsers)
 
     def _make_node(self, path: str) -> _Node:
@@ -143,22 +143,22 @@ class Router:
         return node
 
 
-def parameters_of(path: str) -> Iterator[tuple[str, str]]:
-    """The parameters of a template as (name, type)."""
+def list_parameters(path: str) -> Iterator[tuple[str, str]]:
+    """Yield the parameters of a template as (name, type)."""
     return ((name, kind or "str") for name, kind in _PARAMETER.findall(path))
 
 
 def normalize_path(path: str) -> str:
-    """The path as routes are declared: one slash in front, none at the end, none doubled."""
+    """Normalize a path: with a leading slash, and without trailing or repeated slashes."""
     path = "/" + path.strip("/")
     return _DOUBLED_SLASHES.sub("/", path) if "//" in path else path
 
 
 def _format_allow(targets: Iterable[str]) -> str:
-    """Sorted, with OPTIONS everywhere, and HEAD wherever GET is."""
+    """Format the methods for `Allow`: sorted, with OPTIONS, and with HEAD if GET is among them."""
     methods = {*targets, "OPTIONS"}
     return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
 
-def _nothing_here() -> NotFound:
+def _not_found() -> NotFound:
     return NotFound("There is nothing under this address.")

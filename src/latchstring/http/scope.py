@@ -1,4 +1,4 @@
-"""What is read straight from an ASGI scope, on every request and therefore without building objects."""
+"""Reads headers, cookies and queries from an ASGI scope, without building objects, as it happens on every request."""
 
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
@@ -10,11 +10,11 @@ from latchstring.domain.errors import Unreadable
 from latchstring.domain.ids import new_id
 
 REQUEST_ID = "latchstring.request_id"
-IS_HEAD = "latchstring.is_head"  # inside the edge HEAD is GET
+IS_HEAD = "latchstring.is_head"  # set by the middleware, which changes HEAD to GET
 
 
 def find_header(scope: Scope, name: bytes) -> bytes | None:
-    """The first header of this lower-case name."""
+    """Return the first header of this lower-case name."""
     for key, value in scope["headers"]:
         if key == name:
             return value  # type: ignore[no-any-return]
@@ -22,12 +22,12 @@ def find_header(scope: Scope, name: bytes) -> bytes | None:
 
 
 def list_header(scope: Scope, name: bytes) -> list[bytes]:
-    """Every header of this lower-case name."""
+    """List all headers of this lower-case name."""
     return [value for key, value in scope["headers"] if key == name]
 
 
 def find_cookie(scope: Scope, name: bytes) -> str | None:
-    """The first cookie of this name, when it is visible ASCII. Ours are; no unquoting is needed."""
+    """Return the first cookie of this name if it is ASCII. Our cookies are, and need no unquoting."""
     for line in list_header(scope, b"cookie"):
         for pair in line.split(b";"):
             key, _, value = pair.strip().partition(b"=")
@@ -37,30 +37,30 @@ def find_cookie(scope: Scope, name: bytes) -> str | None:
 
 
 def request_id(scope: Scope) -> UUID:
-    """The id of this request: `instance` of a problem, `X-Request-Id`, and the key into the log."""
-    found: UUID | None = scope.get(REQUEST_ID)
-    if found is None:
-        found = scope[REQUEST_ID] = new_id(system_clock())
-    return found
+    """Return the id of this request, which is in `instance` of problems, in `X-Request-Id` and in the log."""
+    id_: UUID | None = scope.get(REQUEST_ID)
+    if id_ is None:
+        id_ = scope[REQUEST_ID] = new_id(system_clock())
+    return id_
 
 
 def is_head(scope: Scope) -> bool:
-    """Whether only the headers of a page are wanted, which nobody will see."""
+    """Whether this is a HEAD request, whose response is not displayed."""
     return IS_HEAD in scope
 
 
 def query_pairs(scope: Scope) -> list[tuple[str, str]]:
-    """The query string as pairs, decoded strictly. Raises Unreadable for invalid UTF-8 and NUL."""
+    """Parse the query string into pairs. Raises Unreadable for invalid UTF-8 and NUL."""
     raw: bytes = scope.get("query_string", b"")
     if not raw:
         return []
     try:
-        return [_pair(part) for part in raw.split(b"&") if part]
+        return [_parse_pair(part) for part in raw.split(b"&") if part]
     except UnicodeDecodeError:
         raise Unreadable("The query string is not UTF-8.", code="invalid-query") from None
 
 
-def _pair(part: bytes) -> tuple[str, str]:
+def _parse_pair(part: bytes) -> tuple[str, str]:
     name, _, value = part.partition(b"=")
     pair = _decode(name), _decode(value)
     if "\x00" in pair[0] or "\x00" in pair[1]:

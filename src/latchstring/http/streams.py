@@ -1,4 +1,4 @@
-"""Answers that are made while they are sent: memory holds one batch, however long they are."""
+"""Streamed responses, which need memory for one batch only."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,17 +10,16 @@ from latchstring.http.responses import Answer, HeaderPairs
 
 
 async def streamed_answer(chunks: AsyncIterator[bytes], headers: HeaderPairs) -> Answer:
-    """The chunks as one answer of status 200. The first is made before anything is sent, so that an error until then
-    is still answered with its own status; a later one cuts the connection, which no client takes for the end.
+    """Make a streamed response with status 200.
+
+    The first chunk is computed before anything is sent, so that an error until then gets its own status. A later error
+    closes the connection, which clients can distinguish from the end of the response.
     """
     return _Streamed(await anext(chunks, b""), chunks, headers)
 
 
 async def csv_answer(rows: AsyncIterator[Cells], name: str) -> Answer:
-    """The rows as a download `name.csv`, sent while they are read.
-
-    name: letters, digits, dots and hyphens.
-    """
+    """Make a streamed response that downloads the rows as `<name>.csv`. name: letters, digits, dots and hyphens."""
     headers = [
         (b"content-type", MEDIA_TYPE.encode("ascii")),
         (b"content-disposition", f'attachment; filename="{name}.csv"'.encode("ascii")),
@@ -29,7 +28,7 @@ async def csv_answer(rows: AsyncIterator[Cells], name: str) -> Answer:
 
 
 class _Streamed(Answer):
-    """An answer without a known length. Whoever hangs up stops the making."""
+    """A response without a known length. It ends early if the client disconnects."""
 
     __slots__ = ("_chunks",)
 
@@ -39,17 +38,17 @@ class _Streamed(Answer):
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
-        gone = asyncio.create_task(_wait_for_disconnect(receive))
+        disconnect = asyncio.create_task(_wait_for_disconnect(receive))
         try:
             await send({"type": "http.response.body", "body": self.body, "more_body": True})
             async for chunk in self._chunks:
-                if gone.done():
+                if disconnect.done():
                     return
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
-            gone.cancel()
-            await asyncio.gather(gone, return_exceptions=True)
+            disconnect.cancel()
+            await asyncio.gather(disconnect, return_exceptions=True)
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

@@ -1,7 +1,7 @@
 """Message catalogues: one folder `locales/<tag>/` for each language, with one `.po` file per domain.
 
 English is the message id, so English needs no catalogue. The files are read at first use and compiled in memory, so
-nothing generated is kept.
+no generated files are stored.
 """
 
 import gettext
@@ -17,16 +17,16 @@ from latchstring.i18n.pseudo import PSEUDO, PseudoTranslations
 
 @cache
 def translations(domain: str, locale: str) -> gettext.NullTranslations:
-    """The catalogue of a domain ("mail", "pages"); a language or domain without one speaks English."""
+    """Load the catalogue of a domain ("mail", "pages"). Without one, texts stay in English."""
     if locale == PSEUDO:
         return PseudoTranslations()
-    found = find_locale(locale)
-    if found is None or found == SOURCE:
+    language = find_locale(locale)
+    if language is None or language == SOURCE:
         return gettext.NullTranslations()
-    file = locale_folder() / found / f"{domain}.po"
+    file = locale_folder() / language / f"{domain}.po"
     if not file.is_file():
         return gettext.NullTranslations()
     compiled = io.BytesIO()
-    write_mo(compiled, read_po(io.BytesIO(file.read_bytes()), locale=found.replace("-", "_")))
+    write_mo(compiled, read_po(io.BytesIO(file.read_bytes()), locale=language.replace("-", "_")))
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)

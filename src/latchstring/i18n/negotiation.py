@@ -1,4 +1,4 @@
-"""Which language a reader gets: what is wanted, matched with the languages there are (RFC 4647)."""
+"""Language negotiation: matches the preferred languages of a reader with the available ones (RFC 4647)."""
 
 from collections.abc import Sequence
 from functools import cache, lru_cache
@@ -15,85 +15,87 @@ _SCRIPT_LENGTH, _REGION_LENGTH = 4, 2  # of subtags, RFC 5646 sections 2.2.3 and
 
 
 def locale_folder() -> Traversable:
-    """Where the catalogues are, a folder for each language."""
+    """Return the folder of the catalogues, which has a folder for each language."""
     return files("latchstring.i18n") / "locales"
 
 
 @cache
 def available_locales() -> tuple[str, ...]:
-    """The languages we speak as BCP 47 tags, English first."""
-    found = sorted(
+    """List the available languages as BCP 47 tags, English first."""
+    names = sorted(
         entry.name for entry in locale_folder().iterdir() if entry.is_dir() and not entry.name.startswith("_")
     )
-    return (SOURCE, *(name for name in found if name != SOURCE))
+    return (SOURCE, *(name for name in names if name != SOURCE))
 
 
-def negotiate(wanted: Sequence[str | None], default: str) -> str:
-    """The first wanted language we speak, else the default's.
+def negotiate(tags: Sequence[str | None], default: str) -> str:
+    """Return the first available language among the tags, otherwise the default.
 
-    Each is looked up by RFC 4647, section 3.4 (`de-AT` is served by `de`), then by the script its readers use (`pt` and
-    `pt-PT` are served by `pt-BR`, `zh-CN` by `zh-Hans`, `zh-TW` is not). What is no tag at all is passed over. The
-    pseudo-language is spoken where configuration makes it the default, and never because a visitor wants it.
+    Each tag is looked up by RFC 4647, section 3.4 (`de-AT` matches `de`), then by script (`pt` and `pt-PT` match
+    `pt-BR`, `zh-CN` matches `zh-Hans`, `zh-TW` matches none). Malformed tags are ignored. The pseudo-language is used
+    only if it is the configured default, never because a visitor requests it.
     """
-    for tag in wanted:
-        found = find_locale(tag) if tag else None
-        if found:
-            return found
+    for tag in tags:
+        locale = find_locale(tag) if tag else None
+        if locale:
+            return locale
     return PSEUDO if default == PSEUDO else find_locale(default) or SOURCE
 
 
 def accepted_languages(header: str | None) -> list[str]:
-    """The tags of an Accept-Language header, best first, for `negotiate`. Never raises."""
-    ranked = [(_quality(part), part.split(";", 1)[0].strip()) for part in (header or "")[:1000].split(",")]
-    ordered = sorted(ranked, key=lambda pair: -pair[0])  # a stable sort: equal qualities keep the reader's order
+    """Parse an Accept-Language header into tags for `negotiate`, in order of preference. Never raises."""
+    ranked = [(_parse_quality(part), part.split(";", 1)[0].strip()) for part in (header or "")[:1000].split(",")]
+    ordered = sorted(ranked, key=lambda pair: -pair[0])  # a stable sort: equal qualities keep the order of the header
     return [tag for quality, tag in ordered if tag and tag != "*" and quality > 0]
 
 
-@lru_cache(maxsize=1024)  # strangers name the tags
+@lru_cache(maxsize=1024)  # bounded, because clients choose the tags
 def find_locale(tag: str) -> str | None:
-    """The language of ours that serves a tag; None when there is none."""
+    """Return the available language that matches a tag, None if there is none."""
     if len(tag) > MAX_LANGUAGE_TAG_LENGTH:
         return None
-    parts = tag.strip().replace("_", "-").lower().split("-")
-    parts[0] = get_global("language_aliases").get(parts[0], parts[0])  # `iw` of old means `he`
-    return _truncated(parts) or _in_the_same_script(parts)
+    subtags = tag.strip().replace("_", "-").lower().split("-")
+    subtags[0] = get_global("language_aliases").get(subtags[0], subtags[0])  # such as `he` for the deprecated `iw`
+    return _find_by_truncation(subtags) or _find_by_script(subtags)
 
 
-def _truncated(parts: Sequence[str]) -> str | None:
-    known, left = _by_lower_case(), list(parts)
-    while left:
-        found = known.get("-".join(left))
-        if found:
-            return found
-        left.pop()
-        if left and len(left[-1]) == 1:  # a singleton goes with what followed it
-            left.pop()
+def _find_by_truncation(subtags: Sequence[str]) -> str | None:
+    known, remaining = _locales_by_lower_case(), list(subtags)
+    while remaining:
+        locale = known.get("-".join(remaining))
+        if locale:
+            return locale
+        remaining.pop()
+        if (
+            remaining and len(remaining[-1]) == 1
+        ):  # a singleton is removed with the subtag after it (RFC 4647 section 3.4)
+            remaining.pop()
     return None
 
 
-def _in_the_same_script(parts: Sequence[str]) -> str | None:
-    """A language of ours that differs in its region only: better than a foreign one."""
-    script = _script_of(parts)
-    near = (name for low, name in _by_lower_case().items() if low.partition("-")[0] == parts[0])
-    return next((name for name in near if _script_of(name.split("-")) == script), None)
+def _find_by_script(subtags: Sequence[str]) -> str | None:
+    """Return an available variant of the same language in the same script."""
+    script = find_script(subtags)
+    candidates = (name for low, name in _locales_by_lower_case().items() if low.partition("-")[0] == subtags[0])
+    return next((name for name in candidates if find_script(name.split("-")) == script), None)
 
 
-def _script_of(parts: Sequence[str]) -> str:
-    """The script a tag names, or the one its readers use most (Unicode CLDR, likely subtags)."""
-    language, *rest = parts
-    named = next((part.title() for part in rest if len(part) == _SCRIPT_LENGTH and part.isalpha()), "")
-    region = next((part.upper() for part in rest if len(part) == _REGION_LENGTH), "")
+def find_script(subtags: Sequence[str]) -> str:
+    """Return the script that a tag names, or its most likely one (Unicode CLDR, likely subtags)."""
+    language, *rest = subtags
+    named = next((subtag.title() for subtag in rest if len(subtag) == _SCRIPT_LENGTH and subtag.isalpha()), "")
+    region = next((subtag.upper() for subtag in rest if len(subtag) == _REGION_LENGTH), "")
     likely = get_global("likely_subtags")
-    full = likely.get(f"{language}_{region}") or likely.get(language) or ""
-    return named or next((part for part in full.split("_")[1:] if len(part) == _SCRIPT_LENGTH), "")
+    likely_tag = likely.get(f"{language}_{region}") or likely.get(language) or ""
+    return named or next((subtag for subtag in likely_tag.split("_")[1:] if len(subtag) == _SCRIPT_LENGTH), "")
 
 
 @cache
-def _by_lower_case() -> dict[str, str]:
+def _locales_by_lower_case() -> dict[str, str]:
     return {name.lower(): name for name in available_locales()}
 
 
-def _quality(part: str) -> float:
+def _parse_quality(part: str) -> float:
     _, _, weight = part.partition(";")
     name, _, value = weight.strip().partition("=")
     if name.strip() != "q":

@@ -1,4 +1,4 @@
-"""The pseudo-language: English made longer and stranger, for those who build pages."""
+"""The pseudo-language: longer English with accents, to test the layout and translation of pages."""
 
 import gettext
 import re
@@ -6,18 +6,18 @@ from math import ceil
 
 PSEUDO = "en-XA"
 
-_FIXED = re.compile(r"(%\(\w+\)s|<[^>]+>|&\w+;)")  # placeholders and markup stay what they are
-_STRANGE = str.maketrans("aceinouyACEINOUY", "áçéîñöûýÁÇÉÎÑÖÛÝ")
-_LONGER_BY = 0.4
+_FIXED = re.compile(r"(%\(\w+\)s|<[^>]+>|&\w+;)")  # placeholders and markup are not changed
+_ACCENTED = str.maketrans("aceinouyACEINOUY", "áçéîñöûýÁÇÉÎÑÖÛÝ")
+_EXTRA_LENGTH = 0.4
 _FRAME = 3  # the brackets and the blank
 
 
 def pseudo(text: str) -> str:
-    """English as a stranger language: two fifths longer, with accents, in brackets that show where a text is cut."""
-    parts = _FIXED.split(text)
-    letters = sum(len(part) for part in parts[::2])
-    strange = "".join(part if place % 2 else part.translate(_STRANGE) for place, part in enumerate(parts))
-    return f"[{strange} {'~' * max(1, ceil(letters * _LONGER_BY) - _FRAME)}]" if text else text
+    """Make a text 40 % longer, with accents, and in brackets that show where it is truncated."""
+    segments = _FIXED.split(text)
+    letters = sum(len(segment) for segment in segments[::2])
+    accented = "".join(segment if index % 2 else segment.translate(_ACCENTED) for index, segment in enumerate(segments))
+    return f"[{accented} {'~' * max(1, ceil(letters * _EXTRA_LENGTH) - _FRAME)}]" if text else text
 
 
 class PseudoTranslations(gettext.NullTranslations):

@@ -20,7 +20,7 @@ from latchstring.domain.mail import Delivery, DeliveryState, MailKind, MailPrior
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import App, ContentRules, InvitationRules, MailRules
 from latchstring.domain.terms import terms_of
-from latchstring.formats.urls import origin_of
+from latchstring.formats.urls import find_origin
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.permissions import REVEAL
 from latchstring.users.grant_limits import check_grant, find_role_problems
@@ -79,7 +79,7 @@ def is_allowed_redirect(url: str, rules: InvitationRules, app: App) -> bool:
     """
     if any(character in "\\@" or character <= " " for character in url):
         return False
-    return origin_of(url) in {origin_of(app.public_url), *map(origin_of, rules.redirect_origins)} - {None}
+    return find_origin(url) in {find_origin(app.public_url), *map(find_origin, rules.redirect_origins)} - {None}
 
 
 def require_delivery_channel(by: Principal, rules: MailRules) -> None:

@@ -8,12 +8,12 @@ from starlette.requests import Request
 
 from latchstring.domain.account import User
 from latchstring.domain.settings import App
-from latchstring.formats.urls import origin_of
+from latchstring.formats.urls import find_origin
 from latchstring.http.authentication import (
     ANONYMOUS,
     CSRF_COOKIE,
     Caller,
-    identify_page_visitor,
+    authenticate_page,
     make_cookie,
     new_csrf_token,
 )
@@ -61,7 +61,7 @@ class InviteePage(PageContext):
     def content_policy(self) -> str:
         """The policy of pages, widened by where accepting may lead: browsers hold redirects to `form-action`, too."""
         app, rules = self.services.app, self.services.invitation_rules
-        origins = map(origin_of, (*rules.redirect_origins, app.public_url))
+        origins = map(find_origin, (*rules.redirect_origins, app.public_url))
         targets = sorted({origin for origin in origins if origin})
         return PAGE_POLICY.replace("form-action 'self'", " ".join(["form-action 'self'", *targets]))
 
@@ -155,7 +155,7 @@ def request_context(request: Request, services: Services) -> InviteePage:
 
 async def authenticate(page: InviteePage) -> InviteePage:
     """The page of the signed-in user, in their language unless another was picked by hand."""
-    caller = await identify_page_visitor(page.request.scope, page.services)
+    caller = await authenticate_page(page.request.scope, page.services)
     if caller.user is None or not caller.user.locale:
         return page.as_user(caller)
     chosen = page.languages[:1] if page.chosen_locale else []

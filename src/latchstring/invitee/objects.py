@@ -8,7 +8,7 @@ from latchstring.content.service import subject_of
 from latchstring.domain.access import ContentObject, Level, ObjectWithAccess
 from latchstring.domain.errors import ContentNotFound
 from latchstring.domain.grant import ContentRole
-from latchstring.formats.urls import origin_of
+from latchstring.formats.urls import find_origin
 from latchstring.invitations.build import is_allowed_redirect
 from latchstring.invitations.results import OfferedObject
 from latchstring.invitee.context import InviteePage
@@ -92,7 +92,7 @@ async def _look_up(page: InviteePage, type_: str, key: str) -> ObjectWithAccess 
 def _item(page: InviteePage, one: OfferedObject | ContentObject, role: ContentRole) -> ObjectListItem:
     declared = page.services.content_rules.types.get(one.type)
     item = ObjectListItem(one.type, one.key, one.title, role.name, declared.name if declared else "")
-    if one.url is None or origin_of(one.url) is None:
+    if one.url is None or find_origin(one.url) is None:
         return item
     is_trusted = is_allowed_redirect(one.url, page.services.invitation_rules, page.services.app)
     return replace(item, url=one.url, site="" if is_trusted else urlsplit(one.url).netloc.rpartition("@")[2])

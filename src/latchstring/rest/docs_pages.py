@@ -1,7 +1,7 @@
-"""Pages about the API: the OpenAPI document, a readable page made of it, and one page per problem.
+"""Pages about the API: the OpenAPI document, a reference made from it, and a page per problem.
 
-Nothing is loaded from elsewhere and nothing runs: a plain page is faster than a bundle of two megabytes, prints, can be
-searched, and needs no exception from the content policy.
+The pages have no scripts and load no resources of other origins. They are faster than a documentation bundle of two
+megabytes, can be printed and searched, and need no exception from the Content-Security-Policy.
 """
 
 import json
@@ -29,62 +29,68 @@ HTML = "text/html; charset=utf-8"
 
 
 class _MissingAsEmpty(ChainableUndefined):
-    """A keyword of JSON Schema that a schema does not use is absent, also deeper down."""
+    """Renders absent keywords of a JSON Schema as empty, also nested ones."""
 
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=PackageLoader("latchstring.rest"),
         autoescape=True,
         undefined=_MissingAsEmpty,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["words"] = words
-    return made
+    environment.globals["inline_code"] = render_inline_code
+    return environment
 
 
-def words(text: str) -> Markup:
-    """Prose with `code` in it, escaped."""
-    parts = str(escape(text)).split("`")
-    return Markup("".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts)))  # noqa: S704
+def render_inline_code(text: str) -> Markup:
+    """Escape text and turn `code` in backticks into HTML."""
+    fragments = str(escape(text)).split("`")
+    return Markup("".join(f"<code>{fragment}</code>" if i % 2 else fragment for i, fragment in enumerate(fragments)))  # noqa: S704
 
 
 def document_routes(app: App, version: str) -> Sequence[Route]:
-    """`/openapi.json`, `/docs` and `/problems/<code>`. The document is made at the first request and kept."""
-    made: dict[str, Any] = {}
+    """Make the routes of `/openapi.json`, `/docs` and `/problems`. The document is built at the first request."""
+    document: dict[str, Any] = {}
 
-    def document_of(routes: Sequence[Route]) -> dict[str, Any]:
-        if not made:
-            made.update(build_document(list_operations(routes), app, version=version))
-        return made
+    def get_document(routes: Sequence[Route]) -> dict[str, Any]:
+        if not document:
+            document.update(build_document(list_operations(routes), app, version=version))
+        return document
 
-    return [_openapi_route(document_of), _docs_route(document_of), _style_route(), _problems_route(), _problem_route()]
+    return [
+        _openapi_route(get_document),
+        _docs_route(get_document),
+        _style_route(),
+        _problems_route(),
+        _problem_route(),
+    ]
 
 
-def _openapi_route(document_of: Callable[[Sequence[Route]], dict[str, Any]]) -> Route:
+def _openapi_route(get_document: Callable[[Sequence[Route]], dict[str, Any]]) -> Route:
     @get("/openapi.json")
     async def show_openapi(request: Request) -> ASGIApp:
-        return raw_json_answer(msgspec.json.encode(document_of(request.app.routes)))
+        return raw_json_answer(msgspec.json.encode(get_document(request.app.routes)))
 
     return show_openapi
 
 
-def _docs_route(document_of: Callable[[Sequence[Route]], dict[str, Any]]) -> Route:
+def _docs_route(get_document: Callable[[Sequence[Route]], dict[str, Any]]) -> Route:
     @get("/docs")
     async def show_docs(request: Request) -> ASGIApp:
-        return _page("docs.html", **_read_document(document_of(request.app.routes)))
+        return _page("docs.html", **_make_docs_context(get_document(request.app.routes)))
 
     return show_docs
 
 
-def _read_document(document: dict[str, Any]) -> dict[str, Any]:
-    """The document as the page shows it: operations by tag, references followed."""
+def _make_docs_context(document: dict[str, Any]) -> dict[str, Any]:
+    """Make the template context: operations by tag, with resolved references."""
     tags: dict[str, list[dict[str, Any]]] = {}
-    for path, methods in document["paths"].items():
-        for method, one in methods.items():
-            tags.setdefault(one["tags"][0], []).append(_shown(document, path, method, one))
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            tags.setdefault(operation["tags"][0], []).append(_describe_operation(document, path, method, operation))
     return {
         "document": document,
         "tags": dict(sorted(tags.items())),
@@ -92,19 +98,21 @@ def _read_document(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _shown(document: dict[str, Any], path: str, method: str, one: dict[str, Any]) -> dict[str, Any]:
-    body = one.get("requestBody", {}).get("content", {}).get("application/json")
-    known = document["components"]["parameters"]
-    answers = [answer.get("content", {}).get("application/json") for answer in one["responses"].values()]
+def _describe_operation(document: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    components = document["components"]["parameters"]
+    examples = [answer.get("content", {}).get("application/json") for answer in operation["responses"].values()]
     return {
         "path": path,
         "method": method.upper(),
-        "operation": one,
-        "paragraphs": [" ".join(part.split()) for part in one.get("description", "").split("\n\n") if part.strip()],
-        "parameters": [known[p["$ref"].rsplit("/", 1)[1]] if "$ref" in p else p for p in one["parameters"]],
+        "operation": operation,
+        "paragraphs": [
+            " ".join(part.split()) for part in operation.get("description", "").split("\n\n") if part.strip()
+        ],
+        "parameters": [components[p["$ref"].rsplit("/", 1)[1]] if "$ref" in p else p for p in operation["parameters"]],
         "body": body,
         "example": _pretty(body["example"]) if body else "",
-        "answer": next((_pretty(answer["example"]) for answer in answers if answer), ""),
+        "answer": next((_pretty(answer["example"]) for answer in examples if answer), ""),
     }
 
 
@@ -137,10 +145,10 @@ def _problem_route() -> Route:
     @get("/problems/{code}")
     async def show_problem(request: Request) -> ASGIApp:
         code = request.path_params["code"]
-        kind = PROBLEMS.get(code)
-        if kind is None:
+        problem_type = PROBLEMS.get(code)
+        if problem_type is None:
             return problem_answer(NotFound("There is no problem of this name."), request.scope)
-        return _page("problem.html", code=code, kind=kind, text=read_problem_page(code))
+        return _page("problem.html", code=code, problem_type=problem_type, text=read_problem_page(code))
 
     return show_problem
 
@@ -151,21 +159,21 @@ def _page(template: str, **values: object) -> Answer:
 
 @cache
 def problem_pages() -> Traversable:
-    """Where the pages are: beside the code in an installed package, under docs/ in a checkout."""
+    """Return the folder of the problem pages: in the package if installed, below docs/ in a checkout."""
     installed = files("latchstring.rest") / "problem_pages"
     return installed if installed.is_dir() else Path(__file__).parents[3] / "docs" / "problems"
 
 
 @cache
 def read_problem_page(code: str) -> Markup:
-    """What the page of a problem says below its title. Raises FileNotFoundError for an unknown code."""
+    """Render the page of a problem without its title. Raises FileNotFoundError for an unknown code."""
     text = (problem_pages() / f"{code}.md").read_text()
-    return render_markdown(text.partition("\n\n")[2])  # the title is the table's
+    return render_markdown(text.partition("\n\n")[2])  # the template has the title from PROBLEMS
 
 
 @cache
 def render_markdown(text: str) -> Markup:
-    """CommonMark as HTML. HTML in the text is shown as text."""
-    from markdown_it import MarkdownIt  # noqa: PLC0415  # six MiB that only readers of these pages need
+    """Render CommonMark as HTML. HTML in the text is escaped."""
+    from markdown_it import MarkdownIt  # noqa: PLC0415  # six MiB that are only needed for these pages
 
     return Markup(MarkdownIt("commonmark", {"html": False}).render(text))  # noqa: S704  # the renderer escapes

@@ -1,6 +1,6 @@
-"""Example answers for the OpenAPI document, made from their schemas: one plausible value for each field.
+"""Generates example responses for the OpenAPI document from their schemas, with a plausible value for each field.
 
-They are made, not written, so that they cannot fall behind the shapes they show; a test holds each against its schema.
+Generated examples cannot become outdated. A test validates each against its schema.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ _BY_NAME: Mapping[str, object] = {
     "type": "invitation.created",
     "url": "https://invite.example.org/invitation?token=eyJhbGciOiJIUzI1NiJ9.e30.c2ln",
 }
-_KINDS = {bool: "boolean", int: "integer", str: "string"}
+_TYPE_NAMES = {bool: "boolean", int: "integer", str: "string"}
 _BY_FORMAT: Mapping[str, str] = {
     "uuid": "01890a5d-ac96-774b-bcce-b302099a8057",
     "date-time": "2026-03-01T09:30:00Z",
@@ -54,45 +54,47 @@ _BY_TYPE: Mapping[str, object] = {"string": "text", "integer": 1, "number": 1, "
 
 
 def make_example(schema: Schema, components: Mapping[str, Schema], name: str = "") -> Any:
-    """A value that fits the schema. name: the field it is for, which often says more than its type."""
-    schema = _followed(schema, components)
+    """Make a value that fits the schema. name: its field, for which there may be a preset value."""
+    schema = _resolve(schema, components)
     if "enum" in schema:
         return next((choice for choice in _PREFERRED if choice in schema["enum"]), schema["enum"][0])
-    wished = _BY_NAME.get(name, schema)
-    if wished is not schema and _fits(wished, schema, components):
-        return wished
+    preset = _BY_NAME.get(name, schema)
+    if preset is not schema and _fits(preset, schema, components):
+        return preset
     if "anyOf" in schema:
-        arms = [_followed(arm, components) for arm in schema["anyOf"]]
-        return make_example(next((arm for arm in arms if arm.get("type") != "null"), arms[0]), components, name)
-    return _of_type(schema, components, name)
+        variants = [_resolve(variant, components) for variant in schema["anyOf"]]
+        return make_example(
+            next((variant for variant in variants if variant.get("type") != "null"), variants[0]), components, name
+        )
+    return _make_typed_example(schema, components, name)
 
 
-def _of_type(schema: Schema, components: Mapping[str, Schema], name: str) -> Any:
-    kind = schema.get("type")
-    if kind == "object":
+def _make_typed_example(schema: Schema, components: Mapping[str, Schema], name: str) -> Any:
+    type_ = schema.get("type")
+    if type_ == "object":
         fields = schema.get("properties", {})
         return {field: make_example(inner, components, field) for field, inner in fields.items()}
-    if kind == "array":
+    if type_ == "array":
         return [make_example(schema.get("items", {}), components, name)]
-    return _BY_FORMAT.get(schema.get("format", ""), _BY_TYPE.get(str(kind)))
+    return _BY_FORMAT.get(schema.get("format", ""), _BY_TYPE.get(str(type_)))
 
 
-def _followed(schema: Schema, components: Mapping[str, Schema]) -> Schema:
+def _resolve(schema: Schema, components: Mapping[str, Schema]) -> Schema:
     while "$ref" in schema:
         schema = components[schema["$ref"].rsplit("/", 1)[1]]
     return schema
 
 
 def _fits(value: object, schema: Schema, components: Mapping[str, Schema]) -> bool:
-    arms = [_followed(arm, components) for arm in schema.get("anyOf", [schema])]
-    return any(_is_of(value, arm, components) for arm in arms)
+    variants = [_resolve(variant, components) for variant in schema.get("anyOf", [schema])]
+    return any(_has_type(value, variant, components) for variant in variants)
 
 
-def _is_of(value: object, schema: Schema, components: Mapping[str, Schema]) -> bool:
-    kind, is_free = schema.get("type"), "enum" not in schema and "format" not in schema
+def _has_type(value: object, schema: Schema, components: Mapping[str, Schema]) -> bool:
+    type_, has_no_rules = schema.get("type"), "enum" not in schema and "format" not in schema
     if isinstance(value, list):
         items = schema.get("items", {})
-        return kind == "array" and all(_fits(item, _followed(items, components), components) for item in value)
+        return type_ == "array" and all(_fits(item, _resolve(items, components), components) for item in value)
     if value is None:
-        return kind == "null"
-    return is_free and kind == _KINDS[type(value)]
+        return type_ == "null"
+    return has_no_rules and type_ == _TYPE_NAMES[type(value)]

@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: the same request twice has one effect and one answer.
+"""`Idempotency-Key`: a repeated request has one effect and gets the same response.
 
     async def create_group(services, caller, body, idempotency: Idempotency) -> Answer:
         return await idempotency.run(
@@ -6,8 +6,8 @@
             lambda group: stored_answer(group_view(group), 201, location=f"/api/groups/{group.key}"),
         )
 
-The service stores the answer in the transaction of its effect, first of all steps. A twin that comes while the first
-is at work waits there for it, five seconds at most.
+The service stores the answer as the first step of the transaction of its effect. A duplicate that arrives while the
+first request is running waits there, for at most five seconds.
 """
 
 from collections.abc import Awaitable, Callable
@@ -37,16 +37,16 @@ HEADER = b"idempotency-key"
 MAX_KEY_LENGTH = 255
 
 
-def read_key(scope: Scope, *, is_taken: bool) -> str | None:
-    """The Idempotency-Key of a request, None without one.
+def read_key(scope: Scope, *, is_supported: bool) -> str | None:
+    """Return the Idempotency-Key of a request, None without one.
 
-    Raises Unreadable for a malformed or repeated one, and for any on a POST that does not take it: silence would let a
-    client believe in a promise nobody made. Other methods have the same effect when repeated, so the header is moot.
+    Raises Unreadable for a malformed or duplicate header, and on a POST that does not support it, so that clients do
+    not rely on it there. Other methods are idempotent and ignore the header.
     """
     lines = list_header(scope, HEADER)
     if not lines:
         return None
-    if not is_taken:
+    if not is_supported:
         if scope["method"] == "POST":
             raise Unreadable("This route takes no Idempotency-Key.", code="idempotency-key-refused")
         return None
@@ -57,20 +57,23 @@ def read_key(scope: Scope, *, is_taken: bool) -> str | None:
 
 
 class Idempotency:
-    """One request's use of the header, as handlers receive it. Does nothing when the header is absent."""
+    """The header of one request, as handlers receive it. Without the header, effects run normally."""
 
     def __init__(
-        self, services: Services, claim: Claim | None, make: Callable[[object], Claim | None] = lambda _raw: None
+        self,
+        services: Services,
+        claim: Claim | None,
+        make_claim_of: Callable[[object], Claim | None] = lambda _raw: None,
     ) -> None:
         self._services = services
         self._claim = claim
-        self._make = make
+        self._make_claim = make_claim_of
 
     async def run(self, effect: Callable[[Once | None], Awaitable[T]], present: Callable[[T], StoredAnswer]) -> Answer:
-        """Have the effect and answer it, or give the stored answer again.
+        """Run the effect and present its result, or return the stored answer.
 
-        Raises IdempotencyKeyReused when the key came with another request, IdempotencyRunning when the first one
-        is still at work after five seconds.
+        Raises IdempotencyKeyReused if the key was used for another request, IdempotencyRunning if the first request is
+        still running after five seconds.
         """
         claim = self._claim
         if claim is None:
@@ -81,14 +84,14 @@ class Idempotency:
             stored = await self._find(claim)
         except LockTimeout as timeout:
             raise IdempotencyRunning("The first request with this Idempotency-Key is still at work.") from timeout
-        except (Unauthenticated, TooManyRequests):  # a revoked key gets no answer again, and limits count repeats
+        except (Unauthenticated, TooManyRequests):  # no stored answer for a revoked key; limits count repeated requests
             raise
         except LatchstringError:
-            # What the service looks at before its transaction may have changed since the first request.
+            # The state that the service checks before its transaction may have changed since the first request.
             stored = await self._find(claim)
             if stored is None:
                 raise
-        if stored is None:  # swept in this very moment: the key is free again
+        if stored is None:  # deleted by the sweep in the meantime, so the key is free again
             return replay_answer(present(await effect(Once(claim, present))))
         return replay_answer(stored)
 
@@ -99,30 +102,31 @@ class Idempotency:
         *,
         raw: Callable[[], object],
     ) -> Answer:
-        """The same for an effect that reads the body itself. raw: what tells this request from others, asked when all
-        of it has been read.
+        """Like `run`, for an effect that reads the body itself.
+
+        raw: returns what identifies the request; called after the whole body has been read.
         """
 
         def once() -> Once | None:
-            claim = self._make(raw())
+            claim = self._make_claim(raw())
             return None if claim is None else Once(claim, present)
 
         try:
             return replay_answer(present(await effect(once)))
         except AnswerStored:
-            claim = self._make(raw())
+            claim = self._make_claim(raw())
         except LockTimeout as timeout:
             raise IdempotencyRunning("The first request with this Idempotency-Key is still at work.") from timeout
         stored = None if claim is None else await self._find(claim)
-        if stored is None:  # swept in this very moment
+        if stored is None:  # deleted by the sweep in the meantime
             raise IdempotencyRunning("Send this request again.")
         return replay_answer(stored)
 
     async def _find(self, claim: Claim) -> StoredAnswer | None:
-        found = await find_answer(self._services.db, claim, now=self._services.clock())
-        if found is None:
+        row = await find_answer(self._services.db, claim, now=self._services.clock())
+        if row is None:
             return None
-        digest, answer = found
+        digest, answer = row
         if not self._services.keyring.is_fingerprint(digest, claim.data):
             raise IdempotencyKeyReused("This Idempotency-Key came with another request before. Use a new one.")
         return answer
@@ -131,7 +135,7 @@ class Idempotency:
 def make_claim(
     scope: Scope, services: Services, principal: Principal, *, key: str, route: str, raw: object
 ) -> Claim | None:
-    """What the header claims: this caller, this route, this request in canonical form."""
+    """Make the claim of a key: the caller, the route, and the request in canonical form."""
     if principal.id is None:
         return None
     data = msgspec.json.encode([scope["method"], scope["path"], sorted(query_pairs(scope)), raw], order="sorted")

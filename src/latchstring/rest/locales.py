@@ -1,4 +1,4 @@
-"""Which language an answer speaks."""
+"""Language negotiation for the API."""
 
 from starlette.types import Scope
 
@@ -10,11 +10,11 @@ from latchstring.rest.query import requested_locale
 
 
 def choose_locale(scope: Scope, app: App, user: User | None = None) -> str:
-    """`locale` of the query, then the user's, then Accept-Language, then the default: the first we speak."""
-    theirs = user.locale if user is not None else None
-    return negotiate([requested_locale(scope), theirs, *accepted_locales(scope)], app.default_locale)
+    """Choose the first available language of: the query, the user, Accept-Language, the default."""
+    user_locale = user.locale if user is not None else None
+    return negotiate([requested_locale(scope), user_locale, *accepted_locales(scope)], app.default_locale)
 
 
 def accepted_locales(scope: Scope) -> list[str]:
-    """What Accept-Language asks for, best first."""
+    """Return the tags of Accept-Language in order of preference."""
     return accepted_languages((find_header(scope, b"accept-language") or b"").decode("latin-1"))

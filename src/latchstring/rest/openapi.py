@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from what the routes declare: what is documented is what is checked and encoded."""
+"""Builds the OpenAPI 3.1 document from the declarations of the routes, which also validate and encode."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ from latchstring.http.problems import MEDIA_TYPE, PROBLEMS, ProblemType, problem
 from latchstring.http.routing import Route
 from latchstring.rest.examples import make_example
 from latchstring.rest.route import ApiRoute, Operation
-from latchstring.rest.schemas import Inputs, Schema, describe_answers, describe_fields, example_of
+from latchstring.rest.schemas import InputSchemas, Schema, describe_answers, describe_fields, make_body_example
 
 DESCRIPTION = """\
 Invite people by e-mail and grant them exactly the rights you chose.
@@ -32,9 +32,9 @@ Invite people by e-mail and grant them exactly the rights you chose.
 * POSTs that create accept an `Idempotency-Key`: the same key and body return the same response for 24 hours.
 * Timestamps are RFC 3339 in UTC, durations ISO 8601, ids UUIDv7.
 """
-_ANYWHERE = ("internal-error", "storage-busy", "storage-unreachable")
-_WITH_BODY = ("unreadable", "body-missing", "duplicate-key", "nested-too-deep", "unknown-field")
-_TITLES = {
+_COMMON_CODES = ("internal-error", "storage-busy", "storage-unreachable")
+_BODY_CODES = ("unreadable", "body-missing", "duplicate-key", "nested-too-deep", "unknown-field")
+_DESCRIPTIONS = {
     200: "OK.",
     201: "Created.",
     202: "Accepted; processing continues later.",
@@ -48,25 +48,28 @@ _PARAMETER_SCHEMAS: Mapping[str, Schema] = {
 
 
 def list_operations(routes: Iterable[Route]) -> list[Operation]:
-    """What the routes of the API declare, by path and method."""
+    """List the operations of all API routes, ordered by path and method."""
     declared = (route.operation for route in routes if isinstance(route, ApiRoute))
     return sorted(declared, key=lambda operation: (operation.path, operation.method))
 
 
 def build_document(operations: Iterable[Operation], app: App, *, version: str) -> Schema:
-    """The whole document."""
-    declared = list(operations)
-    inputs = Inputs()
-    answers, shown = describe_answers(
-        shape for one in declared for either in one.answers.values() for shape in _shapes_of(either)
+    """Build the whole document."""
+    all_operations = list(operations)
+    input_schemas = InputSchemas()
+    answers, view_schemas = describe_answers(
+        shape for operation in all_operations for answer in operation.answers.values() for shape in _list_shapes(answer)
     )
     paths = {
-        _outside(path): {one.method.lower(): _describe(one, inputs, answers, shown) for one in several}
-        for path, several in groupby(declared, key=lambda one: one.path)
+        _format_path(path): {
+            operation.method.lower(): _describe_operation(operation, input_schemas, answers, view_schemas)
+            for operation in group
+        }
+        for path, group in groupby(all_operations, key=lambda operation: operation.path)
     }
-    both = inputs.components.keys() & shown.keys()
-    if both:
-        raise ValueError(f"{sorted(both)} name both a body and an answer")
+    duplicates = input_schemas.components.keys() & view_schemas.keys()
+    if duplicates:
+        raise ValueError(f"a body and a view have the same name: {sorted(duplicates)}")
     return {
         "openapi": "3.1.0",
         "info": {
@@ -77,10 +80,10 @@ def build_document(operations: Iterable[Operation], app: App, *, version: str) -
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": app.public_url}],
-        "tags": [{"name": tag} for tag in sorted({one.tag for one in declared})],
+        "tags": [{"name": tag} for tag in sorted({operation.tag for operation in all_operations})],
         "paths": paths,
         "components": {
-            "schemas": dict(sorted({**inputs.components, **shown, **_PROBLEM_SCHEMAS}.items())),
+            "schemas": dict(sorted({**input_schemas.components, **view_schemas, **_PROBLEM_COMPONENTS}.items())),
             "parameters": _PARAMETERS,
             "headers": _HEADERS,
             "securitySchemes": _SECURITY_SCHEMES,
@@ -88,36 +91,41 @@ def build_document(operations: Iterable[Operation], app: App, *, version: str) -
     }
 
 
-def _outside(path: str) -> str:
-    """A path as clients write it, its parameters in camelCase without their types."""
-    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: f"{{{to_camel_case(found[1])}}}", path)
+def _format_path(path: str) -> str:
+    """Format a path template for the document: parameters in camelCase, without types."""
+    return re.sub(r"\{(\w+)(?::\w+)?\}", lambda match: f"{{{to_camel_case(match[1])}}}", path)
 
 
-def _describe(one: Operation, inputs: Inputs, answers: Mapping[int, Schema], shown: Mapping[str, Schema]) -> Schema:
+def _describe_operation(
+    operation: Operation, inputs: InputSchemas, answers: Mapping[int, Schema], view_schemas: Mapping[str, Schema]
+) -> Schema:
     described: Schema = {
-        "operationId": to_camel_case(one.name),
-        "summary": one.summary,
-        "tags": [one.tag],
-        "parameters": list(_parameters(one, inputs)),
-        "responses": {**_successes(one, answers, shown), **_refusals(one)},
-        "security": _security(one.access),
+        "operationId": to_camel_case(operation.name),
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "parameters": list(_parameters(operation, inputs)),
+        "responses": {**_describe_answers(operation, answers, view_schemas), **_describe_errors(operation)},
+        "security": _security(operation.access),
     }
-    words = [one.description, f"Needs the permission `{one.permission}`." if one.permission else ""]
-    if any(words):
-        described["description"] = "\n\n".join(word for word in words if word)
-    if one.permission:
-        described["x-permission"] = one.permission
-    if one.body is not None:
-        content = {"schema": inputs.refer(one.body), "example": example_of(one.body, inputs)}
-        described["requestBody"] = {"required": not one.body_optional, "content": {"application/json": content}}
-    if one.upload_of is not None:
-        described["requestBody"] = {"required": True, "content": _upload_content(one.upload_of, inputs)}
+    paragraphs = [
+        operation.description,
+        f"Needs the permission `{operation.permission}`." if operation.permission else "",
+    ]
+    if any(paragraphs):
+        described["description"] = "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+    if operation.permission:
+        described["x-permission"] = operation.permission
+    if operation.body is not None:
+        content = {"schema": inputs.refer(operation.body), "example": make_body_example(operation.body, inputs)}
+        described["requestBody"] = {"required": not operation.body_optional, "content": {"application/json": content}}
+    if operation.upload_of is not None:
+        described["requestBody"] = {"required": True, "content": _upload_content(operation.upload_of, inputs)}
     return described
 
 
-def _upload_content(row: type[msgspec.Struct], inputs: Inputs) -> Schema:
-    """An array, or a spreadsheet's text. Rows are judged one by one, so the array takes anything."""
-    example = example_of(row, inputs)
+def _upload_content(row: type[msgspec.Struct], inputs: InputSchemas) -> Schema:
+    """Describe an upload: a JSON array or CSV. Rows are validated one by one, so the array may contain anything."""
+    example = make_body_example(row, inputs)
     shape = {"anyOf": [inputs.refer(row), {"description": "Any other value is a refused row."}]}
     names = [name for name, value in example.items() if isinstance(value, str)]
     lines = [",".join(names), ",".join(str(example[name]) for name in names), ""]
@@ -127,61 +135,65 @@ def _upload_content(row: type[msgspec.Struct], inputs: Inputs) -> Schema:
     }
 
 
-def _parameters(one: Operation, inputs: Inputs) -> Iterator[Schema]:
-    for name, kind in one.path_parameters:
+def _parameters(operation: Operation, inputs: InputSchemas) -> Iterator[Schema]:
+    for name, kind in operation.path_parameters:
         yield {"name": to_camel_case(name), "in": "path", "required": True, "schema": _PARAMETER_SCHEMAS[kind]}
-    if one.query is not None:
-        for name, schema, is_required in describe_fields(one.query, inputs):
+    if operation.query is not None:
+        for name, schema, is_required in describe_fields(operation.query, inputs):
             parameter: Schema = {"name": name, "in": "query", "required": is_required, "schema": schema}
             description = schema.pop("description", None)
             yield parameter | ({"description": description} if description else {})
     yield {"$ref": "#/components/parameters/locale"}
-    if one.takes_idempotency_key:
+    if operation.takes_idempotency_key:
         yield {"$ref": "#/components/parameters/idempotencyKey"}
-    if one.takes_if_match:
+    if operation.takes_if_match:
         yield {"$ref": "#/components/parameters/ifMatch"}
 
 
-def _shapes_of(shape: Any) -> tuple[Any, ...]:
-    """The shapes one answer may have: a tuple names several."""
+def _list_shapes(shape: Any) -> tuple[Any, ...]:
+    """List the types of an answer, which is declared as one type or a tuple of several."""
     return shape if isinstance(shape, tuple) else (shape,)
 
 
-def _successes(one: Operation, answers: Mapping[int, Schema], shown: Mapping[str, Schema]) -> Schema:
-    found: Schema = {}
-    for status, shape in one.answers.items():
-        answer: Schema = {"description": _TITLES.get(status, "OK."), "headers": dict(_header_refs("requestId"))}
-        if one.sets_location and status in {201, 202}:
+def _describe_answers(
+    operation: Operation, answers: Mapping[int, Schema], view_schemas: Mapping[str, Schema]
+) -> Schema:
+    responses: Schema = {}
+    for status, shape in operation.answers.items():
+        answer: Schema = {"description": _DESCRIPTIONS.get(status, "OK."), "headers": dict(_header_refs("requestId"))}
+        if operation.sets_location and status in {201, 202}:
             answer["headers"] |= _header_refs("location")
-        if one.sets_cookies:
+        if operation.sets_cookies:
             answer["headers"] |= _header_refs("setCookie")
-        if one.sets_etag:
+        if operation.sets_etag:
             answer["headers"] |= _header_refs("etag")
         if shape is not None:
-            schemas = [answers[id(one_of)] for one_of in _shapes_of(shape)]
+            schemas = [answers[id(variant)] for variant in _list_shapes(shape)]
             schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-            answer["content"] = {"application/json": {"schema": schema, "example": make_example(schemas[0], shown)}}
-            if one.downloads:
+            answer["content"] = {
+                "application/json": {"schema": schema, "example": make_example(schemas[0], view_schemas)}
+            }
+            if operation.downloads:
                 answer["content"]["text/csv"] = {"schema": {"type": "string"}}
-        found[str(status)] = answer
-    return found
+        responses[str(status)] = answer
+    return responses
 
 
 def _header_refs(*keys: str) -> Schema:
     return {_HEADER_NAMES[key]: {"$ref": f"#/components/headers/{key}"} for key in keys}
 
 
-def _refusals(one: Operation) -> Schema:
-    codes = sorted(refusal_codes(one), key=lambda pair: (pair[1].status, pair[0]))
-    found: Schema = {}
+def _describe_errors(operation: Operation) -> Schema:
+    codes = sorted(list_error_codes(operation), key=lambda pair: (pair[1].status, pair[0]))
+    responses: Schema = {}
     for status, pairs in groupby(codes, key=lambda pair: pair[1].status):
-        named = {code: kind.title for code, kind in pairs}
-        found[str(status)] = {
-            "description": " · ".join(f"`{code}`: {title}" for code, title in named.items()),
+        titles = {code: problem_type.title for code, problem_type in pairs}
+        responses[str(status)] = {
+            "description": " · ".join(f"`{code}`: {title}" for code, title in titles.items()),
             "headers": _header_refs("requestId", *_EXTRA_HEADERS.get(status, ())),
-            "content": {MEDIA_TYPE: {"schema": _problem_schema(status, sorted(named))}},
+            "content": {MEDIA_TYPE: {"schema": _problem_schema(status, sorted(titles))}},
         }
-    return found
+    return responses
 
 
 def _problem_schema(status: int, codes: list[str]) -> Schema:
@@ -190,46 +202,46 @@ def _problem_schema(status: int, codes: list[str]) -> Schema:
     return {"allOf": [{"$ref": f"#/components/schemas/{name}"}, narrowed]}
 
 
-def refusal_codes(one: Operation) -> set[tuple[str, ProblemType]]:
-    """Every code this route may answer, with its row."""
-    codes = {*_ANYWHERE, "invalid-query"}
-    kinds: set[tuple[str, ProblemType]] = set()
-    if one.body is not None or one.upload_of is not None:
-        codes |= {*_WITH_BODY, "body-too-large", "unsupported-media-type", "invalid-fields"}
-    if one.access in (RouteAccess.REQUIRED, RouteAccess.OPTIONAL):
+def list_error_codes(operation: Operation) -> set[tuple[str, ProblemType]]:
+    """List every error code of this route with its status and title."""
+    codes = {*_COMMON_CODES, "invalid-query"}
+    entries: set[tuple[str, ProblemType]] = set()
+    if operation.body is not None or operation.upload_of is not None:
+        codes |= {*_BODY_CODES, "body-too-large", "unsupported-media-type", "invalid-fields"}
+    if operation.access in (RouteAccess.REQUIRED, RouteAccess.OPTIONAL):
         codes |= {"credential-invalid", "csrf-token-invalid"}
-    if one.access is RouteAccess.REQUIRED:
+    if operation.access is RouteAccess.REQUIRED:
         codes |= {"unauthenticated", "not-allowed"}
-    if one.access in (RouteAccess.REQUIRED, RouteAccess.OPTIONAL) and not one.terms_exempt:
-        kinds.add((errors.TermsOutdated.code, problem_type(errors.TermsOutdated)))
-    if one.path_parameters:
+    if operation.access in (RouteAccess.REQUIRED, RouteAccess.OPTIONAL) and not operation.terms_exempt:
+        entries.add((errors.TermsOutdated.code, problem_type(errors.TermsOutdated)))
+    if operation.path_parameters:
         codes.add("not-found")
-    if one.rate_limited:
+    if operation.rate_limited:
         codes.add("too-many-requests")
-    if one.method == "POST":
-        codes.add("idempotency-key-invalid" if one.takes_idempotency_key else "idempotency-key-refused")
-    if one.takes_idempotency_key:
+    if operation.method == "POST":
+        codes.add("idempotency-key-invalid" if operation.takes_idempotency_key else "idempotency-key-refused")
+    if operation.takes_idempotency_key:
         codes |= {"idempotency-key-reused", "idempotency-running"}
-    if one.query is not None and "cursor" in one.query.__struct_fields__:
+    if operation.query is not None and "cursor" in operation.query.__struct_fields__:
         codes.add("invalid-cursor")
-    kinds |= {(_code_of(problem), _row_of(problem)) for problem in one.problems}
-    return kinds | {(code, PROBLEMS[code]) for code in codes}
+    entries |= {(_error_code(problem), _problem_type(problem)) for problem in operation.problems}
+    return entries | {(code, PROBLEMS[code]) for code in codes}
 
 
-def _code_of(problem: type[LatchstringError] | str) -> str:
+def _error_code(problem: type[LatchstringError] | str) -> str:
     return problem if isinstance(problem, str) else problem.code
 
 
-def _row_of(problem: type[LatchstringError] | str) -> ProblemType:
+def _problem_type(problem: type[LatchstringError] | str) -> ProblemType:
     return PROBLEMS[problem] if isinstance(problem, str) else problem_type(problem)
 
 
 def _security(access: RouteAccess) -> list[Schema]:
-    known: list[Schema] = [{"bearer": []}, {"cookie": [], "csrf": []}]
+    credentials: list[Schema] = [{"bearer": []}, {"cookie": [], "csrf": []}]
     return {
-        RouteAccess.REQUIRED: known,
-        RouteAccess.OPTIONAL: [{}, *known],
-        RouteAccess.LENIENT: [{}, *known],
+        RouteAccess.REQUIRED: credentials,
+        RouteAccess.OPTIONAL: [{}, *credentials],
+        RouteAccess.LENIENT: [{}, *credentials],
         RouteAccess.PUBLIC: [],
     }[access]
 
@@ -289,7 +301,7 @@ _HEADERS: Schema = {
     "challenge": {"description": "How to authenticate.", "schema": {"type": "string"}},
 }
 _EXTRA_HEADERS = {401: ("challenge",), 429: ("retryAfter",), 503: ("retryAfter",)}
-_PROBLEM_SCHEMAS: dict[str, Schema] = {
+_PROBLEM_COMPONENTS: dict[str, Schema] = {
     "Problem": {
         "type": "object",
         "description": "An error (RFC 9457).",

@@ -1,4 +1,4 @@
-"""Lists in pages: `limit` and `cursor` in, `items`, `nextCursor` and `total` out."""
+"""Pagination: the parameters `limit` and `cursor`, and the fields `items`, `nextCursor` and `total`."""
 
 from collections.abc import Sequence
 from typing import Annotated, Generic, TypeVar
@@ -9,19 +9,19 @@ from latchstring.http.responses import Answer, View, json_answer
 
 T = TypeVar("T")
 DEFAULT_LIMIT = 25
-LARGEST_LIMIT = 200
-LARGEST_TOTAL = 10_000
-LONGEST_CURSOR = 1024
+MAX_LIMIT = 200
+MAX_TOTAL = 10_000
+MAX_CURSOR_LENGTH = 1024
 
 
 def _read_limit(value: object) -> int:
-    if not isinstance(value, int) or not 1 <= value <= LARGEST_LIMIT:
-        raise ValueRefused("out-of-range", f"limit is 1 to {LARGEST_LIMIT}.")
+    if not isinstance(value, int) or not 1 <= value <= MAX_LIMIT:
+        raise ValueRefused("out-of-range", f"limit is 1 to {MAX_LIMIT}.")
     return value
 
 
 def _read_cursor_text(value: object) -> str:
-    if not isinstance(value, str) or not value or len(value) > LONGEST_CURSOR:
+    if not isinstance(value, str) or not value or len(value) > MAX_CURSOR_LENGTH:
         raise ValueRefused("invalid-cursor", "Send nextCursor of the page before, unchanged.")
     return value
 
@@ -33,7 +33,7 @@ Limit = Annotated[
         {
             "type": "integer",
             "minimum": 1,
-            "maximum": LARGEST_LIMIT,
+            "maximum": MAX_LIMIT,
             "default": DEFAULT_LIMIT,
             "description": "Items on a page.",
         },
@@ -46,7 +46,7 @@ CursorText = Annotated[
         {
             "type": "string",
             "pattern": "^[A-Za-z0-9_-]+$",
-            "maxLength": LONGEST_CURSOR,
+            "maxLength": MAX_CURSOR_LENGTH,
             "description": "`nextCursor` of the previous page.",
         },
     ),
@@ -54,7 +54,7 @@ CursorText = Annotated[
 
 
 class PageQuery(Query):
-    """What every list takes. Lists add their filters, and `sort` as a Literal, in a subclass."""
+    """The query parameters of every list. Subclasses add filters, and `sort` as a Literal."""
 
     limit: Limit = DEFAULT_LIMIT
     cursor: CursorText | None = None
@@ -72,6 +72,6 @@ class PageView(View, Generic[T]):
 
 
 def page_answer(items: Sequence[object], *, next_cursor: str | None, total: int | None) -> Answer:
-    """The list answer. total: exact up to 10 000, None above."""
-    shown = None if total is None or total > LARGEST_TOTAL else total
-    return json_answer({"items": items, "nextCursor": next_cursor, "total": shown})
+    """Make the response of a list. total: becomes null above 10 000."""
+    reported_total = None if total is None or total > MAX_TOTAL else total
+    return json_answer({"items": items, "nextCursor": next_cursor, "total": reported_total})

@@ -12,7 +12,7 @@ _TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)|\s*,')
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """The entity tags of a header, without their quotes. is_any: the header said `*`."""
+    """The entity tags of a header, without quotes. is_any: the header is `*`."""
 
     strong: frozenset[str] = frozenset()
     weak: frozenset[str] = frozenset()
@@ -20,20 +20,20 @@ class Tags:
 
 
 def read_tags(scope: Scope, name: bytes) -> Tags | None:
-    """The tags of all headers of this name, None without one. What cannot be read names no version."""
+    """Parse the tags of all headers of this name, None without one. A malformed header has no tags."""
     lines = list_header(scope, name)
     if not lines:
         return None
     text = b",".join(lines).decode("latin-1").strip()
     if text == "*":
         return Tags(is_any=True)
-    found: tuple[set[str], set[str]] = (set(), set())
-    at = 0
-    while at < len(text):
-        tag = _TAG.match(text, at)
+    strong_and_weak: tuple[set[str], set[str]] = (set(), set())
+    offset = 0
+    while offset < len(text):
+        tag = _TAG.match(text, offset)
         if tag is None:
             return Tags()
         if tag[2] is not None:
-            found[bool(tag[1])].add(tag[2])
-        at = tag.end()
-    return Tags(frozenset(found[0]), frozenset(found[1]))
+            strong_and_weak[bool(tag[1])].add(tag[2])
+        offset = tag.end()
+    return Tags(frozenset(strong_and_weak[0]), frozenset(strong_and_weak[1]))

@@ -1,4 +1,4 @@
-"""Query parameters, as strict as bodies: unknown ones, repeated ones and bad values are refused with 400."""
+"""Parses query parameters. Unknown, duplicate and invalid ones are refused with 400."""
 
 from collections.abc import Callable
 from functools import cache
@@ -9,46 +9,46 @@ from starlette.types import Scope
 
 from latchstring.domain.errors import FieldProblem, Unreadable
 from latchstring.formats.field_types import ValueRefused, read_locale
-from latchstring.formats.fields import escape, shape_of, split_annotation
+from latchstring.formats.fields import describe_struct, escape, split_annotation
 from latchstring.http.scope import query_pairs
 
 T = TypeVar("T", bound=msgspec.Struct)
-LOCALE = "locale"  # every route takes it
-CODE = "invalid-query"  # of every refusal here
+LOCALE = "locale"  # a parameter of every route
+CODE = "invalid-query"  # the code of all errors here
 
 
 def read_query(scope: Scope, struct: type[T] | None) -> T | None:
-    """The query string as the Struct; without one only `locale` is known. Raises Unreadable."""
+    """Parse the query string into the Struct. Without a Struct only `locale` is allowed. Raises Unreadable."""
     if not scope.get("query_string"):
-        return None if struct is None else _finish({}, struct)
-    found = _pairs(scope)
-    _check_locale(found)
-    known = shape_of(struct).known if struct is not None else frozenset()
-    for name in found:
+        return None if struct is None else _build({}, struct)
+    parameters = _read_parameters(scope)
+    _check_locale(parameters)
+    known = describe_struct(struct).encoded_names if struct is not None else frozenset()
+    for name in parameters:
         if name not in known and name != LOCALE:
             raise Unreadable(f"There is no query parameter {escape(name)}.", code=CODE)
-    return None if struct is None else _finish(found, struct)
+    return None if struct is None else _build(parameters, struct)
 
 
-def _pairs(scope: Scope) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _read_parameters(scope: Scope) -> dict[str, str]:
+    parameters: dict[str, str] = {}
     for name, value in query_pairs(scope):
-        if name in found:
+        if name in parameters:
             raise Unreadable(f"Send the query parameter {escape(name)} once.", code=CODE)
-        found[name] = value
-    return found
+        parameters[name] = value
+    return parameters
 
 
-def _check_locale(found: dict[str, str]) -> None:
-    if LOCALE in found:
+def _check_locale(parameters: dict[str, str]) -> None:
+    if LOCALE in parameters:
         try:
-            read_locale(found[LOCALE])
-        except ValueRefused as refused:
-            raise Unreadable(f"locale: {refused.detail}", code=CODE) from refused
+            read_locale(parameters[LOCALE])
+        except ValueRefused as error:
+            raise Unreadable(f"locale: {error.detail}", code=CODE) from error
 
 
 def requested_locale(scope: Scope) -> str | None:
-    """The `locale` query parameter, when it is well-formed."""
+    """Return the `locale` query parameter if it is well-formed."""
     if not scope.get("query_string"):
         return None
     try:
@@ -58,34 +58,36 @@ def requested_locale(scope: Scope) -> str | None:
         return None
 
 
-def _finish(found: dict[str, str], struct: type[T]) -> T:
+def _build(parameters: dict[str, str], struct: type[T]) -> T:
     problems: list[FieldProblem] = []
     values: dict[str, Any] = {}
-    coercions = _coercions(struct)
-    for field in shape_of(struct).fields:
-        if field.outside not in found:
+    coercions = _list_coercions(struct)
+    for field in describe_struct(struct).fields:
+        if field.encoded_name not in parameters:
             if field.required:
-                problems.append(FieldProblem(f"/{field.outside}", "required", "This parameter is needed."))
+                problems.append(FieldProblem(f"/{field.encoded_name}", "required", "This parameter is needed."))
             continue
-        values[field.name] = field.read(coercions[field.name](found[field.outside]), f"/{field.outside}", problems)
+        values[field.name] = field.read(
+            coercions[field.name](parameters[field.encoded_name]), f"/{field.encoded_name}", problems
+        )
     if problems:
         raise Unreadable(" ".join(f"{p.pointer[1:]}: {p.detail}" for p in problems), code=CODE)
     return struct(**values)
 
 
 @cache
-def _coercions(struct: type[msgspec.Struct]) -> dict[str, Callable[[str], object]]:
+def _list_coercions(struct: type[msgspec.Struct]) -> dict[str, Callable[[str], object]]:
     hints = msgspec.structs.fields(struct)
-    return {info.name: _COERCE.get(split_annotation(info.type)[0], str) for info in hints}
+    return {info.name: _COERCIONS.get(split_annotation(info.type)[0], str) for info in hints}
 
 
-def _integer(text: str) -> object:
+def _parse_integer(text: str) -> object:
     digits = text.removeprefix("-")
     return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 15 else text  # noqa: PLR2004
 
 
-def _boolean(text: str) -> object:
+def _parse_boolean(text: str) -> object:
     return {"true": True, "false": False}.get(text, text)
 
 
-_COERCE: dict[Any, Callable[[str], object]] = {int: _integer, bool: _boolean}
+_COERCIONS: dict[Any, Callable[[str], object]] = {int: _parse_integer, bool: _parse_boolean}

@@ -13,7 +13,7 @@ from tests.admin.test_screens_browser import DIRECTIONS, SCHEMES, WIDTHS, faults
 from tests.support.browser import Watched, visit
 from tests.support.installation import PASSWORD, Installation
 
-from latchstring.crypto.totp import secret_text, step_at, totp_code
+from latchstring.crypto.totp import format_secret, step_at, totp_code
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
@@ -43,7 +43,7 @@ def code_of(letters: str) -> str:
     import base64  # noqa: PLC0415
 
     secret = base64.b32decode(letters.replace(" ", ""))
-    assert secret_text(secret) == letters
+    assert format_secret(secret) == letters
     return totp_code(secret, step_at(datetime.now(UTC)))
 
 

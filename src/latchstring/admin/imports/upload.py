@@ -8,7 +8,7 @@ from latchstring.domain.errors import FieldProblem, InvalidFields, Unreadable
 from latchstring.domain.job import Job
 from latchstring.formats.csv_rows import ENCODINGS, CsvRows
 from latchstring.formats.fields import escape
-from latchstring.formats.uploads import CSV, LARGEST_UPLOAD, UploadedRows
+from latchstring.formats.uploads import CSV, MAX_UPLOAD_BYTES, UploadedRows
 from latchstring.pages.multipart import Part, read_parts
 
 BESIDES = 64 * 1024  # bytes of a form around its file
@@ -20,7 +20,7 @@ async def take_upload(panel: Panel) -> Job:
     """The draft of what was sent. Raises CsrfTokenInvalid, InvalidFields, Unreadable, MailDisabled."""
     encoding: str | None = None
     is_proved = False
-    async for part in read_parts(panel.request.scope, panel.request.receive, largest=LARGEST_UPLOAD + BESIDES):
+    async for part in read_parts(panel.request.scope, panel.request.receive, largest=MAX_UPLOAD_BYTES + BESIDES):
         if part.name == "csrf":
             panel.check_csrf(await part.text())
             is_proved = True

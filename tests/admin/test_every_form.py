@@ -58,7 +58,7 @@ def test_there_is_something_to_forbid() -> None:
 
 @pytest.mark.parametrize("role", sorted(FORBIDDEN))
 async def test_a_form_of_a_greater_role_is_refused_and_changes_nothing(page_client: PageClient, role: str) -> None:
-    await page_client.enter("v@panel.test", role=role)
+    await page_client.sign_in_admin("v@panel.test", role=role)
     shown = await page_client.get("/admin/nothing-here")
     token = re.search(r'name="csrf" value="([0-9a-f]+)"', shown.html)
     assert token is not None
@@ -70,7 +70,7 @@ async def test_a_form_of_a_greater_role_is_refused_and_changes_nothing(page_clie
 
 
 async def test_without_the_token_of_the_session_every_form_is_refused(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     before, faults = await rows(page_client), []
     for action in INSIDE:
         for fields in ({"csrf": ""}, {"csrf": "0" * 32}):
@@ -82,7 +82,7 @@ async def test_without_the_token_of_the_session_every_form_is_refused(page_clien
 
 
 async def test_a_form_sent_by_another_site_is_refused(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     shown = await page_client.get("/admin/nothing-here")
     token = re.search(r'name="csrf" value="([0-9a-f]+)"', shown.html)
     assert token is not None
@@ -94,7 +94,7 @@ async def test_a_form_sent_by_another_site_is_refused(page_client: PageClient) -
 
 
 async def test_a_field_that_no_page_of_ours_sends_is_refused(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     shown = await page_client.get("/admin/nothing-here")
     token = re.search(r'name="csrf" value="([0-9a-f]+)"', shown.html)
     assert token is not None
@@ -117,7 +117,7 @@ async def test_without_a_session_every_form_leads_to_the_gate(page_client: PageC
 
 @pytest.mark.parametrize("role", list(PanelRole))
 async def test_pages_of_people_and_content_for_every_role(page_client: PageClient, role: PanelRole) -> None:
-    await page_client.enter("v@panel.test", role=role)
+    await page_client.sign_in_admin("v@panel.test", role=role)
     await page_client.group("spring")
     owner = await page_client.inviter()
     ada = await page_client.user(groups=("spring",))

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import Browser, Page, expect
 from tests.admin.test_screens_browser import sign_in
-from tests.support.browser import visit
+from tests.support.browser import watch_page
 from tests.support.installation import PASSWORD, Installation, new_address
 from tests.support.sample_data import BOUNCED
 
@@ -35,7 +35,7 @@ async def invite(page: Page, email: str, *choices: str) -> None:
 async def test_inviting_three_mending_one_and_handing_over(
     chromium: Browser, sample_installation: Installation, *, scripts: bool
 ) -> None:
-    seen = await visit(
+    seen = await watch_page(
         chromium, sample_installation, locale="en", java_script_enabled=scripts, viewport={"width": 320, "height": 700}
     )
     page = seen.page
@@ -72,7 +72,7 @@ async def test_inviting_three_mending_one_and_handing_over(
     await page.get_by_role("button", name="Invite and send the link").click()
     link = re.search(r"^(http\S+token=\S+?)\s*$", sample_installation.mail(colleague).text, re.MULTILINE)
     assert link
-    other = await visit(chromium, sample_installation, locale="en", java_script_enabled=scripts)
+    other = await watch_page(chromium, sample_installation, locale="en", java_script_enabled=scripts)
     await other.page.goto(link[1])
     await other.page.locator("input[name=password]").fill(PASSWORD)
     await other.page.get_by_role("button", name="Set password").click()

@@ -14,7 +14,7 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page
 from tests.admin.test_catalogue import messages
-from tests.support.browser import Watched, visit
+from tests.support.browser import WatchedPage, watch_page
 from tests.support.installation import Installation
 from tests.support.sample_data import PASSWORD, PRIVATE_PAGE
 
@@ -43,9 +43,9 @@ def templates() -> dict[str, re.Pattern[str]]:
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def seen(chromium: Browser, sample_installation: Installation) -> AsyncIterator[Watched]:
+async def seen(chromium: Browser, sample_installation: Installation) -> AsyncIterator[WatchedPage]:
     """A browser in which a super-admin has signed in."""
-    watched = await visit(chromium, sample_installation, locale="en", viewport={"width": 1280, "height": 800})
+    watched = await watch_page(chromium, sample_installation, locale="en", viewport={"width": 1280, "height": 800})
     await sign_in(watched.page)
     yield watched
     await watched.context.close()
@@ -86,7 +86,7 @@ async def find_screens(page: Page, more: list[str]) -> dict[str, str]:
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def screens(seen: Watched) -> dict[str, str]:
+async def screens(seen: WatchedPage) -> dict[str, str]:
     return await find_screens(seen.page, [PRIVATE_PAGE])
 
 
@@ -105,11 +105,11 @@ async def faults_of(page: Page) -> list[str]:
     ]
 
 
-async def test_every_screen_in_every_look(seen: Watched, screens: dict[str, str]) -> None:
+async def test_every_screen_in_every_look(seen: WatchedPage, screens: dict[str, str]) -> None:
     page = seen.page
     faults: list[str] = []
     for kind, address in screens.items():
-        seen.complaints.clear()
+        seen.page_errors.clear()
         await page.goto(address)
         if await page.locator("h1").count() != 1:
             faults.append(f"{kind}: not one heading")
@@ -123,7 +123,7 @@ async def test_every_screen_in_every_look(seen: Watched, screens: dict[str, str]
                     await page.evaluate("way => { document.documentElement.dir = way }", direction)
                     found = await faults_of(page)
                     faults += [f"{kind} {width} {scheme} {direction}: {fault}" for fault in found]
-        faults += [f"{kind}: {complaint}" for complaint in seen.complaints]
+        faults += [f"{kind}: {complaint}" for complaint in seen.page_errors]
     assert faults == []
 
 
@@ -136,12 +136,12 @@ WORDS_SHOWN = """() => [...document.querySelectorAll('body *')]
 
 
 async def test_german_fits_on_a_phone_and_leaves_no_english(
-    chromium: Browser, sample_installation: Installation, seen: Watched, screens: dict[str, str]
+    chromium: Browser, sample_installation: Installation, seen: WatchedPage, screens: dict[str, str]
 ) -> None:
     german = {id_: message.string for id_, message in messages("de").items() if isinstance(id_, str)}
     english = {id_ for id_, word in german.items() if word != id_} - set(german.values())
     session = await seen.context.storage_state()
-    phone = await visit(
+    phone = await watch_page(
         chromium, sample_installation, locale="de", viewport={"width": WIDTHS[0], "height": 800}, storage_state=session
     )
     faults: list[str] = []

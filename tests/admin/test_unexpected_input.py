@@ -25,7 +25,7 @@ SELECTION = f"{LIST}/selection"
     ["0001-01-01T00:00:00+23:59", "0001-01-02T00:00:00+00:00", "9999-12-31T23:59:59-23:59", "9999-12-31T00:00:00Z"],
 )
 async def test_an_instant_at_the_end_of_time_is_none(page_client: PageClient, within: str, instant: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("a@people.test")
     query = f"{within}deed=revoke&asOf={instant.replace('+', '%2B')}"
     assert (await page_client.get(f"{SELECTION}?{query}")).status == 200
@@ -33,7 +33,7 @@ async def test_an_instant_at_the_end_of_time_is_none(page_client: PageClient, wi
 
 @pytest.mark.parametrize("shown", ["9" * 5000, "²", "-1", "1e9"])
 async def test_a_count_nobody_was_shown_is_none(page_client: PageClient, shown: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("a@people.test")
     assert (await page_client.get(f"{SELECTION}?deed=revoke&shown={shown}")).status == 200
     one = await page_client.invite("b@people.test")
@@ -44,7 +44,7 @@ async def test_a_count_nobody_was_shown_is_none(page_client: PageClient, shown: 
 
 @pytest.mark.parametrize("day", ["9999-12-31", "9999-12-30", "0001-01-01"])
 async def test_a_link_until_the_end_of_time_is_refused_at_its_field(page_client: PageClient, day: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     fields = {"inviteEmail": "a@people.test", "role": "team", "expiresIn": "until", "until": day}
     assert (await page_client.send(f"{LIST}/new", fields | {"do": "save"})).status == 422
     assert (await page_client.send(f"{LIST}/new/preview", fields)).status == 200
@@ -55,7 +55,7 @@ async def test_a_link_until_the_end_of_time_is_refused_at_its_field(page_client:
 
 @pytest.mark.parametrize("tag", ["until", "qqq-ZZ", "tlh", "i-klingon"])
 async def test_a_language_nobody_speaks_breaks_no_page(page_client: PageClient, tag: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     one = await page_client.invite("a@people.test", locale=tag)
     user = await page_client.user(locale=tag)
     await page_client.services.groups.create(
@@ -72,7 +72,7 @@ def test_the_longest_word_in_any_script_fits_into_its_cookie() -> None:
     assert len(kept) < 4096  # RFC 6265 section 6.1: what browsers take at least, and mostly at most
     session = b"__Host-latchstring_admin=seed"
     scope = {"headers": [(b"cookie", kept.split(b";")[0] + b"; " + session)]}
-    assert read_cookies(scope, App(public_url="https://door.test")).flash == Flash("💥" * LONGEST_FLASH)
+    assert read_cookies(scope, App(public_url="https://pages.test")).flash == Flash("💥" * LONGEST_FLASH)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_the_longest_word_in_any_script_fits_into_its_cookie() -> None:
 async def test_where_only_forms_go_a_browser_finds_the_way_back(
     page_client: PageClient, path: str, status: int
 ) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get(path, headers={"Accept": "text/html"})
     assert (seen.status, seen.response.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
     assert 'href="/admin"' in seen.html
@@ -94,7 +94,7 @@ async def test_where_only_forms_go_a_browser_finds_the_way_back(
 
 
 async def test_confirming_twice_mails_nobody_twice(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     one, two = await page_client.invite("a@people.test"), await page_client.invite("b@people.test")
     fields = confirmed(await take(page_client, "resend", one, two))
     answers = await asyncio.gather(*(page_client.browser.post(f"{SELECTION}/do", data=fields) for _ in range(3)))
@@ -107,7 +107,7 @@ async def test_confirming_twice_mails_nobody_twice(page_client: PageClient) -> N
 
 
 async def test_what_a_colleague_has_just_sent_again_is_not_sent_once_more(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     one = await page_client.invite("a@people.test")
     fields = confirmed(await take(page_client, "resend", one))
     await page_client.services.invitations.resend(one.id, by=OPERATOR_PRINCIPAL)
@@ -116,7 +116,7 @@ async def test_what_a_colleague_has_just_sent_again_is_not_sent_once_more(page_c
 
 
 async def test_pressing_send_again_twice_mails_once(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     one = await page_client.invite("a@people.test")
     page, post = await page_client.get(f"{LIST}/{one.id}"), f"{LIST}/{one.id}/resend"
     assert 'name="seen" value="1"' in page.html
@@ -134,7 +134,7 @@ async def test_pressing_send_again_twice_mails_once(page_client: PageClient) -> 
 
 
 async def test_signing_in_over_a_session_ends_it(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     before = page_client.browser.cookies[COOKIE]
     fields = {"email": "mira@panel.test", "password": PASSWORD}
     assert (await page_client.send("/admin/login", fields)).status == 303
@@ -145,14 +145,14 @@ async def test_signing_in_over_a_session_ends_it(page_client: PageClient) -> Non
 
 
 async def test_a_failed_login_over_a_session_leaves_it(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     before = page_client.browser.cookies[COOKIE]
     await page_client.send("/admin/login", {"email": "mira@panel.test", "password": "not the one"})
     assert await page_client.services.admins.sessions.find(before) is not None
 
 
 async def test_what_is_shown_once_is_kept_by_no_browser(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     one = await page_client.invite("a@people.test")
     for path, fields in (
         ("/admin/api-keys/new", {"name": "Shop", "scopes": "users:read"}),

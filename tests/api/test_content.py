@@ -49,7 +49,7 @@ def list_pointers(answer: Any) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Person:
+class SignedInUser:
     id: str
     token: str
     email: str
@@ -60,12 +60,12 @@ class ContentEnv:
     """An author with one article, and methods to add users and grants."""
 
     api: Any
-    author: Person
+    author: SignedInUser
 
-    async def person(self, role: str | None = None) -> Person:
+    async def person(self, role: str | None = None) -> SignedInUser:
         created = await self.api.user(role)
         token = (await self.api.login(created["email"])).json()["accessToken"]
-        return Person(created["id"], token, created["email"])
+        return SignedInUser(created["id"], token, created["email"])
 
     async def make(self, key: str, content_type: str = "articles", **fields: Any) -> dict[str, Any]:
         response = await self.api.post(
@@ -78,7 +78,7 @@ class ContentEnv:
         sent = {"accessType": "SHARED", **access}
         return await self.api.put(f"/content/articles/{key}/access", sent, self.author.token)
 
-    async def with_role(self, role: str, key: str = "one") -> Person:
+    async def with_role(self, role: str, key: str = "one") -> SignedInUser:
         person = await self.person()
         details = await self.details(key)
         users = {access["user"]["id"]: access["role"] for access in details["users"]} | {person.id: role}

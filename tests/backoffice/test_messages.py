@@ -54,7 +54,7 @@ async def test_the_server_gets_the_sample_and_its_words_come_back(
     sent = await messages.send_test(MailKind.INVITATION, "de", "me@example.org", by=admin())
     assert sent.is_taken
     assert sent.reply
-    (taken,) = mail_server.taken
+    (taken,) = mail_server.received
     assert taken.recipient.strip("<>") == "me@example.org"
     assert taken.message["Content-Language"] == "de"
     assert [row.type for row in await database.fetch(EVENTS)] == ["mail.tested"]

@@ -1,4 +1,4 @@
-"""Nothing in these tests looks into the package: they see what a client of a running installation sees."""
+"""Tests of a running installation through its public interfaces only: HTTP, SMTP and the command line."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder starts processes."""
+    """Mark every test of this folder as slow: each needs a running installation."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.slow)

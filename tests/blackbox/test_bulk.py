@@ -1,4 +1,4 @@
-"""Inviting many at once, row by row: what is read, what becomes of each row, and how far its sender's rights go."""
+"""Bulk invitations: reading of rows, their results, and the permissions of their sender."""
 
 import contextlib
 import csv
@@ -9,9 +9,17 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.support.bulk_calls import api_key, customer, done, foreseen, send, total, verdicts
-from tests.support.content_calls import access, article
-from tests.support.installation import Installation, Person, new_address, refused
+from tests.support.bulk_calls import (
+    codes_of,
+    count_invitations,
+    create_api_key,
+    customer_row,
+    dry_run,
+    post_rows,
+    run_job,
+)
+from tests.support.content_calls import create_object, get_access
+from tests.support.installation import Installation, SignedInUser, check_problem, new_address
 
 CSV = "text/csv"
 MEBIBYTE = 1024 * 1024
@@ -20,37 +28,38 @@ MEBIBYTE = 1024 * 1024
 # ---- rows ------------------------------------------------------------------------------------------------------------
 
 
-def test_every_rule_of_a_single_create_holds_for_a_row(installation: Installation) -> None:
-    """Each row has the verdict that the same body has alone: the code of its problem or of its first field."""
+def test_each_row_is_validated_like_a_single_invitation(installation: Installation) -> None:
+    """A row gets the code that the same body gets as a single request: of the problem or of a field."""
     group, other = installation.group(), installation.group()
-    waiting = installation.invite(role="customer", groups=[group, other])
+    pending = installation.invite(role="customer", groups=[group, other])
+    pending_row = {"inviteEmail": pending["inviteEmail"].upper(), "role": "customer", "groups": [other, group]}
     member = installation.user("customer")
     owner = installation.user("admin")
-    key = article(installation, owner)
+    key = create_object(installation, owner)
     content = [{"contentType": "article", "key": key, "role": "EDITOR"}]
     rows: list[tuple[Any, tuple[str, str | None]]] = [
-        (customer(), ("CREATE", None)),
-        (customer(groups=[other, group], content=content, firstName="Ä", metadata={"a": [1]}), ("CREATE", None)),
-        (customer(message="m" * 1000, locale="de", expiresIn="PT2H"), ("CREATE", None)),
+        (customer_row(), ("CREATE", None)),
+        (customer_row(groups=[other, group], content=content, firstName="Ä", metadata={"a": [1]}), ("CREATE", None)),
+        (customer_row(message="m" * 1000, locale="de", expiresIn="PT2H"), ("CREATE", None)),
         ({"inviteEmail": new_address(), "content": content}, ("CREATE", None)),
-        (customer(groups=[other, group], inviteEmail=waiting["inviteEmail"].upper()), ("DUPLICATE", "already-invited")),
-        (customer(inviteEmail=member.email), ("MEMBER", "already-member")),
+        (pending_row, ("DUPLICATE", "already-invited")),
+        (customer_row(inviteEmail=member.email), ("MEMBER", "already-member")),
         ({"inviteEmail": new_address()}, ("REFUSED", "grant-required")),
-        (customer(role="king"), ("REFUSED", "unknown-role")),
-        (customer(groups=["nowhere"]), ("REFUSED", "group-not-found")),
-        (customer(content=[{**content[0], "key": "nothing"}]), ("REFUSED", "content-not-found")),
-        (customer(content=[{**content[0], "contentType": "songs"}]), ("REFUSED", "content-not-found")),
-        (customer(content=[{**content[0], "role": "OWNER"}]), ("REFUSED", None)),
-        (customer(expiresIn="soon"), ("REFUSED", None)),
-        (customer(expiresIn="P31D"), ("REFUSED", "out-of-bounds")),
-        (customer(message="m" * 1001), ("REFUSED", None)),
-        (customer(message="a\u0007b"), ("REFUSED", None)),
-        (customer(firstName="n" * 101), ("REFUSED", None)),
-        (customer(redirectUrl="https://evil.example/"), ("REFUSED", "redirect-not-allowed")),
-        (customer(locale="!!"), ("REFUSED", None)),
-        (customer(metadata=[1]), ("REFUSED", None)),
-        (customer(nick="x"), ("REFUSED", "unknown-field")),
-        (customer(role=7), ("REFUSED", None)),
+        (customer_row(role="king"), ("REFUSED", "unknown-role")),
+        (customer_row(groups=["nowhere"]), ("REFUSED", "group-not-found")),
+        (customer_row(content=[{**content[0], "key": "nothing"}]), ("REFUSED", "content-not-found")),
+        (customer_row(content=[{**content[0], "contentType": "songs"}]), ("REFUSED", "content-not-found")),
+        (customer_row(content=[{**content[0], "role": "OWNER"}]), ("REFUSED", None)),
+        (customer_row(expiresIn="soon"), ("REFUSED", None)),
+        (customer_row(expiresIn="P31D"), ("REFUSED", "out-of-bounds")),
+        (customer_row(message="m" * 1001), ("REFUSED", None)),
+        (customer_row(message="a\u0007b"), ("REFUSED", None)),
+        (customer_row(firstName="n" * 101), ("REFUSED", None)),
+        (customer_row(redirectUrl="https://evil.example/"), ("REFUSED", "redirect-not-allowed")),
+        (customer_row(locale="!!"), ("REFUSED", None)),
+        (customer_row(metadata=[1]), ("REFUSED", None)),
+        (customer_row(nick="x"), ("REFUSED", "unknown-field")),
+        (customer_row(role=7), ("REFUSED", None)),
         ({"role": "customer"}, ("REFUSED", "required")),
         *[
             ({"inviteEmail": address, "role": "customer"}, ("REFUSED", "invalid-email"))
@@ -63,13 +72,13 @@ def test_every_rule_of_a_single_create_holds_for_a_row(installation: Installatio
         ([], ("REFUSED", "invalid-type")),
         ("a@people.test", ("REFUSED", "invalid-type")),
         (None, ("REFUSED", "invalid-type")),
-        (customer(), ("CREATE", None)),
+        (customer_row(), ("CREATE", None)),
     ]  # fmt: skip
-    before = total(installation)
-    looked = foreseen(installation, [row for row, _ in rows])
-    assert total(installation) == before
-    carried_out = done(installation, [row for row, _ in rows])
-    for items in (looked, carried_out):
+    count_before = count_invitations(installation)
+    dry_run_items = dry_run(installation, [row for row, _ in rows])
+    assert count_invitations(installation) == count_before
+    job_items = run_job(installation, [row for row, _ in rows])
+    for items in (dry_run_items, job_items):
         for item, (row, (status, code)) in zip(items, rows, strict=True):
             assert item["status"] == status, (row, item)
             assert code in {None, item.get("code")}, (row, item)
@@ -77,18 +86,18 @@ def test_every_rule_of_a_single_create_holds_for_a_row(installation: Installatio
                 assert "code" not in item
             else:
                 assert item["detail"], (row, item)
-    assert verdicts(looked) == verdicts(carried_out)
-    for (row, (status, _)), item in zip(rows, carried_out, strict=True):
+    assert codes_of(dry_run_items) == codes_of(job_items)
+    for (row, (status, _)), item in zip(rows, job_items, strict=True):
         if status == "REFUSED" and isinstance(row, dict) and item["code"] != "unknown-field":
-            alone = installation.post("/invitations", row, installation.key)
-            assert alone.status in {404, 422}, (row, alone)
-            codes = {alone.json["code"]} | {error["code"] for error in alone.json.get("errors", [])}
-            assert item["code"] in codes, (row, item, alone.json)
+            answer = installation.post("/invitations", row, installation.key)
+            assert answer.status in {404, 422}, (row, answer)
+            codes = {answer.json["code"]} | {error["code"] for error in answer.json.get("errors", [])}
+            assert item["code"] in codes, (row, item, answer.json)
 
 
-def test_a_row_becomes_an_invitation_like_any_other(installation: Installation) -> None:
+def test_a_row_creates_a_complete_invitation(installation: Installation) -> None:
     group, owner = installation.group(), installation.user("admin")
-    key = article(installation, owner)
+    key = create_object(installation, owner)
     row = {
         "inviteEmail": new_address("Mixed.Case"), "role": "team", "groups": [group],
         "content": [{"contentType": "articles", "key": key, "role": "VIEWER"}], "firstName": "Ada", "lastName": "Löwe",
@@ -96,32 +105,32 @@ def test_a_row_becomes_an_invitation_like_any_other(installation: Installation) 
         "redirectUrl": "https://app.orchard.example/in",
     }  # fmt: skip
     cells = row | {"groups": group, "content": f"articles/{key}:VIEWER", "metadata": json.dumps(row["metadata"])}
-    lines = io.StringIO()
-    table = csv.DictWriter(lines, [*cells])
+    text = io.StringIO()
+    table = csv.DictWriter(text, [*cells])
     table.writeheader()
     table.writerow(cells | {"inviteEmail": new_address("In.Csv")})
-    for body in ([row], lines.getvalue().encode()):
-        (item,) = done(installation, body)
-        made = installation.invitation(item["invitationId"])
-        assert made["inviteEmail"] == item["email"]
-        assert (made["role"], made["groups"], made["state"]) == ("team", [group], "PENDING")
-        assert made["content"] == [{**row["content"][0], "void": False}]  # type: ignore[index]
-        assert made["message"] == "Hello,\nyou."
-        assert {made[name] for name in ("firstName", "lastName", "locale")} == {"Ada", "Löwe", "de"}
-        assert made["metadata"] == row["metadata"]
-        lifetime = datetime.fromisoformat(made["expiresAt"]) - datetime.fromisoformat(made["createdAt"])
+    for body in ([row], text.getvalue().encode()):
+        (item,) = run_job(installation, body)
+        invitation = installation.invitation(item["invitationId"])
+        assert invitation["inviteEmail"] == item["email"]
+        assert (invitation["role"], invitation["groups"], invitation["state"]) == ("team", [group], "PENDING")
+        assert invitation["content"] == [{**row["content"][0], "void": False}]  # type: ignore[index]
+        assert invitation["message"] == "Hello,\nyou."
+        assert {invitation[name] for name in ("firstName", "lastName", "locale")} == {"Ada", "Löwe", "de"}
+        assert invitation["metadata"] == row["metadata"]
+        lifetime = datetime.fromisoformat(invitation["expiresAt"]) - datetime.fromisoformat(invitation["createdAt"])
         assert lifetime == timedelta(days=2)
-        assert made["invitedBy"]["type"] == "API_KEY"
+        assert invitation["invitedBy"]["type"] == "API_KEY"
         assert installation.events(item["invitationId"])[0]["type"] == "invitation.created"
         assert (
             installation.accept(
-                installation.mail_of(made).token, password="eleven quiet herons 7", acceptTerms=True
+                installation.mail_of(invitation).token, password="eleven quiet herons 7", acceptTerms=True
             ).status
             == 201
         )
 
 
-def test_the_same_person_stands_several_times_in_a_file(installation: Installation) -> None:
+def test_repeated_addresses_are_duplicates_only_with_the_same_grants(installation: Installation) -> None:
     groups = [installation.group(), installation.group()]
     address = new_address("one")
     rows = [
@@ -133,194 +142,205 @@ def test_the_same_person_stands_several_times_in_a_file(installation: Installati
         {"inviteEmail": f" {address}", "groups": groups},
         {"inviteEmail": address.replace("@", "+b@"), "groups": groups},
     ]
-    for items in (foreseen(installation, rows), done(installation, rows)):
+    for items in (dry_run(installation, rows), run_job(installation, rows)):
         assert [item["status"] for item in items] == [
             "CREATE", "DUPLICATE", "CREATE", "DUPLICATE", "CREATE", "REFUSED", "CREATE",
         ]  # fmt: skip
         assert "1" in items[1]["detail"]
-    assert total(installation, email=address) == 3
-    for items in (foreseen(installation, rows), done(installation, rows)):
+    assert count_invitations(installation, email=address) == 3
+    for items in (dry_run(installation, rows), run_job(installation, rows)):
         assert [item["status"] for item in items] == [*["DUPLICATE"] * 5, "REFUSED", "DUPLICATE"]
         assert items[0]["code"] == "already-invited"
         assert installation.invitation(items[0]["invitationId"])["inviteEmail"] == address
 
 
-def test_an_invitation_that_is_over_gives_way(installation: Installation) -> None:
-    made = installation.invite(expiresIn="PT1S")
-    installation.wait_until_expired(made["id"])
-    declined, token = installation.invited()
+def test_an_ended_invitation_does_not_block_a_row(installation: Installation) -> None:
+    expired = installation.invite(expiresIn="PT1S")
+    installation.wait_until_expired(expired["id"])
+    declined, token = installation.invite_with_token()
     assert installation.post("/invitations/decline", {"token": token}).status == 200
     revoked = installation.invite()
     assert installation.delete(f"/invitations/{revoked['id']}", installation.key).status == 204
-    rows = [customer(inviteEmail=one["inviteEmail"]) for one in (made, declined, revoked)]
-    assert verdicts(foreseen(installation, rows)) == [("CREATE", None)] * 3
-    assert verdicts(done(installation, rows)) == [("CREATE", None)] * 3
-    assert installation.invitation(made["id"])["state"] == "EXPIRED"
-    assert total(installation, email=made["inviteEmail"]) == 2
-    assert total(installation, email=made["inviteEmail"], state="PENDING") == 1
+    rows = [customer_row(inviteEmail=invitation["inviteEmail"]) for invitation in (expired, declined, revoked)]
+    assert codes_of(dry_run(installation, rows)) == [("CREATE", None)] * 3
+    assert codes_of(run_job(installation, rows)) == [("CREATE", None)] * 3
+    assert installation.invitation(expired["id"])["state"] == "EXPIRED"
+    assert count_invitations(installation, email=expired["inviteEmail"]) == 2
+    assert count_invitations(installation, email=expired["inviteEmail"], state="PENDING") == 1
 
 
-# ---- ceilings --------------------------------------------------------------------------------------------------------
+# ---- permissions of the sender ---------------------------------------------------------------------------------------
 
 
-def test_the_ceiling_holds_for_each_row(installation: Installation) -> None:
+def test_each_row_is_limited_by_the_senders_permissions(installation: Installation) -> None:
     team, owner = installation.user("team"), installation.user("admin")
     lead = installation.user("lead")
-    group, mine, foreign = installation.group(), article(installation, owner), article(installation, owner)
+    group, shared_key, other_key = (
+        installation.group(),
+        create_object(installation, owner),
+        create_object(installation, owner),
+    )
     installation.post("/groups", {"key": "open-house", "name": "Open house"}, installation.key)
-    shared = {"accessType": "SHARED", "sharedUsers": {team.id: "MAINTAINER", lead.id: "EDITOR"}}
-    assert installation.put(f"/content/articles/{mine}/access", shared, installation.key).status == 200
+    body = {"accessType": "SHARED", "sharedUsers": {team.id: "MAINTAINER", lead.id: "EDITOR"}}
+    assert installation.put(f"/content/articles/{shared_key}/access", body, installation.key).status == 200
 
-    def to(key: str, role: str = "EDITOR") -> dict[str, Any]:
+    def row_for(key: str, role: str = "EDITOR") -> dict[str, Any]:
         return {"inviteEmail": new_address(), "content": [{"contentType": "articles", "key": key, "role": role}]}
 
     refusal = ("REFUSED", "grant-not-allowed")
-    asked: list[tuple[Person, Any, tuple[str, str | None]]] = [
-        (team, customer(), ("CREATE", None)),
-        (team, customer(role="team"), ("CREATE", None)),
-        (team, customer(role="lead"), refusal),
-        (team, customer(role="admin"), refusal),
-        (team, customer(groups=[group]), refusal),
-        (team, customer(groups=["no-such-group"]), refusal),
-        (team, to(mine), ("CREATE", None)),
-        (team, to(mine, "MAINTAINER"), ("CREATE", None)),
-        (team, to(foreign), ("REFUSED", "content-not-found")),
-        (team, {**to(mine), "role": "admin"}, refusal),
-        (lead, to(mine), refusal),
-        (lead, customer(groups=["open-house"]), ("CREATE", None)),
-        (lead, customer(groups=["open-house", group]), refusal),
-        (lead, customer(role="visitor"), refusal),
+    cases: list[tuple[SignedInUser, Any, tuple[str, str | None]]] = [
+        (team, customer_row(), ("CREATE", None)),
+        (team, customer_row(role="team"), ("CREATE", None)),
+        (team, customer_row(role="lead"), refusal),
+        (team, customer_row(role="admin"), refusal),
+        (team, customer_row(groups=[group]), refusal),
+        (team, customer_row(groups=["no-such-group"]), refusal),
+        (team, row_for(shared_key), ("CREATE", None)),
+        (team, row_for(shared_key, "MAINTAINER"), ("CREATE", None)),
+        (team, row_for(other_key), ("REFUSED", "content-not-found")),
+        (team, {**row_for(shared_key), "role": "admin"}, refusal),
+        (lead, row_for(shared_key), refusal),
+        (lead, customer_row(groups=["open-house"]), ("CREATE", None)),
+        (lead, customer_row(groups=["open-house", group]), refusal),
+        (lead, customer_row(role="visitor"), refusal),
     ]
-    for person in (team, lead):
-        rows = [row for by, row, _ in asked if by is person]
-        expected = [verdict for by, _, verdict in asked if by is person]
-        assert verdicts(foreseen(installation, rows, by=person.token)) == expected
-        assert verdicts(done(installation, rows, by=person.token)) == expected
-        for row, verdict in zip(rows, expected, strict=True):
-            if verdict == refusal:
-                refused(installation.post("/invitations", row, person.token), 403, "grant-not-allowed")
-    assert sorted(one["role"] for one in access(installation, mine)["invitations"]) == ["EDITOR", "MAINTAINER"]
-    assert access(installation, foreign)["invitations"] == []
+    for user in (team, lead):
+        rows = [row for by, row, _ in cases if by is user]
+        expected = [result for by, _, result in cases if by is user]
+        assert codes_of(dry_run(installation, rows, by=user.token)) == expected
+        assert codes_of(run_job(installation, rows, by=user.token)) == expected
+        for row, result in zip(rows, expected, strict=True):
+            if result == refusal:
+                check_problem(installation.post("/invitations", row, user.token), 403, "grant-not-allowed")
+    assert sorted(invitation["role"] for invitation in get_access(installation, shared_key)["invitations"]) == [
+        "EDITOR",
+        "MAINTAINER",
+    ]
+    assert get_access(installation, other_key)["invitations"] == []
 
 
-def test_keys_are_held_to_their_ceiling_and_their_scope(installation: Installation) -> None:
-    plain, _ = api_key(installation, "invitations:write")
-    rows = [customer(), customer(role="team"), customer(groups=[installation.group()])]
-    assert [item["status"] for item in done(installation, rows, by=plain)] == ["CREATE", "REFUSED", "REFUSED"]
+def test_rows_are_limited_by_scope_and_grants_of_an_api_key(installation: Installation) -> None:
+    plain, _ = create_api_key(installation, "invitations:write")
+    rows = [customer_row(), customer_row(role="team"), customer_row(groups=[installation.group()])]
+    assert [item["status"] for item in run_job(installation, rows, by=plain)] == ["CREATE", "REFUSED", "REFUSED"]
     for scopes in (("invitations:read",), ("content:write", "users:write")):
-        key, _ = api_key(installation, *scopes)
-        for dry in (True, False):
-            refused(send(installation, rows, by=key, dry=dry), 403, "not-allowed")
+        key, _ = create_api_key(installation, *scopes)
+        for is_dry_run in (True, False):
+            check_problem(post_rows(installation, rows, by=key, dry_run=is_dry_run), 403, "not-allowed")
     for token in ("lsk_nothing", "eyJ"):
-        refused(send(installation, rows, by=token), 401)
-    refused(installation.call("POST", "/api/invitations/bulk", rows), 401)
+        check_problem(post_rows(installation, rows, by=token), 401)
+    check_problem(installation.call("POST", "/api/invitations/bulk", rows), 401)
 
 
-def test_what_others_sent_is_not_told_to_who_may_not_list_it(installation: Installation) -> None:
-    waiting, member = installation.invite(role="customer"), installation.user("customer")
+def test_invitations_of_others_are_not_revealed_without_read_permission(installation: Installation) -> None:
+    pending, member = installation.invite(role="customer"), installation.user("customer")
     sender = installation.user("sender")
-    rows = [customer(inviteEmail=waiting["inviteEmail"]), customer(inviteEmail=member.email)]
-    for items in (foreseen(installation, rows, by=sender.token), done(installation, rows, by=sender.token)):
-        assert waiting["id"] not in json.dumps(items)
+    rows = [customer_row(inviteEmail=pending["inviteEmail"]), customer_row(inviteEmail=member.email)]
+    for items in (dry_run(installation, rows, by=sender.token), run_job(installation, rows, by=sender.token)):
+        assert pending["id"] not in json.dumps(items)
         assert "MEMBER" not in {item["status"] for item in items}
 
 
-# ---- what is read ----------------------------------------------------------------------------------------------------
+# ---- reading of bodies -----------------------------------------------------------------------------------------------
 
 
-def table(text: str, encoding: str = "utf-8") -> bytes:
+def csv_bytes(text: str, encoding: str = "utf-8") -> bytes:
     return text.encode(encoding)
 
 
-def test_what_cannot_be_read_is_refused_as_a_whole(installation: Installation) -> None:
-    good = json.dumps(customer()).encode()
-    many = b",".join([good] * 2000)
+def test_an_unreadable_body_is_refused_as_a_whole(installation: Installation) -> None:
+    row = json.dumps(customer_row()).encode()
+    rows = b",".join([row] * 2000)
     cases: list[tuple[bytes, str | None, int]] = [
         (b"", "application/json", 400),
         (b"", CSV, 400),
         (b"   ", "application/json", 400),
         (b"{}", "application/json", 400),
-        (good, "application/json", 400),
-        (b"[" + many + b",]", "application/json", 400),
-        (b"[" + many + b"", "application/json", 400),
-        (b"[" + many + b', {"inviteEmail": ]', "application/json", 400),
-        (b"[" + many + b"] []", "application/json", 400),
-        (b"[" + many + b',{"role":"customer","role":"team"}]', "application/json", 400),
-        (b"[" + many + b',{"metadata":{"a":1,"a":2}}]', "application/json", 400),
-        (b"[" + many + b',{"metadata":' + b"[" * 64 + b"]" * 64 + b"}]", "application/json", 400),
-        (b"[" + many + b',{"firstName":"\xff"}]', "application/json", 400),
-        (b"[" + many + b',{"firstName":"\xed\xa0\x80"}]', "application/json", 400),
+        (row, "application/json", 400),
+        (b"[" + rows + b",]", "application/json", 400),
+        (b"[" + rows + b"", "application/json", 400),
+        (b"[" + rows + b', {"inviteEmail": ]', "application/json", 400),
+        (b"[" + rows + b"] []", "application/json", 400),
+        (b"[" + rows + b',{"role":"customer","role":"team"}]', "application/json", 400),
+        (b"[" + rows + b',{"metadata":{"a":1,"a":2}}]', "application/json", 400),
+        (b"[" + rows + b',{"metadata":' + b"[" * 64 + b"]" * 64 + b"}]", "application/json", 400),
+        (b"[" + rows + b',{"firstName":"\xff"}]', "application/json", 400),
+        (b"[" + rows + b',{"firstName":"\xed\xa0\x80"}]', "application/json", 400),
         (b"[]", "application/json", 422),
-        (b"[" + good + b"]", "application/xml", 415),
-        (b"[" + good + b"]", "text/plain", 415),
-        (b"[" + good + b"]", "multipart/form-data; boundary=x", 415),
-        (table("inviteEmail,role\na@people.test,customer\n"), "application/csv", 415),
-        (table("inviteEmail,role\na@people.test,customer\n"), "text/csv; charset=klingon", 415),
-        (table("inviteEmail,nick\na@people.test,customer\n"), CSV, 400),
-        (table("inviteEmail,role,role\na@people.test,customer,team\n"), CSV, 400),
-        (table("role\ncustomer\n"), CSV, 422),
-        (table("inviteEmail,role\n"), CSV, 422),
-        (table("inviteEmail,role\r\n" + "a@people.test,customer\r\n" * 3000) + b"\xff\xfe\xfd,x\r\n", CSV, 400),
-        (table('inviteEmail,role\r\n"a@people.test,customer\r\n'), CSV, 400),
+        (b"[" + row + b"]", "application/xml", 415),
+        (b"[" + row + b"]", "text/plain", 415),
+        (b"[" + row + b"]", "multipart/form-data; boundary=x", 415),
+        (csv_bytes("inviteEmail,role\na@people.test,customer\n"), "application/csv", 415),
+        (csv_bytes("inviteEmail,role\na@people.test,customer\n"), "text/csv; charset=klingon", 415),
+        (csv_bytes("inviteEmail,nick\na@people.test,customer\n"), CSV, 400),
+        (csv_bytes("inviteEmail,role,role\na@people.test,customer,team\n"), CSV, 400),
+        (csv_bytes("role\ncustomer\n"), CSV, 422),
+        (csv_bytes("inviteEmail,role\n"), CSV, 422),
+        (csv_bytes("inviteEmail,role\r\n" + "a@people.test,customer\r\n" * 3000) + b"\xff\xfe\xfd,x\r\n", CSV, 400),
+        (csv_bytes('inviteEmail,role\r\n"a@people.test,customer\r\n'), CSV, 400),
     ]
-    before = total(installation)
+    count_before = count_invitations(installation)
     for body, media_type, status in cases:
-        for dry in (True, False):
-            answer = send(installation, body, media_type=media_type, dry=dry)
-            problem = refused(answer, status)
+        for is_dry_run in (True, False):
+            answer = post_rows(installation, body, media_type=media_type, dry_run=is_dry_run)
+            problem = check_problem(answer, status)
             assert problem["detail"], (body[-60:], problem)
-    for query in ("dryRun=maybe", "dry=true", "dryRun=true&dryRun=true"):
-        refused(installation.call("POST", f"/api/invitations/bulk?{query}", [customer()], token=installation.key), 400)
-    assert total(installation) == before
+    for query in ("dryRun=maybe", "dry_run=true", "dryRun=true&dryRun=true"):
+        check_problem(
+            installation.call("POST", f"/api/invitations/bulk?{query}", [customer_row()], token=installation.key), 400
+        )
+    assert count_invitations(installation) == count_before
 
 
-def test_64_mebibytes_are_the_most(installation: Installation) -> None:
-    """Refused with an answer that the sender gets to read, announced or not."""
-    piece = b" " * MEBIBYTE
+def test_a_body_over_64_mebibytes_is_refused(installation: Installation) -> None:
+    """The sender gets the answer, with and without Content-Length."""
+    chunk = b" " * MEBIBYTE
 
-    def body(pieces: int) -> Iterator[bytes]:
+    def body(chunk_count: int) -> Iterator[bytes]:
         yield b"["
-        for _ in range(pieces):
-            yield piece
+        for _ in range(chunk_count):
+            yield chunk
         yield b'{"inviteEmail":"x@","role":"customer"}]'
 
-    for announced in (True, False):
+    for has_length in (True, False):
         connection = http.client.HTTPConnection("127.0.0.1", installation.port, timeout=60)
         headers = {"Authorization": f"Bearer {installation.key}", "Content-Type": "application/json"}
-        if announced:
+        if has_length:
             headers["Content-Length"] = str(64 * MEBIBYTE + 40)
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may answer before the end
-            connection.request("POST", "/api/invitations/bulk", body(64), headers, encode_chunked=not announced)
+        with contextlib.suppress(
+            BrokenPipeError, ConnectionResetError
+        ):  # the server may answer before the end of the body
+            connection.request("POST", "/api/invitations/bulk", body(64), headers, encode_chunked=not has_length)
         answer = connection.getresponse()
         problem = json.loads(answer.read())
         assert (answer.status, problem["code"]) == (413, "body-too-large")
         connection.close()
-    fits = installation.call(
+    dry_run_answer = installation.call(
         "POST",
         "/api/invitations/bulk?dryRun=true",
         raw=b"".join([*body(63)]),
         headers={"Content-Type": "application/json"},
         token=installation.key,
     )
-    assert fits.status == 200
-    assert fits.json["items"][0]["status"] == "REFUSED"
+    assert dry_run_answer.status == 200
+    assert dry_run_answer.json["items"][0]["status"] == "REFUSED"
 
 
-def test_a_messy_spreadsheet_gets_the_right_verdict_for_each_row(installation: Installation) -> None:
-    people = [new_address(f"Person{number}") for number in range(600)]
+def test_a_messy_spreadsheet_gets_the_right_result_for_each_row(installation: Installation) -> None:
+    addresses = [new_address(f"SignedInUser{number}") for number in range(600)]
     lines = ['"Invite E-Mail";ROLE;"First Name";message;groups; ']
-    lines += [f'  {one} ;customer;"Ann ""A""";"Hello;\r\nthere";;' for one in people]
+    lines += [f'  {address} ;customer;"Ann ""A""";"Hello;\r\nthere";;' for address in addresses]
     lines += [";;;;;", "   ;;\t;;;"]
-    lines += [f"{one.upper()}\u00a0;customer;;;;" for one in people[:300]]
-    broken = ["broken@", "@x", "a b@people.test", "a@b@c.test", "plain", "a@.test", "a,b@people.test"] * 3
-    lines += [f"{one};customer;;;;" for one in broken[:20]]
+    lines += [f"{address.upper()}\u00a0;customer;;;;" for address in addresses[:300]]
+    invalid_addresses = ["broken@", "@x", "a b@people.test", "a@b@c.test", "plain", "a@.test", "a,b@people.test"] * 3
+    lines += [f"{address};customer;;;;" for address in invalid_addresses[:20]]
     expected = [*["CREATE"] * 600, *["DUPLICATE"] * 300, *["REFUSED"] * 20]
     text = "\r\n".join([*lines, "", ""])
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"):
-        items = foreseen(installation, text.encode(encoding))
+        items = dry_run(installation, text.encode(encoding))
         assert [item["status"] for item in items] == expected, encoding
         assert items[600]["detail"]
         assert {item["code"] for item in items[900:]} == {"invalid-email"}
-    items = done(installation, "\r\n".join([lines[0], *lines[1:21], *lines[601:]]).encode("utf-16"))
+    items = run_job(installation, "\r\n".join([lines[0], *lines[1:21], *lines[601:]]).encode("utf-16"))
     expected = [*["CREATE"] * 20, *["DUPLICATE"] * 20, *["CREATE"] * 280, *["REFUSED"] * 20]
     assert [item["status"] for item in items] == expected

@@ -1,4 +1,4 @@
-"""Jobs of many invitations: who sees them, their report, cancelling, and senders who fall in the middle."""
+"""Bulk jobs: who can see them, their report, cancelling, and senders who lose their rights meanwhile."""
 
 import csv
 import io
@@ -7,12 +7,24 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from tests.support.bulk_calls import api_key, customer, done, ended, foreseen, job, report, send, started, total, until
-from tests.support.content_calls import NOBODY
-from tests.support.installation import Installation, numbers, open_installation, refused
+from tests.support.bulk_calls import (
+    count_invitations,
+    create_api_key,
+    customer_row,
+    dry_run,
+    get_job,
+    get_report,
+    post_rows,
+    run_job,
+    start_job,
+    wait_for_end,
+    wait_for_job,
+)
+from tests.support.content_calls import UNKNOWN_ID
+from tests.support.installation import Installation, check_problem, numbers, open_installation
 
 CSV = "text/csv"
-MANY = 6000  # rows of a job that is still at work when one looks
+ROW_COUNT = 6000  # enough that the job is still running when a test reads it
 ROLES = """
 [roles.dispatcher]
 name = "Dispatcher"
@@ -31,136 +43,140 @@ def quiet_installation(
     new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
     """An installation that sends no mail, for large jobs."""
-    with open_installation(tmp_path_factory.mktemp("house"), new_database(), transport="off", extra=ROLES) as running:
-        yield running
+    with open_installation(
+        tmp_path_factory.mktemp("quiet"), new_database(), transport="off", extra=ROLES
+    ) as installation:
+        yield installation
 
 
-def test_a_job_is_its_makers_and_its_readers(installation: Installation) -> None:
-    maker, other, reader = installation.user("sender"), installation.user("sender"), installation.user("team")
-    job_id = started(installation, [customer(), {"inviteEmail": "no", "role": "customer"}], by=maker.token)
-    ended(installation, job_id)
+def test_a_job_is_visible_to_its_creator_and_to_readers(installation: Installation) -> None:
+    creator, other, reader = installation.user("sender"), installation.user("sender"), installation.user("team")
+    job_id = start_job(installation, [customer_row(), {"inviteEmail": "no", "role": "customer"}], by=creator.token)
+    wait_for_end(installation, job_id)
     for path in (f"/jobs/{job_id}", f"/jobs/{job_id}/report"):
-        assert installation.get(path, maker.token).status == installation.get(path, reader.token).status == 200
-        refused(installation.get(path, other.token), 404, "job-not-found")
-        refused(installation.get(path, installation.user("customer").token), 404, "job-not-found")
-        refused(installation.get(path), 401)
-        refused(installation.get(f"{path}?what=1", maker.token), 400)
-    refused(installation.get(f"/jobs/{NOBODY}", installation.key), 404, "job-not-found")
-    refused(installation.get(f"/jobs/{NOBODY}/report", installation.key), 404, "job-not-found")
-    refused(installation.delete(f"/jobs/{NOBODY}", installation.key), 404, "job-not-found")
-    refused(installation.get("/jobs/no-id", installation.key), 404)
-    refused(installation.delete(f"/jobs/{job_id}", other.token), 404, "job-not-found")
-    refused(installation.delete(f"/jobs/{job_id}"), 401)
-    refused(installation.delete(f"/jobs/{job_id}", maker.token), 409, "job-finished")
-    assert job(installation, job_id, maker.token)["state"] == "DONE"
+        assert installation.get(path, creator.token).status == installation.get(path, reader.token).status == 200
+        check_problem(installation.get(path, other.token), 404, "job-not-found")
+        check_problem(installation.get(path, installation.user("customer").token), 404, "job-not-found")
+        check_problem(installation.get(path), 401)
+        check_problem(installation.get(f"{path}?what=1", creator.token), 400)
+    check_problem(installation.get(f"/jobs/{UNKNOWN_ID}", installation.key), 404, "job-not-found")
+    check_problem(installation.get(f"/jobs/{UNKNOWN_ID}/report", installation.key), 404, "job-not-found")
+    check_problem(installation.delete(f"/jobs/{UNKNOWN_ID}", installation.key), 404, "job-not-found")
+    check_problem(installation.get("/jobs/no-id", installation.key), 404)
+    check_problem(installation.delete(f"/jobs/{job_id}", other.token), 404, "job-not-found")
+    check_problem(installation.delete(f"/jobs/{job_id}"), 401)
+    check_problem(installation.delete(f"/jobs/{job_id}", creator.token), 409, "job-finished")
+    assert get_job(installation, job_id, creator.token)["state"] == "DONE"
     assert installation.call("POST", f"/api/jobs/{job_id}", {}, token=installation.key).status == 405
     assert installation.get("/invitations/bulk", installation.key).status in {404, 405}
 
 
-def test_a_report_is_read_whole_in_pages_and_as_a_spreadsheet(installation: Installation) -> None:
-    evil = ["=1+1@people.test", "+1@", "-2@", "@SUM(A1)", "\t=1", "＝1", '"x",=1']
-    rows = [customer() for _ in range(40)] + [{"inviteEmail": one, "role": "customer"} for one in evil]
-    job_id = started(installation, rows)
-    ended(installation, job_id)
-    whole = report(installation, job_id)
-    assert len(whole) == 47
-    found, cursor = list[Any](), ""
+def test_a_report_can_be_read_whole_in_pages_and_as_csv(installation: Installation) -> None:
+    formulas = ["=1+1@people.test", "+1@", "-2@", "@SUM(A1)", "\t=1", "＝1", '"x",=1']
+    rows = [customer_row() for _ in range(40)] + [{"inviteEmail": address, "role": "customer"} for address in formulas]
+    job_id = start_job(installation, rows)
+    wait_for_end(installation, job_id)
+    items = get_report(installation, job_id)
+    assert len(items) == 47
+    paged_items, cursor = list[Any](), ""
     while True:
         page = installation.get(f"/jobs/{job_id}/report?limit=20{cursor}", installation.key).json
         assert page["total"] == 47
-        found += page["items"]
+        paged_items += page["items"]
         if page["nextCursor"] is None:
             break
         cursor = f"&cursor={page['nextCursor']}"
-    assert found == whole
+    assert paged_items == items
     answer = installation.get(f"/jobs/{job_id}/report", installation.key, headers={"Accept": CSV})
     assert answer.headers["Content-Type"].startswith("text/csv")
     assert "attachment" in answer.headers["Content-Disposition"]
     lines = list(csv.reader(io.StringIO(answer.body.decode("utf-8-sig"), newline="")))
     assert len(lines) == 48
-    assert [line[:2] for line in lines[1:]] == [[str(item["row"]), item["status"]] for item in whole]
+    assert [line[:2] for line in lines[1:]] == [[str(item["row"]), item["status"]] for item in items]
     for line in lines[1:]:
         assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r", "＝")) for cell in line), line
     for query in ("limit=0", "limit=201", "cursor=nonsense", "status=MADE"):
-        refused(installation.get(f"/jobs/{job_id}/report?{query}", installation.key), 400)
+        check_problem(installation.get(f"/jobs/{job_id}/report?{query}", installation.key), 400)
 
 
-def test_cancelling_in_the_middle_keeps_what_is_done_and_does_nothing_after(quiet_installation: Installation) -> None:
+def test_cancelling_a_running_job_keeps_finished_rows_and_stops_the_rest(quiet_installation: Installation) -> None:
     installation = quiet_installation
-    before = total(installation)
+    count_before = count_invitations(installation)
     dispatcher = installation.user("dispatcher")
     name = f"stop{next(numbers)}"
-    job_id = started(installation, [customer(name) for _ in range(MANY)], by=dispatcher.token)
-    until(installation, job_id, lambda one: one["done"] > 0)
+    job_id = start_job(installation, [customer_row(name) for _ in range(ROW_COUNT)], by=dispatcher.token)
+    wait_for_job(installation, job_id, lambda job: job["done"] > 0)
     answer = installation.delete(f"/jobs/{job_id}", dispatcher.token)
     assert answer.status == 204, answer
     assert not answer.body
-    found = job(installation, job_id)
-    assert found["state"] == "CANCELLED"
-    assert 0 < found["done"] < MANY
-    assert len(report(installation, job_id)) == found["done"] == found["created"]
-    assert total(installation) - before == found["created"]
-    refused(installation.delete(f"/jobs/{job_id}", dispatcher.token), 409, "job-finished")
-    done(installation, [customer()])  # a worker that was on the cancelled job is free by now
-    assert job(installation, job_id) == found
-    assert total(installation) - before == found["created"] + 1
+    job = get_job(installation, job_id)
+    assert job["state"] == "CANCELLED"
+    assert 0 < job["done"] < ROW_COUNT
+    assert len(get_report(installation, job_id)) == job["done"] == job["created"]
+    assert count_invitations(installation) - count_before == job["created"]
+    check_problem(installation.delete(f"/jobs/{job_id}", dispatcher.token), 409, "job-finished")
+    run_job(installation, [customer_row()])  # afterwards no worker processes the cancelled job
+    assert get_job(installation, job_id) == job
+    assert count_invitations(installation) - count_before == job["created"] + 1
 
 
-@pytest.mark.parametrize("fall", ["blocked", "demoted", "without the right to grant", "deleted", "key removed"])
-def test_who_falls_in_the_middle_of_a_job_invites_nobody_after(quiet_installation: Installation, fall: str) -> None:
+@pytest.mark.parametrize("reason", ["blocked", "demoted", "may not grant", "deleted", "key removed"])
+def test_a_job_stops_inviting_when_its_sender_loses_the_right(quiet_installation: Installation, reason: str) -> None:
     installation = quiet_installation
-    before = total(installation)
-    person = installation.user("dispatcher")
-    by = person.token
+    count_before = count_invitations(installation)
+    dispatcher = installation.user("dispatcher")
+    by = dispatcher.token
     key_id = ""
-    if fall == "key removed":
-        by, key_id = api_key(installation, "invitations:write", "invitations:reveal")
-    job_id = started(installation, [customer("fall") for _ in range(MANY)], by=by)
-    until(installation, job_id, lambda one: one["done"] > 0)
-    if fall == "key removed":
+    if reason == "key removed":
+        by, key_id = create_api_key(installation, "invitations:write", "invitations:reveal")
+    job_id = start_job(installation, [customer_row("reason") for _ in range(ROW_COUNT)], by=by)
+    wait_for_job(installation, job_id, lambda job: job["done"] > 0)
+    if reason == "key removed":
         answer = installation.delete(f"/api-keys/{key_id}", installation.key)
-    elif fall == "deleted":
-        answer = installation.delete(f"/users/{person.id}", installation.key)
+    elif reason == "deleted":
+        answer = installation.delete(f"/users/{dispatcher.id}", installation.key)
     else:
         changes = {"blocked": {"blocked": True}, "demoted": {"role": "customer"}}
-        answer = installation.patch(f"/users/{person.id}", changes.get(fall, {"role": "clerk"}), installation.key)
+        answer = installation.patch(f"/users/{dispatcher.id}", changes.get(reason, {"role": "clerk"}), installation.key)
     assert answer.status in {200, 204}, answer
-    then = total(installation)
-    found = ended(installation, job_id)
-    assert total(installation) == then
-    assert 0 < found["created"] == then - before < MANY
-    items = report(installation, job_id)
-    assert len(items) == found["done"]
-    if fall == "without the right to grant":
-        assert (found["state"], found["done"]) == ("DONE", MANY)
+    count_after = count_invitations(installation)
+    job = wait_for_end(installation, job_id)
+    assert count_invitations(installation) == count_after
+    assert 0 < job["created"] == count_after - count_before < ROW_COUNT
+    items = get_report(installation, job_id)
+    assert len(items) == job["done"]
+    if reason == "may not grant":
+        assert (job["state"], job["done"]) == ("DONE", ROW_COUNT)
         assert {item["code"] for item in items if item["status"] == "REFUSED"} == {"grant-not-allowed"}
     else:
-        assert found["state"] == "FAILED"
-        assert found["cause"] == ("not-allowed" if fall == "demoted" else "inviter-not-allowed")
+        assert job["state"] == "FAILED"
+        assert job["cause"] == ("not-allowed" if reason == "demoted" else "inviter-not-allowed")
 
 
-def test_an_idempotency_key_makes_one_job_of_two_requests(installation: Installation) -> None:
-    rows, key = [customer()], f"key-{next(numbers)}"
-    assert foreseen(installation, rows, Idempotency_Key=key)
-    first = send(installation, rows, Idempotency_Key=key)
-    again = send(installation, rows, Idempotency_Key=key)
+def test_an_idempotency_key_makes_repeated_requests_one_job(installation: Installation) -> None:
+    rows, key = [customer_row()], f"key-{next(numbers)}"
+    assert dry_run(installation, rows, Idempotency_Key=key)
+    first = post_rows(installation, rows, Idempotency_Key=key)
+    again = post_rows(installation, rows, Idempotency_Key=key)
     assert (first.status, first.json) == (again.status, again.json) == (202, again.json)
-    refused(send(installation, [customer()], Idempotency_Key=key), 422, "idempotency-key-reused")
-    refused(send(installation, rows, Idempotency_Key="ü"), 400)
+    check_problem(post_rows(installation, [customer_row()], Idempotency_Key=key), 422, "idempotency-key-reused")
+    check_problem(post_rows(installation, rows, Idempotency_Key="ü"), 400)
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: send(installation, rows, Idempotency_Key=key + "-b"), range(8)))
+        answers = list(pool.map(lambda _: post_rows(installation, rows, Idempotency_Key=key + "-b"), range(8)))
     assert {answer.status for answer in answers} <= {202, 409}
     assert len({answer.json["jobId"] for answer in answers if answer.status == 202}) == 1
-    ended(installation, first.json["jobId"])
-    assert total(installation, email=rows[0]["inviteEmail"]) == 1
+    wait_for_end(installation, first.json["jobId"])
+    assert count_invitations(installation, email=rows[0]["inviteEmail"]) == 1
 
 
-def test_without_mail_only_who_may_reveal_invites(quiet_installation: Installation) -> None:
-    rows = [customer()]
-    for dry in (True, False):
-        refused(
-            send(quiet_installation, rows, by=quiet_installation.user("sender").token, dry=dry), 503, "mail-disabled"
+def test_without_mail_bulk_invitations_require_the_reveal_permission(quiet_installation: Installation) -> None:
+    rows = [customer_row()]
+    for is_dry_run in (True, False):
+        check_problem(
+            post_rows(quiet_installation, rows, by=quiet_installation.user("sender").token, dry_run=is_dry_run),
+            503,
+            "mail-disabled",
         )
-    (item,) = done(quiet_installation, rows)
+    (item,) = run_job(quiet_installation, rows)
     delivery = quiet_installation.invitation(item["invitationId"])["delivery"]
     assert (delivery["state"], delivery["reason"]) == ("SUPPRESSED", "MAIL_OFF")

@@ -1,52 +1,59 @@
-"""Asking: lists of what one may see or do, and checks of who may do what."""
+"""Lists of content by visibility and role, and checks of access."""
 
 from typing import Any
 
 import pytest
-from tests.support.content_calls import NOBODY, article, join, levels, put_access, share
-from tests.support.installation import Installation, Person, refused
+from tests.support.content_calls import UNKNOWN_ID, add_members, check_levels, create_object, put_access, share
+from tests.support.installation import Installation, SignedInUser, check_problem
 
 
-def listed(installation: Installation, by: Person | None, query: str = "", kind: str = "articles") -> list[str]:
-    """Keys in the order of the list, page by page."""
+def list_keys(
+    installation: Installation, by: SignedInUser | None, query: str = "", kind: str = "articles"
+) -> list[str]:
+    """List all keys page by page."""
     keys, cursor = list[str](), ""
     while True:
-        got = installation.get(f"/content/{kind}?{query}{cursor}", by.token if by else None)
-        assert got.status == 200, got
-        assert got.json.keys() == {"items", "nextCursor", "total"}
-        keys += [item["key"] for item in got.json["items"]]
-        if got.json["nextCursor"] is None:
+        answer = installation.get(f"/content/{kind}?{query}{cursor}", by.token if by else None)
+        assert answer.status == 200, answer
+        assert answer.json.keys() == {"items", "nextCursor", "total"}
+        keys += [item["key"] for item in answer.json["items"]]
+        if answer.json["nextCursor"] is None:
             return keys
-        cursor = f"&cursor={got.json['nextCursor']}"
+        cursor = f"&cursor={answer.json['nextCursor']}"
 
 
-def world(installation: Installation) -> tuple[Person, dict[str, str]]:
-    """A person and one object for each way of reaching one."""
-    me, owner, group, other = installation.user(), installation.user(), installation.group(), installation.group()
-    join(installation, group, me)
+def create_objects(installation: Installation) -> tuple[SignedInUser, dict[str, str]]:
+    """Create a user and one object for each way to get access."""
+    user, owner, group, other_group = (
+        installation.user(),
+        installation.user(),
+        installation.group(),
+        installation.group(),
+    )
+    add_members(installation, group, user)
     keys = {
-        name: article(installation, owner)
-        for name in ("hidden", "view", "edit", "maintain", "group", "both", "elsewhere")
+        name: create_object(installation, owner)
+        for name in ("hidden", "view", "edit", "maintain", "group", "both", "other group")
     }
-    share(installation, keys["view"], owner, (me, "VIEWER"))
-    share(installation, keys["edit"], owner, (me, "EDITOR"))
-    share(installation, keys["maintain"], owner, (me, "MAINTAINER"))
+    share(installation, keys["view"], owner, (user, "VIEWER"))
+    share(installation, keys["edit"], owner, (user, "EDITOR"))
+    share(installation, keys["maintain"], owner, (user, "MAINTAINER"))
     share(installation, keys["group"], owner, **{group: "EDITOR"})
-    share(installation, keys["both"], owner, (me, "VIEWER"), **{group: "MAINTAINER"})
-    share(installation, keys["elsewhere"], owner, **{other: "EDITOR"})
-    keys["own"] = article(installation, me)
-    keys["public"] = article(installation, owner)
+    share(installation, keys["both"], owner, (user, "VIEWER"), **{group: "MAINTAINER"})
+    share(installation, keys["other group"], owner, **{other_group: "EDITOR"})
+    keys["own"] = create_object(installation, user)
+    keys["public"] = create_object(installation, owner)
     put_access(installation, keys["public"], owner, "PUBLIC")
-    return me, keys
+    return user, keys
 
 
-def test_a_list_holds_what_one_may_view_and_nothing_else(content_installation: Installation) -> None:
-    me, keys = world(content_installation)
-    found = listed(content_installation, me, "limit=200")
-    assert set(found) & set(keys.values()) == set(keys.values()) - {keys["hidden"], keys["elsewhere"]}
-    assert len(found) == len(set(found))
+def test_a_list_contains_exactly_the_visible_objects(content_installation: Installation) -> None:
+    user, keys = create_objects(content_installation)
+    listed_keys = list_keys(content_installation, user, "limit=200")
+    assert set(listed_keys) & set(keys.values()) == set(keys.values()) - {keys["hidden"], keys["other group"]}
+    assert len(listed_keys) == len(set(listed_keys))
     for key in keys.values():
-        assert (content_installation.get(f"/content/articles/{key}", me.token).status == 200) == (key in found)
+        assert (content_installation.get(f"/content/articles/{key}", user.token).status == 200) == (key in listed_keys)
 
 
 @pytest.mark.parametrize(
@@ -57,39 +64,46 @@ def test_a_list_holds_what_one_may_view_and_nothing_else(content_installation: I
         ("OWNER", {"own"}),
     ],
 )
-def test_a_role_narrows_a_list_to_at_least_that(content_installation: Installation, role: str, names: set[str]) -> None:
-    me, keys = world(content_installation)
+def test_the_role_filter_selects_objects_with_at_least_that_role(
+    content_installation: Installation, role: str, names: set[str]
+) -> None:
+    user, keys = create_objects(content_installation)
     for limit in ("200", "1", "2"):
-        found = listed(content_installation, me, f"role={role}&limit={limit}")
-        assert sorted(found) == sorted(keys[name] for name in names)
-    assert content_installation.get(f"/content/articles?role={role}", me.token).json["total"] == len(names)
+        listed_keys = list_keys(content_installation, user, f"role={role}&limit={limit}")
+        assert sorted(listed_keys) == sorted(keys[name] for name in names)
+    assert content_installation.get(f"/content/articles?role={role}", user.token).json["total"] == len(names)
 
 
-def test_without_a_credential_a_list_holds_what_is_public(content_installation: Installation) -> None:
-    _, keys = world(content_installation)
-    found = listed(content_installation, None, "limit=200")
-    assert set(found) & set(keys.values()) == {keys["public"]}
-    assert listed(content_installation, None, "role=EDITOR") == []
-    refused(content_installation.get("/content/articles", "lsk_bad"), 401)
+def test_without_a_credential_a_list_contains_public_objects(content_installation: Installation) -> None:
+    _, keys = create_objects(content_installation)
+    listed_keys = list_keys(content_installation, None, "limit=200")
+    assert set(listed_keys) & set(keys.values()) == {keys["public"]}
+    assert list_keys(content_installation, None, "role=EDITOR") == []
+    check_problem(content_installation.get("/content/articles", "lsk_bad"), 401)
 
 
-def test_pages_meet_everything_once_the_newest_first(content_installation: Installation) -> None:
-    me = content_installation.user()
-    keys = [article(content_installation, me, kind="recipes") for _ in range(7)]
-    mine = [key for key in listed(content_installation, me, "limit=2", "recipes") if key in keys]
+def test_pages_list_every_object_once_newest_first(content_installation: Installation) -> None:
+    user = content_installation.user()
+    keys = [create_object(content_installation, user, kind="recipes") for _ in range(7)]
+    mine = [key for key in list_keys(content_installation, user, "limit=2", "recipes") if key in keys]
     assert mine == keys[::-1]
-    assert [key for key in listed(content_installation, me, "limit=3&sort=createdAt", "recipes") if key in keys] == keys
-    items = content_installation.get("/content/recipes?role=OWNER", me.token).json["items"]
-    assert items[0] == content_installation.get(f"/content/recipes/{keys[-1]}", me.token).json
+    assert [
+        key for key in list_keys(content_installation, user, "limit=3&sort=createdAt", "recipes") if key in keys
+    ] == keys
+    items = content_installation.get("/content/recipes?role=OWNER", user.token).json["items"]
+    assert items[0] == content_installation.get(f"/content/recipes/{keys[-1]}", user.token).json
 
 
-def test_types_are_listed_apart(content_installation: Installation) -> None:
-    me = content_installation.user()
-    one, two = article(content_installation, me), article(content_installation, me, kind="recipes")
+def test_each_content_type_has_its_own_list(content_installation: Installation) -> None:
+    user = content_installation.user()
+    article, recipe = (
+        create_object(content_installation, user),
+        create_object(content_installation, user, kind="recipes"),
+    )
     assert (
-        listed(content_installation, me, "role=OWNER"),
-        listed(content_installation, me, "role=OWNER", "recipes"),
-    ) == ([one], [two])
+        list_keys(content_installation, user, "role=OWNER"),
+        list_keys(content_installation, user, "role=OWNER", "recipes"),
+    ) == ([article], [recipe])
 
 
 @pytest.mark.parametrize(
@@ -108,140 +122,147 @@ def test_types_are_listed_apart(content_installation: Installation) -> None:
     ],
 )
 def test_bad_queries_of_a_list_are_refused(content_installation: Installation, query: str) -> None:
-    refused(content_installation.get(f"/content/articles?{query}", content_installation.user().token), 400)
+    check_problem(content_installation.get(f"/content/articles?{query}", content_installation.user().token), 400)
 
 
-def test_an_unknown_type_has_no_list(content_installation: Installation) -> None:
+def test_the_list_of_an_unknown_type_is_not_found(content_installation: Installation) -> None:
     for token in (None, content_installation.key):
-        refused(content_installation.get("/content/nothing", token), 404)
+        check_problem(content_installation.get("/content/nothing", token), 404)
 
 
-def test_a_list_follows_every_change(content_installation: Installation) -> None:
-    me, owner, group = content_installation.user(), content_installation.user(), content_installation.group()
-    key = article(content_installation, owner, kind="articles")
-    assert listed(content_installation, me, "limit=200").count(key) == 0
+def test_a_list_reflects_every_change_of_access(content_installation: Installation) -> None:
+    user, owner, group = content_installation.user(), content_installation.user(), content_installation.group()
+    key = create_object(content_installation, owner, kind="articles")
+    assert list_keys(content_installation, user, "limit=200").count(key) == 0
     share(content_installation, key, owner, **{group: "VIEWER"})
-    join(content_installation, group, me)
-    assert listed(content_installation, me, "limit=200").count(key) == 1
+    add_members(content_installation, group, user)
+    assert list_keys(content_installation, user, "limit=200").count(key) == 1
     put_access(content_installation, key, owner, "PUBLIC")
-    assert listed(content_installation, me, "limit=200").count(key) == 1
-    assert listed(content_installation, me, "role=EDITOR") == []
+    assert list_keys(content_installation, user, "limit=200").count(key) == 1
+    assert list_keys(content_installation, user, "role=EDITOR") == []
     put_access(content_installation, key, owner, "PRIVATE")
-    assert listed(content_installation, me, "limit=200").count(key) == 0
+    assert list_keys(content_installation, user, "limit=200").count(key) == 0
 
 
-def test_the_permission_to_write_lists_all_as_maintainer(content_installation: Installation) -> None:
+def test_content_write_lists_all_objects_as_maintainer(content_installation: Installation) -> None:
     curator, owner = content_installation.user("curator"), content_installation.user()
-    key, own = article(content_installation, owner), article(content_installation, curator)
-    assert {key, own} <= set(listed(content_installation, curator, "role=MAINTAINER&limit=200"))
-    assert listed(content_installation, curator, "role=OWNER") == [own]
+    key, own = create_object(content_installation, owner), create_object(content_installation, curator)
+    assert {key, own} <= set(list_keys(content_installation, curator, "role=MAINTAINER&limit=200"))
+    assert list_keys(content_installation, curator, "role=OWNER") == [own]
 
 
-def check(installation: Installation, token: str | None, *checks: dict[str, Any]) -> Any:
+def post_checks(installation: Installation, token: str | None, *checks: dict[str, Any]) -> Any:
     return installation.post("/access/check", {"checks": list(checks)}, token)
 
 
-def test_answers_come_in_the_order_of_the_questions(content_installation: Installation) -> None:
-    me, keys = world(content_installation)
+def test_results_have_the_order_of_the_checks(content_installation: Installation) -> None:
+    user, keys = create_objects(content_installation)
     roles = ("VIEWER", "EDITOR", "MAINTAINER", "OWNER")
-    have = {
+    levels = {
         "hidden": 0,
         "view": 1,
         "edit": 2,
         "maintain": 3,
         "group": 2,
         "both": 3,
-        "elsewhere": 0,
+        "other group": 0,
         "own": 4,
         "public": 1,
     }
-    asked = [(keys[name], role, at < have[name]) for name in keys for at, role in enumerate(roles)]
-    asked = asked[::3] + asked[1::3] + asked[2::3] + asked[:5]
-    questions = [{"contentType": "articles", "key": key, "role": role} for key, role, _ in asked]
-    got = check(content_installation, me.token, *questions)
-    assert got.status == 200
-    assert got.json == {"results": [expected for _, _, expected in asked]}
+    cases = [(keys[name], role, level < levels[name]) for name in keys for level, role in enumerate(roles)]
+    cases = cases[::3] + cases[1::3] + cases[2::3] + cases[:5]
+    checks = [{"contentType": "articles", "key": key, "role": role} for key, role, _ in cases]
+    answer = post_checks(content_installation, user.token, *checks)
+    assert answer.status == 200
+    assert answer.json == {"results": [expected for _, _, expected in cases]}
     reader = content_installation.api_key("access:read")
-    assert check(content_installation, reader, *[one | {"userId": me.id} for one in questions]).json == got.json
-
-
-def test_one_asks_about_oneself_and_about_others_with_the_permission(content_installation: Installation) -> None:
-    me, other = content_installation.user(), content_installation.user()
-    key = article(content_installation, other)
-    question = {"contentType": "articles", "key": key, "role": "VIEWER"}
-    refused(check(content_installation, None, question), 401)
-    assert check(content_installation, me.token, question).json == {"results": [False]}
-    assert check(content_installation, me.token, question | {"userId": me.id}).json == {"results": [False]}
-    refused(check(content_installation, me.token, question, question | {"userId": other.id}), 403)
-    refused(check(content_installation, me.token, question | {"userId": NOBODY}), 403)
-    refused(
-        check(content_installation, content_installation.api_key("content:write"), question | {"userId": other.id}), 403
+    assert (
+        post_checks(content_installation, reader, *[check_ | {"userId": user.id} for check_ in checks]).json
+        == answer.json
     )
-    about = check(
+
+
+def test_checks_of_other_users_require_a_permission(content_installation: Installation) -> None:
+    user, other = content_installation.user(), content_installation.user()
+    key = create_object(content_installation, other)
+    check_ = {"contentType": "articles", "key": key, "role": "VIEWER"}
+    check_problem(post_checks(content_installation, None, check_), 401)
+    assert post_checks(content_installation, user.token, check_).json == {"results": [False]}
+    assert post_checks(content_installation, user.token, check_ | {"userId": user.id}).json == {"results": [False]}
+    check_problem(post_checks(content_installation, user.token, check_, check_ | {"userId": other.id}), 403)
+    check_problem(post_checks(content_installation, user.token, check_ | {"userId": UNKNOWN_ID}), 403)
+    check_problem(
+        post_checks(content_installation, content_installation.api_key("content:write"), check_ | {"userId": other.id}),
+        403,
+    )
+    answer = post_checks(
         content_installation,
         content_installation.api_key("access:read"),
-        question | {"userId": other.id},
-        question | {"userId": me.id},
+        check_ | {"userId": other.id},
+        check_ | {"userId": user.id},
     )
-    assert about.json == {"results": [True, False]}
+    assert answer.json == {"results": [True, False]}
 
 
-def test_what_does_not_exist_is_a_no(content_installation: Installation) -> None:
-    me = content_installation.user()
-    key = article(content_installation, me)
-    right = {"userId": me.id, "contentType": "articles", "key": key, "role": "OWNER"}
-    answer = check(
+def test_a_check_of_something_unknown_is_false(content_installation: Installation) -> None:
+    user = content_installation.user()
+    key = create_object(content_installation, user)
+    right = {"userId": user.id, "contentType": "articles", "key": key, "role": "OWNER"}
+    answer = post_checks(
         content_installation,
         content_installation.key,
         right | {"key": "not-there"},
         right,
         right | {"contentType": "nothing"},
-        right | {"userId": NOBODY},
+        right | {"userId": UNKNOWN_ID},
         right | {"contentType": "recipes"},
         right,
     )
     assert (answer.status, answer.json["results"]) == (200, [False, True, False, False, False, True])
 
 
-def test_a_thousand_questions_and_no_more(content_installation: Installation) -> None:
-    me = content_installation.user()
-    question = {"contentType": "articles", "key": article(content_installation, me), "role": "OWNER"}
-    absent = question | {"key": "not-there"}
-    got = check(content_installation, me.token, *[question, absent] * 500)
-    assert got.json == {"results": [True, False] * 500}
-    assert check(content_installation, me.token, *[question] * 1001).status in {400, 422}
-    assert check(content_installation, me.token).status in {200, 422}
+def test_a_request_has_at_most_a_thousand_checks(content_installation: Installation) -> None:
+    user = content_installation.user()
+    check_ = {"contentType": "articles", "key": create_object(content_installation, user), "role": "OWNER"}
+    absent = check_ | {"key": "not-there"}
+    answer = post_checks(content_installation, user.token, *[check_, absent] * 500)
+    assert answer.json == {"results": [True, False] * 500}
+    assert post_checks(content_installation, user.token, *[check_] * 1001).status in {400, 422}
+    assert post_checks(content_installation, user.token).status in {200, 422}
 
 
 @pytest.mark.parametrize(
     "bad", [{"role": "ADMIN"}, {"role": None}, {"key": 1}, {"contentType": None}, {"userId": "x"}, {"userId": 1}]
 )
-def test_bad_questions_are_refused(content_installation: Installation, bad: dict[str, Any]) -> None:
-    question = {"contentType": "articles", "key": "k", "role": "VIEWER"}
-    answer = check(content_installation, content_installation.user().token, question | bad)
+def test_invalid_checks_are_refused(content_installation: Installation, bad: dict[str, Any]) -> None:
+    check_ = {"contentType": "articles", "key": "k", "role": "VIEWER"}
+    answer = post_checks(content_installation, content_installation.user().token, check_ | bad)
     assert answer.status in {400, 422}, answer
-    refused(check(content_installation, content_installation.user().token, question | {"unknown": 1}), 400)
+    check_problem(post_checks(content_installation, content_installation.user().token, check_ | {"unknown": 1}), 400)
 
 
-def test_a_blocked_person_may_nothing_until_freed(content_installation: Installation) -> None:
-    owner, group, person = content_installation.user(), content_installation.group(), content_installation.user()
-    join(content_installation, group, person)
-    key, own = article(content_installation, owner), article(content_installation, person)
-    share(content_installation, key, owner, (person, "EDITOR"), **{group: "MAINTAINER"})
-    content_installation.patch(f"/users/{person.id}", {"blocked": True}, content_installation.key)
-    assert levels(content_installation, key, person) + levels(content_installation, own, person) == [None, None]
-    content_installation.patch(f"/users/{person.id}", {"blocked": False}, content_installation.key)
-    assert levels(content_installation, key, person) + levels(content_installation, own, person) == [
+def test_a_blocked_user_has_no_access_until_unblocked(content_installation: Installation) -> None:
+    owner, group, user = content_installation.user(), content_installation.group(), content_installation.user()
+    add_members(content_installation, group, user)
+    key, own = create_object(content_installation, owner), create_object(content_installation, user)
+    share(content_installation, key, owner, (user, "EDITOR"), **{group: "MAINTAINER"})
+    content_installation.patch(f"/users/{user.id}", {"blocked": True}, content_installation.key)
+    assert check_levels(content_installation, key, user) + check_levels(content_installation, own, user) == [
+        None,
+        None,
+    ]
+    content_installation.patch(f"/users/{user.id}", {"blocked": False}, content_installation.key)
+    assert check_levels(content_installation, key, user) + check_levels(content_installation, own, user) == [
         "MAINTAINER",
         "OWNER",
     ]
 
 
-def test_the_permission_to_write_counts_in_checks(content_installation: Installation) -> None:
+def test_content_write_counts_in_checks(content_installation: Installation) -> None:
     curator = content_installation.user("curator")
-    key = article(content_installation, content_installation.user())
-    assert levels(content_installation, key, curator) == ["MAINTAINER"]
+    key = create_object(content_installation, content_installation.user())
+    assert check_levels(content_installation, key, curator) == ["MAINTAINER"]
     content_installation.patch(f"/users/{curator.id}", {"role": "customer"}, content_installation.key)
-    assert levels(content_installation, key, curator) == [None]
+    assert check_levels(content_installation, key, curator) == [None]
     content_installation.patch(f"/users/{curator.id}", {"role": "curator"}, content_installation.key)
-    assert levels(content_installation, key, curator) == ["MAINTAINER"]
+    assert check_levels(content_installation, key, curator) == ["MAINTAINER"]

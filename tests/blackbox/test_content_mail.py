@@ -1,45 +1,56 @@
-"""Mails about content: whose words are whose, where the link leads, and what nobody is mailed."""
+"""Mails of invitations to content: texts of users, the link, and what is not mailed."""
 
 import re
 from urllib.parse import quote, urlsplit
 
 import pytest
-from tests.support.content_calls import OPTIONS, ROLES, accept, article, ask, asked, levels, put_access
-from tests.support.installation import Installation, Person, new_address
+from tests.support.content_calls import (
+    CONTENT_OPTIONS,
+    ROLES,
+    accept,
+    check_levels,
+    create_invitation,
+    create_object,
+    post_invitation,
+    put_access,
+)
+from tests.support.installation import Installation, SignedInUser, new_address
 from tests.support.installations import StartInstallation
-from tests.support.smtp_server import Taken
+from tests.support.smtp_server import ReceivedMail
 
 
-def sent(installation: Installation, title: str, role: str = "VIEWER", **more: object) -> tuple[Taken, Person, str]:
-    """The mail of an invitation to an article of this title, who sent it, and the article's key."""
+def send_invitation(
+    installation: Installation, title: str, role: str = "VIEWER", **fields: object
+) -> tuple[ReceivedMail, SignedInUser, str]:
+    """Invite to a new article with this title; return the mail, the sender and the key."""
     owner, guest = installation.user(firstName="Mira", lastName="Okafor"), new_address()
-    key = article(installation, owner, title=title)
-    assert ask(installation, key, owner, guest, role, **more).status == 200
+    key = create_object(installation, owner, title=title)
+    assert post_invitation(installation, key, owner, guest, role, **fields).status == 200
     return installation.mail(guest), owner, key
 
 
-def flat(text: str) -> str:
+def collapse_spaces(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
-def test_a_mail_says_who_invites_to_what(content_installation: Installation) -> None:
-    mail, _, _ = sent(content_installation, "Minutes of March", message="Have a look, please")
+def test_a_mail_names_the_inviter_and_the_object(content_installation: Installation) -> None:
+    mail, _, _ = send_invitation(content_installation, "Minutes of March", message="Have a look, please")
     for part in (mail.text, mail.html):
         for words in ("Mira Okafor", "Minutes of March", "Orchard Lane", "Have a look, please"):
-            assert words in flat(part), words
+            assert words in collapse_spaces(part), words
     assert "Orchard Lane" in mail.message["From"]
 
 
 @pytest.mark.parametrize(("role", "word"), [("VIEWER", "view"), ("EDITOR", "edit"), ("MAINTAINER", "maint|manage")])
-def test_a_role_is_told_in_words(content_installation: Installation, role: str, word: str) -> None:
-    mail, _, _ = sent(content_installation, "Plan", role)
+def test_a_mail_describes_the_role_in_words(content_installation: Installation, role: str, word: str) -> None:
+    mail, _, _ = send_invitation(content_installation, "Plan", role)
     for part in (mail.text, mail.html):
         assert re.search(word, part, re.IGNORECASE), part
         assert role not in part
 
 
-def test_the_link_leads_to_the_objects_own_page(content_installation: Installation) -> None:
-    mail, _, key = sent(content_installation, "Plan")
+def test_the_link_points_to_the_page_of_the_object(content_installation: Installation) -> None:
+    mail, _, key = send_invitation(content_installation, "Plan")
     lines = [line.strip() for line in mail.text.splitlines()]
     link = f"{content_installation.public_url}/content/articles/{key}/accept-invitation?token={mail.token}"
     assert link in lines
@@ -57,15 +68,17 @@ def test_the_link_leads_to_the_objects_own_page(content_installation: Installati
         "&lt;b&gt; & {{ 7*7 }} {% raw %} ${x} %(name)s {0}",
     ],
 )
-def test_a_title_is_text_in_a_mail(content_installation: Installation, title: str) -> None:
-    mail, _, _ = sent(content_installation, title)
+def test_a_title_is_escaped_in_a_mail(content_installation: Installation, title: str) -> None:
+    mail, _, _ = send_invitation(content_installation, title)
     for raw in ("<script>alert", "<img src=x", 'href="https://evil.test', "</title></head><body>"):
         assert raw not in mail.html
-    assert title in flat(mail.text).replace("\u200b", "")  # between the letters of an address: no mail program links it
+    assert title in collapse_spaces(mail.text).replace(
+        "\u200b", ""
+    )  # zero-width spaces keep mail programs from linking addresses
     assert not re.search(r"href=[\"']?https?://evil", mail.html)
-    assert "49" not in flat(mail.text).replace(mail.token, "") or "7*7" in mail.text
+    assert "49" not in collapse_spaces(mail.text).replace(mail.token, "") or "7*7" in mail.text
     if title.startswith("&"):
-        assert "&amp;lt;b&amp;gt; &amp; {{ 7*7 }}" in flat(mail.html)
+        assert "&amp;lt;b&amp;gt; &amp; {{ 7*7 }}" in collapse_spaces(mail.html)
 
 
 @pytest.mark.parametrize(
@@ -78,22 +91,22 @@ def test_a_title_is_text_in_a_mail(content_installation: Installation, title: st
         "pay at evil.test/now",
     ],
 )
-def test_a_title_is_no_link_and_never_the_first_token(content_installation: Installation, title: str) -> None:
-    mail, owner, key = sent(content_installation, title, message="also https://evil.test/?token=ey.more")
+def test_a_title_cannot_add_a_link_or_a_token(content_installation: Installation, title: str) -> None:
+    mail, owner, key = send_invitation(content_installation, title, message="also https://evil.test/?token=ey.more")
     hrefs = re.findall(r"href\s*=\s*[\"']?([^\"'\s>]+)", mail.html)
     assert hrefs
     assert not [href for href in hrefs if "evil" in urlsplit(href).netloc or href.startswith("javascript:")]
     assert not re.search(r"https?://evil|www\.evil", mail.text + mail.html)
-    own = [line.strip() for line in mail.text.splitlines() if line.strip().startswith("http")]
-    assert all(urlsplit(line).netloc != "evil.test" for line in own)
+    urls = [line.strip() for line in mail.text.splitlines() if line.strip().startswith("http")]
+    assert all(urlsplit(line).netloc != "evil.test" for line in urls)
     assert "evil" not in mail.token
-    stranger = accept(content_installation, mail.token)
-    assert stranger.json["code"] == "user-not-found", stranger  # the link is the right one
-    assert levels(content_installation, key, owner) == ["OWNER"]
+    answer = accept(content_installation, mail.token)
+    assert answer.json["code"] == "user-not-found", answer  # the token is the one of this invitation
+    assert check_levels(content_installation, key, owner) == ["OWNER"]
 
 
-def test_a_title_stays_within_its_header(content_installation: Installation) -> None:
-    mail, _, _ = sent(content_installation, "Hi, Bcc: evil@evil.test; =?utf-8?q?x?= " + "ü" * 100)
+def test_a_title_cannot_add_headers(content_installation: Installation) -> None:
+    mail, _, _ = send_invitation(content_installation, "Hi, Bcc: evil@evil.test; =?utf-8?q?x?= " + "ü" * 100)
     assert mail.message["Bcc"] is None
     assert len(mail.recipients) == 1
     assert "\n" not in str(mail.message["Subject"])
@@ -101,60 +114,60 @@ def test_a_title_stays_within_its_header(content_installation: Installation) -> 
 
 
 def test_a_mail_is_in_the_language_of_the_invitation(content_installation: Installation) -> None:
-    english, _, _ = sent(content_installation, "Plan", "EDITOR")
-    german, _, _ = sent(content_installation, "Plan", "EDITOR", locale="de")
+    english, _, _ = send_invitation(content_installation, "Plan", "EDITOR")
+    german, _, _ = send_invitation(content_installation, "Plan", "EDITOR", locale="de")
     assert german.message["Content-Language"] == "de"
     assert str(german.message["Subject"]) != str(english.message["Subject"])
     assert not re.search(r"\b(invites|edit)\b", german.text)
 
 
-def test_a_bundle_names_every_object(content_installation: Installation) -> None:
+def test_a_mail_names_every_object(content_installation: Installation) -> None:
     owner, guest = content_installation.user(), new_address()
     titles = ["First of all", "Second of all"]
     content = [
-        {"contentType": "articles", "key": article(content_installation, owner, title=title), "role": role}
+        {"contentType": "articles", "key": create_object(content_installation, owner, title=title), "role": role}
         for title, role in zip(titles, ("VIEWER", "EDITOR"), strict=True)
     ]
     body = {"inviteEmail": guest, "role": "customer", "content": content}
     assert content_installation.post("/invitations", body, content_installation.key).status == 201
     mail = content_installation.mail(guest)
-    assert all(title in flat(mail.text) and title in flat(mail.html) for title in titles)
+    assert all(title in collapse_spaces(mail.text) and title in collapse_spaces(mail.html) for title in titles)
 
 
-def test_a_title_is_the_present_one_when_the_mail_is_made(content_installation: Installation) -> None:
+def test_a_resent_mail_has_the_present_title(content_installation: Installation) -> None:
     owner, guest = content_installation.user("host"), content_installation.user()
-    key = article(content_installation, owner, title="Draft")
-    made, _ = asked(content_installation, key, owner, guest.email)
+    key = create_object(content_installation, owner, title="Draft")
+    invitation_id, _ = create_invitation(content_installation, key, owner, guest.email)
     content_installation.patch(f"/content/articles/{key}", {"title": "Final"}, owner.token)
-    again = content_installation.post(f"/invitations/{made}/resend", token=owner.token).json
-    assert "Final" in content_installation.mail_of(again).text
+    resent = content_installation.post(f"/invitations/{invitation_id}/resend", token=owner.token).json
+    assert "Final" in content_installation.mail_of(resent).text
 
 
-def test_nothing_is_mailed_for_what_was_closed_while_it_waited(content_installation: Installation) -> None:
+def test_a_deferred_mail_is_not_sent_after_access_becomes_private(content_installation: Installation) -> None:
     owner, guest = content_installation.user(), new_address()
-    key = article(content_installation, owner)
+    key = create_object(content_installation, owner)
     content_installation.smtp.script(guest, "rcpt", "450 4.2.1 busy")
-    answer = ask(content_installation, key, owner, guest)
-    made = answer.json["invitations"][0]["id"]
-    content_installation.delivery(made, "DEFERRED")
+    answer = post_invitation(content_installation, key, owner, guest)
+    invitation_id = answer.json["invitations"][0]["id"]
+    content_installation.delivery(invitation_id, "DEFERRED")
     put_access(content_installation, key, owner, "PRIVATE")
-    told = content_installation.delivery(made, "SUPPRESSED", "SENT")
-    assert (told["state"], told["reason"], content_installation.smtp.to(guest)) == ("SUPPRESSED", "ENDED", [])
+    delivery = content_installation.delivery(invitation_id, "SUPPRESSED", "SENT")
+    assert (delivery["state"], delivery["reason"], content_installation.smtp.to(guest)) == ("SUPPRESSED", "ENDED", [])
 
 
 TEMPLATE = "https://app.orchard.example/{contentType}/read/{contentKey}/in"
 
 
-@pytest.mark.parametrize(("rest", "joint"), [("", "?"), ("?from=mail&type={contentType}", "&")])
-def test_the_accept_url_is_the_apps_own(start_installation: StartInstallation, rest: str, joint: str) -> None:
-    extra = f'{ROLES}\n[content.invitations]\naccept-url = "{TEMPLATE}{rest}"\nlifetime = "P3D"\n'
-    installation = start_installation(**OPTIONS | {"extra": extra})
+@pytest.mark.parametrize(("suffix", "separator"), [("", "?"), ("?from=mail&type={contentType}", "&")])
+def test_a_configured_accept_url_is_used(start_installation: StartInstallation, suffix: str, separator: str) -> None:
+    extra = f'{ROLES}\n[content.invitations]\naccept-url = "{TEMPLATE}{suffix}"\nlifetime = "P3D"\n'
+    installation = start_installation(**CONTENT_OPTIONS | {"extra": extra})
     owner, guest = installation.user(), new_address()
-    key = article(installation, owner, key="A.b_c~d-1", title="A title/with?signs&#")
-    assert ask(installation, key, owner, guest).status == 200
+    key = create_object(installation, owner, key="A.b_c~d-1", title="A title/with?signs&#")
+    assert post_invitation(installation, key, owner, guest).status == 200
     mail = installation.mail(guest)
-    filled = (TEMPLATE + rest).format(contentType="articles", contentKey=quote(key, safe=""))
-    assert f"{filled}{joint}token={mail.token}" in [line.strip() for line in mail.text.splitlines()]
+    filled = (TEMPLATE + suffix).format(contentType="articles", contentKey=quote(key, safe=""))
+    assert f"{filled}{separator}token={mail.token}" in [line.strip() for line in mail.text.splitlines()]
     assert "https://app.orchard.example/articles/read/" in mail.html
     assert accept(installation, mail.token).json["code"] == "user-not-found"
     several = {
@@ -162,5 +175,5 @@ def test_the_accept_url_is_the_apps_own(start_installation: StartInstallation, r
         "role": "customer",
         "content": [{"contentType": "articles", "key": key, "role": "EDITOR"}],
     }
-    made = installation.post("/invitations", several, installation.key)
-    assert f"{installation.public_url}/invitation?token=" in installation.mail_of(made.json).text
+    answer = installation.post("/invitations", several, installation.key)
+    assert f"{installation.public_url}/invitation?token=" in installation.mail_of(answer.json).text

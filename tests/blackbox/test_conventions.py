@@ -1,23 +1,23 @@
-"""What every call has in common: reading, refusing, problems, headers."""
+"""Rules of every API call: bodies, problems, headers."""
 
 import json
 import re
 from typing import Any
 
 import pytest
-from tests.support.installation import PASSWORD, PROFILE, Installation, new_address, pointers, refused
+from tests.support.installation import PASSWORD, PROFILE, Installation, check_problem, new_address, pointers
 
 MEBIBYTE = 1 << 20
 UUID7 = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
 INSTANT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 
-def body(**more: object) -> dict[str, Any]:
-    return {"inviteEmail": new_address(), "role": "customer", **more}
+def body(**fields: object) -> dict[str, Any]:
+    return {"inviteEmail": new_address(), "role": "customer", **fields}
 
 
 @pytest.mark.parametrize(
-    ("path", "sent"),
+    ("path", "fields"),
     [
         ("/invitations", body(colour="blue")),
         ("/invitations/lookup", {"token": "ey.a.b", "colour": "blue"}),
@@ -31,21 +31,21 @@ def body(**more: object) -> dict[str, Any]:
         ("/api-keys", {"name": "k", "colour": "blue"}),
     ],
 )
-def test_unknown_fields_are_refused(installation: Installation, path: str, sent: dict[str, Any]) -> None:
-    refused(installation.post(path, sent, installation.key), 400)
+def test_unknown_fields_are_refused(installation: Installation, path: str, fields: dict[str, Any]) -> None:
+    check_problem(installation.post(path, fields, installation.key), 400)
 
 
 @pytest.mark.parametrize("path", ["/invitations", "/users", "/groups", "/roles", "/users/me", "/api-keys"])
 def test_unknown_query_parameters_are_refused(installation: Installation, path: str) -> None:
     caller = installation.user("admin")
     assert installation.get(path, caller.token).status == 200
-    refused(installation.get(f"{path}?colour=blue", caller.token), 400)
+    check_problem(installation.get(f"{path}?colour=blue", caller.token), 400)
 
 
 def test_unknown_query_parameters_of_a_post_change_nothing(installation: Installation) -> None:
-    sent = body()
-    refused(installation.post("/invitations?notify=false", sent, installation.key), 400)
-    assert installation.get(f"/invitations?email={sent['inviteEmail']}", installation.key).json["total"] == 0
+    fields = body()
+    check_problem(installation.post("/invitations?notify=false", fields, installation.key), 400)
+    assert installation.get(f"/invitations?email={fields['inviteEmail']}", installation.key).json["total"] == 0
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_unknown_query_parameters_of_a_post_change_nothing(installation: Install
     ],
 )
 def test_bad_query_values_are_refused(installation: Installation, query: str) -> None:
-    refused(installation.get(f"/invitations?{query}", installation.key), 400)
+    check_problem(installation.get(f"/invitations?{query}", installation.key), 400)
 
 
 DEEP = b'{"inviteEmail":"a@b.test","role":"customer","metadata":' + b'{"a":' * 64 + b"1" + b"}" * 64 + b"}"
@@ -102,45 +102,47 @@ DEEP = b'{"inviteEmail":"a@b.test","role":"customer","metadata":' + b'{"a":' * 6
     ],
     ids=range(16),
 )
-def test_what_cannot_be_read_is_refused(installation: Installation, raw: bytes) -> None:
-    refused(installation.post("/invitations", raw=raw, token=installation.key), 400)
+def test_an_unreadable_body_is_refused(installation: Installation, raw: bytes) -> None:
+    check_problem(installation.post("/invitations", raw=raw, token=installation.key), 400)
 
 
-def test_sixty_four_levels_can_be_read(installation: Installation) -> None:
+def test_a_body_may_nest_64_levels(installation: Installation) -> None:
     metadata: dict[str, Any] = {}
     for _ in range(61):
         metadata = {"a": metadata}
-    made = installation.invite(metadata=metadata)
-    assert installation.invitation(made["id"])["metadata"] == metadata
+    invitation = installation.invite(metadata=metadata)
+    assert installation.invitation(invitation["id"])["metadata"] == metadata
 
 
 @pytest.mark.parametrize(
-    "kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "multipart/form-data"]
+    "media_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "multipart/form-data"]
 )
-def test_other_media_types_are_refused(installation: Installation, kind: str) -> None:
+def test_other_media_types_are_refused(installation: Installation, media_type: str) -> None:
     raw = json.dumps(body()).encode()
-    refused(installation.post("/invitations", raw=raw, token=installation.key, headers={"Content-Type": kind}), 415)
+    check_problem(
+        installation.post("/invitations", raw=raw, token=installation.key, headers={"Content-Type": media_type}), 415
+    )
 
 
-def test_json_with_a_charset_is_read(installation: Installation) -> None:
+def test_json_with_a_charset_is_accepted(installation: Installation) -> None:
     raw = json.dumps(body()).encode()
-    kind = {"Content-Type": "Application/JSON; charset=UTF-8"}
-    assert installation.post("/invitations", raw=raw, token=installation.key, headers=kind).status == 201
+    media_type = {"Content-Type": "Application/JSON; charset=UTF-8"}
+    assert installation.post("/invitations", raw=raw, token=installation.key, headers=media_type).status == 201
 
 
 def test_a_body_over_one_mebibyte_is_refused(installation: Installation) -> None:
     raw = json.dumps(body(metadata={"a": "x" * MEBIBYTE})).encode()
-    refused(installation.post("/invitations", raw=raw, token=installation.key), 413)
+    check_problem(installation.post("/invitations", raw=raw, token=installation.key), 413)
 
 
 def test_a_body_over_one_mebibyte_in_chunks_is_refused(installation: Installation) -> None:
     raw = json.dumps(body(metadata={"a": "x" * MEBIBYTE})).encode()
-    pieces = (raw[at : at + 65536] for at in range(0, len(raw), 65536))
-    refused(installation.post("/invitations", raw=pieces, token=installation.key), 413)
+    pieces = (raw[offset : offset + 65536] for offset in range(0, len(raw), 65536))
+    check_problem(installation.post("/invitations", raw=pieces, token=installation.key), 413)
 
 
-def test_every_field_that_breaks_a_rule_is_named(installation: Installation) -> None:
-    sent = {
+def test_every_invalid_field_is_reported(installation: Installation) -> None:
+    fields = {
         "inviteEmail": "nobody",
         "role": "emperor",
         "firstName": "x" * 101,
@@ -151,8 +153,8 @@ def test_every_field_that_breaks_a_rule_is_named(installation: Installation) -> 
         "redirectUrl": "https://evil.test/",
         "metadata": [],
     }
-    problem = refused(installation.post("/invitations", sent, installation.key), 422)
-    assert pointers(problem) == {f"/{name}" for name in sent}
+    problem = check_problem(installation.post("/invitations", fields, installation.key), 422)
+    assert pointers(problem) == {f"/{name}" for name in fields}
     assert installation.get("/invitations?email=nobody%40people.test", installation.key).json["total"] == 0
 
 
@@ -168,16 +170,18 @@ def test_every_field_that_breaks_a_rule_is_named(installation: Installation) -> 
         ("expiresIn", 7),
     ],
 )
-def test_values_of_a_wrong_type_name_their_field(installation: Installation, field: str, value: object) -> None:
-    problem = refused(installation.post("/invitations", body(**{field: value}), installation.key), 422)
+def test_a_value_of_a_wrong_type_is_reported_with_its_field(
+    installation: Installation, field: str, value: object
+) -> None:
+    problem = check_problem(installation.post("/invitations", body(**{field: value}), installation.key), 422)
     assert all(pointer.startswith(f"/{field}") for pointer in pointers(problem))
 
 
-def test_a_missing_field_is_named(installation: Installation) -> None:
-    assert pointers(refused(installation.post("/invitations", {"role": "customer"}, installation.key), 422)) == {
+def test_a_missing_field_is_reported(installation: Installation) -> None:
+    assert pointers(check_problem(installation.post("/invitations", {"role": "customer"}, installation.key), 422)) == {
         "/inviteEmail"
     }
-    assert "/password" in pointers(refused(installation.post("/auth/login", {"email": "a@b.test"}), 422))
+    assert "/password" in pointers(check_problem(installation.post("/auth/login", {"email": "a@b.test"}), 422))
 
 
 @pytest.mark.parametrize(
@@ -196,39 +200,41 @@ def test_a_missing_field_is_named(installation: Installation) -> None:
         ("DELETE", "/api/roles", 405),
     ],
 )
-def test_what_is_not_there_is_a_problem(installation: Installation, method: str, path: str, status: int) -> None:
+def test_not_found_and_not_allowed_are_problems(
+    installation: Installation, method: str, path: str, status: int
+) -> None:
     answer = installation.call(method, path, token=installation.key)
-    refused(answer, status)
+    check_problem(answer, status)
     assert status != 405 or answer.headers["Allow"]
 
 
 def test_ids_are_uuid7_and_instants_end_in_z(installation: Installation) -> None:
-    made = installation.invite()
-    assert UUID7.match(made["id"])
-    assert INSTANT.match(made["createdAt"])
-    assert INSTANT.match(made["expiresAt"])
+    invitation = installation.invite()
+    assert UUID7.match(invitation["id"])
+    assert INSTANT.match(invitation["createdAt"])
+    assert INSTANT.match(invitation["expiresAt"])
 
 
-def test_a_missing_credential_is_told(installation: Installation) -> None:
+def test_a_missing_credential_is_refused(installation: Installation) -> None:
     answer = installation.post("/invitations", body())
-    refused(answer, 401)
+    check_problem(answer, 401)
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_unreadable_comes_before_unauthenticated_and_that_before_the_fields(installation: Installation) -> None:
-    refused(installation.post("/invitations", raw=b"{", headers={}), 400)
-    refused(installation.post("/invitations", {"inviteEmail": "nobody"}), 401)
+def test_a_body_is_read_first_then_the_credential_then_the_fields(installation: Installation) -> None:
+    check_problem(installation.post("/invitations", raw=b"{", headers={}), 400)
+    check_problem(installation.post("/invitations", {"inviteEmail": "nobody"}), 401)
     customer = installation.user("customer")
-    refused(installation.post("/invitations", {"inviteEmail": "nobody"}, customer.token), 403)
+    check_problem(installation.post("/invitations", {"inviteEmail": "nobody"}, customer.token), 403)
 
 
-def test_answers_with_a_token_are_not_kept(installation: Installation) -> None:
-    person = installation.user()
-    made, token = installation.invited(role="customer")
+def test_answers_with_a_token_are_not_cached(installation: Installation) -> None:
+    user = installation.user()
+    invitation, token = installation.invite_with_token(role="customer")
     answers = [
-        installation.post("/auth/login", {"email": person.email, "password": PASSWORD}),
-        installation.post("/auth/refresh", {"refreshToken": person.refresh_token}),
-        installation.post(f"/invitations/{made['id']}/link", token=installation.key),
+        installation.post("/auth/login", {"email": user.email, "password": PASSWORD}),
+        installation.post("/auth/refresh", {"refreshToken": user.refresh_token}),
+        installation.post(f"/invitations/{invitation['id']}/link", token=installation.key),
         installation.accept(token, **PROFILE),
     ]
     for answer in answers:
@@ -237,41 +243,41 @@ def test_answers_with_a_token_are_not_kept(installation: Installation) -> None:
         assert answer.headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_other_origins_are_let_in_by_the_list_only(installation: Installation) -> None:
+def test_only_allowed_origins_pass_cors(installation: Installation) -> None:
     def preflight(origin: str) -> Any:
-        wanted = {
+        headers = {
             "Origin": origin,
             "Access-Control-Request-Method": "POST",
             "Access-Control-Request-Headers": "content-type",
         }
-        return installation.call("OPTIONS", "/api/invitations/lookup", headers=wanted).headers
+        return installation.call("OPTIONS", "/api/invitations/lookup", headers=headers).headers
 
     assert preflight("https://app.orchard.example")["Access-Control-Allow-Origin"] == "https://app.orchard.example"
     for origin in ("https://evil.test", "null", "https://app.orchard.example.evil.test", "http://app.orchard.example"):
         assert preflight(origin)["Access-Control-Allow-Origin"] is None
-        got = installation.post("/invitations/lookup", {"token": "ey.a.b"}, headers={"Origin": origin})
-        assert got.headers["Access-Control-Allow-Origin"] is None
+        answer = installation.post("/invitations/lookup", {"token": "ey.a.b"}, headers={"Origin": origin})
+        assert answer.headers["Access-Control-Allow-Origin"] is None
 
 
-def test_the_locale_parameter_is_understood(installation: Installation) -> None:
-    _, token = installation.invited()
+def test_the_locale_parameter_is_validated(installation: Installation) -> None:
+    _, token = installation.invite_with_token()
     assert installation.post("/invitations/lookup?locale=de", {"token": token}).status == 200
-    refused(installation.post("/invitations/lookup?locale=%21%21", {"token": token}), 400)
+    check_problem(installation.post("/invitations/lookup?locale=%21%21", {"token": token}), 400)
 
 
-def test_links_come_from_the_public_url_whatever_host_is_claimed(installation: Installation) -> None:
-    sent = body()
+def test_links_use_the_public_url_and_not_the_host_header(installation: Installation) -> None:
+    fields = body()
     forged = {
         "Host": "evil.test",
         "X-Forwarded-Host": "evil.test",
         "X-Forwarded-Proto": "https",
         "Forwarded": "host=evil.test",
     }
-    made = installation.post("/invitations", sent, installation.key, headers=forged)
-    assert made.status == 201
-    assert "evil.test" not in str(made.headers) + made.body.decode()
-    mail = installation.mail(sent["inviteEmail"])
+    answer = installation.post("/invitations", fields, installation.key, headers=forged)
+    assert answer.status == 201
+    assert "evil.test" not in str(answer.headers) + answer.body.decode()
+    mail = installation.mail(fields["inviteEmail"])
     assert f"{installation.public_url}/invitation?token=" in mail.text
     assert b"evil.test" not in mail.content
-    link = installation.post(f"/invitations/{made.json['id']}/link", token=installation.key, headers=forged)
+    link = installation.post(f"/invitations/{answer.json['id']}/link", token=installation.key, headers=forged)
     assert link.json["url"].startswith(f"{installation.public_url}/invitation?token=ey")

@@ -1,9 +1,9 @@
-"""Addresses: what is one, and when two are the same."""
+"""Email addresses: which are valid, and which are the same."""
 
 import pytest
-from tests.support.installation import PASSWORD, PROFILE, Installation, numbers, pointers, refused
+from tests.support.installation import PASSWORD, PROFILE, Installation, check_problem, numbers, pointers
 
-BAD = [
+INVALID = [
     "",
     "nobody",
     "@people.test",
@@ -41,25 +41,25 @@ BAD = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("address", BAD, ids=range(len(BAD)))
-def test_what_is_no_address_is_refused(installation: Installation, address: str) -> None:
-    problem = refused(
+@pytest.mark.parametrize("address", INVALID, ids=range(len(INVALID)))
+def test_an_invalid_address_is_refused(installation: Installation, address: str) -> None:
+    problem = check_problem(
         installation.post("/invitations", {"inviteEmail": address, "role": "customer"}, installation.key), 422
     )
     assert pointers(problem) == {"/inviteEmail"}
     user = {"email": address, "firstName": "A", "lastName": "B"}
-    assert pointers(refused(installation.post("/users", user, installation.key), 422)) == {"/email"}
+    assert pointers(check_problem(installation.post("/users", user, installation.key), 422)) == {"/email"}
 
 
 @pytest.mark.parametrize(
     "local",
     ["a+b", "a.b.c", "o'hara", "x_y-z", "!#$%&'*+/=?^_`{|}~", "1", "jörg", "用户", "a" * 40],
 )
-def test_what_is_an_address_is_kept_as_typed(installation: Installation, local: str) -> None:
+def test_a_valid_address_is_stored_as_typed(installation: Installation, local: str) -> None:
     address = f"{local}@n{next(numbers)}.Example"
-    made, _ = installation.invited(address)
-    assert made["inviteEmail"] == address
-    assert installation.delivery(made["id"], "SENT")
+    invitation, _ = installation.invite_with_token(address)
+    assert invitation["inviteEmail"] == address
+    assert installation.delivery(invitation["id"], "SENT")
 
 
 SAME = [
@@ -81,38 +81,39 @@ DIFFERENT = [
 ]
 
 
-def filled(pattern: str) -> tuple[str, str]:
+def new_domain_names(pattern: str) -> tuple[str, str]:
     name = f"d{next(numbers)}"
     return name, f"{name}-bücher".encode("idna").decode()
 
 
 @pytest.mark.parametrize("pair", SAME, ids=range(len(SAME)))
-def test_two_spellings_of_one_address_are_one_person(installation: Installation, pair: tuple[str, str]) -> None:
-    names = filled(pair[0])
-    one, two = (pattern.format(*names) for pattern in pair)
-    first = installation.invite(one)
-    again = {"inviteEmail": two, "role": "customer"}
+def test_two_spellings_of_one_address_are_one_user(installation: Installation, pair: tuple[str, str]) -> None:
+    names = new_domain_names(pair[0])
+    first_spelling, second_spelling = (pattern.format(*names) for pattern in pair)
+    invitation = installation.invite(first_spelling)
+    body = {"inviteEmail": second_spelling, "role": "customer"}
     assert (
-        refused(installation.post("/invitations", again, installation.key), 409, "already-invited")["id"] == first["id"]
+        check_problem(installation.post("/invitations", body, installation.key), 409, "already-invited")["id"]
+        == invitation["id"]
     )
-    assert installation.accept(installation.mail_of(first).token, **PROFILE).status == 201
-    assert installation.login(two).email == two
-    user = {"email": two, "firstName": "A", "lastName": "B", "password": PASSWORD}
-    refused(installation.post("/users", user, installation.key), 409)
-    refused(installation.post("/invitations", again, installation.key), 409, "already-member")
+    assert installation.accept(installation.mail_of(invitation).token, **PROFILE).status == 201
+    assert installation.login(second_spelling).email == second_spelling
+    user = {"email": second_spelling, "firstName": "A", "lastName": "B", "password": PASSWORD}
+    check_problem(installation.post("/users", user, installation.key), 409)
+    check_problem(installation.post("/invitations", body, installation.key), 409, "already-member")
 
 
 @pytest.mark.parametrize("pair", DIFFERENT, ids=range(len(DIFFERENT)))
-def test_addresses_that_look_alike_are_different_people(installation: Installation, pair: tuple[str, str]) -> None:
-    names = filled(pair[0])
+def test_addresses_that_look_alike_are_different_users(installation: Installation, pair: tuple[str, str]) -> None:
+    names = new_domain_names(pair[0])
     sent = [{"inviteEmail": pattern.format(*names), "role": "customer"} for pattern in pair]
     answers = [installation.post("/invitations", body, installation.key) for body in sent]
-    # an address may be refused for letters mail systems do not agree on, never taken for another one's
+    # a lookalike may be refused, but never be taken for the other address
     assert {answer.status for answer in answers} in ({201}, {201, 422})
 
 
-def test_a_lookalike_does_not_sign_in(installation: Installation) -> None:
-    person = installation.user(email=f"kate@d{next(numbers)}.test")
-    lookalike = person.email.replace("k", "\u212a", 1)
+def test_a_lookalike_address_cannot_sign_in(installation: Installation) -> None:
+    user = installation.user(email=f"kate@d{next(numbers)}.test")
+    lookalike = user.email.replace("k", "\u212a", 1)
     answer = installation.post("/auth/login", {"email": lookalike, "password": PASSWORD})
     assert answer.status in {401, 422}

@@ -1,10 +1,10 @@
-"""Health, metrics, the document of the interface, the pages around it, and how a start fails."""
+"""Health, metrics, the OpenAPI document, documentation pages, and failures at start."""
 
 import re
 import signal
 import time
 
-from tests.support.clock import PATIENCE_SECONDS, within
+from tests.support.clock import PATIENCE_SECONDS, time_limit
 from tests.support.installation import Installation, free_port, new_address
 from tests.support.installations import StartInstallation
 
@@ -15,11 +15,11 @@ def test_health_readiness_and_metrics(installation: Installation) -> None:
     metrics = installation.call("GET", "/metrics")
     assert metrics.status == 200
     assert b"# TYPE" in metrics.body
-    made = installation.invite()
-    assert made["id"].encode() not in installation.call("GET", "/metrics").body
+    invitation = installation.invite()
+    assert invitation["id"].encode() not in installation.call("GET", "/metrics").body
 
 
-def test_the_interface_is_documented_completely(installation: Installation) -> None:
+def test_the_api_is_documented_completely(installation: Installation) -> None:
     document = installation.call("GET", "/openapi.json")
     assert document.status == 200
     paths = document.json["paths"]
@@ -53,12 +53,12 @@ def test_the_interface_is_documented_completely(installation: Installation) -> N
         "/api/api-keys": {"get", "post"},
         "/api/api-keys/{}": {"delete"},
     }
-    found = {re.sub(r"\{[^}]*\}", "{}", path): set(methods) for path, methods in paths.items()}
+    documented = {re.sub(r"\{[^}]*\}", "{}", path): set(methods) for path, methods in paths.items()}
     for path, methods in expected.items():
-        assert methods <= found.get(path, set()), path
+        assert methods <= documented.get(path, set()), path
 
 
-def test_the_documentation_page_loads_nothing_from_elsewhere(installation: Installation) -> None:
+def test_the_documentation_page_loads_no_external_resources(installation: Installation) -> None:
     page = installation.call("GET", "/docs", headers={"Accept": "text/html"})
     assert page.status == 200
     text = page.body.decode()
@@ -66,8 +66,8 @@ def test_the_documentation_page_loads_nothing_from_elsewhere(installation: Insta
     assert "default-src" in page.headers["Content-Security-Policy"]
 
 
-def test_pages_are_strict_and_kept_by_nobody(installation: Installation) -> None:
-    _, token = installation.invited()
+def test_pages_have_a_strict_policy_and_are_not_cached(installation: Installation) -> None:
+    _, token = installation.invite_with_token()
     page = installation.call("GET", f"/invitation?token={token}", headers={"Accept": "text/html"})
     assert page.status == 200
     policy = page.headers["Content-Security-Policy"]
@@ -81,7 +81,7 @@ def test_pages_are_strict_and_kept_by_nobody(installation: Installation) -> None
     assert page.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_pages_of_people_answer(installation: Installation) -> None:
+def test_user_pages_are_available(installation: Installation) -> None:
     html = {"Accept": "text/html"}
     for path in ("/", "/login", "/password-reset"):
         assert installation.call("GET", path, headers=html).status == 200, path
@@ -91,17 +91,17 @@ def test_pages_of_people_answer(installation: Installation) -> None:
     assert installation.call("GET", "/invitation?token=ey.a.b", headers=html).status == 401
 
 
-def test_a_start_lists_every_problem_of_its_configuration(installation: Installation) -> None:
+def test_every_problem_of_the_configuration_is_listed_at_start(installation: Installation) -> None:
     text = installation.config.read_text()
     try:
         installation.config.write_text(
             text.replace("[limits]", '[limits]\ncolour = "blue"').replace('tls = "none"', 'tls = "maybe"')
         )
-        done = installation.cli("serve", "--port", str(free_port()), status=2)
-        said = done.stdout + done.stderr
-        assert "limits.colour" in said
-        assert "mail.smtp.tls" in said
-        assert "maybe" in said
+        completed = installation.cli("serve", "--port", str(free_port()), status=2)
+        output = completed.stdout + completed.stderr
+        assert "limits.colour" in output
+        assert "mail.smtp.tls" in output
+        assert "maybe" in output
     finally:
         installation.config.write_text(text)
 
@@ -110,11 +110,11 @@ def test_the_environment_overrides_the_file(start_installation: StartInstallatio
     installation = start_installation()
     installation.environment["LATCHSTRING_APP__NAME"] = "Renamed by hand"
     installation.restart()
-    _, token = installation.invited()
+    _, token = installation.invite_with_token()
     assert installation.post("/invitations/lookup", {"token": token}).json["app"]["name"] == "Renamed by hand"
 
 
-def test_another_master_key_stops_the_start(own_installation: Installation) -> None:
+def test_a_missing_master_key_prevents_the_start(own_installation: Installation) -> None:
     own_installation.stop()
     key = next(own_installation.directory.rglob("master.key"))
     key.rename(key.with_suffix(".away"))
@@ -123,26 +123,26 @@ def test_another_master_key_stops_the_start(own_installation: Installation) -> N
     own_installation.processes.remove(process)
 
 
-def test_the_installation_is_found_again_after_a_restart(own_installation: Installation) -> None:
-    made, token = own_installation.invited()
-    person = own_installation.user("team")
+def test_links_and_tokens_are_valid_after_a_restart(own_installation: Installation) -> None:
+    invitation, token = own_installation.invite_with_token()
+    user = own_installation.user("team")
     own_installation.restart()
     assert own_installation.post("/invitations/lookup", {"token": token}).status == 200
-    assert own_installation.get(f"/invitations/{made['id']}", person.token).status == 200
+    assert own_installation.get(f"/invitations/{invitation['id']}", user.token).status == 200
 
 
-def test_a_command_invites_like_the_interface(installation: Installation) -> None:
+def test_the_invite_command_works_like_the_api(installation: Installation) -> None:
     group, address = installation.group(), new_address()
     installation.cli("invite", address, "--role", "team", "--group", group)
-    made = installation.get(f"/invitations?email={address}", installation.key).json["items"][0]
-    assert (made["role"], made["groups"], made["invitedBy"]["type"]) == ("team", [group], "OPERATOR")
+    invitation = installation.get(f"/invitations?email={address}", installation.key).json["items"][0]
+    assert (invitation["role"], invitation["groups"], invitation["invitedBy"]["type"]) == ("team", [group], "OPERATOR")
     assert installation.mail(address).token
 
 
-def test_a_server_ends_by_itself_on_sigterm(own_installation: Installation) -> None:
+def test_a_server_stops_on_sigterm(own_installation: Installation) -> None:
     process = own_installation.processes[0]
     start = time.monotonic()
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE_SECONDS) == 0
-    assert time.monotonic() - start < within(10)
+    assert time.monotonic() - start < time_limit(10)
     own_installation.processes.remove(process)

@@ -1,4 +1,4 @@
-"""Links: not forged, not bent, not stored."""
+"""Tokens of links cannot be forged or changed, and are not stored."""
 
 import base64
 import hashlib
@@ -8,39 +8,40 @@ from typing import Any
 
 import pytest
 from tests.support.database_dump import dump
-from tests.support.installation import PASSWORD, PROFILE, Installation, refused
+from tests.support.installation import PASSWORD, PROFILE, Installation, check_problem
 from tests.support.installations import StartInstallation
 
 
-def encoded(value: Any) -> str:
+def encode_part(value: Any) -> str:
     raw = value if isinstance(value, bytes) else json.dumps(value, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def decoded(part: str) -> Any:
+def decode_part(part: str) -> Any:
     return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
 
 
-def bent(token: str) -> dict[str, str]:
-    """Tokens that nobody but a forger makes."""
+def forge_tokens(token: str) -> dict[str, str]:
+    """Return invalid variants of a token by name."""
     header, payload, signature = token.split(".")
-    claims = decoded(payload)
+    claims = decode_part(payload)
     changed = {name: value + 1 if isinstance(value, int) else value[::-1] for name, value in claims.items()}
-    found = {
-        f"{name} changed": f"{header}.{encoded(claims | {name: value})}.{signature}" for name, value in changed.items()
+    tokens = {
+        f"{name} changed": f"{header}.{encode_part(claims | {name: value})}.{signature}"
+        for name, value in changed.items()
     }
     signed_with_nothing = hmac.digest(b"", f"{header}.{payload}".encode(), hashlib.sha256)
     last = signature[-1]
     neighbour = next(letter for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" if letter != last)
-    return found | {
-        "alg none": f"{encoded({'alg': 'none'})}.{payload}.",
-        "alg none with signature": f"{encoded({'alg': 'none'})}.{payload}.{signature}",
-        "alg HS512": f"{encoded({'alg': 'HS512'})}.{payload}.{signature}",
-        "header with key": f"{encoded({'alg': 'HS256', 'jwk': {'kty': 'oct', 'k': 'AA'}})}.{payload}.{signature}",
+    return tokens | {
+        "alg none": f"{encode_part({'alg': 'none'})}.{payload}.",
+        "alg none with signature": f"{encode_part({'alg': 'none'})}.{payload}.{signature}",
+        "alg HS512": f"{encode_part({'alg': 'HS512'})}.{payload}.{signature}",
+        "header with key": f"{encode_part({'alg': 'HS256', 'jwk': {'kty': 'oct', 'k': 'AA'}})}.{payload}.{signature}",
         "no signature": f"{header}.{payload}.",
         "two parts": f"{header}.{payload}",
         "four parts": f"{token}.{signature}",
-        "empty key": f"{header}.{payload}.{encoded(signed_with_nothing)}",
+        "empty key": f"{header}.{payload}.{encode_part(signed_with_nothing)}",
         "signature padded": f"{token}=",
         "signature longer": f"{token}A",
         "signature shorter": token[:-1],
@@ -49,26 +50,26 @@ def bent(token: str) -> dict[str, str]:
         "space": f" {token}",
         "newline": f"{token}\n",
         "upper case": token.upper(),
-        "payload not JSON": f"{header}.{encoded(b'hello')}.{signature}",
-        "payload a list": f"{header}.{encoded([1])}.{signature}",
+        "payload not JSON": f"{header}.{encode_part(b'hello')}.{signature}",
+        "payload a list": f"{header}.{encode_part([1])}.{signature}",
         "not ASCII": f"{token}ü",
         "control characters": f"{token}\x00\n",
         "very long": token * 30,
-        "very deep": f"{header}.{encoded(b'[' * 3000)}.{signature}",
+        "very deep": f"{header}.{encode_part(b'[' * 3000)}.{signature}",
         "nothing": "ey",
     }
 
 
-def test_forged_links_are_refused_alike(installation: Installation) -> None:
-    made, token = installation.invited()
+def test_forged_links_get_the_same_refusal(installation: Installation) -> None:
+    invitation, token = installation.invite_with_token()
     answers = list[Any]()
-    for name, forged in bent(token).items():
+    for name, forged in forge_tokens(token).items():
         for path, body in (("lookup", {}), ("accept", PROFILE), ("decline", {})):
             answer = installation.post(f"/invitations/{path}", {"token": forged, **body})
             assert answer.status == 401, (name, answer)
-            answers.append(refused(answer, 401, "invitation-token-invalid") | {"instance": 0})
+            answers.append(check_problem(answer, 401, "invitation-token-invalid") | {"instance": 0})
     assert all(answer == answers[0] for answer in answers)
-    assert installation.invitation(made["id"])["state"] == "PENDING"
+    assert installation.invitation(invitation["id"])["state"] == "PENDING"
     assert installation.accept(token, **PROFILE).status == 201
 
 
@@ -76,10 +77,10 @@ def test_a_link_of_another_installation_is_refused(
     installation: Installation, start_installation: StartInstallation
 ) -> None:
     other = start_installation()
-    _, token = other.invited()
-    refused(installation.post("/invitations/lookup", {"token": token}), 401, "invitation-token-invalid")
-    _, mine = installation.invited()
-    refused(other.accept(mine, **PROFILE), 401, "invitation-token-invalid")
+    _, token = other.invite_with_token()
+    check_problem(installation.post("/invitations/lookup", {"token": token}), 401, "invitation-token-invalid")
+    _, mine = installation.invite_with_token()
+    check_problem(other.accept(mine, **PROFILE), 401, "invitation-token-invalid")
 
 
 def test_two_installations_with_the_same_key_do_not_share_links(
@@ -90,33 +91,40 @@ def test_two_installations_with_the_same_key_do_not_share_links(
     (other.directory / "var" / "copied.key").write_text(key.read_text())
     (other.directory / "var" / "copied.key").chmod(0o600)
     third = start_installation(extra=f'\n[secrets]\nmaster-key-file = "{other.directory}/var/copied.key"\n')
-    _, token = installation.invited()
-    refused(third.post("/invitations/lookup", {"token": token}), 401, "invitation-token-invalid")
+    _, token = installation.invite_with_token()
+    check_problem(third.post("/invitations/lookup", {"token": token}), 401, "invitation-token-invalid")
 
 
-def test_links_are_the_same_each_time_they_are_made(installation: Installation) -> None:
-    made, token = installation.invited()
-    assert installation.reveal(made["id"]) == installation.reveal(made["id"])
+def test_a_link_is_the_same_each_time(installation: Installation) -> None:
+    invitation, token = installation.invite_with_token()
+    assert installation.reveal(invitation["id"]) == installation.reveal(invitation["id"])
     installation.post("/invitations/request-new", {"token": token})
-    assert installation.mail(made["inviteEmail"], 2).token == token
+    assert installation.mail(invitation["inviteEmail"], 2).token == token
 
 
 @pytest.mark.parametrize("kind", ["mailed", "revealed"])
 def test_a_revealed_link_cannot_be_turned_into_a_mailed_one(installation: Installation, kind: str) -> None:
-    made, mailed = installation.invited()
-    revealed = installation.reveal(made["id"])
-    (header, one, signature), (_, two, other) = mailed.split("."), revealed.split(".")
-    mixed = f"{header}.{one}.{other}" if kind == "mailed" else f"{header}.{two}.{signature}"
-    refused(installation.accept(mixed, **PROFILE), 401, "invitation-token-invalid")
+    invitation, mailed = installation.invite_with_token()
+    revealed = installation.reveal(invitation["id"])
+    (header, mailed_payload, mailed_signature), (_, revealed_payload, revealed_signature) = (
+        mailed.split("."),
+        revealed.split("."),
+    )
+    mixed = (
+        f"{header}.{mailed_payload}.{revealed_signature}"
+        if kind == "mailed"
+        else f"{header}.{revealed_payload}.{mailed_signature}"
+    )
+    check_problem(installation.accept(mixed, **PROFILE), 401, "invitation-token-invalid")
 
 
-def test_a_thief_of_the_database_and_the_log_holds_no_secret(installation: Installation) -> None:
-    person = installation.user("team")
-    made, token = installation.invited(token=person.token, role="customer")
-    revealed = installation.reveal(made["id"])
-    installation.post("/auth/password/reset-request", {"email": person.email})
-    reset = installation.mail(person.email).token
-    again = installation.post("/auth/refresh", {"refreshToken": person.refresh_token}).json
+def test_database_and_log_contain_no_secret(installation: Installation) -> None:
+    user = installation.user("team")
+    invitation, token = installation.invite_with_token(token=user.token, role="customer")
+    revealed = installation.reveal(invitation["id"])
+    installation.post("/auth/password/reset-request", {"email": user.email})
+    reset = installation.mail(user.email).token
+    refreshed = installation.post("/auth/refresh", {"refreshToken": user.refresh_token}).json
     key = installation.api_key("invitations:read")
     installation.get("/invitations", key)
     installation.call("GET", f"/invitation?token={token}")
@@ -126,10 +134,10 @@ def test_a_thief_of_the_database_and_the_log_holds_no_secret(installation: Insta
         "link": token,
         "revealed": revealed,
         "reset": reset,
-        "access": person.token,
-        "refresh": person.refresh_token,
-        "second refresh": again["refreshToken"],
-        "second access": again["accessToken"],
+        "access": user.token,
+        "refresh": user.refresh_token,
+        "second refresh": refreshed["refreshToken"],
+        "second access": refreshed["accessToken"],
         "key": key,
         "full key": installation.key,
         "password": PASSWORD,
@@ -143,6 +151,6 @@ def test_a_thief_of_the_database_and_the_log_holds_no_secret(installation: Insta
     assert master not in stored + log
 
 
-def test_the_master_key_is_its_owners_alone(installation: Installation) -> None:
+def test_only_the_owner_can_read_the_master_key(installation: Installation) -> None:
     key = next(installation.directory.rglob("master.key"))
     assert key.stat().st_mode & 0o777 == 0o600

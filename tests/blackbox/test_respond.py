@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.support.installation import PASSWORD, PROFILE, Installation, new_address, pointers, refused
+from tests.support.installation import PASSWORD, PROFILE, Installation, check_problem, new_address, pointers
 
 LOOKUP = {
     "inviteEmail", "invitedBy", "app", "role", "groups", "content", "firstName", "lastName", "message", "expiresAt",
@@ -11,7 +11,7 @@ LOOKUP = {
 }  # fmt: skip
 
 
-def test_a_lookup_shows_what_waits(installation: Installation) -> None:
+def test_a_lookup_shows_the_invitation(installation: Installation) -> None:
     group, inviter = (
         installation.group(name="The Garden"),
         installation.user("admin", firstName="Mira", lastName="Okafor"),
@@ -24,49 +24,51 @@ def test_a_lookup_shows_what_waits(installation: Installation) -> None:
         "message": "Hi",
         "locale": "de",
     }
-    made, token = installation.invited(token=inviter.token, **fields)
-    shown = installation.post("/invitations/lookup", {"token": token})
-    assert (shown.status, shown.json.keys()) == (200, LOOKUP)
-    assert shown.json["groups"] == [{"key": group, "name": "The Garden"}]
-    assert shown.json["invitedBy"] == {"name": "Mira Okafor"}
-    assert shown.json["app"]["name"] == "Orchard Lane"
-    assert shown.json["termsUrl"] == "https://orchard.example/terms"
+    invitation, token = installation.invite_with_token(token=inviter.token, **fields)
+    answer = installation.post("/invitations/lookup", {"token": token})
+    assert (answer.status, answer.json.keys()) == (200, LOOKUP)
+    assert answer.json["groups"] == [{"key": group, "name": "The Garden"}]
+    assert answer.json["invitedBy"] == {"name": "Mira Okafor"}
+    assert answer.json["app"]["name"] == "Orchard Lane"
+    assert answer.json["termsUrl"] == "https://orchard.example/terms"
     same = ("inviteEmail", "firstName", "lastName", "message", "expiresAt", "locale", "content")
-    assert [shown.json[name] for name in same] == [made[name] for name in same]
-    assert (shown.json["accountExists"], bool(shown.json["passwordPolicy"])) == (False, True)
-    assert "no-store" in shown.headers["Cache-Control"]
+    assert [answer.json[name] for name in same] == [invitation[name] for name in same]
+    assert (answer.json["accountExists"], bool(answer.json["passwordPolicy"])) == (False, True)
+    assert "no-store" in answer.headers["Cache-Control"]
 
 
-def test_a_stranger_becomes_a_user(installation: Installation) -> None:
+def test_an_unregistered_invitee_becomes_a_user(installation: Installation) -> None:
     group = installation.group()
-    made, token = installation.invited(role="team", groups=[group], redirectUrl="https://app.orchard.example/in")
-    got = installation.accept(token, **PROFILE, locale="de")
-    assert (got.status, got.json.keys()) == (
+    invitation, token = installation.invite_with_token(
+        role="team", groups=[group], redirectUrl="https://app.orchard.example/in"
+    )
+    answer = installation.accept(token, **PROFILE, locale="de")
+    assert (answer.status, answer.json.keys()) == (
         201,
         {"user", "grants", "accessToken", "refreshToken", "expiresIn", "redirectUrl"},
     )
-    user = got.json["user"]
+    user = answer.json["user"]
     assert (user["email"], user["emailVerified"], user["role"], user["groups"], user["locale"]) == (
-        made["inviteEmail"], True, "team", [group], "de",
+        invitation["inviteEmail"], True, "team", [group], "de",
     )  # fmt: skip
-    assert got.json["redirectUrl"] == "https://app.orchard.example/in"
-    assert got.json["expiresIn"] == 900
-    assert got.cookies.keys() >= {"access_token", "refresh_token", "csrf_token"}
-    assert installation.get("/users/me", got.json["accessToken"]).json["id"] == user["id"]
-    after = installation.invitation(made["id"])
+    assert answer.json["redirectUrl"] == "https://app.orchard.example/in"
+    assert answer.json["expiresIn"] == 900
+    assert answer.cookies.keys() >= {"access_token", "refresh_token", "csrf_token"}
+    assert installation.get("/users/me", answer.json["accessToken"]).json["id"] == user["id"]
+    after = installation.invitation(invitation["id"])
     assert after["state"] == "ACCEPTED"
     assert user["id"] in str(after["acceptedBy"])
     assert after["acceptedAt"]
-    assert [event["type"] for event in installation.events(made["id"])].count("invitation.accepted") == 1
-    assert installation.login(made["inviteEmail"]).id == user["id"]
+    assert [event["type"] for event in installation.events(invitation["id"])].count("invitation.accepted") == 1
+    assert installation.login(invitation["inviteEmail"]).id == user["id"]
     for _ in range(2):
-        refused(installation.accept(token, **PROFILE), 409, "invitation-accepted")
-    refused(installation.post("/invitations/lookup", {"token": token}), 409, "invitation-accepted")
+        check_problem(installation.accept(token, **PROFILE), 409, "invitation-accepted")
+    check_problem(installation.post("/invitations/lookup", {"token": token}), 409, "invitation-accepted")
 
 
-def test_everything_missing_from_a_profile_is_named(installation: Installation) -> None:
-    made, token = installation.invited()
-    problem = refused(installation.accept(token), 422)
+def test_every_missing_field_of_a_profile_is_reported(installation: Installation) -> None:
+    invitation, token = installation.invite_with_token()
+    problem = check_problem(installation.accept(token), 422)
     assert pointers(problem) >= {"/firstName", "/lastName", "/password"}
     bad: dict[str, Any] = {
         "firstName": "x" * 101,
@@ -75,143 +77,143 @@ def test_everything_missing_from_a_profile_is_named(installation: Installation) 
         "acceptTerms": True,
         "locale": "?",
     }
-    assert pointers(refused(installation.accept(token, **bad), 422)) == {
+    assert pointers(check_problem(installation.accept(token, **bad), 422)) == {
         "/firstName",
         "/lastName",
         "/password",
         "/locale",
     }
-    refused(installation.accept(token, **PROFILE | {"acceptTerms": False}), 422, "terms-required")
-    refused(installation.accept(token, firstName="A", lastName="B", password=PASSWORD), 422, "terms-required")
-    assert installation.invitation(made["id"])["state"] == "PENDING"
-    assert installation.get(f"/users?email={made['inviteEmail']}", installation.key).json["total"] == 0
+    check_problem(installation.accept(token, **PROFILE | {"acceptTerms": False}), 422, "terms-required")
+    check_problem(installation.accept(token, firstName="A", lastName="B", password=PASSWORD), 422, "terms-required")
+    assert installation.invitation(invitation["id"])["state"] == "PENDING"
+    assert installation.get(f"/users?email={invitation['inviteEmail']}", installation.key).json["total"] == 0
 
 
-def test_names_from_the_invitation_serve_a_profile_or_are_asked(installation: Installation) -> None:
-    made, token = installation.invited(firstName="Jonas", lastName="Weir")
-    got = installation.accept(token, firstName="Jon", lastName="Weir", password=PASSWORD, acceptTerms=True)
-    assert (got.status, got.json["user"]["firstName"]) == (201, "Jon")
-    assert installation.invitation(made["id"])["firstName"] == "Jonas"
+def test_names_of_a_profile_replace_names_of_the_invitation(installation: Installation) -> None:
+    invitation, token = installation.invite_with_token(firstName="Jonas", lastName="Weir")
+    answer = installation.accept(token, firstName="Jon", lastName="Weir", password=PASSWORD, acceptTerms=True)
+    assert (answer.status, answer.json["user"]["firstName"]) == (201, "Jon")
+    assert installation.invitation(invitation["id"])["firstName"] == "Jonas"
 
 
 @pytest.mark.parametrize("password", ["short", "", "a" * 9, "password123", "guest password"[:9]])
 def test_weak_passwords_are_refused(installation: Installation, password: str) -> None:
-    _, token = installation.invited()
-    assert pointers(refused(installation.accept(token, **PROFILE | {"password": password}), 422)) == {"/password"}
+    _, token = installation.invite_with_token()
+    assert pointers(check_problem(installation.accept(token, **PROFILE | {"password": password}), 422)) == {"/password"}
 
 
-def test_who_has_an_account_accepts_without_signing_in_and_gets_no_session(installation: Installation) -> None:
-    group, person = installation.group(), installation.user("customer")
-    made, token = installation.invited(person.email, groups=[group])
+def test_a_registered_invitee_accepts_without_a_session_and_gets_none(installation: Installation) -> None:
+    group, user = installation.group(), installation.user("customer")
+    invitation, token = installation.invite_with_token(user.email, groups=[group])
     assert installation.post("/invitations/lookup", {"token": token}).json["accountExists"] is True
-    got = installation.accept(
+    answer = installation.accept(
         token, firstName="Changed", lastName="Name", password="another password 9", acceptTerms=True
     )
-    assert (got.status, got.json.keys(), got.cookies) == (200, {"grants", "redirectUrl"}, {})
-    me = installation.get("/users/me", person.token).json
+    assert (answer.status, answer.json.keys(), answer.cookies) == (200, {"grants", "redirectUrl"}, {})
+    me = installation.get("/users/me", user.token).json
     assert (me["groups"], me["firstName"]) == ([group], "Una")
-    assert installation.login(person.email).id == person.id
-    assert installation.invitation(made["id"])["state"] == "ACCEPTED"
+    assert installation.login(user.email).id == user.id
+    assert installation.invitation(invitation["id"])["state"] == "ACCEPTED"
 
 
-def test_who_is_signed_in_accepts_as_himself(installation: Installation) -> None:
-    group, person = installation.group(), installation.user("customer")
-    _, token = installation.invited(person.email, groups=[group])
-    got = installation.accept(token, by=person)
-    assert (got.status, got.json.keys()) == (200, {"user", "grants", "redirectUrl"})
-    assert (got.json["user"]["id"], got.json["user"]["groups"]) == (person.id, [group])
+def test_a_signed_in_user_accepts_with_their_session(installation: Installation) -> None:
+    group, user = installation.group(), installation.user("customer")
+    _, token = installation.invite_with_token(user.email, groups=[group])
+    answer = installation.accept(token, by=user)
+    assert (answer.status, answer.json.keys()) == (200, {"user", "grants", "redirectUrl"})
+    assert (answer.json["user"]["id"], answer.json["user"]["groups"]) == (user.id, [group])
 
 
-def test_somebody_else_is_told_so_and_nothing_happens(installation: Installation) -> None:
+def test_another_user_cannot_accept(installation: Installation) -> None:
     other = installation.user("customer")
     for address in (new_address(), installation.user("customer").email):
-        made, token = installation.invited(address, role="team")
-        refused(installation.accept(token, by=other, **PROFILE), 409, "wrong-account")
-        assert installation.invitation(made["id"])["state"] == "PENDING"
+        invitation, token = installation.invite_with_token(address, role="team")
+        check_problem(installation.accept(token, by=other, **PROFILE), 409, "wrong-account")
+        assert installation.invitation(invitation["id"])["state"] == "PENDING"
     assert installation.get("/users/me", other.token).json["role"] == "customer"
 
 
-def test_an_expired_session_is_no_other_person(installation: Installation) -> None:
+def test_an_ended_session_does_not_count_as_another_user(installation: Installation) -> None:
     other = installation.user("customer")
     assert installation.post("/auth/logout", token=other.token).status in {200, 204}
-    _, token = installation.invited()
+    _, token = installation.invite_with_token()
     assert installation.accept(token, by=other, **PROFILE).status == 201
 
 
-def test_a_blocked_account_cannot_come_in(installation: Installation) -> None:
-    person = installation.user("customer")
-    made, token = installation.invited(person.email, role="team")
-    installation.patch(f"/users/{person.id}", {"blocked": True}, installation.key)
-    refused(installation.accept(token), 409, "account-blocked")
-    refused(installation.accept(token, **PROFILE), 409, "account-blocked")
-    assert installation.invitation(made["id"])["state"] == "PENDING"
-    assert installation.get(f"/users/{person.id}", installation.key).json["role"] == "customer"
+def test_a_blocked_account_cannot_accept(installation: Installation) -> None:
+    user = installation.user("customer")
+    invitation, token = installation.invite_with_token(user.email, role="team")
+    installation.patch(f"/users/{user.id}", {"blocked": True}, installation.key)
+    check_problem(installation.accept(token), 409, "account-blocked")
+    check_problem(installation.accept(token, **PROFILE), 409, "account-blocked")
+    assert installation.invitation(invitation["id"])["state"] == "PENDING"
+    assert installation.get(f"/users/{user.id}", installation.key).json["role"] == "customer"
 
 
-def test_declining_ends_it(installation: Installation) -> None:
-    made, token = installation.invited()
+def test_declining_ends_the_invitation(installation: Installation) -> None:
+    invitation, token = installation.invite_with_token()
     assert installation.post("/invitations/decline", {"token": token, "reason": "Not\r\nnow."}).status == 200
-    after = installation.invitation(made["id"])
+    after = installation.invitation(invitation["id"])
     assert (after["state"], bool(after["declinedAt"])) == ("DECLINED", True)
     for answer in (
         installation.post("/invitations/decline", {"token": token}),
         installation.accept(token, **PROFILE),
         installation.post("/invitations/lookup", {"token": token}),
     ):
-        refused(answer, 410, "invitation-declined")
-    assert [event["type"] for event in installation.events(made["id"])].count("invitation.declined") == 1
+        check_problem(answer, 410, "invitation-declined")
+    assert [event["type"] for event in installation.events(invitation["id"])].count("invitation.declined") == 1
 
 
-def test_a_used_link_never_readmits_somebody_who_was_removed(installation: Installation) -> None:
-    made, token = installation.invited()
+def test_a_used_link_does_not_restore_an_erased_user(installation: Installation) -> None:
+    invitation, token = installation.invite_with_token()
     user = installation.accept(token, **PROFILE).json["user"]
     assert installation.delete(f"/users/{user['id']}", installation.key).status == 204
-    refused(installation.accept(token, **PROFILE), 409, "invitation-accepted")
-    assert installation.get(f"/users?email={made['inviteEmail']}", installation.key).json["total"] == 0
+    check_problem(installation.accept(token, **PROFILE), 409, "invitation-accepted")
+    assert installation.get(f"/users?email={invitation['inviteEmail']}", installation.key).json["total"] == 0
 
 
-def all_refuse(installation: Installation, token: str, status: int, code: str) -> None:
+def check_all_refuse(installation: Installation, token: str, status: int, code: str) -> None:
     for path, body in (("lookup", {}), ("accept", PROFILE), ("decline", {})):
-        refused(installation.post(f"/invitations/{path}", {"token": token, **body}), status, code)
+        check_problem(installation.post(f"/invitations/{path}", {"token": token, **body}), status, code)
 
 
-def test_the_first_reason_that_holds_is_told(installation: Installation) -> None:
-    def resent(**fields: Any) -> tuple[str, str, str]:
-        made, old = installation.invited(**fields)
-        installation.post(f"/invitations/{made['id']}/resend", token=installation.key)
-        return made["id"], old, installation.mail(made["inviteEmail"], 2).token
+def test_the_first_applicable_reason_is_reported(installation: Installation) -> None:
+    def resend(**fields: Any) -> tuple[str, str, str]:
+        invitation, old = installation.invite_with_token(**fields)
+        installation.post(f"/invitations/{invitation['id']}/resend", token=installation.key)
+        return invitation["id"], old, installation.mail(invitation["inviteEmail"], 2).token
 
-    _, old, new = resent()
-    all_refuse(installation, old, 410, "invitation-superseded")
+    _, old, new = resend()
+    check_all_refuse(installation, old, 410, "invitation-superseded")
     assert installation.accept(new, **PROFILE).status == 201
-    all_refuse(installation, old, 409, "invitation-accepted")
-    _, old, new = resent()
+    check_all_refuse(installation, old, 409, "invitation-accepted")
+    _, old, new = resend()
     assert installation.post("/invitations/decline", {"token": new}).status == 200
-    all_refuse(installation, old, 410, "invitation-declined")
-    made, old, new = resent()
-    installation.delete(f"/invitations/{made}", installation.key)
+    check_all_refuse(installation, old, 410, "invitation-declined")
+    invitation, old, new = resend()
+    installation.delete(f"/invitations/{invitation}", installation.key)
     for token in (old, new):
-        all_refuse(installation, token, 410, "invitation-revoked")
-    made, old, new = resent(expiresIn="PT3S")
-    installation.wait_until_expired(made)
-    refused(installation.post("/invitations/lookup", {"token": old}), 410, "invitation-superseded")
-    refused(installation.post("/invitations/lookup", {"token": new}), 410, "invitation-expired")
-    refused(installation.accept(new, **PROFILE), 410, "invitation-expired")
-    installation.delete(f"/invitations/{made}", installation.key)
-    refused(installation.accept(new, **PROFILE), 410, "invitation-revoked")
+        check_all_refuse(installation, token, 410, "invitation-revoked")
+    invitation, old, new = resend(expiresIn="PT3S")
+    installation.wait_until_expired(invitation)
+    check_problem(installation.post("/invitations/lookup", {"token": old}), 410, "invitation-superseded")
+    check_problem(installation.post("/invitations/lookup", {"token": new}), 410, "invitation-expired")
+    check_problem(installation.accept(new, **PROFILE), 410, "invitation-expired")
+    installation.delete(f"/invitations/{invitation}", installation.key)
+    check_problem(installation.accept(new, **PROFILE), 410, "invitation-revoked")
 
 
-def test_over_is_told_before_the_profile_and_the_account(installation: Installation) -> None:
+def test_an_ended_invitation_is_reported_before_profile_and_account(installation: Installation) -> None:
     other = installation.user("customer")
-    made, token = installation.invited()
-    installation.delete(f"/invitations/{made['id']}", installation.key)
-    refused(installation.accept(token), 410, "invitation-revoked")
-    refused(installation.accept(token, by=other), 410, "invitation-revoked")
+    invitation, token = installation.invite_with_token()
+    installation.delete(f"/invitations/{invitation['id']}", installation.key)
+    check_problem(installation.accept(token), 410, "invitation-revoked")
+    check_problem(installation.accept(token, by=other), 410, "invitation-revoked")
 
 
-def test_a_new_account_without_a_role_may_nothing(installation: Installation) -> None:
+def test_a_new_account_without_a_role_has_no_permissions(installation: Installation) -> None:
     group = installation.group()
-    _, token = installation.invited(groups=[group])
-    got = installation.accept(token, **PROFILE)
-    assert (got.json["user"]["role"], got.json["user"]["groups"]) == (None, [group])
-    refused(installation.get("/users", got.json["accessToken"]), 403)
+    _, token = installation.invite_with_token(groups=[group])
+    answer = installation.accept(token, **PROFILE)
+    assert (answer.json["user"]["role"], answer.json["user"]["groups"]) == (None, [group])
+    check_problem(installation.get("/users", answer.json["accessToken"]), 403)

@@ -58,7 +58,7 @@ def rules(server: ScriptedServer, **smtp: object) -> MailRules:
 async def test_a_working_mail_server_is_good_and_gets_no_mail(mail_server: ScriptedServer) -> None:
     found = await check_mail(rules(mail_server, username="u", password="p"))
     assert [finding.health for finding in found] == [Health.GOOD]
-    assert not mail_server.taken
+    assert not mail_server.received
 
 
 async def test_a_wrong_smtp_password_is_found(mail_server: ScriptedServer) -> None:

@@ -154,7 +154,7 @@ async def test_withdrawing_from_one_object_leaves_the_rest_of_an_invitation(cont
     assert (await content_env.content.operations.count_pending_invitations(one, by=mira)).number == 1
     assert await content_env.content.operations.withdraw_invitation(one, made.invitation.id, by=mira)
     assert not await content_env.content.operations.withdraw_invitation(one, made.invitation.id, by=mira)
-    assert [grant.target_id for grant in (await door.now(made)).bundle.live] == [two.id]
+    assert [grant.target_id for grant in (await door.reload(made)).bundle.live] == [two.id]
     assert await content_env.content.operations.withdraw_invitation(two, made.invitation.id, by=mira)
     with pytest.raises(InvitationRevoked):
         await door.invitations.responses.look_up(door.token(made))

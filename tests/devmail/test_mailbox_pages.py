@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.support.mail_samples import AT, LINK, invitation
+from tests.support.mail_samples import LINK, SENT_AT, invitation
 
 from latchstring.devmail.routes import routes
 from latchstring.domain.clock import system_clock
@@ -48,7 +48,7 @@ def mailbox_client(tmp_path: Path) -> MailboxClient:
 
 
 async def store_mail(directory: Path, **changes: object) -> str:
-    mail = render_mail(invitation(**changes), new_id(system_clock()), sender="a@b.test", now=AT)
+    mail = render_mail(invitation(**changes), new_id(system_clock()), sender="a@b.test", now=SENT_AT)
 
     async def compose() -> Any:
         return mail

@@ -7,7 +7,7 @@ import httpx2
 import msgspec
 import pytest
 from msgspec import UNSET, UnsetType
-from tests.support.sample_app import AS_KEY, AS_USER, USER_ID, Change, Everything
+from tests.support.sample_app import AS_KEY, AS_USER, USER_ID, AllFields, Change
 
 from latchstring.domain.errors import InvalidFields, Unreadable
 from latchstring.formats import field_types as types
@@ -18,19 +18,19 @@ NESTED = {"name": "x", "role": "VIEWER"}
 
 
 def collect_problems(raw: dict[str, Any]) -> dict[str, str]:
-    return {problem.pointer: problem.code for problem in collect(raw, Everything).problems}
+    return {problem.pointer: problem.code for problem in collect(raw, AllFields).problems}
 
 
 async def test_all_problems_are_in_one_response(client: httpx2.AsyncClient) -> None:
-    body = {"name": "", "email": "nope", "groups": ["ok", "not ok"], "parts": [NESTED, {"name": 5, "role": "OWNER"}]}
+    body = {"name": "", "email": "nope", "groups": ["ok", "not ok"], "items": [NESTED, {"name": 5, "role": "OWNER"}]}
     response = await client.post("/api/things", json=body, headers=AS_KEY)
     assert (response.status_code, response.json()["code"]) == (422, "invalid-fields")
     assert {error["pointer"]: error["code"] for error in response.json()["errors"]} == {
         "/name": "blank",
         "/email": "invalid-email",
         "/groups/1": "invalid-key",
-        "/parts/1/name": "invalid-type",
-        "/parts/1/role": "not-one-of",
+        "/items/1/name": "invalid-type",
+        "/items/1/role": "not-one-of",
     }
     assert all(error["detail"] for error in response.json()["errors"])
 
@@ -43,9 +43,9 @@ async def test_all_problems_are_in_one_response(client: httpx2.AsyncClient) -> N
         ({"name": "x", "groups": "team"}, {"/groups": "invalid-type"}),
         ({"name": "x", "groups": [None]}, {"/groups/0": "invalid-type"}),
         ({"name": "x", "groups": ["a"] * 1001}, {"/groups": "too-many"}),
-        ({"name": "x", "parts": {}}, {"/parts": "invalid-type"}),
-        ({"name": "x", "parts": [5]}, {"/parts/0": "invalid-type"}),
-        ({"name": "x", "parts": [{}]}, {"/parts/0/name": "required", "/parts/0/role": "required"}),
+        ({"name": "x", "items": {}}, {"/items": "invalid-type"}),
+        ({"name": "x", "items": [5]}, {"/items/0": "invalid-type"}),
+        ({"name": "x", "items": [{}]}, {"/items/0/name": "required", "/items/0/role": "required"}),
         ({"name": "x", "acceptTerms": "yes"}, {"/acceptTerms": "invalid-type"}),
         ({"name": "x", "expiresIn": "7 days", "locale": "xx_", "redirectUrl": "//x"},
          {"/expiresIn": "invalid-duration", "/locale": "invalid-locale", "/redirectUrl": "invalid-url"}),
@@ -64,16 +64,16 @@ def test_a_valid_body_is_parsed_into_values() -> None:
             "expiresIn": "P1DT2H",
             "startsAt": "2026-03-01T10:30:00.5+01:00",
             "locale": "PT-br",
-            "parts": [NESTED],
+            "items": [NESTED],
         },
-        Everything,
+        AllFields,
     ).finish()
     assert (body.name, body.message, body.locale) == ("Ada", "a\nb\nc", "pt-BR")
     assert body.email is not None
     assert body.email.email == "Ada@People.Test"
     assert body.expires_in == timedelta(days=1, hours=2)
     assert body.starts_at == datetime(2026, 3, 1, 9, 30, 0, 500_000, tzinfo=UTC)
-    assert body.parts[0].role == "VIEWER"
+    assert body.items[0].role == "VIEWER"
 
 
 def test_a_missing_field_differs_from_null() -> None:
@@ -110,7 +110,7 @@ def test_unknown_fields_are_found_in_maps_and_arrays() -> None:
 
 
 def test_invalid_fields_have_no_value_and_finish_raises() -> None:
-    parsed = collect({"name": "x", "groups": 5}, Everything)
+    parsed = collect({"name": "x", "groups": 5}, AllFields)
     assert parsed.get("name") == "x"
     assert parsed.get("groups") is None
     with pytest.raises(InvalidFields):

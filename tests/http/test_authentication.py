@@ -17,7 +17,7 @@ CSRF = {"X-CSRF-Token": "c5f"}
 
 async def call_optional_route(client: httpx2.AsyncClient, headers: dict[str, str]) -> tuple[int, object]:
     """POST to a route that allows anonymous callers but refuses invalid credentials."""
-    response = await client.post("/api/knock", headers=headers)
+    response = await client.post("/api/optional", headers=headers)
     return response.status_code, response.json().get("code", response.json().get("known"))
 
 
@@ -49,12 +49,12 @@ async def test_an_invalid_credential_is_401_or_ignored_on_lenient_routes(
     client: httpx2.AsyncClient, headers: Any
 ) -> None:
     assert await call_optional_route(client, headers) == (401, "credential-invalid")
-    response = await client.post("/api/open", json={}, headers=headers)
+    response = await client.post("/api/lenient", json={}, headers=headers)
     assert (response.status_code, response.json()["known"]) == (200, False)
 
 
 async def test_two_authorization_headers_are_401(client: httpx2.AsyncClient) -> None:
-    response = await client.post("/api/knock", headers=[("Authorization", AS_KEY["Authorization"])] * 2)
+    response = await client.post("/api/optional", headers=[("Authorization", AS_KEY["Authorization"])] * 2)
     assert response.status_code == 401
 
 
@@ -71,7 +71,7 @@ async def test_the_header_takes_precedence_over_the_cookie(client: httpx2.AsyncC
         "credential-invalid",
     )
     assert await call_optional_route(client, {"Cookie": "access_token=nonsense"} | AS_USER) == (200, True)
-    response = await client.post("/api/open", json={}, headers=COOKIE | CSRF | {"Authorization": "Bearer nonsense"})
+    response = await client.post("/api/lenient", json={}, headers=COOKIE | CSRF | {"Authorization": "Bearer nonsense"})
     assert response.json()["known"] is False
 
 
@@ -89,12 +89,12 @@ async def test_a_cookie_without_its_csrf_token_is_403_or_ignored_on_lenient_rout
     client: httpx2.AsyncClient, headers: dict[str, str]
 ) -> None:
     assert await call_optional_route(client, headers) == (403, "csrf-token-invalid")
-    response = await client.post("/api/open", json={}, headers=headers)
+    response = await client.post("/api/lenient", json={}, headers=headers)
     assert (response.status_code, response.json()["known"]) == (200, False)
 
 
 async def test_a_cookie_with_its_csrf_token_is_accepted_on_lenient_routes(client: httpx2.AsyncClient) -> None:
-    assert (await client.post("/api/open", json={}, headers=COOKIE | CSRF)).json()["known"] is True
+    assert (await client.post("/api/lenient", json={}, headers=COOKIE | CSRF)).json()["known"] is True
 
 
 async def test_reading_with_a_cookie_needs_no_csrf_token(client: httpx2.AsyncClient) -> None:
@@ -122,7 +122,7 @@ async def test_outdated_terms_are_403_everywhere_but_on_lenient_routes(
 ) -> None:
     sessions.user = replace(USER, terms_version="0")
     assert await call_optional_route(client, AS_USER) == (403, "terms-required")
-    assert (await client.post("/api/open", json={}, headers=AS_USER)).json()["known"] is True
+    assert (await client.post("/api/lenient", json={}, headers=AS_USER)).json()["known"] is True
     assert await call_optional_route(client, AS_KEY) == (200, True)
 
 

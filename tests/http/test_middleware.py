@@ -82,7 +82,7 @@ async def test_head_is_get_without_a_body(client: httpx2.AsyncClient) -> None:
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == get_response.headers["content-length"]
     assert (await client.head("/api/things/x")).status_code == 401
-    assert (await client.head("/api/knock")).status_code == 405
+    assert (await client.head("/api/optional")).status_code == 405
 
 
 async def test_the_server_sees_head_while_the_route_sees_get(services: Services) -> None:
@@ -143,7 +143,7 @@ async def test_a_problem_has_every_member(client: httpx2.AsyncClient) -> None:
         "type": "/problems/group-not-found",
         "title": "Group not found",
         "status": 404,
-        "detail": "There is no thing of this key.",
+        "detail": "There is no thing with this key.",
         "instance": f"urn:uuid:{response.headers['x-request-id']}",
         "code": "group-not-found",
     }

@@ -65,7 +65,7 @@ async def test_a_new_person_gets_account_role_groups_and_session(invitation_env:
     )
     assert principal.id == accepted.user.id
     assert await invitation_env.state(made) is State.ACCEPTED
-    assert (await invitation_env.now(made)).accepted_by == accepted.user.id
+    assert (await invitation_env.reload(made)).accepted_by == accepted.user.id
 
 
 async def test_everything_that_is_missing_is_told_at_once(invitation_env: InvitationEnv) -> None:

@@ -206,7 +206,7 @@ async def test_what_remains_of_a_bundle_is_applied(content_env: ContentInvitatio
     await content_env.remove()
     accepted = await content_env.invitation_env.accept(content_env.invitation_env.token(made))
     assert (accepted.user.role, accepted.applied.content) == ("team", ())
-    assert [grant.is_void for grant in (await content_env.invitation_env.now(made)).bundle.content] == [True]
+    assert [grant.is_void for grant in (await content_env.invitation_env.reload(made)).bundle.content] == [True]
 
 
 async def test_a_used_link_gives_nothing_back_to_who_was_removed(content_env: ContentInvitationEnv) -> None:

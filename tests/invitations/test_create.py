@@ -248,7 +248,7 @@ async def test_erasing_a_person_clears_invitations_and_keeps_history(invitation_
     user = await invitation_env.service_env.user(email="ada@people.test")
     made = await invitation_env.invite(role="team", first_name="Ada", message="Dear Ada")
     await invitation_env.service_env.users.erase(user.id, by=OPERATOR_PRINCIPAL)
-    now = await invitation_env.now(made)
+    now = await invitation_env.reload(made)
     assert (now.email, now.first_name, now.message, now.state) == ("erased", None, None, State.REVOKED)
     events = await invitation_env.invitations.events(made.invitation.id, by=OPERATOR_PRINCIPAL, limit=25)
     assert [item.event.type for item in events.items] == [
@@ -286,7 +286,7 @@ async def test_an_expired_link_brings_the_next_one_and_the_inviter_is_told(invit
     made = await invitation_env.invite(by=by, role="team")
     invitation_env.service_env.clock.forward(timedelta(days=8))
     await invitation_env.invitations.responses.request_new(invitation_env.token(made))
-    now = await invitation_env.now(made)
+    now = await invitation_env.reload(made)
     assert (now.state_at(invitation_env.service_env.clock()), now.link.generation) == (State.PENDING, 2)
     assert "link-requested" in [mail.kind for mail in await invitation_env.service_env.mails()]
 
@@ -301,7 +301,7 @@ async def test_no_fresh_link_when_the_sponsor_may_no_longer_send_it(invitation_e
     made = await invitation_env.invite(by=by, role="team")
     invitation_env.service_env.clock.forward(timedelta(days=8))
     await invitation_env.invitations.responses.request_new(invitation_env.token(made))
-    assert (await invitation_env.now(made)).link.generation == 1
+    assert (await invitation_env.reload(made)).link.generation == 1
 
 
 async def test_nothing_is_sent_for_what_has_ended_or_was_made_up(invitation_env: InvitationEnv) -> None:
@@ -323,7 +323,7 @@ async def test_the_sweep_tells_an_expiry_once_and_forgets_after_the_retention(in
     invitation_env.service_env.clock.forward(timedelta(days=91))
     await invitation_env.invitations.sweep()
     with pytest.raises(InvitationNotFound):
-        await invitation_env.now(made)
+        await invitation_env.reload(made)
 
 
 async def test_a_remembered_key_that_was_revoked_invites_nobody(invitation_env: InvitationEnv) -> None:

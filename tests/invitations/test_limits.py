@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.support.given_rows import GivenRows
 from tests.support.invitation_env import InvitationEnv, build_invitation_env
+from tests.support.rows_in_memory import RowsInMemory
 from tests.support.service_env import ServiceEnv
 
 from latchstring.domain.draft import Draft
@@ -45,7 +45,7 @@ async def test_sending_again_counts_for_the_inviter_and_the_address(service_env:
         await invitation_env.invitations.resend(made.invitation.id, by=admin)
         with pytest.raises(TooManyRequests):
             await invitation_env.invitations.resend(made.invitation.id, by=admin)
-        assert (await invitation_env.now(made)).link.generation == 2
+        assert (await invitation_env.reload(made)).link.generation == 2
 
 
 async def test_the_operator_is_not_bounded(service_env: ServiceEnv) -> None:
@@ -68,7 +68,7 @@ async def test_fields_that_cannot_be_read_count_for_nobody(service_env: ServiceE
 
 async def test_an_upload_counts_once_and_looking_at_one_does_not(service_env: ServiceEnv, admin: Principal) -> None:
     invitation_env = limited(service_env, per_inviter="1/hour")
-    rows = GivenRows([{"inviteEmail": f"p{n}@people.test", "role": "team"} for n in range(3)], {})
+    rows = RowsInMemory([{"inviteEmail": f"p{n}@people.test", "role": "team"} for n in range(3)], {})
     for _ in range(2):
         assert [
             row.status async for batch in invitation_env.invitations.bulk.judge_rows(rows, by=admin) for row in batch

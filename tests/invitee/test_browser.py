@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, expect
-from tests.support.browser import HELP, LOOKS, Scene, fill, find_all_faults, link, start_installation, visit
+from tests.support.browser import (
+    APPEARANCES,
+    SUPPORT_EMAIL,
+    PageCase,
+    fill,
+    find_all_faults,
+    find_mailed_link,
+    start_installation,
+    watch_page,
+)
 from tests.support.installation import PASSWORD, Installation, new_address
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
@@ -17,9 +26,9 @@ async def test_the_whole_way(chromium: Browser, page_installation: Installation,
     mira = page_installation.user("admin", firstName="Mira", lastName="Okafor")
     email = new_address("jonas")
     made = page_installation.invite(email, mira.token, role="team", groups=[group], firstName="Jonas", message=MESSAGE)
-    url = link(page_installation, email, "Mira Okafor")
+    url = find_mailed_link(page_installation, email, "Mira Okafor")
     assert url.startswith(f"{page_installation.public_url}/invitation?token=ey")
-    seen = await visit(chromium, page_installation, java_script_enabled=scripts)
+    seen = await watch_page(chromium, page_installation, java_script_enabled=scripts)
     page = seen.page
     await seen.open(url)
     await expect(page.get_by_role("heading", level=1)).to_have_text("Mira Okafor invites you to Orchard Lane")
@@ -54,8 +63,8 @@ async def test_the_whole_way(chromium: Browser, page_installation: Installation,
 
 
 async def test_arriving_at_the_app_that_invited(chromium: Browser, page_installation: Installation) -> None:
-    _, token = page_installation.invited(redirectUrl="https://app.orchard.example/welcome")
-    seen = await visit(chromium, page_installation)
+    _, token = page_installation.invite_with_token(redirectUrl="https://app.orchard.example/welcome")
+    seen = await watch_page(chromium, page_installation)
     await seen.context.route("https://app.orchard.example/**", lambda route: route.fulfill(body="the app"))
     await seen.open(f"/invitation?token={token}")
     await fill(seen.page, firstName="Jonas", lastName="Keller", password=PASSWORD)
@@ -68,8 +77,8 @@ async def test_arriving_at_the_app_that_invited(chromium: Browser, page_installa
 
 
 async def test_registering_by_keyboard_alone(chromium: Browser, page_installation: Installation) -> None:
-    _, token = page_installation.invited()
-    seen = await visit(chromium, page_installation, viewport={"width": 320, "height": 640})
+    _, token = page_installation.invite_with_token()
+    seen = await watch_page(chromium, page_installation, viewport={"width": 320, "height": 640})
     page = seen.page
     await seen.open(f"/invitation?token={token}")
     await tab_to(page, "firstName")
@@ -110,8 +119,8 @@ async def tab_to(page: Page, name: str) -> None:
 
 async def test_signing_in_on_the_spot_and_switching(chromium: Browser, page_installation: Installation) -> None:
     ada, ben = page_installation.user(firstName="Ada"), page_installation.user(firstName="Ben")
-    _, token = page_installation.invited(ada.email, role="team")
-    seen = await visit(chromium, page_installation)
+    _, token = page_installation.invite_with_token(ada.email, role="team")
+    seen = await watch_page(chromium, page_installation)
     page = seen.page
     await seen.open("/login")
     await fill(page, email=ben.email, password=PASSWORD)
@@ -131,14 +140,14 @@ async def test_signing_in_on_the_spot_and_switching(chromium: Browser, page_inst
 
 async def test_a_forgotten_password_by_mail(chromium: Browser, page_installation: Installation) -> None:
     ada = page_installation.user(firstName="Ada")
-    seen = await visit(chromium, page_installation)
+    seen = await watch_page(chromium, page_installation)
     page = seen.page
     await seen.open("/login")
     await page.get_by_role("link", name="Reset the password").click()
     await fill(page, email=ada.email)
     await page.get_by_role("button", name="Send me a link").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Check your mail")
-    await seen.open(link(page_installation, ada.email, "/password-reset"))
+    await seen.open(find_mailed_link(page_installation, ada.email, "/password-reset"))
     await fill(page, password="a brand new sentence 8")
     await page.get_by_role("button", name="Set the new password").click()
     await fill(page, email=ada.email, password="a brand new sentence 8")
@@ -151,15 +160,15 @@ async def test_a_forgotten_password_by_mail(chromium: Browser, page_installation
 async def test_a_handed_over_link_and_confirming_the_address(
     chromium: Browser, page_installation: Installation
 ) -> None:
-    made, _ = page_installation.invited()
-    seen = await visit(chromium, page_installation)
+    made, _ = page_installation.invite_with_token()
+    seen = await watch_page(chromium, page_installation)
     page = seen.page
     await seen.open(f"/invitation?token={page_installation.reveal(made['id'])}")
     await fill(page, firstName="Jonas", lastName="Keller", password=PASSWORD)
     await page.get_by_label("I accept").check()
     await page.get_by_role("button", name="Create account").click()
     await expect(page.get_by_text("A mail is on its way")).to_be_visible()
-    await seen.open(link(page_installation, made["inviteEmail"], "/verify-email"))
+    await seen.open(find_mailed_link(page_installation, made["inviteEmail"], "/verify-email"))
     await page.get_by_role("button", name="Confirm the address").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Your address is confirmed")
     seen.check()
@@ -167,9 +176,9 @@ async def test_a_handed_over_link_and_confirming_the_address(
 
 
 async def test_an_expired_link_brings_a_fresh_one(chromium: Browser, page_installation: Installation) -> None:
-    made, token = page_installation.invited(expiresIn="PT1S")
+    made, token = page_installation.invite_with_token(expiresIn="PT1S")
     page_installation.wait_until_expired(made["id"])
-    seen = await visit(chromium, page_installation, java_script_enabled=False)
+    seen = await watch_page(chromium, page_installation, java_script_enabled=False)
     page = seen.page
     await seen.open(f"/invitation?token={token}")
     await expect(page.get_by_role("heading", level=1)).to_have_text("This link has expired")
@@ -180,8 +189,8 @@ async def test_an_expired_link_brings_a_fresh_one(chromium: Browser, page_instal
 
 
 async def test_the_language_changes_without_losing_the_link(chromium: Browser, page_installation: Installation) -> None:
-    _, token = page_installation.invited()
-    seen = await visit(chromium, page_installation, locale="en")
+    _, token = page_installation.invite_with_token()
+    seen = await watch_page(chromium, page_installation, locale="en")
     page = seen.page
     await seen.open(f"/invitation?token={token}")
     await page.locator(".languages > summary").click()
@@ -196,17 +205,17 @@ async def test_the_language_changes_without_losing_the_link(chromium: Browser, p
 # ---- every page, in every look ---------------------------------------------------------------------------------------
 
 
-def set_up(page_installation: Installation) -> dict[str, Scene]:
+def set_up(page_installation: Installation) -> dict[str, PageCase]:
     """Something to see on every page."""
     ada = page_installation.user("team", groups=[page_installation.group(name="Spring cohort")], firstName="Ada").email
     words: dict[str, Any] = {"role": "team", "groups": [page_installation.group(name="Facilitators")]}
     mira = page_installation.user("admin", firstName="Mira", lastName="Okafor").token
-    hers = page_installation.invited(ada, token=mira, **words, message=MESSAGE)[1]
-    fresh = page_installation.invited(None, token=mira, **words, firstName="Jonas", lastName="Keller", message=MESSAGE)[
-        1
-    ]
+    hers = page_installation.invite_with_token(ada, token=mira, **words, message=MESSAGE)[1]
+    fresh = page_installation.invite_with_token(
+        None, token=mira, **words, firstName="Jonas", lastName="Keller", message=MESSAGE
+    )[1]
     ended = {
-        name: page_installation.invited(None, token=mira, **words)
+        name: page_installation.invite_with_token(None, token=mira, **words)
         for name in ("superseded", "revoked", "declined", "accepted")
     }
     page_installation.post(f"/invitations/{ended['superseded'][0]['id']}/resend", token=page_installation.key)
@@ -214,40 +223,40 @@ def set_up(page_installation: Installation) -> dict[str, Scene]:
     page_installation.post("/invitations/decline", {"token": ended["declined"][1]})
     page_installation.accept(ended["accepted"][1], firstName="J", lastName="K", password=PASSWORD, acceptTerms=True)
     page_installation.post("/auth/password/reset-request", {"email": ada})
-    reset = link(page_installation, ada, "/password-reset").removeprefix(page_installation.public_url)
+    reset = find_mailed_link(page_installation, ada, "/password-reset").removeprefix(page_installation.public_url)
     return {
-        "start": Scene("/"),
-        "start, signed in": Scene("/", ada),
-        "register": Scene(f"/invitation?token={fresh}"),
-        "register, errors": Scene(f"/invitation?token={fresh}", press=True),
-        "sign in to accept": Scene(f"/invitation?token={hers}"),
-        "accept": Scene(f"/invitation?token={hers}", ada),
-        "wrong account": Scene(f"/invitation?token={fresh}", ada),
-        "decline": Scene(f"/invitation/decline?token={fresh}"),
-        "declined": Scene("/invitation/declined"),
-        "requested": Scene("/invitation/requested"),
-        "arrived": Scene("/invitation/arrived?how=joined", ada),
-        "arrived, not signed in": Scene("/invitation/arrived?how=unsigned"),
-        **{name: Scene(f"/invitation?token={token}") for name, (_, token) in ended.items()},
-        "unknown": Scene("/invitation?token=x"),
-        "login": Scene("/login"),
-        "login, errors": Scene("/login", press=True),
-        "forgotten": Scene("/password-reset"),
-        "forgotten, errors": Scene("/password-reset", press=True),
-        "reset mailed": Scene("/password-reset/sent"),
-        "reset": Scene(reset),
-        "reset over": Scene("/password-reset?token=x"),
-        "verify": Scene("/verify-email?token=x"),
-        "verify, asked": Scene("/verify-email", ada),
-        "verified": Scene("/verify-email/done"),
-        "verification mailed": Scene("/verify-email/sent"),
-        "profile": Scene("/profile", ada),
-        "profile, saved": Scene("/profile?done=saved", ada),
-        "nothing here": Scene("/nothing/here"),
+        "start": PageCase("/"),
+        "start, signed in": PageCase("/", ada),
+        "register": PageCase(f"/invitation?token={fresh}"),
+        "register, errors": PageCase(f"/invitation?token={fresh}", submit=True),
+        "sign in to accept": PageCase(f"/invitation?token={hers}"),
+        "accept": PageCase(f"/invitation?token={hers}", ada),
+        "wrong account": PageCase(f"/invitation?token={fresh}", ada),
+        "decline": PageCase(f"/invitation/decline?token={fresh}"),
+        "declined": PageCase("/invitation/declined"),
+        "requested": PageCase("/invitation/requested"),
+        "arrived": PageCase("/invitation/arrived?how=joined", ada),
+        "arrived, not signed in": PageCase("/invitation/arrived?how=unsigned"),
+        **{name: PageCase(f"/invitation?token={token}") for name, (_, token) in ended.items()},
+        "unknown": PageCase("/invitation?token=x"),
+        "login": PageCase("/login"),
+        "login, errors": PageCase("/login", submit=True),
+        "forgotten": PageCase("/password-reset"),
+        "forgotten, errors": PageCase("/password-reset", submit=True),
+        "reset mailed": PageCase("/password-reset/sent"),
+        "reset": PageCase(reset),
+        "reset over": PageCase("/password-reset?token=x"),
+        "verify": PageCase("/verify-email?token=x"),
+        "verify, asked": PageCase("/verify-email", ada),
+        "verified": PageCase("/verify-email/done"),
+        "verification mailed": PageCase("/verify-email/sent"),
+        "profile": PageCase("/profile", ada),
+        "profile, saved": PageCase("/profile?done=saved", ada),
+        "nothing here": PageCase("/nothing/here"),
     }
 
 
-@pytest.mark.parametrize(("width", "scheme", "locale"), LOOKS)
+@pytest.mark.parametrize(("width", "scheme", "locale"), APPEARANCES)
 async def test_every_page_in_this_look(
     chromium: Browser, page_installation: Installation, width: int, scheme: str, locale: str
 ) -> None:
@@ -259,11 +268,11 @@ async def test_every_page_has_room_for_longer_words(
 ) -> None:
     """In a pseudo-language two fifths longer than English, which visitors of any unknown language are given here."""
     with start_installation(
-        tmp_path_factory.mktemp("long"), by=f'{HELP["by"]}\ndefault-locale = "en-XA"'
+        tmp_path_factory.mktemp("long"), by=f'{SUPPORT_EMAIL["by"]}\ndefault-locale = "en-XA"'
     ) as page_installation:
         assert (
             await find_all_faults(
-                chromium, page_installation, set_up(page_installation), 320, "light", "sw", spoken="en-XA"
+                chromium, page_installation, set_up(page_installation), 320, "light", "sw", page_locale="en-XA"
             )
             == []
         )

@@ -5,8 +5,17 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Browser, expect
-from tests.support.browser import LOOKS, Scene, fill, find_all_faults, link, sign_in, start_installation, visit
-from tests.support.installation import PASSWORD, Installation, Person, new_address
+from tests.support.browser import (
+    APPEARANCES,
+    PageCase,
+    fill,
+    find_all_faults,
+    find_mailed_link,
+    sign_in,
+    start_installation,
+    watch_page,
+)
+from tests.support.installation import PASSWORD, Installation, SignedInUser, new_address
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 TITLE = "Tide tables for beginners"
@@ -24,11 +33,11 @@ def closed_installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
         yield running
 
 
-def inviter(page_installation: Installation) -> Person:
+def inviter(page_installation: Installation) -> SignedInUser:
     return page_installation.user("admin", firstName="Mira", lastName="Okafor")
 
 
-def write(page_installation: Installation, owner: Person, title: str = TITLE, **more: Any) -> str:
+def write(page_installation: Installation, owner: SignedInUser, title: str = TITLE, **more: Any) -> str:
     """A new object; its key."""
     made = page_installation.post("/content/articles", {"title": title, **more}, owner.token)
     assert made.status == 201, made
@@ -36,7 +45,7 @@ def write(page_installation: Installation, owner: Person, title: str = TITLE, **
 
 
 def share(
-    page_installation: Installation, owner: Person, key: str, email: str, role: str = "EDITOR", **more: Any
+    page_installation: Installation, owner: SignedInUser, key: str, email: str, role: str = "EDITOR", **more: Any
 ) -> str:
     """Invite to an object; the invitation's id."""
     sent = page_installation.post(
@@ -54,9 +63,9 @@ async def test_the_whole_way_to_an_object(
     mira, email = inviter(page_installation), new_address("jonas")
     key = write(page_installation, mira, url=url)
     made = share(page_installation, mira, key, email, message=MESSAGE)
-    mailed = link(page_installation, email, TITLE)
+    mailed = find_mailed_link(page_installation, email, TITLE)
     assert mailed.startswith(f"{page_installation.public_url}/content/articles/{key}/accept-invitation?token=ey")
-    seen = await visit(chromium, page_installation, java_script_enabled=scripts)
+    seen = await watch_page(chromium, page_installation, java_script_enabled=scripts)
     page = seen.page
     for site in ("app.orchard.example", "tides.example"):
         await seen.context.route(f"https://{site}/**", lambda route: route.fulfill(body="the object"))
@@ -91,11 +100,11 @@ async def test_coming_back_after_the_access_token_ran_out(chromium: Browser, pag
     mira, ada = inviter(page_installation), page_installation.user(firstName="Ada")
     key = write(page_installation, mira)
     share(page_installation, mira, key, ada.email)
-    seen = await visit(chromium, page_installation)
+    seen = await watch_page(chromium, page_installation)
     page = seen.page
     await sign_in(page, ada.email)
     await seen.context.clear_cookies(name="access_token")
-    await seen.open(link(page_installation, ada.email, TITLE))
+    await seen.open(find_mailed_link(page_installation, ada.email, TITLE))
     await expect(page.get_by_role("heading", level=1)).to_have_text("Mira Okafor has something for you, Ada")
     await page.get_by_role("button", name="Accept the invitation").click()
     await expect(page.get_by_text(f"You may edit {TITLE}")).to_be_visible()
@@ -106,7 +115,7 @@ async def test_coming_back_after_the_access_token_ran_out(chromium: Browser, pag
 # ---- every page, in every look ---------------------------------------------------------------------------------------
 
 
-def set_up(page_installation: Installation) -> dict[str, Scene]:
+def set_up(page_installation: Installation) -> dict[str, PageCase]:
     """Something to see on every page of content."""
     mira, ada, ben = (
         inviter(page_installation),
@@ -146,41 +155,41 @@ def set_up(page_installation: Installation) -> dict[str, Scene]:
     accepted = path(moons, ben.email)
     page_installation.accept(accepted.rpartition("=")[2], by=ben)
     return {
-        "register": Scene(fresh),
-        "register, errors": Scene(fresh, press=True),
-        "register, a long title": Scene(path(long, new_address("jonas"))),
-        "sign in to accept": Scene(path(tides, ada.email)),
-        "accept": Scene(path(moons, ada.email), ada.email),
-        "accept a bundle": Scene(f"/invitation?token={page_installation.reveal(bundle['id'])}", ada.email),
-        "wrong account": Scene(fresh, ada.email),
-        "mismatch": Scene(fresh.replace(f"/{tides}/", f"/{moons}/")),
-        "withdrawn": Scene(over),
-        "accepted": Scene(accepted),
-        "arrived, one object": Scene(f"/invitation/arrived?how=added&to=articles/{tides}", ben.email),
-        "arrived, a long title": Scene(f"/invitation/arrived?how=added&to=articles/{long}", ben.email),
-        "arrived, several": Scene(f"/invitation/arrived?how=added&to=articles/{tides},articles/{long}", ben.email),
-        "arrived, not signed in": Scene(f"/invitation/arrived?how=unsigned&to=articles/{tides}"),
+        "register": PageCase(fresh),
+        "register, errors": PageCase(fresh, submit=True),
+        "register, a long title": PageCase(path(long, new_address("jonas"))),
+        "sign in to accept": PageCase(path(tides, ada.email)),
+        "accept": PageCase(path(moons, ada.email), ada.email),
+        "accept a bundle": PageCase(f"/invitation?token={page_installation.reveal(bundle['id'])}", ada.email),
+        "wrong account": PageCase(fresh, ada.email),
+        "mismatch": PageCase(fresh.replace(f"/{tides}/", f"/{moons}/")),
+        "withdrawn": PageCase(over),
+        "accepted": PageCase(accepted),
+        "arrived, one object": PageCase(f"/invitation/arrived?how=added&to=articles/{tides}", ben.email),
+        "arrived, a long title": PageCase(f"/invitation/arrived?how=added&to=articles/{long}", ben.email),
+        "arrived, several": PageCase(f"/invitation/arrived?how=added&to=articles/{tides},articles/{long}", ben.email),
+        "arrived, not signed in": PageCase(f"/invitation/arrived?how=unsigned&to=articles/{tides}"),
     }
 
 
-@pytest.mark.parametrize(("width", "scheme", "locale"), LOOKS)
+@pytest.mark.parametrize(("width", "scheme", "locale"), APPEARANCES)
 async def test_every_page_of_content_in_this_look(
     chromium: Browser, page_installation: Installation, width: int, scheme: str, locale: str
 ) -> None:
     assert await find_all_faults(chromium, page_installation, set_up(page_installation), width, scheme, locale) == []
 
 
-def set_up_closed(page_installation: Installation) -> dict[str, Scene]:
+def set_up_closed(page_installation: Installation) -> dict[str, PageCase]:
     """The same where only people with an account are let in."""
     mira, key = inviter(page_installation), ""
     eve = page_installation.user(emailVerified=False, firstName="Eve")
     key = write(page_installation, mira)
     ids = [share(page_installation, mira, key, email) for email in (new_address("jonas"), eve.email)]
     paths = [f"/content/articles/{key}/accept-invitation?token={page_installation.reveal(id_)}" for id_ in ids]
-    return {"no account": Scene(paths[0]), "unconfirmed": Scene(paths[1], eve.email)}
+    return {"no account": PageCase(paths[0]), "unconfirmed": PageCase(paths[1], eve.email)}
 
 
-@pytest.mark.parametrize(("width", "scheme", "locale"), LOOKS)
+@pytest.mark.parametrize(("width", "scheme", "locale"), APPEARANCES)
 async def test_the_pages_for_members_only_in_this_look(
     chromium: Browser, closed_installation: Installation, width: int, scheme: str, locale: str
 ) -> None:

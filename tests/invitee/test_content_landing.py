@@ -20,7 +20,7 @@ async def accept(page_client: PageClient, token: str, **fields: str) -> PageResp
 
 
 async def compute_level(page_client: PageClient, email: str, one: ContentObject) -> Level:
-    user = await page_client.account(email)
+    user = await page_client.find_user(email)
     assert user is not None
     content = page_client.services.content
     subject = subject_of(page_client.services.users.principal_of(user))
@@ -29,7 +29,7 @@ async def compute_level(page_client: PageClient, email: str, one: ContentObject)
 
 async def hold(page_client: PageClient, one: ContentObject, email: str, role: ContentRole, by: Principal) -> None:
     """Give somebody a right by hand."""
-    user = await page_client.account(email)
+    user = await page_client.find_user(email)
     assert user is not None
     await page_client.services.content.replace_access(
         one, NewAccess(visibility=Visibility.SHARED, users={user.id: role}), by=by
@@ -269,7 +269,7 @@ async def test_where_strangers_are_not_let_in_the_page_says_so(page_client: Page
         ):
             assert words in seen.words
         assert 'name="password"' not in seen.html
-    assert await page_client.account("jonas@people.test") is None
+    assert await page_client.find_user("jonas@people.test") is None
     assert await page_client.state(invitation) == "PENDING"
 
 
@@ -311,7 +311,7 @@ async def test_a_bundle_with_a_role_lets_strangers_in_all_the_same(page_client: 
 # ---- where it leads on -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("url", ["https://app.orchard.example/tides?a=1#moon", "http://door.test/docs"])
+@pytest.mark.parametrize("url", ["https://app.orchard.example/tides?a=1#moon", "http://pages.test/docs"])
 async def test_accepting_goes_on_to_the_object_on_a_site_of_the_operators(page_client: PageClient, url: str) -> None:
     mira = await page_client.inviter()
     one = await page_client.object(owner=mira, url=url)

@@ -164,7 +164,7 @@ async def test_the_language_of_the_page_becomes_the_persons(page_client: PageCli
     fields = {"firstName": "J", "lastName": "K", "password": PASSWORD, "acceptTerms": "yes", "locale": "de"}
     sent = await page_client.post("/invitation/accept", {**fields, "token": token})
     assert sent.target == "/invitation/arrived?how=joined&locale=de"
-    assert (await page_client.account("jonas@people.test")).locale == "de"  # type: ignore[union-attr]
+    assert (await page_client.find_user("jonas@people.test")).locale == "de"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("locale", ["tlh", "%00", "x" * 100, "%ff", "<b>"])

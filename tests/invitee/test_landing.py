@@ -56,7 +56,7 @@ async def test_registering_makes_the_account_and_arrives_signed_in(page_client: 
     await page_client.get(f"/invitation?token={token}")
     sent = await page_client.post("/invitation/accept", {**PROFILE, "token": token})
     assert (sent.status, sent.target) == (303, "/invitation/arrived?how=joined")
-    user = await page_client.account("jonas@people.test")
+    user = await page_client.find_user("jonas@people.test")
     assert user is not None
     assert (user.name, user.role, user.groups, user.email_verified, user.locale) == (
         "Jonas Keller",
@@ -78,7 +78,7 @@ async def test_arriving_goes_on_to_where_the_app_wants(page_client: PageClient) 
     sent = await page_client.post("/invitation/accept", {**PROFILE, "token": token})
     assert (sent.status, sent.target) == (303, "https://app.orchard.example/welcome?a=1&b=%20")
     policy = (await page_client.get("/login")).response.headers["Content-Security-Policy"]
-    assert "form-action 'self' http://door.test https://app.orchard.example" in policy
+    assert "form-action 'self' http://pages.test https://app.orchard.example" in policy
 
 
 async def test_every_problem_is_told_at_once_and_what_was_typed_stays(page_client: PageClient) -> None:
@@ -99,7 +99,7 @@ async def test_every_problem_is_told_at_once_and_what_was_typed_stays(page_clien
     assert sent.hidden["token"] == token
     assert sent.title.startswith("Error: ")
     assert 'aria-describedby="lastName-error" aria-invalid="true"' in sent.html
-    assert await page_client.account("jonas@people.test") is None
+    assert await page_client.find_user("jonas@people.test") is None
 
 
 async def test_a_name_of_control_characters_is_refused_in_words(page_client: PageClient) -> None:
@@ -235,7 +235,7 @@ async def test_an_account_nobody_confirmed_is_made_anew_by_who_is_signed_in(page
     )
     assert sent.status == 303
     assert "Welcome, Jonas" in (await page_client.get(sent.target)).words
-    after = await page_client.account("jonas@people.test")
+    after = await page_client.find_user("jonas@people.test")
     assert after is not None
     assert (after.id, after.email_verified, after.first_name) == (user.id, True, "Jonas")
 
@@ -269,7 +269,7 @@ async def test_an_inviter_who_may_no_longer_grant_is_told(page_client: PageClien
     inviter = await page_client.inviter()
     token = page_client.token(await page_client.invite(by=inviter))
     changes = {"role": "customer"}
-    await page_client.change("mira@people.test", **changes)
+    await page_client.change_user("mira@people.test", **changes)
     sent = await page_client.post("/invitation/accept", {**PROFILE, "token": token})
     assert (sent.status, sent.code) == (409, "inviter-not-allowed")
 

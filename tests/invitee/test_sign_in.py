@@ -111,7 +111,7 @@ def test_a_plain_path_is_gone_on_to() -> None:
 
 
 async def reset_token(page_client: PageClient, purpose: Purpose = Purpose.PASSWORD_RESET) -> str:
-    user = await page_client.account("ada@people.test")
+    user = await page_client.find_user("ada@people.test")
     assert user is not None
     ends_at = NOON.replace(hour=13)
     return page_client.services.tokens.sign(
@@ -163,11 +163,11 @@ async def test_confirming_an_address_needs_a_press(page_client: PageClient) -> N
     await page_client.user(email_verified=False)
     token = await reset_token(page_client, Purpose.EMAIL_VERIFICATION)
     assert 'data-testid="verify-email"' in (await page_client.get(f"/verify-email?token={token}")).html
-    assert not (await page_client.account("ada@people.test")).email_verified  # type: ignore[union-attr]
+    assert not (await page_client.find_user("ada@people.test")).email_verified  # type: ignore[union-attr]
     sent = await page_client.post("/verify-email", {"token": token})
     assert sent.target == "/verify-email/done"
     assert 'data-testid="verified"' in (await page_client.get(sent.target)).html
-    assert (await page_client.account("ada@people.test")).email_verified  # type: ignore[union-attr]
+    assert (await page_client.find_user("ada@people.test")).email_verified  # type: ignore[union-attr]
 
 
 async def test_a_bad_confirmation_link_offers_another(page_client: PageClient) -> None:
@@ -195,13 +195,13 @@ async def test_a_profile_is_changed_by_its_owner(page_client: PageClient) -> Non
     assert 'value="Löwe"' in (await page_client.get("/profile")).html
     sent = await page_client.post("/profile", {"firstName": "Adah", "lastName": "Lion", "language": "de"})
     assert sent.target == "/profile?done=saved"
-    user = await page_client.account("ada@people.test")
+    user = await page_client.find_user("ada@people.test")
     assert user is not None
     assert (user.name, user.locale) == ("Adah Lion", "de")
     seen = await page_client.get(sent.target)
     assert '<html lang="de" dir="ltr">' in seen.html
     await page_client.post("/profile", {"firstName": "Adah", "lastName": "Lion", "language": ""})
-    assert (await page_client.account("ada@people.test")).locale is None  # type: ignore[union-attr]
+    assert (await page_client.find_user("ada@people.test")).locale is None  # type: ignore[union-attr]
 
 
 async def test_a_profile_without_a_name_is_shown_again(page_client: PageClient) -> None:

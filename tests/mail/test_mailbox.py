@@ -3,7 +3,7 @@
 from pathlib import Path
 from uuid import uuid4
 
-from tests.support.mail_samples import AT, LINK, invitation
+from tests.support.mail_samples import LINK, SENT_AT, invitation
 
 from latchstring.domain.clock import system_clock
 from latchstring.domain.ids import new_id
@@ -13,7 +13,7 @@ from latchstring.mail.senders import DeliveryResult, MailboxSender
 
 
 async def keep(directory: Path, subject: str = "Acme") -> RenderedMail:
-    mail = render_mail(invitation(app_name=subject), new_id(system_clock()), sender="a@b.test", now=AT)
+    mail = render_mail(invitation(app_name=subject), new_id(system_clock()), sender="a@b.test", now=SENT_AT)
 
     async def compose() -> RenderedMail:
         return mail

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from uuid import UUID
 
 import pytest
-from tests.support.mail_samples import AT, LINK, all_messages, invitation
+from tests.support.mail_samples import LINK, SENT_AT, all_messages, invitation
 
 from latchstring.mail.ascii_address import AddressUnusable
 from latchstring.mail.messages import InvitationDeclinedMail, LinkRequestedMail, Message
@@ -19,7 +19,7 @@ SENDER = "Orchard Lane <no-reply@app.test>"
 
 
 def rendered(message: Message, *, sender: str = SENDER, reply_to_inviter: bool = False) -> RenderedMail:
-    return render_mail(message, ID, sender=sender, reply_to_inviter=reply_to_inviter, now=AT)
+    return render_mail(message, ID, sender=sender, reply_to_inviter=reply_to_inviter, now=SENT_AT)
 
 
 def parsed(mail: RenderedMail) -> EmailMessage:
@@ -140,7 +140,7 @@ def test_replies_go_to_the_inviter_only_when_asked_for() -> None:
 
 
 def test_german_is_german_in_both_parts() -> None:
-    message = parsed(rendered(invitation(locale="de-AT")))
+    message = parsed(rendered(invitation(locale="de-SENT_AT")))
     assert message["Subject"] == "Mira Okafor lädt dich zu Orchard Lane ein"
     assert message["Content-Language"] == "de"
     assert "Einladung öffnen" in part(message, "html")

@@ -1,4 +1,4 @@
-"""The API in process: the real application on a fresh SQLite database, cheap passwords, a clock that tests move."""
+"""A client of the API in process: the real application on an empty SQLite database, with a clock that tests set."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy.engine import URL
-from tests.support.applications import client_of, config_of, services_on
+from tests.support.applications import open_app_client, open_services, write_config
 from tests.support.clock import Clock
 
 from latchstring.bootstrap.services import build_services
@@ -69,7 +69,7 @@ enabled = false
 
 @dataclass(frozen=True)
 class Api:
-    """Calls as clients make them, under /api."""
+    """A client of the API, and the services behind it. Paths are relative to /api."""
 
     http: httpx2.AsyncClient
     services: Services
@@ -80,13 +80,13 @@ class Api:
     async def call(
         self, method: str, path: str, body: Any = None, token: str | None = None, **headers: str
     ) -> httpx2.Response:
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        all_headers = {name.replace("_", "-"): value for name, value in headers.items()}
         if token is not None:
-            sent["Authorization"] = f"Bearer {token}"
+            all_headers["Authorization"] = f"Bearer {token}"
         content = None
         if body is not None:
-            content, sent["Content-Type"] = json.dumps(body), "application/json"
-        return await self.http.request(method, f"/api{path}", content=content, headers=sent)
+            content, all_headers["Content-Type"] = json.dumps(body), "application/json"
+        return await self.http.request(method, f"/api{path}", content=content, headers=all_headers)
 
     async def get(self, path: str, token: str | None = None, **headers: str) -> httpx2.Response:
         return await self.call("GET", path, None, token, **headers)
@@ -104,57 +104,60 @@ class Api:
         return await self.call("DELETE", path, None, token)
 
     async def user(self, role: str | None = "customer", **fields: Any) -> dict[str, Any]:
-        """An account, made over HTTP by the operator's key."""
+        """Create an account over HTTP with the full-access key, and return its JSON."""
         body = {"email": f"u{next(self.numbers)}@people.test", "firstName": "Ann", "lastName": "Number", "role": role}
-        made = await self.post("/users", {**body, "password": PASSWORD, **fields}, self.key)
-        assert made.status_code == 201, made.text
-        return made.json()  # type: ignore[no-any-return]
+        response = await self.post("/users", {**body, "password": PASSWORD, **fields}, self.key)
+        assert response.status_code == 201, response.text
+        return response.json()  # type: ignore[no-any-return]
 
     async def login(self, email: str, password: str = PASSWORD) -> httpx2.Response:
         self.http.cookies.clear()
-        answer = await self.post("/auth/login", {"email": email, "password": password})
+        response = await self.post("/auth/login", {"email": email, "password": password})
         self.http.cookies.clear()
-        return answer
+        return response
 
     async def token(self, role: str | None = "customer", **fields: Any) -> str:
-        """The access token of a new account."""
-        made = await self.user(role, **fields)
-        return str((await self.login(made["email"])).json()["accessToken"])
+        """Create an account and return an access token of it."""
+        user = await self.user(role, **fields)
+        return str((await self.login(user["email"])).json()["accessToken"])
 
     async def api_key(self, *scopes: str, **fields: Any) -> str:
-        made = await self.services.users.api_keys.create(name="k", scopes=scopes, by=OPERATOR_PRINCIPAL, **fields)
-        return made.text
+        """Create an API key and return it as text."""
+        api_key = await self.services.users.api_keys.create(name="k", scopes=scopes, by=OPERATOR_PRINCIPAL, **fields)
+        return api_key.text
 
     async def mailed_token(self, kind: MailKind) -> str:
-        """The token in the newest mail of this kind."""
+        """Return the token in the newest mail of this kind."""
         row = (await self.services.db.fetch(outbox.select().where(outbox.c.kind == kind.value)))[-1]
         mail = OutboxRow(row.id, kind, row.subject_id, row.generation, row.locale, row.state, 0)
-        accounts = self.services.users
-        loads = {
-            MailKind.PASSWORD_RESET: accounts.recovery.load_password_reset_mail,
-            MailKind.EMAIL_VERIFICATION: accounts.recovery.load_email_verification_mail,
+        recovery = self.services.users.recovery
+        loaders = {
+            MailKind.PASSWORD_RESET: recovery.load_password_reset_mail,
+            MailKind.EMAIL_VERIFICATION: recovery.load_email_verification_mail,
         }
-        message = await loads[kind](mail)
+        message = await loaders[kind](mail)
         assert message is not None
         return str(message.link_url.partition("token=")[2])
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Config:
-    return config_of(tmp_path, SETTINGS)
+    """The configuration of `api`."""
+    return write_config(tmp_path, SETTINGS)
 
 
 @pytest.fixture
 async def api(sqlite_url: URL, settings: Config) -> AsyncIterator[Api]:
+    """A client of the API without rate limits."""
     clock = Clock(START)
-    async with services_on(sqlite_url, settings, clock) as services:
+    async with open_services(sqlite_url, settings, clock) as services:
         key = await services.users.api_keys.create(name="suite", scopes=["*"], by=OPERATOR_PRINCIPAL)
-        async with client_of(settings, services, ORIGIN) as http:
+        async with open_app_client(settings, services, ORIGIN) as http:
             yield Api(http, services, clock, key.text, count(1))
 
 
-def limited(api: Api, settings: Config) -> Services:
-    """The same services with limits switched on."""
+def build_limited_services(api: Api, settings: Config) -> Services:
+    """Build the services of `api` again with rate limits."""
     limits = replace(settings.limits, enabled=True, login_per_account="3/minute", per_recipient="2/day")
     return build_services(
         replace(settings, limits=limits),
@@ -168,6 +171,7 @@ def limited(api: Api, settings: Config) -> Services:
 
 @pytest.fixture
 async def limited_api(api: Api, settings: Config) -> AsyncIterator[Api]:
-    services = limited(api, settings)
-    async with client_of(settings, services, ORIGIN) as http:
+    """A client of the API with rate limits: 3 sign-ins a minute per account, 2 mails a day per recipient."""
+    services = build_limited_services(api, settings)
+    async with open_app_client(settings, services, ORIGIN) as http:
         yield replace(api, http=http, services=services)

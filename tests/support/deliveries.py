@@ -1,4 +1,4 @@
-"""What became of the mails of invitations."""
+"""Read the delivery states of invitation mails."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -17,6 +17,6 @@ _DELIVERIES = select(outbox.c.subject_id, *DELIVERY_COLUMNS).where(
 
 
 async def find_deliveries(db: Database, invitation_ids: Sequence[UUID]) -> Mapping[UUID, Delivery]:
-    """The newest delivery of each invitation that has one."""
+    """Return the newest delivery of each invitation that has one."""
     rows = await db.fetch(_DELIVERIES, subject_ids=invitation_ids)
     return {row.subject_id: delivery for row in rows if (delivery := read_delivery(row))}

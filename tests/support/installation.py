@@ -1,4 +1,4 @@
-"""A Latchstring as a stranger runs it: the installed command, a configuration file, plain HTTP and SMTP."""
+"""Run Latchstring as its users do: the installed command, a configuration file, HTTP and SMTP."""
 
 import contextlib
 import http.client
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.clock import PATIENCE_SECONDS
-from tests.support.smtp_server import SmtpServer, Taken
+from tests.support.smtp_server import ReceivedMail, SmtpServer
 
 COMMAND = Path(sys.executable).with_name("latchstring")
 PASSWORD = "eleven quiet herons 7"
@@ -101,7 +101,7 @@ enabled = {limits}
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """The response to an HTTP request."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -113,13 +113,13 @@ class Answer:
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies that were set, without their attributes."""
+        """The cookies that the response sets, without attributes."""
         pairs = [line.split(";")[0].partition("=") for line in self.headers.get_all("Set-Cookie", [])]
         return {name: value for name, _, value in pairs}
 
 
 @dataclass(frozen=True)
-class Person:
+class SignedInUser:
     """An account and one of its sessions."""
 
     id: str
@@ -131,7 +131,7 @@ class Person:
 
 @dataclass
 class Installation:
-    """One installation: its directory, its servers and workers, and the mail server it talks to."""
+    """An installation: its directory, its processes, and the mail server that it sends to."""
 
     directory: Path
     database: str
@@ -140,18 +140,18 @@ class Installation:
     environment: dict[str, str] = field(default_factory=dict)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     key: str = ""
-    crowded: bool = False  # two servers and three workers instead of one process that does both
+    multi_process: bool = False  # two servers and three workers instead of one process for both
 
     def __post_init__(self) -> None:
         self.port = free_port()
         self.other_port = free_port()
-        self.turns = itertools.cycle([self.port, self.other_port] if self.crowded else [self.port])
+        self.ports = itertools.cycle([self.port, self.other_port] if self.multi_process else [self.port])
         self.public_url = f"http://127.0.0.1:{self.port}"
         self.config = self.directory / "latchstring.toml"
         self.write_config(**self.options)
 
     def write_config(self, *, extra: str = "", replace: str = "", by: str = "", **changes: str) -> None:
-        """Write the configuration file, with other values for the named places and `replace` replaced `by`."""
+        """Write the configuration file. `changes` fill named placeholders; the text `replace` becomes `by`."""
         values = {
             "public_url": self.public_url,
             "database": self.database,
@@ -163,11 +163,11 @@ class Installation:
         assert replace in text
         self.config.write_text((text.replace(replace, by) if replace else text) + extra)
 
-    # -- processes
+    # ---- processes ----
 
     def open(self, *arguments: str) -> None:
-        """Start everything this installation consists of."""
-        if not self.crowded:
+        """Start all processes of this installation."""
+        if not self.multi_process:
             self.start(*arguments)
             return
         for port in (self.port, self.other_port):
@@ -183,13 +183,13 @@ class Installation:
         return process
 
     def crash(self) -> None:
-        """Kill a server, and a worker if there are several, without a word."""
+        """Kill a server, and a worker if they run in several processes, with SIGKILL."""
         for process in {self.processes[0], self.processes[-1]}:
-            self.stop(process, how=signal.SIGKILL)
+            self.stop(process, with_signal=signal.SIGKILL)
 
-    def mend(self) -> None:
-        """Start again what was killed."""
-        if self.crowded:
+    def restart_crashed(self) -> None:
+        """Start the processes again that `crash` killed."""
+        if self.multi_process:
             self.start("--no-worker")
             self.processes.insert(0, self.processes.pop())
             self.run("worker")
@@ -215,19 +215,21 @@ class Installation:
             time.sleep(0.05)
         raise AssertionError(f"not ready after {START_SECONDS} s: {self.log[-3000:]}")
 
-    def stop(self, process: subprocess.Popen[bytes] | None = None, *, how: signal.Signals = signal.SIGTERM) -> None:
+    def stop(
+        self, process: subprocess.Popen[bytes] | None = None, *, with_signal: signal.Signals = signal.SIGTERM
+    ) -> None:
         """End one process, or all of them."""
         ending = [process] if process else list(self.processes)
-        for one in ending:
-            if one.poll() is None:
-                one.send_signal(how)
-        for one in ending:
+        for child in ending:
+            if child.poll() is None:
+                child.send_signal(with_signal)
+        for child in ending:
             try:
-                one.wait(60)
+                child.wait(60)
             except subprocess.TimeoutExpired:
-                one.kill()
-                one.wait()
-            self.processes.remove(one)
+                child.kill()
+                child.wait()
+            self.processes.remove(child)
 
     def restart(self, *arguments: str) -> None:
         self.stop()
@@ -244,7 +246,7 @@ class Installation:
 
     def cli(self, *arguments: str, text: str | None = None, status: int = 0) -> subprocess.CompletedProcess[str]:
         """Run a command to its end and check its exit status."""
-        done = subprocess.run(
+        completed = subprocess.run(
             [COMMAND, "--config", self.config, *arguments],
             cwd=self.directory,
             capture_output=True,
@@ -254,15 +256,16 @@ class Installation:
             timeout=120,
             check=False,
         )
-        assert done.returncode == status, f"{arguments} gave {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
+        assert completed.returncode == status, f"{arguments}: {completed}"
+        return completed
 
     def api_key(self, *scopes: str, may_grant: tuple[str, ...] = ()) -> str:
-        arguments = [part for scope in scopes for part in ("--scope", scope)]
-        arguments += [part for role in may_grant for part in ("--may-grant", role)]
+        """Create an API key on the command line and return it."""
+        arguments = [argument for scope in scopes for argument in ("--scope", scope)]
+        arguments += [argument for role in may_grant for argument in ("--may-grant", role)]
         return self.cli("api-key", "create", "--name", f"key {next(numbers)}", *arguments).stdout.strip()
 
-    # -- HTTP
+    # ---- HTTP ----
 
     def call(
         self,
@@ -275,82 +278,87 @@ class Installation:
         raw: bytes | Iterator[bytes] | None = None,
         port: int | None = None,
     ) -> Answer:
-        """One request on a connection of its own. `path` is the whole one."""
-        sent = {"Accept": "application/json"}
+        """Send one request on a new connection. `path` is absolute."""
+        all_headers = {"Accept": "application/json"}
         if body is not None:
             raw = json.dumps(body).encode()
         if raw is not None:
-            sent["Content-Type"] = "application/json"
+            all_headers["Content-Type"] = "application/json"
         if token is not None:
-            sent["Authorization"] = f"Bearer {token}"
-        sent |= headers or {}
-        connection = http.client.HTTPConnection("127.0.0.1", port or next(self.turns), timeout=120)
+            all_headers["Authorization"] = f"Bearer {token}"
+        all_headers |= headers or {}
+        connection = http.client.HTTPConnection("127.0.0.1", port or next(self.ports), timeout=120)
         try:
-            connection.request(method, path, raw, {name: value for name, value in sent.items() if value is not None})
+            connection.request(
+                method, path, raw, {name: value for name, value in all_headers.items() if value is not None}
+            )
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())
         finally:
             connection.close()
 
-    def get(self, path: str, token: str | None = None, **more: Any) -> Answer:
-        return self.call("GET", f"/api{path}", token=token, **more)
+    def get(self, path: str, token: str | None = None, **options: Any) -> Answer:
+        return self.call("GET", f"/api{path}", token=token, **options)
 
-    def post(self, path: str, body: object = None, token: str | None = None, **more: Any) -> Answer:
-        return self.call("POST", f"/api{path}", body, token=token, **more)
+    def post(self, path: str, body: object = None, token: str | None = None, **options: Any) -> Answer:
+        return self.call("POST", f"/api{path}", body, token=token, **options)
 
-    def put(self, path: str, body: object = None, token: str | None = None, **more: Any) -> Answer:
-        return self.call("PUT", f"/api{path}", body, token=token, **more)
+    def put(self, path: str, body: object = None, token: str | None = None, **options: Any) -> Answer:
+        return self.call("PUT", f"/api{path}", body, token=token, **options)
 
-    def patch(self, path: str, body: object = None, token: str | None = None, **more: Any) -> Answer:
-        return self.call("PATCH", f"/api{path}", body, token=token, **more)
+    def patch(self, path: str, body: object = None, token: str | None = None, **options: Any) -> Answer:
+        return self.call("PATCH", f"/api{path}", body, token=token, **options)
 
-    def delete(self, path: str, token: str | None = None, **more: Any) -> Answer:
-        return self.call("DELETE", f"/api{path}", token=token, **more)
+    def delete(self, path: str, token: str | None = None, **options: Any) -> Answer:
+        return self.call("DELETE", f"/api{path}", token=token, **options)
 
-    # -- people and invitations
+    # ---- users and invitations ----
 
-    def user(self, role: str | None = "customer", **fields: Any) -> Person:
-        """A signed-in account."""
+    def user(self, role: str | None = "customer", **fields: Any) -> SignedInUser:
+        """Create an account and sign it in."""
         body = {"email": new_address(), "firstName": "Una", "lastName": "Ortiz", "password": PASSWORD}
         body |= ({"role": role} if role else {}) | fields
-        made = self.post("/users", body, self.key)
-        assert made.status == 201, made
-        return self.login(made.json["email"], str(body["password"]))
+        answer = self.post("/users", body, self.key)
+        assert answer.status == 201, answer
+        return self.login(answer.json["email"], str(body["password"]))
 
-    def login(self, email: str, password: str = PASSWORD) -> Person:
-        got = self.post("/auth/login", {"email": email, "password": password})
-        assert got.status == 200, got
-        return Person(got.json["user"]["id"], email, got.json["accessToken"], got.json["refreshToken"], password)
+    def login(self, email: str, password: str = PASSWORD) -> SignedInUser:
+        answer = self.post("/auth/login", {"email": email, "password": password})
+        assert answer.status == 200, answer
+        session = answer.json
+        return SignedInUser(session["user"]["id"], email, session["accessToken"], session["refreshToken"], password)
 
     def group(self, **fields: Any) -> str:
+        """Create a group and return its key."""
         key = f"group-{next(numbers)}"
-        made = self.post("/groups", {"key": key, "name": f"The {key}"} | fields, self.key)
-        assert made.status == 201, made
-        return str(made.json["key"])
+        answer = self.post("/groups", {"key": key, "name": f"The {key}"} | fields, self.key)
+        assert answer.status == 201, answer
+        return str(answer.json["key"])
 
     def invite(self, email: str | None = None, token: str | None = None, **fields: Any) -> Any:
-        """A new invitation as the answer shows it."""
+        """Create an invitation and return its JSON. It grants the role customer unless `fields` grant something."""
         if not fields.keys() & {"role", "groups"}:
             fields["role"] = "customer"
-        made = self.post("/invitations", {"inviteEmail": email or new_address(), **fields}, token or self.key)
-        assert made.status == 201, made
-        return made.json
+        answer = self.post("/invitations", {"inviteEmail": email or new_address(), **fields}, token or self.key)
+        assert answer.status == 201, answer
+        return answer.json
 
     def invitation(self, invitation_id: str) -> Any:
-        got = self.get(f"/invitations/{invitation_id}", self.key)
-        assert got.status == 200, got
-        return got.json
+        answer = self.get(f"/invitations/{invitation_id}", self.key)
+        assert answer.status == 200, answer
+        return answer.json
 
     def events(self, invitation_id: str) -> list[Any]:
-        got = self.get(f"/invitations/{invitation_id}/events?limit=200", self.key)
-        assert got.status == 200, got
-        return list(got.json["items"])
+        answer = self.get(f"/invitations/{invitation_id}/events?limit=200", self.key)
+        assert answer.status == 200, answer
+        return list(answer.json["items"])
 
-    def mail(self, address: str, number: int = 1) -> Taken:
+    def mail(self, address: str, number: int = 1) -> ReceivedMail:
+        """Wait for the mail of this number (from 1) to the address."""
         return self.smtp.wait_for(address, number)[number - 1]
 
-    def mail_about(self, address: str, words: str, *, seconds: float = PATIENCE_SECONDS) -> Taken:
-        """The newest mail to an address whose text has these words."""
+    def mail_about(self, address: str, words: str, *, seconds: float = PATIENCE_SECONDS) -> ReceivedMail:
+        """Wait for a mail to the address whose text contains the words."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             for mail in reversed(self.smtp.to(address)):
@@ -359,8 +367,8 @@ class Installation:
             time.sleep(0.02)
         raise AssertionError(f"no mail with {words} for {address}")
 
-    def mail_of(self, invitation: Any) -> Taken:
-        """The newest mail of an invitation's current link."""
+    def mail_of(self, invitation: Any) -> ReceivedMail:
+        """Wait for the mail with the current link of the invitation."""
         end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
             for mail in reversed(self.smtp.to(invitation["inviteEmail"])):
@@ -369,55 +377,55 @@ class Installation:
             time.sleep(0.02)
         raise AssertionError(f"no mail with the link of {invitation}")
 
-    def invited(self, email: str | None = None, **fields: Any) -> tuple[Any, str]:
-        """A new invitation and the token of its mail."""
-        made = self.invite(email, **fields)
-        return made, self.mail_of(made).token
+    def invite_with_token(self, email: str | None = None, **fields: Any) -> tuple[Any, str]:
+        """Create an invitation; return its JSON and the token in its mail."""
+        invitation = self.invite(email, **fields)
+        return invitation, self.mail_of(invitation).token
 
     def reveal(self, invitation_id: str) -> str:
-        """A token that did not come by mail."""
-        got = self.post(f"/invitations/{invitation_id}/link", token=self.key)
-        assert got.status == 200, got
-        found = re.search(r"[?&]token=([^&]+)$", got.json["url"])
-        assert found
-        return found[1]
+        """Return the token of the revealed link of an invitation."""
+        answer = self.post(f"/invitations/{invitation_id}/link", token=self.key)
+        assert answer.status == 200, answer
+        match = re.search(r"[?&]token=([^&]+)$", answer.json["url"])
+        assert match
+        return match[1]
 
-    def accept(self, token: str, *, by: Person | None = None, **profile: Any) -> Answer:
+    def accept(self, token: str, *, by: SignedInUser | None = None, **profile: Any) -> Answer:
         return self.post("/invitations/accept", {"token": token, **profile}, by.token if by else None)
 
     def wait_until_expired(self, invitation_id: str, *, seconds: float = PATIENCE_SECONDS) -> None:
         end = time.monotonic() + seconds
         while self.invitation(invitation_id)["state"] != "EXPIRED":
-            assert time.monotonic() < end, "it does not expire"
+            assert time.monotonic() < end, "the invitation does not expire"
             time.sleep(0.1)
 
     def delivery(self, invitation_id: str, *states: str, seconds: float = PATIENCE_SECONDS) -> Any:
-        """The delivery of an invitation once it is in one of the states."""
+        """Wait until the delivery of an invitation is in one of the states, and return it."""
         end = time.monotonic() + seconds
-        while (found := self.invitation(invitation_id)["delivery"])["state"] not in states:
-            assert time.monotonic() < end, f"{found} instead of {states}"
+        while (delivery := self.invitation(invitation_id)["delivery"])["state"] not in states:
+            assert time.monotonic() < end, f"{delivery} instead of {states}"
             time.sleep(0.05)
-        return found
+        return delivery
 
 
 @contextmanager
 def open_installation(
-    directory: Path, database: str, *arguments: str, crowded: bool = False, **options: Any
+    directory: Path, database: str, *arguments: str, multi_process: bool = False, **options: Any
 ) -> Iterator[Installation]:
-    """A running installation on this database, with its mail server."""
+    """Start an installation on this database with its mail server, and stop both at the end."""
     smtp = SmtpServer()
-    installation = Installation(directory, database, smtp, options, crowded=crowded)
+    installation = Installation(directory, database, smtp, options, multi_process=multi_process)
     try:
         installation.open("--migrate", *arguments)
         installation.key = installation.api_key("*")
         yield installation
     finally:
         installation.stop()
-        installation.smtp.close()  # not `smtp`: a test may have put another one in its place
+        installation.smtp.close()  # not `smtp`: a test may have replaced it
 
 
-def refused(answer: Answer, status: int, code: str | None = None) -> Any:
-    """Check that an answer is a problem of RFC 9457 with this status and code; its members."""
+def check_problem(answer: Answer, status: int, code: str | None = None) -> Any:
+    """Check that an answer is a problem (RFC 9457) with this status and code, and return its members."""
     assert answer.status == status, answer
     assert answer.headers["Content-Type"].split(";")[0] == "application/problem+json", answer.headers["Content-Type"]
     problem = answer.json
@@ -429,12 +437,13 @@ def refused(answer: Answer, status: int, code: str | None = None) -> Any:
 
 
 def pointers(problem: Any) -> set[str]:
-    """The fields a 422 names."""
+    """Return the JSON pointers of the fields that a problem of status 422 names."""
     assert all({"pointer", "code", "detail"} <= error.keys() for error in problem["errors"])
     return {error["pointer"] for error in problem["errors"]}
 
 
 def new_address(name: str = "guest") -> str:
+    """Return an address that no other test uses."""
     return f"{name}-{os.getpid()}-{next(numbers)}@people.test"
 
 

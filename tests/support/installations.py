@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests.support.content_calls import CLOSED, OPTIONS
+from tests.support.content_calls import CONTENT_OPTIONS, REGISTERED_ONLY_OPTIONS
 from tests.support.databases import execute
 from tests.support.installation import Installation, open_installation
 
@@ -17,7 +17,7 @@ NewDatabase = Callable[[], str]
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def new_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> NewDatabase:
-    """Create an empty database at each call and return its URL as the configuration names it."""
+    """A function that creates an empty database and returns its URL for the configuration."""
     if request.param == "sqlite":
         return lambda: f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('database')}/latchstring.db"
     server = request.getfixturevalue("postgres_server")
@@ -32,32 +32,34 @@ def new_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="session")
 def installation(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """One installation that tests share; each brings its own people."""
-    with open_installation(tmp_path_factory.mktemp("installation"), new_database()) as running:
-        yield running
+    """An installation that tests share; each test creates its own users."""
+    with open_installation(tmp_path_factory.mktemp("installation"), new_database()) as installation:
+        yield installation
 
 
 @pytest.fixture(scope="session")
 def content_installation(new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """One installation with two types of content and roles for it."""
-    with open_installation(tmp_path_factory.mktemp("content"), new_database(), **OPTIONS) as running:
-        yield running
+    """A shared installation with two content types and roles for content."""
+    with open_installation(tmp_path_factory.mktemp("content"), new_database(), **CONTENT_OPTIONS) as installation:
+        yield installation
 
 
 @pytest.fixture(scope="session")
-def closed_content_installation(
+def registered_only_installation(
     new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    """The same where only people with accounts are invited to content."""
-    with open_installation(tmp_path_factory.mktemp("closed"), new_database(), **CLOSED) as running:
-        yield running
+    """A shared installation that mails invitations to content only to registered users."""
+    with open_installation(
+        tmp_path_factory.mktemp("registered_only"), new_database(), **REGISTERED_ONLY_OPTIONS
+    ) as installation:
+        yield installation
 
 
 @pytest.fixture
 def start_installation(
     new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StartInstallation]:
-    """Start further installations, each with a database of its own; keywords change the configuration."""
+    """A function that starts an installation with its own database; keywords change the configuration."""
     with ExitStack() as stack:
 
         def start(*arguments: str, **options: Any) -> Installation:
@@ -69,18 +71,18 @@ def start_installation(
 
 @pytest.fixture
 def own_installation(start_installation: StartInstallation) -> Installation:
-    """An installation for one test alone."""
+    """An installation for one test."""
     return start_installation()
 
 
-@pytest.fixture(scope="module", params=["alone", "crowd"])
+@pytest.fixture(scope="module", params=["one-process", "several-processes"])
 def killable_installation(
     request: pytest.FixtureRequest, new_database: NewDatabase, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    """An installation as one process, and as two servers and three workers."""
+    """An installation that tests crash: as one process, and as two servers and three workers."""
     url = new_database()
-    if request.param == "crowd" and url.startswith("sqlite"):
-        pytest.skip("SQLite serves one process")
+    if request.param == "several-processes" and url.startswith("sqlite"):
+        pytest.skip("SQLite works with one process only")
     directory = tmp_path_factory.mktemp("installation")
-    with open_installation(directory, url, crowded=request.param == "crowd") as running:
-        yield running
+    with open_installation(directory, url, multi_process=request.param == "several-processes") as installation:
+        yield installation

@@ -1,4 +1,4 @@
-"""The service of invitations over a world of accounts, for the tests of both sides of the door."""
+"""The service of invitations on each database, with shortcuts for tests."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,7 +26,7 @@ PROFILE = Profile(first_name="Ada", last_name="Löwe", password="correct horse 9
 
 @dataclass(frozen=True)
 class InvitationEnv:
-    """Invitations of a world, with short words for what tests do over and over."""
+    """The invitations of a ServiceEnv, with shortcuts for common calls."""
 
     service_env: ServiceEnv
     invitations: Invitations
@@ -39,24 +39,26 @@ class InvitationEnv:
         draft = Draft(email=address.email, email_key=address.email_key, **terms)
         return await self.invitations.create(draft, by=by)
 
-    def token(self, standing: InvitationDetails, channel: Channel = Channel.MAILED) -> str:
-        return self.invitations.links.token_of(standing.invitation, channel)
+    def token(self, details: InvitationDetails, channel: Channel = Channel.MAILED) -> str:
+        return self.invitations.links.token_of(details.invitation, channel)
 
     async def accept(self, token: str, profile: Profile = PROFILE, *, caller: User | None = None) -> Accepted:
         return await self.invitations.acceptance.accept(token, profile, caller=caller)
 
-    async def now(self, standing: InvitationDetails) -> Invitation:
-        found = await self.invitations.get(standing.invitation.id, by=OPERATOR_PRINCIPAL)
-        return found.invitation
+    async def reload(self, details: InvitationDetails) -> Invitation:
+        """Read the invitation again."""
+        return (await self.invitations.get(details.invitation.id, by=OPERATOR_PRINCIPAL)).invitation
 
-    async def state(self, standing: InvitationDetails) -> State:
-        return (await self.now(standing)).state_at(self.service_env.clock())
+    async def state(self, details: InvitationDetails) -> State:
+        return (await self.reload(details)).state_at(self.service_env.clock())
 
-    async def invitation_mails(self, standing: InvitationDetails) -> list[OutboxRow]:
+    async def invitation_mails(self, details: InvitationDetails) -> list[OutboxRow]:
+        """List the mails of the invitation in the outbox, oldest first."""
         mails = await self.service_env.mails()
-        return [m for m in mails if m.kind is MailKind.INVITATION and m.subject_id == standing.invitation.id]
+        return [m for m in mails if m.kind is MailKind.INVITATION and m.subject_id == details.invitation.id]
 
     async def can_be_sent(self, row: OutboxRow) -> bool:
+        """Whether the worker would send this mail instead of suppressing it."""
         return await self.invitations.mail_loaders[MailKind.INVITATION](row) is not None
 
 

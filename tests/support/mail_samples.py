@@ -1,4 +1,4 @@
-"""One message of each kind, with everything in it."""
+"""Sample messages of every kind."""
 
 from datetime import UTC, datetime
 
@@ -14,10 +14,11 @@ from latchstring.mail.messages import (
 
 LINK = "https://app.test/invitation?token=eyJhbGciOiJIUzI1NiJ9." + "A" * 260 + ".sIgNaTuRe"
 EXPIRES = datetime(2026, 11, 27, 10, 40, tzinfo=UTC)
-AT = datetime(2026, 11, 20, 10, 40, tzinfo=UTC)
+SENT_AT = datetime(2026, 11, 20, 10, 40, tzinfo=UTC)
 
 
 def invitation(**changes: object) -> InvitationMail:
+    """Build an invitation mail with every field set."""
     values: dict[str, object] = {
         "to": "jonas@people.test",
         "locale": "en",
@@ -37,6 +38,7 @@ def invitation(**changes: object) -> InvitationMail:
 
 
 def all_messages(locale: str = "en") -> list[Message]:
+    """Build at least one message of each kind."""
     to, app = "jonas@people.test", "Orchard Lane"
     return [
         invitation(locale=locale),

@@ -1,4 +1,4 @@
-"""The pages of invitees and of administrators in process, on a fresh database, with a clock that tests move."""
+"""A client of all pages in process, on an empty SQLite database, with a clock that tests set."""
 
 import html
 import re
@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from sqlalchemy import select
 from sqlalchemy.engine import URL
-from tests.support.applications import client_of, config_of, services_on
+from tests.support.applications import open_app_client, open_services, write_config
 from tests.support.clock import NOON, Clock
 
 from latchstring.content.service import NewObject
@@ -31,14 +31,14 @@ from latchstring.users.accounts import NewUser, UserChanges
 
 __all__ = ["CONFIG", "COOKIE", "NOON", "ORIGIN", "PASSWORD", "PageClient", "PageResponse", "token_in"]
 
-HOST = "door.test"
+HOST = "pages.test"
 ORIGIN = f"http://{HOST}"
 COOKIE = "latchstring_admin"
 PASSWORD = "eleven quiet herons 7"
 CONFIG = """
 [app]
 name = "Orchard Lane"
-public-url = "http://door.test"
+public-url = "http://pages.test"
 terms-url = "https://orchard.example/terms"
 terms-version = "1"
 support-email = "help@orchard.example"
@@ -68,7 +68,7 @@ permissions = ["app:plan"]
 
 @dataclass
 class PageResponse:
-    """A page as it came back."""
+    """The response of a page."""
 
     response: httpx2.Response
 
@@ -86,26 +86,26 @@ class PageResponse:
 
     @property
     def words(self) -> str:
-        """What can be read on it, blanks made one."""
+        """The visible text, with every run of white space as one space."""
         body = self.html[self.html.index("<body>") :] if "<body>" in self.html else self.html
-        flowing = re.sub(r"</?(?:a|bdi|code|strong|time|wbr)\b[^>]*>", "", body)
-        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", flowing)).split())
+        without_inline_tags = re.sub(r"</?(?:a|bdi|code|strong|time|wbr)\b[^>]*>", "", body)
+        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", without_inline_tags)).split())
 
     @property
     def target(self) -> str:
-        """Where it sends the browser."""
+        """The Location header."""
         return self.response.headers.get("Location", "")
 
     @property
     def title(self) -> str:
-        found = re.search(r"<title>(.*?)</title>", self.html, re.DOTALL)
-        return html.unescape(found[1]).strip() if found else ""
+        match = re.search(r"<title>(.*?)</title>", self.html, re.DOTALL)
+        return html.unescape(match[1]).strip() if match else ""
 
     @property
     def hidden(self) -> dict[str, str]:
-        """The hidden fields of all its forms."""
-        found = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', self.html)
-        return {name: html.unescape(value) for name, value in found}
+        """The hidden fields of all forms."""
+        fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', self.html)
+        return {name: html.unescape(value) for name, value in fields}
 
 
 @dataclass
@@ -116,34 +116,36 @@ class PageClient:
     browser: httpx2.AsyncClient
     clock: Clock
 
-    def wait(self, **span: float) -> None:
-        self.clock.forward(timedelta(**span))
+    def wait(self, **duration: float) -> None:
+        """Set the clock forward."""
+        self.clock.forward(timedelta(**duration))
 
-    async def get(self, path: str, **more: Any) -> PageResponse:
-        return PageResponse(await self.browser.get(path, **more))
+    async def get(self, path: str, **options: Any) -> PageResponse:
+        return PageResponse(await self.browser.get(path, **options))
 
     async def post(
-        self, path: str, fields: dict[str, str] | None = None, *, csrf: bool = True, **more: Any
+        self, path: str, fields: dict[str, str] | None = None, *, csrf: bool = True, **options: Any
     ) -> PageResponse:
-        """Send a form as a page of ours would."""
+        """Submit a form of an invitee page, with its CSRF token unless `csrf` is false."""
         if csrf and "csrf_token" not in self.browser.cookies:
             await self.get("/login")
-        proof = {"csrf": self.browser.cookies["csrf_token"]} if csrf else {}
-        return PageResponse(await self.browser.post(path, data={**proof, **(fields or {})}, **more))
+        csrf_field = {"csrf": self.browser.cookies["csrf_token"]} if csrf else {}
+        return PageResponse(await self.browser.post(path, data={**csrf_field, **(fields or {})}, **options))
 
     async def user(self, email: str = "ada@people.test", **fields: Any) -> User:
-        known = {"first_name": "Ada", "last_name": "Löwe", "password": PASSWORD, "role": "customer"}
-        new = NewUser(address=parse_address(email), **(known | fields))
+        defaults = {"first_name": "Ada", "last_name": "Löwe", "password": PASSWORD, "role": "customer"}
+        new = NewUser(address=parse_address(email), **(defaults | fields))
         return await self.services.users.create(new, by=OPERATOR_PRINCIPAL)
 
-    async def change(self, email: str, **changes: Any) -> None:
-        found = await self.account(email)
-        assert found is not None
-        await self.services.users.change(found.id, UserChanges(**changes), by=OPERATOR_PRINCIPAL)
+    async def change_user(self, email: str, **changes: Any) -> None:
+        user = await self.find_user(email)
+        assert user is not None
+        await self.services.users.change(user.id, UserChanges(**changes), by=OPERATOR_PRINCIPAL)
 
     async def sign_in(self, email: str = "ada@people.test") -> None:
-        seen = await self.post("/login", {"email": email, "password": PASSWORD})
-        assert seen.status == 303, seen.html
+        """Sign a user in on the login page."""
+        response = await self.post("/login", {"email": email, "password": PASSWORD})
+        assert response.status == 303, response.html
 
     async def group(self, key: str = "spring", name: str = "Spring cohort") -> None:
         await self.services.groups.create(key, GroupTexts(name=name), by=OPERATOR_PRINCIPAL)
@@ -151,20 +153,22 @@ class PageClient:
     async def invite(
         self, email: str = "jonas@people.test", *, by: Principal = OPERATOR_PRINCIPAL, **terms: Any
     ) -> Invitation:
+        """Create an invitation. It grants the role team unless `terms` say otherwise."""
         address = parse_address(email)
         draft = Draft(email=address.email, email_key=address.email_key, **({"role": "team"} | terms))
         return (await self.services.invitations.create(draft, by=by)).invitation
 
     async def inviter(self) -> Principal:
+        """Create a user of the role team, and return their principal."""
         user = await self.user("mira@people.test", first_name="Mira", last_name="Okafor", role="team")
         return self.services.users.principal_of(user)
 
     async def object(
-        self, title: str = "Tide tables", *, owner: Principal, type_: str = "articles", **more: Any
+        self, title: str = "Tide tables", *, owner: Principal, type_: str = "articles", **fields: Any
     ) -> ContentObject:
-        """A content object of somebody's."""
+        """Create a content object of this owner."""
         assert owner.id is not None
-        new = NewObject(title=title, owner_id=owner.id, **more)
+        new = NewObject(title=title, owner_id=owner.id, **fields)
         return (await self.services.content.create(type_, new, by=OPERATOR_PRINCIPAL)).object
 
     async def share(
@@ -175,32 +179,33 @@ class PageClient:
         right: str = "EDITOR",
         **terms: Any,
     ) -> Invitation:
-        """Invite to objects, and to nothing else unless terms say so."""
-        content = tuple((one.type, one.key, right) for one in objects)
+        """Invite to objects, and to nothing else unless `terms` say so."""
+        content = tuple((object_.type, object_.key, right) for object_ in objects)
         return await self.invite(email, by=by, content=content, **({"role": None} | terms))
 
     def token(self, invitation: Invitation, channel: Channel = Channel.MAILED) -> str:
         return self.services.invitations.links.token_of(invitation, channel)
 
     async def state(self, invitation: Invitation) -> str:
-        found = await self.services.invitations.get(invitation.id, by=OPERATOR_PRINCIPAL)
-        return found.invitation.state_at(self.clock.now).name
+        """Return the name of the present state of an invitation."""
+        details = await self.services.invitations.get(invitation.id, by=OPERATOR_PRINCIPAL)
+        return details.invitation.state_at(self.clock.now).name
 
     def link(self, invitation: Invitation, channel: Channel = Channel.MAILED) -> str:
-        """The path of the link as it is mailed."""
+        """Return the path and query of the link."""
         return self.services.invitations.links.url_of(invitation, channel).removeprefix(ORIGIN)
 
     async def dump(self) -> dict[str, list[Any]]:
-        """Every row of every table."""
+        """Return every row of every table."""
         return {
             table.name: [tuple(row) for row in await self.services.db.fetch(select(table))]
             for table in metadata.sorted_tables
         }
 
-    async def account(self, email: str) -> User | None:
+    async def find_user(self, email: str) -> User | None:
         return await self.services.users.find_by_address(parse_address(email))
 
-    # -- administrators
+    # ---- administrators ----
 
     async def admin(
         self, email: str = "mira@panel.test", *, role: str = "super-admin", name: str = "Mira Okafor"
@@ -210,10 +215,10 @@ class PageClient:
         )
         return created.admin
 
-    async def enter(
+    async def sign_in_admin(
         self, email: str = "mira@panel.test", *, role: str = "super-admin", name: str = "Mira Okafor"
     ) -> Admin:
-        """Create this administrator if they do not exist, and sign them in without the login page."""
+        """Sign an administrator in without the login page. Create the account first if it does not exist."""
         admins = self.services.admins
         admin = await admins.find_by_address(parse_address(email)) or await self.admin(email, role=role, name=name)
         login = await admins.sessions.login(email, PASSWORD, user_agent="test", network="192.0.2.0/24")
@@ -223,26 +228,27 @@ class PageClient:
     async def principal(self, admin: Admin) -> Principal:
         return principal_of_admin(admin)
 
-    def leave(self) -> None:
+    def sign_out(self) -> None:
+        """Delete all cookies."""
         self.browser.cookies.clear()
 
     async def send(self, path: str, fields: dict[str, Any] | None = None, *, page: str | None = None) -> PageResponse:
-        """Send a form as a page of the panel would: with the token on `page` (default: an unknown page)."""
+        """Submit a form of the panel, with the CSRF token from `page` (default: the page of an unknown path)."""
         source = await self.get(page or "/admin/nothing-here")
         match = re.search(r'name="csrf" value="([0-9a-f]+)"', source.html)
-        proof = {"csrf": match[1]} if match else {}
-        return PageResponse(await self.browser.post(path, data={**proof, **(fields or {})}))
+        csrf_field = {"csrf": match[1]} if match else {}
+        return PageResponse(await self.browser.post(path, data={**csrf_field, **(fields or {})}))
 
-    async def flash(self, seen: PageResponse) -> str:
-        """The key of the flash message on the page that an action redirects to."""
-        assert seen.status == 303, seen.html
-        message = re.search(r'id="flash" data-flash="([^"]*)"', (await self.get(seen.target)).html)
-        return message[1] if message else ""
+    async def flash(self, response: PageResponse) -> str:
+        """Return the key of the flash message on the page that an action redirects to."""
+        assert response.status == 303, response.html
+        match = re.search(r'id="flash" data-flash="([^"]*)"', (await self.get(response.target)).html)
+        return match[1] if match else ""
 
-    async def said(self, seen: PageResponse) -> str:
-        """The flash message of the page that an action redirected to."""
-        assert seen.status == 303, seen.html
-        page = await self.get(seen.target)
+    async def read_flash_text(self, response: PageResponse) -> str:
+        """Return the text of the flash message on the page that an action redirects to."""
+        assert response.status == 303, response.html
+        page = await self.get(response.target)
         match = re.search(r'id="flash"[^>]*>.*?<span>(.*?)</span>', page.html, re.DOTALL)
         return match[1] if match else ""
 
@@ -253,9 +259,12 @@ def token_in(url: str) -> str:
 
 @pytest.fixture
 async def page_client(sqlite_url: URL, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[PageClient]:
-    """On the ordinary configuration, or with one text in it replaced: parametrize indirectly by the pair."""
+    """A client of all pages. Indirect parametrization with a pair of texts replaces one by the other in CONFIG."""
     before, after = getattr(request, "param", ("", ""))
-    config = config_of(tmp_path, CONFIG.replace(before, after) if before else CONFIG)
+    config = write_config(tmp_path, CONFIG.replace(before, after) if before else CONFIG)
     clock = Clock()
-    async with services_on(sqlite_url, config, clock) as services, client_of(config, services, ORIGIN) as browser:
+    async with (
+        open_services(sqlite_url, config, clock) as services,
+        open_app_client(config, services, ORIGIN) as browser,
+    ):
         yield PageClient(services, browser, clock)

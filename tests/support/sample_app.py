@@ -1,4 +1,4 @@
-"""A small application of the web room alone: two known credentials, a few routes, no database."""
+"""A small application of the HTTP and REST layers: two valid credentials, a few routes, no database."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -41,19 +41,19 @@ APP = App(name="Acme", public_url="https://invite.example.org", terms_version="1
 
 
 class FakeSessions:
-    """Knows one user and one key. Answers as `services.users.sessions` does."""
+    """Stands in for `services.users.sessions`. Accepts one access token and one API key."""
 
     def __init__(self) -> None:
         self.user = USER
 
-    async def principal_of_access_token(self, text: str) -> tuple[Principal, User]:
-        if text != GOOD_TOKEN:
-            raise CredentialInvalid("This access token is not good.")
+    async def principal_of_access_token(self, token: str) -> tuple[Principal, User]:
+        if token != GOOD_TOKEN:
+            raise CredentialInvalid("Invalid access token.")
         return principal(ActorType.USER, frozenset({"groups:read"})), self.user
 
-    async def principal_of_api_key(self, text: str) -> Principal:
-        if text != GOOD_KEY:
-            raise CredentialInvalid("This API key is not good.")
+    async def principal_of_api_key(self, api_key: str) -> Principal:
+        if api_key != GOOD_KEY:
+            raise CredentialInvalid("Invalid API key.")
         return principal(ActorType.API_KEY, frozenset({"*"}))
 
 
@@ -61,21 +61,21 @@ def principal(kind: ActorType, permissions: frozenset[str]) -> Principal:
     return Principal(kind, USER_ID, "Ada Löwe", permissions, frozenset(), frozenset())
 
 
-class Part(Body):
-    """Something inside."""
+class Item(Body):
+    """An object inside a body."""
 
     name: Line
     role: Literal["VIEWER", "EDITOR"]
 
 
-class Everything(Body):
-    """One field of each kind."""
+class AllFields(Body):
+    """A body with one field of each type."""
 
     name: Line
     email: Email | None = None
     message: Message | None = None
     groups: Annotated[tuple[Key, ...], Meta(description="Keys of groups.")] = ()
-    parts: tuple[Part, ...] = ()
+    items: tuple[Item, ...] = ()
     expires_in: Duration | None = None
     starts_at: Instant | None = None
     locale: Locale | None = None
@@ -90,7 +90,7 @@ class Change(Body):
 
 
 class Echo(View):
-    """What was understood."""
+    """The fields as they were parsed."""
 
     name: str
     groups: list[str]
@@ -106,13 +106,13 @@ class ThingQuery(PageQuery):
 @operation(
     "POST",
     "/api/things",
-    "Make a thing",
+    "Create a thing",
     tag="Things",
     permission="things:write",
     answers={201: Echo},
     sets_location=True,
 )
-async def make_thing(body: Everything) -> Answer:
+async def create_thing(body: AllFields) -> Answer:
     return json_answer(
         Echo(name=body.name, groups=list(body.groups), at=datetime(2026, 3, 1, tzinfo=UTC)),
         201,
@@ -128,8 +128,8 @@ async def change_thing(thing_id: UUID, body: Change) -> Answer:
 @operation("GET", "/api/things", "List things", tag="Things", access=RouteAccess.OPTIONAL, answers={200: PageView[str]})
 async def list_things(services: Services, query: ThingQuery) -> Answer:
     cursor = read_cursor(services.keyring, f"things:{query.sort}", query.cursor)
-    following = make_cursor(services.keyring, f"things:{query.sort}", Cursor(("b", query.limit)))
-    return page_answer([str(cursor and cursor.key)], next_cursor=following, total=1)
+    next_cursor = make_cursor(services.keyring, f"things:{query.sort}", Cursor(("b", query.limit)))
+    return page_answer([str(cursor and cursor.key)], next_cursor=next_cursor, total=1)
 
 
 @operation(
@@ -137,37 +137,37 @@ async def list_things(services: Services, query: ThingQuery) -> Answer:
 )
 async def show_thing(key: str) -> Answer:
     if key == "broken":
-        raise RuntimeError("a bug of ours")
-    raise GroupNotFound("There is no thing of this key.")
+        raise RuntimeError("details of the error")
+    raise GroupNotFound("There is no thing with this key.")
 
 
 @operation(
     "POST",
-    "/api/open",
-    "Answer anybody",
-    tag="Open",
+    "/api/lenient",
+    "Ignore bad credentials",
+    tag="Access",
     access=RouteAccess.LENIENT,
     answers={200: dict[str, Any]},
     rate_limited=True,
 )
-async def answer_anybody(caller: Caller, reading: Reading[Change]) -> Answer:
+async def answer_lenient(caller: Caller, reading: Reading[Change]) -> Answer:
     return json_answer({"known": caller.principal is not None, "problems": len(reading.problems)})
 
 
 @operation(
     "POST",
-    "/api/knock",
-    "Knock",
-    tag="Open",
+    "/api/optional",
+    "Answer without credentials",
+    tag="Access",
     access=RouteAccess.OPTIONAL,
     answers={200: dict[str, Any]},
     body_optional=True,
 )
-async def knock(caller: Caller, body: Change) -> Answer:
+async def answer_optional(caller: Caller, body: Change) -> Answer:
     return json_answer({"known": caller.principal is not None})
 
 
-ROUTES = [make_thing, change_thing, list_things, show_thing, answer_anybody, knock]
+ROUTES = [create_thing, change_thing, list_things, show_thing, answer_lenient, answer_optional]
 
 
 @pytest.fixture
@@ -206,15 +206,15 @@ def services(sessions: FakeSessions) -> Services:
 
 
 def application(services: Services, app: App = APP) -> Application:
-    made = Application([*ROUTES, *document_routes(app, "0.0.0")], app=app, open_services=lambda: None)  # type: ignore[arg-type, return-value]
-    made.state.services = services
-    return made
+    app_ = Application([*ROUTES, *document_routes(app, "0.0.0")], app=app, open_services=lambda: None)  # type: ignore[arg-type, return-value]
+    app_.state.services = services
+    return app_
 
 
 @pytest.fixture
 async def client(services: Services) -> AsyncIterator[httpx2.AsyncClient]:
-    async with open_client(application(services)) as opened:
-        yield opened
+    async with open_client(application(services)) as http:
+        yield http
 
 
 def open_client(app: Application) -> httpx2.AsyncClient:
@@ -225,8 +225,8 @@ def open_client(app: Application) -> httpx2.AsyncClient:
 @pytest.fixture
 async def limited_client(services: Services) -> AsyncIterator[httpx2.AsyncClient]:
     limits = Limits(per_address_prefix="2/minute", trusted_proxies=("10.0.0.0/8",))
-    async with open_client(application(replace(services, limits=limits, limiter=Limiter(limits)))) as opened:
-        yield opened
+    async with open_client(application(replace(services, limits=limits, limiter=Limiter(limits)))) as http:
+        yield http
 
 
 AS_KEY = {"Authorization": f"Bearer {GOOD_KEY}"}

@@ -12,7 +12,7 @@ from latchstring.domain.ids import new_id
 __all__ = ["BOUNCED", "PASSWORD", "PRIVATE_PAGE", "SUPER_ADMIN", "add_admin", "add_sample_data"]
 SUPER_ADMIN = "mira@panel.example"
 ARTICLE = "tide-tables-for-beginners"
-PRIVATE_PAGE = f"/admin/content/articles/{ARTICLE}/private"  # only an action leads to it
+PRIVATE_PAGE = f"/admin/content/articles/{ARTICLE}/private"  # no page links to it
 BOUNCED = "nobody@brightwater.example"
 DEFERRED = "later@brightwater.example"
 
@@ -23,17 +23,17 @@ def add_admin(installation: Installation, email: str, role: str) -> None:
 
 
 def add_sample_data(installation: Installation) -> None:
-    """Add something to see on every screen."""
+    """Add data for every page of the panel."""
     add_admin(installation, SUPER_ADMIN, "super-admin")
     add_admin(installation, "vera@panel.example", "viewer")
     group = installation.group(name="Spring cohort")
     owner = installation.user("admin", firstName="Mira", lastName="Okafor")
-    made = installation.post(
+    answer = installation.post(
         "/content/articles",
         {"key": ARTICLE, "title": "Tide tables for beginners", "ownerId": owner.id},
         installation.key,
     )
-    assert made.status == 201, made
+    assert answer.status == 201, answer
     installation.smtp.script(BOUNCED, "rcpt", "550 5.1.1 No such user here")
     installation.smtp.script(DEFERRED, "rcpt", *["450 4.2.1 Come back later"] * 50)
     installation.invite(
@@ -46,39 +46,39 @@ def add_sample_data(installation: Installation) -> None:
     )
     revoked = installation.invite("gone@brightwater.example", installation.key, role="customer")
     installation.delete(f"/invitations/{revoked['id']}", installation.key)
-    installation.invited(role="team", groups=[group])
-    _, token = installation.invited(role="customer")
+    installation.invite_with_token(role="team", groups=[group])
+    _, token = installation.invite_with_token(role="customer")
     assert (
         installation.accept(token, firstName="Ada", lastName="Löwe", password=PASSWORD, acceptTerms=True).status == 201
     )
-    keep_template(
+    insert_template(
         installation, "new-customer", "New customer", role="customer", groups=[group], lifetimeSeconds=1_209_600
     )
     for address, state in ((BOUNCED, "BOUNCED"), (DEFERRED, "DEFERRED")):
         installation.delivery(
             installation.invite(address, installation.key, role="customer", groups=[group])["id"], state
         )
-    keep_imports(installation, SUPER_ADMIN)
+    insert_imports(installation, SUPER_ADMIN)
 
 
-def keep_template(installation: Installation, key: str, name: str, **terms: object) -> None:
-    """A template of invitations, as the panel keeps one. Only its pages make them."""
-    at = datetime.now(UTC)
-    values = (str(new_id(at)), key, name, json.dumps(terms), int(at.timestamp() * 1000))
+def insert_template(installation: Installation, key: str, name: str, **terms: object) -> None:
+    """Insert an invitation template as the panel stores it. There is no API to create one."""
+    now = datetime.now(UTC)
+    values = (str(new_id(now)), key, name, json.dumps(terms), int(now.timestamp() * 1000))
     with closing(sqlite3.connect(installation.directory / "latchstring.db")) as db, db:
         db.execute("INSERT INTO invitation_templates VALUES (?, ?, ?, ?, ?)", values)
 
 
-def keep_imports(installation: Installation, email: str) -> None:
-    """Imports of an administrator: one that waits to be confirmed, and one that another worker holds."""
-    at = datetime.now(UTC)
-    later = int(at.timestamp() * 1000) + 3_600_000
+def insert_imports(installation: Installation, email: str) -> None:
+    """Insert imports of an administrator: a draft, and one that another worker has leased."""
+    now = datetime.now(UTC)
+    lease_end = int(now.timestamp() * 1000) + 3_600_000
     options = json.dumps({"columns": ["inviteEmail", "role"], "header": ["E-mail", "Role"], "delimiter": ","})
     rows = json.dumps([["ada@brightwater.example", "team"], ["nobody", "team"]]).encode()
     with closing(sqlite3.connect(installation.directory / "latchstring.db")) as db, db:
         (admin_id,) = db.execute("SELECT id FROM admins WHERE email = ?", (email,)).fetchone()
-        for state, done, due_at in (("DRAFT", 0, None), ("RUNNING", 1, later)):
-            job_id = str(new_id(at))
+        for state, done, due_at in (("DRAFT", 0, None), ("RUNNING", 1, lease_end)):
+            job_id = str(new_id(now))
             job = (job_id, "invite", state, "ADMIN", admin_id, f"{state.lower()}.csv", "text/csv", options, 2, done)
             db.execute(
                 "INSERT INTO jobs (id, kind, state, actor_type, actor_id, name, media_type, options, total, done,"

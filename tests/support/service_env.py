@@ -1,4 +1,4 @@
-"""The service rooms of accounts and groups on each database, with a clock that tests move."""
+"""The services of users, administrators and groups on each database, with a clock that tests set."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -57,7 +57,7 @@ ROLES = {
 
 @dataclass(frozen=True)
 class ServiceEnv:
-    """Everything a test of accounts and groups touches."""
+    """The services of users, administrators and groups, and what they depend on."""
 
     db: Database
     clock: Clock
@@ -70,7 +70,7 @@ class ServiceEnv:
     numbers: Iterator[int]
 
     async def user(self, role: str | None = "customer", **fields: Any) -> User:
-        """An account made by the operator."""
+        """Create an account as the operator."""
         address = fields.pop("email", f"u{next(self.numbers)}@people.test")
         new = NewUser(
             address=parse_address(address),
@@ -88,7 +88,7 @@ class ServiceEnv:
         return await self.users.get(user.id)
 
     async def mails(self) -> list[OutboxRow]:
-        """What the outbox promises, oldest first."""
+        """List the mails in the outbox, oldest first."""
         rows = await self.db.fetch(MAILS)
         return [
             OutboxRow(
@@ -101,17 +101,17 @@ class ServiceEnv:
         return [row.type for row in await self.db.fetch(EVENTS)]
 
     async def token_of(self, mail: OutboxRow) -> str:
-        """The token in the link of a mail about an account."""
-        load = {
+        """Return the token in the link of a mail about an account."""
+        loader = {
             MailKind.PASSWORD_RESET: self.users.recovery.load_password_reset_mail,
             MailKind.EMAIL_VERIFICATION: self.users.recovery.load_email_verification_mail,
         }[mail.kind]
-        message = await load(mail)
+        message = await loader(mail)
         assert message is not None
         return message.link_url.partition("token=")[2]
 
     def with_app(self, **changes: Any) -> Users:
-        """The accounts of the same installation under another configuration of the app."""
+        """Build the service of users again, with a changed configuration of the app."""
         return build_users(self.db, self.clock, self.keyring, self.tokens, self.passwords, replace(APP, **changes))
 
 

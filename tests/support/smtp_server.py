@@ -1,6 +1,6 @@
-"""A mail server that does as it is told: takes mail, refuses it at any stage, is slow, or hangs up.
+"""A scripted SMTP server: it accepts mail, rejects it at any step, answers late, or disconnects.
 
-ScriptedServer runs in the event loop of a test. SmtpServer runs the same in a thread, for processes that tests start.
+ScriptedServer runs in the event loop of a test. SmtpServer runs one in a thread, for processes that tests start.
 """
 
 import asyncio
@@ -20,25 +20,25 @@ from urllib.parse import unquote
 
 from tests.support.clock import PATIENCE_SECONDS
 
-ANYBODY = "*"
-CUT = "cut"  # hang up instead of answering
-TAKE_AND_CUT = "take and cut"  # at the final dot: keep the mail, then hang up before saying so
-HANG = "hang"  # never answer
+ANY_RECIPIENT = "*"
+DISCONNECT = "cut"  # close the connection instead of replying
+ACCEPT_AND_DISCONNECT = "take and cut"  # after the data: accept the mail, and close the connection instead of replying
+HANG = "hang"  # never reply
 LINK = re.compile(r"[?&]token=([^\s&\"'<>)]+)")
 EXTENSIONS = ("8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "SIZE 20000000")
-LONGEST_LINE = 1 << 22
+MAX_LINE_BYTES = 1 << 22
 
 Decide = Callable[[str, str], str | None]
 
 
 @dataclass(frozen=True)
-class Taken:
-    """A mail that was accepted."""
+class ReceivedMail:
+    """A mail that the server accepted."""
 
     sender: str
     recipients: tuple[str, ...]
     content: bytes
-    at: float
+    received_at: float  # time.monotonic()
     session: int
 
     @property
@@ -74,53 +74,54 @@ class Taken:
 
 @dataclass
 class ScriptedServer:
-    """replies[stage] are used in turn, then all is well. Stages: connect, ehlo, auth, mail, rcpt, data, dot.
+    """A mail server that sends the scripted replies of each step in turn, and afterwards accepts everything.
 
-    A reply may be CUT, HANG or, at dot, TAKE_AND_CUT. decide(stage, argument) may answer instead; the argument of data
-    and dot is the recipient. held: while a recipient is in it, their dot is not answered.
+    Steps: connect, ehlo, starttls, auth, mail, rcpt, data, and dot, the end of the data. A reply may be DISCONNECT,
+    HANG or, at dot, ACCEPT_AND_DISCONNECT. A reply of decide(step, argument) comes first; the argument of data and
+    dot is the recipient.
     """
 
     replies: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    taken: list[Taken] = field(default_factory=list)
-    tries: list[tuple[str, float]] = field(default_factory=list)  # each RCPT, with its instant
+    received: list[ReceivedMail] = field(default_factory=list)
+    attempts: list[tuple[str, float]] = field(default_factory=list)  # recipient and time.monotonic() of each RCPT
     commands: list[str] = field(default_factory=list)
     sessions: int = 0
     open: int = 0
-    most_open: int = 0
+    max_open: int = 0
     extensions: tuple[str, ...] = EXTENSIONS
-    decide: Decide = lambda _stage, _argument: None
-    slow: dict[str, float] = field(default_factory=dict)  # seconds until the final dot of an address is answered
-    held: set[str] = field(default_factory=set)
+    decide: Decide = lambda _step, _argument: None
+    reply_delays: dict[str, float] = field(default_factory=dict)  # seconds before the reply to the data of a recipient
+    held_recipients: set[str] = field(default_factory=set)  # no reply to the data of these until `released`
     released: asyncio.Event = field(default_factory=asyncio.Event)
     on_data_sent: asyncio.Event = field(default_factory=asyncio.Event)
     hung: asyncio.Event = field(default_factory=asyncio.Event)
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    mail_received: asyncio.Event = field(default_factory=asyncio.Event)
     tls: ssl.SSLContext | None = None
     port: int = 0
 
     def recipients(self) -> list[str]:
-        return [mail.recipient for mail in self.taken]
+        return [mail.recipient for mail in self.received]
 
-    async def wait_for(self, count: int) -> list[Taken]:
-        """The mails taken so far, as soon as there are `count`."""
+    async def wait_for(self, count: int) -> list[ReceivedMail]:
+        """Return the received mails as soon as there are `count`."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while len(self.taken) < count:
-                self.arrived.clear()
-                await self.arrived.wait()
-        return self.taken
+            while len(self.received) < count:
+                self.mail_received.clear()
+                await self.mail_received.wait()
+        return self.received
 
     async def wait_for_sessions(self, count: int) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while self.sessions < count:  # noqa: ASYNC110  # nothing else waits for this
+            while self.sessions < count:  # noqa: ASYNC110  # no event announces a session
                 await asyncio.sleep(0.02)
 
-    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.sessions += 1
         self.open += 1
-        self.most_open = max(self.most_open, self.open)
+        self.max_open = max(self.max_open, self.open)
         try:
-            await _Conversation(self, reader, writer, self.sessions).run()
-        except (ConnectionError, asyncio.IncompleteReadError, _HangUp):
+            await _SmtpSession(self, reader, writer, self.sessions).run()
+        except (ConnectionError, asyncio.IncompleteReadError, _Disconnect):
             pass
         finally:
             self.open -= 1
@@ -129,11 +130,11 @@ class ScriptedServer:
                 await writer.wait_closed()
 
 
-class _HangUp(Exception):
+class _Disconnect(Exception):
     pass
 
 
-class _Conversation:
+class _SmtpSession:
     def __init__(
         self, server: ScriptedServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
     ) -> None:
@@ -142,37 +143,37 @@ class _Conversation:
 
     @property
     def recipient(self) -> str:
-        return self.recipients[0] if self.recipients else ANYBODY
+        return self.recipients[0] if self.recipients else ANY_RECIPIENT
 
-    def next_reply(self, stage: str, argument: str, good: str) -> str:
-        scripted = self.server.replies[stage]
-        return self.server.decide(stage, argument) or (scripted.pop(0) if scripted else good)
+    def next_reply(self, step: str, argument: str, default: str) -> str:
+        scripted = self.server.replies[step]
+        return self.server.decide(step, argument) or (scripted.pop(0) if scripted else default)
 
-    async def say(self, reply: str) -> bool:
-        """Whether the reply is a good one. Hangs up after 421 and 221, as servers do."""
-        if reply == CUT:
-            raise _HangUp
+    async def send(self, reply: str) -> bool:
+        """Send a reply and return whether it is positive. Disconnect after 421 and 221, as servers do."""
+        if reply == DISCONNECT:
+            raise _Disconnect
         if reply == HANG:
             self.server.hung.set()
             await asyncio.Event().wait()
         self.writer.write(reply.replace("\n", "\r\n").encode() + b"\r\n")
         await self.writer.drain()
         if reply.startswith(("421", "221")):
-            raise _HangUp
+            raise _Disconnect
         return reply[0] in "23"
 
-    async def answer(self, stage: str, argument: str, good: str) -> bool:
-        return await self.say(self.next_reply(stage, argument, good))
+    async def answer(self, step: str, argument: str, default: str) -> bool:
+        return await self.send(self.next_reply(step, argument, default))
 
     async def run(self) -> None:
-        if not await self.answer("connect", ANYBODY, "220 scripted ESMTP"):
+        if not await self.answer("connect", ANY_RECIPIENT, "220 scripted ESMTP"):
             return
         while line := await self.reader.readline():
             command = line.decode("utf-8", "replace").strip()
             self.server.commands.append(command)
-            await self.obey(command.split(" ")[0].upper(), command)
+            await self.handle_command(command.split(" ")[0].upper(), command)
 
-    async def obey(self, verb: str, command: str) -> None:
+    async def handle_command(self, verb: str, command: str) -> None:
         match verb:
             case "EHLO" | "HELO":
                 lines = ["scripted", *self.server.extensions]
@@ -189,32 +190,32 @@ class _Conversation:
                 await self.answer("mail", self.sender, "250 ok")
             case "RCPT":
                 recipient = _between_brackets(command)
-                self.server.tries.append((recipient, time.monotonic()))
+                self.server.attempts.append((recipient, time.monotonic()))
                 if await self.answer("rcpt", recipient, "250 ok"):
                     self.recipients.append(recipient)
             case "DATA":
                 if await self.answer("data", self.recipient, "354 go"):
-                    await self.take()
+                    await self.receive_mail()
             case _:
-                await self.say("221 bye" if verb == "QUIT" else "250 ok")
+                await self.send("221 bye" if verb == "QUIT" else "250 ok")
 
-    async def take(self) -> None:
+    async def receive_mail(self) -> None:
         lines = []
         while (line := await self.reader.readline()) != b".\r\n":
             if not line:
-                raise _HangUp  # the client died in the middle; nothing was taken
+                raise _Disconnect  # the client disconnected within the data; the mail is not accepted
             lines.append(line[1:] if line.startswith(b"..") else line)
         self.server.on_data_sent.set()
         reply = self.next_reply("dot", self.recipient, "250 2.0.0 taken")
-        await asyncio.sleep(self.server.slow.get(self.recipient, 0))
-        while self.recipient in self.server.held:
+        await asyncio.sleep(self.server.reply_delays.get(self.recipient, 0))
+        while self.recipient in self.server.held_recipients:
             self.server.released.clear()
             await self.server.released.wait()
-        if reply == TAKE_AND_CUT or reply.startswith("2"):
-            mail = Taken(self.sender, tuple(self.recipients), b"".join(lines), time.monotonic(), self.number)
-            self.server.taken.append(mail)
-            self.server.arrived.set()
-        await self.say(CUT if reply == TAKE_AND_CUT else reply)
+        if reply == ACCEPT_AND_DISCONNECT or reply.startswith("2"):
+            mail = ReceivedMail(self.sender, tuple(self.recipients), b"".join(lines), time.monotonic(), self.number)
+            self.server.received.append(mail)
+            self.server.mail_received.set()
+        await self.send(DISCONNECT if reply == ACCEPT_AND_DISCONNECT else reply)
 
 
 def _between_brackets(command: str) -> str:
@@ -229,36 +230,37 @@ async def scripted_server(
     implicit_tls: bool = False,
     extensions: tuple[str, ...] = EXTENSIONS,
 ) -> AsyncIterator[ScriptedServer]:
+    """Run a scripted mail server on 127.0.0.1, on a free port by default."""
     server = ScriptedServer(tls=tls, extensions=extensions)
-    conversations: set[asyncio.Task[None]] = set()
+    sessions: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        conversations.add(task)
+        sessions.add(task)
         try:
-            await server.talk(reader, writer)
+            await server.serve_client(reader, writer)
         finally:
-            conversations.discard(task)
+            sessions.discard(task)
 
     listening = await asyncio.start_server(
-        serve, "127.0.0.1", port, ssl=tls if implicit_tls else None, limit=LONGEST_LINE, backlog=128
+        serve, "127.0.0.1", port, ssl=tls if implicit_tls else None, limit=MAX_LINE_BYTES, backlog=128
     )
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server
     finally:
         listening.close()
-        for task in list(conversations):
+        for task in list(sessions):
             task.cancel()
-        await asyncio.gather(*conversations, return_exceptions=True)
+        await asyncio.gather(*sessions, return_exceptions=True)
 
 
 class SmtpServer:
-    """A ScriptedServer in a thread. `script(address, stage, *replies)` sets what comes next.
+    """A ScriptedServer in a thread.
 
-    What a mail meets is scripted per recipient, so that several tests may share one server. Before a recipient is known
-    (connect, ehlo and mail) the script of ANYBODY is read.
+    Replies are scripted per recipient, so that tests can share a server. The script of ANY_RECIPIENT applies where the
+    recipient is not known yet: connect, ehlo and mail.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -269,7 +271,7 @@ class SmtpServer:
         self._thread.start()
         assert self._started.wait(PATIENCE_SECONDS), "the mail server does not start"
         self.port = self._server.port
-        self.slow = self._server.slow
+        self.reply_delays = self._server.reply_delays
 
     async def _serve(self, port: int) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
@@ -279,35 +281,36 @@ class SmtpServer:
             await self._stop.wait()
 
     def close(self) -> None:
-        """Stop listening and hang up on everybody. A second call does nothing."""
+        """Stop listening and close all connections. A second call does nothing."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
-    def script(self, address: str, stage: str, *replies: str) -> None:
+    def script(self, address: str, step: str, *replies: str) -> None:
+        """Add replies that this recipient gets at this step."""
         with self._lock:
-            self._scripts[address.lower(), stage].extend(replies)
+            self._scripts[address.lower(), step].extend(replies)
 
-    def _decide(self, stage: str, argument: str) -> str | None:
-        names = (argument.lower(), ANYBODY) if stage in {"rcpt", "data", "dot"} else (ANYBODY,)
+    def _decide(self, step: str, argument: str) -> str | None:
+        names = (argument.lower(), ANY_RECIPIENT) if step in {"rcpt", "data", "dot"} else (ANY_RECIPIENT,)
         with self._lock:
-            scripts = [script for name in names if (script := self._scripts.get((name, stage)))]
+            scripts = [script for name in names if (script := self._scripts.get((name, step)))]
             return scripts[0].popleft() if scripts else None
 
     def hold(self, address: str) -> None:
-        """Do not answer the final dot of this address until `release`."""
-        self._server.held.add(address)
+        """Do not reply to the data of this recipient until `release`."""
+        self._server.held_recipients.add(address)
 
     def release(self, address: str) -> None:
-        self._server.held.discard(address)
+        self._server.held_recipients.discard(address)
         self._loop.call_soon_threadsafe(self._server.released.set)
 
-    def to(self, address: str) -> list[Taken]:
-        """What was taken for this address so far, compared as it was typed."""
-        return [mail for mail in list(self._server.taken) if address in mail.recipients]
+    def to(self, address: str) -> list[ReceivedMail]:
+        """Return the mails received for this address. Upper and lower case differ."""
+        return [mail for mail in list(self._server.received) if address in mail.recipients]
 
-    def wait_for(self, address: str, count: int = 1, *, seconds: float = PATIENCE_SECONDS) -> list[Taken]:
-        """The mails of an address as soon as there are `count`; fails after `seconds`."""
+    def wait_for(self, address: str, count: int = 1, *, seconds: float = PATIENCE_SECONDS) -> list[ReceivedMail]:
+        """Return the mails of an address as soon as there are `count`. Fail after `seconds`."""
         end = time.monotonic() + seconds
         while len(mails := self.to(address)) < count:
             if time.monotonic() > end:
@@ -315,6 +318,6 @@ class SmtpServer:
             time.sleep(0.02)
         return mails
 
-    def tries_of(self, address: str) -> list[float]:
-        """The instants of each RCPT with this address."""
-        return [at for to, at in list(self._server.tries) if to == address]
+    def attempts_of(self, address: str) -> list[float]:
+        """Return the time.monotonic() of each RCPT of this address."""
+        return [tried_at for recipient, tried_at in list(self._server.attempts) if recipient == address]

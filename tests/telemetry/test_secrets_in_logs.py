@@ -10,7 +10,7 @@ def test_no_secret_reaches_the_log(tmp_path_factory: pytest.TempPathFactory) -> 
     home = tmp_path_factory.mktemp("house")
     database = f"sqlite+aiosqlite:///{home}/latchstring.db"
     with open_installation(home, database, "--log-level", "debug") as installation:
-        made, token = installation.invited(new_address())
+        made, token = installation.invite_with_token(new_address())
         page = installation.call("GET", f"/invitation?token={token}", headers={"Accept": "text/html"})
         installation.call("GET", f"/no-such-page/{token}")
         accepted = installation.accept(token, **PROFILE).json

@@ -12,9 +12,9 @@ ATTEMPTS = select(delivery_attempts).order_by(delivery_attempts.c.id)
 
 async def test_every_try_is_written_down(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
     smtp_server.replies["rcpt"] = ["451 4.7.1 greylisted", "451 4.7.1 greylisted"]
-    subject = await worker_env.promise("ada@people.test")
-    async with worker_env.working():
-        await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SENT)
+    subject = await worker_env.queue_mail("ada@people.test")
+    async with worker_env.running_worker():
+        await worker_env.wait_for_delivery(subject, lambda d: d.state is DeliveryState.SENT)
     tries = await worker_env.db.fetch(ATTEMPTS)
     assert [row.state for row in tries] == ["DEFERRED", "DEFERRED", "SENT"]
     assert [row.reply for row in tries[:2]] == ["451 4.7.1 greylisted"] * 2
@@ -22,8 +22,8 @@ async def test_every_try_is_written_down(worker_env: WorkerEnv, smtp_server: Scr
 
 
 async def test_what_ended_before_it_was_tried_leaves_no_try(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
-    subject = await worker_env.promise("ada@people.test")
-    worker_env.ended.add(subject)
-    async with worker_env.working():
-        await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SUPPRESSED)
+    subject = await worker_env.queue_mail("ada@people.test")
+    worker_env.ended_subjects.add(subject)
+    async with worker_env.running_worker():
+        await worker_env.wait_for_delivery(subject, lambda d: d.state is DeliveryState.SUPPRESSED)
     assert await worker_env.db.fetch(ATTEMPTS) == []

@@ -5,7 +5,7 @@ from dataclasses import replace
 from email.message import EmailMessage
 
 import pytest
-from tests.support.smtp_server import TAKE_AND_CUT, ScriptedServer
+from tests.support.smtp_server import ACCEPT_AND_DISCONNECT, ScriptedServer
 from tests.support.worker_env import WorkerEnv
 
 from latchstring.domain.mail import DeliveryState, MailKind, MailPriority, SuppressionReason
@@ -22,9 +22,9 @@ def link_line(message: EmailMessage) -> str:
 async def test_a_promised_mail_is_sent_and_the_servers_words_are_kept(
     worker_env: WorkerEnv, smtp_server: ScriptedServer
 ) -> None:
-    subject = await worker_env.promise("ada@people.test")
-    async with worker_env.working():
-        delivery = await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SENT)
+    subject = await worker_env.queue_mail("ada@people.test")
+    async with worker_env.running_worker():
+        delivery = await worker_env.wait_for_delivery(subject, lambda d: d.state is DeliveryState.SENT)
     assert smtp_server.recipients() == ["ada@people.test"]
     assert delivery.last_reply == "250 2.0.0 taken"
     assert delivery.attempts == 1
@@ -38,26 +38,26 @@ async def test_a_refusal_before_the_recipient_is_tried_again_even_when_final(
     smtp_server.replies[stage] = (
         ["554 5.7.1 go away", "451 4.3.0 later"] if stage != "ehlo" else ["554 5.7.1 go away"] * 2
     )
-    subject = await worker_env.promise("ada@people.test")
-    async with worker_env.working():
-        delivery = await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SENT)
+    subject = await worker_env.queue_mail("ada@people.test")
+    async with worker_env.running_worker():
+        delivery = await worker_env.wait_for_delivery(subject, lambda d: d.state is DeliveryState.SENT)
     assert delivery.attempts >= 2
-    assert len(smtp_server.taken) == 1
+    assert len(smtp_server.received) == 1
 
 
 async def test_trouble_is_visible_while_it_lasts(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
     smtp_server.decide = lambda stage, _argument: "554 5.7.1 go away" if stage == "mail" else None
-    subject = await worker_env.promise("ada@people.test")
-    async with worker_env.working():
-        delivery = await worker_env.delivered(subject, lambda d: d.state is DeliveryState.DEFERRED)
+    subject = await worker_env.queue_mail("ada@people.test")
+    async with worker_env.running_worker():
+        delivery = await worker_env.wait_for_delivery(subject, lambda d: d.state is DeliveryState.DEFERRED)
     assert delivery.last_reply == "554 5.7.1 go away"
 
 
 async def test_an_unknown_recipient_bounces_at_once(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
     smtp_server.replies["rcpt"] = ["550 5.1.1 no such user"]
-    subject = await worker_env.promise("nobody@people.test")
-    async with worker_env.working():
-        delivery = await worker_env.delivered(subject, lambda d: d.state is not DeliveryState.QUEUED)
+    subject = await worker_env.queue_mail("nobody@people.test")
+    async with worker_env.running_worker():
+        delivery = await worker_env.wait_for_delivery(subject, lambda d: d.state is not DeliveryState.QUEUED)
     assert (delivery.state, delivery.attempts, delivery.last_reply) == (
         DeliveryState.BOUNCED,
         1,
@@ -70,9 +70,9 @@ async def test_a_message_refused_for_good_has_failed(
     worker_env: WorkerEnv, smtp_server: ScriptedServer, stage: str
 ) -> None:
     smtp_server.replies[stage] = ["554 5.6.0 we do\nnot like it".replace("\n", " ")]
-    subject = await worker_env.promise("ada@people.test")
-    async with worker_env.working():
-        delivery = await worker_env.delivered(subject, lambda d: d.state is not DeliveryState.QUEUED)
+    subject = await worker_env.queue_mail("ada@people.test")
+    async with worker_env.running_worker():
+        delivery = await worker_env.wait_for_delivery(subject, lambda d: d.state is not DeliveryState.QUEUED)
     assert (delivery.state, delivery.last_reply) == (DeliveryState.FAILED, "554 5.6.0 we do not like it")
 
 
@@ -81,30 +81,30 @@ async def test_a_temporary_refusal_is_deferred_then_sent(
     worker_env: WorkerEnv, smtp_server: ScriptedServer, stage: str
 ) -> None:
     smtp_server.replies[stage] = ["451 4.7.1 greylisted", "421 4.3.2 closing"]
-    subject = await worker_env.promise("ada@people.test")
-    async with worker_env.working():
-        delivery = await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SENT)
+    subject = await worker_env.queue_mail("ada@people.test")
+    async with worker_env.running_worker():
+        delivery = await worker_env.wait_for_delivery(subject, lambda d: d.state is DeliveryState.SENT)
     assert delivery.attempts == 3
-    assert len(smtp_server.taken) == 1
+    assert len(smtp_server.received) == 1
 
 
 @pytest.mark.parametrize("stage", ["connect", "mail", "rcpt", "data", "dot"])
 async def test_a_cut_line_is_no_end(worker_env: WorkerEnv, smtp_server: ScriptedServer, stage: str) -> None:
     smtp_server.replies[stage] = ["cut", "cut"]
-    subject = await worker_env.promise("ada@people.test")
-    async with worker_env.working():
-        await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SENT)
-    assert len(smtp_server.taken) == 1
+    subject = await worker_env.queue_mail("ada@people.test")
+    async with worker_env.running_worker():
+        await worker_env.wait_for_delivery(subject, lambda d: d.state is DeliveryState.SENT)
+    assert len(smtp_server.received) == 1
 
 
 async def test_a_line_cut_after_the_dot_repeats_the_same_mail(
     worker_env: WorkerEnv, smtp_server: ScriptedServer
 ) -> None:
-    smtp_server.replies["dot"] = [TAKE_AND_CUT]
-    subject = await worker_env.promise("ada@people.test")
-    async with worker_env.working():
-        await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SENT)
-    first, second = (one.message for one in smtp_server.taken)
+    smtp_server.replies["dot"] = [ACCEPT_AND_DISCONNECT]
+    subject = await worker_env.queue_mail("ada@people.test")
+    async with worker_env.running_worker():
+        await worker_env.wait_for_delivery(subject, lambda d: d.state is DeliveryState.SENT)
+    first, second = (one.message for one in smtp_server.received)
     assert first["Message-ID"] == second["Message-ID"]
     assert link_line(first) == link_line(second)
 
@@ -112,42 +112,42 @@ async def test_a_line_cut_after_the_dot_repeats_the_same_mail(
 async def test_nothing_is_sent_for_what_ended_while_it_waited(
     worker_env: WorkerEnv, smtp_server: ScriptedServer
 ) -> None:
-    subject = await worker_env.promise("ada@people.test")
-    worker_env.ended.add(subject)
-    async with worker_env.working():
-        delivery = await worker_env.delivered(subject, lambda d: d.state is not DeliveryState.QUEUED)
+    subject = await worker_env.queue_mail("ada@people.test")
+    worker_env.ended_subjects.add(subject)
+    async with worker_env.running_worker():
+        delivery = await worker_env.wait_for_delivery(subject, lambda d: d.state is not DeliveryState.QUEUED)
     assert (delivery.state, delivery.reason) == (DeliveryState.SUPPRESSED, SuppressionReason.ENDED)
-    assert smtp_server.taken == []
+    assert smtp_server.received == []
 
 
 async def test_what_ends_between_two_tries_is_not_sent(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
-    subject = await worker_env.promise("ada@people.test")
+    subject = await worker_env.queue_mail("ada@people.test")
 
     def end_and_defer(stage: str, _argument: str) -> str | None:
         if stage != "rcpt":
             return None
-        worker_env.ended.add(subject)
+        worker_env.ended_subjects.add(subject)
         return "451 later"
 
     smtp_server.decide = end_and_defer
-    async with worker_env.working():
-        delivery = await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SUPPRESSED)
+    async with worker_env.running_worker():
+        delivery = await worker_env.wait_for_delivery(subject, lambda d: d.state is DeliveryState.SUPPRESSED)
     assert delivery.attempts == 1
-    assert smtp_server.taken == []
+    assert smtp_server.received == []
 
 
 async def test_a_server_that_thinks_long_at_the_dot_stops_nobody(
     worker_env: WorkerEnv, smtp_server: ScriptedServer
 ) -> None:
     slow = [f"slow{n}@people.test" for n in range(20)]
-    smtp_server.held.update(slow)
-    await worker_env.promise_all(slow)
-    async with worker_env.working(drain=0.1):
+    smtp_server.held_recipients.update(slow)
+    await worker_env.queue_mails(slow)
+    async with worker_env.running_worker(drain=0.1):
         await asyncio.wait_for(smtp_server.on_data_sent.wait(), 60)
-        quick = await worker_env.promise_all([f"quick{n}@people.test" for n in range(5)])
+        quick = await worker_env.queue_mails([f"quick{n}@people.test" for n in range(5)])
         for subject in quick:
-            await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SENT)
-        smtp_server.held.clear()
+            await worker_env.wait_for_delivery(subject, lambda d: d.state is DeliveryState.SENT)
+        smtp_server.held_recipients.clear()
         smtp_server.released.set()
         await smtp_server.wait_for(25)
 
@@ -155,18 +155,18 @@ async def test_a_server_that_thinks_long_at_the_dot_stops_nobody(
 async def test_somebody_waiting_at_the_screen_goes_before_the_bulk(
     worker_env: WorkerEnv, smtp_server: ScriptedServer
 ) -> None:
-    await worker_env.promise_all([f"b{n}@people.test" for n in range(60)], priority=MailPriority.BULK)
-    await worker_env.promise_all(["n@people.test"], priority=MailPriority.NORMAL)
-    await worker_env.promise("urgent@people.test", kind=MailKind.PASSWORD_RESET, priority=MailPriority.URGENT)
-    async with worker_env.working():
+    await worker_env.queue_mails([f"b{n}@people.test" for n in range(60)], priority=MailPriority.BULK)
+    await worker_env.queue_mails(["n@people.test"], priority=MailPriority.NORMAL)
+    await worker_env.queue_mail("urgent@people.test", kind=MailKind.PASSWORD_RESET, priority=MailPriority.URGENT)
+    async with worker_env.running_worker():
         await smtp_server.wait_for(62)
     assert smtp_server.recipients().index("urgent@people.test") < 12
     assert smtp_server.recipients().index("n@people.test") < 12
 
 
 async def test_connections_are_used_again(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
-    await worker_env.promise_all([f"p{n}@people.test" for n in range(40)])
-    async with worker_env.working():
+    await worker_env.queue_mails([f"p{n}@people.test" for n in range(40)])
+    async with worker_env.running_worker():
         await smtp_server.wait_for(40)
     assert smtp_server.sessions < 20  # of forty, had each had its own
     assert len(set(smtp_server.recipients())) == 40
@@ -176,29 +176,29 @@ async def test_a_server_that_is_away_costs_one_try_and_not_every_mails(
     worker_env: WorkerEnv, smtp_server: ScriptedServer
 ) -> None:
     smtp_server.decide = lambda stage, _argument: "421 4.3.2 not now" if stage == "connect" else None
-    subjects = await worker_env.promise_all([f"p{n}@people.test" for n in range(30)])
-    async with worker_env.working():
+    subjects = await worker_env.queue_mails([f"p{n}@people.test" for n in range(30)])
+    async with worker_env.running_worker():
         await smtp_server.wait_for_sessions(4)
-    attempts = sum([(await worker_env.delivery(subject)).attempts for subject in subjects])
+    attempts = sum([(await worker_env.get_delivery(subject)).attempts for subject in subjects])
     assert 1 <= attempts <= 12
     assert smtp_server.sessions == attempts
     smtp_server.decide = lambda _stage, _argument: None
-    async with worker_env.working():
+    async with worker_env.running_worker():
         await smtp_server.wait_for(30)
 
 
 async def test_many_workers_send_each_mail_once(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
-    await worker_env.promise_all([f"p{n}@people.test" for n in range(90)])
-    async with worker_env.working(), worker_env.working(), worker_env.working():
+    await worker_env.queue_mails([f"p{n}@people.test" for n in range(90)])
+    async with worker_env.running_worker(), worker_env.running_worker(), worker_env.running_worker():
         await smtp_server.wait_for(90)
         await asyncio.sleep(0.3)
-    assert len(smtp_server.taken) == 90
+    assert len(smtp_server.received) == 90
     assert len(set(smtp_server.recipients())) == 90
 
 
 async def test_mail_switched_off_says_so(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
     worker_env.rules = replace(worker_env.rules, transport="off")
-    subject = await worker_env.promise("ada@people.test")
-    async with worker_env.working():
-        delivery = await worker_env.delivered(subject, lambda d: d.state is not DeliveryState.QUEUED)
+    subject = await worker_env.queue_mail("ada@people.test")
+    async with worker_env.running_worker():
+        delivery = await worker_env.wait_for_delivery(subject, lambda d: d.state is not DeliveryState.QUEUED)
     assert (delivery.state, delivery.reason) == (DeliveryState.SUPPRESSED, SuppressionReason.MAIL_OFF)

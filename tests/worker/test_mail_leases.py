@@ -26,35 +26,35 @@ def test_a_lease_is_short_enough_for_the_promise() -> None:
 
 
 async def test_a_mail_of_a_worker_that_died_is_taken_over(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
-    await worker_env.promise("ada@people.test")
+    await worker_env.queue_mail("ada@people.test")
     clock = Clock(system_clock())
     assert await claim_mails(worker_env.db, new_id(clock()), limit=5, now=clock(), until=clock() + LEASE)
     clock.forward(LEASE / 2)
-    async with worker_env.working(clock=clock):
-        await worker_env.promise("ben@people.test")
+    async with worker_env.running_worker(clock=clock):
+        await worker_env.queue_mail("ben@people.test")
         await smtp_server.wait_for(1)
         assert smtp_server.recipients() == ["ben@people.test"]
         clock.forward(LEASE / 2)
-        worker_env.wake.ring()
+        worker_env.wake_event.ring()
         await smtp_server.wait_for(2)
 
 
 async def test_a_mail_under_way_for_longer_than_a_lease_stays_with_its_worker(
     worker_env: WorkerEnv, smtp_server: ScriptedServer
 ) -> None:
-    smtp_server.held.add("slow@people.test")
-    subject = await worker_env.promise("slow@people.test")
+    smtp_server.held_recipients.add("slow@people.test")
+    subject = await worker_env.queue_mail("slow@people.test")
     clock = Clock(system_clock())
-    async with worker_env.working(clock=clock, lease=SHORT), worker_env.working(clock=clock, lease=SHORT):
+    async with worker_env.running_worker(clock=clock, lease=SHORT), worker_env.running_worker(clock=clock, lease=SHORT):
         await asyncio.wait_for(smtp_server.on_data_sent.wait(), 60)
         for _ in range(6):
             clock.forward(SHORT / 2)
             await renewed(worker_env.db, until=clock() + SHORT)
         assert smtp_server.sessions == 1
-        smtp_server.held.clear()
+        smtp_server.held_recipients.clear()
         smtp_server.released.set()
-        await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SENT)
-    assert len(smtp_server.taken) == 1
+        await worker_env.wait_for_delivery(subject, lambda d: d.state is DeliveryState.SENT)
+    assert len(smtp_server.received) == 1
 
 
 async def renewed(db: Database, *, until: datetime) -> None:
@@ -66,8 +66,8 @@ async def renewed(db: Database, *, until: datetime) -> None:
 
 async def test_stopping_hands_back_what_takes_too_long(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
     smtp_server.decide = lambda stage, _argument: "hang" if stage == "rcpt" else None
-    await worker_env.promise("ada@people.test")
-    async with worker_env.working(drain=0.2):
+    await worker_env.queue_mail("ada@people.test")
+    async with worker_env.running_worker(drain=0.2):
         await asyncio.wait_for(smtp_server.hung.wait(), 60)
     now = system_clock()
     (row,) = await claim_mails(worker_env.db, new_id(now), limit=5, now=now, until=now + LEASE)
@@ -75,17 +75,17 @@ async def test_stopping_hands_back_what_takes_too_long(worker_env: WorkerEnv, sm
 
 
 async def test_stopping_lets_a_mail_under_way_finish(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
-    smtp_server.held.add("slow@people.test")
-    subject = await worker_env.promise("slow@people.test")
-    async with worker_env.working(drain=5):
+    smtp_server.held_recipients.add("slow@people.test")
+    subject = await worker_env.queue_mail("slow@people.test")
+    async with worker_env.running_worker(drain=5):
         await asyncio.wait_for(smtp_server.on_data_sent.wait(), 60)
-        asyncio.get_running_loop().call_later(0.2, smtp_server.held.clear)
+        asyncio.get_running_loop().call_later(0.2, smtp_server.held_recipients.clear)
         asyncio.get_running_loop().call_later(0.21, smtp_server.released.set)
-    assert (await worker_env.delivery(subject)).state is DeliveryState.SENT
+    assert (await worker_env.get_delivery(subject)).state is DeliveryState.SENT
 
 
 async def test_who_lost_the_lease_changes_nothing(worker_env: WorkerEnv) -> None:
-    await worker_env.promise("ada@people.test")
+    await worker_env.queue_mail("ada@people.test")
     now = system_clock()
     old, new = new_id(now), new_id(now)
     (row,) = await claim_mails(worker_env.db, old, limit=1, now=now, until=now)
@@ -97,9 +97,9 @@ async def test_who_lost_the_lease_changes_nothing(worker_env: WorkerEnv) -> None
 
 
 async def test_claims_go_by_class_then_by_age_and_keep_a_reserve(worker_env: WorkerEnv) -> None:
-    await worker_env.promise_all([f"b{n}@people.test" for n in range(5)], priority=MailPriority.BULK)
-    await worker_env.promise_all([f"n{n}@people.test" for n in range(5)], priority=MailPriority.NORMAL)
-    urgent = await worker_env.promise("u@people.test", priority=MailPriority.URGENT)
+    await worker_env.queue_mails([f"b{n}@people.test" for n in range(5)], priority=MailPriority.BULK)
+    await worker_env.queue_mails([f"n{n}@people.test" for n in range(5)], priority=MailPriority.NORMAL)
+    urgent = await worker_env.queue_mail("u@people.test", priority=MailPriority.URGENT)
     now, me = system_clock(), new_id(system_clock())
     first = await claim_mails(worker_env.db, me, limit=4, reserve=2, now=now, until=now + LEASE)
     assert [row.subject_id for row in first][:1] == [urgent]
@@ -108,7 +108,7 @@ async def test_claims_go_by_class_then_by_age_and_keep_a_reserve(worker_env: Wor
 
 
 async def test_many_claim_at_once_and_nobody_gets_the_same(worker_env: WorkerEnv) -> None:
-    await worker_env.promise_all([f"p{n}@people.test" for n in range(60)], ring=False)
+    await worker_env.queue_mails([f"p{n}@people.test" for n in range(60)], notify=False)
     now = system_clock()
 
     async def claim_all() -> list[Any]:
@@ -149,16 +149,16 @@ async def test_a_database_that_goes_away_meanwhile_costs_no_second_mail(
     worker_env: WorkerEnv, smtp_server: ScriptedServer
 ) -> None:
     db = Flaky(worker_env.db)
-    smtp_server.held.add("slow@people.test")
-    subject = await worker_env.promise("slow@people.test")
-    async with worker_env.working(db=db):
+    smtp_server.held_recipients.add("slow@people.test")
+    subject = await worker_env.queue_mail("slow@people.test")
+    async with worker_env.running_worker(db=db):
         await asyncio.wait_for(smtp_server.on_data_sent.wait(), 60)
         db.is_away = True
-        smtp_server.held.clear()
+        smtp_server.held_recipients.clear()
         smtp_server.released.set()
         await smtp_server.wait_for(1)
         db.refused.clear()
         await asyncio.wait_for(db.refused.wait(), 60)
         db.is_away = False
-        await worker_env.delivered(subject, lambda d: d.state is DeliveryState.SENT)
-    assert len(smtp_server.taken) == 1
+        await worker_env.wait_for_delivery(subject, lambda d: d.state is DeliveryState.SENT)
+    assert len(smtp_server.received) == 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 from tests.admin.test_screens_browser import DIRECTIONS, SCHEMES, WIDTHS, faults_of, sign_in
-from tests.support.browser import Watched, visit
+from tests.support.browser import WatchedPage, watch_page
 from tests.support.installation import PASSWORD, Installation
 
 from latchstring.crypto.totp import format_secret, step_at, totp_code
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 BOSS = "mira@panel.example"
 
 
-async def look(seen: Watched, state: str) -> None:
+async def look(seen: WatchedPage, state: str) -> None:
     """The page as it stands, in every look."""
     page = seen.page
     faults: list[str] = []
@@ -67,13 +67,13 @@ async def invited(page_installation: Installation, page: Page, email: str) -> st
 
 
 async def test_from_the_invitation_to_a_new_phone(chromium: Browser, page_installation: Installation) -> None:
-    boss = await visit(chromium, page_installation, locale="en", viewport={"width": 1280, "height": 800})
+    boss = await watch_page(chromium, page_installation, locale="en", viewport={"width": 1280, "height": 800})
     await boss.page.goto("/admin/login")
     await look(boss, "login")
     await sign_in(boss.page, BOSS)
     link = await invited(page_installation, boss.page, "ben@panel.example")
     await look(boss, "invited")
-    ben = await visit(chromium, page_installation, locale="en", viewport={"width": 1280, "height": 800})
+    ben = await watch_page(chromium, page_installation, locale="en", viewport={"width": 1280, "height": 800})
     page = ben.page
     await page.goto(link)
     await look(ben, "set-up")
@@ -121,7 +121,7 @@ async def test_from_the_invitation_to_a_new_phone(chromium: Browser, page_instal
 
 async def test_the_same_without_a_script_and_by_keyboard(chromium: Browser, page_installation: Installation) -> None:
     options: dict[str, Any] = {"java_script_enabled": False, "viewport": {"width": 320, "height": 800}}
-    one = await visit(chromium, page_installation, locale="en", **options)
+    one = await watch_page(chromium, page_installation, locale="en", **options)
     page = one.page
     await page.goto("/admin/login")
     await page.get_by_label("E-mail").focus()

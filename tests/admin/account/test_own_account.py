@@ -19,7 +19,7 @@ def secret_on(html: str) -> str:
 
 
 async def test_name_and_language_are_kept(page_client: PageClient) -> None:
-    await page_client.enter(role="viewer")
+    await page_client.sign_in_admin(role="viewer")
     sent = await page_client.send(ACCOUNT, {"name": "Mira O.", "language": "de"}, page=ACCOUNT)
     assert sent.target == ACCOUNT
     seen = await page_client.get(ACCOUNT)
@@ -30,9 +30,9 @@ async def test_name_and_language_are_kept(page_client: PageClient) -> None:
 
 
 async def test_a_new_password_signs_out_everywhere_but_here(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     other = page_client.browser.cookies.get(COOKIE) or ""
-    page_client.leave()
+    page_client.sign_out()
     await sign_in(page_client)
     here = page_client.browser.cookies.get(COOKIE)
     page = f"{ACCOUNT}/password"
@@ -44,19 +44,19 @@ async def test_a_new_password_signs_out_everywhere_but_here(page_client: PageCli
     assert await page_client.flash(sent) == "own-password-changed"
     assert page_client.browser.cookies.get(COOKIE) not in (None, here)
     assert await page_client.services.admins.sessions.find(other) is None
-    page_client.leave()
+    page_client.sign_out()
     assert (await sign_in(page_client, password="quite another 1")).status == 303
 
 
 async def test_guessing_ones_own_password_is_slowed_down(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     page = f"{ACCOUNT}/password"
     fields = {"currentPassword": "wrong", "password": "quite another 1"}
     assert [(await page_client.send(page, fields, page=page)).status for _ in range(11)][-2:] == [422, 429]
 
 
 async def test_a_second_factor_is_set_up_with_a_code_and_shows_recovery_codes_once(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     assert '<svg class="qr"' not in (await page_client.get(FACTOR)).html
     await page_client.send(f"{FACTOR}/start", page=FACTOR)
     shown = await page_client.get(FACTOR)
@@ -98,17 +98,17 @@ async def test_codes_and_removal_take_the_password(page_client: PageClient) -> N
     assert codes[1] not in renewed.html
     sent = await page_client.send(f"{FACTOR}/remove", {"removalPassword": PASSWORD}, page=FACTOR)
     assert await page_client.flash(sent) == "own-second-factor-removed"
-    page_client.leave()
+    page_client.sign_out()
     assert (await sign_in(page_client)).target == "/admin"
 
 
 async def test_ones_own_sessions_are_shown_and_ended(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     other = page_client.browser.cookies.get(COOKIE) or ""
     visit = await page_client.services.admins.sessions.find(other)
     assert visit
     page_client.browser.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-    page_client.leave()
+    page_client.sign_out()
     await sign_in(page_client)
     await page_client.services.admins.sessions.login("mira@panel.test", PASSWORD, user_agent="", network="")
     seen = await page_client.get(ACCOUNT)
@@ -124,7 +124,7 @@ async def test_ones_own_sessions_are_shown_and_ended(page_client: PageClient) ->
 
 
 async def test_ending_this_session_leads_to_the_gate(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     visit = await page_client.services.admins.sessions.find(page_client.browser.cookies.get(COOKIE) or "")
     assert visit
     sent = await page_client.send(f"{ACCOUNT}/sessions", {"session": str(visit.session_id)}, page=ACCOUNT)
@@ -133,11 +133,11 @@ async def test_ending_this_session_leads_to_the_gate(page_client: PageClient) ->
 
 
 async def test_somebody_elses_session_is_not_ones_own_to_end(page_client: PageClient) -> None:
-    await page_client.enter("ben@panel.test", name="Ben")
+    await page_client.sign_in_admin("ben@panel.test", name="Ben")
     ben = page_client.browser.cookies.get(COOKIE) or ""
     visit = await page_client.services.admins.sessions.find(ben)
     assert visit
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.send(f"{ACCOUNT}/sessions", {"session": str(visit.session_id)}, page=ACCOUNT)
     assert await page_client.services.admins.sessions.find(ben) is not None
 
@@ -145,7 +145,7 @@ async def test_somebody_elses_session_is_not_ones_own_to_end(page_client: PageCl
 @pytest.mark.parametrize("path", ["", "/password", "/second-factor", "/second-factor/start", "/second-factor/codes",
                                   "/second-factor/remove", "/sessions"])  # fmt: skip
 async def test_forms_without_their_token_are_refused(page_client: PageClient, path: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.browser.post(ACCOUNT + path, data={"csrf": "0" * 32})
     assert seen.status_code == 403
 

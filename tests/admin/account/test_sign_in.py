@@ -76,10 +76,10 @@ async def test_an_administrator_signs_in_and_out(page_client: PageClient) -> Non
     assert await page_client.services.admins.sessions.find(before or "") is None
 
 
-@pytest.mark.parametrize("page_client", [('"http://door.test"', '"https://door.test"')], indirect=True)
+@pytest.mark.parametrize("page_client", [('"http://pages.test"', '"https://pages.test"')], indirect=True)
 async def test_behind_tls_the_cookie_is_locked_to_this_host(page_client: PageClient) -> None:
     await page_client.admin()
-    page_client.browser.base_url = "https://door.test"
+    page_client.browser.base_url = "https://pages.test"
     seen = await sign_in(page_client)
     assert seen.target == "/admin"
     cookie = next(line for line in seen.response.headers.get_list("set-cookie") if f"__Host-{COOKIE}" in line)
@@ -130,7 +130,7 @@ async def test_a_session_that_was_planted_is_not_the_one_after_the_login(page_cl
 async def test_signing_in_leads_nowhere_else(page_client: PageClient, wanted: str) -> None:
     await page_client.admin()
     assert (await sign_in(page_client, next=wanted)).target == "/admin"
-    page_client.leave()
+    page_client.sign_out()
     assert "evil.test" not in (await page_client.get(f"/admin/login?next={wanted}")).html
 
 
@@ -189,7 +189,7 @@ async def test_the_second_factor_stands_between_the_password_and_the_panel(page_
 async def test_a_recovery_code_opens_the_panel_once(page_client: PageClient) -> None:
     _, _, codes = await enrol(page_client)
     for status in (303, 401):
-        page_client.leave()
+        page_client.sign_out()
         await sign_in(page_client)
         seen = await page_client.send("/admin/login/code", {"code": codes[0]}, page="/admin/login/code")
         assert seen.status == status
@@ -238,7 +238,7 @@ async def test_what_is_no_address_is_said_so(page_client: PageClient) -> None:
 
 
 async def test_a_forgotten_password_is_set_through_the_mail_and_ends_every_session(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.send("/admin/login/forgotten", {"email": EMAIL}, page="/admin/login/forgotten")
     token = await mailed_token(page_client)
     page = f"/admin/set-up?token={token}"
@@ -258,7 +258,7 @@ async def test_the_first_administrator_comes_from_the_command_line(page_client: 
         address=parse_address(EMAIL), role="super-admin", by=OPERATOR_PRINCIPAL
     )
     assert made.set_up_url
-    page = made.set_up_url.removeprefix("http://door.test")
+    page = made.set_up_url.removeprefix("http://pages.test")
     assert "Set up your administrator account" in (await page_client.get(page)).words
     token = page.partition("token=")[2]
     assert (await page_client.send("/admin/set-up", {"token": token, "password": PASSWORD}, page=page)).status == 303

@@ -25,7 +25,7 @@ async def present(page_client: PageClient, email: str) -> Admin:
 
 
 async def test_everybody_is_listed_with_role_state_and_second_factor(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.send(f"{LIST}/new", BEN)
     words = (await page_client.get(LIST)).words
     assert re.search(r"Mira Okafor You .*Active Super-admin .*Off", words)
@@ -33,11 +33,11 @@ async def test_everybody_is_listed_with_role_state_and_second_factor(page_client
 
 
 async def test_an_administrator_is_invited_by_mail_in_his_language(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     assert await send(page_client, "new", BEN) == "administrator-invited"
     assert (await present(page_client, "ben@panel.test")).locale == "de"
     token = await mailed_token(page_client)
-    page_client.leave()
+    page_client.sign_out()
     page = f"/admin/set-up?token={token}"
     await page_client.send("/admin/set-up", {"token": token, "password": PASSWORD}, page=page)
     assert (await sign_in(page_client, "ben@panel.test")).target == "/admin"
@@ -45,7 +45,7 @@ async def test_an_administrator_is_invited_by_mail_in_his_language(page_client: 
 
 @pytest.mark.parametrize("page_client", [('transport = "mailbox"', 'transport = "off"')], indirect=True)
 async def test_without_mail_the_link_is_shown_once(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     assert 'data-testid="mail-off"' in (await page_client.get(f"{LIST}/new")).html
     shown = await page_client.send(f"{LIST}/new", BEN)
     assert shown.status == 200
@@ -54,7 +54,7 @@ async def test_without_mail_the_link_is_shown_once(page_client: PageClient) -> N
     assert "token=" not in (await page_client.get(f"{LIST}/{ben.id}")).html
     again = await page_client.send(f"{LIST}/{ben.id}/link")
     newer = re.findall(r"http://door\.test(/admin/set-up\?token=[\w.-]+)", again.html)[0]
-    page_client.leave()
+    page_client.sign_out()
     assert (await page_client.get(link)).status == 401
     assert (await page_client.get(newer)).status == 200
 
@@ -71,7 +71,7 @@ async def test_without_mail_the_link_is_shown_once(page_client: PageClient) -> N
 async def test_what_is_wrong_is_said_beside_its_field(
     page_client: PageClient, changes: dict[str, str], status: int, problem: str
 ) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.send(f"{LIST}/new", BEN | changes)
     assert seen.status == status
     assert f'href="#{next(iter(changes))}" data-problem="{problem}"' in seen.html
@@ -79,16 +79,16 @@ async def test_what_is_wrong_is_said_beside_its_field(
 
 
 async def test_nobody_slips_a_field_in(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     for extra in ({"passwordHash": "x"}, {"totpConfirmedAt": "2026-01-01"}, {"id": "1"}):
         assert (await page_client.send(f"{LIST}/new", BEN | extra)).status == 400
     assert len(await page_client.services.admins.list_all()) == 1
 
 
 async def test_a_role_is_changed_and_counts_at_once(page_client: PageClient) -> None:
-    ben = await page_client.enter("ben@panel.test", role="viewer", name="Ben Adeyemi")
+    ben = await page_client.sign_in_admin("ben@panel.test", role="viewer", name="Ben Adeyemi")
     token = page_client.browser.cookies.get(COOKIE)
-    await page_client.enter()
+    await page_client.sign_in_admin()
     assert await send(page_client, f"{ben.id}/role", {"role": "manager"}) == "administrator-is-manager"
     visit = await page_client.services.admins.sessions.find(token or "")
     assert visit
@@ -97,9 +97,9 @@ async def test_a_role_is_changed_and_counts_at_once(page_client: PageClient) -> 
 
 
 async def test_shutting_out_asks_first_and_can_be_taken_back(page_client: PageClient) -> None:
-    ben = await page_client.enter("ben@panel.test", role="viewer", name="Ben Adeyemi")
+    ben = await page_client.sign_in_admin("ben@panel.test", role="viewer", name="Ben Adeyemi")
     token = page_client.browser.cookies.get(COOKIE) or ""
-    await page_client.enter()
+    await page_client.sign_in_admin()
     asked = await page_client.get(f"{LIST}/{ben.id}/deactivate")
     assert "Ben Adeyemi" in asked.title
     assert await page_client.services.admins.sessions.find(token) is not None
@@ -111,7 +111,7 @@ async def test_shutting_out_asks_first_and_can_be_taken_back(page_client: PageCl
 
 
 async def test_the_last_super_admin_stays(page_client: PageClient) -> None:
-    mira = await page_client.enter()
+    mira = await page_client.sign_in_admin()
     for path, fields in ((f"{mira.id}/role", {"role": "viewer"}), (f"{mira.id}/deactivate", {})):
         assert await send(page_client, path, fields) == "administrator-is-last-super-admin"
     assert (await present(page_client, "mira@panel.test")).role == "super-admin"
@@ -119,7 +119,7 @@ async def test_the_last_super_admin_stays(page_client: PageClient) -> None:
 
 async def test_who_gives_away_the_right_to_be_here_goes_to_his_own_account(page_client: PageClient) -> None:
     await page_client.admin("second@panel.test", name="Second")
-    mira = await page_client.enter()
+    mira = await page_client.sign_in_admin()
     seen = await page_client.send(f"{LIST}/{mira.id}/role", {"role": "viewer"})
     assert seen.target == "/admin/account"
     assert (await page_client.get(LIST)).status == 403
@@ -127,7 +127,7 @@ async def test_who_gives_away_the_right_to_be_here_goes_to_his_own_account(page_
 
 async def test_sessions_and_second_factors_of_others_are_ended(page_client: PageClient) -> None:
     mira, _, _ = await enrol(page_client)
-    await page_client.enter("boss@panel.test", name="Boss")
+    await page_client.sign_in_admin("boss@panel.test", name="Boss")
     words = (await page_client.get(f"{LIST}/{mira.id}")).words
     assert "An authenticator app" in words
     assert "Signed in A browser last used 1 minute ago" in words
@@ -141,7 +141,7 @@ async def test_sessions_and_second_factors_of_others_are_ended(page_client: Page
 @pytest.mark.parametrize("role", ["manager", "viewer"])
 async def test_only_super_admins_come_here_even_with_the_right_form(page_client: PageClient, role: str) -> None:
     boss = await page_client.admin("boss@panel.test")
-    await page_client.enter(role=role)
+    await page_client.sign_in_admin(role=role)
     assert "Administrators" not in (await page_client.get("/admin/account")).words
     for path in ("", "/new", f"/{boss.id}", f"/{boss.id}/deactivate"):
         seen = await page_client.get(LIST + path)
@@ -163,7 +163,7 @@ async def test_only_super_admins_come_here_even_with_the_right_form(page_client:
 
 async def test_forms_without_their_token_change_nothing(page_client: PageClient) -> None:
     boss = await page_client.admin("boss@panel.test")
-    await page_client.enter()
+    await page_client.sign_in_admin()
     for path, fields in (
         ("new", BEN), (f"{boss.id}/role", {"role": "viewer"}), (f"{boss.id}/deactivate", {}),
         (f"{boss.id}/reactivate", {}), (f"{boss.id}/link", {}), (f"{boss.id}/sessions", {}),
@@ -176,20 +176,20 @@ async def test_forms_without_their_token_change_nothing(page_client: PageClient)
 
 @pytest.mark.parametrize("path", ["x", "00000000-0000-7000-8000-000000000000"])
 async def test_who_is_not_there_is_not_found(page_client: PageClient, path: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get(f"{LIST}/{path}")
     assert (seen.status, seen.code) == (404, "admin-not-found")
 
 
 async def test_a_name_is_only_ever_text(page_client: PageClient) -> None:
     evil = '<img src=x onerror="alert(1)">{{ 7*7 }}'
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.send(f"{LIST}/new", BEN | {"name": evil})
     ben = await present(page_client, "ben@panel.test")
     for path in (LIST, f"{LIST}/{ben.id}", f"{LIST}/{ben.id}/deactivate"):
         html = (await page_client.get(path)).html
         assert "<img" not in html
         assert "&lt;img" in html
-    assert evil in (await page_client.said(await page_client.send(f"{LIST}/{ben.id}/sessions"))).replace(
+    assert evil in (await page_client.read_flash_text(await page_client.send(f"{LIST}/{ben.id}/sessions"))).replace(
         "&lt;", "<"
     ).replace("&gt;", ">").replace("&#34;", '"')

@@ -32,7 +32,7 @@ async def now(page_client: PageClient) -> tuple[ContentObject, dict[str, str]]:
 
 
 async def test_an_object_shows_everything_about_its_access_on_one_page(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await shared(page_client)
     seen = await page_client.get(PATH)
     assert "Mira Okafor mira@people.test Owner" in seen.words
@@ -46,7 +46,7 @@ async def test_an_object_shows_everything_about_its_access_on_one_page(page_clie
 
 
 async def test_a_viewer_sees_the_same_without_any_form(page_client: PageClient) -> None:
-    await page_client.enter(role="viewer")
+    await page_client.sign_in_admin(role="viewer")
     await shared(page_client)
     seen = await page_client.get(PATH)
     assert "Spring cohort" in seen.words
@@ -55,7 +55,7 @@ async def test_a_viewer_sees_the_same_without_any_form(page_client: PageClient) 
 
 
 async def test_people_and_groups_are_found_and_given_access(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await shared(page_client)
     ada = await page_client.user()
     await page_client.group("adults", "Adults")
@@ -70,7 +70,7 @@ async def test_people_and_groups_are_found_and_given_access(page_client: PageCli
 
 
 async def test_saving_changes_only_what_was_chosen_anew(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await shared(page_client)
     ada = await page_client.user()
     await page_client.send(f"{PATH}/share", {"user": str(ada.id), "role": "MAINTAINER"})
@@ -89,7 +89,7 @@ async def test_saving_changes_only_what_was_chosen_anew(page_client: PageClient)
 
 
 async def test_private_is_asked_for_once_more_and_ends_what_was_given(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     owner, one = await shared(page_client)
     asked = await page_client.send(PATH, {"wasVisibility": "SHARED", "visibility": "PRIVATE"})
     assert asked.target == f"{PATH}/private"
@@ -104,7 +104,7 @@ async def test_private_is_asked_for_once_more_and_ends_what_was_given(page_clien
 
 
 async def test_the_last_grant_taken_away_leaves_it_private_and_twice_is_told(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await shared(page_client)
     group = await page_client.services.groups.get("spring", by=OPERATOR_PRINCIPAL)
     assert (
@@ -119,7 +119,7 @@ async def test_the_last_grant_taken_away_leaves_it_private_and_twice_is_told(pag
 
 
 async def test_the_owner_gets_no_grant_and_who_has_gone_gets_none(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     owner, _ = await shared(page_client)
     own = await page_client.send(f"{PATH}/share", {"user": str(owner.id), "role": "VIEWER"})
     assert await page_client.flash(own) == "access-of-owner"
@@ -133,7 +133,7 @@ async def test_the_owner_gets_no_grant_and_who_has_gone_gets_none(page_client: P
 
 
 async def test_invitations_are_sent_again_and_withdrawn_from_here(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     owner, one = await shared(page_client)
     other = await page_client.object("Knots", owner=owner)
     both = await page_client.share(one, other, by=owner, email="both@people.test")
@@ -153,7 +153,7 @@ async def test_invitations_are_sent_again_and_withdrawn_from_here(page_client: P
 
 
 async def test_handing_over(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await shared(page_client)
     heir = await page_client.user("heir@people.test", first_name="Hani", last_name="Eren")
     assert "heir@people.test" in (await page_client.get(f"{PATH}/owner?find=hani")).words
@@ -169,7 +169,7 @@ async def test_handing_over(page_client: PageClient) -> None:
 
 
 async def test_deleting_is_refused_when_it_changed_meanwhile(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     _, one = await shared(page_client)
     seen = (await page_client.get(f"{PATH}/delete")).hidden["seen"]
     await page_client.services.content.change(
@@ -184,7 +184,7 @@ async def test_deleting_is_refused_when_it_changed_meanwhile(page_client: PageCl
 
 @pytest.mark.parametrize("q", ["tide", "TIDE T", "tide-"])
 async def test_objects_are_found_by_the_beginning_of_title_or_key(page_client: PageClient, q: str) -> None:
-    await page_client.enter(role="viewer")
+    await page_client.sign_in_admin(role="viewer")
     owner = await page_client.inviter()
     await page_client.object(owner=owner)
     await page_client.object("Knots", owner=owner)
@@ -197,7 +197,7 @@ async def test_objects_are_found_by_the_beginning_of_title_or_key(page_client: P
 
 @pytest.mark.parametrize("sort", ["title", "-title", "createdAt", "-createdAt"])
 async def test_pages_of_every_order_show_every_object_once(page_client: PageClient, sort: str) -> None:
-    await page_client.enter(role="viewer")
+    await page_client.sign_in_admin(role="viewer")
     owner = await page_client.inviter()
     for number in range(30):
         await page_client.object("Same" if number % 2 else "Other", owner=owner, key=f"k{number:02}")
@@ -212,13 +212,13 @@ async def test_pages_of_every_order_show_every_object_once(page_client: PageClie
     "path", ["/admin/content/nothing/x", "/admin/content/articles/none", "/admin/content/articles/%C3%A4"]
 )
 async def test_what_is_not_there_is_a_page_that_says_so(page_client: PageClient, path: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get(path)
     assert (seen.status, seen.code) == (404, "content-not-found")
 
 
 async def test_words_of_the_app_are_text_wherever_they_are_shown(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     owner = await page_client.inviter()
     await page_client.object(SCRIPT, owner=owner, key="x", url="javascript:alert(1)", data={"a": SCRIPT, SCRIPT: "b"})
     for path in ("", "/x", "/x/details", "/x/private", "/x/owner", "/x/delete", f"/x?find={SCRIPT}"):

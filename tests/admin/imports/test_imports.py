@@ -52,7 +52,7 @@ def tally(seen: PageResponse) -> list[str]:
 
 
 async def test_a_file_goes_through_all_steps(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.services.groups.create("spring", GroupTexts(name="Spring Cohort"), by=OPERATOR_PRINCIPAL)
     content = (
         "E-Mail-Adresse;Vorname;Nachname;Rolle;Gruppe;Notiz\r\n"
@@ -91,7 +91,7 @@ async def test_a_file_goes_through_all_steps(page_client: PageClient) -> None:
 
 
 async def test_rows_are_filtered_by_what_becomes_of_them(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     content = "email\n" + "".join(f"p{i}@people.test\n" for i in range(60)) + "broken\nP1@people.test\n"
     path, check = await checked(page_client, content, ["inviteEmail"], role="customer")
     assert "broken" in check.html  # what needs eyes comes first
@@ -106,7 +106,7 @@ async def test_rows_are_filtered_by_what_becomes_of_them(page_client: PageClient
 
 
 async def test_pasted_lines_are_addresses(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     brought = await bring(page_client, lines="ada@people.test\r\nbea@people.test\r\n")
     assert "The file has no header" in (await page_client.get(brought.target)).html
     path = brought.target.removesuffix("/columns")
@@ -117,7 +117,7 @@ async def test_pasted_lines_are_addresses(page_client: PageClient) -> None:
 
 
 async def test_numbers_that_changed_are_shown_before_anything_is_sent(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     path, _ = await checked(page_client, "email\nada@people.test\nbea@people.test\n", ["inviteEmail"], role="customer")
     await page_client.invite("ada@people.test", role="customer")
     sent = await page_client.send(f"{path}/check", {"do": "invite", "promised": "2-0-0"}, page=f"{path}/check")
@@ -129,7 +129,7 @@ async def test_numbers_that_changed_are_shown_before_anything_is_sent(page_clien
 
 
 async def test_an_import_can_be_stopped(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     path, _ = await checked(page_client, "email\nada@people.test\n", ["inviteEmail"], role="customer")
     await page_client.send(f"{path}/check", {"do": "invite", "promised": "1-0-0"}, page=f"{path}/check")
     assert f'action="{path}/stop"' in (await page_client.get(f"{path}/stop")).html
@@ -155,14 +155,14 @@ async def test_an_import_can_be_stopped(page_client: PageClient) -> None:
 async def test_a_file_that_cannot_be_used_says_how_to_mend_it(
     page_client: PageClient, content: bytes, problem: str
 ) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await bring(page_client, content)
     assert seen.status == 422
     assert f'data-problem="{problem}"' in seen.html
 
 
 async def test_a_file_of_an_old_spreadsheet_is_read_when_one_says_how_it_was_saved(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     brought = await bring(
         page_client, "Prénom;E-mail\r\nZoë;zoe@people.test\r\n".encode("cp1252"), charset="windows-1252"
     )
@@ -172,14 +172,14 @@ async def test_a_file_of_an_old_spreadsheet_is_read_when_one_says_how_it_was_sav
 
 
 async def test_a_file_may_be_larger_than_other_forms(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     brought = await bring(page_client, "email\n" + "".join(f"somebody.number{i}@people.test\n" for i in range(40_000)))
     assert brought.status == 303
     assert "40,000 rows" in (await page_client.get(brought.target)).html
 
 
 async def test_columns_need_exactly_one_for_the_address(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     brought = await bring(page_client, "a,b\nada@people.test,x\n")
     path = brought.target
     for columns, problem in (
@@ -191,31 +191,31 @@ async def test_columns_need_exactly_one_for_the_address(page_client: PageClient)
 
 
 async def test_an_upload_is_seen_by_who_brought_it_and_forgotten_when_he_says_so(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     path, _ = await checked(page_client, "email\nada@people.test\n", ["inviteEmail"], role="customer")
-    page_client.leave()
-    await page_client.enter("jonas@panel.test", name="Jonas")
+    page_client.sign_out()
+    await page_client.sign_in_admin("jonas@panel.test", name="Jonas")
     for place in ("", "/columns", "/check", "/report.csv", "/refused.csv"):
         assert (await page_client.get(path + place)).status == 404
     assert (await page_client.send(f"{path}/check", {"do": "invite", "promised": "1-0-0"}, page=IMPORT)).status == 404
-    page_client.leave()
-    await page_client.enter()
+    page_client.sign_out()
+    await page_client.sign_in_admin()
     gone = await page_client.send(f"{path}/forget", page=f"{path}/check")
     assert await page_client.flash(gone) == "import-discarded"
     assert (await page_client.get(f"{path}/check")).status == 404
 
 
 async def test_only_who_may_invite_may_import_and_only_with_a_form_of_ours(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     assert (await bring(page_client, "email\nada@people.test\n", csrf="0" * 32)).status == 403
-    page_client.leave()
-    await page_client.enter("vera@panel.test", role="viewer", name="Vera")
+    page_client.sign_out()
+    await page_client.sign_in_admin("vera@panel.test", role="viewer", name="Vera")
     assert (await page_client.get(IMPORT)).status == 403
     assert (await bring(page_client, "email\nada@people.test\n", page="/admin/account")).status == 403
 
 
 async def test_cells_with_markup_stay_words(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     evil = '<script>alert(1)</script>"@x'
     content = f'email,"{evil.replace(chr(34), chr(34) * 2)}"\n"<img src=x>",b\n'
     path, check = await checked(page_client, content, ["inviteEmail", "-"], role="customer")

@@ -9,7 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, FrameLocator, Page, expect
 from tests.admin.account.test_browser import look
 from tests.admin.test_screens_browser import sign_in
-from tests.support.browser import Watched, visit
+from tests.support.browser import WatchedPage, watch_page
 from tests.support.installation import Installation
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
@@ -19,9 +19,9 @@ ENTRY = re.compile(r"/admin/invitations/[0-9a-f-]{36}$")
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def seen(chromium: Browser, sample_installation: Installation) -> AsyncIterator[Watched]:
+async def seen(chromium: Browser, sample_installation: Installation) -> AsyncIterator[WatchedPage]:
     """A browser in which a super-admin has signed in."""
-    watched = await visit(chromium, sample_installation, locale="en", viewport={"width": 1280, "height": 900})
+    watched = await watch_page(chromium, sample_installation, locale="en", viewport={"width": 1280, "height": 900})
     await watched.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await sign_in(watched.page)
     yield watched
@@ -41,7 +41,7 @@ async def next_preview(page: Page, number: int) -> None:
     await expect(page.locator("#preview")).to_have_attribute("name", f"preview-{number}")
 
 
-async def test_the_preview_follows_what_is_typed_and_back_leaves_the_page(seen: Watched) -> None:
+async def test_the_preview_follows_what_is_typed_and_back_leaves_the_page(seen: WatchedPage) -> None:
     page = seen.page
     await page.goto("/admin/account")
     await page.goto(NEW)
@@ -68,7 +68,7 @@ async def test_the_preview_follows_what_is_typed_and_back_leaves_the_page(seen: 
     seen.check()
 
 
-async def test_choosing_while_typing_then_sending(seen: Watched, sample_installation: Installation) -> None:
+async def test_choosing_while_typing_then_sending(seen: WatchedPage, sample_installation: Installation) -> None:
     page = seen.page
     await page.goto(NEW)
     await page.fill("#inviteEmail", "nora@brightwater.example")
@@ -92,7 +92,7 @@ async def test_choosing_while_typing_then_sending(seen: Watched, sample_installa
     await look(seen, "sent")
 
 
-async def test_a_refusal_leads_to_the_field(seen: Watched) -> None:
+async def test_a_refusal_leads_to_the_field(seen: WatchedPage) -> None:
     page = seen.page
     await page.goto(NEW)
     await page.fill("#inviteEmail", "otto@brightwater.example")
@@ -100,11 +100,11 @@ async def test_a_refusal_leads_to_the_field(seen: Watched) -> None:
     await expect(page.get_by_role("alert")).to_be_focused()
     await page.get_by_role("alert").get_by_role("link").click()
     await expect(page.locator("#role")).to_be_focused()
-    seen.complaints = [said for said in seen.complaints if "422" not in said]
+    seen.page_errors = [said for said in seen.page_errors if "422" not in said]
     await look(seen, "refused")
 
 
-async def test_the_link_is_copied_and_its_visits_are_told(seen: Watched, sample_installation: Installation) -> None:
+async def test_the_link_is_copied_and_its_visits_are_told(seen: WatchedPage, sample_installation: Installation) -> None:
     page = seen.page
     made = sample_installation.invite(
         "petra@brightwater.example", sample_installation.key, role="team", firstName="Petra"
@@ -129,7 +129,7 @@ async def test_the_link_is_copied_and_its_visits_are_told(seen: Watched, sample_
 
 
 async def test_everything_without_a_script(chromium: Browser, sample_installation: Installation) -> None:
-    seen = await visit(
+    seen = await watch_page(
         chromium, sample_installation, locale="en", java_script_enabled=False, viewport={"width": 320, "height": 800}
     )
     page = seen.page
@@ -161,7 +161,7 @@ async def test_everything_without_a_script(chromium: Browser, sample_installatio
     await seen.context.close()
 
 
-async def test_a_keyboard_is_enough(seen: Watched) -> None:
+async def test_a_keyboard_is_enough(seen: WatchedPage) -> None:
     page = seen.page
     await page.goto(NEW)
     await page.locator("#inviteEmail").focus()

@@ -59,7 +59,7 @@ async def then(page_client: PageClient, seen: PageResponse, deed: str) -> PageRe
 
 
 async def test_a_dry_run_says_what_would_happen_and_does_nothing(page_client: PageClient) -> None:
-    by = await page_client.principal(await page_client.enter())
+    by = await page_client.principal(await page_client.sign_in_admin())
     open_, gone = await page_client.invite("ada@people.test"), await page_client.invite("bob@people.test")
     await page_client.services.invitations.revoke(gone.id, by=by)
     seen = await take(page_client, "revoke", open_, gone)
@@ -70,25 +70,25 @@ async def test_a_dry_run_says_what_would_happen_and_does_nothing(page_client: Pa
 
 
 async def test_confirming_revokes_the_ticked_ones(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     both = [await page_client.invite(f"{name}@people.test") for name in ("ada", "bob")]
     kept = await page_client.invite("cem@people.test")
     done = await confirm(page_client, await take(page_client, "revoke", *both, view="q=a"))
     assert done.target == f"{LIST}?q=a"
-    assert "2 invitations revoked" in await page_client.said(done)
+    assert "2 invitations revoked" in await page_client.read_flash_text(done)
     assert [await state_of(page_client, one) for one in (*both, kept)] == [State.REVOKED, State.REVOKED, State.PENDING]
 
 
 async def test_resending_makes_the_next_link_of_each(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitations = [await page_client.invite(f"p{number}@people.test") for number in range(6)]
     done = await confirm(page_client, await take(page_client, "resend", *invitations))
-    assert "6 invitations sent again" in await page_client.said(done)
+    assert "6 invitations sent again" in await page_client.read_flash_text(done)
     assert {(await reload(page_client, one)).link.generation for one in invitations} == {2}
 
 
 async def test_a_changed_world_is_refused_with_the_new_numbers(page_client: PageClient) -> None:
-    by = await page_client.principal(await page_client.enter())
+    by = await page_client.principal(await page_client.sign_in_admin())
     invitations = [await page_client.invite(f"p{number}@people.test") for number in range(3)]
     seen = await take(page_client, "revoke", *invitations)
     await page_client.services.invitations.revoke(invitations[0].id, by=by)
@@ -98,11 +98,11 @@ async def test_a_changed_world_is_refused_with_the_new_numbers(page_client: Page
     assert 'data-testid="changed-meanwhile"' in refused.html
     assert "Revoke 2 invitations?" in refused.html
     assert await state_of(page_client, invitations[1]) is State.PENDING
-    assert "2 invitations revoked" in await page_client.said(await confirm(page_client, refused))
+    assert "2 invitations revoked" in await page_client.read_flash_text(await confirm(page_client, refused))
 
 
 async def test_all_matching_takes_what_matched_when_it_was_shown(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     before = [await page_client.invite(f"p{number:02}@people.test") for number in range(30)]
     other = await page_client.invite("other@people.test", role="customer")
     page_client.wait(minutes=1)
@@ -112,13 +112,13 @@ async def test_all_matching_takes_what_matched_when_it_was_shown(page_client: Pa
     late = await page_client.invite("late@people.test")
     run = await then(page_client, seen, "revoke")
     assert "Revoke 30 invitations?" in run.html
-    assert "30 invitations revoked" in await page_client.said(await confirm(page_client, run))
+    assert "30 invitations revoked" in await page_client.read_flash_text(await confirm(page_client, run))
     assert {await state_of(page_client, one) for one in before} == {State.REVOKED}
     assert {await state_of(page_client, one) for one in (late, other)} == {State.PENDING}
 
 
 async def test_all_matching_says_when_fewer_match_by_now(page_client: PageClient) -> None:
-    by = await page_client.principal(await page_client.enter())
+    by = await page_client.principal(await page_client.sign_in_admin())
     invitations = [await page_client.invite(f"p{number}@people.test") for number in range(3)]
     page_client.wait(minutes=1)
     seen = await all_matching(page_client, "state=PENDING")
@@ -131,7 +131,7 @@ async def test_all_matching_says_when_fewer_match_by_now(page_client: PageClient
 
 
 async def test_a_digest_of_something_else_does_nothing(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     one, other = await page_client.invite("ada@people.test"), await page_client.invite("bob@people.test")
     seen = await take(page_client, "resend", one)
     assert (await confirm(page_client, seen, id=[str(one.id), str(other.id)])).status == 409
@@ -142,7 +142,7 @@ async def test_a_digest_of_something_else_does_nothing(page_client: PageClient) 
 async def test_of_two_with_the_same_terms_only_one_is_sent_again(page_client: PageClient) -> None:
     first = await page_client.invite("ada@people.test")
     page_client.wait(days=8)
-    await page_client.enter()
+    await page_client.sign_in_admin()
     second = await page_client.invite("ada@people.test")
     seen = await take(page_client, "resend", first, second)
     assert "Resend one invitation?" in seen.html
@@ -150,13 +150,13 @@ async def test_of_two_with_the_same_terms_only_one_is_sent_again(page_client: Pa
 
 
 async def test_nothing_ticked_says_so(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite()
     assert await page_client.flash(await take(page_client, "revoke")) == "nothing-selected"
 
 
 async def test_a_row_of_its_own_is_sent_again_at_once(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     one = await page_client.invite("ada@people.test")
     sent = await page_client.send(SELECTION, {"resend": str(one.id), "view": "q=ada"}, page=LIST)
     assert sent.target == f"{LIST}?q=ada"
@@ -169,7 +169,7 @@ async def test_a_row_of_its_own_is_sent_again_at_once(page_client: PageClient) -
 @pytest.mark.parametrize("deed", ["resend", "revoke"])
 async def test_a_viewer_may_export_and_do_nothing_else(page_client: PageClient, deed: str) -> None:
     one = await page_client.invite("ada@people.test")
-    await page_client.enter("vera@panel.test", role="viewer")
+    await page_client.sign_in_admin("vera@panel.test", role="viewer")
     assert (await take(page_client, deed, one)).status == 403
     assert (await page_client.send(SELECTION, {"resend": str(one.id)}, page=LIST)).status == 403
     fields = {"deed": deed, "digest": "0", "id": [str(one.id)]}
@@ -181,7 +181,7 @@ async def test_a_viewer_may_export_and_do_nothing_else(page_client: PageClient, 
 
 
 async def test_forms_without_the_token_do_nothing(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     one = await page_client.invite("ada@people.test")
     for path, fields in (
         (SELECTION, {"resend": str(one.id)}),
@@ -194,7 +194,7 @@ async def test_forms_without_the_token_do_nothing(page_client: PageClient) -> No
 
 @pytest.mark.parametrize("fields", [{"bulk": "delete"}, {"bulk": "resend", "state": "4"}, {"csrf": "x", "bulk": "x"}])
 async def test_forms_that_no_page_sends_are_refused(page_client: PageClient, fields: dict[str, str]) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     one = await page_client.invite()
     seen = await page_client.send(SELECTION, {"id": [str(one.id)], **fields}, page=LIST)
     assert seen.status in {400, 403}
@@ -210,7 +210,7 @@ def table(seen: PageResponse) -> list[dict[str, str]]:
 
 
 async def test_an_export_holds_all_that_match_with_the_chosen_columns(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     for number in range(30):
         await page_client.invite(f"p{number:02}@people.test")
     await page_client.invite("c@people.test", role="customer")
@@ -222,14 +222,14 @@ async def test_an_export_holds_all_that_match_with_the_chosen_columns(page_clien
 
 
 async def test_the_ticked_rows_are_exported_and_no_others(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     ticked, _ = await page_client.invite("ada@people.test"), await page_client.invite("bob@people.test")
     assert [row["inviteEmail"] for row in table(await take(page_client, "export", ticked))] == ["ada@people.test"]
 
 
 @pytest.mark.parametrize("evil", ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0", '"quoted", and; more'])
 async def test_no_cell_of_an_export_calculates(page_client: PageClient, evil: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("ada@people.test", first_name=evil, last_name="Löwe")
     (row,) = table(await page_client.get(f"{LIST}/export.csv"))
     assert row["firstName"] == (f"'{evil}" if evil[0] in "=+-@" else evil)

@@ -57,7 +57,7 @@ def events(seen: PageResponse) -> list[str]:
 
 
 async def test_terms_and_what_the_system_filled_in_are_text(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.group()
     owner = await page_client.inviter()
     one = await page_client.object("Tide tables", owner=owner, key="tides")
@@ -90,7 +90,7 @@ async def test_terms_and_what_the_system_filled_in_are_text(page_client: PageCli
 
 
 async def test_the_secret_is_masked_and_no_link_is_on_the_page(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite()
     seen = await page_client.get(path_of(invitation))
     assert "••••" in seen.words
@@ -99,7 +99,7 @@ async def test_the_secret_is_masked_and_no_link_is_on_the_page(page_client: Page
 
 
 async def test_what_ended_meanwhile_is_struck_out(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.group()
     invitation = await page_client.invite(groups=("spring",))
     await page_client.services.groups.delete("spring", by=OPERATOR_PRINCIPAL)
@@ -107,7 +107,7 @@ async def test_what_ended_meanwhile_is_struck_out(page_client: PageClient) -> No
 
 
 async def test_who_accepted_is_named_with_the_instant(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite()
     page_client.wait(minutes=5)
     await accept(page_client, invitation)
@@ -119,7 +119,7 @@ async def test_who_accepted_is_named_with_the_instant(page_client: PageClient) -
 
 @pytest.mark.parametrize("path", ["/admin/invitations/01890000-0000-7000-8000-000000000000", "/admin/invitations/none"])
 async def test_what_is_not_there_is_said_so(page_client: PageClient, path: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     assert (await page_client.get(path)).status == 404
 
 
@@ -127,14 +127,14 @@ async def test_what_is_not_there_is_said_so(page_client: PageClient, path: str) 
 
 
 async def test_the_data_of_the_app_are_shown_as_text(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get(path_of(await page_client.invite(metadata={"order": "<b>7</b>"})))
     assert "&lt;b&gt;7&lt;/b&gt;" in seen.html
     assert "<b>7" not in seen.html
 
 
 async def test_a_viewer_sees_the_facts_and_no_action(page_client: PageClient) -> None:
-    await page_client.enter("vera@panel.test", role="viewer")
+    await page_client.sign_in_admin("vera@panel.test", role="viewer")
     invitation = await page_client.invite()
     seen = await page_client.get(path_of(invitation))
     assert "State Pending" in seen.words
@@ -144,7 +144,7 @@ async def test_a_viewer_sees_the_facts_and_no_action(page_client: PageClient) ->
 
 @pytest.mark.parametrize("action", ACTIONS)
 async def test_a_viewer_cannot_send_a_managers_form(page_client: PageClient, action: str) -> None:
-    await page_client.enter("vera@panel.test", role="viewer")
+    await page_client.sign_in_admin("vera@panel.test", role="viewer")
     invitation = await page_client.invite()
     before = await page_client.dump()
     sent = await act(page_client, invitation, action)
@@ -154,7 +154,7 @@ async def test_a_viewer_cannot_send_a_managers_form(page_client: PageClient, act
 
 @pytest.mark.parametrize("action", ACTIONS)
 async def test_a_form_of_another_site_is_refused(page_client: PageClient, action: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite()
     before = await page_client.dump()
     sent = PageResponse(await page_client.browser.post(f"{path_of(invitation)}/{action}", data={"csrf": "0" * 32}))
@@ -165,7 +165,7 @@ async def test_a_form_of_another_site_is_refused(page_client: PageClient, action
 
 @pytest.mark.parametrize("action", ["revoke", "link"])
 async def test_a_question_changes_nothing(page_client: PageClient, action: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite()
     before = (await page_client.dump())["events"]
     seen = await page_client.get(f"{path_of(invitation)}/{action}")
@@ -177,7 +177,7 @@ async def test_a_question_changes_nothing(page_client: PageClient, action: str) 
 
 
 async def test_resending_makes_the_next_link(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite()
     sent = await act(page_client, invitation, "resend")
     assert await page_client.flash(sent) == "invitation-resent"
@@ -187,7 +187,7 @@ async def test_resending_makes_the_next_link(page_client: PageClient) -> None:
 
 
 async def test_revoking_ends_the_link(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite()
     assert await page_client.flash(await act(page_client, invitation, "revoke")) == "invitation-revoked"
     assert await page_client.state(invitation) == "REVOKED"
@@ -195,7 +195,7 @@ async def test_revoking_ends_the_link(page_client: PageClient) -> None:
 
 
 async def test_a_revealed_link_is_shown_once(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite()
     question = await page_client.get(f"{path_of(invitation)}/link")
     assert 'data-testid="link-explained"' in question.html
@@ -213,12 +213,12 @@ async def test_a_revealed_link_is_shown_once(page_client: PageClient) -> None:
     [("revoke", "too-late-to-revoke"), ("resend", "too-late-to-resend"), ("link", "too-late-to-reveal")],
 )
 async def test_who_comes_too_late_learns_what_came_before(page_client: PageClient, action: str, key: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite(first_name="Jonas")
     await accept(page_client, invitation)
     page_client.wait(seconds=30)
     assert await page_client.flash(await act(page_client, invitation, action)) == key
-    message = await page_client.said(await act(page_client, invitation, action))
+    message = await page_client.read_flash_text(await act(page_client, invitation, action))
     assert message.endswith("\u2068Jonas\u2069 accepted at 12:00 UTC, just before you.")
     assert await page_client.state(invitation) == "ACCEPTED"
 
@@ -227,23 +227,23 @@ async def test_long_ago_was_no_moment_before(page_client: PageClient) -> None:
     invitation = await page_client.invite()
     await page_client.services.invitations.responses.decline(page_client.token(invitation))
     page_client.wait(days=2)
-    await page_client.enter()
-    message = await page_client.said(await act(page_client, invitation, "revoke"))
+    await page_client.sign_in_admin()
+    message = await page_client.read_flash_text(await act(page_client, invitation, "revoke"))
     assert message.endswith("declined on 2 Mar 2026, 12:00.")
 
 
 async def test_two_who_revoke_are_told_apart(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite()
     await act(page_client, invitation, "revoke")
-    message = await page_client.said(await act(page_client, invitation, "revoke"))
+    message = await page_client.read_flash_text(await act(page_client, invitation, "revoke"))
     assert message.endswith("\u2068Mira Okafor\u2069 revoked it at 12:00 UTC, just before you.")
 
 
 async def test_a_link_that_ran_out_is_sent_again_rather_than_copied(page_client: PageClient) -> None:
     invitation = await page_client.invite()
     page_client.wait(days=8)
-    await page_client.enter()
+    await page_client.sign_in_admin()
     question = await page_client.get(f"{path_of(invitation)}/link")
     assert f'action="{path_of(invitation)}/link"' not in question.html
     assert await page_client.flash(await act(page_client, invitation, "link")) == "too-late-to-reveal"
@@ -255,13 +255,13 @@ async def test_a_resend_that_another_invitation_blocks_says_so(page_client: Page
     first = await page_client.invite()
     page_client.wait(days=8)
     await page_client.invite()
-    await page_client.enter()
+    await page_client.sign_in_admin()
     assert await page_client.flash(await act(page_client, first, "resend")) == "invitation-already-pending"
 
 
 @pytest.mark.parametrize("page_client", [('transport = "mailbox"', 'transport = "off"')], indirect=True)
 async def test_without_mail_a_new_link_is_made_to_be_copied(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     assert (
         await page_client.flash(await act(page_client, await page_client.invite(), "resend"))
         == "invitation-renewed-without-mail"
@@ -272,7 +272,7 @@ async def test_without_mail_a_new_link_is_made_to_be_copied(page_client: PageCli
 
 
 async def test_the_timeline_tells_everything_in_order(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite(by=await page_client.inviter(), role="customer", first_name="Jonas")
     await try_to_send(page_client, DeliveryState.DEFERRED, "451 4.7.1 Greylisted", again_in=timedelta(minutes=5))
     seen = await page_client.get(path_of(invitation))
@@ -307,7 +307,7 @@ async def test_the_timeline_tells_everything_in_order(page_client: PageClient) -
 
 
 async def test_a_mail_that_a_newer_link_overtook_says_so(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite()
     page_client.wait(minutes=1)
     await act(page_client, invitation, "resend")
@@ -321,24 +321,24 @@ async def test_a_mail_that_a_newer_link_overtook_says_so(page_client: PageClient
 async def test_an_instant_is_told_absolutely_and_from_now(page_client: PageClient) -> None:
     invitation = await page_client.invite()
     page_client.wait(days=4)
-    await page_client.enter()
+    await page_client.sign_in_admin()
     title = "Monday 2 March 2026, 12:00 (UTC)"
     shown = f'<time datetime="2026-03-02T12:00:00Z" title="{title}">2 Mar 2026, 12:00</time> · 4 days ago'
     assert shown in (await page_client.get(path_of(invitation))).html
 
 
 async def test_an_administrator_without_a_name_is_called_by_the_address(page_client: PageClient) -> None:
-    admin = await page_client.enter("nameless@panel.test", name="")
+    admin = await page_client.sign_in_admin("nameless@panel.test", name="")
     invitation = await page_client.invite(by=await page_client.principal(admin))
     seen = await page_client.get(path_of(invitation))
     assert knots(seen)[0] == "Invited by nameless@panel.test"
     assert "Invited by nameless@panel.test" in seen.words
-    page_client.leave()
+    page_client.sign_out()
     assert "nameless" not in (await page_client.get(page_client.link(invitation))).html
 
 
 async def test_words_of_servers_and_strangers_stay_words(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite(first_name=EVIL, message=EVIL)
     await try_to_send(page_client, DeliveryState.BOUNCED, f"550 {EVIL}")
     await page_client.services.invitations.responses.decline(page_client.token(invitation), reason=EVIL)

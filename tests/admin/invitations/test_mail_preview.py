@@ -17,7 +17,7 @@ async def preview(page_client: PageClient, **fields: object) -> PageResponse:
 
 
 async def test_the_mail_says_what_the_form_says(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.group()
     await page_client.object("Tide tables", owner=await page_client.inviter(), key="tides")
     seen = await preview(
@@ -45,14 +45,14 @@ async def test_the_mail_says_what_the_form_says(page_client: PageClient) -> None
 
 
 async def test_it_speaks_the_chosen_language(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await preview(page_client, role="team", locale="de", shape="text")
     assert "lädt Sie zu Orchard Lane ein" in seen.words or "Orchard Lane ein" in seen.words
     assert 'lang="de"' in seen.html
 
 
 async def test_who_has_an_account_gets_the_mail_for_members(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     stranger = await preview(page_client, role="team", shape="text")
     await page_client.user("jonas@people.test", role="customer", locale="de")
     member = await preview(page_client, role="team", shape="text")
@@ -61,14 +61,14 @@ async def test_who_has_an_account_gets_the_mail_for_members(page_client: PageCli
 
 
 async def test_half_a_form_has_a_preview_too(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await preview(page_client, inviteEmail="jonas@", until="x", expiresIn="until", groups=["none"], role="none")
     assert seen.status == 200
     assert "To name@example.org" in seen.words
 
 
 async def test_the_page_opens_with_a_preview_of_its_terms_alone(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get(f"{PREVIEW}?role=team&locale=de&content=articles%2Fnone&contentRole=VIEWER")
     assert seen.status == 200
     assert "You join as Team" not in seen.words  # it speaks German
@@ -79,7 +79,7 @@ async def test_the_page_opens_with_a_preview_of_its_terms_alone(page_client: Pag
 
 
 async def test_nothing_of_it_can_act_and_the_link_opens_nothing(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await preview(
         page_client, role="team", message='<script>alert(1)</script> <a href="https://evil.test">x</a>'
     )
@@ -96,7 +96,7 @@ async def test_nothing_of_it_can_act_and_the_link_opens_nothing(page_client: Pag
 
 
 async def test_looking_stores_nothing(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.get("/admin/account")
     before = await page_client.dump()
     await preview(page_client, role="team", do="save")
@@ -108,7 +108,7 @@ async def test_looking_stores_nothing(page_client: PageClient) -> None:
 async def test_the_operators_templates_are_shown_and_broken_ones_passed_over(
     page_client: PageClient, tmp_path: Path
 ) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     folder = tmp_path / "words" / "invitation"
     folder.mkdir(parents=True)
     (folder / "subject.txt").write_text("Come to {{ app_name }}")

@@ -67,7 +67,7 @@ def rows(seen: PageResponse) -> list[tuple[str, str]]:
 
 
 async def test_everything_chosen_is_in_the_invitation(page_client: PageClient) -> None:
-    admin = await page_client.enter()
+    admin = await page_client.sign_in_admin()
     await things(page_client)
     sent = await send(
         page_client,
@@ -94,14 +94,14 @@ async def test_everything_chosen_is_in_the_invitation(page_client: PageClient) -
 
 
 async def test_a_link_may_work_until_the_end_of_a_day(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     made = await stored(page_client, await send(page_client, expiresIn="until", until="2026-03-05"))
     assert made.link.expires_at == NOON.replace(day=6, hour=0)
 
 
 @pytest.mark.parametrize("page_client", [('transport = "mailbox"', 'transport = "off"')], indirect=True)
 async def test_without_mail_the_page_says_so_before_and_after(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     assert 'data-testid="mail-off"' in (await page_client.get(NEW)).html
     sent = await send(page_client)
     assert await page_client.flash(sent) == "invitation-saved-without-mail"
@@ -113,7 +113,7 @@ async def test_without_mail_the_page_says_so_before_and_after(page_client: PageC
 
 @pytest.mark.parametrize("do", ["", "look", "add", "remove:articles/none", "template", "nonsense"])
 async def test_no_other_button_sends_or_forgets_anything(page_client: PageClient, do: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await things(page_client)
     seen = await send(
         page_client,
@@ -149,7 +149,7 @@ def form_problems(seen: PageResponse) -> list[str]:
 
 
 async def test_enter_in_a_field_presses_a_button_that_sends_nothing(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     form = (await page_client.get(NEW)).html.partition('<form class="form"')[2]
     first = re.search(r'<button[^>]*name="do" value="([^"]*)"', form)
     assert first is not None
@@ -157,21 +157,21 @@ async def test_enter_in_a_field_presses_a_button_that_sends_nothing(page_client:
 
 
 async def test_ticked_groups_stay_whatever_is_looked_for(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await things(page_client)
     seen = await page_client.get(f"{NEW}/choices/groups?groups=spring&groupSearch=AUT")
     assert re.findall(r'name="groups" value="(\w+)"( checked)?', seen.html) == [("spring", " checked"), ("autumn", "")]
 
 
 async def test_content_is_found_by_how_its_title_begins(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await things(page_client)
     seen = await page_client.get(f"{NEW}/choices/content?content=articles/songs&contentSearch=tide")
     assert re.findall(r'value="add:([^"]*)"', seen.html) == ["articles/tides"]
 
 
 async def test_what_is_the_only_match_is_added_at_once(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await things(page_client)
     seen = await send(page_client, do="add", contentSearch="harb")
     assert rows(seen) == [("articles/harbour", "VIEWER")]
@@ -179,7 +179,7 @@ async def test_what_is_the_only_match_is_added_at_once(page_client: PageClient) 
 
 
 async def test_one_of_several_matches_is_added_by_its_own_button(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await things(page_client)
     seen = await send(page_client, do="add", contentSearch="tide")
     assert rows(seen) == []
@@ -189,14 +189,14 @@ async def test_one_of_several_matches_is_added_by_its_own_button(page_client: Pa
 
 
 async def test_content_that_does_not_exist_is_not_added(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await send(page_client, do="add", contentSearch="Kites")
     assert rows(seen) == []
     assert 'data-testid="no-objects-found"' in seen.html
 
 
 async def test_a_row_can_be_taken_out_again(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await things(page_client)
     chosen = {"content": ["articles/tides", "articles/harbour"], "contentRole": ["EDITOR", "MAINTAINER"]}
     assert rows(await send(page_client, do="remove:articles/tides", **chosen)) == [("articles/harbour", "MAINTAINER")]
@@ -206,7 +206,7 @@ async def test_a_row_can_be_taken_out_again(page_client: PageClient) -> None:
 
 
 async def test_another_like_it_begins_with_its_terms(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await things(page_client)
     made = await stored(
         page_client,
@@ -235,13 +235,13 @@ async def test_another_like_it_begins_with_its_terms(page_client: PageClient) ->
 
 @pytest.mark.parametrize("like", ["019cae6b-6600-7425-a289-6361e8d66c0e", "nonsense", "%00", ""])
 async def test_like_nothing_is_an_empty_form(page_client: PageClient, like: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get(f"{NEW}?like={like}")
     assert (seen.status, value(seen, "inviteEmail")) == (200, "")
 
 
 async def test_a_template_fills_in_its_terms_and_leaves_the_person(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await things(page_client)
     template = InvitationTemplate(
         key="new-customer", name="New customer", role="customer", groups=("spring",), message="Welcome."
@@ -255,7 +255,7 @@ async def test_a_template_fills_in_its_terms_and_leaves_the_person(page_client: 
 
 
 async def test_a_template_that_was_selected_and_not_used_sends_nothing_yet(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     template = InvitationTemplate(
         key="new-customer",
         name="New customer",
@@ -276,7 +276,7 @@ async def test_a_template_that_was_selected_and_not_used_sends_nothing_yet(page_
 
 
 async def test_another_like_it_leads_on_to_the_same(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     onward = "https://app.orchard.example/welcome"
     source = await page_client.invite(role="customer", redirect_url=onward, metadata={"crm": 1})
     seen = await page_client.get(f"{NEW}?from={source.id}")
@@ -309,7 +309,7 @@ async def test_another_like_it_leads_on_to_the_same(page_client: PageClient) -> 
 async def test_what_cannot_be_is_said_at_its_field_and_nothing_is_lost(
     page_client: PageClient, fields: dict[str, Any], status: int, problem: str
 ) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await send(page_client, **{"firstName": "Jonas", "message": "Come.", **fields})
     assert (seen.status, form_problems(seen)) == (status, [problem])
     assert seen.code is not None
@@ -319,7 +319,7 @@ async def test_what_cannot_be_is_said_at_its_field_and_nothing_is_lost(
 
 
 async def test_who_is_invited_to_the_same_already_is_named_with_a_way_there(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     made = await stored(page_client, await send(page_client))
     seen = await send(page_client, firstName="Jonas")
     assert (seen.status, seen.code) == (409, "already-invited")
@@ -328,7 +328,7 @@ async def test_who_is_invited_to_the_same_already_is_named_with_a_way_there(page
 
 
 async def test_who_has_everything_already_is_not_invited(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.user("jonas@people.test", role="team")
     seen = await send(page_client)
     assert (seen.status, seen.code) == (409, "already-member")
@@ -338,7 +338,7 @@ async def test_who_has_everything_already_is_not_invited(page_client: PageClient
 async def test_a_busy_database_loses_nothing_that_was_typed(
     page_client: PageClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
 
     async def busy(*_: object, **__: object) -> None:
         raise StorageBusy
@@ -351,7 +351,7 @@ async def test_a_busy_database_loses_nothing_that_was_typed(
 
 @pytest.mark.parametrize("page_client", [("[mail]", '[limits]\nper-recipient = "1/day"\n\n[mail]')], indirect=True)
 async def test_too_many_to_one_address_are_put_off(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await send(page_client)
     seen = await send(page_client, role="customer", firstName="Jonas")
     assert (seen.status, value(seen, "firstName")) == (429, "Jonas")
@@ -364,12 +364,12 @@ async def test_too_many_to_one_address_are_put_off(page_client: PageClient) -> N
 @pytest.mark.parametrize("path", [NEW, f"{NEW}/choices/groups", f"{NEW}/choices/content", f"{NEW}/preview"])
 async def test_only_who_may_invite_comes_here(page_client: PageClient, path: str) -> None:
     assert (await page_client.get(path)).target.startswith("/admin/login?next=")
-    await page_client.enter("vera@panel.test", role="viewer")
+    await page_client.sign_in_admin("vera@panel.test", role="viewer")
     assert (await page_client.get(path)).status == 403
 
 
 async def test_a_viewer_cannot_send_a_managers_form(page_client: PageClient) -> None:
-    await page_client.enter("vera@panel.test", role="viewer")
+    await page_client.sign_in_admin("vera@panel.test", role="viewer")
     sent = await page_client.send(
         NEW, {"inviteEmail": "jonas@people.test", "role": "team", "do": "save"}, page="/admin/account"
     )
@@ -379,7 +379,7 @@ async def test_a_viewer_cannot_send_a_managers_form(page_client: PageClient) -> 
 
 @pytest.mark.parametrize("path", [NEW, f"{NEW}/preview"])
 async def test_a_form_of_another_site_is_refused(page_client: PageClient, path: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     fields = {"inviteEmail": "jonas@people.test", "role": "team", "do": "save"}
     for proof in ({}, {"csrf": "0" * 32}):
         sent = PageResponse(await page_client.browser.post(path, data={**fields, **proof}))
@@ -389,14 +389,14 @@ async def test_a_form_of_another_site_is_refused(page_client: PageClient, path: 
 
 @pytest.mark.parametrize("field", ["state", "inviterId", "metadata", "redirectUrl", "id", "acceptedAt", "generation"])
 async def test_nobody_sets_what_the_form_has_no_field_for(page_client: PageClient, field: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     sent = await send(page_client, **{field: "ACCEPTED"})
     assert (sent.status, sent.code) == (400, "unknown-field")
     assert await count(page_client) == 0
 
 
 async def test_no_text_of_anybody_becomes_markup(page_client: PageClient) -> None:
-    await page_client.enter(name=EVIL)
+    await page_client.sign_in_admin(name=EVIL)
     await page_client.group("evil", EVIL)
     owner = await page_client.inviter()
     await page_client.object(EVIL, owner=owner, key="evil")
@@ -423,7 +423,7 @@ async def test_no_text_of_anybody_becomes_markup(page_client: PageClient) -> Non
 
 
 async def test_the_panels_pages_may_hold_frames_of_their_own_only_here(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     policy = (await page_client.get(NEW)).response.headers["content-security-policy"]
     assert policy.endswith("; frame-src 'self'")
     assert "frame-ancestors 'none'" in policy

@@ -28,7 +28,7 @@ async def page_client(page_client: PageClient) -> PageClient:
     """A desk with a template of each source, and a manager who has signed in."""
     await page_client.services.groups.create("early", GroupTexts(name="Early birds"), by=OPERATOR_PRINCIPAL)
     await page_client.services.invitations.templates.create_template(MADE, by=OPERATOR_PRINCIPAL)
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     return page_client
 
 
@@ -72,8 +72,8 @@ async def test_nothing_there_yet_invites_to_make_one(page_client: PageClient) ->
 
 
 async def test_viewers_see_and_change_nothing(page_client: PageClient) -> None:
-    page_client.leave()
-    await page_client.enter("vera@panel.test", role="viewer")
+    page_client.sign_out()
+    await page_client.sign_in_admin("vera@panel.test", role="viewer")
     seen = await page_client.get(LIST)
     assert seen.status == 200
     assert f"{LIST}/new" not in seen.html
@@ -86,7 +86,7 @@ async def test_viewers_see_and_change_nothing(page_client: PageClient) -> None:
 
 
 async def test_a_stranger_is_led_to_the_gate(page_client: PageClient) -> None:
-    page_client.leave()
+    page_client.sign_out()
     assert (await page_client.get(LIST)).target.startswith("/admin/login")
 
 
@@ -124,7 +124,7 @@ async def test_a_copy_begins_with_the_terms_of_another(page_client: PageClient) 
 
 
 async def test_content_is_found_added_and_removed_without_a_script(page_client: PageClient) -> None:
-    services, address = page_client.services, parse_address("owner@door.test")
+    services, address = page_client.services, parse_address("owner@pages.test")
     owner = await services.users.create(NewUser(address=address, first_name="", last_name=""), by=OPERATOR_PRINCIPAL)
     await services.content.create(
         "articles", NewObject(title="Tide tables", key="tides", owner_id=owner.id), by=OPERATOR_PRINCIPAL

@@ -20,7 +20,7 @@ async def make(page_client: PageClient, **more: object) -> str:
 
 
 async def test_a_key_is_shown_once_and_works(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.group("spring")
     text = await make(
         page_client,
@@ -43,7 +43,7 @@ async def test_a_key_is_shown_once_and_works(page_client: PageClient) -> None:
 
 
 async def test_what_is_wrong_is_told_at_its_field_and_nothing_is_lost(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     bad = await page_client.send(NEW, {"name": "", "ownScopes": "shop", "mayGrant": ["customer"], "expiresOn": "soon"})
     assert bad.status == 422
     assert all(f'href="#{field}"' in bad.html for field in ("name", "expiresOn"))
@@ -66,7 +66,7 @@ async def revoke_path(page_client: PageClient) -> str:
 
 
 async def test_revoking_keeps_or_ends_its_invitations(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     for choice, state in (("keep", State.PENDING), ("end", State.REVOKED)):
         text = await make(page_client, mayGrant=["customer"])
         by = await page_client.services.users.sessions.principal_of_api_key(text)
@@ -86,12 +86,12 @@ async def test_revoking_keeps_or_ends_its_invitations(page_client: PageClient) -
 
 
 async def test_only_super_admins_see_keys(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     assert (await page_client.get("/admin/api-keys")).status == 403
 
 
 async def test_names_of_keys_are_text(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.send(NEW, {"name": SCRIPT, "scopes": ["users:read"]})
     for path in ("/admin/api-keys", await revoke_path(page_client)):
         seen = await page_client.get(path)
@@ -100,7 +100,7 @@ async def test_names_of_keys_are_text(page_client: PageClient) -> None:
 
 
 async def test_roles_are_a_table_that_says_where_they_come_from(page_client: PageClient) -> None:
-    await page_client.enter(role="viewer")
+    await page_client.sign_in_admin(role="viewer")
     await page_client.user()
     seen = await page_client.get("/admin/roles")
     assert 'data-testid="roles-source"' in seen.html

@@ -16,7 +16,7 @@ from latchstring.events.catalogue import CATALOGUE
 
 
 async def sign_in_and_do_things(page_client: PageClient) -> Admin:
-    admin = await page_client.enter()
+    admin = await page_client.sign_in_admin()
     await page_client.group("spring", "Spring <b>cohort</b>")
     await page_client.invite("ada@people.test")
     return admin
@@ -32,7 +32,7 @@ async def test_entries_name_who_did_what_to_what(page_client: PageClient) -> Non
 
 
 async def test_every_event_of_the_catalogue_has_words(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     html = (await page_client.get("/admin/audit")).html
     for name in CATALOGUE:
         assert f'<option value="{name}">{name}</option>' not in html, name
@@ -64,13 +64,13 @@ async def test_filters_find_what_they_say(page_client: PageClient, query: str, f
 
 
 async def test_who_is_not_found_is_told_so(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     assert 'data-testid="unknown-actor"' in (await page_client.get("/admin/audit?actor=nobody@people.test")).html
     assert 'data-testid="unknown-subject"' in (await page_client.get("/admin/audit?object=nothing")).html
 
 
 async def test_a_page_leads_on_to_the_next(page_client: PageClient) -> None:
-    admin = await page_client.enter()
+    admin = await page_client.sign_in_admin()
     by = Actor(ActorType.ADMIN, admin.id)
     at = page_client.services.clock()
     await record_all(page_client, *(happened("group.updated", new_id(at), by=by, now=at) for _ in range(120)))
@@ -84,7 +84,7 @@ async def test_a_page_leads_on_to_the_next(page_client: PageClient) -> None:
 
 
 async def test_the_file_has_everything_and_calculates_nothing(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.group("spring", "=HYPERLINK(1)")
     await page_client.invite("ada@people.test")
     answer = await page_client.browser.get("/admin/audit/export")
@@ -115,6 +115,6 @@ async def test_details_are_escaped_and_readable() -> None:
 async def test_a_viewer_may_read_it_and_a_stranger_may_not(page_client: PageClient) -> None:
     assert (await page_client.get("/admin/audit")).status == 303
     assert (await page_client.get("/admin/audit/export")).status == 303
-    await page_client.enter("v@panel.test", role="viewer")
+    await page_client.sign_in_admin("v@panel.test", role="viewer")
     assert (await page_client.get("/admin/audit")).status == 200
     assert (await page_client.get("/admin/audit/export")).status == 200

@@ -28,7 +28,7 @@ async def recorded(page_client: PageClient) -> list[str]:
 
 
 async def test_each_state_lists_its_mails_with_the_servers_words(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("gone@people.test")
     await finish_mails(page_client, DeliveryState.BOUNCED, "550 <i>no</i> such user")
     await page_client.invite("new@people.test")
@@ -44,7 +44,7 @@ async def test_each_state_lists_its_mails_with_the_servers_words(page_client: Pa
 
 
 async def test_a_bounced_mail_is_tried_again_and_that_is_history(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("gone@people.test")
     mail_id = await only_mail(page_client)
     await finish_mails(page_client, DeliveryState.BOUNCED)
@@ -55,12 +55,12 @@ async def test_a_bounced_mail_is_tried_again_and_that_is_history(page_client: Pa
 
 
 async def test_what_has_ended_is_not_tried_again(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite("gone@people.test")
     mail_id = await only_mail(page_client)
     await finish_mails(page_client, DeliveryState.BOUNCED)
     await page_client.services.invitations.revoke(
-        invitation.id, by=await page_client.principal(await page_client.enter())
+        invitation.id, by=await page_client.principal(await page_client.sign_in_admin())
     )
     key = await page_client.flash(await page_client.send(f"/admin/mail/{mail_id}/retry"))
     assert key in {"mail-obsolete", "mail-finished"}
@@ -69,7 +69,7 @@ async def test_what_has_ended_is_not_tried_again(page_client: PageClient) -> Non
 
 
 async def test_dropping_asks_first_and_ends_only_the_mail(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite("new@people.test")
     mail_id = await only_mail(page_client)
     asked = await page_client.get(f"/admin/mail/{mail_id}/drop")
@@ -83,7 +83,7 @@ async def test_dropping_asks_first_and_ends_only_the_mail(page_client: PageClien
 
 
 async def test_one_mail_tells_everything_about_itself(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("gone@people.test")
     mail_id = await only_mail(page_client)
     await finish_mails(page_client, DeliveryState.DEFERRED, "452 4.2.2 Mailbox full")
@@ -101,14 +101,14 @@ async def test_one_mail_tells_everything_about_itself(page_client: PageClient) -
 
 @pytest.mark.parametrize("mail_id", ["nonsense", "00000000-0000-0000-0000-000000000001"])
 async def test_what_is_not_there_is_not_found(page_client: PageClient, mail_id: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     assert (await page_client.get(f"/admin/mail/{mail_id}")).status == 404
     assert (await page_client.send(f"/admin/mail/{mail_id}/retry")).status == 404
     assert (await page_client.send(f"/admin/mail/{mail_id}/drop")).status == 404
 
 
 async def test_a_viewer_reads_and_changes_nothing(page_client: PageClient) -> None:
-    await page_client.enter("v@panel.test", role="viewer")
+    await page_client.sign_in_admin("v@panel.test", role="viewer")
     await page_client.invite("gone@people.test")
     mail_id = await only_mail(page_client)
     await finish_mails(page_client, DeliveryState.BOUNCED)
@@ -120,7 +120,7 @@ async def test_a_viewer_reads_and_changes_nothing(page_client: PageClient) -> No
 
 
 async def test_a_form_without_its_token_changes_nothing(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("gone@people.test")
     mail_id = await only_mail(page_client)
     answer = await page_client.browser.post(f"/admin/mail/{mail_id}/drop", data={"csrf": "0" * 32})

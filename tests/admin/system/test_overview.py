@@ -36,7 +36,7 @@ async def finish_mails(page_client: PageClient, state: DeliveryState, reply: str
 
 
 async def test_before_the_first_invitation_the_page_says_what_to_do(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get("/admin")
     assert seen.status == 200
     assert 'data-testid="no-entries"' in seen.html
@@ -44,12 +44,12 @@ async def test_before_the_first_invitation_the_page_says_what_to_do(page_client:
 
 
 async def test_a_viewer_is_not_asked_to_invite(page_client: PageClient) -> None:
-    await page_client.enter("v@panel.test", role="viewer")
+    await page_client.sign_in_admin("v@panel.test", role="viewer")
     assert 'href="/admin/invitations/new"' not in (await page_client.get("/admin")).html
 
 
 async def test_the_funnel_counts_at_once_and_by_role_and_inviter(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     ids = [(await page_client.invite(f"p{n}@people.test")).id for n in range(4)]
     await finish_mails(page_client, DeliveryState.SENT)
     await record_all(
@@ -67,7 +67,7 @@ async def test_the_funnel_counts_at_once_and_by_role_and_inviter(page_client: Pa
 
 
 async def test_a_mail_that_bounced_is_shown_with_the_servers_words(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("gone@people.test")
     await finish_mails(page_client, DeliveryState.BOUNCED, "550 5.1.1 <b>No such user</b>")
     seen = await page_client.get("/admin")
@@ -77,7 +77,7 @@ async def test_a_mail_that_bounced_is_shown_with_the_servers_words(page_client: 
 
 
 async def test_what_runs_out_this_week_is_listed(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("soon@people.test")
     words = (await page_client.get("/admin")).words
     assert "soon @people.test" in words or "soon@people.test" in words
@@ -86,7 +86,7 @@ async def test_what_runs_out_this_week_is_listed(page_client: PageClient) -> Non
 
 @pytest.mark.parametrize("days", ["7", "30", "90", "1000", "x", ""])
 async def test_any_period_asked_for_shows_one_of_ours(page_client: PageClient, days: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("p@people.test")
     seen = await page_client.get(f"/admin?days={days}")
     assert seen.status == 200
@@ -94,7 +94,7 @@ async def test_any_period_asked_for_shows_one_of_ours(page_client: PageClient, d
 
 
 async def test_nothing_on_the_page_is_styled_inline(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("p@people.test")
     html = (await page_client.get("/admin")).html
     assert " style=" not in html

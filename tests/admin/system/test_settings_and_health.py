@@ -20,7 +20,7 @@ WITH_SECRETS = (
 
 @pytest.mark.parametrize("page_client", [WITH_SECRETS], indirect=True)
 async def test_every_value_has_its_source_and_no_secret_is_shown(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get("/admin/settings")
     assert SECRET not in seen.html
     assert 'data-testid="hidden-value"' in seen.html
@@ -35,12 +35,12 @@ async def test_every_value_has_its_source_and_no_secret_is_shown(page_client: Pa
 @pytest.mark.parametrize("path", ["/admin/settings", "/admin/health"])
 @pytest.mark.parametrize("role", ["manager", "viewer"])
 async def test_only_super_admins_look_into_settings_and_health(page_client: PageClient, path: str, role: str) -> None:
-    await page_client.enter(f"{role}@panel.test", role=role)
+    await page_client.sign_in_admin(f"{role}@panel.test", role=role)
     assert (await page_client.get(path)).status == 403
 
 
 async def test_health_shows_what_is_bad_first_and_how_to_mend_it(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
 
     async def found() -> HealthReport:
         return HealthReport(

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
-from tests.support.browser import Watched, visit
+from tests.support.browser import WatchedPage, watch_page
 from tests.support.installation import PASSWORD, Installation
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
@@ -15,10 +15,10 @@ ADMIN = "mira@panel.example"
 @pytest_asyncio.fixture(loop_scope="session", params=[True, False], ids=["with JavaScript", "without JavaScript"])
 async def seen(
     request: pytest.FixtureRequest, chromium: Browser, page_installation: Installation
-) -> AsyncIterator[Watched]:
+) -> AsyncIterator[WatchedPage]:
     """A narrow browser in which a super-admin has signed in."""
     options = {"viewport": {"width": 320, "height": 640}, "locale": "en", "java_script_enabled": request.param}
-    watched = await visit(chromium, page_installation, **options)
+    watched = await watch_page(chromium, page_installation, **options)
     await watched.page.goto("/admin/login")
     await watched.page.locator("input[name=email]").fill(ADMIN)
     await watched.page.locator("input[name=password]").fill(PASSWORD)
@@ -32,7 +32,7 @@ async def said(page: Page, key: str) -> None:
     await expect(page.locator("#flash")).to_have_attribute("data-flash", key)
 
 
-async def test_a_group_is_made_filled_and_given_an_object(seen: Watched, page_installation: Installation) -> None:
+async def test_a_group_is_made_filled_and_given_an_object(seen: WatchedPage, page_installation: Installation) -> None:
     page, has_script = seen.page, await scripts(seen.page)
     first = "Adalind" if has_script else "Rosalind"  # both runs share one house
     owner, ada = (
@@ -91,7 +91,7 @@ async def scripts(page: Page) -> bool:
     return await page.locator("html.js").count() == 1
 
 
-async def test_a_user_is_found_blocked_and_erased(seen: Watched, page_installation: Installation) -> None:
+async def test_a_user_is_found_blocked_and_erased(seen: WatchedPage, page_installation: Installation) -> None:
     page, user = seen.page, page_installation.user(firstName="Quentin", lastName="Reed")
     await page.goto("/admin/users")
     search = page.get_by_role("searchbox")
@@ -110,7 +110,7 @@ async def test_a_user_is_found_blocked_and_erased(seen: Watched, page_installati
     assert page_installation.get(f"/users/{user.id}", page_installation.key).status == 404
 
 
-async def test_a_key_is_shown_once_and_revoked(seen: Watched, page_installation: Installation) -> None:
+async def test_a_key_is_shown_once_and_revoked(seen: WatchedPage, page_installation: Installation) -> None:
     page = seen.page
     await page.goto("/admin/api-keys")
     await page.get_by_role("link", name="Create API key").click()

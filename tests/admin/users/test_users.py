@@ -9,7 +9,7 @@ SCRIPT = "<script>alert(1)</script>"
 
 
 async def test_a_user_is_found_by_address_name_role_group_and_state(page_client: PageClient) -> None:
-    await page_client.enter(role="viewer")
+    await page_client.sign_in_admin(role="viewer")
     await page_client.group("spring")
     await page_client.user("ada@people.test", groups=("spring",))
     await page_client.user("ben@people.test", first_name="Ben", last_name="Okoro", role="team", email_verified=False)
@@ -33,7 +33,7 @@ async def test_a_user_is_found_by_address_name_role_group_and_state(page_client:
 
 @pytest.mark.parametrize("sort", ["email", "-email", "name", "-name", "createdAt", "-createdAt"])
 async def test_pages_of_every_order_show_everybody_once(page_client: PageClient, sort: str) -> None:
-    await page_client.enter(role="viewer")
+    await page_client.sign_in_admin(role="viewer")
     for number in range(30):
         await page_client.user(f"u{number:02}@people.test", password=None, last_name=f"L{number % 3}")
     seen: list[str] = []
@@ -50,12 +50,12 @@ async def test_pages_of_every_order_show_everybody_once(page_client: PageClient,
 
 
 async def test_making_a_user_mails_a_link(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await page_client.group("spring")
     fields = {"email": "new@people.test", "firstName": "Nia", "role": "team", "locale": "de", "groups": ["spring"]}
     sent = await page_client.send("/admin/users/new", fields | {"mailLink": "yes", "verified": "yes"})
     assert await page_client.flash(sent) == "user-created-link-sent"
-    made = await page_client.account("new@people.test")
+    made = await page_client.find_user("new@people.test")
     assert made is not None
     assert (made.first_name, made.role, made.locale, made.groups) == ("Nia", "team", "de", ("spring",))
     assert made.email_verified
@@ -67,7 +67,7 @@ async def test_making_a_user_mails_a_link(page_client: PageClient) -> None:
 
 
 async def test_what_is_wrong_is_told_at_the_fields(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     bad = await page_client.send("/admin/users/new", {"email": "nobody", "role": "king", "firstName": "A\tB"})
     assert bad.status == 422
     assert all(f'href="#{field}"' in bad.html for field in ("email", "firstName"))
@@ -76,13 +76,13 @@ async def test_what_is_wrong_is_told_at_the_fields(page_client: PageClient) -> N
 
 
 async def test_editing_sends_what_changed_and_tells_a_race(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     ada = await page_client.user()
     path = f"/admin/users/{ada.id}/edit"
     seen = (await page_client.get(path)).hidden["seen"]
     fields = {"seen": seen, "email": "ada@people.test", "firstName": "Ada", "lastName": "King", "role": "team"}
     assert await page_client.flash(await page_client.send(path, fields | {"verified": "yes"})) == "user-saved"
-    changed = await page_client.account("ada@people.test")
+    changed = await page_client.find_user("ada@people.test")
     assert changed is not None
     assert (changed.last_name, changed.role, changed.email_verified) == ("King", "team", True)
     late = await page_client.send(path, fields | {"lastName": "Late"})
@@ -91,18 +91,18 @@ async def test_editing_sends_what_changed_and_tells_a_race(page_client: PageClie
 
 
 async def test_a_moved_address_is_unproved_unless_vouched_for(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     ada = await page_client.user()
     path = f"/admin/users/{ada.id}/edit"
     seen = (await page_client.get(path)).hidden["seen"]
     await page_client.send(path, {"seen": seen, "email": "ada@new.test", "firstName": "Ada", "lastName": "Löwe"})
-    moved = await page_client.account("ada@new.test")
+    moved = await page_client.find_user("ada@new.test")
     assert moved is not None
     assert not moved.email_verified
 
 
 async def test_groups_are_joined_and_left(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await page_client.group("spring")
     ada = await page_client.user()
     assert (
@@ -120,7 +120,7 @@ async def test_groups_are_joined_and_left(page_client: PageClient) -> None:
 
 
 async def test_blocking_and_unblocking(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     ada = await page_client.user()
     path = f"/admin/users/{ada.id}"
     assert f'action="{path}/block"' in (await page_client.get(f"{path}/block")).html
@@ -133,7 +133,7 @@ async def test_blocking_and_unblocking(page_client: PageClient) -> None:
 
 
 async def test_links_and_sessions(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     ada = await page_client.user(email_verified=False)
     path = f"/admin/users/{ada.id}"
     assert (
@@ -143,7 +143,7 @@ async def test_links_and_sessions(page_client: PageClient) -> None:
         await page_client.flash(await page_client.send(f"{path}/links", {"kind": "verification"}))
         == "verification-link-sent"
     )
-    await page_client.change("ada@people.test", email_verified=True)
+    await page_client.change_user("ada@people.test", email_verified=True)
     assert (
         await page_client.flash(await page_client.send(f"{path}/links", {"kind": "verification"})) == "already-verified"
     )
@@ -153,7 +153,7 @@ async def test_links_and_sessions(page_client: PageClient) -> None:
 
 @pytest.mark.parametrize("page_client", [('transport = "mailbox"', 'transport = "off"')], indirect=True)
 async def test_without_mail_no_link_is_promised(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     ada = await page_client.user()
     sent = await page_client.send(f"/admin/users/{ada.id}/links", {"kind": "password"})
     assert await page_client.flash(sent) == "mail-off"
@@ -162,7 +162,7 @@ async def test_without_mail_no_link_is_promised(page_client: PageClient) -> None
 
 
 async def test_erasing_asks_who_takes_over(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     owner, heir = (
         await page_client.inviter(),
         await page_client.user("heir@people.test", first_name="Hani", last_name="Eren"),
@@ -183,7 +183,7 @@ async def test_erasing_asks_who_takes_over(page_client: PageClient) -> None:
 
 
 async def test_the_entry_shows_what_hangs_on_a_user(page_client: PageClient) -> None:
-    await page_client.enter(role="viewer")
+    await page_client.sign_in_admin(role="viewer")
     mira = await page_client.inviter()
     await page_client.object(owner=mira)
     await page_client.invite("jonas@people.test", by=mira)
@@ -197,13 +197,13 @@ async def test_the_entry_shows_what_hangs_on_a_user(page_client: PageClient) -> 
 
 @pytest.mark.parametrize("who", ["nobody", "00000000-0000-0000-0000-000000000000"])
 async def test_nobody_is_a_page_that_says_so(page_client: PageClient, who: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get(f"/admin/users/{who}")
     assert (seen.status, seen.code) == (404, "user-not-found")
 
 
 async def test_names_are_text_wherever_they_are_shown(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     evil = await page_client.user(first_name=SCRIPT, last_name=SCRIPT, external_id=SCRIPT)
     for path in ("", "/edit", "/block", "/erase", "/erase?find=ada"):
         seen = await page_client.get(f"/admin/users/{evil.id}{path}")

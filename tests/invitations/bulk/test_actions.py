@@ -72,7 +72,7 @@ async def test_the_ceiling_holds_for_each(invitation_env: InvitationEnv) -> None
     selection = Selection(ids=[high.invitation.id, low.invitation.id])
     found = await do(invitation_env, BulkAction.RESEND, selection, by=somebody(*BOTH))
     assert found == {RowResult.DONE: 1, RowResult.NOT_ALLOWED: 1}
-    assert [(await invitation_env.now(one)).link.generation for one in (high, low)] == [1, 2]
+    assert [(await invitation_env.reload(one)).link.generation for one in (high, low)] == [1, 2]
 
 
 async def test_every_resent_link_has_its_event_and_its_mail(invitation_env: InvitationEnv) -> None:
@@ -139,7 +139,7 @@ async def test_addresses_with_too_many_mails_are_left_out(service_env: ServiceEn
     await invitation_env.invite("bob@people.test")
     counts = await do(invitation_env, BulkAction.RESEND, Selection(wanted=InvitationFilter()), by=manager)
     assert counts == {RowResult.DONE: 1, RowResult.TOO_MANY: 1}
-    assert (await invitation_env.now(ada)).link.generation == 1
+    assert (await invitation_env.reload(ada)).link.generation == 1
 
 
 async def test_resending_many_counts_for_recipients_and_not_for_the_inviter(service_env: ServiceEnv) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from tests.support.given_rows import GivenRows
 from tests.support.invitation_env import InvitationEnv, build_invitation_env
+from tests.support.rows_in_memory import RowsInMemory
 from tests.support.service_env import START, ServiceEnv
 
 from latchstring.domain.actor import ActorType
@@ -39,19 +39,19 @@ def invitation_env(service_env: ServiceEnv) -> InvitationEnv:
     return build_invitation_env(service_env)
 
 
-def rows(*given: object) -> GivenRows:
-    return GivenRows(given, {})
+def rows(*given: object) -> RowsInMemory:
+    return RowsInMemory(given, {})
 
 
-def cells(columns: Sequence[str | None], *given: Sequence[str]) -> GivenRows:
-    return GivenRows([list(row) for row in given], {"columns": list(columns)}, "text/csv")
+def cells(columns: Sequence[str | None], *given: Sequence[str]) -> RowsInMemory:
+    return RowsInMemory([list(row) for row in given], {"columns": list(columns)}, "text/csv")
 
 
-def people(count: int, *, first: int = 0) -> GivenRows:
+def people(count: int, *, first: int = 0) -> RowsInMemory:
     return rows(*({"inviteEmail": f"p{i}@people.test", "role": "customer"} for i in range(first, first + count)))
 
 
-async def start(invitation_env: InvitationEnv, given: GivenRows, by: Principal = OPERATOR_PRINCIPAL) -> Job:
+async def start(invitation_env: InvitationEnv, given: RowsInMemory, by: Principal = OPERATOR_PRINCIPAL) -> Job:
     return await invitation_env.invitations.bulk.start(given, by=by)
 
 
@@ -71,14 +71,16 @@ async def report(invitation_env: InvitationEnv, job: Job) -> list[JobRow]:
 
 
 async def carried_out(
-    invitation_env: InvitationEnv, given: GivenRows, by: Principal = OPERATOR_PRINCIPAL
+    invitation_env: InvitationEnv, given: RowsInMemory, by: Principal = OPERATOR_PRINCIPAL
 ) -> list[JobRow]:
     job = await start(invitation_env, given, by)
     await work(invitation_env)
     return await report(invitation_env, job)
 
 
-async def foreseen(invitation_env: InvitationEnv, given: GivenRows, by: Principal = OPERATOR_PRINCIPAL) -> list[JobRow]:
+async def foreseen(
+    invitation_env: InvitationEnv, given: RowsInMemory, by: Principal = OPERATOR_PRINCIPAL
+) -> list[JobRow]:
     return [row async for batch in invitation_env.invitations.bulk.judge_rows(given, by=by) for row in batch]
 
 
@@ -97,7 +99,7 @@ def somebody(*permissions: str, may_grant: tuple[str, ...] = (), groups: tuple[s
     )
 
 
-async def mixed(invitation_env: InvitationEnv) -> tuple[GivenRows, list[tuple[str, str | None]]]:
+async def mixed(invitation_env: InvitationEnv) -> tuple[RowsInMemory, list[tuple[str, str | None]]]:
     """Rows of every kind, and what becomes of each."""
     await invitation_env.service_env.group("spring")
     member = await invitation_env.service_env.user("team")
@@ -292,7 +294,7 @@ async def test_limits_of_an_address_hold_for_rows(service_env: ServiceEnv) -> No
 
 async def test_duplicates_are_found_across_batches(invitation_env: InvitationEnv) -> None:
     given = people(BATCH_ROWS + 5)
-    twice = GivenRows([*given.rows, *given.rows[:3]], {})
+    twice = RowsInMemory([*given.rows, *given.rows[:3]], {})
     for found in (await foreseen(invitation_env, twice), await carried_out(invitation_env, twice)):
         assert said(found[-3:]) == [("DUPLICATE", "duplicate-row")] * 3
         assert found[-1].detail == "Duplicate of row 3."
@@ -463,7 +465,7 @@ async def test_erasing_a_person_erases_them_from_reports(invitation_env: Invitat
 
 
 async def test_an_error_of_the_source_leaves_nothing(invitation_env: InvitationEnv) -> None:
-    class Broken(GivenRows):
+    class Broken(RowsInMemory):
         async def __aiter__(self) -> Any:
             yield list(self.rows) * BATCH_ROWS
             raise LatchstringError

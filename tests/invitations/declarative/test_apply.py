@@ -211,7 +211,7 @@ async def test_what_ran_out_is_renewed(invitation_env: InvitationEnv) -> None:
     await invitation_env.invitations.sweep()
     (outcome,) = await apply(invitation_env, draft())
     assert (outcome.planned.act, outcome.invitation_id) == (PlannedAction.RENEW, standing.invitation.id)
-    assert (await invitation_env.now(standing)).link.generation == 2
+    assert (await invitation_env.reload(standing)).link.generation == 2
     assert acts(await plan(invitation_env, draft())) == [PlannedAction.KEEP]
 
 

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.support.mail_samples import AT, invitation
+from tests.support.mail_samples import SENT_AT, invitation
 from tests.support.smtp_server import ScriptedServer, scripted_server
 
 from latchstring.domain.settings import RetryRules, SmtpSettings
@@ -40,7 +40,7 @@ def settings(server: ScriptedServer, **changes: object) -> SmtpSettings:
 
 def compose(to: str = "ada@people.test", **changes: object) -> Compose:
     async def make() -> RenderedMail:
-        return render_mail(invitation(to=to, **changes), uuid4(), sender="Acme <no-reply@acme.test>", now=AT)
+        return render_mail(invitation(to=to, **changes), uuid4(), sender="Acme <no-reply@acme.test>", now=SENT_AT)
 
     return make
 
@@ -78,7 +78,7 @@ async def test_a_kept_connection_the_server_closed_is_nobodys_failure(server: Sc
     server.replies["mail"] = ["cut"]
     assert (await send(sender)).result is DeliveryResult.TAKEN
     await sender.close()
-    assert len(server.taken) == 3
+    assert len(server.received) == 3
 
 
 async def test_idle_connections_are_given_up(server: ScriptedServer) -> None:
@@ -104,13 +104,13 @@ async def test_a_connection_is_left_after_many_mails(server: ScriptedServer) -> 
 
 
 async def test_a_mail_torn_away_in_the_middle_leaves_no_connection_behind(server: ScriptedServer) -> None:
-    server.held.add("ada@people.test")
+    server.held_recipients.add("ada@people.test")
     sender = SmtpSender(settings(server), RETRY)
     task = asyncio.create_task(send(sender))
     await asyncio.wait_for(server.on_data_sent.wait(), 60)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    server.held.clear()
+    server.held_recipients.clear()
     server.released.set()
     assert (await send(sender, "bob@people.test")).result is DeliveryResult.TAKEN
     await sender.close()
@@ -118,20 +118,20 @@ async def test_a_mail_torn_away_in_the_middle_leaves_no_connection_behind(server
 
 
 async def test_the_last_word_may_take_longer_than_every_other(server: ScriptedServer) -> None:
-    server.held.add("ada@people.test")
+    server.held_recipients.add("ada@people.test")
     sender = SmtpSender(settings(server, timeout=timedelta(milliseconds=200)), RETRY)
     said = asyncio.Event()
     task = asyncio.create_task(send(sender, on_data_sent=said.set))
     await asyncio.wait_for(said.wait(), 60)
     await asyncio.sleep(0.5)
-    server.held.clear()
+    server.held_recipients.clear()
     server.released.set()
     assert (await task).result is DeliveryResult.TAKEN
     await sender.close()
 
 
 async def test_a_server_silent_for_ever_at_the_dot_is_given_up(server: ScriptedServer) -> None:
-    server.held.add("ada@people.test")
+    server.held_recipients.add("ada@people.test")
     sender = SmtpSender(settings(server), RETRY, dot_patience=timedelta(milliseconds=200))
     assert (await send(sender)).result is DeliveryResult.LATER
     await sender.close()
@@ -266,7 +266,7 @@ async def test_dots_at_the_beginning_of_lines_arrive(server: ScriptedServer) -> 
     sender = SmtpSender(settings(server), RETRY)
     await sender.send(dotted, on_data_sent=lambda: None)
     await sender.close()
-    assert server.taken[0].content == content + b"\r\n"
+    assert server.received[0].content == content + b"\r\n"
 
 
 @pytest.fixture

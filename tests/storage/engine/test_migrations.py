@@ -70,7 +70,7 @@ async def test_rows_survive_every_migration(service_env: ServiceEnv, database_ur
                 assert pick(after[name][1], kept) == pick(rows, kept), (revision, name)
 
     await schema.on_connection(database_url.difference_update_query(["isolation"]), down_and_up)
-    assert (await invitations.now(pending)).email == "bob@people.test"
+    assert (await invitations.reload(pending)).email == "bob@people.test"
 
 
 def pick(rows: list[dict[str, Any]], columns: frozenset[str]) -> list[dict[str, Any]]:

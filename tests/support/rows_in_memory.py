@@ -1,4 +1,4 @@
-"""Rows for a job that are in memory already."""
+"""Rows of a job that are already in memory."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from latchstring.invitations.bulk.jobs import Rows
 
 
 @dataclass(frozen=True, slots=True)
-class GivenRows:
-    """A source of rows that hands all of them over at once."""
+class RowsInMemory:
+    """A source of rows that yields all of them as one batch."""
 
     rows: Rows
     options: Mapping[str, object]

@@ -1,7 +1,7 @@
-"""Rates: how often one inviter, one recipient, one network and one login may come, counted in this process.
+"""Rate limits per inviter, recipient, network and login, counted in the memory of this process.
 
-Counting in memory makes each process generous by itself; it bounds a flood and costs no round trip. Limits that must
-hold to the letter (a fresh link once in five minutes) are kept in rows by their services.
+Each process counts for itself, so several processes together allow more. That bounds a flood and costs no round trip.
+Limits that must be exact (a fresh link once in five minutes) are stored in rows by their services.
 """
 
 import hashlib
@@ -20,14 +20,14 @@ from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.errors import TooManyRequests
 from latchstring.domain.settings import Limits
 
-MOST_COUNTERS = 100_000  # about 20 MB; beyond, the oldest counter is forgotten
+MAX_COUNTERS = 100_000  # about 20 MB; beyond that, the oldest counter is removed
 
 
 class CountersInMemory(Storage):
-    """Counters that cost the same however many there are.
+    """Counters with a constant cost per hit.
 
-    The memory storage of the library walks all counters in a thread of its own after each hit, so a flood of
-    different addresses would make every request slower. Here each hit looks at two old counters at most.
+    The memory storage of the library scans all counters in a thread after each hit, so a flood of different addresses
+    would make every request slower. Here each hit checks at most two old counters.
     """
 
     STORAGE_SCHEME = None
@@ -71,16 +71,16 @@ class CountersInMemory(Storage):
     def _forget_old(self, now: float) -> None:
         for _ in range(2):
             oldest = next(iter(self._counters.items()), None)
-            if oldest is None or (oldest[1][1] > now and len(self._counters) < MOST_COUNTERS):
+            if oldest is None or (oldest[1][1] > now and len(self._counters) < MAX_COUNTERS):
                 return
             del self._counters[oldest[0]]
 
 
-_TEST_MAILS = parse_many("30/hour")  # every message in a few languages, and no way to flood a mailbox
+_TEST_MAIL_RATES = parse_many("30/hour")  # enough for every message in a few languages, too few to flood a mailbox
 
 
 class Limiter:
-    """Counts what the limits of an installation bound. Every check counts one and raises TooManyRequests."""
+    """Applies the rate limits of an installation. Every check counts one request and may raise TooManyRequests."""
 
     def __init__(self, limits: Limits) -> None:
         self._enabled = limits.enabled
@@ -92,48 +92,53 @@ class Limiter:
         self._login_anywhere = [type(rate)(rate.amount * 10, rate.multiples) for rate in self._login]
 
     def check_inviter(self, inviter: UUID | None) -> None:
-        """Before one sends an invitation. None, the operator, is not bounded."""
+        """Count an invitation for its inviter. None, the operator, has no limit."""
         if inviter is not None:
             self._check(self._per_inviter, "inviter", inviter.hex)
 
     def check_test_mail(self, admin: UUID) -> None:
-        """Before an administrator has a sample sent to an address of his choosing."""
-        self._check(_TEST_MAILS, "test-mail", admin.hex)
+        """Count a test mail that an administrator sends to any address."""
+        self._check(_TEST_MAIL_RATES, "test-mail", admin.hex)
 
     def check_recipient(self, email_key: str) -> None:
-        """Before a mail to this address is asked for."""
+        """Count a mail for its recipient."""
         self._check(self._per_recipient, "recipient", email_key)
 
     def check_invited(self, email_key: str, *, by: Actor) -> None:
-        """Before an invitation is mailed to this address. The operator is not bounded."""
+        """Count an invitation mail for its recipient. The operator has no limit."""
         if by.type is not ActorType.OPERATOR:
             self.check_recipient(email_key)
 
     def check_requested(self, email_key: str) -> None:
-        """Before a stranger has a mail sent to this address; counted apart, or anybody could use up its invitations."""
+        """Count a mail that an anonymous client requests for an address.
+
+        Counted apart from invitations: otherwise anyone could use up the limit of an address and block invitations.
+        """
         self._check(self._per_recipient, "requested", email_key)
 
     def check_login(self, email_key: str, network: str) -> None:
-        """Before a password is looked at; the address counts whether or not an account has it.
+        """Count a login before its password is checked, whether or not the address has an account.
 
-        Counted for each network apart, so that a stranger who guesses does not lock the person out; the sum of all
-        networks is bounded, too, ten times higher. The address may be any text of a stranger's, so counters hold a
-        digest: a megabyte each would fill the memory.
+        Counted per network, so that an attacker who guesses does not lock the user out. The sum of all networks has a
+        limit ten times higher.
         """
         if self._enabled:
+            # the address may be any text of the client: counters of a megabyte each would fill the memory
             account = hashlib.sha256(email_key.encode()).hexdigest()
             self._check(self._login, "login", account, network)
             self._check(self._login_anywhere, "login-anywhere", account)
 
     def check_code(self, email_key: str) -> None:
-        """Before a one-time code is looked at. Whoever is asked for one has the password already, so all networks count
-        as one: from many of them, a million codes would soon be tried.
+        """Count a one-time code before it is checked.
+
+        All networks share one counter: the client has proved the password already, and from many networks an attacker
+        could soon try a million codes.
         """
         if self._enabled:
             self._check(self._login, "code", email_key)
 
     def check_client(self, network: str) -> None:
-        """Before an anonymous caller costs anything: by the /24 or /64 the request comes from."""
+        """Count an anonymous request for its network: the /24 or /64 that it comes from."""
         if self._enabled:
             self._check(self._per_address_prefix, "client", network)
 
@@ -142,11 +147,11 @@ class Limiter:
             return
         for rate in rates:
             if not self._rates.hit(rate, *key):
-                waiting = self._rates.get_window_stats(rate, *key).reset_time - time.time()
-                raise TooManyRequests(max(1, math.ceil(waiting)))
+                seconds_left = self._rates.get_window_stats(rate, *key).reset_time - time.time()
+                raise TooManyRequests(max(1, math.ceil(seconds_left)))
 
 
 def recipient_rates(limits: Limits) -> tuple[tuple[int, timedelta], ...]:
-    """How many invitations one address gets in what time, for rows of many: those are counted in the database."""
+    """How many invitations an address may get in which time, for bulk jobs, which count them in the database."""
     rates = parse_many(limits.per_recipient) if limits.enabled else []
     return tuple((rate.amount, timedelta(seconds=rate.get_expiry())) for rate in rates)

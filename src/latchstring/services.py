@@ -1,4 +1,4 @@
-"""Everything a face may call, put together once by main."""
+"""The services that the API, the panel and the invitee pages call. `bootstrap` builds them once per process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from latchstring.domain.settings import AccountRules, App, ContentRules, Invitat
 from latchstring.domain.views.health import HealthReport
 from latchstring.domain.views.settings import SettingView
 
-if TYPE_CHECKING:  # the rooms are only named here; main hands over the built ones
+if TYPE_CHECKING:  # only names are needed here, and importing the services would be a cycle
     from latchstring.admins.service import Admins
     from latchstring.backoffice.service import Backoffice
     from latchstring.content.service import Content
@@ -28,11 +28,12 @@ if TYPE_CHECKING:  # the rooms are only named here; main hands over the built on
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The service rooms and the values they share, as handlers receive them.
+    """The services and the values they share, as handlers receive them.
 
-    wake_worker: tells the mail worker of this process that there is something to send; cheap, callable any time.
-    settings: every value of the configuration as it may be shown. check_health: what `doctor` asks; takes seconds.
-    visits: counts who opens links; as cheap.
+    wake_worker: wakes the mail worker of this process; cheap, safe to call at any time.
+    link_views: counts how often links are opened; cheap as well.
+    settings: every value of the configuration, with secrets masked.
+    check_health: runs the checks of `doctor`; takes seconds.
     """
 
     db: Database
@@ -54,7 +55,7 @@ class Services:
     installation_id: UUID
     wake_worker: Callable[[], None]
     limiter: Limiter
-    visits: LinkViewCounter
+    link_views: LinkViewCounter
     backoffice: Backoffice
     settings: Sequence[SettingView]
     check_health: Callable[[], Awaitable[HealthReport]]

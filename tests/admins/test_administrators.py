@@ -1,4 +1,4 @@
-"""Administrators: made, invited, changed and shut out; one super-admin always remains."""
+"""Administrators: create, invite, change, deactivate; one super-admin always remains."""
 
 import asyncio
 from dataclasses import replace
@@ -34,14 +34,14 @@ PASSWORD = "correct horse 9 Battery"
 ANN = "ann@office.test"
 
 
-async def made(service_env: Any, email: str = ANN, **fields: Any) -> Any:
-    wanted = {"address": parse_address(email), "role": "manager", **fields}
-    return await service_env.admins.create(by=OPERATOR_PRINCIPAL, **wanted)
+async def create_admin(service_env: Any, email: str = ANN, **fields: Any) -> Any:
+    values = {"address": parse_address(email), "role": "manager", **fields}
+    return await service_env.admins.create(by=OPERATOR_PRINCIPAL, **values)
 
 
-async def able(service_env: Any, email: str = ANN, role: str = "super-admin") -> Admin:
+async def create_active_admin(service_env: Any, email: str = ANN, role: str = "super-admin") -> Admin:
     """An administrator who can sign in."""
-    created = await made(service_env, email, role=role, password=PASSWORD)
+    created = await create_admin(service_env, email, role=role, password=PASSWORD)
     return cast("Admin", created.admin)
 
 
@@ -49,36 +49,36 @@ async def sign_in(service_env: Any, email: str = ANN, password: str = PASSWORD) 
     return await service_env.admins.sessions.login(email, password, user_agent="Firefox", network="192.0.2.0/24")
 
 
-async def visit_of(service_env: Any, new: Any) -> Any:
+async def authenticate(service_env: Any, new: Any) -> Any:
     return await service_env.admins.sessions.find(new.token)
 
 
 async def invite(service_env: Any, email: str = ANN, **fields: Any) -> Any:
-    wanted = {"address": parse_address(email), "role": "manager", "name": "Ann Number", **fields}
-    return await service_env.admins.invite(by=OPERATOR_PRINCIPAL, **wanted)
+    values = {"address": parse_address(email), "role": "manager", "name": "Ann Number", **fields}
+    return await service_env.admins.invite(by=OPERATOR_PRINCIPAL, **values)
 
 
-async def mailed(service_env: Any) -> str:
+async def find_mailed_token(service_env: Any) -> str:
     """The token of the newest set-up mail."""
     rows = [row for row in await service_env.mails() if row.kind is MailKind.ADMIN_SET_UP]
     message = await service_env.admins.set_up_links.load_mail(rows[-1])
     return str(message.link_url.partition("token=")[2])
 
 
-# ---- made and set up -------------------------------------------------------------------------------------------------
+# ---- create and set up -----------------------------------------------------------------------------------------------
 
 
 async def test_an_admin_with_a_password_needs_no_link(service_env: Any) -> None:
-    one = await made(service_env, password=PASSWORD)
-    assert one.set_up_url is None
-    assert await service_env.passwords.verify(PASSWORD, one.admin.password_hash)
+    created = await create_admin(service_env, password=PASSWORD)
+    assert created.set_up_url is None
+    assert await service_env.passwords.verify(PASSWORD, created.admin.password_hash)
     assert (await service_env.events()) == ["admin.created"]
 
 
-async def test_of_uses_of_a_set_up_link_at_once_exactly_one_wins(service_env: Any) -> None:
-    one = await made(service_env)
-    assert one.set_up_url.startswith("https://invite.example.org/admin/set-up?token=ey")
-    token = one.set_up_url.partition("token=")[2]
+async def test_of_uses_of_a_set_up_link_at_once_one_succeeds(service_env: Any) -> None:
+    created = await create_admin(service_env)
+    assert created.set_up_url.startswith("https://invite.example.org/admin/set-up?token=ey")
+    token = created.set_up_url.partition("token=")[2]
     results = await asyncio.gather(
         *(service_env.admins.set_up_links.use(token, f"password number {i}") for i in range(4)), return_exceptions=True
     )
@@ -87,17 +87,17 @@ async def test_of_uses_of_a_set_up_link_at_once_exactly_one_wins(service_env: An
         await service_env.admins.set_up_links.check(token)
 
 
-async def test_a_set_up_link_runs_out(service_env: Any) -> None:
-    token = (await made(service_env)).set_up_url.partition("token=")[2]
+async def test_a_set_up_link_expires(service_env: Any) -> None:
+    token = (await create_admin(service_env)).set_up_url.partition("token=")[2]
     service_env.clock.forward(timedelta(days=1))
     with pytest.raises(SetUpTokenInvalid):
         await service_env.admins.set_up_links.use(token, PASSWORD)
 
 
-async def test_addresses_of_admins_are_taken_once(service_env: Any) -> None:
-    await made(service_env)
+async def test_addresses_of_administrators_are_unique(service_env: Any) -> None:
+    await create_admin(service_env)
     with pytest.raises(EmailTaken):
-        await made(service_env, "ANN@office.test")
+        await create_admin(service_env, "ANN@office.test")
     with pytest.raises(EmailTaken):
         await invite(service_env)
     assert await service_env.mails() == []
@@ -105,7 +105,7 @@ async def test_addresses_of_admins_are_taken_once(service_env: Any) -> None:
 
 async def test_unknown_roles_and_weak_passwords_are_refused_together(service_env: Any) -> None:
     with pytest.raises(InvalidFields) as refused:
-        await made(service_env, role="emperor", password="short")
+        await create_admin(service_env, role="emperor", password="short")
     assert {problem.pointer for problem in refused.value.errors} == {"/role", "/password"}
 
 
@@ -116,12 +116,12 @@ async def test_an_invited_admin_gets_a_link_by_mail_and_chooses_a_password(servi
     message = await service_env.admins.set_up_links.load_mail(row)
     assert (message.to, message.locale, message.is_new, message.first_name) == (ANN, "de", True, "Ann Number")
     assert message.expires_at == service_env.clock.now + timedelta(days=1)
-    await service_env.admins.set_up_links.use(await mailed(service_env), PASSWORD)
-    assert (await visit_of(service_env, await sign_in(service_env))).admin.role == "manager"
+    await service_env.admins.set_up_links.use(await find_mailed_token(service_env), PASSWORD)
+    assert (await authenticate(service_env, await sign_in(service_env))).admin.role == "manager"
     assert await service_env.admins.set_up_links.load_mail(row) is None
 
 
-def without_mail(service_env: Any) -> Admins:
+def build_without_mail(service_env: Any) -> Admins:
     return Admins.build(
         AdminDependencies(
             db=service_env.db,
@@ -137,8 +137,8 @@ def without_mail(service_env: Any) -> Admins:
     )
 
 
-async def test_without_mail_the_link_is_shown_to_whoever_invites(service_env: Any) -> None:
-    quiet = replace(service_env, admins=without_mail(service_env))
+async def test_without_mail_the_link_is_returned_to_the_caller(service_env: Any) -> None:
+    quiet = replace(service_env, admins=build_without_mail(service_env))
     sent = await invite(quiet)
     assert not sent.is_mailed
     await service_env.admins.set_up_links.use(sent.set_up_url.partition("token=")[2], PASSWORD)
@@ -147,20 +147,20 @@ async def test_without_mail_the_link_is_shown_to_whoever_invites(service_env: An
     assert (await service_env.admins.set_up_links.check(again.set_up_url.partition("token=")[2])).id == sent.admin.id
 
 
-async def test_a_link_that_is_sent_again_ends_the_one_before(service_env: Any) -> None:
+async def test_resending_a_set_up_link_invalidates_the_previous_one(service_env: Any) -> None:
     sent = await invite(service_env)
-    first = await mailed(service_env)
+    first = await find_mailed_token(service_env)
     await service_env.admins.resend_set_up(sent.admin.id, by=OPERATOR_PRINCIPAL)
     with pytest.raises(SetUpTokenInvalid):
         await service_env.admins.set_up_links.check(first)
-    assert (await service_env.admins.set_up_links.check(await mailed(service_env))).id == sent.admin.id
+    assert (await service_env.admins.set_up_links.check(await find_mailed_token(service_env))).id == sent.admin.id
     with pytest.raises(AdminNotFound):
         await service_env.admins.resend_set_up(new_id(service_env.clock.now), by=OPERATOR_PRINCIPAL)
 
 
-async def test_nobody_shut_out_gets_a_link(service_env: Any) -> None:
+async def test_deactivated_administrators_get_no_link(service_env: Any) -> None:
     sent = await invite(service_env)
-    token = await mailed(service_env)
+    token = await find_mailed_token(service_env)
     await service_env.admins.deactivate(sent.admin.id, by=OPERATOR_PRINCIPAL)
     with pytest.raises(AccountBlocked):
         await service_env.admins.resend_set_up(sent.admin.id, by=OPERATOR_PRINCIPAL)
@@ -172,47 +172,47 @@ async def test_nobody_shut_out_gets_a_link(service_env: Any) -> None:
 # ---- forgotten passwords ---------------------------------------------------------------------------------------------
 
 
-async def test_a_forgotten_password_is_mailed_for_an_hour_and_ends_sessions(service_env: Any) -> None:
-    await able(service_env)
+async def test_a_reset_link_works_for_an_hour_and_ends_sessions(service_env: Any) -> None:
+    await create_active_admin(service_env)
     new = await sign_in(service_env)
     await service_env.admins.set_up_links.request(parse_address(ANN))
     (row,) = await service_env.mails()
     message = await service_env.admins.set_up_links.load_mail(row)
     assert (message.is_new, message.expires_at) == (False, service_env.clock.now + timedelta(hours=1))
-    assert await visit_of(service_env, new) is not None
-    await service_env.admins.set_up_links.use(await mailed(service_env), "quite another 1")
-    assert await visit_of(service_env, new) is None
+    assert await authenticate(service_env, new) is not None
+    await service_env.admins.set_up_links.use(await find_mailed_token(service_env), "quite another 1")
+    assert await authenticate(service_env, new) is None
     assert (await sign_in(service_env, password="quite another 1")).token
 
 
-@pytest.mark.parametrize("who", ["unknown", "deactivated", "a user"])
-async def test_asking_about_others_writes_as_much_and_sends_nothing(service_env: Any, who: str) -> None:
-    admin = await able(service_env, role="viewer")
-    if who == "deactivated":
+@pytest.mark.parametrize("case", ["unknown", "deactivated", "a user"])
+async def test_a_request_for_another_address_stores_a_mail_that_is_not_sent(service_env: Any, case: str) -> None:
+    admin = await create_active_admin(service_env, role="viewer")
+    if case == "deactivated":
         await service_env.admins.deactivate(admin.id, by=OPERATOR_PRINCIPAL)
     user = await service_env.user()
-    address = {"unknown": "nobody@office.test", "deactivated": ANN, "a user": user.email}[who]
+    address = {"unknown": "nobody@office.test", "deactivated": ANN, "a user": user.email}[case]
     await service_env.admins.set_up_links.request(parse_address(address))
     (row,) = await service_env.mails()
     assert row.state == "SUPPRESSED"
 
 
-async def test_a_link_in_the_mail_dies_with_the_password_it_was_asked_for(service_env: Any) -> None:
-    await able(service_env)
+async def test_a_changed_password_invalidates_mailed_links(service_env: Any) -> None:
+    await create_active_admin(service_env)
     await service_env.admins.set_up_links.request(parse_address(ANN))
-    token = await mailed(service_env)
-    visit = await visit_of(service_env, await sign_in(service_env))
-    await service_env.admins.own_account.change_password(visit, PASSWORD, "quite another 1")
+    token = await find_mailed_token(service_env)
+    authenticated = await authenticate(service_env, await sign_in(service_env))
+    await service_env.admins.own_account.change_password(authenticated, PASSWORD, "quite another 1")
     with pytest.raises(SetUpTokenInvalid):
         await service_env.admins.set_up_links.check(token)
 
 
-# ---- what super-admins do --------------------------------------------------------------------------------------------
+# ---- changes by super-admins -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("role", ["manager", "viewer"])
-async def test_only_super_admins_look_after_administrators(service_env: Any, role: str) -> None:
-    admin = await able(service_env, role=role)
+async def test_only_super_admins_manage_administrators(service_env: Any, role: str) -> None:
+    admin = await create_active_admin(service_env, role=role)
     principal, admins = principal_of_admin(admin), service_env.admins
     for attempt in (
         admins.create(address=parse_address("b@office.test"), role="viewer", by=principal),
@@ -229,32 +229,38 @@ async def test_only_super_admins_look_after_administrators(service_env: Any, rol
     assert await service_env.events() == ["admin.created"]
 
 
-async def test_a_role_counts_from_the_next_request(service_env: Any) -> None:
-    boss, admin = await able(service_env), await able(service_env, "ben@office.test", role="viewer")
+async def test_a_changed_role_applies_from_the_next_request(service_env: Any) -> None:
+    super_admin, admin = (
+        await create_active_admin(service_env),
+        await create_active_admin(service_env, "ben@office.test", role="viewer"),
+    )
     new = await sign_in(service_env, "ben@office.test")
-    await service_env.admins.set_role(admin.id, "super-admin", by=principal_of_admin(boss))
-    assert (await visit_of(service_env, new)).admin.role == "super-admin"
+    await service_env.admins.set_role(admin.id, "super-admin", by=principal_of_admin(super_admin))
+    assert (await authenticate(service_env, new)).admin.role == "super-admin"
     with pytest.raises(InvalidFields):
-        await service_env.admins.set_role(admin.id, "emperor", by=principal_of_admin(boss))
+        await service_env.admins.set_role(admin.id, "emperor", by=principal_of_admin(super_admin))
 
 
-async def test_deactivating_ends_sessions_and_reactivating_brings_none_back(service_env: Any) -> None:
-    boss, admin = await able(service_env), await able(service_env, "ben@office.test", role="manager")
+async def test_deactivating_ends_sessions_and_reactivating_does_not_restore_them(service_env: Any) -> None:
+    super_admin, admin = (
+        await create_active_admin(service_env),
+        await create_active_admin(service_env, "ben@office.test", role="manager"),
+    )
     new = await sign_in(service_env, "ben@office.test")
-    await service_env.admins.deactivate(admin.id, by=principal_of_admin(boss))
-    assert await visit_of(service_env, new) is None
+    await service_env.admins.deactivate(admin.id, by=principal_of_admin(super_admin))
+    assert await authenticate(service_env, new) is None
     with pytest.raises(InvalidCredentials):
         await sign_in(service_env, "ben@office.test")
-    await service_env.admins.reactivate(admin.id, by=principal_of_admin(boss))
-    assert await visit_of(service_env, new) is None
+    await service_env.admins.reactivate(admin.id, by=principal_of_admin(super_admin))
+    assert await authenticate(service_env, new) is None
     assert (await sign_in(service_env, "ben@office.test")).token
 
 
-async def test_a_login_against_a_deactivation_leaves_no_way_in(service_env: Any) -> None:
-    await able(service_env)
+async def test_a_login_and_a_deactivation_at_once_leave_no_session(service_env: Any) -> None:
+    await create_active_admin(service_env)
     for number in range(4):
         email = f"ben{number}@office.test"
-        admin = await able(service_env, email, role="manager")
+        admin = await create_active_admin(service_env, email, role="manager")
         new: Any
         new, _ = await asyncio.gather(
             sign_in(service_env, email),
@@ -263,117 +269,124 @@ async def test_a_login_against_a_deactivation_leaves_no_way_in(service_env: Any)
         )
         await service_env.admins.reactivate(admin.id, by=OPERATOR_PRINCIPAL)
         if not isinstance(new, InvalidCredentials):
-            assert await visit_of(service_env, new) is None
+            assert await authenticate(service_env, new) is None
 
 
-async def test_sessions_of_another_are_ended(service_env: Any) -> None:
-    boss = principal_of_admin(await able(service_env))
-    admin = await able(service_env, "ben@office.test", role="viewer")
-    new, kept = await sign_in(service_env, "ben@office.test"), await sign_in(service_env)
-    (seen,) = await service_env.admins.list_sessions(admin.id, by=boss)
-    assert (seen.user_agent, seen.network) == ("Firefox", "192.0.2.0/24")
-    assert await service_env.admins.end_sessions(admin.id, by=boss) == 1
-    assert await visit_of(service_env, new) is None
-    assert await visit_of(service_env, kept) is not None
-    assert await service_env.admins.end_sessions(admin.id, by=boss) == 0
+async def test_sessions_of_another_administrator_are_ended(service_env: Any) -> None:
+    super_admin = principal_of_admin(await create_active_admin(service_env))
+    admin = await create_active_admin(service_env, "ben@office.test", role="viewer")
+    new, own_session = await sign_in(service_env, "ben@office.test"), await sign_in(service_env)
+    (listed,) = await service_env.admins.list_sessions(admin.id, by=super_admin)
+    assert (listed.user_agent, listed.network) == ("Firefox", "192.0.2.0/24")
+    assert await service_env.admins.end_sessions(admin.id, by=super_admin) == 1
+    assert await authenticate(service_env, new) is None
+    assert await authenticate(service_env, own_session) is not None
+    assert await service_env.admins.end_sessions(admin.id, by=super_admin) == 0
 
 
 async def test_the_last_super_admin_can_neither_be_demoted_nor_deactivated(service_env: Any) -> None:
-    boss = await able(service_env)
-    await made(service_env, "invited@office.test", role="super-admin")  # who cannot sign in yet does not count
-    gone = await able(service_env, "gone@office.test")
-    await service_env.admins.deactivate(gone.id, by=OPERATOR_PRINCIPAL)
+    super_admin = await create_active_admin(service_env)
+    await create_admin(
+        service_env, "invited@office.test", role="super-admin"
+    )  # without a password, so it does not count
+    deactivated = await create_active_admin(service_env, "deactivated@office.test")
+    await service_env.admins.deactivate(deactivated.id, by=OPERATOR_PRINCIPAL)
     for attempt in (
-        service_env.admins.set_role(boss.id, "manager", by=OPERATOR_PRINCIPAL),
-        service_env.admins.deactivate(boss.id, by=OPERATOR_PRINCIPAL),
+        service_env.admins.set_role(super_admin.id, "manager", by=OPERATOR_PRINCIPAL),
+        service_env.admins.deactivate(super_admin.id, by=OPERATOR_PRINCIPAL),
     ):
         with pytest.raises(LastSuperAdmin):
             await attempt
-    await service_env.admins.set_role(boss.id, "super-admin", by=OPERATOR_PRINCIPAL)
-    await able(service_env, "second@office.test")
-    assert not (await service_env.admins.deactivate(boss.id, by=OPERATOR_PRINCIPAL)).is_active
+    await service_env.admins.set_role(super_admin.id, "super-admin", by=OPERATOR_PRINCIPAL)
+    await create_active_admin(service_env, "second@office.test")
+    assert not (await service_env.admins.deactivate(super_admin.id, by=OPERATOR_PRINCIPAL)).is_active
 
 
 @pytest.mark.parametrize("how", ["demoted", "deactivated", "one each"])
 async def test_of_super_admins_removed_at_once_one_remains(service_env: Any, how: str) -> None:
     admins = service_env.admins
     for round_ in range(3):
-        bosses = [await able(service_env, f"b{round_}{number}@office.test") for number in range(3)]
+        super_admins = [await create_active_admin(service_env, f"b{round_}{number}@office.test") for number in range(3)]
         results = await asyncio.gather(
             *(
-                admins.deactivate(boss.id, by=OPERATOR_PRINCIPAL)
+                admins.deactivate(super_admin.id, by=OPERATOR_PRINCIPAL)
                 if how == "deactivated" or (how == "one each" and number % 2)
-                else admins.set_role(boss.id, "viewer", by=OPERATOR_PRINCIPAL)
-                for number, boss in enumerate(bosses)
+                else admins.set_role(super_admin.id, "viewer", by=OPERATOR_PRINCIPAL)
+                for number, super_admin in enumerate(super_admins)
             ),
             return_exceptions=True,
         )
         refused = [result for result in results if isinstance(result, BaseException)]
-        left = [a for a in await admins.list_all() if a.role == "super-admin" and a.is_active and a.is_set_up]
-        assert left
+        remaining = [a for a in await admins.list_all() if a.role == "super-admin" and a.is_active and a.is_set_up]
+        assert remaining
         assert {type(error) for error in refused} <= {LastSuperAdmin}
         if round_ == 0:
-            assert (len(left), len(refused)) == (1, 1)
+            assert (len(remaining), len(refused)) == (1, 1)
 
 
-async def test_lists_name_everybody(service_env: Any) -> None:
-    await able(service_env)
+async def test_all_administrators_are_listed(service_env: Any) -> None:
+    await create_active_admin(service_env)
     await invite(service_env, "ben@office.test")
-    found = await service_env.admins.list_all()
-    assert [(admin.email, admin.is_set_up) for admin in found] == [(ANN, True), ("ben@office.test", False)]
+    administrators = await service_env.admins.list_all()
+    assert [(admin.email, admin.is_set_up) for admin in administrators] == [(ANN, True), ("ben@office.test", False)]
 
 
 # ---- one's own account -----------------------------------------------------------------------------------------------
 
 
-async def test_changing_ones_password_ends_the_other_sessions_and_renews_this_one(service_env: Any) -> None:
-    await able(service_env)
+async def test_a_password_change_ends_other_sessions_and_renews_the_token(service_env: Any) -> None:
+    await create_active_admin(service_env)
     other, new = await sign_in(service_env), await sign_in(service_env)
-    visit = await visit_of(service_env, new)
-    for current, wanted, pointer in (("wrong", "quite another 1", "/currentPassword"), (PASSWORD, "x", "/password")):
+    authenticated = await authenticate(service_env, new)
+    for current, new_password, pointer in (
+        ("wrong", "quite another 1", "/currentPassword"),
+        (PASSWORD, "x", "/password"),
+    ):
         with pytest.raises(InvalidFields) as refused:
-            await service_env.admins.own_account.change_password(visit, current, wanted)
+            await service_env.admins.own_account.change_password(authenticated, current, new_password)
         assert [problem.pointer for problem in refused.value.errors] == [pointer]
-    renewed = await service_env.admins.own_account.change_password(visit, PASSWORD, "quite another 1")
-    assert [await visit_of(service_env, one) for one in (other, new)] == [None, None]
-    assert (await visit_of(service_env, renewed)).session_id == visit.session_id
+    renewed = await service_env.admins.own_account.change_password(authenticated, PASSWORD, "quite another 1")
+    assert [await authenticate(service_env, created) for created in (other, new)] == [None, None]
+    assert (await authenticate(service_env, renewed)).session_id == authenticated.session_id
     assert (await sign_in(service_env, password="quite another 1")).token
 
 
-async def test_of_password_changes_at_once_one_wins(service_env: Any) -> None:
-    await able(service_env)
-    visits = [await visit_of(service_env, await sign_in(service_env)) for _ in range(3)]
+async def test_of_password_changes_at_once_one_succeeds(service_env: Any) -> None:
+    await create_active_admin(service_env)
+    authenticated = [await authenticate(service_env, await sign_in(service_env)) for _ in range(3)]
     results = await asyncio.gather(
         *(
             service_env.admins.own_account.change_password(v, PASSWORD, f"password number {i}")
-            for i, v in enumerate(visits)
+            for i, v in enumerate(authenticated)
         ),
         return_exceptions=True,
     )
     assert [type(result) for result in results].count(CredentialInvalid) == 2
 
 
-async def test_ones_own_sessions_are_listed_and_ended(service_env: Any) -> None:
-    await able(service_env)
-    await able(service_env, "ben@office.test")
+async def test_own_sessions_are_listed_and_ended(service_env: Any) -> None:
+    await create_active_admin(service_env)
+    await create_active_admin(service_env, "ben@office.test")
     first, second, third = [await sign_in(service_env) for _ in range(3)]
-    foreign = await visit_of(service_env, await sign_in(service_env, "ben@office.test"))
-    visit, other = await visit_of(service_env, first), await visit_of(service_env, second)
-    assert {one.id for one in await service_env.admins.own_account.list_sessions(visit)} >= {
-        visit.session_id,
+    foreign = await authenticate(service_env, await sign_in(service_env, "ben@office.test"))
+    authenticated, other = await authenticate(service_env, first), await authenticate(service_env, second)
+    assert {created.id for created in await service_env.admins.own_account.list_sessions(authenticated)} >= {
+        authenticated.session_id,
         other.session_id,
     }
-    assert len(await service_env.admins.own_account.list_sessions(visit)) == 3
-    assert await service_env.admins.own_account.end_session(visit, other.session_id) == 1
-    assert await service_env.admins.own_account.end_session(visit, foreign.session_id) == 0
-    assert await service_env.admins.own_account.end_other_sessions(visit) == 1
-    assert await visit_of(service_env, third) is None
-    assert [one.id for one in await service_env.admins.own_account.list_sessions(visit)] == [visit.session_id]
+    assert len(await service_env.admins.own_account.list_sessions(authenticated)) == 3
+    assert await service_env.admins.own_account.end_session(authenticated, other.session_id) == 1
+    assert await service_env.admins.own_account.end_session(authenticated, foreign.session_id) == 0
+    assert await service_env.admins.own_account.end_other_sessions(authenticated) == 1
+    assert await authenticate(service_env, third) is None
+    assert [created.id for created in await service_env.admins.own_account.list_sessions(authenticated)] == [
+        authenticated.session_id
+    ]
 
 
-async def test_name_and_language_are_ones_own(service_env: Any) -> None:
-    await able(service_env)
+async def test_own_name_and_language_are_changed(service_env: Any) -> None:
+    await create_active_admin(service_env)
     new = await sign_in(service_env)
-    await service_env.admins.own_account.change(await visit_of(service_env, new), name="Ann Number", locale="de")
-    admin = (await visit_of(service_env, new)).admin
+    await service_env.admins.own_account.change(await authenticate(service_env, new), name="Ann Number", locale="de")
+    admin = (await authenticate(service_env, new)).admin
     assert (admin.name, admin.locale) == ("Ann Number", "de")

@@ -1,4 +1,4 @@
-"""Administrators signing in and out, and what ends a session."""
+"""Sign-in and sessions of administrators."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,9 +13,9 @@ PASSWORD = "correct horse 9 Battery"
 EMAIL = "ann@office.test"
 
 
-async def made(service_env: Any, email: str = EMAIL, **fields: Any) -> Any:
-    wanted = {"address": parse_address(email), "role": "manager", "password": PASSWORD, **fields}
-    return (await service_env.admins.create(by=OPERATOR_PRINCIPAL, **wanted)).admin
+async def create_admin(service_env: Any, email: str = EMAIL, **fields: Any) -> Any:
+    values = {"address": parse_address(email), "role": "manager", "password": PASSWORD, **fields}
+    return (await service_env.admins.create(by=OPERATOR_PRINCIPAL, **values)).admin
 
 
 async def sign_in(service_env: Any, email: str = EMAIL, password: str = PASSWORD) -> Any:
@@ -23,43 +23,47 @@ async def sign_in(service_env: Any, email: str = EMAIL, password: str = PASSWORD
 
 
 async def test_a_login_opens_a_session(service_env: Any) -> None:
-    admin = await made(service_env)
+    admin = await create_admin(service_env)
     new = await sign_in(service_env, "ANN@office.test")
     assert not new.awaits_code
     assert new.expires_at == service_env.clock.now + timedelta(hours=12)
-    visit = await service_env.admins.sessions.find(new.token)
-    assert (visit.admin.id, visit.admin.last_login_at) == (admin.id, service_env.clock.now)
-    assert (visit.session.user_agent, visit.session.network, visit.awaits_code) == ("Firefox", "192.0.2.0/24", False)
+    authenticated = await service_env.admins.sessions.find(new.token)
+    assert (authenticated.admin.id, authenticated.admin.last_login_at) == (admin.id, service_env.clock.now)
+    assert (authenticated.session.user_agent, authenticated.session.network, authenticated.awaits_code) == (
+        "Firefox",
+        "192.0.2.0/24",
+        False,
+    )
     assert (await service_env.events())[-1] == "admin.signed_in"
 
 
-@pytest.mark.parametrize("who", ["wrong password", "unknown", "no address", "no password set", "a user"])
-async def test_every_failed_login_is_told_alike(service_env: Any, who: str) -> None:
-    await made(service_env, password=None if who == "no password set" else PASSWORD)
+@pytest.mark.parametrize("case", ["wrong password", "unknown", "no address", "no password set", "a user"])
+async def test_every_failed_login_is_refused_alike(service_env: Any, case: str) -> None:
+    await create_admin(service_env, password=None if case == "no password set" else PASSWORD)
     user = await service_env.user("admin")
-    email = {"unknown": "nobody@office.test", "no address": "ann", "a user": user.email}.get(who, EMAIL)
+    email = {"unknown": "nobody@office.test", "no address": "ann", "a user": user.email}.get(case, EMAIL)
     with pytest.raises(InvalidCredentials) as refused:
-        await sign_in(service_env, email, "not the password" if who == "wrong password" else PASSWORD)
+        await sign_in(service_env, email, "not the password" if case == "wrong password" else PASSWORD)
     assert refused.value.detail == "Wrong e-mail address or password."
 
 
-async def test_an_administrator_is_nobody_to_the_app(service_env: Any) -> None:
-    admin = await made(service_env, role="super-admin")
+async def test_an_administrator_cannot_sign_in_as_a_user(service_env: Any) -> None:
+    admin = await create_admin(service_env, role="super-admin")
     with pytest.raises(InvalidCredentials):
         await service_env.users.sessions.login(admin.email_key, PASSWORD)
 
 
 async def test_a_session_ends_at_logout(service_env: Any) -> None:
-    await made(service_env)
-    kept, ended = await sign_in(service_env), await sign_in(service_env)
+    await create_admin(service_env)
+    other, ended = await sign_in(service_env), await sign_in(service_env)
     await service_env.admins.sessions.logout(await service_env.admins.sessions.find(ended.token))
     assert await service_env.admins.sessions.find(ended.token) is None
-    assert await service_env.admins.sessions.find(kept.token) is not None
-    assert await service_env.admins.sessions.find("\ud800 nothing we know") is None
+    assert await service_env.admins.sessions.find(other.token) is not None
+    assert await service_env.admins.sessions.find("\ud800 unknown") is None
 
 
 async def test_a_session_ends_after_two_idle_hours(service_env: Any) -> None:
-    await made(service_env)
+    await create_admin(service_env)
     new = await sign_in(service_env)
     service_env.clock.forward(timedelta(minutes=119))
     assert await service_env.admins.sessions.find(new.token) is not None
@@ -69,8 +73,8 @@ async def test_a_session_ends_after_two_idle_hours(service_env: Any) -> None:
     assert await service_env.admins.sessions.find(new.token) is None
 
 
-async def test_a_session_ends_after_twelve_hours_however_busy(service_env: Any) -> None:
-    await made(service_env)
+async def test_a_session_ends_after_twelve_hours_even_if_used(service_env: Any) -> None:
+    await create_admin(service_env)
     new = await sign_in(service_env)
     for _ in range(7):
         service_env.clock.forward(timedelta(minutes=100))
@@ -79,8 +83,8 @@ async def test_a_session_ends_after_twelve_hours_however_busy(service_env: Any) 
     assert await service_env.admins.sessions.find(new.token) is None
 
 
-async def test_use_is_noted_once_a_minute(service_env: Any) -> None:
-    await made(service_env)
+async def test_use_is_stored_once_a_minute(service_env: Any) -> None:
+    await create_admin(service_env)
     new = await sign_in(service_env)
     signed_in_at = service_env.clock.now
     service_env.clock.forward(timedelta(seconds=59))
@@ -91,16 +95,16 @@ async def test_use_is_noted_once_a_minute(service_env: Any) -> None:
     assert (await service_env.admins.sessions.find(new.token)).session.last_seen_at == service_env.clock.now
 
 
-async def test_a_login_loses_against_a_new_password_that_came_first(service_env: Any) -> None:
-    admin = await made(service_env)
+async def test_a_login_fails_if_the_password_changed_meanwhile(service_env: Any) -> None:
+    admin = await create_admin(service_env)
     with pytest.raises(InvalidCredentials):
         await service_env.admins.sessions._open_admin_session(
-            admin.id, verified_hash="of before", kept_hash="of before", user_agent="", network=""
+            admin.id, verified_hash="previous", kept_hash="previous", user_agent="", network=""
         )
 
 
-async def test_sessions_that_ran_out_are_removed_in_the_end(service_env: Any) -> None:
-    await made(service_env)
+async def test_expired_sessions_are_deleted(service_env: Any) -> None:
+    await create_admin(service_env)
     await sign_in(service_env)
     assert await service_env.admins.sessions.purge() == 0
     service_env.clock.forward(timedelta(hours=37))

@@ -59,7 +59,7 @@ async def test_lookups_are_counted_and_failed_ones_are_not(api: Api) -> None:
     token = await make_token(api, invitation["id"])
     for sent in (token, token, f"{token[:-4]}AAAA"):
         await api.post("/invitations/lookup", {"token": sent})
-    await api.services.visits.flush()
+    await api.services.link_views.flush()
     views = await list_link_views(api.services.db, UUID(invitation["id"]))
     assert [(view.generation, view.times) for view in views] == [(1, 2)]
 

@@ -1,4 +1,4 @@
-"""A test of a message, as far as the mail server."""
+"""Test mails and previews of messages."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -29,7 +29,7 @@ async def mail_server() -> AsyncIterator[ScriptedServer]:
         yield server
 
 
-def operations(db: Database, rules: MailRules) -> Backoffice:
+def build_backoffice(db: Database, rules: MailRules) -> Backoffice:
     app = App(name="Orchard Lane", public_url="https://invite.example.org")
     deps = BackofficeDependencies(
         db=db, clock=system_clock, app=app, mail_rules=rules, loaders={}, wake_worker=lambda: pytest.fail("woken")
@@ -42,53 +42,53 @@ def rules_for(server: ScriptedServer) -> MailRules:
     return MailRules(sender="Orchard Lane <no-reply@orchard.example>", smtp=smtp)
 
 
-def admin(role: str = "manager") -> Principal:
+def new_admin(role: str = "manager") -> Principal:
     nothing = frozenset[str]()
     return Principal(ActorType.ADMIN, new_id(system_clock()), "Mira", panel_permissions(role), nothing, nothing)
 
 
-async def test_the_server_gets_the_sample_and_its_words_come_back(
-    database: Database, mail_server: ScriptedServer
-) -> None:
-    messages = operations(database, rules_for(mail_server)).messages
-    sent = await messages.send_test(MailKind.INVITATION, "de", "me@example.org", by=admin())
+async def test_the_sample_is_sent_and_the_reply_returned(database: Database, mail_server: ScriptedServer) -> None:
+    messages = build_backoffice(database, rules_for(mail_server)).messages
+    sent = await messages.send_test(MailKind.INVITATION, "de", "me@example.org", by=new_admin())
     assert sent.is_taken
     assert sent.reply
-    (taken,) = mail_server.received
-    assert taken.recipient.strip("<>") == "me@example.org"
-    assert taken.message["Content-Language"] == "de"
+    (received,) = mail_server.received
+    assert received.recipient.strip("<>") == "me@example.org"
+    assert received.message["Content-Language"] == "de"
     assert [row.type for row in await database.fetch(EVENTS)] == ["mail.tested"]
 
 
-async def test_a_refusal_comes_back_in_the_servers_words(database: Database, mail_server: ScriptedServer) -> None:
+async def test_the_reply_of_a_refusal_is_returned(database: Database, mail_server: ScriptedServer) -> None:
     mail_server.replies["rcpt"] = ["550 5.1.1 no such user"]
-    messages = operations(database, rules_for(mail_server)).messages
-    sent = await messages.send_test(MailKind.INVITATION, "en", "me@example.org", by=admin())
+    messages = build_backoffice(database, rules_for(mail_server)).messages
+    sent = await messages.send_test(MailKind.INVITATION, "en", "me@example.org", by=new_admin())
     assert not sent.is_taken
     assert sent.reply == "550 5.1.1 no such user"
 
 
-async def test_a_server_that_is_away_says_nothing(database: Database, mail_server: ScriptedServer) -> None:
+async def test_an_unreachable_server_has_no_reply(database: Database, mail_server: ScriptedServer) -> None:
     rules = rules_for(mail_server)
-    away = replace(rules, smtp=replace(rules.smtp, port=1))
-    sent = await operations(database, away).messages.send_test(MailKind.INVITATION, "en", "me@example.org", by=admin())
+    unreachable = replace(rules, smtp=replace(rules.smtp, port=1))
+    sent = await build_backoffice(database, unreachable).messages.send_test(
+        MailKind.INVITATION, "en", "me@example.org", by=new_admin()
+    )
     assert (sent.is_taken, sent.reply) == (False, None)
 
 
-async def test_with_mail_off_nothing_is_tested(database: Database) -> None:
-    messages = operations(database, MailRules(transport="off")).messages
+async def test_with_mail_off_a_test_is_refused(database: Database) -> None:
+    messages = build_backoffice(database, MailRules(transport="off")).messages
     with pytest.raises(MailDisabled):
-        await messages.send_test(MailKind.INVITATION, "en", "me@example.org", by=admin())
+        await messages.send_test(MailKind.INVITATION, "en", "me@example.org", by=new_admin())
 
 
-async def test_a_viewer_may_look_and_not_interfere(database: Database) -> None:
-    found = operations(database, MailRules(transport="off"))
-    viewer = admin("viewer")
-    assert found.messages.preview(MailKind.INVITATION, "en", by=viewer).mail.subject
-    for asking in (
-        found.messages.send_test(MailKind.INVITATION, "en", "me@example.org", by=viewer),
-        found.mail_queue.retry(new_id(system_clock()), by=viewer),
-        found.mail_queue.drop(new_id(system_clock()), by=viewer),
+async def test_a_viewer_may_preview_but_not_send_or_change_mails(database: Database) -> None:
+    backoffice = build_backoffice(database, MailRules(transport="off"))
+    viewer = new_admin("viewer")
+    assert backoffice.messages.preview(MailKind.INVITATION, "en", by=viewer).mail.subject
+    for call in (
+        backoffice.messages.send_test(MailKind.INVITATION, "en", "me@example.org", by=viewer),
+        backoffice.mail_queue.retry(new_id(system_clock()), by=viewer),
+        backoffice.mail_queue.drop(new_id(system_clock()), by=viewer),
     ):
         with pytest.raises(NotAllowed):
-            await asking
+            await call

@@ -1,4 +1,4 @@
-"""Groups and who is in them."""
+"""Groups and their members."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.groups.service import NIL, GroupTexts
 
 ALL: dict[str, Any] = {"limit": 10, "order": SortOrder("createdAt", descending=True)}
-WORDS = GroupTexts(
+TEXTS = GroupTexts(
     name="Readers",
     description="Who reads.",
     translations={"de": GroupText("Leser", "Wer liest."), "fr": GroupText("L")},
@@ -25,28 +25,28 @@ def key_principal(*scopes: str) -> Principal:
     return Principal(ActorType.API_KEY, uuid4(), "key", frozenset(scopes), frozenset(), frozenset())
 
 
-async def test_a_group_is_made_and_named_anew(service_env: Any) -> None:
-    made = await service_env.groups.create("readers", WORDS, by=OPERATOR_PRINCIPAL)
-    assert await service_env.groups.get("readers", by=OPERATOR_PRINCIPAL) == made
-    assert made.get_text("de-AT") == GroupText("Leser", "Wer liest.")
+async def test_a_group_is_created_and_renamed(service_env: Any) -> None:
+    created = await service_env.groups.create("readers", TEXTS, by=OPERATOR_PRINCIPAL)
+    assert await service_env.groups.get("readers", by=OPERATOR_PRINCIPAL) == created
+    assert created.get_text("de-AT") == GroupText("Leser", "Wer liest.")
     renamed = await service_env.groups.replace("readers", GroupTexts(name="Bookworms"), by=OPERATOR_PRINCIPAL)
-    assert (renamed.id, renamed.name, renamed.description, renamed.translations) == (made.id, "Bookworms", None, {})
-    assert await service_env.groups.find_id("readers") == made.id
+    assert (renamed.id, renamed.name, renamed.description, renamed.translations) == (created.id, "Bookworms", None, {})
+    assert await service_env.groups.find_id("readers") == created.id
     assert await service_env.groups.find_id("nowhere") == NIL
     with pytest.raises(GroupNotFound):
-        await service_env.groups.replace("nowhere", WORDS, by=OPERATOR_PRINCIPAL)
+        await service_env.groups.replace("nowhere", TEXTS, by=OPERATOR_PRINCIPAL)
 
 
-async def test_of_equal_keys_at_once_exactly_one_is_made(service_env: Any) -> None:
+async def test_of_equal_keys_at_once_one_is_created(service_env: Any) -> None:
     results = await asyncio.gather(
-        *(service_env.groups.create("readers", WORDS, by=OPERATOR_PRINCIPAL) for _ in range(5)),
+        *(service_env.groups.create("readers", TEXTS, by=OPERATOR_PRINCIPAL) for _ in range(5)),
         return_exceptions=True,
     )
     assert [type(result) for result in results].count(GroupKeyTaken) == 4
     assert (await service_env.events()).count("group.created") == 1
 
 
-async def test_members_come_and_go_and_repeating_changes_nothing(service_env: Any) -> None:
+async def test_members_are_added_and_removed_idempotently(service_env: Any) -> None:
     await service_env.group("readers")
     user = await service_env.user()
     for _ in range(2):
@@ -66,7 +66,7 @@ async def test_of_joins_at_once_one_is_recorded(service_env: Any) -> None:
     assert (await service_env.events()).count("group.member_added") == 1
 
 
-async def test_unknown_groups_and_people_are_told(service_env: Any) -> None:
+async def test_unknown_groups_and_users_are_refused(service_env: Any) -> None:
     await service_env.group("readers")
     user = await service_env.user()
     with pytest.raises(GroupNotFound):
@@ -79,17 +79,17 @@ async def test_unknown_groups_and_people_are_told(service_env: Any) -> None:
         await service_env.groups.remove_member("nowhere", user.id, by=OPERATOR_PRINCIPAL)
 
 
-async def test_a_group_made_again_starts_without_members(service_env: Any) -> None:
+async def test_a_recreated_group_has_no_members(service_env: Any) -> None:
     first = await service_env.group("readers")
     user = await service_env.user(groups=("readers",))
     await service_env.groups.delete("readers", by=OPERATOR_PRINCIPAL)
     assert (await service_env.reload(user)).groups == ()
-    again = await service_env.group("readers")
-    assert again.id != first.id
+    recreated = await service_env.group("readers")
+    assert recreated.id != first.id
     assert (await service_env.groups.list_members("readers", by=OPERATOR_PRINCIPAL, **ALL)).items == []
 
 
-async def test_of_deletions_at_once_exactly_one_wins(service_env: Any) -> None:
+async def test_of_deletions_at_once_one_succeeds(service_env: Any) -> None:
     await service_env.group("readers")
     results = await asyncio.gather(
         *(service_env.groups.delete("readers", by=OPERATOR_PRINCIPAL) for _ in range(4)), return_exceptions=True
@@ -98,50 +98,50 @@ async def test_of_deletions_at_once_exactly_one_wins(service_env: Any) -> None:
     assert (await service_env.events()).count("group.deleted") == 1
 
 
-async def test_members_see_their_own_groups_readers_all_strangers_none(service_env: Any) -> None:
+async def test_members_see_their_own_groups_and_readers_see_all(service_env: Any) -> None:
     await service_env.group("mine")
     await service_env.group("other")
-    member, stranger, reader = (
+    member, other, reader = (
         await service_env.user(groups=("mine",)),
         await service_env.user(),
         await service_env.user("team"),
     )
-    as_member, as_stranger, as_reader = map(service_env.users.principal_of, (member, stranger, reader))
+    as_member, as_other, as_reader = map(service_env.users.principal_of, (member, other, reader))
     assert [group.key for group in (await service_env.groups.list_page(by=as_member, **ALL)).items] == ["mine"]
-    assert (await service_env.groups.list_page(by=as_stranger, **ALL)).items == []
+    assert (await service_env.groups.list_page(by=as_other, **ALL)).items == []
     assert {group.key for group in (await service_env.groups.list_page(by=as_reader, **ALL)).items} == {"mine", "other"}
     assert [user.id for user in (await service_env.groups.list_members("mine", by=as_member, **ALL)).items] == [
         member.id
     ]
-    for principal, key in ((as_member, "other"), (as_stranger, "mine"), (key_principal("users:read"), "mine")):
+    for principal, key in ((as_member, "other"), (as_other, "mine"), (key_principal("users:read"), "mine")):
         with pytest.raises(GroupNotFound):
             await service_env.groups.list_members(key, by=principal, **ALL)
     with pytest.raises(NotAllowed):
         await service_env.groups.list_page(by=key_principal("users:read"), **ALL)
 
 
-async def test_changing_needs_the_permission_and_strangers_learn_nothing(service_env: Any) -> None:
+async def test_changes_require_the_permission_and_others_do_not_find_the_group(service_env: Any) -> None:
     await service_env.group("mine")
-    member, stranger = await service_env.user(groups=("mine",)), await service_env.user()
+    member, other = await service_env.user(groups=("mine",)), await service_env.user()
 
     async def attempts(principal: Principal, refusal: type[Exception]) -> None:
         for attempt in (
-            service_env.groups.replace("mine", WORDS, by=principal),
+            service_env.groups.replace("mine", TEXTS, by=principal),
             service_env.groups.delete("mine", by=principal),
-            service_env.groups.add_member("mine", stranger.id, by=principal),
+            service_env.groups.add_member("mine", other.id, by=principal),
             service_env.groups.remove_member("mine", member.id, by=principal),
         ):
             with pytest.raises(refusal):
                 await attempt
         with pytest.raises(NotAllowed):
-            await service_env.groups.create("new", WORDS, by=principal)
+            await service_env.groups.create("new", TEXTS, by=principal)
 
     await attempts(service_env.users.principal_of(member), NotAllowed)
-    await attempts(service_env.users.principal_of(stranger), GroupNotFound)
-    await service_env.groups.add_member("mine", stranger.id, by=key_principal("groups:write"))
+    await attempts(service_env.users.principal_of(other), GroupNotFound)
+    await service_env.groups.add_member("mine", other.id, by=key_principal("groups:write"))
 
 
-async def test_a_join_against_the_end_of_the_group_leaves_no_membership(service_env: Any) -> None:
+async def test_a_join_and_a_deletion_at_once_leave_no_membership(service_env: Any) -> None:
     for i in range(4):
         key = f"g{i}"
         await service_env.group(key)

@@ -130,7 +130,7 @@ def test_a_login_counter_has_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> 
 def test_counters_are_removed_after_their_period_or_above_the_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("latchstring.rate_limits.time.time", lambda: now)
-    monkeypatch.setattr(limits_module, "MOST_COUNTERS", 3)
+    monkeypatch.setattr(limits_module, "MAX_COUNTERS", 3)
     counters = CountersInMemory()
     assert [counters.incr("a", 10), counters.incr("a", 10), counters.incr("b", 10)] == [1, 2, 1]
     now = 1010.0

@@ -65,8 +65,8 @@ async def test_erasing_a_person_keeps_the_impersonal_terms_only(invitation_env: 
     created = await invitation_env.invite("ada@people.test", role="customer", **terms)
     clock, by = invitation_env.service_env.clock, OPERATOR_PRINCIPAL.actor
     await invitation_env.service_env.db.transact(lambda: erase_person(uuid4(), "ada@people.test", by=by, now=clock()))
-    left = terms_of(await read_back(invitation_env, created.invitation.id))
-    assert left == {name: value if name in IMPERSONAL_TERM_NAMES else None for name, value in terms.items()}
+    remaining = terms_of(await read_back(invitation_env, created.invitation.id))
+    assert remaining == {name: value if name in IMPERSONAL_TERM_NAMES else None for name, value in terms.items()}
 
 
 async def test_a_template_keeps_every_shared_term_and_gives_it(invitation_env: InvitationEnv) -> None:

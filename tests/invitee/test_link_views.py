@@ -13,7 +13,7 @@ from latchstring.storage.invitations.link_views import list_link_views
 
 
 async def counted(page_client: PageClient, invitation: Invitation) -> list[tuple[int, int]]:
-    await page_client.services.visits.flush()
+    await page_client.services.link_views.flush()
     return [(one.generation, one.times) for one in await list_link_views(page_client.services.db, invitation.id)]
 
 
@@ -72,7 +72,7 @@ async def test_an_outage_of_the_database_loses_no_count(
     page_client: PageClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     invitation = await page_client.invite()
-    counter = page_client.services.visits
+    counter = page_client.services.link_views
 
     async def away(*_: object) -> None:
         counter.count(invitation.id, 1)  # somebody comes while the write is under way
@@ -88,8 +88,8 @@ async def test_an_outage_of_the_database_loses_no_count(
 
 async def test_what_was_counted_is_written_down_when_the_server_ends(page_client: PageClient) -> None:
     invitation = await page_client.invite()
-    async with page_client.services.visits.flushing():
-        page_client.services.visits.count(invitation.id, 1)
+    async with page_client.services.link_views.flushing():
+        page_client.services.link_views.count(invitation.id, 1)
     assert [one.times for one in await list_link_views(page_client.services.db, invitation.id)] == [1]
 
 
@@ -102,7 +102,7 @@ async def test_a_database_that_never_comes_back_does_not_hold_the_end_up(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(visits_room, "add_link_views", hangs)
-    monkeypatch.setattr(visits_room, "LAST_CHANCE_SECONDS", 0.05)
+    monkeypatch.setattr(visits_room, "SHUTDOWN_TIMEOUT_SECONDS", 0.05)
     counter = LinkViewCounter(page_client.services.db, page_client.services.clock)
     async with asyncio.timeout(5), counter.flushing():
         counter.count(invitation.id, 1)

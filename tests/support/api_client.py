@@ -124,7 +124,7 @@ class Api:
     async def api_key(self, *scopes: str, **fields: Any) -> str:
         """Create an API key and return it as text."""
         api_key = await self.services.users.api_keys.create(name="k", scopes=scopes, by=OPERATOR_PRINCIPAL, **fields)
-        return api_key.text
+        return api_key.secret
 
     async def mailed_token(self, kind: MailKind) -> str:
         """Return the token in the newest mail of this kind."""
@@ -153,7 +153,7 @@ async def api(sqlite_url: URL, settings: Config) -> AsyncIterator[Api]:
     async with open_services(sqlite_url, settings, clock) as services:
         key = await services.users.api_keys.create(name="suite", scopes=["*"], by=OPERATOR_PRINCIPAL)
         async with open_app_client(settings, services, ORIGIN) as http:
-            yield Api(http, services, clock, key.text, count(1))
+            yield Api(http, services, clock, key.secret, count(1))
 
 
 def build_limited_services(api: Api, settings: Config) -> Services:

@@ -42,8 +42,8 @@ class InvitationEnv:
     def token(self, details: InvitationDetails, channel: Channel = Channel.MAILED) -> str:
         return self.invitations.links.token_of(details.invitation, channel)
 
-    async def accept(self, token: str, profile: Profile = PROFILE, *, caller: User | None = None) -> Accepted:
-        return await self.invitations.acceptance.accept(token, profile, caller=caller)
+    async def accept(self, token: str, profile: Profile = PROFILE, *, by: User | None = None) -> Accepted:
+        return await self.invitations.acceptance.accept(token, profile, by=by)
 
     async def reload(self, details: InvitationDetails) -> Invitation:
         """Read the invitation again."""

@@ -198,7 +198,7 @@ def services(sessions: FakeSessions) -> Services:
         installation_id=USER_ID,
         wake_worker=lambda: None,
         limiter=Limiter(limits),
-        visits=LinkViewCounter(None, system_clock),  # type: ignore[arg-type]
+        link_views=LinkViewCounter(None, system_clock),  # type: ignore[arg-type]
         backoffice=None,  # type: ignore[arg-type]
         settings=(),
         check_health=None,  # type: ignore[arg-type]

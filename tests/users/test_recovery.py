@@ -1,4 +1,4 @@
-"""Links that prove a mailbox: forgotten passwords and unverified addresses."""
+"""Password reset and e-mail verification links."""
 
 import asyncio
 from datetime import timedelta
@@ -29,7 +29,7 @@ async def reset_token(service_env: Any, user: Any) -> str:
     return token
 
 
-async def test_a_reset_sets_the_password_ends_sessions_and_proves_the_mailbox(service_env: Any) -> None:
+async def test_a_reset_sets_the_password_ends_sessions_and_verifies_the_address(service_env: Any) -> None:
     user = await service_env.user(email_verified=False)
     _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
     token = await reset_token(service_env, user)
@@ -43,30 +43,30 @@ async def test_a_reset_sets_the_password_ends_sessions_and_proves_the_mailbox(se
     assert present.email_verified
 
 
-async def test_a_reset_link_is_good_once_and_takes_its_sisters_along(service_env: Any) -> None:
+async def test_a_reset_link_works_once_and_invalidates_the_others(service_env: Any) -> None:
     user = await service_env.user()
-    sister, token = await reset_token(service_env, user), await reset_token(service_env, user)
+    other_token, token = await reset_token(service_env, user), await reset_token(service_env, user)
     await service_env.users.recovery.reset_password(token, NEW)
-    for used in (token, sister):
+    for used in (token, other_token):
         with pytest.raises(ResetTokenInvalid):
             await service_env.users.recovery.reset_password(used, "and yet another 7")
         assert await service_env.users.recovery.find_reset_user(used) is None
 
 
-async def test_of_resets_at_once_exactly_one_wins(service_env: Any) -> None:
+async def test_of_resets_at_once_one_succeeds(service_env: Any) -> None:
     user = await service_env.user()
     token = await reset_token(service_env, user)
     passwords = [f"password number {i} of them" for i in range(6)]
     results = await asyncio.gather(
-        *(service_env.users.recovery.reset_password(token, one) for one in passwords), return_exceptions=True
+        *(service_env.users.recovery.reset_password(token, password) for password in passwords), return_exceptions=True
     )
     assert [type(result) for result in results].count(ResetTokenInvalid) == 5
-    won = passwords[results.index(None)]
-    await service_env.users.sessions.login(user.email_key, won)
+    accepted = passwords[results.index(None)]
+    await service_env.users.sessions.login(user.email_key, accepted)
     assert (await service_env.events()).count("user.password_reset") == 1
 
 
-async def test_a_reset_link_runs_out_and_falls_with_block_erasure_and_a_new_address(service_env: Any) -> None:
+async def test_a_reset_link_stops_working_after_expiry_block_erasure_or_a_new_address(service_env: Any) -> None:
     for change in (UserChanges(blocked=True), UserChanges(address=parse_address("moved@people.test")), None):
         user = await service_env.user()
         token = await reset_token(service_env, user)
@@ -82,7 +82,7 @@ async def test_a_reset_link_runs_out_and_falls_with_block_erasure_and_a_new_addr
         await service_env.users.recovery.reset_password(token, NEW)
 
 
-async def test_a_weak_password_leaves_the_link_good(service_env: Any) -> None:
+async def test_a_weak_password_does_not_use_the_link(service_env: Any) -> None:
     token = await reset_token(service_env, await service_env.user())
     with pytest.raises(InvalidFields) as refused:
         await service_env.users.recovery.reset_password(token, "short")
@@ -90,7 +90,7 @@ async def test_a_weak_password_leaves_the_link_good(service_env: Any) -> None:
     await service_env.users.recovery.reset_password(token, NEW)
 
 
-async def test_asking_for_a_reset_writes_one_mail_that_leaves_only_for_accounts(service_env: Any) -> None:
+async def test_a_reset_request_always_stores_a_mail_but_sends_it_only_to_accounts(service_env: Any) -> None:
     user, blocked = await service_env.user(), await service_env.user(blocked=True)
     for address in (user.email, blocked.email, "nobody@people.test"):
         await service_env.users.recovery.request_password_reset(parse_address(address))
@@ -99,14 +99,14 @@ async def test_asking_for_a_reset_writes_one_mail_that_leaves_only_for_accounts(
     assert await service_env.users.recovery.load_password_reset_mail(mails[1]) is None
 
 
-async def test_a_reset_mail_speaks_the_language_of_the_account_first(service_env: Any) -> None:
+async def test_a_reset_mail_prefers_the_language_of_the_account(service_env: Any) -> None:
     german, other = await service_env.user(locale="de"), await service_env.user()
     for user in (german, other):
         await service_env.users.recovery.request_password_reset(parse_address(user.email), locale="en")
     assert [mail.locale for mail in await service_env.mails()] == ["de", "en"]
 
 
-async def test_nothing_is_mailed_that_ended_while_it_waited(service_env: Any) -> None:
+async def test_a_queued_mail_whose_link_stopped_working_is_not_sent(service_env: Any) -> None:
     user = await service_env.user(email_verified=False)
     await service_env.users.recovery.request_password_reset(parse_address(user.email))
     await service_env.users.recovery.request_verification(user)
@@ -118,7 +118,7 @@ async def test_nothing_is_mailed_that_ended_while_it_waited(service_env: Any) ->
     assert await service_env.users.recovery.load_email_verification_mail(verification) is None
 
 
-async def test_the_same_promise_makes_the_same_link(service_env: Any) -> None:
+async def test_each_attempt_of_a_mail_has_the_same_link(service_env: Any) -> None:
     user = await service_env.user()
     await service_env.users.recovery.request_password_reset(parse_address(user.email))
     (mail,) = await service_env.mails()
@@ -159,7 +159,7 @@ async def test_a_verification_link_does_not_verify_another_address(service_env: 
         await service_env.users.recovery.verify_email(token)
 
 
-async def test_links_serve_their_own_purpose_only(service_env: Any) -> None:
+async def test_links_work_only_for_their_own_purpose(service_env: Any) -> None:
     user = await service_env.user(email_verified=False)
     reset = await reset_token(service_env, user)
     await service_env.users.recovery.request_verification(user)

@@ -1,4 +1,4 @@
-"""Signing in, staying signed in, signing out."""
+"""Sign-in, sessions and refresh tokens of users."""
 
 import asyncio
 from datetime import timedelta
@@ -16,37 +16,37 @@ PASSWORD = "correct horse 9 Battery"
 
 async def test_a_login_opens_a_session(service_env: Any) -> None:
     user = await service_env.user("team")
-    found, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
-    assert (found.id, found.last_login_at, tokens.expires_in) == (user.id, service_env.clock.now, 900)
+    signed_in, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
+    assert (signed_in.id, signed_in.last_login_at, tokens.expires_in) == (user.id, service_env.clock.now, 900)
     principal, present = await service_env.users.sessions.principal_of_access_token(tokens.access_token)
     assert (principal.id, present.id) == (user.id, user.id)
     assert principal.can("groups:read")
     assert "user.signed_in" in await service_env.events()
 
 
-@pytest.mark.parametrize("who", ["wrong password", "unknown", "no address", "no password set", "blocked"])
-async def test_every_failed_login_is_told_alike(service_env: Any, who: str) -> None:
-    user = await service_env.user(password=None if who == "no password set" else PASSWORD, blocked=who == "blocked")
-    key = {"unknown": "nobody@people.test", "no address": None}.get(who, user.email_key)
-    password = "not the password" if who == "wrong password" else PASSWORD
+@pytest.mark.parametrize("case", ["wrong password", "unknown", "no address", "no password set", "blocked"])
+async def test_every_failed_login_is_refused_alike(service_env: Any, case: str) -> None:
+    user = await service_env.user(password=None if case == "no password set" else PASSWORD, blocked=case == "blocked")
+    key = {"unknown": "nobody@people.test", "no address": None}.get(case, user.email_key)
+    password = "not the password" if case == "wrong password" else PASSWORD
     with pytest.raises(InvalidCredentials) as refused:
         await service_env.users.sessions.login(key, password)
     assert refused.value.detail == "Wrong e-mail address or password."
 
 
-async def test_unknown_accounts_cost_as_much_as_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    looked_at: list[str] = []
+async def test_unknown_accounts_take_the_same_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked_hashes: list[str] = []
     passwords = Passwords(memory_kib=8, passes=1)
     hashed = await passwords.hash(PASSWORD)
-    monkeypatch.setattr(passwords, "_matches", lambda _, known: bool(looked_at.append(known)))
+    monkeypatch.setattr(passwords, "_matches", lambda _, hashed_: bool(checked_hashes.append(hashed_)))
     await passwords.verify(PASSWORD, hashed)
     await passwords.verify(PASSWORD, None)
     passwords.close()
-    assert len(looked_at) == 2
-    assert looked_at[0].split("$")[:4] == looked_at[1].split("$")[:4]
+    assert len(checked_hashes) == 2
+    assert checked_hashes[0].split("$")[:4] == checked_hashes[1].split("$")[:4]
 
 
-async def test_access_ends_with_the_session_the_account_and_the_time(service_env: Any) -> None:
+async def test_access_tokens_stop_working_with_the_session_and_after_their_lifetime(service_env: Any) -> None:
     user = await service_env.user()
     _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
     _, ended = await service_env.users.sessions.login(user.email_key, PASSWORD)
@@ -61,7 +61,7 @@ async def test_access_ends_with_the_session_the_account_and_the_time(service_env
         await service_env.users.sessions.principal_of_access_token(tokens.access_token)
 
 
-async def test_a_blocked_account_is_out_at_once_and_its_sessions_stay_ended(service_env: Any) -> None:
+async def test_blocking_ends_sessions_at_once_and_unblocking_does_not_restore_them(service_env: Any) -> None:
     user = await service_env.user()
     _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
     await service_env.users.change(user.id, UserChanges(blocked=True), by=OPERATOR_PRINCIPAL)
@@ -74,7 +74,7 @@ async def test_a_blocked_account_is_out_at_once_and_its_sessions_stay_ended(serv
         await service_env.users.sessions.principal_of_access_token(tokens.access_token)
 
 
-async def test_role_and_groups_count_from_the_next_request(service_env: Any) -> None:
+async def test_changed_role_and_groups_apply_from_the_next_request(service_env: Any) -> None:
     user = await service_env.user("customer")
     _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
     await service_env.group("readers")
@@ -84,7 +84,7 @@ async def test_role_and_groups_count_from_the_next_request(service_env: Any) -> 
     assert present.groups == ("readers",)
 
 
-async def test_a_refresh_token_is_good_once_and_ends_its_session_when_it_comes_back(service_env: Any) -> None:
+async def test_reuse_of_a_refresh_token_ends_its_session(service_env: Any) -> None:
     user = await service_env.user()
     _, first = await service_env.users.sessions.login(user.email_key, PASSWORD)
     _, other = await service_env.users.sessions.login(user.email_key, PASSWORD)
@@ -100,7 +100,7 @@ async def test_a_refresh_token_is_good_once_and_ends_its_session_when_it_comes_b
     assert (await service_env.events()).count("session.reuse_detected") == 1
 
 
-async def test_of_refreshes_at_once_exactly_one_wins(service_env: Any) -> None:
+async def test_of_refreshes_at_once_one_succeeds(service_env: Any) -> None:
     user = await service_env.user()
     _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
     results = await asyncio.gather(
@@ -111,7 +111,7 @@ async def test_of_refreshes_at_once_exactly_one_wins(service_env: Any) -> None:
     assert (await service_env.events()).count("session.reuse_detected") == 1
 
 
-async def test_whoever_holds_a_refresh_token_is_known_by_it_and_it_stays_unused(service_env: Any) -> None:
+async def test_a_refresh_token_identifies_its_user_without_being_used(service_env: Any) -> None:
     user = await service_env.user("team")
     _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
     for _ in range(2):
@@ -121,26 +121,26 @@ async def test_whoever_holds_a_refresh_token_is_known_by_it_and_it_stays_unused(
     assert principal.session_id is not None
 
 
-@pytest.mark.parametrize("why", ["unknown", "used", "ended", "blocked", "over"])
-async def test_a_refresh_token_that_is_not_good_stands_for_nobody_and_ends_nothing(service_env: Any, why: str) -> None:
+@pytest.mark.parametrize("case", ["unknown", "used", "ended", "blocked", "expired"])
+async def test_an_invalid_refresh_token_identifies_nobody_and_ends_nothing(service_env: Any, case: str) -> None:
     user = await service_env.user()
     _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
     principal, _ = await service_env.users.sessions.principal_of_access_token(tokens.access_token)
-    if why == "used":
+    if case == "used":
         _, tokens_after = await service_env.users.sessions.refresh(tokens.refresh_token)
-    elif why == "ended":
+    elif case == "ended":
         await service_env.users.sessions.logout(session_id=principal.session_id)
-    elif why == "blocked":
+    elif case == "blocked":
         await service_env.users.change(user.id, UserChanges(blocked=True), by=OPERATOR_PRINCIPAL)
-    elif why == "over":
+    elif case == "expired":
         service_env.clock.forward(timedelta(days=30))
     with pytest.raises(CredentialInvalid):
-        await service_env.users.sessions.principal_of_refresh_token("x" if why == "unknown" else tokens.refresh_token)
-    if why == "used":
+        await service_env.users.sessions.principal_of_refresh_token("x" if case == "unknown" else tokens.refresh_token)
+    if case == "used":
         await service_env.users.sessions.principal_of_access_token(tokens_after.access_token)
 
 
-async def test_a_session_lasts_as_long_as_it_is_used(service_env: Any) -> None:
+async def test_a_refresh_extends_the_session(service_env: Any) -> None:
     user = await service_env.user()
     _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
     for _ in range(3):
@@ -151,7 +151,7 @@ async def test_a_session_lasts_as_long_as_it_is_used(service_env: Any) -> None:
         await service_env.users.sessions.refresh(tokens.refresh_token)
 
 
-async def test_a_login_loses_against_a_block_and_a_new_password_that_came_first(service_env: Any) -> None:
+async def test_a_login_fails_if_the_password_changed_meanwhile(service_env: Any) -> None:
     user = await service_env.user()
     verified = (await service_env.reload(user)).password_hash
     await service_env.users.change(user.id, UserChanges(password="quite another 1"), by=OPERATOR_PRINCIPAL)
@@ -159,7 +159,7 @@ async def test_a_login_loses_against_a_block_and_a_new_password_that_came_first(
         await service_env.users.sessions._open(user, verified_hash=verified, kept_hash=verified)
 
 
-async def test_a_login_brings_an_old_hash_up_to_date(service_env: Any) -> None:
+async def test_a_login_replaces_an_outdated_hash(service_env: Any) -> None:
     old = Passwords(memory_kib=16, passes=1)
     user = await service_env.user()
     hashed = await old.hash(PASSWORD)
@@ -168,8 +168,8 @@ async def test_a_login_brings_an_old_hash_up_to_date(service_env: Any) -> None:
     changed = accounts._changed(await service_env.reload(user), UserChanges(), hashed, service_env.clock())
     from latchstring.storage.users.users import update_user  # noqa: PLC0415
 
-    one = update_user(changed)
-    await service_env.db.write(one.statement, **one.values)
+    step = update_user(changed)
+    await service_env.db.write(step.statement, **step.values)
     await accounts.sessions.login(user.email_key, PASSWORD)
     assert not service_env.passwords.needs_rehash((await service_env.reload(user)).password_hash)
 
@@ -178,12 +178,12 @@ async def test_logout_by_refresh_token_ends_the_session(service_env: Any) -> Non
     user = await service_env.user()
     _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
     await service_env.users.sessions.logout(refresh_token=tokens.refresh_token)
-    await service_env.users.sessions.logout(refresh_token="nothing we know")
+    await service_env.users.sessions.logout(refresh_token="unknown")
     with pytest.raises(CredentialInvalid):
         await service_env.users.sessions.principal_of_access_token(tokens.access_token)
 
 
-async def test_sessions_that_ran_out_are_removed_in_the_end(service_env: Any) -> None:
+async def test_expired_sessions_are_deleted(service_env: Any) -> None:
     user = await service_env.user()
     await service_env.users.sessions.login(user.email_key, PASSWORD)
     assert await service_env.users.sessions.purge() == 0
@@ -192,7 +192,7 @@ async def test_sessions_that_ran_out_are_removed_in_the_end(service_env: Any) ->
     assert await service_env.users.sessions.purge() == 0
 
 
-async def test_a_login_against_a_block_leaves_no_way_in(service_env: Any) -> None:
+async def test_a_login_and_a_block_at_once_leave_no_session(service_env: Any) -> None:
     for _ in range(4):
         user = await service_env.user()
         signed_in: Any
@@ -207,16 +207,16 @@ async def test_a_login_against_a_block_leaves_no_way_in(service_env: Any) -> Non
                 await service_env.users.sessions.principal_of_access_token(signed_in[1].access_token)
 
 
-async def test_a_refresh_against_a_logout_leaves_no_way_in(service_env: Any) -> None:
+async def test_a_refresh_and_a_logout_at_once_leave_no_session(service_env: Any) -> None:
     for _ in range(4):
         user = await service_env.user()
         _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
-        fresh: Any
-        fresh, _ = await asyncio.gather(
+        refreshed: Any
+        refreshed, _ = await asyncio.gather(
             service_env.users.sessions.refresh(tokens.refresh_token),
             service_env.users.sessions.logout(refresh_token=tokens.refresh_token),
             return_exceptions=True,
         )
-        if not isinstance(fresh, RefreshTokenInvalid):
+        if not isinstance(refreshed, RefreshTokenInvalid):
             with pytest.raises(CredentialInvalid):
-                await service_env.users.sessions.principal_of_access_token(fresh[1].access_token)
+                await service_env.users.sessions.principal_of_access_token(refreshed[1].access_token)

@@ -1,4 +1,4 @@
-"""Administrators: who they are, and what super-admins do about them. One super-admin who can sign in always remains."""
+"""Administrators, managed by super-admins. One super-admin who can sign in always remains."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -42,7 +42,7 @@ from latchstring.storage.outbox.outbox import queue_mail
 
 @dataclass(frozen=True, slots=True)
 class CreatedAdmin:
-    """An administrator that was just made; set_up_url when there is no password yet."""
+    """An administrator that was just created. set_up_url: if there is no password yet."""
 
     admin: Admin
     set_up_url: str | None = field(repr=False)
@@ -50,12 +50,12 @@ class CreatedAdmin:
 
 @dataclass(frozen=True, slots=True)
 class AdminAccounts:
-    """Administrators. Apart from users: another account, another login, another session."""
+    """Accounts of administrators. They are separate from users: other accounts, logins and sessions."""
 
     deps: AdminDependencies
     set_up_links: SetUpLinks
 
-    # ---- who there is ------------------------------------------------------------------------------------------------
+    # ---- read --------------------------------------------------------------------------------------------------------
 
     async def find_by_address(self, address: Address) -> Admin | None:
         return await find_admin_by_email_key(self.deps.db, address.email_key)
@@ -64,41 +64,43 @@ class AdminAccounts:
         """Raises AdminNotFound."""
         admin = await find_admin(self.deps.db, admin_id)
         if admin is None:
-            raise AdminNotFound(_NOBODY)
+            raise AdminNotFound(_UNKNOWN_ADMIN)
         return admin
 
     async def list_all(self) -> Sequence[Admin]:
         """Every administrator, by address."""
         return await list_admins(self.deps.db)
 
-    # ---- making ------------------------------------------------------------------------------------------------------
+    # ---- create ------------------------------------------------------------------------------------------------------
 
     async def create(
         self, *, by: Principal, address: Address, role: str, name: str = "", password: str | None = None
     ) -> CreatedAdmin:
-        """Make an administrator, with a password or a link that sets one. Raises InvalidFields, EmailTaken."""
+        """Create an administrator, with a password or a link that sets one. Raises InvalidFields, EmailTaken."""
         by.require(ADMINS_WRITE)
         problems = _check_role(role)
         if password is not None:
             problems += check_policy(password, self.deps.rules, email=address.email, names=[name])
         if problems:
             raise InvalidFields(problems)
-        hashed = None if password is None else await self.deps.passwords.hash(password)
-        admin = self._new_admin(address, role=role, name=name, password_hash=hashed)
+        password_hash = None if password is None else await self.deps.passwords.hash(password)
+        admin = self._new_admin(address, role=role, name=name, password_hash=password_hash)
         await self._insert_admin(admin, by)
         return CreatedAdmin(admin, None if password is not None else self.set_up_links.url_of(admin))
 
     async def invite(
         self, *, by: Principal, address: Address, role: str, name: str = "", locale: str | None = None
     ) -> SetUpSent:
-        """Make an administrator and mail the set-up link. Raises NotAllowed, InvalidFields, EmailTaken."""
+        """Create an administrator and mail the set-up link. Raises NotAllowed, InvalidFields, EmailTaken."""
         by.require(ADMINS_WRITE)
         if problems := _check_role(role):
             raise InvalidFields(problems)
         admin = self._new_admin(address, role=role, name=name, locale=locale)
-        await self._insert_admin(admin, by, also=[queue_mail(self.set_up_links.mail_to(admin, admin.created_at))])
+        await self._insert_admin(
+            admin, by, extra_steps=[queue_mail(self.set_up_links.mail_to(admin, admin.created_at))]
+        )
         self.deps.wake_worker()
-        return self.set_up_links.sent(admin)
+        return self.set_up_links.result_for(admin)
 
     def _new_admin(
         self,
@@ -112,13 +114,13 @@ class AdminAccounts:
         admin_id = new_id(self.deps.clock())
         return Admin(admin_id, address.email, address.email_key, name, role, password_hash, locale=locale)
 
-    async def _insert_admin(self, admin: Admin, principal: Principal, *, also: Sequence[Step] = ()) -> None:
-        event = happened("admin.created", admin.id, by=principal.actor, now=admin.created_at, role=admin.role)
+    async def _insert_admin(self, admin: Admin, by: Principal, *, extra_steps: Sequence[Step] = ()) -> None:
+        event = happened("admin.created", admin.id, by=by.actor, now=admin.created_at, role=admin.role)
 
         def work() -> Work[None]:
             yield insert_admin(admin)
-            for one in also:  # noqa: UP028  # a list cannot be sent the rows
-                yield one
+            for step in extra_steps:  # noqa: UP028  # a list cannot be sent the rows
+                yield step
             yield record(event)
 
         try:
@@ -127,34 +129,35 @@ class AdminAccounts:
             raise EmailTaken("Another administrator has this address.") from violation
 
     async def resend_set_up(self, admin_id: UUID, *, by: Principal) -> SetUpSent:
-        """Send a fresh set-up link; earlier ones are dead. A password there is keeps working until it is used.
+        """Send a new set-up link; earlier ones stop working. An existing password works until the link is used.
 
-        Raises NotAllowed, AdminNotFound, AccountBlocked for somebody deactivated.
+        Raises NotAllowed, AdminNotFound, AccountBlocked for a deactivated administrator.
         """
         by.require(ADMINS_WRITE)
         admin = await self.get(admin_id)
         now = self.deps.clock()
         event = happened("admin.invited", admin_id, by=by.actor, now=now)
-        fresh = self.set_up_links.mail_to(admin, now)
+        mail = self.set_up_links.mail_to(admin, now)
 
         def work() -> Work[Admin]:
             rows = yield make_next_link(admin_id)
             if not rows:
                 raise AccountBlocked("This administrator is deactivated.")
             present = admin_of(rows[0])
-            yield queue_mail(replace(fresh, generation=present.link_generation))
+            yield queue_mail(replace(mail, generation=present.link_generation))
             yield record(event)
             return present
 
         present = await self.deps.db.transact(work)
         self.deps.wake_worker()
-        return self.set_up_links.sent(present)
+        return self.set_up_links.result_for(present)
 
-    # ---- changing ----------------------------------------------------------------------------------------------------
+    # ---- change ------------------------------------------------------------------------------------------------------
 
     async def set_role(self, admin_id: UUID, role: str, *, by: Principal) -> Admin:
-        """Give another role; it counts from the next request. Raises NotAllowed, InvalidFields, AdminNotFound,
-        LastSuperAdmin.
+        """Change the role, effective from the next request.
+
+        Raises NotAllowed, InvalidFields, AdminNotFound, LastSuperAdmin.
         """
         by.require(ADMINS_WRITE)
         if problems := _check_role(role):
@@ -171,7 +174,7 @@ class AdminAccounts:
         return await self.deps.db.transact(work)
 
     async def deactivate(self, admin_id: UUID, *, by: Principal) -> Admin:
-        """Shut an administrator out at once: sessions end, links die.
+        """Deactivate an administrator at once: sessions end, links stop working.
 
         Raises NotAllowed, AdminNotFound, LastSuperAdmin.
         """
@@ -190,14 +193,14 @@ class AdminAccounts:
         return await self.deps.db.transact(work)
 
     async def reactivate(self, admin_id: UUID, *, by: Principal) -> Admin:
-        """Let an administrator sign in again; sessions of before stay ended. Raises NotAllowed, AdminNotFound."""
+        """Let an administrator sign in again; earlier sessions stay ended. Raises NotAllowed, AdminNotFound."""
         by.require(ADMINS_WRITE)
         event = happened("admin.reactivated", admin_id, by=by.actor, now=self.deps.clock())
 
         def work() -> Work[Admin]:
             admin = yield from lock_admin(admin_id)
             if admin is None:
-                raise AdminNotFound(_NOBODY)
+                raise AdminNotFound(_UNKNOWN_ADMIN)
             if not admin.is_active:
                 yield set_admin_deactivated(admin_id, None)
                 yield record(event)
@@ -205,10 +208,10 @@ class AdminAccounts:
 
         return await self.deps.db.transact(work)
 
-    # ---- sessions of others ------------------------------------------------------------------------------------------
+    # ---- sessions ----------------------------------------------------------------------------------------------------
 
     async def list_sessions(self, admin_id: UUID, *, by: Principal) -> Sequence[AdminSession]:
-        """Where an administrator is signed in, the session used last first. Raises NotAllowed."""
+        """The sessions of an administrator, most recently used first. Raises NotAllowed."""
         by.require(ADMINS_WRITE)
         now = self.deps.clock()
         return await list_admin_sessions(self.deps.db, admin_id, now=now, idle_since=now - IDLE_LIFETIME)
@@ -229,7 +232,7 @@ class AdminAccounts:
         return await self.deps.db.transact(work)
 
 
-_NOBODY = "There is no such administrator."
+_UNKNOWN_ADMIN = "There is no such administrator."
 
 
 def _check_role(role: str) -> list[FieldProblem]:
@@ -239,14 +242,14 @@ def _check_role(role: str) -> list[FieldProblem]:
 
 
 def _lock_for_change(admin_id: UUID, *, keeps_super_admin: bool) -> Work[Admin]:
-    """The administrator, locked; refuses what would leave no super-admin who can sign in.
+    """Lock an administrator. Raises LastSuperAdmin when no super-admin who can sign in would remain.
 
-    All super-admins are locked first, by everybody in one order: two who demote each other at once cannot both win.
+    All super-admins are locked first, always in the same order: two who demote each other at once cannot both succeed.
     """
-    able = yield from lock_super_admins()
+    super_admin_ids = yield from lock_super_admins()
     admin = yield from lock_admin(admin_id)
     if admin is None:
-        raise AdminNotFound(_NOBODY)
-    if not keeps_super_admin and able == {admin_id}:
+        raise AdminNotFound(_UNKNOWN_ADMIN)
+    if not keeps_super_admin and super_admin_ids == {admin_id}:
         raise LastSuperAdmin("Make another administrator a super-admin first, and have them sign in.")
     return admin

@@ -1,4 +1,4 @@
-"""What the services of administrators are built from."""
+"""Dependencies of the administrator services."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What administrators change about themselves: name, language, password, and where they are signed in."""
+"""Changes by administrators to their own account: name, language, password and sessions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ class OwnAccount:
     deps: AdminDependencies
     second_factors: SecondFactors
 
-    async def change(self, visit: AuthenticatedAdmin, *, name: str, locale: str | None) -> None:
-        """Keep another name and language. Both are checked by the face."""
-        admin, now = visit.admin, self.deps.clock()
+    async def change(self, by: AuthenticatedAdmin, *, name: str, locale: str | None) -> None:
+        """Change name and language. The panel validates both."""
+        admin, now = by.admin, self.deps.clock()
         changed = [
             field for field, differs in (("name", name != admin.name), ("locale", locale != admin.locale)) if differs
         ]
@@ -46,52 +46,52 @@ class OwnAccount:
         if changed:
             await self.deps.db.transact(work)
 
-    async def change_password(self, visit: AuthenticatedAdmin, current: str, new: str) -> NewAdminSession:
-        """Set another password. This session goes on under another token, all others end, and set-up links die.
+    async def change_password(self, by: AuthenticatedAdmin, current: str, new: str) -> NewAdminSession:
+        """Change the password. This session gets a new token, all others end, and set-up links stop working.
 
         Raises InvalidFields with `/currentPassword` and `/password`, CredentialInvalid when the session has ended.
         """
-        admin = visit.admin
+        admin = by.admin
         await self.second_factors.check_own_password(admin, current, pointer="/currentPassword")
         problems = check_policy(new, self.deps.rules, email=admin.email, names=[admin.name])
         if problems:
             raise InvalidFields(problems)
-        hashed = await self.deps.passwords.hash(new)
+        new_hash = await self.deps.passwords.hash(new)
         now, token = self.deps.clock(), new_session_token()
         event = happened("admin.password_set", admin.id, by=actor_of(admin.id), now=now, via="account")
 
         def work() -> Work[None]:
             known = admin.password_hash or ""
-            changed = yield change_admin_password(admin.id, verified_hash=known, password_hash=hashed)
-            if not changed or not (yield rotate_admin_session(visit.session_id, token.digest, now=now)):
+            changed = yield change_admin_password(admin.id, verified_hash=known, password_hash=new_hash)
+            if not changed or not (yield rotate_admin_session(by.session_id, token.digest, now=now)):
                 raise CredentialInvalid("This session has ended. Sign in again.")
-            yield end_admin_sessions(admin.id, now=now, but=visit.session_id)
+            yield end_admin_sessions(admin.id, now=now, but=by.session_id)
             yield record(event)
 
         await self.deps.db.transact(work)
-        return NewAdminSession(token.text, awaits_code=False, expires_at=visit.session.expires_at, admin=admin)
+        return NewAdminSession(token.text, awaits_code=False, expires_at=by.session.expires_at, admin=admin)
 
-    async def list_sessions(self, visit: AuthenticatedAdmin) -> Sequence[AdminSession]:
-        """Where the administrator is signed in, the one used last first."""
+    async def list_sessions(self, by: AuthenticatedAdmin) -> Sequence[AdminSession]:
+        """The administrator's sessions, most recently used first."""
         now = self.deps.clock()
-        return await list_admin_sessions(self.deps.db, visit.admin.id, now=now, idle_since=now - IDLE_LIFETIME)
+        return await list_admin_sessions(self.deps.db, by.admin.id, now=now, idle_since=now - IDLE_LIFETIME)
 
-    async def end_session(self, visit: AuthenticatedAdmin, session_id: UUID) -> int:
-        """Sign out another browser, or this one. Nothing happens to a session that is over or somebody else's."""
-        return await self._end_own(visit, end_admin_session(session_id, admin_id=visit.admin.id, now=self.deps.clock()))
-
-    async def end_other_sessions(self, visit: AuthenticatedAdmin) -> int:
-        """Sign out everywhere but here; returns how many sessions that ended."""
-        return await self._end_own(
-            visit, end_admin_sessions(visit.admin.id, now=self.deps.clock(), but=visit.session_id)
+    async def end_session(self, by: AuthenticatedAdmin, session_id: UUID) -> int:
+        """End one of the administrator's sessions; 0 if it has ended or is somebody else's."""
+        return await self._end_and_record(
+            by, end_admin_session(session_id, admin_id=by.admin.id, now=self.deps.clock())
         )
 
-    async def _end_own(self, visit: AuthenticatedAdmin, ending: Step) -> int:
-        admin_id = visit.admin.id
+    async def end_other_sessions(self, by: AuthenticatedAdmin) -> int:
+        """End all of the administrator's sessions but the present one; returns how many."""
+        return await self._end_and_record(by, end_admin_sessions(by.admin.id, now=self.deps.clock(), but=by.session_id))
+
+    async def _end_and_record(self, by: AuthenticatedAdmin, step: Step) -> int:
+        admin_id = by.admin.id
         event_id = new_id(self.deps.clock())
 
         def work() -> Work[int]:
-            ended = len((yield ending))
+            ended = len((yield step))
             if ended:
                 data = {"count": ended}
                 yield record(Event(event_id, admin_id, "admin.sessions_ended", actor_of(admin_id), data))

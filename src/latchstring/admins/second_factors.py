@@ -1,4 +1,4 @@
-"""The second factor of administrators: an authenticator app, and codes on paper for the day the phone is gone."""
+"""The second factor of administrators: codes of an authenticator app (TOTP), and recovery codes for a lost phone."""
 
 import base64
 import secrets
@@ -42,16 +42,16 @@ from latchstring.storage.admins.second_factors import (
 from latchstring.storage.admins.sessions import complete_admin_session, end_admin_sessions, new_session_token
 from latchstring.storage.engine.database import Work
 
-SEALED_FOR = "admin-totp"
+SEAL_PURPOSE = "admin-totp"
 RECOVERY_CODES = 10
-RECOVERY_BYTES = 10  # 80 bits, 16 letters and digits
+RECOVERY_BYTES = 10  # 80 random bits, 16 letters and digits: too many to guess, so a plain digest is stored
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """A secret that an authenticator app is to take: as text, and as what a QR code says."""
+    """A secret for an authenticator app: as text to type, and as the URI of a QR code."""
 
-    text: str = field(repr=False)
+    secret: str = field(repr=False)
     uri: str = field(repr=False)
 
 
@@ -61,38 +61,43 @@ class SecondFactors:
 
     deps: AdminDependencies
 
-    # ---- signing in --------------------------------------------------------------------------------------------------
+    # ---- sign in -----------------------------------------------------------------------------------------------------
 
-    async def complete_login(self, visit: AuthenticatedAdmin, code: str) -> NewAdminSession:
-        """Open a session that awaits its code, under another token. Takes the app's code, or a recovery code.
+    async def complete_login(self, by: AuthenticatedAdmin, code: str) -> NewAdminSession:
+        """Complete a session that awaits its code, with a code of the app or a recovery code.
 
-        Each is good once. Raises SecondFactorInvalid, and CredentialInvalid when the session has ended meanwhile.
+        Each code is accepted once. Raises SecondFactorInvalid, and CredentialInvalid when the session has ended.
         """
-        plain = "".join(character for character in code.upper() if character.isalnum())
-        by_app = len(plain) == DIGITS
-        now, token, admin = self.deps.clock(), new_session_token(), visit.admin
-        step = self._find_step(admin, plain) if by_app else None
-        if by_app and step is None:
-            raise SecondFactorInvalid(_WRONG)
+        # codes are typed by hand: spaces, dashes and lower case do not matter
+        normalized = "".join(character for character in code.upper() if character.isalnum())
+        by_app = len(normalized) == DIGITS
+        # A new token: one that an attacker planted or read before the second factor must not become a full session.
+        now, token, admin = self.deps.clock(), new_session_token(), by.admin
+        time_step = self._find_step(admin, normalized) if by_app else None
+        if by_app and time_step is None:
+            raise SecondFactorInvalid(_WRONG_CODE)
         event = happened(
             "admin.signed_in", admin.id, by=actor_of(admin.id), now=now, via="app" if by_app else "recovery-code"
         )
-        end = now + SESSION_LIFETIME
+        expires_at = now + SESSION_LIFETIME
 
         def work() -> Work[NewAdminSession]:
-            # the administrator's row first, as deactivating does
-            if step is not None:
-                is_good = yield use_step(admin.id, admin.totp_secret or b"", used=step, now=now)
+            # The administrator's row first, as in deactivation: no session is completed after that has committed.
+            # The update requires a later time step than the last one used, so an observed code cannot be replayed
+            # (RFC 6238 section 5.2). It compares the sealed secret: a code of a secret replaced meanwhile fails.
+            if time_step is not None:
+                used_rows = yield use_step(admin.id, admin.totp_secret or b"", used=time_step, now=now)
             elif (yield note_factor_login(admin.id, now=now)):
-                is_good = yield use_recovery_code(admin.id, digest_recovery_code(admin.id, plain), now=now)
+                used_rows = yield use_recovery_code(admin.id, digest_recovery_code(admin.id, normalized), now=now)
             else:
-                is_good = []
-            if not is_good:
-                raise SecondFactorInvalid(_WRONG)
-            if not (yield complete_admin_session(visit.session_id, token.digest, until=end, now=now)):
+                used_rows = []
+            if not used_rows:
+                raise SecondFactorInvalid(_WRONG_CODE)
+            # conditional on a session that still awaits its code: of two requests, one completes it
+            if not (yield complete_admin_session(by.session_id, token.digest, until=expires_at, now=now)):
                 raise CredentialInvalid("This session has ended. Sign in again.")
             yield record(event)
-            return NewAdminSession(token.text, awaits_code=False, expires_at=end, admin=admin)
+            return NewAdminSession(token.text, awaits_code=False, expires_at=expires_at, admin=admin)
 
         return await self.deps.db.transact(work)
 
@@ -101,81 +106,94 @@ class SecondFactors:
         return None if secret is None else find_step(secret, code, now=self.deps.clock())
 
     def _unseal(self, admin: Admin) -> bytes | None:
-        """The secret; None without one, and when its master key is gone: then a recovery code or the operator helps."""
+        """The secret; None if there is none or its master key was removed.
+
+        In the latter case a recovery code still works, or the operator resets the second factor.
+        """
         if admin.totp_secret is None:
             return None
         key = self.deps.keyring.find(sealing_key_id(admin.totp_secret))
         if key is None:
             return None
         try:
-            return unseal(key, SEALED_FOR, admin.totp_secret, owner=admin.id.bytes)
+            # bound to its owner: a sealed secret copied to another administrator's row cannot be opened
+            return unseal(key, SEAL_PURPOSE, admin.totp_secret, owner=admin.id.bytes)
         except SealBroken:
             return None
 
-    # ---- setting up and taking away ----------------------------------------------------------------------------------
+    # ---- set up and remove -------------------------------------------------------------------------------------------
 
-    async def start(self, visit: AuthenticatedAdmin) -> None:
-        """Propose a fresh secret. It asks for nothing until a code of it was entered."""
-        owner = visit.admin.id
-        one = propose_secret(owner, seal(self.deps.keyring.current, SEALED_FOR, new_totp_secret(), owner=owner.bytes))
-        await self.deps.db.write(one.statement, **one.values)
+    async def start(self, by: AuthenticatedAdmin) -> None:
+        """Store a new secret. No code is required before one was confirmed."""
+        # Otherwise an administrator who closes the page before scanning the QR code could never sign in again. The
+        # statement does not replace a confirmed secret.
+        owner = by.admin.id
+        step = propose_secret(
+            owner, seal(self.deps.keyring.current, SEAL_PURPOSE, new_totp_secret(), owner=owner.bytes)
+        )
+        await self.deps.db.write(step.statement, **step.values)
 
     def find_enrolment(self, admin: Admin) -> Enrolment | None:
-        """The secret that waits to be confirmed. One that is in use is shown to nobody."""
+        """The secret that is not confirmed yet, or None."""
+        # a confirmed secret is never shown again: anyone who reads it could create codes from then on
         secret = None if admin.has_second_factor else self._unseal(admin)
         if secret is None:
             return None
         uri = enrolment_uri(secret, issuer=self.deps.app.name, account=admin.email)
         return Enrolment(format_secret(secret), uri)
 
-    async def confirm(self, visit: AuthenticatedAdmin, code: str, password: str) -> tuple[str, ...]:
-        """Ask for the app's code from now on; returns the recovery codes, shown this once.
+    async def confirm(self, by: AuthenticatedAdmin, code: str, password: str) -> tuple[str, ...]:
+        """Require the app's code from now on; returns the recovery codes, which are shown only once.
 
-        Every other session of the administrator ends: it was opened without one. Raises SecondFactorInvalid, and
-        InvalidFields for a wrong password: a thief at an open browser must not lock its owner out.
+        Every other session of the administrator ends. Raises SecondFactorInvalid, and InvalidFields for a wrong
+        password.
         """
-        await self.check_own_password(visit.admin, password)
-        admin, now = visit.admin, self.deps.clock()
-        step = self._find_step(admin, "".join(code.split()))
-        if step is None or admin.has_second_factor:
-            raise SecondFactorInvalid(_WRONG)
+        # an attacker at an unattended browser must not enable a second factor and lock the owner out
+        await self.check_own_password(by.admin, password)
+        admin, now = by.admin, self.deps.clock()
+        time_step = self._find_step(admin, "".join(code.split()))
+        if time_step is None or admin.has_second_factor:
+            raise SecondFactorInvalid(_WRONG_CODE)
         codes = _new_recovery_codes()
         event = happened("admin.second_factor_enabled", admin.id, by=actor_of(admin.id), now=now)
 
         def work() -> Work[None]:
-            if not (yield confirm_secret(admin.id, admin.totp_secret or b"", last_step=step, now=now)):
-                raise SecondFactorInvalid(_WRONG)
-            yield from _put_codes(admin.id, codes)
-            yield end_admin_sessions(admin.id, now=now, but=visit.session_id)
+            # conditional on this very secret, and stores the step: the code just entered cannot be used to sign in
+            if not (yield confirm_secret(admin.id, admin.totp_secret or b"", last_step=time_step, now=now)):
+                raise SecondFactorInvalid(_WRONG_CODE)
+            yield from _replace_codes(admin.id, codes)
+            # the others were opened with the password alone
+            yield end_admin_sessions(admin.id, now=now, but=by.session_id)
             yield record(event)
 
         await self.deps.db.transact(work)
         return codes
 
-    async def renew_recovery_codes(self, visit: AuthenticatedAdmin, password: str) -> tuple[str, ...]:
-        """Ten fresh codes in place of those there were; shown this once. Raises InvalidFields for a wrong password."""
-        await self.check_own_password(visit.admin, password)
-        admin, now, codes = visit.admin, self.deps.clock(), _new_recovery_codes()
+    async def renew_recovery_codes(self, by: AuthenticatedAdmin, password: str) -> tuple[str, ...]:
+        """Replace all recovery codes; the new ones are shown only once. Raises InvalidFields for a wrong password."""
+        await self.check_own_password(by.admin, password)
+        admin, now, codes = by.admin, self.deps.clock(), _new_recovery_codes()
         event = happened("admin.recovery_codes_made", admin.id, by=actor_of(admin.id), now=now)
 
         def work() -> Work[None]:
+            # locked, as the second factor may be removed at the same time: no codes may be left without one
             present = yield from lock_admin(admin.id)
             if present is None or not present.has_second_factor:
                 raise SecondFactorInvalid("No second factor is set up.")
-            yield from _put_codes(admin.id, codes)
+            yield from _replace_codes(admin.id, codes)
             yield record(event)
 
         await self.deps.db.transact(work)
         return codes
 
     async def count_recovery_codes(self, admin: Admin) -> int:
-        """How many codes are left."""
+        """The number of unused recovery codes."""
         return await count_recovery_codes(self.deps.db, admin.id)
 
-    async def remove(self, visit: AuthenticatedAdmin, password: str) -> None:
-        """Ask for the password alone from now on. Raises InvalidFields for a wrong password."""
-        await self.check_own_password(visit.admin, password)
-        admin, now = visit.admin, self.deps.clock()
+    async def remove(self, by: AuthenticatedAdmin, password: str) -> None:
+        """Require only the password from now on. Raises InvalidFields for a wrong password."""
+        await self.check_own_password(by.admin, password)
+        admin, now = by.admin, self.deps.clock()
         event = happened("admin.second_factor_disabled", admin.id, by=actor_of(admin.id), now=now)
 
         def work() -> Work[None]:
@@ -186,7 +204,7 @@ class SecondFactors:
         await self.deps.db.transact(work)
 
     async def reset(self, admin_id: UUID, *, by: Principal) -> None:
-        """Take somebody's second factor away, for a lost phone; the sessions end. Raises AdminNotFound, NotAllowed."""
+        """Remove an administrator's second factor, for a lost phone. Raises AdminNotFound, NotAllowed."""
         by.require(ADMINS_WRITE)
         now = self.deps.clock()
         event = happened("admin.second_factor_disabled", admin_id, by=by.actor, now=now)
@@ -195,30 +213,35 @@ class SecondFactors:
             if not (yield remove_secret(admin_id)):
                 raise AdminNotFound("There is no such administrator.")
             yield forget_recovery_codes(admin_id)
+            # the phone may be stolen, and be signed in
             yield end_admin_sessions(admin_id, now=now)
             yield record(event)
 
         await self.deps.db.transact(work)
 
     async def check_own_password(self, admin: Admin, password: str, *, pointer: str = "/password") -> None:
-        """Raise InvalidFields unless this is the administrator's password: an open browser alone changes nothing."""
+        """Raise InvalidFields unless this is the administrator's password.
+
+        Required for changes of credentials: access to an open browser must not be enough.
+        """
         if not await self.deps.passwords.verify(password, admin.password_hash):
             raise InvalidFields([FieldProblem(pointer, "wrong-password", "Wrong password.")])
 
 
-_WRONG = "This code is wrong or was used before."
+_WRONG_CODE = "This code is wrong or was used before."
 
 
 def _new_recovery_codes() -> tuple[str, ...]:
-    return tuple(_recovery_code() for _ in range(RECOVERY_CODES))
+    return tuple(_new_recovery_code() for _ in range(RECOVERY_CODES))
 
 
-def _recovery_code() -> str:
+def _new_recovery_code() -> str:
+    # base 32: ten bytes give exactly 16 characters, without padding
     letters = base64.b32encode(secrets.token_bytes(RECOVERY_BYTES)).decode()
     return "-".join(letters[i : i + 4] for i in range(0, len(letters), 4))
 
 
-def _put_codes(admin_id: UUID, codes: tuple[str, ...]) -> Work[None]:
+def _replace_codes(admin_id: UUID, codes: tuple[str, ...]) -> Work[None]:
     yield forget_recovery_codes(admin_id)
     for code in codes:
         yield add_recovery_code(admin_id, digest_recovery_code(admin_id, code.replace("-", "")))

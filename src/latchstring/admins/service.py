@@ -1,4 +1,4 @@
-"""Accounts of the admin panel, as the faces call them: `services.admins.invite(…, by=principal)`."""
+"""The service for administrators: `services.admins.invite(…, by=principal)`."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -13,7 +13,7 @@ from latchstring.admins.set_up_links import SetUpLinks
 
 @dataclass(frozen=True, slots=True)
 class Admins(AdminAccounts):
-    """Administrators themselves, and a facet each for set-up links, sessions, second factors and one's own account."""
+    """Administrators, with set-up links, sessions, second factors and one's own account as attributes."""
 
     sessions: AdminSessions
     second_factors: SecondFactors
@@ -21,6 +21,6 @@ class Admins(AdminAccounts):
 
     @classmethod
     def build(cls, deps: AdminDependencies) -> Self:
-        """The service on its dependencies."""
+        """Build the service from its dependencies."""
         factors = SecondFactors(deps)
         return cls(deps, SetUpLinks(deps), AdminSessions(deps), factors, OwnAccount(deps, factors))

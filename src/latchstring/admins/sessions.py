@@ -1,4 +1,4 @@
-"""Administrators signing in, staying signed in, signing out: apart from users, whose logins open nothing here."""
+"""Sign-in and sessions of administrators, separate from users: a user's session is never accepted in the panel."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,18 +24,18 @@ from latchstring.storage.admins.sessions import (
 )
 from latchstring.storage.engine.database import Work
 
-SESSION_LIFETIME = timedelta(hours=12)  # a working day: then sign in again, whatever happened
+SESSION_LIFETIME = timedelta(hours=12)  # a working day, absolute: use does not prolong it
 IDLE_LIFETIME = timedelta(hours=2)
 CODE_LIFETIME = timedelta(minutes=10)  # between the password and the second factor
-SEEN_EVERY = timedelta(minutes=1)  # a page is a read, except once a minute
-KEPT_AFTER = timedelta(days=1)
-LONGEST_USER_AGENT = 300
-WRONG = "Wrong e-mail address or password."
+LAST_SEEN_INTERVAL = timedelta(minutes=1)  # at most one write a minute, so that pages cost a read only
+ENDED_SESSION_RETENTION = timedelta(days=1)
+MAX_USER_AGENT_LENGTH = 300
+WRONG_CREDENTIALS = "Wrong e-mail address or password."
 
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedAdmin:
-    """Who holds a session's token. awaits_code: only the page that asks for the second factor may be shown."""
+    """The administrator of a session. awaits_code: only the page for the second factor may be shown."""
 
     admin: Admin
     session: AdminSession
@@ -51,7 +51,7 @@ class AuthenticatedAdmin:
 
 @dataclass(frozen=True, slots=True)
 class NewAdminSession:
-    """A session that was just opened, or goes on under another token."""
+    """A session that was just opened, or that continues with a new token."""
 
     token: str = field(repr=False)
     awaits_code: bool
@@ -66,75 +66,82 @@ class AdminSessions:
     deps: AdminDependencies
 
     async def find(self, token: str) -> AuthenticatedAdmin | None:
-        """Who holds this token, by role of this moment. One read by a unique key.
-
-        Ended, idle, run out, deactivated: None at once.
-        """
+        """The administrator of a session token, or None for an ended, idle or expired session."""
         now = self.deps.clock()
-        found = await find_admin_by_session(self.deps.db, token, now=now, idle_since=now - IDLE_LIFETIME)
-        if found is None:
+        # One read by a unique key on every request, with the present role: a deactivated administrator or an ended
+        # session is refused at once. Idle time is compared here, so an idle session needs no job that ends it.
+        admin_and_session = await find_admin_by_session(self.deps.db, token, now=now, idle_since=now - IDLE_LIFETIME)
+        if admin_and_session is None:
             return None
-        admin, session = found
-        if now - session.last_seen_at >= SEEN_EVERY:
-            with suppress(StorageBusy):  # the page needs no write; the next one notes it
-                await see_admin_session(self.deps.db, session.id, before=now - SEEN_EVERY, now=now)
+        admin, session = admin_and_session
+        if now - session.last_seen_at >= LAST_SEEN_INTERVAL:
+            with suppress(StorageBusy):  # the page does not depend on this write; the next request repeats it
+                await see_admin_session(self.deps.db, session.id, before=now - LAST_SEEN_INTERVAL, now=now)
         return AuthenticatedAdmin(admin, session)
 
     async def login(self, address_text: str, password: str, *, user_agent: str, network: str) -> NewAdminSession:
-        """Sign in by address and password. Raises InvalidCredentials, alike and after the same work for every cause.
+        """Sign in with address and password. Raises InvalidCredentials for every cause alike.
 
-        Whoever has a second factor is not in yet: the session awaits its code, for ten minutes.
+        With a second factor the session is not complete: it awaits the code, for ten minutes.
         """
         admin = await self._find_admin_by_text(address_text)
-        hashed = admin.password_hash if admin else None
-        is_right = await self.deps.passwords.verify(password, hashed)
-        if admin is None or hashed is None or not is_right or not admin.is_active:
-            raise InvalidCredentials(WRONG)
-        kept = await self.deps.passwords.hash(password) if self.deps.passwords.needs_rehash(hashed) else hashed
+        stored_hash = admin.password_hash if admin else None
+        # Without an administrator a dummy hash is verified: the answer takes as long, so that its time does not reveal
+        # which addresses administer the installation. Deactivation is checked after it for the same reason.
+        is_right = await self.deps.passwords.verify(password, stored_hash)
+        if admin is None or stored_hash is None or not is_right or not admin.is_active:
+            raise InvalidCredentials(WRONG_CREDENTIALS)
+        kept_hash = (
+            await self.deps.passwords.hash(password) if self.deps.passwords.needs_rehash(stored_hash) else stored_hash
+        )
         return await self._open_admin_session(
-            admin.id, verified_hash=hashed, kept_hash=kept, user_agent=user_agent, network=network
+            admin.id, verified_hash=stored_hash, kept_hash=kept_hash, user_agent=user_agent, network=network
         )
 
     async def _find_admin_by_text(self, address_text: str) -> Admin | None:
         try:
             address = parse_address(address_text)
-        except AddressRefused:  # what is no address is nobody's, and is answered as such
+        except AddressRefused:  # answered like an unknown address
             return None
         return await find_admin_by_email_key(self.deps.db, address.email_key)
 
     async def _open_admin_session(
         self, admin_id: UUID, *, verified_hash: str, kept_hash: str, user_agent: str, network: str
     ) -> NewAdminSession:
+        # 256 random bits; the database stores only their SHA-256 digest, so a copy of it opens no session
         now, token = self.deps.clock(), new_session_token()
         session_id, event_id = new_id(now), new_id(now)
 
         def work() -> Work[NewAdminSession]:
-            # the row decides again: meanwhile somebody may have deactivated the account or changed its password
-            noted = yield note_admin_login(admin_id, verified_hash=verified_hash, kept_hash=kept_hash, now=now)
-            if not noted:
-                raise InvalidCredentials(WRONG)
-            admin = admin_of(noted[0])
-            awaits = admin.has_second_factor
-            end = now + (CODE_LIFETIME if awaits else SESSION_LIFETIME)
-            agent = "".join(filter(str.isprintable, user_agent))[:LONGEST_USER_AGENT]
-            session = AdminSession(session_id, admin_id, awaits, end, now, agent, network)
+            # Hashing takes a tenth of a second. This conditional update refuses the login if the account was
+            # deactivated or got another password meanwhile. It locks the row: a deactivation at the same time either
+            # comes first or ends this session too.
+            login_rows = yield note_admin_login(admin_id, verified_hash=verified_hash, kept_hash=kept_hash, now=now)
+            if not login_rows:
+                raise InvalidCredentials(WRONG_CREDENTIALS)
+            admin = admin_of(login_rows[0])
+            awaits_code = admin.has_second_factor
+            expires_at = now + (CODE_LIFETIME if awaits_code else SESSION_LIFETIME)
+            # a header that any client may fill: shown on a page, so without control characters and bounded
+            agent = "".join(filter(str.isprintable, user_agent))[:MAX_USER_AGENT_LENGTH]
+            session = AdminSession(session_id, admin_id, awaits_code, expires_at, now, agent, network)
             yield insert_admin_session(session, token.digest)
-            if not awaits:
+            if not awaits_code:
                 yield record(Event(event_id, admin_id, "admin.signed_in", actor_of(admin_id)))
-            return NewAdminSession(token.text, awaits, end, admin)
+            return NewAdminSession(token.text, awaits_code, expires_at, admin)
 
         return await self.deps.db.transact(work)
 
-    async def logout(self, visit: AuthenticatedAdmin) -> None:
-        """End the session of this browser."""
-        one = end_admin_session(visit.session_id, admin_id=visit.admin.id, now=self.deps.clock())
-        await self.deps.db.write(one.statement, **one.values)
+    async def logout(self, by: AuthenticatedAdmin) -> None:
+        """End the caller's session."""
+        step = end_admin_session(by.session_id, admin_id=by.admin.id, now=self.deps.clock())
+        await self.deps.db.write(step.statement, **step.values)
 
     async def purge(self) -> int:
-        """Remove a batch of sessions that have run out; returns how many. For the worker's tidying."""
-        return await purge_admin_sessions(self.deps.db, before=self.deps.clock() - KEPT_AFTER)
+        """Delete a batch of expired sessions; returns how many. Called by the worker."""
+        return await purge_admin_sessions(self.deps.db, before=self.deps.clock() - ENDED_SESSION_RETENTION)
 
 
 def actor_of(admin_id: UUID) -> Actor:
-    """An administrator as history names who acts."""
+    """An administrator as the actor of events."""
     return Actor(ActorType.ADMIN, admin_id)

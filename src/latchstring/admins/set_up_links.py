@@ -1,7 +1,7 @@
-"""Set-up links: they set an administrator's password, the first one and after it was forgotten.
+"""Set-up links, which set an administrator's first password or reset a forgotten one.
 
-Signed like invitation links, under a key of their own; each names the administrator's link generation. Nothing of them
-is stored. Using one moves the generation on, so it and its sisters are dead.
+They are signed like invitation links, with a separate key, and contain the administrator's link generation. They are
+not stored. Using one increments the generation, so all other links of it stop working.
 """
 
 from dataclasses import dataclass, field
@@ -26,12 +26,12 @@ from latchstring.storage.engine.database import Work
 from latchstring.storage.outbox.outbox import OutboxRow, queue_mail
 
 SET_UP_LIFETIME = timedelta(days=1)
-RESET_LIFETIME = timedelta(hours=1)  # of a link to somebody who has a password already
+RESET_LIFETIME = timedelta(hours=1)  # for an administrator who has a password already
 
 
 @dataclass(frozen=True, slots=True)
 class SetUpSent:
-    """How a set-up link went out. set_up_url: to be shown this once, when no mail carries it."""
+    """A set-up link that was sent. set_up_url: to be shown once, if mail is disabled; else None."""
 
     admin: Admin
     set_up_url: str | None = field(repr=False)
@@ -43,42 +43,44 @@ class SetUpSent:
 
 @dataclass(frozen=True, slots=True)
 class SetUpLinks:
-    """Set-up links of administrators."""
+    """Creates, sends and uses set-up links."""
 
     deps: AdminDependencies
 
     def url_of(self, admin: Admin, channel: Channel = Channel.REVEALED, starts_at: datetime | None = None) -> str:
-        """A link that sets the password, good once: for a day, or an hour when there is a password already."""
+        """A link that sets the password, once. Valid for a day, or for an hour if there is a password already."""
         now = starts_at or self.deps.clock()
         link = LinkToken(admin.id, admin.link_generation, channel, now, now + link_lifetime(admin))
         return f"{self.deps.app.public_url}/admin/set-up?token={self.deps.links.sign(Purpose.ADMIN_SET_UP, link)}"
 
     async def check(self, token: str) -> Admin:
-        """Whom a set-up link is for, while it is good. Raises SetUpTokenInvalid."""
+        """The administrator of a valid set-up link. Raises SetUpTokenInvalid."""
         try:
             link = self.deps.links.verify(Purpose.ADMIN_SET_UP, token)
         except TokenRefused as error:
-            raise SetUpTokenInvalid(_OVER) from error
+            raise SetUpTokenInvalid(_INVALID_LINK) from error
         admin = await find_admin(self.deps.db, link.subject_id)
         is_over = link.expires_at <= self.deps.clock()
         if admin is None or is_over or not admin.is_active or admin.link_generation != link.generation:
-            raise SetUpTokenInvalid(_OVER)
+            raise SetUpTokenInvalid(_INVALID_LINK)
         return admin
 
     async def use(self, token: str, password: str) -> Admin:
-        """Set the password through a set-up link, once; every session ends. Raises SetUpTokenInvalid, InvalidFields."""
+        """Set the password with a set-up link, once; ends every session. Raises SetUpTokenInvalid, InvalidFields."""
         admin = await self.check(token)
         problems = check_policy(password, self.deps.rules, email=admin.email, names=[admin.name])
         if problems:
             raise InvalidFields(problems)
-        hashed = await self.deps.passwords.hash(password)
+        password_hash = await self.deps.passwords.hash(password)
         now = self.deps.clock()
         event = happened("admin.password_set", admin.id, by=actor_of(admin.id), now=now, via="set-up-link")
 
         def work() -> Work[None]:
-            used = yield set_admin_password(admin.id, generation=admin.link_generation, password_hash=hashed)
-            if not used:  # by somebody else since it was read
-                raise SetUpTokenInvalid(_OVER)
+            updated_rows = yield set_admin_password(
+                admin.id, generation=admin.link_generation, password_hash=password_hash
+            )
+            if not updated_rows:  # conditional on the generation: another request used the link first
+                raise SetUpTokenInvalid(_INVALID_LINK)
             yield end_admin_sessions(admin.id, now=now)
             yield record(event)
 
@@ -86,24 +88,24 @@ class SetUpLinks:
         return admin
 
     async def request(self, address: Address, *, locale: str | None = None) -> None:
-        """Mail a set-up link if the address is an administrator's who is not shut out. Takes as long if not."""
+        """Mail a set-up link if the address belongs to an active administrator. Takes the same time if not."""
         now = self.deps.clock()
         admin = await find_admin_by_email_key(self.deps.db, address.email_key)
         mail = self.mail_to(admin, now, locale) if admin and admin.is_active else unsent_mail(now)
-        one = queue_mail(mail)
-        await self.deps.db.write(one.statement, **one.values)
+        step = queue_mail(mail)
+        await self.deps.db.write(step.statement, **step.values)
         self.deps.wake_worker()
 
     def mail_to(self, admin: Admin, now: datetime, locale: str | None = None) -> OutgoingMail:
-        """The mail that carries the link of the present generation."""
+        """The mail with the link of the present generation."""
         return account_mail(admin, MailKind.ADMIN_SET_UP, now=now, is_off=self.deps.mail_is_off, locale=locale)
 
-    def sent(self, admin: Admin) -> SetUpSent:
-        """What whoever asked for a link is told: it is in the mail, or here it is."""
+    def result_for(self, admin: Admin) -> SetUpSent:
+        """The result for the caller: the link itself if mail is disabled."""
         return SetUpSent(admin, self.url_of(admin) if self.deps.mail_is_off else None)
 
     async def load_mail(self, row: OutboxRow) -> AdminSetUpMail | None:
-        """The message of a promised set-up mail; None when its link would be dead on arrival."""
+        """The message of a queued set-up mail; None when its link would no longer work."""
         admin = await find_admin(self.deps.db, row.subject_id)
         if admin is None or not admin.is_active or admin.link_generation != row.generation:
             return None
@@ -122,8 +124,8 @@ class SetUpLinks:
 
 
 def link_lifetime(admin: Admin) -> timedelta:
-    """How long a link is good that is made now."""
+    """The lifetime of a link created now."""
     return RESET_LIFETIME if admin.is_set_up else SET_UP_LIFETIME
 
 
-_OVER = "This link is invalid or has expired. Request a new one on the login page of the panel."
+_INVALID_LINK = "This link is invalid or has expired. Request a new one on the login page of the panel."

@@ -68,7 +68,7 @@ def api_key_view(key: ApiKey) -> ApiKeyView:
 
 
 def created_view(created: CreatedApiKey) -> CreatedApiKeyView:
-    return CreatedApiKeyView(**msgspec.structs.asdict(api_key_view(created.key)), key=created.text)
+    return CreatedApiKeyView(**msgspec.structs.asdict(api_key_view(created.key)), key=created.secret)
 
 
 @operation("GET", "/api/api-keys", "List API keys", tag=TAG, permission=WRITE, answers={200: PageView[ApiKeyView]})

@@ -76,7 +76,7 @@ async def _answer_dry_run(services: Services, upload: UploadedRows, by: Principa
 
 async def _report_dry_run(services: Services, rows: SpooledRows, by: Principal) -> AsyncIterator[bytes]:
     with rows:
-        async with aclosing(services.invitations.bulk.judge_rows(rows, by=by)) as results:
+        async with aclosing(services.invitations.bulk.preview_rows(rows, by=by)) as results:
             async for chunk in report_chunks(results):
                 yield chunk
 

@@ -49,7 +49,7 @@ from latchstring.formats.fields import Body, Reading
 from latchstring.http.authentication import Caller, RouteAccess, has_outdated_terms
 from latchstring.http.client_address import client_network
 from latchstring.http.responses import Answer, View, json_answer, stored_answer
-from latchstring.invitations.respond import ResolvedLink, has_account, offered_objects
+from latchstring.invitations.respond import ResolvedLink, has_account, list_offered_objects
 from latchstring.invitations.results import Accepted, OfferedObject
 from latchstring.rest.idempotency import Idempotency, read_key
 from latchstring.rest.query import requested_locale
@@ -285,12 +285,12 @@ async def _accept(
     token = reading.get("token")
     if token is None:
         raise InvalidFields(reading.problems)
-    link = await services.invitations.responses.open_link(token)
+    link = await services.invitations.responses.get_open_link(token)
     object_ = _match(services, link, reading, _RequestedTarget(declared.key, target.key))
     if not _is_somebody_else(caller, link) and not has_account(link):
         _ask_for_profile(request, services, link, reading)
     accepted = await services.invitations.acceptance.accept(
-        token, read_profile(reading), caller=caller.user, problems=reading.problems
+        token, read_profile(reading), by=caller.user, problems=reading.problems
     )
     return _answer(services, caller, accepted, object_)
 
@@ -306,7 +306,7 @@ def _match(services: Services, link: ResolvedLink, reading: Reading[Any], target
     ]
     if not grants or (requested_type is not None and services.content.find_type(requested_type) != target.type):
         raise InvitationMismatch("This link is for another object. Use contentType and contentKey of the link.")
-    live = {offered.id: offered for offered in offered_objects(link)}
+    live = {offered.id: offered for offered in list_offered_objects(link)}
     object_ = next((live[grant.target_id] for grant in grants if grant.target_id in live), None)
     if object_ is None:
         raise ContentNotFound("The object of this link no longer exists.")

@@ -105,7 +105,7 @@ async def look_up(request: Request, services: Services, caller: Caller, body: Li
     locale = requested_locale(request.scope) or (caller.user.locale if caller.user else None)
     accepted = accepted_locales(request.scope)
     preview = await services.invitations.responses.look_up(body.token, locale=locale, otherwise=accepted)
-    services.visits.count(preview.invitation.id, preview.invitation.link.generation)
+    services.link_views.count(preview.invitation.id, preview.invitation.link.generation)
     return json_answer(lookup_view(preview, services))
 
 
@@ -139,7 +139,7 @@ async def accept_invitation(services: Services, caller: Caller, reading: Reading
     if token is None:
         raise InvalidFields(reading.problems)
     accepted = await services.invitations.acceptance.accept(
-        token, read_profile(reading), caller=caller.user, problems=reading.problems
+        token, read_profile(reading), by=caller.user, problems=reading.problems
     )
     show_user = accepted.tokens is not None or caller.user is not None
     return _answer(services, accepted, show_user=show_user)

@@ -1,4 +1,4 @@
-"""Looking into history."""
+"""Search the audit log."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ from latchstring.formats.email_address import AddressRefused, parse_address
 from latchstring.storage.events.audit_log import find_actors_called, find_objects_called, list_audit
 
 READ = "audit:read"
-BATCH = 1000  # entries of an export in memory
+BATCH = 1000  # entries of an export that are in memory at once
 PAGE = 50
 
 
 @dataclass(frozen=True, slots=True)
 class AuditLog:
-    """Reads history across all objects. Nothing here writes any."""
+    """Reads the events of all objects."""
 
     deps: BackofficeDependencies
 
-    async def list(self, wanted: AuditFilter, *, by: Principal, cursor: Cursor | None = None) -> Page[AuditEntry]:
-        """A page, newest first."""
+    async def list(self, filters: AuditFilter, *, by: Principal, cursor: Cursor | None = None) -> Page[AuditEntry]:
+        """A page of entries, newest first."""
         by.require(READ)
-        return await list_audit(self.deps.db, wanted, cursor=cursor, limit=PAGE)
+        return await list_audit(self.deps.db, filters, cursor=cursor, limit=PAGE)
 
-    async def stream(self, wanted: AuditFilter, *, by: Principal) -> AsyncIterator[AuditEntry]:
-        """Every entry, newest first, a batch in memory at a time."""
+    async def stream(self, filters: AuditFilter, *, by: Principal) -> AsyncIterator[AuditEntry]:
+        """Every entry, newest first. At most one batch is in memory."""
         by.require(READ)
         cursor: Cursor | None = None
         while True:
-            page = await list_audit(self.deps.db, wanted, cursor=cursor, limit=BATCH)
+            page = await list_audit(self.deps.db, filters, cursor=cursor, limit=BATCH)
             for entry in page.items:
                 yield entry
             cursor = page.next
@@ -40,24 +40,24 @@ class AuditLog:
                 return
 
     async def find_actors(self, text: str, *, by: Principal) -> tuple[UUID, ...]:
-        """Whom somebody means by an id, an address, or the name of an API key."""
+        """Ids of the actors with this id, address, or name of an API key."""
         by.require(READ)
-        return _as_id(text) or await find_actors_called(self.deps.db, _canonical(text), text)
+        return _parse_id(text) or await find_actors_called(self.deps.db, _canonical_address(text), text)
 
     async def find_objects(self, text: str, *, by: Principal) -> tuple[UUID, ...]:
-        """What somebody means by an id, an address, the key of a group, `type/key`, or the name of an API key."""
+        """Ids of the subjects with this id, address, group key, `type/key`, or name of an API key."""
         by.require(READ)
-        return _as_id(text) or await find_objects_called(self.deps.db, _canonical(text), text)
+        return _parse_id(text) or await find_objects_called(self.deps.db, _canonical_address(text), text)
 
 
-def _as_id(text: str) -> tuple[UUID, ...]:
+def _parse_id(text: str) -> tuple[UUID, ...]:
     try:
         return (UUID(text),)
     except ValueError:
         return ()
 
 
-def _canonical(text: str) -> str:
+def _canonical_address(text: str) -> str:
     try:
         return parse_address(text).email_key
     except AddressRefused:

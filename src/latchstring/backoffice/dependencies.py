@@ -1,4 +1,4 @@
-"""What the service of operations is built from."""
+"""Dependencies of the back-office services."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,10 @@ Loaders = Mapping[MailKind, Callable[[OutboxRow], Awaitable[Message | None]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackofficeDependencies:
-    """What main hands to the service. loaders: those of the worker. wake_worker: tells it that mail is due."""
+    """The injected dependencies of each service of the back office.
+
+    loaders: the worker's loaders of mails. wake_worker: wakes the mail worker of this process.
+    """
 
     db: Database
     clock: Clock

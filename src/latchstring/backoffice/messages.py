@@ -1,4 +1,4 @@
-"""Every message as people get it, with sample data: to look at, and to send to somebody as a test."""
+"""Previews and test mails of every message, with sample data."""
 
 import asyncio
 from dataclasses import dataclass
@@ -18,13 +18,16 @@ from latchstring.mail.templating import BUILT_IN, MailTemplates, TemplateBroken,
 from latchstring.mail.transport import open_sender
 from latchstring.storage.engine.database import Work
 
-PATIENCE_SECONDS = 20.0
+SEND_TIMEOUT_SECONDS = 20.0
 SAMPLE_ADDRESS = "noor@example.org"
 
 
 @dataclass(frozen=True, slots=True)
 class MessagePreview:
-    """A message. broken: what is wrong with the operator's template; then the built-in one is shown, as it is sent."""
+    """A preview of a message.
+
+    broken: the error of the operator's template, or None. With an error the built-in template is used, as in real mail.
+    """
 
     mail: ComposedMail
     broken: str | None = None
@@ -32,7 +35,7 @@ class MessagePreview:
 
 @dataclass(frozen=True, slots=True)
 class TestSent:
-    """What became of a test. reply: the mail server's own words, None where it said nothing."""
+    """The result of a test mail. reply: of the mail server, or None."""
 
     is_taken: bool
     reply: str | None
@@ -40,12 +43,12 @@ class TestSent:
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """Composes and sends samples."""
+    """Composes and sends sample messages."""
 
     deps: BackofficeDependencies
 
     def preview(self, kind: MailKind, locale: str, *, by: Principal) -> MessagePreview:
-        """A message in the nearest language we speak. Runs the operator's templates: call it in a thread."""
+        """A sample message in the nearest supported language. Renders the operator's templates: call it in a thread."""
         by.require(MAIL_READ)
         message = sample_message(kind, to=SAMPLE_ADDRESS, locale=locale, app=self.deps.app, now=self.deps.clock())
         try:
@@ -54,14 +57,14 @@ class Messages:
             return MessagePreview(compose_mail(message, BUILT_IN), str(broken))
 
     async def send_test(self, kind: MailKind, locale: str, to: str, *, by: Principal) -> TestSent:
-        """Send a sample at once, past the queue, and hear what the mail server says. Its link opens nothing.
+        """Send a sample at once, without the queue, and return the reply of the mail server. Its link does not work.
 
-        Not promised and not repeated: whoever asks waits for the answer. Raises MailDisabled.
+        The mail is not stored and not retried. Raises MailDisabled.
         """
         by.require(MAIL_WRITE)
         if self.deps.mail_rules.transport == "off":
             raise MailDisabled("Mail is switched off here.")
-        outcome = await self._send(kind, locale, to)
+        attempt = await self._send(kind, locale, to)
         event = happened(
             "mail.tested", by.id or new_id(self.deps.clock()), by=by.actor, now=self.deps.clock(), message=str(kind)
         )
@@ -70,7 +73,7 @@ class Messages:
             yield record(event)
 
         await self.deps.db.transact(work)
-        return TestSent(outcome.result is DeliveryResult.TAKEN, outcome.reply)
+        return TestSent(attempt.result is DeliveryResult.TAKEN, attempt.reply)
 
     async def _send(self, kind: MailKind, locale: str, to: str) -> SendAttempt:
         sender = open_sender(self.deps.mail_rules)
@@ -79,7 +82,7 @@ class Messages:
             return await asyncio.to_thread(self._render, kind, locale, to)
 
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
                 return await sender.send(compose, on_data_sent=lambda: None)
         except TimeoutError:
             return SendAttempt(DeliveryResult.LATER)

@@ -1,4 +1,4 @@
-"""What became of invitations, and what needs attention."""
+"""The overview: figures of invitations, and what needs attention."""
 
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -18,7 +18,7 @@ SOON = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything the page shows."""
+    """The content of the overview page."""
 
     figures: Figures
     expiring: Page[ExpiringInvitation]
@@ -27,12 +27,12 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Overviews:
-    """Reads what sweeps have added up, and adds up."""
+    """Reads the daily counts, and updates them in sweeps."""
 
     deps: BackofficeDependencies
 
     async def read(self, *, by: Principal, days: int) -> Overview:
-        """The invitations of the last so many days, today among them, and what needs attention now."""
+        """The figures of the last `days` days, including today, and what needs attention now."""
         by.require(READ)
         db, now = self.deps.db, self.deps.clock()
         last = now.astimezone(UTC).date()
@@ -45,13 +45,13 @@ class Overviews:
         return Overview(figures, await list_expiring(db, now=now, until=now + SOON), await list_trouble(db, now=now))
 
     async def add_up(self) -> bool:
-        """Count the next batch of what happened, for the sweep. True when there is more at once."""
+        """Add the next batch of events to the daily counts. True when there is more to count at once."""
         now = self.deps.clock()
-        more = [await add_up(self.deps.db, source, now=now) for source in Source]
-        return any(more)
+        has_more = [await add_up(self.deps.db, source, now=now) for source in Source]
+        return any(has_more)
 
     async def _names(self, keys: set[str]) -> dict[str, str]:
         actors = {key: parse_inviter_key(key) for key in keys if ":" in key}
         named = await find_named(self.deps.db, (actor.id for actor in actors.values() if actor.id))
-        found = {key: named[actor.id].label for key, actor in actors.items() if actor.id and actor.id in named}
-        return found | {key: OPERATOR_NAME for key, actor in actors.items() if actor.type == "OPERATOR"}
+        names = {key: named[actor.id].label for key, actor in actors.items() if actor.id and actor.id in named}
+        return names | {key: OPERATOR_NAME for key, actor in actors.items() if actor.type == "OPERATOR"}

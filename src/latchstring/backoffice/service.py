@@ -1,4 +1,4 @@
-"""Looking after an installation: what happens, what fails, what it says."""
+"""The services for administrators of an installation: overview, audit log, mail queue, messages."""
 
 from latchstring.backoffice.audit_log import AuditLog
 from latchstring.backoffice.dependencies import BackofficeDependencies
@@ -8,7 +8,7 @@ from latchstring.backoffice.overview import Overviews
 
 
 class Backoffice:
-    """The service room. Each attribute is one side of it."""
+    """The back-office services, one per attribute."""
 
     def __init__(self, deps: BackofficeDependencies) -> None:
         self.overviews = Overviews(deps)

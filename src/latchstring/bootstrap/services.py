@@ -61,7 +61,7 @@ async def open_services(
         if beside:
             yield services
             return
-        async with listening(database_url(config.database), bell), services.visits.flushing():
+        async with listening(database_url(config.database), bell), services.link_views.flushing():
             yield services
 
 
@@ -146,7 +146,7 @@ def build_services(
         installation_id=installation_id,
         wake_worker=wake.ring,
         limiter=limiter,
-        visits=LinkViewCounter(db, clock),
+        link_views=LinkViewCounter(db, clock),
         backoffice=Backoffice(
             BackofficeDependencies(
                 db=db,

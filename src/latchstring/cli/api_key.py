@@ -51,12 +51,12 @@ def create(
     made = with_services(make)
     if not as_json:
         note("Keep this key now. It is not stored and cannot be shown again.")
-        click.echo(made.text)
+        click.echo(made.secret)
         return
     key = made.key
     shown = {
         "id": str(key.id),
-        "key": made.text,
+        "key": made.secret,
         "name": key.name,
         "scopes": sorted(key.scopes),
         "mayGrant": sorted(key.may_grant),

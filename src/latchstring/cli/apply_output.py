@@ -20,33 +20,33 @@ _SIGNS = {
     PlannedAction.RENEW: ("~", "renew", "yellow"),
     PlannedAction.REVOKE: ("-", "revoke", "red"),
     PlannedAction.ENDED: ("!", "ended", "magenta"),
-    PlannedAction.LEFT_OVER: ("?", "left over", "magenta"),
+    PlannedAction.ORPHANED: ("?", "left over", "magenta"),
 }
 _SHOWN_FIRST = (
     PlannedAction.REVOKE,
     PlannedAction.CREATE,
     PlannedAction.RENEW,
     PlannedAction.ENDED,
-    PlannedAction.LEFT_OVER,
+    PlannedAction.ORPHANED,
 )
 _WHY = {
     EntryState.NOTHING: "not invited yet",
     EntryState.EXPIRED: "the link has run out",
-    EntryState.LEFT: "accepted, but holds less by now",
+    EntryState.NO_LONGER_HELD: "accepted, but holds less by now",
     EntryState.DECLINED: "the person declined",
     EntryState.REVOKED: "withdrawn by somebody",
     EntryState.PRUNED: "back in the list",
     EntryState.PENDING: "not in the list any more",
 }
-_NAMES = {PlannedAction.KEEP: "unchanged", PlannedAction.LEFT_OVER: "leftOver"}
+_NAMES = {PlannedAction.KEEP: "unchanged", PlannedAction.ORPHANED: "leftOver"}
 
 
 def show_plan(plan: Plan, declared: DeclaredList) -> None:
     """The plan as a table, its counts, and what it waits for."""
     console = Console(highlight=False)
     items = sorted(
-        (item for item in plan.items if item.act is not PlannedAction.KEEP),
-        key=lambda item: _SHOWN_FIRST.index(item.act),
+        (item for item in plan.items if item.action is not PlannedAction.KEEP),
+        key=lambda item: _SHOWN_FIRST.index(item.action),
     )
     if items:
         console.print(_table(items[:MOST_SHOWN]))
@@ -62,16 +62,16 @@ def _table(items: Iterable[PlannedChange]) -> Table:
     for heading in ("", "E-mail", "Grants", "Why"):
         table.add_column(heading, overflow="fold")
     for item in items:
-        sign, word, colour = _SIGNS[item.act]
-        why = "not in the list any more" if item.wanted is None else _WHY[item.found]
+        sign, word, colour = _SIGNS[item.action]
+        why = "not in the list any more" if item.entry is None else _WHY[item.state]
         table.add_row(Text(f"{sign} {word}", colour), Text(item.email), Text(_grants(item)), Text(why))
     return table
 
 
 def _grants(item: PlannedChange) -> str:
-    if item.wanted is None:
+    if item.entry is None:
         return ""
-    bundle = item.wanted.bundle
+    bundle = item.entry.bundle
     words = [f"role {bundle.role}"] if bundle.role else []
     words += [f"group {grant.target_key}" for grant in bundle.groups]
     words += [
@@ -93,7 +93,7 @@ def _counts(plan: Plan) -> Text:
 def _hints(plan: Plan, declared: DeclaredList) -> Iterable[str]:
     if ended := plan.count(PlannedAction.ENDED):
         yield f"! {ended} ended by a person, and left alone. --again invites them anew."
-    if left := plan.count(PlannedAction.LEFT_OVER):
+    if left := plan.count(PlannedAction.ORPHANED):
         yield f"? {left} made by the list {declared.name} and not in it any more. --prune withdraws them."
     if plan.is_empty:
         yield "Nothing to do."
@@ -120,33 +120,33 @@ def as_json(plan: Plan, declared: DeclaredList, outcomes: Sequence[ApplyResult] 
         "list": declared.name,
         "empty": plan.is_empty,
         "counts": counts,
-        "plan": [_item(item, declared) for item in plan.items if item.act is not PlannedAction.KEEP],
+        "plan": [_item(item, declared) for item in plan.items if item.action is not PlannedAction.KEEP],
         "results": None if outcomes is None else [_result(outcome) for outcome in outcomes],
     }
     return json.dumps(result, ensure_ascii=False)
 
 
 def _item(item: PlannedChange, declared: DeclaredList) -> dict[str, Any]:
-    bundle = item.wanted.bundle if item.wanted else None
+    bundle = item.entry.bundle if item.entry else None
     return {
-        "action": _NAMES.get(item.act, item.act.value),
-        "found": item.found.value,
+        "action": _NAMES.get(item.action, item.action.value),
+        "found": item.state.value,
         "inviteEmail": item.email,
-        "line": declared.locations[item.wanted.index].line if item.wanted else None,
+        "line": declared.locations[item.entry.index].line if item.entry else None,
         "role": bundle.role if bundle else None,
         "groups": [grant.target_key for grant in bundle.groups] if bundle else [],
         "content": [
             {"contentType": g.target_type, "key": g.target_key, "role": g.role.name if g.role else None}
             for g in (bundle.content if bundle else ())
         ],
-        "id": str(item.past.id) if item.past else None,
+        "id": str(item.invitation.id) if item.invitation else None,
     }
 
 
 def _result(outcome: ApplyResult) -> dict[str, Any]:
     error = outcome.error
     return {
-        "action": outcome.planned.act.value,
+        "action": outcome.planned.action.value,
         "inviteEmail": outcome.planned.email,
         "id": str(outcome.invitation_id) if outcome.invitation_id else None,
         "code": error.code if error else None,

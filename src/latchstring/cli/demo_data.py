@@ -82,7 +82,7 @@ async def _make(services: Services, samples: DemoData) -> DemoData:
         await _make_article(services, user)
         await _invite_guest(services, user, samples)
     made = await services.users.api_keys.create(name="Demo", scopes=["*"], by=OPERATOR_PRINCIPAL)
-    return replace(samples, api_key=made.text)
+    return replace(samples, api_key=made.secret)
 
 
 async def _make_user(services: Services, samples: DemoData) -> User:

@@ -180,7 +180,7 @@ class _Import:
             return None
         with ExitStack() as stack:
             verdicts = output.RowResults(stack, self.report if self.dry_run else None, keeps_all=self.as_json)
-            async for rows in bulk.judge_rows(self.source(), by=OPERATOR_PRINCIPAL):
+            async for rows in bulk.preview_rows(self.source(), by=OPERATOR_PRINCIPAL):
                 verdicts.add(rows)
         if self.dry_run and self.as_json:
             click.echo(output.foreseen_as_json(verdicts))

@@ -1,4 +1,4 @@
-"""Objects as those see and change them who look after all of them, one grant at a time."""
+"""Operations of content administrators on every object: search, read and change access, transfer ownership."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,10 +45,10 @@ from latchstring.storage.invitations.cascade import void_target
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessChanges:
-    """What changes of who may see an object; everything else stays as it is by then.
+    """Changes of the access to an object; everything else stays as it is in the database.
 
-    users, groups: who gets exactly this role, greater or smaller than before; groups by key. withdrawn: ids of those
-    who lose what they have.
+    users, groups: new roles, higher or lower than before; groups by key. withdrawn: ids of users and groups that lose
+    their grants.
     """
 
     visibility: Visibility | None = None
@@ -59,7 +59,7 @@ class AccessChanges:
 
 @dataclass(frozen=True, slots=True)
 class ChangedAccess:
-    """What became of a change. missing: who had nothing left to lose."""
+    """The result of a change of access. missing: ids to be withdrawn that had no grant."""
 
     visibility: Visibility
     missing: frozenset[UUID]
@@ -71,9 +71,9 @@ class ContentOperations:
 
     deps: ContentDependencies
 
-    # ---- reading -----------------------------------------------------------------------------------------------------
+    # ---- read --------------------------------------------------------------------------------------------------------
 
-    async def search(  # what a list is asked for
+    async def search(
         self, type_: str, q: str | None, *, by: Principal, order: SortOrder, cursor: Cursor | None = None, limit: int
     ) -> Page[OwnedObject]:
         """A page of the objects of a type. q: a prefix of title or key. Orders: createdAt, title.
@@ -87,52 +87,52 @@ class ContentOperations:
     async def get(self, type_: str, key: str, *, by: Principal) -> ContentObject:
         """Any object. Raises NotAllowed, ContentNotFound."""
         by.require(READ_ACCESS)
-        found = await find_object(self.deps.db, self.deps.get_type(type_).key, key) if is_key(key) else None
-        if found is None:
+        content = await find_object(self.deps.db, self.deps.get_type(type_).key, key) if is_key(key) else None
+        if content is None:
             raise ContentNotFound("There is no such object.")
-        return found
+        return content
 
     async def list_user_holders(
-        self, one: ContentObject, *, by: Principal, cursor: Cursor | None = None
+        self, content: ContentObject, *, by: Principal, cursor: Cursor | None = None
     ) -> Page[Holder]:
         """Users an object is shared with. Raises NotAllowed."""
         by.require(READ_ACCESS)
-        return await list_user_holders(self.deps.db, one.id, cursor=cursor)
+        return await list_user_holders(self.deps.db, content.id, cursor=cursor)
 
-    async def list_group_holders(self, one: ContentObject, *, by: Principal) -> Sequence[Holder]:
+    async def list_group_holders(self, content: ContentObject, *, by: Principal) -> Sequence[Holder]:
         """Groups an object is shared with. Raises NotAllowed."""
         by.require(READ_ACCESS)
-        return await list_group_holders(self.deps.db, one.id)
+        return await list_group_holders(self.deps.db, content.id)
 
-    async def count_holders(self, one: ContentObject, *, by: Principal) -> Count:
+    async def count_holders(self, content: ContentObject, *, by: Principal) -> Count:
         """How many users and groups an object is shared with. Raises NotAllowed."""
         by.require(READ_ACCESS)
-        return await count_holders(self.deps.db, one.id)
+        return await count_holders(self.deps.db, content.id)
 
-    async def count_pending_invitations(self, one: ContentObject, *, by: Principal) -> Count:
+    async def count_pending_invitations(self, content: ContentObject, *, by: Principal) -> Count:
         """How many invitations to an object are pending. Raises NotAllowed."""
         by.require(READ_ACCESS)
-        return await count_pending_invitations(self.deps.db, one.id, now=self.deps.clock())
+        return await count_pending_invitations(self.deps.db, content.id, now=self.deps.clock())
 
-    async def list_pending(self, one: ContentObject, *, by: Principal) -> tuple[Sequence[PendingInvitation], bool]:
-        """The newest who are on the way to an object, and whether there are more. Raises NotAllowed."""
+    async def list_pending(self, content: ContentObject, *, by: Principal) -> tuple[Sequence[PendingInvitation], bool]:
+        """The newest pending invitations to an object, and whether there are more. Raises NotAllowed."""
         by.require(READ_ACCESS)
-        return await list_pending_invitations(self.deps.db, one.id, now=self.deps.clock())
+        return await list_pending_invitations(self.deps.db, content.id, now=self.deps.clock())
 
     async def list_granted(
         self, subject_id: UUID, *, by: Principal, cursor: Cursor | None = None
     ) -> Page[GrantedObject]:
-        """What a user or a group was given. Raises NotAllowed."""
+        """A page of the objects that a user or a group has a role on. Raises NotAllowed."""
         by.require(READ_ACCESS)
         return await list_granted(self.deps.db, subject_id, cursor=cursor)
 
     async def count_granted(self, subject_id: UUID, *, by: Principal) -> Count:
-        """How many objects a user or a group was given a role on. Raises NotAllowed."""
+        """How many objects a user or a group has a role on. Raises NotAllowed."""
         by.require(READ_ACCESS)
         return await count_granted(self.deps.db, subject_id)
 
     async def list_owned(self, user_id: UUID, *, by: Principal) -> Page[GrantedObject]:
-        """The first of what a user owns. Raises NotAllowed."""
+        """The first page of the objects that a user owns. Raises NotAllowed."""
         by.require(READ_ACCESS)
         return await list_owned(self.deps.db, user_id)
 
@@ -141,82 +141,84 @@ class ContentOperations:
         by.require(READ_ACCESS)
         return await count_owned(self.deps.db, user_id)
 
-    # ---- changing ----------------------------------------------------------------------------------------------------
+    # ---- change ------------------------------------------------------------------------------------------------------
 
-    async def change_access(self, one: ContentObject, changes: AccessChanges, *, by: Principal) -> ChangedAccess:
-        """Change some of who may see an object, on top of whatever others have changed meanwhile.
+    async def change_access(self, content: ContentObject, changes: AccessChanges, *, by: Principal) -> ChangedAccess:
+        """Change some grants on an object; concurrent changes of other grants are kept.
 
-        PRIVATE clears all grants and voids those in open invitations; a grant on a PRIVATE object makes it SHARED,
-        SHARED with nobody left becomes PRIVATE and voids nothing. The owner needs no grant and gets none.
+        PRIVATE removes all grants and voids those in open invitations. A grant on a PRIVATE object makes it SHARED.
+        A SHARED object without grants becomes PRIVATE, which voids nothing. The owner gets no grant.
         Raises ContentNotFound, NotAllowed, UserNotFound, GroupNotFound; then nothing is changed.
         """
         subject, now = subject_of(by), self.deps.clock()
         is_closing = changes.visibility is Visibility.PRIVATE
 
         def work() -> Work[ChangedAccess]:
-            seen = yield from lock_object(subject, one.id, Level.MAINTAINER, closing=is_closing)
-            before = (yield from load_access([one.id]))[one.id].grants
+            locked = yield from lock_object(subject, content.id, Level.MAINTAINER, closing=is_closing)
+            before = (yield from load_access([content.id]))[content.id].grants
             if is_closing:
                 after: Mapping[UUID, ContentRole] = {}
-                yield from replace_access(self.deps.db.dialect_name, seen.object, {})
-                yield from void_target(one.id, cause="content-private", by=by.actor, now=now)
+                yield from replace_access(self.deps.db.dialect_name, locked.object, {})
+                yield from void_target(content.id, cause="content-private", by=by.actor, now=now)
             else:
-                after = yield from _write(self.deps.db.dialect_name, seen.object, before, changes)
-            visibility = _visibility_after(seen.object.visibility, changes.visibility, is_shared=bool(after))
-            if visibility is not seen.object.visibility:
-                yield update_object(replace(seen.object, visibility=visibility))
-            if visibility is not seen.object.visibility or after != before:
+                after = yield from _write_grants(self.deps.db.dialect_name, locked.object, before, changes)
+            visibility = _visibility_after(locked.object.visibility, changes.visibility, is_shared=bool(after))
+            if visibility is not locked.object.visibility:
+                yield update_object(replace(locked.object, visibility=visibility))
+            if visibility is not locked.object.visibility or after != before:
                 facts = {"visibility": visibility.name, **describe_change(before, after)}
-                yield record(happened("content.access_changed", one.id, by=by.actor, now=now, **facts))
+                yield record(happened("content.access_changed", content.id, by=by.actor, now=now, **facts))
             return ChangedAccess(visibility, changes.withdrawn - before.keys())
 
         return await self.deps.db.transact(work)
 
-    async def withdraw_invitation(self, one: ContentObject, invitation_id: UUID, *, by: Principal) -> bool:
-        """End what a pending invitation gives on this object; one that gives nothing else is revoked.
+    async def withdraw_invitation(self, content: ContentObject, invitation_id: UUID, *, by: Principal) -> bool:
+        """Withdraw the grant of a pending invitation on this object; an invitation with no other grant is revoked.
 
-        False when there was nothing to end any more. Raises NotAllowed.
+        False when there was nothing to withdraw. Raises NotAllowed.
         """
         by.require(WRITE)
         now = self.deps.clock()
         return await self.deps.db.transact(
-            lambda: withdraw_invitation_grants(invitation_id, [one.id], by=by.actor, now=now)
+            lambda: withdraw_invitation_grants(invitation_id, [content.id], by=by.actor, now=now)
         )
 
-    async def hand_over(self, one: ContentObject, new_owner_id: UUID, *, by: Principal) -> None:
-        """Give an object a new owner in an administrator's name; who owned it becomes MAINTAINER.
+    async def hand_over(self, content: ContentObject, new_owner_id: UUID, *, by: Principal) -> None:
+        """Transfer an object to a new owner; the previous owner becomes MAINTAINER.
 
-        No permission of users or keys allows this: administrators do it for owners who have gone.
+        Only for administrators, for objects whose owner has left; no permission of users or keys allows it.
         Raises NotAllowed, ContentNotFound, UserNotFound.
         """
         by.require(WRITE)
         if by.type is not ActorType.ADMIN:
             raise NotAllowed(WRITE)
-        await transfer(self.deps, one, new_owner_id, by=by, need=Level.MAINTAINER)
+        await transfer(self.deps, content, new_owner_id, by=by, need=Level.MAINTAINER)
 
 
-def _write(
-    dialect_name: str, one: ContentObject, before: Mapping[UUID, ContentRole], changes: AccessChanges
+def _write_grants(
+    dialect_name: str, content: ContentObject, before: Mapping[UUID, ContentRole], changes: AccessChanges
 ) -> Work[dict[UUID, ContentRole]]:
-    """The grants as they are afterwards. Whoever is given one exists until the commit."""
-    found = yield from share_lock_groups(changes.groups)
-    if missing := sorted(changes.groups.keys() - found.keys()):
+    """Write the changed grants; returns all grants afterwards. Their users and groups are locked until the commit."""
+    group_ids = yield from share_lock_groups(changes.groups)
+    if missing := sorted(changes.groups.keys() - group_ids.keys()):
         raise GroupNotFound(f"There is no group {missing[0]}.")
     if unknown := changes.users.keys() - (yield from share_lock_users(changes.users)):
         raise UserNotFound(f"There is no user {min(unknown)}.")
-    given = {user_id: (SubjectKind.USER, role) for user_id, role in changes.users.items() if user_id != one.owner_id}
-    given |= {found[key]: (SubjectKind.GROUP, role) for key, role in changes.groups.items()}
+    grants = {
+        user_id: (SubjectKind.USER, role) for user_id, role in changes.users.items() if user_id != content.owner_id
+    }
+    grants |= {group_ids[key]: (SubjectKind.GROUP, role) for key, role in changes.groups.items()}
     after = dict(before)
-    for subject_id, (kind, role) in given.items():
-        yield set_grant(dialect_name, one, subject_id, kind, role)
+    for subject_id, (kind, role) in grants.items():
+        yield set_grant(dialect_name, content, subject_id, kind, role)
         after[subject_id] = role
     for subject_id in changes.withdrawn & after.keys():
-        yield remove_grant(one.id, subject_id)
+        yield remove_grant(content.id, subject_id)
         del after[subject_id]
     return after
 
 
-def _visibility_after(present: Visibility, wanted: Visibility | None, *, is_shared: bool) -> Visibility:
-    if (present if wanted is None else wanted) is Visibility.PUBLIC:
+def _visibility_after(present: Visibility, requested: Visibility | None, *, is_shared: bool) -> Visibility:
+    if (present if requested is None else requested) is Visibility.PUBLIC:
         return Visibility.PUBLIC
     return Visibility.SHARED if is_shared else Visibility.PRIVATE

@@ -1,7 +1,7 @@
-"""Making, changing, sharing, handing over and removing objects.
+"""Create, change, share, transfer and delete objects.
 
-Every change locks the object's row first and looks at what the caller may do once more: two changes of one object
-happen one after the other, and each sees what the one before left.
+Every change locks the object's row first and checks the caller's level again: two changes of one object run one after
+the other, and each sees the result of the previous one.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from latchstring.content.dependencies import ContentDependencies
-from latchstring.content.read import CREATE, ContentReader, admit, subject_of
+from latchstring.content.read import CREATE, ContentReader, require_level, subject_of
 from latchstring.content.slugs import list_candidates
 from latchstring.domain.access import (
     ContentObject,
@@ -62,7 +62,7 @@ Grants = Mapping[tuple[UUID, SubjectKind], ContentRole]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewObject:
-    """An object to be. key: made from the title when it is None."""
+    """The fields of a new object. key: derived from the title if None."""
 
     title: str
     owner_id: UUID
@@ -73,7 +73,7 @@ class NewObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewAccess:
-    """Who shall have access to an object, and nobody else. groups by key."""
+    """The complete access to an object. groups: by key."""
 
     visibility: Visibility
     users: Mapping[UUID, ContentRole] = field(default_factory=dict)
@@ -82,52 +82,52 @@ class NewAccess:
 
 @dataclass(frozen=True)
 class ContentChanges(ContentReader):
-    """What who may see an object may change about it."""
+    """Changes of objects by callers that have access to them."""
 
-    # ---- making ------------------------------------------------------------------------------------------------------
+    # ---- create ------------------------------------------------------------------------------------------------------
 
     async def create(self, type_: str, new: NewObject, *, by: Principal, once: Once | None = None) -> ObjectWithAccess:
-        """Make a PRIVATE object.
+        """Create a PRIVATE object.
 
-        Raises ContentNotFound for an unknown type, UserNotFound for an unknown owner, ContentKeyTaken for a key
-        that was asked for, and AnswerStored when the idempotency key was used.
+        Raises ContentNotFound for an unknown type, UserNotFound for an unknown owner, ContentKeyTaken for a given key
+        that exists, and AnswerStored when the idempotency key was used.
         """
         declared = self.deps.get_type(type_)
         by.require(CREATE)
         now = self.deps.clock()
         if new.key is not None:
-            return await self._try_to_make(by, declared, new, new.key, once, now)
-        for key in list_candidates(new.title, otherwise=declared.singular or declared.key):
+            return await self._try_to_create(by, declared, new, new.key, once, now)
+        for key in list_candidates(new.title, fallback=declared.singular or declared.key):
             try:
-                return await self._try_to_make(by, declared, new, key, once, now)
+                return await self._try_to_create(by, declared, new, key, once, now)
             except ContentKeyTaken:
                 continue
         raise StorageBusy("No key could be derived from this title. Try again.")
 
-    async def _try_to_make(  # noqa: PLR0917  # one attempt is all of this
+    async def _try_to_create(  # noqa: PLR0917  # all of this describes one attempt
         self,
-        principal: Principal,
+        by: Principal,
         declared: ContentType,
         new: NewObject,
         key: str,
         once: Once | None,
         now: datetime,
     ) -> ObjectWithAccess:
-        made = ContentObject(
+        content = ContentObject(
             new_id(now), declared.key, key, new.owner_id, Visibility.PRIVATE, new.title, new.url, new.data, 1, now
         )
-        subject = subject_of(principal)
-        held = Level.OWNER if made.owner_id == subject.user_id else Level.NONE
-        seen = ObjectWithAccess(made, combine_level(subject, made.visibility, held))
-        facts = {"type": made.type, "key": made.key, "ownerId": str(made.owner_id)}
-        event = happened("content.created", made.id, by=principal.actor, now=now, **facts)
+        subject = subject_of(by)
+        level = Level.OWNER if content.owner_id == subject.user_id else Level.NONE
+        created = ObjectWithAccess(content, combine_level(subject, content.visibility, level))
+        facts = {"type": content.type, "key": content.key, "ownerId": str(content.owner_id)}
+        event = happened("content.created", content.id, by=by.actor, now=now, **facts)
 
         def work() -> Work[None]:
             if once is not None:
-                answer = once.answer(seen)
-                yield from store_answer(self.deps.db.dialect_name, once.claim, answer, subject_id=made.id, now=now)
-            yield from _hold_user(made.owner_id)
-            yield insert_object(made)
+                answer = once.answer(created)
+                yield from store_answer(self.deps.db.dialect_name, once.claim, answer, subject_id=content.id, now=now)
+            yield from _hold_user(content.owner_id)
+            yield insert_object(content)
             yield record(event)
 
         try:
@@ -136,144 +136,148 @@ class ContentChanges(ContentReader):
             if violation.constraint != UNIQUE_KEY:
                 raise
             raise ContentKeyTaken(f"An object {key} of this type already exists.") from violation
-        return seen
+        return created
 
-    # ---- words and data ----------------------------------------------------------------------------------------------
+    # ---- title, url and data -----------------------------------------------------------------------------------------
 
     async def change(
         self,
-        one: ContentObject,
+        content: ContentObject,
         changes: Mapping[str, Any],
         *,
         by: Principal,
         is_expected: Callable[[ContentObject], bool],
     ) -> ObjectWithAccess:
-        """Change title, url or data. Nothing else, and no other field, is touched.
+        """Change title, url or data. Other fields are not touched.
 
-        is_expected: whether the present version is one the caller meant to change; ContentChanged if not.
+        is_expected: whether this is the version that the caller meant to change; ContentChanged if not.
         Raises ContentNotFound, NotAllowed.
         """
         subject, now = subject_of(by), self.deps.clock()
         event_id = new_id(now)
 
         def work() -> Work[ObjectWithAccess]:
-            seen = yield from lock_object(subject, one.id, Level.EDITOR)
-            _check_expected(seen.object, is_expected)
-            # by their texts: to Python, 1 equals True
-            fields = sorted(name for name, value in changes.items() if repr(getattr(seen.object, name)) != repr(value))
+            locked = yield from lock_object(subject, content.id, Level.EDITOR)
+            _check_expected(locked.object, is_expected)
+            # compared by repr: in Python, 1 == True
+            fields = sorted(
+                name for name, value in changes.items() if repr(getattr(locked.object, name)) != repr(value)
+            )
             if not fields:
-                return seen
-            changed = replace(seen.object, **changes, version=seen.object.version + 1, updated_at=now)
+                return locked
+            changed = replace(locked.object, **changes, version=locked.object.version + 1, updated_at=now)
             yield update_object(changed)
-            yield record(Event(event_id, one.id, "content.updated", by.actor, {"fields": fields}))
-            return ObjectWithAccess(changed, seen.level)
+            yield record(Event(event_id, content.id, "content.updated", by.actor, {"fields": fields}))
+            return ObjectWithAccess(changed, locked.level)
 
         return await self.deps.db.transact(work)
 
-    # ---- removing ----------------------------------------------------------------------------------------------------
+    # ---- delete ------------------------------------------------------------------------------------------------------
 
-    async def delete(self, one: ContentObject, *, by: Principal, is_expected: Callable[[ContentObject], bool]) -> None:
-        """Remove an object with its grants; those in open invitations are void.
+    async def delete(
+        self, content: ContentObject, *, by: Principal, is_expected: Callable[[ContentObject], bool]
+    ) -> None:
+        """Delete an object with its grants; grants on it in open invitations become void.
 
-        One made again under the key is another object: ids decide, and they are never used twice.
+        An object created later with the same key has another id, so it does not get the grants back.
         Raises ContentNotFound, NotAllowed, ContentChanged.
         """
         subject, now = subject_of(by), self.deps.clock()
-        event = happened("content.deleted", one.id, by=by.actor, now=now, type=one.type, key=one.key)
+        event = happened("content.deleted", content.id, by=by.actor, now=now, type=content.type, key=content.key)
 
         def work() -> Work[None]:
-            seen = yield from lock_object(subject, one.id, Level.MAINTAINER, closing=True)
-            _check_expected(seen.object, is_expected)
-            yield from void_target(one.id, cause="content-deleted", by=by.actor, now=now)
-            yield delete_object(one.id)
+            locked = yield from lock_object(subject, content.id, Level.MAINTAINER, closing=True)
+            _check_expected(locked.object, is_expected)
+            yield from void_target(content.id, cause="content-deleted", by=by.actor, now=now)
+            yield delete_object(content.id)
             yield record(event)
 
         await self.deps.db.transact(work)
 
     # ---- access ------------------------------------------------------------------------------------------------------
 
-    async def replace_access(self, one: ContentObject, new: NewAccess, *, by: Principal) -> ObjectWithAccess:
-        """Let exactly these have access; the owner needs no grant and gets none.
+    async def replace_access(self, content: ContentObject, new: NewAccess, *, by: Principal) -> ObjectWithAccess:
+        """Replace all grants on an object. The owner gets no grant.
 
-        PRIVATE clears all grants and voids those in open invitations; SHARED with nobody becomes PRIVATE and voids
-        nothing. Raises ContentNotFound, NotAllowed, UserNotFound, GroupNotFound; then nothing is changed.
+        PRIVATE removes all grants and voids those in open invitations. SHARED without grants becomes PRIVATE, which
+        voids nothing. Raises ContentNotFound, NotAllowed, UserNotFound, GroupNotFound; then nothing is changed.
         """
         subject, now = subject_of(by), self.deps.clock()
         is_closing = new.visibility is Visibility.PRIVATE
 
         def work() -> Work[ObjectWithAccess]:
-            seen = yield from lock_object(subject, one.id, Level.MAINTAINER, closing=is_closing)
-            before = (yield from load_access([one.id]))[one.id]
-            grants = yield from _read_grants(seen.object, new)
-            yield from replace_access(self.deps.db.dialect_name, seen.object, grants)
-            changed = replace(seen.object, visibility=_visibility_with(new.visibility, grants))
+            locked = yield from lock_object(subject, content.id, Level.MAINTAINER, closing=is_closing)
+            before = (yield from load_access([content.id]))[content.id]
+            grants = yield from _read_grants(locked.object, new)
+            yield from replace_access(self.deps.db.dialect_name, locked.object, grants)
+            changed = replace(locked.object, visibility=_visibility_with(new.visibility, grants))
             yield update_object(changed)
             if is_closing:
-                yield from void_target(one.id, cause="content-private", by=by.actor, now=now)
+                yield from void_target(content.id, cause="content-private", by=by.actor, now=now)
             after = {subject_id: role for (subject_id, _), role in grants.items()}
             facts = describe_change(before.grants, after)
             visibility = changed.visibility.name
             yield record(
-                happened("content.access_changed", one.id, by=by.actor, now=now, visibility=visibility, **facts)
+                happened("content.access_changed", content.id, by=by.actor, now=now, visibility=visibility, **facts)
             )
-            return (yield from _see_again(subject, changed))
+            return (yield from _load_with_access(subject, changed))
 
         return await self.deps.db.transact(work)
 
-    async def change_owner(self, one: ContentObject, new_owner_id: UUID, *, by: Principal) -> ObjectWithAccess:
-        """Hand an object over; who owned it becomes MAINTAINER, so that PRIVATE becomes SHARED. Owners only.
+    async def change_owner(self, content: ContentObject, new_owner_id: UUID, *, by: Principal) -> ObjectWithAccess:
+        """Transfer an object. The previous owner becomes MAINTAINER, so a PRIVATE object becomes SHARED. Owners only.
 
         Raises ContentNotFound, NotAllowed, UserNotFound.
         """
-        return await transfer(self.deps, one, new_owner_id, by=by, need=Level.OWNER)
+        return await transfer(self.deps, content, new_owner_id, by=by, need=Level.OWNER)
 
 
 async def transfer(
-    deps: ContentDependencies, one: ContentObject, new_owner_id: UUID, *, by: Principal, need: Level
+    deps: ContentDependencies, content: ContentObject, new_owner_id: UUID, *, by: Principal, need: Level
 ) -> ObjectWithAccess:
-    """Give an object another owner. need: what the caller has to be able to do with it now."""
+    """Change the owner of an object. need: the level that the caller must have."""
     subject, now = subject_of(by), deps.clock()
     event_id = new_id(now)
 
     def work() -> Work[ObjectWithAccess]:
-        seen = yield from lock_object(subject, one.id, need)
+        locked = yield from lock_object(subject, content.id, need)
         yield from _hold_user(new_owner_id)
-        if new_owner_id == seen.object.owner_id:
-            return seen
-        changed = replace(seen.object, owner_id=new_owner_id)
+        if new_owner_id == locked.object.owner_id:
+            return locked
+        changed = replace(locked.object, owner_id=new_owner_id)
         yield update_object(changed)
         yield from grant_access(
             deps.db.dialect_name,
-            one.id,
-            one.type,
-            seen.object.owner_id,
+            content.id,
+            content.type,
+            locked.object.owner_id,
             SubjectKind.USER,
             ContentRole.MAINTAINER,
         )
-        yield from withdraw_access(one.id, new_owner_id)
+        yield from withdraw_access(content.id, new_owner_id)
         if changed.visibility is Visibility.PRIVATE:
             changed = replace(changed, visibility=Visibility.SHARED)
-        facts = {"from": str(seen.object.owner_id), "to": str(new_owner_id)}
-        yield record(Event(event_id, one.id, "content.owner_changed", by.actor, facts))
-        return (yield from _see_again(subject, changed))
+        facts = {"from": str(locked.object.owner_id), "to": str(new_owner_id)}
+        yield record(Event(event_id, content.id, "content.owner_changed", by.actor, facts))
+        return (yield from _load_with_access(subject, changed))
 
     return await deps.db.transact(work)
 
 
 def lock_object(subject: Subject, content_id: UUID, need: Level, *, closing: bool = False) -> Work[ObjectWithAccess]:
-    """The object, for this transaction alone, if the subject may (still) do this much with it.
+    """Lock an object, if the subject (still) has this level on it.
 
-    Grants are read in a statement of their own: one that waited for the lock would show them as they were before.
+    Grants are read by a second statement: the one that waited for the lock would return them as they were before.
     """
-    one = (
+    content = (
         (yield from lock_object_exclusively(content_id))
         if closing
         else (yield from lock_objects([content_id])).get(content_id)
     )
-    if one is None:
+    if content is None:
         raise ContentNotFound("There is no such object.")
-    held = yield from load_levels(subject.user_id, [content_id])
-    return admit(subject, (one, held[content_id]), need)
+    levels = yield from load_levels(subject.user_id, [content_id])
+    return require_level(subject, (content, levels[content_id]), need)
 
 
 def _hold_user(user_id: UUID) -> Work[None]:
@@ -281,13 +285,13 @@ def _hold_user(user_id: UUID) -> Work[None]:
         raise UserNotFound("There is no such user.")
 
 
-def _check_expected(one: ContentObject, is_expected: Callable[[ContentObject], bool]) -> None:
-    if not is_expected(one):
+def _check_expected(content: ContentObject, is_expected: Callable[[ContentObject], bool]) -> None:
+    if not is_expected(content):
         raise ContentChanged("The object has changed.")
 
 
-def _read_grants(one: ContentObject, new: NewAccess) -> Work[Grants]:
-    """The grants by subject, all of whom exist until the commit."""
+def _read_grants(content: ContentObject, new: NewAccess) -> Work[Grants]:
+    """The new grants by subject. The subjects are locked until the commit."""
     if new.visibility is Visibility.PRIVATE:
         return {}
     groups = yield from share_lock_groups(new.groups)
@@ -297,21 +301,21 @@ def _read_grants(one: ContentObject, new: NewAccess) -> Work[Grants]:
     unknown = new.users.keys() - (yield from share_lock_users(new.users))
     if unknown:
         raise UserNotFound(f"There is no user {min(unknown)}.")
-    given = {(user_id, SubjectKind.USER): role for user_id, role in new.users.items() if user_id != one.owner_id}
-    return given | {(groups[key], SubjectKind.GROUP): role for key, role in new.groups.items()}
+    grants = {(user_id, SubjectKind.USER): role for user_id, role in new.users.items() if user_id != content.owner_id}
+    return grants | {(groups[key], SubjectKind.GROUP): role for key, role in new.groups.items()}
 
 
-def _visibility_with(wanted: Visibility, grants: Grants) -> Visibility:
-    return Visibility.PRIVATE if wanted is Visibility.SHARED and not grants else wanted
+def _visibility_with(visibility: Visibility, grants: Grants) -> Visibility:
+    return Visibility.PRIVATE if visibility is Visibility.SHARED and not grants else visibility
 
 
 def describe_change(before: Mapping[UUID, ContentRole], after: Mapping[UUID, ContentRole]) -> dict[str, object]:
-    """What history keeps: who was given which role, and whose was taken away."""
-    granted = {str(one): role.name for one, role in after.items() if before.get(one) != role}
-    return {"granted": granted, "withdrawn": sorted(str(one) for one in before.keys() - after.keys())}
+    """The changed grants as the event records them."""
+    granted = {str(content): role.name for content, role in after.items() if before.get(content) != role}
+    return {"granted": granted, "withdrawn": sorted(str(content) for content in before.keys() - after.keys())}
 
 
-def _see_again(subject: Subject, changed: ContentObject) -> Work[ObjectWithAccess]:
-    """What the subject may do now that access has changed."""
-    held = yield from load_levels(subject.user_id, [changed.id])
-    return ObjectWithAccess(changed, combine_level(subject, changed.visibility, held[changed.id]))
+def _load_with_access(subject: Subject, changed: ContentObject) -> Work[ObjectWithAccess]:
+    """The object with the subject's level after the change."""
+    levels = yield from load_levels(subject.user_id, [changed.id])
+    return ObjectWithAccess(changed, combine_level(subject, changed.visibility, levels[changed.id]))

@@ -1,4 +1,4 @@
-"""What the services of content are built from."""
+"""Dependencies of the content services."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from latchstring.storage.engine.database import Database
 READ = "content:read"
 WRITE = "content:write"
 
-PendingFinder = Callable[[UUID], Awaitable[Sequence[PendingInvitation]]]
+FindPendingInvitations = Callable[[UUID], Awaitable[Sequence[PendingInvitation]]]
 
 
-async def find_nobody(_content_id: UUID) -> Sequence[PendingInvitation]:
-    """Where there are no invitations to content."""
+async def find_no_invitations(_content_id: UUID) -> Sequence[PendingInvitation]:
+    """Return nothing: for installations without invitations to content."""
     return ()
 
 
@@ -31,15 +31,15 @@ class ContentDependencies:
     clock: Clock
     rules: ContentRules
     roles: Roles
-    find_pending: PendingFinder = find_nobody
+    find_pending: FindPendingInvitations = find_no_invitations
 
-    def find_type(self, word: str) -> ContentType | None:
+    def find_type(self, name: str) -> ContentType | None:
         """The declared type of this name or singular."""
-        return self._types.get(word)
+        return self._types.get(name)
 
-    def get_type(self, word: str) -> ContentType:
+    def get_type(self, name: str) -> ContentType:
         """The declared type of this name or singular. Raises ContentNotFound."""
-        declared = self.find_type(word)
+        declared = self.find_type(name)
         if declared is None:
             raise ContentNotFound("There is no such content type.")
         return declared
@@ -47,10 +47,10 @@ class ContentDependencies:
     @cached_property
     def _types(self) -> dict[str, ContentType]:
         return {
-            word: declared
+            name: declared
             for declared in self.rules.types.values()
-            for word in (declared.key, declared.singular)
-            if word
+            for name in (declared.key, declared.singular)
+            if name
         }
 
     @cached_property

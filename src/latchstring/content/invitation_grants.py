@@ -1,4 +1,4 @@
-"""What open invitations give on objects, as those who look after the objects change it."""
+"""Withdraw the grants of open invitations on objects."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,11 +15,11 @@ from latchstring.storage.engine.database import Work
 def withdraw_invitation_grants(
     invitation_id: UUID, object_ids: Sequence[UUID], *, by: Actor, now: datetime
 ) -> Work[bool]:
-    """End what a pending invitation gives on these objects; one that gives nothing else is revoked.
+    """Withdraw the grants of a pending invitation on these objects; an invitation with no other grant is revoked.
 
-    False when there was nothing to end any more.
+    False when there was nothing to withdraw.
     """
-    yield from share_lock_objects(object_ids)  # targets before invitations, as everywhere: so nothing deadlocks
+    yield from share_lock_objects(object_ids)  # targets before invitations: one order of locks, so nothing deadlocks
     ended, is_revoked = yield from withdraw_grants(invitation_id, object_ids, now=now)
     if is_revoked:
         cause = "withdrawn-by-maintainer"

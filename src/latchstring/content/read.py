@@ -1,4 +1,4 @@
-"""Finding objects within what somebody may see, and answering who may do what."""
+"""Read objects that a subject has access to, and check levels of access."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ READ_ACCESS = "access:read"
 
 @dataclass(frozen=True, slots=True)
 class AccessDetails:
-    """All a maintainer sees of who has access to an object, and who will have."""
+    """The access to an object as its maintainers see it: users, groups and pending invitations."""
 
     object: ContentObject
     holders: Holders
@@ -38,7 +38,7 @@ class AccessDetails:
 
 @dataclass(frozen=True, slots=True)
 class AccessQuestion:
-    """May this user, or the one who asks, do this much with the object?"""
+    """Whether a user has this level on the object. user_id: None for the caller."""
 
     type: str
     key: str
@@ -56,7 +56,7 @@ def subject_of(principal: Principal | None) -> Subject:
 
 @dataclass(frozen=True)
 class ContentReader:
-    """Objects within what somebody may see."""
+    """Reads objects that a subject has access to."""
 
     deps: ContentDependencies
 
@@ -70,46 +70,54 @@ class ContentReader:
         return self.deps.get_type(word)
 
     async def look_up(self, subject: Subject, type_: str, key: str, need: Level) -> ObjectWithAccess:
-        """An object that the subject may do this much with.
+        """An object on which the subject has at least this level.
 
         Raises ContentNotFound for an unknown type, Unauthenticated for anonymous unless the object is PUBLIC,
-        ContentNotFound for who may not even view, NotAllowed for who may only do less.
+        ContentNotFound without any access, NotAllowed for a lower level.
         """
         declared = self.deps.get_type(type_)
-        found = await find_object_for(self.deps.db, subject.user_id, declared.key, key) if is_key(key) else None
-        return admit(subject, found, need)
+        object_and_level = (
+            await find_object_for(self.deps.db, subject.user_id, declared.key, key) if is_key(key) else None
+        )
+        return require_level(subject, object_and_level, need)
 
     async def list_page(
         self, subject: Subject, type_: str, *, need: Level, order: SortOrder, cursor: Cursor | None = None, limit: int
     ) -> Page[ObjectWithAccess]:
-        """A page of what the subject may do at least this much with. Order: createdAt."""
-        wanted = AccessFilter(subject, self.deps.get_type(type_).key, need)
-        page = await list_visible(self.deps.db, wanted, order=order, cursor=cursor, limit=limit)
+        """A page of the objects on which the subject has at least this level. Order: createdAt."""
+        filters = AccessFilter(subject, self.deps.get_type(type_).key, need)
+        page = await list_visible(self.deps.db, filters, order=order, cursor=cursor, limit=limit)
         return page.with_items(
-            [ObjectWithAccess(one, combine_level(subject, one.visibility, held)) for one, held in page.items]
+            [
+                ObjectWithAccess(content, combine_level(subject, content.visibility, level))
+                for content, level in page.items
+            ]
         )
 
-    async def get_access(self, one: ContentObject) -> AccessDetails:
-        """Who has access to an object. For maintainers: `look_up` first."""
-        return AccessDetails(one, await find_holders(self.deps.db, one.id), await self.deps.find_pending(one.id))
+    async def get_access(self, content: ContentObject) -> AccessDetails:
+        """The access to an object. Only for maintainers: call `look_up` first."""
+        return AccessDetails(
+            content, await find_holders(self.deps.db, content.id), await self.deps.find_pending(content.id)
+        )
 
     async def check(self, questions: Sequence[AccessQuestion], *, by: Principal) -> list[bool]:
-        """The answer to each question, in order. False about what or who does not exist.
+        """The answer to each question, in order. False for objects and users that do not exist.
 
-        Raises NotAllowed for questions about others without `access:read`. A key, which is no user, has to name one.
+        Raises NotAllowed for questions about other users without `access:read`. An API key must name a user.
         """
-        asker = by.id if by.type is ActorType.USER else None
-        if not by.can(READ_ACCESS) and (asker is None or any(one.user_id not in {None, asker} for one in questions)):
+        own_id = by.id if by.type is ActorType.USER else None
+        allowed_ids = {None, own_id}
+        if not by.can(READ_ACCESS) and (own_id is None or any(q.user_id not in allowed_ids for q in questions)):
             raise NotAllowed(READ_ACCESS)
-        asked: list[tuple[int, AccessCheck]] = []
-        for place, one in enumerate(questions):
-            declared, user_id = self.deps.find_type(one.type), one.user_id or asker
-            if declared is not None and user_id is not None and is_key(one.key):
-                asked.append((place, AccessCheck(user_id, declared.key, one.key)))
-        levels = await self._find_levels([question for _, question in asked])
+        lookups: list[tuple[int, AccessCheck]] = []
+        for index, question in enumerate(questions):
+            declared, user_id = self.deps.find_type(question.type), question.user_id or own_id
+            if declared is not None and user_id is not None and is_key(question.key):
+                lookups.append((index, AccessCheck(user_id, declared.key, question.key)))
+        levels = await self._find_levels([lookup for _, lookup in lookups])
         answers = [False] * len(questions)
-        for (place, _), level in zip(asked, levels, strict=True):
-            answers[place] = level >= questions[place].need
+        for (index, _), level in zip(lookups, levels, strict=True):
+            answers[index] = level >= questions[index].need
         return answers
 
     async def _find_levels(self, questions: Sequence[AccessCheck]) -> list[Level]:
@@ -121,17 +129,24 @@ class ContentReader:
 
 
 def is_key(text: str) -> bool:
-    """Whether an object could have this key. What could not is never looked for: PostgreSQL refuses NUL."""
+    """Whether an object could have this key. Other text is never sent to the database: PostgreSQL refuses NUL."""
     return text.isascii() and text.isprintable()
 
 
-def admit(subject: Subject, found: tuple[ContentObject, Level] | None, need: Level) -> ObjectWithAccess:
-    """Refuse in the contract's order, or say what the subject may do with the object."""
-    level = combine_level(subject, found[0].visibility, found[1]) if found else Level.NONE
+def require_level(
+    subject: Subject, object_and_level: tuple[ContentObject, Level] | None, need: Level
+) -> ObjectWithAccess:
+    """The object with the subject's level.
+
+    Raises, in the order of the API contract: Unauthenticated, ContentNotFound, NotAllowed.
+    """
+    level = (
+        combine_level(subject, object_and_level[0].visibility, object_and_level[1]) if object_and_level else Level.NONE
+    )
     if not subject.is_known and level is Level.NONE:
         raise Unauthenticated("Sign in, or send an API key.")
-    if found is None or level is Level.NONE:
+    if object_and_level is None or level is Level.NONE:
         raise ContentNotFound("There is no such object.")
     if level < need:
         raise NotAllowed
-    return ObjectWithAccess(found[0], level)
+    return ObjectWithAccess(object_and_level[0], level)

@@ -1,4 +1,4 @@
-"""Content objects, as the faces call them: `services.content.create(…, by=principal)`."""
+"""The service for content objects: `services.content.create(…, by=principal)`."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -13,11 +13,11 @@ __all__ = ["AccessChanges", "AccessDetails", "AccessQuestion", "Content", "NewAc
 
 @dataclass(frozen=True)
 class Content(ContentChanges):
-    """Objects as those see and change them who have access, and a facet for those who look after all of them."""
+    """Objects for callers that have access to them, with the operations on all objects as an attribute."""
 
     operations: ContentOperations
 
     @classmethod
     def build(cls, deps: ContentDependencies) -> Self:
-        """The service on its dependencies."""
+        """Build the service from its dependencies."""
         return cls(deps, ContentOperations(deps))

@@ -1,4 +1,4 @@
-"""Keys of objects, made from their titles."""
+"""Keys of objects, derived from their titles."""
 
 import secrets
 from collections.abc import Iterator
@@ -6,22 +6,22 @@ from collections.abc import Iterator
 from slugify import slugify
 
 RESERVED = frozenset({"accept", "invitations"})  # `/content/{type}/invitations/accept` and the like are paths
-LONGEST = 180  # of the 200 a key may have; the rest is for what tells equal titles apart
-NUMBERED = 5
-RANDOM = 3
-_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # without those that look like others
+MAX_SLUG_LENGTH = 180  # of the 200 characters of a key; the rest is for suffixes
+NUMBERED_CANDIDATES = 5
+RANDOM_CANDIDATES = 3
+_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # without letters and digits that look alike
 
 
-def list_candidates(title: str, *, otherwise: str) -> Iterator[str]:
-    """Keys to try in this order: the slug itself, then numbered, then with 40 random bits.
+def list_candidates(title: str, *, fallback: str) -> Iterator[str]:
+    """Keys to try, in this order: the slug, the slug with a number, the slug with 40 random bits.
 
-    otherwise: begins the key of a title without a letter or digit in any script, such as one of emoji.
+    fallback: replaces the slug of a title without any letter or digit, such as one of emoji.
     """
-    slug = slugify(title, max_length=LONGEST, word_boundary=True, save_order=True)
+    slug = slugify(title, max_length=MAX_SLUG_LENGTH, word_boundary=True, save_order=True)
     if slug:
         if slug not in RESERVED:
             yield slug
-        for number in range(2, NUMBERED + 1):
+        for number in range(2, NUMBERED_CANDIDATES + 1):
             yield f"{slug}-{number}"
-    for _ in range(RANDOM):
-        yield f"{slug or otherwise[:LONGEST]}-{''.join(secrets.choice(_LETTERS) for _ in range(8))}"
+    for _ in range(RANDOM_CANDIDATES):
+        yield f"{slug or fallback[:MAX_SLUG_LENGTH]}-{''.join(secrets.choice(_LETTERS) for _ in range(8))}"

@@ -1,4 +1,4 @@
-"""Groups: made, named, joined, left, removed."""
+"""The service for groups: create, rename, delete, and change members."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ NIL = UUID(int=0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupTexts:
-    """How a group is called, in its own words and in other languages."""
+    """The name and description of a group, with translations."""
 
     name: str
     description: str | None = None
@@ -55,25 +55,25 @@ class GroupTexts:
 
 
 def texts_of(group: Group) -> GroupTexts:
-    """How a group is called now."""
+    """The present texts of a group."""
     return GroupTexts(name=group.name, description=group.description, translations=group.translations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Groups:
-    """Named sets of users."""
+    """NamedSubject sets of users."""
 
     db: Database
     clock: Clock
 
-    # ---- reading -----------------------------------------------------------------------------------------------------
+    # ---- read --------------------------------------------------------------------------------------------------------
 
     async def find_by_keys(self, keys: Sequence[str]) -> dict[str, Group]:
-        """Those of the keys that are groups. For services: nobody is asked whether they may see them."""
+        """The existing groups of these keys. For other services: permissions are not checked."""
         return await find_groups(self.db, keys)
 
     async def find_id(self, key: str) -> UUID:
-        """The group's id; the nil UUID, which nothing has, for a key without a group."""
+        """The id of a group; the nil UUID, which no group has, for an unknown key."""
         group = await find_group(self.db, key)
         return NIL if group is None else group.id
 
@@ -82,7 +82,7 @@ class Groups:
     ) -> Page[Group]:
         """A page of the groups the caller may see: all with `groups:read`, else a user's own. Orders: createdAt, name.
 
-        Raises NotAllowed for a key without the permission, which is a member of nothing.
+        Raises NotAllowed for an API key without the permission: it is not a member of any group.
         """
         if by.can(READ):
             member_id = None
@@ -93,7 +93,7 @@ class Groups:
         return await list_groups(self.db, member_id=member_id, order=order, cursor=cursor, limit=limit)
 
     async def get(self, key: str, *, by: Principal) -> Group:
-        """The group, for holders of `groups:read` and its members. Raises GroupNotFound for everybody else."""
+        """A group, for callers with `groups:read` and its members. Raises GroupNotFound for everybody else."""
         group = await find_group(self.db, key)
         if group is None or not await self._may_see(by, group):
             raise GroupNotFound(f"There is no group {key}.")
@@ -106,7 +106,7 @@ class Groups:
         group = await self.get(key, by=by)
         return await list_users(self.db, UserSearch(group_id=group.id), order=order, cursor=cursor, limit=limit)
 
-    # ---- as the panel shows them -------------------------------------------------------------------------------------
+    # ---- lists for the panel -----------------------------------------------------------------------------------------
 
     async def search(
         self, q: str | None, *, by: Principal, order: SortOrder, cursor: Cursor | None = None, limit: int
@@ -128,27 +128,23 @@ class Groups:
     # ---- rules -------------------------------------------------------------------------------------------------------
 
     async def require_write(self, key: str, *, by: Principal) -> None:
-        """Raise GroupNotFound for who may not even see the group, NotAllowed for who may only do that."""
+        """Raise GroupNotFound for callers that may not see the group, NotAllowed for those that may only see it."""
         if not by.can(WRITE):
             await self.get(key, by=by)
             raise NotAllowed(WRITE)
 
-    async def _may_see(self, principal: Principal, group: Group) -> bool:
-        if principal.can(READ):
+    async def _may_see(self, by: Principal, group: Group) -> bool:
+        if by.can(READ):
             return True
-        return (
-            principal.type is ActorType.USER
-            and principal.id is not None
-            and await is_member(self.db, principal.id, group.id)
-        )
+        return by.type is ActorType.USER and by.id is not None and await is_member(self.db, by.id, group.id)
 
-    # ---- changing ----------------------------------------------------------------------------------------------------
+    # ---- change ------------------------------------------------------------------------------------------------------
 
-    async def create(self, key: str, words: GroupTexts, *, by: Principal, once: Once | None = None) -> Group:
-        """Make a group. Raises GroupKeyTaken, and AnswerStored when the idempotency key was used."""
+    async def create(self, key: str, texts: GroupTexts, *, by: Principal, once: Once | None = None) -> Group:
+        """Create a group. Raises GroupKeyTaken, and AnswerStored when the idempotency key was used."""
         by.require(WRITE)
         now = self.clock()
-        group = Group(new_id(now), key, words.name, words.description, words.translations)
+        group = Group(new_id(now), key, texts.name, texts.description, texts.translations)
         event = happened("group.created", group.id, by=by.actor, now=now, key=key)
 
         def work() -> Work[None]:
@@ -166,21 +162,21 @@ class Groups:
             raise GroupKeyTaken(f"A group {key} already exists.") from violation
         return group
 
-    async def replace(self, key: str, words: GroupTexts, *, by: Principal, before: GroupTexts | None = None) -> Group:
-        """Give a group new words; its key, members and grants stay.
+    async def replace(self, key: str, texts: GroupTexts, *, by: Principal, before: GroupTexts | None = None) -> Group:
+        """Replace the texts of a group; its key, members and grants stay.
 
-        before: the words it must still have, where the caller wants to know. Raises GroupNotFound, ChangedMeanwhile.
+        before: the texts that it must still have, or None. Raises GroupNotFound, ChangedMeanwhile.
         """
         await self.require_write(key, by=by)
         now = self.clock()
-        wanted = Group(new_id(now), key, words.name, words.description, words.translations)
+        replacement = Group(new_id(now), key, texts.name, texts.description, texts.translations)
 
         def work() -> Work[Group]:
             if before is not None:
                 present = yield from lock_group(key)
                 if present is not None and texts_of(present) != before:
                     raise ChangedMeanwhile("The group was changed by somebody else.")
-            group = yield from replace_group(wanted)
+            group = yield from replace_group(replacement)
             if group is None:
                 raise GroupNotFound(f"There is no group {key}.")
             yield record(happened("group.updated", group.id, by=by.actor, now=now))
@@ -189,18 +185,18 @@ class Groups:
         return await self.db.transact(work)
 
     async def delete(self, key: str, *, by: Principal) -> None:
-        """Remove a group, its memberships and its grants; invitations to it are void. Raises GroupNotFound.
+        """Delete a group with its memberships and grants; grants of it in open invitations become void.
 
-        A group made again under the key is another one: ids decide, and they are never used twice.
+        A group created later with the same key has another id, so it does not get anything back. Raises GroupNotFound.
         """
         await self.require_write(key, by=by)
         now = self.clock()
 
         def work() -> Work[None]:
-            # content before the group: everybody takes locks in this order
-            seen = yield from load_group(key)
-            if seen is not None:
-                yield from delete_grants_of_subject(seen.id)
+            # content before the group: one order of locks everywhere, so that nothing deadlocks
+            read_group = yield from load_group(key)
+            if read_group is not None:
+                yield from delete_grants_of_subject(read_group.id)
             group = yield from lock_group(key)
             if group is None:
                 raise GroupNotFound(f"There is no group {key}.")
@@ -214,7 +210,7 @@ class Groups:
     # ---- members -----------------------------------------------------------------------------------------------------
 
     async def add_member(self, key: str, user_id: UUID, *, by: Principal) -> None:
-        """Bring a user into a group; nothing happens to who is there. Raises GroupNotFound, UserNotFound."""
+        """Add a user to a group; does nothing for a member. Raises GroupNotFound, UserNotFound."""
         await self.require_write(key, by=by)
         now = self.clock()
         if await find_user(self.db, user_id) is None:
@@ -225,19 +221,19 @@ class Groups:
             group = yield from load_group(key)
             if group is None:
                 raise GroupNotFound(f"There is no group {key}.")
-            joined = yield join_groups(self.db.dialect_name, user_id, [group.id])
-            if joined:
+            joined_rows = yield join_groups(self.db.dialect_name, user_id, [group.id])
+            if joined_rows:
                 data = {"userId": str(user_id)}
                 yield record(happened("group.member_added", group.id, by=by.actor, now=now, **data))
 
         try:
             await self.db.transact(work)
-        except ReferenceViolation as gone:  # one of both was removed since it was looked up
+        except ReferenceViolation as gone:  # the user or the group was deleted since it was read
             await self._refuse_unknown(key)
             raise UserNotFound("There is no such user.") from gone
 
     async def remove_member(self, key: str, user_id: UUID, *, by: Principal) -> None:
-        """Take a user out of a group; nothing happens to who is not in it. Raises GroupNotFound."""
+        """Remove a user from a group; does nothing for a user who is not in it. Raises GroupNotFound."""
         await self.require_write(key, by=by)
         now = self.clock()
 
@@ -245,8 +241,8 @@ class Groups:
             group = yield from load_group(key)
             if group is None:
                 raise GroupNotFound(f"There is no group {key}.")
-            left = yield leave_groups(user_id, [group.id])
-            if left:
+            left_rows = yield leave_groups(user_id, [group.id])
+            if left_rows:
                 data = {"userId": str(user_id)}
                 yield record(happened("group.member_removed", group.id, by=by.actor, now=now, **data))
 

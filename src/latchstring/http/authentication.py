@@ -141,7 +141,7 @@ def _parse_bearer(lines: list[bytes]) -> str:
 async def _authenticate_bearer(credential: str, services: Services, *, rechecks_key: bool) -> Caller:
     if credential.startswith(API_KEY_PREFIX):
         if rechecks_key:
-            return Caller(await services.users.sessions.remembered_principal_of_api_key(credential))
+            return Caller(await services.users.sessions.cached_principal_of_api_key(credential))
         return Caller(await services.users.sessions.principal_of_api_key(credential))
     principal, user = await services.users.sessions.principal_of_access_token(credential)
     return Caller(principal, user)

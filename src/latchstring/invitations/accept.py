@@ -1,8 +1,8 @@
-"""Accepting: a link that works becomes membership, at most once.
+"""Accept an invitation, at most once.
 
-Read and refuse early, hash the password before the transaction. In it, targets are held first, then the invitation is
-won by one conditional update, then the account is held. Whatever changed in between starts the acceptance again.
-Whose account it is decides `accepting_account.py`.
+Everything is read and checked first, and the password is hashed before the transaction. The transaction locks the
+targets, then ends the invitation by one conditional update, then locks the account. If anything changed since it was
+read, the acceptance starts again. `accepting_account.py` decides which account accepts.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ from latchstring.domain.invitation import Invitation
 from latchstring.domain.mail import MailKind
 from latchstring.domain.principal import resolve_role
 from latchstring.events.record import record
-from latchstring.invitations.accepting_account import AcceptingAccount, AcceptingAccountFinder
+from latchstring.invitations.accepting_account import AcceptingAccount, AcceptingAccountResolver
 from latchstring.invitations.commands import AppPerson, Profile
 from latchstring.invitations.dependencies import InvitationDependencies
-from latchstring.invitations.respond import InvitationResponses, ResolvedLink, sponsor_holds
+from latchstring.invitations.respond import InvitationResponses, ResolvedLink, sponsor_may_grant
 from latchstring.invitations.results import Accepted, Applied
 from latchstring.mail.account_mail import account_mail
 from latchstring.storage.content.invitations import load_live_targets
@@ -37,32 +37,34 @@ from latchstring.users.sessions import NewSession
 
 
 class _StaleRead(Exception):
-    """What was read before the transaction has changed."""
+    """Data read before the transaction has changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class InvitationAcceptance:
-    """Turns a link that works into membership, at most once."""
+    """Accepts invitations."""
 
     deps: InvitationDependencies
     responses: InvitationResponses
-    accounts: AcceptingAccountFinder
+    accounts: AcceptingAccountResolver
 
     async def accept(
-        self, token: str, profile: Profile, *, caller: User | None = None, problems: Sequence[FieldProblem] = ()
+        self, token: str, profile: Profile, *, by: User | None = None, problems: Sequence[FieldProblem] = ()
     ) -> Accepted:
-        """Accept an invitation. caller: the signed-in user, if somebody is; its tokens are not renewed. problems: what
-        is wrong with the fields already, to be reported together with what is missing.
+        """Accept an invitation.
+
+        by: the signed-in user, or None; their tokens are not renewed. problems: what is known to be wrong with the
+        fields, to be reported together with what is missing.
 
         Raises InvitationTokenInvalid, what `check_open` raises, WrongAccount, AccountBlocked, SignInRequired,
         InviterNotAllowed, InvalidFields with every missing field, TermsRequired.
         """
         password_hash: str | None = None
         for _ in range(ATTEMPTS):
-            link = await self.responses.open_link(token)
-            account = await self.accounts.of_person(link, profile, caller, problems)
+            link = await self.responses.get_open_link(token)
+            account = await self.accounts.of_person(link, profile, by, problems)
             if account.needs_password:
-                # once, however often the acceptance starts again: a hash takes a tenth of a second
+                # hashed once, even if the acceptance starts again: it takes a tenth of a second
                 password_hash = password_hash or await self.deps.passwords.hash(profile.password or "")
                 account = replace(account, user=replace(account.user, password_hash=password_hash))
             accepted = await self._carry_out(link, account)
@@ -71,12 +73,12 @@ class InvitationAcceptance:
         raise StorageBusy("This invitation is being changed by many at once.")
 
     async def accept_as(self, token: str, person: AppPerson) -> Accepted:
-        """The app's backend accepts for its own signed-in person, for whose address it vouches.
+        """Accept on behalf of a user that the app's backend has signed in and whose address it has verified.
 
-        Raises like `accept`; WrongAccount when the address is another's or not verified.
+        Raises what `accept` raises, and WrongAccount when the address differs or is not verified.
         """
         for _ in range(ATTEMPTS):
-            link = await self.responses.open_link(token)
+            link = await self.responses.get_open_link(token)
             account = await self.accounts.of_app_person(link, person)
             accepted = await self._carry_out(link, account)
             if accepted is not None:
@@ -84,7 +86,7 @@ class InvitationAcceptance:
         raise StorageBusy("This invitation is being changed by many at once.")
 
     async def _carry_out(self, link: ResolvedLink, account: AcceptingAccount) -> Accepted | None:
-        """The acceptance, or None when something changed since it was prepared."""
+        """Run the transaction; None when something changed since the acceptance was prepared."""
         deps, invitation, now = self.deps, link.invitation, self.deps.clock()
         account = replace(account, user=replace(account.user, role=self._role_after(account, invitation)))
         session = deps.users.sessions.new_session(account.user.id, now) if account.needs_password else None
@@ -119,22 +121,22 @@ class InvitationAcceptance:
         groups = yield from share_lock_groups_by_id([grant.target_id for grant in invitation.bundle.groups])
         accepted = rules.accept(invitation, generation=link.token.generation, by=user.id, now=now)
         yield from end_invitation(accepted)
-        # while the targets are held, no more of the grants end
+        # while the targets are locked, no grant on them can end
         bundle = yield from _load_live_bundle(invitation, {*objects, *groups})
-        if not (yield from sponsor_holds(invitation, bundle, self.deps.roles)):
+        if not (yield from sponsor_may_grant(invitation, bundle, self.deps.roles)):
             raise InviterNotAllowed("Whoever invited you may no longer give you this. Ask to be invited again.")
 
         yield from self._write_account(account, now)
-        joined = yield from self._join_groups(bundle, user.id)
-        shared = yield from self._grant_content(bundle, user.id)
-        events = _events_of(account, joined, shared, now)
+        joined_ids = yield from self._join_groups(bundle, user.id)
+        shared_ids = yield from self._grant_content(bundle, user.id)
+        events = _events_of(account, joined_ids, shared_ids, now)
         events.append(_accepted_event(invitation, user, now))
-        consequences = [*(session.steps if session else ()), *(record(event) for event in events)]
+        pending_steps = [*(session.steps if session else ()), *(record(event) for event in events)]
         if account.must_verify_email:
             is_off = self.deps.mail_rules.transport == "off"
-            consequences.append(queue_mail(account_mail(user, MailKind.EMAIL_VERIFICATION, now=now, is_off=is_off)))
-        for consequence in consequences:  # noqa: UP028  # a list cannot be sent the rows
-            yield consequence
+            pending_steps.append(queue_mail(account_mail(user, MailKind.EMAIL_VERIFICATION, now=now, is_off=is_off)))
+        for step in pending_steps:  # noqa: UP028  # a list cannot be sent the rows
+            yield step
 
         present = yield from load_user(user.id)  # with the groups joined above
         if present is None:
@@ -145,7 +147,7 @@ class InvitationAcceptance:
         return present, Applied(None if offered is None else present.role, group_keys, offered, content)
 
     def _write_account(self, account: AcceptingAccount, now: datetime) -> Work[None]:
-        """Insert the account, or hold the one that was read and change what has to change."""
+        """Insert the account, or lock the one that was read and update it."""
         if account.stored is None:
             yield insert_user(account.user)
             return
@@ -158,7 +160,7 @@ class InvitationAcceptance:
             yield self.deps.users.sessions.end_all(account.user.id, now)
 
     def _join_groups(self, bundle: Bundle, user_id: UUID) -> Work[list[UUID]]:
-        """Join the groups; returns those joined anew."""
+        """Join the groups; returns those that the user was not in before."""
         if not bundle.groups:
             return []
         group_ids = [grant.target_id for grant in bundle.groups]
@@ -166,8 +168,8 @@ class InvitationAcceptance:
         return [row.group_id for row in rows]
 
     def _grant_content(self, bundle: Bundle, user_id: UUID) -> Work[list[UUID]]:
-        """Grant the rights on objects; returns the objects whose access changed. A greater right already held stays."""
-        changed = []
+        """Grant the roles on objects; returns the objects whose access changed. A higher role already held stays."""
+        changed_ids = []
         for grant in bundle.content:
             is_new = yield from grant_access(
                 self.deps.db.dialect_name,
@@ -177,30 +179,32 @@ class InvitationAcceptance:
                 SubjectKind.USER,
                 grant.role or ContentRole.VIEWER,
             )
-            changed += [grant.target_id] if is_new else []
-        return changed
+            changed_ids += [grant.target_id] if is_new else []
+        return changed_ids
 
 
-def _load_live_bundle(invitation: Invitation, held: set[UUID]) -> Work[Bundle]:
-    """What the invitation still gives: grants that have not ended, on targets that are held."""
+def _load_live_bundle(invitation: Invitation, locked_ids: set[UUID]) -> Work[Bundle]:
+    """The grants that have not ended, on targets that are locked."""
     bundle = invitation.bundle
     if bundle.grants:
-        bundle = bundle.only((yield from load_live_targets(invitation.id)) & held)
+        bundle = bundle.only((yield from load_live_targets(invitation.id)) & locked_ids)
     if bundle.is_void:
         raise _StaleRead
     return bundle
 
 
 def _load_content(bundle: Bundle, user_id: UUID) -> Work[tuple[ObjectWithAccess, ...]]:
-    """The objects as they are in this transaction, with what the person may do with each now."""
+    """The objects as they are in this transaction, with the user's level on each."""
     ids = [grant.target_id for grant in bundle.content]
     objects = yield from lock_objects(ids)
     levels = (yield from load_levels(user_id, ids)) if ids else {}
     return tuple(ObjectWithAccess(objects[id_], levels[id_]) for id_ in ids)
 
 
-def _events_of(account: AcceptingAccount, joined: Sequence[UUID], shared: Sequence[UUID], now: datetime) -> list[Event]:
-    """What happens to the account, and through it to groups and objects."""
+def _events_of(
+    account: AcceptingAccount, joined_ids: Sequence[UUID], shared_ids: Sequence[UUID], now: datetime
+) -> list[Event]:
+    """The events of the account, the groups and the objects."""
     user_id = account.user.id
     by = Actor(ActorType.INVITEE, user_id)
     events = []
@@ -208,7 +212,9 @@ def _events_of(account: AcceptingAccount, joined: Sequence[UUID], shared: Sequen
         events.append(happened("user.created", user_id, by=by, now=now, via="invitation"))
     elif account.is_taken_over:
         events.append(happened("user.email_verified", user_id, by=by, now=now, via="invitation"))
-    changes = [("group.member_added", id_) for id_ in joined] + [("content.access_changed", id_) for id_ in shared]
+    changes = [("group.member_added", id_) for id_ in joined_ids] + [
+        ("content.access_changed", id_) for id_ in shared_ids
+    ]
     events += [happened(name, id_, by=by, now=now, userId=str(user_id), via="invitation") for name, id_ in changes]
     return events
 
@@ -220,7 +226,7 @@ def _accepted_event(invitation: Invitation, user: User, now: datetime) -> Event:
 
 
 def _relevant_fields(user: User) -> tuple[object, ...]:
-    """The fields of an account that an acceptance was prepared on."""
+    """The fields of an account that decide about an acceptance."""
     return (
         user.email_key,
         user.email_verified,

@@ -1,8 +1,8 @@
-"""Whose account accepts an invitation.
+"""Which account accepts an invitation.
 
-What the address has × how the link left × who asks → what happens (after the refusals of a link that has ended):
+The account of the address, the channel of the link and the caller decide (after links that have ended were refused):
 
-    account       link      anonymous             signed in as it       as somebody else   the app, with `as`
+    account       link      anonymous             signed in as it       as another user    the app, with `as`
     none          mailed    profile → new         –                     wrong account      new
     none          revealed  profile → new, *      –                     wrong account      new
     unverified    mailed    profile → taken over  profile → taken over  wrong account      taken over
@@ -11,8 +11,8 @@ What the address has × how the link left × who asks → what happens (after th
     verified      revealed  sign in first         accepted              wrong account      accepted
     blocked       any       blocked               –                     wrong account      blocked
 
-`*` its address is not verified, and a verification mail goes out. An account that is taken over loses everything that
-its unverified owner could sign in with: whoever made it may not own the mailbox.
+`*` its address is not verified, and a verification mail is sent. An account that is taken over loses every credential
+that its unverified owner could sign in with: the person who created it may not own the mailbox.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,10 @@ from latchstring.storage.users.users import find_user, find_user_by_external_id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptingAccount:
-    """The account that accepts. stored: as it was read, None for a new one. by_app: the app's backend accepts."""
+    """The account that accepts.
+
+    stored: the account as it was read, None for a new one. by_app: whether the app's backend accepts.
+    """
 
     user: User
     stored: User | None
@@ -49,7 +52,7 @@ class AcceptingAccount:
 
     @property
     def needs_password(self) -> bool:
-        """Whether the person chooses a password now, and is signed in with it."""
+        """Whether the invitee chooses a password now and is signed in with it."""
         return not self.by_app and (self.stored is None or self.is_taken_over)
 
     @property
@@ -58,20 +61,22 @@ class AcceptingAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class AcceptingAccountFinder:
+class AcceptingAccountResolver:
     """Finds or prepares the account that accepts. Nothing is stored here."""
 
     deps: InvitationDependencies
 
     async def of_person(
-        self, link: ResolvedLink, profile: Profile, caller: User | None, problems: Sequence[FieldProblem]
+        self, link: ResolvedLink, profile: Profile, by: User | None, problems: Sequence[FieldProblem]
     ) -> AcceptingAccount:
-        """The account of somebody who opened the link. caller: the signed-in user. problems: of the fields, as known.
+        """The account of an invitee who opened the link.
+
+        by: the signed-in user, or None. problems: what is known to be wrong with the fields.
 
         Raises WrongAccount, UserNotFound, AccountBlocked, SignInRequired, InvalidFields, TermsRequired.
         """
         invitation, is_mailed = link.invitation, link.token.channel is Channel.MAILED
-        if caller is not None and caller.email_key != invitation.email_key:
+        if by is not None and by.email_key != invitation.email_key:
             raise WrongAccount("You are signed in as somebody else. Sign out, or sign in as the invited person.")
         account = await self._find_account(link)
         self._refuse_unregistered(invitation, account)
@@ -81,14 +86,14 @@ class AcceptingAccountFinder:
             raise AccountBlocked("This account is blocked. Only the people who run the app can open it again.")
         if is_mailed and not account.email_verified:
             return self._from_profile(invitation, profile, problems, email_verified=True, unverified=account)
-        if not is_mailed and caller is None:
+        if not is_mailed and by is None:
             raise SignInRequired("Sign in as the invited person first: this link was not sent to the mailbox.")
         if problems:
             raise InvalidFields(problems)
         return AcceptingAccount(user=account, stored=account)
 
     async def of_app_person(self, link: ResolvedLink, person: AppPerson) -> AcceptingAccount:
-        """The account of the app's own signed-in person. Raises WrongAccount, UserNotFound, AccountBlocked."""
+        """The account of a user signed in to the app. Raises WrongAccount, UserNotFound, AccountBlocked."""
         invitation = link.invitation
         if person.email_key != invitation.email_key or not person.email_verified:
             raise WrongAccount("The invitation is for another address, or the address is not verified.")
@@ -124,7 +129,7 @@ class AcceptingAccountFinder:
         email_verified: bool,
         unverified: User | None = None,
     ) -> AcceptingAccount:
-        """A new account, or the unverified one of the address taken over. The password's hash is still missing.
+        """A new account, or the unverified account of the address, taken over. The password hash is still missing.
 
         Raises InvalidFields, or TermsRequired when nothing but the consent is missing.
         """
@@ -147,13 +152,13 @@ class AcceptingAccountFinder:
             email_verified=email_verified,
             locale=profile.locale or invitation.locale,
         )
-        if unverified is not None:  # mailed links that set its password stop working
+        if unverified is not None:  # reset links mailed earlier stop working
             user = replace(user, link_generation=unverified.link_generation + 1)
         return AcceptingAccount(user=user, stored=unverified, is_taken_over=unverified is not None)
 
     def _from_app(self, invitation: Invitation, person: AppPerson) -> AcceptingAccount:
         user = replace(
-            self._with_consent(self._new_user(invitation)),  # the app asked its people for their consent itself
+            self._with_consent(self._new_user(invitation)),  # the app has asked for consent itself
             first_name=person.first_name or invitation.first_name or "",
             last_name=person.last_name or invitation.last_name or "",
             external_id=person.external_id,

@@ -1,4 +1,4 @@
-"""What the services of invitations are built from."""
+"""Dependencies of the invitation services."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ from latchstring.users.service import Users
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvitationDependencies:
-    """What the services of invitations need.
+    """The injected dependencies of each service of invitations.
 
-    wake_worker: tells the mail worker of this process; it may do nothing. limiter: counts what each inviter and each
-    recipient may have, shared with everything else in the process that sends mail on request.
+    wake_worker: wakes the mail worker of this process; may do nothing. limiter: shared with everything else in the
+    process that sends mail on request.
     """
 
     db: Database
@@ -36,5 +36,5 @@ class InvitationDependencies:
     wake_worker: Callable[[], None]
     limiter: Limiter
     limits_enabled: bool = True
-    recipient_rates: tuple[tuple[int, timedelta], ...] = ()  # how many invitations an address gets in what time
+    recipient_rates: tuple[tuple[int, timedelta], ...] = ()  # how many invitations an address may get in which time
     templates: TemplatesByKey = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What inviters may hand out, and who has it already: the questions that need the database."""
+"""Checks of grants that need the database: what an inviter may grant, and what an invitee holds already."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,23 +20,23 @@ from latchstring.users.grant_limits import check_grant
 
 @dataclass(frozen=True, slots=True)
 class GrantChecks:
-    """Answers questions about the grants of an invitation."""
+    """Checks the grants of an invitation."""
 
     deps: InvitationDependencies
 
     async def look_up(
         self, names: Iterable[ObjectName], by: Principal
     ) -> tuple[Mapping[ObjectName, ContentObject], Mapping[UUID, Level]]:
-        """Those of the named that are objects, and what a principal holds on them."""
+        """The objects of these names that exist, and the principal's level on each."""
         objects = await find_objects(self.deps.db, names)
-        return objects, await self.levels_of(by, [one.id for one in objects.values()]) if objects else {}
+        return objects, await self.levels_of(by, [content.id for content in objects.values()]) if objects else {}
 
     async def levels_of(self, by: Principal, ids: Iterable[UUID]) -> Mapping[UUID, Level]:
-        """What a principal holds on objects as a user; permissions are asked apart."""
+        """The levels of a principal on objects by its own grants. Permissions do not count here."""
         return await find_levels(self.deps.db, by.id if by.type is ActorType.USER else None, ids)
 
     async def check_ceiling(self, by: Principal, bundle: Bundle) -> None:
-        """Raise GrantNotAllowed unless the principal may hand out everything that is live in the bundle."""
+        """Raise GrantNotAllowed unless the principal may grant everything in the bundle that has not ended."""
         check_grant(by, self.deps.roles, role=bundle.role, groups=bundle.live_groups)
         if not bundle.content or by.can("content:write"):
             return
@@ -45,20 +45,21 @@ class GrantChecks:
             raise GrantNotAllowed("Only maintainers of an object may invite to it.")
 
     async def first_delivery(self, invitation: Invitation) -> Delivery:
-        """The state the mail of an invitation begins with."""
-        is_asked = requires_existing_account(invitation.bundle, self.deps.content_rules)
-        is_registered = is_asked and await self.is_registered(invitation.email_key)
+        """The initial delivery state of the mail of an invitation."""
+        must_be_registered = requires_existing_account(invitation.bundle, self.deps.content_rules)
+        is_registered = must_be_registered and await self.is_registered(invitation.email_key)
         return first_delivery(invitation.bundle, is_registered=is_registered, deps=self.deps)
 
     async def is_registered(self, email_key: str) -> bool:
-        """Whether somebody has proved to own this address."""
+        """Whether an account with this verified address exists."""
         user = await find_user_by_email_key(self.deps.db, email_key)
         return user is not None and user.email_verified
 
     async def has_all_content(self, email_key: str, bundle: Bundle) -> bool:
-        """Whether the person of this address holds every right on objects in the bundle already.
+        """Whether the user of this address already holds every grant on objects in the bundle.
 
-        Where addresses must not be probed, only what stands in an object's own access list counts.
+        Where inviters must not learn which addresses have accounts, only grants in the objects' access lists count:
+        maintainers can see those anyway.
         """
         user = await find_user_by_email_key(self.deps.db, email_key)
         if user is None or not user.email_verified:

@@ -1,4 +1,4 @@
-"""Links: made from an invitation and the master key, the same each time, stored nowhere."""
+"""Links of invitations: derived from the invitation and the master key, the same each time, never stored."""
 
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -8,12 +8,12 @@ from latchstring.domain.errors import InvitationNotPending, InvitationTokenInval
 from latchstring.domain.invitation import Channel, Invitation
 from latchstring.domain.settings import App, ContentRules, InvitationRules
 
-NOT_OURS = "This link is not one of ours, or a part of it is missing. Open it again from the mail."
+UNKNOWN_LINK = "This link is not one of ours, or a part of it is missing. Open it again from the mail."
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Makes the links of invitations and reads what comes back."""
+    """Creates the links of invitations and reads their tokens."""
 
     tokens: LinkTokens
     app: App
@@ -21,13 +21,13 @@ class Links:
     content_rules: ContentRules
 
     def token_of(self, invitation: Invitation, channel: Channel) -> str:
-        """The token of the current generation. Raises TokenRefused when its master key has been given up."""
+        """The token of the current generation. Raises TokenRefused when its master key was removed."""
         link = invitation.link
         token = LinkToken(invitation.id, link.generation, channel, link.starts_at, link.expires_at)
         return self.tokens.sign(Purpose.INVITATION, token, master_key_id=link.master_key_id)
 
     def url_of(self, invitation: Invitation, channel: Channel) -> str:
-        """The whole link. Raises InvitationNotPending when its master key has been given up."""
+        """The link. Raises InvitationNotPending when its master key was removed."""
         try:
             token = self.token_of(invitation, channel)
         except TokenRefused:
@@ -36,7 +36,7 @@ class Links:
         return f"{target}{'&' if '?' in target else '?'}token={quote(token, safe='')}"
 
     def _target_of(self, invitation: Invitation) -> str:
-        """The page that answers: an invitation to one object and nothing else has its own."""
+        """The URL of the landing page. An invitation to a single object and nothing else has a page of its own."""
         bundle = invitation.bundle
         if not bundle.is_content_only or len(bundle.content) > 1:
             return self.rules.accept_url.replace("{publicUrl}", self.app.public_url)
@@ -48,15 +48,15 @@ class Links:
         )
 
     def secret_of(self, invitation: Invitation) -> str:
-        """What may be shown of the mailed link's token: the last characters of its signature."""
+        """The mailed token, masked: only the last characters of its signature are visible."""
         try:
             return mask_token(self.token_of(invitation, Channel.MAILED))
         except TokenRefused:
             return MASK
 
-    def read(self, text: str) -> LinkToken:
-        """What a genuine token says. Raises InvitationTokenInvalid for all others alike."""
+    def read(self, token: str) -> LinkToken:
+        """The content of a genuine token. Raises InvitationTokenInvalid for all others alike."""
         try:
-            return self.tokens.verify(Purpose.INVITATION, text)
+            return self.tokens.verify(Purpose.INVITATION, token)
         except TokenRefused:
-            raise InvitationTokenInvalid(NOT_OURS) from None
+            raise InvitationTokenInvalid(UNKNOWN_LINK) from None

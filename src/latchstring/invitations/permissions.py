@@ -1,4 +1,4 @@
-"""Permissions that the service of invitations asks for."""
+"""Permissions that the invitation services check."""
 
 READ = "invitations:read"
 WRITE = "invitations:write"

@@ -1,4 +1,4 @@
-"""The mail of an invitation that does not exist yet, word for word as the person would read it."""
+"""Preview of the mail of an invitation that does not exist yet."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,28 +17,29 @@ from latchstring.storage.groups.groups import find_groups
 from latchstring.storage.invitations.target_search import find_object_choices
 from latchstring.storage.users.users import find_user_by_email_key
 
-NOBODY = "name@example.org"  # until an address is typed
-NO_TOKEN = "this-is-a-preview"  # noqa: S105  # no link of ours: the token of one begins with ey
+SAMPLE_ADDRESS = "name@example.org"  # until an address is entered
+SAMPLE_TOKEN = "this-is-a-preview"  # noqa: S105  # cannot be a real token: those begin with ey
 
 
 @dataclass(frozen=True, slots=True)
 class Previews:
-    """Composes what would be mailed. Nothing is stored, and the link in it opens nothing."""
+    """Composes the mail of a draft. Nothing is stored, and the link in it does not work."""
 
     deps: InvitationDependencies
 
     async def message_of(self, draft: Draft, *, by: Principal) -> InvitationMail:
-        """The message of a draft in its own language, else the person's, else the default.
+        """The message of a draft in the draft's language, else the recipient's, else the default.
 
-        What does not exist is left out. Whoever may not look at accounts sees what a stranger would get.
+        Targets that do not exist are left out. Callers without `users:read` see the mail for an address without an
+        account.
         """
         user = await find_user_by_email_key(self.deps.db, draft.email_key) if by.can("users:read") else None
-        known = user if user is not None and user.email_verified else None
-        locale = negotiate([draft.locale, known.locale if known else None], self.deps.app.default_locale)
+        account = user if user is not None and user.email_verified else None
+        locale = negotiate([draft.locale, account.locale if account else None], self.deps.app.default_locale)
         role = self.deps.roles.get(draft.role or "")
         objects = await find_object_choices(self.deps.db, [(type_, key) for type_, key, _ in draft.content])
         return InvitationMail(
-            to=draft.email or NOBODY,
+            to=draft.email or SAMPLE_ADDRESS,
             locale=locale,
             app_name=self.deps.app.name,
             first_name=draft.first_name,
@@ -47,31 +48,31 @@ class Previews:
             role_name=role.name if role else None,
             group_names=await self._group_names(draft, locale),
             content=_titles(draft, objects),
-            account_exists=known is not None,
+            account_exists=account is not None,
             link_url=self._sample_link(),
             expires_at=self.deps.clock() + self.lifetime_of(draft),
         )
 
     def lifetime_of(self, draft: Draft) -> timedelta:
-        """How long the link would work; what is out of bounds would be refused, and is shown as the usual."""
-        rules, wanted = self.deps.rules, draft.expires_in
-        if wanted is not None and rules.minimum_lifetime <= wanted <= rules.maximum_lifetime:
-            return wanted
+        """How long the link would work. A lifetime out of bounds would be refused; the default is shown instead."""
+        rules, requested = self.deps.rules, draft.expires_in
+        if requested is not None and rules.minimum_lifetime <= requested <= rules.maximum_lifetime:
+            return requested
         only_content = bool(draft.content) and not draft.role and not draft.groups
         return self.deps.content_rules.lifetime if only_content else rules.lifetime
 
     async def _group_names(self, draft: Draft, locale: str) -> tuple[str, ...]:
-        found = await find_groups(self.deps.db, draft.groups)
+        groups_by_key = await find_groups(self.deps.db, draft.groups)
         names = []
-        for key in sorted(found):
-            group = found[key]
-            text = group.translations.get(locale) or group.translations.get(locale.partition("-")[0])
-            names.append(text.name if text else group.name)
+        for key in sorted(groups_by_key):
+            group = groups_by_key[key]
+            translation = group.translations.get(locale) or group.translations.get(locale.partition("-")[0])
+            names.append(translation.name if translation else group.name)
         return tuple(names)
 
     def _sample_link(self) -> str:
         page = self.deps.rules.accept_url.replace("{publicUrl}", self.deps.app.public_url)
-        return f"{page}{'&' if '?' in page else '?'}token={NO_TOKEN}"
+        return f"{page}{'&' if '?' in page else '?'}token={SAMPLE_TOKEN}"
 
 
 def _titles(draft: Draft, objects: Mapping[tuple[str, str], ObjectChoice]) -> tuple[tuple[str, str], ...]:

@@ -1,4 +1,4 @@
-"""In whose name work is done later: the person or key as it is now, not as it was when it asked."""
+"""The principal of a background job: the actor with their present permissions, not those at the time of the request."""
 
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from latchstring.users.service import Users
 
 
 async def find_principal(db: Database, accounts: Users, actor: Actor, *, now: datetime) -> Principal | None:
-    """The actor with what they may do today; None when removed, blocked, deactivated, revoked or expired."""
+    """The actor with their present permissions; None when removed, blocked, deactivated, revoked or expired."""
     if actor.type is ActorType.OPERATOR:
         return OPERATOR_PRINCIPAL
     if actor.id is None:
@@ -35,9 +35,9 @@ async def find_principal(db: Database, accounts: Users, actor: Actor, *, now: da
 
 
 def load_authority(actor: Actor, *, now: datetime, hold: bool = False) -> Work[object]:
-    """Everything that decides what the actor may do, to be compared: read it before validating and in the transaction.
+    """Everything that decides what the actor may do. Compare it before validation and in the transaction.
 
-    False for a key that no longer works. hold: whoever takes something from the actor waits for the commit.
+    False for a key that no longer works. hold: lock it, so that changes to the actor's rights wait for the commit.
     """
     if actor.type is ActorType.API_KEY:
         return (yield from load_key_is_good(actor.id, now=now, hold=hold))

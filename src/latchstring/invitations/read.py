@@ -1,4 +1,4 @@
-"""Reading invitations: everything to those who may list all, to others what they sent themselves."""
+"""Read invitations: all for callers with `invitations:read`, only their own for others."""
 
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -22,12 +22,12 @@ from latchstring.storage.invitations.read import find_invitation
 
 @dataclass(frozen=True, slots=True)
 class InvitationReader:
-    """What may be seen of invitations. Every method takes who asks and checks what they may see."""
+    """Reads invitations. Every method returns only what its caller may see."""
 
     deps: InvitationDependencies
 
     async def get(self, invitation_id: UUID, *, by: Principal) -> InvitationDetails:
-        """One invitation the caller may see. Raises NotAllowed, InvitationNotFound."""
+        """An invitation that the caller may see. Raises NotAllowed, InvitationNotFound."""
         _require_any_permission(by)
         details = await find_invitation(self.deps.db, invitation_id)
         if details is None:
@@ -47,7 +47,7 @@ class InvitationReader:
         cursor: Cursor | None = None,
         limit: int,
     ) -> Page[InvitationDetails]:
-        """A page of what the caller may see. Raises NotAllowed."""
+        """A page of the invitations that the caller may see. Raises NotAllowed."""
         page = await list_invitations(
             self.deps.db,
             self.restrict_to_visible(filter_, by),
@@ -61,7 +61,7 @@ class InvitationReader:
     async def events(
         self, invitation_id: UUID, *, by: Principal, cursor: Cursor | None = None, limit: int
     ) -> Page[RecordedEvent]:
-        """What happened to an invitation, oldest first. Raises NotAllowed, InvitationNotFound."""
+        """The events of an invitation, oldest first. Raises NotAllowed, InvitationNotFound."""
         await self.get(invitation_id, by=by)
         return await list_events(self.deps.db, invitation_id, cursor=cursor, limit=limit)
 
@@ -69,7 +69,7 @@ class InvitationReader:
         """The filter, narrowed to what the caller may list. Raises NotAllowed."""
         _require_any_permission(by)
         if filter_.deliveries and not self.deps.content_rules.allow_unregistered_users:
-            by.require("users:read")  # a filter would tell what `redact_for` leaves out
+            by.require("users:read")  # a filter would reveal what `redact_for` leaves out
         return filter_ if by.can(READ) else replace(filter_, only_inviter_id=by.id or NIL_ID)
 
     def redact_for(self, details: InvitationDetails, by: Principal) -> InvitationDetails:
@@ -77,7 +77,7 @@ class InvitationReader:
 
 
 def redact_for(details: InvitationDetails, by: Principal, rules: ContentRules) -> InvitationDetails:
-    """Without what would say whether an address has an account, to callers who may not look at accounts."""
+    """Remove what reveals whether an address has an account, for callers without `users:read`."""
     if by.can("users:read") or not requires_existing_account(details.invitation.bundle, rules):
         return details
     return replace(details, delivery=None)

@@ -1,4 +1,4 @@
-"""Handing out links of invitations that exist: mailing the next one, revealing the current one."""
+"""Resend invitations, which creates the next link, and reveal current links."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -32,7 +32,7 @@ from latchstring.storage.outbox.outbox import queue_mail
 
 @dataclass(frozen=True, slots=True)
 class LinkSender:
-    """Sends and reveals links. Who sees a link could use it, so the ceiling holds here as for a new invitation."""
+    """Sends and reveals links. A link can be used by everyone who has it, so the ceiling applies as at creation."""
 
     deps: InvitationDependencies
     reader: InvitationReader
@@ -48,11 +48,11 @@ class LinkSender:
         generation: int | None = None,
         is_one_of_many: bool = False,
     ) -> InvitationDetails:
-        """Make and mail the next link; the old one stops working, and the caller is the sponsor of the new one.
+        """Create and mail the next link. The previous one stops working; the caller becomes the sponsor.
 
-        generation: of the link the caller has seen, when another one is not to be replaced. is_one_of_many: the caller
-        resends many at once, which does not count for the inviter's limit. Raises TooManyRequests, NotAllowed,
-        InvitationNotFound, InvitationNotPending, GrantNotAllowed, MailDisabled, AlreadyInvited, ChangedMeanwhile.
+        generation: of the link that the caller means to replace; ChangedMeanwhile if it is not the current one.
+        is_one_of_many: part of a bulk action, which does not count for the inviter's limit. Raises TooManyRequests,
+        NotAllowed, InvitationNotFound, InvitationNotPending, GrantNotAllowed, MailDisabled, AlreadyInvited.
         """
         if not is_one_of_many:
             self.deps.limiter.check_inviter(by.id)
@@ -87,7 +87,7 @@ class LinkSender:
         now: datetime,
         once: Once | None,
     ) -> bool:
-        """Store the next link with its event and mail. False: something was in the way, so look again."""
+        """Store the next link with its event and mail. False: it conflicted with another change, read and try again."""
         after = resent.invitation
         event = happened("invitation.resent", after.id, by=by.actor, now=now, generation=after.link.generation)
         mail = build_mail(after, delivery, now=now)
@@ -115,7 +115,7 @@ class LinkSender:
         return True
 
     async def reveal(self, invitation_id: UUID, *, by: Principal) -> str:
-        """A link of the current generation to hand over by other means. The link says that it was revealed.
+        """A link of the current generation, to be handed over by other means. Its token says that it was revealed.
 
         Raises NotAllowed, InvitationNotFound, InvitationNotPending, GrantNotAllowed.
         """

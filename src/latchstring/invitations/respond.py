@@ -1,4 +1,4 @@
-"""What the invitee does with a link: look at it, decline, ask for a fresh one. `accept.py` has the acceptance."""
+"""What an invitee does with a link: view it, decline, request a new one. `accept.py` has the acceptance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from latchstring.i18n.negotiation import negotiate
 from latchstring.invitations.build import build_mail, requires_existing_account
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.grant_checks import GrantChecks
-from latchstring.invitations.links import NOT_OURS, Links
+from latchstring.invitations.links import UNKNOWN_LINK, Links
 from latchstring.invitations.results import InvitationPreview, OfferedObject
 from latchstring.storage.content.objects import load_levels
 from latchstring.storage.engine.database import ATTEMPTS, UniqueViolation, Work
@@ -42,15 +42,15 @@ from latchstring.storage.invitations.transitions import (
 from latchstring.storage.outbox.outbox import queue_mail
 
 INVITEE = Actor(ActorType.INVITEE)
-MOST_RENEWALS = 5
+MAX_RENEWALS = 5
 UNLIMITED_RENEWALS = 10_000
-BETWEEN_RENEWALS = timedelta(minutes=5)
+RENEWAL_INTERVAL = timedelta(minutes=5)
 PEOPLE = (ActorType.USER, ActorType.ADMIN)
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedLink:
-    """A genuine link with the invitation it belongs to, as it is now."""
+    """A genuine link with its invitation as it is now."""
 
     token: LinkToken
     view: LinkView
@@ -61,70 +61,70 @@ class ResolvedLink:
 
 
 class _NotRenewable(Exception):
-    """The sponsor may not send this link any more."""
+    """The sponsor may no longer send this link."""
 
 
 @dataclass(frozen=True, slots=True)
 class InvitationResponses:
-    """What the holder of a link may do. The token is the credential; the row decides."""
+    """What the holder of a link may do. The token is the credential, the row decides whether it still works."""
 
     deps: InvitationDependencies
     checks: GrantChecks
     links: Links
 
-    async def open(self, token: str) -> ResolvedLink:
-        """Read a token and its row. Raises InvitationTokenInvalid; says nothing of whether the link still works."""
+    async def resolve(self, token: str) -> ResolvedLink:
+        """Read a token and its row. Raises InvitationTokenInvalid; does not check whether the link still works."""
         link_token = self.links.read(token)
         view = await find_link_view(self.deps.db, link_token.subject_id)
         if view is None:
-            raise InvitationTokenInvalid(NOT_OURS)
+            raise InvitationTokenInvalid(UNKNOWN_LINK)
         return ResolvedLink(link_token, view)
 
-    async def open_link(self, token: str) -> ResolvedLink:
+    async def get_open_link(self, token: str) -> ResolvedLink:
         """A link that still works. Raises InvitationTokenInvalid, and what `check_open` raises."""
-        link = await self.open(token)
+        link = await self.resolve(token)
         check_open(link, now=self.deps.clock())
         return link
 
     async def look_up(
         self, token: str, *, locale: str | None = None, otherwise: Sequence[str] = ()
     ) -> InvitationPreview:
-        """What the invitee sees before answering. Changes nothing, however often it is called.
+        """The preview that the invitee sees before answering. Changes nothing.
 
-        locale: the reader's own; without it the invitation's, then one of `otherwise`. Raises InvitationTokenInvalid,
-        and what `check_open` raises.
+        locale: the reader's own; without it the invitation's is used, then one of `otherwise`.
+        Raises InvitationTokenInvalid, and what `check_open` raises.
         """
-        return self.preview(await self.open_link(token), locale=locale, otherwise=otherwise)
+        return self.preview(await self.get_open_link(token), locale=locale, otherwise=otherwise)
 
     def preview(
         self, link: ResolvedLink, *, locale: str | None = None, otherwise: Sequence[str] = ()
     ) -> InvitationPreview:
-        """The facts of a link, also of one that has ended, in the reader's language."""
+        """The preview of a link, also of one that has ended, in the reader's language."""
         invitation, view = link.invitation, link.view
-        spoken = negotiate([locale, invitation.locale, *otherwise], self.deps.app.default_locale)
+        language = negotiate([locale, invitation.locale, *otherwise], self.deps.app.default_locale)
         role = self.deps.roles.get(invitation.bundle.role or "")
         live = {grant.target_id for grant in invitation.bundle.live}
         return InvitationPreview(
             invitation,
             view.inviter_name if invitation.inviter.type in PEOPLE else None,
             role.name if role else None,
-            tuple((group.key, name_in(group, spoken)) for group in view.groups if group.id in live),
+            tuple((group.key, localized_name(group, language)) for group in view.groups if group.id in live),
             has_account(link),
-            spoken,
-            offered_objects(link),
+            language,
+            list_offered_objects(link),
         )
 
     async def decline(self, token: str, *, reason: str | None = None) -> None:
-        """Decline an invitation and tell the inviter. Raises what `look_up` raises."""
+        """Decline an invitation and notify the inviter. Raises what `look_up` raises."""
         for _ in range(ATTEMPTS):
-            link = await self.open(token)
+            link = await self.resolve(token)
             now = self.deps.clock()
             declined = rules.decline(link.invitation, generation=link.token.generation, now=now)
             check_targets(link)
             event = happened("invitation.declined", declined.id, by=INVITEE, now=now, reason=reason)
             mails = self._mails_to_inviter(MailKind.INVITATION_DECLINED, declined, now)
             try:
-                await self.deps.db.transact(lambda: _store(declined, event, mails))  # noqa: B023  # awaited in this round
+                await self.deps.db.transact(lambda: _store(declined, event, mails))  # noqa: B023  # next_steps in this round
             except TransitionLost:
                 continue
             self.deps.wake_worker()
@@ -136,10 +136,10 @@ class InvitationResponses:
     async def request_new(self, token: str) -> None:
         """Mail the link again, or the next one when it has expired, to the invited address only.
 
-        Never says whether anything was done: forged, ended, limited and refused requests all end alike.
+        Never reveals whether anything was sent: forged, ended, limited and refused requests all return alike.
         """
         try:
-            link = await self.open(token)
+            link = await self.resolve(token)
         except InvitationTokenInvalid:
             return
         for _ in range(ATTEMPTS):
@@ -158,7 +158,7 @@ class InvitationResponses:
         terms_key = terms_digest(invitation.email_key, invitation.bundle)
         try:
             await expire_blocking_invitation(self.deps.db, terms_key, now=self.deps.clock(), may_list_all=False)
-        except AlreadyInvited:  # a newer invitation to the same is pending: nothing is missing
+        except AlreadyInvited:  # a newer invitation with the same terms is pending
             return False
         return True
 
@@ -176,14 +176,14 @@ class InvitationResponses:
             build_mail(after, Delivery(DeliveryState.QUEUED), now=now, priority=MailPriority.URGENT),
             *self._mails_to_inviter(MailKind.LINK_REQUESTED, after, now),
         ]
-        most = MOST_RENEWALS if self.deps.limits_enabled else UNLIMITED_RENEWALS
-        pause = BETWEEN_RENEWALS if self.deps.limits_enabled else timedelta()
+        max_renewals = MAX_RENEWALS if self.deps.limits_enabled else UNLIMITED_RENEWALS
+        interval = RENEWAL_INTERVAL if self.deps.limits_enabled else timedelta()
 
         def work() -> Work[None]:
-            # limits hold to the letter here, so they are kept in the row: the invitee is anonymous
-            renewals = yield from count_renewal(before, now=now, limit=most, renewed_before=now - pause)
+            # the invitee is anonymous, so these limits must be exact: they are stored in the row
+            renewals = yield from count_renewal(before, now=now, limit=max_renewals, renewed_before=now - interval)
             if after is not before:
-                if not (yield from sponsor_holds(before, before.bundle, self.deps.roles)):
+                if not (yield from sponsor_may_grant(before, before.bundle, self.deps.roles)):
                     raise _NotRenewable
                 yield from replace_link(before, after, renewals=renewals, renewed_at=now)
             yield record(event)
@@ -193,7 +193,7 @@ class InvitationResponses:
         await self.deps.db.transact(work)
 
     def _mails_to_inviter(self, kind: MailKind, invitation: Invitation, now: datetime) -> list[OutgoingMail]:
-        """A notice to the inviter, if that is a person with a mailbox."""
+        """A notification for the inviter, if that is a user or an administrator."""
         if invitation.inviter.type not in PEOPLE or self.deps.mail_rules.transport == "off":
             return []
         return [OutgoingMail(new_id(now), kind, invitation.id, invitation.link.generation, now, MailPriority.NORMAL)]
@@ -207,30 +207,32 @@ def _store(declined: Invitation, event: Event, mails: Sequence[OutgoingMail]) ->
 
 
 def check_open(link: ResolvedLink, *, now: datetime) -> None:
-    """Raise unless the link still works: accepted, declined, revoked, superseded, expired, in this order."""
+    """Raise unless the link still works. Checked in this order: accepted, declined, revoked, superseded, expired."""
     rules.check_link(link.invitation, generation=link.token.generation, now=now)
     check_targets(link)
 
 
 def check_targets(link: ResolvedLink) -> None:
-    """Raise InvitationRevoked when the last target has just been removed, whether or not the row says so yet."""
+    """Raise InvitationRevoked when the last target was removed, even if the row is not updated yet."""
     if link.invitation.bundle.only(link.view.target_ids).is_void:
         raise InvitationRevoked("What this invitation led to does not exist any more.")
 
 
-def offered_objects(link: ResolvedLink) -> tuple[OfferedObject, ...]:
-    """The objects a link still leads to, by the names they have today."""
-    named = {one.id: one for one in link.view.objects}
-    grants = [grant for grant in link.invitation.bundle.content if not grant.is_void and grant.target_id in named]
+def list_offered_objects(link: ResolvedLink) -> tuple[OfferedObject, ...]:
+    """The objects a link still leads to, with their present titles."""
+    objects = {content.id: content for content in link.view.objects}
+    grants = [grant for grant in link.invitation.bundle.content if not grant.is_void and grant.target_id in objects]
     return tuple(
-        OfferedObject(one.id, one.type, one.key, one.title, one.url, grant.role or ContentRole.VIEWER)
+        OfferedObject(
+            content.id, content.type, content.key, content.title, content.url, grant.role or ContentRole.VIEWER
+        )
         for grant in grants
-        for one in (named[grant.target_id],)
+        for content in (objects[grant.target_id],)
     )
 
 
-def sponsor_holds(invitation: Invitation, bundle: Bundle, roles: Roles) -> Work[bool]:
-    """Whether the sponsor of the current link could hand out the bundle now."""
+def sponsor_may_grant(invitation: Invitation, bundle: Bundle, roles: Roles) -> Work[bool]:
+    """Whether the sponsor of the current link may grant the bundle now."""
     actor = invitation.link.sponsor
     sponsor = yield from load_sponsor(actor)
     ids = [grant.target_id for grant in bundle.content if not grant.is_void]
@@ -239,15 +241,16 @@ def sponsor_holds(invitation: Invitation, bundle: Bundle, roles: Roles) -> Work[
 
 
 def has_account(link: ResolvedLink) -> bool:
-    """Whether the link meets an account. An unverified one counts as none for a mailed link: whoever made it may
-    not be the person whose mailbox the link has proved.
+    """Whether the invitee has an account.
+
+    An unverified account does not count for a mailed link: its creator may not own the mailbox that the link proves.
     """
     if link.view.account_id is None:
         return False
     return link.view.account_verified or link.token.channel is Channel.REVEALED
 
 
-def name_in(group: GroupName, locale: str) -> str:
-    """How a group is called in a language."""
+def localized_name(group: GroupName, locale: str) -> str:
+    """The name of a group in a language."""
     translated = group.translations.get(locale) or group.translations.get(locale.partition("-")[0])
     return translated["name"] if translated else group.name

@@ -1,4 +1,4 @@
-"""What the invitation service answers."""
+"""Results of the invitation services."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -12,9 +12,9 @@ from latchstring.users.sessions import SessionTokens
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What an acceptance gave: the role held now if one was offered, the groups, the objects as they stand now.
+    """What an acceptance granted: the present role if one was offered, the groups, the objects as they are now.
 
-    kept_role: the role held before, when the offered one would have taken rights away.
+    kept_role: the previous role, when the offered one would have taken rights away.
     """
 
     role: str | None
@@ -29,7 +29,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An acceptance. tokens are for a new account's own browser only; None otherwise."""
+    """An acceptance. tokens: only for the browser of a new account; None otherwise."""
 
     user: User
     is_new: bool
@@ -40,7 +40,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class OfferedObject:
-    """A content object the link leads to, with the right on it."""
+    """A content object the link leads to, with the role on it."""
 
     id: UUID
     type: str
@@ -52,7 +52,7 @@ class OfferedObject:
 
 @dataclass(frozen=True, slots=True)
 class InvitationPreview:
-    """What a link's holder sees before answering. inviter_name is None when nobody in person invites."""
+    """What an invitee sees before answering. inviter_name: None unless a user or an administrator invites."""
 
     invitation: Invitation
     inviter_name: str | None

@@ -1,4 +1,4 @@
-"""Revoking invitations, and withdrawing what they give on single objects."""
+"""Revoke invitations, and withdraw their grants on single objects."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -22,14 +22,14 @@ from latchstring.storage.invitations.transitions import TransitionLost, end_invi
 
 @dataclass(frozen=True, slots=True)
 class InvitationRevoker:
-    """Ends invitations on the inviting side."""
+    """Revokes invitations."""
 
     deps: InvitationDependencies
     reader: InvitationReader
     checks: GrantChecks
 
     async def revoke(self, invitation_id: UUID, *, by: Principal, cause: str = "revoked") -> None:
-        """Revoke an open invitation. cause: as its history gives it.
+        """Revoke an open invitation. cause: recorded in the event.
 
         Raises NotAllowed, InvitationNotFound, InvitationNotPending.
         """
@@ -47,8 +47,9 @@ class InvitationRevoker:
         raise StorageBusy("This invitation is being changed by many at once.")
 
     async def withdraw(self, invitation_id: UUID, *, by: Principal) -> None:
-        """End what a pending invitation gives on the objects that the caller maintains; one that gives nothing else is
-        revoked. Raises InvitationNotFound for everything else alike.
+        """Withdraw the grants of a pending invitation on the objects that the caller maintains.
+
+        An invitation with no other grant is revoked. Raises InvitationNotFound for everything else alike.
         """
         unknown = InvitationNotFound("There is no such invitation.")
         details = await find_invitation(self.deps.db, invitation_id)

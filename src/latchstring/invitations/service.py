@@ -1,4 +1,4 @@
-"""Invitations as the faces call them."""
+"""The invitation services, as the API, the panel and the invitee pages call them."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -8,7 +8,7 @@ from latchstring.domain.access import PendingInvitation
 from latchstring.domain.job import JobKind
 from latchstring.domain.mail import MailKind
 from latchstring.invitations.accept import InvitationAcceptance
-from latchstring.invitations.accepting_account import AcceptingAccountFinder
+from latchstring.invitations.accepting_account import AcceptingAccountResolver
 from latchstring.invitations.browse import InvitationLists
 from latchstring.invitations.bulk.actions import BulkActions
 from latchstring.invitations.bulk.jobs import BulkJobs
@@ -34,7 +34,7 @@ from latchstring.storage.invitations.transitions import sweep_expired
 
 
 class Invitations:
-    """The services of invitations. What an inviter does with one invitation is called directly, the rest by facet."""
+    """The services of invitations: actions on one invitation as methods, everything else as an attribute."""
 
     def __init__(self, deps: InvitationDependencies, tokens: LinkTokens) -> None:
         self.links = Links(tokens, deps.app, deps.rules, deps.content_rules)
@@ -66,7 +66,7 @@ class Invitations:
         self.previews = Previews(deps)
         self.declared_lists = DeclarativeLists(deps, creator, sender, revoker)
         self.responses = InvitationResponses(deps, checks, self.links)
-        self.acceptance = InvitationAcceptance(deps, self.responses, AcceptingAccountFinder(deps))
+        self.acceptance = InvitationAcceptance(deps, self.responses, AcceptingAccountResolver(deps))
         mails = InvitationMails(deps, self.links)
         self.mail_loaders = {
             MailKind.INVITATION: mails.load_invitation,
@@ -76,13 +76,13 @@ class Invitations:
         self._deps = deps
 
     async def find_pending(self, content_id: UUID) -> Sequence[PendingInvitation]:
-        """The pending invitations to an object, as its maintainers see them."""
+        """The pending invitations to an object, for its maintainers."""
         reveal_delivery = self._deps.content_rules.allow_unregistered_users
         now = self._deps.clock()
         return await find_pending_invitations(self._deps.db, content_id, now=now, reveal_delivery=reveal_delivery)
 
     async def sweep(self) -> int:
-        """Expire one batch of overdue invitations and remove one past retention; returns how many there were."""
+        """Expire a batch of overdue invitations and delete a batch past retention; returns how many there were."""
         now = self._deps.clock()
         expired = await sweep_expired(self._deps.db, now=now)
         return expired + await purge_ended(self._deps.db, before=now - self._deps.rules.retention)

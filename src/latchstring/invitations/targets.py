@@ -1,4 +1,4 @@
-"""What somebody may choose from when he writes an invitation: roles, groups, and content while he types."""
+"""The roles, groups and content objects that an inviter can choose from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ from latchstring.storage.invitations.target_search import (
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Answers while somebody types. Nothing here grants: the ceiling is judged when the invitation is made."""
+    """Searches targets while an inviter types. The ceiling is checked when the invitation is created."""
 
     db: Database
     roles: Roles
     content_rules: ContentRules
 
     def grantable_roles(self, by: Principal) -> tuple[Role, ...]:
-        """The roles he may hand out, as configuration orders them."""
+        """The roles that the caller may grant, in the order of the configuration."""
         return tuple(role for role in self.roles.values() if by.can_grant_role(role.key))
 
     async def search_groups(self, text: str, *, by: Principal) -> list[GroupChoice]:
-        """A few groups he may invite into whose name or key begins so. Raises NotAllowed."""
+        """A few groups that the caller may grant, by a prefix of name or key. Raises NotAllowed."""
         _require(by, "groups:read")
-        return [one for one in await search_groups(self.db, text) if by.can_grant_group(one.key)]
+        return [group for group in await search_groups(self.db, text) if by.can_grant_group(group.key)]
 
     async def find_groups(self, keys: Sequence[str], *, by: Principal) -> list[GroupChoice]:
         """Those of the keys that are groups. Raises NotAllowed."""
@@ -39,13 +39,16 @@ class Targets:
         return await find_group_choices(self.db, keys)
 
     async def search_objects(self, text: str, *, by: Principal) -> list[ObjectChoice]:
-        """A few objects whose title or key begins so; `type/key` finds that one first. Raises NotAllowed."""
+        """A few objects, by a prefix of title or key; `type/key` puts that object first. Raises NotAllowed."""
         _require(by, "content:read")
         types = tuple(self.content_rules.types)
-        found = await search_objects(self.db, text, types=types)
+        choices = await search_objects(self.db, text, types=types)
         type_, _, key = text.strip().partition("/")
-        exact = await find_object_choices(self.db, [(type_, key)]) if type_ in types and key else {}
-        return [*exact.values(), *(one for one in found if (one.type, one.key) not in exact)]
+        exact_matches = await find_object_choices(self.db, [(type_, key)]) if type_ in types and key else {}
+        return [
+            *exact_matches.values(),
+            *(choice for choice in choices if (choice.type, choice.key) not in exact_matches),
+        ]
 
     async def find_objects(
         self, names: Sequence[tuple[str, str]], *, by: Principal
@@ -56,6 +59,6 @@ class Targets:
 
 
 def _require(by: Principal, permission: str) -> None:
-    # whoever changes all of a kind may look for it, whatever the role calls that
+    # a role that may change all of a kind may search it, even if it does not name the read permission
     if not (by.can(permission) or by.can(permission.replace(":read", ":write"))):
         raise NotAllowed(permission)

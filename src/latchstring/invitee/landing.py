@@ -156,7 +156,7 @@ async def _accept(found: LandingContext, sent: SentForm[AcceptForm]) -> Answer:
     page = found.page
     try:
         profile = _profile(found, sent)
-        accepted = await page.services.invitations.acceptance.accept(found.token, profile, caller=page.user)
+        accepted = await page.services.invitations.acceptance.accept(found.token, profile, by=page.user)
     except InvalidFields as error:
         return await _show_way_in(found, form=sent.refused(error), status=422, code=error.code)
     except SignInRequired as error:

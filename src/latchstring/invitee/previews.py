@@ -133,11 +133,11 @@ async def visit_offer(page: InviteePage) -> LandingContext | Answer:
 
 async def _find_offer(page: InviteePage, token: str, *, counts: bool) -> LandingContext | Answer:
     try:
-        opened = await page.services.invitations.responses.open(token)
+        opened = await page.services.invitations.responses.resolve(token)
     except InvitationTokenInvalid as error:
         return show_ended(page, token, error)
     if counts:
-        page.services.visits.count(opened.invitation.id, opened.token.generation)
+        page.services.link_views.count(opened.invitation.id, opened.token.generation)
     spoken = page.with_locale(opened.invitation.locale)
     found = LandingContext(spoken, token, opened, offer_of(spoken, opened))
     try:

@@ -1,4 +1,4 @@
-"""Users as others see and change them, and as they change themselves."""
+"""Accounts of users: create, read, change, erase."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
@@ -46,7 +46,7 @@ V = TypeVar("V", str, bool)
 
 
 class Unchanged(Enum):
-    """What a change leaves as it is."""
+    """Marks fields that a change does not touch."""
 
     UNCHANGED = "unchanged"
 
@@ -56,7 +56,7 @@ UNCHANGED = Unchanged.UNCHANGED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewUser:
-    """An account to be. groups are keys."""
+    """The fields of a new account. groups: keys."""
 
     address: Address
     first_name: str = ""
@@ -73,7 +73,7 @@ class NewUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserChanges:
-    """What somebody with `users:write` changes of an account; groups are replaced as a whole."""
+    """Changes of an account by a caller with `users:write`. groups: keys, replaced as a whole."""
 
     address: Address | Unchanged = UNCHANGED
     first_name: str | Unchanged = UNCHANGED
@@ -89,23 +89,23 @@ class UserChanges:
 
     @property
     def names(self) -> list[str]:
-        """The fields that are sent, as history names them."""
-        return [one.name for one in fields(self) if getattr(self, one.name) is not UNCHANGED]
+        """The names of the changed fields, as events record them."""
+        return [item.name for item in fields(self) if getattr(self, item.name) is not UNCHANGED]
 
     @property
     def is_credential(self) -> bool:
-        """Whether whoever makes this change can sign in as the account afterwards."""
-        parts = (self.address, self.password, self.external_id, self.email_verified)
-        return any(part is not UNCHANGED for part in parts)
+        """Whether the caller could sign in as the account after this change."""
+        values = (self.address, self.password, self.external_id, self.email_verified)
+        return any(value is not UNCHANGED for value in values)
 
 
 @dataclass(frozen=True, slots=True)
 class UserAccounts:
-    """Create, read, change and erase accounts."""
+    """Creates, reads, changes and erases accounts."""
 
     deps: UserDependencies
 
-    # ---- reading -----------------------------------------------------------------------------------------------------
+    # ---- read --------------------------------------------------------------------------------------------------------
 
     async def get(self, user_id: UUID) -> User:
         """Raises UserNotFound."""
@@ -145,16 +145,16 @@ class UserAccounts:
     def find_profile_problems(
         self, *, role: str | None, password: str | None, email: str = "", names: tuple[str, ...] = ()
     ) -> list[FieldProblem]:
-        """What is wrong with a role or a new password, as problems of fields."""
+        """The problems of a role or a new password."""
         problems = find_role_problems(role, self.deps.roles)
         if password is not None:
             problems += check_policy(password, self.deps.rules, email=email, names=names)
         return problems
 
-    # ---- making ------------------------------------------------------------------------------------------------------
+    # ---- create ------------------------------------------------------------------------------------------------------
 
     async def create(self, new: NewUser, *, by: Principal, once: Once | None = None) -> User:
-        """Make an account.
+        """Create an account.
 
         Raises GrantNotAllowed beyond the caller's ceiling, GroupNotFound, EmailTaken, ExternalIdTaken, InvalidFields,
         and AnswerStored when the idempotency key was used.
@@ -165,16 +165,16 @@ class UserAccounts:
         )
         if problems:
             raise InvalidFields(problems)
-        await self._get_groups(new.groups)
+        await self._check_groups_exist(new.groups)
         check_grant(by, self.deps.roles, role=new.role, groups=new.groups)
-        hashed = None if new.password is None else await self.deps.passwords.hash(new.password)
+        password_hash = None if new.password is None else await self.deps.passwords.hash(new.password)
         now = self.deps.clock()
-        user = self._made(new, hashed, now)
+        user = self._new_user(new, password_hash, now)
         event = happened("user.created", user.id, by=by.actor, now=now, via="users")
         await self._store(lambda: self._insert(user, event, once, now))
         return user
 
-    def _made(self, new: NewUser, hashed: str | None, now: datetime) -> User:
+    def _new_user(self, new: NewUser, password_hash: str | None, now: datetime) -> User:
         terms = self.deps.app.terms_version if new.accept_terms else None
         return User(
             id=new_id(now),
@@ -187,7 +187,7 @@ class UserAccounts:
             role=new.role,
             locale=new.locale,
             blocked=new.blocked,
-            password_hash=hashed,
+            password_hash=password_hash,
             terms_version=terms,
             terms_accepted_at=None if terms is None else now,
             groups=tuple(sorted(set(new.groups))),
@@ -199,12 +199,12 @@ class UserAccounts:
             yield from store_answer(self.deps.db.dialect_name, once.claim, answer, subject_id=user.id, now=now)
         yield insert_user(user)
         if user.groups:
-            found = yield from load_groups(user.groups)
-            _check_found(user.groups, found)
-            yield join_groups(self.deps.db.dialect_name, user.id, [group.id for group in found.values()])
+            groups_by_key = yield from load_groups(user.groups)
+            _require_groups(user.groups, groups_by_key)
+            yield join_groups(self.deps.db.dialect_name, user.id, [group.id for group in groups_by_key.values()])
         yield record(event)
 
-    # ---- changing ----------------------------------------------------------------------------------------------------
+    # ---- change ------------------------------------------------------------------------------------------------------
 
     async def change(
         self,
@@ -216,15 +216,15 @@ class UserAccounts:
     ) -> User:
         """Change an account.
 
-        is_expected: whether the account is still one the caller meant to change; ChangedMeanwhile if not.
+        is_expected: whether this is the version that the caller meant to change; ChangedMeanwhile if not.
         Raises UserNotFound, GrantNotAllowed when the account or the change is beyond the caller's ceiling,
         GroupNotFound, EmailTaken, ExternalIdTaken, InvalidFields.
         """
         present = await self.get(user_id)
         self._check_change(by, present, changes)
-        hashed = await self._hash_new(changes, present)
+        password_hash = await self._hash_new(changes, present)
         if isinstance(changes.groups, tuple):
-            await self._get_groups(changes.groups)
+            await self._check_groups_exist(changes.groups)
         self._check_change_of_groups(by, present, changes)
         now = self.deps.clock()
 
@@ -236,12 +236,12 @@ class UserAccounts:
                 raise ChangedMeanwhile("The account was changed by somebody else.")
             self._check_change(by, user, changes)  # again: role and groups may have changed since
             self._check_change_of_groups(by, user, changes)
-            return (yield from self._apply(by, user, changes, hashed, now))
+            return (yield from self._apply(by, user, changes, password_hash, now))
 
         return await self._store(work)
 
     async def _store(self, work: Callable[[], Work[T]]) -> T:
-        """Commit a work that writes an account, and speak for the constraints that stop it."""
+        """Run a transaction that writes an account; translates violated constraints into domain errors."""
         try:
             return await self.deps.db.transact(work)
         except UniqueViolation as violation:
@@ -252,64 +252,64 @@ class UserAccounts:
     async def _hash_new(self, changes: UserChanges, user: User) -> str | None:
         password = None if isinstance(changes.password, Unchanged) else changes.password
         role = None if isinstance(changes.role, Unchanged) else changes.role
-        names = (_or(changes.first_name, user.first_name), _or(changes.last_name, user.last_name))
+        names = (_value_or(changes.first_name, user.first_name), _value_or(changes.last_name, user.last_name))
         email = user.email if isinstance(changes.address, Unchanged) else changes.address.email
         problems = self.find_profile_problems(role=role, password=password, email=email, names=names)
         if problems:
             raise InvalidFields(problems)
         return None if password is None else await self.deps.passwords.hash(password)
 
-    def _check_change(self, principal: Principal, user: User, changes: UserChanges) -> None:
-        check_manages(principal, user, self.deps.roles)
+    def _check_change(self, by: Principal, user: User, changes: UserChanges) -> None:
+        check_manages(by, user, self.deps.roles)
         if changes.is_credential:
-            check_takes_over(principal, user, self.deps.roles)
+            check_takes_over(by, user, self.deps.roles)
 
-    def _check_change_of_groups(self, principal: Principal, user: User, changes: UserChanges) -> None:
+    def _check_change_of_groups(self, by: Principal, user: User, changes: UserChanges) -> None:
         if not isinstance(changes.role, Unchanged) and changes.role != user.role:
-            check_grant(principal, self.deps.roles, role=changes.role)
+            check_grant(by, self.deps.roles, role=changes.role)
         if isinstance(changes.groups, tuple):
-            check_grant(principal, self.deps.roles, groups=sorted(set(changes.groups) ^ set(user.groups)))
+            check_grant(by, self.deps.roles, groups=sorted(set(changes.groups) ^ set(user.groups)))
 
     def _apply(
-        self, principal: Principal, user: User, changes: UserChanges, hashed: str | None, now: datetime
+        self, by: Principal, user: User, changes: UserChanges, password_hash: str | None, now: datetime
     ) -> Work[User]:
-        changed = self._changed(user, changes, hashed, now)
+        changed = self._changed(user, changes, password_hash, now)
         yield update_user(changed)
         if isinstance(changes.groups, tuple):
-            yield from self._move_groups(user, changes.groups)
-        if changed.blocked or hashed is not None:
+            yield from self._replace_groups(user, changes.groups)
+        if changed.blocked or password_hash is not None:
             yield end_sessions(user.id, now=now)
-        for event in _events(principal, user, changed, changes, now):
+        for event in _change_events(by, user, changed, changes, now):
             yield record(event)
         return (yield from load_user(user.id)) or changed
 
-    def _move_groups(self, user: User, wanted: tuple[str, ...]) -> Work[None]:
-        keys = sorted({*wanted, *user.groups})
-        found = yield from load_groups(keys)
-        _check_found(wanted, found)
-        yield leave_groups(user.id, [group.id for key, group in found.items() if key not in wanted])
+    def _replace_groups(self, user: User, group_keys: tuple[str, ...]) -> Work[None]:
+        keys = sorted({*group_keys, *user.groups})
+        groups_by_key = yield from load_groups(keys)
+        _require_groups(group_keys, groups_by_key)
+        yield leave_groups(user.id, [group.id for key, group in groups_by_key.items() if key not in group_keys])
         yield join_groups(
-            self.deps.db.dialect_name, user.id, [group.id for key, group in found.items() if key in wanted]
+            self.deps.db.dialect_name, user.id, [group.id for key, group in groups_by_key.items() if key in group_keys]
         )
 
     def _changed(self, user: User, changes: UserChanges, hashed: str | None, now: datetime) -> User:
-        moved = not isinstance(changes.address, Unchanged) and changes.address.email_key != user.email_key
+        address_changed = not isinstance(changes.address, Unchanged) and changes.address.email_key != user.email_key
         address = Address(user.email, user.email_key) if isinstance(changes.address, Unchanged) else changes.address
         return replace(
             user,
             email=address.email,
             email_key=address.email_key,
-            # nobody has shown that the new mailbox is this person's, unless the caller vouches for it
-            email_verified=_or(changes.email_verified, user.email_verified and not moved),
-            first_name=_or(changes.first_name, user.first_name),
-            last_name=_or(changes.last_name, user.last_name),
+            # the new mailbox is not proved, unless the caller says so
+            email_verified=_value_or(changes.email_verified, user.email_verified and not address_changed),
+            first_name=_value_or(changes.first_name, user.first_name),
+            last_name=_value_or(changes.last_name, user.last_name),
             role=user.role if isinstance(changes.role, Unchanged) else changes.role,
             locale=user.locale if isinstance(changes.locale, Unchanged) else changes.locale,
             external_id=user.external_id if isinstance(changes.external_id, Unchanged) else changes.external_id,
-            blocked=_or(changes.blocked, user.blocked),
+            blocked=_value_or(changes.blocked, user.blocked),
             password_hash=hashed or user.password_hash,
-            # links that were mailed to the old address, or before the new password, open nothing any more
-            link_generation=user.link_generation + (1 if moved or hashed else 0),
+            # links mailed to the old address or before the new password stop working
+            link_generation=user.link_generation + (1 if address_changed or hashed else 0),
             **self._terms(user, changes.accept_terms, now),
         )
 
@@ -320,7 +320,7 @@ class UserAccounts:
         return {"terms_version": version, "terms_accepted_at": None if version is None else now}
 
     async def change_profile(self, user_id: UUID, changes: UserChanges) -> User:
-        """What users change of themselves: names, language, consent to the terms. Raises UserNotFound."""
+        """Change one's own names, language or consent to the terms. Raises UserNotFound."""
         now = self.deps.clock()
 
         def work() -> Work[User]:
@@ -329,76 +329,78 @@ class UserAccounts:
                 raise UserNotFound("There is no such user.")
             changed = self._changed(user, changes, None, now)
             yield update_user(changed)
-            for event in _events(self.deps.principal_of(user), user, changed, changes, now):
+            for event in _change_events(self.deps.principal_of(user), user, changed, changes, now):
                 yield record(event)
             return changed
 
         return await self.deps.db.transact(work)
 
-    # ---- erasing -----------------------------------------------------------------------------------------------------
+    # ---- erase -------------------------------------------------------------------------------------------------------
 
     async def erase(self, user_id: UUID, *, by: Principal, new_owner_id: UUID | None = None) -> None:
-        """Remove an account with every trace of name and address; pending invitations to the person are revoked.
+        """Erase an account with every name and address stored of it; pending invitations to it are revoked.
 
-        What the person owns goes to the new owner; their grants end. Raises OwnsContent when there is none to take it,
-        UserNotFound (of the new owner, too), GrantNotAllowed when the account is above the caller's ceiling.
+        Its objects go to the new owner, its grants end. Raises OwnsContent when it owns objects and there is no new
+        owner, UserNotFound (also for the new owner), GrantNotAllowed when the account is above the caller's ceiling.
         """
         check_manages(by, await self.get(user_id), self.deps.roles)
         if new_owner_id == user_id:
-            new_owner_id = None  # who goes cannot take over
+            new_owner_id = None  # the erased user cannot be the new owner
         if new_owner_id is not None:
             await self.get(new_owner_id)
         now = self.deps.clock()
         event = happened("user.erased", user_id, by=by.actor, now=now)
 
         def work() -> Work[None]:
-            # content, invitations, account: everybody takes locks in this order
-            seen = yield from load_user(user_id)
-            if seen is None:
+            # content, invitations, account: one order of locks everywhere, so that nothing deadlocks
+            read_user = yield from load_user(user_id)
+            if read_user is None:
                 raise UserNotFound("There is no such user.")
             handed_over = yield from transfer_objects(user_id, new_owner_id)
-            yield from erase_person(user_id, seen.email_key, by=by.actor, now=now)
+            yield from erase_person(user_id, read_user.email_key, by=by.actor, now=now)
             user = yield from lock_user(user_id)
-            if user is None or user.email_key != seen.email_key:
-                raise Conflict  # the address moved meanwhile: begin anew with the present one
+            if user is None or user.email_key != read_user.email_key:
+                raise Conflict  # the address was changed meanwhile: run the transaction again with the present one
             check_manages(by, user, self.deps.roles)
             if new_owner_id is not None and new_owner_id not in (yield from share_lock_users([new_owner_id])):
                 raise UserNotFound("The new owner does not exist.")
             yield delete_user(user_id)
             yield from check_no_access_left(user_id)
             for content_id in handed_over:
-                yield record(_handed_over(by, content_id, user_id, new_owner_id, now))
+                yield record(_owner_changed_event(by, content_id, user_id, new_owner_id, now))
             yield record(event)
 
         await self.deps.db.transact(work)
 
-    async def _get_groups(self, keys: tuple[str, ...]) -> dict[str, Group]:
-        found = await find_groups(self.deps.db, sorted(set(keys)))
-        _check_found(keys, found)
-        return found
+    async def _check_groups_exist(self, keys: tuple[str, ...]) -> dict[str, Group]:
+        groups = await find_groups(self.deps.db, sorted(set(keys)))
+        _require_groups(keys, groups)
+        return groups
 
 
-def _or(value: V | Unchanged, present: V) -> V:
-    """The new value, or the present one where nothing was sent."""
+def _value_or(value: V | Unchanged, present: V) -> V:
+    """The new value, or the present one if the field is unchanged."""
     return present if isinstance(value, Unchanged) else value
 
 
-def _check_found(keys: tuple[str, ...], found: dict[str, Group]) -> None:
-    missing = sorted(set(keys) - found.keys())
+def _require_groups(keys: tuple[str, ...], groups: dict[str, Group]) -> None:
+    missing = sorted(set(keys) - groups.keys())
     if missing:
         raise GroupNotFound(f"There is no group {missing[0]}.")
 
 
-def _handed_over(principal: Principal, content_id: UUID, old: UUID, new: UUID | None, now: datetime) -> Event:
-    facts = {"from": str(old), "to": str(new), "cause": "person-erased"}
-    return happened("content.owner_changed", content_id, by=principal.actor, now=now, **facts)
+def _owner_changed_event(
+    by: Principal, content_id: UUID, old_owner_id: UUID, new_owner_id: UUID | None, now: datetime
+) -> Event:
+    facts = {"from": str(old_owner_id), "to": str(new_owner_id), "cause": "person-erased"}
+    return happened("content.owner_changed", content_id, by=by.actor, now=now, **facts)
 
 
-def _events(principal: Principal, before: User, after: User, changes: UserChanges, now: datetime) -> list[Event]:
-    made = [happened("user.updated", after.id, by=principal.actor, now=now, fields=sorted(changes.names))]
+def _change_events(by: Principal, before: User, after: User, changes: UserChanges, now: datetime) -> list[Event]:
+    events = [happened("user.updated", after.id, by=by.actor, now=now, fields=sorted(changes.names))]
     if before.blocked != after.blocked:
         name = "user.blocked" if after.blocked else "user.unblocked"
-        made.append(happened(name, after.id, by=principal.actor, now=now))
+        events.append(happened(name, after.id, by=by.actor, now=now))
     if after.terms_version is not None and after.terms_version != before.terms_version:
-        made.append(happened("user.terms_accepted", after.id, by=principal.actor, now=now, version=after.terms_version))
-    return made
+        events.append(happened("user.terms_accepted", after.id, by=by.actor, now=now, version=after.terms_version))
+    return events

@@ -1,4 +1,4 @@
-"""What those who look after users do: find them, read their history, end their sessions, send them links."""
+"""Operations of user administrators: search users, read their history, end sessions, send links."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,36 +30,36 @@ LINKS = {MailKind.PASSWORD_RESET: "password-reset", MailKind.EMAIL_VERIFICATION:
 
 @dataclass(frozen=True, slots=True)
 class UserOperations:
-    """What user administrators do: search users, read their history, end sessions, send links."""
+    """Operations on users that require a permission."""
 
     deps: UserDependencies
 
     async def search(
-        self, wanted: UserSearch, *, by: Principal, order: SortOrder, cursor: Cursor | None = None, limit: int
+        self, filters: UserSearch, *, by: Principal, order: SortOrder, cursor: Cursor | None = None, limit: int
     ) -> Page[User]:
         """A page of users. Orders: createdAt, email, name. Raises NotAllowed."""
         by.require(READ_USERS)
-        return await list_users(self.deps.db, wanted, order=order, cursor=cursor, limit=limit)
+        return await list_users(self.deps.db, filters, order=order, cursor=cursor, limit=limit)
 
     async def count_by_role(self, *, by: Principal) -> dict[str, Count]:
-        """How many users have each role of the configuration. Raises NotAllowed."""
+        """The number of users with each configured role. Raises NotAllowed."""
         by.require(READ_USERS)
         return {key: await count_role(self.deps.db, key) for key in self.deps.roles}
 
     async def list_history(
         self, subject_id: UUID, *, by: Principal, cursor: Cursor | None = None
     ) -> Page[RecordedEvent]:
-        """What happened to a user, a group, an object or a key, newest first. Raises NotAllowed."""
+        """The events of a user, a group, an object or a key, newest first. Raises NotAllowed."""
         by.require(READ_HISTORY)
         return await list_history(self.deps.db, subject_id, cursor=cursor)
 
     async def end_sessions(self, user_id: UUID, *, by: Principal) -> None:
-        """Sign a user out everywhere, at once. Raises NotAllowed, UserNotFound."""
+        """End every session of a user. Raises NotAllowed, UserNotFound."""
         by.require(WRITE_USERS)
         now = self.deps.clock()
 
         def work() -> Work[None]:
-            # the row is locked first: no session is opened in between
+            # the row is locked first, so that no session is opened in between
             if (yield from lock_user(user_id)) is None:
                 raise UserNotFound("There is no such user.")
             yield end_sessions(user_id, now=now)
@@ -68,7 +68,7 @@ class UserOperations:
         await self.deps.db.transact(work)
 
     async def send_link(self, user_id: UUID, kind: MailKind, *, by: Principal) -> bool:
-        """Mail a user a link to choose a password, or to prove the address; False when there is nothing to prove.
+        """Mail a user a link to set a password or to verify the address. False: the address is verified already.
 
         kind: one of LINKS. Raises NotAllowed, UserNotFound, MailDisabled.
         """

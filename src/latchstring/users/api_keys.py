@@ -1,4 +1,4 @@
-"""API keys: made, listed, revoked."""
+"""API keys: create, list, revoke."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,10 +23,10 @@ from latchstring.users.grant_limits import check_scopes
 
 @dataclass(frozen=True, slots=True)
 class CreatedApiKey:
-    """A key that was just made. text is the secret: shown this once, kept nowhere."""
+    """A key that was just created. secret: shown only once, never stored."""
 
     key: ApiKey
-    text: str = field(repr=False)
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +45,23 @@ class ApiKeys:
         may_grant_groups: Sequence[str] | None = None,
         expires_at: datetime | None = None,
     ) -> CreatedApiKey:
-        """Make a key. What it may grant is nothing unless said, and for scope `*` all that its maker may.
+        """Create a key. By default it may grant nothing, and with scope `*` everything that its creator may.
 
-        A key made by a key ends with it at the latest: else a short loan could be made into a lasting one.
-        Raises InvalidFields for unknown scopes, roles and a past end, GrantNotAllowed beyond the maker's ceiling.
+        A key created by a key expires no later than that key; otherwise a temporary key could create a permanent one.
+        Raises InvalidFields for unknown scopes, roles and a past end, GrantNotAllowed beyond the creator's ceiling.
         """
-        wanted = frozenset(scopes)
-        roles = self._granted(may_grant, by.may_grant, wanted)
-        groups = self._granted(may_grant_groups, by.may_grant_groups, wanted)
+        scope_set = frozenset(scopes)
+        roles = self._granted(may_grant, by.may_grant, scope_set)
+        groups = self._granted(may_grant_groups, by.may_grant_groups, scope_set)
         problems = self.find_problems(scopes=scopes, may_grant=may_grant or (), expires_at=expires_at)
         if problems:
             raise InvalidFields(problems)
-        check_scopes(by, scopes=wanted, may_grant=roles, may_grant_groups=groups)
+        check_scopes(by, scopes=scope_set, may_grant=roles, may_grant_groups=groups)
         end = await self._end_within(by, expires_at)
         now = self.deps.clock()
-        key = ApiKey(new_id(now), name, wanted, roles, groups, by.actor, end)
+        key = ApiKey(new_id(now), name, scope_set, roles, groups, by.actor, end)
         secret = new_key_text()
-        event = happened("api_key.created", key.id, by=by.actor, now=now, scopes=sorted(wanted))
+        event = happened("api_key.created", key.id, by=by.actor, now=now, scopes=sorted(scope_set))
 
         def work() -> Work[None]:
             yield insert_key(key, secret.digest)
@@ -73,7 +73,7 @@ class ApiKeys:
     def find_problems(
         self, *, scopes: Sequence[str], may_grant: Sequence[str], expires_at: datetime | None
     ) -> list[FieldProblem]:
-        """What is wrong with a key, whoever asks for it."""
+        """The problems of a new key, independent of its creator."""
         problems = [] if scopes else [FieldProblem("/scopes", "required", "Choose at least one scope.")]
         for i, scope in enumerate(scopes):
             if not is_permission(scope):
@@ -97,15 +97,14 @@ class ApiKeys:
         return key
 
     async def find_creators(self, keys: Sequence[ApiKey]) -> dict[UUID, str]:
-        """The present names of those who made these keys; those who have gone are missing."""
+        """The present names of the creators of these keys; deleted ones are missing."""
         named = await find_named(self.deps.db, (key.created_by.id for key in keys if key.created_by.id is not None))
-        return {id_: one.label for id_, one in named.items()}
+        return {id_: creator.label for id_, creator in named.items()}
 
     async def revoke(self, key_id: UUID, *, by: Principal, end_invitations: bool = False) -> None:
-        """End a key at once; its invitations stay unless asked otherwise. Raises ApiKeyNotFound.
+        """Revoke a key at once. end_invitations: also revoke its open invitations. Raises ApiKeyNotFound.
 
-        Taking a key away gives nobody anything, so every holder of `api-keys:write` may: a leaked key must be
-        stoppable by whoever notices.
+        No ceiling applies: every holder of `api-keys:write` must be able to stop a leaked key.
         """
         now = self.deps.clock()
         event = happened("api_key.revoked", key_id, by=by.actor, now=now, endInvitations=end_invitations)
@@ -119,18 +118,20 @@ class ApiKeys:
             yield record(event)
 
         await self.deps.db.transact(work)
-        self.deps.known_keys.clear()
+        self.deps.api_key_cache.clear()
 
-    async def _end_within(self, principal: Principal, wanted: datetime | None) -> datetime | None:
-        if principal.type is not ActorType.API_KEY or principal.id is None:
-            return wanted
-        maker = await find_key(self.deps.db, principal.id)
+    async def _end_within(self, by: Principal, requested: datetime | None) -> datetime | None:
+        if by.type is not ActorType.API_KEY or by.id is None:
+            return requested
+        maker = await find_key(self.deps.db, by.id)
         latest = maker.expires_at if maker else self.deps.clock()
-        if latest is not None and wanted is not None and wanted > latest:
+        if latest is not None and requested is not None and requested > latest:
             raise GrantNotAllowed("A key cannot expire later than the key that creates it.")
-        return wanted or latest
+        return requested or latest
 
-    def _granted(self, said: Sequence[str] | None, ceiling: frozenset[str], scopes: frozenset[str]) -> frozenset[str]:
-        if said is not None:
-            return frozenset(said)
+    def _granted(
+        self, granted: Sequence[str] | None, ceiling: frozenset[str], scopes: frozenset[str]
+    ) -> frozenset[str]:
+        if granted is not None:
+            return frozenset(granted)
         return ceiling if EVERYTHING in scopes else frozenset()

@@ -1,4 +1,4 @@
-"""What the services of users are built from."""
+"""Dependencies of the user services."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,14 +19,14 @@ NO_ROLE = Role("", "", frozenset())
 
 
 def noop() -> None:
-    """Wake nobody: the worker looks by itself every second."""
+    """Do nothing: without a wake-up, the worker polls every second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserDependencies:
     """The injected dependencies of each service of users.
 
-    known_keys: API keys that were looked up a moment ago, by digest; shared by whoever reads and whoever revokes them.
+    api_key_cache: principals of API keys with the instant they were read, by digest. Shared, as revoking clears it.
     """
 
     db: Database
@@ -39,7 +39,7 @@ class UserDependencies:
     passwords: Passwords
     mail_rules: MailRules
     wake_worker: Callable[[], None] = noop
-    known_keys: dict[bytes, tuple[datetime, Principal]] = field(default_factory=dict)
+    api_key_cache: dict[bytes, tuple[datetime, Principal]] = field(default_factory=dict)
 
     @property
     def mail_is_off(self) -> bool:
@@ -47,7 +47,7 @@ class UserDependencies:
         return self.mail_rules.transport == "off"
 
     def principal_of(self, user: User, session_id: UUID | None = None) -> Principal:
-        """The user as a principal, with what the role gives today."""
+        """The user as a principal, with the present rights of the role."""
         role = self.roles.get(user.role or "", NO_ROLE)
         return Principal(
             ActorType.USER,

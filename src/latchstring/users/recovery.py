@@ -1,7 +1,7 @@
-"""Proving a mailbox: forgotten passwords and unverified addresses. What is asked about an address answers alike.
+"""Password reset and e-mail verification. Requests for an address never reveal whether it has an account.
 
-The links are signed like invitation links, each purpose under a key of its own, and name the user's link generation.
-Nothing of them is stored. Using a reset link moves the generation on, so it and its sisters are dead.
+The links are signed like invitation links, with a separate key for each purpose, and contain the user's link
+generation. They are not stored. Using a link increments the generation, so all other links of it stop working.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ VERIFICATION_LIFETIME = timedelta(days=3)
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Reset and verification links."""
+    """Sends and uses reset and verification links."""
 
     deps: UserDependencies
 
@@ -44,50 +44,55 @@ class Recovery:
         return account_mail(user, kind, now=now, is_off=self.deps.mail_is_off, locale=locale)
 
     async def request_password_reset(self, address: Address, *, locale: str | None = None) -> None:
-        """Mail a reset link if the address has an account that is not blocked. Takes as long if not."""
+        """Mail a reset link if the address has an account that is not blocked. Takes the same time if not."""
         now = self.deps.clock()
         user = await find_user_by_email_key(self.deps.db, address.email_key)
         if user is not None and not user.blocked:
             mail = self._mail_to(user, MailKind.PASSWORD_RESET, now=now, locale=locale)
         else:
+            # a row that is never sent costs the same commit: the response time does not reveal which addresses exist
             mail = unsent_mail(now)
-        await self._promise(mail)
+        await self._queue(mail)
 
     async def request_verification(self, user: User, *, locale: str | None = None) -> None:
-        """Mail a verification link to somebody signed in; nothing for an address that is verified."""
+        """Mail a verification link to a signed-in user; does nothing for a verified address."""
         if not user.email_verified:
-            await self._promise(self._mail_to(user, MailKind.EMAIL_VERIFICATION, now=self.deps.clock(), locale=locale))
+            await self._queue(self._mail_to(user, MailKind.EMAIL_VERIFICATION, now=self.deps.clock(), locale=locale))
 
     async def request_verification_of(self, address: Address, *, locale: str | None = None) -> None:
-        """The same for somebody who only names an address. Takes as long when there is nothing to send."""
+        """Mail a verification link to an address, if it has an unverified account. Takes the same time if not."""
         now = self.deps.clock()
         user = await find_user_by_email_key(self.deps.db, address.email_key)
         if user is not None and not user.blocked and not user.email_verified:
             mail = self._mail_to(user, MailKind.EMAIL_VERIFICATION, now=now, locale=locale)
         else:
+            # as above: the same work for every address
             mail = unsent_mail(now)
-        await self._promise(mail)
+        await self._queue(mail)
 
-    async def _promise(self, mail: OutgoingMail) -> None:
-        one = queue_mail(mail)
-        await self.deps.db.write(one.statement, **one.values)
+    async def _queue(self, mail: OutgoingMail) -> None:
+        # The row holds no link. The worker derives it when it sends the mail, so that a copy of the database does not
+        # contain a link that would set a password.
+        step = queue_mail(mail)
+        await self.deps.db.write(step.statement, **step.values)
         self.deps.wake_worker()
 
-    # ---- using the links ---------------------------------------------------------------------------------------------
+    # ---- use links ---------------------------------------------------------------------------------------------------
 
     async def find_reset_user(self, token: str) -> User | None:
-        """Whose password a reset link would set, while it is good; for the page that asks for the new one."""
+        """The user of a reset link, None if the link does not work; for the page with the password form."""
+        # Does not use the link: mail scanners open links, and only the form sends the new password.
         try:
-            return (await self._reset_link(token))[0]
+            return (await self._check_reset_link(token))[0]
         except ResetTokenInvalid:
             return None
 
     async def reset_password(self, token: str, new_password: str, *, pointer: str = "/newPassword") -> None:
-        """Set a password through a reset link, once; every session ends, and the mailbox counts as proved.
+        """Set a password with a reset link, once. Ends every session and verifies the address.
 
-        Raises ResetTokenInvalid for bad, used and over alike, InvalidFields for a password that breaks the rules.
+        Raises ResetTokenInvalid for forged, used and expired links alike, InvalidFields for an unacceptable password.
         """
-        user, generation = await self._reset_link(token)
+        user, generation = await self._check_reset_link(token)
         problems = check_policy(
             new_password,
             self.deps.rules,
@@ -97,98 +102,105 @@ class Recovery:
         )
         if problems:
             raise InvalidFields(problems)
-        hashed = await self.deps.passwords.hash(new_password)
+        # before the transaction: a hash takes a tenth of a second, too long to hold a lock
+        password_hash = await self.deps.passwords.hash(new_password)
         now = self.deps.clock()
         actor = Actor(ActorType.USER, user.id)
         event = happened("user.password_reset", user.id, by=actor, now=now)
 
         def work() -> Work[None]:
-            changed = yield set_password(user.id, generation=generation, password_hash=hashed)
-            if not changed:  # used by somebody else since it was read
-                raise ResetTokenInvalid(_OVER)
+            changed = yield set_password(user.id, generation=generation, password_hash=password_hash)
+            # Conditional on the generation, and increments it: of two requests with one link, one sets its password.
+            if not changed:
+                raise ResetTokenInvalid(_INVALID_LINK)
+            # an attacker who knew the old password may be signed in with it
             yield end_sessions(user.id, now=now)
             yield record(event)
 
         await self.deps.db.transact(work)
 
     async def verify_email(self, token: str) -> UUID:
-        """Note that the mailbox is proved, once. Raises VerificationTokenInvalid; returns the user's id."""
+        """Verify the address of a user, once; returns the user's id. Raises VerificationTokenInvalid."""
         link = self._read(token, Purpose.EMAIL_VERIFICATION, VerificationTokenInvalid)
         now = self.deps.clock()
         user_id = link.subject_id
         event = happened("user.email_verified", user_id, by=Actor(ActorType.USER, user_id), now=now)
 
         def work() -> Work[None]:
+            # Conditional on the generation: a link stops working when the address changes, so it cannot verify another
+            # mailbox than the one it was sent to.
             changed = yield verify_email(user_id, generation=link.generation)
             if not changed:
-                raise VerificationTokenInvalid(_OVER)
+                raise VerificationTokenInvalid(_INVALID_LINK)
             yield record(event)
 
         await self.deps.db.transact(work)
         return user_id
 
-    async def _reset_link(self, token: str) -> tuple[User, int]:
+    async def _check_reset_link(self, token: str) -> tuple[User, int]:
         link = self._read(token, Purpose.PASSWORD_RESET, ResetTokenInvalid)
         user = await find_user(self.deps.db, link.subject_id)
         if user is None or user.blocked or user.link_generation != link.generation:
-            raise ResetTokenInvalid(_OVER)
+            raise ResetTokenInvalid(_INVALID_LINK)
         return user, link.generation
 
     def _read(
         self, token: str, purpose: Purpose, refusal: type[ResetTokenInvalid] | type[VerificationTokenInvalid]
     ) -> LinkToken:
-        """The content of a genuine link in its time. No row holds these links, so here the signed time decides."""
+        """The content of a genuine link that has not expired."""
         try:
             link = self.deps.links.verify(purpose, token)
         except TokenRefused as error:
-            raise refusal(_OVER) from error
+            raise refusal(_INVALID_LINK) from error
+        # links are not stored, so the signed instant decides; one error for all causes tells an attacker nothing
         if link.expires_at <= self.deps.clock():
-            raise refusal(_OVER)
+            raise refusal(_INVALID_LINK)
         return link
 
-    # ---- what the worker mails ---------------------------------------------------------------------------------------
+    # ---- mails for the worker ----------------------------------------------------------------------------------------
 
     async def load_password_reset_mail(self, row: OutboxRow) -> PasswordResetMail | None:
-        """The message of a promised reset mail; None when its link would be dead on arrival."""
-        user = await self._recipient(row, RESET_LIFETIME)
+        """The message of a queued reset mail; None when its link would no longer work."""
+        user = await self._find_recipient(row, RESET_LIFETIME)
         if user is None:
             return None
-        link = self._link(row, Purpose.PASSWORD_RESET, "password-reset", RESET_LIFETIME)
+        link_url = self._url_of(row, Purpose.PASSWORD_RESET, "password-reset", RESET_LIFETIME)
         return PasswordResetMail(
             to=user.email,
             locale=row.locale or self.deps.app.default_locale,
             app_name=self.deps.app.name,
             first_name=user.first_name or None,
-            link_url=link,
+            link_url=link_url,
             expires_at=row.created_at + RESET_LIFETIME,
         )
 
     async def load_email_verification_mail(self, row: OutboxRow) -> EmailVerificationMail | None:
-        """The message of a promised verification mail; None when there is nothing left to verify."""
-        user = await self._recipient(row, VERIFICATION_LIFETIME)
+        """The message of a queued verification mail; None when there is nothing to verify any more."""
+        user = await self._find_recipient(row, VERIFICATION_LIFETIME)
         if user is None or user.email_verified:
             return None
-        link = self._link(row, Purpose.EMAIL_VERIFICATION, "verify-email", VERIFICATION_LIFETIME)
+        link_url = self._url_of(row, Purpose.EMAIL_VERIFICATION, "verify-email", VERIFICATION_LIFETIME)
         return EmailVerificationMail(
             to=user.email,
             locale=row.locale or self.deps.app.default_locale,
             app_name=self.deps.app.name,
             first_name=user.first_name or None,
-            link_url=link,
+            link_url=link_url,
             expires_at=row.created_at + VERIFICATION_LIFETIME,
         )
 
-    async def _recipient(self, row: OutboxRow, lifetime: timedelta) -> User | None:
+    async def _find_recipient(self, row: OutboxRow, lifetime: timedelta) -> User | None:
         user = await find_user(self.deps.db, row.subject_id)
         is_over = row.created_at + lifetime <= self.deps.clock()
         if user is None or user.blocked or is_over or user.link_generation != row.generation:
             return None
         return user
 
-    def _link(self, row: OutboxRow, purpose: Purpose, path: str, lifetime: timedelta) -> str:
+    def _url_of(self, row: OutboxRow, purpose: Purpose, path: str, lifetime: timedelta) -> str:
+        # counted from the request, not from the attempt: retries send the same link and do not prolong it
         starts_at = row.created_at
         link = LinkToken(row.subject_id, row.generation, Channel.MAILED, starts_at, starts_at + lifetime)
         return f"{self.deps.app.public_url}/{path}?token={self.deps.links.sign(purpose, link)}"
 
 
-_OVER = "This link is invalid or has expired. Request a new one."
+_INVALID_LINK = "This link is invalid or has expired. Request a new one."

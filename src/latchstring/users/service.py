@@ -1,4 +1,4 @@
-"""Accounts of the app's users, as the faces call them: `services.users.create(…, by=principal)`."""
+"""The service for the app's users: `services.users.create(…, by=principal)`."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -16,7 +16,7 @@ from latchstring.users.sessions import Sessions
 
 @dataclass(frozen=True, slots=True)
 class Users(UserAccounts):
-    """Accounts themselves, and a facet each for operations, API keys, recovery and sessions."""
+    """Accounts, with operations, API keys, recovery and sessions as attributes."""
 
     operations: UserOperations
     api_keys: ApiKeys
@@ -25,9 +25,9 @@ class Users(UserAccounts):
 
     @classmethod
     def build(cls, deps: UserDependencies) -> Self:
-        """The service on its dependencies."""
+        """Build the service from its dependencies."""
         return cls(deps, UserOperations(deps), ApiKeys(deps), Recovery(deps), Sessions(deps))
 
     def principal_of(self, user: User, session_id: UUID | None = None) -> Principal:
-        """The user as a principal, with what the role gives today."""
+        """The user as a principal, with the present rights of the role."""
         return self.deps.principal_of(user, session_id)

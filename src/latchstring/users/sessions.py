@@ -1,4 +1,4 @@
-"""Signing in, staying signed in, signing out: sessions, and who a credential stands for."""
+"""Sign-in, sessions and refresh tokens of users, and the principal of a credential."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -33,16 +33,19 @@ from latchstring.storage.users.sessions import (
 from latchstring.storage.users.users import find_user_by_email_key, load_user, note_login
 from latchstring.users.dependencies import UserDependencies
 
-TIDIED = 8  # of 256: one refresh in 32 clears its session's old tokens, enough to bound them and cheap
-KEPT_AFTER = timedelta(days=1)
+# Of the 256 values of a random byte: one refresh in 32 deletes the used tokens of its session. That bounds their number
+# and costs little; no state about the last cleanup has to be stored.
+CLEANUP_THRESHOLD = 8
+ENDED_SESSION_RETENTION = timedelta(days=1)
 
-KEYS_REMEMBERED_FOR = timedelta(seconds=5)
-MOST_KEYS_REMEMBERED = 1000
+# A backend sends the same key with every request. Five seconds save most of the reads.
+API_KEY_CACHE_LIFETIME = timedelta(seconds=5)
+MAX_CACHED_API_KEYS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """A session to be: its id, the first refresh token, and the steps that make it part of a transaction."""
+    """A session that is about to be stored: its id, its first refresh token, and the steps for the transaction."""
 
     id: UUID
     refresh_token: str = field(repr=False)
@@ -51,7 +54,7 @@ class NewSession:
 
 @dataclass(frozen=True, slots=True)
 class SessionTokens:
-    """What a signed-in client gets. expires_in: seconds of the access token."""
+    """The tokens of a signed-in client. expires_in: lifetime of the access token in seconds."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
@@ -64,62 +67,66 @@ class Sessions:
 
     deps: UserDependencies
 
-    # ---- who asks ----------------------------------------------------------------------------------------------------
+    # ---- principals of credentials -----------------------------------------------------------------------------------
 
-    async def principal_of_access_token(self, text: str) -> tuple[Principal, User]:
-        """Who an access token stands for, by role and groups of this moment. Raises CredentialInvalid.
-
-        One read by primary keys on every request: an ended session, a blocked or a vanished user is refused at once.
-        """
+    async def principal_of_access_token(self, token: str) -> tuple[Principal, User]:
+        """The principal of an access token, with the user's present role and groups. Raises CredentialInvalid."""
         now = self.deps.clock()
-        claims = self.deps.access_tokens.read(text, now=now)
+        # The signature alone is not enough: one read by primary keys on every request refuses ended sessions, blocked
+        # and erased users at once, and takes role and groups from the row, not from the claims of the token.
+        claims = self.deps.access_tokens.read(token, now=now)
         user = await find_live_user(self.deps.db, session_id=claims.session_id, user_id=claims.user_id, now=now)
         if user is None:
             raise CredentialInvalid("This session has ended. Sign in again.")
         return self.deps.principal_of(user, claims.session_id), user
 
-    async def principal_of_refresh_token(self, text: str) -> tuple[Principal, User]:
-        """Who holds a refresh token that is still good. Raises CredentialInvalid.
+    async def principal_of_refresh_token(self, token: str) -> tuple[Principal, User]:
+        """The principal of an unused refresh token. Raises CredentialInvalid.
 
-        Reads only: the token stays unused, and one that comes back used ends nothing here. For pages, whose GET must
-        change nothing; the API takes a refresh token for the next one and for signing out, never as who somebody is.
+        For the invitee pages, whose GET requests must not change anything: the token stays unused, and a used one does
+        not end its session. The API accepts refresh tokens only to refresh and to sign out.
         """
-        found = await find_live_holder(self.deps.db, digest_refresh_token(text), now=self.deps.clock())
-        if found is None:
+        user_and_session = await find_live_holder(self.deps.db, digest_refresh_token(token), now=self.deps.clock())
+        if user_and_session is None:
             raise CredentialInvalid("This session has ended. Sign in again.")
-        user, session_id = found
+        user, session_id = user_and_session
         return self.deps.principal_of(user, session_id), user
 
     async def principal_of_api_key(self, text: str) -> Principal:
-        """Whom an API key stands for. Raises CredentialInvalid."""
+        """The principal of an API key. Raises CredentialInvalid."""
+        # text that cannot be a key is refused before anything is read from the database
         key = await find_live_key(self.deps.db, digest_key(text), now=self.deps.clock()) if is_key_text(text) else None
         if key is None:
             raise CredentialInvalid("This API key is unknown, revoked or expired.")
         return key.principal
 
-    async def remembered_principal_of_api_key(self, text: str) -> Principal:
-        """The same, but what was read within five seconds is believed. Raises CredentialInvalid.
+    async def cached_principal_of_api_key(self, text: str) -> Principal:
+        """The principal of an API key, cached for five seconds. Raises CredentialInvalid.
 
-        Only for effects whose own statement checks the key again: a revoked key fails there, at once.
+        Only for effects whose own statement checks the key again, so that a revoked key is refused there at once.
         """
+        # the cache is keyed by digests, so that it holds no key in plain text
         digest, now = digest_key(text), self.deps.clock()
-        known = self.deps.known_keys.get(digest)
-        if known is not None and now - known[0] < KEYS_REMEMBERED_FOR:
-            return known[1]
+        cached = self.deps.api_key_cache.get(digest)
+        if cached is not None and now - cached[0] < API_KEY_CACHE_LIFETIME:
+            return cached[1]
         principal = await self.principal_of_api_key(text)
-        if len(self.deps.known_keys) >= MOST_KEYS_REMEMBERED:
-            self.deps.known_keys.clear()
-        self.deps.known_keys[digest] = (now, principal)
+        if len(self.deps.api_key_cache) >= MAX_CACHED_API_KEYS:
+            # dropping everything is enough to bound the memory; the next requests read their keys again
+            self.deps.api_key_cache.clear()
+        # unknown keys are not cached: a new key works at once, and made-up keys cannot fill the cache
+        self.deps.api_key_cache[digest] = (now, principal)
         return principal
 
     def jwks(self) -> dict[str, list[dict[str, Any]]]:
-        """The public keys that access tokens can be checked with."""
+        """The public keys that verify access tokens."""
         return self.deps.access_tokens.jwks()
 
     # ---- sessions ----------------------------------------------------------------------------------------------------
 
     def new_session(self, user_id: UUID, now: datetime) -> NewSession:
-        """A session for the transaction that lets somebody in; its steps come after the user's row."""
+        """A session for a transaction that signs a user in. Its steps must follow the change of the user's row."""
+        # a refresh token has 256 random bits, so a plain SHA-256 digest of it is stored: it cannot be guessed
         session_id, token = new_id(now), new_refresh_token()
         steps = [
             insert_session(session_id, user_id, expires_at=now + self.deps.rules.refresh_token_lifetime),
@@ -128,7 +135,7 @@ class Sessions:
         return NewSession(session_id, token.text, steps)
 
     def tokens_for(self, user: User, session: NewSession) -> SessionTokens:
-        """The tokens of a session that was just made."""
+        """The tokens of a session that was just created."""
         return self._tokens(user, session.id, session.refresh_token)
 
     def end_all(self, user_id: UUID, now: datetime) -> Step:
@@ -136,17 +143,22 @@ class Sessions:
         return end_sessions(user_id, now=now)
 
     async def login(self, email_key: str | None, password: str) -> tuple[User, SessionTokens]:
-        """Sign in by address and password. Raises InvalidCredentials, alike and after the same work for every cause.
+        """Sign in with address and password. Raises InvalidCredentials for every cause alike.
 
-        email_key: canonical; None for text that is no address.
+        email_key: canonical; None for text that is not an address.
         """
         user = None if email_key is None else await find_user_by_email_key(self.deps.db, email_key)
-        hashed = user.password_hash if user else None
-        is_right = await self.deps.passwords.verify(password, hashed)
-        if user is None or hashed is None or not is_right or user.blocked:
+        stored_hash = user.password_hash if user else None
+        # Without an account a dummy hash is verified: the answer takes as long, so that its time does not reveal which
+        # addresses have accounts. For the same reason, blocked is checked after the password.
+        is_right = await self.deps.passwords.verify(password, stored_hash)
+        if user is None or stored_hash is None or not is_right or user.blocked:
             raise InvalidCredentials("Wrong e-mail address or password.")
-        kept = await self.deps.passwords.hash(password) if self.deps.passwords.needs_rehash(hashed) else hashed
-        return await self._open(user, verified_hash=hashed, kept_hash=kept)
+        # only now is the plain password known to be right, so a hash with outdated parameters is replaced here
+        kept_hash = (
+            await self.deps.passwords.hash(password) if self.deps.passwords.needs_rehash(stored_hash) else stored_hash
+        )
+        return await self._open(user, verified_hash=stored_hash, kept_hash=kept_hash)
 
     async def _open(self, user: User, *, verified_hash: str, kept_hash: str) -> tuple[User, SessionTokens]:
         now = self.deps.clock()
@@ -154,13 +166,15 @@ class Sessions:
         event = happened("user.signed_in", user.id, by=Actor(ActorType.USER, user.id), now=now)
 
         def work() -> Work[User]:
-            # the row decides again: meanwhile somebody may have blocked the account or changed its password
-            noted = yield note_login(user.id, verified_hash=verified_hash, kept_hash=kept_hash, now=now)
+            # Hashing takes a tenth of a second. This conditional update refuses the login if the account was blocked or
+            # got another password meanwhile. It locks the row: a request that ends all sessions at the same time either
+            # comes first or ends this one too.
+            login_rows = yield note_login(user.id, verified_hash=verified_hash, kept_hash=kept_hash, now=now)
             present = yield from load_user(user.id)
-            if not noted or present is None:
+            if not login_rows or present is None:
                 raise InvalidCredentials("Wrong e-mail address or password.")
-            for one in session.steps:  # noqa: UP028  # a list cannot be sent the rows
-                yield one
+            for step in session.steps:  # noqa: UP028  # a list cannot be sent the rows
+                yield step
             yield record(event)
             return present
 
@@ -168,60 +182,67 @@ class Sessions:
         return present, self.tokens_for(present, session)
 
     async def refresh(self, refresh_token: str) -> tuple[User, SessionTokens]:
-        """Change a refresh token for the next one. Raises RefreshTokenInvalid.
+        """Exchange a refresh token for the next one. Raises RefreshTokenInvalid.
 
-        Each is good once. One that comes back was copied: whoever holds the other, the session ends for both.
+        Each token is accepted once (RFC 9700 section 4.14.2). One that is sent again was copied, and as nobody can tell
+        who holds the copy, its session ends.
         """
         now = self.deps.clock()
-        fresh, digest, event_id = new_refresh_token(), digest_refresh_token(refresh_token), new_id(now)
-        found = await self.deps.db.transact(lambda: self._rotate(digest, fresh, event_id, now))
-        if found is None:
+        next_token, digest, event_id = new_refresh_token(), digest_refresh_token(refresh_token), new_id(now)
+        user_and_session = await self.deps.db.transact(lambda: self._rotate(digest, next_token, event_id, now))
+        if user_and_session is None:
             raise RefreshTokenInvalid("This refresh token is invalid or has expired. Sign in again.")
-        user, session_id = found
-        return user, self._tokens(user, session_id, fresh.text)
+        user, session_id = user_and_session
+        return user, self._tokens(user, session_id, next_token.text)
 
     def _rotate(
-        self, digest: bytes, fresh: RefreshToken, event_id: UUID, now: datetime
+        self, digest: bytes, next_token: RefreshToken, event_id: UUID, now: datetime
     ) -> Work[tuple[User, UUID] | None]:
-        """None instead of raising: the end of a session that was stolen from must be committed."""
-        used = yield use_refresh_token(digest, now=now)
-        if not used:
+        """Use a refresh token and store the next one. None if it is invalid."""
+        # An exception would roll back the transaction, but the end of a session after reuse must be committed: so the
+        # result is None. The update is conditional: of two requests with the same token, one gets a row.
+        used_rows = yield use_refresh_token(digest, now=now)
+        if not used_rows:
             yield from self._end_reused(digest, event_id, now)
             return None
-        session_id = used[0].session_id
-        live = yield prolong_session(session_id, until=now + self.deps.rules.refresh_token_lifetime, now=now)
-        user = (yield from load_user(live[0].user_id)) if live else None
+        session_id = used_rows[0].session_id
+        # the session may have ended or expired since the token was issued, and the user may be blocked or erased
+        session_rows = yield prolong_session(session_id, until=now + self.deps.rules.refresh_token_lifetime, now=now)
+        user = (yield from load_user(session_rows[0].user_id)) if session_rows else None
         if user is None or user.blocked:
             return None
-        yield insert_refresh_token(fresh.digest, session_id)
-        if fresh.digest[0] < TIDIED:
+        yield insert_refresh_token(next_token.digest, session_id)
+        # Used tokens are kept to detect reuse. After a whole lifetime that is no longer worth a row.
+        if next_token.digest[0] < CLEANUP_THRESHOLD:
             yield forget_used_tokens(session_id, before=now - self.deps.rules.refresh_token_lifetime)
         return user, session_id
 
     def _end_reused(self, digest: bytes, event_id: UUID, now: datetime) -> Work[None]:
-        found = yield find_refresh_token(digest)
-        ended = (yield end_session(found[0].session_id, now=now)) if found else []
-        if ended:
-            data = {"sessionId": str(found[0].session_id)}
-            yield record(Event(event_id, ended[0].user_id, "session.reuse_detected", SYSTEM, data))
+        token_rows = yield find_refresh_token(digest)
+        # an unknown digest, or a session that has ended already: nothing to end, and no second event
+        ended_rows = (yield end_session(token_rows[0].session_id, now=now)) if token_rows else []
+        if ended_rows:
+            data = {"sessionId": str(token_rows[0].session_id)}
+            yield record(Event(event_id, ended_rows[0].user_id, "session.reuse_detected", SYSTEM, data))
 
     async def logout(self, *, session_id: UUID | None = None, refresh_token: str | None = None) -> None:
-        """End the session of either; nothing happens to one that has ended or never was."""
+        """End the sessions of both; does nothing if they have ended or do not exist."""
         now = self.deps.clock()
         digest = None if refresh_token is None else digest_refresh_token(refresh_token)
 
         def work() -> Work[None]:
-            found = (yield find_refresh_token(digest)) if digest is not None else []
-            for one in {*(row.session_id for row in found), *([] if session_id is None else [session_id])}:
-                yield end_session(one, now=now)
+            token_rows = (yield find_refresh_token(digest)) if digest is not None else []
+            for ending_id in {*(row.session_id for row in token_rows), *([] if session_id is None else [session_id])}:
+                yield end_session(ending_id, now=now)
 
         await self.deps.db.transact(work)
 
     async def purge(self) -> int:
-        """Remove a batch of sessions that have run out; returns how many. For the worker's tidying."""
-        return await purge_sessions(self.deps.db, before=self.deps.clock() - KEPT_AFTER)
+        """Delete a batch of expired sessions; returns how many. Called by the worker."""
+        return await purge_sessions(self.deps.db, before=self.deps.clock() - ENDED_SESSION_RETENTION)
 
     def _tokens(self, user: User, session_id: UUID, refresh_token: str) -> SessionTokens:
+        # permissions in the token are for the app only; this server reads role and groups on every request
         permissions = self.deps.principal_of(user).permissions
         return SessionTokens(
             self.deps.access_tokens.issue(user, permissions, session_id, now=self.deps.clock()),

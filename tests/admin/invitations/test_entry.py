@@ -30,7 +30,7 @@ async def act(page_client: PageClient, invitation: Invitation, action: str) -> P
 
 
 async def accept(page_client: PageClient, invitation: Invitation) -> None:
-    await page_client.services.invitations.acceptance.accept(page_client.token(invitation), PROFILE, caller=None)
+    await page_client.services.invitations.acceptance.accept(page_client.token(invitation), PROFILE, by=None)
 
 
 async def try_to_send(
@@ -288,7 +288,7 @@ async def test_the_timeline_tells_everything_in_order(page_client: PageClient) -
     await try_to_send(page_client, DeliveryState.SENT, "250 2.0.0 Ok: queued as 4XQ8")
     for _ in range(2):
         await page_client.get(page_client.link(invitation))
-    await page_client.services.visits.flush()
+    await page_client.services.link_views.flush()
     page_client.wait(minutes=1)
     await page_client.services.invitations.responses.decline(page_client.token(invitation), reason="No time.")
     seen = await page_client.get(path_of(invitation))

@@ -1,4 +1,4 @@
-"""Many invitations to objects: the sender maintains them at the moment of writing, not only when rows were judged."""
+"""Bulk invitations to objects: the sender must maintain them when rows are stored, not only at validation."""
 
 import pytest
 from tests.invitations.bulk.test_jobs import LEASE, report, rows
@@ -10,7 +10,7 @@ from latchstring.domain.ids import new_id
 from latchstring.storage.jobs.jobs import claim_job
 
 
-async def test_who_loses_an_object_between_judging_and_writing_invites_nobody_to_it(
+async def test_rows_are_refused_if_the_sender_loses_the_object_after_validation(
     service_env: ServiceEnv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(ROLES, "sender", role("sender", "invitations:write"))
@@ -18,14 +18,14 @@ async def test_who_loses_an_object_between_judging_and_writing_invites_nobody_to
     helper = await service_env.user("sender")
     await content_env.share((helper, ContentRole.MAINTAINER))
     to_tide = {"content": [{"contentType": "articles", "key": "tide", "role": "EDITOR"}]}
-    given = rows(*({"inviteEmail": f"p{number}@people.test", **to_tide} for number in range(3)))
-    started = await content_env.invitation_env.invitations.bulk.start(given, by=content_env.as_(helper))
+    source = rows(*({"inviteEmail": f"p{number}@people.test", **to_tide} for number in range(3)))
+    started_job = await content_env.invitation_env.invitations.bulk.start(source, by=content_env.as_(helper))
     owner, clock = new_id(START), service_env.clock
     job = await claim_job(service_env.db, owner, now=clock(), until=clock() + LEASE)
     assert job is not None
-    inviting = content_env.invitation_env.invitations.job_kinds[job.kind]
-    batch = await inviting.prepare(job, 1)
+    job_kind = content_env.invitation_env.invitations.job_kinds[job.kind]
+    batch = await job_kind.prepare(job, 1)
     await content_env.share((helper, ContentRole.EDITOR))
-    after = await inviting.settle(job, owner, clock() + LEASE, batch)
+    after = await job_kind.settle(job, owner, clock() + LEASE, batch)
     assert (after.done, after.created, after.refused) == (3, 0, 3)
-    assert {row.code for row in await report(content_env.invitation_env, started)} == {"grant-not-allowed"}
+    assert {row.code for row in await report(content_env.invitation_env, started_job)} == {"grant-not-allowed"}

@@ -1,4 +1,4 @@
-"""Many invitations at once: every row meets the rules of a single create, none stops the others, none comes twice."""
+"""Bulk jobs: every row follows the rules of a single create, no row stops others, no row is processed twice."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -39,24 +39,24 @@ def invitation_env(service_env: ServiceEnv) -> InvitationEnv:
     return build_invitation_env(service_env)
 
 
-def rows(*given: object) -> RowsInMemory:
-    return RowsInMemory(given, {})
+def rows(*source: object) -> RowsInMemory:
+    return RowsInMemory(source, {})
 
 
-def cells(columns: Sequence[str | None], *given: Sequence[str]) -> RowsInMemory:
-    return RowsInMemory([list(row) for row in given], {"columns": list(columns)}, "text/csv")
+def cells(columns: Sequence[str | None], *source: Sequence[str]) -> RowsInMemory:
+    return RowsInMemory([list(row) for row in source], {"columns": list(columns)}, "text/csv")
 
 
 def people(count: int, *, first: int = 0) -> RowsInMemory:
     return rows(*({"inviteEmail": f"p{i}@people.test", "role": "customer"} for i in range(first, first + count)))
 
 
-async def start(invitation_env: InvitationEnv, given: RowsInMemory, by: Principal = OPERATOR_PRINCIPAL) -> Job:
-    return await invitation_env.invitations.bulk.start(given, by=by)
+async def start(invitation_env: InvitationEnv, source: RowsInMemory, by: Principal = OPERATOR_PRINCIPAL) -> Job:
+    return await invitation_env.invitations.bulk.start(source, by=by)
 
 
-async def work(invitation_env: InvitationEnv, *, batches: int = 1000) -> Job | None:
-    """Let a worker do so many batches, and then no more."""
+async def run_worker(invitation_env: InvitationEnv, *, batches: int = 1000) -> Job | None:
+    """Run a worker for at most this many batches."""
     owner, db, clock = new_id(START), invitation_env.service_env.db, invitation_env.service_env.clock
     job = await claim_job(db, owner, now=clock(), until=clock() + LEASE)
     for _ in range(batches):
@@ -71,40 +71,40 @@ async def report(invitation_env: InvitationEnv, job: Job) -> list[JobRow]:
 
 
 async def carried_out(
-    invitation_env: InvitationEnv, given: RowsInMemory, by: Principal = OPERATOR_PRINCIPAL
+    invitation_env: InvitationEnv, source: RowsInMemory, by: Principal = OPERATOR_PRINCIPAL
 ) -> list[JobRow]:
-    job = await start(invitation_env, given, by)
-    await work(invitation_env)
+    job = await start(invitation_env, source, by)
+    await run_worker(invitation_env)
     return await report(invitation_env, job)
 
 
 async def foreseen(
-    invitation_env: InvitationEnv, given: RowsInMemory, by: Principal = OPERATOR_PRINCIPAL
+    invitation_env: InvitationEnv, source: RowsInMemory, by: Principal = OPERATOR_PRINCIPAL
 ) -> list[JobRow]:
-    return [row async for batch in invitation_env.invitations.bulk.judge_rows(given, by=by) for row in batch]
+    return [row async for batch in invitation_env.invitations.bulk.preview_rows(source, by=by) for row in batch]
 
 
-def said(found: Iterable[JobRow]) -> list[tuple[str, str | None]]:
-    return [(row.status, row.code) for row in found]
+def statuses_of(results: Iterable[JobRow]) -> list[tuple[str, str | None]]:
+    return [(row.status, row.code) for row in results]
 
 
 async def count(invitation_env: InvitationEnv, table: Any) -> int:
-    (found,) = await invitation_env.service_env.db.fetch(select(func.count().label("n")).select_from(table))
-    return int(found.n)
+    (row,) = await invitation_env.service_env.db.fetch(select(func.count().label("n")).select_from(table))
+    return int(row.n)
 
 
-def somebody(*permissions: str, may_grant: tuple[str, ...] = (), groups: tuple[str, ...] = ()) -> Principal:
+def new_principal(*permissions: str, may_grant: tuple[str, ...] = (), groups: tuple[str, ...] = ()) -> Principal:
     return Principal(
         ActorType.USER, new_id(START), "Some Body", frozenset(permissions), frozenset(may_grant), frozenset(groups)
     )
 
 
-async def mixed(invitation_env: InvitationEnv) -> tuple[RowsInMemory, list[tuple[str, str | None]]]:
-    """Rows of every kind, and what becomes of each."""
+async def mixed_rows(invitation_env: InvitationEnv) -> tuple[RowsInMemory, list[tuple[str, str | None]]]:
+    """Rows of every kind with their expected results."""
     await invitation_env.service_env.group("spring")
     member = await invitation_env.service_env.user("team")
     await invitation_env.invite("waiting@people.test", role="team")
-    given: list[tuple[object, tuple[str, str | None]]] = [
+    source: list[tuple[object, tuple[str, str | None]]] = [
         ({"inviteEmail": "new@people.test", "role": "team"}, ("CREATE", None)),
         ({"inviteEmail": "NEW@people.test", "role": "team"}, ("DUPLICATE", "duplicate-row")),
         ({"inviteEmail": "new@people.test", "role": "team", "groups": ["spring"]}, ("CREATE", None)),
@@ -128,29 +128,29 @@ async def mixed(invitation_env: InvitationEnv) -> tuple[RowsInMemory, list[tuple
         (None, ("REFUSED", "invalid-type")),
         ({"inviteEmail": "last@people.test", "role": "team"}, ("CREATE", None)),
     ]
-    return rows(*(row for row, _ in given)), [verdict for _, verdict in given]
+    return rows(*(row for row, _ in source)), [result for _, result in source]
 
 
-async def test_every_row_gets_its_verdict_and_none_stops_the_others(invitation_env: InvitationEnv) -> None:
-    given, expected = await mixed(invitation_env)
+async def test_every_row_gets_its_result_and_no_row_stops_others(invitation_env: InvitationEnv) -> None:
+    row_source, expected = await mixed_rows(invitation_env)
     before = await count(invitation_env, invitations)
-    foresight = await foreseen(invitation_env, given)
-    assert said(foresight) == expected
+    preview = await foreseen(invitation_env, row_source)
+    assert statuses_of(preview) == expected
     assert await count(invitation_env, invitations) == before
-    job = await start(invitation_env, given)
-    await work(invitation_env)
-    found = await report(invitation_env, job)
-    assert said(found) == expected
-    assert [row.row for row in found] == list(range(1, len(expected) + 1))
+    job = await start(invitation_env, row_source)
+    await run_worker(invitation_env)
+    results = await report(invitation_env, job)
+    assert statuses_of(results) == expected
+    assert [row.row for row in results] == list(range(1, len(expected) + 1))
     after = await invitation_env.invitations.bulk.get(job.id, by=OPERATOR_PRINCIPAL)
     assert (after.state, after.total, after.done) == (JobState.DONE, len(expected), len(expected))
     assert (after.created, after.skipped, after.refused) == (4, 4, 11)
     assert await count(invitation_env, invitations) == before + 4
     assert await count(invitation_env, job_parts) == 0
-    assert [row.source for row in found if row.status == "REFUSED"] == [given.rows[i] for i in range(7, 18)]
+    assert [row.source for row in results if row.status == "REFUSED"] == [row_source.rows[i] for i in range(7, 18)]
 
 
-async def test_created_rows_are_invitations_like_any_other(invitation_env: InvitationEnv) -> None:
+async def test_created_rows_are_complete_invitations(invitation_env: InvitationEnv) -> None:
     await invitation_env.service_env.group("spring")
     row = {
         "inviteEmail": "Ada@People.test",
@@ -163,30 +163,30 @@ async def test_created_rows_are_invitations_like_any_other(invitation_env: Invit
         "metadata": {"crm": 4711, "deep": [1.5, None]},
         "redirectUrl": "https://invite.example.org/profile",
     }
-    (verdict,) = await carried_out(invitation_env, rows(row))
-    assert verdict.invitation_id is not None
-    standing = await invitation_env.invitations.get(verdict.invitation_id, by=OPERATOR_PRINCIPAL)
-    made = standing.invitation
-    assert (made.email, made.email_key, made.first_name, made.last_name) == (
+    (result,) = await carried_out(invitation_env, rows(row))
+    assert result.invitation_id is not None
+    details = await invitation_env.invitations.get(result.invitation_id, by=OPERATOR_PRINCIPAL)
+    created = details.invitation
+    assert (created.email, created.email_key, created.first_name, created.last_name) == (
         "Ada@People.test",
         "ada@people.test",
         "Ada",
         "Löwe",
     )
-    assert (made.message, made.locale, made.lifetime) == ("Come\nin.", "de", timedelta(days=2))
-    assert made.metadata == row["metadata"]
-    assert [grant.target_key for grant in made.bundle.groups] == ["spring"]
+    assert (created.message, created.locale, created.lifetime) == ("Come\nin.", "de", timedelta(days=2))
+    assert created.metadata == row["metadata"]
+    assert [grant.target_key for grant in created.bundle.groups] == ["spring"]
     (event,) = await invitation_env.service_env.db.fetch(select(events).where(events.c.type == "invitation.created"))
-    assert (event.subject_id, event.data["groups"]) == (made.id, ["spring"])
+    assert (event.subject_id, event.data["groups"]) == (created.id, ["spring"])
     (mail,) = await invitation_env.service_env.db.fetch(select(outbox))
-    assert (mail.subject_id, mail.priority) == (made.id, MailPriority.BULK)
-    await invitation_env.accept(invitation_env.token(standing))
+    assert (mail.subject_id, mail.priority) == (created.id, MailPriority.BULK)
+    await invitation_env.accept(invitation_env.token(details))
 
 
-async def test_lines_of_a_spreadsheet_are_rows(invitation_env: InvitationEnv) -> None:
+async def test_rows_may_be_lists_of_cells(invitation_env: InvitationEnv) -> None:
     await invitation_env.service_env.group("spring")
     await invitation_env.service_env.group("autumn")
-    given = cells(
+    row_source = cells(
         ["inviteEmail", "role", "groups", "content", "metadata", None],
         ["  a@people.test\u00a0", "team", " spring ; autumn;", "", "", ""],
         ["b@people.test", "team", "", "", '{"n": 1}', "ignored"],
@@ -196,8 +196,8 @@ async def test_lines_of_a_spreadsheet_are_rows(invitation_env: InvitationEnv) ->
         ["f@people.test"],
         ["'+g@people.test", "team"],
     )
-    found = await carried_out(invitation_env, given)
-    assert said(found) == [
+    results = await carried_out(invitation_env, row_source)
+    assert statuses_of(results) == [
         ("CREATE", None),
         ("CREATE", None),
         ("REFUSED", "invalid-content"),
@@ -206,18 +206,18 @@ async def test_lines_of_a_spreadsheet_are_rows(invitation_env: InvitationEnv) ->
         ("REFUSED", "grant-required"),
         ("CREATE", None),
     ]
-    first = await invitation_env.invitations.get(found[0].invitation_id, by=OPERATOR_PRINCIPAL)  # type: ignore[arg-type]
+    first = await invitation_env.invitations.get(results[0].invitation_id, by=OPERATOR_PRINCIPAL)  # type: ignore[arg-type]
     assert [grant.target_key for grant in first.invitation.bundle.groups] == ["autumn", "spring"]
-    assert found[2].source == ["c@people.test", "team", "", "articles", "", ""]
-    assert found[6].email == "+g@people.test"
+    assert results[2].source == ["c@people.test", "team", "", "articles", "", ""]
+    assert results[6].email == "+g@people.test"
 
 
-async def test_nobody_hands_out_more_than_they_may_in_bulk(invitation_env: InvitationEnv) -> None:
+async def test_the_ceiling_applies_to_rows(invitation_env: InvitationEnv) -> None:
     await invitation_env.service_env.group("open")
     await invitation_env.service_env.group("closed")
     by = invitation_env.service_env.users.principal_of(await invitation_env.service_env.user("lead"))
     by_key = replace(by, permissions=by.permissions | {"invitations:write"})
-    given = rows(
+    source = rows(
         {"inviteEmail": "a@people.test", "role": "customer"},
         {"inviteEmail": "b@people.test", "role": "admin"},
         {"inviteEmail": "c@people.test", "groups": ["open"]},
@@ -225,7 +225,7 @@ async def test_nobody_hands_out_more_than_they_may_in_bulk(invitation_env: Invit
         {"inviteEmail": "e@people.test", "groups": ["unknown"]},
     )
     refused = ("REFUSED", "grant-not-allowed")
-    assert said(await foreseen(invitation_env, given, by_key)) == [
+    assert statuses_of(await foreseen(invitation_env, source, by_key)) == [
         ("CREATE", None),
         refused,
         ("CREATE", None),
@@ -234,26 +234,26 @@ async def test_nobody_hands_out_more_than_they_may_in_bulk(invitation_env: Invit
     ]
 
 
-async def test_inviting_many_needs_the_permission_and_a_way(
+async def test_bulk_invitations_require_the_permission_and_a_delivery_channel(
     service_env: ServiceEnv, invitation_env: InvitationEnv
 ) -> None:
-    for by, error in ((somebody("invitations:read"), NotAllowed),):
+    for by, error in ((new_principal("invitations:read"), NotAllowed),):
         with pytest.raises(error):
             await start(invitation_env, people(1), by)
         with pytest.raises(error):
             await foreseen(invitation_env, people(1), by)
     off = build_invitation_env(service_env, mail=MailRules(transport="off"))
     with pytest.raises(MailDisabled):
-        await start(off, people(1), somebody("invitations:write", may_grant=("customer",)))
+        await start(off, people(1), new_principal("invitations:write", may_grant=("customer",)))
 
 
-async def test_nothing_to_invite_is_refused_and_leaves_nothing(invitation_env: InvitationEnv) -> None:
+async def test_a_job_without_rows_is_refused_and_not_stored(invitation_env: InvitationEnv) -> None:
     with pytest.raises(InvalidFields):
         await start(invitation_env, rows())
-    assert await work(invitation_env) is None
+    assert await run_worker(invitation_env) is None
 
 
-async def test_members_and_others_invitations_are_not_told_to_who_may_not_list_them(
+async def test_members_and_other_invitations_are_not_revealed_without_the_read_permission(
     invitation_env: InvitationEnv,
 ) -> None:
     maker = await invitation_env.service_env.user("lead")
@@ -264,58 +264,59 @@ async def test_members_and_others_invitations_are_not_told_to_who_may_not_list_t
     )
     member = await invitation_env.service_env.user("team")
     await invitation_env.invite("waiting@people.test", role="team")
-    given = rows({"inviteEmail": member.email, "role": "team"}, {"inviteEmail": "waiting@people.test", "role": "team"})
-    found = await foreseen(invitation_env, given, by)
-    assert said(found) == [("CREATE", None), ("DUPLICATE", "already-invited")]
-    assert found[1].invitation_id is None
-    assert (await foreseen(invitation_env, given))[1].invitation_id is not None
+    source = rows({"inviteEmail": member.email, "role": "team"}, {"inviteEmail": "waiting@people.test", "role": "team"})
+    results = await foreseen(invitation_env, source, by)
+    assert statuses_of(results) == [("CREATE", None), ("DUPLICATE", "already-invited")]
+    assert results[1].invitation_id is None
+    assert (await foreseen(invitation_env, source))[1].invitation_id is not None
 
 
-async def test_an_expired_invitation_gives_way(invitation_env: InvitationEnv) -> None:
+async def test_an_expired_invitation_does_not_block_a_row(invitation_env: InvitationEnv) -> None:
     first = await invitation_env.invite("p0@people.test", role="customer")
     invitation_env.service_env.clock.forward(timedelta(days=8))
-    assert said(await foreseen(invitation_env, people(2))) == [("CREATE", None)] * 2
-    assert said(await carried_out(invitation_env, people(2))) == [("CREATE", None)] * 2
+    assert statuses_of(await foreseen(invitation_env, people(2))) == [("CREATE", None)] * 2
+    assert statuses_of(await carried_out(invitation_env, people(2))) == [("CREATE", None)] * 2
     assert (await invitation_env.state(first)).name == "EXPIRED"
     assert (await invitation_env.service_env.events()).count("invitation.expired") == 1
 
 
-async def test_limits_of_an_address_hold_for_rows(service_env: ServiceEnv) -> None:
+async def test_the_limit_per_recipient_applies_to_rows(service_env: ServiceEnv) -> None:
     invitation_env = build_invitation_env(service_env, recipient_rates=((2, timedelta(days=1)),))
-    by = somebody("*", may_grant=("*",))
+    by = new_principal("*", may_grant=("*",))
     await invitation_env.invite("p0@people.test", role="customer")
-    given = rows(*({"inviteEmail": "p0@people.test", "role": role} for role in ("team", "lead", "admin")))
+    source = rows(*({"inviteEmail": "p0@people.test", "role": role} for role in ("team", "lead", "admin")))
     assert (
-        said(await foreseen(invitation_env, given, by)) == [("CREATE", None)] + [("REFUSED", "too-many-requests")] * 2
+        statuses_of(await foreseen(invitation_env, source, by))
+        == [("CREATE", None)] + [("REFUSED", "too-many-requests")] * 2
     )
     invitation_env.service_env.clock.forward(timedelta(days=2))
-    assert said(await foreseen(invitation_env, given, by))[:2] == [("CREATE", None)] * 2
+    assert statuses_of(await foreseen(invitation_env, source, by))[:2] == [("CREATE", None)] * 2
 
 
 async def test_duplicates_are_found_across_batches(invitation_env: InvitationEnv) -> None:
-    given = people(BATCH_ROWS + 5)
-    twice = RowsInMemory([*given.rows, *given.rows[:3]], {})
-    for found in (await foreseen(invitation_env, twice), await carried_out(invitation_env, twice)):
-        assert said(found[-3:]) == [("DUPLICATE", "duplicate-row")] * 3
-        assert found[-1].detail == "Duplicate of row 3."
-        assert found[-1].duplicate_of == 3
-        assert all(row.status == "CREATE" for row in found[:-3])
+    source = people(BATCH_ROWS + 5)
+    twice = RowsInMemory([*source.rows, *source.rows[:3]], {})
+    for results in (await foreseen(invitation_env, twice), await carried_out(invitation_env, twice)):
+        assert statuses_of(results[-3:]) == [("DUPLICATE", "duplicate-row")] * 3
+        assert results[-1].detail == "Duplicate of row 3."
+        assert results[-1].duplicate_of == 3
+        assert all(row.status == "CREATE" for row in results[:-3])
 
 
-async def test_a_job_goes_on_where_its_worker_died(invitation_env: InvitationEnv) -> None:
+async def test_a_job_continues_after_its_worker_died(invitation_env: InvitationEnv) -> None:
     job = await start(invitation_env, people(BATCH_ROWS * 3))
-    halfway = await work(invitation_env, batches=1)
+    halfway = await run_worker(invitation_env, batches=1)
     assert halfway is not None
     assert halfway.done == BATCH_ROWS
-    assert await work(invitation_env) is None  # the dead one's lease still holds
+    assert await run_worker(invitation_env) is None  # the lease of the dead worker has not expired
     invitation_env.service_env.clock.forward(LEASE)
-    assert (await work(invitation_env)) is not None
+    assert (await run_worker(invitation_env)) is not None
     after = await invitation_env.invitations.bulk.get(job.id, by=OPERATOR_PRINCIPAL)
     assert (after.state, after.created) == (JobState.DONE, BATCH_ROWS * 3)
     assert await count(invitation_env, invitations) == BATCH_ROWS * 3 == await count(invitation_env, outbox)
 
 
-async def test_a_worker_whose_job_was_taken_over_writes_nothing(invitation_env: InvitationEnv) -> None:
+async def test_a_worker_that_lost_its_lease_stores_nothing(invitation_env: InvitationEnv) -> None:
     await start(invitation_env, people(BATCH_ROWS * 2))
     db, clock, slow, quick = (
         invitation_env.service_env.db,
@@ -323,48 +324,48 @@ async def test_a_worker_whose_job_was_taken_over_writes_nothing(invitation_env: 
         new_id(START),
         new_id(START),
     )
-    held = await claim_job(db, slow, now=clock(), until=clock() + LEASE)
+    lost_job = await claim_job(db, slow, now=clock(), until=clock() + LEASE)
     clock.forward(LEASE)
-    taken = await claim_job(db, quick, now=clock(), until=clock() + LEASE)
-    assert held is not None
-    assert taken is not None
-    inviting = invitation_env.invitations.job_kinds["invite"]
+    taken_job = await claim_job(db, quick, now=clock(), until=clock() + LEASE)
+    assert lost_job is not None
+    assert taken_job is not None
+    job_kind = invitation_env.invitations.job_kinds["invite"]
     with pytest.raises(JobLost):
-        await inviting(held, slow, clock() + LEASE)
-    again = await inviting(taken, quick, clock() + LEASE)
-    with pytest.raises(JobLost):  # the same batch once more
-        await inviting(taken, quick, clock() + LEASE)
+        await job_kind(lost_job, slow, clock() + LEASE)
+    again = await job_kind(taken_job, quick, clock() + LEASE)
+    with pytest.raises(JobLost):  # the same batch again
+        await job_kind(taken_job, quick, clock() + LEASE)
     assert again.done == BATCH_ROWS == await count(invitation_env, invitations)
 
 
-async def test_two_jobs_over_the_same_people_invite_each_once(invitation_env: InvitationEnv) -> None:
+async def test_jobs_with_the_same_rows_at_once_invite_each_address_once(invitation_env: InvitationEnv) -> None:
     jobs = [
         await start(invitation_env, people(120)),
         await start(invitation_env, people(120, first=20)),
         await start(invitation_env, people(120)),
     ]
-    for _ in range(20):  # a worker whose batch met too many conflicts leaves it for the next look
-        await asyncio.gather(*(work(invitation_env) for _ in jobs), return_exceptions=True)
+    for _ in range(20):  # a worker leaves a batch with too many conflicts for the next run
+        await asyncio.gather(*(run_worker(invitation_env) for _ in jobs), return_exceptions=True)
         invitation_env.service_env.clock.forward(LEASE)
-        found = [await invitation_env.invitations.bulk.get(job.id, by=OPERATOR_PRINCIPAL) for job in jobs]
-        if all(job.state is JobState.DONE for job in found):
+        finished = [await invitation_env.invitations.bulk.get(job.id, by=OPERATOR_PRINCIPAL) for job in jobs]
+        if all(job.state is JobState.DONE for job in finished):
             break
     assert (
-        sum(job.created for job in found)
+        sum(job.created for job in finished)
         == 140
         == await count(invitation_env, invitations)
         == await count(invitation_env, outbox)
     )
-    assert [job.done for job in found] == [120, 120, 120]
+    assert [job.done for job in finished] == [120, 120, 120]
     assert (await invitation_env.service_env.events()).count("invitation.created") == 140
 
 
-async def test_a_cancelled_job_keeps_what_is_done(invitation_env: InvitationEnv) -> None:
+async def test_a_cancelled_job_keeps_created_invitations(invitation_env: InvitationEnv) -> None:
     job = await start(invitation_env, people(BATCH_ROWS * 2))
-    await work(invitation_env, batches=1)
+    await run_worker(invitation_env, batches=1)
     await invitation_env.invitations.bulk.cancel(job.id, by=OPERATOR_PRINCIPAL)
     invitation_env.service_env.clock.forward(LEASE)
-    assert await work(invitation_env) is None
+    assert await run_worker(invitation_env) is None
     after = await invitation_env.invitations.bulk.get(job.id, by=OPERATOR_PRINCIPAL)
     assert (after.state, after.created, after.total) == (JobState.CANCELLED, BATCH_ROWS, BATCH_ROWS * 2)
     with pytest.raises(JobFinished):
@@ -372,29 +373,29 @@ async def test_a_cancelled_job_keeps_what_is_done(invitation_env: InvitationEnv)
     assert await count(invitation_env, job_parts) == 0
 
 
-async def test_a_job_fails_when_its_maker_may_no_longer_invite(invitation_env: InvitationEnv) -> None:
+async def test_a_job_fails_when_its_creator_may_no_longer_invite(invitation_env: InvitationEnv) -> None:
     service_env = invitation_env.service_env
     key = await service_env.users.api_keys.create(
         name="k", scopes=["invitations:write"], may_grant=["customer"], by=OPERATOR_PRINCIPAL
     )
     job = await start(invitation_env, people(BATCH_ROWS + 1), key.key.principal)
-    await work(invitation_env, batches=1)
+    await run_worker(invitation_env, batches=1)
     await service_env.users.api_keys.revoke(key.key.id, by=OPERATOR_PRINCIPAL)
     service_env.clock.forward(LEASE)
-    await work(invitation_env)
+    await run_worker(invitation_env)
     after = await find_job(service_env.db, job.id)
     assert after is not None
     assert (after.state, after.cause, after.created) == (JobState.FAILED, "inviter-not-allowed", BATCH_ROWS)
 
 
-async def test_who_loses_a_right_in_between_loses_it_for_the_rows_to_come(invitation_env: InvitationEnv) -> None:
+async def test_a_lost_permission_applies_to_the_remaining_rows(invitation_env: InvitationEnv) -> None:
     service_env = invitation_env.service_env
     user = await service_env.user("admin")
     job = await start(invitation_env, people(BATCH_ROWS + 1), service_env.users.principal_of(user))
-    await work(invitation_env, batches=1)
+    await run_worker(invitation_env, batches=1)
     await service_env.users.change(user.id, _role("customer"), by=OPERATOR_PRINCIPAL)
     service_env.clock.forward(LEASE)
-    await work(invitation_env)
+    await run_worker(invitation_env)
     after = await find_job(service_env.db, job.id)
     assert after is not None
     assert (after.state, after.cause, after.created) == (JobState.FAILED, "not-allowed", BATCH_ROWS)
@@ -406,39 +407,43 @@ def _role(key: str) -> Any:
     return UserChanges(role=key)
 
 
-async def test_a_job_is_seen_by_its_maker_and_by_who_may_list_invitations(invitation_env: InvitationEnv) -> None:
-    mine, other = (somebody("invitations:write", may_grant=("*",)) for _ in range(2))
+async def test_a_job_is_visible_to_its_creator_and_to_readers(invitation_env: InvitationEnv) -> None:
+    mine, other = (new_principal("invitations:write", may_grant=("*",)) for _ in range(2))
     job = await start(invitation_env, people(1), mine)
     bulk = invitation_env.invitations.bulk
     assert (await bulk.get(job.id, by=mine)).id == job.id
-    assert (await bulk.get(job.id, by=somebody("invitations:read"))).id == job.id
+    assert (await bulk.get(job.id, by=new_principal("invitations:read"))).id == job.id
     with pytest.raises(JobNotFound):
         await bulk.get(job.id, by=other)
     with pytest.raises(JobNotFound):
         await bulk.cancel(job.id, by=other)
     with pytest.raises(NotAllowed):
-        await bulk.cancel(job.id, by=somebody("invitations:read"))
-    assert [len(await bulk.list_jobs(by=who, limit=10)) for who in (mine, other, OPERATOR_PRINCIPAL)] == [1, 0, 1]
+        await bulk.cancel(job.id, by=new_principal("invitations:read"))
+    assert [len(await bulk.list_jobs(by=principal, limit=10)) for principal in (mine, other, OPERATOR_PRINCIPAL)] == [
+        1,
+        0,
+        1,
+    ]
 
 
-async def test_a_draft_is_worked_on_only_after_it_was_confirmed(invitation_env: InvitationEnv) -> None:
+async def test_a_draft_is_processed_only_after_it_was_confirmed(invitation_env: InvitationEnv) -> None:
     bulk = invitation_env.invitations.bulk
     draft = await bulk.draft(people(3), by=OPERATOR_PRINCIPAL, name="spring.csv")
-    assert await work(invitation_env) is None
+    assert await run_worker(invitation_env) is None
     with pytest.raises(JobNotFound):
         await bulk.get(draft.id, by=OPERATOR_PRINCIPAL)
     assert [len(batch) async for batch in bulk.rows_of_draft(draft)] == [3]
     await bulk.confirm(draft.id, by=OPERATOR_PRINCIPAL)
-    done = await work(invitation_env)
+    done = await run_worker(invitation_env)
     assert done is not None
     assert done.created == 3
     assert await bulk.list_jobs(by=OPERATOR_PRINCIPAL, limit=5)
 
 
-async def test_what_is_past_its_time_is_forgotten(invitation_env: InvitationEnv) -> None:
+async def test_drafts_and_reports_past_retention_are_deleted(invitation_env: InvitationEnv) -> None:
     bulk = invitation_env.invitations.bulk
     job = await start(invitation_env, people(3))
-    await work(invitation_env)
+    await run_worker(invitation_env)
     draft = await bulk.draft(people(3), by=OPERATOR_PRINCIPAL)
     invitation_env.service_env.clock.forward(timedelta(days=2))
     while await bulk.purge():
@@ -453,18 +458,18 @@ async def test_what_is_past_its_time_is_forgotten(invitation_env: InvitationEnv)
     assert await report(invitation_env, job) == []
 
 
-async def test_erasing_a_person_erases_them_from_reports(invitation_env: InvitationEnv) -> None:
+async def test_erasing_a_user_erases_their_rows_in_reports(invitation_env: InvitationEnv) -> None:
     user = await invitation_env.service_env.user("team")
     job = await start(
         invitation_env, rows({"inviteEmail": user.email, "role": "king"}, {"inviteEmail": user.email, "role": "lead"})
     )
-    await work(invitation_env)
+    await run_worker(invitation_env)
     await invitation_env.service_env.users.erase(user.id, by=OPERATOR_PRINCIPAL)
-    found = await report(invitation_env, job)
-    assert [(row.email, row.email_key, row.source) for row in found] == [(None, None, None)] * 2
+    results = await report(invitation_env, job)
+    assert [(row.email, row.email_key, row.source) for row in results] == [(None, None, None)] * 2
 
 
-async def test_an_error_of_the_source_leaves_nothing(invitation_env: InvitationEnv) -> None:
+async def test_after_an_error_of_the_source_nothing_is_stored(invitation_env: InvitationEnv) -> None:
     class Broken(RowsInMemory):
         async def __aiter__(self) -> Any:
             yield list(self.rows) * BATCH_ROWS
@@ -473,4 +478,4 @@ async def test_an_error_of_the_source_leaves_nothing(invitation_env: InvitationE
     with pytest.raises(LatchstringError):
         await start(invitation_env, Broken([{"inviteEmail": "a@people.test"}], {}))
     assert await count(invitation_env, job_parts) == 0
-    assert await work(invitation_env) is None
+    assert await run_worker(invitation_env) is None

@@ -1,4 +1,4 @@
-"""A declared list compared with what is: the table of the plan, then applying on each database."""
+"""Declared lists: the table of the plan, then applying on both databases."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -27,23 +27,25 @@ from latchstring.invitations.declarative.plan import (
     EntryState,
     Plan,
     PlannedAction,
-    act_for,
+    add_mark,
+    choose_action,
     find_entry_state,
-    find_repeated,
+    find_repeated_entries,
     make_plan,
     mark_of,
-    marked,
 )
 from latchstring.storage.invitations.existing import ExistingInvitation
 
-AT = datetime(2026, 3, 1, tzinfo=UTC)
-SOON, GONE = AT + timedelta(days=1), AT - timedelta(days=1)
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+LATER, EARLIER = NOW + timedelta(days=1), NOW - timedelta(days=1)
 TERMS = UUID(int=7)
 
 
-def past(state: State, *, expires_at: datetime = SOON, created: int = 0, **more: Any) -> ExistingInvitation:
-    id_ = new_id(AT - timedelta(days=30) + timedelta(days=created))
-    return ExistingInvitation(id_, "ada@people.test", TERMS, state, expires_at, ActorType.OPERATOR, **more)
+def existing_invitation(
+    state: State, *, expires_at: datetime = LATER, created: int = 0, **fields: Any
+) -> ExistingInvitation:
+    id_ = new_id(NOW - timedelta(days=30) + timedelta(days=created))
+    return ExistingInvitation(id_, "ada@people.test", TERMS, state, expires_at, ActorType.OPERATOR, **fields)
 
 
 def entry(index: int = 0, terms_key: UUID = TERMS) -> DeclaredEntry:
@@ -51,70 +53,82 @@ def entry(index: int = 0, terms_key: UUID = TERMS) -> DeclaredEntry:
     return DeclaredEntry(index, draft, Bundle("team"), terms_key)
 
 
-# ---- the table -------------------------------------------------------------------------------------------------------
+# ---- plan ------------------------------------------------------------------------------------------------------------
 
-ACTS = {
+ACTIONS = {
     EntryState.NOTHING: (PlannedAction.CREATE, PlannedAction.CREATE),
-    EntryState.HELD: (PlannedAction.KEEP, PlannedAction.KEEP),
+    EntryState.ALREADY_HELD: (PlannedAction.KEEP, PlannedAction.KEEP),
     EntryState.PENDING: (PlannedAction.KEEP, PlannedAction.KEEP),
     EntryState.EXPIRED: (PlannedAction.RENEW, PlannedAction.RENEW),
-    EntryState.LEFT: (PlannedAction.ENDED, PlannedAction.CREATE),
+    EntryState.NO_LONGER_HELD: (PlannedAction.ENDED, PlannedAction.CREATE),
     EntryState.DECLINED: (PlannedAction.ENDED, PlannedAction.CREATE),
     EntryState.REVOKED: (PlannedAction.ENDED, PlannedAction.CREATE),
     EntryState.PRUNED: (PlannedAction.CREATE, PlannedAction.CREATE),
 }
 
 
-@pytest.mark.parametrize("found", EntryState)
+@pytest.mark.parametrize("state", EntryState)
 @pytest.mark.parametrize("again", [False, True])
-def test_what_is_done_about_an_entry(*, found: EntryState, again: bool) -> None:
-    assert act_for(found, again=again) is ACTS[found][again]
+def test_the_action_for_each_state(*, state: EntryState, again: bool) -> None:
+    assert choose_action(state, again=again) is ACTIONS[state][again]
 
 
 @pytest.mark.parametrize(
-    ("pasts", "is_held", "found"),
+    ("existing", "is_held", "state"),
     [
         ([], False, EntryState.NOTHING),
-        ([], True, EntryState.HELD),
-        ([past(State.PENDING)], False, EntryState.PENDING),
-        ([past(State.PENDING)], True, EntryState.PENDING),
-        ([past(State.PENDING, expires_at=GONE)], False, EntryState.EXPIRED),
-        ([past(State.PENDING, expires_at=AT)], False, EntryState.EXPIRED),
-        ([past(State.EXPIRED, expires_at=GONE)], False, EntryState.EXPIRED),
-        ([past(State.EXPIRED, expires_at=GONE)], True, EntryState.HELD),
-        ([past(State.ACCEPTED)], True, EntryState.HELD),
-        ([past(State.ACCEPTED)], False, EntryState.LEFT),
-        ([past(State.DECLINED)], False, EntryState.DECLINED),
-        ([past(State.REVOKED, cause="revoked")], False, EntryState.REVOKED),
-        ([past(State.REVOKED, cause="group-deleted")], False, EntryState.REVOKED),
-        ([past(State.REVOKED, cause="pruned")], False, EntryState.PRUNED),
-        ([past(State.REVOKED)], False, EntryState.REVOKED),
-        ([past(State.DECLINED, created=1), past(State.EXPIRED, created=2)], False, EntryState.EXPIRED),
-        ([past(State.DECLINED, created=2), past(State.EXPIRED, created=1)], False, EntryState.DECLINED),
-        ([past(State.PENDING, created=1), past(State.DECLINED, created=2)], False, EntryState.PENDING),
+        ([], True, EntryState.ALREADY_HELD),
+        ([existing_invitation(State.PENDING)], False, EntryState.PENDING),
+        ([existing_invitation(State.PENDING)], True, EntryState.PENDING),
+        ([existing_invitation(State.PENDING, expires_at=EARLIER)], False, EntryState.EXPIRED),
+        ([existing_invitation(State.PENDING, expires_at=NOW)], False, EntryState.EXPIRED),
+        ([existing_invitation(State.EXPIRED, expires_at=EARLIER)], False, EntryState.EXPIRED),
+        ([existing_invitation(State.EXPIRED, expires_at=EARLIER)], True, EntryState.ALREADY_HELD),
+        ([existing_invitation(State.ACCEPTED)], True, EntryState.ALREADY_HELD),
+        ([existing_invitation(State.ACCEPTED)], False, EntryState.NO_LONGER_HELD),
+        ([existing_invitation(State.DECLINED)], False, EntryState.DECLINED),
+        ([existing_invitation(State.REVOKED, cause="revoked")], False, EntryState.REVOKED),
+        ([existing_invitation(State.REVOKED, cause="group-deleted")], False, EntryState.REVOKED),
+        ([existing_invitation(State.REVOKED, cause="pruned")], False, EntryState.PRUNED),
+        ([existing_invitation(State.REVOKED)], False, EntryState.REVOKED),
+        (
+            [existing_invitation(State.DECLINED, created=1), existing_invitation(State.EXPIRED, created=2)],
+            False,
+            EntryState.EXPIRED,
+        ),
+        (
+            [existing_invitation(State.DECLINED, created=2), existing_invitation(State.EXPIRED, created=1)],
+            False,
+            EntryState.DECLINED,
+        ),
+        (
+            [existing_invitation(State.PENDING, created=1), existing_invitation(State.DECLINED, created=2)],
+            False,
+            EntryState.PENDING,
+        ),
     ],
 )
-def test_what_there_is_for_an_entry(*, pasts: list[ExistingInvitation], is_held: bool, found: EntryState) -> None:
-    assert find_entry_state(pasts, is_held=is_held, now=AT)[0] is found
+def test_the_state_of_an_entry(*, existing: list[ExistingInvitation], is_held: bool, state: EntryState) -> None:
+    assert find_entry_state(existing, is_held=is_held, now=NOW)[0] is state
 
 
-def test_what_is_gone_from_the_list_is_withdrawn_only_when_asked_and_before_the_rest() -> None:
-    gone = [past(State.PENDING), past(State.EXPIRED, expires_at=GONE)]
-    options: dict[str, Any] = {"again": False, "now": AT}
-    pruned = make_plan([entry(terms_key=uuid4())], {}, set(), gone, prune=True, **options)
-    assert [(item.act, item.found) for item in pruned.items] == [
+def test_orphans_are_revoked_first_and_only_with_prune() -> None:
+    orphans = [existing_invitation(State.PENDING), existing_invitation(State.EXPIRED, expires_at=EARLIER)]
+    options: dict[str, Any] = {"again": False, "now": NOW}
+    pruned = make_plan([entry(terms_key=uuid4())], {}, set(), orphans, prune=True, **options)
+    assert [(item.action, item.state) for item in pruned.items] == [
         (PlannedAction.REVOKE, EntryState.PENDING),
         (PlannedAction.REVOKE, EntryState.EXPIRED),
         (PlannedAction.CREATE, EntryState.NOTHING),
     ]
-    kept = make_plan([], {}, set(), gone, prune=False, **options)
-    assert [item.act for item in kept.items] == [PlannedAction.LEFT_OVER] * 2
-    assert kept.is_empty
-    assert make_plan([entry()], {}, set(), gone, prune=True, **options).count(PlannedAction.REVOKE) == 0
+    unpruned = make_plan([], {}, set(), orphans, prune=False, **options)
+    assert [item.action for item in unpruned.items] == [PlannedAction.ORPHANED] * 2
+    assert unpruned.is_empty
+    assert make_plan([entry()], {}, set(), orphans, prune=True, **options).count(PlannedAction.REVOKE) == 0
 
 
-def test_an_entry_twice_is_a_problem_at_its_second_place() -> None:
-    (problem,) = find_repeated([entry(0), entry(1, uuid4()), entry(2)])
+def test_a_repeated_entry_is_reported_at_its_second_index() -> None:
+    (problem,) = find_repeated_entries([entry(0), entry(1, uuid4()), entry(2)])
     assert (problem.pointer, problem.code) == ("/2", "repeated")
 
 
@@ -129,17 +143,17 @@ def test_an_entry_twice_is_a_problem_at_its_second_place() -> None:
         (None, ActorType.OPERATOR, None),
     ],
 )
-def test_a_mark_counts_only_as_we_wrote_it(metadata: Any, inviter: ActorType, name: str | None) -> None:
-    assert mark_of(ExistingInvitation(uuid4(), "", TERMS, State.PENDING, SOON, inviter, metadata)) == name
+def test_only_marks_of_the_operator_count(metadata: Any, inviter: ActorType, name: str | None) -> None:
+    assert mark_of(ExistingInvitation(uuid4(), "", TERMS, State.PENDING, LATER, inviter, metadata)) == name
 
 
-def test_a_mark_stands_beside_what_is_there() -> None:
-    assert marked({"crmId": "1"}, "spring") == {"crmId": "1", "latchstring": {"list": "spring"}}
-    assert marked(None, None) is None
-    assert marked({"crmId": "1"}, None) == {"crmId": "1"}
+def test_a_mark_keeps_other_metadata() -> None:
+    assert add_mark({"crmId": "1"}, "spring") == {"crmId": "1", "latchstring": {"list": "spring"}}
+    assert add_mark(None, None) is None
+    assert add_mark({"crmId": "1"}, None) == {"crmId": "1"}
 
 
-# ---- on each database ------------------------------------------------------------------------------------------------
+# ---- apply -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -159,82 +173,86 @@ async def plan(invitation_env: InvitationEnv, *drafts: Draft, **options: Any) ->
 
 
 async def apply(invitation_env: InvitationEnv, *drafts: Draft, **options: Any) -> list[ApplyResult]:
-    made = await plan(invitation_env, *drafts, **options)
+    plan_ = await plan(invitation_env, *drafts, **options)
     return [
-        outcome async for outcome in invitation_env.invitations.declared_lists.carry_out(made, by=OPERATOR_PRINCIPAL)
+        outcome async for outcome in invitation_env.invitations.declared_lists.carry_out(plan_, by=OPERATOR_PRINCIPAL)
     ]
 
 
-def acts(of: Plan) -> list[PlannedAction]:
-    return [item.act for item in of.items]
+def actions_of(plan_: Plan) -> list[PlannedAction]:
+    return [item.action for item in plan_.items]
 
 
 async def test_a_list_is_applied_once(invitation_env: InvitationEnv) -> None:
     await invitation_env.service_env.group("early")
     drafts = [draft("ada"), draft("bob", groups=("early",)), draft("cleo", template="new")]
     outcomes = await apply(invitation_env, *drafts)
-    assert [outcome.planned.act for outcome in outcomes] == [PlannedAction.CREATE] * 3
+    assert [outcome.planned.action for outcome in outcomes] == [PlannedAction.CREATE] * 3
     assert all(outcome.invitation_id and outcome.error is None for outcome in outcomes)
     second = await plan(invitation_env, *drafts)
-    assert (acts(second), second.is_empty) == ([PlannedAction.KEEP] * 3, True)
+    assert (actions_of(second), second.is_empty) == ([PlannedAction.KEEP] * 3, True)
     assert len(await invitation_env.service_env.mails()) == 3
 
 
-async def test_one_address_may_stand_twice_with_different_grants(invitation_env: InvitationEnv) -> None:
+async def test_an_address_may_be_listed_twice_with_different_grants(invitation_env: InvitationEnv) -> None:
     await invitation_env.service_env.group("early")
     outcomes = await apply(invitation_env, draft(), draft(groups=("early",)))
     assert len({outcome.invitation_id for outcome in outcomes}) == 2
 
 
-async def test_whoever_holds_it_all_is_left_alone(invitation_env: InvitationEnv) -> None:
+async def test_users_who_hold_everything_are_not_invited(invitation_env: InvitationEnv) -> None:
     group = await invitation_env.service_env.group("early")
     user = await invitation_env.service_env.user("team", email="ada@people.test")
-    assert acts(await plan(invitation_env, draft(role="team"), draft(role="customer"), draft(role="admin"))) == [
+    assert actions_of(await plan(invitation_env, draft(role="team"), draft(role="customer"), draft(role="admin"))) == [
         PlannedAction.KEEP,
         PlannedAction.KEEP,
         PlannedAction.CREATE,
     ]
-    assert acts(await plan(invitation_env, draft(groups=("early",)))) == [PlannedAction.CREATE]
+    assert actions_of(await plan(invitation_env, draft(groups=("early",)))) == [PlannedAction.CREATE]
     await invitation_env.service_env.groups.add_member(group.key, user.id, by=OPERATOR_PRINCIPAL)
-    assert acts(await plan(invitation_env, draft(role="team", groups=("early",)))) == [PlannedAction.KEEP]
+    assert actions_of(await plan(invitation_env, draft(role="team", groups=("early",)))) == [PlannedAction.KEEP]
 
 
-async def test_an_unverified_account_holds_nothing(invitation_env: InvitationEnv) -> None:
+async def test_an_unverified_account_does_not_count(invitation_env: InvitationEnv) -> None:
     await invitation_env.service_env.user("team", email="ada@people.test", email_verified=False)
-    assert acts(await plan(invitation_env, draft(role="team"))) == [PlannedAction.CREATE]
+    assert actions_of(await plan(invitation_env, draft(role="team"))) == [PlannedAction.CREATE]
 
 
-async def test_what_ran_out_is_renewed(invitation_env: InvitationEnv) -> None:
-    standing = await invitation_env.invite(role="customer")
+async def test_expired_invitations_are_renewed(invitation_env: InvitationEnv) -> None:
+    details = await invitation_env.invite(role="customer")
     invitation_env.service_env.clock.forward(timedelta(days=8))
-    assert acts(await plan(invitation_env, draft())) == [PlannedAction.RENEW]
+    assert actions_of(await plan(invitation_env, draft())) == [PlannedAction.RENEW]
     await invitation_env.invitations.sweep()
     (outcome,) = await apply(invitation_env, draft())
-    assert (outcome.planned.act, outcome.invitation_id) == (PlannedAction.RENEW, standing.invitation.id)
-    assert (await invitation_env.reload(standing)).link.generation == 2
-    assert acts(await plan(invitation_env, draft())) == [PlannedAction.KEEP]
+    assert (outcome.planned.action, outcome.invitation_id) == (PlannedAction.RENEW, details.invitation.id)
+    assert (await invitation_env.reload(details)).link.generation == 2
+    assert actions_of(await plan(invitation_env, draft())) == [PlannedAction.KEEP]
 
 
-async def test_what_a_person_ended_waits_for_a_word(invitation_env: InvitationEnv) -> None:
-    standing = await invitation_env.invite(role="customer")
-    await invitation_env.invitations.revoke(standing.invitation.id, by=OPERATOR_PRINCIPAL)
+async def test_revoked_and_declined_invitations_are_created_only_with_again(invitation_env: InvitationEnv) -> None:
+    details = await invitation_env.invite(role="customer")
+    await invitation_env.invitations.revoke(details.invitation.id, by=OPERATOR_PRINCIPAL)
     ended = await plan(invitation_env, draft())
-    assert (acts(ended), ended.items[0].found, ended.is_empty) == ([PlannedAction.ENDED], EntryState.REVOKED, True)
+    assert (actions_of(ended), ended.items[0].state, ended.is_empty) == (
+        [PlannedAction.ENDED],
+        EntryState.REVOKED,
+        True,
+    )
     (outcome,) = await apply(invitation_env, draft(), again=True)
-    assert outcome.invitation_id not in {None, standing.invitation.id}
+    assert outcome.invitation_id not in {None, details.invitation.id}
     declined = await invitation_env.invite("bob@people.test", role="customer")
     await invitation_env.invitations.responses.decline(invitation_env.token(declined), reason=None)
-    assert (await plan(invitation_env, draft("bob"))).items[0].found is EntryState.DECLINED
+    assert (await plan(invitation_env, draft("bob"))).items[0].state is EntryState.DECLINED
 
 
-async def test_an_acceptance_is_kept_until_its_rights_are_taken(invitation_env: InvitationEnv) -> None:
+async def test_an_acceptance_is_kept_until_its_grants_are_removed(invitation_env: InvitationEnv) -> None:
     await invitation_env.service_env.group("early")
-    standing = await invitation_env.invite(role="customer", groups=("early",))
-    user = (await invitation_env.accept(invitation_env.token(standing))).user
+    details = await invitation_env.invite(role="customer", groups=("early",))
+    user = (await invitation_env.accept(invitation_env.token(details))).user
     terms: dict[str, Any] = {"role": "customer", "groups": ("early",)}
-    assert (await plan(invitation_env, draft(**terms))).items[0].found is EntryState.HELD
+    assert (await plan(invitation_env, draft(**terms))).items[0].state is EntryState.ALREADY_HELD
     await invitation_env.service_env.groups.remove_member("early", user.id, by=OPERATOR_PRINCIPAL)
-    assert (await plan(invitation_env, draft(**terms))).items[0].found is EntryState.LEFT
+    assert (await plan(invitation_env, draft(**terms))).items[0].state is EntryState.NO_LONGER_HELD
 
 
 async def test_content_counts_by_object_and_role(invitation_env: InvitationEnv) -> None:
@@ -253,66 +271,69 @@ async def test_content_counts_by_object_and_role(invitation_env: InvitationEnv) 
     await content.create("articles", NewObject(title="A", key="a", owner_id=owner.id), by=OPERATOR_PRINCIPAL)
     viewer = draft(content=(("articles", "a", "VIEWER"),))
     assert [outcome.error for outcome in await apply(invitation_env, viewer)] == [None]
-    assert acts(await plan(invitation_env, viewer, draft(content=(("articles", "a", "EDITOR"),)))) == [
+    assert actions_of(await plan(invitation_env, viewer, draft(content=(("articles", "a", "EDITOR"),)))) == [
         PlannedAction.KEEP,
         PlannedAction.CREATE,
     ]
-    mine = Draft(email=owner.email, email_key=owner.email_key, content=(("articles", "a", "MAINTAINER"),))
-    assert acts(await plan(invitation_env, mine)) == [PlannedAction.KEEP]
+    owners_entry = Draft(email=owner.email, email_key=owner.email_key, content=(("articles", "a", "MAINTAINER"),))
+    assert actions_of(await plan(invitation_env, owners_entry)) == [PlannedAction.KEEP]
 
 
 # ---- pruning ---------------------------------------------------------------------------------------------------------
 
 
-async def test_pruning_withdraws_only_what_this_list_made(invitation_env: InvitationEnv) -> None:
+async def test_pruning_revokes_only_invitations_of_this_list(invitation_env: InvitationEnv) -> None:
     await apply(invitation_env, draft("ada"), draft("bob"), list_name="spring")
     await apply(invitation_env, draft("cleo"), list_name="autumn")
     await apply(invitation_env, draft("dora"))
     await invitation_env.invite("emil@people.test", role="customer")
     key = Principal(ActorType.API_KEY, uuid4(), "k", frozenset({"*"}), frozenset({"*"}), frozenset({"*"}))
-    posing = {"metadata": {"latchstring": {"list": "spring"}}, "role": "customer"}
-    await invitation_env.invite("fred@people.test", by=await real_key(invitation_env, key), **posing)
-    left = await plan(invitation_env, draft("ada"), list_name="spring")
-    assert (acts(left), left.is_empty) == ([PlannedAction.LEFT_OVER, PlannedAction.KEEP], True)
+    forged_terms = {"metadata": {"latchstring": {"list": "spring"}}, "role": "customer"}
+    await invitation_env.invite("fred@people.test", by=await store_key(invitation_env, key), **forged_terms)
+    unpruned = await plan(invitation_env, draft("ada"), list_name="spring")
+    assert (actions_of(unpruned), unpruned.is_empty) == ([PlannedAction.ORPHANED, PlannedAction.KEEP], True)
     (outcome,) = await apply(invitation_env, draft("ada"), list_name="spring", prune=True)
-    assert (outcome.planned.act, outcome.planned.email) == (PlannedAction.REVOKE, "bob@people.test")
+    assert (outcome.planned.action, outcome.planned.email) == (PlannedAction.REVOKE, "bob@people.test")
     assert (await plan(invitation_env, draft("ada"), list_name="spring", prune=True)).is_empty
 
 
-async def real_key(invitation_env: InvitationEnv, like: Principal) -> Principal:
-    """A principal whose API key is in the database, as creating demands."""
-    made = await invitation_env.service_env.users.api_keys.create(name="k", scopes=["*"], by=OPERATOR_PRINCIPAL)
-    return Principal(like.type, made.key.id, like.name, like.permissions, like.may_grant, like.may_grant_groups)
+async def store_key(invitation_env: InvitationEnv, like: Principal) -> Principal:
+    """A principal whose API key is stored, as required by create."""
+    created = await invitation_env.service_env.users.api_keys.create(name="k", scopes=["*"], by=OPERATOR_PRINCIPAL)
+    return Principal(like.type, created.key.id, like.name, like.permissions, like.may_grant, like.may_grant_groups)
 
 
-async def test_who_comes_back_to_the_list_is_invited_again(invitation_env: InvitationEnv) -> None:
+async def test_pruned_entries_that_return_to_the_list_are_invited_again(invitation_env: InvitationEnv) -> None:
     await apply(invitation_env, draft("ada"), list_name="spring")
     await apply(invitation_env, list_name="spring", prune=True)
     again = await plan(invitation_env, draft("ada"), list_name="spring")
-    assert (acts(again), again.items[0].found) == ([PlannedAction.CREATE], EntryState.PRUNED)
+    assert (actions_of(again), again.items[0].state) == ([PlannedAction.CREATE], EntryState.PRUNED)
 
 
-async def test_changed_grants_are_a_new_invitation_and_the_old_one_goes(invitation_env: InvitationEnv) -> None:
+async def test_changed_grants_replace_the_invitation(invitation_env: InvitationEnv) -> None:
     (first,) = await apply(invitation_env, draft(role="customer"), list_name="spring")
     outcomes = await apply(invitation_env, draft(role="team"), list_name="spring", prune=True)
-    assert [(o.planned.act, o.error) for o in outcomes] == [(PlannedAction.REVOKE, None), (PlannedAction.CREATE, None)]
+    assert [(o.planned.action, o.error) for o in outcomes] == [
+        (PlannedAction.REVOKE, None),
+        (PlannedAction.CREATE, None),
+    ]
     assert outcomes[0].invitation_id == first.invitation_id
 
 
-async def test_expired_ones_that_left_the_list_are_withdrawn_since_their_links_could_be_renewed(
+async def test_expired_orphans_are_revoked_since_their_links_could_be_renewed(
     invitation_env: InvitationEnv,
 ) -> None:
     await apply(invitation_env, draft("ada"), list_name="spring")
     invitation_env.service_env.clock.forward(timedelta(days=8))
     (outcome,) = await apply(invitation_env, list_name="spring", prune=True)
-    assert (outcome.planned.act, outcome.planned.found) == (PlannedAction.REVOKE, EntryState.EXPIRED)
+    assert (outcome.planned.action, outcome.planned.state) == (PlannedAction.REVOKE, EntryState.EXPIRED)
 
 
-# ---- refusing --------------------------------------------------------------------------------------------------------
+# ---- errors and concurrency ------------------------------------------------------------------------------------------
 
 
-async def test_everything_wrong_is_told_by_place_and_nothing_is_done(invitation_env: InvitationEnv) -> None:
-    wrong = [
+async def test_all_problems_are_reported_by_index_and_nothing_is_done(invitation_env: InvitationEnv) -> None:
+    drafts = [
         draft("a", role="boss"),
         draft("b", groups=("nowhere",)),
         draft("c", content=(("articles", "none", "VIEWER"),)),
@@ -323,7 +344,7 @@ async def test_everything_wrong_is_told_by_place_and_nothing_is_done(invitation_
         draft("g", message="only words"),
     ]
     with pytest.raises(InvalidFields) as refused:
-        await plan(invitation_env, *wrong)
+        await plan(invitation_env, *drafts)
     assert [(problem.pointer, problem.code) for problem in refused.value.errors] == [
         ("/0/role", "unknown-role"),
         ("/1/groups", "group-not-found"),
@@ -336,40 +357,40 @@ async def test_everything_wrong_is_told_by_place_and_nothing_is_done(invitation_
     assert await invitation_env.service_env.mails() == []
 
 
-async def test_one_that_fails_stops_no_other(invitation_env: InvitationEnv) -> None:
+async def test_a_failed_change_does_not_stop_others(invitation_env: InvitationEnv) -> None:
     await invitation_env.service_env.group("early")
-    made = await plan(invitation_env, draft("ada", groups=("early",)), draft("bob"))
+    plan_ = await plan(invitation_env, draft("ada", groups=("early",)), draft("bob"))
     await invitation_env.service_env.groups.delete("early", by=OPERATOR_PRINCIPAL)
     lists = invitation_env.invitations.declared_lists
-    outcomes = [outcome async for outcome in lists.carry_out(made, by=OPERATOR_PRINCIPAL)]
+    outcomes = [outcome async for outcome in lists.carry_out(plan_, by=OPERATOR_PRINCIPAL)]
     assert [outcome.error.code if outcome.error else None for outcome in outcomes] == ["group-not-found", None]
 
 
-async def test_what_somebody_did_meanwhile_is_no_failure(invitation_env: InvitationEnv) -> None:
-    made = await plan(invitation_env, draft("ada"))
+async def test_a_change_made_by_somebody_else_meanwhile_is_not_an_error(invitation_env: InvitationEnv) -> None:
+    plan_ = await plan(invitation_env, draft("ada"))
     await invitation_env.invite("ada@people.test", role="customer")
     lists = invitation_env.invitations.declared_lists
-    (outcome,) = [outcome async for outcome in lists.carry_out(made, by=OPERATOR_PRINCIPAL)]
+    (outcome,) = [outcome async for outcome in lists.carry_out(plan_, by=OPERATOR_PRINCIPAL)]
     assert (outcome.invitation_id, outcome.error) == (None, None)
 
 
-async def test_of_two_who_apply_at_once_everybody_gets_one_invitation(invitation_env: InvitationEnv) -> None:
+async def test_applying_twice_at_once_creates_each_invitation_once(invitation_env: InvitationEnv) -> None:
     drafts = [draft(f"u{number}") for number in range(12)]
     plans = [await plan(invitation_env, *drafts, list_name="spring") for _ in range(2)]
 
-    async def carry_out(made: Plan) -> list[ApplyResult]:
+    async def carry_out(plan_: Plan) -> list[ApplyResult]:
         return [
             outcome
-            async for outcome in invitation_env.invitations.declared_lists.carry_out(made, by=OPERATOR_PRINCIPAL)
+            async for outcome in invitation_env.invitations.declared_lists.carry_out(plan_, by=OPERATOR_PRINCIPAL)
         ]
 
-    outcomes = [outcome for one in await asyncio.gather(*map(carry_out, plans)) for outcome in one]
+    outcomes = [outcome for results in await asyncio.gather(*map(carry_out, plans)) for outcome in results]
     assert [outcome.error for outcome in outcomes if outcome.error] == []
     assert sum(outcome.invitation_id is not None for outcome in outcomes) == 12
     assert len(await invitation_env.service_env.mails()) == 12
 
 
-async def test_many_addresses_are_compared_in_slices(
+async def test_many_addresses_are_compared_in_batches(
     invitation_env: InvitationEnv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("latchstring.invitations.declarative.apply.SLICE", 2)
@@ -378,7 +399,7 @@ async def test_many_addresses_are_compared_in_slices(
     await apply(invitation_env, *drafts, list_name="spring")
     assert (await plan(invitation_env, *drafts, list_name="spring")).count(PlannedAction.KEEP) == 5
     invitation_env.service_env.clock.forward(timedelta(days=8))
-    assert (await plan(invitation_env, drafts[0], list_name="spring")).count(PlannedAction.LEFT_OVER) == 4
+    assert (await plan(invitation_env, drafts[0], list_name="spring")).count(PlannedAction.ORPHANED) == 4
 
 
 async def test_with_mail_off_the_operator_may_still_apply(service_env: ServiceEnv) -> None:

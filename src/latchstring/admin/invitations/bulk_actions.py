@@ -22,7 +22,7 @@ from latchstring.domain.errors import (
 )
 from latchstring.http.responses import Answer
 from latchstring.invitations.bulk.actions import (
-    MOST,
+    MAX_INVITATIONS,
     BulkAction,
     DryRun,
     RowResult,
@@ -126,7 +126,7 @@ def _address(view: ListUrl, deed: BulkAction, shown: str, as_of: datetime) -> st
 
 async def _all_matching(panel: Panel, view: ListUrl, as_of: datetime) -> Selection:
     """Made before the page was shown on which somebody chose them; "within" counts from then, too."""
-    return Selection(wanted=await wanted_by(panel, view, now=as_of), as_of=as_of)
+    return Selection(filters=await wanted_by(panel, view, now=as_of), as_of=as_of)
 
 
 # ---- the dry run -----------------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def _show_run(
         view=view,
         shown=shown,
         as_of=as_of.isoformat() if as_of else "",
-        is_moved=_is_count(shown) and int(shown) != len(run.judged),
+        is_moved=_is_count(shown) and int(shown) != len(run.rows),
         changed=changed,
         do_it=DO_IT,
         mail_is_off=panel.services.mail_rules.transport == "off",
@@ -180,7 +180,7 @@ def _too_many(panel: Panel, view: ListUrl) -> Answer:
         status=409,
         code="too-many-selected",
         view=view,
-        most=MOST,
+        most=MAX_INVITATIONS,
         n=numbers_in(panel.locale),
     )
 

@@ -54,7 +54,7 @@ class InvitationPage:
     @property
     def delivery(self) -> str:
         """The state of its mail; nothing where there is none or where it must not be told."""
-        found = self.told.standing.delivery
+        found = self.told.details.delivery
         return found.state.value if found else ""
 
     @property
@@ -89,7 +89,7 @@ async def _entry(panel: Panel) -> InvitationPage:
     """Raises InvitationNotFound."""
     services, by = panel.services, panel.principal
     told = await services.invitations.timelines.get(_id(panel), by=by)
-    invitation = told.standing.invitation
+    invitation = told.details.invitation
     grants = invitation.bundle.grants
     keys = [grant.target_key for grant in grants if grant.kind is GrantKind.GROUP]
     names = [(grant.target_type or "", grant.target_key) for grant in grants if grant.kind is GrantKind.CONTENT]
@@ -190,7 +190,7 @@ def resend_refusal(error: LatchstringError) -> str:
 async def _too_late(panel: Panel, message: str) -> Answer:
     """The action came too late. The message names who ended the invitation, and when."""
     details = await panel.services.invitations.timelines.get(_id(panel), by=panel.principal)
-    invitation = details.standing.invitation
+    invitation = details.details.invitation
     state = invitation.state_at(panel.now)
     ended_at = invitation.link.expires_at if state is State.EXPIRED else invitation.ended_at
     return panel.redirect(

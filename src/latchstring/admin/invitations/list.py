@@ -90,15 +90,15 @@ class InvitationListRow:
 
     @property
     def id(self) -> UUID:
-        return self.row.standing.invitation.id
+        return self.row.details.invitation.id
 
     @property
     def email(self) -> str:
-        return self.row.standing.invitation.email
+        return self.row.details.invitation.email
 
     @property
     def name(self) -> str:
-        invitation = self.row.standing.invitation
+        invitation = self.row.details.invitation
         return " ".join(filter(None, (invitation.first_name, invitation.last_name)))
 
     @property
@@ -111,33 +111,33 @@ class InvitationListRow:
 
     @property
     def delivery(self) -> str:
-        delivery = self.row.standing.delivery
+        delivery = self.row.details.delivery
         return delivery.state.value if delivery else ""
 
     @property
     def inviter(self) -> str:
-        return self.row.standing.inviter_name or ""
+        return self.row.details.inviter_name or ""
 
     @property
     def inviter_kind(self) -> str:
-        return self.row.standing.invitation.inviter.type.value
+        return self.row.details.invitation.inviter.type.value
 
     @property
     def created_at(self) -> datetime:
-        return self.row.standing.invitation.created_at
+        return self.row.details.invitation.created_at
 
     @property
     def expires_at(self) -> datetime | None:
         """When an open one runs out, or did; nothing where an answer came before."""
-        return self.row.standing.invitation.link.expires_at if self.is_open else None
+        return self.row.details.invitation.link.expires_at if self.is_open else None
 
     @property
     def is_soon(self) -> bool:
-        return self.row.state is State.PENDING and self.row.standing.invitation.link.expires_at < self.at + SOON
+        return self.row.state is State.PENDING and self.row.details.invitation.link.expires_at < self.at + SOON
 
     @property
     def accepted_at(self) -> datetime | None:
-        invitation = self.row.standing.invitation
+        invitation = self.row.details.invitation
         return invitation.ended_at if self.row.state is State.ACCEPTED else None
 
 
@@ -187,7 +187,7 @@ def shown_rows(panel: Panel, rows: Sequence[InvitationRow]) -> list[InvitationLi
         role = roles.get(key or "")
         return role.name if role else key or ""
 
-    return [InvitationListRow(row, called(row.standing.invitation.bundle.role), panel.now) for row in rows]
+    return [InvitationListRow(row, called(row.details.invitation.bundle.role), panel.now) for row in rows]
 
 
 async def wanted_by(panel: Panel, view: ListUrl, *, now: datetime) -> InvitationFilter:
@@ -322,7 +322,7 @@ async def _lines(
             yield heads
             heads = None
         for shown in shown_rows(panel, rows):
-            invitation = shown.row.standing.invitation
+            invitation = shown.row.details.invitation
             cells = (_cell(shown, name) for name in view.columns)
             yield [invitation.email, invitation.first_name, invitation.last_name, *cells]
 
@@ -342,7 +342,7 @@ _HEADS = {
 
 def _cell(shown: InvitationListRow, column: str) -> object:
     """Keys and words of the contract; lists are separated by semicolons."""
-    bundle = shown.row.standing.invitation.bundle
+    bundle = shown.row.details.invitation.bundle
     content = (f"{g.target_type}/{g.target_key}:{g.role.name if g.role else ''}" for g in bundle.content)
     cells: Mapping[str, object] = {
         "state": shown.state,
@@ -352,7 +352,7 @@ def _cell(shown: InvitationListRow, column: str) -> object:
         "delivery": shown.delivery,
         "inviter": shown.inviter or (ActorType.OPERATOR.value if shown.inviter_kind == ActorType.OPERATOR else ""),
         "created": shown.created_at,
-        "expires": shown.row.standing.invitation.link.expires_at,
+        "expires": shown.row.details.invitation.link.expires_at,
         "accepted": shown.accepted_at,
     }
     return cells[column]

@@ -143,7 +143,7 @@ def _at_fields(error: InvalidFields) -> list[FieldProblem]:
 
 
 def _show_once(panel: Panel, made: CreatedApiKey) -> Answer:
-    return panel.show("system/api_key_created.html", key=made.key, text=made.text)
+    return panel.show("system/api_key_created.html", key=made.key, text=made.secret)
 
 
 # ---- revoking --------------------------------------------------------------------------------------------------------

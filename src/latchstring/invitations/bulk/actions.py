@@ -1,8 +1,8 @@
-"""Doing one thing to many invitations: ticked ones, or all that match a filter.
+"""Apply one action to many invitations: selected ones, or all that match a filter.
 
-First a dry run says what would happen to each and why not to some. Whoever confirms it sends its digest back; it is
-made again, and when anything came out differently, nothing is done and the new one is shown. Then each invitation
-goes through the very function that serves a single one, so ceilings, limits and events are the same.
+A dry run first returns the result that each would have. Confirming it sends its digest back. The dry run is repeated,
+and if any result differs, nothing is done and the new dry run is shown. Then each invitation goes through the service
+for a single one, so ceilings, limits and events are the same.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from latchstring.domain.errors import (
     TooManyRequests,
 )
 from latchstring.domain.grant import terms_digest
-from latchstring.domain.invitation import InvitationDetails, State
+from latchstring.domain.invitation import Invitation, InvitationDetails, State
 from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.pagination import Cursor
 from latchstring.domain.principal import Principal
@@ -37,22 +37,22 @@ from latchstring.invitations.resend import LinkSender
 from latchstring.invitations.revoke import InvitationRevoker
 from latchstring.storage.invitations.lists import find_invitations_by_ids, find_pending_terms, list_ids
 
-MOST = 10_000  # invitations that one action takes: a minute of work at most
-AT_ONCE = 8
-CHUNK = 500
-MOST_PAGES = 40  # of a list in which hardly anything matches, before counting is given up
-SHOWN = 200  # of each verdict: every row that a page can tick
+MAX_INVITATIONS = 10_000  # of one action: a minute of work at most
+CONCURRENCY = 8
+CHUNK_SIZE = 500
+MAX_PAGES = 40  # read before giving up on a filter that hardly anything matches
+MAX_ROWS_SHOWN = 200  # for each result: every row that a page can select
 
 
 class BulkAction(StrEnum):
-    """What may be done to many at once."""
+    """An action on many invitations."""
 
     RESEND = "resend"
     REVOKE = "revoke"
 
 
 class RowResult(StrEnum):
-    """What becomes of one invitation: it is done, or the reason why not."""
+    """The result for one invitation: done, or the reason why not."""
 
     DONE = "done"
     ACCEPTED = "accepted"
@@ -65,52 +65,56 @@ class RowResult(StrEnum):
     BUSY = "busy"
 
 
-_ENDED = {State.ACCEPTED: RowResult.ACCEPTED, State.DECLINED: RowResult.DECLINED, State.REVOKED: RowResult.REVOKED}
+_RESULT_OF_STATE = {
+    State.ACCEPTED: RowResult.ACCEPTED,
+    State.DECLINED: RowResult.DECLINED,
+    State.REVOKED: RowResult.REVOKED,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which invitations: these, or all that match and were made before `as_of`, so that none slips in meanwhile."""
+    """Invitations by id, or all that match filters and were created before `as_of`, so that none is added meanwhile."""
 
     ids: Sequence[UUID] = ()
-    wanted: InvitationFilter | None = None
+    filters: InvitationFilter | None = None
     as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DryRunRow:
-    """One invitation of a dry run. generation: of its link; whoever sends it again changes that."""
+    """One invitation of a dry run. generation: of its link, which changes when it is resent."""
 
     id: UUID
     email: str
     email_key: str
     generation: int
-    verdict: RowResult
+    result: RowResult
 
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What would become of each. digest: changes whenever anything about it does."""
+    """The result that each invitation would have. digest: changes whenever anything in it does."""
 
-    deed: BulkAction
-    judged: Sequence[DryRunRow]
+    action: BulkAction
+    rows: Sequence[DryRunRow]
 
     @property
     def counts(self) -> Mapping[RowResult, int]:
-        return Counter(one.verdict for one in self.judged)
+        return Counter(row.result for row in self.rows)
 
     @property
     def digest(self) -> str:
-        lines = sorted(f"{one.id}:{one.generation}:{one.verdict}" for one in self.judged)
-        return hashlib.sha256("\n".join([self.deed, *lines]).encode()).hexdigest()
+        lines = sorted(f"{row.id}:{row.generation}:{row.result}" for row in self.rows)
+        return hashlib.sha256("\n".join([self.action, *lines]).encode()).hexdigest()
 
-    def first(self, verdict: RowResult) -> Sequence[DryRunRow]:
-        """A few of those with this verdict."""
-        return [one for one in self.judged if one.verdict is verdict][:SHOWN]
+    def first(self, result: RowResult) -> Sequence[DryRunRow]:
+        """The first rows with this result."""
+        return [row for row in self.rows if row.result is result][:MAX_ROWS_SHOWN]
 
 
 class SelectionChanged(Exception):
-    """The dry run comes out differently now: nothing was done."""
+    """The dry run has another result now; nothing was done."""
 
     def __init__(self, now: DryRun) -> None:
         super().__init__("the selection changed")
@@ -123,7 +127,7 @@ class TooManySelected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BulkActions:
-    """Dry runs and deeds."""
+    """Dry runs and bulk actions."""
 
     deps: InvitationDependencies
     reader: InvitationReader
@@ -131,104 +135,107 @@ class BulkActions:
     revoker: InvitationRevoker
 
     async def count(self, selection: Selection, *, by: Principal) -> int:
-        """How many there are now. Raises NotAllowed, TooManySelected."""
-        return len(await self._ids(selection, by))
+        """The number of selected invitations. Raises NotAllowed, TooManySelected."""
+        return len(await self._list_ids(selection, by))
 
-    async def plan(self, deed: BulkAction, selection: Selection, *, by: Principal) -> DryRun:
-        """What would become of each. Raises NotAllowed, MailDisabled, TooManySelected."""
+    async def plan(self, action: BulkAction, selection: Selection, *, by: Principal) -> DryRun:
+        """The result that each invitation would have. Raises NotAllowed, MailDisabled, TooManySelected."""
         by.require(WRITE)
         by.require(READ)
-        if deed is BulkAction.RESEND:
+        if action is BulkAction.RESEND:
             require_delivery_channel(by, self.deps.mail_rules)
-        ids = await self._ids(selection, by)
-        judged, terms = list[DryRunRow](), dict[UUID, UUID]()
-        for start in range(0, len(ids), CHUNK):
-            standings = await find_invitations_by_ids(self.deps.db, ids[start : start + CHUNK])
-            judged += [await self._judge(deed, one, by) for one in standings]
-            if deed is BulkAction.RESEND:
-                await self._mark_duplicates(standings, judged, terms)
-        return DryRun(deed, judged)
+        ids = await self._list_ids(selection, by)
+        rows, terms = list[DryRunRow](), dict[UUID, UUID]()
+        for start in range(0, len(ids), CHUNK_SIZE):
+            chunk = await find_invitations_by_ids(self.deps.db, ids[start : start + CHUNK_SIZE])
+            rows += [await self._preview(action, details, by) for details in chunk]
+            if action is BulkAction.RESEND:
+                await self._mark_duplicates(chunk, rows, terms)
+        return DryRun(action, rows)
 
     async def carry_out(
-        self, deed: BulkAction, selection: Selection, digest: str, *, by: Principal
+        self, action: BulkAction, selection: Selection, digest: str, *, by: Principal
     ) -> Mapping[RowResult, int]:
-        """Do it to all that the dry run of this digest promised, and count what came of it.
+        """Apply the action to all that the dry run of this digest would change, and count the results.
 
         Mails count for the limit of each recipient, not for the inviter's. Raises SelectionChanged before anything is
         done, and what `plan` raises.
         """
-        run = await self.plan(deed, selection, by=by)
+        run = await self.plan(action, selection, by=by)
         if run.digest != digest:
             raise SelectionChanged(run)
-        found: Counter[RowResult] = Counter(one.verdict for one in run.judged if one.verdict is not RowResult.DONE)
-        todo = [one for one in run.judged if one.verdict is RowResult.DONE]
-        for start in range(0, len(todo), AT_ONCE):
-            deeds = [self._do(deed, one, by) for one in todo[start : start + AT_ONCE]]
-            found.update(await asyncio.gather(*deeds))
-        return found
+        counts: Counter[RowResult] = Counter(row.result for row in run.rows if row.result is not RowResult.DONE)
+        pending = [row for row in run.rows if row.result is RowResult.DONE]
+        for start in range(0, len(pending), CONCURRENCY):
+            calls = [self._apply(action, row, by) for row in pending[start : start + CONCURRENCY]]
+            counts.update(await asyncio.gather(*calls))
+        return counts
 
-    # ---- which -------------------------------------------------------------------------------------------------------
+    # ---- selection ---------------------------------------------------------------------------------------------------
 
-    async def _ids(self, selection: Selection, by: Principal) -> Sequence[UUID]:
-        if selection.wanted is None:
-            if len(selection.ids) > MOST:
+    async def _list_ids(self, selection: Selection, by: Principal) -> Sequence[UUID]:
+        if selection.filters is None:
+            if len(selection.ids) > MAX_INVITATIONS:
                 raise TooManySelected
             return list(dict.fromkeys(selection.ids))
-        wanted = self.reader.restrict_to_visible(_made_before(selection.wanted, selection.as_of), by)
+        filters = self.reader.restrict_to_visible(_created_before(selection.filters, selection.as_of), by)
         now, ids = self.deps.clock(), list[UUID]()
         cursor: Cursor | None = None
-        for _ in range(MOST_PAGES):
-            page = await list_ids(self.deps.db, wanted, cursor=cursor, now=now)
+        for _ in range(MAX_PAGES):
+            page = await list_ids(self.deps.db, filters, cursor=cursor, now=now)
             ids += page.items
             cursor = page.next
-            if len(ids) > MOST:
+            if len(ids) > MAX_INVITATIONS:
                 break
             if cursor is None:
                 return ids
         raise TooManySelected
 
-    # ---- what would become of it -------------------------------------------------------------------------------------
+    # ---- dry run -----------------------------------------------------------------------------------------------------
 
-    async def _judge(self, deed: BulkAction, standing: InvitationDetails, by: Principal) -> DryRunRow:
-        invitation = standing.invitation
-        verdict = await self._verdict(deed, standing, by)
-        return DryRunRow(invitation.id, invitation.email, invitation.email_key, invitation.link.generation, verdict)
+    async def _preview(self, action: BulkAction, details: InvitationDetails, by: Principal) -> DryRunRow:
+        invitation = details.invitation
+        result = await self._find_result(action, invitation, by)
+        return DryRunRow(invitation.id, invitation.email, invitation.email_key, invitation.link.generation, result)
 
-    async def _verdict(self, deed: BulkAction, standing: InvitationDetails, by: Principal) -> RowResult:
-        now, before = self.deps.clock(), standing.invitation
+    async def _find_result(self, action: BulkAction, invitation: Invitation, by: Principal) -> RowResult:
+        now = self.deps.clock()
         try:
-            if deed is BulkAction.REVOKE:
-                rules.revoke(before, now=now)
+            if action is BulkAction.REVOKE:
+                rules.revoke(invitation, now=now)
                 return RowResult.DONE
-            rules.resend(before, sponsor=by.actor, master_key_id="", now=now)
-            await self.sender.checks.check_ceiling(by, before.bundle)
+            rules.resend(invitation, sponsor=by.actor, master_key_id="", now=now)
+            await self.sender.checks.check_ceiling(by, invitation.bundle)
         except GrantNotAllowed:
             return RowResult.NOT_ALLOWED
         except (InvitationNotPending, InvitationNotFound):
-            return _ENDED[before.state_at(now)]
+            return _RESULT_OF_STATE[invitation.state_at(now)]
         return RowResult.DONE
 
     async def _mark_duplicates(
-        self, standings: Sequence[InvitationDetails], judged: list[DryRunRow], terms: dict[UUID, UUID]
+        self, chunk: Sequence[InvitationDetails], rows: list[DryRunRow], terms: dict[UUID, UUID]
     ) -> None:
-        """Of invitations with the same terms one may be pending: the others cannot be sent again.
+        """Of invitations with the same terms only one can be pending: the others cannot be resent.
 
-        terms: which invitation is or would be the pending one, by the digest of its terms.
+        terms: the invitation that is or would be the pending one, by the digest of its terms.
         """
-        keys = {one.invitation.id: terms_digest(one.invitation.email_key, one.invitation.bundle) for one in standings}
+        keys = {
+            details.invitation.id: terms_digest(details.invitation.email_key, details.invitation.bundle)
+            for details in chunk
+        }
         terms |= await find_pending_terms(self.deps.db, list(keys.values()), now=self.deps.clock())
-        for place, one in enumerate(judged):
-            if one.verdict is RowResult.DONE and one.id in keys and terms.setdefault(keys[one.id], one.id) != one.id:
-                judged[place] = replace(one, verdict=RowResult.ALREADY_INVITED)
+        for index, row in enumerate(rows):
+            if row.result is RowResult.DONE and row.id in keys and terms.setdefault(keys[row.id], row.id) != row.id:
+                rows[index] = replace(row, result=RowResult.ALREADY_INVITED)
 
-    # ---- doing -------------------------------------------------------------------------------------------------------
+    # ---- applying the action -----------------------------------------------------------------------------------------
 
-    async def _do(self, deed: BulkAction, one: DryRunRow, by: Principal) -> RowResult:
+    async def _apply(self, action: BulkAction, row: DryRunRow, by: Principal) -> RowResult:
         try:
-            if deed is BulkAction.REVOKE:
-                await self.revoker.revoke(one.id, by=by)
+            if action is BulkAction.REVOKE:
+                await self.revoker.revoke(row.id, by=by)
             else:
-                await self.sender.resend(one.id, by=by, generation=one.generation, is_one_of_many=True)
+                await self.sender.resend(row.id, by=by, generation=row.generation, is_one_of_many=True)
         except TooManyRequests:
             return RowResult.TOO_MANY
         except GrantNotAllowed:
@@ -236,13 +243,13 @@ class BulkActions:
         except AlreadyInvited:
             return RowResult.ALREADY_INVITED
         except (InvitationNotPending, InvitationNotFound, ChangedMeanwhile):
-            return RowResult.CHANGED  # somebody was faster, a moment ago
+            return RowResult.CHANGED  # changed by somebody else since the dry run
         except StorageBusy:
             return RowResult.BUSY
         return RowResult.DONE
 
 
-def _made_before(wanted: InvitationFilter, as_of: datetime | None) -> InvitationFilter:
+def _created_before(filters: InvitationFilter, as_of: datetime | None) -> InvitationFilter:
     if as_of is None:
-        return wanted
-    return replace(wanted, created_before=min(wanted.created_before or as_of, as_of))
+        return filters
+    return replace(filters, created_before=min(filters.created_before or as_of, as_of))

@@ -1,10 +1,10 @@
-"""Many invitations at once: look what would happen, hand the rows to the workers, watch, stop.
+"""Bulk jobs that invite: preview the rows, start a job, read its results, cancel it.
 
     job = await services.invitations.bulk.start(rows, by=principal, name="spring-cohort.csv")
     job = await services.invitations.bulk.get(job.id, by=principal)
 
-Rows come as batches of JSON values: objects with the fields of a create, or lists of cells whose columns the options
-name. Never more than a batch of them is in memory.
+Rows are batches of JSON values: objects with the fields of a create request, or lists of cells whose columns the
+options name. At most one batch is in memory.
 """
 
 import json
@@ -53,13 +53,13 @@ from latchstring.storage.jobs.rows import clear_rows, count_by_status, insert_ro
 
 BATCH_ROWS = 1000
 BATCH_BYTES = 512 * 1024
-ROWS_AT_ONCE = 500  # of a report that is read as a whole
-DRAFTS_KEPT = timedelta(days=1)
+REPORT_PAGE_SIZE = 500  # rows of a report that is read as a whole
+DRAFT_RETENTION = timedelta(days=1)
 Rows = Sequence[object]
 
 
 class RowSource(Protocol):
-    """Where rows come from. options: known when the last row has been read; for lists of cells, their `columns`."""
+    """A source of rows. options: complete once the last row was read; `columns` for lists of cells."""
 
     @property
     def media_type(self) -> str: ...
@@ -91,19 +91,19 @@ class DraftedRows:
 
 @dataclass(frozen=True, slots=True)
 class BulkJobs:
-    """Jobs that invite, as their makers see them."""
+    """Jobs that invite, for the callers that create them."""
 
     deps: InvitationDependencies
     validator: RowValidator
 
-    # ---- look --------------------------------------------------------------------------------------------------------
+    # ---- preview -----------------------------------------------------------------------------------------------------
 
-    async def judge_rows(
+    async def preview_rows(
         self, rows: RowSource, *, by: Principal, options: Mapping[str, object] | None = None
     ) -> AsyncGenerator[list[JobRow]]:
-        """What would become of each row now, in batches in their order. Nothing is stored, nobody is told.
+        """The result that each row would have now, in batches, in order. Nothing is stored or sent.
 
-        options: instead of the source's. Raises NotAllowed, MailDisabled before the first batch.
+        options: used instead of the source's. Raises NotAllowed, MailDisabled before the first batch.
         """
         by.require(WRITE)
         require_delivery_channel(by, self.deps.mail_rules)
@@ -131,7 +131,7 @@ class BulkJobs:
                 row.refuse_as_duplicate(earlier_rows[row.terms_key])
             elif row.new is not None and row.terms_key in blockers:
                 refuse_blocked(row, blockers[row.terms_key], None, by)
-            results[row.row] = replace(row.result(), invitation_id=row.blocker_id)  # nothing has an id yet
+            results[row.row] = replace(row.result(), invitation_id=row.blocker_id)  # new ones have no id yet
         seen.add({row.terms_key: row.row for row in rows if row.status is RowStatus.CREATE and row.terms_key})
         return list(results.values())
 
@@ -145,11 +145,11 @@ class BulkJobs:
         name: str | None = None,
         once: Callable[[], Once | None] = lambda: None,
     ) -> Job:
-        """Store the rows and hand them to the workers; returns the queued job.
+        """Store the rows and queue a job for the workers.
 
-        An upload counts once for the limit of its inviter; how often an address may be invited is counted for each row.
-        once: asked when all rows have arrived. Raises NotAllowed, TooManyRequests, MailDisabled, InvalidFields without
-        any row, AnswerStored, and whatever the source raises; nothing is kept then.
+        An upload counts once for the inviter's limit; the limit per recipient is counted for each row. once: called
+        when all rows have been read. Raises NotAllowed, TooManyRequests, MailDisabled, InvalidFields without any row,
+        AnswerStored, and what the source raises; nothing is stored then.
         """
         by.require(WRITE)
         self.deps.limiter.check_inviter(by.id)
@@ -162,9 +162,9 @@ class BulkJobs:
             raise
 
     async def draft(self, rows: RowSource, *, by: Principal, name: str | None = None) -> Job:
-        """Store rows that nobody works on before they are confirmed; a day later they are forgotten.
+        """Store rows as a draft that no worker processes before it is confirmed; deleted after a day.
 
-        Raises NotAllowed, InvalidFields without any row, and whatever the source raises; nothing is kept then.
+        Raises NotAllowed, InvalidFields without any row, and what the source raises; nothing is stored then.
         """
         by.require(WRITE)
         db, now = self.deps.db, self.deps.clock()
@@ -189,17 +189,18 @@ class BulkJobs:
         return total
 
     async def describe(self, job: Job) -> None:
-        """Write down the options, total and name of a draft. Raises JobLost when it is none any more."""
+        """Store the options, total and name of a draft. Raises JobLost when it is no longer a draft."""
         await self.deps.db.transact(lambda: describe_job(job.id, options=job.options, total=job.total, name=job.name))
 
     async def check(self, job_id: UUID, *, by: Principal) -> Job:
-        """Look what would become of a draft's rows, and keep that with it as long as it is a draft: its counts then
-        say how many. Raises NotAllowed, JobNotFound, MailDisabled.
+        """Preview the rows of a draft and store the results and their counts with it while it is a draft.
+
+        Raises NotAllowed, JobNotFound, MailDisabled.
         """
         draft, db = await self.get_draft(job_id, by=by), self.deps.db
         await db.transact(lambda: single_step(clear_rows(draft.id)))
         counts: Counter[str] = Counter()
-        async for batch in self.judge_rows(DraftedRows(self, draft), by=by):
+        async for batch in self.preview_rows(DraftedRows(self, draft), by=by):
             counts.update(row.status for row in batch)
             await db.transact(lambda: single_step(insert_rows(db.dialect_name, draft.id, batch)))  # noqa: B023
         created, refused = counts[RowStatus.CREATE], counts[RowStatus.REFUSED]
@@ -207,7 +208,7 @@ class BulkJobs:
         return await db.transact(lambda: count_foreseen(draft.id, created=created, skipped=skipped, refused=refused))
 
     async def confirm(self, job_id: UUID, *, by: Principal) -> Job:
-        """Hand a draft of one's own to the workers. Raises JobNotFound, NotAllowed, MailDisabled."""
+        """Queue a draft of the caller for the workers. Raises JobNotFound, NotAllowed, MailDisabled."""
         draft = await self.get_draft(job_id, by=by)
         require_delivery_channel(by, self.deps.mail_rules)
         return await self._queue(draft, by=by, once=None)
@@ -228,61 +229,61 @@ class BulkJobs:
         self.deps.wake_worker()
         return queued
 
-    # ---- watch -------------------------------------------------------------------------------------------------------
+    # ---- read and cancel ---------------------------------------------------------------------------------------------
 
     async def get(self, job_id: UUID, *, by: Principal) -> Job:
-        """A job the caller started, or any for who may list invitations. Raises JobNotFound."""
+        """A job of the caller, or any job for callers with `invitations:read`. Raises JobNotFound."""
         job = await find_job(self.deps.db, job_id)
-        if job is None or job.state is JobState.DRAFT or not (by.can(READ) or _is_maker(job, by)):
+        if job is None or job.state is JobState.DRAFT or not (by.can(READ) or _is_creator(job, by)):
             raise JobNotFound("There is no such job.")
         return job
 
     async def get_draft(self, job_id: UUID, *, by: Principal) -> Job:
-        """A draft of one's own. Raises NotAllowed, JobNotFound."""
+        """A draft of the caller. Raises NotAllowed, JobNotFound."""
         by.require(WRITE)
         job = await find_job(self.deps.db, job_id)
-        if job is None or job.state is not JobState.DRAFT or not _is_maker(job, by):
+        if job is None or job.state is not JobState.DRAFT or not _is_creator(job, by):
             raise JobNotFound("There is no such upload any more.")
         return job
 
     async def drop_draft(self, job_id: UUID, *, by: Principal) -> None:
-        """Forget a draft of one's own. Raises NotAllowed, JobNotFound."""
+        """Delete a draft of the caller. Raises NotAllowed, JobNotFound."""
         draft = await self.get_draft(job_id, by=by)
         await self.deps.db.transact(lambda: single_step(delete_job(draft.id)))
 
     async def rows_of_draft(self, job: Job) -> AsyncIterator[Rows]:
-        """The rows of a draft as they came, batch by batch."""
+        """The rows of a draft as they were sent, in batches."""
         after = 0
         while (part := await find_next_part(self.deps.db, job.id, after=after)) is not None:
             after, body = part
             yield json.loads(body)
 
     async def list_jobs(self, *, by: Principal, limit: int) -> Sequence[Job]:
-        """Jobs, newest first: everybody's for who may list invitations, else one's own."""
+        """Jobs, newest first: all for callers with `invitations:read`, else the caller's own."""
         maker = None if by.can(READ) else by.actor
         return (await list_jobs(self.deps.db, maker=maker, limit=limit)).items
 
     async def list_drafts(self, *, by: Principal, limit: int) -> Sequence[Job]:
-        """What the caller brought within a day and has not confirmed, newest first."""
-        since = self.deps.clock() - DRAFTS_KEPT
+        """The caller's drafts of the last day, newest first."""
+        since = self.deps.clock() - DRAFT_RETENTION
         return (await list_drafts(self.deps.db, by.actor, since=since, limit=limit)).items
 
     async def count_rows(self, job: Job) -> dict[str, int]:
-        """How many rows of a job the caller got have each verdict."""
+        """The number of rows of a job by status. Get the job first."""
         return await count_by_status(self.deps.db, job.id)
 
     async def list_rows(
         self, job: Job, *, cursor: Cursor | None = None, limit: int, which: RowFilter = EVERY_ROW
     ) -> Page[JobRow]:
-        """A page of what became of the rows of a job the caller got."""
+        """A page of the row results of a job. Get the job first."""
         return await list_rows(self.deps.db, job.id, cursor=cursor, limit=limit, which=which)
 
     async def all_rows(self, job: Job, *, which: RowFilter = EVERY_ROW) -> AsyncIterator[Sequence[JobRow]]:
-        """What became of all rows so far, in batches, for a report."""
+        """All row results so far, in batches, for a report."""
         cursor: Cursor | None = None
         while True:
             page = await list_rows(
-                self.deps.db, job.id, cursor=cursor, limit=ROWS_AT_ONCE, which=which, is_counted=False
+                self.deps.db, job.id, cursor=cursor, limit=REPORT_PAGE_SIZE, which=which, is_counted=False
             )
             if page.items:
                 yield page.items
@@ -291,7 +292,7 @@ class BulkJobs:
                 return
 
     async def cancel(self, job_id: UUID, *, by: Principal) -> None:
-        """Stop a job; rows that are done stay done. Raises JobNotFound, NotAllowed, JobFinished."""
+        """Cancel a job; invitations that it has created stay. Raises JobNotFound, NotAllowed, JobFinished."""
         job = await self.get(job_id, by=by)
         by.require(WRITE)
         now = self.deps.clock()
@@ -307,13 +308,13 @@ class BulkJobs:
             raise JobFinished("This job has ended already.")
 
     async def purge(self) -> bool:
-        """Forget one batch of reports past retention and of uploads that nobody confirmed. True: look again."""
+        """Delete a batch of reports past retention and of expired drafts. True: there may be more."""
         now = self.deps.clock()
         before = now - self.deps.rules.retention
-        return await purge_jobs(self.deps.db, finished_before=before, drafted_before=now - DRAFTS_KEPT)
+        return await purge_jobs(self.deps.db, finished_before=before, drafted_before=now - DRAFT_RETENTION)
 
 
-def _is_maker(job: Job, by: Principal) -> bool:
+def _is_creator(job: Job, by: Principal) -> bool:
     return job.creator == by.actor and by.type is not ActorType.SYSTEM
 
 
@@ -321,7 +322,7 @@ def _is_maker(job: Job, by: Principal) -> bool:
 
 
 def encode_rows(rows: Rows) -> bytes:
-    """Rows as they are kept. Numbers of any length survive."""
+    """Encode rows for storage. Numbers of any length are preserved."""
     try:
         return msgspec.json.encode(rows)
     except (OverflowError, ValueError):
@@ -329,22 +330,22 @@ def encode_rows(rows: Rows) -> bytes:
 
 
 async def _batches(rows: RowSource) -> AsyncIterator[list[object]]:
-    """The rows in batches of one transaction's size."""
-    waiting: list[object] = []
+    """The rows in batches of the size of one transaction."""
+    batch: list[object] = []
     size = 0
-    async for some in rows:
-        for row in some:
-            waiting.append(row)
+    async for rows_read in rows:
+        for row in rows_read:
+            batch.append(row)
             size += _size_of(row)
-            if len(waiting) >= BATCH_ROWS or size >= BATCH_BYTES:
-                yield waiting
-                waiting, size = [], 0
-    if waiting:
-        yield waiting
+            if len(batch) >= BATCH_ROWS or size >= BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _size_of(row: object) -> int:
-    """About how many bytes a row has: exact only where it matters, for the long ones."""
+    """The approximate size of a row in bytes; accurate for long rows."""
     if isinstance(row, str):
         return len(row)
     if isinstance(row, Mapping):

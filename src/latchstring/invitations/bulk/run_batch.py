@@ -1,7 +1,7 @@
-"""Inviting the rows of a job: each batch is one transaction with its results and counts.
+"""Invite the rows of a job. Each batch is one transaction, with its results and counts.
 
-A batch is a part as it was stored. Whoever takes a job over begins behind the last batch that was committed, so nobody
-is invited twice and nobody is left out.
+A batch is one stored part. A worker that takes over a job starts after the last committed batch, so each row is
+processed exactly once.
 """
 
 import json
@@ -33,14 +33,14 @@ ROWS_MISSING = "rows-missing"
 
 
 class _StaleValidation(Exception):
-    """What the rows were validated by has changed: validate them again."""
+    """Data that the validation relied on has changed: validate the rows again."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedBatch:
-    """A batch as it was validated. rows is None when there is no part that begins at `first`.
+    """A validated batch. rows: None when no part begins at `first`.
 
-    authority: what decides what the maker may do, as it was read. obstacle: why nothing can be done in their name.
+    authority: what decides about the creator's rights, as it was read. obstacle: why the creator may not invite at all.
     """
 
     first: int
@@ -52,26 +52,27 @@ class PreparedBatch:
 
     @property
     def following(self) -> int:
-        """The first row behind the batch."""
+        """The first row after the batch."""
         return self.first + len(self.rows or ())
 
 
 @dataclass(frozen=True, slots=True)
 class InviteRowsJob:
-    """What a worker does with jobs that invite: prepare a batch, settle it, until the job has ended."""
+    """Processes jobs that invite: a worker prepares and settles batches until the job has ended."""
 
     deps: InvitationDependencies
     validator: RowValidator
 
     @property
     def prepares_ahead(self) -> bool:
-        """Whether the next batch is validated while one is written. SQLite's writer shares this process: it would have
-        to wait for the interpreter after each row.
+        """Whether the next batch is validated while one is stored.
+
+        Not on SQLite: its writer runs in this process and would wait for the interpreter after each row.
         """
         return self.deps.db.dialect_name == "postgresql"
 
     async def prepare(self, job: Job, first: int) -> PreparedBatch:
-        """Validate the batch that begins at a row; changes nothing."""
+        """Validate the batch that begins at this row. Changes nothing."""
         now, db = self.deps.clock(), self.deps.db
         body = await find_part(db, job.id, first)
         if body is None:
@@ -86,7 +87,7 @@ class InviteRowsJob:
         return PreparedBatch(first, now, rows, by, authority)
 
     def _find_obstacle(self, by: Principal | None) -> str | None:
-        """Why nothing at all can be done in this maker's name, as a code."""
+        """The error code when the creator may not invite at all, or None."""
         if by is None:
             return InviterNotAllowed.code
         try:
@@ -97,9 +98,9 @@ class InviteRowsJob:
         return None
 
     async def settle(self, job: Job, owner: UUID, until: datetime, batch: PreparedBatch) -> Job:
-        """Carry a prepared batch out and hold the job until then; returns the job afterwards.
+        """Store a prepared batch and extend the lease on the job to `until`; returns the updated job.
 
-        Raises JobLost when the job was cancelled or is in other hands, StorageBusy, StorageUnreachable.
+        Raises JobLost when the job was cancelled or another worker has the lease, StorageBusy, StorageUnreachable.
         """
         for attempt in range(ATTEMPTS):
             if batch.rows is None:
@@ -108,7 +109,7 @@ class InviteRowsJob:
                 return await self._end(job, owner, state, cause)
             if batch.by is None:
                 return await self._end(job, owner, JobState.FAILED, batch.obstacle)
-            # targets that go away again and again are not waited for: their rows are refused
+            # in the last attempt, rows whose targets were deleted are refused instead of validated again
             is_last = attempt == ATTEMPTS - 1
             try:
                 after = await self.deps.db.transact(
@@ -119,14 +120,14 @@ class InviteRowsJob:
             else:
                 self.deps.wake_worker()
                 return after
-        raise StorageBusy("Who may do what changes too quickly.")
+        raise StorageBusy("Permissions are being changed by many at once.")
 
     async def __call__(self, job: Job, owner: UUID, until: datetime) -> Job:
         """Prepare and settle the next batch."""
         return await self.settle(job, owner, until, await self.prepare(job, job.done + 1))
 
     async def fail(self, job: Job, owner: UUID, cause: str) -> Job:
-        """End a job that cannot go on. What it did stays."""
+        """End a job that cannot continue. Invitations that it has created stay."""
         return await self._end(job, owner, JobState.FAILED, cause)
 
     async def _end(self, job: Job, owner: UUID, state: JobState, cause: str | None) -> Job:
@@ -142,37 +143,38 @@ class InviteRowsJob:
     # ---- the transaction ---------------------------------------------------------------------------------------------
 
     def _run(self, job: Job, owner: UUID, until: datetime, batch: PreparedBatch, *, is_last_attempt: bool) -> Work[Job]:
-        """Invite the rows of a batch and add its results to the job. is_last_attempt: refuse rows whose targets have
-        gone, instead of validating them once more.
+        """Invite the rows of a batch and add its results to the job.
+
+        is_last_attempt: refuse rows whose targets were deleted instead of validating them again.
         """
         if batch.by is None or batch.first != job.done + 1:
             raise JobLost
         by, now = batch.by, batch.now
-        rows = copy_rows(batch.rows or ())  # a transaction that is tried again begins with the results of before
+        rows = copy_rows(batch.rows or ())  # a retried transaction must start from the unchanged validation results
         yield from hold_job(job, owner, until=until)
         yield from _check_authority(job, batch)
 
         to_create = [row for row in rows if row.new is not None and row.duplicate_of is None]
-        gone = yield from _find_missing_targets(to_create)
-        if gone:
+        missing_ids = yield from _find_missing_targets(to_create)
+        if missing_ids:
             if not is_last_attempt:
                 raise _StaleValidation
-            _refuse_without_targets(to_create, gone)
+            _refuse_without_targets(to_create, missing_ids)
         new_by_terms = [
             (row.terms_key, row.new) for row in to_create if row.new is not None and row.terms_key is not None
         ]
-        new_by_terms.sort(key=lambda pair: pair[0].int)  # two batches with the same terms wait, instead of deadlocking
+        new_by_terms.sort(key=lambda pair: pair[0].int)  # in one order: two batches with the same terms cannot deadlock
         written = yield from insert_invitations(self.deps.db.dialect_name, new_by_terms, now=now)
 
-        earlier = yield from _find_earlier_rows(job, written)
-        results = _results_of(rows, written, earlier, by)
+        earlier_rows = yield from _find_earlier_rows(job, written)
+        results = _results_of(rows, written, earlier_rows, by)
         yield insert_rows(self.deps.db.dialect_name, job.id, results)
         job = yield from advance_job(job, owner, **_count(results))
         if job.done == job.total:
             job = yield from finish_job(job, owner, JobState.DONE, now=now)
             yield record(_finished_event(job, now))
 
-        # last, so that who blocks the maker waits for a moment only, and finds nothing of the job after that
+        # last, so that a change of the creator's rights waits only briefly, and no row is created after it
         yield from _check_authority(job, batch, hold=True)
         if not (yield from _still_maintains(by, [new for _, new in new_by_terms])):
             raise _StaleValidation
@@ -185,23 +187,23 @@ def _check_authority(job: Job, batch: PreparedBatch, *, hold: bool = False) -> W
 
 
 def _find_missing_targets(rows: Sequence[ValidatedRow]) -> Work[set[UUID]]:
-    """Objects and groups that went away since the rows were validated; the others stay until the commit."""
+    """Objects and groups deleted since the rows were validated. The others are locked until the commit."""
     bundles = [row.new.invitation.bundle for row in rows if row.new is not None]
     objects = {grant.target_id for bundle in bundles for grant in bundle.content}
     groups = {grant.target_id for bundle in bundles for grant in bundle.groups}
-    held: set[UUID] = (yield from share_lock_objects(objects)) if objects else set()
-    held |= (yield from share_lock_groups_by_id(sorted(groups))).keys()
-    return (objects | groups) - held
+    locked_ids: set[UUID] = (yield from share_lock_objects(objects)) if objects else set()
+    locked_ids |= (yield from share_lock_groups_by_id(sorted(groups))).keys()
+    return (objects | groups) - locked_ids
 
 
-def _refuse_without_targets(rows: Sequence[ValidatedRow], gone: set[UUID]) -> None:
+def _refuse_without_targets(rows: Sequence[ValidatedRow], missing_ids: set[UUID]) -> None:
     for row in rows:
-        if row.new is not None and any(grant.target_id in gone for grant in row.new.invitation.bundle.grants):
+        if row.new is not None and any(grant.target_id in missing_ids for grant in row.new.invitation.bundle.grants):
             row.refuse("not-found", "What this invitation leads to does not exist any more.")
 
 
 def _still_maintains(by: Principal, created: Sequence[InvitationInsert]) -> Work[bool]:
-    """Whether the sender maintains every object that these lead to, as the transaction sees it."""
+    """Whether the sender maintains every object of these invitations, as the transaction sees it."""
     bundles = [new.invitation.bundle for new in created if new.invitation.bundle.content]
     if not bundles or by.can("content:write"):
         return True
@@ -211,7 +213,7 @@ def _still_maintains(by: Principal, created: Sequence[InvitationInsert]) -> Work
 
 
 def _find_earlier_rows(job: Job, written: InsertedBatch) -> Work[dict[UUID, int]]:
-    """Rows of this job, by the invitation that they made and that is in the way of others now."""
+    """Earlier rows of this job by the invitation that they created and that blocks rows of this batch."""
     blockers = written.blockers.values()
     if not blockers:
         return {}
@@ -219,7 +221,7 @@ def _find_earlier_rows(job: Job, written: InsertedBatch) -> Work[dict[UUID, int]
 
 
 def _results_of(
-    rows: Sequence[ValidatedRow], written: InsertedBatch, earlier: Mapping[UUID, int], by: Principal
+    rows: Sequence[ValidatedRow], written: InsertedBatch, earlier_rows: Mapping[UUID, int], by: Principal
 ) -> list[JobRow]:
     results: dict[int, JobRow] = {}
     for row in rows:
@@ -228,15 +230,15 @@ def _results_of(
             continue
         if row.new is not None and row.new.invitation.id not in written.inserted and row.terms_key is not None:
             blocker = written.blockers[row.terms_key]
-            refuse_blocked(row, blocker, earlier.get(blocker.id), by)
+            refuse_blocked(row, blocker, earlier_rows.get(blocker.id), by)
         results[row.row] = row.result()
     return list(results.values())
 
 
 def refuse_blocked(row: ValidatedRow, blocker: Blocker, earlier_row: int | None, by: Principal) -> None:
-    """Refuse a row that a pending invitation is in the way of. earlier_row: of this job, if that made it.
+    """Refuse a row that a pending invitation blocks. earlier_row: the row of this job that created it, if any.
 
-    Which invitation it is, is told only to callers who could list it.
+    The id of the invitation is revealed only to callers that could list it.
     """
     if earlier_row is not None:
         row.refuse_as_duplicate(earlier_row)

@@ -1,18 +1,18 @@
-"""Comparing a declared list of invitations with what is, as pure functions.
+"""Compare a declared list of invitations with the existing ones, as pure functions.
 
-    found                                            in the list      with --again   not in the list any more
+    existing                                         in the list      with --again   no longer in the list
     nothing                                          create           create         –
-    holds it all already                             keep             keep           –
+    the user holds everything already                keep             keep           –
     PENDING                                          keep             keep           revoke (--prune)
     EXPIRED                                          renew            renew          revoke (--prune)
-    ACCEPTED, holds less by now                      ended            create         –
+    ACCEPTED, the user holds less now                ended            create         –
     DECLINED                                         ended            create         –
     REVOKED by a person or with its grants           ended            create         –
     REVOKED by an earlier --prune                    create           create         –
 
-An entry is an address with its grants; names, message, language and lifetime are words for a new invitation and change
-none that is there. Who invited does not matter for keeping: nobody gets a second invitation to the same. Revoked is
-only what this list made: invitations carry the list's name (`mark_of`), and only the operator's are looked at.
+An entry is an address with its grants. Names, message, language and lifetime only apply to new invitations and change
+no existing one. An invitation is kept whoever sent it: nobody gets two invitations with the same terms. Only
+invitations that this list created are revoked: they carry the list's name (`mark_of`), and only the operator's count.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,48 +29,48 @@ from latchstring.domain.grant import Bundle
 from latchstring.domain.invitation import State, state_at
 from latchstring.storage.invitations.existing import ExistingInvitation
 
-MARK = "latchstring"  # the key of an invitation's metadata that is ours
+MARK = "latchstring"  # the reserved key of an invitation's metadata
 PRUNED = "pruned"  # the cause of a revocation by a list
 
 
 class EntryState(StrEnum):
-    """What there is for an entry."""
+    """The existing state for an entry."""
 
     NOTHING = "nothing"
-    HELD = "held"
+    ALREADY_HELD = "held"
     PENDING = "pending"
     EXPIRED = "expired"
-    LEFT = "left"
+    NO_LONGER_HELD = "left"
     DECLINED = "declined"
     REVOKED = "revoked"
     PRUNED = "pruned"
 
 
 class PlannedAction(StrEnum):
-    """What is to be done. The first three change something."""
+    """What a plan does about an entry. The first three are changes."""
 
     CREATE = "create"
     RENEW = "renew"
     REVOKE = "revoke"
     KEEP = "keep"
     ENDED = "ended"
-    LEFT_OVER = "left-over"
+    ORPHANED = "left-over"
 
 
 CHANGES = frozenset({PlannedAction.CREATE, PlannedAction.RENEW, PlannedAction.REVOKE})
-_ACTS: Mapping[EntryState, tuple[PlannedAction, PlannedAction]] = {  # without and with --again
+_ACTIONS: Mapping[EntryState, tuple[PlannedAction, PlannedAction]] = {  # without and with --again
     EntryState.NOTHING: (PlannedAction.CREATE, PlannedAction.CREATE),
-    EntryState.HELD: (PlannedAction.KEEP, PlannedAction.KEEP),
+    EntryState.ALREADY_HELD: (PlannedAction.KEEP, PlannedAction.KEEP),
     EntryState.PENDING: (PlannedAction.KEEP, PlannedAction.KEEP),
     EntryState.EXPIRED: (PlannedAction.RENEW, PlannedAction.RENEW),
-    EntryState.LEFT: (PlannedAction.ENDED, PlannedAction.CREATE),
+    EntryState.NO_LONGER_HELD: (PlannedAction.ENDED, PlannedAction.CREATE),
     EntryState.DECLINED: (PlannedAction.ENDED, PlannedAction.CREATE),
     EntryState.REVOKED: (PlannedAction.ENDED, PlannedAction.CREATE),
     EntryState.PRUNED: (PlannedAction.CREATE, PlannedAction.CREATE),
 }
-_ENDED_AS = {
+_STATE_OF_ENDED = {
     State.EXPIRED: EntryState.EXPIRED,
-    State.ACCEPTED: EntryState.LEFT,
+    State.ACCEPTED: EntryState.NO_LONGER_HELD,
     State.DECLINED: EntryState.DECLINED,
     State.REVOKED: EntryState.REVOKED,
 }
@@ -78,7 +78,7 @@ _ENDED_AS = {
 
 @dataclass(frozen=True, slots=True)
 class DeclaredEntry:
-    """An entry whose grants are known. index: its place in the list, from 0."""
+    """An entry with its resolved grants. index: in the list, from 0."""
 
     index: int
     draft: Draft
@@ -88,103 +88,110 @@ class DeclaredEntry:
 
 @dataclass(frozen=True, slots=True)
 class PlannedChange:
-    """What is to be done about an entry, or about an invitation that is in the list no more (wanted is None)."""
+    """The action for an entry, or for an invitation that is no longer in the list (entry is None)."""
 
-    act: PlannedAction
-    found: EntryState
-    wanted: DeclaredEntry | None = None
-    past: ExistingInvitation | None = None
+    action: PlannedAction
+    state: EntryState
+    entry: DeclaredEntry | None = None
+    invitation: ExistingInvitation | None = None
 
     @property
     def email(self) -> str:
-        if self.wanted is not None:
-            return self.wanted.draft.email
-        return self.past.email if self.past is not None else ""
+        if self.entry is not None:
+            return self.entry.draft.email
+        return self.invitation.email if self.invitation is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that is to be done, in the order of doing it: first what is withdrawn, then the list as it stands."""
+    """All planned actions in their order: first invitations no longer in the list, then the entries."""
 
     items: tuple[PlannedChange, ...]
 
     @property
     def changes(self) -> tuple[PlannedChange, ...]:
-        return tuple(item for item in self.items if item.act in CHANGES)
+        return tuple(item for item in self.items if item.action in CHANGES)
 
     @property
     def is_empty(self) -> bool:
-        """Nothing has to change. What ended and what is left over waits for a person's word."""
+        """Whether nothing has to change. Ended and orphaned invitations need a decision by a person."""
         return not self.changes
 
-    def count(self, act: PlannedAction) -> int:
-        return sum(item.act is act for item in self.items)
+    def count(self, action: PlannedAction) -> int:
+        return sum(item.action is action for item in self.items)
 
 
-def act_for(found: EntryState, *, again: bool) -> PlannedAction:
-    """The table above for an entry of the list."""
-    return _ACTS[found][again]
+def choose_action(state: EntryState, *, again: bool) -> PlannedAction:
+    """The action for an entry of the list, by the table above."""
+    return _ACTIONS[state][again]
 
 
 def find_entry_state(
-    pasts: Sequence[ExistingInvitation], *, is_held: bool, now: datetime
+    existing: Sequence[ExistingInvitation], *, is_held: bool, now: datetime
 ) -> tuple[EntryState, ExistingInvitation | None]:
-    """What there is for an entry: a pending invitation before everything, then what is held, then the newest."""
-    for past in pasts:
-        if state_at(past.state, past.expires_at, now) is State.PENDING:
-            return EntryState.PENDING, past
+    """The state for an entry: a pending invitation first, then grants already held, then the newest invitation."""
+    for invitation in existing:
+        if state_at(invitation.state, invitation.expires_at, now) is State.PENDING:
+            return EntryState.PENDING, invitation
     if is_held:
-        return EntryState.HELD, None
-    if not pasts:
+        return EntryState.ALREADY_HELD, None
+    if not existing:
         return EntryState.NOTHING, None
-    newest = max(pasts, key=lambda past: past.id)
+    newest = max(existing, key=lambda invitation: invitation.id)
     if newest.state is State.REVOKED and newest.cause == PRUNED:
         return EntryState.PRUNED, newest
-    return _ENDED_AS[state_at(newest.state, newest.expires_at, now)], newest
+    return _STATE_OF_ENDED[state_at(newest.state, newest.expires_at, now)], newest
 
 
 def make_plan(
-    wanted: Sequence[DeclaredEntry],
-    pasts: Mapping[UUID, Sequence[ExistingInvitation]],
-    held: AbstractSet[UUID],
-    made_before: Iterable[ExistingInvitation],
+    entries: Sequence[DeclaredEntry],
+    existing: Mapping[UUID, Sequence[ExistingInvitation]],
+    held_terms: AbstractSet[UUID],
+    created_before: Iterable[ExistingInvitation],
     *,
     again: bool,
     prune: bool,
     now: datetime,
 ) -> Plan:
-    """The plan for a list.
+    """Plan the changes for a list.
 
-    pasts: invitations by terms. held: terms whose person has everything already. made_before: the open invitations
-    that carry this list's name.
+    existing: invitations by terms. held_terms: terms whose user holds everything already. created_before: the open
+    invitations that carry this list's name.
     """
-    in_list = {entry.terms_key for entry in wanted}
-    gone = [past for past in made_before if past.terms_key not in in_list]
-    act = PlannedAction.REVOKE if prune else PlannedAction.LEFT_OVER
-    withdrawn = [
-        PlannedChange(act, _ENDED_AS.get(state_at(past.state, past.expires_at, now), EntryState.PENDING), None, past)
-        for past in gone
+    in_list = {entry.terms_key for entry in entries}
+    orphans = [invitation for invitation in created_before if invitation.terms_key not in in_list]
+    action = PlannedAction.REVOKE if prune else PlannedAction.ORPHANED
+    orphan_changes = [
+        PlannedChange(
+            action,
+            _STATE_OF_ENDED.get(state_at(invitation.state, invitation.expires_at, now), EntryState.PENDING),
+            None,
+            invitation,
+        )
+        for invitation in orphans
     ]
-    return Plan((*withdrawn, *(_planned(entry, pasts, held, again=again, now=now) for entry in wanted)))
+    return Plan((*orphan_changes, *(_planned(entry, existing, held_terms, again=again, now=now) for entry in entries)))
 
 
 def _planned(
     entry: DeclaredEntry,
-    pasts: Mapping[UUID, Sequence[ExistingInvitation]],
-    held: AbstractSet[UUID],
+    existing: Mapping[UUID, Sequence[ExistingInvitation]],
+    held_terms: AbstractSet[UUID],
     *,
     again: bool,
     now: datetime,
 ) -> PlannedChange:
-    found, past = find_entry_state(pasts.get(entry.terms_key, ()), is_held=entry.terms_key in held, now=now)
-    return PlannedChange(act_for(found, again=again), found, entry, past)
+    state, invitation = find_entry_state(
+        existing.get(entry.terms_key, ()), is_held=entry.terms_key in held_terms, now=now
+    )
+    return PlannedChange(choose_action(state, again=again), state, entry, invitation)
 
 
-def find_repeated(wanted: Sequence[DeclaredEntry]) -> list[FieldProblem]:
-    """Entries that invite an address to the same grants as one before. Pointers begin with the place in the list."""
+def find_repeated_entries(entries: Sequence[DeclaredEntry]) -> list[FieldProblem]:
+    """Problems of entries with the same address and grants as an earlier one. Pointers begin with the index."""
     first: dict[UUID, int] = {}
     problems = []
-    for entry in wanted:
+    for entry in entries:
         index = first.setdefault(entry.terms_key, entry.index)
         if index != entry.index:
             detail = f"{entry.draft.email} stands in the list twice with the same grants. Keep one."
@@ -192,18 +199,21 @@ def find_repeated(wanted: Sequence[DeclaredEntry]) -> list[FieldProblem]:
     return problems
 
 
-# ---- the mark --------------------------------------------------------------------------------------------------------
+# ---- the list name in the metadata -----------------------------------------------------------------------------------
 
 
-def marked(metadata: Mapping[str, object] | None, list_name: str | None) -> dict[str, object] | None:
-    """The metadata of an invitation made by a list of this name."""
+def add_mark(metadata: Mapping[str, object] | None, list_name: str | None) -> dict[str, object] | None:
+    """The metadata of an invitation that a list of this name creates."""
     if list_name is None:
         return None if metadata is None else dict(metadata)
     return {**(metadata or {}), MARK: {"list": list_name}}
 
 
-def mark_of(past: ExistingInvitation) -> str | None:
-    """The name of the list that made an invitation. Only the operator's own count: metadata are anybody's to write."""
-    mark = (past.metadata or {}).get(MARK) if past.inviter is ActorType.OPERATOR else None
+def mark_of(invitation: ExistingInvitation) -> str | None:
+    """The name of the list that created an invitation.
+
+    Only the operator's invitations count: other callers may write any metadata.
+    """
+    mark = (invitation.metadata or {}).get(MARK) if invitation.inviter is ActorType.OPERATOR else None
     name = mark.get("list") if isinstance(mark, dict) else None
     return name if isinstance(name, str) else None

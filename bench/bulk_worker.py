@@ -50,7 +50,9 @@ async def measure(folder: Path, job_id: UUID) -> dict[str, Any]:
 
 async def work(services: Services, wake: WakeEvent, job_id: UUID) -> None:
     stop = asyncio.Event()
-    parts = JobDependencies(db=services.db, clock=services.clock, kinds=services.invitations.job_kinds, bell=wake.jobs)
+    parts = JobDependencies(
+        db=services.db, clock=services.clock, kinds=services.invitations.job_kinds, wake_event=wake.jobs
+    )
     working = asyncio.create_task(JobWorker(parts).run(stop))
     while True:
         await asyncio.sleep(0.02)
@@ -58,7 +60,7 @@ async def work(services: Services, wake: WakeEvent, job_id: UUID) -> None:
         if job.state.is_finished:
             break
     stop.set()
-    wake.set_here()
+    wake.notify_local()
     await working
 
 

@@ -1,4 +1,4 @@
-"""Every word of the mails is said in every language we ship."""
+"""The catalogues of mails are complete in every language."""
 
 import io
 import re
@@ -12,13 +12,13 @@ from babel.messages.pofile import read_po
 
 from latchstring.i18n.negotiation import available_locales
 
-ROOM = Path(str(files("latchstring.mail")))
+PACKAGE = Path(str(files("latchstring.mail")))
 METHODS = [("templates/**.txt", "jinja2"), ("templates/**.mjml", "jinja2"), ("**.py", "python")]
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 
 
-def words() -> set[object]:
-    return {message for _, _, message, _, _ in extract_from_dir(ROOM, method_map=METHODS)}
+def list_messages() -> set[object]:
+    return {message for _, _, message, _, _ in extract_from_dir(PACKAGE, method_map=METHODS)}
 
 
 def catalogue(locale: str) -> Catalog:
@@ -29,9 +29,9 @@ def catalogue(locale: str) -> Catalog:
 
 
 @pytest.mark.parametrize("locale", [tag for tag in available_locales() if tag != "en"])
-def test_nothing_is_untranslated_unsure_or_left_over(locale: str) -> None:
+def test_catalogues_are_complete_and_not_fuzzy(locale: str) -> None:
     entries = {message.id: message for message in catalogue(locale) if message.id}
-    assert set(entries) == words()
+    assert set(entries) == list_messages()
     for message in entries.values():
         assert not message.fuzzy, message.id
         for text in [message.string] if isinstance(message.string, str) else message.string or [""]:
@@ -39,7 +39,7 @@ def test_nothing_is_untranslated_unsure_or_left_over(locale: str) -> None:
 
 
 @pytest.mark.parametrize("locale", [tag for tag in available_locales() if tag != "en"])
-def test_translations_name_the_same_things(locale: str) -> None:
+def test_translations_have_the_same_placeholders(locale: str) -> None:
     for message in catalogue(locale):
         if message.id and isinstance(message.id, str):
             assert sorted(PLACEHOLDER.findall(message.id)) == sorted(PLACEHOLDER.findall(str(message.string))), (
@@ -47,8 +47,8 @@ def test_translations_name_the_same_things(locale: str) -> None:
             )
 
 
-def test_we_say_you_in_one_way_and_never_shout() -> None:
-    for message in words():
+def test_messages_have_no_exclamation_mark_and_no_please() -> None:
+    for message in list_messages():
         for text in message if isinstance(message, tuple) else (message,):
             assert "!" not in str(text)
             assert "please" not in str(text).lower()

@@ -1,4 +1,4 @@
-"""What people typed stands in a mail as words only."""
+"""User input in mails never becomes a link or a header."""
 
 import re
 import string
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from latchstring.mail.sanitize import MESSAGE_LIMIT, NAME_LIMIT, clean_line, isolate, quote_line, quote_message
 
-# About what mail programs take for a link: schemes, domains, addresses, telephone numbers.
+# An approximation of what mail programs turn into links: schemes, domains, addresses, telephone numbers.
 LINKIFIER = re.compile(
     r"(?:https?|ftp|mailto|tel|data|javascript|file):(?://)?[^\s\u200b]"
     r"|www\.[^\s\u200b]"
@@ -19,7 +19,7 @@ LINKIFIER = re.compile(
     re.IGNORECASE,
 )
 
-TEMPTING = [
+LINK_LIKE_TEXTS = [
     "http://evil.test/?token=eyJx",
     "HTTPS://EVIL.TEST",
     "www.evil.test",
@@ -38,43 +38,43 @@ TEMPTING = [
 ]
 
 
-@pytest.mark.parametrize("text", TEMPTING)
-def test_nothing_a_person_wrote_becomes_a_link(text: str) -> None:
+@pytest.mark.parametrize("text", LINK_LIKE_TEXTS)
+def test_user_input_never_becomes_a_link(text: str) -> None:
     for quoted in (quote_line(text), quote_message(f"Look: {text}\n{text}")):
         assert not LINKIFIER.search(quoted), quoted
         assert quoted.replace("\u200b", "").replace("Look: ", "").split("\n")[0] == text
 
 
 @pytest.mark.parametrize("text", ["Meet at 10:40, room 3.5", "Ada Lovelace", "50 % off? No.", "اهلا وسهلا", "Yes… 🎉"])
-def test_ordinary_words_stay_as_they_are(text: str) -> None:
+def test_ordinary_text_is_not_changed(text: str) -> None:
     assert quote_message(text) == text
 
 
-def test_the_word_token_never_stands_before_the_link() -> None:
+def test_user_input_never_contains_a_token_parameter() -> None:
     assert "token=" not in quote_message("https://evil.test/?token=eyJ and token=x and TOKEN=y").lower()
 
 
-def test_controls_and_direction_marks_are_taken_out() -> None:
+def test_controls_and_direction_marks_are_removed() -> None:
     assert clean_line("Ada\r\nBcc: x@y.test\x00\u202e\u2066\u200b end") == "Ada Bcc: x@y.test end"
 
 
-def test_line_breaks_of_every_kind_become_one_kind() -> None:
+def test_line_breaks_are_normalized() -> None:
     assert quote_message("a\r\nb\rc\u2028d\n\n\n\n\ne") == "a\nb\nc\nd\n\ne"
 
 
-def test_length_is_bounded() -> None:
+def test_length_is_limited() -> None:
     assert len(clean_line("x" * 5000)) == NAME_LIMIT
     assert quote_message("y" * 5000) == "y" * (MESSAGE_LIMIT - 1) + "…"
 
 
-def test_a_name_that_runs_the_other_way_is_kept_apart() -> None:
+def test_a_name_of_the_other_direction_is_isolated() -> None:
     assert isolate("ميرا", "ltr") == "\u2068ميرا\u2069"
     assert isolate("Mira", "rtl") == "\u2068Mira\u2069"
     assert isolate("Mira", "ltr") == "Mira"
 
 
 @given(st.text(alphabet=string.printable + "\u202e\u2028\u00ad。．é", max_size=200))
-def test_no_line_ever_holds_a_break_or_a_token(text: str) -> None:
+def test_lines_never_contain_a_break_or_a_token(text: str) -> None:
     line = quote_line(text)
     assert "\n" not in line
     assert "\r" not in line

@@ -1,4 +1,4 @@
-"""Compiled once, and for both directions of reading."""
+"""Templates are compiled once, and for both text directions."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def test_a_template_is_compiled_once(kind: MailKind) -> None:
 
 
 @pytest.mark.parametrize("kind", MailKind)
-def test_no_side_is_fixed(kind: MailKind) -> None:
+def test_no_direction_is_fixed(kind: MailKind) -> None:
     html = BUILT_IN.compiled_html(kind, "en")
     body = html[html.index("<body") :]
     assert "text-align: left" not in body
@@ -23,7 +23,7 @@ def test_no_side_is_fixed(kind: MailKind) -> None:
 
 
 @pytest.mark.parametrize("kind", MailKind)
-def test_base_rules_stand_inline_for_readers_without_style_sheets(kind: MailKind) -> None:
+def test_styles_are_inlined_for_clients_without_style_sheets(kind: MailKind) -> None:
     assert "[%" not in BUILT_IN.compiled_html(kind, "en")
     assert "mj-" not in BUILT_IN.compiled_html(kind, "en").split("<body")[1].replace("mj-column", "").replace(
         "mj-outlook", ""

@@ -165,7 +165,7 @@ def build_limited_services(api: Api, settings: Config) -> Services:
         keyring=api.services.keyring,
         installation_id=api.services.installation_id,
         clock=api.clock,
-        wake=WakeEvent(),
+        wake_event=WakeEvent(),
     )
 
 

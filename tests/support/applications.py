@@ -44,7 +44,7 @@ async def open_services(url: URL, config: Config, clock: Clock) -> AsyncIterator
     installation_id = await ensure_installation(db, keyring, clock())
     try:
         yield bootstrap.build_services(
-            config, db=db, keyring=keyring, installation_id=installation_id, clock=clock, wake=WakeEvent()
+            config, db=db, keyring=keyring, installation_id=installation_id, clock=clock, wake_event=WakeEvent()
         )
     finally:
         await db.close()

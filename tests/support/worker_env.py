@@ -82,7 +82,7 @@ class WorkerEnv:
 
         await self.db.transact(work)
         if notify:
-            self.wake_event.ring()
+            self.wake_event.notify()
         return [mail.subject_id for mail in mails]
 
     def dependencies(self, **changes: Any) -> WorkerDependencies:
@@ -91,7 +91,7 @@ class WorkerEnv:
             clock=system_clock,
             mail_rules=self.rules,
             loaders=dict.fromkeys(MailKind, self.load),
-            wake=self.wake_event,
+            wake_event=self.wake_event,
         )
         return replace(dependencies, **changes)
 

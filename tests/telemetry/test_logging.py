@@ -1,4 +1,4 @@
-"""No secret in any log line, wherever it hides (promise 6)."""
+"""Log lines contain no secrets (promise 6)."""
 
 import io
 import json
@@ -28,29 +28,29 @@ API_KEY = "lsk_tWV7qHgd4QHbs9dEGl3yaQRTJXyQ2lA4JyVYZoMeORI1IDSLQ"
         ("hash $argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA found", "aGFzaA"),
     ],
 )
-def test_secrets_in_text_are_taken_out(text: str, secret: str) -> None:
+def test_secrets_in_text_are_redacted(text: str, secret: str) -> None:
     assert secret not in redact_text(text)
     assert REDACTED in redact_text(text)
 
 
 @pytest.mark.parametrize("before", ["", "-", "x-", "/", "=", " ", "3D-"])
-def test_a_token_is_found_wherever_it_stands(before: str) -> None:
+def test_a_token_is_found_after_any_prefix(before: str) -> None:
     assert TOKEN[-20:] not in redact_text(f"{before}{TOKEN}")
 
 
 @pytest.mark.parametrize("run", ["ey-", "ey", "-ey", "ey-eyaaaaaa-", "token", "a.ey-"])
-def test_what_strangers_send_is_searched_in_little_time(run: str) -> None:
-    """A path of many beginnings of tokens once held everybody up for 150 ms."""
+def test_hostile_input_is_searched_quickly(run: str) -> None:
+    """A path with many starts of tokens once blocked the event loop for 150 ms."""
     text = run * (20_000 // len(run))
     assert min_cpu_seconds(lambda: redact_text(text)) < 0.05
 
 
-def test_ordinary_text_stays() -> None:
+def test_ordinary_text_is_unchanged() -> None:
     text = "they said: 550 5.1.1 no such user; see https://acme.example/keys?page=2 (eyes only)"
     assert redact_text(text) == text
 
 
-def test_fields_are_judged_by_name_and_depth() -> None:
+def test_fields_are_redacted_by_name_at_any_depth() -> None:
     event = {
         "event": "x",
         "password": "a",
@@ -75,7 +75,7 @@ def test_fields_are_judged_by_name_and_depth() -> None:
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    """What is logged during the test. The former set-up comes back afterwards."""
+    """The log output of the test. Restores the logging configuration afterwards."""
     root = logging.getLogger()
     before = root.handlers, root.level
     stream = io.StringIO()
@@ -86,7 +86,7 @@ def lines() -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
-def test_tracebacks_are_searched_as_well(lines: io.StringIO) -> None:
+def test_tracebacks_are_redacted(lines: io.StringIO) -> None:
     try:
         int(f"{TOKEN} {API_KEY}")
     except ValueError:
@@ -97,7 +97,7 @@ def test_tracebacks_are_searched_as_well(lines: io.StringIO) -> None:
     assert API_KEY not in written
 
 
-def test_lines_of_libraries_pass_the_same_way(lines: io.StringIO) -> None:
+def test_lines_of_libraries_are_redacted(lines: io.StringIO) -> None:
     logging.getLogger("some.library").warning("sent %s", f"?token={TOKEN}")
     line = json.loads(lines.getvalue())
     assert line["event"] == f"sent ?token={REDACTED}"

@@ -1,4 +1,4 @@
-"""A running server on its most talkative level: nothing that opens a door is in its log."""
+"""The log of a running server at the debug level contains no secrets."""
 
 import pytest
 from tests.support.installation import PASSWORD, PROFILE, new_address, open_installation
@@ -7,14 +7,14 @@ pytestmark = pytest.mark.slow
 
 
 def test_no_secret_reaches_the_log(tmp_path_factory: pytest.TempPathFactory) -> None:
-    home = tmp_path_factory.mktemp("house")
+    home = tmp_path_factory.mktemp("installation")
     database = f"sqlite+aiosqlite:///{home}/latchstring.db"
     with open_installation(home, database, "--log-level", "debug") as installation:
-        made, token = installation.invite_with_token(new_address())
+        invitation, token = installation.invite_with_token(new_address())
         page = installation.call("GET", f"/invitation?token={token}", headers={"Accept": "text/html"})
         installation.call("GET", f"/no-such-page/{token}")
         accepted = installation.accept(token, **PROFILE).json
-        person = installation.login(made["inviteEmail"], PROFILE["password"])
+        person = installation.login(invitation["inviteEmail"], PROFILE["password"])
         installation.post("/auth/refresh", {"refreshToken": person.refresh_token})
         installation.post("/auth/login", {"email": person.email, "password": "not " + PASSWORD})
         installation.post("/auth/password/reset-request", {"email": person.email})

@@ -12,12 +12,12 @@ from latchstring.domain.errors import ApiKeyNotFound, CredentialInvalid, GrantNo
 from latchstring.domain.pagination import SortOrder
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.storage.engine.tables import api_keys
-from latchstring.storage.users.api_keys import digest_key, is_key_text, new_key_text
+from latchstring.storage.users.api_keys import digest_key, has_key_format, new_api_key_secret
 
 
 def test_a_key_has_a_checksum() -> None:
-    text = new_key_text().text
-    assert is_key_text(text)
+    text = new_api_key_secret().secret
+    assert has_key_format(text)
     assert text.startswith("lsk_")
     for other in (
         text[:-1] + ("0" if text[-1] != "0" else "1"),
@@ -27,7 +27,7 @@ def test_a_key_has_a_checksum() -> None:
         "",
         text.replace("_", "-"),
     ):
-        assert not is_key_text(other)
+        assert not has_key_format(other)
 
 
 async def test_a_key_has_its_scopes_and_grants(service_env: Any) -> None:
@@ -105,7 +105,7 @@ async def test_expired_and_revoked_keys_do_not_work(service_env: Any) -> None:
     await service_env.users.sessions.principal_of_api_key(short.secret)
     await service_env.users.api_keys.revoke(revoked.key.id, by=OPERATOR_PRINCIPAL)
     service_env.clock.forward(timedelta(hours=1))
-    for text in (short.secret, revoked.secret, new_key_text().text, "lsk_", "x"):
+    for text in (short.secret, revoked.secret, new_api_key_secret().secret, "lsk_", "x"):
         with pytest.raises(CredentialInvalid):
             await service_env.users.sessions.principal_of_api_key(text)
     page = await service_env.users.api_keys.list_page(order=SortOrder("createdAt"), limit=10)

@@ -1,4 +1,4 @@
-"""What the worker leaves for the timeline."""
+"""The delivery attempts that the worker stores."""
 
 from sqlalchemy import select
 from tests.support.smtp_server import ScriptedServer
@@ -10,18 +10,20 @@ from latchstring.storage.engine.tables import delivery_attempts
 ATTEMPTS = select(delivery_attempts).order_by(delivery_attempts.c.id)
 
 
-async def test_every_try_is_written_down(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
+async def test_every_attempt_is_stored(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
     smtp_server.replies["rcpt"] = ["451 4.7.1 greylisted", "451 4.7.1 greylisted"]
     subject = await worker_env.queue_mail("ada@people.test")
     async with worker_env.running_worker():
         await worker_env.wait_for_delivery(subject, lambda d: d.state is DeliveryState.SENT)
-    tries = await worker_env.db.fetch(ATTEMPTS)
-    assert [row.state for row in tries] == ["DEFERRED", "DEFERRED", "SENT"]
-    assert [row.reply for row in tries[:2]] == ["451 4.7.1 greylisted"] * 2
-    assert {row.subject_id for row in tries} == {subject}
+    attempts = await worker_env.db.fetch(ATTEMPTS)
+    assert [row.state for row in attempts] == ["DEFERRED", "DEFERRED", "SENT"]
+    assert [row.reply for row in attempts[:2]] == ["451 4.7.1 greylisted"] * 2
+    assert {row.subject_id for row in attempts} == {subject}
 
 
-async def test_what_ended_before_it_was_tried_leaves_no_try(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
+async def test_a_mail_that_ended_before_it_was_sent_has_no_attempt(
+    worker_env: WorkerEnv, smtp_server: ScriptedServer
+) -> None:
     subject = await worker_env.queue_mail("ada@people.test")
     worker_env.ended_subjects.add(subject)
     async with worker_env.running_worker():

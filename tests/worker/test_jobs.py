@@ -1,4 +1,4 @@
-"""Who works on a job, for how long, and what happens to it when he goes away."""
+"""The job worker: turns, leases, takeovers and failures."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,12 +19,12 @@ from latchstring.storage.jobs.jobs import (
     claim_job,
     find_job,
     finish_job,
-    hold_job,
     insert_job,
+    lock_job,
     queue_job,
     release_job,
 )
-from latchstring.worker.jobs import LEASE, MOST_FAILURES, JobDependencies, JobWorker
+from latchstring.worker.jobs import LEASE, MAX_FAILURES, JobDependencies, JobWorker
 from latchstring.worker.wake_event import WakeEvent
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -40,13 +40,13 @@ class Clock:
 
 @dataclass(frozen=True)
 class Rows:
-    """A batch of ten."""
+    """A batch of ten rows."""
 
-    following: int
+    next_row: int
 
 
-class Counting:
-    """A kind of job that only counts, and does as it is told before each batch."""
+class CountingWork:
+    """A kind of job that only counts rows, with a hook before each batch."""
 
     prepares_ahead = True
 
@@ -64,7 +64,7 @@ class Counting:
             await self.before_batch(job)
 
         def work() -> Work[Job]:
-            yield from hold_job(job, owner, until=until)
+            yield from lock_job(job, owner, until=until)
             after = yield from advance_job(job, owner, created=10)
             if after.done == after.total:
                 after = yield from finish_job(after, owner, JobState.DONE, now=self.clock())
@@ -81,14 +81,16 @@ class Counting:
 class JobEnv:
     db: Database
     clock: Clock
-    kind: Counting
+    kind: CountingWork
 
-    def worker(self, wake: WakeEvent) -> JobWorker:
-        return JobWorker(JobDependencies(db=self.db, clock=self.clock, kinds={"count": self.kind}, bell=wake.jobs))
+    def worker(self, wake_event: WakeEvent) -> JobWorker:
+        return JobWorker(
+            JobDependencies(db=self.db, clock=self.clock, kinds={"count": self.kind}, wake_event=wake_event.jobs)
+        )
 
     async def job(self, total: int = 30) -> UUID:
-        maker = Actor(ActorType.OPERATOR)
-        job = Job(id=new_id(NOON), kind="count", creator=maker, media_type="application/json", total=total)
+        creator = Actor(ActorType.OPERATOR)
+        job = Job(id=new_id(NOON), kind="count", creator=creator, media_type="application/json", total=total)
 
         def work() -> Work[None]:
             yield insert_job(job)
@@ -98,36 +100,36 @@ class JobEnv:
         return job.id
 
     async def get(self, job_id: UUID) -> Job:
-        found = await find_job(self.db, job_id)
-        assert found is not None
-        return found
+        job = await find_job(self.db, job_id)
+        assert job is not None
+        return job
 
-    async def run_until(self, is_so: Callable[[], Awaitable[bool]], *, workers: int = 1) -> None:
-        """Let workers run until something holds."""
-        stop, wakes = asyncio.Event(), [WakeEvent() for _ in range(workers)]
-        running = [asyncio.create_task(self.worker(wake).run(stop)) for wake in wakes]
+    async def run_until(self, is_done: Callable[[], Awaitable[bool]], *, workers: int = 1) -> None:
+        """Run workers until a condition holds."""
+        stop, wake_events = asyncio.Event(), [WakeEvent() for _ in range(workers)]
+        running = [asyncio.create_task(self.worker(wake_event).run(stop)) for wake_event in wake_events]
         async with asyncio.timeout(60):
-            while not await is_so():  # noqa: ASYNC110  # what the database says rings no bell
+            while not await is_done():  # noqa: ASYNC110  # there is no event for database changes
                 await asyncio.sleep(0)
         stop.set()
-        for wake in wakes:
-            wake.set_here()
+        for wake_event in wake_events:
+            wake_event.notify_local()
         await asyncio.gather(*running)
 
     async def run_until_over(self, *job_ids: UUID, workers: int = 1) -> None:
-        async def over() -> bool:
-            return all([(await self.get(one)).state.is_finished for one in job_ids])
+        async def are_finished() -> bool:
+            return all([(await self.get(job_id)).state.is_finished for job_id in job_ids])
 
-        await self.run_until(over, workers=workers)
+        await self.run_until(are_finished, workers=workers)
 
 
 @pytest.fixture
 def job_env(database: Database) -> JobEnv:
     clock = Clock()
-    return JobEnv(database, clock, Counting(database, clock))
+    return JobEnv(database, clock, CountingWork(database, clock))
 
 
-async def test_a_job_is_worked_on_to_its_end(job_env: JobEnv) -> None:
+async def test_a_job_is_processed_to_its_end(job_env: JobEnv) -> None:
     job_id = await job_env.job()
     await job_env.run_until_over(job_id)
     job = await job_env.get(job_id)
@@ -135,12 +137,12 @@ async def test_a_job_is_worked_on_to_its_end(job_env: JobEnv) -> None:
 
 
 async def test_many_workers_share_jobs_and_count_each_row_once(job_env: JobEnv) -> None:
-    jobs = [await job_env.job(50) for _ in range(5)]
-    await job_env.run_until_over(*jobs, workers=3)
-    assert [(await job_env.get(one)).created for one in jobs] == [50] * 5
+    job_ids = [await job_env.job(50) for _ in range(5)]
+    await job_env.run_until_over(*job_ids, workers=3)
+    assert [(await job_env.get(job_id)).created for job_id in job_ids] == [50] * 5
 
 
-async def test_a_job_of_who_died_is_taken_over_when_the_lease_is_over(job_env: JobEnv) -> None:
+async def test_a_job_of_a_dead_worker_is_taken_over_after_its_lease(job_env: JobEnv) -> None:
     job_id = await job_env.job()
     dead, other = new_id(NOON), new_id(NOON)
     assert await claim_job(job_env.db, dead, now=NOON, until=NOON + LEASE) is not None
@@ -151,7 +153,7 @@ async def test_a_job_of_who_died_is_taken_over_when_the_lease_is_over(job_env: J
     assert (await job_env.get(job_id)).created == 30
 
 
-async def test_a_long_job_makes_room_for_one_that_waits(job_env: JobEnv) -> None:
+async def test_a_long_job_gives_waiting_jobs_their_turn(job_env: JobEnv) -> None:
     long_id, order = await job_env.job(1000), list[UUID]()
 
     async def tick(job: Job) -> None:
@@ -164,38 +166,38 @@ async def test_a_long_job_makes_room_for_one_that_waits(job_env: JobEnv) -> None
     assert order.index(short_id) < 5
 
 
-async def test_at_the_stop_a_job_is_given_back_at_once(job_env: JobEnv) -> None:
+async def test_a_job_is_released_at_the_stop(job_env: JobEnv) -> None:
     job_id = await job_env.job(1000)
 
-    async def began() -> bool:
+    async def has_begun() -> bool:
         return (await job_env.get(job_id)).done > 0
 
-    await job_env.run_until(began)
+    await job_env.run_until(has_begun)
     left = await job_env.get(job_id)
     assert left.state is JobState.RUNNING
     assert await claim_job(job_env.db, new_id(NOON), now=NOON, until=NOON + LEASE) is not None
 
 
-async def test_a_batch_that_fails_by_a_bug_ends_the_job_and_not_the_worker(
+async def test_unexpected_errors_end_the_job_and_not_the_worker(
     job_env: JobEnv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("latchstring.worker.jobs.PAUSE_SECONDS", 0.0)
     bad, good = await job_env.job(), await job_env.job()
-    tries: list[UUID] = []
+    failed_ids: list[UUID] = []
 
-    async def trip(job: Job) -> None:
+    async def fail_if_bad(job: Job) -> None:
         if job.id == bad:
-            tries.append(job.id)
+            failed_ids.append(job.id)
             raise ZeroDivisionError
 
-    job_env.kind.before_batch = trip
+    job_env.kind.before_batch = fail_if_bad
     await job_env.run_until_over(bad, good)
-    assert len(tries) == MOST_FAILURES
+    assert len(failed_ids) == MAX_FAILURES
     assert job_env.kind.failed == ["internal-error"]
     assert ((await job_env.get(bad)).state, (await job_env.get(good)).state) == (JobState.FAILED, JobState.DONE)
 
 
-async def test_a_busy_database_puts_a_job_off(job_env: JobEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_busy_database_delays_a_job(job_env: JobEnv, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("latchstring.worker.jobs.PAUSE_SECONDS", 0.0)
     job_id, refusals = await job_env.job(), [StorageBusy(), StorageBusy()]
 
@@ -208,9 +210,9 @@ async def test_a_busy_database_puts_a_job_off(job_env: JobEnv, monkeypatch: pyte
     assert (await job_env.get(job_id)).state is JobState.DONE
 
 
-async def test_a_kind_nobody_here_knows_is_left_to_a_newer_worker(job_env: JobEnv) -> None:
-    maker = Actor(ActorType.OPERATOR)
-    job = Job(id=new_id(NOON), kind="unheard", creator=maker, media_type="application/json", total=1)
+async def test_a_job_of_an_unknown_kind_is_released_for_a_newer_worker(job_env: JobEnv) -> None:
+    creator = Actor(ActorType.OPERATOR)
+    job = Job(id=new_id(NOON), kind="unheard", creator=creator, media_type="application/json", total=1)
 
     def work() -> Work[None]:
         yield insert_job(job)
@@ -218,22 +220,22 @@ async def test_a_kind_nobody_here_knows_is_left_to_a_newer_worker(job_env: JobEn
 
     await job_env.db.transact(work)
 
-    async def given_back() -> bool:
+    async def is_released() -> bool:
         return (await job_env.get(job.id)).state is JobState.RUNNING
 
-    await job_env.run_until(given_back)
+    await job_env.run_until(is_released)
     assert not (await job_env.get(job.id)).state.is_finished
     job_env.clock.now += timedelta(minutes=1)
     assert await claim_job(job_env.db, new_id(NOON), now=job_env.clock(), until=job_env.clock() + LEASE) is not None
 
 
-async def test_only_who_holds_a_job_writes(job_env: JobEnv) -> None:
+async def test_only_the_lease_owner_of_a_job_writes(job_env: JobEnv) -> None:
     job_id = await job_env.job()
-    mine, other = new_id(NOON), new_id(NOON)
-    held = await claim_job(job_env.db, mine, now=NOON, until=NOON + LEASE)
-    assert held is not None
-    for owner, job in ((other, held), (mine, replace(held, done=10))):
+    owner_id, other = new_id(NOON), new_id(NOON)
+    claimed = await claim_job(job_env.db, owner_id, now=NOON, until=NOON + LEASE)
+    assert claimed is not None
+    for owner, job in ((other, claimed), (owner_id, replace(claimed, done=10))):
         with pytest.raises(JobLost):
             await job_env.kind.settle(job, owner, NOON + LEASE, Rows(11))
     await release_job(job_env.db, other, job_id, again_at=NOON)
-    assert (await job_env.kind.settle(held, mine, NOON + LEASE, Rows(11))).done == 10
+    assert (await job_env.kind.settle(claimed, owner_id, NOON + LEASE, Rows(11))).done == 10

@@ -1,4 +1,4 @@
-"""What the contract says about delivery, over a real socket."""
+"""Delivery of mails over a real socket."""
 
 import asyncio
 from dataclasses import replace
@@ -19,7 +19,7 @@ def link_line(message: EmailMessage) -> str:
     return str(line)
 
 
-async def test_a_promised_mail_is_sent_and_the_servers_words_are_kept(
+async def test_a_queued_mail_is_sent_and_the_reply_is_stored(
     worker_env: WorkerEnv, smtp_server: ScriptedServer
 ) -> None:
     subject = await worker_env.queue_mail("ada@people.test")
@@ -31,12 +31,12 @@ async def test_a_promised_mail_is_sent_and_the_servers_words_are_kept(
     assert delivery.last_attempt_at is not None
 
 
-@pytest.mark.parametrize("stage", ["connect", "ehlo", "mail"])
-async def test_a_refusal_before_the_recipient_is_tried_again_even_when_final(
-    worker_env: WorkerEnv, smtp_server: ScriptedServer, stage: str
+@pytest.mark.parametrize("command", ["connect", "ehlo", "mail"])
+async def test_a_refusal_before_the_recipient_is_retried_even_when_permanent(
+    worker_env: WorkerEnv, smtp_server: ScriptedServer, command: str
 ) -> None:
-    smtp_server.replies[stage] = (
-        ["554 5.7.1 go away", "451 4.3.0 later"] if stage != "ehlo" else ["554 5.7.1 go away"] * 2
+    smtp_server.replies[command] = (
+        ["554 5.7.1 go away", "451 4.3.0 later"] if command != "ehlo" else ["554 5.7.1 go away"] * 2
     )
     subject = await worker_env.queue_mail("ada@people.test")
     async with worker_env.running_worker():
@@ -45,8 +45,8 @@ async def test_a_refusal_before_the_recipient_is_tried_again_even_when_final(
     assert len(smtp_server.received) == 1
 
 
-async def test_trouble_is_visible_while_it_lasts(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
-    smtp_server.decide = lambda stage, _argument: "554 5.7.1 go away" if stage == "mail" else None
+async def test_a_server_problem_is_visible_while_it_lasts(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
+    smtp_server.decide = lambda command, _argument: "554 5.7.1 go away" if command == "mail" else None
     subject = await worker_env.queue_mail("ada@people.test")
     async with worker_env.running_worker():
         delivery = await worker_env.wait_for_delivery(subject, lambda d: d.state is DeliveryState.DEFERRED)
@@ -65,22 +65,22 @@ async def test_an_unknown_recipient_bounces_at_once(worker_env: WorkerEnv, smtp_
     )
 
 
-@pytest.mark.parametrize("stage", ["data", "dot"])
-async def test_a_message_refused_for_good_has_failed(
-    worker_env: WorkerEnv, smtp_server: ScriptedServer, stage: str
+@pytest.mark.parametrize("command", ["data", "dot"])
+async def test_a_permanent_refusal_of_the_message_fails(
+    worker_env: WorkerEnv, smtp_server: ScriptedServer, command: str
 ) -> None:
-    smtp_server.replies[stage] = ["554 5.6.0 we do\nnot like it".replace("\n", " ")]
+    smtp_server.replies[command] = ["554 5.6.0 we do\nnot like it".replace("\n", " ")]
     subject = await worker_env.queue_mail("ada@people.test")
     async with worker_env.running_worker():
         delivery = await worker_env.wait_for_delivery(subject, lambda d: d.state is not DeliveryState.QUEUED)
     assert (delivery.state, delivery.last_reply) == (DeliveryState.FAILED, "554 5.6.0 we do not like it")
 
 
-@pytest.mark.parametrize("stage", ["rcpt", "data", "dot"])
+@pytest.mark.parametrize("command", ["rcpt", "data", "dot"])
 async def test_a_temporary_refusal_is_deferred_then_sent(
-    worker_env: WorkerEnv, smtp_server: ScriptedServer, stage: str
+    worker_env: WorkerEnv, smtp_server: ScriptedServer, command: str
 ) -> None:
-    smtp_server.replies[stage] = ["451 4.7.1 greylisted", "421 4.3.2 closing"]
+    smtp_server.replies[command] = ["451 4.7.1 greylisted", "421 4.3.2 closing"]
     subject = await worker_env.queue_mail("ada@people.test")
     async with worker_env.running_worker():
         delivery = await worker_env.wait_for_delivery(subject, lambda d: d.state is DeliveryState.SENT)
@@ -88,30 +88,30 @@ async def test_a_temporary_refusal_is_deferred_then_sent(
     assert len(smtp_server.received) == 1
 
 
-@pytest.mark.parametrize("stage", ["connect", "mail", "rcpt", "data", "dot"])
-async def test_a_cut_line_is_no_end(worker_env: WorkerEnv, smtp_server: ScriptedServer, stage: str) -> None:
-    smtp_server.replies[stage] = ["cut", "cut"]
+@pytest.mark.parametrize("command", ["connect", "mail", "rcpt", "data", "dot"])
+async def test_a_mail_is_retried_after_a_lost_connection(
+    worker_env: WorkerEnv, smtp_server: ScriptedServer, command: str
+) -> None:
+    smtp_server.replies[command] = ["cut", "cut"]
     subject = await worker_env.queue_mail("ada@people.test")
     async with worker_env.running_worker():
         await worker_env.wait_for_delivery(subject, lambda d: d.state is DeliveryState.SENT)
     assert len(smtp_server.received) == 1
 
 
-async def test_a_line_cut_after_the_dot_repeats_the_same_mail(
+async def test_a_connection_lost_after_the_dot_repeats_the_same_mail(
     worker_env: WorkerEnv, smtp_server: ScriptedServer
 ) -> None:
     smtp_server.replies["dot"] = [ACCEPT_AND_DISCONNECT]
     subject = await worker_env.queue_mail("ada@people.test")
     async with worker_env.running_worker():
         await worker_env.wait_for_delivery(subject, lambda d: d.state is DeliveryState.SENT)
-    first, second = (one.message for one in smtp_server.received)
+    first, second = (mail.message for mail in smtp_server.received)
     assert first["Message-ID"] == second["Message-ID"]
     assert link_line(first) == link_line(second)
 
 
-async def test_nothing_is_sent_for_what_ended_while_it_waited(
-    worker_env: WorkerEnv, smtp_server: ScriptedServer
-) -> None:
+async def test_a_mail_that_ended_while_queued_is_not_sent(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
     subject = await worker_env.queue_mail("ada@people.test")
     worker_env.ended_subjects.add(subject)
     async with worker_env.running_worker():
@@ -120,11 +120,13 @@ async def test_nothing_is_sent_for_what_ended_while_it_waited(
     assert smtp_server.received == []
 
 
-async def test_what_ends_between_two_tries_is_not_sent(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
+async def test_a_mail_that_ends_between_two_attempts_is_not_sent(
+    worker_env: WorkerEnv, smtp_server: ScriptedServer
+) -> None:
     subject = await worker_env.queue_mail("ada@people.test")
 
-    def end_and_defer(stage: str, _argument: str) -> str | None:
-        if stage != "rcpt":
+    def end_and_defer(command: str, _argument: str) -> str | None:
+        if command != "rcpt":
             return None
         worker_env.ended_subjects.add(subject)
         return "451 later"
@@ -136,7 +138,7 @@ async def test_what_ends_between_two_tries_is_not_sent(worker_env: WorkerEnv, sm
     assert smtp_server.received == []
 
 
-async def test_a_server_that_thinks_long_at_the_dot_stops_nobody(
+async def test_slow_replies_after_the_dot_do_not_block_other_mails(
     worker_env: WorkerEnv, smtp_server: ScriptedServer
 ) -> None:
     slow = [f"slow{n}@people.test" for n in range(20)]
@@ -152,9 +154,7 @@ async def test_a_server_that_thinks_long_at_the_dot_stops_nobody(
         await smtp_server.wait_for(25)
 
 
-async def test_somebody_waiting_at_the_screen_goes_before_the_bulk(
-    worker_env: WorkerEnv, smtp_server: ScriptedServer
-) -> None:
+async def test_urgent_mails_are_sent_before_bulk_mails(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
     await worker_env.queue_mails([f"b{n}@people.test" for n in range(60)], priority=MailPriority.BULK)
     await worker_env.queue_mails(["n@people.test"], priority=MailPriority.NORMAL)
     await worker_env.queue_mail("urgent@people.test", kind=MailKind.PASSWORD_RESET, priority=MailPriority.URGENT)
@@ -164,25 +164,25 @@ async def test_somebody_waiting_at_the_screen_goes_before_the_bulk(
     assert smtp_server.recipients().index("n@people.test") < 12
 
 
-async def test_connections_are_used_again(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
+async def test_connections_are_reused(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
     await worker_env.queue_mails([f"p{n}@people.test" for n in range(40)])
     async with worker_env.running_worker():
         await smtp_server.wait_for(40)
-    assert smtp_server.sessions < 20  # of forty, had each had its own
+    assert smtp_server.sessions < 20  # one each would be forty
     assert len(set(smtp_server.recipients())) == 40
 
 
-async def test_a_server_that_is_away_costs_one_try_and_not_every_mails(
+async def test_an_outage_costs_few_attempts_and_not_one_per_mail(
     worker_env: WorkerEnv, smtp_server: ScriptedServer
 ) -> None:
-    smtp_server.decide = lambda stage, _argument: "421 4.3.2 not now" if stage == "connect" else None
+    smtp_server.decide = lambda command, _argument: "421 4.3.2 not now" if command == "connect" else None
     subjects = await worker_env.queue_mails([f"p{n}@people.test" for n in range(30)])
     async with worker_env.running_worker():
         await smtp_server.wait_for_sessions(4)
     attempts = sum([(await worker_env.get_delivery(subject)).attempts for subject in subjects])
     assert 1 <= attempts <= 12
     assert smtp_server.sessions == attempts
-    smtp_server.decide = lambda _stage, _argument: None
+    smtp_server.decide = lambda _command, _argument: None
     async with worker_env.running_worker():
         await smtp_server.wait_for(30)
 
@@ -196,7 +196,9 @@ async def test_many_workers_send_each_mail_once(worker_env: WorkerEnv, smtp_serv
     assert len(set(smtp_server.recipients())) == 90
 
 
-async def test_mail_switched_off_says_so(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
+async def test_mails_are_suppressed_when_mail_is_switched_off(
+    worker_env: WorkerEnv, smtp_server: ScriptedServer
+) -> None:
     worker_env.rules = replace(worker_env.rules, transport="off")
     subject = await worker_env.queue_mail("ada@people.test")
     async with worker_env.running_worker():

@@ -1,4 +1,4 @@
-"""A mail belongs to one worker at a time, and to nobody that died."""
+"""Leases of mails: one worker at a time, and takeover from dead workers."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -15,17 +15,17 @@ from latchstring.domain.ids import new_id
 from latchstring.domain.mail import DeliveryState, MailPriority
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import outbox
-from latchstring.storage.outbox.outbox import claim_mails, hand_back_mails, renew_leases
+from latchstring.storage.outbox.outbox import claim_mails, release_mails, renew_leases
 from latchstring.worker.mail import LEASE
 
 SHORT = timedelta(milliseconds=150)
 
 
-def test_a_lease_is_short_enough_for_the_promise() -> None:
+def test_a_lease_is_short_enough_for_a_takeover_within_20_seconds() -> None:
     assert timedelta(seconds=8) <= LEASE <= timedelta(seconds=15)
 
 
-async def test_a_mail_of_a_worker_that_died_is_taken_over(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
+async def test_a_mail_of_a_dead_worker_is_taken_over(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
     await worker_env.queue_mail("ada@people.test")
     clock = Clock(system_clock())
     assert await claim_mails(worker_env.db, new_id(clock()), limit=5, now=clock(), until=clock() + LEASE)
@@ -35,11 +35,11 @@ async def test_a_mail_of_a_worker_that_died_is_taken_over(worker_env: WorkerEnv,
         await smtp_server.wait_for(1)
         assert smtp_server.recipients() == ["ben@people.test"]
         clock.forward(LEASE / 2)
-        worker_env.wake_event.ring()
+        worker_env.wake_event.notify()
         await smtp_server.wait_for(2)
 
 
-async def test_a_mail_under_way_for_longer_than_a_lease_stays_with_its_worker(
+async def test_a_mail_in_flight_for_longer_than_a_lease_stays_with_its_worker(
     worker_env: WorkerEnv, smtp_server: ScriptedServer
 ) -> None:
     smtp_server.held_recipients.add("slow@people.test")
@@ -49,7 +49,7 @@ async def test_a_mail_under_way_for_longer_than_a_lease_stays_with_its_worker(
         await asyncio.wait_for(smtp_server.on_data_sent.wait(), 60)
         for _ in range(6):
             clock.forward(SHORT / 2)
-            await renewed(worker_env.db, until=clock() + SHORT)
+            await wait_for_renewal(worker_env.db, until=clock() + SHORT)
         assert smtp_server.sessions == 1
         smtp_server.held_recipients.clear()
         smtp_server.released.set()
@@ -57,15 +57,15 @@ async def test_a_mail_under_way_for_longer_than_a_lease_stays_with_its_worker(
     assert len(smtp_server.received) == 1
 
 
-async def renewed(db: Database, *, until: datetime) -> None:
-    """Wait until the lease of the only mail goes so far."""
+async def wait_for_renewal(db: Database, *, until: datetime) -> None:
+    """Wait until the lease of the only mail is renewed."""
     async with asyncio.timeout(60):
         while (await db.fetch(select(outbox.c.due_at)))[0].due_at < until - timedelta(milliseconds=1):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
-async def test_stopping_hands_back_what_takes_too_long(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
-    smtp_server.decide = lambda stage, _argument: "hang" if stage == "rcpt" else None
+async def test_stopping_releases_mails_that_take_too_long(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
+    smtp_server.decide = lambda command, _argument: "hang" if command == "rcpt" else None
     await worker_env.queue_mail("ada@people.test")
     async with worker_env.running_worker(drain=0.2):
         await asyncio.wait_for(smtp_server.hung.wait(), 60)
@@ -74,7 +74,7 @@ async def test_stopping_hands_back_what_takes_too_long(worker_env: WorkerEnv, sm
     assert row.attempts == 0
 
 
-async def test_stopping_lets_a_mail_under_way_finish(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
+async def test_stopping_lets_a_mail_in_flight_finish(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
     smtp_server.held_recipients.add("slow@people.test")
     subject = await worker_env.queue_mail("slow@people.test")
     async with worker_env.running_worker(drain=5):
@@ -84,14 +84,14 @@ async def test_stopping_lets_a_mail_under_way_finish(worker_env: WorkerEnv, smtp
     assert (await worker_env.get_delivery(subject)).state is DeliveryState.SENT
 
 
-async def test_who_lost_the_lease_changes_nothing(worker_env: WorkerEnv) -> None:
+async def test_a_worker_that_lost_the_lease_changes_nothing(worker_env: WorkerEnv) -> None:
     await worker_env.queue_mail("ada@people.test")
     now = system_clock()
     old, new = new_id(now), new_id(now)
     (row,) = await claim_mails(worker_env.db, old, limit=1, now=now, until=now)
     await claim_mails(worker_env.db, new, limit=1, now=now, until=now + LEASE)
     assert await renew_leases(worker_env.db, old, [row.id], until=now + 9 * LEASE) == set()
-    await hand_back_mails(worker_env.db, old, [row.id], again_at=now)
+    await release_mails(worker_env.db, old, [row.id], again_at=now)
     assert await claim_mails(worker_env.db, old, limit=1, now=now, until=now + LEASE) == []
     assert await renew_leases(worker_env.db, new, [row.id], until=now + LEASE) == {row.id}
 
@@ -100,37 +100,37 @@ async def test_claims_go_by_class_then_by_age_and_keep_a_reserve(worker_env: Wor
     await worker_env.queue_mails([f"b{n}@people.test" for n in range(5)], priority=MailPriority.BULK)
     await worker_env.queue_mails([f"n{n}@people.test" for n in range(5)], priority=MailPriority.NORMAL)
     urgent = await worker_env.queue_mail("u@people.test", priority=MailPriority.URGENT)
-    now, me = system_clock(), new_id(system_clock())
-    first = await claim_mails(worker_env.db, me, limit=4, reserve=2, now=now, until=now + LEASE)
+    now, owner = system_clock(), new_id(system_clock())
+    first = await claim_mails(worker_env.db, owner, limit=4, reserve=2, now=now, until=now + LEASE)
     assert [row.subject_id for row in first][:1] == [urgent]
     assert len(first) == 2
     assert worker_env.addresses[first[1].subject_id].startswith("n")
 
 
-async def test_many_claim_at_once_and_nobody_gets_the_same(worker_env: WorkerEnv) -> None:
+async def test_concurrent_claims_get_different_mails(worker_env: WorkerEnv) -> None:
     await worker_env.queue_mails([f"p{n}@people.test" for n in range(60)], notify=False)
     now = system_clock()
 
     async def claim_all() -> list[Any]:
-        me, found = new_id(now), []
+        owner, rows = new_id(now), []
         for _ in range(100):
             try:
-                found += await claim_mails(worker_env.db, me, limit=7, now=now, until=now + LEASE)
-            except Exception:  # noqa: BLE001  # at SERIALIZABLE some give up, which the worker tries again
+                rows += await claim_mails(worker_env.db, owner, limit=7, now=now, until=now + LEASE)
+            except Exception:  # noqa: BLE001  # at SERIALIZABLE some claims fail, and the worker retries
                 await asyncio.sleep(0.01)
-            if sum(len(part) for part in everybody) + len(found) >= 60:
+            if sum(len(part) for part in claims) + len(rows) >= 60:
                 break
-        everybody.append(found)
-        return found
+        claims.append(rows)
+        return rows
 
-    everybody: list[list[Any]] = []
+    claims: list[list[Any]] = []
     await asyncio.gather(*(claim_all() for _ in range(4)))
-    ids = [row.id for part in everybody for row in part]
+    ids = [row.id for part in claims for row in part]
     assert len(ids) == len(set(ids)) == 60
 
 
-class Flaky:
-    """A database that is away while told so."""
+class FlakyDatabase:
+    """A database with outages."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -145,10 +145,10 @@ class Flaky:
         return getattr(self._db, name)
 
 
-async def test_a_database_that_goes_away_meanwhile_costs_no_second_mail(
+async def test_an_outage_of_the_database_while_sending_causes_no_second_mail(
     worker_env: WorkerEnv, smtp_server: ScriptedServer
 ) -> None:
-    db = Flaky(worker_env.db)
+    db = FlakyDatabase(worker_env.db)
     smtp_server.held_recipients.add("slow@people.test")
     subject = await worker_env.queue_mail("slow@people.test")
     async with worker_env.running_worker(db=db):

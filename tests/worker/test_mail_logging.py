@@ -1,4 +1,4 @@
-"""What the worker says about mails names no person and opens no door."""
+"""Logs of the worker contain no addresses and no links."""
 
 from structlog.testing import capture_logs
 from tests.support.smtp_server import ScriptedServer
@@ -22,9 +22,7 @@ async def test_no_address_and_no_link_is_logged(worker_env: WorkerEnv, smtp_serv
     assert "eyJ" not in str(logs)
 
 
-async def test_no_row_of_the_outbox_holds_a_link_or_an_address(
-    worker_env: WorkerEnv, smtp_server: ScriptedServer
-) -> None:
+async def test_the_stored_reply_contains_no_token(worker_env: WorkerEnv, smtp_server: ScriptedServer) -> None:
     smtp_server.replies["dot"] = ["554 bad link https://app.test/invitation?token=eyJhbGciOiJI.eyJzdWIiOiIw.sig"]
     subject = await worker_env.queue_mail("ada@people.test")
     async with worker_env.running_worker():
@@ -32,7 +30,7 @@ async def test_no_row_of_the_outbox_holds_a_link_or_an_address(
     assert delivery.last_reply == "554 bad link https://app.test/invitation?token=…"
 
 
-async def test_a_mail_that_cannot_be_made_is_put_off_and_stops_nobody(
+async def test_a_mail_that_cannot_be_rendered_is_deferred_and_blocks_no_other(
     worker_env: WorkerEnv, smtp_server: ScriptedServer
 ) -> None:
     broken = await worker_env.queue_mail("broken@people.test")

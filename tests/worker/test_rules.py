@@ -1,4 +1,4 @@
-"""The rules of sending, without a network."""
+"""Retry, concurrency, circuit breaker and rate limit rules, without a network."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -10,50 +10,50 @@ from latchstring.domain.ids import new_id
 from latchstring.domain.mail import DeliveryState, MailKind
 from latchstring.domain.settings import PaceRules, RetryRules
 from latchstring.mail.senders import DeliveryResult, SendAttempt
-from latchstring.mail.smtp.circuit_breaker import LONGEST_REST, Circuit
-from latchstring.mail.smtp.concurrency import MAX_IN_FLIGHT, TALKING, TALKING_PER_DOMAIN, DomainBusy, Slots
+from latchstring.mail.smtp.circuit_breaker import MAX_COOLDOWN, Circuit
+from latchstring.mail.smtp.concurrency import MAX_IN_FLIGHT, MAX_SENDING, MAX_SENDING_PER_DOMAIN, DomainBusy, Slots
 from latchstring.mail.smtp.pacing import Pace
 from latchstring.storage.outbox.outbox import OutboxRow
-from latchstring.worker.mail import back_off, judge
-from latchstring.worker.sweeps import MOST_ROUNDS, Sweep, run_once
+from latchstring.worker.mail import get_retry_pause, plan_delivery
+from latchstring.worker.sweeps import MAX_BATCHES, Sweep, run_once
 
 RULES = RetryRules(first=timedelta(seconds=5), factor=3, maximum=timedelta(hours=1), give_up=timedelta(days=2))
 
 
-def a_row(*, attempts: int = 0, age: timedelta = timedelta(0)) -> OutboxRow:
-    at = system_clock() - age
-    return OutboxRow(new_id(at), MailKind.INVITATION, uuid4(), 1, None, DeliveryState.QUEUED, attempts)
+def new_row(*, attempts: int = 0, age: timedelta = timedelta(0)) -> OutboxRow:
+    created_at = system_clock() - age
+    return OutboxRow(new_id(created_at), MailKind.INVITATION, uuid4(), 1, None, DeliveryState.QUEUED, attempts)
 
 
-def test_the_first_pause_is_near_its_rule() -> None:
-    pauses = [back_off(RULES, 1).total_seconds() for _ in range(200)]
+def test_the_first_pause_is_near_its_setting() -> None:
+    pauses = [get_retry_pause(RULES, 1).total_seconds() for _ in range(200)]
     assert 4 <= min(pauses) < max(pauses) <= 5
 
 
 def test_pauses_grow_to_the_longest_and_differ() -> None:
-    assert 7.5 <= back_off(RULES, 2).total_seconds() <= 15
-    late = {back_off(RULES, 40).total_seconds() for _ in range(50)}
+    assert 7.5 <= get_retry_pause(RULES, 2).total_seconds() <= 15
+    late = {get_retry_pause(RULES, 40).total_seconds() for _ in range(50)}
     assert all(1800 <= pause <= 3600 for pause in late)
     assert len(late) > 40
 
 
-def test_a_mail_too_old_for_another_try_has_failed() -> None:
-    delivery, again_at = judge(
-        SendAttempt(DeliveryResult.LATER, "451 later"), a_row(age=timedelta(days=2)), RULES, system_clock()
+def test_a_mail_too_old_for_another_attempt_fails() -> None:
+    delivery, again_at = plan_delivery(
+        SendAttempt(DeliveryResult.LATER, "451 later"), new_row(age=timedelta(days=2)), RULES, system_clock()
     )
     assert (delivery.state, delivery.last_reply, again_at) == (DeliveryState.FAILED, "451 later", None)
 
 
-def test_trouble_of_the_installation_never_waits_long() -> None:
+def test_after_an_installation_problem_the_pause_is_short() -> None:
     now = system_clock()
-    delivery, again_at = judge(SendAttempt(DeliveryResult.TROUBLE, "535 no"), a_row(attempts=12), RULES, now)
+    delivery, again_at = plan_delivery(SendAttempt(DeliveryResult.TROUBLE, "535 no"), new_row(attempts=12), RULES, now)
     assert delivery.state is DeliveryState.DEFERRED
     assert again_at is not None
-    assert again_at - now <= LONGEST_REST
+    assert again_at - now <= MAX_COOLDOWN
 
 
 @pytest.mark.parametrize(
-    ("fate", "state"),
+    ("result", "state"),
     [
         (DeliveryResult.TAKEN, DeliveryState.SENT),
         (DeliveryResult.NO_RECIPIENT, DeliveryState.BOUNCED),
@@ -61,46 +61,46 @@ def test_trouble_of_the_installation_never_waits_long() -> None:
         (DeliveryResult.OFF, DeliveryState.SUPPRESSED),
     ],
 )
-def test_an_end_is_an_end(fate: DeliveryResult, state: DeliveryState) -> None:
-    delivery, again_at = judge(SendAttempt(fate, "reply"), a_row(), RULES, system_clock())
+def test_final_results_are_not_retried(result: DeliveryResult, state: DeliveryState) -> None:
+    delivery, again_at = plan_delivery(SendAttempt(result, "reply"), new_row(), RULES, system_clock())
     assert (delivery.state, again_at) == (state, None)
 
 
-def test_no_domain_gets_every_place() -> None:
+def test_no_domain_gets_every_slot() -> None:
     slots = Slots()
-    ids = [uuid4() for _ in range(TALKING)]
+    ids = [uuid4() for _ in range(MAX_SENDING)]
     for mail_id in ids:
         slots.begin(mail_id)
-    for mail_id in ids[:TALKING_PER_DOMAIN]:
+    for mail_id in ids[:MAX_SENDING_PER_DOMAIN]:
         slots.name_domain(mail_id, "big.test")
     with pytest.raises(DomainBusy):
         slots.name_domain(ids[-1], "big.test")
     slots.name_domain(ids[-1], "small.test")
 
 
-def test_waiting_for_the_last_word_gives_the_place_to_others() -> None:
+def test_a_waiting_mail_frees_its_sending_slot() -> None:
     slots = Slots()
     for number in range(MAX_IN_FLIGHT):
         assert slots.free() > 0, number
         mail_id = uuid4()
         slots.begin(mail_id)
         slots.name_domain(mail_id, f"d{number}.test")
-        slots.wait_for_last_word(mail_id)
+        slots.begin_waiting(mail_id)
     assert slots.free() == 0
 
 
-def test_a_domain_that_asks_for_patience_gets_one_at_a_time_until_it_takes_one() -> None:
+def test_a_deferring_domain_gets_one_mail_at_a_time_until_it_accepts_one() -> None:
     slots = Slots()
     first, second, third = uuid4(), uuid4(), uuid4()
     slots.begin(first)
     slots.name_domain(first, "slow.test")
-    slots.end(first, put_off=True)
+    slots.end(first, was_deferred=True)
     slots.begin(second)
     slots.begin(third)
     slots.name_domain(second, "slow.test")
     with pytest.raises(DomainBusy):
         slots.name_domain(third, "slow.test")
-    slots.end(second, put_off=False)
+    slots.end(second, was_deferred=False)
     slots.name_domain(third, "slow.test")
 
 
@@ -111,40 +111,40 @@ class Time:
         return self.now
 
 
-def test_trouble_gives_the_server_a_growing_rest_then_one_probe() -> None:
+def test_failures_open_the_circuit_for_a_growing_cooldown_then_one_probe() -> None:
     time = Time()
-    circuit = Circuit(time, first_rest=timedelta(seconds=5), factor=3)
-    rests = []
+    circuit = Circuit(time, first_cooldown=timedelta(seconds=5), factor=3)
+    cooldowns = []
     for _ in range(5):
-        circuit.report_trouble()
-        rests.append(circuit.rest_left().total_seconds())
-        time.now += rests[-1]
+        circuit.report_failure()
+        cooldowns.append(circuit.cooldown_left().total_seconds())
+        time.now += cooldowns[-1]
         assert circuit.is_probing
-        assert not circuit.rest_left()
-    assert rests == [5, 15, 30, 30, 30]
-    circuit.report_well()
+        assert not circuit.cooldown_left()
+    assert cooldowns == [5, 15, 30, 30, 30]
+    circuit.report_success()
     assert not circuit.is_probing
 
 
-def test_many_who_find_the_same_trouble_are_one_finding() -> None:
-    circuit = Circuit(Time(), first_rest=timedelta(seconds=5), factor=3)
+def test_concurrent_failures_count_once() -> None:
+    circuit = Circuit(Time(), first_cooldown=timedelta(seconds=5), factor=3)
     for _ in range(10):
-        circuit.report_trouble()
-    assert circuit.rest_left() == timedelta(seconds=5)
+        circuit.report_failure()
+    assert circuit.cooldown_left() == timedelta(seconds=5)
 
 
-def test_one_mail_that_is_refused_at_mail_does_not_stop_the_others() -> None:
-    circuit = Circuit(Time(), first_rest=timedelta(seconds=5), factor=3)
+def test_one_refused_mail_command_does_not_open_the_circuit() -> None:
+    circuit = Circuit(Time(), first_cooldown=timedelta(seconds=5), factor=3)
     circuit.report_mail_refused()
-    circuit.report_well()
+    circuit.report_success()
     circuit.report_mail_refused()
     circuit.report_mail_refused()
-    assert not circuit.rest_left()
+    assert not circuit.cooldown_left()
     circuit.report_mail_refused()
-    assert circuit.rest_left()
+    assert circuit.cooldown_left()
 
 
-async def test_a_sweep_goes_on_while_there_is_more_but_not_for_ever() -> None:
+async def test_a_sweep_runs_a_limited_number_of_batches() -> None:
     runs = []
 
     async def sweep() -> bool:
@@ -152,29 +152,29 @@ async def test_a_sweep_goes_on_while_there_is_more_but_not_for_ever() -> None:
         return True
 
     await run_once(Sweep("endless", sweep))
-    assert len(runs) == MOST_ROUNDS
+    assert len(runs) == MAX_BATCHES
 
 
-async def test_a_sweep_that_breaks_is_survived() -> None:
+async def test_an_error_in_a_sweep_is_caught() -> None:
     async def sweep() -> bool:
         raise RuntimeError("broken")
 
     await run_once(Sweep("broken", sweep))
 
 
-def test_a_paced_domain_gets_so_many_mails_a_minute_and_others_are_free() -> None:
+def test_the_rate_limit_applies_per_domain() -> None:
     now = [100.0]
     pace = Pace(PaceRules(per_minute=60, domains={"slow.test": 6, "free.test": 0}), ticks=lambda: now[0])
     ids = [uuid4() for _ in range(3)]
-    assert [pace.seconds_until(one, "some.test") for one in ids] == [0, 1, 2]
-    assert [pace.seconds_until(one, "slow.test") for one in (uuid4(), uuid4())] == [0, 10]
+    assert [pace.seconds_until(mail_id, "some.test") for mail_id in ids] == [0, 1, 2]
+    assert [pace.seconds_until(mail_id, "slow.test") for mail_id in (uuid4(), uuid4())] == [0, 10]
     assert [pace.seconds_until(uuid4(), "free.test") for _ in range(3)] == [0, 0, 0]
     now[0] += 1
-    assert [pace.seconds_until(one, "some.test") for one in ids[1:]] == [0, 1]  # each at its own moment
+    assert [pace.seconds_until(mail_id, "some.test") for mail_id in ids[1:]] == [0, 1]  # each mail at its assigned time
     now[0] += 1
     assert pace.seconds_until(ids[2], "some.test") == 0
 
 
-def test_nobody_waits_without_a_pace() -> None:
+def test_there_is_no_wait_without_a_rate_limit() -> None:
     pace = Pace(PaceRules())
     assert all(pace.seconds_until(uuid4(), "some.test") == 0 for _ in range(100))

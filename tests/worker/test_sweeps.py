@@ -1,4 +1,4 @@
-"""What is tidied away, and what is left."""
+"""Sweeps delete expired rows only."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -16,7 +16,7 @@ ANSWER = StoredAnswer(201, b"{}")
 STORED_KEYS = select(idempotency.c.key)
 
 
-async def test_answers_are_kept_for_a_day(database: Database) -> None:
+async def test_stored_answers_are_purged_after_a_day(database: Database) -> None:
     now = system_clock()
     old, young = (Claim(uuid4(), "POST /x", key, b"{}", b"digest") for key in ("old", "young"))
     for claim, age in ((old, KEPT_FOR + timedelta(minutes=1)), (young, KEPT_FOR - timedelta(minutes=1))):

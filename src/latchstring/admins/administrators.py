@@ -27,11 +27,11 @@ from latchstring.storage.admins.admins import (
     admin_of,
     find_admin,
     find_admin_by_email_key,
+    increment_link_generation,
     insert_admin,
     list_admins,
     lock_admin,
     lock_super_admins,
-    make_next_link,
     set_admin_deactivated,
     set_admin_role,
 )
@@ -140,7 +140,7 @@ class AdminAccounts:
         mail = self.set_up_links.mail_to(admin, now)
 
         def work() -> Work[Admin]:
-            rows = yield make_next_link(admin_id)
+            rows = yield increment_link_generation(admin_id)
             if not rows:
                 raise AccountBlocked("This administrator is deactivated.")
             present = admin_of(rows[0])

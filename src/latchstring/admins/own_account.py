@@ -65,11 +65,11 @@ class OwnAccount:
             changed = yield change_admin_password(admin.id, verified_hash=known, password_hash=new_hash)
             if not changed or not (yield rotate_admin_session(by.session_id, token.digest, now=now)):
                 raise CredentialInvalid("This session has ended. Sign in again.")
-            yield end_admin_sessions(admin.id, now=now, but=by.session_id)
+            yield end_admin_sessions(admin.id, now=now, except_id=by.session_id)
             yield record(event)
 
         await self.deps.db.transact(work)
-        return NewAdminSession(token.text, awaits_code=False, expires_at=by.session.expires_at, admin=admin)
+        return NewAdminSession(token.token, awaits_code=False, expires_at=by.session.expires_at, admin=admin)
 
     async def list_sessions(self, by: AuthenticatedAdmin) -> Sequence[AdminSession]:
         """The administrator's sessions, most recently used first."""
@@ -84,7 +84,9 @@ class OwnAccount:
 
     async def end_other_sessions(self, by: AuthenticatedAdmin) -> int:
         """End all of the administrator's sessions but the present one; returns how many."""
-        return await self._end_and_record(by, end_admin_sessions(by.admin.id, now=self.deps.clock(), but=by.session_id))
+        return await self._end_and_record(
+            by, end_admin_sessions(by.admin.id, now=self.deps.clock(), except_id=by.session_id)
+        )
 
     async def _end_and_record(self, by: AuthenticatedAdmin, step: Step) -> int:
         admin_id = by.admin.id

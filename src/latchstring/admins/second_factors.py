@@ -31,8 +31,8 @@ from latchstring.storage.admins.second_factors import (
     add_recovery_code,
     confirm_secret,
     count_recovery_codes,
+    delete_recovery_codes,
     digest_recovery_code,
-    forget_recovery_codes,
     note_factor_login,
     propose_secret,
     remove_secret,
@@ -86,7 +86,7 @@ class SecondFactors:
             # The update requires a later time step than the last one used, so an observed code cannot be replayed
             # (RFC 6238 section 5.2). It compares the sealed secret: a code of a secret replaced meanwhile fails.
             if time_step is not None:
-                used_rows = yield use_step(admin.id, admin.totp_secret or b"", used=time_step, now=now)
+                used_rows = yield use_step(admin.id, admin.totp_secret or b"", step_number=time_step, now=now)
             elif (yield note_factor_login(admin.id, now=now)):
                 used_rows = yield use_recovery_code(admin.id, digest_recovery_code(admin.id, normalized), now=now)
             else:
@@ -97,7 +97,7 @@ class SecondFactors:
             if not (yield complete_admin_session(by.session_id, token.digest, until=expires_at, now=now)):
                 raise CredentialInvalid("This session has ended. Sign in again.")
             yield record(event)
-            return NewAdminSession(token.text, awaits_code=False, expires_at=expires_at, admin=admin)
+            return NewAdminSession(token.token, awaits_code=False, expires_at=expires_at, admin=admin)
 
         return await self.deps.db.transact(work)
 
@@ -163,7 +163,7 @@ class SecondFactors:
                 raise SecondFactorInvalid(_WRONG_CODE)
             yield from _replace_codes(admin.id, codes)
             # the others were opened with the password alone
-            yield end_admin_sessions(admin.id, now=now, but=by.session_id)
+            yield end_admin_sessions(admin.id, now=now, except_id=by.session_id)
             yield record(event)
 
         await self.deps.db.transact(work)
@@ -198,7 +198,7 @@ class SecondFactors:
 
         def work() -> Work[None]:
             yield remove_secret(admin.id)
-            yield forget_recovery_codes(admin.id)
+            yield delete_recovery_codes(admin.id)
             yield record(event)
 
         await self.deps.db.transact(work)
@@ -212,7 +212,7 @@ class SecondFactors:
         def work() -> Work[None]:
             if not (yield remove_secret(admin_id)):
                 raise AdminNotFound("There is no such administrator.")
-            yield forget_recovery_codes(admin_id)
+            yield delete_recovery_codes(admin_id)
             # the phone may be stolen, and be signed in
             yield end_admin_sessions(admin_id, now=now)
             yield record(event)
@@ -242,6 +242,6 @@ def _new_recovery_code() -> str:
 
 
 def _replace_codes(admin_id: UUID, codes: tuple[str, ...]) -> Work[None]:
-    yield forget_recovery_codes(admin_id)
+    yield delete_recovery_codes(admin_id)
     for code in codes:
         yield add_recovery_code(admin_id, digest_recovery_code(admin_id, code.replace("-", "")))

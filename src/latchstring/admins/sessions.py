@@ -19,8 +19,8 @@ from latchstring.storage.admins.sessions import (
     find_admin_by_session,
     insert_admin_session,
     new_session_token,
+    note_admin_session_use,
     purge_admin_sessions,
-    see_admin_session,
 )
 from latchstring.storage.engine.database import Work
 
@@ -76,7 +76,7 @@ class AdminSessions:
         admin, session = admin_and_session
         if now - session.last_seen_at >= LAST_SEEN_INTERVAL:
             with suppress(StorageBusy):  # the page does not depend on this write; the next request repeats it
-                await see_admin_session(self.deps.db, session.id, before=now - LAST_SEEN_INTERVAL, now=now)
+                await note_admin_session_use(self.deps.db, session.id, before=now - LAST_SEEN_INTERVAL, now=now)
         return AuthenticatedAdmin(admin, session)
 
     async def login(self, address_text: str, password: str, *, user_agent: str, network: str) -> NewAdminSession:
@@ -128,7 +128,7 @@ class AdminSessions:
             yield insert_admin_session(session, token.digest)
             if not awaits_code:
                 yield record(Event(event_id, admin_id, "admin.signed_in", actor_of(admin_id)))
-            return NewAdminSession(token.text, awaits_code, expires_at, admin)
+            return NewAdminSession(token.token, awaits_code, expires_at, admin)
 
         return await self.deps.db.transact(work)
 

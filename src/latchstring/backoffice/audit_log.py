@@ -9,7 +9,7 @@ from latchstring.domain.pagination import Cursor, Page
 from latchstring.domain.principal import Principal
 from latchstring.domain.views.audit_log import AuditEntry, AuditFilter
 from latchstring.formats.email_address import AddressRefused, parse_address
-from latchstring.storage.events.audit_log import find_actors_called, find_objects_called, list_audit
+from latchstring.storage.events.audit_log import find_actors_by_name, find_objects_by_name, list_audit
 
 READ = "audit:read"
 BATCH = 1000  # entries of an export that are in memory at once
@@ -42,12 +42,12 @@ class AuditLog:
     async def find_actors(self, text: str, *, by: Principal) -> tuple[UUID, ...]:
         """Ids of the actors with this id, address, or name of an API key."""
         by.require(READ)
-        return _parse_id(text) or await find_actors_called(self.deps.db, _canonical_address(text), text)
+        return _parse_id(text) or await find_actors_by_name(self.deps.db, _canonical_address(text), text)
 
     async def find_objects(self, text: str, *, by: Principal) -> tuple[UUID, ...]:
         """Ids of the subjects with this id, address, group key, `type/key`, or name of an API key."""
         by.require(READ)
-        return _parse_id(text) or await find_objects_called(self.deps.db, _canonical_address(text), text)
+        return _parse_id(text) or await find_objects_by_name(self.deps.db, _canonical_address(text), text)
 
 
 def _parse_id(text: str) -> tuple[UUID, ...]:

@@ -14,7 +14,7 @@ from latchstring.events.record import record
 from latchstring.mail.render import ComposedMail, RenderedMail, compose_mail, render_mail
 from latchstring.mail.samples import sample_message
 from latchstring.mail.senders import DeliveryResult, SendAttempt
-from latchstring.mail.templating import BUILT_IN, MailTemplates, TemplateBroken, templates_in
+from latchstring.mail.templating import BUILT_IN, MailTemplates, TemplateBroken, load_templates
 from latchstring.mail.transport import open_sender
 from latchstring.storage.engine.database import Work
 
@@ -96,4 +96,4 @@ class Messages:
         return render_mail(message, new_id(now), sender=rules.sender, now=now, templates=self._templates())
 
     def _templates(self) -> MailTemplates:
-        return templates_in(self.deps.mail_rules.templates_directory)
+        return load_templates(self.deps.mail_rules.templates_directory)

@@ -10,7 +10,7 @@ from latchstring.domain.views.attention import ExpiringInvitation, UndeliveredMa
 from latchstring.domain.views.overview import Dimension, Figures, build_figures, parse_inviter_key
 from latchstring.storage.events.actor_names import OPERATOR_NAME, find_named
 from latchstring.storage.overview.attention import list_expiring, list_trouble
-from latchstring.storage.overview.daily_counts import Source, add_up, read_figures
+from latchstring.storage.overview.daily_counts import Source, count_next_batch, read_figures
 
 READ = "invitations:read"
 SOON = timedelta(days=7)
@@ -44,10 +44,10 @@ class Overviews:
         )
         return Overview(figures, await list_expiring(db, now=now, until=now + SOON), await list_trouble(db, now=now))
 
-    async def add_up(self) -> bool:
+    async def count_next_batch(self) -> bool:
         """Add the next batch of events to the daily counts. True when there is more to count at once."""
         now = self.deps.clock()
-        has_more = [await add_up(self.deps.db, source, now=now) for source in Source]
+        has_more = [await count_next_batch(self.deps.db, source, now=now) for source in Source]
         return any(has_more)
 
     async def _names(self, keys: set[str]) -> dict[str, str]:

@@ -61,9 +61,9 @@ def build_app(config: Config, *, with_worker: bool = True, access_log: bool = Fa
 
 @asynccontextmanager
 async def _open_all(config: Config, *, with_worker: bool) -> AsyncIterator[Services]:
-    wake = WakeEvent()
+    wake_event = WakeEvent()
     async with AsyncExitStack() as stack:
-        services = await stack.enter_async_context(open_services(config, wake=wake))
+        services = await stack.enter_async_context(open_services(config, wake_event=wake_event))
         if with_worker:
-            await stack.enter_async_context(working(services, wake, asyncio.Event()))
+            await stack.enter_async_context(working(services, wake_event, asyncio.Event()))
         yield services

@@ -94,10 +94,10 @@ async def _serve(
     announce: Callable[[], None],
     inherited: InheritedSockets | None,
 ) -> None:
-    wake, stop = WakeEvent(), asyncio.Event()
+    wake_event, stop = WakeEvent(), asyncio.Event()
     access_log = AccessLog(redact=redact_text)
-    async with open_services(config, wake=wake) as services:
-        app = create_app(config, _lifespan(services, wake, stop, with_worker=with_worker), access_log=access_log)
+    async with open_services(config, wake_event=wake_event) as services:
+        app = create_app(config, _lifespan(services, wake_event, stop, with_worker=with_worker), access_log=access_log)
         server = Server(app, on_ready=announce, on_drain=stop.set)
         if inherited is not None:
             inherited.follow_parent()
@@ -107,11 +107,11 @@ async def _serve(
 
 @asynccontextmanager
 async def _lifespan(
-    services: Services, wake: WakeEvent, stop: asyncio.Event, *, with_worker: bool
+    services: Services, wake_event: WakeEvent, stop: asyncio.Event, *, with_worker: bool
 ) -> AsyncIterator[Services]:
     """The services are open already, so that a refusal to start speaks for itself; only the worker comes and goes."""
     if not with_worker:
         yield services
         return
-    async with working(services, wake, stop):
+    async with working(services, wake_event, stop):
         yield services

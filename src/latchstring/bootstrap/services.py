@@ -45,28 +45,28 @@ NOTICES_KEPT = timedelta(days=7)  # sent resets and notices, for whoever asks wh
 
 @asynccontextmanager
 async def open_services(
-    config: Config, *, clock: Clock = system_clock, wake: WakeEvent | None = None, beside: bool = False
+    config: Config, *, clock: Clock = system_clock, wake_event: WakeEvent | None = None, beside: bool = False
 ) -> AsyncIterator[Services]:
     """Everything a process works with, on a database that is at head and belongs to this master key.
 
-    wake: the bell of this process's worker. beside: a short visit of the command line.
+    wake_event: wakes this process's worker. beside: a short visit of the command line.
     Raises KeyProblem, StartRefused, StorageUnreachable.
     """
-    bell = wake or WakeEvent()
+    wake_event = wake_event or WakeEvent()
     async with open_database(config.database, beside=beside) as db:
         keyring, installation_id = await open_installation(db, config, now=clock())
         services = build_services(
-            config, db=db, keyring=keyring, installation_id=installation_id, clock=clock, wake=bell
+            config, db=db, keyring=keyring, installation_id=installation_id, clock=clock, wake_event=wake_event
         )
         if beside:
             yield services
             return
-        async with listening(database_url(config.database), bell), services.link_views.flushing():
+        async with listening(database_url(config.database), wake_event), services.link_views.flushing():
             yield services
 
 
 def build_services(
-    config: Config, *, db: Database, keyring: Keyring, installation_id: UUID, clock: Clock, wake: WakeEvent
+    config: Config, *, db: Database, keyring: Keyring, installation_id: UUID, clock: Clock, wake_event: WakeEvent
 ) -> Services:
     """The service rooms, each handed the values it needs."""
     tokens = LinkTokens(keyring, installation_id)
@@ -84,7 +84,7 @@ def build_services(
             rules=config.accounts,
             passwords=passwords,
             mail_rules=config.mail,
-            wake_worker=wake.ring,
+            wake_worker=wake_event.notify,
         )
     )
     admins = Admins.build(
@@ -97,7 +97,7 @@ def build_services(
             rules=config.accounts,
             passwords=passwords,
             mail_rules=config.mail,
-            wake_worker=wake.ring,
+            wake_worker=wake_event.notify,
         )
     )
     limiter = Limiter(config.limits)
@@ -114,7 +114,7 @@ def build_services(
             mail_rules=config.mail,
             users=users,
             passwords=passwords,
-            wake_worker=wake.ring,
+            wake_worker=wake_event.notify,
             limiter=limiter,
             limits_enabled=config.limits.enabled,
             templates=config.templates,
@@ -144,7 +144,7 @@ def build_services(
         groups=Groups(db=db, clock=clock),
         invitations=invitations,
         installation_id=installation_id,
-        wake_worker=wake.ring,
+        wake_worker=wake_event.notify,
         limiter=limiter,
         link_views=LinkViewCounter(db, clock),
         backoffice=Backoffice(
@@ -154,7 +154,7 @@ def build_services(
                 app=config.app,
                 mail_rules=config.mail,
                 loaders=_mail_loaders(invitations, users, admins),
-                wake_worker=wake.ring,
+                wake_worker=wake_event.notify,
             )
         ),
         settings=config.settings,
@@ -172,7 +172,7 @@ def _mail_loaders(invitations: Invitations, users: Users, admins: Admins) -> Map
     }
 
 
-def worker_dependencies(services: Services, wake: WakeEvent) -> WorkerDependencies:
+def worker_dependencies(services: Services, wake_event: WakeEvent) -> WorkerDependencies:
     """What the worker is handed: a loader for every message, and all tidying."""
 
     async def tidy_invitations() -> bool:
@@ -188,7 +188,7 @@ def worker_dependencies(services: Services, wake: WakeEvent) -> WorkerDependenci
         Sweep("sessions", purge_sessions),
         Sweep("stored answers", AnswerPurge(services.db, services.clock)),
         Sweep("notices", NoticePurge(services.db, services.clock, NOTICES_KEPT)),
-        Sweep("figures", services.backoffice.overviews.add_up, every=FIGURES_EVERY),
+        Sweep("figures", services.backoffice.overviews.count_next_batch, every=FIGURES_EVERY),
     )
     return WorkerDependencies(
         db=services.db,
@@ -196,15 +196,15 @@ def worker_dependencies(services: Services, wake: WakeEvent) -> WorkerDependenci
         mail_rules=services.mail_rules,
         loaders=_mail_loaders(services.invitations, services.users, services.admins),
         sweeps=sweeps,
-        wake=wake,
+        wake_event=wake_event,
         job_kinds=services.invitations.job_kinds,
     )
 
 
 @asynccontextmanager
-async def working(services: Services, wake: WakeEvent, stop: asyncio.Event) -> AsyncIterator[None]:
+async def working(services: Services, wake_event: WakeEvent, stop: asyncio.Event) -> AsyncIterator[None]:
     """Run the worker in this process; at the end it finishes what is under way or hands it back."""
-    task = asyncio.create_task(work_until(services, wake, stop), name="worker")
+    task = asyncio.create_task(work_until(services, wake_event, stop), name="worker")
     try:
         yield
     finally:
@@ -212,11 +212,11 @@ async def working(services: Services, wake: WakeEvent, stop: asyncio.Event) -> A
         await task
 
 
-async def work_until(services: Services, wake: WakeEvent, stop: asyncio.Event) -> None:
+async def work_until(services: Services, wake_event: WakeEvent, stop: asyncio.Event) -> None:
     """Send mail and tidy until stop is set. A worker that fails is started again: a promise outlives a bug."""
     while not stop.is_set():
         try:
-            await run_worker(worker_dependencies(services, wake), stop)
+            await run_worker(worker_dependencies(services, wake_event), stop)
         except Exception:
             log.exception("worker failed, starting it again")
             await asyncio.sleep(WORKER_PAUSE_SECONDS)

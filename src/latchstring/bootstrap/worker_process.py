@@ -22,13 +22,13 @@ def run_worker_process(
 
 
 async def _work(config: Config, announce: Callable[[], None], inherited: InheritedSockets | None) -> None:
-    wake, stop = WakeEvent(), asyncio.Event()
+    wake_event, stop = WakeEvent(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    async with open_services(config, wake=wake) as services:
+    async with open_services(config, wake_event=wake_event) as services:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         if inherited is not None:
             inherited.follow_parent()
         settle_memory()
         announce()
-        await work_until(services, wake, stop)
+        await work_until(services, wake_event, stop)

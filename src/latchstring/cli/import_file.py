@@ -261,6 +261,6 @@ class _Watched:
 async def _work(services: Services, stop: asyncio.Event) -> None:
     """Work on jobs as a worker does, until told to stop."""
     parts: Any = JobDependencies(
-        db=services.db, clock=services.clock, kinds=services.invitations.job_kinds, bell=Notifiable()
+        db=services.db, clock=services.clock, kinds=services.invitations.job_kinds, wake_event=Notifiable()
     )
     await JobWorker(parts).run(stop)

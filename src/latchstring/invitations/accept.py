@@ -32,7 +32,14 @@ from latchstring.storage.content.objects import grant_access, load_levels, lock_
 from latchstring.storage.engine.database import ATTEMPTS, ReferenceViolation, UniqueViolation, Work
 from latchstring.storage.invitations.transitions import TransitionLost, end_invitation, share_lock_groups_by_id
 from latchstring.storage.outbox.outbox import queue_mail
-from latchstring.storage.users.users import insert_user, join_groups, load_user, lock_user, taken, update_user
+from latchstring.storage.users.users import (
+    insert_user,
+    join_groups,
+    load_user,
+    lock_user,
+    translate_violation,
+    update_user,
+)
 from latchstring.users.sessions import NewSession
 
 
@@ -95,7 +102,7 @@ class InvitationAcceptance:
         except (TransitionLost, _StaleRead, ReferenceViolation):
             return None
         except UniqueViolation as violation:
-            if taken(violation) is None:
+            if translate_violation(violation) is None:
                 raise
             return None
         if account.must_verify_email:

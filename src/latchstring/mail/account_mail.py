@@ -1,4 +1,4 @@
-"""Mails whose link is made from an account: password resets, address checks, set-up links of administrators."""
+"""Mails with a link for an account: password resets, address verifications, set-up links of administrators."""
 
 from datetime import datetime
 
@@ -10,9 +10,9 @@ from latchstring.domain.mail import DeliveryState, MailKind, MailPriority, Outgo
 def account_mail(
     account: User | Admin, kind: MailKind, *, now: datetime, is_off: bool, locale: str | None = None
 ) -> OutgoingMail:
-    """An urgent mail to a user or administrator, whose link dies with the account's present link generation.
+    """Return an urgent mail to a user or administrator. Its link is valid for the current link generation only.
 
-    is_off: no mail leaves this installation; the row is written all the same, as suppressed.
+    is_off: mail is switched off; the row is stored as suppressed.
     """
     return OutgoingMail(
         id=new_id(now),
@@ -28,7 +28,7 @@ def account_mail(
 
 
 def unsent_mail(now: datetime) -> OutgoingMail:
-    """A mail that is never sent, written so that asking about an unknown address costs the same commit."""
+    """Return a mail that is never sent. It is stored so that a request for an unknown address costs the same commit."""
     return OutgoingMail(
         id=new_id(now),
         kind=MailKind.PASSWORD_RESET,

@@ -1,4 +1,4 @@
-"""An address as SMTP takes it: plain ASCII wherever the domain alone is international."""
+"""Addresses for SMTP: plain ASCII if only the domain is international."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ import idna
 
 
 class AddressUnusable(ValueError):
-    """The address cannot stand in an envelope. Addresses are checked on the way in; this is the last guard."""
+    """The address cannot be used in an envelope. Input is validated earlier; this is the last check."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """A local part and a domain. The domain is in A-labels unless the local part needs SMTPUTF8 anyway."""
+    """A local part and a domain in A-labels. utf8: the local part needs SMTPUTF8."""
 
     local: str
     domain: str
@@ -22,10 +22,10 @@ class Mailbox:
 
 
 def mailbox_of(address: str) -> Mailbox:
-    """The address in the form that needs the least of the server (RFC 6531, section 3.2). Raises AddressUnusable."""
-    local, at, domain = address.strip().rpartition("@")
+    """Return the address in the form that most servers support (RFC 6531, section 3.2). Raises AddressUnusable."""
+    local, separator, domain = address.strip().rpartition("@")
     if (
-        not at
+        not separator
         or not local
         or not domain
         or not address.strip().isprintable()

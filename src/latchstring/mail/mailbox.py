@@ -1,4 +1,4 @@
-"""Reading the development mailbox: the files MailboxSender keeps."""
+"""The development mailbox: reads the files that MailboxSender writes."""
 
 import email
 import email.policy
@@ -15,7 +15,7 @@ from latchstring.domain.ids import id_instant
 
 @dataclass(frozen=True, slots=True)
 class StoredMail:
-    """A kept mail as a person reads it. Its parts hold links."""
+    """A stored mail in readable form. Its parts contain links."""
 
     id: UUID
     headers: tuple[tuple[str, str], ...]
@@ -23,7 +23,7 @@ class StoredMail:
     html: str
 
     @property
-    def promised_at(self) -> datetime:
+    def created_at(self) -> datetime:
         return id_instant(self.id)
 
     def header(self, name: str) -> str:
@@ -31,12 +31,11 @@ class StoredMail:
 
 
 def list_stored_mails(directory: Path, limit: int) -> list[StoredMail]:
-    """The newest mails first, at most `limit`."""
+    """Return at most `limit` mails, newest first."""
     return [mail for mail_id in islice(_newest_ids(directory), limit) if (mail := find_stored_mail(directory, mail_id))]
 
 
 def find_stored_mail(directory: Path, mail_id: UUID) -> StoredMail | None:
-    """The mail of this id."""
     try:
         content = (directory / f"{mail_id}.eml").read_bytes()
     except FileNotFoundError:
@@ -52,7 +51,7 @@ def _newest_ids(directory: Path) -> Iterator[UUID]:
         try:
             yield UUID(name)
         except ValueError:
-            continue  # somebody else's file
+            continue  # not a file of MailboxSender
 
 
 def _part(message: EmailMessage, subtype: str) -> str:

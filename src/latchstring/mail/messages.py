@@ -1,4 +1,4 @@
-"""Each message as a type. A loader fills one from the database when it is about to be sent."""
+"""The types of messages. A loader creates a message from the database shortly before it is sent."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,9 +9,9 @@ from latchstring.domain.mail import MailKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What every message says.
+    """The fields of every message.
 
-    to: the address as typed. locale: a BCP 47 tag; the nearest language we speak is taken.
+    to: the address as typed. locale: a BCP 47 tag; the nearest supported language is used.
     first_name: of the recipient, for the greeting.
     """
 
@@ -25,10 +25,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvitationMail(Message):
-    """The link that lets somebody in.
+    """An invitation with its link.
 
-    content: (content role, title) of each object. account_exists: whether the address has an account already; None when
-    nobody looked. link_url is a secret: it stands in the body and nowhere else.
+    content: (content role, title) of each object. account_exists: whether the address has an account; None if unknown.
+    link_url is a secret: it may appear in the body only.
     """
 
     kind: ClassVar[MailKind] = MailKind.INVITATION
@@ -46,7 +46,7 @@ class InvitationMail(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordResetMail(Message):
-    """The link that sets a new password."""
+    """A link to set a new password."""
 
     kind: ClassVar[MailKind] = MailKind.PASSWORD_RESET
 
@@ -56,7 +56,7 @@ class PasswordResetMail(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmailVerificationMail(Message):
-    """The link that proves a mailbox."""
+    """A link to verify an address."""
 
     kind: ClassVar[MailKind] = MailKind.EMAIL_VERIFICATION
 
@@ -66,7 +66,7 @@ class EmailVerificationMail(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminSetUpMail(Message):
-    """The link that sets the password of an administrator. is_new: there is none yet."""
+    """A link to set the password of an administrator. is_new: the account has no password yet."""
 
     kind: ClassVar[MailKind] = MailKind.ADMIN_SET_UP
 
@@ -77,7 +77,7 @@ class AdminSetUpMail(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkRequestedMail(Message):
-    """Tells the inviter that the invited person asked for a fresh link and got it."""
+    """Notifies the inviter that the invitee requested and received a new link."""
 
     kind: ClassVar[MailKind] = MailKind.LINK_REQUESTED
 
@@ -86,7 +86,7 @@ class LinkRequestedMail(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvitationDeclinedMail(Message):
-    """Tells the inviter that the invited person declined, with the person's own words."""
+    """Notifies the inviter that the invitee declined, with the invitee's reason."""
 
     kind: ClassVar[MailKind] = MailKind.INVITATION_DECLINED
 

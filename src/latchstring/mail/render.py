@@ -1,4 +1,4 @@
-"""From a message to the bytes that leave: words, templates, headers."""
+"""Rendering of a message to the bytes of a mail: texts, templates, headers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -35,10 +35,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RenderedMail:
-    """A mail ready to be handed to a server. content holds the link, so it is never shown or logged.
+    """A mail ready to be sent. content contains the link, so it is never shown or logged.
 
-    utf8: the addresses need SMTPUTF8 (RFC 6531). recipient: in the form that needs the least of the server; typed:
-    as it was typed, for servers that take it.
+    utf8: the addresses need SMTPUTF8 (RFC 6531). recipient: the address in the form that most servers support. typed:
+    the address as typed, for servers that support it.
     """
 
     id: UUID
@@ -56,7 +56,7 @@ class RenderedMail:
 
 @dataclass(frozen=True, slots=True)
 class ComposedMail:
-    """What a mail says, before it is addressed. text and html hold the link."""
+    """The subject and bodies of a mail. text and html contain the link."""
 
     locale: str
     subject: str
@@ -65,15 +65,15 @@ class ComposedMail:
 
 
 def compose_mail(message: Message, templates: MailTemplates = BUILT_IN) -> ComposedMail:
-    """The words of a mail in the nearest language we speak. Raises TemplateBroken."""
+    """Render the texts of a mail in the nearest supported language. Raises TemplateBroken."""
     locale = negotiate([message.locale], SOURCE)
     context = _context(message, locale)
-    made = {}
+    texts = {}
     for form, template_of in (("subject.txt", templates.subject), ("body.txt", templates.text)):
-        made[form] = _fill(message.kind, form, template_of, locale, context)
-    context["subject"] = clean_line(made["subject.txt"], 200)
+        texts[form] = _fill(message.kind, form, template_of, locale, context)
+    context["subject"] = clean_line(texts["subject.txt"], 200)
     html = _fill(message.kind, "body.mjml", templates.html, locale, context)
-    return ComposedMail(locale, str(context["subject"]), made["body.txt"].rstrip("\n") + "\n", html)
+    return ComposedMail(locale, str(context["subject"]), texts["body.txt"].rstrip("\n") + "\n", html)
 
 
 def _fill(
@@ -81,12 +81,12 @@ def _fill(
 ) -> str:
     try:
         return template_of(kind, locale).render(context)
-    except Exception as error:  # an operator's template may do anything a template can
+    except Exception as error:  # an operator's template may raise anything
         raise TemplateBroken(kind, form, error) from error
 
 
-def _compose_somehow(message: Message, templates: MailTemplates) -> ComposedMail:
-    """The mail by the operator's templates; by ours when those are broken, for a promised mail has to leave."""
+def _compose_with_fallback(message: Message, templates: MailTemplates) -> ComposedMail:
+    """Render with the operator's templates, or the built-in ones if those are broken: a queued mail must be sent."""
     try:
         return compose_mail(message, templates)
     except TemplateBroken as broken:
@@ -105,15 +105,15 @@ def render_mail(
     now: datetime,
     templates: MailTemplates = BUILT_IN,
 ) -> RenderedMail:
-    """The mail as bytes. The same message and id give the same link and Message-ID, however often it is tried.
+    """Render a mail to bytes. The link and Message-ID are the same in every attempt.
 
-    sender: the From of the installation. at: what the Date header says. Raises AddressUnusable.
+    sender: the From of the installation. now: for the Date header. Raises AddressUnusable.
     """
     name, address = parseaddr(sender)
     origin, target = mailbox_of(address), mailbox_of(message.to)
     utf8 = origin.utf8 or target.utf8
     envelope = EmailMessage(policy=SMTPUTF8 if utf8 else SMTP)
-    composed = _compose_somehow(message, templates)
+    composed = _compose_with_fallback(message, templates)
     message_id = f"<{mail_id}@{origin.domain}>"
     envelope["From"] = _display(name, origin)
     envelope["To"] = Address("", target.local, target.domain)
@@ -122,8 +122,8 @@ def render_mail(
     envelope["Subject"] = composed.subject
     envelope["Date"] = format_datetime(now, usegmt=True)
     envelope["Message-ID"] = message_id
-    envelope["Auto-Submitted"] = "auto-generated"  # RFC 3834: no robot answers it
-    envelope["X-Auto-Response-Suppress"] = "All"  # Exchange knows only this one
+    envelope["Auto-Submitted"] = "auto-generated"  # RFC 3834: prevents automatic replies
+    envelope["X-Auto-Response-Suppress"] = "All"  # the equivalent for Exchange
     _add_bodies(envelope, composed, boundary=f"={mail_id.hex}=")
     return RenderedMail(
         mail_id, message_id, str(origin), str(target), message.to.strip(), target.domain, utf8, envelope.as_bytes()
@@ -131,7 +131,7 @@ def render_mail(
 
 
 def _add_bodies(envelope: EmailMessage, mail: ComposedMail, *, boundary: str) -> None:
-    envelope.set_content(mail.text, cte="quoted-printable")  # the link is longer than a line may be in some servers
+    envelope.set_content(mail.text, cte="quoted-printable")  # the link exceeds the line limit of some servers
     envelope.add_alternative(mail.html, subtype="html", cte="quoted-printable")
     envelope.set_boundary(boundary)
     envelope["Content-Language"] = mail.locale  # last: add_alternative moves Content-* headers into the first part
@@ -151,7 +151,7 @@ def _context(message: Message, locale: str) -> Context:
         "start": "right" if direction == "rtl" else "left",
         "app_name": isolate(clean_line(message.app_name), direction),
         "greeting": _greeting(message.first_name, locale),
-        **_particulars(message, locale),
+        **_message_context(message, locale),
     }
 
 
@@ -165,7 +165,7 @@ def _greeting(first_name: str | None, locale: str) -> str:
     return gettext("Hello %(name)s,") % {"name": name} if name else gettext("Hello,")
 
 
-def _particulars(message: Message, locale: str) -> Mapping[str, object]:
+def _message_context(message: Message, locale: str) -> Mapping[str, object]:
     match message:
         case InvitationMail():
             return _invitation(message, locale)

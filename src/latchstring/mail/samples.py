@@ -1,4 +1,4 @@
-"""One message of each kind with everything in it, for previews and tests of templates. Its link opens nothing."""
+"""A complete sample message of each kind, for previews and tests of templates. Its link is not valid."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -10,26 +10,30 @@ from latchstring.domain.settings import App
 from latchstring.mail import messages
 from latchstring.mail.messages import Message
 
-SAMPLE_TOKEN = "eyJhbGciOiJIUzI1NiJ9.c2FtcGxl.this-is-only-a-sample"  # noqa: S105  # not signed by anybody
+SAMPLE_TOKEN = "eyJhbGciOiJIUzI1NiJ9.c2FtcGxl.this-is-only-a-sample"  # noqa: S105  # not signed
 _LIFETIME = timedelta(days=7)
 
 
 def sample_message(kind: MailKind, *, to: str, locale: str, app: App, now: datetime) -> Message:
-    """A message of this kind as somebody called Noor would get it."""
+    """Return a sample message of a kind, to a recipient named Noor."""
     values = _sample_values(to, locale, app, now)
     message_type = _message_type(kind)
-    make = cast("Callable[..., Message]", message_type)
-    return make(**{one.name: values[one.name] for one in fields(message_type)})
+    create_message = cast("Callable[..., Message]", message_type)
+    return create_message(**{field.name: values[field.name] for field in fields(message_type)})
 
 
 def _message_type(kind: MailKind) -> type[Message]:
-    # by name in its module: a dataclass with slots leaves its first self among the subclasses
-    types = (found for found in vars(messages).values() if isinstance(found, type) and issubclass(found, Message))
-    return next(found for found in types if getattr(found, "kind", None) is kind)
+    # by module, not __subclasses__(): a dataclass with slots leaves the original class among the subclasses
+    types = (
+        candidate
+        for candidate in vars(messages).values()
+        if isinstance(candidate, type) and issubclass(candidate, Message)
+    )
+    return next(candidate for candidate in types if getattr(candidate, "kind", None) is kind)
 
 
 def _sample_values(to: str, locale: str, app: App, now: datetime) -> dict[str, object]:
-    """A value for every field a message has, by name: a new message of known fields needs nothing here."""
+    """Return a value for every field of any message, by name: a new message with known fields needs no change here."""
     return {
         "to": to,
         "locale": locale,

@@ -1,4 +1,4 @@
-"""Handing mails over: what a sender is, what can become of a try, and the two senders that need no server."""
+"""The interface of senders, the results of an attempt, and the two senders without a server."""
 
 import asyncio
 import os
@@ -17,48 +17,48 @@ NO_LIMIT = 1 << 30
 
 
 class DeliveryResult(Enum):
-    """What became of one try, as far as the sender can tell."""
+    """The result of an attempt, as far as the sender can tell."""
 
-    TAKEN = auto()  # the server has it
-    LATER = auto()  # a temporary refusal, a cut line or silence: this mail again, after its own back-off
-    NO_RECIPIENT = auto()  # refused for good at RCPT
-    REFUSED = auto()  # refused for good at DATA or the final dot
-    TROUBLE = auto()  # refused before RCPT: the installation's trouble, not this mail's
-    NOT_ATTEMPTED = auto()  # no try was made; the mail has lost nothing
+    TAKEN = auto()  # accepted by the server
+    LATER = auto()  # a temporary refusal, a lost connection or a timeout: retry this mail after its own back-off
+    NO_RECIPIENT = auto()  # permanent refusal at RCPT
+    REFUSED = auto()  # permanent refusal at DATA or the final dot
+    TROUBLE = auto()  # refused before RCPT: a problem of the installation, not of this mail
+    NOT_ATTEMPTED = auto()  # no attempt was made, and none is counted
     OFF = auto()  # mail is switched off
 
 
 @dataclass(frozen=True, slots=True)
 class SendAttempt:
-    """The end of one try. reply: the server's own words, None where it said nothing."""
+    """The outcome of an attempt. reply: the server's reply, None without one."""
 
     result: DeliveryResult
     reply: str | None = None
-    again_in: timedelta | None = None  # for NOT_ATTEMPTED: when a try may make sense
+    again_in: timedelta | None = None  # for NOT_ATTEMPTED: when to try again
 
 
 class Sender(Protocol):
-    """Takes mails out of the house."""
+    """Sends mails."""
 
     def capacity(self) -> int:
-        """How many mails may be under way at this moment; 0 while its server is given a rest."""
+        """Return how many mails may be in flight now; 0 while the circuit breaker is open."""
 
     async def send(self, compose: Compose, *, on_data_sent: OnDataSent) -> SendAttempt:
-        """Send one mail.
+        """Send a mail.
 
-        compose is called as late as possible, when a connection stands ready; what it raises passes through.
-        at_dot is called when everything is said and only the server's last word is awaited, which may take minutes.
+        compose: called as late as possible, when a connection is ready; its exceptions propagate. on_data_sent: called
+        when all data is sent and only the server's final reply is missing, which may take minutes.
         """
 
     async def tidy(self) -> None:
-        """Called every few seconds: let go of what has been idle."""
+        """Close idle connections. Called every few seconds."""
 
     async def close(self) -> None:
-        """Say good-bye to the server."""
+        """Close all connections."""
 
 
 class OffSender:
-    """Mail is switched off: what is still queued is told so."""
+    """The sender when mail is switched off. Queued mails get the result OFF."""
 
     def capacity(self) -> int:
         return NO_LIMIT
@@ -74,7 +74,7 @@ class OffSender:
 
 
 class MailboxSender:
-    """Keeps each mail as a file for development. The files hold links, so only their owner may read them."""
+    """Stores each mail as a file, for development. The files contain links, so only their owner may read them."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -96,7 +96,7 @@ class MailboxSender:
 
     def _keep(self, mail: RenderedMail) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._directory / f"{mail.id}.eml"  # a second try writes the same file
+        path = self._directory / f"{mail.id}.eml"  # another attempt writes the same file
         part = path.with_suffix(".part")
         part.unlink(missing_ok=True)
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

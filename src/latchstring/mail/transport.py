@@ -1,4 +1,4 @@
-"""Which way mail leaves."""
+"""The choice of the mail transport."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from latchstring.mail.smtp.sender import SmtpSender
 
 
 def open_sender(rules: MailRules) -> Sender:
-    """The sender that configuration asks for."""
+    """Return the sender for the configured transport."""
     match rules.transport:
         case "smtp":
             return SmtpSender(rules.smtp, rules.retry)

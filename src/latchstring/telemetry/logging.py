@@ -1,7 +1,7 @@
-"""Structured logs on standard error, with everything that opens a door taken out.
+"""Structured logs on standard error without secrets.
 
-Lines are JSON unless somebody reads along at a terminal. Redaction is the last step before a line is written, so a
-secret in a message, a field, or the text of an exception is gone alike.
+Lines are JSON, or human-readable at a terminal. Redaction is the last step before a line is written, so it covers
+messages, fields and the texts of exceptions.
 """
 
 import logging
@@ -13,14 +13,14 @@ from typing import Any, TextIO
 import structlog
 
 REDACTED = "[redacted]"
-_LONGEST = 20_000  # characters of one value; a longer one is cut before it is searched
+_LONGEST = 20_000  # characters of a value; longer values are truncated before they are searched
 
 _SECRET_NAMES = re.compile(
     r"pass(word|wd)?$|passphrase|secret|token|authorization|cookie|api[-_]?key$|master[-_]?key|private[-_]?key|digest|csrf",
     re.IGNORECASE,
 )
-# Every JWS there is. A run of its letters is entered once, at its beginning, and only if a dot follows: an address of
-# many `ey-` must not cost its square.
+# Every JWS. A run of its characters is matched once, from its beginning, and only if a dot follows: an address with
+# many `ey-` must not take quadratic time.
 _JWS = re.compile(
     r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]++\.)(?:[A-Za-z0-9_-]*-)?ey[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+"
     r"(?:\.[A-Za-z0-9_-]*)*"
@@ -36,14 +36,14 @@ _SECRET_TEXTS = (
 
 
 def redact_text(text: str) -> str:
-    """The text without tokens, keys, passwords in addresses and password hashes."""
+    """Redact tokens, keys, passwords in URLs and password hashes in a text."""
     for pattern, replacement in _SECRET_TEXTS:
         text = pattern.sub(replacement, text[:_LONGEST])
     return text
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A structlog processor that takes secrets out of a whole event, however deep they are."""
+    """Redact secrets in a log event at any depth (a structlog processor)."""
     return {key: _redacted(key, value) for key, value in event.items()}
 
 
@@ -60,9 +60,9 @@ def _redacted(name: str, value: object) -> object:
 
 
 def configure_logging(*, level: str = "INFO", stream: TextIO | None = None, human: bool | None = None) -> None:
-    """Send our own log and that of every library through one line format. Call once per process.
+    """Log this package and every library in one line format. Call once per process.
 
-    human: coloured lines instead of JSON; by default when the stream is a terminal.
+    human: coloured lines instead of JSON; the default is whether the stream is a terminal.
     """
     out = stream or sys.stderr
     readable = out.isatty() if human is None else human
@@ -92,7 +92,7 @@ def configure_logging(*, level: str = "INFO", stream: TextIO | None = None, huma
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-def _ending(readable: bool) -> list[structlog.typing.Processor]:  # noqa: FBT001  # one caller, two ways to write
+def _ending(readable: bool) -> list[structlog.typing.Processor]:  # noqa: FBT001  # one caller
     last: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if readable
@@ -100,7 +100,7 @@ def _ending(readable: bool) -> list[structlog.typing.Processor]:  # noqa: FBT001
     )
     return [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-        structlog.processors.format_exc_info,  # first text, then redaction: tracebacks quote values
+        structlog.processors.format_exc_info,  # before the redaction, as tracebacks quote values
         redact,
         last,
     ]

@@ -1,4 +1,4 @@
-"""What this process counts for Prometheus: requests, mails, rows of jobs."""
+"""Prometheus metrics of this process: requests, mails, rows of jobs."""
 
 from functools import cache
 
@@ -24,20 +24,18 @@ _JOB_ROWS = Counter(
 
 @cache
 def _request_series(method: str, route: str, status: int) -> Histogram:
-    """The labelled child, kept: looking it up costs as much as observing. Routes and statuses are few."""
+    """Return the labelled child, cached: the lookup costs as much as an observation. Routes and statuses are few."""
     return _REQUESTS.labels(method, route, str(status))
 
 
 def count_request(method: str, route: str, status: int, seconds: float) -> None:
-    """Note one answered request. route: its template, never its path, so that series stay few."""
+    """Count a request. route: the path template, never the path, so that there are few series."""
     _request_series(method, route, status).observe(seconds)
 
 
 def count_mail(kind: str, outcome: str) -> None:
-    """Note one attempt to send a mail."""
     _MAILS.labels(kind, outcome).inc()
 
 
 def count_job_rows(kind: str, outcome: str, count: int) -> None:
-    """Note so many settled rows of jobs."""
     _JOB_ROWS.labels(kind, outcome).inc(count)

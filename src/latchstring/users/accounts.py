@@ -35,7 +35,7 @@ from latchstring.storage.users.users import (
     leave_groups,
     load_user,
     lock_user,
-    taken,
+    translate_violation,
     update_user,
 )
 from latchstring.users.dependencies import UserDependencies
@@ -245,7 +245,7 @@ class UserAccounts:
         try:
             return await self.deps.db.transact(work)
         except UniqueViolation as violation:
-            raise taken(violation) or violation from violation
+            raise translate_violation(violation) or violation from violation
         except ReferenceViolation as gone:
             raise GroupNotFound("A group was deleted at the same time.") from gone
 

@@ -16,7 +16,7 @@ from latchstring.events.record import record
 from latchstring.storage.engine.database import Work
 from latchstring.storage.events.actor_names import find_named
 from latchstring.storage.invitations.cascade import revoke_invitations_of
-from latchstring.storage.users.api_keys import find_key, insert_key, list_keys, new_key_text, revoke_key
+from latchstring.storage.users.api_keys import find_key, insert_key, list_keys, new_api_key_secret, revoke_key
 from latchstring.users.dependencies import UserDependencies
 from latchstring.users.grant_limits import check_scopes
 
@@ -60,7 +60,7 @@ class ApiKeys:
         end = await self._end_within(by, expires_at)
         now = self.deps.clock()
         key = ApiKey(new_id(now), name, scope_set, roles, groups, by.actor, end)
-        secret = new_key_text()
+        secret = new_api_key_secret()
         event = happened("api_key.created", key.id, by=by.actor, now=now, scopes=sorted(scope_set))
 
         def work() -> Work[None]:
@@ -68,7 +68,7 @@ class ApiKeys:
             yield record(event)
 
         await self.deps.db.transact(work)
-        return CreatedApiKey(key, secret.text)
+        return CreatedApiKey(key, secret.token)
 
     def find_problems(
         self, *, scopes: Sequence[str], may_grant: Sequence[str], expires_at: datetime | None

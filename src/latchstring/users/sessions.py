@@ -13,16 +13,16 @@ from latchstring.domain.ids import new_id
 from latchstring.domain.principal import Principal
 from latchstring.events.record import record
 from latchstring.storage.engine.database import Step, Work
-from latchstring.storage.users.api_keys import digest_key, find_live_key, is_key_text
+from latchstring.storage.users.api_keys import digest_key, find_live_key, has_key_format
 from latchstring.storage.users.sessions import (
     RefreshToken,
+    delete_used_tokens,
     digest_refresh_token,
     end_session,
     end_sessions,
-    find_live_holder,
     find_live_user,
     find_refresh_token,
-    forget_used_tokens,
+    find_user_by_refresh_token,
     insert_refresh_token,
     insert_session,
     new_refresh_token,
@@ -86,7 +86,9 @@ class Sessions:
         For the invitee pages, whose GET requests must not change anything: the token stays unused, and a used one does
         not end its session. The API accepts refresh tokens only to refresh and to sign out.
         """
-        user_and_session = await find_live_holder(self.deps.db, digest_refresh_token(token), now=self.deps.clock())
+        user_and_session = await find_user_by_refresh_token(
+            self.deps.db, digest_refresh_token(token), now=self.deps.clock()
+        )
         if user_and_session is None:
             raise CredentialInvalid("This session has ended. Sign in again.")
         user, session_id = user_and_session
@@ -95,7 +97,9 @@ class Sessions:
     async def principal_of_api_key(self, text: str) -> Principal:
         """The principal of an API key. Raises CredentialInvalid."""
         # text that cannot be a key is refused before anything is read from the database
-        key = await find_live_key(self.deps.db, digest_key(text), now=self.deps.clock()) if is_key_text(text) else None
+        key = (
+            await find_live_key(self.deps.db, digest_key(text), now=self.deps.clock()) if has_key_format(text) else None
+        )
         if key is None:
             raise CredentialInvalid("This API key is unknown, revoked or expired.")
         return key.principal
@@ -132,7 +136,7 @@ class Sessions:
             insert_session(session_id, user_id, expires_at=now + self.deps.rules.refresh_token_lifetime),
             insert_refresh_token(token.digest, session_id),
         ]
-        return NewSession(session_id, token.text, steps)
+        return NewSession(session_id, token.token, steps)
 
     def tokens_for(self, user: User, session: NewSession) -> SessionTokens:
         """The tokens of a session that was just created."""
@@ -193,7 +197,7 @@ class Sessions:
         if user_and_session is None:
             raise RefreshTokenInvalid("This refresh token is invalid or has expired. Sign in again.")
         user, session_id = user_and_session
-        return user, self._tokens(user, session_id, next_token.text)
+        return user, self._tokens(user, session_id, next_token.token)
 
     def _rotate(
         self, digest: bytes, next_token: RefreshToken, event_id: UUID, now: datetime
@@ -214,7 +218,7 @@ class Sessions:
         yield insert_refresh_token(next_token.digest, session_id)
         # Used tokens are kept to detect reuse. After a whole lifetime that is no longer worth a row.
         if next_token.digest[0] < CLEANUP_THRESHOLD:
-            yield forget_used_tokens(session_id, before=now - self.deps.rules.refresh_token_lifetime)
+            yield delete_used_tokens(session_id, before=now - self.deps.rules.refresh_token_lifetime)
         return user, session_id
 
     def _end_reused(self, digest: bytes, event_id: UUID, now: datetime) -> Work[None]:

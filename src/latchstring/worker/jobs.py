@@ -1,7 +1,8 @@
-"""Working on jobs, batch by batch. Any number of workers share them; each job is in one pair of hands at a time.
+"""The job worker: processes jobs batch by batch. Many workers share the jobs; each job has one worker at a time.
 
-A batch is one transaction that writes the rows' verdicts, counts them and prolongs the lease. A worker that dies leaves
-its job to its lease: another goes on behind the last batch. A long job makes room for others every few seconds.
+A batch is one transaction that stores the row results, counts them and extends the lease. When a worker dies, another
+one continues behind the last batch after the lease expires. A long job is released every few seconds, so that other
+jobs get their turn.
 """
 
 import asyncio
@@ -24,79 +25,79 @@ from latchstring.telemetry.metrics import count_job_rows
 from latchstring.worker.wake_event import Notifiable
 
 LEASE = timedelta(seconds=6)  # many batches long; the contract promises takeover within 20 s of a death
-TURN = timedelta(seconds=2)  # before a job that waits may have this worker
+TURN = timedelta(seconds=2)  # then a waiting job gets this worker
 POLL_SECONDS = 1.0
 PAUSE_SECONDS = 1.0
-MOST_FAILURES = 5  # of one batch in a row, by a bug of ours; then the job is given up, not the worker
+MAX_FAILURES = 5  # consecutive unexpected errors of a batch; then the job fails, but not the worker
 
 _log = structlog.get_logger(__name__)
 
 
 class Batch(Protocol):
-    """Some rows of a job, ready to be settled."""
+    """Rows of a job, prepared for processing."""
 
     @property
-    def following(self) -> int:
-        """The first row behind them."""
+    def next_row(self) -> int:
+        """The number of the first row behind the batch."""
 
 
 class JobWork(Protocol):
-    """What is done with jobs of one kind."""
+    """The processing of one kind of job."""
 
     @property
     def prepares_ahead(self) -> bool:
-        """Whether a batch may be prepared while the one before it is settled."""
+        """Whether a batch may be prepared while the previous one is processed."""
 
     async def prepare(self, job: Job, first: int) -> Any:
-        """The Batch that begins at a row. Changes nothing."""
+        """Return the Batch that begins at a row, without changing anything."""
 
     async def settle(self, job: Job, owner: UUID, until: datetime, batch: Any) -> Job:
-        """Carry a batch out and hold the job until then; returns it as it stands afterwards. Raises JobLost."""
+        """Process a batch and extend the lease to `until`. Returns the updated job. Raises JobLost."""
 
     async def fail(self, job: Job, owner: UUID, cause: str) -> Job:
-        """End a job that cannot go on."""
+        """End a job that cannot continue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDependencies:
-    """What working on jobs needs. kinds: what to do with each kind of job."""
+    """The dependencies of a job worker. kinds: the processing of each kind of job."""
 
     db: Database
     clock: Clock
     kinds: Mapping[str, JobWork]
-    bell: Notifiable
+    wake_event: Notifiable
     lease: timedelta = LEASE
 
 
 class JobWorker:
-    """One process's share of the jobs."""
+    """Processes jobs in one process."""
 
-    def __init__(self, parts: JobDependencies) -> None:
-        self._parts = parts
-        self._db = parts.db
-        self._clock = parts.clock
-        self._owner = new_id(parts.clock())
+    def __init__(self, dependencies: JobDependencies) -> None:
+        self._dependencies = dependencies
+        self._db = dependencies.db
+        self._clock = dependencies.clock
+        self._owner = new_id(dependencies.clock())
         self._failures: dict[UUID, int] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until told to stop; the batch under way is finished, and the rest of its job given back."""
+        """Run until `stop` is set. The current batch is finished, and the rest of its job released."""
         while not stop.is_set():
             try:
-                found = await self._take_turn(stop)
+                has_worked = await self._work_on_next_job(stop)
             except (StorageBusy, StorageUnreachable) as error:
                 _log.info("job worker waits for the database", error=type(error).__name__)
                 await asyncio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1))  # noqa: S311  # spreads load, guards nothing
-            except Exception:  # noqa: BLE001  # the worker loop: nothing may end it but the stop
+            except Exception:  # noqa: BLE001  # the worker loop: only `stop` may end it
                 _log.exception("job worker met an unexpected error")
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
-                if not found:
-                    await self._parts.bell.wait(POLL_SECONDS)
+                if not has_worked:
+                    await self._dependencies.wake_event.wait(POLL_SECONDS)
 
-    async def _take_turn(self, stop: asyncio.Event) -> bool:
-        """Work on the job that has waited longest, for a while. False: there was none."""
+    async def _work_on_next_job(self, stop: asyncio.Event) -> bool:
+        """Process the job that has waited longest, for one turn. Returns False when there is none."""
         now = self._clock()
-        job = await claim_job(self._db, self._owner, now=now, until=now + self._parts.lease)
+        job = await claim_job(self._db, self._owner, now=now, until=now + self._dependencies.lease)
         if job is None:
             return False
         try:
@@ -112,16 +113,16 @@ class JobWorker:
         return True
 
     async def _work_on(self, job: Job, stop: asyncio.Event, *, ends_at: datetime) -> None:
-        work = self._parts.kinds.get(job.kind)
-        if work is None:  # of a newer version, during an upgrade: a newer worker's
+        work = self._dependencies.kinds.get(job.kind)
+        if work is None:  # created by a newer version during an upgrade: leave it to a newer worker
             await self._release(job, PAUSE_SECONDS * 5)
             return
         ahead: asyncio.Task[Batch] | None = None
         try:
             while not job.state.is_finished:
                 batch = await (ahead or work.prepare(job, job.done + 1))
-                ahead = asyncio.create_task(work.prepare(job, batch.following)) if work.prepares_ahead else None
-                before, job = job, await work.settle(job, self._owner, self._clock() + self._parts.lease, batch)
+                ahead = asyncio.create_task(work.prepare(job, batch.next_row)) if work.prepares_ahead else None
+                before, job = job, await work.settle(job, self._owner, self._clock() + self._dependencies.lease, batch)
                 self._failures.pop(job.id, None)
                 _count(before, job)
                 if not job.state.is_finished and (stop.is_set() or self._clock() >= ends_at):
@@ -138,11 +139,11 @@ class JobWorker:
 
     async def _note_failure(self, job: Job) -> None:
         failures = self._failures[job.id] = self._failures.get(job.id, 0) + 1
-        if failures < MOST_FAILURES:
+        if failures < MAX_FAILURES:
             await self._release(job, PAUSE_SECONDS * failures)
             return
         del self._failures[job.id]
-        await self._parts.kinds[job.kind].fail(job, self._owner, "internal-error")
+        await self._dependencies.kinds[job.kind].fail(job, self._owner, "internal-error")
 
 
 def _count(before: Job, after: Job) -> None:

@@ -1,4 +1,4 @@
-"""The worker: sends mail, runs sweeps, hears the bell of other processes."""
+"""The worker process: sends mail, processes jobs, runs sweeps and receives wake-ups of other processes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -19,67 +19,77 @@ from latchstring.worker.mail import LEASE, Loader, MailDependencies, MailWorker
 from latchstring.worker.sweeps import Sweep, run_sweeps
 from latchstring.worker.wake_event import WakeEvent
 
-DRAIN = timedelta(seconds=6)  # SIGTERM leaves ten seconds for everything
+DRAIN = timedelta(seconds=6)  # the whole process has ten seconds after SIGTERM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerDependencies:
-    """What a worker is handed. sweeps run every minute; wake is rung by this process after each commit with mail."""
+    """The dependencies of a worker. wake_event: notified by this process after each commit with mail or jobs."""
 
     db: Database
     clock: Clock
     mail_rules: MailRules
     loaders: Mapping[MailKind, Loader]
     sweeps: Sequence[Sweep] = ()
-    wake: WakeEvent = field(default_factory=WakeEvent)
+    wake_event: WakeEvent = field(default_factory=WakeEvent)
     lease: timedelta = LEASE
     job_kinds: Mapping[str, JobWork] = field(default_factory=dict)
 
 
-async def run_worker(parts: WorkerDependencies, stop: asyncio.Event, *, drain: timedelta = DRAIN) -> None:
-    """Work until stop is set, then drain: what is under way finishes, what takes too long is handed back."""
-    sender = open_sender(parts.mail_rules)
+async def run_worker(dependencies: WorkerDependencies, stop: asyncio.Event, *, drain: timedelta = DRAIN) -> None:
+    """Run until `stop` is set, then drain: finish current work within `drain` and release the rest."""
+    sender = open_sender(dependencies.mail_rules)
     mail = MailWorker(
         MailDependencies(
-            db=parts.db,
-            clock=parts.clock,
-            rules=parts.mail_rules,
+            db=dependencies.db,
+            clock=dependencies.clock,
+            rules=dependencies.mail_rules,
             sender=sender,
-            loaders=parts.loaders,
-            wake=parts.wake,
-            lease=parts.lease,
+            loaders=dependencies.loaders,
+            wake_event=dependencies.wake_event,
+            lease=dependencies.lease,
         )
     )
-    jobs = JobWorker(JobDependencies(db=parts.db, clock=parts.clock, kinds=parts.job_kinds, bell=parts.wake.jobs))
+    jobs = JobWorker(
+        JobDependencies(
+            db=dependencies.db,
+            clock=dependencies.clock,
+            kinds=dependencies.job_kinds,
+            wake_event=dependencies.wake_event.jobs,
+        )
+    )
     working = asyncio.create_task(jobs.run(stop), name="jobs")
-    sweeping = asyncio.create_task(run_sweeps(parts.sweeps), name="sweeps")
-    stopping = asyncio.create_task(_notify_on(stop, parts.wake), name="stop bell")
+    sweeping = asyncio.create_task(run_sweeps(dependencies.sweeps), name="sweeps")
+    stopping = asyncio.create_task(_notify_on(stop, dependencies.wake_event), name="stop notification")
     try:
         await mail.run(stop, drain=drain)
     finally:
         sweeping.cancel()
         stopping.cancel()
-        # the stop has been heard: a batch under way ends within moments, and what it wrote must not be half known
+        # the job worker stops after its batch, which takes moments; cancelling it could lose the result of a commit
         await asyncio.wait({working}, timeout=drain.total_seconds() / 2)
         working.cancel()
         await asyncio.gather(sweeping, stopping, working, return_exceptions=True)
 
 
-async def _notify_on(stop: asyncio.Event, wake: WakeEvent) -> None:
+async def _notify_on(stop: asyncio.Event, wake_event: WakeEvent) -> None:
     await stop.wait()
-    wake.set_here()
+    wake_event.notify_local()
 
 
 @asynccontextmanager
-async def listening(url: URL, wake: WakeEvent) -> AsyncIterator[None]:
-    """Pass rings between the processes of one database, for as long as the context lasts. SQLite has one process.
+async def listening(url: URL, wake_event: WakeEvent) -> AsyncIterator[None]:
+    """Exchange wake-ups with the other processes of the database while the context lasts. SQLite has one process.
 
-    Every process needs this, also one without a worker: it is how its rings reach the workers of others.
+    A process without a worker needs this, too, to wake the workers of other processes.
     """
     if url.get_backend_name() != "postgresql":
         yield
         return
-    sharing = asyncio.create_task(share_wakeups(url, rung=wake.rung, on_wakeup=wake.set_here), name="wake-ups")
+    sharing = asyncio.create_task(
+        share_wakeups(url, notify_requested=wake_event.notify_requested, on_wakeup=wake_event.notify_local),
+        name="wake-ups",
+    )
     try:
         yield
     finally:

@@ -1,47 +1,46 @@
-"""The bell that says there is mail."""
+"""Wake-ups of the workers after a commit with mail or jobs."""
 
 import asyncio
 import contextlib
 
 
 class Notifiable:
-    """One listener's ear. Only to be used on the event loop."""
+    """An event that one worker waits for. Use it on the event loop only."""
 
     def __init__(self) -> None:
-        self._here = asyncio.Event()
+        self._event = asyncio.Event()
 
-    def set_here(self) -> None:
-        """Look again."""
-        self._here.set()
+    def notify_local(self) -> None:
+        self._event.set()
 
     async def wait(self, seconds: float) -> bool:
-        """Return at the next ring, or one that nobody has heard yet, or after this time. Whether it rang."""
+        """Wait for a notification, or take a pending one. Returns False after the timeout."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._here.wait()
-        rang = self._here.is_set()
-        self._here.clear()
-        return rang
+                await self._event.wait()
+        was_notified = self._event.is_set()
+        self._event.clear()
+        return was_notified
 
 
 class WakeEvent(Notifiable):
-    """Rung after a commit; the workers of this process hear it at once, those of others through `rung`.
+    """Notified after a commit. Wakes the workers of this process now, those of others through `notify_requested`.
 
-    Ringing is cheap and loses nothing: whoever is late finds everything by polling. jobs: the ear of who works on jobs,
-    beside the mail worker's own.
+    A lost notification is harmless, because workers poll. This event itself wakes the mail worker; jobs: wakes the job
+    worker.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.rung = asyncio.Event()  # what other processes are still to be told
+        self.notify_requested = asyncio.Event()  # other processes have to be notified
         self.jobs = Notifiable()
 
-    def ring(self) -> None:
-        """Something was committed in this process."""
-        self.set_here()
-        self.rung.set()
+    def notify(self) -> None:
+        """Wake the workers of all processes, after a commit in this process."""
+        self.notify_local()
+        self.notify_requested.set()
 
-    def set_here(self) -> None:
-        """Look again, without telling anybody else."""
-        super().set_here()
-        self.jobs.set_here()
+    def notify_local(self) -> None:
+        """Wake the workers of this process only."""
+        super().notify_local()
+        self.jobs.notify_local()

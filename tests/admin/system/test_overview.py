@@ -62,7 +62,7 @@ async def test_the_funnel_counts_at_once_and_by_role_and_inviter(page_client: Pa
     assert 'data-testid="biggest-loss" data-step="visited" data-count="4"' in seen.html
     again = (await page_client.get("/admin?days=7")).words
     for _ in range(3):
-        await page_client.services.backoffice.overviews.add_up()
+        await page_client.services.backoffice.overviews.count_next_batch()
     assert (await page_client.get("/admin?days=7")).words == again
 
 

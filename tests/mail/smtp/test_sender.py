@@ -1,4 +1,4 @@
-"""Talking to mail servers: encryption, signing in, and what is said about a mail."""
+"""The SMTP sender: connections, encryption, authentication and replies."""
 
 import asyncio
 import datetime as dt
@@ -39,10 +39,10 @@ def settings(server: ScriptedServer, **changes: object) -> SmtpSettings:
 
 
 def compose(to: str = "ada@people.test", **changes: object) -> Compose:
-    async def make() -> RenderedMail:
+    async def render() -> RenderedMail:
         return render_mail(invitation(to=to, **changes), uuid4(), sender="Acme <no-reply@acme.test>", now=SENT_AT)
 
-    return make
+    return render
 
 
 async def send(
@@ -51,7 +51,7 @@ async def send(
     return await sender.send(compose(to), on_data_sent=on_data_sent)
 
 
-async def test_one_connection_serves_mail_after_mail(server: ScriptedServer) -> None:
+async def test_one_connection_sends_several_mails(server: ScriptedServer) -> None:
     sender = SmtpSender(settings(server), RETRY)
     outcomes = [await send(sender, f"p{n}@people.test") for n in range(5)]
     await sender.close()
@@ -70,7 +70,7 @@ async def test_a_refused_recipient_leaves_the_connection_usable(server: Scripted
     assert server.recipients() == ["bob@people.test"]
 
 
-async def test_a_kept_connection_the_server_closed_is_nobodys_failure(server: ScriptedServer) -> None:
+async def test_a_reused_connection_closed_by_the_server_is_no_failure(server: ScriptedServer) -> None:
     sender = SmtpSender(settings(server), RETRY)
     await send(sender)
     server.replies["mail"] = ["421 4.4.2 too long idle"]
@@ -81,7 +81,7 @@ async def test_a_kept_connection_the_server_closed_is_nobodys_failure(server: Sc
     assert len(server.received) == 3
 
 
-async def test_idle_connections_are_given_up(server: ScriptedServer) -> None:
+async def test_idle_connections_are_closed(server: ScriptedServer) -> None:
     now = 0.0
     sender = SmtpSender(settings(server), RETRY, clock=lambda: now)
     await send(sender)
@@ -95,7 +95,7 @@ async def test_idle_connections_are_given_up(server: ScriptedServer) -> None:
     assert server.sessions == 2
 
 
-async def test_a_connection_is_left_after_many_mails(server: ScriptedServer) -> None:
+async def test_a_connection_is_closed_after_many_mails(server: ScriptedServer) -> None:
     sender = SmtpSender(settings(server), RETRY)
     for _ in range(101):
         await send(sender)
@@ -103,7 +103,7 @@ async def test_a_connection_is_left_after_many_mails(server: ScriptedServer) -> 
     assert server.sessions == 2
 
 
-async def test_a_mail_torn_away_in_the_middle_leaves_no_connection_behind(server: ScriptedServer) -> None:
+async def test_a_cancelled_mail_leaves_no_connection_behind(server: ScriptedServer) -> None:
     server.held_recipients.add("ada@people.test")
     sender = SmtpSender(settings(server), RETRY)
     task = asyncio.create_task(send(sender))
@@ -117,12 +117,12 @@ async def test_a_mail_torn_away_in_the_middle_leaves_no_connection_behind(server
     assert server.sessions == 2
 
 
-async def test_the_last_word_may_take_longer_than_every_other(server: ScriptedServer) -> None:
+async def test_the_final_reply_has_a_longer_timeout(server: ScriptedServer) -> None:
     server.held_recipients.add("ada@people.test")
     sender = SmtpSender(settings(server, timeout=timedelta(milliseconds=200)), RETRY)
-    said = asyncio.Event()
-    task = asyncio.create_task(send(sender, on_data_sent=said.set))
-    await asyncio.wait_for(said.wait(), 60)
+    data_sent = asyncio.Event()
+    task = asyncio.create_task(send(sender, on_data_sent=data_sent.set))
+    await asyncio.wait_for(data_sent.wait(), 60)
     await asyncio.sleep(0.5)
     server.held_recipients.clear()
     server.released.set()
@@ -130,16 +130,16 @@ async def test_the_last_word_may_take_longer_than_every_other(server: ScriptedSe
     await sender.close()
 
 
-async def test_a_server_silent_for_ever_at_the_dot_is_given_up(server: ScriptedServer) -> None:
+async def test_a_server_silent_after_the_dot_times_out(server: ScriptedServer) -> None:
     server.held_recipients.add("ada@people.test")
-    sender = SmtpSender(settings(server), RETRY, dot_patience=timedelta(milliseconds=200))
+    sender = SmtpSender(settings(server), RETRY, reply_timeout=timedelta(milliseconds=200))
     assert (await send(sender)).result is DeliveryResult.LATER
     await sender.close()
 
 
-@pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
-async def test_a_server_silent_elsewhere_is_given_up_sooner(server: ScriptedServer, stage: str) -> None:
-    server.replies[stage] = ["hang"]
+@pytest.mark.parametrize("command", ["mail", "rcpt", "data"])
+async def test_a_server_silent_before_the_data_times_out_sooner(server: ScriptedServer, command: str) -> None:
+    server.replies[command] = ["hang"]
     sender = SmtpSender(settings(server, timeout=timedelta(milliseconds=200)), RETRY)
     outcome = await send(sender)
     assert outcome.result in {DeliveryResult.LATER, DeliveryResult.TROUBLE}
@@ -147,23 +147,23 @@ async def test_a_server_silent_elsewhere_is_given_up_sooner(server: ScriptedServ
     await sender.close()
 
 
-async def test_nobody_listening_is_trouble_without_words(server: ScriptedServer) -> None:
+async def test_a_refused_connection_is_trouble_without_a_reply(server: ScriptedServer) -> None:
     sender = SmtpSender(settings(server, port=1), RETRY)
     outcome = await send(sender)
     assert (outcome.result, outcome.reply) == (DeliveryResult.TROUBLE, None)
     assert sender.capacity() == 0
 
 
-async def test_while_the_door_is_tried_the_others_wait_and_lose_nothing(server: ScriptedServer) -> None:
-    server.decide = lambda stage, _argument: "554 go away" if stage == "connect" else None
+async def test_while_one_mail_connects_the_others_wait_without_an_attempt(server: ScriptedServer) -> None:
+    server.decide = lambda command, _argument: "554 go away" if command == "connect" else None
     sender = SmtpSender(settings(server), RETRY)
     outcomes = await asyncio.gather(*(send(sender) for _ in range(8)))
     assert sorted(outcome.result.name for outcome in outcomes) == ["NOT_ATTEMPTED"] * 7 + ["TROUBLE"]
     assert server.sessions == 1
 
 
-async def test_a_server_that_wants_fewer_connections_gets_fewer(server: ScriptedServer) -> None:
-    server.decide = lambda stage, _a: "421 too many" if stage == "connect" and server.open > 2 else None
+async def test_the_connection_limit_of_the_server_is_respected(server: ScriptedServer) -> None:
+    server.decide = lambda command, _a: "421 too many" if command == "connect" and server.open > 2 else None
     sender = SmtpSender(settings(server), RETRY)
     outcomes = await asyncio.gather(*(send(sender, f"p{n}@people.test") for n in range(10)))
     assert {outcome.result for outcome in outcomes} <= {DeliveryResult.TAKEN, DeliveryResult.NOT_ATTEMPTED}
@@ -171,7 +171,7 @@ async def test_a_server_that_wants_fewer_connections_gets_fewer(server: Scripted
     await sender.close()
 
 
-async def test_what_is_raised_while_composing_leaves_the_connection_for_the_next(server: ScriptedServer) -> None:
+async def test_an_error_while_composing_leaves_the_connection_usable(server: ScriptedServer) -> None:
     class Ended(Exception):
         pass
 
@@ -195,7 +195,7 @@ async def test_signing_in(server: ScriptedServer) -> None:
     assert any(command.startswith("AUTH PLAIN") for command in server.commands)
 
 
-async def test_a_wrong_password_is_trouble_in_the_servers_words(server: ScriptedServer) -> None:
+async def test_a_wrong_password_is_trouble_with_the_servers_reply(server: ScriptedServer) -> None:
     server.extensions = ("AUTH PLAIN",)
     server.replies["auth"] = ["535 5.7.8 authentication failed"]
     sender = SmtpSender(settings(server, username="mailer", password="wrong"), RETRY)
@@ -203,13 +203,13 @@ async def test_a_wrong_password_is_trouble_in_the_servers_words(server: Scripted
     assert (outcome.result, outcome.reply) == (DeliveryResult.TROUBLE, "535 5.7.8 authentication failed")
 
 
-async def test_starttls_is_insisted_on(server: ScriptedServer) -> None:
+async def test_starttls_is_required(server: ScriptedServer) -> None:
     sender = SmtpSender(settings(server, tls="starttls"), RETRY)
     assert (await send(sender)).result is DeliveryResult.TROUBLE
     assert not any(command.startswith("MAIL") for command in server.commands)
 
 
-async def test_mail_goes_to_the_address_as_typed_where_the_server_takes_it(server: ScriptedServer) -> None:
+async def test_the_address_as_typed_is_used_if_the_server_supports_it(server: ScriptedServer) -> None:
     sender = SmtpSender(settings(server), RETRY)
     for address in ("ada@bücher.test", "jörg@people.test", "Bo@People.test"):
         await send(sender, address)
@@ -227,7 +227,7 @@ async def test_an_international_domain_needs_no_smtputf8(server: ScriptedServer)
     assert server.recipients() == ["ada@xn--bcher-kva.test"]
 
 
-async def test_a_server_without_smtputf8_is_asked_again_later(server: ScriptedServer) -> None:
+async def test_a_mail_to_a_server_without_smtputf8_is_retried_later(server: ScriptedServer) -> None:
     server.extensions = ("8BITMIME",)
     sender = SmtpSender(settings(server), RETRY)
     assert (await send(sender, "jörg@people.test")).result is DeliveryResult.LATER
@@ -235,7 +235,7 @@ async def test_a_server_without_smtputf8_is_asked_again_later(server: ScriptedSe
     await sender.close()
 
 
-async def test_the_servers_words_are_one_line_and_hold_no_token(server: ScriptedServer) -> None:
+async def test_the_reply_is_one_line_without_a_token(server: ScriptedServer) -> None:
     server.replies["dot"] = [
         "554-5.7.1 blocked: https://app.test/invitation?token=eyJhbGciOi.eyJzdWIi.sig\n554 see \x07us"
     ]
@@ -246,18 +246,18 @@ async def test_the_servers_words_are_one_line_and_hold_no_token(server: Scripted
     assert outcome.reply == "554 5.7.1 blocked: https://app.test/invitation?token=… see us"
 
 
-async def test_a_server_may_say_much(server: ScriptedServer) -> None:
-    """Looking for tokens in this once took more than a second, in which nobody was served."""
+async def test_long_replies_are_truncated_quickly(server: ScriptedServer) -> None:
+    """The search for tokens in this reply once blocked the event loop for more than a second."""
     server.replies["dot"] = ["\n".join([*["554-" + "ey-" * 2600] * 3, "554 so much for that"])]
-    sender, began = SmtpSender(settings(server), RETRY), time.perf_counter()
+    sender, started_at = SmtpSender(settings(server), RETRY), time.perf_counter()
     outcome = await send(sender)
     await sender.close()
     assert outcome.result is DeliveryResult.REFUSED
     assert len(outcome.reply or "") == 500
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - started_at < 0.5
 
 
-async def test_dots_at_the_beginning_of_lines_arrive(server: ScriptedServer) -> None:
+async def test_leading_dots_arrive(server: ScriptedServer) -> None:
     content = b"Subject: dots\r\n\r\n.\r\n..\r\n.hidden\r\nend"
 
     async def dotted() -> RenderedMail:
@@ -271,11 +271,11 @@ async def test_dots_at_the_beginning_of_lines_arrive(server: ScriptedServer) -> 
 
 @pytest.fixture
 def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """A server context of 127.0.0.1, whose authority this process trusts."""
+    """A TLS server context for 127.0.0.1 with a certificate that this process trusts."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = dt.datetime.now(dt.UTC)
-    made = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -291,7 +291,7 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLConte
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    pem.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    pem.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
@@ -308,7 +308,7 @@ async def test_encryption(certificate: ssl.SSLContext, mode: str) -> None:
     assert outcome.result is DeliveryResult.TAKEN
 
 
-async def test_a_certificate_nobody_vouches_for_is_trouble(
+async def test_an_untrusted_certificate_is_trouble(
     certificate: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")

@@ -1,4 +1,4 @@
-"""Tests of the schema change it: each has a PostgreSQL database of its own."""
+"""Tests of the schema change it, so each has its own PostgreSQL database."""
 
 import pytest
 from sqlalchemy.engine import URL

@@ -1,4 +1,4 @@
-"""Migrations that have landed stay as they are, and keep the rows that are there."""
+"""Landed migrations do not change, and migrations preserve rows."""
 
 import hashlib
 from collections.abc import Mapping
@@ -20,13 +20,13 @@ LANDED = {"0001_foundation.py": "fc3e18e34576df0afc5dfd7f63f7ff3c49012826aa488ec
 Tables = Mapping[str, tuple[frozenset[str], list[dict[str, Any]]]]  # columns and rows by table
 
 
-def test_a_revision_that_has_landed_is_not_edited() -> None:
+def test_landed_revisions_are_not_edited() -> None:
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in VERSIONS.glob("[0-9]*.py")}
     assert digests == LANDED
 
 
 def revisions() -> list[str]:
-    """Every revision, the oldest first."""
+    """Return every revision, oldest first."""
     return [script.revision for script in ScriptDirectory(str(VERSIONS.parent)).walk_revisions()][::-1]
 
 
@@ -48,7 +48,7 @@ def read_tables(connection: Connection) -> Tables:
 
 
 async def test_rows_survive_every_migration(service_env: ServiceEnv, database_url: URL) -> None:
-    """Down to each revision and up again: what the older tables and columns held is there afterwards."""
+    """Migrate down to each revision and up again: the data of the older tables and columns is preserved."""
     invitations = build_invitation_env(service_env)
     await service_env.group("crew")
     await service_env.user("admin", groups=("crew",))
@@ -66,8 +66,8 @@ async def test_rows_survive_every_migration(service_env: ServiceEnv, database_ur
             schema.upgrade(connection)
             after = read_tables(connection)
             for name, (columns, rows) in before.items():
-                kept = columns & old[name][0] if name in old else frozenset()
-                assert pick(after[name][1], kept) == pick(rows, kept), (revision, name)
+                common = columns & old[name][0] if name in old else frozenset()
+                assert pick(after[name][1], common) == pick(rows, common), (revision, name)
 
     await schema.on_connection(database_url.difference_update_query(["isolation"]), down_and_up)
     assert (await invitations.reload(pending)).email == "bob@people.test"

@@ -10,7 +10,7 @@ from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.revision import HEAD_REVISION, is_at_head
 
 
-async def test_migrations_and_tables_are_in_step(database_url: URL) -> None:
+async def test_migrations_and_tables_agree(database_url: URL) -> None:
     assert await schema.on_connection(plain(database_url), schema.differences) == []
 
 
@@ -23,7 +23,7 @@ async def test_every_migration_goes_down_and_up_again(database_url: URL) -> None
     assert await schema.on_connection(plain(database_url), down_and_up) == []
 
 
-async def test_two_migrations_at_once_both_end_well(database_url: URL) -> None:
+async def test_two_concurrent_migrations_both_succeed(database_url: URL) -> None:
     await schema.on_connection(plain(database_url), lambda connection: schema.downgrade(connection, "base"))
     await asyncio.gather(schema.migrate(plain(database_url)), schema.migrate(plain(database_url)))
     assert await schema.on_connection(plain(database_url), current_revision) == HEAD_REVISION

@@ -1,4 +1,4 @@
-"""Lists of users: the right rows, each once, in every order, whichever filter begins."""
+"""Lists of users: the right rows, each once, in every order, with every filter."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -19,17 +19,17 @@ from latchstring.storage.users.users import insert_user, join_groups
 
 pytestmark = pytest.mark.reads
 
-MANY = 23
+USER_COUNT = 23
 ORDERS = [SortOrder(by, descending=descending) for by in ("createdAt", "email", "name") for descending in (False, True)]
 
 
-async def furnish(db: Database) -> dict[str, User]:
-    """Users of whom every second is a customer, every third blocked, every fifth unproved, every seventh in a group."""
+async def insert_users(db: Database) -> dict[str, User]:
+    """Insert users: every second a customer, every third blocked, every fifth unverified, every seventh in a group."""
     numbers: Iterator[int] = count()
-    at = system_clock()
+    now = system_clock()
     users = [
         User(
-            id=new_id(at),
+            id=new_id(now),
             email=f"U{n}@People.test",
             email_key=f"u{n % 10}{n}@people.test",
             first_name=f"Ann{n % 4}",
@@ -38,9 +38,9 @@ async def furnish(db: Database) -> dict[str, User]:
             blocked=n % 3 == 0,
             email_verified=n % 5 != 0,
         )
-        for n in (next(numbers) for _ in range(MANY))
+        for n in (next(numbers) for _ in range(USER_COUNT))
     ]
-    group_id = new_id(at)
+    group_id = new_id(now)
 
     def work() -> Work[None]:
         yield step(insert(groups).values(id=group_id, key="spring", name="Spring", translations={}))
@@ -55,13 +55,13 @@ async def furnish(db: Database) -> dict[str, User]:
 
 async def read_all(db: Database, search: UserSearch, order: SortOrder) -> tuple[list[User], int | None]:
     cursor: Cursor | None = None
-    seen: list[User] = []
+    users: list[User] = []
     while True:
         page = await list_users(db, search, order=order, cursor=cursor, limit=5)
-        seen += page.items
+        users += page.items
         cursor = page.next
         if cursor is None:
-            return seen, page.total
+            return users, page.total
 
 
 def value(user: User, by: str) -> tuple[object, object]:
@@ -69,13 +69,15 @@ def value(user: User, by: str) -> tuple[object, object]:
     return ({"createdAt": user.id, "email": user.email_key, "name": folded}[by], user.id)
 
 
-@pytest.mark.parametrize("bound", [keyset.MOST_CANDIDATES, 3], ids=["by the fewest", "along the order"])
-async def test_every_filter_in_every_order(database: Database, monkeypatch: pytest.MonkeyPatch, bound: int) -> None:
-    """With a small bound every filter finds too many, so that the other way is taken."""
-    monkeypatch.setattr(keyset, "MOST_CANDIDATES", bound)
-    known = await furnish(database)
-    group_id = known.pop("group").id
-    users = list(known.values())
+@pytest.mark.parametrize("max_candidates", [keyset.MAX_CANDIDATES, 3], ids=["candidates", "index scan"])
+async def test_every_filter_in_every_order(
+    database: Database, monkeypatch: pytest.MonkeyPatch, max_candidates: int
+) -> None:
+    """With a small limit every filter has too many candidates, so that index scans are used."""
+    monkeypatch.setattr(keyset, "MAX_CANDIDATES", max_candidates)
+    users_by_key = await insert_users(database)
+    group_id = users_by_key.pop("group").id
+    users = list(users_by_key.values())
     expected_by_search = {
         UserSearch(): users,
         UserSearch(role="customer"): [user for user in users if user.role == "customer"],
@@ -90,12 +92,12 @@ async def test_every_filter_in_every_order(database: Database, monkeypatch: pyte
     }
     for search, expected in expected_by_search.items():
         for order in ORDERS:
-            seen, total = await read_all(database, search, order)
+            listed, total = await read_all(database, search, order)
             ordered = sorted(expected, key=lambda u: value(u, order.by), reverse=order.descending)
-            assert [user.id for user in seen] == [user.id for user in ordered], (search, order)
+            assert [user.id for user in listed] == [user.id for user in ordered], (search, order)
             assert total in {len(expected), None}
-    assert (await count_role(database, "team")).number == MANY // 2
+    assert (await count_role(database, "team")).number == USER_COUNT // 2
 
 
-def test_the_bounds_of_pages_are_those_the_lists_ask_for() -> None:
+def test_page_sizes_include_those_of_the_lists() -> None:
     assert set(keyset.PAGE_SIZES) >= {10, 25, 50, 100}

@@ -17,7 +17,7 @@ from latchstring.http.responses import Answer
 from latchstring.i18n.dates import text_direction
 from latchstring.mail.messages import InvitationMail
 from latchstring.mail.render import ComposedMail, compose_mail
-from latchstring.mail.templating import TemplateBroken, templates_in
+from latchstring.mail.templating import TemplateBroken, load_templates
 from latchstring.pages.forms import FormState
 from latchstring.pages.mail_frame import FRAME_POLICY
 from latchstring.pages.templating import render
@@ -79,7 +79,7 @@ async def _preview(panel: Panel, draft: Draft, *, as_text: bool) -> Answer:
 def _compose(message: InvitationMail, rules: MailRules) -> ComposedMail:
     """By the operator's templates; by ours when those are broken, as the worker does."""
     try:
-        return compose_mail(message, templates_in(rules.templates_directory))
+        return compose_mail(message, load_templates(rules.templates_directory))
     except TemplateBroken:
         return compose_mail(message)
 

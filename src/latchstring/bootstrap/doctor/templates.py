@@ -10,7 +10,14 @@ from latchstring.domain.views.health import Finding, bad, doubtful, good
 from latchstring.i18n.negotiation import available_locales
 from latchstring.mail.render import compose_mail
 from latchstring.mail.samples import SAMPLE_TOKEN, sample_message
-from latchstring.mail.templating import FORMS, SHARED, MailTemplates, TemplateBroken, own_files, templates_in
+from latchstring.mail.templating import (
+    FORMS,
+    SHARED,
+    MailTemplates,
+    TemplateBroken,
+    list_override_files,
+    load_templates,
+)
 
 NAME = "mail templates"
 _WITH_LINK = (MailKind.INVITATION, MailKind.PASSWORD_RESET, MailKind.EMAIL_VERIFICATION, MailKind.ADMIN_SET_UP)
@@ -23,8 +30,8 @@ def check_templates(config: Config) -> list[Finding]:
     folder = Path(config.mail.templates_directory)
     if not folder.is_dir():
         return [bad(NAME, f"There is no folder {folder}.", "Make it, or correct mail.templates-directory.")]
-    found = [_unknown(folder, path) for path in own_files(folder) if not _is_known(path.relative_to(folder))]
-    found += _broken(config, templates_in(str(folder)))
+    found = [_unknown(folder, path) for path in list_override_files(folder) if not _is_known(path.relative_to(folder))]
+    found += _broken(config, load_templates(str(folder)))
     return found or [good(NAME, f"{folder}: every template can be used.")]
 
 

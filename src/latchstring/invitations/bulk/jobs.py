@@ -37,9 +37,7 @@ from latchstring.storage.engine.idempotency import store_answer
 from latchstring.storage.invitations.bulk_insert import find_blockers
 from latchstring.storage.jobs.jobs import (
     cancel_job,
-    count_foreseen,
     delete_job,
-    describe_job,
     find_job,
     find_next_part,
     insert_job,
@@ -48,6 +46,8 @@ from latchstring.storage.jobs.jobs import (
     list_jobs,
     purge_jobs,
     queue_job,
+    store_preview_counts,
+    update_draft,
 )
 from latchstring.storage.jobs.rows import clear_rows, count_by_status, insert_rows, list_rows
 
@@ -190,7 +190,7 @@ class BulkJobs:
 
     async def describe(self, job: Job) -> None:
         """Store the options, total and name of a draft. Raises JobLost when it is no longer a draft."""
-        await self.deps.db.transact(lambda: describe_job(job.id, options=job.options, total=job.total, name=job.name))
+        await self.deps.db.transact(lambda: update_draft(job.id, options=job.options, total=job.total, name=job.name))
 
     async def check(self, job_id: UUID, *, by: Principal) -> Job:
         """Preview the rows of a draft and store the results and their counts with it while it is a draft.
@@ -205,7 +205,9 @@ class BulkJobs:
             await db.transact(lambda: single_step(insert_rows(db.dialect_name, draft.id, batch)))  # noqa: B023
         created, refused = counts[RowStatus.CREATE], counts[RowStatus.REFUSED]
         skipped = counts.total() - created - refused
-        return await db.transact(lambda: count_foreseen(draft.id, created=created, skipped=skipped, refused=refused))
+        return await db.transact(
+            lambda: store_preview_counts(draft.id, created=created, skipped=skipped, refused=refused)
+        )
 
     async def confirm(self, job_id: UUID, *, by: Principal) -> Job:
         """Queue a draft of the caller for the workers. Raises JobNotFound, NotAllowed, MailDisabled."""
@@ -261,7 +263,7 @@ class BulkJobs:
     async def list_jobs(self, *, by: Principal, limit: int) -> Sequence[Job]:
         """Jobs, newest first: all for callers with `invitations:read`, else the caller's own."""
         maker = None if by.can(READ) else by.actor
-        return (await list_jobs(self.deps.db, maker=maker, limit=limit)).items
+        return (await list_jobs(self.deps.db, created_by=maker, limit=limit)).items
 
     async def list_drafts(self, *, by: Principal, limit: int) -> Sequence[Job]:
         """The caller's drafts of the last day, newest first."""
@@ -276,14 +278,14 @@ class BulkJobs:
         self, job: Job, *, cursor: Cursor | None = None, limit: int, which: RowFilter = EVERY_ROW
     ) -> Page[JobRow]:
         """A page of the row results of a job. Get the job first."""
-        return await list_rows(self.deps.db, job.id, cursor=cursor, limit=limit, which=which)
+        return await list_rows(self.deps.db, job.id, cursor=cursor, limit=limit, row_filter=which)
 
     async def all_rows(self, job: Job, *, which: RowFilter = EVERY_ROW) -> AsyncIterator[Sequence[JobRow]]:
         """All row results so far, in batches, for a report."""
         cursor: Cursor | None = None
         while True:
             page = await list_rows(
-                self.deps.db, job.id, cursor=cursor, limit=REPORT_PAGE_SIZE, which=which, is_counted=False
+                self.deps.db, job.id, cursor=cursor, limit=REPORT_PAGE_SIZE, row_filter=which, is_counted=False
             )
             if page.items:
                 yield page.items

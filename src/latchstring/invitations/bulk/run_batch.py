@@ -26,8 +26,8 @@ from latchstring.storage.engine.database import ATTEMPTS, Work
 from latchstring.storage.invitations.bulk_insert import Blocker, InsertedBatch, insert_invitations
 from latchstring.storage.invitations.create import InvitationInsert
 from latchstring.storage.invitations.transitions import share_lock_groups_by_id
-from latchstring.storage.jobs.jobs import JobLost, advance_job, find_part, finish_job, hold_job
-from latchstring.storage.jobs.rows import insert_rows, load_twins
+from latchstring.storage.jobs.jobs import JobLost, advance_job, find_part, finish_job, lock_job
+from latchstring.storage.jobs.rows import insert_rows, load_rows_by_invitation
 
 ROWS_MISSING = "rows-missing"
 
@@ -151,7 +151,7 @@ class InviteRowsJob:
             raise JobLost
         by, now = batch.by, batch.now
         rows = copy_rows(batch.rows or ())  # a retried transaction must start from the unchanged validation results
-        yield from hold_job(job, owner, until=until)
+        yield from lock_job(job, owner, until=until)
         yield from _check_authority(job, batch)
 
         to_create = [row for row in rows if row.new is not None and row.duplicate_of is None]
@@ -217,7 +217,9 @@ def _find_earlier_rows(job: Job, written: InsertedBatch) -> Work[dict[UUID, int]
     blockers = written.blockers.values()
     if not blockers:
         return {}
-    return (yield from load_twins(job.id, sorted({b.email_key for b in blockers}), [b.id for b in blockers]))
+    return (
+        yield from load_rows_by_invitation(job.id, sorted({b.email_key for b in blockers}), [b.id for b in blockers])
+    )
 
 
 def _results_of(

@@ -1,4 +1,4 @@
-"""A small pool of connections to one mail server."""
+"""A pool of connections to a mail server."""
 
 import asyncio
 import contextlib
@@ -14,14 +14,14 @@ from latchstring.domain.settings import SmtpSettings
 from latchstring.mail.smtp.circuit_breaker import Circuit
 from latchstring.mail.smtp.protocol import greet
 
-MOST_CONNECTIONS = 40  # Postfix gives one client 50
-MOST_MAILS = 100  # on one connection; many servers hang up there
-LONGEST_IDLE = 8.0  # seconds; well below what servers grant
-CROWDED_FOR = 60.0  # seconds we do with fewer connections after the server refused one more
+MAX_CONNECTIONS = 40  # Postfix allows 50 per client
+MAX_MAILS = 100  # per connection; many servers close the connection after 100
+MAX_IDLE_SECONDS = 8.0  # well below the timeouts of servers
+REDUCED_SECONDS = 60.0  # how long the limit stays reduced after the server refused a connection
 
 
 class ConnectionFailed(Exception):
-    """No connection was to be had, and this mail is not to blame. again_in: when to ask again."""
+    """No connection was available, which does not count as an attempt. again_in: when to try again."""
 
     def __init__(self, again_in: timedelta) -> None:
         super().__init__(again_in)
@@ -29,7 +29,7 @@ class ConnectionFailed(Exception):
 
 
 class ConnectionRefused(Exception):
-    """The server could not be reached or did not let us in: connect, greeting, TLS, AUTH. Chained to the cause."""
+    """The server could not be reached or refused us: connect, greeting, TLS, AUTH. Chained to the cause."""
 
 
 class Connection:
@@ -39,76 +39,78 @@ class Connection:
         self.client = client
         self.mails = 0
         self.idle_since = 0.0
-        self.is_fit = True  # False: within a mail, or left in the middle of one; it must not be used again
+        self.is_usable = True  # False during a mail; an aborted mail leaves it False
 
     @property
     def is_fresh(self) -> bool:
         return self.mails == 0
 
     @property
-    def can_go_on(self) -> bool:
-        return self.is_fit and self.client.is_connected and self.mails < MOST_MAILS
+    def is_reusable(self) -> bool:
+        return self.is_usable and self.client.is_connected and self.mails < MAX_MAILS
 
 
 class Connections:
-    """Lends connections, used ones first. While none stands, one caller alone tries the door and all others wait."""
+    """Lends connections, idle ones first. While none is established, one caller connects and all others wait."""
 
     def __init__(self, settings: SmtpSettings, circuit: Circuit, clock: Callable[[], float]) -> None:
         self._settings = settings
         self._circuit = circuit
         self._clock = clock
         self._idle: list[Connection] = []
-        self._open = 0  # being made, lent and idle
-        self._standing = 0  # lent and idle
-        self._door = asyncio.Lock()
-        self._most = MOST_CONNECTIONS
-        self._crowded_until = 0.0
+        self._open = 0  # connecting, lent and idle
+        self._established = 0  # lent and idle
+        self._connect_lock = asyncio.Lock()
+        self._limit = MAX_CONNECTIONS
+        self._reduced_until = 0.0
         self._tls = _tls_context() if settings.tls != "none" else None
 
     @property
-    def most(self) -> int:
-        """How many connections the server seems to allow."""
-        if self._clock() >= self._crowded_until:
-            self._most = MOST_CONNECTIONS
-        return self._most
+    def limit(self) -> int:
+        """The number of connections that the server seems to allow."""
+        if self._clock() >= self._reduced_until:
+            self._limit = MAX_CONNECTIONS
+        return self._limit
 
     @asynccontextmanager
     async def lend(self, *, fresh: bool = False) -> AsyncIterator[Connection]:
-        """A connection for one mail.
+        """Lend a connection for one mail.
 
-        Raises ConnectionRefused to the caller that tried to connect, ConnectionFailed to those that waited for it.
+        Raises ConnectionRefused in the caller that tried to connect, ConnectionFailed in those that waited for it.
         """
         connection = None if fresh else self._take_idle()
         if connection is None:
-            connection = await self._enter()
+            connection = await self._open_or_wait()
         try:
             yield connection
         finally:
-            self._give_back(connection)
+            self._return(connection)
 
     async def tidy(self) -> None:
-        """Close what has been idle for long."""
-        oldest = self._clock() - LONGEST_IDLE
-        stale = [one for one in self._idle if one.idle_since < oldest or not one.can_go_on]
-        self._idle = [one for one in self._idle if one not in stale]
-        await asyncio.gather(*(self._leave(one) for one in stale))
+        """Close connections that were idle for too long."""
+        oldest = self._clock() - MAX_IDLE_SECONDS
+        stale = [
+            connection for connection in self._idle if connection.idle_since < oldest or not connection.is_reusable
+        ]
+        self._idle = [connection for connection in self._idle if connection not in stale]
+        await asyncio.gather(*(self._quit(connection) for connection in stale))
 
     async def close(self) -> None:
-        """Leave every idle connection politely."""
+        """Close every idle connection with QUIT."""
         idle, self._idle = self._idle, []
-        await asyncio.gather(*(self._leave(one) for one in idle))
+        await asyncio.gather(*(self._quit(connection) for connection in idle))
 
     def _take_idle(self) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if connection.can_go_on:
+            if connection.is_reusable:
                 return connection
             self._drop(connection)
         return None
 
-    def _give_back(self, connection: Connection) -> None:
+    def _return(self, connection: Connection) -> None:
         connection.mails += 1
-        if connection.can_go_on:
+        if connection.is_reusable:
             connection.idle_since = self._clock()
             self._idle.append(connection)
         else:
@@ -116,50 +118,50 @@ class Connections:
 
     def _drop(self, connection: Connection) -> None:
         self._open -= 1
-        self._standing -= 1
+        self._established -= 1
         connection.client.close()
 
-    async def _leave(self, connection: Connection) -> None:
+    async def _quit(self, connection: Connection) -> None:
         with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
             if connection.client.is_connected:
                 await connection.client.quit(timeout=2)
         self._drop(connection)
 
-    async def _enter(self) -> Connection:
-        if not self._standing:
-            async with self._door:
-                if not self._standing:
-                    if rest := self._circuit.rest_left():
-                        raise ConnectionFailed(rest)
+    async def _open_or_wait(self) -> Connection:
+        if not self._established:
+            async with self._connect_lock:
+                if not self._established:
+                    if cooldown := self._circuit.cooldown_left():
+                        raise ConnectionFailed(cooldown)
                     return await self._connect()
         return self._take_idle() or await self._connect()
 
     async def _connect(self) -> Connection:
-        if self._open >= self.most:
+        if self._open >= self.limit:
             raise ConnectionFailed(timedelta(seconds=1))
         self._open += 1
         client = self._new_client()
         try:
             await client.connect()
-            await greet(client)  # here, so that a refusal counts as the door's
+            await greet(client)  # here, so that a refusal counts as a refused connection
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             self._open -= 1
             client.close()
-            self._judge_refusal()
+            self._handle_refusal()
             raise ConnectionRefused from error
         except BaseException:
             self._open -= 1
             client.close()
             raise
-        self._standing += 1
+        self._established += 1
         return Connection(client)
 
-    def _judge_refusal(self) -> None:
-        if not self._standing:
-            self._circuit.report_trouble()
+    def _handle_refusal(self) -> None:
+        if not self._established:
+            self._circuit.report_failure()
             return
-        # others are inside: the server wants no more of us at once
-        self._most, self._crowded_until = self._standing, self._clock() + CROWDED_FOR
+        # other connections are established: the server allows no more
+        self._limit, self._reduced_until = self._established, self._clock() + REDUCED_SECONDS
         raise ConnectionFailed(timedelta(seconds=2))
 
     def _new_client(self) -> aiosmtplib.SMTP:
@@ -184,6 +186,6 @@ def _tls_context() -> ssl.SSLContext:
 
 
 def _own_name() -> str:
-    """The name for EHLO. Not the qualified one: finding it may wait long for a name server, and few servers care."""
+    """Return the name for EHLO: the host name, as looking up the qualified one may be slow and few servers check it."""
     name = socket.gethostname()
     return name if name.isascii() and name.replace("-", "").replace(".", "").isalnum() else "localhost"

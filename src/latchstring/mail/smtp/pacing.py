@@ -1,4 +1,4 @@
-"""How many mails a minute one recipient domain gets from this process."""
+"""The rate limit of mails per minute and recipient domain in this process."""
 
 import time
 from collections.abc import Callable
@@ -6,13 +6,14 @@ from uuid import UUID
 
 from latchstring.domain.settings import PaceRules
 
-MOST_REMEMBERED = 200_000
+MAX_REMEMBERED = 200_000
 MINUTE = 60.0
 
 
 class Pace:
-    """Gives each mail to a paced domain a moment of its own. A mail that comes back at its moment goes; so a thousand
-    of them that wait are looked at twice each, and not every second.
+    """Assigns each mail to a rate-limited domain its own moment.
+
+    A mail that comes back at its moment may be sent. So each waiting mail is claimed twice, and not every second.
     """
 
     def __init__(self, rules: PaceRules, ticks: Callable[[], float] = time.monotonic) -> None:
@@ -22,7 +23,7 @@ class Pace:
         self._moments: dict[UUID, float] = {}
 
     def seconds_until(self, mail_id: UUID, domain: str) -> float:
-        """How long the mail has to wait; 0 when it may go now."""
+        """Return how long the mail has to wait; 0 when it may be sent now."""
         rate = self._rules.domains.get(domain, self._rules.per_minute)
         if rate <= 0:
             return 0.0
@@ -33,7 +34,7 @@ class Pace:
             self._next[domain] = moment + MINUTE / rate
         if moment <= now:
             return 0.0
-        if len(self._moments) >= MOST_REMEMBERED:
+        if len(self._moments) >= MAX_REMEMBERED:
             self._moments.clear()
             self._next.clear()
         self._moments[mail_id] = moment

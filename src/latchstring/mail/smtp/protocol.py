@@ -1,4 +1,4 @@
-"""What aiosmtplib has no public word for. `tests/contract/test_private_apis.py` fails when it changes."""
+"""Private API of aiosmtplib without public equivalent. `tests/contract/test_private_apis.py` fails when it changes."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import aiosmtplib
 
 
 async def greet(client: aiosmtplib.SMTP) -> None:
-    """Say EHLO, or HELO to a server that knows no better, unless the client has done so. Raises SMTPException."""
+    """Send EHLO, or HELO if the server does not support it, unless already done. Raises SMTPException."""
     if not client.is_ehlo_or_helo_needed:
         return
     try:
@@ -20,10 +20,10 @@ async def greet(client: aiosmtplib.SMTP) -> None:
 async def send_content(
     client: aiosmtplib.SMTP, content: bytes, *, on_sent: Callable[[], None], timeout_seconds: float
 ) -> aiosmtplib.SMTPResponse:
-    """Send a message after the server's 354, and return its last reply. on_sent: called once all is written.
+    """Send a message after the server's 354, and return the final reply. on_sent: called when all data is written.
 
-    Not `client.data()`: it waits as long for 354 as for the last reply, and does not tell when the message is out.
-    Raises SMTPServerDisconnected, SMTPReadTimeoutError.
+    `client.data()` is no alternative: it has the same timeout for 354 and the final reply, and does not report when the
+    message is sent. Raises SMTPServerDisconnected, SMTPReadTimeoutError.
     """
     protocol = client.protocol
     if protocol is None:
@@ -34,7 +34,7 @@ async def send_content(
 
 
 def _encode_content(content: bytes) -> bytes:
-    """The message as DATA takes it: CRLF ends, leading dots doubled (RFC 5321, section 4.5.2), the final dot."""
+    """Encode a message for DATA: CRLF line ends, leading dots doubled (RFC 5321, section 4.5.2), the final dot."""
     lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     if lines[-1] == b"":
         lines.pop()

@@ -1,4 +1,4 @@
-"""One mail over SMTP (RFC 5321): say it, wait for the last word, and tell whose fault a refusal is."""
+"""Sending of a mail over SMTP (RFC 5321), and the interpretation of the server's replies."""
 
 import re
 import time
@@ -19,30 +19,30 @@ REPLY_TIMEOUT_SECONDS = timedelta(minutes=10)  # RFC 5321, section 4.5.3.2.6
 REPLY_LIMIT = 500
 
 _log = structlog.get_logger(__name__)
-# A run of a token's letters is entered once, and only if a dot follows: many `ey-` must not cost their square.
+# A run of a token's characters is matched once, and only if a dot follows: many `ey-` must not take quadratic time.
 _TOKEN = re.compile(r"(?<![\w-])(?=[\w-]++\.)[\w-]*ey[\w-]{8,}(?:\.[\w-]*){1,2}|(?<=token=)\S+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
 class SmtpSender:
-    """Sends over connections that are kept and used again."""
+    """Sends over connections that are reused."""
 
     def __init__(
         self,
         settings: SmtpSettings,
         retry: RetryRules,
         *,
-        dot_patience: timedelta = REPLY_TIMEOUT_SECONDS,
+        reply_timeout: timedelta = REPLY_TIMEOUT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._circuit = Circuit(clock, first_rest=retry.first, factor=retry.factor)
+        self._circuit = Circuit(clock, first_cooldown=retry.first, factor=retry.factor)
         self._connections = Connections(settings, self._circuit, clock)
-        self._dot_patience = dot_patience.total_seconds()
+        self._reply_timeout = reply_timeout.total_seconds()
 
     def capacity(self) -> int:
-        if self._circuit.rest_left():
+        if self._circuit.cooldown_left():
             return 0
-        return 1 if self._circuit.is_probing else self._connections.most
+        return 1 if self._circuit.is_probing else self._connections.limit
 
     async def tidy(self) -> None:
         await self._connections.tidy()
@@ -53,69 +53,69 @@ class SmtpSender:
     async def send(self, compose: Compose, *, on_data_sent: OnDataSent) -> SendAttempt:
         try:
             outcome = await self._try(compose, on_data_sent, fresh=False)
-            if outcome is None:  # a kept connection had been closed by the server meanwhile: that is nobody's failure
+            if outcome is None:  # the server had closed a reused connection, which is no failure
                 outcome = await self._try(compose, on_data_sent, fresh=True)
-        except ConnectionFailed as absent:
-            return SendAttempt(DeliveryResult.NOT_ATTEMPTED, again_in=absent.again_in)
+        except ConnectionFailed as failure:
+            return SendAttempt(DeliveryResult.NOT_ATTEMPTED, again_in=failure.again_in)
         except ConnectionRefused as refusal:
-            return self._not_let_in(refusal)
+            return self._new_refused_attempt(refusal)
         return outcome or SendAttempt(DeliveryResult.LATER)
 
-    def _not_let_in(self, refusal: ConnectionRefused) -> SendAttempt:
+    def _new_refused_attempt(self, refusal: ConnectionRefused) -> SendAttempt:
         cause = refusal.__cause__
-        reply = _words(cause) if isinstance(cause, aiosmtplib.SMTPResponseException) else None
-        rest = self._circuit.rest_left()
+        reply = _error_reply(cause) if isinstance(cause, aiosmtplib.SMTPResponseException) else None
+        cooldown = self._circuit.cooldown_left()
         _log.warning(
-            "mail server did not let us in", error=type(cause).__name__, reply=reply, seconds=rest.total_seconds()
+            "mail server did not let us in", error=type(cause).__name__, reply=reply, seconds=cooldown.total_seconds()
         )
-        return SendAttempt(DeliveryResult.TROUBLE, reply, again_in=rest)
+        return SendAttempt(DeliveryResult.TROUBLE, reply, again_in=cooldown)
 
     async def _try(self, compose: Compose, on_data_sent: OnDataSent, *, fresh: bool) -> SendAttempt | None:
         async with self._connections.lend(fresh=fresh) as connection:
             mail = await compose()
-            return await _Conversation(connection, self._circuit, self._dot_patience).hold(mail, on_data_sent)
+            return await _Transaction(connection, self._circuit, self._reply_timeout).run(mail, on_data_sent)
 
 
-class _Conversation:
-    """The exchange about one mail. Every end of it is an Outcome; None: the kept connection was dead from the start."""
+class _Transaction:
+    """The SMTP transaction of one mail. Its result is a SendAttempt, or None when a reused connection was closed."""
 
-    def __init__(self, connection: Connection, circuit: Circuit, dot_patience: float) -> None:
+    def __init__(self, connection: Connection, circuit: Circuit, reply_timeout: float) -> None:
         self._connection = connection
         self._client = connection.client
         self._circuit = circuit
-        self._dot_patience = dot_patience
+        self._reply_timeout = reply_timeout
         self._is_clean = True
 
-    async def hold(self, mail: RenderedMail, on_data_sent: OnDataSent) -> SendAttempt | None:
-        self._connection.is_fit = False  # whoever is torn away in the middle leaves it so
+    async def run(self, mail: RenderedMail, on_data_sent: OnDataSent) -> SendAttempt | None:
+        self._connection.is_usable = False  # stays so if this is cancelled
         try:
-            outcome = await self._speak(mail, on_data_sent)
-        except _Gone:
+            outcome = await self._send(mail, on_data_sent)
+        except _ConnectionClosed:
             return None
         except (aiosmtplib.SMTPException, OSError) as error:
-            # cut, silent, or saying what no server says: the next try begins with a new connection
-            return SendAttempt(DeliveryResult.LATER, _words(error))
-        self._connection.is_fit = self._is_clean
+            # connection lost, timeout, or an invalid reply: the next attempt uses a new connection
+            return SendAttempt(DeliveryResult.LATER, _error_reply(error))
+        self._connection.is_usable = self._is_clean
         return outcome
 
-    async def _speak(self, mail: RenderedMail, on_data_sent: OnDataSent) -> SendAttempt:
-        if not self._understands(mail):
+    async def _send(self, mail: RenderedMail, on_data_sent: OnDataSent) -> SendAttempt:
+        if not self._can_send(mail):
             return SendAttempt(DeliveryResult.LATER)
         refused = await self._name_sender(mail) or await self._name_recipient(mail)
-        return refused or await self._hand_over(mail.content, on_data_sent)
+        return refused or await self._send_data(mail.content, on_data_sent)
 
-    def _takes_utf8(self) -> bool:
+    def _supports_utf8(self) -> bool:
         return self._client.supports_extension("smtputf8")
 
     def _is_international(self, mail: RenderedMail) -> bool:
-        """Whether the envelope names the recipient as typed. A mail that can do without goes to servers that cannot."""
-        return mail.utf8 or (not mail.typed.isascii() and self._takes_utf8())
+        """Whether the envelope has the address as typed. Without SMTPUTF8 the ASCII form is used, if there is one."""
+        return mail.utf8 or (not mail.typed.isascii() and self._supports_utf8())
 
-    def _understands(self, mail: RenderedMail) -> bool:
-        known = not mail.utf8 or self._takes_utf8()
-        if not known:
+    def _can_send(self, mail: RenderedMail) -> bool:
+        can_send = not mail.utf8 or self._supports_utf8()
+        if not can_send:
             _log.warning("mail server does not take international addresses", mail_id=str(mail.id))
-        return known
+        return can_send
 
     async def _name_sender(self, mail: RenderedMail) -> SendAttempt | None:
         options = ["SMTPUTF8"] if self._is_international(mail) else []
@@ -123,17 +123,17 @@ class _Conversation:
             await self._client.mail(mail.sender, options=options, encoding="utf-8")
         except aiosmtplib.SMTPSenderRefused as refusal:
             if refusal.code == _CLOSING and not self._connection.is_fresh:
-                raise _Gone from refusal
+                raise _ConnectionClosed from refusal
             self._circuit.report_mail_refused()
-            await self._start_over()
-            return SendAttempt(DeliveryResult.TROUBLE, _words(refusal), again_in=self._circuit.rest_left())
+            await self._reset()
+            return SendAttempt(DeliveryResult.TROUBLE, _error_reply(refusal), again_in=self._circuit.cooldown_left())
         except (aiosmtplib.SMTPServerDisconnected, ConnectionError) as error:
             if not self._connection.is_fresh:
-                raise _Gone from error
+                raise _ConnectionClosed from error
             self._is_clean = False
             self._circuit.report_mail_refused()
-            return SendAttempt(DeliveryResult.TROUBLE, again_in=self._circuit.rest_left())
-        self._circuit.report_well()
+            return SendAttempt(DeliveryResult.TROUBLE, again_in=self._circuit.cooldown_left())
+        self._circuit.report_success()
         return None
 
     async def _name_recipient(self, mail: RenderedMail) -> SendAttempt | None:
@@ -141,27 +141,29 @@ class _Conversation:
         try:
             await self._client.rcpt(recipient, encoding="utf-8")
         except aiosmtplib.SMTPRecipientRefused as refusal:
-            await self._start_over()
+            await self._reset()
             return SendAttempt(
-                DeliveryResult.NO_RECIPIENT if _is_final(refusal.code) else DeliveryResult.LATER, _words(refusal)
+                DeliveryResult.NO_RECIPIENT if _is_final(refusal.code) else DeliveryResult.LATER, _error_reply(refusal)
             )
         return None
 
-    async def _hand_over(self, content: bytes, on_data_sent: OnDataSent) -> SendAttempt:
-        begun = await self._client.execute_command(b"DATA")
-        if begun.code != _GO_ON:
-            await self._start_over()
-            return _judge_message(begun)
+    async def _send_data(self, content: bytes, on_data_sent: OnDataSent) -> SendAttempt:
+        data_reply = await self._client.execute_command(b"DATA")
+        if data_reply.code != _START_INPUT:
+            await self._reset()
+            return _interpret_reply(data_reply)
         try:
-            last = await send_content(self._client, content, on_sent=on_data_sent, timeout_seconds=self._dot_patience)
+            final_reply = await send_content(
+                self._client, content, on_sent=on_data_sent, timeout_seconds=self._reply_timeout
+            )
         except BaseException:
-            self._client.close()  # a late answer must not be taken for the next mail's
+            self._client.close()  # a late reply must not be read as the next mail's
             raise
-        self._is_clean = last.code != _CLOSING
-        return _judge_message(last)
+        self._is_clean = final_reply.code != _CLOSING
+        return _interpret_reply(final_reply)
 
-    async def _start_over(self) -> None:
-        """Forget the refused mail, so that the connection serves the next."""
+    async def _reset(self) -> None:
+        """Reset the transaction after a refusal, so that the connection can be reused."""
         try:
             if self._client.is_connected:
                 await self._client.rset()
@@ -169,18 +171,19 @@ class _Conversation:
             self._is_clean = False
 
 
-class _Gone(Exception):
-    """A kept connection turned out to be closed before anything was said on it."""
+class _ConnectionClosed(Exception):
+    """A reused connection was already closed by the server."""
 
 
-_CLOSING, _GO_ON = 421, 354
+_CLOSING, _START_INPUT = 421, 354
 
 
-def _judge_message(reply: aiosmtplib.SMTPResponse) -> SendAttempt:
+def _interpret_reply(reply: aiosmtplib.SMTPResponse) -> SendAttempt:
     if 200 <= reply.code < 300:  # noqa: PLR2004  # RFC 5321, section 4.2.1
-        return SendAttempt(DeliveryResult.TAKEN, _said(reply.code, reply.message))
+        return SendAttempt(DeliveryResult.TAKEN, _format_reply(reply.code, reply.message))
     return SendAttempt(
-        DeliveryResult.REFUSED if _is_final(reply.code) else DeliveryResult.LATER, _said(reply.code, reply.message)
+        DeliveryResult.REFUSED if _is_final(reply.code) else DeliveryResult.LATER,
+        _format_reply(reply.code, reply.message),
     )
 
 
@@ -188,13 +191,13 @@ def _is_final(code: int) -> bool:
     return 500 <= code < 600  # noqa: PLR2004  # RFC 5321, section 4.2.1
 
 
-def _words(error: BaseException) -> str | None:
+def _error_reply(error: BaseException) -> str | None:
     if not isinstance(error, aiosmtplib.SMTPResponseException) or error.code <= 0:
         return None
-    return _said(error.code, error.message)
+    return _format_reply(error.code, error.message)
 
 
-def _said(code: int, message: str) -> str:
-    """The server's words on one line. Some filters quote the link they dislike: no token is kept."""
+def _format_reply(code: int, message: str) -> str:
+    """Return the server's reply on one line without tokens, as some filters quote the link they reject."""
     line = " ".join(_CONTROL.sub(" ", f"{code} {message}").split())
     return _TOKEN.sub("…", line)[:REPLY_LIMIT]

@@ -1,4 +1,4 @@
-"""Accounts of the admin panel."""
+"""Administrator accounts."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from latchstring.storage.engine.database import Database, Row, Step, Work, step
 from latchstring.storage.engine.tables import admins
 from latchstring.storage.engine.types import Id, Instant
 
-MOST_LISTED = 1000  # administrators are people of one organisation; nobody pages through them
+LIST_LIMIT = 1000  # administrators are people of one organisation, so the list has no pages
 
 _a = admins.c
 ADMIN_COLUMNS = tuple(column for column in _a if column.name != "totp_last_step")
@@ -21,9 +21,9 @@ _IS_THIS = _a.id == bindparam("admin_id", type_=Id)
 _BY_ID = select(*ADMIN_COLUMNS).where(_IS_THIS)
 _LOCK_BY_ID = _BY_ID.with_for_update()
 _BY_EMAIL_KEY = select(*ADMIN_COLUMNS).where(_a.email_key == bindparam("email_key", type_=_a.email_key.type))
-_LIST = select(*ADMIN_COLUMNS).order_by(_a.email_key).limit(literal_column(str(MOST_LISTED)))
-# Whoever could take a super-admin away locks all of them, in one order: of two who do so at once the second sees what
-# the first left. Nobody counts who cannot sign in yet.
+_LIST = select(*ADMIN_COLUMNS).order_by(_a.email_key).limit(literal_column(str(LIST_LIMIT)))
+# A transaction that could remove a super-admin locks all of them, in one order, so that the second of two concurrent
+# transactions sees the result of the first. Accounts without a password cannot sign in and do not count.
 _LOCK_SUPER_ADMINS = (
     select(_a.id)
     .where(
@@ -56,7 +56,7 @@ _SET_ROLE = update(admins).where(_IS_THIS).values(role=bindparam("new_role")).re
 _SET_DEACTIVATED = (
     update(admins)
     .where(_IS_THIS)
-    # set-up links of before are dead, also after a reactivation
+    # earlier set-up links become invalid, also after a reactivation
     .values(deactivated_at=bindparam("new_deactivated_at", type_=Instant), link_generation=_a.link_generation + 1)
     .returning(_a.id)
 )
@@ -66,21 +66,21 @@ _SET_PROFILE = (
     .values(name=bindparam("new_name"), locale=bindparam("new_locale", type_=_a.locale.type))
     .returning(_a.id)
 )
-_AT = bindparam("at", type_=Instant)
+_NOW = bindparam("at", type_=Instant)
 _NOTE_LOGIN = (
     update(admins)
     .where(_IS_THIS, _a.deactivated_at.is_(None), _a.password_hash == bindparam("verified_hash"))
     .values(
         password_hash=bindparam("kept_hash"),
-        # with a second factor the login is not over yet
-        last_login_at=case((_a.totp_confirmed_at.is_(None), _AT), else_=_a.last_login_at),
+        # with a second factor the login is not complete yet
+        last_login_at=case((_a.totp_confirmed_at.is_(None), _NOW), else_=_a.last_login_at),
     )
     .returning(*ADMIN_COLUMNS)
 )
 
 
 def admin_of(row: Row) -> Admin:
-    """The administrator of a row of ADMIN_COLUMNS."""
+    """Convert a row of ADMIN_COLUMNS."""
     return Admin(
         id=row.id,
         email=row.email,
@@ -120,7 +120,7 @@ def _values(admin: Admin) -> dict[str, Any]:
 
 
 def insert_admin(admin: Admin) -> Step:
-    """Keep a new administrator. A taken address is a UniqueViolation."""
+    """Insert an administrator. Raises UniqueViolation for an address that is in use."""
     return step(_INSERT, **_values(admin))
 
 
@@ -133,32 +133,32 @@ async def find_admin_by_email_key(db: Database, email_key: str) -> Admin | None:
 
 
 async def list_admins(db: Database) -> tuple[Admin, ...]:
-    """Every administrator, by address."""
+    """Return every administrator, sorted by address."""
     return tuple(admin_of(row) for row in await db.fetch(_LIST))
 
 
 def lock_admin(admin_id: UUID) -> Work[Admin | None]:
-    """The administrator, whose row nobody else changes until the transaction ends."""
+    """Return an administrator and lock the row until the transaction ends."""
     return _first((yield step(_LOCK_BY_ID, admin_id=admin_id)))
 
 
 def lock_super_admins() -> Work[frozenset[UUID]]:
-    """The super-admins who can sign in. Until the transaction ends nobody else changes them."""
+    """Return the super-admins who can sign in, and lock their rows until the transaction ends."""
     return frozenset(row.id for row in (yield step(_LOCK_SUPER_ADMINS)))
 
 
 def set_admin_password(admin_id: UUID, *, generation: int, password_hash: str) -> Step:
-    """Use up a set-up link: a row for the first who comes with this generation."""
+    """Set a password and use up the set-up link. Returns a row the first time for a generation, none afterwards."""
     return step(_SET_PASSWORD, admin_id=admin_id, generation=generation, new_hash=password_hash)
 
 
 def change_admin_password(admin_id: UUID, *, verified_hash: str, password_hash: str) -> Step:
-    """Put one password in place of the other, which was checked; no row when it was changed meanwhile."""
+    """Replace a verified password. Returns no row when it was changed meanwhile."""
     return step(_CHANGE_PASSWORD, admin_id=admin_id, verified_hash=verified_hash, new_hash=password_hash)
 
 
-def make_next_link(admin_id: UUID) -> Step:
-    """End the set-up links there are; the row carries the generation of the next. No row for somebody deactivated."""
+def increment_link_generation(admin_id: UUID) -> Step:
+    """Invalidate earlier set-up links and return the row with the generation of the next. No row if deactivated."""
     return step(_NEXT_LINK, admin_id=admin_id)
 
 
@@ -167,7 +167,7 @@ def set_admin_role(admin_id: UUID, role: str) -> Step:
 
 
 def set_admin_deactivated(admin_id: UUID, deactivated_at: datetime | None) -> Step:
-    """Shut an administrator out, or let back in with None."""
+    """Deactivate an administrator, or reactivate with None."""
     return step(_SET_DEACTIVATED, admin_id=admin_id, new_deactivated_at=deactivated_at)
 
 
@@ -176,5 +176,5 @@ def set_admin_profile(admin_id: UUID, *, name: str, locale: str | None) -> Step:
 
 
 def note_admin_login(admin_id: UUID, *, verified_hash: str, kept_hash: str, now: datetime) -> Step:
-    """The row of who signs in, unless deactivated or given another password since it was checked: then no row."""
+    """Record a login and return the row. No row if deactivated, or if the password changed since it was verified."""
     return step(_NOTE_LOGIN, admin_id=admin_id, verified_hash=verified_hash, kept_hash=kept_hash, at=now)

@@ -1,4 +1,4 @@
-"""Sessions of administrators. A cookie carries 256 random bits; the database knows their digest only."""
+"""Sessions of administrators. The cookie contains 256 random bits; the database stores only their digest."""
 
 import hashlib
 import secrets
@@ -15,34 +15,34 @@ from latchstring.storage.engine.tables import admin_sessions, admins
 from latchstring.storage.engine.types import Digest, Id, Instant
 
 BATCH = 1000
-MOST_LISTED = 100
-TOKEN_BYTES = 32  # 256 bits: a plain digest of it cannot be reversed by trying
+LIST_LIMIT = 100
+TOKEN_BYTES = 32  # 256 bits: an unsalted digest cannot be brute-forced
 
 
 @dataclass(frozen=True, slots=True)
 class SessionToken:
-    """A fresh token: the text for its holder, the digest for the database."""
+    """A new token: the token for the cookie, the digest for the database."""
 
-    text: str = field(repr=False)
+    token: str = field(repr=False)
     digest: bytes
 
 
 def new_session_token() -> SessionToken:
-    """256 random bits as text."""
-    text = secrets.token_urlsafe(TOKEN_BYTES)
-    return SessionToken(text, digest_session_token(text))
+    """Create a token of 256 random bits."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    return SessionToken(token, digest_session_token(token))
 
 
-def digest_session_token(text: str) -> bytes:
-    """What the database knows a token by."""
-    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+def digest_session_token(token: str) -> bytes:
+    """Return the stored digest of a token."""
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
 _s = admin_sessions.c
-_AT = bindparam("at", type_=Instant)
+_NOW = bindparam("at", type_=Instant)
 _IS_THIS = _s.id == bindparam("session_id", type_=Id)
 _IS_OF = _s.admin_id == bindparam("of_admin_id", type_=Id)
-_LIVE = (_s.ended_at.is_(None), _s.expires_at > _AT, _s.last_seen_at > bindparam("idle_since", type_=Instant))
+_LIVE = (_s.ended_at.is_(None), _s.expires_at > _NOW, _s.last_seen_at > bindparam("idle_since", type_=Instant))
 _SESSION_COLUMNS = tuple(column for column in _s if column.name not in {"id", "digest", "ended_at"})
 
 _FIND_LIVE = (
@@ -54,35 +54,35 @@ _LIST = (
     select(_s.id.label("session_id"), *_SESSION_COLUMNS)
     .where(_IS_OF, *_LIVE)
     .order_by(_s.last_seen_at.desc(), _s.id.desc())
-    .limit(literal_column(str(MOST_LISTED)))
+    .limit(literal_column(str(LIST_LIMIT)))
 )
 _INSERT = insert(admin_sessions).values({c.name: bindparam(c.name, type_=c.type) for c in _s})
-_SEE = (
+_NOTE_USE = (
     update(admin_sessions)
     .where(_IS_THIS, _s.last_seen_at <= bindparam("before", type_=Instant))
-    .values(last_seen_at=_AT)
+    .values(last_seen_at=_NOW)
 )
 _COMPLETE = (
     update(admin_sessions)
-    .where(_IS_THIS, _s.awaits_code, _s.ended_at.is_(None), _s.expires_at > _AT)
+    .where(_IS_THIS, _s.awaits_code, _s.ended_at.is_(None), _s.expires_at > _NOW)
     .values(
         digest=bindparam("new_digest", type_=Digest),
         awaits_code=false(),
         expires_at=bindparam("new_end", type_=Instant),
-        last_seen_at=_AT,
+        last_seen_at=_NOW,
     )
     .returning(_s.id)
 )
 _ROTATE = (
     update(admin_sessions)
-    .where(_IS_THIS, _s.ended_at.is_(None), _s.expires_at > _AT)
+    .where(_IS_THIS, _s.ended_at.is_(None), _s.expires_at > _NOW)
     .values(digest=bindparam("new_digest", type_=Digest))
     .returning(_s.id)
 )
 _END_OWN = (
-    update(admin_sessions).where(_IS_THIS, _IS_OF, _s.ended_at.is_(None)).values(ended_at=_AT).returning(_s.admin_id)
+    update(admin_sessions).where(_IS_THIS, _IS_OF, _s.ended_at.is_(None)).values(ended_at=_NOW).returning(_s.admin_id)
 )
-_END_ALL = update(admin_sessions).where(_IS_OF, _s.ended_at.is_(None)).values(ended_at=_AT).returning(_s.id)
+_END_ALL = update(admin_sessions).where(_IS_OF, _s.ended_at.is_(None)).values(ended_at=_NOW).returning(_s.id)
 _END_OTHERS = _END_ALL.where(_s.id != bindparam("kept_id", type_=Id))
 _PURGE = (
     delete(admin_sessions)
@@ -113,7 +113,7 @@ def _session_of(row: Row) -> AdminSession:
 async def find_admin_by_session(
     db: Database, token: str, *, now: datetime, idle_since: datetime
 ) -> tuple[Admin, AdminSession] | None:
-    """Who holds a token, as he stands now, and its session: in one read. None once it has ended, for whatever cause."""
+    """Return the administrator of a token, with current data, and the session, in one read. None if it has ended."""
     rows = await db.fetch(_FIND_LIVE, token_digest=digest_session_token(token), at=now, idle_since=idle_since)
     return (admin_of(rows[0]), _session_of(rows[0])) if rows else None
 
@@ -121,7 +121,7 @@ async def find_admin_by_session(
 async def list_admin_sessions(
     db: Database, admin_id: UUID, *, now: datetime, idle_since: datetime
 ) -> tuple[AdminSession, ...]:
-    """The sessions of an administrator that are still good, the one used last first."""
+    """Return the live sessions of an administrator, the last used first."""
     rows = await db.fetch(_LIST, of_admin_id=admin_id, at=now, idle_since=idle_since)
     return tuple(_session_of(row) for row in rows)
 
@@ -141,36 +141,36 @@ def insert_admin_session(session: AdminSession, digest: bytes) -> Step:
     )
 
 
-async def see_admin_session(db: Database, session_id: UUID, *, before: datetime, now: datetime) -> None:
-    """Note that a session is used, unless that was noted after `before`."""
-    await db.write(_SEE, session_id=session_id, before=before, at=now)
+async def note_admin_session_use(db: Database, session_id: UUID, *, before: datetime, now: datetime) -> None:
+    """Record that a session is used, unless a use was recorded after `before`."""
+    await db.write(_NOTE_USE, session_id=session_id, before=before, at=now)
 
 
 def complete_admin_session(session_id: UUID, digest: bytes, *, until: datetime, now: datetime) -> Step:
-    """Open a session that awaited its second factor, under another token; no row when it does not any more."""
+    """Complete a session that awaits its second factor, with a new token. Returns no row when it does not any more."""
     return step(_COMPLETE, session_id=session_id, new_digest=digest, new_end=until, at=now)
 
 
 def rotate_admin_session(session_id: UUID, digest: bytes, *, now: datetime) -> Step:
-    """Put another token in place of the one there is; no row when the session has ended."""
+    """Replace the token of a session. Returns no row when the session has ended."""
     return step(_ROTATE, session_id=session_id, new_digest=digest, at=now)
 
 
 def end_admin_session(session_id: UUID, *, admin_id: UUID, now: datetime) -> Step:
-    """End one session of this administrator; a row when it was open."""
+    """End a session of this administrator. Returns a row when it was live."""
     return step(_END_OWN, session_id=session_id, of_admin_id=admin_id, at=now)
 
 
-def end_admin_sessions(admin_id: UUID, *, now: datetime, but: UUID | None = None) -> Step:
-    """End every session of an administrator, or every other; rows are those ended.
+def end_admin_sessions(admin_id: UUID, *, now: datetime, except_id: UUID | None = None) -> Step:
+    """End every session of an administrator, or all but one. Returns the ended sessions.
 
-    Change the administrator's row first, in the same transaction, to shut out new ones.
+    Update the administrator's row first, in the same transaction, to block new sessions.
     """
-    if but is None:
+    if except_id is None:
         return step(_END_ALL, of_admin_id=admin_id, at=now)
-    return step(_END_OTHERS, of_admin_id=admin_id, at=now, kept_id=but)
+    return step(_END_OTHERS, of_admin_id=admin_id, at=now, kept_id=except_id)
 
 
 async def purge_admin_sessions(db: Database, *, before: datetime) -> int:
-    """Remove one batch of sessions that were over before this instant; returns how many."""
+    """Delete a batch of sessions that expired before `before`. Returns how many."""
     return len(await db.write(_PURGE, over_before=before))

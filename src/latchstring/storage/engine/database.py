@@ -1,9 +1,9 @@
-"""Running statements on PostgreSQL and SQLite behind one small face.
+"""One small interface to run statements on PostgreSQL and SQLite.
 
 A statement is an SQLAlchemy Core constant. It is compiled once per database and run by the driver itself, which
-costs a fifth of running it through an engine (decision 0008). Values go in by name, rows come out as named tuples.
+costs a fifth of running it through an engine (decision 0008). Values are bound by name, rows are named tuples.
 
-A transaction is a *work*: a generator that yields steps and is sent the rows of each.
+A transaction is a *work*: a generator that yields steps and receives the rows of each.
 
     def rename(user_id: UUID, name: str) -> Work[None]:
         rows = yield step(LOCK_USER, id=user_id)
@@ -12,8 +12,8 @@ A transaction is a *work*: a generator that yields steps and is sent the rows of
         yield step(SET_NAME, id=user_id, name=name)
 
 The same work runs in an asyncpg transaction and in the SQLite writer thread. Returning commits, raising rolls
-back. A work is started anew, three times at most, when the database reports a deadlock, a serialization failure or
-a busy file; it therefore reads no clock and touches nothing but its steps.
+back. A work is restarted, three times at most, when the database reports a deadlock, a serialization failure or
+a busy file. It therefore must not read a clock or have effects other than its steps.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ from latchstring.storage.engine.tables import metadata
 
 T = TypeVar("T")
 Row = Any  # a named tuple of the statement's columns
-ATTEMPTS = 4  # the first, and the whole again three times
+ATTEMPTS = 4  # the first attempt and three repetitions
 _PAUSE_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One statement of a transaction with its values."""
+    """A statement of a transaction with its values."""
 
     statement: Executable
     values: Mapping[str, Any]
@@ -47,27 +47,27 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """One changing statement, run once for each set of values; a work that yields it is sent no rows."""
+    """A changing statement that runs once for each set of values. A work that yields it receives no rows."""
 
     statement: Executable
     many: Sequence[Mapping[str, Any]]
 
 
 def step(statement: Executable, **values: Any) -> Step:
-    """One statement with its values, as a work yields it."""
+    """Return a statement with its values, for a work to yield."""
     return Step(statement, values)
 
 
 Work = Generator[Step | Steps, list[Row], T]
 
 
-def single_step(one: Step | Steps) -> Work[None]:
-    """A work of one step, for a transaction that needs no more."""
-    yield one
+def single_step(only_step: Step | Steps) -> Work[None]:
+    """A work with a single step."""
+    yield only_step
 
 
 class UniqueViolation(Exception):
-    """A unique constraint spoke. The storage modules turn its name into a domain error."""
+    """A unique constraint was violated. The storage modules turn its name into a domain error."""
 
     def __init__(self, constraint: str) -> None:
         super().__init__(constraint)
@@ -75,49 +75,49 @@ class UniqueViolation(Exception):
 
 
 class ReferenceViolation(Exception):
-    """A foreign key spoke: what a row refers to has gone."""
+    """A foreign key was violated: the referenced row does not exist any more."""
 
 
 async def pause_before(attempt: int) -> None:
-    """Let the other side of a conflict finish: nothing before the first attempt, then a little longer each time.
+    """Wait before a repetition, longer each time, so that the other side of a conflict can finish.
 
-    Random, so that two who met do not meet again.
+    The pause is random, so that two transactions that conflicted do not conflict again.
     """
     if attempt:
         await asyncio.sleep(random.uniform(0.5, 1) * _PAUSE_SECONDS * 2**attempt)  # noqa: S311  # no secret
 
 
 class TableMissing(Exception):
-    """The schema is not there yet: `latchstring migrate` makes it."""
+    """The schema does not exist yet: `latchstring migrate` creates it."""
 
 
 class Conflict(Exception):
-    """Deadlock, serialization failure or busy file: the same work may succeed when tried again."""
+    """Deadlock, serialization failure or busy file: the same work may succeed in another attempt."""
 
 
 class Database(Protocol):
-    """What the storage modules are handed: PostgreSQL or SQLite."""
+    """The database of the storage modules: PostgreSQL or SQLite."""
 
     dialect_name: str
 
     async def fetch(self, statement: Executable, /, **values: Any) -> list[Row]:
-        """Run one reading statement outside any transaction."""
+        """Run a reading statement outside a transaction."""
 
     async def write(self, statement: Executable, /, **values: Any) -> list[Row]:
-        """Run one changing statement as a transaction of its own: one round trip, one commit."""
+        """Run a changing statement as its own transaction: one round trip, one commit."""
 
     async def transact(self, work: Callable[[], Work[T]]) -> T:
-        """Run a work as one transaction, the whole of it again after a conflict, and return what it returns.
+        """Run a work as one transaction and return its result. After a conflict the whole work runs again.
 
-        Raises StorageBusy when every try met a conflict, StorageUnreachable when the database is away.
+        Raises StorageBusy when every attempt had a conflict, StorageUnreachable when the database is unavailable.
         """
 
     async def close(self) -> None:
-        """Let running work finish and give every connection back."""
+        """Let running work finish and close every connection."""
 
 
 class Compiled:
-    """A statement as its driver takes it: text, values in the driver's types, rows in ours."""
+    """A statement in its driver's form: text, and conversions of values and rows from and to the driver's types."""
 
     def __init__(self, statement: Executable, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # every Core statement has it
@@ -129,54 +129,55 @@ class Compiled:
         self._binds = [
             (bind.required, name, bind.effective_value) for name, bind in zip(self.names, binds, strict=True)
         ]
-        # SQLAlchemy's own way to convert, without its engine around it; most types need none
+        # SQLAlchemy's conversions without its engine; most types need none
         processors = [bind_processor(bind.type, dialect) for bind in binds]
-        self._converted = [(place, process) for place, process in enumerate(processors) if process]
+        self._converted = [(index, process) for index, process in enumerate(processors) if process]
         columns = list_result_columns(compiled)
         names = [column.name for column in columns]
-        self._make: Callable[[Iterable[Any]], Any] = getattr(namedtuple("Row", names), "_make")  # noqa: B009, PYI024  # mypy knows no _make of a dynamic one
+        self._new_row: Callable[[Iterable[Any]], Any] = getattr(namedtuple("Row", names), "_make")  # noqa: B009, PYI024  # mypy knows no _make of a dynamic one
         self._results = [result_processor(column.type, dialect) for column in columns]
-        self._plain = not any(self._results)
+        self._is_plain = not any(self._results)
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
-        """The values in the statement's order; a missing one is a KeyError."""
-        found = [values[name] if required else values.get(name, given) for required, name, given in self._binds]
-        for place, process in self._converted:
-            found[place] = process(found[place])
-        return found
+        """Return the values in the order of the statement. Raises KeyError for a missing value."""
+        ordered = [values[name] if required else values.get(name, default) for required, name, default in self._binds]
+        for index, process in self._converted:
+            ordered[index] = process(ordered[index])
+        return ordered
 
     def row(self, raw: Any) -> Row:
-        """One row of the driver as a named tuple of our types."""
-        if self._plain:
-            return self._make(raw)
-        return self._make(
+        """Convert a row of the driver to a named tuple of our types."""
+        if self._is_plain:
+            return self._new_row(raw)
+        return self._new_row(
             process(value) if process else value for value, process in zip(raw, self._results, strict=True)
         )
 
 
 class Statements:
-    """Compiles each statement once for one database. Statements are kept by identity: use module constants,
-    or functions behind functools.cache.
+    """Compiles each statement once for one database.
+
+    Statements are cached by identity: use module constants or functions behind functools.cache.
     """
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._known: dict[int, tuple[Executable, Compiled]] = {}
+        self._compiled: dict[int, tuple[Executable, Compiled]] = {}
 
     def __getitem__(self, statement: Executable) -> Compiled:
-        known = self._known.get(id(statement))
-        if known is None:
-            known = (statement, Compiled(statement, self._dialect))
-            self._known[id(statement)] = known
-        return known[1]
+        entry = self._compiled.get(id(statement))
+        if entry is None:
+            entry = (statement, Compiled(statement, self._dialect))
+            self._compiled[id(statement)] = entry
+        return entry[1]
 
 
 def unique_names() -> dict[frozenset[str], str]:
-    """Unique constraints by their `table.column` set: SQLite names the columns, not the constraint."""
-    found: dict[frozenset[str], str] = {}
+    """Map sets of `table.column` to their unique constraint: SQLite reports the columns, not the constraint."""
+    names: dict[frozenset[str], str] = {}
     for table in metadata.tables.values():
         unique: list[UniqueConstraint | Index] = [c for c in table.constraints if isinstance(c, UniqueConstraint)]
         unique += [index for index in table.indexes if index.unique]
-        found |= {frozenset(f"{table.name}.{column.name}" for column in u.columns): str(u.name) for u in unique}
-        found[frozenset(f"{table.name}.{column.name}" for column in table.primary_key)] = f"pk_{table.name}"
-    return found
+        names |= {frozenset(f"{table.name}.{column.name}" for column in u.columns): str(u.name) for u in unique}
+        names[frozenset(f"{table.name}.{column.name}" for column in table.primary_key)] = f"pk_{table.name}"
+    return names

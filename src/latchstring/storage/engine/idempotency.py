@@ -1,4 +1,4 @@
-"""Claims of idempotency keys and the answers kept for them."""
+"""Claims of idempotency keys and the stored answers."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,9 +15,11 @@ from latchstring.storage.engine.tables import idempotency
 from latchstring.storage.engine.types import Instant, any_of
 
 
-def if_free(insert: Any) -> Any:
-    """Let an INSERT of a claim through unless an answer of the last day has its key. A parallel twin waits here for
-    the first to commit. Returns a row when the claim was made.
+def add_claim_conflict(insert: Any) -> Any:
+    """Make an INSERT of a claim succeed unless an answer of the last day has its key.
+
+    A parallel request with the same key waits here for the first to commit. The statement returns a row when the claim
+    was inserted.
     """
     return insert.on_conflict_do_update(
         index_elements=list(idempotency.primary_key),
@@ -28,8 +30,8 @@ def if_free(insert: Any) -> Any:
 
 _VALUES = {column.name: bindparam(column.name, type_=column.type) for column in idempotency.columns}
 CLAIM: dict[str, Executable] = {
-    "postgresql": if_free(postgresql.insert(idempotency).values(_VALUES)),
-    "sqlite": if_free(sqlite.insert(idempotency).values(_VALUES)),
+    "postgresql": add_claim_conflict(postgresql.insert(idempotency).values(_VALUES)),
+    "sqlite": add_claim_conflict(sqlite.insert(idempotency).values(_VALUES)),
 }
 _FIND = select(idempotency.c.fingerprint, idempotency.c.status, idempotency.c.location, idempotency.c.body).where(
     idempotency.c.principal_id == bindparam("principal_id"),
@@ -37,27 +39,27 @@ _FIND = select(idempotency.c.fingerprint, idempotency.c.status, idempotency.c.lo
     idempotency.c.key == bindparam("key"),
     idempotency.c.created_at >= bindparam("oldest", type_=Instant),
 )
-_PURGED_AT_ONCE = 1000
+_PURGE_BATCH = 1000
 _old = (
     select(idempotency.c.created_at)
     .where(idempotency.c.created_at < bindparam("before", type_=Instant))
     .order_by(idempotency.c.created_at)
-    .limit(literal_column(str(_PURGED_AT_ONCE)))
+    .limit(literal_column(str(_PURGE_BATCH)))
     .subquery()
 )
 _END_OF_BATCH = select(func.max(_old.c.created_at, type_=Instant).label("end"))
 _PURGE = delete(idempotency).where(idempotency.c.created_at <= bindparam("end", type_=Instant))
-_FORGET_SUBJECTS = delete(idempotency).where(any_of(idempotency.c.subject_id, "subject_ids"))
-_FORGET_PRINCIPAL = delete(idempotency).where(idempotency.c.principal_id == bindparam("principal_id"))
+_DELETE_OF_SUBJECTS = delete(idempotency).where(any_of(idempotency.c.subject_id, "subject_ids"))
+_DELETE_OF_PRINCIPAL = delete(idempotency).where(idempotency.c.principal_id == bindparam("principal_id"))
 
 
 def oldest_stored_answer(now: datetime) -> datetime:
-    """Answers from before this instant give way."""
+    """Return the instant before which answers may be replaced."""
     return now - KEPT_FOR
 
 
 def claim_values(claim: Claim, answer: StoredAnswer, *, subject_id: UUID, now: datetime) -> dict[str, Any]:
-    """The columns of a claim."""
+    """Return the column values of a claim."""
     return {
         "principal_id": claim.principal_id,
         "route": claim.route,
@@ -74,7 +76,7 @@ def claim_values(claim: Claim, answer: StoredAnswer, *, subject_id: UUID, now: d
 def store_answer(
     dialect_name: str, claim: Claim, answer: StoredAnswer, *, subject_id: UUID, now: datetime
 ) -> Work[None]:
-    """Keep the answer with its effect: `yield from` this first in the transaction. Raises AnswerStored."""
+    """Store the answer with its effect: `yield from` this first in the transaction. Raises AnswerStored."""
     rows = yield step(
         CLAIM[dialect_name],
         **claim_values(claim, answer, subject_id=subject_id, now=now),
@@ -84,18 +86,18 @@ def store_answer(
         raise AnswerStored
 
 
-def forget_answers(subject_ids: Sequence[UUID]) -> Step:
-    """Erase the answers that speak of these people or invitations."""
-    return step(_FORGET_SUBJECTS, subject_ids=subject_ids)
+def delete_answers(subject_ids: Sequence[UUID]) -> Step:
+    """Erase the answers about these people or invitations."""
+    return step(_DELETE_OF_SUBJECTS, subject_ids=subject_ids)
 
 
-def forget_answers_to(principal_id: UUID) -> Step:
-    """Erase the answers that were given to somebody: they name him as the inviter."""
-    return step(_FORGET_PRINCIPAL, principal_id=principal_id)
+def delete_answers_to(principal_id: UUID) -> Step:
+    """Erase the answers to a principal: they name the principal as the inviter."""
+    return step(_DELETE_OF_PRINCIPAL, principal_id=principal_id)
 
 
 async def find_answer(db: Database, claim: Claim, *, now: datetime) -> tuple[bytes, StoredAnswer] | None:
-    """The digest of the first request of the last day, and its answer."""
+    """Return the digest of the first request of the last day, and its answer."""
     values = {"principal_id": claim.principal_id, "route": claim.route, "key": claim.key}
     rows = await db.fetch(_FIND, **values, oldest=oldest_stored_answer(now))
     if not rows:
@@ -105,7 +107,7 @@ async def find_answer(db: Database, claim: Claim, *, now: datetime) -> tuple[byt
 
 
 async def purge_answers(db: Database, *, now: datetime) -> bool:
-    """Delete a batch of answers whose time is over. True: there may be more."""
+    """Delete a batch of expired answers. Returns True when there may be more."""
     (row,) = await db.fetch(_END_OF_BATCH, before=now - KEPT_FOR)
     if row.end is None:
         return False

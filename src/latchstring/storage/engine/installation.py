@@ -1,4 +1,4 @@
-"""What a database belongs to: one installation, and the master keys it has been used with, by fingerprint."""
+"""The installation that a database belongs to, and the fingerprints of the master keys it was used with."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,43 +32,43 @@ _MARK_COMPROMISED = _RETIRE.values(compromised_at=_now)
 
 @dataclass(frozen=True, slots=True)
 class KnownKey:
-    """A master key this database was used with. fingerprint says nothing of the key."""
+    """A master key this database was used with. The fingerprint reveals nothing about the key."""
 
     id: str
     fingerprint: bytes
 
 
 async def find_known_keys(db: Database) -> tuple[KnownKey, ...]:
-    """Every master key this database was ever used with."""
+    """Return every master key this database was ever used with."""
     rows = await db.fetch(_LIST_KEYS)
     return tuple(KnownKey(row.id, bytes(row.fingerprint)) for row in rows)
 
 
 async def ensure_installation(db: Database, keyring: Keyring, now: datetime) -> UUID:
-    """The id of this installation; the first start makes it and notes its master keys.
+    """Return the id of this installation. The first start creates it and records its master keys.
 
-    Raises KeyProblem when the database belongs to another master key, or the signing one was given up. A key that came
-    beside a known one is noted: that is how keys are renewed.
+    Raises KeyProblem when the database belongs to another master key, or the signing key was marked as compromised. A
+    new key beside a known one is recorded: that is how keys are rotated.
     """
-    fresh = new_id(now)
+    new_installation_id = new_id(now)
     try:
-        return await db.transact(lambda: _ensure(keyring.keys, fresh, now))
-    except UniqueViolation:  # another process was first; now there is something to compare with
-        return await db.transact(lambda: _ensure(keyring.keys, fresh, now))
+        return await db.transact(lambda: _ensure(keyring.keys, new_installation_id, now))
+    except UniqueViolation:  # another process was first: compare with its keys
+        return await db.transact(lambda: _ensure(keyring.keys, new_installation_id, now))
 
 
-def _ensure(keys: tuple[MasterKey, ...], fresh: UUID, now: datetime) -> Work[UUID]:
-    found = yield step(_FIND)
+def _ensure(keys: tuple[MasterKey, ...], new_installation_id: UUID, now: datetime) -> Work[UUID]:
+    installations = yield step(_FIND)
     rows = yield step(_LIST_KEYS)
     known = {bytes(row.fingerprint): row.compromised_at is not None for row in rows}
-    if found:
+    if installations:
         _check(keys, known)
     else:
-        yield step(_INSERT, id=fresh, created_at=now)
+        yield step(_INSERT, id=new_installation_id, created_at=now)
     for key in keys:
         if key.fingerprint not in known:
             yield note_key(key, now)
-    return found[0].id if found else fresh
+    return installations[0].id if installations else new_installation_id
 
 
 def _check(keys: tuple[MasterKey, ...], known: dict[bytes, bool]) -> None:
@@ -82,10 +82,10 @@ def _check(keys: tuple[MasterKey, ...], known: dict[bytes, bool]) -> None:
 
 
 def note_key(key: MasterKey, now: datetime) -> Step:
-    """Remember that this database is used with a key."""
+    """Record that this database is used with a key."""
     return step(_INSERT_KEY, id=key.id, fingerprint=key.fingerprint, created_at=now)
 
 
 def retire_keys(ids: Iterable[str], *, now: datetime, compromised: bool = False) -> Step:
-    """Note that keys are used no more; compromised ones can never sign again."""
+    """Mark keys as retired. Compromised keys can never sign again."""
     return step(_MARK_COMPROMISED if compromised else _RETIRE, ids=list(ids), now=now)

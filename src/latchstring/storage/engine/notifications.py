@@ -1,7 +1,7 @@
-"""Telling the other processes that there is mail, over PostgreSQL's NOTIFY.
+"""Notify the other processes of new mail through PostgreSQL's NOTIFY.
 
-One connection of its own per process, never inside a transaction: a NOTIFY in a transaction makes commits wait for each
-other. Losing one is harmless, everybody polls.
+Each process has its own connection for this and never notifies inside a transaction: a NOTIFY in a transaction makes
+commits wait for each other. A lost notification is harmless, because every worker polls.
 """
 
 import asyncio
@@ -16,54 +16,54 @@ from sqlalchemy.engine import URL
 from latchstring.storage.engine.postgres import UNREACHABLE, connect_arguments
 
 CHANNEL = "latchstring_outbox"
-SPACING_SECONDS = 0.05  # at most 20 a second from one process
+SPACING_SECONDS = 0.05  # at most 20 notifications per second and process
 _PAUSE_SECONDS = 5.0
 _FAILURES = (*UNREACHABLE, asyncpg.PostgresError, TimeoutError)
 
 _log = structlog.get_logger(__name__)
 
 
-async def share_wakeups(url: URL, *, rung: asyncio.Event, on_wakeup: Callable[[], None]) -> None:
-    """Pass on what this process rings and hear what others ring, until cancelled. Survives a database that is away.
+async def share_wakeups(url: URL, *, notify_requested: asyncio.Event, on_wakeup: Callable[[], None]) -> None:
+    """Send and receive wake-ups until cancelled. Reconnects after an outage of the database.
 
-    rung: set whenever something was committed; cleared here. on_wakeup: called when another process rang.
+    notify_requested: set after each commit with work; cleared here. on_wakeup: called for a wake-up of another process.
     """
-    me = uuid4().hex
+    sender_id = uuid4().hex
     while True:
         try:
-            await _share(url, me, rung, on_wakeup)
+            await _share(url, sender_id, notify_requested, on_wakeup)
         except _FAILURES as error:
             _log.info("wake-ups paused", error=type(error).__name__)
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def _share(url: URL, me: str, rung: asyncio.Event, on_wakeup: Callable[[], None]) -> None:
-    def hear(_connection: object, _pid: int, _channel: str, sender: object) -> None:
-        if sender != me:
+async def _share(url: URL, sender_id: str, notify_requested: asyncio.Event, on_wakeup: Callable[[], None]) -> None:
+    def on_notification(_connection: object, _pid: int, _channel: str, sender: object) -> None:
+        if sender != sender_id:
             on_wakeup()
 
     connection = await asyncpg.connect(
         **connect_arguments(url), server_settings={"application_name": "latchstring wake-ups"}
     )
     try:
-        await connection.add_listener(CHANNEL, hear)
+        await connection.add_listener(CHANNEL, on_notification)
         while True:
-            await _next_notify_at(rung, connection)
-            await connection.execute(f"NOTIFY {CHANNEL}, '{me}'")  # two constants of ours, and nothing to prepare
+            await _wait_for_request(notify_requested, connection)
+            await connection.execute(f"NOTIFY {CHANNEL}, '{sender_id}'")  # no user input; NOTIFY takes no parameters
             await asyncio.sleep(SPACING_SECONDS)
     finally:
         with contextlib.suppress(*_FAILURES):
             await connection.close(timeout=2)
 
 
-async def _next_notify_at(rung: asyncio.Event, connection: asyncpg.Connection) -> None:
-    """Wait for a ring; look after the connection meanwhile, because a broken one hears nothing and says nothing."""
+async def _wait_for_request(notify_requested: asyncio.Event, connection: asyncpg.Connection) -> None:
+    """Wait for a request. Probe the connection meanwhile, because a broken one receives nothing and reports nothing."""
     while True:
         try:
             async with asyncio.timeout(30):
-                await rung.wait()
+                await notify_requested.wait()
         except TimeoutError:
             await connection.execute("SELECT 1")
             continue
-        rung.clear()
+        notify_requested.clear()
         return

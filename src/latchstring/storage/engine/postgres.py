@@ -1,4 +1,4 @@
-"""PostgreSQL through a pool of asyncpg."""
+"""PostgreSQL through a connection pool of asyncpg."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -35,7 +35,7 @@ UNREACHABLE = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a connection that was cut in the middle of a step
+    asyncpg.InternalClientError,  # the connection was lost during a step
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -44,9 +44,9 @@ UNREACHABLE = (
 
 
 def connect_arguments(url: URL) -> dict[str, Any]:
-    """What asyncpg.connect takes, from an SQLAlchemy URL; a `host` in the query may be a socket's folder."""
+    """Return the arguments of asyncpg.connect for an SQLAlchemy URL. `host` in the query may be a socket directory."""
     query = {key: value if isinstance(value, str) else value[-1] for key, value in url.query.items()}
-    found = {
+    arguments = {
         "host": query.pop("host", None) or url.host,
         "port": int(query.pop("port", 0)) or url.port,
         "user": url.username,
@@ -54,11 +54,11 @@ def connect_arguments(url: URL) -> dict[str, Any]:
         "database": url.database,
         "ssl": query.pop("ssl", None) or query.pop("sslmode", None),
     }
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in arguments.items() if value is not None}
 
 
 class Postgres:
-    """A pool of connections, each with the settings that hot-path measurements asked for (decision 0008)."""
+    """A pool of connections with settings chosen by measurements of the hot paths (decision 0008)."""
 
     dialect_name = "postgresql"
 
@@ -72,8 +72,8 @@ class Postgres:
     ) -> "Postgres":
         """Open the pool. statement_cache: 0 behind PgBouncer in transaction mode."""
 
-        async def keep(_connection: object) -> None:
-            """No reset query on release: it would be a second round trip, and nothing here sets session state."""
+        async def skip_reset(_connection: object) -> None:
+            """Send no reset query on release: it costs a second round trip, and no code here sets session state."""
 
         try:
             pool = await asyncpg.create_pool(
@@ -81,7 +81,7 @@ class Postgres:
                 min_size=1,
                 max_size=pool_size,
                 max_queries=2**31,
-                reset=keep,
+                reset=skip_reset,
                 statement_cache_size=statement_cache,
                 max_cached_statement_lifetime=0,
                 server_settings={
@@ -128,16 +128,16 @@ class Postgres:
                 raise StorageUnreachable("The database does not answer.") from error
         if isinstance(last.__cause__, asyncpg.LockNotAvailableError):
             raise LockTimeout from last
-        raise StorageBusy("Too many changed the same thing at once.") from last
+        raise StorageBusy("Too many concurrent changes of the same rows.") from last
 
-    async def _run_alone(self, one: Step) -> list[Row]:
+    async def _run_alone(self, step: Step) -> list[Row]:
         async with self._pool.acquire() as connection:
             try:
-                return await self._run_step(connection, one)
+                return await self._run_step(connection, step)
             except CONFLICTS as error:
                 raise Conflict from error
             except UNREACHABLE:
-                connection.terminate()  # the pool makes a new one instead
+                connection.terminate()  # the pool replaces it
                 raise
 
     async def _run_work(self, work: Callable[[], Work[T]]) -> T:
@@ -155,21 +155,21 @@ class Postgres:
         rows: list[Row] | None = None
         try:
             while True:
-                one = work.send(rows) if rows is not None else next(work)
-                rows = await self._run_step(connection, one)
+                step = work.send(rows) if rows is not None else next(work)
+                rows = await self._run_step(connection, step)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]  # the work's own type
         finally:
             work.close()
 
-    async def _run_step(self, connection: Any, one: Step | Steps) -> list[Row]:
-        compiled = self._statements[one.statement]
-        if isinstance(one, Steps):
-            await connection.executemany(compiled.text, [compiled.arguments(values) for values in one.many])
+    async def _run_step(self, connection: Any, step: Step | Steps) -> list[Row]:
+        compiled = self._statements[step.statement]
+        if isinstance(step, Steps):
+            await connection.executemany(compiled.text, [compiled.arguments(values) for values in step.many])
             return []
-        raw = await connection.fetch(compiled.text, *compiled.arguments(one.values))
+        raw = await connection.fetch(compiled.text, *compiled.arguments(step.values))
         return [compiled.row(row) for row in raw]
 
 
 class LockTimeout(StorageBusy):
-    """Somebody else held a row for the five seconds one waits."""
+    """Another transaction held a row lock for longer than the timeout of five seconds."""

@@ -1,4 +1,4 @@
-"""What SQLAlchemy has no public word for. `tests/contract/test_private_apis.py` fails when it changes."""
+"""Private API of SQLAlchemy without public equivalent. `tests/contract/test_private_apis.py` fails when it changes."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -18,15 +18,15 @@ class ResultColumn(NamedTuple):
 
 
 def list_result_columns(compiled: SQLCompiler) -> Sequence[ResultColumn]:
-    """The columns of a compiled statement's rows, in order: of SELECT and of RETURNING; none without either."""
+    """Return the result columns of a compiled SELECT or RETURNING, in order; empty for other statements."""
     return [ResultColumn(entry.keyname, entry.type) for entry in compiled._result_columns]  # noqa: SLF001
 
 
 def bind_processor(kind: TypeEngine[Any], dialect: Dialect) -> Processor | None:
-    """What makes the driver's value of ours, one function for all statements; None where nothing has to be done."""
+    """Return the conversion from our value to the driver's, shared by all statements; None if none is needed."""
     return kind._cached_bind_processor(dialect)  # noqa: SLF001
 
 
 def result_processor(kind: TypeEngine[Any], dialect: Dialect) -> Processor | None:
-    """What makes our value of the driver's, one function for all statements; None where nothing has to be done."""
+    """Return the conversion from the driver's value to ours, shared by all statements; None if none is needed."""
     return kind._cached_result_processor(dialect, None)  # noqa: SLF001

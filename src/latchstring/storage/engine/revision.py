@@ -1,6 +1,6 @@
-"""Which schema this code needs, and whether a database has it.
+"""The schema revision that this code needs, and the check whether a database has it.
 
-Not in `schema`, which migrates: every start and every readiness probe asks, without importing the migration tool.
+Separate from `schema`, which migrates: the check runs at every start and readiness probe and needs no migration tool.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ _FIND_REVISION = select(_VERSIONS.c.version_num)
 
 
 async def find_revision(db: Database) -> str | None:
-    """The revision the database is at, None before the first migration. Raises StorageUnreachable."""
+    """Return the revision of the database, None before the first migration. Raises StorageUnreachable."""
     try:
         rows = await db.fetch(_FIND_REVISION)
     except TableMissing:
@@ -27,5 +27,5 @@ async def find_revision(db: Database) -> str | None:
 
 
 async def is_at_head(db: Database) -> bool:
-    """Whether the database has the schema this code needs. Raises StorageUnreachable when it is away."""
+    """Whether the database has the schema this code needs. Raises StorageUnreachable."""
     return await find_revision(db) == HEAD_REVISION

@@ -1,4 +1,4 @@
-"""Bringing a database to the present schema, and telling whether it is there."""
+"""Migrations of a database, and the comparison of its schema with the tables."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from latchstring.storage.engine.tables import metadata
 
 T = TypeVar("T")
 HEAD = "head"
-# Two migrations at once: the second waits for the first, then finds nothing to do. The number names this lock only.
+# Of two concurrent migrations the second waits for the first, then has nothing to do. The number is arbitrary.
 _MIGRATION_LOCK = 7_205_759_403
 
 
@@ -41,13 +41,13 @@ def downgrade(connection: Connection, revision: str) -> None:
 
 
 def differences(connection: Connection) -> list[object]:
-    """What an automatic migration would change: empty when migrations and tables are in step."""
+    """Return what an automatic migration would change: empty when migrations and tables agree."""
     context = MigrationContext.configure(connection, opts={"compare_type": True, "target_metadata": metadata})
     return list(compare_metadata(context, metadata))
 
 
 async def on_connection(url: URL, action: Callable[[Connection], T]) -> T:
-    """Run an action in one exclusive transaction of its own connection, and commit it."""
+    """Run an action in an exclusive transaction on its own connection, and commit."""
     if url.get_backend_name() == "sqlite":
         return await asyncio.to_thread(_on_sqlite, url, action)
     engine = create_async_engine(url, poolclass=NullPool)
@@ -61,7 +61,7 @@ async def on_connection(url: URL, action: Callable[[Connection], T]) -> T:
 
 def _on_sqlite(url: URL, action: Callable[[Connection], T]) -> T:
     engine = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=NullPool)
-    # the driver would begin too late and without a write lock
+    # the driver would begin the transaction too late and without a write lock
     event.listen(engine, "connect", lambda raw, _record: setattr(raw, "isolation_level", None))
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     if url.database:
@@ -73,5 +73,5 @@ def _on_sqlite(url: URL, action: Callable[[Connection], T]) -> T:
 
 
 async def migrate(url: URL) -> None:
-    """Bring the database to head; safe when started twice at once."""
+    """Migrate the database to head. Concurrent calls are safe."""
     await on_connection(url, upgrade)

@@ -1,7 +1,8 @@
 """SQLite: one writer thread that commits in groups, and one reading connection on the event loop.
 
-Jobs that wait together share one transaction (a savepoint each) and so one sync of the file; each still succeeds or
-fails alone. Indexed reads take microseconds and run on the loop: a thread would cost more than it saves.
+Jobs that wait at the same time share one transaction, with a savepoint each, and so one sync of the file. Each job
+still succeeds or fails by itself. Indexed reads take microseconds and run on the event loop: a thread would cost more
+than it saves.
 """
 
 import asyncio
@@ -32,12 +33,12 @@ from latchstring.storage.engine.database import (
 )
 
 T = TypeVar("T")
-GROUP = 64  # jobs a commit; beyond that the first waits longer than the sync saves
+GROUP = 64  # jobs per commit; with more, the first job waits longer than the shared sync saves
 BUSY_TIMEOUT_SECONDS = 5.0
 
 
 def open_connection(path: str, *, reading: bool = False) -> sqlite3.Connection:
-    """A connection in WAL mode that syncs every commit (promise 5) and never opens transactions by itself."""
+    """Open a connection in WAL mode that syncs every commit (promise 5) and never begins transactions by itself."""
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -65,12 +66,12 @@ class _Job:
 
 
 class SQLite:
-    """The embedded database. One process serves it; a second may write beside it."""
+    """The embedded database. One process serves it; a second process may write at the same time."""
 
     dialect_name = "sqlite"
 
     def __init__(self, path: str, *, checkpoints: bool = True) -> None:
-        """checkpoints: False for a process that writes beside the server and leaves the log's tidying to it."""
+        """checkpoints: False for a process that writes beside the server, which then checkpoints the log."""
         try:
             self._reader = open_connection(path, reading=True)
             self._writer = open_connection(path)
@@ -103,7 +104,7 @@ class SQLite:
             job = _Job(work, loop, loop.create_future())
             self._jobs.put(job)
             try:
-                # once queued it may commit: a cancelled caller must not leave a promise half known
+                # a queued job may commit: when the caller is cancelled, its future must still be settled
                 return await asyncio.shield(job.future)
             except Conflict as conflict:
                 last = conflict
@@ -117,12 +118,12 @@ class SQLite:
 
     def _serve(self) -> None:
         while (first := self._jobs.get()) is not None:
-            group, last = self._gather(first)
+            group, is_last = self._gather(first)
             self._commit(group)
             for loop in {job.loop for job in group}:
-                mine = [job for job in group if job.loop is loop]
-                loop.call_soon_threadsafe(lambda jobs=mine: [job.settle() for job in jobs])  # type: ignore[misc]
-            if last:
+                settled = [job for job in group if job.loop is loop]
+                loop.call_soon_threadsafe(lambda jobs=settled: [job.settle() for job in jobs])  # type: ignore[misc]
+            if is_last:
                 return
 
     def _gather(self, first: _Job) -> tuple[list[_Job], bool]:
@@ -146,7 +147,7 @@ class SQLite:
         except sqlite3.Error as error:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
-            for job in group:  # none of them is stored, whatever each returned
+            for job in group:  # nothing was committed, even if the job succeeded
                 job.error = _unavailable(error)
                 job.error.__cause__ = error
 
@@ -154,7 +155,7 @@ class SQLite:
         self._writer.execute("SAVEPOINT job")
         try:
             job.result = self._drive(job.work())
-        except BaseException as error:  # noqa: BLE001  # it belongs to whoever waits for the job
+        except BaseException as error:  # noqa: BLE001  # reported to the caller that waits for the job
             self._writer.execute("ROLLBACK TO job")
             job.error = self._translate(error)
         self._writer.execute("RELEASE job")
@@ -163,31 +164,31 @@ class SQLite:
         rows: list[Row] | None = None
         try:
             while True:
-                one = work.send(rows) if rows is not None else next(work)
-                rows = self._run_step(self._writer, one)
+                step = work.send(rows) if rows is not None else next(work)
+                rows = self._run_step(self._writer, step)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]  # the work's own type
         finally:
             work.close()
 
-    def _run_step(self, connection: sqlite3.Connection, one: Step | Steps) -> list[Row]:
-        compiled = self._statements[one.statement]
-        if isinstance(one, Steps):
-            connection.executemany(compiled.text, map(compiled.arguments, one.many))
+    def _run_step(self, connection: sqlite3.Connection, step: Step | Steps) -> list[Row]:
+        compiled = self._statements[step.statement]
+        if isinstance(step, Steps):
+            connection.executemany(compiled.text, map(compiled.arguments, step.many))
             return []
         return [
-            compiled.row(row) for row in connection.execute(compiled.text, compiled.arguments(one.values)).fetchall()
+            compiled.row(row) for row in connection.execute(compiled.text, compiled.arguments(step.values)).fetchall()
         ]
 
     def _translate(self, error: BaseException) -> BaseException:
         if isinstance(error, sqlite3.IntegrityError):
             if error.sqlite_errorname in {"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"}:
                 columns = frozenset(str(error).partition(": ")[2].split(", "))
-                return _caused(UniqueViolation(self._unique.get(columns, "")), error)
+                return _with_cause(UniqueViolation(self._unique.get(columns, "")), error)
             if error.sqlite_errorname == "SQLITE_CONSTRAINT_FOREIGNKEY":
-                return _caused(ReferenceViolation(""), error)
+                return _with_cause(ReferenceViolation(""), error)
         if isinstance(error, sqlite3.OperationalError):
-            return _caused(_unavailable(error), error)
+            return _with_cause(_unavailable(error), error)
         return error
 
 
@@ -200,6 +201,6 @@ def _unavailable(error: sqlite3.Error) -> Exception:
     return TableMissing() if str(error).startswith("no such table") else error
 
 
-def _caused(error: Exception, cause: BaseException) -> Exception:
+def _with_cause(error: Exception, cause: BaseException) -> Exception:
     error.__cause__ = cause
     return error

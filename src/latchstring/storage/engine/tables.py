@@ -1,4 +1,4 @@
-"""The tables. Uniqueness and references are constraints here, and nowhere else."""
+"""The tables. Every uniqueness and reference is a constraint."""
 
 from sqlalchemy import (
     BigInteger,
@@ -32,11 +32,11 @@ metadata = MetaData(
 PENDING = text("state = 0")
 ACCEPTED = text("state = 1")
 PUBLIC = text("visibility = 2")
-BLOCKED = text("blocked")  # write these two into a query just so
+BLOCKED = text("blocked")  # queries must repeat these two word for word, as SQLite compares texts
 UNVERIFIED = text("NOT email_verified")
 CONTENT = text("kind = 2")
 SUPPRESSED = text("state = 'SUPPRESSED'")
-IN_TROUBLE = text("state IN ('BOUNCED', 'DEFERRED', 'FAILED')")  # write it into a query just so: SQLite compares texts
+IN_TROUBLE = text("state IN ('BOUNCED', 'DEFERRED', 'FAILED')")  # queries must repeat it word for word
 
 installation = Table(
     "installation",
@@ -47,7 +47,7 @@ installation = Table(
     CheckConstraint("one = 1", name="single"),
 )
 
-# Which master keys this database has been used with, by fingerprint: a start with another key is refused.
+# Fingerprints of the master keys this database was used with. The server does not start with any other key.
 master_keys = Table(
     "master_keys",
     metadata,
@@ -74,7 +74,7 @@ users = Table(
     Column("locale", Text),
     Column("blocked", Boolean, nullable=False),
     Column("password_hash", Text),
-    Column("link_generation", Integer, nullable=False, server_default="1"),  # reset and verify links name it
+    Column("link_generation", Integer, nullable=False, server_default="1"),  # part of reset and verification links
     Column("terms_version", Text),
     Column("terms_accepted_at", Instant),
     Column("last_login_at", Instant),
@@ -98,7 +98,7 @@ sessions = Table(
     Index("ix_sessions_expires_at", "expires_at"),
 )
 
-# A session's refresh tokens, each used once. A used one that comes back ends the session.
+# The refresh tokens of a session. Each can be used once; reuse ends the session.
 refresh_tokens = Table(
     "refresh_tokens",
     metadata,
@@ -121,10 +121,10 @@ admins = Table(
     Column("deactivated_at", Instant),
     Column("locale", Text),
     Column("last_login_at", Instant),
-    # sealed by the master key: whoever has the database only has no second factor
+    # sealed with the master key: the database alone does not reveal the second factor
     Column("totp_secret", LargeBinary),
     Column("totp_confirmed_at", Instant),
-    Column("totp_last_step", BigInteger),  # RFC 6238: a code is good once
+    Column("totp_last_step", BigInteger),  # RFC 6238: a code is accepted once
     UniqueConstraint("email_key", name="uq_admins_email_key"),
 )
 
@@ -137,7 +137,7 @@ admin_recovery_codes = Table(
     Index("ix_admin_recovery_codes_admin_id", "admin_id"),
 )
 
-# awaits_code: the password was right, the second factor is still to come. Such a session opens nothing else.
+# awaits_code: the password was correct, the second factor is missing. Such a session gives no other access.
 admin_sessions = Table(
     "admin_sessions",
     metadata,
@@ -155,7 +155,7 @@ admin_sessions = Table(
     Index("ix_admin_sessions_expires_at", "expires_at"),
 )
 
-# A list of the panel with its filters, kept under a name by one administrator.
+# A list of the panel with its filters, saved under a name by an administrator.
 saved_views = Table(
     "saved_views",
     metadata,
@@ -224,13 +224,13 @@ content = Table(
     Index("ix_content_type_search_title_id", "type", "search_title", "id"),
     Index("ix_content_owner_id_type_id", "owner_id", "type", "id"),
     Index("ix_content_type_id", "type", "id"),
-    # visibility is constant in it, and first: so SQLite, which knows no statistics, prefers it to the one above
+    # visibility is constant here and comes first, so that SQLite, without statistics, prefers it to the index above
     Index("ix_content_public", "visibility", "type", "id", sqlite_where=PUBLIC, postgresql_where=PUBLIC),
 )
 
-# subject_id: a user or a group. type repeats the object's, so that one index answers "what may they see": with the role
-# before the id, each role of each subject is a stream in order of ids, and a page reads no more than its own length of
-# any. A PRIVATE object has no grants.
+# subject_id: a user or a group. type repeats the type of the object, so that one index lists what a subject may see:
+# with the role before the id, each role of each subject is ordered by id, and a page reads at most its own length of
+# each. A PRIVATE object has no grants.
 content_grants = Table(
     "content_grants",
     metadata,
@@ -284,7 +284,7 @@ invitations = Table(
     Index("ix_invitations_accepted", "ended_at", "id", sqlite_where=ACCEPTED, postgresql_where=ACCEPTED),
 )
 
-# Targets carry no foreign key: ids are never used again, and a vanished target is found by the join at accept.
+# Targets have no foreign key: ids are never reused, and the join at acceptance detects a deleted target.
 invitation_grants = Table(
     "invitation_grants",
     metadata,
@@ -296,7 +296,7 @@ invitation_grants = Table(
     Column("role", SmallInteger),
     Column("voided_at", Instant),
     Index("ix_invitation_grants_target_id_invitation_id", "target_id", "invitation_id"),
-    # by type and key, which name what is gone, too
+    # by type and key, which also identify deleted objects
     Index(
         "ix_invitation_grants_content",
         "target_type",
@@ -321,7 +321,7 @@ events = Table(
     Index("ix_events_actor_id_id", "actor_id", "id"),
 )
 
-# The row is the delivery record, too. due_at is null when nothing remains to be done.
+# A row is also the delivery record. due_at is null when nothing remains to be done.
 outbox = Table(
     "outbox",
     metadata,
@@ -351,7 +351,7 @@ outbox = Table(
     postgresql_with={"autovacuum_vacuum_scale_factor": "0.01"},
 )
 
-# Answers of requests that carried an Idempotency-Key, for 24 hours. subject_id finds them for erasure.
+# Responses to requests with an Idempotency-Key, for 24 hours. Erasure finds them by subject_id.
 idempotency = Table(
     "idempotency",
     metadata,
@@ -368,7 +368,7 @@ idempotency = Table(
     Index("ix_idempotency_subject_id", "subject_id"),
 )
 
-# One row for every try at sending, for the timeline. mail_id: the outbox row; subject_id: what that row is about.
+# One row per delivery attempt, for the timeline. mail_id: the outbox row; subject_id: the subject of that row.
 delivery_attempts = Table(
     "delivery_attempts",
     metadata,
@@ -380,9 +380,9 @@ delivery_attempts = Table(
     Index("ix_delivery_attempts_subject_id_id", "subject_id", "id"),
 )
 
-# How often a link was opened, perhaps by a scanner. Apart from everything that decides: opening is not accepting.
-# id: made at the first visit, so it carries that instant.
-visits = Table(
+# How often a link was opened, possibly by a scanner. No decision depends on it: opening is not accepting.
+# id: created at the first view, so it contains that instant.
+link_views = Table(
     "visits",
     metadata,
     Column("id", Id, primary_key=True),
@@ -393,8 +393,8 @@ visits = Table(
     UniqueConstraint("invitation_id", "generation", name="uq_visits_invitation_id_generation"),
 )
 
-# Counts for the overview, added up by a sweep from what came after the cursor of each source, so that no page counts
-# rows. day: ISO date of the invitation's creation or of what happened, as the measure says.
+# Counts for the overview. A sweep adds the rows behind the cursor of each source, so that no page counts rows.
+# day: ISO date of the invitation's creation or of the occurrence, depending on the measure.
 figures = Table(
     "figures",
     metadata,
@@ -412,8 +412,8 @@ figure_cursors = Table(
     Column("after_id", Id, nullable=False),
 )
 
-# Many invitations at once. The upload lies in job_parts until the job is over; done counts the rows that are settled,
-# so a job whose process died goes on there. due_at and lease_owner work as in the outbox.
+# Bulk jobs. The upload stays in job_parts until the job ends. done counts the processed rows, so that a job whose
+# process died continues there. due_at and lease_owner work as in the outbox.
 jobs = Table(
     "jobs",
     metadata,
@@ -448,7 +448,7 @@ job_parts = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
-# What became of each row. source: the row as it came, kept for those refused, so that they can be mended.
+# The result of each row. source: the input row, stored for refused rows so that they can be corrected.
 job_rows = Table(
     "job_rows",
     metadata,
@@ -464,7 +464,7 @@ job_rows = Table(
     Index("ix_job_rows_email_key", "email_key"),
 )
 
-# Named sets of terms, made in the panel; those of configuration are not kept here.
+# Named sets of terms, created in the panel. Those of the configuration are not stored here.
 invitation_templates = Table(
     "invitation_templates",
     metadata,

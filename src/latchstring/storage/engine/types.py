@@ -1,7 +1,7 @@
-"""One portable column type per idea, alike on PostgreSQL and SQLite.
+"""Portable column types, one per idea, with the same meaning on PostgreSQL and SQLite.
 
-SQLite keeps ids as text of 36 characters (ordered like the ids, readable in its shell, usable in json_each) and
-instants as whole milliseconds since 1970 (it would forget the offset). PostgreSQL keeps its own types.
+SQLite stores ids as text of 36 characters (ordered like the ids, readable in its shell, usable in json_each) and
+instants as whole milliseconds since 1970 (it has no type with an offset). PostgreSQL uses its native types.
 """
 
 import builtins
@@ -40,7 +40,7 @@ def _is_postgres(dialect: Dialect) -> bool:
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware instant in whole milliseconds; naive values are refused."""
+    """An aware datetime in whole milliseconds. Raises ValueError for naive values."""
 
     impl = BigInteger
     cache_ok = True
@@ -78,19 +78,20 @@ class Id(TypeDecorator[uuid.UUID]):
     def process_result_value(self, value: Any, dialect: Dialect) -> uuid.UUID | None:
         if value is None:
             return None
-        # asyncpg brings a UUID subclass of its own; equality holds, so it may stay
+        # asyncpg returns its own subclass of UUID, which compares equal
         return cast("uuid.UUID", value) if _is_postgres(dialect) else uuid.UUID(value)
 
 
 class JsonText(str):
-    """JSON that was written already, for many rows that share it."""
+    """Encoded JSON, for many rows that share it."""
 
     __slots__ = ()
 
 
 class Json(TypeDecorator[Any]):
-    """Any JSON value, kept as the text it was: `jsonb` would sort the keys and rewrite 1e300 as 301 digits. The driver
-    sees text on both databases.
+    """Any JSON value, stored as text: `jsonb` would sort the keys and rewrite 1e300 as 301 digits.
+
+    The driver receives text on both databases.
     """
 
     impl = Text
@@ -139,7 +140,7 @@ class ListOf(TypeDecorator[Any]):
         if _is_postgres(dialect):
             return list
         item = self.item()
-        # a decorator that only chooses a collation, CanonicalText, converts nothing
+        # CanonicalText only chooses a collation and converts nothing
         converts = (
             isinstance(item, TypeDecorator) and type(item).process_bind_param is not TypeDecorator.process_bind_param
         )
@@ -148,7 +149,7 @@ class ListOf(TypeDecorator[Any]):
 
 
 class any_of(ColumnElement[bool]):  # noqa: N801  # reads as a function in statements
-    """`column` is among the values of the list bound under `name`; one statement text for every length."""
+    """True when `column` is among the values of the list bound as `name`. The statement text fits every length."""
 
     inherit_cache = False
     type: TypeEngine[bool] = Boolean()
@@ -158,7 +159,7 @@ class any_of(ColumnElement[bool]):  # noqa: N801  # reads as a function in state
         self.values = bindparam(name, type_=ListOf(item))
 
     def self_group(self, against: Any = None) -> "any_of":  # noqa: ARG002  # SQLAlchemy's signature
-        """Itself: SQLite would otherwise be told `… IN (…) = 1`, which no index can answer."""
+        """Return itself: SQLite would otherwise get `… IN (…) = 1`, which no index can answer."""
         return self
 
 

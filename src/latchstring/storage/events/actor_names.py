@@ -1,4 +1,4 @@
-"""The present name of who acted: looked up whenever it is shown, for names change and can be erased."""
+"""Current names of actors, looked up for each display because names change and can be erased."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ OPERATOR_NAME = "Operator"
 def name_of(
     type_: ColumnElement[str], id_: ColumnElement[UUID], *, among_administrators: bool = False
 ) -> ColumnElement[str]:
-    """The present name of who acts, by one lookup of the table that holds his kind.
+    """Return the current name of an actor, with one lookup in the table of its type.
 
-    among_administrators: an administrator without a name is called by his address, which is for no other eyes.
+    among_administrators: show an administrator without a name by the address, which only administrators may see.
     """
     user = users.alias()
     key = api_keys.alias()
@@ -49,7 +49,7 @@ def name_of(
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """How to reach who acted by mail."""
+    """The mail address, first name and locale of an actor."""
 
     email: str
     first_name: str | None = None
@@ -60,7 +60,7 @@ _NAME = select((users.c.first_name + " " + users.c.last_name).label("name")).whe
     users.c.id == bindparam("id", type_=Id)
 )
 _PUBLIC_NAME = select(
-    name_of(bindparam("type", type_=Text), bindparam("id", type_=Id)).label("name")  # as invited people read it
+    name_of(bindparam("type", type_=Text), bindparam("id", type_=Id)).label("name")  # as invitees see it
 )
 _USER = select(users.c.email, users.c.first_name, users.c.locale).where(
     users.c.id == bindparam("id", type_=Id), users.c.blocked.is_(False)
@@ -71,19 +71,19 @@ _ADMIN = select(admins.c.email, admins.c.locale).where(
 
 
 async def name_of_user(db: Database, user_id: UUID) -> str | None:
-    """What a user is called today; None when there is no such account any more."""
+    """Return the current name of a user; None when the account does not exist any more."""
     rows = await db.fetch(_NAME, id=user_id)
     return rows[0].name if rows else None
 
 
 async def find_name(db: Database, actor: Actor) -> str | None:
-    """What an actor is called before everybody; None or empty where there is nothing to call him by."""
+    """Return the public name of an actor; None or empty when there is none."""
     (row,) = await db.fetch(_PUBLIC_NAME, type=actor.type.value, id=actor.id)
     return row.name  # type: ignore[no-any-return]  # a text or None
 
 
 async def find_contact(db: Database, actor: Actor) -> Contact | None:
-    """The address of a user or admin in use; None for everybody else."""
+    """Return the contact of an active user or administrator; None for other actors."""
     if actor.type is ActorType.USER:
         rows = await db.fetch(_USER, id=actor.id)
         return Contact(rows[0].email, rows[0].first_name or None, rows[0].locale) if rows else None
@@ -93,10 +93,10 @@ async def find_contact(db: Database, actor: Actor) -> Contact | None:
     return None
 
 
-_NOTHING: ColumnElement[str] = literal_column("''")
+_EMPTY: ColumnElement[str] = literal_column("''")
 
 
-def _named(noun: SubjectType, table: Table, label: Any, email: Any = _NOTHING, key: Any = _NOTHING) -> Select[Any]:
+def _named(noun: SubjectType, table: Table, label: Any, email: Any = _EMPTY, key: Any = _EMPTY) -> Select[Any]:
     kind: ColumnElement[str] = literal_column(f"'{noun.value}'")
     columns = (table.c.id, kind.label("noun"), label.label("label"), email.label("email"), key.label("key"))
     return select(*columns).where(any_of(table.c.id, "ids"))
@@ -114,11 +114,11 @@ _NAMED = union_all(
 
 
 async def find_named(db: Database, ids: Iterable[UUID]) -> Mapping[UUID, NamedSubject]:
-    """What these ids stand for, in one statement; those that stand for nothing any more are missing."""
-    wanted = sorted(set(ids))
-    if not wanted:
+    """Return the names of the objects with these ids, in one statement, without ids that do not exist any more."""
+    unique_ids = sorted(set(ids))
+    if not unique_ids:
         return {}
-    rows = await db.fetch(_NAMED, ids=wanted)
+    rows = await db.fetch(_NAMED, ids=unique_ids)
     return {
         row.id: NamedSubject(SubjectType(row.noun), row.label.strip() or row.email, row.email, row.key) for row in rows
     }

@@ -1,7 +1,7 @@
-"""Reading history with filters, newest first.
+"""The audit log with filters, newest first.
 
-One filter chooses the index: that of the objects, else of the actors, else of the action, else the order of time. The
-others are judged row by row, for a limited number of rows a page; the next page continues where that ended.
+One filter chooses the index: objects, else actors, else action, else the order of time. The other filters are checked
+row by row, for a limited number of rows per page; the next page continues there.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ from latchstring.storage.lists.declaration import Filter, KeysetQuery, ListDecla
 from latchstring.storage.lists.index_scan import EACH, IndexScan
 from latchstring.storage.lists.keyset import KeysetList
 
-MOST_FOUND = 50
+MAX_MATCHES = 50
 NEWEST_FIRST = SortOrder("createdAt", descending=True)
 
 _e = events.c
@@ -52,15 +52,15 @@ _LIST: KeysetList[RecordedEvent] = KeysetList(
 
 
 def _query(audit_filter: AuditFilter) -> KeysetQuery:
-    given = {
+    values_by_filter = {
         "objects": audit_filter.objects,
         "actors": audit_filter.actors,
         "action": audit_filter.action,
         "actor_type": None if audit_filter.actor_type is None else audit_filter.actor_type.value,
     }
-    filters = [name for name, value in given.items() if value is not None]
-    values: dict[str, Any] = {f"any_{name}": value is None for name, value in given.items()}
-    values |= given | {"objects": audit_filter.objects or (), "actors": audit_filter.actors or ()}
+    filters = [name for name, value in values_by_filter.items() if value is not None]
+    values: dict[str, Any] = {f"any_{name}": value is None for name, value in values_by_filter.items()}
+    values |= values_by_filter | {"objects": audit_filter.objects or (), "actors": audit_filter.actors or ()}
     return KeysetQuery(filters, values, [_scan(audit_filter, filters)], identity=repr(audit_filter), is_counted=False)
 
 
@@ -87,52 +87,52 @@ def _highest(audit_filter: AuditFilter) -> Key | None:
 async def list_audit(
     db: Database, audit_filter: AuditFilter, *, cursor: Cursor | None = None, limit: int
 ) -> Page[AuditEntry]:
-    """A page of history, newest first."""
+    """Return a page of the audit log, newest first."""
     page = await _LIST.page(db, _query(audit_filter), order=NEWEST_FIRST, cursor=cursor, limit=limit)
     named = await find_named(db, (recorded.event.subject_id for recorded in page.items))
     return page.map(lambda recorded: AuditEntry(recorded, named.get(recorded.event.subject_id)))
 
 
-# ---- finding whom or what somebody means -----------------------------------------------------------------------------
+# ---- lookup by name or address ---------------------------------------------------------------------------------------
 
 _TEXT = bindparam("text", type_=CanonicalText)
-_MOST: ColumnElement[int] = literal_column(str(MOST_FOUND))
-_ACTORS_CALLED = union_all(
+_LIMIT: ColumnElement[int] = literal_column(str(MAX_MATCHES))
+_ACTORS_BY_ADDRESS = union_all(
     select(users.c.id).where(users.c.email_key == _TEXT),
     select(admins.c.id).where(admins.c.email_key == _TEXT),
 )
 _invited = (
-    select(invitations.c.id).where(invitations.c.email_key == _TEXT).order_by(invitations.c.id.desc()).limit(_MOST)
+    select(invitations.c.id).where(invitations.c.email_key == _TEXT).order_by(invitations.c.id.desc()).limit(_LIMIT)
 ).subquery()
-_OBJECTS_CALLED = union_all(
+_OBJECTS_BY_KEY = union_all(
     select(users.c.id).where(users.c.email_key == _TEXT),
     select(admins.c.id).where(admins.c.email_key == _TEXT),
     select(groups.c.id).where(groups.c.key == _TEXT),
     select(_invited.c.id),
 )
-_CONTENT_CALLED = select(content.c.id).where(
+_CONTENT_BY_KEY = select(content.c.id).where(
     content.c.type == bindparam("type", type_=CanonicalText), content.c.key == bindparam("key", type_=CanonicalText)
 )
-_KEYS_CALLED = (
-    select(api_keys.c.id).where(api_keys.c.name == bindparam("name", type_=api_keys.c.name.type)).limit(_MOST)
+_API_KEYS_BY_NAME = (
+    select(api_keys.c.id).where(api_keys.c.name == bindparam("name", type_=api_keys.c.name.type)).limit(_LIMIT)
 )
 
 
-async def find_actors_called(db: Database, email_key: str, name: str) -> tuple[UUID, ...]:
-    """People of this canonical address, and API keys of this name."""
-    people = await db.fetch(_ACTORS_CALLED, text=email_key)
-    keys = await db.fetch(_KEYS_CALLED, name=name)
+async def find_actors_by_name(db: Database, email_key: str, name: str) -> tuple[UUID, ...]:
+    """Return the ids of people with this canonical address, and of API keys with this name."""
+    people = await db.fetch(_ACTORS_BY_ADDRESS, text=email_key)
+    keys = await db.fetch(_API_KEYS_BY_NAME, name=name)
     return tuple(row.id for row in (*people, *keys))
 
 
-async def find_objects_called(db: Database, text: str, name: str) -> tuple[UUID, ...]:
-    """What has this canonical address or key: people, the newest invitations, a group; `type/key` names content.
+async def find_objects_by_name(db: Database, text: str, name: str) -> tuple[UUID, ...]:
+    """Return the ids of people, the newest invitations, groups, API keys and content (`type/key`) with this name.
 
-    text: the address in its canonical form, or the key. name: as it was typed, for API keys.
+    text: the canonical address, or the key. name: the input as typed, for API keys and content.
     """
-    rows = await db.fetch(_OBJECTS_CALLED, text=text)
-    rows += await db.fetch(_KEYS_CALLED, name=name)
+    rows = await db.fetch(_OBJECTS_BY_KEY, text=text)
+    rows += await db.fetch(_API_KEYS_BY_NAME, name=name)
     type_, slash, key = name.partition("/")
     if slash:
-        rows += await db.fetch(_CONTENT_CALLED, type=type_, key=key)
+        rows += await db.fetch(_CONTENT_BY_KEY, type=type_, key=key)
     return tuple(row.id for row in rows)

@@ -1,4 +1,4 @@
-"""Everything written down about one invitation, in four short reads whatever there is."""
+"""All records of an invitation, in four bounded reads."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,12 +16,12 @@ from latchstring.storage.engine.types import Id
 from latchstring.storage.events.actor_names import name_of
 from latchstring.storage.invitations.link_views import list_link_views
 
-MOST = 200  # of each kind; an invitation that is sent again every day has more, and the newest are what one looks for
+MAX_ENTRIES = 200  # of each kind; an invitation that is resent every day has more, and the newest matter most
 
 
-def _newest(found: Select[Any], subject_id: ColumnElement[Any], id_: ColumnElement[Any]) -> Select[Any]:
-    ours = found.where(subject_id == bindparam("subject_id", type_=Id))
-    return ours.order_by(id_.desc()).limit(literal_column(str(MOST + 1)))
+def _newest(query: Select[Any], subject_id: ColumnElement[Any], id_: ColumnElement[Any]) -> Select[Any]:
+    of_subject = query.where(subject_id == bindparam("subject_id", type_=Id))
+    return of_subject.order_by(id_.desc()).limit(literal_column(str(MAX_ENTRIES + 1)))
 
 
 _EVENTS = _newest(
@@ -46,16 +46,16 @@ _ATTEMPTS = _newest(select(delivery_attempts), delivery_attempts.c.subject_id, d
 
 
 async def find_records(db: Database, invitation_id: UUID, *, with_delivery: bool = True) -> InvitationRecords:
-    """The newest of everything about an invitation. with_delivery: what became of its mails, too."""
-    happened = await db.fetch(_EVENTS, subject_id=invitation_id)
+    """Return the newest records of an invitation. with_delivery: include its mails and attempts."""
+    event_rows = await db.fetch(_EVENTS, subject_id=invitation_id)
     mails = await db.fetch(_MAILS, subject_id=invitation_id) if with_delivery else []
     attempts = await db.fetch(_ATTEMPTS, subject_id=invitation_id) if with_delivery else []
     return InvitationRecords(
-        events=[_event(row) for row in happened[:MOST]],
-        mails=_mails(mails[:MOST]),
-        attempts=[Attempt(row.id, row.mail_id, DeliveryState(row.state), row.reply) for row in attempts[:MOST]],
+        events=[_event(row) for row in event_rows[:MAX_ENTRIES]],
+        mails=_mails(mails[:MAX_ENTRIES]),
+        attempts=[Attempt(row.id, row.mail_id, DeliveryState(row.state), row.reply) for row in attempts[:MAX_ENTRIES]],
         link_views=await list_link_views(db, invitation_id),
-        is_truncated=max(map(len, (happened, mails, attempts))) > MOST,
+        is_truncated=max(map(len, (event_rows, mails, attempts))) > MAX_ENTRIES,
     )
 
 
@@ -68,7 +68,7 @@ _KNOWN_KINDS = frozenset(kind.value for kind in MailKind)
 
 
 def _mails(rows: Sequence[Row]) -> list[TimelineMail]:
-    """During an upgrade a newer server may have promised mails of a kind nobody here knows."""
+    """Convert rows of known kinds. During an upgrade a newer server may have queued mails of unknown kinds."""
     return [
         TimelineMail(
             row.id,

@@ -1,4 +1,4 @@
-"""History: one row an event."""
+"""Storage of events."""
 
 from uuid import UUID
 
@@ -15,7 +15,7 @@ INSERT_EVENT = insert(events).values(
 
 
 def event_values(event: Event) -> dict[str, object]:
-    """The columns of one event."""
+    """Return the column values of an event."""
     return {
         "id": event.id,
         "subject_id": event.subject_id,
@@ -27,7 +27,6 @@ def event_values(event: Event) -> dict[str, object]:
 
 
 def insert_event(event: Event) -> Step:
-    """Keep one event."""
     return step(INSERT_EVENT, **event_values(event))
 
 
@@ -41,7 +40,7 @@ _DECLINED = (
 
 
 async def find_decline_reason(db: Database, invitation_id: UUID) -> str | None:
-    """What the person said who declined, if anything."""
+    """Return the reason that the invitee gave for declining, if any."""
     rows = await db.fetch(_DECLINED, subject_id=invitation_id)
     reason = rows[0].data.get("reason") if rows else None
     return reason if isinstance(reason, str) else None

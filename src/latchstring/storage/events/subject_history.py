@@ -1,4 +1,4 @@
-"""What happened to one subject, in either direction of time."""
+"""The events of a subject, oldest or newest first."""
 
 from uuid import UUID
 
@@ -15,13 +15,13 @@ from latchstring.storage.lists.declaration import KeysetQuery, ListDeclaration, 
 from latchstring.storage.lists.index_scan import IndexScan
 from latchstring.storage.lists.keyset import KeysetList
 
-AT_ONCE = 30
+PAGE_SIZE = 30
 _e = events.c
 _OLDEST_FIRST, _NEWEST_FIRST = SortOrder("createdAt"), SortOrder("createdAt", descending=True)
 
 
 def recorded_event(row: Row) -> RecordedEvent:
-    """The event of a row of `events` with `actor_name`."""
+    """Convert a row of `events` with `actor_name`."""
     actor = Actor(ActorType(row.actor_type), row.actor_id)
     return RecordedEvent(Event(row.id, row.subject_id, row.type, actor, row.data), row.actor_name)
 
@@ -46,12 +46,12 @@ def _query(subject_id: UUID, *, is_counted: bool) -> KeysetQuery:
 async def list_events(
     db: Database, subject_id: UUID, *, cursor: Cursor | None = None, limit: int
 ) -> Page[RecordedEvent]:
-    """What happened to one subject, oldest first, counted."""
+    """Return a page of the events of a subject, oldest first, with the total."""
     query = _query(subject_id, is_counted=True)
     return await _OF_SUBJECT.page(db, query, order=_OLDEST_FIRST, cursor=cursor, limit=limit)
 
 
 async def list_history(db: Database, subject_id: UUID, *, cursor: Cursor | None = None) -> Page[RecordedEvent]:
-    """What happened to one subject, newest first."""
+    """Return a page of the events of a subject, newest first, without a total."""
     query = _query(subject_id, is_counted=False)
-    return await _OF_SUBJECT.page(db, query, order=_NEWEST_FIRST, cursor=cursor, limit=AT_ONCE)
+    return await _OF_SUBJECT.page(db, query, order=_NEWEST_FIRST, cursor=cursor, limit=PAGE_SIZE)

@@ -103,7 +103,7 @@ def _query(q: str | None, member_id: UUID | None, order: SortOrder) -> KeysetQue
     }
     filters = [*(["q"] if q else []), *(["member"] if member_id is not None else [])]
     if member_id is not None and order.by == "createdAt":
-        scan = Scan("member", of="member", is_exact=not q)
+        scan = Scan("member", filter_name="member", is_exact=not q)
     else:
         scan = Scan("all" if order.by == "createdAt" else order.by, is_exact=not filters)
     return KeysetQuery(filters, values, [scan], identity=repr((q, member_id)))

@@ -14,15 +14,15 @@ from latchstring.domain.event import Event
 from latchstring.domain.ids import first_id_at, new_id
 from latchstring.domain.terms import IMPERSONAL_TERM_NAMES, TERM_NAMES
 from latchstring.storage.engine.database import Database, Work, step
-from latchstring.storage.engine.idempotency import forget_answers, forget_answers_to
+from latchstring.storage.engine.idempotency import delete_answers, delete_answers_to
 from latchstring.storage.engine.tables import events, invitation_grants, invitations
 from latchstring.storage.engine.types import Id, Instant, any_of
 from latchstring.storage.events.record import insert_event
 from latchstring.storage.invitations.link_views import delete_link_views
 from latchstring.storage.invitations.read import EXPIRED, PENDING, REVOKED
 from latchstring.storage.invitations.transitions import IS_OPEN
-from latchstring.storage.jobs.rows import forget_person
-from latchstring.storage.outbox.outbox import forget_mails, forget_replies
+from latchstring.storage.jobs.rows import erase_person_in_rows
+from latchstring.storage.outbox.outbox import delete_mails, erase_replies
 
 BATCH = 1000
 
@@ -170,10 +170,10 @@ def erase_person(person_id: UUID, email_key: str, *, by: Actor, now: datetime) -
     ids = [row.id for row in erased]
     yield step(_ERASE_REASONS, ids=ids)
     yield delete_link_views(ids)
-    yield from forget_replies([*ids, person_id])
-    yield forget_answers([*ids, person_id])
-    yield forget_answers_to(person_id)
-    yield forget_person(email_key)
+    yield from erase_replies([*ids, person_id])
+    yield delete_answers([*ids, person_id])
+    yield delete_answers_to(person_id)
+    yield erase_person_in_rows(email_key)
 
 
 # Ended invitations are kept for the retention time. Ids are sorted by time: the oldest come first.
@@ -196,7 +196,7 @@ async def purge_ended(db: Database, *, before: datetime) -> int:
     ids = [row.id for row in rows]
 
     def work() -> Work[None]:
-        yield from forget_mails(ids)
+        yield from delete_mails(ids)
         yield delete_link_views(ids)
         yield step(_DELETE, ids=ids)
 

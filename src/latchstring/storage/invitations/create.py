@@ -42,7 +42,7 @@ from latchstring.domain.invitation import Invitation
 from latchstring.domain.mail import OutgoingMail
 from latchstring.domain.terms import terms_of
 from latchstring.storage.engine.database import ATTEMPTS, Database, UniqueViolation, Work, step
-from latchstring.storage.engine.idempotency import claim_values, if_free, oldest_stored_answer, store_answer
+from latchstring.storage.engine.idempotency import add_claim_conflict, claim_values, oldest_stored_answer, store_answer
 from latchstring.storage.engine.tables import (
     api_keys,
     content,
@@ -276,7 +276,7 @@ def _create(*, claims: bool) -> Executable:
     )
     source: Any = allowed
     if claims:
-        source = if_free(_insert_from(idempotency, "c_", allowed, postgresql.insert)).cte("claimed")
+        source = add_claim_conflict(_insert_from(idempotency, "c_", allowed, postgresql.insert)).cte("claimed")
     inserted = _insert_from(invitations, "i_", source).returning(invitations.c.id).cte("made")
     dependent = [
         _insert_listed_grants(inserted).cte("granted"),

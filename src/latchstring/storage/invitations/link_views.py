@@ -28,10 +28,10 @@ from sqlalchemy.sql import Executable
 from latchstring.domain.ids import id_instant, new_id
 from latchstring.domain.views.timeline import LinkViews
 from latchstring.storage.engine.database import Database, Row, Step, step
-from latchstring.storage.engine.tables import invitations, visits
+from latchstring.storage.engine.tables import invitations, link_views
 from latchstring.storage.engine.types import Id, Json, ListOf, any_of
 
-_v = visits.c
+_v = link_views.c
 _COLUMNS = (_v.id, _v.invitation_id, _v.generation, _v.times, _v.last_at)
 
 
@@ -59,7 +59,7 @@ def _upsert(insert: Any, source: tuple[FromClause, list[ColumnElement[Any]]]) ->
         .where(true())  # without WHERE, SQLite parses ON CONFLICT as the join condition
         .order_by(columns[1], columns[2])
     )
-    upsert = insert(visits).from_select([column.name for column in _COLUMNS], rows)
+    upsert = insert(link_views).from_select([column.name for column in _COLUMNS], rows)
     return upsert.on_conflict_do_update(  # type: ignore[no-any-return]  # of either dialect
         index_elements=[_v.invitation_id, _v.generation],
         set_={
@@ -74,7 +74,7 @@ _ADD = {
     "sqlite": _upsert(sqlite.insert, _counts_on_sqlite()),
 }
 _FIND = select(*_COLUMNS).where(_v.invitation_id == bindparam("invitation_id", type_=Id)).order_by(_v.generation)
-_DELETE = delete(visits).where(any_of(_v.invitation_id, "invitation_ids"))
+_DELETE = delete(link_views).where(any_of(_v.invitation_id, "invitation_ids"))
 
 
 async def add_link_views(db: Database, link_views: Sequence[LinkViews]) -> None:

@@ -1,8 +1,8 @@
-"""Jobs, the rows they are still to work on, and what became of each.
+"""Jobs and the rows that are still to be processed.
 
-A part holds rows as they came and is named by the number of its first row, so whoever takes a job over finds where it
-stopped by `done` alone. Leases work as in the outbox: `due_at` is work, whoever claims it moves it ahead, and every
-later write names the owner.
+A part holds input rows and is identified by the number of its first row, so a worker that takes a job over finds where
+to continue by `done` alone. Leases work as in the outbox: a worker claims a job by moving `due_at` ahead, and every
+later write checks the owner.
 """
 
 from collections.abc import Mapping
@@ -44,15 +44,15 @@ _NOW = bindparam("now", type_=Instant)
 
 
 def _state(name: JobState) -> ColumnElement[str]:
-    return literal_column(f"'{name.value}'")  # a literal, so that a generic plan knows it
+    return literal_column(f"'{name.value}'")  # a literal, so that a generic plan can use it
 
 
 _IS_OPEN = or_(_j.state == _state(JobState.QUEUED), _j.state == _state(JobState.RUNNING))
-_IS_MINE = and_(_j.id == _ID, _j.lease_owner == _OWNER, _j.state == _state(JobState.RUNNING))
+_IS_OWNED = and_(_j.id == _ID, _j.lease_owner == _OWNER, _j.state == _state(JobState.RUNNING))
 
 
 class JobLost(Exception):
-    """The job was cancelled, or somebody else works on it: nothing was written."""
+    """The job was cancelled or taken over by another worker. Nothing was written."""
 
 
 def _job_of(row: Row) -> Job:
@@ -74,7 +74,7 @@ def _job_of(row: Row) -> Job:
     )
 
 
-# ---- arriving --------------------------------------------------------------------------------------------------------
+# ---- drafts ----------------------------------------------------------------------------------------------------------
 
 _INSERT = insert(jobs).values({column.name: bindparam(column.name, type_=column.type) for column in _j})
 _INSERT_PART = insert(job_parts).values({column.name: bindparam(column.name, type_=column.type) for column in _p})
@@ -100,7 +100,7 @@ _QUEUE = (
     )
     .returning(_j.id)
 )
-_FORESEE = (
+_SET_COUNTS = (
     update(jobs)
     .where(_j.id == _ID, _j.state == _state(JobState.DRAFT))
     .values(
@@ -114,7 +114,7 @@ _DELETE = delete(jobs).where(_j.id == _ID)
 
 
 def insert_job(job: Job) -> Step:
-    """Keep a new draft."""
+    """Store a new draft."""
     return step(
         _INSERT,
         id=job.id,
@@ -138,37 +138,37 @@ def insert_job(job: Job) -> Step:
 
 
 def insert_part(job_id: UUID, first_row: int, body: bytes) -> Step:
-    """Keep some rows of a draft, from this one on."""
+    """Store some rows of a draft, starting with `first_row`."""
     return step(_INSERT_PART, job_id=job_id, part=first_row, body=body)
 
 
-def describe_job(job_id: UUID, *, options: Mapping[str, object], total: int | None, name: str | None) -> Work[None]:
-    """Write down what is known of a draft now. Raises JobLost when it is none."""
+def update_draft(job_id: UUID, *, options: Mapping[str, object], total: int | None, name: str | None) -> Work[None]:
+    """Store the options, total and name of a draft. Raises JobLost when the job is no draft."""
     if not (yield step(_SET_OPTIONS, job_id=job_id, new_options=dict(options), new_total=total, new_name=name)):
         raise JobLost
 
 
 def queue_job(job_id: UUID, *, now: datetime) -> Work[None]:
-    """Hand a draft to the workers; what was foreseen of it is forgotten. Raises JobLost when it is none."""
+    """Queue a draft for the workers and delete its preview. Raises JobLost when the job is no draft."""
     if not (yield step(_QUEUE, job_id=job_id, now=now)):
         raise JobLost
     yield clear_rows(job_id)
 
 
-def count_foreseen(job_id: UUID, *, created: int, skipped: int, refused: int) -> Work[Job]:
-    """Write down what would become of a draft's rows. Raises JobLost when it is none."""
-    rows = yield step(_FORESEE, job_id=job_id, new_created=created, new_skipped=skipped, new_refused=refused)
+def store_preview_counts(job_id: UUID, *, created: int, skipped: int, refused: int) -> Work[Job]:
+    """Store the counts of a dry run of a draft. Raises JobLost when the job is no draft."""
+    rows = yield step(_SET_COUNTS, job_id=job_id, new_created=created, new_skipped=skipped, new_refused=refused)
     if not rows:
         raise JobLost
     return _job_of(rows[0])
 
 
 def delete_job(job_id: UUID) -> Step:
-    """Forget a job with everything about it."""
+    """Delete a job with its parts and rows."""
     return step(_DELETE, job_id=job_id)
 
 
-# ---- working ---------------------------------------------------------------------------------------------------------
+# ---- processing ------------------------------------------------------------------------------------------------------
 
 
 def _claim() -> Executable:
@@ -180,12 +180,12 @@ def _claim() -> Executable:
 
 
 _CLAIM = _claim()
-_HOLD = update(jobs).where(_IS_MINE, _j.done == bindparam("was_done", type_=Integer))
-_RENEW = _HOLD.values(due_at=bindparam("until", type_=Instant)).returning(_j.id)
-_RELEASE = update(jobs).where(_IS_MINE).values(due_at=bindparam("again_at", type_=Instant), lease_owner=null())
+_LOCK = update(jobs).where(_IS_OWNED, _j.done == bindparam("was_done", type_=Integer))
+_RENEW = _LOCK.values(due_at=bindparam("until", type_=Instant)).returning(_j.id)
+_RELEASE = update(jobs).where(_IS_OWNED).values(due_at=bindparam("again_at", type_=Instant), lease_owner=null())
 _ADVANCE = (
     update(jobs)
-    .where(_IS_MINE)
+    .where(_IS_OWNED)
     .values(
         done=_j.done + bindparam("settled", type_=Integer),
         created=_j.created + bindparam("more_created", type_=Integer),
@@ -196,7 +196,7 @@ _ADVANCE = (
 )
 _FINISH = (
     update(jobs)
-    .where(_IS_MINE, _j.done == bindparam("was_done", type_=Integer))
+    .where(_IS_OWNED, _j.done == bindparam("was_done", type_=Integer))
     .values(
         state=bindparam("new_state", type_=_j.state.type),
         cause=bindparam("new_cause", type_=_j.cause.type),
@@ -224,24 +224,24 @@ _DELETE_PARTS = delete(job_parts).where(_p.job_id == _ID)
 
 
 async def claim_job(db: Database, owner: UUID, *, now: datetime, until: datetime) -> Job | None:
-    """Take the job that has been due for longest, until this instant."""
+    """Claim the job that has been due for longest, until `until`."""
     rows = await db.write(_CLAIM, owner=owner, now=now, until=until)
     return _job_of(rows[0]) if rows else None
 
 
 async def release_job(db: Database, owner: UUID, job_id: UUID, *, again_at: datetime) -> None:
-    """Give a job back, to go on where it stands."""
+    """Release a job, to be continued later where it is."""
     await db.write(_RELEASE, owner=owner, job_id=job_id, again_at=again_at)
 
 
-def hold_job(job: Job, owner: UUID, *, until: datetime) -> Work[None]:
-    """Begin a batch: lock the job as it was last seen and prolong the lease. Raises JobLost."""
+def lock_job(job: Job, owner: UUID, *, until: datetime) -> Work[None]:
+    """Begin a batch: lock the job if it is unchanged, and extend its lease. Raises JobLost."""
     if not (yield step(_RENEW, job_id=job.id, owner=owner, was_done=job.done, until=until)):
         raise JobLost
 
 
 def advance_job(job: Job, owner: UUID, *, created: int = 0, skipped: int = 0, refused: int = 0) -> Work[Job]:
-    """Count settled rows and forget the part they came from, if it was the one that begins behind `done`."""
+    """Count processed rows and delete their part, if it begins behind `done`. Raises JobLost."""
     yield step(_DELETE_PART, job_id=job.id, first_row=job.done + 1)
     settled = created + skipped + refused
     rows = yield step(
@@ -259,7 +259,7 @@ def advance_job(job: Job, owner: UUID, *, created: int = 0, skipped: int = 0, re
 
 
 def finish_job(job: Job, owner: UUID, state: JobState, *, cause: str | None = None, now: datetime) -> Work[Job]:
-    """End a job as it was last seen; rows that nobody looked at are forgotten. Raises JobLost."""
+    """End a job if it is unchanged, and delete its unprocessed rows. Raises JobLost."""
     rows = yield step(
         _FINISH, job_id=job.id, owner=owner, was_done=job.done, new_state=state.value, new_cause=cause, now=now
     )
@@ -270,7 +270,7 @@ def finish_job(job: Job, owner: UUID, state: JobState, *, cause: str | None = No
 
 
 def cancel_job(job_id: UUID, *, now: datetime) -> Work[bool]:
-    """Stop a job that has not ended; a batch under way is finished first. False: it had ended."""
+    """Cancel a job; a running batch is finished first. Returns False when the job had ended."""
     if not (yield step(_CANCEL, job_id=job_id, now=now)):
         return False
     yield step(_DELETE_PARTS, job_id=job_id)
@@ -278,24 +278,24 @@ def cancel_job(job_id: UUID, *, now: datetime) -> Work[bool]:
 
 
 async def find_part(db: Database, job_id: UUID, first_row: int) -> bytes | None:
-    """The rows from this one on, as they came."""
+    """Return the input rows of the part that begins at `first_row`."""
     rows = await db.fetch(_FIND_PART, job_id=job_id, first_row=first_row)
     return rows[0].body if rows else None
 
 
 async def find_next_part(db: Database, job_id: UUID, *, after: int = 0) -> tuple[int, bytes] | None:
-    """The first part that begins behind a row, with the number of its first row."""
+    """Return the first part that begins behind a row, with the number of its first row."""
     rows = await db.fetch(_NEXT_PART, job_id=job_id, after=after)
     return (rows[0].part, rows[0].body) if rows else None
 
 
-# ---- finding ---------------------------------------------------------------------------------------------------------
+# ---- queries ---------------------------------------------------------------------------------------------------------
 
 _FIND = select(jobs).where(_j.id == _ID)
-_MAKER_ID, _MAKER_TYPE = bindparam("actor_id", type_=Id), bindparam("actor_type", type_=_j.actor_type.type)
+_CREATOR_ID, _CREATOR_TYPE = bindparam("actor_id", type_=Id), bindparam("actor_type", type_=_j.actor_type.type)
 _IS_NO_DRAFT = _j.state != _state(JobState.DRAFT)
 _IS_UNCONFIRMED = and_(_j.state == _state(JobState.DRAFT), _j.total.is_not(None))
-_OF_MAKER = [(_j.actor_id, _MAKER_ID)]
+_BY_CREATOR = [(_j.actor_id, _CREATOR_ID)]
 NEWEST_FIRST = SortOrder("createdAt", descending=True)
 _LIST: KeysetList[Job] = KeysetList(
     ListDeclaration(
@@ -306,8 +306,8 @@ _LIST: KeysetList[Job] = KeysetList(
         orders={"createdAt": lambda j: [j.id]},
         scans=lambda _: {
             "all": IndexScan([_j.id], where=[_IS_NO_DRAFT]),
-            "maker": IndexScan([_j.id], _OF_MAKER, where=[_j.actor_type == _MAKER_TYPE, _IS_NO_DRAFT]),
-            "drafts": IndexScan([_j.id], _OF_MAKER, where=[_j.actor_type == _MAKER_TYPE, _IS_UNCONFIRMED]),
+            "maker": IndexScan([_j.id], _BY_CREATOR, where=[_j.actor_type == _CREATOR_TYPE, _IS_NO_DRAFT]),
+            "drafts": IndexScan([_j.id], _BY_CREATOR, where=[_j.actor_type == _CREATOR_TYPE, _IS_UNCONFIRMED]),
         },
     )
 )
@@ -318,26 +318,28 @@ async def find_job(db: Database, job_id: UUID) -> Job | None:
     return _job_of(rows[0]) if rows else None
 
 
-def _query(scan: str, maker: Actor | None, low: Key | None = None) -> KeysetQuery:
-    values: dict[str, Any] = {} if maker is None else {"actor_id": maker.id, "actor_type": maker.type.value}
+def _query(scan: str, created_by: Actor | None, low: Key | None = None) -> KeysetQuery:
+    values: dict[str, Any] = (
+        {} if created_by is None else {"actor_id": created_by.id, "actor_type": created_by.type.value}
+    )
     return KeysetQuery((), values, [Scan(scan, is_exact=True, low=low)], is_counted=False)
 
 
-async def list_jobs(db: Database, *, maker: Actor | None, cursor: Cursor | None = None, limit: int) -> Page[Job]:
-    """Jobs that are or were at work, newest first. maker: only this one's; None for everybody's."""
-    query = _query("all" if maker is None else "maker", maker)
+async def list_jobs(db: Database, *, created_by: Actor | None, cursor: Cursor | None = None, limit: int) -> Page[Job]:
+    """Return a page of the jobs that are no drafts, newest first. created_by: None for the jobs of all actors."""
+    query = _query("all" if created_by is None else "maker", created_by)
     return await _LIST.page(db, query, order=NEWEST_FIRST, cursor=cursor, limit=limit)
 
 
 async def list_drafts(
-    db: Database, maker: Actor, *, since: datetime, cursor: Cursor | None = None, limit: int
+    db: Database, created_by: Actor, *, since: datetime, cursor: Cursor | None = None, limit: int
 ) -> Page[Job]:
-    """What somebody brought and has not confirmed yet, newest first."""
-    query = _query("drafts", maker, low=(UUID(int=first_id_at(since).int - 1),))
+    """Return a page of an actor's uploads that are not confirmed yet, newest first."""
+    query = _query("drafts", created_by, low=(UUID(int=first_id_at(since).int - 1),))
     return await _LIST.page(db, query, order=NEWEST_FIRST, cursor=cursor, limit=limit)
 
 
-# ---- forgetting ------------------------------------------------------------------------------------------------------
+# ---- deletion --------------------------------------------------------------------------------------------------------
 
 _OLD = (
     select(_j.id)
@@ -353,7 +355,7 @@ _OLD = (
 
 
 async def purge_jobs(db: Database, *, finished_before: datetime, drafted_before: datetime) -> bool:
-    """Remove one batch of what is past its time: old reports, and uploads that nobody confirmed. True: look again."""
+    """Delete a batch of expired data: old reports and unconfirmed uploads. Returns True if there may be more."""
     old = await db.fetch(_OLD, finished_before=finished_before, drafted_before=first_id_at(drafted_before))
     if not old:
         return False

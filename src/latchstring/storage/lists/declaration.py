@@ -1,4 +1,4 @@
-"""How a list is declared, and what it is asked for."""
+"""Types to declare a list and to query it."""
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,17 +12,17 @@ from latchstring.storage.engine.database import Database, Row
 from latchstring.storage.lists.index_scan import IndexScan
 
 T = TypeVar("T")
-SCANNED = 5_000  # rows a page reads of an index scan whose rows are judged
+SCAN_LIMIT = 5_000  # rows a page reads of an index scan with conditions
 
 Columns = Any  # of a table or a subquery: an attribute for each column
 
 
 @dataclass(frozen=True, eq=False)
 class Filter:
-    """A filter in its two forms.
+    """A filter as a condition and as candidate queries.
 
-    condition: judges a row; applied when the value `any_<name>` is false, or always if is_permanent. candidates: for a
-    dialect, selects of `id`, each along one index, in its order. overlaps: one row is often among several of these.
+    condition: applied to each row when the value `any_<name>` is false, or always if is_permanent. candidates: for a
+    dialect, selects of `id`, each along one index, in its order. overlaps: a row is often in several of these selects.
     is_exact: every candidate meets the condition.
     """
 
@@ -34,7 +34,7 @@ class Filter:
 
     @property
     def counts_matches(self) -> bool:
-        """Whether counting the candidates counts the rows that match."""
+        """Whether the number of candidates is the number of matching rows."""
         return self.candidates is not None and self.is_exact
 
 
@@ -42,14 +42,14 @@ class Filter:
 class Scan:
     """A use of an index scan of a list, by name.
 
-    of: the filter whose rows it has, empty for none. is_exact: no row of it is judged, all are wanted. each: the values
-    of EACH. low, high: keys of the scan between which all that match lie, both excluded. constant: what all its rows
-    have in common in the sort order, before the key of the scan. values: what it binds differently from the rest of
-    the query.
+    filter_name: the filter that selects the same rows, empty for none. is_exact: all rows match, no condition is
+    checked. each: the values of EACH. low, high: exclusive bounds of the keys of matching rows. constant: the first
+    part of the sort key that all its rows share, before the key of the scan. values: bind values that differ from
+    those of the query.
     """
 
     name: str
-    of: str = ""
+    filter_name: str = ""
     is_exact: bool = False
     each: Sequence[Any] | None = None
     low: Key | None = None
@@ -60,11 +60,11 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class KeysetQuery:
-    """What a list is asked for.
+    """A query of a list.
 
-    filters: names of those in use, the most promising first. values: everything that conditions, candidates and scans
-    bind. scans: where rows are read in the order asked for; together they have all that match. identity: a text
-    that is different for different filters. is_counted: whether pages have totals.
+    filters: names of the filters in use, the most selective first. values: the bind values of conditions, candidates
+    and scans. scans: the index scans to read in the sort order; together they contain all matching rows. identity: a
+    text that differs for different filters. is_counted: whether pages have totals.
     """
 
     filters: Sequence[str]
@@ -78,19 +78,19 @@ class KeysetQuery:
         return hashlib.blake2b(self.identity.encode(), digest_size=6).hexdigest()
 
 
-def _nothing_joined(rows: FromClause) -> FromClause:
+def _join_nothing(rows: FromClause) -> FromClause:
     return rows
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ListDeclaration(Generic[T]):
-    """A list: what it shows, how it is sorted and filtered, and where its rows are read.
+    """A list: its columns, sort orders, filters and index scans.
 
-    columns: what is shown of a row. joins: adds the tables that these need. read: makes an item of a row. id_: the
-    column of the last part of every key. lookup: what else holds of the row that an id stands for. orders: the key
-    columns of each sort order, made from the columns of a row. scans: for a dialect, index scans by name; one called
-    `all` has the rows that a list without filters counts, unless count_all does. scanned: rows that are read of a scan
-    whose rows are judged; None where a scan has no more than may be read.
+    columns: the selected columns. joins: adds the tables that these need. read: converts a row to an item. id_: the
+    column of the last part of every key. lookup: further conditions that identify the row of an id. orders: the key
+    columns of each sort order, given the columns of a row. scans: for a dialect, index scans by name; the scan `all` is
+    counted for a list without filters, unless there is count_all. scan_limit: rows that are read of a scan with
+    conditions; None where every scan is short.
     """
 
     table: Table
@@ -100,7 +100,7 @@ class ListDeclaration(Generic[T]):
     orders: Mapping[str, Callable[[Columns], Sequence[ColumnElement[Any]]]]
     scans: Callable[[str], Mapping[str, IndexScan]]
     filters: Mapping[str, Filter] = field(default_factory=dict)
-    joins: Callable[[FromClause], FromClause] = _nothing_joined
+    joins: Callable[[FromClause], FromClause] = _join_nothing
     lookup: Sequence[ColumnElement[bool]] = ()
     count_all: Callable[[Database, KeysetQuery], Awaitable[int]] | None = None
-    scanned: int | None = SCANNED
+    scan_limit: int | None = SCAN_LIMIT

@@ -1,9 +1,9 @@
 """Index scans: the rows of one index in its order, between two keys.
 
-PostgreSQL plans without knowing the values (decision 0008), from averages, and an average can lie. Where the cost has
-to stay bounded for every value, a statement therefore leaves it one way only: rows are compared with rows, which a
-single index answers and puts in order, and LIMIT is a literal, because a generic plan takes a bound one for a tenth of
-the table. SQLite uses an index for equalities, and would not use it for such a comparison.
+PostgreSQL plans without the values (decision 0008), from averages, which can be wrong for a value. Where the cost must
+stay bounded for every value, a statement therefore permits only one plan: row comparisons, which a single index answers
+in order, and a literal LIMIT, because a generic plan estimates a bound LIMIT at a tenth of the table. SQLite uses an
+index for equalities, and would not use it for a row comparison.
 """
 
 from collections.abc import Sequence
@@ -39,14 +39,14 @@ LOWEST_INSTANT, HIGHEST_INSTANT = datetime.fromtimestamp(0, UTC), datetime(9999,
 
 
 class _Each:
-    """Stands for the values of a scan that is made once for each of several values."""
+    """Placeholder for the value of a scan that runs once for each of several values."""
 
 
 EACH: Final = _Each()
 
 
 def as_indexed(condition: TextClause) -> ColumnElement[bool]:
-    """The condition of a partial index as the index has it, or SQLite would not know it again."""
+    """Return the condition of a partial index word for word, as SQLite would not recognize it otherwise."""
     return literal_column(str(condition), Boolean)
 
 
@@ -55,7 +55,7 @@ def literal_number(value: int) -> ColumnElement[int]:
 
 
 def value_limits(column: ColumnElement[Any]) -> tuple[KeyValue, KeyValue]:
-    """Below and above everything a sort column holds."""
+    """Return values below and above every value of a sort column."""
     if isinstance(column.type, Id):
         return LOWEST_ID, HIGHEST_ID
     if isinstance(column.type, Instant):
@@ -76,7 +76,7 @@ def highest_key(columns: Sequence[ColumnElement[Any]]) -> Key:
 
 
 def bind_key(name: str, columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
-    """A bound value for each column, named `name0`, `name1`, ….  Bind `key_values`."""
+    """Return a bind parameter for each column, named `name0`, `name1`, …. Bind `key_values`."""
     return [bindparam(f"{name}{number}", type_=column.type) for number, column in enumerate(columns)]
 
 
@@ -93,24 +93,24 @@ def ordered(columns: Sequence[ColumnElement[Any]], *, descending: bool) -> list[
 
 
 def count_up_to(query: Select[Any], limit: int = COUNTED_UP_TO) -> Select[Any]:
-    """How many rows a query has, up to one more than the limit, as `n`."""
+    """Count the rows of a query, up to one more than the limit, as `n`."""
     return select(func.count().label("n")).select_from(query.limit(literal_number(limit + 1)).subquery())
 
 
 async def fetch_count(db: Database, statement: Select[Any], limit: int = COUNTED_UP_TO, **values: Any) -> Count:
-    """The answer of a statement of `count_up_to`."""
+    """Run a statement of `count_up_to`."""
     number = (await db.fetch(statement, **values))[0].n
     return Count(min(number, limit), at_least=number > limit)
 
 
 @dataclass(frozen=True, eq=False)
 class IndexScan:
-    """The rows of an index whose first columns have given values, in the order of the columns behind them.
+    """The rows of an index whose first columns have fixed values, in the order of the columns behind them.
 
-    key: the columns in whose order rows come; the last is the id of the listed row. prefix: columns before the key with
+    key: the columns that order the rows; the last is the id of the listed row. prefix: the columns before the key with
     their values; EACH stands for several values, bound as `each`. where: the condition of a partial index, word for
-    word, or what nearly every row meets. source: a relation whose columns are values of the prefix; the scan is made
-    for each of its rows (PostgreSQL only).
+    word, or a condition that nearly every row meets. source: a relation whose columns are values of the prefix; the
+    scan runs for each of its rows (PostgreSQL only).
     """
 
     key: Sequence[ColumnElement[Any]]
@@ -119,7 +119,7 @@ class IndexScan:
     source: FromClause | None = None
 
     def for_each(self, tag: str = "") -> "IndexScan":
-        """The scan for every value of the list bound as `each`, in one statement (PostgreSQL only)."""
+        """Return the scan for every value of the list bound as `each`, in one statement (PostgreSQL only)."""
         column = next(column for column, value in self.prefix if value is EACH)
         return self._from_list(column, f"{tag}each", f"{tag}values")
 
@@ -133,16 +133,16 @@ class IndexScan:
         return [bindparam(f"{tag}each", type_=c.type) if value is EACH else value for c, value in self.prefix]
 
     def order_by(self, dialect_name: str, *, descending: bool) -> list[ColumnElement[Any]]:
-        """As the index has it. SQLite knows that columns with one value do not count."""
+        """Return the order of the index. SQLite knows that columns with a single value do not matter."""
         before = [column for column, _ in self.prefix] if dialect_name == "postgresql" else []
         return ordered([*before, *self.key], descending=descending)
 
     def between(
         self, dialect_name: str, tag: str = "", *, starts: bool, stops: bool, descending: bool
     ) -> list[ColumnElement[bool]]:
-        """The condition: behind the start and before the stop, both excluded, bound as `low…` and `high…`.
+        """Return the conditions: behind the start and before the stop, both exclusive, bound as `low…` and `high…`.
 
-        Without a stop the rows with the same prefix follow to the last.
+        Without a stop the range ends with the last row of the prefix.
         """
         low, high = bind_key(f"{tag}low", self.key), bind_key(f"{tag}high", self.key)
         has_low, has_high = (stops, starts) if descending else (starts, stops)
@@ -168,7 +168,7 @@ class IndexScan:
         stops: bool,
         descending: bool,
     ) -> Select[Any]:
-        """The first rows of the scan. Correlated to `source`, if there is one."""
+        """Select the first rows of the scan, correlated to `source` if there is one."""
         query = select(*columns).where(
             *self.between(dialect_name, tag, starts=starts, stops=stops, descending=descending)
         )
@@ -178,9 +178,9 @@ class IndexScan:
     def candidates(
         self, dialect_name: str, values: str | None = None, id_column: ColumnElement[Any] | None = None
     ) -> Select[Any]:
-        """A candidate query: the ids of the scan. values: the name under which a list for EACH is bound.
+        """Return a candidate query: the ids of the scan.
 
-        id_column: the column with the ids, when it is not the last of the key.
+        values: the bind name of the list for EACH. id_column: the column with the ids, if not the last of the key.
         """
         id_ = (self.key[-1] if id_column is None else id_column).label("id")
         ids = self.select([id_], COUNTED_UP_TO + 1, dialect_name, starts=False, stops=False, descending=False)
@@ -188,18 +188,18 @@ class IndexScan:
             return ids if self.source is None else self.join_source(ids)
         column = next(column for column, value in self.prefix if value is EACH)
         if dialect_name != "postgresql":
-            others = [other == value for other, value in self.prefix if value is not EACH]
-            one_of: ColumnElement[bool] = any_of(column, values, _kind_of(column))
-            return select(id_).where(*self.where, *others, one_of).order_by(self.key[-1])
+            conditions = [other == value for other, value in self.prefix if value is not EACH]
+            is_listed: ColumnElement[bool] = any_of(column, values, _kind_of(column))
+            return select(id_).where(*self.where, *conditions, is_listed).order_by(self.key[-1])
         scan = self._from_list(column, values, "candidates")
         return scan.candidates(dialect_name, id_column=id_column)
 
     def join_source(self, query: Select[Any]) -> Select[Any]:
-        """What a query of this scan answers for every row of the source."""
+        """Run a query of this scan for every row of the source."""
         if self.source is None:
             return query
-        own = query.lateral("own")
-        return select(*own.c).select_from(self.source.join(own, true()))
+        per_row = query.lateral("own")
+        return select(*per_row.c).select_from(self.source.join(per_row, true()))
 
 
 def _kind_of(column: ColumnElement[Any]) -> Any:
@@ -212,12 +212,12 @@ def prefix_scan(
     id_: ColumnElement[Any],
     lead: tuple[ColumnElement[Any], ColumnElement[Any]] | None = None,
 ) -> Select[Any]:
-    """A candidate query: the ids of rows where a text starts with the value bound under this name, along its index.
+    """Return a candidate query: the ids of rows whose text starts with the value bound as `name`, along its index.
 
-    lead: a column that the index begins with, and its value. Said of whole rows: PostgreSQL assumes that few texts
-    start so, and would read and sort all of them.
+    lead: a first column of the index, and its value. The condition compares whole rows: for a condition on the text
+    PostgreSQL assumes that few texts match, and would read and sort all of them.
     """
-    first, end = (bindparam(text, type_=column.type) for text in (name, f"{name}_end"))
+    first, end = (bindparam(bind_name, type_=column.type) for bind_name in (name, f"{name}_end"))
     columns, values = ([column, id_], [bindparam("lowest_id", LOWEST_ID, type_=id_.type)])
     before: list[ColumnElement[Any]] = []
     if lead is not None:

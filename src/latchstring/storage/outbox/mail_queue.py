@@ -1,7 +1,7 @@
-"""The outbox as an operator sees it: what waits, what fails, what left, and two ways to interfere.
+"""The outbox for operators: lists of queued, failed and sent mails, and actions to retry or drop a mail.
 
-Retrying and dropping are conditional updates that leave a mail alone while a worker holds it. A worker claims by a
-conditional update, too, so of both at once one wins.
+Retrying and dropping are conditional updates that do not change a mail while a worker has its lease. A worker claims by
+a conditional update, too, so one of two concurrent updates wins.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,9 +25,9 @@ from latchstring.storage.lists.index_scan import COUNTED_UP_TO, IndexScan, as_in
 from latchstring.storage.lists.keyset import KeysetList
 from latchstring.storage.outbox.outbox import OutboxRow
 
-COUNTED = 1000
-MOST_ATTEMPTS = 100
-MOST_ABOUT = 200  # mails about one invitation or person
+COUNT_LIMIT = 1000
+MAX_ATTEMPTS = 100
+MAX_MAILS_ABOUT = 200  # mails about one invitation or person
 NEWEST_FIRST = SortOrder("createdAt", descending=True)
 
 _o = outbox.c
@@ -40,13 +40,13 @@ def _is(state: DeliveryState, o: Columns = _o) -> ColumnElement[bool]:
 
 
 def _due() -> IndexScan:
-    """What waits for its time, sorted anew: the mails that are due first, as many as any list counts."""
+    """Return a scan of the queued mails that are due first, as many as any list counts, sorted by id."""
     due = select(_o.id, _o.state).where(_o.due_at.is_not(None)).order_by(_o.priority, _o.due_at)
     first = due.limit(literal_number(COUNTED_UP_TO)).subquery("due")
     return IndexScan([first.c.id], where=[_is(DeliveryState.QUEUED, first.c)])
 
 
-# No index leads to mails that were sent, which is nearly all.
+# There is no index for sent mails, which are nearly all.
 _LIST: KeysetList[Row] = KeysetList(
     ListDeclaration(
         table=outbox,
@@ -82,7 +82,7 @@ _ATTEMPTS = (
     select(delivery_attempts)
     .where(_a.subject_id == bindparam("subject_id", type_=Id), _a.mail_id == bindparam("mail_id", type_=Id))
     .order_by(_a.id.desc())
-    .limit(literal_number(MOST_ATTEMPTS))
+    .limit(literal_number(MAX_ATTEMPTS))
 )
 _FIND = select(outbox).where(_o.id == bindparam("mail_id", type_=Id))
 
@@ -90,26 +90,25 @@ _FIND = select(outbox).where(_o.id == bindparam("mail_id", type_=Id))
 async def list_mails(
     db: Database, state: DeliveryState | None, *, cursor: Cursor | None = None, limit: int, now: datetime
 ) -> Page[QueuedMail]:
-    """A page of the mails in a state, or of all, newest first."""
+    """Return a page of the mails in a state, or of all mails, newest first."""
     page = await _LIST.page(db, _query(state), order=NEWEST_FIRST, cursor=cursor, limit=limit)
     return page.with_items(await _with_names(db, page.items, now))
 
 
 async def list_mails_about(db: Database, subject_id: UUID, *, now: datetime) -> Page[QueuedMail]:
-    """The newest mails about one invitation or person."""
+    """Return the newest mails about an invitation or a person."""
     query = KeysetQuery((), {"subject_id": subject_id}, [Scan("subject", is_exact=True)], is_counted=False)
-    page = await _LIST.page(db, query, order=NEWEST_FIRST, limit=MOST_ABOUT)
+    page = await _LIST.page(db, query, order=NEWEST_FIRST, limit=MAX_MAILS_ABOUT)
     return Page(await _with_names(db, page.items, now))
 
 
 async def find_mail(db: Database, mail_id: UUID, *, now: datetime) -> QueuedMail | None:
-    """One mail."""
-    found = await _with_names(db, await db.fetch(_FIND, mail_id=mail_id), now)
-    return found[0] if found else None
+    mails = await _with_names(db, await db.fetch(_FIND, mail_id=mail_id), now)
+    return mails[0] if mails else None
 
 
 async def list_attempts(db: Database, mail: QueuedMail) -> list[Attempt]:
-    """Every try at a mail with what the server said, the first try first."""
+    """Return the delivery attempts of a mail with the server's replies, oldest first."""
     rows = await db.fetch(_ATTEMPTS, subject_id=mail.subject_id, mail_id=mail.id)
     return [Attempt(row.id, row.mail_id, DeliveryState(row.state), row.reply) for row in reversed(rows)]
 
@@ -122,7 +121,7 @@ async def _with_names(db: Database, rows: Sequence[Row], now: datetime) -> list[
 def _mail(row: Row, now: datetime) -> QueuedMail:
     return QueuedMail(
         id=row.id,
-        kind=MailKind(row.kind) if row.kind in _KNOWN else row.kind,
+        kind=MailKind(row.kind) if row.kind in _KNOWN_KINDS else row.kind,
         subject_id=row.subject_id,
         generation=row.generation,
         locale=row.locale,
@@ -136,11 +135,11 @@ def _mail(row: Row, now: datetime) -> QueuedMail:
     )
 
 
-_KNOWN = frozenset(kind.value for kind in MailKind)
+_KNOWN_KINDS = frozenset(kind.value for kind in MailKind)
 
 
 def outbox_row(mail: QueuedMail) -> OutboxRow:
-    """The mail as its loader takes it."""
+    """Convert a mail to the form that its loader takes."""
     return OutboxRow(
         mail.id, MailKind(mail.kind), mail.subject_id, mail.generation, mail.locale, mail.state, mail.attempts
     )
@@ -151,20 +150,20 @@ def outbox_row(mail: QueuedMail) -> OutboxRow:
 
 def _count(state: DeliveryState) -> Any:
     condition = _o.due_at.is_not(None) if state is DeliveryState.QUEUED else IN_TROUBLE
-    some = select(_o.id).where(condition, _is(state)).limit(literal_number(COUNTED + 1)).subquery()
+    limited = select(_o.id).where(condition, _is(state)).limit(literal_number(COUNT_LIMIT + 1)).subquery()
     name: ColumnElement[str] = literal_column(f"'{state.value}'")
-    return select(name.label("state"), func.count().label("count")).select_from(some)
+    return select(name.label("state"), func.count().label("count")).select_from(limited)
 
 
 _COUNTS = union_all(*(_count(state) for state in (DeliveryState.QUEUED, *RETRIABLE)))
 
 
 async def count_mails(db: Database) -> Mapping[DeliveryState, int]:
-    """How many mails are in each state that somebody may have to look at, at most COUNTED + 1."""
+    """Count the mails in each state that may need attention, up to COUNT_LIMIT + 1."""
     return {DeliveryState(row.state): row.count for row in await db.fetch(_COUNTS)}
 
 
-# ---- interfering -----------------------------------------------------------------------------------------------------
+# ---- actions ---------------------------------------------------------------------------------------------------------
 
 _FREE = or_(_o.lease_owner.is_(None), _o.due_at.is_(None), _o.due_at <= _NOW)
 _MAIL_ID = bindparam("mail_id", type_=Id)
@@ -183,10 +182,10 @@ _DROP = (
 
 
 def retry_mail(mail_id: UUID, *, now: datetime) -> Work[bool]:
-    """Make a mail due at once, whatever was said about it. False: it is being sent, has left, or ended meanwhile."""
+    """Make a failed mail due now. Returns False when it is being sent, was sent, or ended meanwhile."""
     return bool((yield step(_RETRY, mail_id=mail_id, now=now)))
 
 
 def drop_mail(mail_id: UUID, *, now: datetime) -> Work[bool]:
-    """End the sending of a mail. False: it is being sent, has left, or ended meanwhile."""
+    """Cancel a mail. Returns False when it is being sent, was sent, or ended meanwhile."""
     return bool((yield step(_DROP, mail_id=mail_id, now=now)))

@@ -1,10 +1,10 @@
-"""The outbox: mail that was promised, who is sending it, and what became of it.
+"""The outbox: queued mails, their leases and their delivery results.
 
-A row with `due_at` is work. Whoever claims it moves `due_at` ahead by a lease and writes its own id into
-`lease_owner`; when it dies, the row becomes due by itself. Every later write names the owner, so somebody whose lease
-was taken over changes nothing.
+A row with `due_at` is pending work. A worker claims it by moving `due_at` ahead by a lease and writing its own id to
+`lease_owner`. When the worker dies, the row becomes due again after the lease. Every later write checks the owner, so
+a worker that lost its lease changes nothing.
 
-Clocks: leases compare the clocks of the machines that send. They may differ by less than a lease (12 s); NTP keeps
+Clocks: leases compare the clocks of the sending machines. They may differ by less than a lease (12 s); NTP keeps
 them within milliseconds.
 """
 
@@ -40,20 +40,20 @@ from latchstring.storage.engine.database import Database, Row, Step, Work, step
 from latchstring.storage.engine.tables import outbox
 from latchstring.storage.engine.types import Id, Instant, any_of
 from latchstring.storage.outbox.attempts import (
-    FINISHED,
+    FINISHED_COLUMNS,
+    delete_attempts,
+    delete_attempts_of,
+    erase_attempt_replies,
     finish_with_attempt,
-    forget_attempt_replies,
-    forget_attempts,
-    forget_attempts_of,
     with_attempt,
 )
 
-BATCH = 1000  # rows a purging statement looks at
+BATCH = 1000  # rows that a purging statement reads
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """A promised mail as its loader and its sender see it. It holds no address and no link."""
+    """A queued mail for its loader and sender. It contains no address and no link."""
 
     id: UUID
     kind: MailKind
@@ -68,13 +68,13 @@ class OutboxRow:
         return id_instant(self.id)
 
 
-# ---- promising -------------------------------------------------------------------------------------------------------
+# ---- queueing --------------------------------------------------------------------------------------------------------
 
 OUTBOX_INSERT = insert(outbox).values({column.name: bindparam(column.name, type_=column.type) for column in outbox.c})
 
 
 def outbox_values(mail: OutgoingMail) -> dict[str, Any]:
-    """The columns of one promised mail."""
+    """Return the column values of a queued mail."""
     return {
         "id": mail.id,
         "kind": mail.kind.value,
@@ -93,7 +93,7 @@ def outbox_values(mail: OutgoingMail) -> dict[str, Any]:
 
 
 def queue_mail(mail: OutgoingMail) -> Step:
-    """Promise a mail: it is sent if, and only if, the transaction commits."""
+    """Queue a mail: it is sent if, and only if, the transaction commits."""
     return step(OUTBOX_INSERT, **outbox_values(mail))
 
 
@@ -101,19 +101,19 @@ def queue_mail(mail: OutgoingMail) -> Step:
 
 
 def _due(priority: MailPriority) -> ColumnElement[bool]:
-    # one class at a time: the index is (priority, due_at), so what is not due yet in one class is never walked over
+    # one class at a time: the index is (priority, due_at), so rows of a class that are not due are never read
     now = bindparam("now", type_=Instant)
     return (outbox.c.priority == literal_column(str(int(priority)))) & (outbox.c.due_at <= now)
 
 
 def _has_work(priority: MailPriority) -> Select[Any]:
-    # ordered and limited, so that the index is the only cheap way: a bare EXISTS was seen to read the whole table
+    # ordered and limited, so that the index is the only cheap plan: an EXISTS alone was seen to read the whole table
     first = select(outbox.c.id).where(_due(priority)).order_by(outbox.c.due_at).limit(literal_column("1")).subquery()
     return select(literal_column(str(int(priority)), Integer).label("priority")).select_from(first)
 
 
 _CLASSES_WITH_WORK = union_all(*(_has_work(priority) for priority in MailPriority))
-# During an upgrade a newer server may promise mails of a kind this worker has never heard of: a newer worker's work.
+# During an upgrade a newer server may queue mails of a kind unknown to this worker. A newer worker sends them.
 _KNOWN_KINDS = frozenset(kind.value for kind in MailKind)
 _CLAIMED = (
     outbox.c.id,
@@ -127,35 +127,35 @@ _CLAIMED = (
 
 
 def _claim(priority: MailPriority, dialect_name: str) -> Executable:
-    """Take the oldest due rows of a class. The array is computed once, so a re-planned join cannot take more."""
+    """Claim the oldest due rows of a class. The array is computed once, so a re-planned join cannot claim more."""
     limit = bindparam("limit", type_=Integer)
     oldest = select(outbox.c.id).where(_due(priority)).order_by(outbox.c.due_at).limit(limit)
     if dialect_name == "postgresql":
         chosen = func.array(oldest.with_for_update(skip_locked=True).scalar_subquery(), type_=ARRAY(Id))
-        mine: ColumnElement[bool] = outbox.c.id == any_(chosen)
+        is_chosen: ColumnElement[bool] = outbox.c.id == any_(chosen)
     else:
-        mine = outbox.c.id.in_(oldest.scalar_subquery())  # no lock clause: writers take turns there
+        is_chosen = outbox.c.id.in_(oldest.scalar_subquery())  # no lock clause: SQLite has one writer at a time
     until, owner = bindparam("until", type_=Instant), bindparam("owner", type_=Id)
-    return update(outbox).where(mine).values(due_at=until, lease_owner=owner).returning(*_CLAIMED)
+    return update(outbox).where(is_chosen).values(due_at=until, lease_owner=owner).returning(*_CLAIMED)
 
 
 _CLAIM = {name: {p: _claim(p, name) for p in MailPriority} for name in ("postgresql", "sqlite")}
-_MINE = outbox.c.lease_owner == bindparam("owner", type_=Id)
+_IS_OWNED = outbox.c.lease_owner == bindparam("owner", type_=Id)
 _RENEW = (
     update(outbox)
-    .where(any_of(outbox.c.id, "ids"), _MINE)
+    .where(any_of(outbox.c.id, "ids"), _IS_OWNED)
     .values(due_at=bindparam("until", type_=Instant))
     .returning(outbox.c.id)
 )
-_HAND_BACK = (
+_RELEASE = (
     update(outbox)
-    .where(any_of(outbox.c.id, "ids"), _MINE)
+    .where(any_of(outbox.c.id, "ids"), _IS_OWNED)
     .values(due_at=bindparam("again_at", type_=Instant), lease_owner=null())
     .returning(outbox.c.id)
 )
 _FINISH = (
     update(outbox)
-    .where(outbox.c.id == bindparam("row_id", type_=Id), _MINE)
+    .where(outbox.c.id == bindparam("row_id", type_=Id), _IS_OWNED)
     .values(
         state=bindparam("new_state", type_=outbox.c.state.type),
         reason=bindparam("new_reason", type_=outbox.c.reason.type),
@@ -165,7 +165,7 @@ _FINISH = (
         last_reply=bindparam("reply", type_=outbox.c.last_reply.type),
         lease_owner=null(),
     )
-    .returning(*FINISHED)
+    .returning(*FINISHED_COLUMNS)
 )
 _FINISH_TRIED = with_attempt(_FINISH)  # PostgreSQL
 
@@ -173,44 +173,44 @@ _FINISH_TRIED = with_attempt(_FINISH)  # PostgreSQL
 async def claim_mails(
     db: Database, owner: UUID, *, limit: int, reserve: int = 0, now: datetime, until: datetime
 ) -> list[OutboxRow]:
-    """Take up to `limit` due mails until `until`, urgent ones first and the longest due first within a class.
+    """Claim up to `limit` due mails until `until`: urgent mails first, within a class the longest due first.
 
-    reserve: how many of the limit only urgent mails may fill.
+    reserve: how many of the limit are for urgent mails only.
     """
-    found: list[OutboxRow] = []
-    for work in sorted(await db.fetch(_CLASSES_WITH_WORK, now=now), key=lambda row: row.priority):
-        room = limit - len(found) - (0 if work.priority == MailPriority.URGENT else reserve)
-        if room <= 0:
+    mails: list[OutboxRow] = []
+    for due_class in sorted(await db.fetch(_CLASSES_WITH_WORK, now=now), key=lambda row: row.priority):
+        free = limit - len(mails) - (0 if due_class.priority == MailPriority.URGENT else reserve)
+        if free <= 0:
             break
-        statement = _CLAIM[db.dialect_name][MailPriority(work.priority)]
+        statement = _CLAIM[db.dialect_name][MailPriority(due_class.priority)]
         try:
-            rows = await db.write(statement, owner=owner, limit=room, now=now, until=until)
+            rows = await db.write(statement, owner=owner, limit=free, now=now, until=until)
         except (StorageBusy, StorageUnreachable):
-            if found:
-                break  # what is claimed already must not wait for its lease to run out
+            if mails:
+                break  # mails already claimed must not wait for their lease to expire
             raise
-        found += [_outbox_row(row) for row in sorted(rows, key=lambda row: row.id) if row.kind in _KNOWN_KINDS]
-    return found
+        mails += [_outbox_row(row) for row in sorted(rows, key=lambda row: row.id) if row.kind in _KNOWN_KINDS]
+    return mails
 
 
 async def renew_leases(db: Database, owner: UUID, ids: Sequence[UUID], *, until: datetime) -> set[UUID]:
-    """Hold these mails longer. Those missing from the answer belong to somebody else by now."""
+    """Renew the leases of these mails. Returns the ids that the owner still holds."""
     rows = await db.write(_RENEW, owner=owner, ids=ids, until=until)
     return {row.id for row in rows}
 
 
-async def hand_back_mails(db: Database, owner: UUID, ids: Sequence[UUID], *, again_at: datetime) -> None:
-    """Give mails back that were not tried: nothing about them changes but when they are due."""
-    await db.write(_HAND_BACK, owner=owner, ids=ids, again_at=again_at)
+async def release_mails(db: Database, owner: UUID, ids: Sequence[UUID], *, again_at: datetime) -> None:
+    """Release mails that were not attempted. Only the time when they are due changes."""
+    await db.write(_RELEASE, owner=owner, ids=ids, again_at=again_at)
 
 
 async def finish_mail(
     db: Database, owner: UUID, mail_id: UUID, outcome: Delivery, *, again_at: datetime | None = None
 ) -> bool:
-    """Write down how a mail fared, and the try if there was one. False: somebody else has taken it over, and nothing
-    was written.
+    """Store the delivery result of a mail, and the attempt if there was one.
 
-    outcome.attempts: how many attempts to add. again_at: when to try again; None ends the work.
+    Returns False, and writes nothing, when another worker has taken the mail over. outcome.attempts: how many attempts
+    to add. again_at: when to try again; None when nothing remains to be done.
     """
     values = {
         "owner": owner,
@@ -235,11 +235,11 @@ def _outbox_row(row: Row) -> OutboxRow:
     return OutboxRow(row.id, MailKind(row.kind), row.subject_id, row.generation, row.locale, state, row.attempts)
 
 
-# ---- what became of it -----------------------------------------------------------------------------------------------
+# ---- delivery results ------------------------------------------------------------------------------------------------
 
 _INVITATION: ColumnElement[str] = literal_column("'invitation'")
 
-# Join them under these names where an invitation is shown: `read_delivery` takes them from the row.
+# Queries that show an invitation select these; `read_delivery` reads them from the row.
 DELIVERY_COLUMNS: tuple[ColumnElement[Any], ...] = (
     outbox.c.state.label("delivery_state"),
     outbox.c.reason.label("delivery_reason"),
@@ -250,21 +250,21 @@ DELIVERY_COLUMNS: tuple[ColumnElement[Any], ...] = (
 
 
 def newest_invitation_mail(subject_id: ColumnElement[Any]) -> ScalarSelect[Any]:
-    """The id of the newest mail that carried the invitation's link: `outerjoin(outbox, outbox.c.id == …)`.
+    """Select the id of the newest mail with the invitation's link: `outerjoin(outbox, outbox.c.id == …)`.
 
-    Notices about an invitation share its subject and do not count. One index lookup a row. Correlated by hand: by
-    itself SQLAlchemy correlates one level up only, and deeper down this would be the newest mail of all.
+    Notices about an invitation have the same subject and do not count. One index lookup per row. The correlation is
+    explicit: SQLAlchemy's automatic one covers one level only, and deeper this would be the newest of all mails.
     """
     mail = outbox.alias("mail")
     newest = select(mail.c.id).where(mail.c.subject_id == subject_id, mail.c.kind == _INVITATION).correlate_except(mail)
     return newest.order_by(mail.c.id.desc()).limit(1).scalar_subquery()
 
 
-_FORGET_REPLIES = update(outbox).where(any_of(outbox.c.subject_id, "subject_ids")).values(last_reply=null())
+_ERASE_REPLIES = update(outbox).where(any_of(outbox.c.subject_id, "subject_ids")).values(last_reply=null())
 
 
 def read_delivery(row: Row) -> Delivery | None:
-    """The delivery in a row that carries DELIVERY_COLUMNS; None where there never was a mail."""
+    """Return the delivery of a row with DELIVERY_COLUMNS; None if there never was a mail."""
     if row.delivery_state is None:
         return None
     return Delivery(
@@ -276,15 +276,15 @@ def read_delivery(row: Row) -> Delivery | None:
     )
 
 
-def forget_replies(subject_ids: Sequence[UUID]) -> Work[None]:
-    """Erase what mail servers said about these invitations or people: it often repeats the address."""
-    yield step(_FORGET_REPLIES, subject_ids=subject_ids)
-    yield forget_attempt_replies(subject_ids)
+def erase_replies(subject_ids: Sequence[UUID]) -> Work[None]:
+    """Erase the mail servers' replies about these invitations or people: they often repeat the address."""
+    yield step(_ERASE_REPLIES, subject_ids=subject_ids)
+    yield erase_attempt_replies(subject_ids)
 
 
-# ---- forgetting ------------------------------------------------------------------------------------------------------
+# ---- deletion --------------------------------------------------------------------------------------------------------
 
-_FORGET_MAILS = delete(outbox).where(any_of(outbox.c.subject_id, "subject_ids"))
+_DELETE_MAILS = delete(outbox).where(any_of(outbox.c.subject_id, "subject_ids"))
 _OLD = (
     select(
         outbox.c.id,
@@ -298,23 +298,24 @@ _OLD = (
 _PURGE = delete(outbox).where(any_of(outbox.c.id, "ids"))
 
 
-def forget_mails(subject_ids: Sequence[UUID]) -> Work[None]:
-    """Delete every mail row of these subjects, and its tries: for the day the subject itself is deleted."""
-    yield forget_attempts(subject_ids)
-    yield step(_FORGET_MAILS, subject_ids=subject_ids)
+def delete_mails(subject_ids: Sequence[UUID]) -> Work[None]:
+    """Delete every mail of these subjects and its attempts, when the subjects themselves are deleted."""
+    yield delete_attempts(subject_ids)
+    yield step(_DELETE_MAILS, subject_ids=subject_ids)
 
 
 async def purge_notices(db: Database, *, after: UUID, before: datetime) -> UUID | None:
-    """Delete finished mails other than invitations that are older than `before`, looking at one batch after `after`.
+    """Delete finished mails other than invitations that are older than `before`, in one batch after `after`.
 
-    Returns where the next batch begins, None at the end. Invitations' rows are their delivery record and go with them.
+    Returns the start of the next batch, None at the end. Mails of invitations are delivery records and are deleted with
+    the invitation.
     """
     rows = await db.fetch(_OLD, after=after, before=first_id_at(before))
     ended = [row for row in rows if row.is_over]
     ids, subject_ids = [row.id for row in ended], [row.subject_id for row in ended]
 
     def work() -> Work[None]:
-        yield forget_attempts_of(ids, subject_ids)
+        yield delete_attempts_of(ids, subject_ids)
         yield step(_PURGE, ids=ids)
 
     if ended:

@@ -1,12 +1,12 @@
-"""Adding up what happened into `figures`, once each, from wherever the last adding up ended.
+"""Incremental daily counts: each occurrence is added to `figures` exactly once.
 
-Every source is a table whose ids are in the order of time. A cursor says up to which id it has been counted. It moves
-by a conditional update in the transaction that writes the counts: of two workers at once one counts, the other finds
-the cursor moved.
+Every source is a table whose ids are in the order of time. A cursor stores the last id that was counted. It moves by a
+conditional update in the transaction that writes the counts: of two concurrent workers one counts, and the other sees
+that the cursor has moved.
 
-Ids are made before their transaction, so rows become visible a little out of order. Counting stays LAG behind the
+Ids are created before their transaction, so rows become visible slightly out of order. Counting stays LAG behind the
 clock: longer than a transaction with all its repetitions can take (storage/engine/postgres.py: four times five
-seconds). What is younger is read by whoever asks, up to a bound.
+seconds). Newer rows are read by each request, up to a limit.
 """
 
 from collections import Counter
@@ -56,15 +56,15 @@ from latchstring.storage.engine.tables import (
     figure_cursors,
     figures,
     invitations,
+    link_views,
     outbox,
-    visits,
 )
 from latchstring.storage.engine.types import CanonicalText, Id, Json, ListOf, any_of
 
 BATCH = 1000
 LAG = timedelta(seconds=60)
-TAIL = 300  # rows of a source that a page reads itself
-MOST_INVITERS_READ = 50
+TAIL_LIMIT = 300  # uncounted rows of a source that a request reads
+MAX_INVITERS = 50
 
 _f = figures.c
 _AFTER, _BEFORE = bindparam("after", type_=Id), bindparam("before", type_=Id)
@@ -75,10 +75,10 @@ class Source(StrEnum):
 
     EVENTS = "events"
     DELIVERIES = "delivery_attempts"
-    VISITS = "visits"
+    LINK_VIEWS = "visits"
 
 
-# ---- reading what happened -------------------------------------------------------------------------------------------
+# ---- reading occurrences ---------------------------------------------------------------------------------------------
 
 
 def _next(table: Any, limit: int) -> Any:
@@ -87,47 +87,47 @@ def _next(table: Any, limit: int) -> Any:
 
 
 def _events(limit: int) -> Select[Any]:
-    one = _next(events, limit)
-    counted = one.c.type.in_([literal_column("'invitation.created'"), literal_column("'invitation.accepted'")])
+    batch = _next(events, limit)
+    counted = batch.c.type.in_([literal_column("'invitation.created'"), literal_column("'invitation.accepted'")])
     terms = (invitations.c.role, invitations.c.inviter_type, invitations.c.inviter_id)
-    joined = one.outerjoin(invitations, and_(counted, invitations.c.id == one.c.subject_id))
-    return select(one.c.id, one.c.type, one.c.subject_id, *terms).select_from(joined).order_by(one.c.id)
+    joined = batch.outerjoin(invitations, and_(counted, invitations.c.id == batch.c.subject_id))
+    return select(batch.c.id, batch.c.type, batch.c.subject_id, *terms).select_from(joined).order_by(batch.c.id)
 
 
 def _deliveries(limit: int) -> Select[Any]:
-    """Whether each try was the first that a server took, of a mail with the invitation's link."""
-    one = _next(delivery_attempts, limit)
-    earlier, before_it = delivery_attempts.alias("earlier"), outbox.alias("before_it")
+    """Select attempts with `counts`: whether it was the first accepted attempt of a mail with the invitation's link."""
+    batch = _next(delivery_attempts, limit)
+    earlier, earlier_mail = delivery_attempts.alias("earlier"), outbox.alias("before_it")
     sent: ColumnElement[str] = literal_column("'SENT'")
     invitation: ColumnElement[str] = literal_column("'invitation'")
     repeated = exists(
         select(earlier.c.id)
-        .join(before_it, before_it.c.id == earlier.c.mail_id)
+        .join(earlier_mail, earlier_mail.c.id == earlier.c.mail_id)
         .where(
-            earlier.c.subject_id == one.c.subject_id,
-            earlier.c.id < one.c.id,
+            earlier.c.subject_id == batch.c.subject_id,
+            earlier.c.id < batch.c.id,
             earlier.c.state == sent,
-            before_it.c.kind == invitation,
+            earlier_mail.c.kind == invitation,
         )
     )
-    with_link = exists(select(outbox.c.id).where(outbox.c.id == one.c.mail_id, outbox.c.kind == invitation))
-    counts = and_(one.c.state == sent, with_link, ~repeated)
-    return select(one.c.id, one.c.subject_id, case((counts, 1), else_=0).label("counts")).order_by(one.c.id)
+    with_link = exists(select(outbox.c.id).where(outbox.c.id == batch.c.mail_id, outbox.c.kind == invitation))
+    counts = and_(batch.c.state == sent, with_link, ~repeated)
+    return select(batch.c.id, batch.c.subject_id, case((counts, 1), else_=0).label("counts")).order_by(batch.c.id)
 
 
-def _visits(limit: int) -> Select[Any]:
-    """Whether each row is the invitation's first: every link has one of its own."""
-    one, earlier = _next(visits, limit), visits.alias("earlier")
+def _link_views(limit: int) -> Select[Any]:
+    """Select link views with `counts`: whether it is the first of the invitation. Every link has its own row."""
+    batch, earlier = _next(link_views, limit), link_views.alias("earlier")
     repeated = exists(
-        select(earlier.c.id).where(earlier.c.invitation_id == one.c.invitation_id, earlier.c.id < one.c.id)
+        select(earlier.c.id).where(earlier.c.invitation_id == batch.c.invitation_id, earlier.c.id < batch.c.id)
     )
-    subject = one.c.invitation_id.label("subject_id")
-    return select(one.c.id, subject, case((repeated, 0), else_=1).label("counts")).order_by(one.c.id)
+    subject = batch.c.invitation_id.label("subject_id")
+    return select(batch.c.id, subject, case((repeated, 0), else_=1).label("counts")).order_by(batch.c.id)
 
 
-_READERS = {Source.EVENTS: _events, Source.DELIVERIES: _deliveries, Source.VISITS: _visits}
+_READERS = {Source.EVENTS: _events, Source.DELIVERIES: _deliveries, Source.LINK_VIEWS: _link_views}
 _BATCHES = {source: reader(BATCH) for source, reader in _READERS.items()}
-_TAILS = {source: reader(TAIL) for source, reader in _READERS.items()}
+_TAILS = {source: reader(TAIL_LIMIT) for source, reader in _READERS.items()}
 _MEASURES = {"invitation.created": Measure.INVITED, "invitation.accepted": Measure.ACCEPTED}
 
 
@@ -149,7 +149,7 @@ def _terms(row: Row) -> CountedTerms | None:
     return CountedTerms(row.role, Actor(ActorType(row.inviter_type), row.inviter_id))
 
 
-# ---- adding up -------------------------------------------------------------------------------------------------------
+# ---- counting --------------------------------------------------------------------------------------------------------
 
 _CURSORS = select(figure_cursors.c.source, figure_cursors.c.after_id)
 _KNOWN_INVITERS = select(_f.day, _f.key).where(
@@ -161,13 +161,13 @@ _COLUMNS = ("day", "measure", "dimension", "key", "count")
 
 
 def _move(insert: Any) -> Executable:
-    """Move a cursor from where it was seen; one that is not there yet was seen at zero."""
-    made = insert(figure_cursors).values(
+    """Move a cursor if it still is where it was read. A missing cursor counts as zero."""
+    insertion = insert(figure_cursors).values(
         source=bindparam("source", type_=CanonicalText), after_id=bindparam("reached", type_=Id)
     )
-    moved: Executable = made.on_conflict_do_update(
+    moved: Executable = insertion.on_conflict_do_update(
         index_elements=[figure_cursors.c.source],
-        set_={"after_id": made.excluded.after_id},
+        set_={"after_id": insertion.excluded.after_id},
         where=figure_cursors.c.after_id == _AFTER,
     ).returning(figure_cursors.c.source)
     return moved
@@ -176,24 +176,25 @@ def _move(insert: Any) -> Executable:
 def _counts_on_postgres() -> tuple[FromClause, list[ColumnElement[Any]]]:
     types = (CanonicalText, CanonicalText, CanonicalText, CanonicalText, BigInteger)
     lists = (bindparam(f"{name}_list", type_=ListOf(type_)) for name, type_ in zip(_COLUMNS, types, strict=True))
-    given = func.unnest(*lists).table_valued(*_COLUMNS).render_derived(name="given")
-    return given, [given.c[name] for name in _COLUMNS]
+    rows = func.unnest(*lists).table_valued(*_COLUMNS).render_derived(name="given")
+    return rows, [rows.c[name] for name in _COLUMNS]
 
 
 def _counts_on_sqlite() -> tuple[FromClause, list[ColumnElement[Any]]]:
-    given = func.json_each(bindparam("given", type_=Json)).table_valued("value", name="given")
+    rows = func.json_each(bindparam("given", type_=Json)).table_valued("value", name="given")
     types = (Text, Text, Text, Text, BigInteger)
-    return given, [
-        func.json_extract(given.c.value, literal_column(f"'$[{at}]'"), type_=type_) for at, type_ in enumerate(types)
+    return rows, [
+        func.json_extract(rows.c.value, literal_column(f"'$[{index}]'"), type_=type_)
+        for index, type_ in enumerate(types)
     ]
 
 
 def _add(insert: Any, source: tuple[FromClause, list[ColumnElement[Any]]]) -> Executable:
-    given, columns = source
-    rows = select(*columns).select_from(given).where(true())  # SQLite needs a WHERE before ON CONFLICT
-    made = insert(figures).from_select(list(_COLUMNS), rows)
-    added: Executable = made.on_conflict_do_update(
-        index_elements=list(figures.primary_key), set_={"count": _f.count + made.excluded.count}
+    source_rows, columns = source
+    rows = select(*columns).select_from(source_rows).where(true())  # SQLite needs a WHERE before ON CONFLICT
+    insertion = insert(figures).from_select(list(_COLUMNS), rows)
+    added: Executable = insertion.on_conflict_do_update(
+        index_elements=list(figures.primary_key), set_={"count": _f.count + insertion.excluded.count}
     )
     return added
 
@@ -205,14 +206,14 @@ _ADD = {
 }
 
 
-async def add_up(db: Database, source: Source, *, now: datetime) -> bool:
-    """Count the next batch of a source. True when there is more to count at once."""
+async def count_next_batch(db: Database, source: Source, *, now: datetime) -> bool:
+    """Count the next batch of a source. Returns True when there is more to count now."""
     after = (await _cursors(db)).get(source, _START)
     rows = await db.fetch(_BATCHES[source], after=after, before=first_id_at(now - LAG))
     if not rows:
         return False
     counts = count_occurrences(_occurrences(source, rows))
-    moved = await db.transact(lambda: _keep(db.dialect_name, source, after, rows[-1].id, counts))
+    moved = await db.transact(lambda: _store_counts(db.dialect_name, source, after, rows[-1].id, counts))
     return moved and len(rows) == BATCH
 
 
@@ -223,15 +224,19 @@ async def _cursors(db: Database) -> Mapping[str, UUID]:
     return {row.source: row.after_id for row in await db.fetch(_CURSORS)}
 
 
-def _keep(dialect_name: str, source: Source, after: UUID, reached: UUID, counts: Counter[CountKey]) -> Work[bool]:
-    """Write the counts, unless somebody else has counted these rows meanwhile."""
+def _store_counts(
+    dialect_name: str, source: Source, after: UUID, reached: UUID, counts: Counter[CountKey]
+) -> Work[bool]:
+    """Store the counts, unless another worker has counted these rows meanwhile."""
     if not (yield step(_MOVE[dialect_name], source=source.value, after=after, reached=reached)):
         return False
-    known: dict[str, set[str]] = {}
+    known_inviters: dict[str, set[str]] = {}
     if days := sorted({figure.day for figure in counts if figure.dimension is Dimension.INVITER}):
         for row in (yield step(_KNOWN_INVITERS, days=days)):
-            known.setdefault(row.day, set()).add(row.key)
-    rows = [(*map(str, figure), count) for figure, count in sorted(merge_other_inviters(counts, known).items())]
+            known_inviters.setdefault(row.day, set()).add(row.key)
+    rows = [
+        (*map(str, figure), count) for figure, count in sorted(merge_other_inviters(counts, known_inviters).items())
+    ]
     if rows and dialect_name == "postgresql":
         lists = {f"{name}_list": values for name, values in zip(_COLUMNS, zip(*rows, strict=True), strict=True)}
         yield step(_ADD[dialect_name], **lists)
@@ -262,33 +267,33 @@ _BY_INVITER = (
     .where(*_OF_PERIOD, _f.dimension == literal_column("'inviter'"))
     .group_by(_f.key)
     .order_by(case((_f.key == literal_column(f"'{OTHER_INVITERS}'"), 0), else_=1), _INVITED.desc(), _f.key)
-    .limit(literal_column(str(MOST_INVITERS_READ)))
+    .limit(literal_column(str(MAX_INVITERS)))
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """The counts of a period, and up to when everything is in them."""
+class PeriodCounts:
+    """The counts of a period. They are complete up to `as_of`."""
 
     counts: Counter[CountKey]
     as_of: datetime
 
 
-async def read_figures(db: Database, *, first: str, last: str, now: datetime) -> Counted:
-    """The counts of the invitations made from one day to another, with what no sweep has added up yet.
+async def read_figures(db: Database, *, first: str, last: str, now: datetime) -> PeriodCounts:
+    """Return the counts of a period, including rows that no sweep has counted yet.
 
-    first, last: ISO dates. as_of lies before `now` only when more happened since the last sweep than a page may read.
+    first, last: ISO dates, both inclusive. as_of is before `now` only if there are more new rows than a request reads.
     """
     before: Mapping[str, UUID] | None = None
-    for _ in range(3):  # a sweep between two of these statements would count what it moves twice, or not at all
+    for _ in range(3):  # a sweep between these statements would make rows count twice or not at all
         cursors = await _cursors(db)
         if cursors == before:
             break
         before = cursors
         counts = await _read_counts(db, first, last)
-        fresh, as_of = await _read_tails(db, cursors, now)
-    counts.update({figure: count for figure, count in fresh.items() if first <= figure.day <= last})
-    return Counted(counts, as_of)
+        new_counts, as_of = await _read_tails(db, cursors, now)
+    counts.update({figure: count for figure, count in new_counts.items() if first <= figure.day <= last})
+    return PeriodCounts(counts, as_of)
 
 
 async def _read_counts(db: Database, first: str, last: str) -> Counter[CountKey]:
@@ -304,14 +309,14 @@ async def _read_counts(db: Database, first: str, last: str) -> Counter[CountKey]
 
 
 async def _read_tails(db: Database, cursors: Mapping[str, UUID], now: datetime) -> tuple[Counter[CountKey], datetime]:
-    fresh: Counter[CountKey] = Counter()
+    counts: Counter[CountKey] = Counter()
     as_of = now
     for source in Source:
         rows = await db.fetch(_TAILS[source], after=cursors.get(source, _START), before=_END)
-        fresh.update(count_occurrences(_occurrences(source, rows)))
-        if len(rows) == TAIL:
+        counts.update(count_occurrences(_occurrences(source, rows)))
+        if len(rows) == TAIL_LIMIT:
             as_of = min(as_of, id_instant(rows[-1].id))
-    return fresh, as_of
+    return counts, as_of
 
 
 _END = UUID(int=(1 << 128) - 1)

@@ -1,7 +1,7 @@
-"""API keys. A key is `lsk_`, 256 random bits and a CRC-32, all base62; the database holds a digest of it.
+"""API keys. A key is `lsk_`, 256 random bits and a CRC-32, all base62; the database stores its digest.
 
-The tail lets a scanner of leaked secrets tell a key from chance, and lets us refuse a mistyped one without a read. It
-proves nothing.
+The checksum lets scanners of leaked secrets recognize keys, and lets us refuse a mistyped key without a query. It is
+no proof of authenticity.
 """
 
 import hashlib
@@ -27,43 +27,43 @@ from latchstring.storage.lists.keyset import KeysetList
 PREFIX = "lsk_"
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM_LENGTH = 43  # 62**43 > 2**256
-_TAIL_LENGTH = 6  # 62**6 > 2**32
-_LENGTH = len(PREFIX) + _RANDOM_LENGTH + _TAIL_LENGTH
+_CHECKSUM_LENGTH = 6  # 62**6 > 2**32
+_LENGTH = len(PREFIX) + _RANDOM_LENGTH + _CHECKSUM_LENGTH
 
 
 @dataclass(frozen=True, slots=True)
-class NewKeyText:
-    """A fresh key: the text, shown once, and the digest that stays."""
+class NewApiKeySecret:
+    """A new key: the token, which is shown once, and its digest, which is stored."""
 
-    text: str = field(repr=False)
+    token: str = field(repr=False)
     digest: bytes
 
 
-def new_key_text() -> NewKeyText:
-    """Make the secret of a key."""
+def new_api_key_secret() -> NewApiKeySecret:
+    """Create the secret of a key."""
     body = PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM_LENGTH))
-    text = body + _tail(body)
-    return NewKeyText(text, digest_key(text))
+    token = body + _checksum(body)
+    return NewApiKeySecret(token, digest_key(token))
 
 
-def is_key_text(text: str) -> bool:
-    """Whether the text has the form of a key, tail included. Says nothing of its being one."""
+def has_key_format(token: str) -> bool:
+    """Whether a token has the format of a key, including the checksum. The key need not exist."""
     return (
-        len(text) == _LENGTH
-        and text.isascii()
-        and text.startswith(PREFIX)
-        and text.endswith(_tail(text[:-_TAIL_LENGTH]))
+        len(token) == _LENGTH
+        and token.isascii()
+        and token.startswith(PREFIX)
+        and token.endswith(_checksum(token[:-_CHECKSUM_LENGTH]))
     )
 
 
-def digest_key(text: str) -> bytes:
-    """What the database knows a key by. A plain digest is enough for 256 random bits."""
-    return hashlib.sha256(text.encode()).digest()
+def digest_key(token: str) -> bytes:
+    """Return the stored digest of a key. An unsalted hash is enough for 256 random bits."""
+    return hashlib.sha256(token.encode()).digest()
 
 
-def _tail(body: str) -> str:
+def _checksum(body: str) -> str:
     number, digits = zlib.crc32(body.encode()), ""
-    for _ in range(_TAIL_LENGTH):
+    for _ in range(_CHECKSUM_LENGTH):
         number, digit = divmod(number, len(_ALPHABET))
         digits = _ALPHABET[digit] + digits
     return digits
@@ -98,13 +98,13 @@ def api_key_of(row: Row) -> ApiKey:
 
 
 async def find_live_key(db: Database, digest: bytes, *, now: datetime) -> ApiKey | None:
-    """The key of a digest unless it was revoked or has run out."""
+    """Return the key of a digest, unless it was revoked or has expired."""
     rows = await db.fetch(_FIND_LIVE, key_digest=digest, at=now)
     return api_key_of(rows[0]) if rows else None
 
 
 async def find_key(db: Database, key_id: UUID) -> ApiKey | None:
-    """The key unless it was revoked; one that has run out is still told."""
+    """Return a key, unless it was revoked. Expired keys are included."""
     rows = await db.fetch(_BY_ID, key_id=key_id)
     return api_key_of(rows[0]) if rows else None
 
@@ -126,7 +126,7 @@ def insert_key(key: ApiKey, digest: bytes) -> Step:
 
 
 def revoke_key(key_id: UUID, *, now: datetime) -> Work[bool]:
-    """Whether the key was in force until now."""
+    """Revoke a key. Returns False when it does not exist or was already revoked."""
     rows = yield step(_REVOKE, key_id=key_id, at=now)
     return bool(rows)
 
@@ -144,6 +144,6 @@ _KEYS: KeysetList[ApiKey] = KeysetList(
 
 
 async def list_keys(db: Database, *, order: SortOrder, cursor: Cursor | None = None, limit: int) -> Page[ApiKey]:
-    """A page of the keys that were not revoked; expired ones are among them. Order: createdAt."""
+    """Return a page of the keys that were not revoked, including expired ones. Order: createdAt."""
     query = KeysetQuery((), {}, [Scan("all", is_exact=True)])
     return await _KEYS.page(db, query, order=order, cursor=cursor, limit=limit)

@@ -1,4 +1,4 @@
-"""Lists of users, for the API and the panel alike."""
+"""Lists of users, for the API and the panel."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ _OWN_SCANS = ("group", "role", "blocked", "unverified")  # filters with a scan i
 
 
 def _is_member(u: Columns) -> ColumnElement[bool]:
-    """One lookup each: PostgreSQL would read all members of the group for an EXISTS."""
+    """Return the membership condition as one lookup per row: for an EXISTS PostgreSQL would read the whole group."""
     m = group_members.alias()
     membership = (
         select(m.c.user_id).where(m.c.user_id == u.id, m.c.group_id == _GROUP).limit(literal_column("1", Integer))
@@ -95,9 +95,9 @@ def _query(search: UserSearch, order: SortOrder) -> KeysetQuery:
     values |= prefix_values("q", fold_name(search.q) if search.q else None)
     values |= prefix_values("q_email", search.q.lower() if search.q else None)
     filters = [name for name, used in is_in_use.items() if used]
-    own = next((name for name in _OWN_SCANS if is_in_use[name]), None) if order.by == "createdAt" else None
-    if own is not None:
-        scan = Scan(own, of=own, is_exact=filters == [own])
+    own_scan = next((name for name in _OWN_SCANS if is_in_use[name]), None) if order.by == "createdAt" else None
+    if own_scan is not None:
+        scan = Scan(own_scan, filter_name=own_scan, is_exact=filters == [own_scan])
     else:
         scan = Scan("all" if order.by == "createdAt" else order.by, is_exact=not filters)
     return KeysetQuery(filters, values, [scan], identity=repr(search))
@@ -106,7 +106,7 @@ def _query(search: UserSearch, order: SortOrder) -> KeysetQuery:
 async def list_users(
     db: Database, search: UserSearch, *, order: SortOrder, cursor: Cursor | None = None, limit: int
 ) -> Page[User]:
-    """A page of users. Orders: createdAt, email, name."""
+    """Return a page of users. Orders: createdAt, email, name."""
     return await _LIST.page(db, _query(search, order), order=order, cursor=cursor, limit=limit)
 
 
@@ -114,5 +114,5 @@ _OF_ROLE = {name: count_up_to(_SCANS["role"].candidates(name)) for name in ("pos
 
 
 async def count_role(db: Database, role: str) -> Count:
-    """How many users have a role, up to 10 000."""
+    """Count the users with a role, up to 10 000."""
     return await fetch_count(db, _OF_ROLE[db.dialect_name], role=role)

@@ -1,4 +1,4 @@
-"""Login sessions and their refresh tokens, of which only digests are kept."""
+"""Login sessions and their refresh tokens, which are stored as digests."""
 
 import hashlib
 import secrets
@@ -15,29 +15,29 @@ from latchstring.storage.engine.types import Digest, Id, Instant
 from latchstring.storage.users.users import USER_COLUMNS, user_of
 
 BATCH = 1000
-REFRESH_BYTES = 32  # 256 bits: a plain digest of it cannot be reversed by trying
+REFRESH_BYTES = 32  # 256 bits: an unsalted digest cannot be brute-forced
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """A fresh refresh token: the text for its holder, the digest for the database."""
+    """A new refresh token: the token for the client, the digest for the database."""
 
-    text: str = field(repr=False)
+    token: str = field(repr=False)
     digest: bytes
 
 
 def new_refresh_token() -> RefreshToken:
-    """256 random bits as text."""
-    text = secrets.token_urlsafe(REFRESH_BYTES)
-    return RefreshToken(text, digest_refresh_token(text))
+    """Create a token of 256 random bits."""
+    token = secrets.token_urlsafe(REFRESH_BYTES)
+    return RefreshToken(token, digest_refresh_token(token))
 
 
-def digest_refresh_token(text: str) -> bytes:
-    """What the database knows a refresh token by."""
-    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+def digest_refresh_token(token: str) -> bytes:
+    """Return the stored digest of a refresh token."""
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
-_AT = bindparam("at", type_=Instant)
+_NOW = bindparam("at", type_=Instant)
 _SESSION_ID = bindparam("session_id", type_=Id)
 _USER_ID = bindparam("user_id", type_=Id)
 
@@ -48,11 +48,11 @@ _LIVE_USER = (
         sessions.c.id == _SESSION_ID,
         sessions.c.user_id == _USER_ID,
         sessions.c.ended_at.is_(None),
-        sessions.c.expires_at > _AT,
+        sessions.c.expires_at > _NOW,
         users.c.blocked.is_(False),
     )
 )
-_LIVE_HOLDER = (
+_USER_BY_TOKEN = (
     select(*USER_COLUMNS, sessions.c.id.label("session_id"))
     .select_from(
         refresh_tokens.join(sessions, sessions.c.id == refresh_tokens.c.session_id).join(
@@ -63,7 +63,7 @@ _LIVE_HOLDER = (
         refresh_tokens.c.digest == bindparam("token_digest", type_=Digest),
         refresh_tokens.c.used_at.is_(None),
         sessions.c.ended_at.is_(None),
-        sessions.c.expires_at > _AT,
+        sessions.c.expires_at > _NOW,
         users.c.blocked.is_(False),
     )
 )
@@ -74,10 +74,10 @@ _INSERT_TOKEN = insert(refresh_tokens).values(digest=bindparam("digest", type_=D
 _USE_TOKEN = (
     update(refresh_tokens)
     .where(refresh_tokens.c.digest == bindparam("token_digest", type_=Digest), refresh_tokens.c.used_at.is_(None))
-    .values(used_at=_AT)
+    .values(used_at=_NOW)
     .returning(refresh_tokens.c.session_id)
 )
-_FORGET_USED = delete(refresh_tokens).where(
+_DELETE_USED = delete(refresh_tokens).where(
     refresh_tokens.c.session_id == _SESSION_ID, refresh_tokens.c.used_at < bindparam("used_before", type_=Instant)
 )
 _PURGE = (
@@ -99,32 +99,32 @@ _FIND_TOKEN = (
 )
 _PROLONG = (
     update(sessions)
-    .where(sessions.c.id == _SESSION_ID, sessions.c.ended_at.is_(None), sessions.c.expires_at > _AT)
+    .where(sessions.c.id == _SESSION_ID, sessions.c.ended_at.is_(None), sessions.c.expires_at > _NOW)
     .values(expires_at=bindparam("new_end", type_=Instant))
     .returning(sessions.c.user_id)
 )
 _END = (
     update(sessions)
     .where(sessions.c.id == _SESSION_ID, sessions.c.ended_at.is_(None))
-    .values(ended_at=_AT)
+    .values(ended_at=_NOW)
     .returning(sessions.c.user_id)
 )
 _END_ALL = (
     update(sessions)
     .where(sessions.c.user_id == bindparam("of_user_id", type_=Id), sessions.c.ended_at.is_(None))
-    .values(ended_at=_AT)
+    .values(ended_at=_NOW)
 )
 
 
 async def find_live_user(db: Database, *, session_id: UUID, user_id: UUID, now: datetime) -> User | None:
-    """The user of a session that has not ended, unless blocked: role and groups as they are now, in one read."""
+    """Return the user of a live session, unless blocked, with the current role and groups, in one read."""
     rows = await db.fetch(_LIVE_USER, session_id=session_id, user_id=user_id, at=now)
     return user_of(rows[0]) if rows else None
 
 
-async def find_live_holder(db: Database, digest: bytes, *, now: datetime) -> tuple[User, UUID] | None:
-    """The user and the session of a refresh token that would still be good; it stays unused."""
-    rows = await db.fetch(_LIVE_HOLDER, token_digest=digest, at=now)
+async def find_user_by_refresh_token(db: Database, digest: bytes, *, now: datetime) -> tuple[User, UUID] | None:
+    """Return the user and the session of a valid refresh token, without using the token up."""
+    rows = await db.fetch(_USER_BY_TOKEN, token_digest=digest, at=now)
     return (user_of(rows[0]), rows[0].session_id) if rows else None
 
 
@@ -137,35 +137,35 @@ def insert_refresh_token(digest: bytes, session_id: UUID) -> Step:
 
 
 def use_refresh_token(digest: bytes, *, now: datetime) -> Step:
-    """Use up a refresh token: a row with its session for the first who brings it, none afterwards."""
+    """Use up a refresh token. Returns a row with its session the first time, none afterwards."""
     return step(_USE_TOKEN, token_digest=digest, at=now)
 
 
 def find_refresh_token(digest: bytes) -> Step:
-    """The session of a refresh token, used or not."""
+    """Return the session of a refresh token, used or not."""
     return step(_FIND_TOKEN, token_digest=digest)
 
 
 def prolong_session(session_id: UUID, *, until: datetime, now: datetime) -> Step:
-    """Let a live session last longer; no row when it has ended."""
+    """Extend a live session. Returns no row when it has ended."""
     return step(_PROLONG, session_id=session_id, new_end=until, at=now)
 
 
 def end_session(session_id: UUID, *, now: datetime) -> Step:
-    """End one session; a row when it was live."""
+    """End a session. Returns a row when it was live."""
     return step(_END, session_id=session_id, at=now)
 
 
 def end_sessions(user_id: UUID, *, now: datetime) -> Step:
-    """End every session of a user. Change the user's row first, in the same transaction, to shut out new ones."""
+    """End every session of a user. Update the user's row first, in the same transaction, to block new sessions."""
     return step(_END_ALL, of_user_id=user_id, at=now)
 
 
-def forget_used_tokens(session_id: UUID, *, before: datetime) -> Step:
-    """Remove tokens of a long session that were used so long ago that nobody needs to be caught with one."""
-    return step(_FORGET_USED, session_id=session_id, used_before=before)
+def delete_used_tokens(session_id: UUID, *, before: datetime) -> Step:
+    """Delete the tokens of a long session that were used so long ago that reuse detection needs them no more."""
+    return step(_DELETE_USED, session_id=session_id, used_before=before)
 
 
 async def purge_sessions(db: Database, *, before: datetime) -> int:
-    """Remove one batch of sessions that were over before this instant, with their tokens; returns how many."""
+    """Delete a batch of sessions that expired before `before`, with their tokens. Returns how many."""
     return len(await db.write(_PURGE, over_before=before))

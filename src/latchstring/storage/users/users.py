@@ -1,4 +1,4 @@
-"""Accounts of the app's users."""
+"""User accounts."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ from latchstring.storage.lists.prefix_search import fold_name
 
 
 class joined_by_comma(ColumnElement[str]):  # noqa: N801  # reads as a function in statements
-    """All values of a column as one text. SQLAlchemy's own binds its separator late, which the driver cannot."""
+    """All values of a column as one text. SQLAlchemy's own function binds its separator, which the driver cannot do."""
 
     inherit_cache = False
     type = Text()
@@ -39,7 +39,7 @@ def _joined_on_sqlite(element: joined_by_comma, compiler: SQLCompiler, **kw: Any
     return f"group_concat({compiler.process(element.column, **kw)}, ',')"
 
 
-# Keys hold no comma. One value a row keeps the read at one statement and one row on both databases.
+# Keys contain no comma. One value per row keeps the read at one statement and one row on both databases.
 GROUP_KEYS = (
     select(joined_by_comma(groups.c.key))
     .select_from(group_members.join(groups, groups.c.id == group_members.c.group_id))
@@ -55,7 +55,7 @@ USER_COLUMNS: tuple[ColumnElement[Any], ...] = (
 
 
 def user_of(row: Row) -> User:
-    """The user of a row of USER_COLUMNS."""
+    """Convert a row of USER_COLUMNS."""
     return User(
         id=row.id,
         email=row.email,
@@ -80,7 +80,7 @@ def _first(rows: Sequence[Row]) -> User | None:
     return user_of(rows[0]) if rows else None
 
 
-# ---- finding ---------------------------------------------------------------------------------------------------------
+# ---- queries ---------------------------------------------------------------------------------------------------------
 
 
 def _user_by(condition: ColumnElement[bool]) -> Select[Any]:
@@ -90,7 +90,7 @@ def _user_by(condition: ColumnElement[bool]) -> Select[Any]:
 _BY_ID = _user_by(users.c.id == bindparam("id", type_=users.c.id.type))
 _BY_EMAIL_KEY = _user_by(users.c.email_key == bindparam("email_key", type_=users.c.email_key.type))
 _BY_EXTERNAL_ID = _user_by(users.c.external_id == bindparam("external_id", type_=users.c.external_id.type))
-# NO KEY UPDATE: memberships and sessions, which refer to the row, may still be added meanwhile
+# NO KEY UPDATE: memberships and sessions that reference the row can still be inserted meanwhile
 _LOCK_BY_ID = _BY_ID.with_for_update(key_share=True, of=users)
 
 
@@ -107,16 +107,16 @@ async def find_user_by_external_id(db: Database, external_id: str) -> User | Non
 
 
 def load_user(user_id: UUID) -> Work[User | None]:
-    """The user inside a transaction, as it sees it."""
+    """Return a user inside a transaction."""
     return _first((yield step(_BY_ID, id=user_id)))
 
 
 def lock_user(user_id: UUID) -> Work[User | None]:
-    """The user, whose row nobody else changes until the transaction ends."""
+    """Return a user and lock the row until the transaction ends."""
     return _first((yield step(_LOCK_BY_ID, id=user_id)))
 
 
-# ---- writing ---------------------------------------------------------------------------------------------------------
+# ---- changes ---------------------------------------------------------------------------------------------------------
 
 INSERT_USER = insert(users).values({column.name: bindparam(column.name, type_=column.type) for column in users.columns})
 _PROFILE = (
@@ -135,7 +135,7 @@ _DELETE = delete(users).where(_IS_THIS).returning(users.c.id)
 
 
 def user_values(user: User) -> dict[str, Any]:
-    """The columns of one user."""
+    """Return the column values of a user."""
     return {
         "id": user.id,
         "email_key": user.email_key,
@@ -158,23 +158,23 @@ def user_values(user: User) -> dict[str, Any]:
 
 
 def insert_user(user: User) -> Step:
-    """Keep a new user; groups are joined apart. A taken address or external id is a UniqueViolation."""
+    """Insert a user without memberships. Raises UniqueViolation for an address or external id that is in use."""
     return step(INSERT_USER, **user_values(user))
 
 
 def update_user(user: User) -> Step:
-    """Keep every field of a user but groups and the last login. Lock the row before reading it."""
+    """Store every field of a user except groups and the last login. Lock the row before reading it."""
     values = user_values(user)
     return step(UPDATE_USER, user_id=user.id, **{f"new_{name}": values[name] for name in _PROFILE})
 
 
 def delete_user(user_id: UUID) -> Step:
-    """Remove the row; sessions and memberships go with it. One row comes back when there was one."""
+    """Delete a user with the sessions and memberships. Returns a row when the user existed."""
     return step(_DELETE, user_id=user_id)
 
 
-def taken(violation: UniqueViolation) -> LatchstringError | None:
-    """The domain's word for a unique constraint of users; None for other constraints."""
+def translate_violation(violation: UniqueViolation) -> LatchstringError | None:
+    """Return the domain error for a unique constraint of users; None for other constraints."""
     if violation.constraint == "uq_users_email_key":
         return EmailTaken("Another account has this address.")
     if violation.constraint == "uq_users_external_id":
@@ -222,17 +222,17 @@ _VERIFY_EMAIL = (
 
 
 def note_login(user_id: UUID, *, verified_hash: str, kept_hash: str, now: datetime) -> Step:
-    """Note a login unless the account was blocked or got another password since it was checked: then no row."""
+    """Record a login. Returns no row when the account was blocked or its password changed since it was verified."""
     return step(_NOTE_LOGIN, user_id=user_id, verified_hash=verified_hash, kept_hash=kept_hash, at=now)
 
 
 def set_password(user_id: UUID, *, generation: int, password_hash: str) -> Step:
-    """Use up a reset link: one row for the first who comes with this generation, none afterwards."""
+    """Set a password and use up the reset link. Returns a row the first time for a generation, none afterwards."""
     return step(_SET_PASSWORD, user_id=user_id, generation=generation, new_hash=password_hash)
 
 
 def verify_email(user_id: UUID, *, generation: int) -> Step:
-    """Use up a verification link: one row for the first who comes with this generation, none afterwards."""
+    """Verify an address and use up the link. Returns a row the first time for a generation, none afterwards."""
     return step(_VERIFY_EMAIL, user_id=user_id, generation=generation)
 
 
@@ -261,10 +261,10 @@ _LEAVE = (
 
 
 def join_groups(dialect_name: str, user_id: UUID, group_ids: Sequence[UUID]) -> Step:
-    """Make the user a member of the groups that still exist; rows are those joined anew."""
+    """Add a user to the groups that still exist. Returns the groups that the user was not in before."""
     return step(JOIN_GROUPS[dialect_name], user_id=user_id, group_ids=group_ids)
 
 
 def leave_groups(user_id: UUID, group_ids: Sequence[UUID]) -> Step:
-    """End memberships; rows are those that were."""
+    """End memberships. Returns the groups that the user was in."""
     return step(_LEAVE, user_id=user_id, group_ids=group_ids)

@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: always over the connection that `storage.schema` hands it."""
+"""The environment of Alembic. It always uses the connection that `storage.engine.schema` passes."""
 
 from alembic import context
 from sqlalchemy.engine import Connection

@@ -16,7 +16,7 @@ from latchstring.storage.users.api_keys import digest_key, has_key_format, new_a
 
 
 def test_a_key_has_a_checksum() -> None:
-    text = new_api_key_secret().secret
+    text = new_api_key_secret().token
     assert has_key_format(text)
     assert text.startswith("lsk_")
     for other in (
@@ -105,7 +105,7 @@ async def test_expired_and_revoked_keys_do_not_work(service_env: Any) -> None:
     await service_env.users.sessions.principal_of_api_key(short.secret)
     await service_env.users.api_keys.revoke(revoked.key.id, by=OPERATOR_PRINCIPAL)
     service_env.clock.forward(timedelta(hours=1))
-    for text in (short.secret, revoked.secret, new_api_key_secret().secret, "lsk_", "x"):
+    for text in (short.secret, revoked.secret, new_api_key_secret().token, "lsk_", "x"):
         with pytest.raises(CredentialInvalid):
             await service_env.users.sessions.principal_of_api_key(text)
     page = await service_env.users.api_keys.list_page(order=SortOrder("createdAt"), limit=10)

@@ -1,4 +1,4 @@
-"""Every word of the panel is there in every language it speaks, with the same names in it and the same markup."""
+"""Every text of the panel is translated into every language, with the same placeholders and markup."""
 
 import io
 import re
@@ -20,8 +20,8 @@ from latchstring.domain.account import Admin
 from latchstring.domain.panel import principal_of_admin
 from latchstring.i18n.negotiation import SOURCE, available_locales
 
-HOUSE = Path(latchstring.__file__).parent
-PANEL = HOUSE / "admin"
+PACKAGE = Path(latchstring.__file__).parent
+PANEL = PACKAGE / "admin"
 OPTIONS = {
     "trimmed": "true",
     "newstyle_gettext": "true",
@@ -29,21 +29,21 @@ OPTIONS = {
     "trim_blocks": "true",
     "lstrip_blocks": "true",
 }
-WHERE = [("**.html", "jinja2"), ("**.py", "python")]
-FIXED = re.compile(r"%\(\w+\)s|<[^>]+>")
+EXTRACTORS = [("**.html", "jinja2"), ("**.py", "python")]
+PLACEHOLDERS = re.compile(r"%\(\w+\)s|<[^>]+>")
 TRANSLATED = [tag for tag in LANGUAGES if tag != SOURCE]
-UNHEARD = re.compile(r"!|\b(please|oops)\b", re.IGNORECASE)
-UNHEARD_IN_GERMAN = re.compile(r"!|\b(hoppla|leider)\b|[a-zäöüß,] (Sie|Ihnen|Ihre?[mnrs]?)\b")
+FORBIDDEN = re.compile(r"!|\b(please|oops)\b", re.IGNORECASE)
+FORBIDDEN_IN_GERMAN = re.compile(r"!|\b(hoppla|leider)\b|[a-zäöüß,] (Sie|Ihnen|Ihre?[mnrs]?)\b")
 
 
 @cache
-def words() -> set[Any]:
-    found = extract_from_dir(PANEL, method_map=WHERE, options_map={"**.html": OPTIONS})
-    return {message for _, _, message, _, _ in found}
+def source_texts() -> set[Any]:
+    extracted = extract_from_dir(PANEL, method_map=EXTRACTORS, options_map={"**.html": OPTIONS})
+    return {message for _, _, message, _, _ in extracted}
 
 
 def catalogue(locale: str) -> Catalog:
-    return read_po(io.BytesIO((HOUSE / "i18n" / "locales" / locale / f"{DOMAIN}.po").read_bytes()), locale=locale)
+    return read_po(io.BytesIO((PACKAGE / "i18n" / "locales" / locale / f"{DOMAIN}.po").read_bytes()), locale=locale)
 
 
 def messages(locale: str) -> dict[Any, Message]:
@@ -54,55 +54,55 @@ def forms(text: Any) -> list[str]:
     return [text] if isinstance(text, str) else list(text)
 
 
-def test_the_panel_speaks_what_it_has_words_for() -> None:
-    spoken = {tag for tag in available_locales() if (HOUSE / "i18n" / "locales" / tag / f"{DOMAIN}.po").is_file()}
-    assert spoken == set(TRANSLATED)
+def test_the_languages_of_the_panel_are_those_with_a_catalogue() -> None:
+    languages = {tag for tag in available_locales() if (PACKAGE / "i18n" / "locales" / tag / f"{DOMAIN}.po").is_file()}
+    assert languages == set(TRANSLATED)
 
 
-def test_templates_of_both_faces_have_no_text_of_their_own() -> None:
-    shared = HOUSE / "pages" / "templates"
-    assert list(extract_from_dir(shared, method_map=WHERE, options_map={"**.html": OPTIONS})) == []
-
-
-@pytest.mark.parametrize("locale", TRANSLATED)
-def test_every_word_is_translated_and_none_is_left_over(locale: str) -> None:
-    kept = messages(locale)
-    assert words() - set(kept) == set()
-    assert set(kept) - words() == set()
-    assert [id_ for id_, message in kept.items() if message.fuzzy or not all(forms(message.string))] == []
+def test_shared_templates_have_no_text() -> None:
+    shared = PACKAGE / "pages" / "templates"
+    assert list(extract_from_dir(shared, method_map=EXTRACTORS, options_map={"**.html": OPTIONS})) == []
 
 
 @pytest.mark.parametrize("locale", TRANSLATED)
-def test_what_is_counted_has_every_plural_form_of_the_language(locale: str) -> None:
+def test_every_text_is_translated_and_none_is_unused(locale: str) -> None:
+    translated = messages(locale)
+    assert source_texts() - set(translated) == set()
+    assert set(translated) - source_texts() == set()
+    assert [id_ for id_, message in translated.items() if message.fuzzy or not all(forms(message.string))] == []
+
+
+@pytest.mark.parametrize("locale", TRANSLATED)
+def test_plural_texts_have_every_plural_form_of_the_language(locale: str) -> None:
     plural = get_plural(locale)
     assert catalogue(locale).num_plurals == plural.num_plurals
     for id_, message in messages(locale).items():
-        wanted = plural.num_plurals if isinstance(id_, tuple) else 1
-        assert len(forms(message.string)) == wanted, id_
+        expected = plural.num_plurals if isinstance(id_, tuple) else 1
+        assert len(forms(message.string)) == expected, id_
 
 
 @pytest.mark.parametrize("locale", TRANSLATED)
-def test_names_markup_and_dots_stay_what_they_are(locale: str) -> None:
+def test_translations_keep_placeholders_markup_and_ellipses(locale: str) -> None:
     for id_, message in messages(locale).items():
-        wanted = [sorted(FIXED.findall(form)) for form in forms(id_)]
+        expected = [sorted(PLACEHOLDERS.findall(form)) for form in forms(id_)]
         for form in forms(message.string):
-            assert sorted(FIXED.findall(form)) in wanted, form
+            assert sorted(PLACEHOLDERS.findall(form)) in expected, form
             assert form.endswith("…") == forms(id_)[0].endswith("…"), form
             assert form.strip() == form, form
 
 
-def test_the_voice_of_the_house() -> None:
-    for id_ in words():
+def test_texts_avoid_forbidden_words() -> None:
+    for id_ in source_texts():
         for form in forms(id_):
-            assert not UNHEARD.search(form), form
+            assert not FORBIDDEN.search(form), form
     for message in messages("de").values():
         for form in forms(message.string):
-            assert not UNHEARD_IN_GERMAN.search(form), form
+            assert not FORBIDDEN_IN_GERMAN.search(form), form
 
 
-def test_every_page_of_the_navigation_has_a_word() -> None:
-    everybody = principal_of_admin(Admin(UUID(int=1), "", "", "super-admin", ""))
+def test_every_name_of_the_navigation_is_translatable() -> None:
+    super_admin = principal_of_admin(Admin(UUID(int=1), "", "", "super-admin", ""))
     template = (PANEL / "templates" / "panel" / "layout" / "navigation.html").read_text()
-    for section in sections_for(everybody, "/admin"):
+    for section in sections_for(super_admin, "/admin"):
         for name in filter(None, (section.name, *(entry.name for entry in section.entries))):
             assert f'text == "{name}" %}}{{% trans %}}{name}{{% endtrans %}}' in template, name

@@ -1,4 +1,4 @@
-"""What holds for every form of the panel: who may send it, that only our pages do, and that it says nothing else."""
+"""Rules for every form of the panel: permissions, CSRF protection, and no unknown fields."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from latchstring.admin.users import users
 from latchstring.domain.panel import PanelRole, panel_permissions
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, permits
 
-NOTHING = "00000000-0000-0000-0000-000000000000"
+NIL_ID = "00000000-0000-0000-0000-000000000000"
 UPLOADS = {"/admin/import"}
 VIEWER = panel_permissions(PanelRole.VIEWER)
 MANAGER = panel_permissions(PanelRole.MANAGER)
@@ -27,15 +27,15 @@ MANAGER = panel_permissions(PanelRole.MANAGER)
 
 @dataclass(frozen=True)
 class Action:
-    """An address that a form is sent to, and the permission it takes."""
+    """The target of a form, and the permission that it needs."""
 
     path: str
     needs: str | None
 
     @property
     def address(self) -> str:
-        """With something in the place of every parameter; nothing of it has to exist."""
-        return re.sub(r"\{\w+:\w+\}", NOTHING, self.path)
+        """The path with the nil id for every parameter; the objects need not exist."""
+        return re.sub(r"\{\w+:\w+\}", NIL_ID, self.path)
 
 
 def actions() -> Iterator[Action]:
@@ -45,70 +45,70 @@ def actions() -> Iterator[Action]:
 
 
 ACTIONS = sorted(actions(), key=lambda action: action.path)
-INSIDE = [action for action in ACTIONS if action.needs is not UNAUTHENTICATED]
+AUTHENTICATED = [action for action in ACTIONS if action.needs is not UNAUTHENTICATED]
 FORBIDDEN = {
-    "viewer": [action for action in INSIDE if action.needs and not permits(VIEWER, action.needs)],
-    "manager": [action for action in INSIDE if action.needs and not permits(MANAGER, action.needs)],
+    "viewer": [action for action in AUTHENTICATED if action.needs and not permits(VIEWER, action.needs)],
+    "manager": [action for action in AUTHENTICATED if action.needs and not permits(MANAGER, action.needs)],
 }
 
 
-def test_there_is_something_to_forbid() -> None:
+def test_managers_and_viewers_have_forbidden_actions() -> None:
     assert len(FORBIDDEN["viewer"]) > len(FORBIDDEN["manager"]) > 0
 
 
 @pytest.mark.parametrize("role", sorted(FORBIDDEN))
-async def test_a_form_of_a_greater_role_is_refused_and_changes_nothing(page_client: PageClient, role: str) -> None:
-    await page_client.sign_in_admin("v@panel.test", role=role)
-    shown = await page_client.get("/admin/nothing-here")
-    token = re.search(r'name="csrf" value="([0-9a-f]+)"', shown.html)
+async def test_a_form_without_permission_is_refused_and_changes_nothing(page_client: PageClient, role: str) -> None:
+    await page_client.enter("v@panel.test", role=role)
+    error_page = await page_client.get("/admin/nothing-here")
+    token = re.search(r'name="csrf" value="([0-9a-f]+)"', error_page.html)
     assert token is not None
     before = await rows(page_client)
     for action in FORBIDDEN[role]:
         answer = await post(page_client, action, {"csrf": token[1]})
-        assert told(answer) == (403, "not-allowed"), action
+        assert status_and_code(answer) == (403, "not-allowed"), action
     assert await rows(page_client) == before
 
 
-async def test_without_the_token_of_the_session_every_form_is_refused(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_without_a_csrf_token_every_form_is_refused(page_client: PageClient) -> None:
+    await page_client.enter()
     before, faults = await rows(page_client), []
-    for action in INSIDE:
+    for action in AUTHENTICATED:
         for fields in ({"csrf": ""}, {"csrf": "0" * 32}):
             answer = await post(page_client, action, fields)
-            if told(answer) != (403, "csrf-token-invalid"):
-                faults.append((action.path, told(answer)))
+            if status_and_code(answer) != (403, "csrf-token-invalid"):
+                faults.append((action.path, status_and_code(answer)))
     assert faults == []
     assert await rows(page_client) == before
 
 
-async def test_a_form_sent_by_another_site_is_refused(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    shown = await page_client.get("/admin/nothing-here")
-    token = re.search(r'name="csrf" value="([0-9a-f]+)"', shown.html)
+async def test_a_cross_site_form_is_refused(page_client: PageClient) -> None:
+    await page_client.enter()
+    error_page = await page_client.get("/admin/nothing-here")
+    token = re.search(r'name="csrf" value="([0-9a-f]+)"', error_page.html)
     assert token is not None
-    for action in INSIDE:
+    for action in AUTHENTICATED:
         answer = await post(
             page_client, action, {"csrf": token[1]}, {"Origin": "https://evil.test", "Sec-Fetch-Site": "cross-site"}
         )
-        assert told(answer) == (403, "csrf-token-invalid"), action
+        assert status_and_code(answer) == (403, "csrf-token-invalid"), action
 
 
-async def test_a_field_that_no_page_of_ours_sends_is_refused(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    shown = await page_client.get("/admin/nothing-here")
-    token = re.search(r'name="csrf" value="([0-9a-f]+)"', shown.html)
+async def test_an_unknown_field_is_refused(page_client: PageClient) -> None:
+    await page_client.enter()
+    error_page = await page_client.get("/admin/nothing-here")
+    token = re.search(r'name="csrf" value="([0-9a-f]+)"', error_page.html)
     assert token is not None
     before = await rows(page_client)
     for action in ACTIONS:
         fields = {"csrf": token[1], "isSuperAdmin": "yes"}
         answer = await post(page_client, action, fields)
-        assert told(answer) == (400, "unknown-field"), action
+        assert status_and_code(answer) == (400, "unknown-field"), action
     assert await rows(page_client) == before
 
 
-async def test_without_a_session_every_form_leads_to_the_gate(page_client: PageClient) -> None:
+async def test_without_a_session_every_form_redirects_to_sign_in(page_client: PageClient) -> None:
     before = await rows(page_client)
-    for action in INSIDE:
+    for action in AUTHENTICATED:
         answer = await page_client.browser.post(action.address, data={})
         assert answer.status_code == 303, action
         assert answer.headers["Location"].startswith("/admin/login"), action
@@ -116,8 +116,10 @@ async def test_without_a_session_every_form_leads_to_the_gate(page_client: PageC
 
 
 @pytest.mark.parametrize("role", list(PanelRole))
-async def test_pages_of_people_and_content_for_every_role(page_client: PageClient, role: PanelRole) -> None:
-    await page_client.sign_in_admin("v@panel.test", role=role)
+async def test_pages_and_their_forms_match_the_permissions_of_every_role(
+    page_client: PageClient, role: PanelRole
+) -> None:
+    await page_client.enter("v@panel.test", role=role)
     await page_client.group("spring")
     owner = await page_client.inviter()
     ada = await page_client.user(groups=("spring",))
@@ -130,36 +132,36 @@ async def test_pages_of_people_and_content_for_every_role(page_client: PageClien
             continue
         for path in route.paths:
             names = filled | ({"key": "spring"} if path.startswith("/admin/groups") else {})
-            seen = await page_client.get(re.sub(r"\{(\w+):\w+\}", lambda found: names[found[1]], path))  # noqa: B023
+            seen = await page_client.get(re.sub(r"\{(\w+):\w+\}", lambda match: names[match[1]], path))  # noqa: B023
             may = route.needs is None or permits(panel_permissions(role), route.needs)
             assert seen.status == (200 if may else 403), path
             assert may or seen.code == "not-allowed"
             for form in re.findall(r'action="([^"]+)" method="post"', seen.html):
-                needs = route_of(form)
+                needs = permission_of(form)
                 assert needs is None or permits(panel_permissions(role), needs), (path, form)
 
 
-def route_of(address: str) -> str | None:
-    """The permission that the form of this address takes; None for every administrator's."""
-    found = [one for one in ACTIONS if re.fullmatch(re.sub(r"\{\w+:\w+\}", "[^/]+", one.path), address)]
-    return found[0].needs or None
+def permission_of(address: str) -> str | None:
+    """The permission that the form of this address needs; None if every administrator may submit it."""
+    matching = [action for action in ACTIONS if re.fullmatch(re.sub(r"\{\w+:\w+\}", "[^/]+", action.path), address)]
+    return matching[0].needs or None
 
 
 async def post(
     page_client: PageClient, action: Action, fields: dict[str, str], headers: dict[str, str] | None = None
 ) -> httpx2.Response:
-    """Send a form as its page does: an upload in parts, everything else urlencoded."""
+    """Submit a form as its page does: uploads as multipart, everything else urlencoded."""
     if action.path in UPLOADS:
-        parts = {name: (None, value) for name, value in fields.items()}
-        return await page_client.browser.post(action.address, files=parts, headers=headers)
+        files = {name: (None, value) for name, value in fields.items()}
+        return await page_client.browser.post(action.address, files=files, headers=headers)
     return await page_client.browser.post(action.address, data=fields, headers=headers)
 
 
-def told(answer: httpx2.Response) -> tuple[int, str | None]:
+def status_and_code(answer: httpx2.Response) -> tuple[int, str | None]:
     return answer.status_code, answer.headers.get("X-Latchstring-Code")
 
 
 async def rows(page_client: PageClient) -> object:
-    """Everything in the database but when a session was last seen."""
+    """All rows of the database except sessions, whose last use changes."""
     dump = await page_client.dump()
     return {name: sorted(map(repr, table)) for name, table in dump.items() if name != "admin_sessions"}

@@ -1,4 +1,4 @@
-"""A new administrator's first morning on a narrow screen, with a script and without one."""
+"""The first tasks of a new administrator on a narrow screen, with and without a script."""
 
 import re
 
@@ -14,13 +14,13 @@ ENTRY = re.compile(r"/admin/invitations/[0-9a-f-]{36}$")
 
 
 async def go_to(page: Page, section: str) -> None:
-    """By the navigation, which a narrow screen keeps behind a button."""
+    """Open a section with the navigation, which is behind a button on narrow screens."""
     await page.get_by_role("button", name="Menu").click()
     await page.get_by_role("navigation", name="Panel").get_by_role("link", name=section, exact=True).click()
 
 
 async def invite(page: Page, email: str, *choices: str) -> None:
-    """From the list: one person, and what is ticked or chosen for them."""
+    """Invite a person from the list with these choices."""
     await go_to(page, "Invitations")
     await page.get_by_role("link", name="Create new entry").click()
     await page.get_by_label("Invite e-mail").fill(email)
@@ -32,7 +32,7 @@ async def invite(page: Page, email: str, *choices: str) -> None:
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with a script", "without a script"])
-async def test_inviting_three_mending_one_and_handing_over(
+async def test_invite_users_revoke_one_and_invite_an_administrator(
     chromium: Browser, sample_installation: Installation, *, scripts: bool
 ) -> None:
     seen = await watch_page(
@@ -79,6 +79,6 @@ async def test_inviting_three_mending_one_and_handing_over(
     await sign_in(other.page, colleague)
     await other.page.goto(f"/admin/invitations?q={first}")
     await expect(other.page.get_by_role("link", name=first, exact=True)).to_be_visible()
-    for one in (seen, other):
-        one.check()
-        await one.context.close()
+    for watched in (seen, other):
+        watched.check()
+        await watched.context.close()

@@ -1,7 +1,7 @@
-"""Every screen of the panel on a real server, as people meet it: narrow and wide, light and dark, in both directions.
+"""Every screen of the panel on a real server: narrow and wide, light and dark, in both directions.
 
-The screens are found by following links from the overview, so a new page is looked at by itself; a page that no link
-leads to fails the test.
+The screens are found by following links from the overview, so new pages are tested automatically; a page without a
+link to it fails the test.
 """
 
 import re
@@ -25,27 +25,27 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 WIDTHS = (320, 1280)
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 DIRECTIONS = ("ltr", "rtl")
-# Not pages to look at: they lead elsewhere, are downloads or frames, or need a state of their own (tested beside them).
-ELSEWHERE = re.compile(r"/(logout|export|report|preview|frame|download|source|choices)\b|\.(csv|svg|eml)$|\{rest")
-GATE = ("/admin/login", "/admin/login/forgotten", "/admin/login/code", "/admin/set-up")
+# Not tested here: redirects, downloads, frames, and pages that need a special state, which have their own tests.
+SKIPPED = re.compile(r"/(logout|export|report|preview|frame|download|source|choices)\b|\.(csv|svg|eml)$|\{rest")
+SIGNED_OUT = ("/admin/login", "/admin/login/forgotten", "/admin/login/code", "/admin/set-up")
 
 
 def templates() -> dict[str, re.Pattern[str]]:
-    """Every address a GET of the panel answers, as a pattern."""
-    found = {}
+    """Every path of a GET route of the panel, as a pattern."""
+    patterns = {}
     for route in routes:
         if route.method != "GET":
             continue
         for path in route.paths:
             pattern = re.sub(r"\\\{\w+:path\\\}", ".+", re.sub(r"\\\{\w+:(?!path)\w+\\\}", "[^/]+", re.escape(path)))
-            found[path] = re.compile(pattern)
-    return {path: pattern for path, pattern in found.items() if not ELSEWHERE.search(path) and path not in GATE}
+            patterns[path] = re.compile(pattern)
+    return {path: pattern for path, pattern in patterns.items() if not SKIPPED.search(path) and path not in SIGNED_OUT}
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def seen(chromium: Browser, sample_installation: Installation) -> AsyncIterator[WatchedPage]:
-    """A browser in which a super-admin has signed in."""
-    watched = await watch_page(chromium, sample_installation, locale="en", viewport={"width": 1280, "height": 800})
+async def seen(chromium: Browser, sample_installation: Installation) -> AsyncIterator[Watched]:
+    """A browser with the session of a super-admin."""
+    watched = await visit(chromium, sample_installation, locale="en", viewport={"width": 1280, "height": 800})
     await sign_in(watched.page)
     yield watched
     await watched.context.close()
@@ -60,12 +60,12 @@ async def sign_in(page: Page, email: str = "mira@panel.example") -> None:
 
 
 async def links_on(page: Page) -> list[str]:
-    found = await page.eval_on_selector_all("a[href^='/admin']", "all => all.map(one => one.getAttribute('href'))")
-    return [str(href) for href in found]
+    hrefs = await page.eval_on_selector_all("a[href^='/admin']", "all => all.map(one => one.getAttribute('href'))")
+    return [str(href) for href in hrefs]
 
 
 async def find_screens(page: Page, more: list[str]) -> dict[str, str]:
-    """One address for each kind of page, by following links from the overview and from a few more."""
+    """One URL for each kind of page, found by following links from the overview and these URLs."""
     known, waiting, screens = templates(), ["/admin", *more], dict[str, str]()
     seen = set(waiting)
     while waiting and len(screens) < len(known):
@@ -90,7 +90,7 @@ async def screens(seen: WatchedPage) -> dict[str, str]:
     return await find_screens(seen.page, [PRIVATE_PAGE])
 
 
-async def test_a_link_leads_to_every_screen(screens: dict[str, str]) -> None:
+async def test_every_screen_is_linked(screens: dict[str, str]) -> None:
     assert set(templates()) - set(screens) == set()
 
 
@@ -105,7 +105,7 @@ async def faults_of(page: Page) -> list[str]:
     ]
 
 
-async def test_every_screen_in_every_look(seen: WatchedPage, screens: dict[str, str]) -> None:
+async def test_every_screen_in_every_width_scheme_and_direction(seen: Watched, screens: dict[str, str]) -> None:
     page = seen.page
     faults: list[str] = []
     for kind, address in screens.items():
@@ -121,22 +121,22 @@ async def test_every_screen_in_every_look(seen: WatchedPage, screens: dict[str, 
                 await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
                 for direction in DIRECTIONS:
                     await page.evaluate("way => { document.documentElement.dir = way }", direction)
-                    found = await faults_of(page)
-                    faults += [f"{kind} {width} {scheme} {direction}: {fault}" for fault in found]
-        faults += [f"{kind}: {complaint}" for complaint in seen.page_errors]
+                    page_faults = await faults_of(page)
+                    faults += [f"{kind} {width} {scheme} {direction}: {fault}" for fault in page_faults]
+        faults += [f"{kind}: {complaint}" for complaint in seen.complaints]
     assert faults == []
 
 
-# What stands on the page by itself, apart from names somebody chose and from words in another language.
-WORDS_SHOWN = """() => [...document.querySelectorAll('body *')]
+# The texts of the page itself, without names of users and texts in other languages.
+VISIBLE_TEXTS = """() => [...document.querySelectorAll('body *')]
     .filter(one => !one.closest('bdi, code, svg, script, main [lang]'))
     .flatMap(one => [...one.childNodes].filter(node => node.nodeType === Node.TEXT_NODE).map(node => node.data.trim())
         .concat(['aria-label', 'title', 'placeholder'].map(name => one.getAttribute(name) ?? '')))
     .filter(Boolean)"""
 
 
-async def test_german_fits_on_a_phone_and_leaves_no_english(
-    chromium: Browser, sample_installation: Installation, seen: WatchedPage, screens: dict[str, str]
+async def test_german_screens_fit_on_a_phone_and_have_no_english_text(
+    chromium: Browser, sample_installation: Installation, seen: Watched, screens: dict[str, str]
 ) -> None:
     german = {id_: message.string for id_, message in messages("de").items() if isinstance(id_, str)}
     english = {id_ for id_, word in german.items() if word != id_} - set(german.values())
@@ -150,7 +150,7 @@ async def test_german_fits_on_a_phone_and_leaves_no_english(
         wide = await phone.page.evaluate("document.documentElement.scrollWidth")
         if wide > WIDTHS[0]:
             faults.append(f"{kind}: {wide} pixels wide")
-        shown = set(await phone.page.evaluate(WORDS_SHOWN))
-        faults += [f"{kind}: {word!r} is English" for word in shown & english]
+        visible_texts = set(await phone.page.evaluate(VISIBLE_TEXTS))
+        faults += [f"{kind}: {word!r} is English" for word in visible_texts & english]
     await phone.context.close()
     assert faults == []

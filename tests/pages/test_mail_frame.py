@@ -1,8 +1,8 @@
-"""Mails shown inside pages."""
+"""Mails in frames of pages."""
 
 from latchstring.http.headers import PAGE_POLICY
 from latchstring.http.responses import Answer
-from latchstring.pages.mail_frame import frame_answer, holding_frame
+from latchstring.pages.mail_frame import allow_frames, frame_answer
 
 
 def _policy(answer: Answer) -> str:
@@ -10,7 +10,7 @@ def _policy(answer: Answer) -> str:
     return policy.decode()
 
 
-def test_a_mail_in_its_frame_may_do_nothing() -> None:
+def test_a_framed_mail_is_sandboxed() -> None:
     answer = frame_answer("<html><head><title>x</title></head><body></body></html>", locale="de")
     policy = _policy(answer)
     assert "sandbox" in policy
@@ -21,10 +21,10 @@ def test_a_mail_in_its_frame_may_do_nothing() -> None:
     assert b'<head><base target="_blank">' in answer.body
 
 
-def test_the_page_around_it_is_widened_by_own_frames_only() -> None:
+def test_the_page_allows_only_frames_of_its_origin() -> None:
     page = Answer(200, b"", [(b"content-security-policy", b"default-src 'none'; form-action 'self' https://a.example")])
-    assert _policy(holding_frame(page)) == "default-src 'none'; form-action 'self' https://a.example; frame-src 'self'"
+    assert _policy(allow_frames(page)) == "default-src 'none'; form-action 'self' https://a.example; frame-src 'self'"
 
 
-def test_a_page_that_leaves_its_policy_to_the_edge_gets_the_common_one_widened() -> None:
-    assert _policy(holding_frame(Answer(200))) == f"{PAGE_POLICY}; frame-src 'self'"
+def test_a_page_without_a_policy_gets_the_default_one_with_frames() -> None:
+    assert _policy(allow_frames(Answer(200))) == f"{PAGE_POLICY}; frame-src 'self'"

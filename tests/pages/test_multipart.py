@@ -1,4 +1,4 @@
-"""Forms with files, read as they come in."""
+"""Parsing multipart forms as a stream."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from latchstring.domain.errors import Unreadable
 from latchstring.http.problems import problem_type
-from latchstring.pages.multipart import LONGEST_TEXT, read_parts
+from latchstring.pages.multipart import MAX_TEXT_LENGTH, read_parts
 
 BOUNDARY = "----form42"
 CONTENT = b"a\r\n--\r\n------form4\r\n--" + bytes(range(256)) + b"\r\n"
@@ -20,7 +20,7 @@ BODY = (
 
 
 def received(body: bytes, size: int) -> Any:
-    chunks = [body[at : at + size] for at in range(0, len(body), size)] or [b""]
+    chunks = [body[offset : offset + size] for offset in range(0, len(body), size)] or [b""]
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": chunks.pop(0), "more_body": bool(chunks)}
@@ -41,16 +41,16 @@ async def read(body: bytes, *, size: int = 64, largest: int = 10_000, **more: st
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 17, 64, 10_000])
-async def test_fields_are_the_same_however_they_arrive(size: int) -> None:
+async def test_fields_do_not_depend_on_chunk_sizes(size: int) -> None:
     assert await read(BODY, size=size) == [("csrf", "", b"abc"), ("empty", "", b""), ("file", "a b.csv", CONTENT)]
 
 
-async def test_what_is_left_of_a_field_is_skipped() -> None:
+async def test_the_unread_rest_of_a_field_is_skipped() -> None:
     names = [part.name async for part in read_parts(scope(), received(BODY, 7), largest=10_000)]
     assert names == ["csrf", "empty", "file"]
 
 
-async def test_a_boundary_in_quotation_marks_is_read() -> None:
+async def test_a_quoted_boundary_is_accepted() -> None:
     assert len(await read(BODY, content_type=f'multipart/form-data; boundary="{BOUNDARY}"')) == 3
 
 
@@ -64,12 +64,12 @@ async def test_a_boundary_in_quotation_marks_is_read() -> None:
         ('form-data; name="file"; filename="C:\\\\folder\\\\a.csv"', "a.csv"),
     ],
 )
-async def test_a_file_name_is_read_as_browsers_write_it(header: str, file_name: str) -> None:
+async def test_file_names_are_parsed_as_browsers_write_them(header: str, file_name: str) -> None:
     body = f"------form42\r\nContent-Disposition: {header}\r\n\r\nx\r\n------form42--".encode()
     assert await read(body) == [("file", file_name, b"x")]
 
 
-async def test_what_stands_before_the_first_field_and_after_the_last_is_skipped() -> None:
+async def test_preamble_and_epilogue_are_skipped() -> None:
     assert len(await read(b"before\r\n" + BODY + b"after")) == 3
 
 
@@ -95,15 +95,15 @@ async def test_what_stands_before_the_first_field_and_after_the_last_is_skipped(
         (BODY.replace(b"\r\n\r\nabc", b"\nX-Y: z\r\n\r\nabc"), {}, 400),
     ],
 )
-async def test_what_no_page_of_ours_sends_is_refused(body: bytes, more: dict[str, Any], status: int) -> None:
+async def test_invalid_bodies_are_refused(body: bytes, more: dict[str, Any], status: int) -> None:
     with pytest.raises(Unreadable) as caught:
         await read(body, **more)
     assert problem_type(caught.value).status == status
 
 
-async def test_a_short_field_is_not_long() -> None:
+async def test_a_text_field_has_a_maximum_length() -> None:
     head = b'------form42\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n'
-    body = head + b"x" * (LONGEST_TEXT + 1) + b"\r\n------form42--"
+    body = head + b"x" * (MAX_TEXT_LENGTH + 1) + b"\r\n------form42--"
     async for part in read_parts(scope(), received(body, 64), largest=10_000):
         with pytest.raises(Unreadable):
             await part.text()

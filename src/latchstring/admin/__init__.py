@@ -1,1 +1,1 @@
-"""The panel: pages for administrators. One file for each noun; what may be done, domain/panel.py says."""
+"""The panel: pages for administrators. One folder per noun; domain/panel.py holds the permissions."""

@@ -1,4 +1,4 @@
-"""Users and groups that forms of several pages offer to choose from."""
+"""Users and groups that the forms of several pages offer as choices."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ async def match_groups(panel: Panel, text: str) -> Sequence[Group]:
 
 
 async def group_choices(panel: Panel) -> Sequence[tuple[str, str]]:
-    """Key and name of the first groups by name; none for who may not read groups."""
+    """Key and name of the first groups by name; empty without the permission to read groups."""
     if not panel.can("groups:read"):
         return ()
     page = await panel.services.groups.search(None, order=SortOrder("name"), limit=GROUPS, by=panel.principal)

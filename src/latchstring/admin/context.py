@@ -50,33 +50,33 @@ class Panel(PageContext):
     def me(self) -> Admin:
         """The signed-in administrator."""
         if self.admin is None:
-            raise LookupError("nobody has signed in")
+            raise LookupError("no administrator is signed in")
         return self.admin
 
     def can(self, permission: str) -> bool:
         return self.principal.can(permission)
 
     def parameter(self, name: str) -> str:
-        """A part of the path, such as an id. It is not checked yet."""
+        """A parameter of the path, such as an id, unchecked."""
         return str(self.request.path_params.get(name, ""))
 
     @property
     def is_partial(self) -> bool:
-        """Whether htmx asks for a part of the page. It sends HX-Request; restoring its history needs the whole page."""
+        """Whether htmx requests a part of the page. It sends HX-Request; restoring its history needs the whole page."""
         headers = self.request.headers
         return headers.get("HX-Request") == "true" and headers.get("HX-History-Restore-Request") != "true"
 
     def as_user(self, admin: Admin, session_id: UUID) -> "Panel":
-        """The panel of this administrator, in their language if they have chosen one."""
+        """A copy for this administrator, in their language if they have chosen one."""
         locale = panel_locale([admin.locale or "", self.locale])
         return replace(self, admin=admin, session_id=session_id, principal=principal_of_admin(admin), locale=locale)
 
     def with_cookies(self, *cookies: bytes) -> "Panel":
-        """The panel whose answer sets these cookies as well."""
+        """A copy whose answer sets these cookies as well."""
         return replace(self, new_cookies=(*self.new_cookies, *cookies))
 
     def redirect(self, path: str, *, flash: Flash | None = None, **query: str) -> Answer:
-        """A redirect to a page of the panel. flash: the message that the next page shows, made by `admin.flash`."""
+        """A redirect to a page of the panel. flash: the message that the next page shows, created by `admin.flash`."""
         secure, seed = self.cookies.secure, self.cookies.csrf_seed
         cookies = [flash_cookie(flash, seed, secure=secure)] if flash else []
         return self.redirect_to(with_query(path, query), cookies)
@@ -128,7 +128,7 @@ def request_context(request: Request, services: Services) -> Panel:
 
 
 def panel_locale(languages: Sequence[str]) -> str:
-    """The first of the languages that the panel has, else English. `de-AT` is served by `de`."""
+    """The first of the languages that the panel supports, else English. `de-AT` is served by `de`."""
     primary = (tag.partition("-")[0].lower() for tag in languages)
     return next((tag for tag in primary if tag in LANGUAGES), LANGUAGES[0])
 

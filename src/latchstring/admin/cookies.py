@@ -1,8 +1,8 @@
 """Panel cookies: session, pre-session and flash message.
 
 The CSRF seed is the session token or, before sign-in, the random value of the pre-session cookie. The CSRF token of
-the forms is an HMAC of the seed, so it changes with every sign-in, and a cookie planted by a sibling domain gains
-nothing. The flash message is signed with the seed as well, so that nobody else can put text on our pages.
+the forms is an HMAC of the seed, so it changes with every sign-in, and an attacker who sets a cookie from a sibling
+domain gains nothing. The flash message is signed with the seed as well, so that nobody else can put text on a page.
 """
 
 import base64
@@ -22,13 +22,13 @@ from latchstring.http.scope import find_cookie
 _SESSION, _PRE_SESSION, _FLASH = "latchstring_admin", "latchstring_gate", "latchstring_said"
 PRE_SESSION_SECONDS = 60 * 60
 FLASH_SECONDS = 60
-LONGEST_FLASH = 400  # characters
+MAX_FLASH_LENGTH = 400  # characters
 _MAC_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Flash:
-    """The result of the last action. is_bad: it failed; a screen reader then interrupts. key: names the message."""
+    """The result of the last action. is_bad: it failed, and screen readers announce it at once. key: of the message."""
 
     text: str
     is_bad: bool = False
@@ -37,7 +37,7 @@ class Flash:
 
 @dataclass(frozen=True, slots=True)
 class Cookies:
-    """The panel's cookies of one request. Behind TLS their names are locked to this host (RFC 6265bis, `__Host-`)."""
+    """The panel's cookies of one request. With TLS their names bind them to this host (`__Host-`, RFC 6265bis)."""
 
     secure: bool
     session: str | None
@@ -50,12 +50,12 @@ class Cookies:
 
     @property
     def csrf(self) -> str:
-        """The token every form carries; empty without a seed."""
+        """The CSRF token of every form; empty without a seed."""
         return _sign(self.csrf_seed, b"form").hex() if self.csrf_seed else ""
 
 
 def read_cookies(scope: Scope, app: App) -> Cookies:
-    """The cookies of this browser. Without a session and a pre-session there is no seed and no form is accepted."""
+    """Read the cookies of a request. Without a session and a pre-session there is no seed, so no form is accepted."""
     secure = is_secure(app)
     session = find_cookie(scope, _name(_SESSION, secure).encode()) or None
     pre_session = find_cookie(scope, _name(_PRE_SESSION, secure).encode()) or None
@@ -68,24 +68,24 @@ def is_secure(app: App) -> bool:
 
 
 def new_pre_session() -> str:
-    """192 random bits, for a browser without a session."""
+    """Create the random value of a browser without a session: 192 bits."""
     return secrets.token_urlsafe(24)
 
 
 def session_cookie(token: str, *, seconds: int, secure: bool) -> bytes:
-    """The cookie of a session; with seconds=0 the browser forgets it."""
+    """The cookie of a session; seconds=0 deletes it."""
     return make_cookie(_name(_SESSION, secure), token, max_age=seconds, secure=secure)
 
 
 def pre_session_cookie(value: str, *, secure: bool) -> bytes:
-    """The cookie of a pre-session; with an empty value the browser forgets it."""
+    """The cookie of a pre-session; an empty value deletes it."""
     return make_cookie(_name(_PRE_SESSION, secure), value, max_age=PRE_SESSION_SECONDS if value else 0, secure=secure)
 
 
 def flash_cookie(flash: Flash, seed: str, *, secure: bool) -> bytes:
     """The cookie that carries a message to the next page."""
     # not escaped: a cookie above 4096 bytes is dropped, and in most scripts an escape is three times as long
-    body = json.dumps([flash.text[:LONGEST_FLASH], flash.is_bad, flash.key], ensure_ascii=False).encode()
+    body = json.dumps([flash.text[:MAX_FLASH_LENGTH], flash.is_bad, flash.key], ensure_ascii=False).encode()
     value = base64.urlsafe_b64encode(_sign(seed, b"said", body) + body).decode().rstrip("=")
     return make_cookie(_name(_FLASH, secure), value, max_age=FLASH_SECONDS, secure=secure)
 
@@ -94,7 +94,7 @@ def expired_flash_cookie(*, secure: bool) -> bytes:
     return make_cookie(_name(_FLASH, secure), "", max_age=0, secure=secure)
 
 
-def _name(name: str, secure: bool) -> str:  # noqa: FBT001  # part of the name
+def _name(name: str, secure: bool) -> str:  # noqa: FBT001  # part of the cookie's name
     return f"__Host-{name}" if secure else name
 
 

@@ -1,4 +1,4 @@
-"""Numbers and days as the reader's language writes them, for tables and charts."""
+"""Numbers and days in the format of a language, for tables and charts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,32 +12,32 @@ from babel.numbers import format_decimal, format_percent
 
 @cache
 def _formats(locale: str) -> Locale:
-    return Locale.parse("en-GB" if locale == "en" else locale, sep="-")  # the house writes the day before the month
+    return Locale.parse("en-GB" if locale == "en" else locale, sep="-")  # English dates have the day before the month
 
 
 def number(locale: str) -> Callable[[int], str]:
-    """Whole numbers with their groups: `1,284`."""
+    """Whole numbers with grouping: `1,284`."""
     return lambda value: format_decimal(value, locale=_formats(locale))
 
 
 def share(locale: str) -> Callable[[int, int], str]:
-    """How much of a whole, in whole percent; nothing of nothing says nothing."""
+    """A part of a whole in whole percent; empty if the whole is 0."""
     return lambda part, whole: format_percent(part / whole, "#,##0 %", locale=_formats(locale)) if whole else ""
 
 
 def day(locale: str) -> Callable[[date], str]:
-    """A day of this year in few letters: `22 Oct`."""
+    """A day without its year, short: `22 Oct`."""
     return lambda value: format_skeleton("MMMd", value, locale=_formats(locale))
 
 
 def long_day(locale: str) -> Callable[[date], str]:
-    """A day of this year in full: `22 October`."""
+    """A day without its year, long: `22 October`."""
     return lambda value: format_skeleton("MMMMd", value, locale=_formats(locale))
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What templates are handed."""
+    """The formats that templates use."""
 
     number: Callable[[int], str]
     share: Callable[[int, int], str]
@@ -46,6 +46,6 @@ class Numbers:
 
 
 @cache
-def numbers_in(locale: str) -> Numbers:
-    """Everything in one language."""
+def get_formats(locale: str) -> Numbers:
+    """All formats of one language."""
     return Numbers(number(locale), share(locale), day(locale), long_day(locale))

@@ -1,4 +1,4 @@
-"""The sections of the panel, and who sees which. Also the one place that knows their addresses."""
+"""The sections of the navigation: their paths, icons and permissions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from latchstring.domain.principal import Principal
 
 @dataclass(frozen=True, slots=True)
 class NavigationEntry:
-    """A page of the navigation. name: in English; the template translates it."""
+    """A page in the navigation. name: in English; the template translates it."""
 
     name: str
     path: str
@@ -26,7 +26,7 @@ class Section:
     entries: tuple[NavigationEntry, ...]
 
 
-# The template panel/layout/navigation.html has every name once more, as words to translate.
+# The template panel/layout/navigation.html repeats every name, so that it can be translated.
 _SECTIONS = (
     Section(
         "",
@@ -67,8 +67,8 @@ _SECTIONS = (
 
 
 def sections_for(principal: Principal, path: str) -> Sequence[Section]:
-    """What this administrator may open, with the entry marked that the page belongs to."""
-    current = _owner_of(path)
+    """The sections that this administrator may open; the entry that the path belongs to is marked as current."""
+    current = _entry_of(path)
     return [
         Section(section.name, entries)
         for section in _SECTIONS
@@ -82,14 +82,18 @@ def sections_for(principal: Principal, path: str) -> Sequence[Section]:
     ]
 
 
-def home_of(principal: Principal) -> str:
-    """Where somebody lands after signing in: the first page that may be opened."""
-    found = sections_for(principal, "")
-    return found[0].entries[0].path if found else "/admin/account"
+def home_path(principal: Principal) -> str:
+    """The page to show after sign-in: the first one that this administrator may open."""
+    sections = sections_for(principal, "")
+    return sections[0].entries[0].path if sections else "/admin/account"
 
 
-def _owner_of(path: str) -> str:
-    """The entry a page lies under: the longest path it begins with; the overview owns itself only."""
+def _entry_of(path: str) -> str:
+    """The path of the entry that a page belongs to: the longest prefix; `/admin` matches only itself."""
     paths = [entry.path for section in _SECTIONS for entry in section.entries]
-    under = [own for own in paths if path == own or (own != "/admin" and path.startswith(f"{own}/"))]
-    return max(under, key=len, default="")
+    matches = [
+        entry_path
+        for entry_path in paths
+        if path == entry_path or (entry_path != "/admin" and path.startswith(f"{entry_path}/"))
+    ]
+    return max(matches, key=len, default="")

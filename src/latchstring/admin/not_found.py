@@ -1,4 +1,4 @@
-"""Paths below /admin that no page has: the sign-in page without a session, else a 404 page."""
+"""Unknown paths below /admin: a redirect to the sign-in page without a session, else a 404 page."""
 
 from latchstring.admin.context import Panel
 from latchstring.admin.routing import ANY_ADMIN, get
@@ -7,8 +7,8 @@ from latchstring.http.responses import Answer
 
 
 @get("/admin/{rest:path}", needs=ANY_ADMIN)
-async def show_nothing(_panel: Panel) -> Answer:
+async def raise_not_found(_panel: Panel) -> Answer:
     raise NotFound("There is no such page.")
 
 
-routes = [show_nothing]
+routes = [raise_not_found]

@@ -1,4 +1,4 @@
-"""What the lists of the panel share: the order, where a page begins, and the addresses of its links."""
+"""Sort order, cursors and links of the lists in the panel."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,59 +14,59 @@ from latchstring.formats.field_types import ValueRefused, read_uuid
 
 AFTER = "after"
 PAGE_SIZE = 25
-LONGEST_SEARCH = 254
+MAX_SEARCH_LENGTH = 254
 NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
 class PageLinks:
-    """The addresses of the pages before and after this one; nothing where there is none."""
+    """The URLs of the previous and the next page; empty if there is none."""
 
     previous: str
     following: str
 
 
-def searched(panel: Panel, name: str = "q") -> str:
-    """What is searched for. What no index could hold is never looked for: PostgreSQL refuses NUL."""
-    text = panel.query_value(name).strip()[:LONGEST_SEARCH]
+def read_search(panel: Panel, name: str = "q") -> str:
+    """The search text of a query parameter; empty for a text with NUL, which PostgreSQL refuses."""
+    text = panel.query_value(name).strip()[:MAX_SEARCH_LENGTH]
     return text if "\x00" not in text else ""
 
 
-def sort_order_of(panel: Panel, orders: Mapping[str, bool], otherwise: str) -> SortOrder:
-    """The order asked for: `name`, or `-name` for descending. orders: each with whether it begins descending."""
-    order = SortOrder.parse(panel.query_value("sort") or otherwise)
-    return order if order.by in orders else SortOrder.parse(otherwise)
+def read_sort_order(panel: Panel, orders: Mapping[str, bool], default: str) -> SortOrder:
+    """The requested order: `name`, or `-name` for descending. orders: each name, and whether it starts descending."""
+    order = SortOrder.parse(panel.query_value("sort") or default)
+    return order if order.by in orders else SortOrder.parse(default)
 
 
 def cursor_of(panel: Panel, within: str, *, name: str = AFTER) -> Cursor | None:
-    """Where the page begins; at the beginning for a cursor that is not ours, or of another order."""
+    """The cursor of the requested page; None, the first page, for an invalid cursor or one of another order."""
     try:
         return read_cursor(panel.services.keyring, f"panel:{within}", panel.query_value(name) or None)
     except Unreadable:
         return None
 
 
-def cursor_text(panel: Panel, within: str, cursor: Cursor) -> str:
-    """A cursor as addresses carry it."""
+def format_cursor(panel: Panel, within: str, cursor: Cursor) -> str:
+    """Encode a cursor for a URL."""
     return make_cursor(panel.services.keyring, f"panel:{within}", cursor)
 
 
-def page_links(panel: Panel, within: str, page: Page[Any], *, name: str = AFTER) -> PageLinks:
-    """The addresses of the first page, unless this is it, and of the next one."""
+def build_page_links(panel: Panel, within: str, page: Page[Any], *, name: str = AFTER) -> PageLinks:
+    """Build the links to the first page, unless this is it, and to the next page."""
     previous = address(panel, **{name: None}) if panel.query_value(name) else ""
-    following = "" if page.next is None else address(panel, **{name: cursor_text(panel, within, page.next)})
+    following = "" if page.next is None else address(panel, **{name: format_cursor(panel, within, page.next)})
     return PageLinks(previous, following)
 
 
 def address(panel: Panel, **changes: str | None) -> str:
-    """The page with some of its query changed; None leaves a parameter out."""
+    """The URL of this page with changed query parameters; None removes a parameter."""
     unchanged = [(name, value) for name, value in panel.query if name not in changes and value]
     query = urlencode([*unchanged, *((name, value) for name, value in changes.items() if value)])
     return f"{panel.path}?{query}" if query else panel.path
 
 
-def id_in(text: str) -> UUID:
-    """An id as a stranger wrote it; the nil UUID, which nothing has, for anything else."""
+def parse_id(text: str) -> UUID:
+    """Parse an id from a request; the nil UUID, which no object has, if it is invalid."""
     try:
         return read_uuid(text)
     except ValueRefused:

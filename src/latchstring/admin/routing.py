@@ -1,4 +1,4 @@
-"""Routes of the panel: which permission a page needs, and where a browser without a session is sent."""
+"""Routes of the panel: the permission that a page needs, and the redirect to the sign-in page without a session."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -23,29 +23,29 @@ ANY_ADMIN = ""  # needs=ANY_ADMIN: every administrator, whatever their role
 
 @dataclass(frozen=True)
 class PanelRoute(Route):
-    """A route of the panel. needs: the permission it takes, ANY_ADMIN or UNAUTHENTICATED."""
+    """A route of the panel. needs: a permission, ANY_ADMIN or UNAUTHENTICATED."""
 
     needs: str | None
 
 
 def get(*paths: str, needs: str | None) -> Callable[[Handler], PanelRoute]:
-    """A page at these paths, for HEAD as well. It changes nothing.
+    """Declare a page at these paths, for GET and HEAD. It changes nothing.
 
-    needs: the permission, ANY_ADMIN or UNAUTHENTICATED.
+    needs: a permission, ANY_ADMIN or UNAUTHENTICATED.
     """
     return lambda handler: _route(paths, GET, handler, needs)
 
 
 def post(*paths: str, needs: str | None) -> Callable[[Handler], PanelRoute]:
-    """What a form is sent to; `Panel.read_form` checks its CSRF token.
+    """Declare the target of a form; `Panel.read_form` checks its CSRF token.
 
-    Without a session, requests are limited by the client's network.
+    If no session is needed, requests are limited by the client's network.
     """
     return lambda handler: _route(paths, POST, count_client(handler) if needs is UNAUTHENTICATED else handler, needs)
 
 
 def post_preview(*paths: str, needs: str | None) -> Callable[[Handler], PanelRoute]:
-    """What a form is sent to for a preview only: it changes nothing and may be requested at every keystroke."""
+    """Declare the target of a form for a preview: it changes nothing and may be requested at every keystroke."""
     return lambda handler: _route(paths, POST, handler, needs)
 
 
@@ -74,7 +74,7 @@ async def authenticate(panel: Panel, needs: str | None) -> Panel | Answer:
 
 
 def _requested_page(panel: Panel) -> str:
-    """The page to return to after signing in; none for a form, whose fields would be lost."""
+    """The page to return to after sign-in; empty for a form, because its fields would be lost."""
     if panel.request.method not in ("GET", "HEAD") or (panel.path.rstrip("/") == "/admin" and not panel.query):
         return ""
     query = urlencode(panel.query)
@@ -82,7 +82,7 @@ def _requested_page(panel: Panel) -> str:
 
 
 def is_own_path(path: str) -> bool:
-    """Whether a `next` stays in the panel: one of our paths, nothing a browser could take for another host."""
+    """Whether a `next` stays in the panel: a path of the panel that no browser interprets as another host."""
     return (path == "/admin" or path.startswith(("/admin/", "/admin?"))) and "\\" not in path and path.isprintable()
 
 

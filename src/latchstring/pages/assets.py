@@ -1,4 +1,4 @@
-"""Styles, icons and the small script: one fixed set, read at start, named by content, kept by browsers for a year."""
+"""Styles, icons and scripts: read once, versioned by content, and cached by browsers for a year."""
 
 import gzip
 import hashlib
@@ -21,13 +21,13 @@ _MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-_FOR_A_YEAR = b"public, max-age=31536000, immutable"
-_FOR_A_MINUTE = b"public, max-age=60"
+_CACHE_YEAR = b"public, max-age=31536000, immutable"
+_CACHE_MINUTE = b"public, max-age=60"
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file as it is served, plain and compressed."""
+    """A file to serve, plain and compressed."""
 
     name: str
     version: str
@@ -48,7 +48,7 @@ def assets() -> Mapping[str, Asset]:
 
 
 def asset_url(name: str) -> str:
-    """Where a page finds the file; changes with its content. Raises KeyError for an unknown name."""
+    """The URL of the file; it changes with the content. Raises KeyError for an unknown name."""
     return assets()[name].url
 
 
@@ -59,16 +59,16 @@ def _asset(name: str, body: bytes) -> Asset:
 
 @get(f"{PREFIX}/{{version}}/{{name}}")
 async def serve_asset(request: Request) -> ASGIApp:
-    """The present file, whatever version is asked for: during an upgrade two versions serve one page."""
-    asked = request.path_params
-    found = assets().get(asked["name"])
-    if found is None:
+    """Serve the current file for any version: during an upgrade, two releases serve the same page."""
+    parameters = request.path_params
+    asset = assets().get(parameters["name"])
+    if asset is None:
         raise NotFound("There is no such file.")
     headers = [
-        (b"content-type", found.media_type.encode()),
-        (b"cache-control", _FOR_A_YEAR if asked["version"] == found.version else _FOR_A_MINUTE),
+        (b"content-type", asset.media_type.encode()),
+        (b"cache-control", _CACHE_YEAR if parameters["version"] == asset.version else _CACHE_MINUTE),
         (b"vary", b"Accept-Encoding"),
     ]
     if b"gzip" in (find_header(request.scope, b"accept-encoding") or b""):
-        return Answer(200, found.zipped, [*headers, (b"content-encoding", b"gzip")])
-    return Answer(200, found.body, headers)
+        return Answer(200, asset.zipped, [*headers, (b"content-encoding", b"gzip")])
+    return Answer(200, asset.body, headers)

@@ -1,4 +1,4 @@
-"""Request context of an HTML page: query, form and CSRF check of a request, and the answers that a handler can give."""
+"""Request context of an HTML page: query, form and CSRF check of a request, and the answers of a handler."""
 
 import hmac
 from abc import ABC, abstractmethod
@@ -27,7 +27,7 @@ _SAFE_IN_LOCATION = "%/:=&?~#+!$,;'@()*[]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageContext(ABC):
-    """What every handler of a page receives. Each face adds its user, its cookies and its languages.
+    """The context that every handler of a page receives. Each face adds its user, cookies and languages.
 
     query: the pairs of the query string in order; the first pair of a name counts.
     """
@@ -41,7 +41,7 @@ class PageContext(ABC):
     @property
     @abstractmethod
     def csrf(self) -> str:
-        """The token that every form of this browser carries."""
+        """The CSRF token of every form of this browser."""
 
     @property
     def content_policy(self) -> str:
@@ -50,7 +50,7 @@ class PageContext(ABC):
 
     @property
     def client_network(self) -> str:
-        """The network that rate limits count the request by."""
+        """The client network that rate limits count requests by."""
         return client_network(self.request.scope, self.services.limits)
 
     def query_value(self, name: str) -> str:
@@ -62,14 +62,14 @@ class PageContext(ABC):
         return tuple(value for key, value in self.query if key == name and value)
 
     async def read_form(self, form: type[F]) -> SentForm[F]:
-        """The form of a POST. Raises CsrfTokenInvalid unless a page of this browser sent it, and Unreadable."""
+        """Read the form of a POST. Raises Unreadable, and CsrfTokenInvalid unless a page of this browser sent it."""
         sent = await read_form(self.request.scope, self.request.receive, form)
         self.check_csrf(sent.typed.get("csrf", ""))
         return sent
 
     def check_csrf(self, token: str) -> None:
-        """Raise CsrfTokenInvalid unless the token is this browser's and the browser names no other site."""
-        # a browser without cookies gets a token with this answer; no form can carry it yet
+        """Raise CsrfTokenInvalid unless the token belongs to this browser and the request is same-origin."""
+        # a browser without cookies gets its first token with this answer, so no form can contain one yet
         if not self.csrf or not hmac.compare_digest(self.csrf.encode(), token.encode()):
             raise CsrfTokenInvalid("The form does not carry the CSRF token of this browser.")
         if is_foreign(self.request.scope, self.services.app):
@@ -84,7 +84,7 @@ class PageContext(ABC):
         form: FormState | None = None,
         **values: object,
     ) -> Answer:
-        """The rendered template. code: the error code that the page explains; it is also sent as a header."""
+        """Render a template. code: the error code that the page explains; it is also sent as a header."""
         common = self.template_values() | {"code": code, "form": form or FormState(), "status": status}
         body = render(self.template_path(template), common | values)
         headers = {
@@ -101,11 +101,11 @@ class PageContext(ABC):
         return self._answer(303, b"", {"Location": quote(url, safe=_SAFE_IN_LOCATION)}, cookies)
 
     def template_path(self, template: str) -> str:
-        """Where the face keeps the template."""
+        """The path of the template among all templates."""
         return template
 
     def template_values(self) -> dict[str, object]:
-        """What every template of the face can use."""
+        """The values available in every template of the face."""
         return {
             "app": self.services.app,
             "csrf": self.csrf,
@@ -133,7 +133,7 @@ def with_query(path: str, query: Mapping[str, str]) -> str:
 
 
 def read_query(scope: Scope) -> Sequence[tuple[str, str]]:
-    """The pairs of the query string; none for a query string that cannot be read."""
+    """The pairs of the query string; empty if it is invalid."""
     try:
         return query_pairs(scope)
     except Unreadable:

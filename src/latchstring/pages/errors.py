@@ -1,4 +1,4 @@
-"""Errors as pages: what the template `refusal.html` of each face is given, and how such a page is answered."""
+"""Error pages: the values of the template `refusal.html` of each face, and its answer."""
 
 from dataclasses import asdict, dataclass
 
@@ -13,7 +13,7 @@ INTERNAL_ERROR = 500
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a page can say about an error. detail is the API's English; request_id is set when the log has more."""
+    """The values of an error page. detail: the English text of the API. request_id: set for server errors."""
 
     status: int
     code: str
@@ -23,7 +23,7 @@ class Refusal:
 
 
 def answer_error(context: PageContext, error: Exception) -> Answer:
-    """The page for an error that the handler did not answer itself. An unexpected error is logged."""
+    """The page for an error that the handler raised. Unexpected errors are logged."""
     problem = describe_problem(error)
     if problem.status == INTERNAL_ERROR and not isinstance(error, LatchstringError):
         log_unexpected(error, context.request.scope)

@@ -1,4 +1,4 @@
-"""Forms of pages: read strictly, and shown again with what was typed and what is wrong with it.
+"""Forms of pages: strict parsing, and redisplay with the typed values and their problems.
 
 A form is a Struct, declared and read like the body of an API request (formats/fields.py), one class per page:
 
@@ -6,8 +6,8 @@ A form is a Struct, declared and read like the body of an API request (formats/f
         first_name: Line | None = None
         …
 
-An empty field of a form counts as not sent, because browsers send every field. What was typed is shown again, except
-passwords. Every form carries `csrf`; `token` and `locale` ride along where a link or a chosen language needs them.
+An empty field counts as not sent, because browsers send every field. Typed values are shown again, except passwords.
+Every form contains `csrf`; `token` and `locale` are sent where a link or a chosen language needs them.
 """
 
 import re
@@ -24,23 +24,23 @@ from latchstring.formats.fields import Body, Reading, collect, refuse_unknown
 from latchstring.http.body import read_bytes
 from latchstring.http.scope import find_header
 
-LARGEST_FORM = 32 * 1024
-MOST_FIELDS = 32
+MAX_FORM_SIZE = 32 * 1024
+MAX_FIELDS = 32
 TICKED = "yes"
 SECRETS = frozenset({"password", "csrf", "token"})
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 class PageForm(Body):
-    """What every form of a page may carry.
+    """The fields of every form of a page.
 
-    repeated: names outside of fields that a page may send several times, for boxes to tick; their field is a tuple.
-    largest, most_fields: how many bytes and pairs are read at most.
+    repeated: names that may be sent several times, for checkboxes; their fields are tuples.
+    largest, max_fields: the limits of bytes and pairs.
     """
 
     repeated: ClassVar[frozenset[str]] = frozenset()
-    largest: ClassVar[int] = LARGEST_FORM
-    most_fields: ClassVar[int] = MOST_FIELDS
+    largest: ClassVar[int] = MAX_FORM_SIZE
+    max_fields: ClassVar[int] = MAX_FIELDS
 
     csrf: str = ""
     token: Token | None = None
@@ -61,7 +61,7 @@ Tick = Annotated[bool, Kind(_read_tick, {"type": "string", "enum": [TICKED]})]
 
 @dataclass(frozen=True, slots=True)
 class FormProblem:
-    """What is wrong with one field, for the page to put into words by its code."""
+    """A problem of one field; the page has a text for its code."""
 
     field: str
     code: str
@@ -70,18 +70,18 @@ class FormProblem:
 
 @dataclass(frozen=True, slots=True)
 class FormState:
-    """A form as a page shows it: the values of its fields and every problem, in the order they were found."""
+    """A form as a page shows it: the values of its fields and all problems."""
 
     typed: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[FormProblem, ...] = ()
     ticked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def value(self, name: str) -> str:
-        """What stands in the field; nothing in a password's."""
+        """The value of the field; empty for passwords and tokens."""
         return "" if name in SECRETS else self.typed.get(name, "")
 
     def values(self, name: str) -> tuple[str, ...]:
-        """Everything that a field which may be sent several times holds."""
+        """The values of a repeated field."""
         return self.ticked.get(name, ())
 
     def problem(self, name: str) -> FormProblem | None:
@@ -91,19 +91,19 @@ class FormState:
 
 @dataclass(frozen=True, slots=True)
 class SentForm(Generic[F]):
-    """A form that has arrived."""
+    """A form of a request."""
 
     typed: Mapping[str, str]
     reading: Reading[F]
     ticked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def get(self, name: str) -> Any:
-        """The good value of a field by its name in Python, or None."""
+        """The valid value of a field by its name in Python, or None."""
         return self.reading.get(name)
 
     @property
     def token(self) -> str:
-        """The token of the link the form belongs to; empty when it did not come along."""
+        """The token of the link that the form belongs to; empty if it was not sent."""
         return self.typed.get("token", "")
 
     def finish(self) -> F:
@@ -111,21 +111,21 @@ class SentForm(Generic[F]):
         return self.reading.finish()
 
     def refused(self, error: InvalidFields, *, also: Iterable[FieldProblem] = ()) -> FormState:
-        """To be shown again with what was wrong: one problem a field, in the order of the form."""
-        order = {name: place for place, name in enumerate(self.typed)}
-        found: dict[str, FormProblem] = {}
+        """The form with its problems: at most one per field, in the order of the form."""
+        order = {name: index for index, name in enumerate(self.typed)}
+        problems_by_field: dict[str, FormProblem] = {}
         for problem in (*error.errors, *also):
             name = _FIELD_OF_POINTER.get(problem.pointer, problem.pointer.lstrip("/"))
-            found.setdefault(name, FormProblem(name, problem.code, problem.detail))
-        problems = sorted(found.values(), key=lambda problem: order.get(problem.field, len(order)))
+            problems_by_field.setdefault(name, FormProblem(name, problem.code, problem.detail))
+        problems = sorted(problems_by_field.values(), key=lambda problem: order.get(problem.field, len(order)))
         return FormState(self.typed, tuple(problems), self.ticked)
 
     def with_problem(self, name: str, code: str, detail: str = "") -> FormState:
-        """To be shown again with this one problem."""
+        """The form with this problem only."""
         return replace(self.again(), problems=(FormProblem(name, code, detail),))
 
     def again(self) -> FormState:
-        """To be shown again as it was typed: for buttons that only change the form."""
+        """The form as it was typed, for buttons that only change the form."""
         return FormState(self.typed, (), self.ticked)
 
 
@@ -133,11 +133,11 @@ _FIELD_OF_POINTER = {"/newPassword": "password"}
 
 
 async def read_form(scope: Scope, receive: Receive, form: type[F]) -> SentForm[F]:
-    """The form of a POST. Raises Unreadable for what no page of ours sends: other types, sizes, fields, encodings."""
+    """Read the form of a POST. Raises Unreadable for an unexpected media type, size, field or encoding."""
     media_type, _, _ = (find_header(scope, b"content-type") or b"").partition(b";")
     if media_type.strip().lower() != b"application/x-www-form-urlencoded":
         raise Unreadable("Send the form as the page does.", code="unsupported-media-type")
-    pairs = _parse(await read_bytes(scope, receive, largest=form.largest), most=form.most_fields)
+    pairs = _parse(await read_bytes(scope, receive, largest=form.largest), max_fields=form.max_fields)
     typed = {name: value for name, value in pairs if name not in form.repeated}
     ticked = {name: tuple(value for key, value in pairs if key == name) for name in form.repeated}
     if len(typed) + sum(map(len, ticked.values())) != len(pairs):
@@ -148,13 +148,13 @@ async def read_form(scope: Scope, receive: Receive, form: type[F]) -> SentForm[F
     return SentForm(typed, collect(filled, form), ticked)
 
 
-def _parse(body: bytes, *, most: int) -> list[tuple[str, str]]:
-    """The fields of a urlencoded body, strictly: whole escapes, UTF-8, no NUL."""
-    parts = [part for part in body.split(b"&") if part]
-    if len(parts) > most or _BROKEN_ESCAPE.search(body):
+def _parse(body: bytes, *, max_fields: int) -> list[tuple[str, str]]:
+    """Parse a urlencoded body strictly: complete escapes, UTF-8, no NUL. Raises Unreadable."""
+    encoded = [part for part in body.split(b"&") if part]
+    if len(encoded) > max_fields or _BROKEN_ESCAPE.search(body):
         raise Unreadable("The form cannot be read.")
     try:
-        pairs = [(_decode(name), _decode(value)) for name, _, value in (part.partition(b"=") for part in parts)]
+        pairs = [(_decode(name), _decode(value)) for name, _, value in (part.partition(b"=") for part in encoded)]
     except UnicodeDecodeError:
         raise Unreadable("The form is not UTF-8.") from None
     if any("\x00" in value for _, value in pairs):

@@ -1,18 +1,18 @@
-"""Showing the HTML of a mail inside a page of ours, without lending it anything of the page.
+"""Show the HTML of a mail inside a page, isolated from the page.
 
-A mail needs inline styles, which no page of ours allows, and an overridden template may hold whatever its author
-liked. So it is a document of its own, under an address of its own, in a frame that may do nothing:
+A mail needs inline styles, which the policy of pages forbids, and an operator's template may contain anything. So the
+mail is a separate document with its own URL in a sandboxed frame:
 
-    # the address of the mail
+    # the URL of the mail
     return frame_answer(html)
 
-    # the page around it: its policy is widened by frames of our own origin, and by nothing else
-    return holding_frame(panel.show("mail_preview.html", ...))
+    # the page around it: its policy additionally allows frames of the same origin, and nothing else
+    return allow_frames(panel.show("mail_preview.html", ...))
 
     <iframe class="preview__frame" sandbox="" title="…" src="/admin/…"></iframe>
 
-The frame's policy says `sandbox`, too, so opened by itself in a tab it is as powerless: no script, no form, no origin,
-nothing loaded from anywhere. Pictures a template links to are therefore not shown in a preview.
+The frame's policy contains `sandbox` as well, so the document is equally restricted when opened in a tab: no script, no
+form, no origin, no requests. Images that a template links to are therefore not shown in a preview.
 """
 
 from latchstring.http.headers import PAGE_POLICY
@@ -26,7 +26,7 @@ _POLICY = b"content-security-policy"
 
 
 def frame_answer(html: str, *, locale: str = "") -> Answer:
-    """The mail's HTML as the document of a frame. Its links lead nowhere: the sandbox refuses new windows."""
+    """The mail's HTML as the document of a frame. Its links do nothing, because the sandbox blocks new windows."""
     headers = [
         (b"content-type", b"text/html; charset=utf-8"),
         (_POLICY, FRAME_POLICY.encode("ascii")),
@@ -37,8 +37,8 @@ def frame_answer(html: str, *, locale: str = "") -> Answer:
     return Answer(200, _point_links_outside(html).encode(), headers)
 
 
-def holding_frame(answer: Answer) -> Answer:
-    """The page, allowed to hold frames of our own origin. Nothing else of its policy changes."""
+def allow_frames(answer: Answer) -> Answer:
+    """Allow frames of the same origin on a page. The rest of its policy does not change."""
     policy = next((value for name, value in answer.headers if name == _POLICY), PAGE_POLICY.encode("ascii"))
     answer.headers = [pair for pair in answer.headers if pair[0] != _POLICY]
     answer.headers.append((_POLICY, policy + b"; frame-src 'self'"))
@@ -46,6 +46,6 @@ def holding_frame(answer: Answer) -> Answer:
 
 
 def _point_links_outside(html: str) -> str:
-    """Aim links at new windows, which the sandbox refuses: followed inside the frame they would replace the mail."""
-    head, found, rest = html.partition("<head>")
-    return f'{head}{found}<base target="_blank">{rest}' if found else html
+    """Open links in new windows, which the sandbox blocks: inside the frame they would replace the mail."""
+    head, head_tag, rest = html.partition("<head>")
+    return f'{head}{head_tag}<base target="_blank">{rest}' if head_tag else html

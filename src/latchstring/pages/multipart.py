@@ -1,10 +1,10 @@
-"""Reading multipart/form-data as a stream (RFC 7578): a file of any size never stands in memory as a whole.
+"""Read multipart/form-data as a stream (RFC 7578): a file is never in memory as a whole.
 
     async for part in read_parts(scope, receive, largest=…):
         if part.name == "csrf": text = await part.text()
         elif part.name == "file": async for chunk in part: …
 
-A part is read before the next one comes; what is left of it is skipped. Fields come in the order of the page.
+Parts come in the order of the page. The unread rest of a part is skipped before the next one.
 """
 
 from collections.abc import AsyncIterator
@@ -17,15 +17,15 @@ from latchstring.domain.errors import Unreadable
 from latchstring.http.body import BodyTooLarge
 from latchstring.http.scope import find_header
 
-LONGEST_HEADER = 8 * 1024
-LONGEST_TEXT = 1024
-LONGEST_BOUNDARY = 70  # RFC 2046 section 5.1.1
-MOST_PARTS = 16
-Event = Any  # a MultipartSegment where a part begins, bytes of its content, None where it ends
+MAX_HEADER_LENGTH = 8 * 1024
+MAX_TEXT_LENGTH = 1024
+MAX_BOUNDARY_LENGTH = 70  # RFC 2046 section 5.1.1
+MAX_PARTS = 16
+Event = Any  # a MultipartSegment at the start of a part, bytes of its content, None at its end
 
 
 class Part:
-    """One field of the form. file_name: empty unless it is a file that was chosen."""
+    """A field of the form. file_name: empty unless a file was chosen."""
 
     def __init__(self, name: str, file_name: str, events: AsyncIterator[Event]) -> None:
         self.name = name
@@ -42,11 +42,11 @@ class Part:
                 yield bytes(event)
 
     async def text(self) -> str:
-        """The whole of a short field. Raises Unreadable."""
+        """Read a short field completely. Raises Unreadable."""
         content = b""
         async for chunk in self:
             content += chunk
-            if len(content) > LONGEST_TEXT:
+            if len(content) > MAX_TEXT_LENGTH:
                 raise Unreadable("The form cannot be read.")
         try:
             return content.decode()
@@ -54,26 +54,26 @@ class Part:
             raise Unreadable("The form is not UTF-8.") from None
 
     async def skip(self) -> None:
-        """Read what is left of it."""
+        """Discard the rest of the part."""
         async for _ in self:
             pass
 
 
 async def read_parts(scope: Scope, receive: Receive, *, largest: int) -> AsyncIterator[Part]:
-    """The fields of a form, one after the other. Raises Unreadable: 415 for another media type, 413 for more bytes."""
+    """Yield the fields of a form in order. Raises Unreadable: 415 for another media type, 413 for more bytes."""
     content_type = (find_header(scope, b"content-type") or b"").decode("latin-1")
     media_type, options = parse_options_header(content_type)
     boundary = options.get("boundary", "")
-    if media_type != "multipart/form-data" or not 0 < len(boundary) <= LONGEST_BOUNDARY:
+    if media_type != "multipart/form-data" or not 0 < len(boundary) <= MAX_BOUNDARY_LENGTH:
         raise Unreadable("Send the form as the page does.", code="unsupported-media-type")
     announced = find_header(scope, b"content-length")
     if announced is not None and announced.isdigit() and int(announced[:20]) > largest:
         raise BodyTooLarge(largest)
-    parser = PushMultipartParser(boundary.encode("latin-1"), max_header_size=LONGEST_HEADER)
+    parser = PushMultipartParser(boundary.encode("latin-1"), max_header_size=MAX_HEADER_LENGTH)
     events, count = _read_events(parser, receive, largest), 0
     async for segment in events:
         count += 1
-        if count > MOST_PARTS:
+        if count > MAX_PARTS:
             raise Unreadable("The form has too many fields.")
         if not isinstance(segment, MultipartSegment) or not segment.name:
             raise Unreadable("The form cannot be read.")

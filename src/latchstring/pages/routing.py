@@ -1,4 +1,4 @@
-"""How a path becomes a page: authenticate, call the handler, and answer every error with a page as well."""
+"""Endpoints of pages: authenticate, call the handler, and answer every error with a page."""
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
@@ -23,9 +23,9 @@ def page_endpoint(
     request_context: Callable[[Request, Services], C],
     authenticate: Callable[[C], Awaitable[C | Answer]],
 ) -> Endpoint:
-    """The endpoint of a page.
+    """Create the endpoint of a page.
 
-    authenticate returns the context of the signed-in user, or an answer where the handler must not run.
+    authenticate returns the context of the signed-in user, or an answer if the handler must not run.
     """
 
     async def endpoint(request: Request) -> ASGIApp:
@@ -43,7 +43,7 @@ def page_endpoint(
 
 
 def count_client(handler: Callable[[C], Awaitable[Answer]]) -> Callable[[C], Awaitable[Answer]]:
-    """The handler behind the rate limit of the client's network. Raises TooManyRequests."""
+    """Apply the rate limit of the client's network to a handler. Raises TooManyRequests."""
 
     @wraps(handler)
     async def counted(context: C) -> Answer:

@@ -1,7 +1,7 @@
-"""The one Jinja2 environment of all pages: escaped by default, unknown names fail, words by gettext.
+"""The Jinja2 environment of all pages: autoescape, strict undefined names, gettext.
 
-A template speaks the language of its context's `locale`; nothing is kept between two renderings, so one environment
-serves every language at once.
+The language of a rendering is the `locale` of its context. Renderings share no state, so one environment serves all
+languages.
 """
 
 import json
@@ -22,7 +22,7 @@ from latchstring.i18n.dates import format_clock, format_date, format_instant, fo
 from latchstring.i18n.pseudo import PSEUDO, pseudo
 from latchstring.pages.assets import asset_url
 
-PAGES = "pages"  # the words of the invited person's pages; a context with `domain` speaks another
+PAGES = "pages"  # the gettext domain of the invitee pages; a context may set another as `domain`
 FACES = ("latchstring.invitee", "latchstring.admin")
 PACKAGES = (*FACES, "latchstring.pages")  # packages with a folder `templates`
 
@@ -31,8 +31,8 @@ _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 
 @cache
 def environment() -> Environment:
-    """The environment, made once."""
-    made = Environment(
+    """Create the environment, once."""
+    jinja = Environment(
         loader=ChoiceLoader([PackageLoader(package) for package in PACKAGES]),
         autoescape=True,
         undefined=StrictUndefined,
@@ -41,10 +41,10 @@ def environment() -> Environment:
         auto_reload=False,
         extensions=[InternationalizationExtension],
     )
-    made.globals["asset"] = asset_url
-    made.policies["ext.i18n.trimmed"] = True
-    made.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]  # by the extension
-    made.filters |= {
+    jinja.globals["asset"] = asset_url
+    jinja.policies["ext.i18n.trimmed"] = True
+    jinja.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]  # by the extension
+    jinja.filters |= {
         "isolated": isolated,
         "listed": _listed,
         "instant": _instant,
@@ -58,33 +58,33 @@ def environment() -> Environment:
         "autonym": autonym,
         "json": as_json,
     }
-    return made
+    return jinja
 
 
 def render(template: str, values: Mapping[str, object]) -> str:
-    """The page as text. values must hold `locale`; a name the template needs and does not get is an error."""
+    """Render a template. values must contain `locale` and every name that the template uses."""
     return environment().get_template(template).render(values)
 
 
 def isolated(text: str) -> str:
-    """A name for places that take no markup (a title), kept from turning the text around it (Unicode UAX 9)."""
+    """Isolate the direction of a name with control characters, where markup is not possible (UAX 9)."""
     return f"{_FIRST_STRONG_ISOLATE}{text}{_POP_ISOLATE}"
 
 
 def initials(name: str) -> str:
-    """At most two letters that stand for a name: the first of its first and of its last word."""
+    """At most two initials: of the first and of the last word of a name."""
     words = [word for word in name.split() if word[0].isalnum()]
     return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
 
 
 def as_json(value: object) -> str:
-    """Data of an app as it sent them, to be read by people; escaped like any other text."""
+    """Format data of an app as JSON. Templates escape the result like any text."""
     return json.dumps(value, ensure_ascii=False, indent=1)
 
 
-@lru_cache(maxsize=512)  # tags come from strangers, too
+@lru_cache(maxsize=512)  # tags also come from unauthenticated clients
 def autonym(locale: str) -> str:
-    """The language's name for itself, with its region or script where the tag names one; an unknown tag as it is."""
+    """The name of a language in itself, with its region or script if the tag has one; an unknown tag unchanged."""
     if locale == PSEUDO:
         return pseudo("English")
     try:
@@ -101,57 +101,59 @@ def _gettext(context: Context, message: str) -> str:
 
 
 @pass_context
-def _ngettext(context: Context, one: str, many: str, number: int) -> str:
-    return translations(context.get("domain", PAGES), context["locale"]).ngettext(one, many, number)
+def _ngettext(context: Context, singular: str, plural: str, number: int) -> str:
+    return translations(context.get("domain", PAGES), context["locale"]).ngettext(singular, plural, number)
 
 
 @pass_context
 def _listed(context: Context, items: Iterable[object]) -> Markup:
-    """Several things as the language lists them: "A, B and C". Each is escaped; CLDR's patterns are plain text."""
+    """Join items in the style of the language: "A, B and C". Items are escaped; CLDR patterns are plain text."""
     safe = [str(escape(item)) for item in items]
     return Markup(format_list(safe, locale=_formats(context["locale"])))  # noqa: S704  # every part is escaped above
 
 
 @pass_context
-def _instant(context: Context, now: datetime) -> str:
-    return format_instant(now, context["locale"])
+def _instant(context: Context, at: datetime) -> str:
+    return format_instant(at, context["locale"])
 
 
 @pass_context
-def _day(context: Context, now: datetime) -> str:
-    return format_date(now, context["locale"])
+def _day(context: Context, at: datetime) -> str:
+    return format_date(at, context["locale"])
 
 
 @pass_context
-def _short(context: Context, now: datetime) -> str:
-    """Day and time as tables show them, in UTC."""
-    return format_short(now, context["locale"])
+def _short(context: Context, at: datetime) -> str:
+    """Date and time in the short format of tables, in UTC."""
+    return format_short(at, context["locale"])
 
 
 @pass_context
-def _clock(context: Context, now: datetime) -> str:
+def _clock(context: Context, at: datetime) -> str:
     """The time of day, in UTC."""
-    return format_clock(now, context["locale"])
+    return format_clock(at, context["locale"])
 
 
 @pass_context
 def _relative(context: Context, at: datetime, now: datetime) -> str:
-    """How far an instant is from now: `4 days ago`, `in 7 days`."""
+    """The distance of an instant from now: `4 days ago`, `in 7 days`."""
     return format_relative(at, now, context["locale"])
 
 
 @pass_context
 def _moment(context: Context, at: datetime, now: datetime) -> Markup:
-    """The same as a `<time>` that says the whole instant to programs, and to whoever points at it."""
+    """The same as a `<time>` element, with the exact instant in `datetime` and in the title."""
     locale = context["locale"]
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         _iso_seconds(at), format_instant(at, locale), format_relative(at, now, locale)
     )
 
 
-def _iso_seconds(now: datetime) -> str:
-    return format_rfc3339(now, "seconds")
+def _iso_seconds(at: datetime) -> str:
+    return format_rfc3339(at, "seconds")
 
 
 def _formats(locale: str) -> Locale:
-    return Locale.parse("en-GB" if locale in {"en", PSEUDO} else locale, sep="-")  # "A, B and C", as the house writes
+    return Locale.parse(
+        "en-GB" if locale in {"en", PSEUDO} else locale, sep="-"
+    )  # "A, B and C", without the comma of en-US

@@ -1,6 +1,6 @@
-"""The life of an administrator in a real browser under the real policy: set up, signed in, a second factor, lost.
+"""Set-up, sign-in and second factor of an administrator in a real browser with the real content policy.
 
-Every state on the way is looked at narrow and wide, light and dark, in both directions; then once without a script.
+Every state is checked narrow and wide, light and dark, in both directions; then once without a script.
 """
 
 import re
@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 BOSS = "mira@panel.example"
 
 
-async def look(seen: WatchedPage, state: str) -> None:
-    """The page as it stands, in every look."""
+async def look(seen: Watched, state: str) -> None:
+    """Check the current page in every width, scheme and direction."""
     page = seen.page
     faults: list[str] = []
     size = page.viewport_size
@@ -39,7 +39,7 @@ async def look(seen: WatchedPage, state: str) -> None:
 
 
 def code_of(letters: str) -> str:
-    """What an authenticator app shows for this secret."""
+    """The code that an authenticator app shows for this secret."""
     import base64  # noqa: PLC0415
 
     secret = base64.b32decode(letters.replace(" ", ""))
@@ -53,21 +53,23 @@ async def press(page: Page, words: str) -> None:
 
 
 async def invited(page_installation: Installation, page: Page, email: str) -> str:
-    """Invite an administrator as the super-admin who has signed in; the link of the mail."""
+    """Invite an administrator as the signed-in super-admin, and return the link of the mail."""
     await page.goto("/admin/administrators/new")
     await page.get_by_label("E-mail").fill(email)
     await page.get_by_label("Name").fill("Ben Adeyemi")
     await press(page, "Invite and send the link")
     await expect(page.locator("#flash")).to_have_attribute("data-flash", "administrator-invited")
-    found = re.search(
+    link = re.search(
         r"^(http\S+token=\S+?)\s*$", page_installation.mail_about(email, "administrator").text, re.MULTILINE
     )
-    assert found
-    return found[1]
+    assert link
+    return link[1]
 
 
-async def test_from_the_invitation_to_a_new_phone(chromium: Browser, page_installation: Installation) -> None:
-    boss = await watch_page(chromium, page_installation, locale="en", viewport={"width": 1280, "height": 800})
+async def test_from_the_invitation_to_the_removal_of_the_second_factor(
+    chromium: Browser, page_installation: Installation
+) -> None:
+    boss = await visit(chromium, page_installation, locale="en", viewport={"width": 1280, "height": 800})
     await boss.page.goto("/admin/login")
     await look(boss, "login")
     await sign_in(boss.page, BOSS)
@@ -114,15 +116,17 @@ async def test_from_the_invitation_to_a_new_phone(chromium: Browser, page_instal
     await expect(boss.page.locator("#flash")).to_have_attribute("data-flash", "administrator-second-factor-removed")
     await page.goto("/admin/account")
     assert page.url.endswith("/admin/login?next=%2Fadmin%2Faccount")
-    for one in (boss, ben):
-        one.check()
-        await one.context.close()
+    for watched in (boss, ben):
+        watched.check()
+        await watched.context.close()
 
 
-async def test_the_same_without_a_script_and_by_keyboard(chromium: Browser, page_installation: Installation) -> None:
+async def test_administrators_without_a_script_and_by_keyboard(
+    chromium: Browser, page_installation: Installation
+) -> None:
     options: dict[str, Any] = {"java_script_enabled": False, "viewport": {"width": 320, "height": 800}}
-    one = await watch_page(chromium, page_installation, locale="en", **options)
-    page = one.page
+    watched = await visit(chromium, page_installation, locale="en", **options)
+    page = watched.page
     await page.goto("/admin/login")
     await page.get_by_label("E-mail").focus()
     await page.keyboard.type(BOSS)
@@ -141,5 +145,5 @@ async def test_the_same_without_a_script_and_by_keyboard(chromium: Browser, page
     await page.get_by_label("New password").fill(PASSWORD + " 2")
     await press(page, "Change password")
     await expect(page.locator("#flash")).to_have_attribute("data-flash", "own-password-changed")
-    one.check()
-    await one.context.close()
+    watched.check()
+    await watched.context.close()

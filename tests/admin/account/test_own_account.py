@@ -1,4 +1,4 @@
-"""One's own account in the panel: name, password, second factor and sessions."""
+"""The own account in the panel: name, password, second factor and sessions."""
 
 import re
 
@@ -7,7 +7,7 @@ from tests.admin.account.test_sign_in import enrol, sign_in
 from tests.support.page_client import COOKIE, PASSWORD, PageClient
 
 from latchstring.admin.account.qr import draw_qr
-from latchstring.admin.account.user_agents import browser_of
+from latchstring.admin.account.user_agents import parse_user_agent
 from latchstring.crypto.totp import step_at, totp_code
 
 ACCOUNT = "/admin/account"
@@ -18,8 +18,8 @@ def secret_on(html: str) -> str:
     return str(re.findall(r'id="secret"[^>]*>([A-Z2-7 ]+)<', html)[0]).replace(" ", "")
 
 
-async def test_name_and_language_are_kept(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="viewer")
+async def test_name_and_language_are_saved(page_client: PageClient) -> None:
+    await page_client.enter(role="viewer")
     sent = await page_client.send(ACCOUNT, {"name": "Mira O.", "language": "de"}, page=ACCOUNT)
     assert sent.target == ACCOUNT
     seen = await page_client.get(ACCOUNT)
@@ -29,8 +29,8 @@ async def test_name_and_language_are_kept(page_client: PageClient) -> None:
     assert (await page_client.send(ACCOUNT, {"name": "Mira", "role": "super-admin"}, page=ACCOUNT)).status == 400
 
 
-async def test_a_new_password_signs_out_everywhere_but_here(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_a_new_password_ends_all_other_sessions(page_client: PageClient) -> None:
+    await page_client.enter()
     other = page_client.browser.cookies.get(COOKIE) or ""
     page_client.sign_out()
     await sign_in(page_client)
@@ -48,8 +48,8 @@ async def test_a_new_password_signs_out_everywhere_but_here(page_client: PageCli
     assert (await sign_in(page_client, password="quite another 1")).status == 303
 
 
-async def test_guessing_ones_own_password_is_slowed_down(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_guesses_of_the_own_password_are_limited(page_client: PageClient) -> None:
+    await page_client.enter()
     page = f"{ACCOUNT}/password"
     fields = {"currentPassword": "wrong", "password": "quite another 1"}
     assert [(await page_client.send(page, fields, page=page)).status for _ in range(11)][-2:] == [422, 429]
@@ -59,15 +59,15 @@ async def test_a_second_factor_is_set_up_with_a_code_and_shows_recovery_codes_on
     await page_client.sign_in_admin()
     assert '<svg class="qr"' not in (await page_client.get(FACTOR)).html
     await page_client.send(f"{FACTOR}/start", page=FACTOR)
-    shown = await page_client.get(FACTOR)
-    assert 'class="qr"' in shown.html
-    assert "style=" not in shown.html
+    enrolment = await page_client.get(FACTOR)
+    assert 'class="qr"' in enrolment.html
+    assert "style=" not in enrolment.html
     wrong = await page_client.send(FACTOR, {"code": "12345x", "confirmPassword": PASSWORD}, page=FACTOR)
     assert (wrong.status, wrong.code) == (422, "second-factor-invalid")
-    assert secret_on(wrong.html) == secret_on(shown.html)
-    visit = await page_client.services.admins.sessions.find(page_client.browser.cookies.get(COOKIE) or "")
-    assert visit
-    secret = page_client.services.admins.second_factors._unseal(visit.admin)
+    assert secret_on(wrong.html) == secret_on(enrolment.html)
+    session = await page_client.services.admins.sessions.find(page_client.browser.cookies.get(COOKIE) or "")
+    assert session
+    secret = page_client.services.admins.second_factors._unseal(session.admin)
     assert secret
     good = {"code": totp_code(secret, step_at(page_client.clock.now))}
     for password in ({}, {"confirmPassword": "wrong"}):
@@ -85,7 +85,7 @@ async def test_a_second_factor_is_set_up_with_a_code_and_shows_recovery_codes_on
     assert (await page_client.send(FACTOR, {"code": "123456"}, page=FACTOR)).target == FACTOR
 
 
-async def test_codes_and_removal_take_the_password(page_client: PageClient) -> None:
+async def test_new_codes_and_removal_need_the_password(page_client: PageClient) -> None:
     _, _, codes = await enrol(page_client)
     await sign_in(page_client)
     await page_client.send("/admin/login/code", {"code": codes[0]}, page="/admin/login/code")
@@ -102,55 +102,55 @@ async def test_codes_and_removal_take_the_password(page_client: PageClient) -> N
     assert (await sign_in(page_client)).target == "/admin"
 
 
-async def test_ones_own_sessions_are_shown_and_ended(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_own_sessions_are_listed_and_ended(page_client: PageClient) -> None:
+    await page_client.enter()
     other = page_client.browser.cookies.get(COOKIE) or ""
-    visit = await page_client.services.admins.sessions.find(other)
-    assert visit
+    session = await page_client.services.admins.sessions.find(other)
+    assert session
     page_client.browser.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
     page_client.sign_out()
     await sign_in(page_client)
     await page_client.services.admins.sessions.login("mira@panel.test", PASSWORD, user_agent="", network="")
     seen = await page_client.get(ACCOUNT)
     assert re.search(r'Firefox · Linux</span> <span class="tag" data-testid="this-browser">', seen.html)
-    sent = await page_client.send(f"{ACCOUNT}/sessions", {"session": str(visit.session_id)}, page=ACCOUNT)
+    sent = await page_client.send(f"{ACCOUNT}/sessions", {"session": str(session.session_id)}, page=ACCOUNT)
     assert await page_client.flash(sent) == "own-sessions-ended"
     assert await page_client.services.admins.sessions.find(other) is None
-    for nonsense in (str(visit.session_id), "x"):
+    for nonsense in (str(session.session_id), "x"):
         sent = await page_client.send(f"{ACCOUNT}/sessions", {"session": nonsense}, page=ACCOUNT)
         assert await page_client.flash(sent) == "own-session-over"
     sent = await page_client.send(f"{ACCOUNT}/sessions", {"session": "others"}, page=ACCOUNT)
     assert await page_client.flash(sent) == "own-sessions-ended"
 
 
-async def test_ending_this_session_leads_to_the_gate(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    visit = await page_client.services.admins.sessions.find(page_client.browser.cookies.get(COOKIE) or "")
-    assert visit
-    sent = await page_client.send(f"{ACCOUNT}/sessions", {"session": str(visit.session_id)}, page=ACCOUNT)
+async def test_ending_the_current_session_redirects_to_sign_in(page_client: PageClient) -> None:
+    await page_client.enter()
+    session = await page_client.services.admins.sessions.find(page_client.browser.cookies.get(COOKIE) or "")
+    assert session
+    sent = await page_client.send(f"{ACCOUNT}/sessions", {"session": str(session.session_id)}, page=ACCOUNT)
     assert sent.target == "/admin/login?said=left"
     assert page_client.browser.cookies.get(COOKIE) is None
 
 
-async def test_somebody_elses_session_is_not_ones_own_to_end(page_client: PageClient) -> None:
-    await page_client.sign_in_admin("ben@panel.test", name="Ben")
+async def test_sessions_of_others_cannot_be_ended(page_client: PageClient) -> None:
+    await page_client.enter("ben@panel.test", name="Ben")
     ben = page_client.browser.cookies.get(COOKIE) or ""
-    visit = await page_client.services.admins.sessions.find(ben)
-    assert visit
-    await page_client.sign_in_admin()
-    await page_client.send(f"{ACCOUNT}/sessions", {"session": str(visit.session_id)}, page=ACCOUNT)
+    session = await page_client.services.admins.sessions.find(ben)
+    assert session
+    await page_client.enter()
+    await page_client.send(f"{ACCOUNT}/sessions", {"session": str(session.session_id)}, page=ACCOUNT)
     assert await page_client.services.admins.sessions.find(ben) is not None
 
 
 @pytest.mark.parametrize("path", ["", "/password", "/second-factor", "/second-factor/start", "/second-factor/codes",
                                   "/second-factor/remove", "/sessions"])  # fmt: skip
-async def test_forms_without_their_token_are_refused(page_client: PageClient, path: str) -> None:
-    await page_client.sign_in_admin()
+async def test_forms_without_a_csrf_token_are_refused(page_client: PageClient, path: str) -> None:
+    await page_client.enter()
     seen = await page_client.browser.post(ACCOUNT + path, data={"csrf": "0" * 32})
     assert seen.status_code == 403
 
 
-def test_a_qr_code_is_drawn_with_its_quiet_zone() -> None:
+def test_a_qr_code_has_a_quiet_zone() -> None:
     qr = draw_qr("otpauth://totp/Acme:ann@office.test?secret=GEZDGNBVGY3TQOJQ")
     assert (qr.side - 8 - 17) % 4 == 0
     assert qr.path.startswith("M4 4h7v1h-7z")
@@ -166,5 +166,5 @@ def test_a_qr_code_is_drawn_with_its_quiet_zone() -> None:
         ("curl/8.9", "", ""),
     ],
 )
-def test_browsers_are_known_by_name(header: str, name: str, system: str) -> None:
-    assert browser_of(header) == (name, system)
+def test_user_agents_are_parsed(header: str, name: str, system: str) -> None:
+    assert parse_user_agent(header) == (name, system)

@@ -1,4 +1,4 @@
-"""The pages of content: who may see an object, who is on the way, its owner and its end."""
+"""The pages of content objects: access, pending invitations, owner, deletion."""
 
 import pytest
 from tests.support.page_client import PageClient
@@ -12,28 +12,28 @@ SCRIPT = "<script>alert(1)</script>"
 PATH = "/admin/content/articles/tide-tables"
 
 
-async def shared(page_client: PageClient) -> tuple[Principal, ContentObject]:
-    """An object of Mira's that a group may edit, with somebody on the way to it."""
+async def create_shared_object(page_client: PageClient) -> tuple[Principal, ContentObject]:
+    """Create an object of Mira that a group may edit, with a pending invitation."""
     owner = await page_client.inviter()
     await page_client.group("spring")
-    one = await page_client.object(owner=owner, url="https://app.test/x", data={"body": "High water"})
+    article = await page_client.object(owner=owner, url="https://app.test/x", data={"body": "High water"})
     access = NewAccess(visibility=Visibility.SHARED, groups={"spring": ContentRole.EDITOR})
-    await page_client.services.content.replace_access(one, access, by=OPERATOR_PRINCIPAL)
-    await page_client.share(one, by=owner)
-    return owner, one
+    await page_client.services.content.replace_access(article, access, by=OPERATOR_PRINCIPAL)
+    await page_client.share(article, by=owner)
+    return owner, article
 
 
-async def now(page_client: PageClient) -> tuple[ContentObject, dict[str, str]]:
-    """The object, and who may do what."""
-    one = await page_client.services.content.operations.get("articles", "tide-tables", by=OPERATOR_PRINCIPAL)
-    details = await page_client.services.content.get_access(one)
+async def read_access(page_client: PageClient) -> tuple[ContentObject, dict[str, str]]:
+    """The object, and the role of each user and group."""
+    article = await page_client.services.content.operations.get("articles", "tide-tables", by=OPERATOR_PRINCIPAL)
+    details = await page_client.services.content.get_access(article)
     people = {user.email: user.role.name for user in details.holders.users}
-    return one, people | {key: role.name for key, role in details.holders.groups.items()}
+    return article, people | {key: role.name for key, role in details.holders.groups.items()}
 
 
-async def test_an_object_shows_everything_about_its_access_on_one_page(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
-    await shared(page_client)
+async def test_the_access_page_shows_owner_grants_and_pending_invitations(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    await create_shared_object(page_client)
     seen = await page_client.get(PATH)
     assert "Mira Okafor mira@people.test Owner" in seen.words
     assert "Spring cohort spring" in seen.words
@@ -45,33 +45,33 @@ async def test_an_object_shows_everything_about_its_access_on_one_page(page_clie
     assert 'data-event="content.access_changed"' in details.html
 
 
-async def test_a_viewer_sees_the_same_without_any_form(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="viewer")
-    await shared(page_client)
+async def test_a_viewer_sees_access_without_forms(page_client: PageClient) -> None:
+    await page_client.enter(role="viewer")
+    await create_shared_object(page_client)
     seen = await page_client.get(PATH)
     assert "Spring cohort" in seen.words
     assert "Shared" in seen.words
     assert seen.html.count("<form") == 1  # to sign out
 
 
-async def test_people_and_groups_are_found_and_given_access(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
-    await shared(page_client)
+async def test_users_and_groups_are_found_and_given_access(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    await create_shared_object(page_client)
     ada = await page_client.user()
     await page_client.group("adults", "Adults")
-    found = await page_client.get(f"{PATH}?find=ad")
-    assert "ada@people.test" in found.words
-    assert "Adults" in found.words
+    matches = await page_client.get(f"{PATH}?find=ad")
+    assert "ada@people.test" in matches.words
+    assert "Adults" in matches.words
     gave = await page_client.send(f"{PATH}/share", {"user": str(ada.id), "role": "MAINTAINER"})
     assert await page_client.flash(gave) == "access-shared"
     await page_client.send(f"{PATH}/share", {"group": "adults", "role": "VIEWER"})
-    _, held = await now(page_client)
-    assert held == {"ada@people.test": "MAINTAINER", "spring": "EDITOR", "adults": "VIEWER"}
+    _, roles = await read_access(page_client)
+    assert roles == {"ada@people.test": "MAINTAINER", "spring": "EDITOR", "adults": "VIEWER"}
 
 
-async def test_saving_changes_only_what_was_chosen_anew(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
-    await shared(page_client)
+async def test_saving_changes_only_what_was_changed_in_the_form(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    await create_shared_object(page_client)
     ada = await page_client.user()
     await page_client.send(f"{PATH}/share", {"user": str(ada.id), "role": "MAINTAINER"})
     fields = {
@@ -79,48 +79,48 @@ async def test_saving_changes_only_what_was_chosen_anew(page_client: PageClient)
         "visibility": "PUBLIC",
         "wasUser": f"{ada.id}:MAINTAINER",
         "user": f"{ada.id}:VIEWER",
-        "wasGroup": "spring:VIEWER",  # somebody else has made it EDITOR since
+        "wasGroup": "spring:VIEWER",  # another administrator has changed it to EDITOR
         "group": "spring:VIEWER",
     }
     assert await page_client.flash(await page_client.send(PATH, fields)) == "access-saved"
-    one, held = await now(page_client)
-    assert one.visibility is Visibility.PUBLIC
-    assert held == {"ada@people.test": "VIEWER", "spring": "EDITOR"}
+    article, roles = await read_access(page_client)
+    assert article.visibility is Visibility.PUBLIC
+    assert roles == {"ada@people.test": "VIEWER", "spring": "EDITOR"}
 
 
-async def test_private_is_asked_for_once_more_and_ends_what_was_given(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
-    owner, one = await shared(page_client)
-    asked = await page_client.send(PATH, {"wasVisibility": "SHARED", "visibility": "PRIVATE"})
-    assert asked.target == f"{PATH}/private"
-    words = (await page_client.get(asked.target)).words
+async def test_making_private_needs_a_confirmation_and_removes_grants(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    owner, article = await create_shared_object(page_client)
+    confirmation = await page_client.send(PATH, {"wasVisibility": "SHARED", "visibility": "PRIVATE"})
+    assert confirmation.target == f"{PATH}/private"
+    words = (await page_client.get(confirmation.target)).words
     assert "1 grant is removed" in words
     assert "1 pending invitation no longer leads here" in words
     assert await page_client.flash(await page_client.send(f"{PATH}/private")) == "access-private"
-    changed, held = await now(page_client)
-    assert (changed.visibility, held) == (Visibility.PRIVATE, {})
-    assert await page_client.services.content.operations.list_pending(one, by=OPERATOR_PRINCIPAL) == ([], False)
+    changed, roles = await read_access(page_client)
+    assert (changed.visibility, roles) == (Visibility.PRIVATE, {})
+    assert await page_client.services.content.operations.list_pending(article, by=OPERATOR_PRINCIPAL) == ([], False)
     assert owner.id == changed.owner_id
 
 
-async def test_the_last_grant_taken_away_leaves_it_private_and_twice_is_told(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
-    await shared(page_client)
+async def test_removing_the_last_grant_makes_the_object_private(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    await create_shared_object(page_client)
     group = await page_client.services.groups.get("spring", by=OPERATOR_PRINCIPAL)
     assert (
         await page_client.flash(await page_client.send(f"{PATH}/remove", {"subject": str(group.id)})) == "access-saved"
     )
-    one, held = await now(page_client)
-    assert (one.visibility, held) == (Visibility.PRIVATE, {})
+    article, roles = await read_access(page_client)
+    assert (article.visibility, roles) == (Visibility.PRIVATE, {})
     again = await page_client.send(f"{PATH}/remove", {"subject": str(group.id)})
     assert await page_client.flash(again) == "access-gone"
     alone = await page_client.send(PATH, {"wasVisibility": "PRIVATE", "visibility": "SHARED"})
     assert await page_client.flash(alone) == "access-shared-with-nobody"
 
 
-async def test_the_owner_gets_no_grant_and_who_has_gone_gets_none(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
-    owner, _ = await shared(page_client)
+async def test_owners_and_deleted_users_get_no_grant(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    owner, _ = await create_shared_object(page_client)
     own = await page_client.send(f"{PATH}/share", {"user": str(owner.id), "role": "VIEWER"})
     assert await page_client.flash(own) == "access-of-owner"
     gone = {"user": "00000000-0000-0000-0000-000000000001", "role": "VIEWER"}
@@ -129,16 +129,18 @@ async def test_the_owner_gets_no_grant_and_who_has_gone_gets_none(page_client: P
         await page_client.flash(await page_client.send(f"{PATH}/share", {"group": "nowhere", "role": "VIEWER"}))
         == "group-gone"
     )
-    assert (await now(page_client))[1] == {"spring": "EDITOR"}
+    assert (await read_access(page_client))[1] == {"spring": "EDITOR"}
 
 
-async def test_invitations_are_sent_again_and_withdrawn_from_here(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
-    owner, one = await shared(page_client)
+async def test_pending_invitations_are_resent_and_withdrawn(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    owner, article = await create_shared_object(page_client)
     other = await page_client.object("Knots", owner=owner)
-    both = await page_client.share(one, other, by=owner, email="both@people.test")
+    both = await page_client.share(article, other, by=owner, email="both@people.test")
     (first,) = (
-        p for p in (await page_client.services.content.get_access(one)).invitations if p.email == "jonas@people.test"
+        p
+        for p in (await page_client.services.content.get_access(article)).invitations
+        if p.email == "jonas@people.test"
     )
     sent = await page_client.send(f"{PATH}/invitations/resend", {"invitation": str(first.id)})
     assert await page_client.flash(sent) == "invitation-resent-to"
@@ -152,28 +154,28 @@ async def test_invitations_are_sent_again_and_withdrawn_from_here(page_client: P
         assert await page_client.flash(late) == "invitation-ended"
 
 
-async def test_handing_over(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
-    await shared(page_client)
-    heir = await page_client.user("heir@people.test", first_name="Hani", last_name="Eren")
+async def test_the_owner_is_changed(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    await create_shared_object(page_client)
+    new_owner = await page_client.user("heir@people.test", first_name="Hani", last_name="Eren")
     assert "heir@people.test" in (await page_client.get(f"{PATH}/owner?find=hani")).words
-    asked = await page_client.get(f"{PATH}/owner?to={heir.id}")
-    assert asked.hidden["newOwner"] == str(heir.id)
-    done = await page_client.send(f"{PATH}/owner", {"newOwner": str(heir.id)})
+    confirmation = await page_client.get(f"{PATH}/owner?to={new_owner.id}")
+    assert confirmation.hidden["newOwner"] == str(new_owner.id)
+    done = await page_client.send(f"{PATH}/owner", {"newOwner": str(new_owner.id)})
     assert await page_client.flash(done) == "owner-changed"
-    one, held = await now(page_client)
-    assert one.owner_id == heir.id
-    assert held == {"mira@people.test": "MAINTAINER", "spring": "EDITOR"}
-    events = (await page_client.services.users.operations.list_history(one.id, by=OPERATOR_PRINCIPAL)).items
-    assert events[0].event.data["to"] == str(heir.id)
+    article, roles = await read_access(page_client)
+    assert article.owner_id == new_owner.id
+    assert roles == {"mira@people.test": "MAINTAINER", "spring": "EDITOR"}
+    events = (await page_client.services.users.operations.list_history(article.id, by=OPERATOR_PRINCIPAL)).items
+    assert events[0].event.data["to"] == str(new_owner.id)
 
 
-async def test_deleting_is_refused_when_it_changed_meanwhile(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
-    _, one = await shared(page_client)
+async def test_deleting_is_refused_after_a_concurrent_change(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    _, article = await create_shared_object(page_client)
     seen = (await page_client.get(f"{PATH}/delete")).hidden["seen"]
     await page_client.services.content.change(
-        one, {"title": "Tides"}, is_expected=lambda _object: True, by=OPERATOR_PRINCIPAL
+        article, {"title": "Tides"}, is_expected=lambda _object: True, by=OPERATOR_PRINCIPAL
     )
     assert await page_client.flash(await page_client.send(f"{PATH}/delete", {"seen": seen})) == "object-changed"
     seen = (await page_client.get(f"{PATH}/delete")).hidden["seen"]
@@ -183,8 +185,8 @@ async def test_deleting_is_refused_when_it_changed_meanwhile(page_client: PageCl
 
 
 @pytest.mark.parametrize("q", ["tide", "TIDE T", "tide-"])
-async def test_objects_are_found_by_the_beginning_of_title_or_key(page_client: PageClient, q: str) -> None:
-    await page_client.sign_in_admin(role="viewer")
+async def test_objects_are_searched_by_prefix_of_title_or_key(page_client: PageClient, q: str) -> None:
+    await page_client.enter(role="viewer")
     owner = await page_client.inviter()
     await page_client.object(owner=owner)
     await page_client.object("Knots", owner=owner)
@@ -196,8 +198,8 @@ async def test_objects_are_found_by_the_beginning_of_title_or_key(page_client: P
 
 
 @pytest.mark.parametrize("sort", ["title", "-title", "createdAt", "-createdAt"])
-async def test_pages_of_every_order_show_every_object_once(page_client: PageClient, sort: str) -> None:
-    await page_client.sign_in_admin(role="viewer")
+async def test_pages_in_every_order_list_each_object_once(page_client: PageClient, sort: str) -> None:
+    await page_client.enter(role="viewer")
     owner = await page_client.inviter()
     for number in range(30):
         await page_client.object("Same" if number % 2 else "Other", owner=owner, key=f"k{number:02}")
@@ -211,14 +213,14 @@ async def test_pages_of_every_order_show_every_object_once(page_client: PageClie
 @pytest.mark.parametrize(
     "path", ["/admin/content/nothing/x", "/admin/content/articles/none", "/admin/content/articles/%C3%A4"]
 )
-async def test_what_is_not_there_is_a_page_that_says_so(page_client: PageClient, path: str) -> None:
-    await page_client.sign_in_admin()
+async def test_an_unknown_object_is_a_404_page(page_client: PageClient, path: str) -> None:
+    await page_client.enter()
     seen = await page_client.get(path)
     assert (seen.status, seen.code) == (404, "content-not-found")
 
 
-async def test_words_of_the_app_are_text_wherever_they_are_shown(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_texts_of_the_app_are_escaped_on_every_page(page_client: PageClient) -> None:
+    await page_client.enter()
     owner = await page_client.inviter()
     await page_client.object(SCRIPT, owner=owner, key="x", url="javascript:alert(1)", data={"a": SCRIPT, SCRIPT: "b"})
     for path in ("", "/x", "/x/details", "/x/private", "/x/owner", "/x/delete", f"/x?find={SCRIPT}"):

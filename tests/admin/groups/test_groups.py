@@ -1,4 +1,4 @@
-"""The pages of groups: what they show, what their forms do, and what they refuse."""
+"""The pages of groups: list, create, edit, members, content, delete."""
 
 import pytest
 from tests.support.page_client import PageClient
@@ -15,8 +15,8 @@ async def seen_of(page_client: PageClient, key: str) -> str:
     return (await page_client.get(f"/admin/groups/{key}")).hidden["seen"]
 
 
-async def test_making_a_group_leads_to_its_page(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
+async def test_creating_a_group_redirects_to_its_page(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
     assert 'data-testid="no-entries"' in (await page_client.get("/admin/groups")).html
     fields = {"key": "new", "name": "Spring cohort", "language": "de", "textName": "Frühling", "textDescription": ""}
     sent = await page_client.send("/admin/groups/~new", fields)
@@ -25,8 +25,8 @@ async def test_making_a_group_leads_to_its_page(page_client: PageClient) -> None
     assert 'value="Frühling"' in (await page_client.get("/admin/groups/new")).html
 
 
-async def test_a_taken_key_and_bad_words_are_told_at_their_fields_and_nothing_is_lost(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
+async def test_problems_of_a_group_are_shown_and_input_is_kept(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
     await page_client.group("spring")
     taken = await page_client.send("/admin/groups/~new", {"key": "spring", "name": "Another", "description": "kept"})
     assert (taken.status, taken.code) == (409, "group-key-taken")
@@ -41,8 +41,8 @@ async def test_a_taken_key_and_bad_words_are_told_at_their_fields_and_nothing_is
     assert "Nobody" in bad.html
 
 
-async def test_saving_changes_the_words_and_a_race_is_told(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
+async def test_saving_changes_texts_and_detects_concurrent_changes(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
     await page_client.group("spring")
     seen = await seen_of(page_client, "spring")
     saved = await page_client.send("/admin/groups/spring", {"seen": seen, "name": "Autumn", "description": "Leaves"})
@@ -55,12 +55,12 @@ async def test_saving_changes_the_words_and_a_race_is_told(page_client: PageClie
     assert again.status == 303
 
 
-async def test_members_come_and_go(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
+async def test_members_are_added_and_removed(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
     await page_client.group("spring")
     ada = await page_client.user()
-    found = await page_client.get("/admin/groups/spring/members?find=ADA%40")
-    assert "ada@people.test" in found.words
+    matches = await page_client.get("/admin/groups/spring/members?find=ADA%40")
+    assert "ada@people.test" in matches.words
     added = await page_client.send("/admin/groups/spring/members", {"user": str(ada.id)})
     assert await page_client.flash(added) == "member-added"
     assert 'data-testid="already-member"' in (await page_client.get("/admin/groups/spring/members?find=ada")).html
@@ -70,8 +70,8 @@ async def test_members_come_and_go(page_client: PageClient) -> None:
     assert await page_client.flash(twice) == "member-gone"
 
 
-async def test_members_come_in_pages(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="viewer")
+async def test_members_are_paginated(page_client: PageClient) -> None:
+    await page_client.enter(role="viewer")
     await page_client.group("spring")
     for number in range(27):
         await page_client.user(f"m{number:02}@people.test", password=None, groups=("spring",))
@@ -84,24 +84,24 @@ async def test_members_come_in_pages(page_client: PageClient) -> None:
     assert "m24@people.test" not in second.words
 
 
-async def test_nobody_found_is_invited(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_an_unknown_address_can_be_invited(page_client: PageClient) -> None:
+    await page_client.enter()
     await page_client.group("spring")
     seen = await page_client.get("/admin/groups/spring/members?find=new%40people.test")
     assert "/admin/invitations/new?group=spring&amp;email=new%40people.test" in seen.html
 
 
-async def test_deleting_says_what_it_does_in_numbers(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
+async def test_deleting_a_group_shows_its_effects(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
     await page_client.group("spring")
     await page_client.user(groups=("spring",))
     owner = await page_client.inviter()
     await page_client.invite(groups=("spring",), role=None)
     article = await page_client.object(owner=owner)
     await page_client.services.content.replace_access(article, new_access("spring"), by=OPERATOR_PRINCIPAL)
-    asked = await page_client.get("/admin/groups/spring/delete")
+    confirmation = await page_client.get("/admin/groups/spring/delete")
     for counted in ("members", "invitations", "objects"):
-        assert f'data-testid="{counted}"><span class="tally__number">1</span>' in asked.html
+        assert f'data-testid="{counted}"><span class="tally__number">1</span>' in confirmation.html
     assert "Tide tables" in (await page_client.get("/admin/groups/spring/content")).words
     gone = await page_client.send("/admin/groups/spring/delete")
     assert gone.target == "/admin/groups"
@@ -112,8 +112,8 @@ def new_access(group: str) -> NewAccess:
     return NewAccess(visibility=Visibility.SHARED, groups={group: ContentRole.EDITOR})
 
 
-async def test_names_are_text_wherever_they_are_shown(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_names_are_escaped_on_every_page(page_client: PageClient) -> None:
+    await page_client.enter()
     fields = {"key": "x", "name": SCRIPT, "description": SCRIPT, "language": "de", "textName": SCRIPT}
     await page_client.send("/admin/groups/~new", fields | {"textDescription": SCRIPT})
     for path in ("", "/x", "/x/members", "/x/content", "/x/delete", f"?q={SCRIPT}"):
@@ -124,8 +124,8 @@ async def test_names_are_text_wherever_they_are_shown(page_client: PageClient) -
 
 
 @pytest.mark.parametrize("q", ["spr", "SPRING C", "spring-2026"])
-async def test_groups_are_found_by_the_beginning_of_name_or_key(page_client: PageClient, q: str) -> None:
-    await page_client.sign_in_admin(role="viewer")
+async def test_groups_are_searched_by_prefix_of_name_or_key(page_client: PageClient, q: str) -> None:
+    await page_client.enter(role="viewer")
     await page_client.group("spring-2026", "Spring cohort")
     await page_client.group("autumn", "Autumn cohort")
     seen = await page_client.get("/admin/groups", params={"q": q})

@@ -1,4 +1,4 @@
-"""Inviting from a spreadsheet in the panel, as an administrator does it, without a script."""
+"""Importing invitations from a spreadsheet in the panel, without a script."""
 
 import re
 from datetime import timedelta
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.support.page_client import PageClient, PageResponse
 
-from latchstring.admin.imports.columns import guess, guess_columns
+from latchstring.admin.imports.columns import guess_columns, guess_field
 from latchstring.domain.ids import new_id
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.groups.service import GroupTexts
@@ -16,18 +16,18 @@ from latchstring.storage.jobs.jobs import claim_job
 IMPORT = "/admin/import"
 
 
-async def bring(
+async def upload(
     page_client: PageClient, content: bytes | str = b"", *, name: str = "spring.csv", lines: str = "", **more: Any
 ) -> PageResponse:
-    """Send the first form with a file, or with pasted lines."""
-    shown = await page_client.get(more.pop("page", IMPORT))
-    found = re.search(r'name="csrf" value="([0-9a-f]+)"', shown.html)
-    fields = {"csrf": more.pop("csrf", found[1] if found else ""), "charset": more.pop("charset", "")}
+    """Submit the first form with a file, or with pasted lines."""
+    form = await page_client.get(more.pop("page", IMPORT))
+    csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', form.html)
+    fields = {"csrf": more.pop("csrf", csrf[1] if csrf else ""), "charset": more.pop("charset", "")}
     file = (name if content else "", content, "text/csv")
     return PageResponse(await page_client.browser.post(IMPORT, data={**fields, "lines": lines}, files={"file": file}))
 
 
-async def work(page_client: PageClient) -> None:
+async def run_jobs(page_client: PageClient) -> None:
     owner, db, clock = new_id(page_client.services.clock()), page_client.services.db, page_client.services.clock
     until = clock() + timedelta(minutes=1)
     while (job := await claim_job(db, owner, now=clock(), until=until)) is not None:
@@ -35,14 +35,14 @@ async def work(page_client: PageClient) -> None:
             job = await page_client.services.invitations.job_kinds[job.kind](job, owner, until)
 
 
-async def checked(
+async def check_file(
     page_client: PageClient, content: bytes | str, columns: list[str], **more: Any
 ) -> tuple[str, PageResponse]:
-    """Bring a file and say what its columns are; where it lies now, and the page with the verdicts."""
-    brought = await bring(page_client, content)
-    assert brought.status == 303, brought.html
-    path = brought.target.removesuffix("/columns")
-    sent = await page_client.send(f"{path}/columns", {"column": columns, **more}, page=brought.target)
+    """Upload a file and choose its columns; return the path of the draft, and the page with the results."""
+    uploaded = await upload(page_client, content)
+    assert uploaded.status == 303, uploaded.html
+    path = uploaded.target.removesuffix("/columns")
+    sent = await page_client.send(f"{path}/columns", {"column": columns, **more}, page=uploaded.target)
     assert sent.status == 303, sent.html
     return path, await page_client.get(sent.target)
 
@@ -51,8 +51,8 @@ def tally(seen: PageResponse) -> list[str]:
     return re.findall(r'class="tally__number">([\d,]+)<', seen.html)
 
 
-async def test_a_file_goes_through_all_steps(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_a_file_is_imported_in_all_steps(page_client: PageClient) -> None:
+    await page_client.enter()
     await page_client.services.groups.create("spring", GroupTexts(name="Spring Cohort"), by=OPERATOR_PRINCIPAL)
     content = (
         "E-Mail-Adresse;Vorname;Nachname;Rolle;Gruppe;Notiz\r\n"
@@ -61,13 +61,13 @@ async def test_a_file_goes_through_all_steps(page_client: PageClient) -> None:
         "bea@people;Bea;;customer;;\r\n"
         ";;;;;\r\n"
     ).encode("utf-16")
-    brought = await bring(page_client, content)
-    columns = await page_client.get(brought.target)
+    uploaded = await upload(page_client, content)
+    columns = await page_client.get(uploaded.target)
     assert re.findall(r'<option value="(\w+)" selected', columns.html) == [
         *("inviteEmail", "firstName", "lastName", "role", "groups")
     ]
     fields = ["inviteEmail", "firstName", "lastName", "role", "groups", "-"]
-    path, check = await checked(page_client, content, fields)
+    path, check = await check_file(page_client, content, fields)
     assert tally(check) == ["1", "1", "0", "1"]
     assert "Nothing has been sent yet" in check.html
     promise = re.search(r'name="promised" value="([^"]+)"', check.html)
@@ -78,7 +78,7 @@ async def test_a_file_goes_through_all_steps(page_client: PageClient) -> None:
     running = await page_client.get(path)
     assert "0 of 3 rows are done" in running.html
     assert 'hx-trigger="every 2s"' in running.html
-    await work(page_client)
+    await run_jobs(page_client)
     done = await page_client.get(path)
     assert tally(done) == ["1", "1", "0", "1"]
     assert "hx-trigger" not in done.html
@@ -90,35 +90,37 @@ async def test_a_file_goes_through_all_steps(page_client: PageClient) -> None:
     assert len(report.content.decode().splitlines()) == 4
 
 
-async def test_rows_are_filtered_by_what_becomes_of_them(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_rows_are_filtered_by_result(page_client: PageClient) -> None:
+    await page_client.enter()
     content = "email\n" + "".join(f"p{i}@people.test\n" for i in range(60)) + "broken\nP1@people.test\n"
-    path, check = await checked(page_client, content, ["inviteEmail"], role="customer")
-    assert "broken" in check.html  # what needs eyes comes first
+    path, check = await check_file(page_client, content, ["inviteEmail"], role="customer")
+    assert "broken" in check.html  # refused rows are shown by default
     everything = await page_client.get(f"{path}/check?rows=create")
     assert everything.html.count('class="table__main"') == 50
     following = re.search(r'href="([^"]+)" rel="next"', everything.html)
     assert following is not None
     rest = await page_client.get(following[1].replace("&amp;", "&"))
     assert rest.html.count('class="table__main"') == 10
-    twins = await page_client.get(f"{path}/check?rows=duplicate")
-    assert 'data-testid="duplicate-of-2"' in twins.html
+    duplicates = await page_client.get(f"{path}/check?rows=duplicate")
+    assert 'data-testid="duplicate-of-2"' in duplicates.html
 
 
-async def test_pasted_lines_are_addresses(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    brought = await bring(page_client, lines="ada@people.test\r\nbea@people.test\r\n")
-    assert "The file has no header" in (await page_client.get(brought.target)).html
-    path = brought.target.removesuffix("/columns")
+async def test_pasted_lines_are_imported_as_addresses(page_client: PageClient) -> None:
+    await page_client.enter()
+    uploaded = await upload(page_client, lines="ada@people.test\r\nbea@people.test\r\n")
+    assert "The file has no header" in (await page_client.get(uploaded.target)).html
+    path = uploaded.target.removesuffix("/columns")
     sent = await page_client.send(
-        f"{path}/columns", {"column": ["inviteEmail"], "role": "customer"}, page=brought.target
+        f"{path}/columns", {"column": ["inviteEmail"], "role": "customer"}, page=uploaded.target
     )
     assert tally(await page_client.get(sent.target)) == ["2", "0", "0", "0"]
 
 
-async def test_numbers_that_changed_are_shown_before_anything_is_sent(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    path, _ = await checked(page_client, "email\nada@people.test\nbea@people.test\n", ["inviteEmail"], role="customer")
+async def test_changed_counts_need_a_new_confirmation(page_client: PageClient) -> None:
+    await page_client.enter()
+    path, _ = await check_file(
+        page_client, "email\nada@people.test\nbea@people.test\n", ["inviteEmail"], role="customer"
+    )
     await page_client.invite("ada@people.test", role="customer")
     sent = await page_client.send(f"{path}/check", {"do": "invite", "promised": "2-0-0"}, page=f"{path}/check")
     assert sent.status == 200
@@ -129,13 +131,13 @@ async def test_numbers_that_changed_are_shown_before_anything_is_sent(page_clien
 
 
 async def test_an_import_can_be_stopped(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    path, _ = await checked(page_client, "email\nada@people.test\n", ["inviteEmail"], role="customer")
+    await page_client.enter()
+    path, _ = await check_file(page_client, "email\nada@people.test\n", ["inviteEmail"], role="customer")
     await page_client.send(f"{path}/check", {"do": "invite", "promised": "1-0-0"}, page=f"{path}/check")
     assert f'action="{path}/stop"' in (await page_client.get(f"{path}/stop")).html
     stopped = await page_client.send(f"{path}/stop", page=f"{path}/stop")
     assert await page_client.flash(stopped) == "import-stopped"
-    await work(page_client)
+    await run_jobs(page_client)
     assert "Stopped after 0 of 1 rows" in (await page_client.get(path)).html
     assert (await page_client.get(f"{path}/stop")).target == path
     again = await page_client.send(f"{path}/stop", page=path)
@@ -152,36 +154,38 @@ async def test_an_import_can_be_stopped(page_client: PageClient) -> None:
         (b'email\r\n"ada@people.test\r\n', "unreadable-file"),
     ],
 )
-async def test_a_file_that_cannot_be_used_says_how_to_mend_it(
+async def test_an_unusable_file_is_refused_with_its_problem(
     page_client: PageClient, content: bytes, problem: str
 ) -> None:
-    await page_client.sign_in_admin()
-    seen = await bring(page_client, content)
+    await page_client.enter()
+    seen = await upload(page_client, content)
     assert seen.status == 422
     assert f'data-problem="{problem}"' in seen.html
 
 
-async def test_a_file_of_an_old_spreadsheet_is_read_when_one_says_how_it_was_saved(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    brought = await bring(
+async def test_a_file_is_read_in_the_chosen_encoding(page_client: PageClient) -> None:
+    await page_client.enter()
+    uploaded = await upload(
         page_client, "Prénom;E-mail\r\nZoë;zoe@people.test\r\n".encode("cp1252"), charset="windows-1252"
     )
-    page = await page_client.get(brought.target)
+    page = await page_client.get(uploaded.target)
     assert "Prénom" in page.html
     assert "Zoë" in page.html
 
 
-async def test_a_file_may_be_larger_than_other_forms(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    brought = await bring(page_client, "email\n" + "".join(f"somebody.number{i}@people.test\n" for i in range(40_000)))
-    assert brought.status == 303
-    assert "40,000 rows" in (await page_client.get(brought.target)).html
+async def test_an_upload_can_be_larger_than_other_forms(page_client: PageClient) -> None:
+    await page_client.enter()
+    uploaded = await upload(
+        page_client, "email\n" + "".join(f"somebody.number{i}@people.test\n" for i in range(40_000))
+    )
+    assert uploaded.status == 303
+    assert "40,000 rows" in (await page_client.get(uploaded.target)).html
 
 
-async def test_columns_need_exactly_one_for_the_address(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    brought = await bring(page_client, "a,b\nada@people.test,x\n")
-    path = brought.target
+async def test_exactly_one_column_must_be_the_address(page_client: PageClient) -> None:
+    await page_client.enter()
+    uploaded = await upload(page_client, "a,b\nada@people.test,x\n")
+    path = uploaded.target
     for columns, problem in (
         (["-", "-"], "no-address-column"),
         (["inviteEmail", "inviteEmail"], "column-twice"),
@@ -190,13 +194,13 @@ async def test_columns_need_exactly_one_for_the_address(page_client: PageClient)
         assert (seen.status, f'data-problem="{problem}"' in seen.html) == (422, True)
 
 
-async def test_an_upload_is_seen_by_who_brought_it_and_forgotten_when_he_says_so(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    path, _ = await checked(page_client, "email\nada@people.test\n", ["inviteEmail"], role="customer")
-    page_client.sign_out()
-    await page_client.sign_in_admin("jonas@panel.test", name="Jonas")
-    for place in ("", "/columns", "/check", "/report.csv", "/refused.csv"):
-        assert (await page_client.get(path + place)).status == 404
+async def test_a_draft_belongs_to_its_administrator_and_can_be_discarded(page_client: PageClient) -> None:
+    await page_client.enter()
+    path, _ = await check_file(page_client, "email\nada@people.test\n", ["inviteEmail"], role="customer")
+    page_client.leave()
+    await page_client.enter("jonas@panel.test", name="Jonas")
+    for subpath in ("", "/columns", "/check", "/report.csv", "/refused.csv"):
+        assert (await page_client.get(path + subpath)).status == 404
     assert (await page_client.send(f"{path}/check", {"do": "invite", "promised": "1-0-0"}, page=IMPORT)).status == 404
     page_client.sign_out()
     await page_client.sign_in_admin()
@@ -205,25 +209,25 @@ async def test_an_upload_is_seen_by_who_brought_it_and_forgotten_when_he_says_so
     assert (await page_client.get(f"{path}/check")).status == 404
 
 
-async def test_only_who_may_invite_may_import_and_only_with_a_form_of_ours(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    assert (await bring(page_client, "email\nada@people.test\n", csrf="0" * 32)).status == 403
-    page_client.sign_out()
-    await page_client.sign_in_admin("vera@panel.test", role="viewer", name="Vera")
+async def test_importing_needs_permission_and_a_csrf_token(page_client: PageClient) -> None:
+    await page_client.enter()
+    assert (await upload(page_client, "email\nada@people.test\n", csrf="0" * 32)).status == 403
+    page_client.leave()
+    await page_client.enter("vera@panel.test", role="viewer", name="Vera")
     assert (await page_client.get(IMPORT)).status == 403
-    assert (await bring(page_client, "email\nada@people.test\n", page="/admin/account")).status == 403
+    assert (await upload(page_client, "email\nada@people.test\n", page="/admin/account")).status == 403
 
 
-async def test_cells_with_markup_stay_words(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_cells_with_markup_are_escaped(page_client: PageClient) -> None:
+    await page_client.enter()
     evil = '<script>alert(1)</script>"@x'
     content = f'email,"{evil.replace(chr(34), chr(34) * 2)}"\n"<img src=x>",b\n'
-    path, check = await checked(page_client, content, ["inviteEmail", "-"], role="customer")
+    path, check = await check_file(page_client, content, ["inviteEmail", "-"], role="customer")
     columns = await page_client.get(f"{path}/columns")
     for seen in (check, columns):
         assert "<script>alert" not in seen.html
         assert "<img src=x" not in seen.html
-    assert (await bring(page_client, content, name="<b>x</b>.csv")).status == 303
+    assert (await upload(page_client, content, name="<b>x</b>.csv")).status == 303
 
 
 @pytest.mark.parametrize(
@@ -252,8 +256,8 @@ async def test_cells_with_markup_stay_words(page_client: PageClient) -> None:
         ("", None),
     ],
 )
-def test_headings_are_understood_in_our_languages(heading: str, field: str | None) -> None:
-    assert guess(heading) == field
+def test_headings_are_guessed_in_all_languages(heading: str, field: str | None) -> None:
+    assert guess_field(heading) == field
 
 
 def test_each_field_is_guessed_once() -> None:

@@ -1,4 +1,4 @@
-"""Inviting somebody in a real browser under the real policy: with a script, without one, and by keyboard alone."""
+"""Inviting in a real browser with the real content policy: with a script, without one, and by keyboard."""
 
 import asyncio
 import re
@@ -19,9 +19,9 @@ ENTRY = re.compile(r"/admin/invitations/[0-9a-f-]{36}$")
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def seen(chromium: Browser, sample_installation: Installation) -> AsyncIterator[WatchedPage]:
-    """A browser in which a super-admin has signed in."""
-    watched = await watch_page(chromium, sample_installation, locale="en", viewport={"width": 1280, "height": 900})
+async def seen(chromium: Browser, sample_installation: Installation) -> AsyncIterator[Watched]:
+    """A browser with the session of a super-admin."""
+    watched = await visit(chromium, sample_installation, locale="en", viewport={"width": 1280, "height": 900})
     await watched.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await sign_in(watched.page)
     yield watched
@@ -29,46 +29,48 @@ async def seen(chromium: Browser, sample_installation: Installation) -> AsyncIte
 
 
 def mail_in(page: Page) -> FrameLocator:
-    """The mail in its frame in the preview's frame."""
+    """The mail in the nested frame of the preview."""
     return page.frame_locator("#preview").frame_locator(".mail-frame__mail")
 
 
-async def next_preview(page: Page, number: int) -> None:
-    """Wait until the frame of this number has replaced the one before it.
+async def wait_for_preview(page: Page, number: int) -> None:
+    """Wait until the frame with this number has replaced the previous one.
 
-    An expectation inside a frame fails at once when the frame is removed, so nothing looks into the old one.
+    An expectation inside a frame fails immediately when the frame is removed, so tests must not use the old one.
     """
     await expect(page.locator("#preview")).to_have_attribute("name", f"preview-{number}")
 
 
-async def test_the_preview_follows_what_is_typed_and_back_leaves_the_page(seen: WatchedPage) -> None:
+async def test_the_preview_follows_typing_and_back_leaves_the_page(seen: Watched) -> None:
     page = seen.page
     await page.goto("/admin/account")
     await page.goto(NEW)
     await expect(mail_in(page).get_by_text("Hello,")).to_be_visible()
     await page.fill("#firstName", "Jonas")
-    await next_preview(page, 1)
+    await wait_for_preview(page, 1)
     await expect(mail_in(page).get_by_text("Hello Jonas,")).to_be_visible()
     await page.fill("#message", "Bring tide tables.")
-    await next_preview(page, 2)
+    await wait_for_preview(page, 2)
     await expect(mail_in(page).get_by_text("Bring tide tables.")).to_be_visible()
     await page.select_option("#locale", "de")
-    await next_preview(page, 3)
+    await wait_for_preview(page, 3)
     await expect(
         mail_in(page).get_by_text("Guten Tag Jonas,").or_(mail_in(page).get_by_text("Hallo Jonas,"))
     ).to_be_visible()
     await page.get_by_text("Text", exact=True).click()
-    await next_preview(page, 4)
+    await wait_for_preview(page, 4)
     await expect(page.frame_locator("#preview").locator(".mail-frame__text")).to_contain_text("Bring tide tables.")
     await page.get_by_text("Phone", exact=True).click()
-    await next_preview(page, 5)
+    await wait_for_preview(page, 5)
     await expect(mail_in(page).get_by_text("Bring tide tables.")).to_be_visible()
     await page.go_back()
     await page.wait_for_url("**/admin/account")
     seen.check()
 
 
-async def test_choosing_while_typing_then_sending(seen: WatchedPage, sample_installation: Installation) -> None:
+async def test_choose_groups_and_content_while_typing_then_send(
+    seen: Watched, sample_installation: Installation
+) -> None:
     page = seen.page
     await page.goto(NEW)
     await page.fill("#inviteEmail", "nora@brightwater.example")
@@ -81,18 +83,18 @@ async def test_choosing_while_typing_then_sending(seen: WatchedPage, sample_inst
     await page.get_by_label("Role on \u2068Tide tables for beginners\u2069").select_option("EDITOR")
     await expect(page.locator("#inviteEmail")).to_have_value("nora@brightwater.example")
     await expect(page.get_by_label("Spring cohort")).to_be_checked()
-    await look(seen, "written")
+    await look(seen, "filled in")
     await page.get_by_role("button", name="Save and send").click()
     await page.wait_for_url(ENTRY)
     await expect(page.locator("#flash")).to_have_attribute("data-flash", "invitation-sent")
-    await expect(page.locator("[data-event='attempt.sent']")).to_be_visible()  # without loading the page again
+    await expect(page.locator("[data-event='attempt.sent']")).to_be_visible()  # without reloading the page
     await expect(page.locator("#standing")).to_contain_text("Sent")
     mail = sample_installation.mail_about("nora@brightwater.example", "You may edit Tide tables for beginners")
     assert "Spring cohort" in mail.text
     await look(seen, "sent")
 
 
-async def test_a_refusal_leads_to_the_field(seen: WatchedPage) -> None:
+async def test_a_problem_links_to_its_field(seen: Watched) -> None:
     page = seen.page
     await page.goto(NEW)
     await page.fill("#inviteEmail", "otto@brightwater.example")
@@ -100,36 +102,36 @@ async def test_a_refusal_leads_to_the_field(seen: WatchedPage) -> None:
     await expect(page.get_by_role("alert")).to_be_focused()
     await page.get_by_role("alert").get_by_role("link").click()
     await expect(page.locator("#role")).to_be_focused()
-    seen.page_errors = [said for said in seen.page_errors if "422" not in said]
+    seen.complaints = [complaint for complaint in seen.complaints if "422" not in complaint]
     await look(seen, "refused")
 
 
-async def test_the_link_is_copied_and_its_visits_are_told(seen: WatchedPage, sample_installation: Installation) -> None:
+async def test_the_link_is_copied_and_its_views_are_shown(seen: Watched, sample_installation: Installation) -> None:
     page = seen.page
-    made = sample_installation.invite(
+    invitation = sample_installation.invite(
         "petra@brightwater.example", sample_installation.key, role="team", firstName="Petra"
     )
-    await page.goto(f"/admin/invitations/{made['id']}")
+    await page.goto(f"/admin/invitations/{invitation['id']}")
     await page.get_by_role("link", name="Copy link…").click()
-    await look(seen, "asked for the link")
+    await look(seen, "link confirmation")
     await page.get_by_role("button", name="Show the link").click()
     link = await page.get_by_label("Link", exact=True).input_value()
     assert "token=ey" in link
     await page.get_by_role("button", name="Copy the link").click()
     assert await page.evaluate("navigator.clipboard.readText()") == link
-    await look(seen, "shown the link")
+    await look(seen, "link shown")
     await page.get_by_role("link", name="Done").click()
     assert link[-20:] not in await page.content()
     for _ in range(2):
         assert (await page.context.request.get(link)).ok
-    async with asyncio.timeout(15):  # the server writes visits down once a second
+    async with asyncio.timeout(15):  # the server stores link views once a second
         while "2 times, last" not in await page.content():
             await page.reload()
     await expect(page.locator("[data-event='link.opened']")).to_be_visible()
 
 
-async def test_everything_without_a_script(chromium: Browser, sample_installation: Installation) -> None:
-    seen = await watch_page(
+async def test_invite_and_revoke_without_a_script(chromium: Browser, sample_installation: Installation) -> None:
+    seen = await visit(
         chromium, sample_installation, locale="en", java_script_enabled=False, viewport={"width": 320, "height": 800}
     )
     page = seen.page
@@ -161,7 +163,7 @@ async def test_everything_without_a_script(chromium: Browser, sample_installatio
     await seen.context.close()
 
 
-async def test_a_keyboard_is_enough(seen: WatchedPage) -> None:
+async def test_invite_and_revoke_by_keyboard(seen: Watched) -> None:
     page = seen.page
     await page.goto(NEW)
     await page.locator("#inviteEmail").focus()

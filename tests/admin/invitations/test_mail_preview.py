@@ -1,4 +1,4 @@
-"""The mail while it is being written: as it will be, and unable to do anything."""
+"""The preview of the invitation mail: same content as the mail, and sandboxed."""
 
 import html
 from pathlib import Path
@@ -16,8 +16,8 @@ async def preview(page_client: PageClient, **fields: object) -> PageResponse:
     )
 
 
-async def test_the_mail_says_what_the_form_says(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_the_preview_contains_the_fields_of_the_form(page_client: PageClient) -> None:
+    await page_client.enter()
     await page_client.group()
     await page_client.object("Tide tables", owner=await page_client.inviter(), key="tides")
     seen = await preview(
@@ -44,42 +44,42 @@ async def test_the_mail_says_what_the_form_says(page_client: PageClient) -> None
         assert words in html.unescape(seen.words)
 
 
-async def test_it_speaks_the_chosen_language(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_the_preview_uses_the_chosen_language(page_client: PageClient) -> None:
+    await page_client.enter()
     seen = await preview(page_client, role="team", locale="de", shape="text")
     assert "lädt Sie zu Orchard Lane ein" in seen.words or "Orchard Lane ein" in seen.words
     assert 'lang="de"' in seen.html
 
 
-async def test_who_has_an_account_gets_the_mail_for_members(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    stranger = await preview(page_client, role="team", shape="text")
+async def test_users_get_the_mail_for_existing_accounts(page_client: PageClient) -> None:
+    await page_client.enter()
+    without_account = await preview(page_client, role="team", shape="text")
     await page_client.user("jonas@people.test", role="customer", locale="de")
     member = await preview(page_client, role="team", shape="text")
-    assert stranger.words != member.words
+    assert without_account.words != member.words
     assert 'lang="de"' in member.html
 
 
-async def test_half_a_form_has_a_preview_too(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_an_incomplete_form_has_a_preview(page_client: PageClient) -> None:
+    await page_client.enter()
     seen = await preview(page_client, inviteEmail="jonas@", until="x", expiresIn="until", groups=["none"], role="none")
     assert seen.status == 200
     assert "To name@example.org" in seen.words
 
 
-async def test_the_page_opens_with_a_preview_of_its_terms_alone(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_the_first_preview_contains_only_terms(page_client: PageClient) -> None:
+    await page_client.enter()
     seen = await page_client.get(f"{PREVIEW}?role=team&locale=de&content=articles%2Fnone&contentRole=VIEWER")
     assert seen.status == 200
-    assert "You join as Team" not in seen.words  # it speaks German
+    assert "You join as Team" not in seen.words  # the preview is in German
     page = await page_client.send(
         NEW, {"inviteEmail": "jonas@people.test", "role": "team", "firstName": "Jonas"}, page=NEW
     )
     assert f'src="{PREVIEW}?role=team"' in page.html
 
 
-async def test_nothing_of_it_can_act_and_the_link_opens_nothing(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_the_preview_is_sandboxed_and_has_no_working_link(page_client: PageClient) -> None:
+    await page_client.enter()
     seen = await preview(
         page_client, role="team", message='<script>alert(1)</script> <a href="https://evil.test">x</a>'
     )
@@ -95,8 +95,8 @@ async def test_nothing_of_it_can_act_and_the_link_opens_nothing(page_client: Pag
     assert "evil.test" not in mail.replace("evil.\u200btest", "")
 
 
-async def test_looking_stores_nothing(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_previews_store_nothing(page_client: PageClient) -> None:
+    await page_client.enter()
     await page_client.get("/admin/account")
     before = await page_client.dump()
     await preview(page_client, role="team", do="save")
@@ -105,10 +105,8 @@ async def test_looking_stores_nothing(page_client: PageClient) -> None:
 
 
 @pytest.mark.parametrize("page_client", [("[mail]\n", '[mail]\ntemplates-directory = "words"\n')], indirect=True)
-async def test_the_operators_templates_are_shown_and_broken_ones_passed_over(
-    page_client: PageClient, tmp_path: Path
-) -> None:
-    await page_client.sign_in_admin()
+async def test_custom_templates_are_used_unless_they_are_broken(page_client: PageClient, tmp_path: Path) -> None:
+    await page_client.enter()
     folder = tmp_path / "words" / "invitation"
     folder.mkdir(parents=True)
     (folder / "subject.txt").write_text("Come to {{ app_name }}")

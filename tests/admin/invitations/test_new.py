@@ -1,4 +1,4 @@
-"""Writing an invitation in the panel: what the form offers, keeps, refuses and sends."""
+"""The form of a new invitation: choices, kept input, refusals and sending."""
 
 import html
 import re
@@ -21,7 +21,7 @@ EVIL = '"><img src=x onerror=alert(1)>'
 
 
 async def send(page_client: PageClient, **fields: Any) -> PageResponse:
-    """Send the form of the page, as if typed into it."""
+    """Submit the form of the page with these fields."""
     known = {"inviteEmail": "jonas@people.test", "role": "team", **WEEK, "do": "save"}
     return await page_client.send(NEW, {**known, **fields}, page=NEW)
 
@@ -36,8 +36,8 @@ async def count(page_client: PageClient) -> int:
     return len((await page_client.dump())["invitations"])
 
 
-async def things(page_client: PageClient) -> None:
-    """Two groups and three objects."""
+async def create_groups_and_objects(page_client: PageClient) -> None:
+    """Create two groups and three objects."""
     await page_client.group()
     await page_client.group("autumn", "Autumn cohort")
     owner = await page_client.inviter()
@@ -47,9 +47,9 @@ async def things(page_client: PageClient) -> None:
 
 
 def value(seen: PageResponse, name: str) -> str:
-    """What stands in a field of the form."""
-    found = re.search(rf'<input[^>]* name="{name}"[^>]* value="([^"]*)"', seen.html)
-    return html.unescape(found[1]) if found else ""
+    """The value of a field of the form."""
+    match = re.search(rf'<input[^>]* name="{name}"[^>]* value="([^"]*)"', seen.html)
+    return html.unescape(match[1]) if match else ""
 
 
 def ticked(seen: PageResponse, name: str) -> list[str]:
@@ -63,12 +63,12 @@ def rows(seen: PageResponse) -> list[tuple[str, str]]:
     return list(zip(names, roles, strict=True))
 
 
-# ---- sending ---------------------------------------------------------------------------------------------------------
+# ---- send ------------------------------------------------------------------------------------------------------------
 
 
-async def test_everything_chosen_is_in_the_invitation(page_client: PageClient) -> None:
-    admin = await page_client.sign_in_admin()
-    await things(page_client)
+async def test_the_invitation_has_all_fields_of_the_form(page_client: PageClient) -> None:
+    admin = await page_client.enter()
+    await create_groups_and_objects(page_client)
     sent = await send(
         page_client,
         firstName="Jonas",
@@ -80,28 +80,32 @@ async def test_everything_chosen_is_in_the_invitation(page_client: PageClient) -
         locale="de",
         expiresIn="2592000",
     )
-    made = await stored(page_client, sent)
-    assert (made.email, made.first_name, made.last_name) == ("jonas@people.test", "Jonas", "Keller")
-    assert (made.message, made.locale, made.lifetime) == ("Come on\nTuesday.", "de", timedelta(days=30))
-    assert made.bundle.role == "team"
-    assert [grant.target_key for grant in made.bundle.groups] == ["autumn", "spring"]
-    assert {grant.target_key: grant.role for grant in made.bundle.content} == {
+    invitation = await stored(page_client, sent)
+    assert (invitation.email, invitation.first_name, invitation.last_name) == ("jonas@people.test", "Jonas", "Keller")
+    assert (invitation.message, invitation.locale, invitation.lifetime) == (
+        "Come on\nTuesday.",
+        "de",
+        timedelta(days=30),
+    )
+    assert invitation.bundle.role == "team"
+    assert [grant.target_key for grant in invitation.bundle.groups] == ["autumn", "spring"]
+    assert {grant.target_key: grant.role for grant in invitation.bundle.content} == {
         "tides": ContentRole.EDITOR,
         "harbour": ContentRole.VIEWER,
     }
-    assert made.inviter.id == admin.id
+    assert invitation.inviter.id == admin.id
     assert await page_client.flash(sent) == "invitation-sent"
 
 
-async def test_a_link_may_work_until_the_end_of_a_day(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    made = await stored(page_client, await send(page_client, expiresIn="until", until="2026-03-05"))
-    assert made.link.expires_at == NOON.replace(day=6, hour=0)
+async def test_a_link_can_expire_at_the_end_of_a_day(page_client: PageClient) -> None:
+    await page_client.enter()
+    invitation = await stored(page_client, await send(page_client, expiresIn="until", until="2026-03-05"))
+    assert invitation.link.expires_at == NOON.replace(day=6, hour=0)
 
 
 @pytest.mark.parametrize("page_client", [('transport = "mailbox"', 'transport = "off"')], indirect=True)
-async def test_without_mail_the_page_says_so_before_and_after(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_without_mail_the_page_shows_a_notice(page_client: PageClient) -> None:
+    await page_client.enter()
     assert 'data-testid="mail-off"' in (await page_client.get(NEW)).html
     sent = await send(page_client)
     assert await page_client.flash(sent) == "invitation-saved-without-mail"
@@ -112,9 +116,9 @@ async def test_without_mail_the_page_says_so_before_and_after(page_client: PageC
 
 
 @pytest.mark.parametrize("do", ["", "look", "add", "remove:articles/none", "template", "nonsense"])
-async def test_no_other_button_sends_or_forgets_anything(page_client: PageClient, do: str) -> None:
-    await page_client.sign_in_admin()
-    await things(page_client)
+async def test_other_buttons_keep_all_input_and_send_nothing(page_client: PageClient, do: str) -> None:
+    await page_client.enter()
+    await create_groups_and_objects(page_client)
     seen = await send(
         page_client,
         do=do,
@@ -131,8 +135,8 @@ async def test_no_other_button_sends_or_forgets_anything(page_client: PageClient
     )
     assert seen.status == 200
     assert await count(page_client) == 0
-    kept = {"inviteEmail": "not yet", "firstName": "Jonas", "lastName": "Keller", "groupSearch": "aut"}
-    assert {name: value(seen, name) for name in kept} == kept
+    typed = {"inviteEmail": "not yet", "firstName": "Jonas", "lastName": "Keller", "groupSearch": "aut"}
+    assert {name: value(seen, name) for name in typed} == typed
     assert "Come on Tuesday.</textarea>" in seen.html
     assert 'value="de" lang="de" selected' in seen.html
     assert (ticked(seen, "role"), ticked(seen, "groups"), ticked(seen, "expiresIn")) == (
@@ -148,39 +152,39 @@ def form_problems(seen: PageResponse) -> list[str]:
     return re.findall(r'data-problem="([^"]+)"', seen.html)
 
 
-async def test_enter_in_a_field_presses_a_button_that_sends_nothing(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_enter_in_a_field_sends_nothing(page_client: PageClient) -> None:
+    await page_client.enter()
     form = (await page_client.get(NEW)).html.partition('<form class="form"')[2]
     first = re.search(r'<button[^>]*name="do" value="([^"]*)"', form)
     assert first is not None
     assert first[1] == "look"
 
 
-async def test_ticked_groups_stay_whatever_is_looked_for(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    await things(page_client)
+async def test_selected_groups_stay_during_a_search(page_client: PageClient) -> None:
+    await page_client.enter()
+    await create_groups_and_objects(page_client)
     seen = await page_client.get(f"{NEW}/choices/groups?groups=spring&groupSearch=AUT")
     assert re.findall(r'name="groups" value="(\w+)"( checked)?', seen.html) == [("spring", " checked"), ("autumn", "")]
 
 
-async def test_content_is_found_by_how_its_title_begins(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    await things(page_client)
+async def test_content_is_searched_by_prefix_of_the_title(page_client: PageClient) -> None:
+    await page_client.enter()
+    await create_groups_and_objects(page_client)
     seen = await page_client.get(f"{NEW}/choices/content?content=articles/songs&contentSearch=tide")
     assert re.findall(r'value="add:([^"]*)"', seen.html) == ["articles/tides"]
 
 
-async def test_what_is_the_only_match_is_added_at_once(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    await things(page_client)
+async def test_the_only_match_is_added_immediately(page_client: PageClient) -> None:
+    await page_client.enter()
+    await create_groups_and_objects(page_client)
     seen = await send(page_client, do="add", contentSearch="harb")
     assert rows(seen) == [("articles/harbour", "VIEWER")]
     assert value(seen, "contentSearch") == ""
 
 
 async def test_one_of_several_matches_is_added_by_its_own_button(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    await things(page_client)
+    await page_client.enter()
+    await create_groups_and_objects(page_client)
     seen = await send(page_client, do="add", contentSearch="tide")
     assert rows(seen) == []
     assert re.findall(r'value="add:([^"]*)"', seen.html) == ["articles/songs", "articles/tides"]
@@ -195,20 +199,20 @@ async def test_content_that_does_not_exist_is_not_added(page_client: PageClient)
     assert 'data-testid="no-objects-found"' in seen.html
 
 
-async def test_a_row_can_be_taken_out_again(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    await things(page_client)
+async def test_a_row_can_be_removed(page_client: PageClient) -> None:
+    await page_client.enter()
+    await create_groups_and_objects(page_client)
     chosen = {"content": ["articles/tides", "articles/harbour"], "contentRole": ["EDITOR", "MAINTAINER"]}
     assert rows(await send(page_client, do="remove:articles/tides", **chosen)) == [("articles/harbour", "MAINTAINER")]
 
 
-# ---- beginning with something ----------------------------------------------------------------------------------------
+# ---- duplicates and templates ----------------------------------------------------------------------------------------
 
 
-async def test_another_like_it_begins_with_its_terms(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    await things(page_client)
-    made = await stored(
+async def test_a_duplicate_starts_with_the_same_terms(page_client: PageClient) -> None:
+    await page_client.enter()
+    await create_groups_and_objects(page_client)
+    invitation = await stored(
         page_client,
         await send(
             page_client,
@@ -221,7 +225,7 @@ async def test_another_like_it_begins_with_its_terms(page_client: PageClient) ->
             expiresIn="86400",
         ),
     )
-    seen = await page_client.get(f"{NEW}?like={made.id}")
+    seen = await page_client.get(f"{NEW}?like={invitation.id}")
     assert (value(seen, "inviteEmail"), value(seen, "firstName")) == ("jonas@people.test", "Jonas")
     assert (ticked(seen, "role"), ticked(seen, "groups"), ticked(seen, "expiresIn")) == (
         ["team"],
@@ -234,15 +238,15 @@ async def test_another_like_it_begins_with_its_terms(page_client: PageClient) ->
 
 
 @pytest.mark.parametrize("like", ["019cae6b-6600-7425-a289-6361e8d66c0e", "nonsense", "%00", ""])
-async def test_like_nothing_is_an_empty_form(page_client: PageClient, like: str) -> None:
-    await page_client.sign_in_admin()
+async def test_an_unknown_source_gives_an_empty_form(page_client: PageClient, like: str) -> None:
+    await page_client.enter()
     seen = await page_client.get(f"{NEW}?like={like}")
     assert (seen.status, value(seen, "inviteEmail")) == (200, "")
 
 
-async def test_a_template_fills_in_its_terms_and_leaves_the_person(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    await things(page_client)
+async def test_a_template_fills_in_terms_and_keeps_the_invitee(page_client: PageClient) -> None:
+    await page_client.enter()
+    await create_groups_and_objects(page_client)
     template = InvitationTemplate(
         key="new-customer", name="New customer", role="customer", groups=("spring",), message="Welcome."
     )
@@ -254,8 +258,8 @@ async def test_a_template_fills_in_its_terms_and_leaves_the_person(page_client: 
     assert ticked(await page_client.get(f"{NEW}?template=new-customer"), "role") == ["customer"]
 
 
-async def test_a_template_that_was_selected_and_not_used_sends_nothing_yet(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_a_selected_but_unused_template_needs_a_confirmation(page_client: PageClient) -> None:
+    await page_client.enter()
     template = InvitationTemplate(
         key="new-customer",
         name="New customer",
@@ -263,25 +267,25 @@ async def test_a_template_that_was_selected_and_not_used_sends_nothing_yet(page_
         redirect_url="https://app.orchard.example/welcome",
         content=(("article", "tides", "EDITOR"),),
     )
-    await things(page_client)
+    await create_groups_and_objects(page_client)
     await page_client.services.invitations.templates.create_template(template, by=OPERATOR_PRINCIPAL)
     seen = await send(page_client, template="new-customer")
     assert (seen.status, await count(page_client)) == (422, 0)
     assert form_problems(seen) == ["template-unused"]
     assert (ticked(seen, "role"), rows(seen)) == (["customer"], [("articles/tides", "EDITOR")])
     again = {"template": "new-customer", "used": seen.hidden["used"], "role": "customer", "groups": ["spring"]}
-    made = await stored(page_client, await send(page_client, **again))
-    assert (made.redirect_url, made.bundle.content) == (template.redirect_url, ())
+    invitation = await stored(page_client, await send(page_client, **again))
+    assert (invitation.redirect_url, invitation.bundle.content) == (template.redirect_url, ())
     assert form_problems(await send(page_client, template="none")) == ["unknown-template"]
 
 
-async def test_another_like_it_leads_on_to_the_same(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_a_duplicate_keeps_redirect_and_metadata(page_client: PageClient) -> None:
+    await page_client.enter()
     onward = "https://app.orchard.example/welcome"
     source = await page_client.invite(role="customer", redirect_url=onward, metadata={"crm": 1})
     seen = await page_client.get(f"{NEW}?from={source.id}")
-    made = await stored(page_client, await send(page_client, like=seen.hidden["like"]))
-    assert (made.redirect_url, made.metadata, made.bundle.role) == (onward, {"crm": 1}, "team")
+    invitation = await stored(page_client, await send(page_client, like=seen.hidden["like"]))
+    assert (invitation.redirect_url, invitation.metadata, invitation.bundle.role) == (onward, {"crm": 1}, "team")
 
 
 # ---- refusals --------------------------------------------------------------------------------------------------------
@@ -306,7 +310,7 @@ async def test_another_like_it_leads_on_to_the_same(page_client: PageClient) -> 
         ({"expiresIn": "x"}, 422, "invalid-duration"),
     ],
 )
-async def test_what_cannot_be_is_said_at_its_field_and_nothing_is_lost(
+async def test_invalid_fields_are_refused_and_input_is_kept(
     page_client: PageClient, fields: dict[str, Any], status: int, problem: str
 ) -> None:
     await page_client.sign_in_admin()
@@ -318,27 +322,25 @@ async def test_what_cannot_be_is_said_at_its_field_and_nothing_is_lost(
     assert await count(page_client) == 0
 
 
-async def test_who_is_invited_to_the_same_already_is_named_with_a_way_there(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
-    made = await stored(page_client, await send(page_client))
+async def test_an_equal_pending_invitation_is_refused_with_a_link(page_client: PageClient) -> None:
+    await page_client.enter()
+    invitation = await stored(page_client, await send(page_client))
     seen = await send(page_client, firstName="Jonas")
     assert (seen.status, seen.code) == (409, "already-invited")
-    assert f'<a href="/admin/invitations/{made.id}">Open that invitation</a>' in seen.html
+    assert f'<a href="/admin/invitations/{invitation.id}">Open that invitation</a>' in seen.html
     assert await count(page_client) == 1
 
 
-async def test_who_has_everything_already_is_not_invited(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_existing_members_are_not_invited(page_client: PageClient) -> None:
+    await page_client.enter()
     await page_client.user("jonas@people.test", role="team")
     seen = await send(page_client)
     assert (seen.status, seen.code) == (409, "already-member")
     assert form_problems(seen) == ["already-member"]
 
 
-async def test_a_busy_database_loses_nothing_that_was_typed(
-    page_client: PageClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await page_client.sign_in_admin()
+async def test_a_busy_database_keeps_the_input(page_client: PageClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    await page_client.enter()
 
     async def busy(*_: object, **__: object) -> None:
         raise StorageBusy
@@ -350,26 +352,26 @@ async def test_a_busy_database_loses_nothing_that_was_typed(
 
 
 @pytest.mark.parametrize("page_client", [("[mail]", '[limits]\nper-recipient = "1/day"\n\n[mail]')], indirect=True)
-async def test_too_many_to_one_address_are_put_off(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_too_many_invitations_to_one_address_are_refused(page_client: PageClient) -> None:
+    await page_client.enter()
     await send(page_client)
     seen = await send(page_client, role="customer", firstName="Jonas")
     assert (seen.status, value(seen, "firstName")) == (429, "Jonas")
     assert form_problems(seen) == ["too-many-requests"]
 
 
-# ---- guards ----------------------------------------------------------------------------------------------------------
+# ---- permissions -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", [NEW, f"{NEW}/choices/groups", f"{NEW}/choices/content", f"{NEW}/preview"])
-async def test_only_who_may_invite_comes_here(page_client: PageClient, path: str) -> None:
+async def test_inviting_needs_permission(page_client: PageClient, path: str) -> None:
     assert (await page_client.get(path)).target.startswith("/admin/login?next=")
     await page_client.sign_in_admin("vera@panel.test", role="viewer")
     assert (await page_client.get(path)).status == 403
 
 
-async def test_a_viewer_cannot_send_a_managers_form(page_client: PageClient) -> None:
-    await page_client.sign_in_admin("vera@panel.test", role="viewer")
+async def test_a_viewer_cannot_submit_forms_of_managers(page_client: PageClient) -> None:
+    await page_client.enter("vera@panel.test", role="viewer")
     sent = await page_client.send(
         NEW, {"inviteEmail": "jonas@people.test", "role": "team", "do": "save"}, page="/admin/account"
     )
@@ -388,15 +390,15 @@ async def test_a_form_of_another_site_is_refused(page_client: PageClient, path: 
 
 
 @pytest.mark.parametrize("field", ["state", "inviterId", "metadata", "redirectUrl", "id", "acceptedAt", "generation"])
-async def test_nobody_sets_what_the_form_has_no_field_for(page_client: PageClient, field: str) -> None:
-    await page_client.sign_in_admin()
+async def test_fields_outside_the_form_are_refused(page_client: PageClient, field: str) -> None:
+    await page_client.enter()
     sent = await send(page_client, **{field: "ACCEPTED"})
     assert (sent.status, sent.code) == (400, "unknown-field")
     assert await count(page_client) == 0
 
 
-async def test_no_text_of_anybody_becomes_markup(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(name=EVIL)
+async def test_user_texts_are_escaped_on_all_pages(page_client: PageClient) -> None:
+    await page_client.enter(name=EVIL)
     await page_client.group("evil", EVIL)
     owner = await page_client.inviter()
     await page_client.object(EVIL, owner=owner, key="evil")
@@ -422,8 +424,8 @@ async def test_no_text_of_anybody_becomes_markup(page_client: PageClient) -> Non
         assert EVIL not in seen.html
 
 
-async def test_the_panels_pages_may_hold_frames_of_their_own_only_here(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_only_the_form_page_allows_frames(page_client: PageClient) -> None:
+    await page_client.enter()
     policy = (await page_client.get(NEW)).response.headers["content-security-policy"]
     assert policy.endswith("; frame-src 'self'")
     assert "frame-ancestors 'none'" in policy

@@ -1,10 +1,10 @@
-"""A new invitation that another page has begun."""
+"""A new invitation prefilled by its URL."""
 
 from tests.support.page_client import PageClient
 
 
-async def test_links_of_other_pages_fill_the_form(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
+async def test_the_url_prefills_the_form(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
     await page_client.group("spring")
     owner = await page_client.inviter()
     await page_client.object(owner=owner)
@@ -17,8 +17,8 @@ async def test_links_of_other_pages_fill_the_form(page_client: PageClient) -> No
     assert "Tide tables" in seen.words
 
 
-async def test_what_no_field_could_hold_is_left_out(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
+async def test_invalid_values_of_the_url_are_ignored(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
     evil = "<script>"
     query = {"email": evil, "role": evil, "group": evil, "content": f"{evil}/x:EDITOR"}
     seen = await page_client.get("/admin/invitations/new", params=query)

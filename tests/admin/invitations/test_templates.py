@@ -1,4 +1,4 @@
-"""Templates of invitations in the panel: seen by all, changed by managers, and never those of configuration."""
+"""Templates of invitations in the panel: viewers read, managers change, configured ones are read-only."""
 
 import re
 from datetime import timedelta
@@ -17,7 +17,7 @@ from latchstring.users.accounts import NewUser
 LIST = "/admin/invitation-templates"
 CONFIGURED = '[templates.from-file]\nname = "From the file"\nrole = "team"\nmessage = "Come in."\n\n[roles.team]'
 pytestmark = pytest.mark.parametrize("page_client", [("[roles.team]", CONFIGURED)], indirect=True)
-MADE = InvitationTemplate(
+COLLEAGUE = InvitationTemplate(
     key="colleague", name="Colleague <b>", role="team", groups=("early",), message="Hello.", locale="de",
     expires_in=timedelta(days=2),
 )  # fmt: skip
@@ -25,14 +25,14 @@ MADE = InvitationTemplate(
 
 @pytest.fixture
 async def page_client(page_client: PageClient) -> PageClient:
-    """A desk with a template of each source, and a manager who has signed in."""
+    """A client with a template of each source, and the session of a manager."""
     await page_client.services.groups.create("early", GroupTexts(name="Early birds"), by=OPERATOR_PRINCIPAL)
-    await page_client.services.invitations.templates.create_template(MADE, by=OPERATOR_PRINCIPAL)
-    await page_client.sign_in_admin(role="manager")
+    await page_client.services.invitations.templates.create_template(COLLEAGUE, by=OPERATOR_PRINCIPAL)
+    await page_client.enter(role="manager")
     return page_client
 
 
-async def kept(page_client: PageClient, key: str) -> InvitationTemplate | None:
+async def load_template(page_client: PageClient, key: str) -> InvitationTemplate | None:
     return await page_client.services.invitations.templates.find_template(key)
 
 
@@ -40,10 +40,10 @@ async def send(page_client: PageClient, path: str, **fields: Any) -> PageRespons
     return await page_client.send(path, {"do": "save", **fields}, page=LIST + "/new")
 
 
-# ---- looking ---------------------------------------------------------------------------------------------------------
+# ---- list and details ------------------------------------------------------------------------------------------------
 
 
-async def test_the_list_tells_terms_and_sources(page_client: PageClient) -> None:
+async def test_the_list_shows_terms_and_sources(page_client: PageClient) -> None:
     seen = await page_client.get(LIST)
     assert seen.status == 200
     assert "Colleague &lt;b&gt;" in seen.html
@@ -62,7 +62,7 @@ async def test_one_template_is_shown_with_all_its_terms(page_client: PageClient)
     assert (await page_client.get(f"{LIST}/key/nobody")).status == 404
 
 
-async def test_nothing_there_yet_invites_to_make_one(page_client: PageClient) -> None:
+async def test_an_empty_list_of_templates_explains_them(page_client: PageClient) -> None:
     from dataclasses import replace  # noqa: PLC0415  # only here
 
     invitations = page_client.services.invitations
@@ -71,9 +71,9 @@ async def test_nothing_there_yet_invites_to_make_one(page_client: PageClient) ->
     assert 'data-testid="no-entries"' in (await page_client.get(LIST)).html
 
 
-async def test_viewers_see_and_change_nothing(page_client: PageClient) -> None:
-    page_client.sign_out()
-    await page_client.sign_in_admin("vera@panel.test", role="viewer")
+async def test_viewers_cannot_change_templates(page_client: PageClient) -> None:
+    page_client.leave()
+    await page_client.enter("vera@panel.test", role="viewer")
     seen = await page_client.get(LIST)
     assert seen.status == 200
     assert f"{LIST}/new" not in seen.html
@@ -82,45 +82,45 @@ async def test_viewers_see_and_change_nothing(page_client: PageClient) -> None:
         assert (await page_client.get(path)).status == 403
         refused = await page_client.send(path, {"do": "save", "name": "X", "key": "x"}, page="/admin/account")
         assert refused.status == 403
-    assert await kept(page_client, "colleague") == MADE
+    assert await load_template(page_client, "colleague") == COLLEAGUE
 
 
-async def test_a_stranger_is_led_to_the_gate(page_client: PageClient) -> None:
-    page_client.sign_out()
+async def test_templates_without_a_session_redirect_to_sign_in(page_client: PageClient) -> None:
+    page_client.leave()
     assert (await page_client.get(LIST)).target.startswith("/admin/login")
 
 
-# ---- making and changing ---------------------------------------------------------------------------------------------
+# ---- create and edit -------------------------------------------------------------------------------------------------
 
 
-async def test_a_template_is_made(page_client: PageClient) -> None:
+async def test_a_template_is_created(page_client: PageClient) -> None:
     seen = await send(
         page_client, f"{LIST}/new", name="New customer", key="new-customer", role="team", groups=["early"],
         message="Welcome.", locale="de", expiresIn="86400",
     )  # fmt: skip
     assert await page_client.flash(seen) == "template-saved"
     assert seen.target == f"{LIST}/key/new-customer"
-    made = await kept(page_client, "new-customer")
-    assert made == InvitationTemplate(
+    template = await load_template(page_client, "new-customer")
+    assert template == InvitationTemplate(
         key="new-customer", name="New customer", role="team", groups=("early",), message="Welcome.", locale="de",
         expires_in=timedelta(days=1),
     )  # fmt: skip
 
 
 async def test_a_template_is_changed_and_keeps_its_key(page_client: PageClient) -> None:
-    shown = await page_client.get(f"{LIST}/key/colleague/edit")
-    assert re.search(r'name="name"[^>]*value="Colleague &lt;b&gt;"', shown.html)
-    assert re.search(r'value="early" checked', shown.html)
+    form = await page_client.get(f"{LIST}/key/colleague/edit")
+    assert re.search(r'name="name"[^>]*value="Colleague &lt;b&gt;"', form.html)
+    assert re.search(r'value="early" checked', form.html)
     seen = await send(page_client, f"{LIST}/key/colleague/edit", name="Friend", key="other", expiresIn="")
     assert seen.status == 303
-    assert await kept(page_client, "colleague") == InvitationTemplate(key="colleague", name="Friend")
-    assert await kept(page_client, "other") is None
+    assert await load_template(page_client, "colleague") == InvitationTemplate(key="colleague", name="Friend")
+    assert await load_template(page_client, "other") is None
 
 
-async def test_a_copy_begins_with_the_terms_of_another(page_client: PageClient) -> None:
-    shown = await page_client.get(f"{LIST}/new?like=from-file")
-    assert "Come in." in shown.html
-    assert re.search(r'name="key"[^>]*value=""', shown.html)
+async def test_a_copy_starts_with_the_terms_of_another(page_client: PageClient) -> None:
+    form = await page_client.get(f"{LIST}/new?like=from-file")
+    assert "Come in." in form.html
+    assert re.search(r'name="key"[^>]*value=""', form.html)
 
 
 async def test_content_is_found_added_and_removed_without_a_script(page_client: PageClient) -> None:
@@ -130,18 +130,18 @@ async def test_content_is_found_added_and_removed_without_a_script(page_client: 
         "articles", NewObject(title="Tide tables", key="tides", owner_id=owner.id), by=OPERATOR_PRINCIPAL
     )
     typed = {"name": "Reader", "key": "reader"}
-    found = await send(page_client, f"{LIST}/new", **typed, contentSearch="tide", do="look")
-    assert 'value="add:articles/tides"' in found.html
-    assert 'value="Reader"' in found.html
+    matches = await send(page_client, f"{LIST}/new", **typed, contentSearch="tide", do="look")
+    assert 'value="add:articles/tides"' in matches.html
+    assert 'value="Reader"' in matches.html
     added = await send(page_client, f"{LIST}/new", **typed, do="add:articles/tides")
     assert 'name="content" value="articles/tides"' in added.html
     chosen = {"content": ["articles/tides"], "contentRole": ["EDITOR"]}
     removed = await send(page_client, f"{LIST}/new", **typed, **chosen, do="remove:articles/tides")
     assert 'name="content" value' not in removed.html
     assert (await send(page_client, f"{LIST}/new", **typed, **chosen)).status == 303
-    made = await kept(page_client, "reader")
-    assert made is not None
-    assert made.content == (("articles", "tides", "EDITOR"),)
+    template = await load_template(page_client, "reader")
+    assert template is not None
+    assert template.content == (("articles", "tides", "EDITOR"),)
     assert "Tide tables" in (await page_client.get(LIST)).html
     uneven = await send(page_client, f"{LIST}/new", name="X", key="x", content=["articles/tides"])
     assert uneven.status == 422
@@ -161,21 +161,21 @@ async def test_content_is_found_added_and_removed_without_a_script(page_client: 
         ({"name": "X", "key": "x", "message": "\u0007"}, "message", "control-characters"),
     ],
 )
-async def test_what_is_wrong_is_told_beside_its_field(
+async def test_problems_of_a_template_are_shown_at_their_fields(
     page_client: PageClient, fields: dict[str, str], field: str, problem: str
 ) -> None:
     seen = await send(page_client, f"{LIST}/new", **fields)
     assert seen.status in {409, 422}
     assert f'href="#{field}" data-problem="{problem}"' in seen.html
     assert f'id="{field}-error"' in seen.html
-    assert [one.key for one in await everything(page_client)] == ["from-file", "colleague"]
+    assert [template.key for template in await load_templates(page_client)] == ["from-file", "colleague"]
 
 
-async def everything(page_client: PageClient) -> list[InvitationTemplate]:
+async def load_templates(page_client: PageClient) -> list[InvitationTemplate]:
     return await page_client.services.invitations.templates.list_templates(by=OPERATOR_PRINCIPAL)
 
 
-async def test_those_of_configuration_cannot_be_changed_or_deleted(page_client: PageClient) -> None:
+async def test_configured_templates_cannot_be_changed_or_deleted(page_client: PageClient) -> None:
     for what in ("edit", "delete"):
         seen = await page_client.get(f"{LIST}/key/from-file/{what}")
         assert (seen.status, seen.code) == (409, "template-configured")
@@ -183,21 +183,21 @@ async def test_those_of_configuration_cannot_be_changed_or_deleted(page_client: 
         assert sent.status in {400, 409}
 
 
-# ---- removing --------------------------------------------------------------------------------------------------------
+# ---- delete ----------------------------------------------------------------------------------------------------------
 
 
-async def test_deleting_asks_first(page_client: PageClient) -> None:
+async def test_deleting_needs_a_confirmation(page_client: PageClient) -> None:
     path = f"{LIST}/key/colleague/delete"
     assert "Delete template" in (await page_client.get(path)).html
-    assert await kept(page_client, "colleague") == MADE
+    assert await load_template(page_client, "colleague") == COLLEAGUE
     seen = await page_client.send(path, page=path)
     assert await page_client.flash(seen) == "template-deleted"
-    assert await kept(page_client, "colleague") is None
+    assert await load_template(page_client, "colleague") is None
     assert (await page_client.send(path, page=LIST + "/new")).status == 404
 
 
 @pytest.mark.parametrize("path", ["/new", "/key/colleague/edit", "/key/colleague/delete"])
-async def test_every_form_needs_its_token(page_client: PageClient, path: str) -> None:
+async def test_every_form_needs_a_csrf_token(page_client: PageClient, path: str) -> None:
     refused = PageResponse(await page_client.browser.post(LIST + path, data={"csrf": "0" * 64}))
     assert (refused.status, refused.code) == (403, "csrf-token-invalid")
-    assert await kept(page_client, "colleague") == MADE
+    assert await load_template(page_client, "colleague") == COLLEAGUE

@@ -11,18 +11,18 @@ SCRIPT = "<script>alert(1)</script>"
 NEW = "/admin/api-keys/new"
 
 
-async def make(page_client: PageClient, **more: object) -> str:
-    made = await page_client.send(NEW, {"name": "Shop", "scopes": ["invitations:write", "users:read"], **more})
-    assert made.status == 200, made.words
-    found = re.search(r'value="(lsk_\w+)"', made.html)
-    assert found is not None
-    return found[1]
+async def create_key(page_client: PageClient, **more: object) -> str:
+    created = await page_client.send(NEW, {"name": "Shop", "scopes": ["invitations:write", "users:read"], **more})
+    assert created.status == 200, created.words
+    match = re.search(r'value="(lsk_\w+)"', created.html)
+    assert match is not None
+    return match[1]
 
 
 async def test_a_key_is_shown_once_and_works(page_client: PageClient) -> None:
     await page_client.sign_in_admin()
     await page_client.group("spring")
-    text = await make(
+    text = await create_key(
         page_client,
         ownScopes="app:shop, app:plan",
         mayGrant=["customer"],
@@ -42,8 +42,8 @@ async def test_a_key_is_shown_once_and_works(page_client: PageClient) -> None:
     assert 'data-testid="expired"' in listed.html or listed.status == 303
 
 
-async def test_what_is_wrong_is_told_at_its_field_and_nothing_is_lost(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_problems_are_shown_at_their_fields_and_input_is_kept(page_client: PageClient) -> None:
+    await page_client.enter()
     bad = await page_client.send(NEW, {"name": "", "ownScopes": "shop", "mayGrant": ["customer"], "expiresOn": "soon"})
     assert bad.status == 422
     assert all(f'href="#{field}"' in bad.html for field in ("name", "expiresOn"))
@@ -51,8 +51,8 @@ async def test_what_is_wrong_is_told_at_its_field_and_nothing_is_lost(page_clien
     worse = await page_client.send(NEW, {"name": "Shop", "ownScopes": "shop", "scopes": ["users:write"]})
     assert 'href="#ownScopes"' in worse.html
     assert 'value="users:write" checked' in worse.html
-    past = await page_client.send(NEW, {"name": "Shop", "scopes": ["users:read"], "expiresOn": "2026-01-31"})
-    assert 'href="#expiresOn" data-problem="in-the-past"' in past.html
+    expired = await page_client.send(NEW, {"name": "Shop", "scopes": ["users:read"], "expiresOn": "2026-01-31"})
+    assert 'href="#expiresOn" data-problem="in-the-past"' in expired.html
     none = await page_client.send(NEW, {"name": "Shop"})
     assert 'href="#scopes"' in none.html
     king = await page_client.send(NEW, {"name": "Shop", "scopes": ["users:read"], "mayGrant": ["king"]})
@@ -60,15 +60,15 @@ async def test_what_is_wrong_is_told_at_its_field_and_nothing_is_lost(page_clien
 
 
 async def revoke_path(page_client: PageClient) -> str:
-    found = re.search(r'href="(/admin/api-keys/[0-9a-f-]+/revoke)"', (await page_client.get("/admin/api-keys")).html)
-    assert found is not None
-    return found[1]
+    match = re.search(r'href="(/admin/api-keys/[0-9a-f-]+/revoke)"', (await page_client.get("/admin/api-keys")).html)
+    assert match is not None
+    return match[1]
 
 
 async def test_revoking_keeps_or_ends_its_invitations(page_client: PageClient) -> None:
     await page_client.sign_in_admin()
     for choice, state in (("keep", State.PENDING), ("end", State.REVOKED)):
-        text = await make(page_client, mayGrant=["customer"])
+        text = await create_key(page_client, mayGrant=["customer"])
         by = await page_client.services.users.sessions.principal_of_api_key(text)
         invitation = await page_client.invite(f"{choice}@people.test", by=by, role="customer")
         path = await revoke_path(page_client)
@@ -90,8 +90,8 @@ async def test_only_super_admins_see_keys(page_client: PageClient) -> None:
     assert (await page_client.get("/admin/api-keys")).status == 403
 
 
-async def test_names_of_keys_are_text(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_names_of_keys_are_escaped(page_client: PageClient) -> None:
+    await page_client.enter()
     await page_client.send(NEW, {"name": SCRIPT, "scopes": ["users:read"]})
     for path in ("/admin/api-keys", await revoke_path(page_client)):
         seen = await page_client.get(path)
@@ -99,8 +99,8 @@ async def test_names_of_keys_are_text(page_client: PageClient) -> None:
         assert "alert(1)" in seen.html
 
 
-async def test_roles_are_a_table_that_says_where_they_come_from(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="viewer")
+async def test_roles_are_listed_with_their_permissions_and_source(page_client: PageClient) -> None:
+    await page_client.enter(role="viewer")
     await page_client.user()
     seen = await page_client.get("/admin/roles")
     assert 'data-testid="roles-source"' in seen.html

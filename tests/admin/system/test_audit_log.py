@@ -1,4 +1,4 @@
-"""The audit log in the panel: who may look, what filters find, and the file."""
+"""The audit log in the panel: permissions, filters, pages and the export."""
 
 import csv
 import io
@@ -15,15 +15,15 @@ from latchstring.domain.ids import new_id
 from latchstring.events.catalogue import CATALOGUE
 
 
-async def sign_in_and_do_things(page_client: PageClient) -> Admin:
-    admin = await page_client.sign_in_admin()
+async def sign_in_and_record_events(page_client: PageClient) -> Admin:
+    admin = await page_client.enter()
     await page_client.group("spring", "Spring <b>cohort</b>")
     await page_client.invite("ada@people.test")
     return admin
 
 
-async def test_entries_name_who_did_what_to_what(page_client: PageClient) -> None:
-    await sign_in_and_do_things(page_client)
+async def test_entries_have_actor_event_and_subject(page_client: PageClient) -> None:
+    await sign_in_and_record_events(page_client)
     seen = await page_client.get("/admin/audit")
     assert seen.status == 200
     assert "<code>invitation.created</code>" in seen.html
@@ -31,8 +31,8 @@ async def test_entries_name_who_did_what_to_what(page_client: PageClient) -> Non
     assert "Spring &lt;b&gt;cohort&lt;/b&gt;" in seen.html
 
 
-async def test_every_event_of_the_catalogue_has_words(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_every_event_of_the_catalogue_has_a_name(page_client: PageClient) -> None:
+    await page_client.enter()
     html = (await page_client.get("/admin/audit")).html
     for name in CATALOGUE:
         assert f'<option value="{name}">{name}</option>' not in html, name
@@ -40,7 +40,7 @@ async def test_every_event_of_the_catalogue_has_words(page_client: PageClient) -
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "is_match"),
     [
         ("object=spring", True),
         ("object=ada@people.test", False),
@@ -56,24 +56,24 @@ async def test_every_event_of_the_catalogue_has_words(page_client: PageClient) -
         ("actor=nobody@people.test", False),
     ],
 )
-async def test_filters_find_what_they_say(page_client: PageClient, query: str, found: bool) -> None:  # noqa: FBT001
-    await sign_in_and_do_things(page_client)
+async def test_filters_select_entries(page_client: PageClient, query: str, is_match: bool) -> None:  # noqa: FBT001
+    await sign_in_and_record_events(page_client)
     seen = await page_client.get(f"/admin/audit?{query}")
     assert seen.status == 200
-    assert ("<code>group.created</code>" in seen.html) is found
+    assert ("<code>group.created</code>" in seen.html) is is_match
 
 
-async def test_who_is_not_found_is_told_so(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_unknown_actors_and_subjects_are_reported(page_client: PageClient) -> None:
+    await page_client.enter()
     assert 'data-testid="unknown-actor"' in (await page_client.get("/admin/audit?actor=nobody@people.test")).html
     assert 'data-testid="unknown-subject"' in (await page_client.get("/admin/audit?object=nothing")).html
 
 
-async def test_a_page_leads_on_to_the_next(page_client: PageClient) -> None:
-    admin = await page_client.sign_in_admin()
+async def test_pages_are_linked(page_client: PageClient) -> None:
+    admin = await page_client.enter()
     by = Actor(ActorType.ADMIN, admin.id)
-    at = page_client.services.clock()
-    await record_all(page_client, *(happened("group.updated", new_id(at), by=by, now=at) for _ in range(120)))
+    now = page_client.services.clock()
+    await record_all(page_client, *(happened("group.updated", new_id(now), by=by, now=now) for _ in range(120)))
     first = await page_client.get("/admin/audit?action=group.updated")
     assert "Older" in first.words
     assert "Newer" not in first.words
@@ -83,8 +83,8 @@ async def test_a_page_leads_on_to_the_next(page_client: PageClient) -> None:
     assert "Newer" in second.words
 
 
-async def test_the_file_has_everything_and_calculates_nothing(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_the_export_has_all_entries_and_escapes_formulas(page_client: PageClient) -> None:
+    await page_client.enter()
     await page_client.group("spring", "=HYPERLINK(1)")
     await page_client.invite("ada@people.test")
     answer = await page_client.browser.get("/admin/audit/export")
@@ -97,14 +97,14 @@ async def test_the_file_has_everything_and_calculates_nothing(page_client: PageC
     assert not any(cell.startswith(("=", "@", "+")) for row in rows for cell in row)
 
 
-async def test_the_file_holds_what_the_filters_let_through(page_client: PageClient) -> None:
-    await sign_in_and_do_things(page_client)
+async def test_the_export_is_filtered(page_client: PageClient) -> None:
+    await sign_in_and_record_events(page_client)
     answer = await page_client.browser.get("/admin/audit/export?action=group.created")
     rows = list(csv.reader(io.StringIO(answer.text.removeprefix("\ufeff"), newline="")))
     assert [row[1] for row in rows] == ["action", "group.created"]
 
 
-async def test_details_are_escaped_and_readable() -> None:
+async def test_event_data_are_formatted() -> None:
     assert page._facts({"fields": ["a", "b"], "none": None, "n": 3, "x": {"<": 1}}) == [
         ("fields", "a, b"),
         ("n", "3"),
@@ -112,7 +112,7 @@ async def test_details_are_escaped_and_readable() -> None:
     ]
 
 
-async def test_a_viewer_may_read_it_and_a_stranger_may_not(page_client: PageClient) -> None:
+async def test_viewers_may_read_it_but_not_without_a_session(page_client: PageClient) -> None:
     assert (await page_client.get("/admin/audit")).status == 303
     assert (await page_client.get("/admin/audit/export")).status == 303
     await page_client.sign_in_admin("v@panel.test", role="viewer")

@@ -1,4 +1,4 @@
-"""Every message as people get it, and a test of it."""
+"""Previews of every message, and test mails."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from latchstring.storage.engine.tables import events, outbox
 MAILS, EVENTS = select(outbox), select(events)
 
 
-def kept(page_client: PageClient) -> list[Path]:
+def list_mailbox(page_client: PageClient) -> list[Path]:
     return sorted(Path(page_client.services.mail_rules.mailbox_directory).glob("*.eml"))
 
 
@@ -26,8 +26,8 @@ async def test_every_message_is_listed(page_client: PageClient) -> None:
 
 
 @pytest.mark.parametrize("kind", MailKind)
-async def test_a_message_is_shown_in_every_form_and_language(page_client: PageClient, kind: MailKind) -> None:
-    await page_client.sign_in_admin()
+async def test_a_message_is_previewed_in_every_form_and_language(page_client: PageClient, kind: MailKind) -> None:
+    await page_client.enter()
     for locale in available_locales():
         seen = await page_client.get(f"/admin/messages/{kind}?locale={locale}")
         assert f"/admin/messages/{kind}/frame?locale={locale}" in seen.html
@@ -36,8 +36,8 @@ async def test_a_message_is_shown_in_every_form_and_language(page_client: PageCl
         assert "<iframe" not in text.html
 
 
-async def test_the_frame_may_do_nothing_and_the_page_may_hold_it(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_the_frame_is_sandboxed_and_the_page_allows_it(page_client: PageClient) -> None:
+    await page_client.enter()
     frame = await page_client.browser.get("/admin/messages/invitation/frame?locale=ar")
     assert "sandbox" in frame.headers["content-security-policy"]
     assert "frame-ancestors 'self'" in frame.headers["content-security-policy"]
@@ -50,12 +50,12 @@ async def test_the_frame_may_do_nothing_and_the_page_may_hold_it(page_client: Pa
     assert "frame-src" not in other.headers["content-security-policy"]
 
 
-async def test_a_test_goes_at_once_past_the_queue_and_is_history(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_a_test_mail_is_sent_immediately_and_recorded(page_client: PageClient) -> None:
+    await page_client.enter()
     page = "/admin/messages/invitation"
     seen = await page_client.send(f"{page}/test", {"to": "me@panel.test", "locale": "de"}, page=page)
     assert await page_client.flash(seen) == "test-mail-in-mailbox"
-    (mail,) = kept(page_client)
+    (mail,) = list_mailbox(page_client)
     text = mail.read_text()
     assert "To: me@panel.test" in text
     assert "Content-Language: de" in text
@@ -64,17 +64,17 @@ async def test_a_test_goes_at_once_past_the_queue_and_is_history(page_client: Pa
     assert "me@panel.test" not in str(event.data)
 
 
-async def test_a_test_needs_an_address(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_a_test_mail_needs_an_address(page_client: PageClient) -> None:
+    await page_client.enter()
     page = "/admin/messages/invitation"
     seen = await page_client.send(f"{page}/test", {"to": "nobody"}, page=page)
     assert seen.status == 422
     assert "Enter a full address" in seen.words
-    assert kept(page_client) == []
+    assert list_mailbox(page_client) == []
 
 
-async def test_tests_are_bounded(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_test_mails_are_rate_limited(page_client: PageClient) -> None:
+    await page_client.enter()
     page = "/admin/messages/password-reset"
     answers = [(await page_client.send(f"{page}/test", {"to": "me@panel.test"}, page=page)).status for _ in range(31)]
     assert answers[:30] == [303] * 30
@@ -82,19 +82,19 @@ async def test_tests_are_bounded(page_client: PageClient) -> None:
 
 
 @pytest.mark.parametrize("page_client", [('transport = "mailbox"', 'transport = "off"')], indirect=True)
-async def test_without_mail_there_is_nothing_to_test(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_without_mail_no_test_mail_is_sent(page_client: PageClient) -> None:
+    await page_client.enter()
     page = "/admin/messages/invitation"
     assert f'action="{page}/test"' not in (await page_client.get(page)).html
     assert (await page_client.send(f"{page}/test", {"to": "me@panel.test"}, page=page)).status == 503
 
 
-async def test_a_viewer_looks_and_sends_nothing(page_client: PageClient) -> None:
-    await page_client.sign_in_admin("v@panel.test", role="viewer")
+async def test_a_viewer_cannot_send_test_mails(page_client: PageClient) -> None:
+    await page_client.enter("v@panel.test", role="viewer")
     page = "/admin/messages/invitation"
     assert "Send a test" not in (await page_client.get(page)).words
     assert (await page_client.send(f"{page}/test", {"to": "me@panel.test"})).status == 403
-    assert kept(page_client) == []
+    assert list_mailbox(page_client) == []
 
 
 async def test_an_unknown_message_is_not_found(page_client: PageClient) -> None:
@@ -107,8 +107,8 @@ WITH_FOLDER = ('transport = "mailbox"', 'transport = "mailbox"\ntemplates-direct
 
 
 @pytest.mark.parametrize("page_client", [WITH_FOLDER], indirect=True)
-async def test_a_template_of_the_folder_is_shown_and_a_broken_one_named(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_custom_templates_are_shown_and_broken_ones_reported(page_client: PageClient) -> None:
+    await page_client.enter()
     folder = Path(page_client.services.mail_rules.templates_directory or "") / "invitation"
     folder.mkdir(parents=True)
     (folder / "subject.txt").write_text("Our own words")

@@ -1,4 +1,4 @@
-"""The overview: numbers anybody can check by counting, and what needs attention."""
+"""The overview: the numbers of a period, and what needs attention."""
 
 from datetime import timedelta
 
@@ -35,21 +35,21 @@ async def finish_mails(page_client: PageClient, state: DeliveryState, reply: str
         )
 
 
-async def test_before_the_first_invitation_the_page_says_what_to_do(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_without_invitations_the_page_links_to_the_form(page_client: PageClient) -> None:
+    await page_client.enter()
     seen = await page_client.get("/admin")
     assert seen.status == 200
     assert 'data-testid="no-entries"' in seen.html
     assert 'href="/admin/invitations/new"' in seen.html
 
 
-async def test_a_viewer_is_not_asked_to_invite(page_client: PageClient) -> None:
-    await page_client.sign_in_admin("v@panel.test", role="viewer")
+async def test_a_viewer_has_no_link_to_the_form(page_client: PageClient) -> None:
+    await page_client.enter("v@panel.test", role="viewer")
     assert 'href="/admin/invitations/new"' not in (await page_client.get("/admin")).html
 
 
-async def test_the_funnel_counts_at_once_and_by_role_and_inviter(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_the_funnel_counts_immediately(page_client: PageClient) -> None:
+    await page_client.enter()
     ids = [(await page_client.invite(f"p{n}@people.test")).id for n in range(4)]
     await finish_mails(page_client, DeliveryState.SENT)
     await record_all(
@@ -66,8 +66,8 @@ async def test_the_funnel_counts_at_once_and_by_role_and_inviter(page_client: Pa
     assert (await page_client.get("/admin?days=7")).words == again
 
 
-async def test_a_mail_that_bounced_is_shown_with_the_servers_words(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_a_bounced_mail_is_shown_with_the_servers_reply(page_client: PageClient) -> None:
+    await page_client.enter()
     await page_client.invite("gone@people.test")
     await finish_mails(page_client, DeliveryState.BOUNCED, "550 5.1.1 <b>No such user</b>")
     seen = await page_client.get("/admin")
@@ -76,8 +76,8 @@ async def test_a_mail_that_bounced_is_shown_with_the_servers_words(page_client: 
     assert "Ask for another address." in seen.words
 
 
-async def test_what_runs_out_this_week_is_listed(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_invitations_that_expire_this_week_are_listed(page_client: PageClient) -> None:
+    await page_client.enter()
     await page_client.invite("soon@people.test")
     words = (await page_client.get("/admin")).words
     assert "soon @people.test" in words or "soon@people.test" in words
@@ -85,16 +85,16 @@ async def test_what_runs_out_this_week_is_listed(page_client: PageClient) -> Non
 
 
 @pytest.mark.parametrize("days", ["7", "30", "90", "1000", "x", ""])
-async def test_any_period_asked_for_shows_one_of_ours(page_client: PageClient, days: str) -> None:
-    await page_client.sign_in_admin()
+async def test_an_unknown_period_falls_back_to_the_default(page_client: PageClient, days: str) -> None:
+    await page_client.enter()
     await page_client.invite("p@people.test")
     seen = await page_client.get(f"/admin?days={days}")
     assert seen.status == 200
     assert seen.html.count('<g class="c-col">') == (int(days) if days in {"7", "30", "90"} else 30)
 
 
-async def test_nothing_on_the_page_is_styled_inline(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_the_page_has_no_inline_styles(page_client: PageClient) -> None:
+    await page_client.enter()
     await page_client.invite("p@people.test")
     html = (await page_client.get("/admin")).html
     assert " style=" not in html

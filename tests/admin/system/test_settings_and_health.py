@@ -1,4 +1,4 @@
-"""Settings without secrets, and what the doctor finds."""
+"""Settings without secrets, and the findings of the health checks."""
 
 import asyncio
 from dataclasses import replace
@@ -11,10 +11,10 @@ from latchstring.bootstrap.doctor import Doctor
 from latchstring.config import Config, load_config
 from latchstring.domain.views.health import Finding, HealthReport, bad, good
 
-SECRET = "hunter2-very-secret"  # for the test of leaks
+SMTP_PASSWORD = "hunter2-very-secret"
 WITH_SECRETS = (
     "[mail]",
-    f'[database]\nurl = "sqlite+aiosqlite:///x.db"\n[mail.smtp]\nusername = "u"\npassword = "{SECRET}"\n[mail]',
+    f'[database]\nurl = "sqlite+aiosqlite:///x.db"\n[mail.smtp]\nusername = "u"\npassword = "{SMTP_PASSWORD}"\n[mail]',
 )
 
 
@@ -22,7 +22,7 @@ WITH_SECRETS = (
 async def test_every_value_has_its_source_and_no_secret_is_shown(page_client: PageClient) -> None:
     await page_client.sign_in_admin()
     seen = await page_client.get("/admin/settings")
-    assert SECRET not in seen.html
+    assert SMTP_PASSWORD not in seen.html
     assert 'data-testid="hidden-value"' in seen.html
     assert "[mail.smtp]" in seen.words
     assert "password-minimum" in seen.words
@@ -34,21 +34,21 @@ async def test_every_value_has_its_source_and_no_secret_is_shown(page_client: Pa
 
 @pytest.mark.parametrize("path", ["/admin/settings", "/admin/health"])
 @pytest.mark.parametrize("role", ["manager", "viewer"])
-async def test_only_super_admins_look_into_settings_and_health(page_client: PageClient, path: str, role: str) -> None:
-    await page_client.sign_in_admin(f"{role}@panel.test", role=role)
+async def test_only_super_admins_see_settings_and_health(page_client: PageClient, path: str, role: str) -> None:
+    await page_client.enter(f"{role}@panel.test", role=role)
     assert (await page_client.get(path)).status == 403
 
 
-async def test_health_shows_what_is_bad_first_and_how_to_mend_it(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_health_shows_bad_findings_first_with_advice(page_client: PageClient) -> None:
+    await page_client.enter()
 
-    async def found() -> HealthReport:
+    async def check_health_stub() -> HealthReport:
         return HealthReport(
             [good("database", "Answers."), bad("mail", "Nothing <answers>.", "Mend it.")], page_client.services.clock()
         )
 
     application = page_client.browser._transport.app  # type: ignore[attr-defined]
-    application.state.services = replace(page_client.services, check_health=found)
+    application.state.services = replace(page_client.services, check_health=check_health_stub)
     seen = await page_client.get("/admin/health")
     assert seen.status == 200
     assert seen.words.index("Nothing <answers>.") < seen.words.index("Answers.")
@@ -57,13 +57,13 @@ async def test_health_shows_what_is_bad_first_and_how_to_mend_it(page_client: Pa
     assert 'data-testid="findings" data-bad="1"' in seen.html
 
 
-async def test_many_who_ask_at_once_cause_one_examination(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_requests_run_the_checks_once(monkeypatch: pytest.MonkeyPatch) -> None:
     config = load_config(None, {})
-    asked = 0
+    calls = 0
 
     async def examine(_config: Config) -> list[Finding]:
-        nonlocal asked
-        asked += 1
+        nonlocal calls
+        calls += 1
         await asyncio.sleep(0)
         return []
 
@@ -72,7 +72,7 @@ async def test_many_who_ask_at_once_cause_one_examination(monkeypatch: pytest.Mo
     doctor = Doctor(config, lambda: now[0])
     await asyncio.gather(*(doctor() for _ in range(5)))
     await doctor()
-    assert asked == 1
+    assert calls == 1
     now[0] += timedelta(seconds=11)
     await doctor()
-    assert asked == 2
+    assert calls == 2

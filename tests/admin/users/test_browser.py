@@ -1,4 +1,4 @@
-"""People, groups, objects and keys in a real browser, with JavaScript and without."""
+"""Users, groups, objects and API keys in a real browser, with and without JavaScript."""
 
 from collections.abc import AsyncIterator
 
@@ -15,8 +15,8 @@ ADMIN = "mira@panel.example"
 @pytest_asyncio.fixture(loop_scope="session", params=[True, False], ids=["with JavaScript", "without JavaScript"])
 async def seen(
     request: pytest.FixtureRequest, chromium: Browser, page_installation: Installation
-) -> AsyncIterator[WatchedPage]:
-    """A narrow browser in which a super-admin has signed in."""
+) -> AsyncIterator[Watched]:
+    """A narrow browser with the session of a super-admin."""
     options = {"viewport": {"width": 320, "height": 640}, "locale": "en", "java_script_enabled": request.param}
     watched = await watch_page(chromium, page_installation, **options)
     await watched.page.goto("/admin/login")
@@ -28,18 +28,18 @@ async def seen(
     await watched.context.close()
 
 
-async def said(page: Page, key: str) -> None:
+async def expect_flash(page: Page, key: str) -> None:
     await expect(page.locator("#flash")).to_have_attribute("data-flash", key)
 
 
-async def test_a_group_is_made_filled_and_given_an_object(seen: WatchedPage, page_installation: Installation) -> None:
+async def test_create_a_group_add_a_member_and_share_an_object(seen: Watched, page_installation: Installation) -> None:
     page, has_script = seen.page, await scripts(seen.page)
-    first = "Adalind" if has_script else "Rosalind"  # both runs share one house
+    first = "Adalind" if has_script else "Rosalind"  # both runs share one installation
     owner, ada = (
         page_installation.user("admin", firstName="Owen"),
         page_installation.user(firstName=first, lastName="Fern"),
     )
-    made = page_installation.post(
+    article = page_installation.post(
         "/content/articles", {"title": "Tide tables", "ownerId": owner.id}, page_installation.key
     ).json
     key = f"spring-{'js' if has_script else 'plain'}"
@@ -49,49 +49,49 @@ async def test_a_group_is_made_filled_and_given_an_object(seen: WatchedPage, pag
     await page.get_by_label("Key", exact=True).fill(key)
     await page.get_by_label("Name", exact=True).first.fill("Spring cohort")
     await page.get_by_role("button", name="Create group").click()
-    await said(page, "group-created")
+    await expect_flash(page, "group-created")
 
     await page.get_by_role("link", name="Members", exact=True).click()
     search = page.get_by_role("searchbox", name="Search by e-mail or name")
     if has_script:
-        await search.press_sequentially(first, delay=20)  # found while it is typed, nothing is sent
+        await search.press_sequentially(first, delay=20)  # the search runs while typing, without submitting
     else:
         await search.fill(first)
         await search.press("Enter")
     await page.get_by_role("button", name=f"Add {first} Fern").click()
-    await said(page, "member-added")
+    await expect_flash(page, "member-added")
     await expect(page.locator("main")).to_contain_text(ada.email)
 
-    await page.goto(f"/admin/content/articles/{made['key']}")
+    await page.goto(f"/admin/content/articles/{article['key']}")
     find = page.get_by_role("searchbox", name="Search users and groups")
     await find.fill(key)
     await find.press("Enter")
     await page.get_by_label("Role for Spring cohort").select_option("EDITOR")
     await page.get_by_role("button", name="Add Spring cohort").click()
-    await said(page, "access-shared")
-    assert page_installation.get(f"/content/articles/{made['key']}/access", owner.token).json["groups"] == {
+    await expect_flash(page, "access-shared")
+    assert page_installation.get(f"/content/articles/{article['key']}/access", owner.token).json["groups"] == {
         key: "EDITOR"
     }
 
     await page.get_by_label("Role of Spring cohort").select_option(label="Viewer")
     await page.get_by_text("Public", exact=True).click()
     await page.get_by_role("button", name="Save access").click()
-    await said(page, "access-saved")
-    access = page_installation.get(f"/content/articles/{made['key']}/access", owner.token).json
+    await expect_flash(page, "access-saved")
+    access = page_installation.get(f"/content/articles/{article['key']}/access", owner.token).json
     assert (access["visibility"], access["groups"]) == ("PUBLIC", {key: "VIEWER"})
 
     await page.get_by_text("Private", exact=True).click()
     await page.get_by_role("button", name="Save access").click()
     await expect(page.get_by_role("heading", level=2)).to_have_text("Make this object private?")
     await page.get_by_role("button", name="Make private").click()
-    await said(page, "access-private")
+    await expect_flash(page, "access-private")
 
 
 async def scripts(page: Page) -> bool:
     return await page.locator("html.js").count() == 1
 
 
-async def test_a_user_is_found_blocked_and_erased(seen: WatchedPage, page_installation: Installation) -> None:
+async def test_find_block_and_erase_a_user(seen: Watched, page_installation: Installation) -> None:
     page, user = seen.page, page_installation.user(firstName="Quentin", lastName="Reed")
     await page.goto("/admin/users")
     search = page.get_by_role("searchbox")
@@ -101,16 +101,16 @@ async def test_a_user_is_found_blocked_and_erased(seen: WatchedPage, page_instal
     await page.get_by_role("button", name="More").click()
     await page.get_by_role("link", name="Block…").click()
     await page.get_by_role("button", name="Block user").click()
-    await said(page, "user-blocked")
+    await expect_flash(page, "user-blocked")
     assert page_installation.get("/users/me", user.token).status == 401
     await page.get_by_role("button", name="More").click()
     await page.get_by_role("link", name="Erase…").click()
     await page.get_by_role("button", name="Erase user").click()
-    await said(page, "user-erased")
+    await expect_flash(page, "user-erased")
     assert page_installation.get(f"/users/{user.id}", page_installation.key).status == 404
 
 
-async def test_a_key_is_shown_once_and_revoked(seen: WatchedPage, page_installation: Installation) -> None:
+async def test_create_and_revoke_an_api_key(seen: Watched, page_installation: Installation) -> None:
     page = seen.page
     await page.goto("/admin/api-keys")
     await page.get_by_role("link", name="Create API key").click()
@@ -125,5 +125,5 @@ async def test_a_key_is_shown_once_and_revoked(seen: WatchedPage, page_installat
     await page.get_by_role("link", name="Revoke… Shop").click()
     await page.get_by_text("Revoke them too").click()
     await page.get_by_role("button", name="Revoke key").click()
-    await said(page, "api-key-and-invitations-revoked")
+    await expect_flash(page, "api-key-and-invitations-revoked")
     assert page_installation.get("/users", text).status == 401

@@ -1,4 +1,4 @@
-"""The pages of users: found, made, changed, mailed, signed out, blocked, erased."""
+"""The pages of users: search, create, edit, mail links, end sessions, block, erase."""
 
 import pytest
 from tests.support.page_client import PageClient
@@ -8,8 +8,8 @@ from latchstring.domain.principal import OPERATOR_PRINCIPAL
 SCRIPT = "<script>alert(1)</script>"
 
 
-async def test_a_user_is_found_by_address_name_role_group_and_state(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="viewer")
+async def test_users_are_filtered_by_address_name_role_group_and_state(page_client: PageClient) -> None:
+    await page_client.enter(role="viewer")
     await page_client.group("spring")
     await page_client.user("ada@people.test", groups=("spring",))
     await page_client.user("ben@people.test", first_name="Ben", last_name="Okoro", role="team", email_verified=False)
@@ -26,14 +26,14 @@ async def test_a_user_is_found_by_address_name_role_group_and_state(page_client:
     }
     for query, name in expected.items():
         words = (await page_client.get(f"/admin/users?{query}")).words
-        assert {one for one in ("ada", "ben", "cy") if f"{one}@people.test" in words} == {name}, query
+        assert {candidate for candidate in ("ada", "ben", "cy") if f"{candidate}@people.test" in words} == {name}, query
         assert "1 matches" in words
     assert 'data-testid="no-matches"' in (await page_client.get("/admin/users?group=no+thing")).html
 
 
 @pytest.mark.parametrize("sort", ["email", "-email", "name", "-name", "createdAt", "-createdAt"])
-async def test_pages_of_every_order_show_everybody_once(page_client: PageClient, sort: str) -> None:
-    await page_client.sign_in_admin(role="viewer")
+async def test_pages_in_every_order_list_each_user_once(page_client: PageClient, sort: str) -> None:
+    await page_client.enter(role="viewer")
     for number in range(30):
         await page_client.user(f"u{number:02}@people.test", password=None, last_name=f"L{number % 3}")
     seen: list[str] = []
@@ -42,24 +42,24 @@ async def test_pages_of_every_order_show_everybody_once(page_client: PageClient,
         page = await page_client.get(path)
         assert page.status == 200
         seen += [part[:3] for part in page.html.split('<span dir="ltr">')[1:]]
-        found = page.html.partition('rel="next"')
-        path = found[0].rpartition('href="')[2].partition('"')[0].replace("&amp;", "&") if found[1] else ""
+        before_next = page.html.partition('rel="next"')
+        path = before_next[0].rpartition('href="')[2].partition('"')[0].replace("&amp;", "&") if before_next[1] else ""
     assert len(seen) == len(set(seen)) == 30
     if "email" in sort:
         assert seen == sorted(seen, reverse=sort.startswith("-"))
 
 
-async def test_making_a_user_mails_a_link(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
+async def test_creating_a_user_can_mail_a_link(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
     await page_client.group("spring")
     fields = {"email": "new@people.test", "firstName": "Nia", "role": "team", "locale": "de", "groups": ["spring"]}
     sent = await page_client.send("/admin/users/new", fields | {"mailLink": "yes", "verified": "yes"})
     assert await page_client.flash(sent) == "user-created-link-sent"
-    made = await page_client.find_user("new@people.test")
-    assert made is not None
-    assert (made.first_name, made.role, made.locale, made.groups) == ("Nia", "team", "de", ("spring",))
-    assert made.email_verified
-    assert made.terms_version is None
+    user = await page_client.account("new@people.test")
+    assert user is not None
+    assert (user.first_name, user.role, user.locale, user.groups) == ("Nia", "team", "de", ("spring",))
+    assert user.email_verified
+    assert user.terms_version is None
     assert 'data-event="user.link_sent"' in (await page_client.get(sent.target)).html
     again = await page_client.send("/admin/users/new", fields)
     assert (again.status, again.code) == (409, "email-taken")
@@ -75,8 +75,8 @@ async def test_what_is_wrong_is_told_at_the_fields(page_client: PageClient) -> N
     assert 'href="#role"' in unknown.html
 
 
-async def test_editing_sends_what_changed_and_tells_a_race(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
+async def test_editing_saves_changes_and_detects_concurrent_ones(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
     ada = await page_client.user()
     path = f"/admin/users/{ada.id}/edit"
     seen = (await page_client.get(path)).hidden["seen"]
@@ -90,8 +90,8 @@ async def test_editing_sends_what_changed_and_tells_a_race(page_client: PageClie
     assert 'value="Late"' in late.html
 
 
-async def test_a_moved_address_is_unproved_unless_vouched_for(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
+async def test_a_changed_address_is_unverified_by_default(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
     ada = await page_client.user()
     path = f"/admin/users/{ada.id}/edit"
     seen = (await page_client.get(path)).hidden["seen"]
@@ -101,8 +101,8 @@ async def test_a_moved_address_is_unproved_unless_vouched_for(page_client: PageC
     assert not moved.email_verified
 
 
-async def test_groups_are_joined_and_left(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
+async def test_a_user_is_added_to_and_removed_from_groups(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
     await page_client.group("spring")
     ada = await page_client.user()
     assert (
@@ -152,38 +152,38 @@ async def test_links_and_sessions(page_client: PageClient) -> None:
 
 
 @pytest.mark.parametrize("page_client", [('transport = "mailbox"', 'transport = "off"')], indirect=True)
-async def test_without_mail_no_link_is_promised(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
+async def test_without_mail_no_link_is_sent(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
     ada = await page_client.user()
     sent = await page_client.send(f"/admin/users/{ada.id}/links", {"kind": "password"})
     assert await page_client.flash(sent) == "mail-off"
-    made = await page_client.send("/admin/users/new", {"email": "new@people.test", "mailLink": "yes"})
-    assert await page_client.flash(made) == "user-created-link-not-sent"
+    created = await page_client.send("/admin/users/new", {"email": "new@people.test", "mailLink": "yes"})
+    assert await page_client.flash(created) == "user-created-link-not-sent"
 
 
-async def test_erasing_asks_who_takes_over(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="manager")
-    owner, heir = (
+async def test_erasing_an_owner_needs_a_new_owner(page_client: PageClient) -> None:
+    await page_client.enter(role="manager")
+    owner, new_owner = (
         await page_client.inviter(),
         await page_client.user("heir@people.test", first_name="Hani", last_name="Eren"),
     )
     article = await page_client.object(owner=owner)
     path = f"/admin/users/{owner.id}/erase"
-    asked = await page_client.get(path)
-    assert "1 owned object needs a new owner" in asked.words
-    assert "newOwner" not in asked.hidden
+    confirmation = await page_client.get(path)
+    assert "1 owned object needs a new owner" in confirmation.words
+    assert "newOwner" not in confirmation.hidden
     assert "heir@people.test" in (await page_client.get(f"{path}?find=heir")).words
-    assert (await page_client.get(f"{path}?owner={heir.id}")).hidden["newOwner"] == str(heir.id)
+    assert (await page_client.get(f"{path}?owner={new_owner.id}")).hidden["newOwner"] == str(new_owner.id)
     refused = await page_client.send(path)
     assert (refused.status, refused.code) == (409, "owns-content")
-    assert await page_client.flash(await page_client.send(path, {"newOwner": str(heir.id)})) == "user-erased"
+    assert await page_client.flash(await page_client.send(path, {"newOwner": str(new_owner.id)})) == "user-erased"
     assert (await page_client.get(f"/admin/users/{owner.id}")).code == "user-not-found"
-    found = await page_client.services.content.operations.get("articles", article.key, by=OPERATOR_PRINCIPAL)
-    assert found.owner_id == heir.id
+    transferred = await page_client.services.content.operations.get("articles", article.key, by=OPERATOR_PRINCIPAL)
+    assert transferred.owner_id == new_owner.id
 
 
-async def test_the_entry_shows_what_hangs_on_a_user(page_client: PageClient) -> None:
-    await page_client.sign_in_admin(role="viewer")
+async def test_the_entry_shows_objects_invitations_and_history(page_client: PageClient) -> None:
+    await page_client.enter(role="viewer")
     mira = await page_client.inviter()
     await page_client.object(owner=mira)
     await page_client.invite("jonas@people.test", by=mira)
@@ -195,15 +195,15 @@ async def test_the_entry_shows_what_hangs_on_a_user(page_client: PageClient) -> 
     assert "Edit" not in words.split("People and access")[1].split("History")[0].split("Okafor", 1)[1]
 
 
-@pytest.mark.parametrize("who", ["nobody", "00000000-0000-0000-0000-000000000000"])
-async def test_nobody_is_a_page_that_says_so(page_client: PageClient, who: str) -> None:
-    await page_client.sign_in_admin()
-    seen = await page_client.get(f"/admin/users/{who}")
+@pytest.mark.parametrize("user_id", ["nobody", "00000000-0000-0000-0000-000000000000"])
+async def test_an_unknown_user_is_a_404_page(page_client: PageClient, user_id: str) -> None:
+    await page_client.enter()
+    seen = await page_client.get(f"/admin/users/{user_id}")
     assert (seen.status, seen.code) == (404, "user-not-found")
 
 
-async def test_names_are_text_wherever_they_are_shown(page_client: PageClient) -> None:
-    await page_client.sign_in_admin()
+async def test_names_are_escaped_on_every_page(page_client: PageClient) -> None:
+    await page_client.enter()
     evil = await page_client.user(first_name=SCRIPT, last_name=SCRIPT, external_id=SCRIPT)
     for path in ("", "/edit", "/block", "/erase", "/erase?find=ada"):
         seen = await page_client.get(f"/admin/users/{evil.id}{path}")

@@ -1,12 +1,12 @@
-"""One's own account: name, language, password, second factor, and the browsers one is signed in with."""
+"""The administrator's own account: name, language, password, second factor and sessions."""
 
 from dataclasses import replace
 from uuid import UUID
 
 from latchstring.admin.account.qr import draw_qr
-from latchstring.admin.account.sign_in import find_visit, session_cookies, without_session
-from latchstring.admin.account.user_agents import browser_of
-from latchstring.admin.administrators.administrators import known_language
+from latchstring.admin.account.sign_in import find_session, session_cookies, without_session
+from latchstring.admin.account.user_agents import parse_user_agent
+from latchstring.admin.administrators.administrators import parse_language
 from latchstring.admin.context import LANGUAGES, Panel, panel_locale
 from latchstring.admin.flash import flash
 from latchstring.admin.routing import ANY_ADMIN, LOGIN, get, post
@@ -22,14 +22,14 @@ FACTOR = "/admin/account/second-factor"
 
 
 class AdminProfileForm(PageForm):
-    """Name and language."""
+    """Name and language of the panel."""
 
     name: Line | None = None
     language: str = ""
 
 
 class PasswordForm(PageForm, kw_only=True):
-    """The present password and the next."""
+    """The current password and the new one."""
 
     current_password: Secret
     password: Secret
@@ -43,19 +43,19 @@ class EnrolmentForm(PageForm, kw_only=True):
 
 
 class RecoveryCodesForm(PageForm, kw_only=True):
-    """The password, to have new recovery codes."""
+    """The password, to create new recovery codes."""
 
     codes_password: Secret
 
 
 class RemoveFactorForm(PageForm, kw_only=True):
-    """The password, to do without a second factor."""
+    """The password, to remove the second factor."""
 
     removal_password: Secret
 
 
 class EndSessionForm(PageForm, kw_only=True):
-    """Which session is to end: its id, or `others`."""
+    """The session to end: its id, or `others`."""
 
     session: str
 
@@ -65,60 +65,60 @@ class EndSessionForm(PageForm, kw_only=True):
 
 @get(ACCOUNT, needs=ANY_ADMIN)
 async def show_account(panel: Panel) -> Answer:
-    return await _show_account(panel, await _visit(panel))
+    return await _show_account(panel, await _get_session(panel))
 
 
 async def _show_account(
-    panel: Panel, visit: AuthenticatedAdmin, *, status: int = 200, code: str = "", form: FormState | None = None
+    panel: Panel, session: AuthenticatedAdmin, *, status: int = 200, code: str = "", form: FormState | None = None
 ) -> Answer:
-    sessions = await panel.services.admins.own_account.list_sessions(visit)
+    sessions = await panel.services.admins.own_account.list_sessions(session)
     return panel.show(
         "account/account.html",
         status=status,
         code=code,
         form=form,
         languages=LANGUAGES,
-        sessions=[(one, browser_of(one.user_agent)) for one in sessions],
-        here=visit.session_id,
+        sessions=[(listed, parse_user_agent(listed.user_agent)) for listed in sessions],
+        here=session.session_id,
     )
 
 
 @post(ACCOUNT, needs=ANY_ADMIN)
 async def change_account(panel: Panel) -> Answer:
-    """Keep name and language; the word that says so is in the new one."""
+    """Save name and language; the flash message is in the new language."""
     sent = await panel.read_form(AdminProfileForm)
-    visit = await _visit(panel)
+    session = await _get_session(panel)
     try:
         form = sent.finish()
     except InvalidFields as error:
-        return await _show_account(panel, visit, status=422, code=error.code, form=sent.refused(error))
-    language = known_language(form.language)
-    await panel.services.admins.own_account.change(visit, name=form.name or "", locale=language)
-    spoken = replace(panel, locale=panel_locale([language or "", panel.locale]))
-    return panel.redirect(ACCOUNT, flash=flash(spoken, "account-saved"))
+        return await _show_account(panel, session, status=422, code=error.code, form=sent.refused(error))
+    language = parse_language(form.language)
+    await panel.services.admins.own_account.change(session, name=form.name or "", locale=language)
+    localized = replace(panel, locale=panel_locale([language or "", panel.locale]))
+    return panel.redirect(ACCOUNT, flash=flash(localized, "account-saved"))
 
 
 @post(f"{ACCOUNT}/sessions", needs=ANY_ADMIN)
 async def end_session(panel: Panel) -> Answer:
-    """Sign out another browser, every other, or this one."""
+    """End one session, all other sessions, or this one."""
     sent = await panel.read_form(EndSessionForm)
-    visit = await _visit(panel)
-    wanted = sent.typed.get("session", "")
-    if wanted == "others":
-        count = await panel.services.admins.own_account.end_other_sessions(visit)
+    session = await _get_session(panel)
+    target = sent.typed.get("session", "")
+    if target == "others":
+        count = await panel.services.admins.own_account.end_other_sessions(session)
         return panel.redirect(
             ACCOUNT, flash=flash(panel, "own-sessions-ended" if count else "own-session-over", count=count)
         )
-    session_id = _id_of(wanted)
-    count = await panel.services.admins.own_account.end_session(visit, session_id) if session_id else 0
-    if session_id == visit.session_id:
+    session_id = _parse_session_id(target)
+    count = await panel.services.admins.own_account.end_session(session, session_id) if session_id else 0
+    if session_id == session.session_id:
         return without_session(panel).redirect(LOGIN, said="left")
     return panel.redirect(
         ACCOUNT, flash=flash(panel, "own-sessions-ended" if count else "own-session-over", count=count)
     )
 
 
-def _id_of(text: str) -> UUID | None:
+def _parse_session_id(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:
@@ -140,27 +140,27 @@ def _show_password(panel: Panel, *, status: int = 200, code: str = "", form: For
 
 @post(PASSWORD, needs=ANY_ADMIN)
 async def change_password(panel: Panel) -> Answer:
-    """Set another password. This browser goes on under a new token, all others are signed out."""
+    """Change the password. This session continues with a new token, all other sessions end."""
     sent = await panel.read_form(PasswordForm)
-    visit = await _visit(panel)
+    session = await _get_session(panel)
     try:
         form = sent.finish()
-        _count_password(panel)
-        renewed = await panel.services.admins.own_account.change_password(visit, form.current_password, form.password)
+        _check_password_limit(panel)
+        renewed = await panel.services.admins.own_account.change_password(session, form.current_password, form.password)
     except InvalidFields as error:
         return _show_password(panel, status=422, code=error.code, form=sent.refused(error))
-    panel = _going_on(panel, renewed)
+    panel = _with_session(panel, renewed)
     return panel.redirect(ACCOUNT, flash=flash(panel, "own-password-changed"))
 
 
-def _going_on(panel: Panel, renewed: NewAdminSession) -> Panel:
-    """The page of a session that goes on under another token, which also signs the word for the next page."""
+def _with_session(panel: Panel, renewed: NewAdminSession) -> Panel:
+    """A copy for the session with its new token, which also signs the flash message."""
     cookies = replace(panel.cookies, session=renewed.token)
     return replace(panel, cookies=cookies).with_cookies(*session_cookies(panel, renewed))
 
 
-def _count_password(panel: Panel) -> None:
-    """Before one's own password is looked at: an open browser is no place to guess it. Raises TooManyRequests."""
+def _check_password_limit(panel: Panel) -> None:
+    """Limit guesses of the current password in an open session. Raises TooManyRequests."""
     panel.services.limiter.check_login(f"admin own {panel.me.email_key}", panel.client_network)
 
 
@@ -169,7 +169,7 @@ def _count_password(panel: Panel) -> None:
 
 @get(FACTOR, needs=ANY_ADMIN)
 async def show_factor(panel: Panel) -> Answer:
-    """Off, being set up, or on."""
+    """The second factor: off, being set up, or on."""
     return await _show_factor(panel)
 
 
@@ -189,40 +189,40 @@ async def _show_factor(panel: Panel, *, status: int = 200, code: str = "", form:
 
 @post(f"{FACTOR}/start", needs=ANY_ADMIN)
 async def start_factor(panel: Panel) -> Answer:
-    """Propose a fresh secret. Nothing is asked for until a code of it was entered."""
+    """Create a new secret. It is required at sign-in only after one of its codes was entered."""
     await panel.read_form(PageForm)
-    await panel.services.admins.second_factors.start(await _visit(panel))
+    await panel.services.admins.second_factors.start(await _get_session(panel))
     return panel.redirect(FACTOR)
 
 
 @post(FACTOR, needs=ANY_ADMIN)
 async def confirm_factor(panel: Panel) -> Answer:
-    """Turn the second factor on, and show the recovery codes this once."""
+    """Turn the second factor on, and show the recovery codes once."""
     sent = await panel.read_form(EnrolmentForm)
-    visit = await _visit(panel)
-    if visit.admin.has_second_factor:  # the page of the codes, loaded again
+    session = await _get_session(panel)
+    if session.admin.has_second_factor:  # the page with the codes was reloaded
         return panel.redirect(FACTOR)
     try:
         form = sent.finish()
-        _count_password(panel)
-        codes = await panel.services.admins.second_factors.confirm(visit, form.code, form.confirm_password)
+        _check_password_limit(panel)
+        codes = await panel.services.admins.second_factors.confirm(session, form.code, form.confirm_password)
     except InvalidFields as error:
         return await _refuse_password(panel, sent, error, "confirmPassword")
     except SecondFactorInvalid as error:
-        shown = sent.with_problem("code", "wrong-code")
-        return await _show_factor(panel, status=422, code=error.code, form=shown)
+        form_state = sent.with_problem("code", "wrong-code")
+        return await _show_factor(panel, status=422, code=error.code, form=form_state)
     return _show_codes(panel, codes, is_first=True)
 
 
 @post(f"{FACTOR}/codes", needs=ANY_ADMIN)
 async def renew_codes(panel: Panel) -> Answer:
-    """Show ten new recovery codes this once; the old ones are dead."""
+    """Show ten new recovery codes once; the old ones stop working."""
     sent = await panel.read_form(RecoveryCodesForm)
-    visit = await _visit(panel)
+    session = await _get_session(panel)
     try:
         form = sent.finish()
-        _count_password(panel)
-        codes = await panel.services.admins.second_factors.renew_recovery_codes(visit, form.codes_password)
+        _check_password_limit(panel)
+        codes = await panel.services.admins.second_factors.renew_recovery_codes(session, form.codes_password)
     except InvalidFields as error:
         return await _refuse_password(panel, sent, error, "codesPassword")
     except SecondFactorInvalid:
@@ -232,13 +232,13 @@ async def renew_codes(panel: Panel) -> Answer:
 
 @post(f"{FACTOR}/remove", needs=ANY_ADMIN)
 async def remove_factor(panel: Panel) -> Answer:
-    """Ask for the password alone from now on."""
+    """Remove the second factor."""
     sent = await panel.read_form(RemoveFactorForm)
-    visit = await _visit(panel)
+    session = await _get_session(panel)
     try:
         form = sent.finish()
-        _count_password(panel)
-        await panel.services.admins.second_factors.remove(visit, form.removal_password)
+        _check_password_limit(panel)
+        await panel.services.admins.second_factors.remove(session, form.removal_password)
     except InvalidFields as error:
         return await _refuse_password(panel, sent, error, "removalPassword")
     return panel.redirect(FACTOR, flash=flash(panel, "own-second-factor-removed"))
@@ -255,16 +255,16 @@ async def _refuse_password(
 
 
 def _show_codes(panel: Panel, codes: tuple[str, ...], *, is_first: bool) -> Answer:
-    # in the answer to the form, not behind a redirect: they must stand in no address and no cookie
+    # in the answer to the form, not after a redirect: the codes must be in no URL and no cookie
     return panel.show("account/recovery_codes.html", codes=codes, is_first=is_first)
 
 
-async def _visit(panel: Panel) -> AuthenticatedAdmin:
-    """One's own account and session, as they are at this moment."""
-    visit = await find_visit(panel)
-    if visit is None:
+async def _get_session(panel: Panel) -> AuthenticatedAdmin:
+    """Read the current session and its account again. Raises CredentialInvalid."""
+    session = await find_session(panel)
+    if session is None:
         raise CredentialInvalid("This session has ended. Sign in again.")
-    return visit
+    return session
 
 
 routes = [

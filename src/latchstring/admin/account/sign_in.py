@@ -1,15 +1,15 @@
 """Panel pages without a session: sign-in, second factor, sign-out, forgotten password, and account set-up.
 
-Administrators have a session of their own; being signed in to the app opens nothing here. Every login makes a new
-session under a new token, the second factor changes the token once more, so one that was planted beforehand is worth
-nothing.
+Administrators have their own sessions; a session of the app gives no access here. Every login creates a new session
+with a new token, and the second factor changes the token again, so a token that an attacker set before sign-in is
+useless (session fixation).
 """
 
 from dataclasses import replace
 
 from latchstring.admin.context import Panel
 from latchstring.admin.cookies import new_pre_session, pre_session_cookie, session_cookie
-from latchstring.admin.navigation import home_of
+from latchstring.admin.navigation import home_path
 from latchstring.admin.routing import LOGIN, SECOND_FACTOR, UNAUTHENTICATED, get, is_own_path, post
 from latchstring.admins.sessions import AuthenticatedAdmin, NewAdminSession
 from latchstring.domain.errors import (
@@ -30,7 +30,7 @@ SET_UP = "/admin/set-up"
 
 
 class AdminSignInForm(PageForm):
-    """The form of the login. next: a page of the panel to go on to."""
+    """The sign-in form. next: the page of the panel to show afterwards."""
 
     email: Email | None = None
     password: Secret | None = None
@@ -38,165 +38,170 @@ class AdminSignInForm(PageForm):
 
 
 class SecondFactorForm(PageForm):
-    """The second factor: a code of the app, or a recovery code."""
+    """The second factor: a code of the authenticator app, or a recovery code."""
 
     code: str = ""
     next: str = ""
 
 
 class AdminForgotPasswordForm(PageForm, kw_only=True):
-    """The form that asks for a link to a new password."""
+    """Requests a link to set a new password."""
 
     email: Email
 
 
 class AdminNewPasswordForm(PageForm, kw_only=True):
-    """The form a set-up link opens."""
+    """The form of a set-up link."""
 
     password: Secret
 
 
-# ---- signing in ------------------------------------------------------------------------------------------------------
+# ---- sign in ---------------------------------------------------------------------------------------------------------
 
 
 @get(LOGIN, needs=UNAUTHENTICATED)
 async def show_login(panel: Panel) -> Answer:
-    """The form; whoever has signed in already goes on."""
-    visit = await find_visit(panel)
-    if visit is not None:
-        return panel.redirect(*_onward(panel, visit))
-    return panel.show("account/sign_in.html", next=_next(panel.query_value("next")), said=panel.query_value("said"))
+    """The sign-in form; a redirect if the browser is signed in already."""
+    session = await find_session(panel)
+    if session is not None:
+        return panel.redirect(*_redirect_target(panel, session))
+    return panel.show(
+        "account/sign_in.html", next=_checked_next(panel.query_value("next")), notice=panel.query_value("said")
+    )
 
 
 @post(LOGIN, needs=UNAUTHENTICATED)
 async def log_in(panel: Panel) -> Answer:
-    """Sign in and go on. A wrong address, a wrong password and a user of the app are told alike."""
+    """Sign in. A wrong address, a wrong password and an account of the app get the same answer."""
     sent = await panel.read_form(AdminSignInForm)
     address: Address | None = sent.get("email")
-    typed = sent.typed.get("email", "").strip()
+    email = sent.typed.get("email", "").strip()
     network = panel.client_network
-    panel.services.limiter.check_login(f"admin {address.email_key if address else typed}", network)
+    panel.services.limiter.check_login(f"admin {address.email_key if address else email}", network)
     try:
-        opened = await panel.services.admins.sessions.login(
-            typed,
+        new_session = await panel.services.admins.sessions.login(
+            email,
             sent.get("password") or "",
             user_agent=panel.request.headers.get("User-Agent", ""),
             network=network,
         )
     except InvalidCredentials as error:
         form = sent.with_problem("email", "credentials")
-        wanted = _next(sent.typed.get("next", ""))
-        return panel.show("account/sign_in.html", status=401, code=error.code, form=form, next=wanted, said="")
-    await _end_present(panel)
-    return enter(panel, opened, sent.typed.get("next", ""))
+        next_path = _checked_next(sent.typed.get("next", ""))
+        return panel.show("account/sign_in.html", status=401, code=error.code, form=form, next=next_path, notice="")
+    await _end_current_session(panel)
+    return _start_session(panel, new_session, sent.typed.get("next", ""))
 
 
-async def _end_present(panel: Panel) -> None:
-    """Whoever signs in over a session leaves no open one behind under a token nobody holds any more."""
-    visit = await find_visit(panel)
-    if visit is not None:
-        await panel.services.admins.sessions.logout(visit)
+async def _end_current_session(panel: Panel) -> None:
+    """End the current session before a new one starts: its token would be lost, but it would stay valid."""
+    session = await find_session(panel)
+    if session is not None:
+        await panel.services.admins.sessions.logout(session)
 
 
 @get(SECOND_FACTOR, needs=UNAUTHENTICATED)
 async def show_code(panel: Panel) -> Answer:
-    """The question for the second factor, to whoever has given the password."""
-    visit = await find_visit(panel)
-    if visit is None or not visit.awaits_code:
-        return panel.redirect(*_onward(panel, visit))
+    """The form for the second factor, after the password was accepted."""
+    session = await find_session(panel)
+    if session is None or not session.awaits_code:
+        return panel.redirect(*_redirect_target(panel, session))
     return panel.show(
-        "account/sign_in_code.html", next=_next(panel.query_value("next")), who=visit.admin, uses_recovery=False
+        "account/sign_in_code.html",
+        next=_checked_next(panel.query_value("next")),
+        account=session.admin,
+        uses_recovery=False,
     )
 
 
 @post(SECOND_FACTOR, needs=UNAUTHENTICATED)
 async def enter_code(panel: Panel) -> Answer:
-    """Open the session that awaits its code."""
+    """Complete the sign-in with the second factor."""
     sent = await panel.read_form(SecondFactorForm)
-    visit = await find_visit(panel)
-    if visit is None or not visit.awaits_code:
-        return panel.redirect(*_onward(panel, visit))
-    code, wanted = sent.typed.get("code", ""), _next(sent.typed.get("next", ""))
-    panel.services.limiter.check_code(visit.admin.email_key)
+    session = await find_session(panel)
+    if session is None or not session.awaits_code:
+        return panel.redirect(*_redirect_target(panel, session))
+    code, next_path = sent.typed.get("code", ""), _checked_next(sent.typed.get("next", ""))
+    panel.services.limiter.check_code(session.admin.email_key)
     try:
-        opened = await panel.services.admins.second_factors.complete_login(visit, code)
+        new_session = await panel.services.admins.second_factors.complete_login(session, code)
     except SecondFactorInvalid as error:
-        uses_recovery = len(code) > LONGEST_APP_CODE
+        uses_recovery = len(code) > MAX_APP_CODE_LENGTH
         form = sent.with_problem("recovery" if uses_recovery else "code", "wrong-code")
         return panel.show(
-            "account/sign_in_code.html", status=401, code=error.code, form=form, next=wanted, who=visit.admin,
+            "account/sign_in_code.html", status=401, code=error.code, form=form, next=next_path, account=session.admin,
             uses_recovery=uses_recovery,
         )  # fmt: skip
     except CredentialInvalid:
-        return panel.redirect(LOGIN, next=wanted)
-    return enter(panel, opened, wanted)
+        return panel.redirect(LOGIN, next=next_path)
+    return _start_session(panel, new_session, next_path)
 
 
-LONGEST_APP_CODE = 8  # six digits, perhaps with a blank
+MAX_APP_CODE_LENGTH = 8  # six digits, possibly with a space
 
 
-def enter(panel: Panel, opened: NewAdminSession, wanted: str) -> Answer:
-    """Hand the browser its session and go on: to the second factor, to the page that was wanted, or home."""
-    panel = panel.with_cookies(*session_cookies(panel, opened), pre_session_cookie("", secure=panel.cookies.secure))
-    if opened.awaits_code:
-        return panel.redirect(SECOND_FACTOR, next=_next(wanted))
-    return panel.redirect(_next(wanted) or home_of(principal_of_admin(opened.admin)))
+def _start_session(panel: Panel, session: NewAdminSession, next_path: str) -> Answer:
+    """Set the session cookie and redirect: to the second factor, to the requested page, or to the first page."""
+    panel = panel.with_cookies(*session_cookies(panel, session), pre_session_cookie("", secure=panel.cookies.secure))
+    if session.awaits_code:
+        return panel.redirect(SECOND_FACTOR, next=_checked_next(next_path))
+    return panel.redirect(_checked_next(next_path) or home_path(principal_of_admin(session.admin)))
 
 
-def session_cookies(panel: Panel, opened: NewAdminSession) -> list[bytes]:
-    """The cookie of a session, for as long as it can last."""
-    seconds = max(0, int((opened.expires_at - panel.now).total_seconds()))
-    return [session_cookie(opened.token, seconds=seconds, secure=panel.cookies.secure)]
+def session_cookies(panel: Panel, session: NewAdminSession) -> list[bytes]:
+    """The cookie of a session, valid until the session expires."""
+    seconds = max(0, int((session.expires_at - panel.now).total_seconds()))
+    return [session_cookie(session.token, seconds=seconds, secure=panel.cookies.secure)]
 
 
-async def find_visit(panel: Panel) -> AuthenticatedAdmin | None:
-    """Whoever holds this browser's session, read anew."""
+async def find_session(panel: Panel) -> AuthenticatedAdmin | None:
+    """Read the session of this browser; None without a valid one."""
     token = panel.cookies.session
     return await panel.services.admins.sessions.find(token) if token else None
 
 
-def _onward(panel: Panel, visit: AuthenticatedAdmin | None) -> tuple[str]:
-    """Where a browser belongs that came to the wrong one of these pages."""
-    wanted = _next(panel.query_value("next"))
-    if visit is None:
+def _redirect_target(panel: Panel, session: AuthenticatedAdmin | None) -> tuple[str]:
+    """The page for the state of this session: sign-in, second factor, or the requested page."""
+    next_path = _checked_next(panel.query_value("next"))
+    if session is None:
         return (LOGIN,)
-    if visit.awaits_code:
+    if session.awaits_code:
         return (SECOND_FACTOR,)
-    return (wanted or home_of(principal_of_admin(visit.admin)),)
+    return (next_path or home_path(principal_of_admin(session.admin)),)
 
 
-def _next(path: str) -> str:
-    """The path if it is one of the panel's own; else nothing."""
+def _checked_next(path: str) -> str:
+    """The path if it is a page of the panel, else empty."""
     return path if is_own_path(path) and not path.startswith(LOGIN) else ""
 
 
-# ---- leaving ---------------------------------------------------------------------------------------------------------
+# ---- sign out --------------------------------------------------------------------------------------------------------
 
 
 @post("/admin/logout", needs=UNAUTHENTICATED)
 async def log_out(panel: Panel) -> Answer:
     """End this browser's session."""
     await panel.read_form(PageForm)
-    visit = await find_visit(panel)
-    if visit is not None:
-        await panel.services.admins.sessions.logout(visit)
+    session = await find_session(panel)
+    if session is not None:
+        await panel.services.admins.sessions.logout(session)
     return without_session(panel).redirect(LOGIN, said="left")
 
 
 def without_session(panel: Panel) -> Panel:
-    """The panel of a browser that forgets its session and gets a new pre-session."""
+    """A copy that deletes the session cookie and sets a new pre-session."""
     pre_session, secure = new_pre_session(), panel.cookies.secure
     cookies = replace(panel.cookies, session=None, pre_session=pre_session)
-    forgotten = session_cookie("", seconds=0, secure=secure)
-    return replace(panel, cookies=cookies, new_cookies=(forgotten, pre_session_cookie(pre_session, secure=secure)))
+    expired_cookie = session_cookie("", seconds=0, secure=secure)
+    return replace(panel, cookies=cookies, new_cookies=(expired_cookie, pre_session_cookie(pre_session, secure=secure)))
 
 
-# ---- a new password --------------------------------------------------------------------------------------------------
+# ---- new password ----------------------------------------------------------------------------------------------------
 
 
 @get(FORGOTTEN, needs=UNAUTHENTICATED)
 async def show_forgotten(panel: Panel) -> Answer:
-    """The question for the address; after it was sent what happens next."""
+    """The form for the address; after it was sent, a page that says what happens next."""
     return panel.show(
         "account/forgotten_password.html", is_sent=panel.query_value("sent") == "yes", has_mail=has_mail(panel)
     )
@@ -204,7 +209,7 @@ async def show_forgotten(panel: Panel) -> Answer:
 
 @post(FORGOTTEN, needs=UNAUTHENTICATED)
 async def request_password(panel: Panel) -> Answer:
-    """Mail a link, if there is an account; the answer does not tell."""
+    """Mail a link if the account exists; the answer does not reveal whether it does."""
     sent = await panel.read_form(AdminForgotPasswordForm)
     try:
         address: Address = sent.finish().email
@@ -224,13 +229,13 @@ async def request_password(panel: Panel) -> Answer:
 
 
 def has_mail(panel: Panel) -> bool:
-    """Whether mails leave this installation at all."""
+    """Whether this installation sends mail."""
     return panel.services.mail_rules.transport != "off"
 
 
 @get(SET_UP, needs=UNAUTHENTICATED)
 async def show_set_up(panel: Panel) -> Answer:
-    """The form that a set-up link opens."""
+    """The form of a set-up link."""
     token = panel.query_value("token")
     try:
         admin = await panel.services.admins.set_up_links.check(token)
@@ -241,7 +246,7 @@ async def show_set_up(panel: Panel) -> Answer:
 
 @post(SET_UP, needs=UNAUTHENTICATED)
 async def set_up(panel: Panel) -> Answer:
-    """Set the password of an administrator's account, once. Every session of it ends, here as well."""
+    """Set the password of an account; the link works once. All its sessions end, including this one."""
     sent = await panel.read_form(AdminNewPasswordForm)
     admins = panel.services.admins
     try:

@@ -1,8 +1,8 @@
-"""Which browser a `User-Agent` header means, roughly: to tell one's own sessions apart, for nothing else."""
+"""The approximate browser of a `User-Agent` header, only to distinguish sessions in a list."""
 
 from typing import NamedTuple
 
-# The first that occurs counts: browsers name their forebears after themselves.
+# The first match counts: browsers also list the browsers they descend from.
 _BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -24,14 +24,14 @@ _SYSTEMS = (
 
 
 class Browser(NamedTuple):
-    """Names as people know them; empty where nobody knows."""
+    """Browser and operating system by their common names; empty if unknown."""
 
     name: str
     system: str
 
 
-def browser_of(user_agent: str) -> Browser:
-    """The browser and the system it runs on."""
-    name = next((name for mark, name in _BROWSERS if mark in user_agent), "")
-    system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
+def parse_user_agent(user_agent: str) -> Browser:
+    """The browser and its operating system."""
+    name = next((name for pattern, name in _BROWSERS if pattern in user_agent), "")
+    system = next((name for pattern, name in _SYSTEMS if pattern in user_agent), "")
     return Browser(name, system)

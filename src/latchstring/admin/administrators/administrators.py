@@ -1,8 +1,8 @@
-"""Administrators, for super-admins: who there is, inviting one, and what can be changed about them."""
+"""Administrators, for super-admins: list, invite, change roles, deactivate, end sessions."""
 
 from uuid import UUID
 
-from latchstring.admin.account.user_agents import browser_of
+from latchstring.admin.account.user_agents import parse_user_agent
 from latchstring.admin.context import LANGUAGES, Panel
 from latchstring.admin.flash import flash
 from latchstring.admin.routing import get, post
@@ -33,7 +33,7 @@ _ROLE_MESSAGES = {
 
 
 class NewAdmin(PageForm, kw_only=True):
-    """The form that invites. language: what the mail and the panel speak to the person."""
+    """Invites an administrator. language: of the mail and of the panel."""
 
     email: Email
     name: Line
@@ -42,18 +42,18 @@ class NewAdmin(PageForm, kw_only=True):
 
 
 class NewRole(PageForm):
-    """The form that gives another role."""
+    """Changes the role."""
 
     role: str = ""
 
 
 @get(LIST, needs=ADMINS_WRITE)
 async def show_list(panel: Panel) -> Answer:
-    """Everybody, by address."""
+    """All administrators by address."""
     return panel.show("administrators/list.html", admins=await panel.services.admins.list_all())
 
 
-# ---- inviting --------------------------------------------------------------------------------------------------------
+# ---- invite ----------------------------------------------------------------------------------------------------------
 
 
 @get(f"{LIST}/new", needs=ADMINS_WRITE)
@@ -75,38 +75,38 @@ def _show_new(panel: Panel, *, status: int = 200, code: str = "", form: FormStat
 
 @post(f"{LIST}/new", needs=ADMINS_WRITE)
 async def invite(panel: Panel) -> Answer:
-    """Make the account and send the set-up link; without mail the link is shown this once."""
+    """Create the account and mail the set-up link; if mail is turned off, show the link once."""
     sent = await panel.read_form(NewAdmin)
     try:
         form = sent.finish()
         address: Address = form.email
-        check_mail(panel.services.limiter, address)
-        made = await panel.services.admins.invite(
-            address=address, role=form.role, name=form.name, locale=known_language(form.language), by=panel.principal
+        check_set_up_mail(panel.services.limiter, address)
+        set_up = await panel.services.admins.invite(
+            address=address, role=form.role, name=form.name, locale=parse_language(form.language), by=panel.principal
         )
     except InvalidFields as error:
         return _show_new(panel, status=422, code=error.code, form=sent.refused(error))
     except EmailTaken as error:
         taken = InvalidFields([FieldProblem("/email", "administrator-taken", error.detail)])
         return _show_new(panel, status=409, code=error.code, form=sent.refused(taken))
-    return _sent_link(panel, made, "administrator-invited")
+    return _show_sent_link(panel, set_up, "administrator-invited")
 
 
-def known_language(text: str) -> str | None:
-    """A language the panel speaks; None for the browser's own."""
-    return text if text in LANGUAGES else None
+def parse_language(language: str) -> str | None:
+    """A language of the panel; None for the language of the browser."""
+    return language if language in LANGUAGES else None
 
 
-def check_mail(limiter: Limiter, address: Address) -> None:
-    """A set-up link is a mail, too: nobody's mailbox is filled with them. Raises TooManyRequests."""
+def check_set_up_mail(limiter: Limiter, address: Address) -> None:
+    """Apply the rate limit of mails to one address to set-up links. Raises TooManyRequests."""
     limiter.check_recipient(address.email_key)
 
 
-def _sent_link(panel: Panel, made: SetUpSent, message: str) -> Answer:
-    if made.set_up_url is not None:
-        # in the answer to the form, not behind a redirect: the link must stand in no address and no cookie
-        return panel.show("administrators/set_up_link.html", who=made.admin, set_up_url=made.set_up_url)
-    return panel.redirect(entry_path(made.admin.id), flash=flash(panel, message, name=made.admin.shown_name))
+def _show_sent_link(panel: Panel, set_up: SetUpSent, message: str) -> Answer:
+    if set_up.set_up_url is not None:
+        # in the answer to the form, not after a redirect: the link must be in no URL and no cookie
+        return panel.show("administrators/set_up_link.html", account=set_up.admin, set_up_url=set_up.set_up_url)
+    return panel.redirect(entry_path(set_up.admin.id), flash=flash(panel, message, name=set_up.admin.shown_name))
 
 
 # ---- one administrator -----------------------------------------------------------------------------------------------
@@ -114,78 +114,80 @@ def _sent_link(panel: Panel, made: SetUpSent, message: str) -> Answer:
 
 @get(ENTRY, needs=ADMINS_WRITE)
 async def show_entry(panel: Panel) -> Answer:
-    """What is known of one, and what can be done."""
-    admin = await _admin(panel)
+    """One administrator: details, sessions and actions."""
+    admin = await _get_admin(panel)
     sessions = await panel.services.admins.list_sessions(admin.id, by=panel.principal)
     return panel.show(
         "administrators/entry.html",
-        who=admin,
+        account=admin,
         roles=ADMIN_ROLES,
         is_me=admin.id == panel.me.id,
-        sessions=[(one, browser_of(one.user_agent)) for one in sessions],
+        sessions=[(session, parse_user_agent(session.user_agent)) for session in sessions],
     )
 
 
 @post(f"{ENTRY}/role", needs=ADMINS_WRITE)
 async def change_role(panel: Panel) -> Answer:
-    """Give another role. It counts from the next request."""
+    """Change the role. It applies from the next request."""
     sent = await panel.read_form(NewRole)
-    admin = await _admin(panel)
+    admin = await _get_admin(panel)
     try:
         changed = await panel.services.admins.set_role(admin.id, sent.typed.get("role", ""), by=panel.principal)
     except LastSuperAdmin:
-        return _refuse_last(panel, admin)
-    # an administrator who gave up the right to see this page goes to their account
+        return _refuse_last_super_admin(panel, admin)
+    # an administrator who removed their own permission for this page goes to their account
     path = "/admin/account" if admin.id == panel.me.id and changed.role != admin.role else entry_path(admin.id)
     return panel.redirect(path, flash=flash(panel, _ROLE_MESSAGES[PanelRole(changed.role)], name=admin.shown_name))
 
 
 @get(f"{ENTRY}/deactivate", needs=ADMINS_WRITE)
-async def ask_deactivate(panel: Panel) -> Answer:
-    """The question before somebody is shut out."""
-    admin = await _admin(panel)
-    return panel.show("administrators/deactivate.html", who=admin, is_me=admin.id == panel.me.id)
+async def confirm_deactivate(panel: Panel) -> Answer:
+    """The confirmation before an administrator is deactivated."""
+    admin = await _get_admin(panel)
+    return panel.show("administrators/deactivate.html", account=admin, is_me=admin.id == panel.me.id)
 
 
 @post(f"{ENTRY}/deactivate", needs=ADMINS_WRITE)
 async def deactivate(panel: Panel) -> Answer:
-    """Shut out at once: sessions end, links die."""
+    """Deactivate an administrator: sessions end and links stop working immediately."""
     await panel.read_form(PageForm)
-    admin = await _admin(panel)
+    admin = await _get_admin(panel)
     try:
         await panel.services.admins.deactivate(admin.id, by=panel.principal)
     except LastSuperAdmin:
-        return _refuse_last(panel, admin)
+        return _refuse_last_super_admin(panel, admin)
     return panel.redirect(entry_path(admin.id), flash=flash(panel, "administrator-deactivated", name=admin.shown_name))
 
 
 @post(f"{ENTRY}/reactivate", needs=ADMINS_WRITE)
 async def reactivate(panel: Panel) -> Answer:
     await panel.read_form(PageForm)
-    admin = await _admin(panel)
+    admin = await _get_admin(panel)
     await panel.services.admins.reactivate(admin.id, by=panel.principal)
     return panel.redirect(entry_path(admin.id), flash=flash(panel, "administrator-reactivated", name=admin.shown_name))
 
 
 @post(f"{ENTRY}/link", needs=ADMINS_WRITE)
 async def resend_link(panel: Panel) -> Answer:
-    """Send a fresh set-up link; earlier ones are dead."""
+    """Send a new set-up link; earlier ones stop working."""
     await panel.read_form(PageForm)
-    admin = await _admin(panel)
-    check_mail(panel.services.limiter, Address(admin.email, admin.email_key))
+    admin = await _get_admin(panel)
+    check_set_up_mail(panel.services.limiter, Address(admin.email, admin.email_key))
     try:
-        made = await panel.services.admins.resend_set_up(admin.id, by=panel.principal)
+        set_up = await panel.services.admins.resend_set_up(admin.id, by=panel.principal)
     except AccountBlocked:
         message = flash(panel, "administrator-link-not-sent", name=admin.shown_name, is_bad=True)
         return panel.redirect(entry_path(admin.id), flash=message)
-    return _sent_link(panel, made, "administrator-password-link-sent" if admin.is_set_up else "administrator-link-sent")
+    return _show_sent_link(
+        panel, set_up, "administrator-password-link-sent" if admin.is_set_up else "administrator-link-sent"
+    )
 
 
 @post(f"{ENTRY}/sessions", needs=ADMINS_WRITE)
 async def end_sessions(panel: Panel) -> Answer:
-    """Sign somebody out everywhere."""
+    """Sign the administrator out everywhere."""
     await panel.read_form(PageForm)
-    admin = await _admin(panel)
+    admin = await _get_admin(panel)
     count = await panel.services.admins.end_sessions(admin.id, by=panel.principal)
     message = "administrator-sessions-ended" if count else "administrator-without-sessions"
     return panel.redirect(entry_path(admin.id), flash=flash(panel, message, name=admin.shown_name, count=count))
@@ -193,16 +195,16 @@ async def end_sessions(panel: Panel) -> Answer:
 
 @post(f"{ENTRY}/second-factor", needs=ADMINS_WRITE)
 async def reset_second_factor(panel: Panel) -> Answer:
-    """Take the second factor away from somebody who has lost the phone and the codes."""
+    """Remove the second factor of an administrator who has lost the phone and the recovery codes."""
     await panel.read_form(PageForm)
-    admin = await _admin(panel)
+    admin = await _get_admin(panel)
     await panel.services.admins.second_factors.reset(admin.id, by=panel.principal)
     return panel.redirect(
         entry_path(admin.id), flash=flash(panel, "administrator-second-factor-removed", name=admin.shown_name)
     )
 
 
-def _refuse_last(panel: Panel, admin: Admin) -> Answer:
+def _refuse_last_super_admin(panel: Panel, admin: Admin) -> Answer:
     message = flash(panel, "administrator-is-last-super-admin", name=admin.shown_name, is_bad=True)
     return panel.redirect(entry_path(admin.id), flash=message)
 
@@ -211,7 +213,7 @@ def entry_path(admin_id: UUID) -> str:
     return f"{LIST}/{admin_id}"
 
 
-async def _admin(panel: Panel) -> Admin:
+async def _get_admin(panel: Panel) -> Admin:
     try:
         admin_id = UUID(panel.parameter("id"))
     except ValueError:
@@ -225,7 +227,7 @@ routes = [
     invite,
     show_entry,
     change_role,
-    ask_deactivate,
+    confirm_deactivate,
     deactivate,
     reactivate,
     resend_link,

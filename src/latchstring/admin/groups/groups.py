@@ -1,4 +1,4 @@
-"""Groups: found, made, named, with their members, what they may see, and their end."""
+"""Groups: list, create, edit, members, content, delete."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from latchstring.admin.choices import match_users
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import fingerprint, flash
 from latchstring.admin.pagination import (
-    LONGEST_SEARCH,
+    MAX_SEARCH_LENGTH,
     PAGE_SIZE,
     address,
+    build_page_links,
     cursor_of,
-    page_links,
-    searched,
-    sort_order_of,
+    read_search,
+    read_sort_order,
 )
 from latchstring.admin.routing import get, post
 from latchstring.domain.errors import ChangedMeanwhile, FieldProblem, GroupKeyTaken, InvalidFields, UserNotFound
@@ -37,34 +37,34 @@ ORDERS = {"name": False, "createdAt": True}
 
 
 class GroupTextsForm(PageForm):
-    """How a group is called. Languages come as three lists of the same length; one without a name is left out."""
+    """The names of a group. Translations are three lists of the same length; one without a name is dropped."""
 
     repeated: ClassVar[frozenset[str]] = frozenset({"language", "textName", "textDescription"})
-    most_fields: ClassVar[int] = 256
+    max_fields: ClassVar[int] = 256
 
     name: Line | None = None
     description: Message | None = None
-    seen: str = ""  # which words the form was opened with
+    seen: str = ""  # the fingerprint of the texts that the form showed
     language: tuple[str, ...] = ()
     text_name: tuple[str, ...] = ()
     text_description: tuple[str, ...] = ()
 
 
 class NewGroupForm(GroupTextsForm, kw_only=True):
-    """A group to make."""
+    """A new group."""
 
     key: Key
 
 
 class MemberForm(PageForm, kw_only=True):
-    """A user to bring in or to take out."""
+    """The user to add or to remove."""
 
     user: Id
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A translation as the form shows it."""
+    """A translation in the form."""
 
     language: str = ""
     name: str = ""
@@ -80,19 +80,19 @@ def path_of(key: str, rest: str = "") -> str:
 
 @get(LIST, needs=READ)
 async def show_groups(panel: Panel) -> Answer:
-    """Groups by name, with their members counted; `q` searches."""
-    q, order = searched(panel), sort_order_of(panel, ORDERS, "name")
+    """Groups by name, with the number of their members; `q` searches."""
+    q, order = read_search(panel), read_sort_order(panel, ORDERS, "name")
     within = f"groups:{order}"
-    found = await panel.services.groups.search(
+    page = await panel.services.groups.search(
         q, order=order, cursor=cursor_of(panel, within), limit=PAGE_SIZE, by=panel.principal
     )
     return panel.show(
         "groups/list.html",
-        found=found,
+        page=page,
         q=q,
-        sorting=order,
+        sort_order=order,
         address=lambda **changes: address(panel, **changes),
-        links=page_links(panel, within, found),
+        links=build_page_links(panel, within, page),
         path_of=path_of,
     )
 
@@ -106,17 +106,17 @@ async def show_new_group(panel: Panel) -> Answer:
 
 
 @post(NEW, needs=WRITE)
-async def make_group(panel: Panel) -> Answer:
-    """Make a group and go to it."""
+async def create_group(panel: Panel) -> Answer:
+    """Create a group and redirect to it."""
     sent = await panel.read_form(NewGroupForm)
     try:
-        words = _read_words(sent)
-        made = await panel.services.groups.create(sent.finish().key, words, by=panel.principal)
+        texts = _read_texts(sent)
+        group = await panel.services.groups.create(sent.finish().key, texts, by=panel.principal)
     except InvalidFields as error:
         return _show_new(panel, sent.refused(error), 422, error.code, sent)
     except GroupKeyTaken as error:
         return _show_new(panel, sent.with_problem("key", error.code), 409, error.code, sent)
-    return panel.redirect(path_of(made.key), flash=flash(panel, "group-created", name=made.name))
+    return panel.redirect(path_of(group.key), flash=flash(panel, "group-created", name=group.name))
 
 
 def _show_new(panel: Panel, form: FormState, status: int, code: str, sent: SentForm[NewGroupForm]) -> Answer:
@@ -133,8 +133,8 @@ def _show_new(panel: Panel, form: FormState, status: int, code: str, sent: SentF
 
 @get(ENTRY, needs=READ)
 async def show_group(panel: Panel) -> Answer:
-    """A group's words, and what is around it in numbers."""
-    return await _show_entry(panel, await _group(panel))
+    """The texts of a group, and the numbers of its members, invitations and objects."""
+    return await _show_entry(panel, await _get_group(panel))
 
 
 async def _show_entry(
@@ -147,7 +147,7 @@ async def _show_entry(
     typed: Sequence[Language] | None = None,
 ) -> Answer:
     languages = [Language(tag, text.name, text.description or "") for tag, text in sorted(group.translations.items())]
-    history = await _history(panel, group)
+    history = await _list_history(panel, group)
     return panel.show(
         "groups/entry.html",
         status=status,
@@ -158,7 +158,7 @@ async def _show_entry(
         languages=[*(languages if typed is None else typed), Language()],
         offered=available_locales(),
         members=await panel.services.groups.count_members(group, by=panel.principal),
-        on_the_way=await panel.services.groups.count_pending_invitations(group, by=panel.principal),
+        pending_count=await panel.services.groups.count_pending_invitations(group, by=panel.principal),
         granted=await _count_granted(panel, group),
         seen=_fingerprint(texts_of(group)),
         history=history,
@@ -167,14 +167,14 @@ async def _show_entry(
 
 @post(ENTRY, needs=WRITE)
 async def save_group(panel: Panel) -> Answer:
-    """Give a group other words, unless somebody else has just done so."""
+    """Change the texts of a group, unless they were changed since the form was opened."""
     sent = await panel.read_form(GroupTextsForm)
-    group = await _group(panel)
+    group = await _get_group(panel)
     try:
         sent.finish()
-        words = _read_words(sent)
+        texts = _read_texts(sent)
         _check_unchanged(sent, group)
-        await panel.services.groups.replace(group.key, words, before=texts_of(group), by=panel.principal)
+        await panel.services.groups.replace(group.key, texts, before=texts_of(group), by=panel.principal)
     except InvalidFields as error:
         return await _show_entry(
             panel, group, form=sent.refused(error), status=422, code=error.code, typed=_typed_languages(sent)
@@ -182,9 +182,9 @@ async def save_group(panel: Panel) -> Answer:
     except ChangedMeanwhile as error:
         form = sent.with_problem("name", error.code)
         return await _show_entry(
-            panel, await _group(panel), form=form, status=409, code=error.code, typed=_typed_languages(sent)
+            panel, await _get_group(panel), form=form, status=409, code=error.code, typed=_typed_languages(sent)
         )
-    return panel.redirect(path_of(group.key), flash=flash(panel, "group-saved", name=words.name))
+    return panel.redirect(path_of(group.key), flash=flash(panel, "group-saved", name=texts.name))
 
 
 def _check_unchanged(sent: SentForm[GroupTextsForm], group: Group) -> None:
@@ -192,32 +192,32 @@ def _check_unchanged(sent: SentForm[GroupTextsForm], group: Group) -> None:
         raise ChangedMeanwhile("The group was changed by somebody else.")
 
 
-def _fingerprint(words: GroupTexts) -> str:
-    """Which words a form was opened with. Not a secret: it only has to differ when they do."""
-    texts = sorted((tag, text.name, text.description) for tag, text in words.translations.items())
-    return fingerprint(words.name, words.description, texts)
+def _fingerprint(texts: GroupTexts) -> str:
+    """A digest of the texts that a form shows, to detect changes by others."""
+    sorted_texts = sorted((tag, text.name, text.description) for tag, text in texts.translations.items())
+    return fingerprint(texts.name, texts.description, sorted_texts)
 
 
 def _typed_languages(sent: SentForm[GroupTextsForm] | SentForm[NewGroupForm]) -> list[Language]:
     columns = (sent.ticked.get(name, ()) for name in ("language", "textName", "textDescription"))
     typed = [Language(*row) for row in zip(*columns, strict=False)]
-    return [one for one in typed if one.language or one.name or one.description]
+    return [translation for translation in typed if translation.language or translation.name or translation.description]
 
 
-def _read_words(sent: SentForm[GroupTextsForm] | SentForm[NewGroupForm]) -> GroupTexts:
-    """The words of a group. Raises InvalidFields with everything that is wrong with them."""
+def _read_texts(sent: SentForm[GroupTextsForm] | SentForm[NewGroupForm]) -> GroupTexts:
+    """The texts of a group. Raises InvalidFields with all problems."""
     problems = list(sent.reading.problems)
     if not sent.typed.get("name", "").strip():
         problems.append(FieldProblem("/name", "required", "Give the group a name."))
     texts: dict[str, GroupText] = {}
-    for place, one in enumerate(_typed_languages(sent)):
-        if not one.name.strip() and not one.description.strip():
-            continue  # a language whose words were cleared is left out
+    for index, translation in enumerate(_typed_languages(sent)):
+        if not translation.name.strip() and not translation.description.strip():
+            continue  # a cleared translation is removed
         try:
-            tag = read_locale(one.language)
-            texts[tag] = GroupText(read_line(one.name), read_message(one.description) or None)
+            tag = read_locale(translation.language)
+            texts[tag] = GroupText(read_line(translation.name), read_message(translation.description) or None)
         except ValueRefused as refused:
-            problems.append(FieldProblem(f"/language-{place}", refused.code, refused.detail))
+            problems.append(FieldProblem(f"/language-{index}", refused.code, refused.detail))
     if problems:
         raise InvalidFields(problems)
     return GroupTexts(name=sent.get("name"), description=sent.get("description"), translations=texts)
@@ -228,36 +228,36 @@ def _read_words(sent: SentForm[GroupTextsForm] | SentForm[NewGroupForm]) -> Grou
 
 @get(f"{ENTRY}/members", needs=READ)
 async def show_members(panel: Panel) -> Answer:
-    """Who is in a group, and, for those who may, a search for somebody to bring in."""
-    group = await _group(panel)
-    found = await panel.services.users.operations.search(
+    """The members of a group, and a search for users to add."""
+    group = await _get_group(panel)
+    page = await panel.services.users.operations.search(
         UserSearch(group_id=group.id),
         order=SortOrder("email"),
         cursor=cursor_of(panel, "members"),
         limit=PAGE_SIZE,
         by=panel.principal,
     )
-    find = searched(panel, "find")
+    find = read_search(panel, "find")
     matches = await match_users(panel, find) if find and panel.can(WRITE) else ()
     return panel.show(
         "groups/members.html",
         group=group,
         key_path=path_of(group.key),
-        found=found,
+        page=page,
         find=find,
         matches=matches,
         members=await panel.services.groups.count_members(group, by=panel.principal),
-        links=page_links(panel, "members", found),
-        longest=LONGEST_SEARCH,
+        links=build_page_links(panel, "members", page),
+        longest=MAX_SEARCH_LENGTH,
     )
 
 
 @post(f"{ENTRY}/members", needs=WRITE)
 async def add_member(panel: Panel) -> Answer:
-    """Bring somebody into a group."""
+    """Add a user to a group."""
     sent = await panel.read_form(MemberForm)
     user_id: UUID = sent.finish().user
-    group = await _group(panel)
+    group = await _get_group(panel)
     back = path_of(group.key, "/members")
     try:
         user = await panel.services.users.get(user_id)
@@ -269,10 +269,10 @@ async def add_member(panel: Panel) -> Answer:
 
 @post(f"{ENTRY}/members/remove", needs=WRITE)
 async def remove_member(panel: Panel) -> Answer:
-    """Take somebody out of a group."""
+    """Remove a user from a group."""
     sent = await panel.read_form(MemberForm)
     user_id: UUID = sent.finish().user
-    group = await _group(panel)
+    group = await _get_group(panel)
     back = path_of(group.key, "/members")
     try:
         user = await panel.services.users.get(user_id)
@@ -290,8 +290,8 @@ async def remove_member(panel: Panel) -> Answer:
 
 @get(f"{ENTRY}/content", needs="access:read")
 async def show_group_content(panel: Panel) -> Answer:
-    """What the members of a group may view, edit or maintain."""
-    group = await _group(panel)
+    """The objects that the members of a group can view, edit or maintain."""
+    group = await _get_group(panel)
     granted = await panel.services.content.operations.list_granted(
         group.id, cursor=cursor_of(panel, "held"), by=panel.principal
     )
@@ -299,52 +299,52 @@ async def show_group_content(panel: Panel) -> Answer:
         "groups/content.html",
         group=group,
         key_path=path_of(group.key),
-        held=granted.items,
+        objects=granted.items,
         granted=await _count_granted(panel, group),
-        links=page_links(panel, "held", granted),
+        links=build_page_links(panel, "held", granted),
         content_types=panel.services.content_rules.types,
     )
 
 
-# ---- the end ---------------------------------------------------------------------------------------------------------
+# ---- delete ----------------------------------------------------------------------------------------------------------
 
 
 @get(f"{ENTRY}/delete", needs=WRITE)
 async def confirm_delete_group(panel: Panel) -> Answer:
-    """What deleting would do, in numbers."""
-    group = await _group(panel)
+    """The confirmation, with the numbers of members, invitations and objects."""
+    group = await _get_group(panel)
     return panel.show(
         "groups/delete.html",
         group=group,
         key_path=path_of(group.key),
         members=await panel.services.groups.count_members(group, by=panel.principal),
-        on_the_way=await panel.services.groups.count_pending_invitations(group, by=panel.principal),
+        pending_count=await panel.services.groups.count_pending_invitations(group, by=panel.principal),
         granted=await _count_granted(panel, group),
     )
 
 
 @post(f"{ENTRY}/delete", needs=WRITE)
 async def delete_group(panel: Panel) -> Answer:
-    """Remove a group for good."""
+    """Delete a group permanently."""
     await panel.read_form(PageForm)
-    group = await _group(panel)
+    group = await _get_group(panel)
     await panel.services.groups.delete(group.key, by=panel.principal)
     return panel.redirect(LIST, flash=flash(panel, "group-deleted", name=group.name))
 
 
-async def _group(panel: Panel) -> Group:
-    """The group in the address. Raises GroupNotFound."""
+async def _get_group(panel: Panel) -> Group:
+    """The group of the path. Raises GroupNotFound."""
     return await panel.services.groups.get(panel.parameter("key"), by=panel.principal)
 
 
 async def _count_granted(panel: Panel, group: Group) -> object:
-    """How many objects it may see; nothing for who may not ask."""
+    """The number of objects that the group can see; None without the permission to read access."""
     if not panel.can("access:read"):
         return None
     return await panel.services.content.operations.count_granted(group.id, by=panel.principal)
 
 
-async def _history(panel: Panel, group: Group) -> object:
+async def _list_history(panel: Panel, group: Group) -> object:
     if not panel.can("audit:read"):
         return ()
     return (await panel.services.users.operations.list_history(group.id, by=panel.principal)).items
@@ -353,7 +353,7 @@ async def _history(panel: Panel, group: Group) -> object:
 routes = [
     show_groups,
     show_new_group,
-    make_group,
+    create_group,
     show_group,
     save_group,
     show_members,

@@ -1,4 +1,4 @@
-"""Guessing what a column of somebody's spreadsheet is for, by its heading in any of the languages we speak."""
+"""Guess the field of each column of a spreadsheet from its heading, in all supported languages."""
 
 import re
 import unicodedata
@@ -8,7 +8,7 @@ from latchstring.formats.email_address import AddressRefused, parse_address
 from latchstring.formats.invitation_input import COLUMNS, clean_cell
 
 ADDRESS = "inviteEmail"
-# en, de, fr, es, pt-BR, it, nl, pl, ar, he, ja, zh-Hans. Two languages may use one word: the first field wins.
+# en, de, fr, es, pt-BR, it, nl, pl, ar, he, ja, zh-Hans. If two languages share a word, the first field wins.
 _WORDS = {
     "inviteEmail": (
         "email|mail|email address|invite email|email 1 value|mailadresse|email adresse|adresse email|adresse mail|"
@@ -49,25 +49,25 @@ _WORDS = {
 }
 
 
-def _plain(heading: str) -> str:
-    """A heading without case, blanks, hyphens and accents that people leave out."""
+def _normalize_heading(heading: str) -> str:
+    """A heading without case, spaces, hyphens and accents."""
     folded = unicodedata.normalize("NFKD", heading).casefold()
-    return re.sub(r"[\W_]", "", "".join(one for one in folded if not unicodedata.combining(one)))
+    return re.sub(r"[\W_]", "", "".join(character for character in folded if not unicodedata.combining(character)))
 
 
 _FIELDS: dict[str, str] = {}
 for _field, _text in _WORDS.items():
     for _word in (_field, *_text.split("|")):
-        _FIELDS.setdefault(_plain(_word), _field)
+        _FIELDS.setdefault(_normalize_heading(_word), _field)
 
 
-def guess(heading: str) -> str | None:
-    """The field a heading names in one of our languages."""
-    return _FIELDS.get(_plain(heading)) if heading.strip() else None
+def guess_field(heading: str) -> str | None:
+    """The field that a heading names in a supported language; None if unknown."""
+    return _FIELDS.get(_normalize_heading(heading)) if heading.strip() else None
 
 
 def looks_like_address(cell: str) -> bool:
-    """Whether somebody's address stands here, and no heading."""
+    """Whether a cell contains an e-mail address."""
     try:
         parse_address(clean_cell(cell))
     except AddressRefused:
@@ -76,22 +76,22 @@ def looks_like_address(cell: str) -> bool:
 
 
 def is_heading(cells: Sequence[str]) -> bool:
-    """Whether the first line of a file says what is below it: an address says nothing of that."""
+    """Whether the first line of a file is a header: it contains no e-mail address."""
     return not any(looks_like_address(cell) for cell in cells)
 
 
 def guess_columns(cells: Sequence[str]) -> list[str | None]:
-    """The field of each column, each at most once; in a file without headings the first address makes the column."""
+    """The field of each column, each at most once. Without a header, only the first column with an address has one."""
     if not is_heading(cells):
-        first = next(place for place, cell in enumerate(cells) if looks_like_address(cell))
-        return [ADDRESS if place == first else None for place in range(len(cells))]
-    found: list[str | None] = []
+        first = next(index for index, cell in enumerate(cells) if looks_like_address(cell))
+        return [ADDRESS if index == first else None for index in range(len(cells))]
+    fields: list[str | None] = []
     for cell in cells:
-        field = guess(cell)
-        found.append(field if field not in found else None)
-    return found
+        field = guess_field(cell)
+        fields.append(field if field not in fields else None)
+    return fields
 
 
 def is_field(name: str) -> bool:
-    """Whether a column may be this."""
+    """Whether a column can be this field."""
     return name in COLUMNS

@@ -1,7 +1,7 @@
-"""Inviting from a spreadsheet in four steps: the addresses, what its columns are, what would happen, and the sending.
+"""Import invitations from a spreadsheet in four steps: addresses, columns, check, send.
 
-Between the steps the rows lie in the database as a draft of the administrator who brought them; a day later they are
-forgotten. Every address can be opened again, so nothing is lost by a reload or a closed window.
+Between the steps the rows are stored in the database as a draft of the administrator who uploaded them; drafts are
+deleted after a day. Every URL can be opened again, so a reload or a closed window loses nothing.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 
 from latchstring.admin.context import DOMAIN, Panel
 from latchstring.admin.flash import flash
-from latchstring.admin.formatting import numbers_in
+from latchstring.admin.formatting import get_formats
 from latchstring.admin.imports.columns import ADDRESS, is_field
-from latchstring.admin.imports.upload import take_upload
-from latchstring.admin.pagination import cursor_of, cursor_text, id_in
+from latchstring.admin.imports.upload import create_draft
+from latchstring.admin.pagination import cursor_of, format_cursor, parse_id
 from latchstring.admin.routing import get, post
 from latchstring.domain.errors import FieldProblem, InvalidFields, JobFinished, JobNotFound
 from latchstring.domain.job import EVERY_ROW, Job, JobState, RowFilter, RowStatus
@@ -27,13 +27,13 @@ from latchstring.i18n.catalogues import translations
 from latchstring.pages.forms import FormProblem, FormState, PageForm
 
 IMPORT = "/admin/import"
-ONE = f"{IMPORT}/{{job_id:str}}"
+ENTRY = f"{IMPORT}/{{job_id:str}}"
 NEEDS = "invitations:write"
 ROWS_A_PAGE = 50
 JOBS_SHOWN = 10
 SAMPLES = 3
-MOST_COLUMNS = 200
-MOST_NAMES = 2000
+MAX_COLUMNS = 200
+MAX_NAMES = 2000
 CHARSETS = (
     "utf-8",
     "windows-1252",
@@ -54,17 +54,17 @@ FILTERS: dict[str, tuple[str, ...]] = {
 
 
 class ColumnsForm(PageForm):
-    """What each column is, in their order, and what everybody gets besides."""
+    """The field of each column in order, and the role and template of all rows."""
 
     repeated: ClassVar[frozenset[str]] = frozenset({"column"})
-    most_fields: ClassVar[int] = MOST_COLUMNS + 8
+    max_fields: ClassVar[int] = MAX_COLUMNS + 8
 
     role: str = ""
     template: str = ""
 
 
 class CheckForm(PageForm):
-    """Look again, or invite; promised: the numbers that were on the page."""
+    """Check again, or invite. promised: the counts that the page showed."""
 
     do: str = ""
     promised: str = ""
@@ -72,7 +72,7 @@ class CheckForm(PageForm):
 
 @dataclass(frozen=True, slots=True)
 class ImportColumn:
-    """A column as the second step shows it."""
+    """A column on the page of the second step."""
 
     heading: str
     samples: Sequence[str]
@@ -84,7 +84,7 @@ class ImportColumn:
 
 @get(IMPORT, needs=NEEDS)
 async def show_start(panel: Panel) -> Answer:
-    """Where a file is chosen or lines are pasted, and the imports of late."""
+    """The form for a file or pasted lines, and the recent imports."""
     return await _start_page(panel)
 
 
@@ -101,39 +101,39 @@ async def _start_page(panel: Panel, form: FormState | None = None) -> Answer:
         jobs=jobs,
         drafts=drafts,
         charsets=CHARSETS,
-        **_n(panel),
+        **_formats(panel),
     )
 
 
 @post(IMPORT, needs=NEEDS)
-async def take_file(panel: Panel) -> Answer:
-    """Keep the rows as a draft, and ask what their columns are."""
+async def upload_file(panel: Panel) -> Answer:
+    """Store the rows as a draft, and continue with the columns."""
     try:
-        draft = await take_upload(panel)
+        draft = await create_draft(panel)
     except InvalidFields as error:
         problems = tuple(FormProblem(e.pointer.lstrip("/"), e.code, e.detail) for e in error.errors)
         return await _start_page(panel, FormState({}, problems))
-    return panel.redirect(_at(draft, "columns"))
+    return panel.redirect(_job_url(draft, "columns"))
 
 
 # ---- 2 · columns -----------------------------------------------------------------------------------------------------
 
 
-@get(f"{ONE}/columns", needs=NEEDS)
+@get(f"{ENTRY}/columns", needs=NEEDS)
 async def show_columns(panel: Panel) -> Answer:
-    """What we take each column for, with some of its cells."""
-    return await _columns_page(panel, await _draft(panel))
+    """The guessed field of each column, with some of its cells."""
+    return await _columns_page(panel, await _get_draft(panel))
 
 
 async def _columns_page(panel: Panel, draft: Job, form: FormState | None = None) -> Answer:
     columns = await _columns_of(panel, draft)
     if form is not None:
         chosen = form.values("column")
-        columns = [replace(one, field=field) for one, field in zip(columns, chosen, strict=False)]
-    everybody = draft.options.get("everybody")
-    usual = {"role": "", "template": ""} | (everybody if isinstance(everybody, dict) else {})
+        columns = [replace(column, field=field) for column, field in zip(columns, chosen, strict=False)]
+    for_all = draft.options.get("everybody")
+    defaults = {"role": "", "template": ""} | (for_all if isinstance(for_all, dict) else {})
     if form is not None:
-        usual = {name: form.value(name) for name in usual}
+        defaults = {name: form.value(name) for name in defaults}
     status, code = (422, InvalidFields.code) if form else (200, "")
     return panel.show(
         "imports/columns.html",
@@ -145,9 +145,9 @@ async def _columns_page(panel: Panel, draft: Job, form: FormState | None = None)
         fields=sorted(COLUMNS, key=lambda name: (name != ADDRESS, name)),
         roles=[role for key, role in panel.services.roles.items() if panel.principal.can_grant_role(key)],
         templates=await panel.services.invitations.templates.list_templates(by=panel.principal),
-        usual=usual,
+        defaults=defaults,
         has_header=bool(draft.options.get("header")),
-        **_n(panel),
+        **_formats(panel),
     )
 
 
@@ -157,12 +157,12 @@ async def _columns_of(panel: Panel, draft: Job) -> list[ImportColumn]:
     async for rows in panel.services.invitations.bulk.rows_of_draft(draft):
         sample = [_texts(row) for row in islice(rows, SAMPLES)]
         break
-    width = min(max([len(header), len(fields), *map(len, sample)]), MOST_COLUMNS)
+    width = min(max([len(header), len(fields), *map(len, sample)]), MAX_COLUMNS)
     return [
         ImportColumn(
-            _cell(header, place), [cell for row in sample if (cell := _cell(row, place))], _cell(fields, place)
+            _cell(header, index), [cell for row in sample if (cell := _cell(row, index))], _cell(fields, index)
         )
-        for place in range(width)
+        for index in range(width)
     ]
 
 
@@ -170,26 +170,26 @@ def _texts(cells: object) -> list[str]:
     return ["" if cell is None else str(cell) for cell in cells] if isinstance(cells, list) else []
 
 
-def _cell(cells: Sequence[str], place: int) -> str:
-    return cells[place] if place < len(cells) else ""
+def _cell(cells: Sequence[str], index: int) -> str:
+    return cells[index] if index < len(cells) else ""
 
 
-@post(f"{ONE}/columns", needs=NEEDS)
+@post(f"{ENTRY}/columns", needs=NEEDS)
 async def save_columns(panel: Panel) -> Answer:
-    """Keep what the columns are, and look what would happen."""
+    """Save the columns, and check the rows."""
     sent = await panel.read_form(ColumnsForm)
-    draft = await _draft(panel)
+    draft = await _get_draft(panel)
     chosen = [field if is_field(field) else None for field in sent.ticked.get("column", ())]
     try:
         _check_columns(chosen)
     except InvalidFields as error:
         return await _columns_page(panel, draft, sent.refused(error))
-    everybody = {name: value for name in ("role", "template") if (value := sent.typed.get(name))}
-    options = {**draft.options, "columns": chosen, "everybody": everybody, "names": await _names(panel)}
+    for_all = {name: value for name in ("role", "template") if (value := sent.typed.get(name))}
+    options = {**draft.options, "columns": chosen, "everybody": for_all, "names": await _map_names(panel)}
     bulk = panel.services.invitations.bulk
     await bulk.describe(replace(draft, options=options))
     await bulk.check(draft.id, by=panel.principal)
-    return panel.redirect(_at(draft, "check"))
+    return panel.redirect(_job_url(draft, "check"))
 
 
 def _check_columns(chosen: Sequence[str | None]) -> None:
@@ -200,12 +200,12 @@ def _check_columns(chosen: Sequence[str | None]) -> None:
         raise InvalidFields([FieldProblem("/column", "column-twice", "Give each field one column.")])
 
 
-async def _names(panel: Panel) -> dict[str, dict[str, str]]:
-    """Which key is meant where somebody wrote the name of a role or a group, in whatever case."""
+async def _map_names(panel: Panel) -> dict[str, dict[str, str]]:
+    """The keys of roles and groups by their names in any case, so that cells may contain names."""
     roles = {name.casefold(): role.key for role in panel.services.roles.values() for name in (role.name, role.key)}
     groups: dict[str, str] = {}
     cursor: Cursor | None = None
-    while len(groups) < MOST_NAMES:
+    while len(groups) < MAX_NAMES:
         page = await panel.services.groups.list_page(
             order=SortOrder("createdAt"), cursor=cursor, limit=200, by=panel.principal
         )
@@ -219,82 +219,86 @@ async def _names(panel: Panel) -> dict[str, dict[str, str]]:
 # ---- 3 · check -------------------------------------------------------------------------------------------------------
 
 
-@get(f"{ONE}/check", needs=NEEDS)
+@get(f"{ENTRY}/check", needs=NEEDS)
 async def show_check(panel: Panel) -> Answer:
-    """What would become of each row. Nothing has been sent."""
-    return await _check_page(panel, await _draft(panel))
+    """The expected result of each row. Nothing has been sent."""
+    return await _check_page(panel, await _get_draft(panel))
 
 
 async def _check_page(panel: Panel, draft: Job, *, changed: bool = False) -> Answer:
     return panel.show("imports/check.html", job=draft, changed=changed, **await _rows(panel, draft, "check"))
 
 
-@post(f"{ONE}/check", needs=NEEDS)
+@post(f"{ENTRY}/check", needs=NEEDS)
 async def invite_rows(panel: Panel) -> Answer:
-    """Look once more; if nothing changed since the page was shown, hand the rows to the workers."""
+    """Check again; if the counts still match the page, pass the rows to the workers."""
     sent = await panel.read_form(CheckForm)
-    draft = await _draft(panel)
+    draft = await _get_draft(panel)
     bulk, by = panel.services.invitations.bulk, panel.principal
-    now = await bulk.check(draft.id, by=by)
+    checked = await bulk.check(draft.id, by=by)
     if sent.typed.get("do") != "invite":
-        return panel.redirect(_at(draft, "check"))
-    if sent.typed.get("promised", "") != promise_of(now):
-        return await _check_page(panel, now, changed=True)
+        return panel.redirect(_job_url(draft, "check"))
+    if sent.typed.get("promised", "") != format_promise(checked):
+        return await _check_page(panel, checked, changed=True)
     await bulk.confirm(draft.id, by=by)
-    return panel.redirect(_at(draft))
+    return panel.redirect(_job_url(draft))
 
 
-def promise_of(job: Job) -> str:
-    """The numbers of a check, to be compared when somebody confirms them."""
+def format_promise(job: Job) -> str:
+    """The counts of a check as a text, compared when the administrator confirms."""
     return f"{job.created}-{job.skipped}-{job.refused}"
 
 
-@post(f"{ONE}/forget", needs=NEEDS)
-async def forget_draft(panel: Panel) -> Answer:
-    """Throw the rows away that were never sent."""
+@post(f"{ENTRY}/forget", needs=NEEDS)
+async def discard_draft(panel: Panel) -> Answer:
+    """Delete the rows of a draft."""
     await panel.read_form(PageForm)
-    await panel.services.invitations.bulk.drop_draft(id_in(panel.parameter("job_id")), by=panel.principal)
+    await panel.services.invitations.bulk.drop_draft(parse_id(panel.parameter("job_id")), by=panel.principal)
     return panel.redirect(IMPORT, flash=flash(panel, "import-discarded"))
 
 
 # ---- 4 · send --------------------------------------------------------------------------------------------------------
 
 
-@get(ONE, needs=NEEDS)
+@get(ENTRY, needs=NEEDS)
 async def show_job(panel: Panel) -> Answer:
-    """How far the sending is, and what came of it."""
-    job = await _job(panel)
+    """The progress of a job and its results."""
+    job = await _get_job(panel)
     if job.state is JobState.DRAFT:
-        return panel.redirect(_at(job, "check" if job.created + job.skipped + job.refused else "columns"))
+        return panel.redirect(_job_url(job, "check" if job.created + job.skipped + job.refused else "columns"))
     return panel.show("imports/job.html", job=job, **await _rows(panel, job, ""))
 
 
-@get(f"{ONE}/stop", needs=NEEDS)
+@get(f"{ENTRY}/stop", needs=NEEDS)
 async def show_stop(panel: Panel) -> Answer:
-    """Whether to stop."""
-    job = await _job(panel)
-    return panel.redirect(_at(job)) if job.state.is_finished else panel.show("imports/stop.html", job=job, **_n(panel))
+    """The confirmation before a job is stopped."""
+    job = await _get_job(panel)
+    return (
+        panel.redirect(_job_url(job))
+        if job.state.is_finished
+        else panel.show("imports/stop.html", job=job, **_formats(panel))
+    )
 
 
-@post(f"{ONE}/stop", needs=NEEDS)
+@post(f"{ENTRY}/stop", needs=NEEDS)
 async def stop_job(panel: Panel) -> Answer:
-    """Stop: who was invited until now stays invited."""
+    """Stop a job. Invitations that were created already stay."""
     await panel.read_form(PageForm)
-    job = await _job(panel)
+    job = await _get_job(panel)
     try:
         await panel.services.invitations.bulk.cancel(job.id, by=panel.principal)
     except JobFinished:
-        return panel.redirect(_at(job), flash=flash(panel, "import-finished", is_bad=True))
-    return panel.redirect(_at(job), flash=flash(panel, "import-stopped"))
+        return panel.redirect(_job_url(job), flash=flash(panel, "import-finished", is_bad=True))
+    return panel.redirect(_job_url(job), flash=flash(panel, "import-stopped"))
 
 
 # ---- downloads -------------------------------------------------------------------------------------------------------
 
 
-@get(f"{ONE}/report.csv", needs=NEEDS)
+@get(f"{ENTRY}/report.csv", needs=NEEDS)
 async def download_report(panel: Panel) -> Answer:
-    """Every verdict."""
-    job = await _job(panel)
+    """The result of every row as CSV."""
+    job = await _get_job(panel)
     return await csv_answer(_report_lines(panel, job), f"import-{job.id}")
 
 
@@ -305,34 +309,34 @@ async def _report_lines(panel: Panel, job: Job) -> AsyncIterator[Sequence[object
             yield (row.row, row.status, row.code, row.detail, row.email, row.invitation_id)
 
 
-@get(f"{ONE}/refused.csv", needs=NEEDS)
+@get(f"{ENTRY}/refused.csv", needs=NEEDS)
 async def download_refused(panel: Panel) -> Answer:
-    """The refused rows as they came, to be mended and brought again, with the reason behind each."""
-    job = await _job(panel)
+    """The refused rows as uploaded, each with the reason, to be corrected and imported again."""
+    job = await _get_job(panel)
     return await csv_answer(_refused_lines(panel, job), f"refused-{job.id}")
 
 
 async def _refused_lines(panel: Panel, job: Job) -> AsyncIterator[Sequence[object]]:
     header = _texts(job.options.get("header")) or [field or "-" for field in _texts(job.options.get("columns"))]
     reason = translations(DOMAIN, panel.locale).gettext("Reason for refusal")
-    given = header[:-1] if header and header[-1] == reason else header  # a file that was brought again
-    yield (*given, reason)
+    columns = header[:-1] if header and header[-1] == reason else header  # the file is a corrected report
+    yield (*columns, reason)
     async for rows in panel.services.invitations.bulk.all_rows(job, which=RowFilter((RowStatus.REFUSED,))):
         for row in rows:
-            cells = _texts(row.source)[: len(given)]
-            yield (*cells, *[""] * (len(given) - len(cells)), row.detail)
+            cells = _texts(row.source)[: len(columns)]
+            yield (*cells, *[""] * (len(columns) - len(cells)), row.detail)
 
 
 # ---- shared ----------------------------------------------------------------------------------------------------------
 
 
-async def _draft(panel: Panel) -> Job:
-    return await panel.services.invitations.bulk.get_draft(id_in(panel.parameter("job_id")), by=panel.principal)
+async def _get_draft(panel: Panel) -> Job:
+    return await panel.services.invitations.bulk.get_draft(parse_id(panel.parameter("job_id")), by=panel.principal)
 
 
-async def _job(panel: Panel) -> Job:
-    """A job, or a draft of one's own."""
-    job_id = id_in(panel.parameter("job_id"))
+async def _get_job(panel: Panel) -> Job:
+    """A job, or a draft of this administrator. Raises JobNotFound."""
+    job_id = parse_id(panel.parameter("job_id"))
     try:
         return await panel.services.invitations.bulk.get(job_id, by=panel.principal)
     except JobNotFound:
@@ -340,57 +344,57 @@ async def _job(panel: Panel) -> Job:
 
 
 async def _rows(panel: Panel, job: Job, step: str) -> dict[str, Any]:
-    """A page of rows under a filter, with how many each filter has."""
+    """A page of rows that match the filter, and the count of each filter."""
     chosen = (
         panel.query_value("rows")
         if panel.query_value("rows") in FILTERS
-        else ("all" if step == "" else _first_look(job))
+        else ("all" if step == "" else _default_filter(job))
     )
     within = f"job:{job.id}:{chosen}"
     bulk = panel.services.invitations.bulk
-    which = RowFilter(FILTERS[chosen]) if chosen != "all" else EVERY_ROW
-    page = await bulk.list_rows(job, cursor=cursor_of(panel, within), limit=ROWS_A_PAGE, which=which)
+    row_filter = RowFilter(FILTERS[chosen]) if chosen != "all" else EVERY_ROW
+    page = await bulk.list_rows(job, cursor=cursor_of(panel, within), limit=ROWS_A_PAGE, which=row_filter)
     counts = await bulk.count_rows(job)
-    tabs = {name: sum(counts.get(one, 0) for one in statuses or counts) for name, statuses in FILTERS.items()}
+    tabs = {name: sum(counts.get(status, 0) for status in statuses or counts) for name, statuses in FILTERS.items()}
 
-    def at(name: str, cursor: Cursor | None = None) -> str:
-        after = {} if cursor is None else {"after": cursor_text(panel, within, cursor)}
+    def url_for(name: str, cursor: Cursor | None = None) -> str:
+        after = {} if cursor is None else {"after": format_cursor(panel, within, cursor)}
         query = urlencode({"rows": name} | after)
-        return f"{_at(job, step)}?{query}"
+        return f"{_job_url(job, step)}?{query}"
 
     return {
         "rows": page.items,
         "chosen": chosen,
         "tabs": tabs,
-        "at": at,
-        "first": at(chosen) if panel.query_value("after") else "",
-        "following": "" if page.next is None else at(chosen, page.next),
-        "promise": promise_of(job),
-        **_n(panel),
+        "url_for": url_for,
+        "first": url_for(chosen) if panel.query_value("after") else "",
+        "following": "" if page.next is None else url_for(chosen, page.next),
+        "promise": format_promise(job),
+        **_formats(panel),
     }
 
 
-def _first_look(job: Job) -> str:
-    """What needs somebody's eyes comes first."""
+def _default_filter(job: Job) -> str:
+    """Refused rows first, because they need attention."""
     return "refused" if job.refused else "all"
 
 
-def _at(job: Job, step: str = "") -> str:
+def _job_url(job: Job, step: str = "") -> str:
     return f"{IMPORT}/{job.id}/{step}".rstrip("/")
 
 
-def _n(panel: Panel) -> dict[str, Any]:
-    return {"n": numbers_in(panel.locale)}
+def _formats(panel: Panel) -> dict[str, Any]:
+    return {"n": get_formats(panel.locale)}
 
 
 routes = [
     show_start,
-    take_file,
+    upload_file,
     show_columns,
     save_columns,
     show_check,
     invite_rows,
-    forget_draft,
+    discard_draft,
     show_job,
     show_stop,
     stop_job,

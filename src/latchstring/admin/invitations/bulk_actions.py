@@ -1,4 +1,4 @@
-"""Doing something to many invitations: ticked ones, or all that match. First shown, then confirmed, then done."""
+"""Bulk actions on invitations, selected ones or all that match: dry run, confirmation, execution."""
 
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -6,11 +6,11 @@ from uuid import UUID
 
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import flash
-from latchstring.admin.formatting import numbers_in
-from latchstring.admin.invitations.entry import resend_refusal
-from latchstring.admin.invitations.list import SELECTION, WRITE, export_rows, wanted_by
-from latchstring.admin.invitations.list_url import LIST, YEARS, ListUrl, view_in, view_of
-from latchstring.admin.pagination import NOBODY, id_in
+from latchstring.admin.formatting import get_formats
+from latchstring.admin.invitations.entry import resend_refusal_key
+from latchstring.admin.invitations.list import SELECTION, WRITE, build_filter, export_rows
+from latchstring.admin.invitations.list_url import LIST, YEARS, ListUrl, clean_list_url, parse_list_url
+from latchstring.admin.pagination import NOBODY, parse_id
 from latchstring.admin.routing import get, post
 from latchstring.domain.errors import (
     AlreadyInvited,
@@ -32,19 +32,19 @@ from latchstring.invitations.bulk.actions import (
 )
 from latchstring.pages.forms import PageForm
 
-DO_IT = f"{SELECTION}/do"
+APPLY = f"{SELECTION}/do"
 READ = "invitations:read"
 EXPORT = "export"
-MOST_TICKED = 200
-LONGEST_COUNT = 9  # digits
+MAX_SELECTED = 200
+MAX_COUNT_DIGITS = 9  # digits
 SURPRISES = (RowResult.TOO_MANY, RowResult.CHANGED, RowResult.BUSY, RowResult.ALREADY_INVITED, RowResult.NOT_ALLOWED)
 
 
-class TickedForm(PageForm):
-    """What a press in the list sends: a button of the bar with the ticked rows, or one of a row's own menu."""
+class SelectedForm(PageForm):
+    """The form of the list: a button for the selected rows, or a button in the menu of a row."""
 
     repeated: ClassVar[frozenset[str]] = frozenset({"id"})
-    most_fields: ClassVar[int] = MOST_TICKED + 8
+    max_fields: ClassVar[int] = MAX_SELECTED + 8
 
     bulk: str = ""
     resend: str = ""
@@ -52,10 +52,10 @@ class TickedForm(PageForm):
 
 
 class ConfirmedForm(PageForm):
-    """What a dry run sends on: the same selection, what is to be done, and the digest of what was promised."""
+    """The form of a dry run: the selection, the action, and the digest of the dry run."""
 
     repeated: ClassVar[frozenset[str]] = frozenset({"id"})
-    most_fields: ClassVar[int] = MOST_TICKED + 8
+    max_fields: ClassVar[int] = MAX_SELECTED + 8
 
     deed: str = ""
     digest: str = ""
@@ -64,47 +64,49 @@ class ConfirmedForm(PageForm):
     as_of: str = ""
 
 
-# ---- ticked rows -----------------------------------------------------------------------------------------------------
+# ---- selected rows ---------------------------------------------------------------------------------------------------
 
 
 @post(SELECTION, needs=READ)
-async def take_ticked(panel: Panel) -> Answer:
-    """A dry run for the ticked rows, their export, or one row sent again at once."""
-    sent = await panel.read_form(TickedForm)
-    view = view_in(sent.typed.get("view", ""))
-    if one := sent.typed.get("resend"):
-        return await _resend_one(panel, view, id_in(one))
-    ids = _ids(sent.ticked.get("id", ()))
+async def handle_selected(panel: Panel) -> Answer:
+    """Show a dry run for the selected rows, export them, or resend one row immediately."""
+    sent = await panel.read_form(SelectedForm)
+    view = parse_list_url(sent.typed.get("view", ""))
+    if resend_id := sent.typed.get("resend"):
+        return await _resend_one(panel, view, parse_id(resend_id))
+    ids = _parse_ids(sent.ticked.get("id", ()))
     bulk = sent.typed.get("bulk", "")
     if not ids:
         return panel.redirect(view.address, flash=flash(panel, "nothing-selected", is_bad=True))
     if bulk == EXPORT:
         rows = await panel.services.invitations.panel_lists.find_rows(ids, by=panel.principal)
         return await export_rows(panel, view, rows)
-    return await _show_dry_run(panel, _deed(bulk), Selection(ids=ids), view)
+    return await _show_dry_run(panel, _parse_action(bulk), Selection(ids=ids), view)
 
 
 async def _resend_one(panel: Panel, view: ListUrl, invitation_id: UUID) -> Answer:
-    """A row's own button needs no dry run: it says of one what the entry's page says, and comes back here."""
+    """Resend one row without a dry run: same messages as the page of the invitation, then back to the list."""
     panel.principal.require(WRITE)
     try:
         resent = await panel.services.invitations.resend(invitation_id, by=panel.principal)
     except (InvitationNotPending, InvitationNotFound, AlreadyInvited, GrantNotAllowed) as error:
-        return panel.redirect(view.address, flash=flash(panel, resend_refusal(error), is_bad=True))
+        return panel.redirect(view.address, flash=flash(panel, resend_refusal_key(error), is_bad=True))
     return panel.redirect(view.address, flash=flash(panel, "invitation-resent-to", email=resent.invitation.email))
 
 
-# ---- all that match --------------------------------------------------------------------------------------------------
+# ---- all matching invitations ----------------------------------------------------------------------------------------
 
 
 @get(SELECTION, needs=WRITE)
 async def show_all_matching(panel: Panel) -> Answer:
-    """All that match a view: what can be done with them, or the dry run of it."""
-    view, as_of = view_of(panel.query), _instant(panel.query_value("asOf")) or panel.now
+    """All invitations that match a view: the choice of an action, or its dry run."""
+    view, as_of = clean_list_url(panel.query), _parse_instant(panel.query_value("asOf")) or panel.now
     selection = await _all_matching(panel, view, as_of)
-    shown = panel.query_value("shown")
+    shown_count = panel.query_value("shown")
     if panel.query_value("deed"):
-        return await _show_dry_run(panel, _deed(panel.query_value("deed")), selection, view, shown=shown, as_of=as_of)
+        return await _show_dry_run(
+            panel, _parse_action(panel.query_value("deed")), selection, view, shown_count=shown_count, as_of=as_of
+        )
     try:
         total = await panel.services.invitations.bulk_actions.count(selection, by=panel.principal)
     except TooManySelected:
@@ -113,33 +115,37 @@ async def show_all_matching(panel: Panel) -> Answer:
         "invitations/all_matching.html",
         view=view,
         total=total,
-        shown=shown,
-        deeds={deed.value: _address(view, deed, shown, as_of) for deed in BulkAction},
-        export=view.at(f"{LIST}/export.csv"),
-        n=numbers_in(panel.locale),
+        action_urls={action.value: _action_url(view, action, shown_count, as_of) for action in BulkAction},
+        export=view.url_for(f"{LIST}/export.csv"),
+        n=get_formats(panel.locale),
     )
 
 
-def _address(view: ListUrl, deed: BulkAction, shown: str, as_of: datetime) -> str:
-    return view.at(SELECTION, deed=deed.value, shown=shown, asOf=as_of.isoformat())
+def _action_url(view: ListUrl, action: BulkAction, shown_count: str, as_of: datetime) -> str:
+    return view.url_for(SELECTION, deed=action.value, shown=shown_count, asOf=as_of.isoformat())
 
 
 async def _all_matching(panel: Panel, view: ListUrl, as_of: datetime) -> Selection:
-    """Made before the page was shown on which somebody chose them; "within" counts from then, too."""
-    return Selection(filters=await wanted_by(panel, view, now=as_of), as_of=as_of)
+    """All matching invitations created before as_of, the instant of the list; "within" counts from it as well."""
+    return Selection(wanted=await build_filter(panel, view, now=as_of), as_of=as_of)
 
 
-# ---- the dry run -----------------------------------------------------------------------------------------------------
+# ---- dry run ---------------------------------------------------------------------------------------------------------
 
 
-async def _show_dry_run(  # noqa: PLR0917  # what a dry run is about
-    panel: Panel, deed: BulkAction, selection: Selection, view: ListUrl, shown: str = "", as_of: datetime | None = None
+async def _show_dry_run(  # noqa: PLR0917  # everything that identifies a dry run
+    panel: Panel,
+    action: BulkAction,
+    selection: Selection,
+    view: ListUrl,
+    shown_count: str = "",
+    as_of: datetime | None = None,
 ) -> Answer:
     try:
-        run = await panel.services.invitations.bulk_actions.plan(deed, selection, by=panel.principal)
+        run = await panel.services.invitations.bulk_actions.plan(action, selection, by=panel.principal)
     except TooManySelected:
         return _too_many(panel, view)
-    return _show_run(panel, run, selection, view, shown=shown, as_of=as_of)
+    return _show_run(panel, run, selection, view, shown_count=shown_count, as_of=as_of)
 
 
 def _show_run(
@@ -148,12 +154,12 @@ def _show_run(
     selection: Selection,
     view: ListUrl,
     *,
-    shown: str = "",
+    shown_count: str = "",
     as_of: datetime | None = None,
     changed: bool = False,
 ) -> Answer:
-    """The question with what would happen. changed: it was confirmed, but comes out differently now."""
-    skipped = {verdict: count for verdict, count in run.counts.items() if verdict is not RowResult.DONE}
+    """The result of the dry run, to be confirmed. changed: it was confirmed, but the result is different now."""
+    skipped = {result: count for result, count in run.counts.items() if result is not RowResult.DONE}
     return panel.show(
         "invitations/dry_run.html",
         status=409 if changed else 200,
@@ -161,16 +167,16 @@ def _show_run(
         run=run,
         done=run.counts.get(RowResult.DONE, 0),
         first_done=run.first(RowResult.DONE),
-        skipped=[(verdict.value, count, run.first(verdict)) for verdict, count in sorted(skipped.items())],
+        skipped=[(result.value, count, run.first(result)) for result, count in sorted(skipped.items())],
         ids=selection.ids,
         view=view,
-        shown=shown,
+        shown_count=shown_count,
         as_of=as_of.isoformat() if as_of else "",
-        is_moved=_is_count(shown) and int(shown) != len(run.rows),
+        is_moved=_is_count(shown_count) and int(shown_count) != len(run.judged),
         changed=changed,
-        do_it=DO_IT,
+        apply_url=APPLY,
         mail_is_off=panel.services.mail_rules.transport == "off",
-        n=numbers_in(panel.locale),
+        n=get_formats(panel.locale),
     )
 
 
@@ -180,67 +186,69 @@ def _too_many(panel: Panel, view: ListUrl) -> Answer:
         status=409,
         code="too-many-selected",
         view=view,
-        most=MAX_INVITATIONS,
-        n=numbers_in(panel.locale),
+        most=MOST,
+        n=get_formats(panel.locale),
     )
 
 
-@post(DO_IT, needs=WRITE)
-async def do_it(panel: Panel) -> Answer:
-    """Do what the dry run promised, if it still holds."""
+@post(APPLY, needs=WRITE)
+async def apply_action(panel: Panel) -> Answer:
+    """Apply the action if its dry run has not changed."""
     sent = await panel.read_form(ConfirmedForm)
     typed = sent.typed
-    view, as_of = view_in(typed.get("view", "")), _instant(typed.get("asOf", ""))
-    ids, deed = _ids(sent.ticked.get("id", ())), _deed(typed.get("deed", ""))
+    view, as_of = parse_list_url(typed.get("view", "")), _parse_instant(typed.get("asOf", ""))
+    ids, action = _parse_ids(sent.ticked.get("id", ())), _parse_action(typed.get("deed", ""))
     selection = Selection(ids=ids) if as_of is None else await _all_matching(panel, view, as_of)
     try:
-        found = await panel.services.invitations.bulk_actions.carry_out(
-            deed,
+        counts = await panel.services.invitations.bulk_actions.carry_out(
+            action,
             selection,
             typed.get("digest", ""),
             by=panel.principal,
         )
-    except SelectionChanged as world:
-        return _show_run(panel, world.now, selection, view, shown=typed.get("shown", ""), as_of=as_of, changed=True)
+    except SelectionChanged as error:
+        return _show_run(
+            panel, error.now, selection, view, shown_count=typed.get("shown", ""), as_of=as_of, changed=True
+        )
     except TooManySelected:
         return _too_many(panel, view)
-    done = found.get(RowResult.DONE, 0)
+    done = counts.get(RowResult.DONE, 0)
     message = flash(
         panel,
-        "invitations-resent" if deed is BulkAction.RESEND else "invitations-revoked",
+        "invitations-resent" if action is BulkAction.RESEND else "invitations-revoked",
         done=done,
-        left=sum(found.values()) - done,
-        surprises={verdict.value: found[verdict] for verdict in SURPRISES if found.get(verdict)},
+        left=sum(counts.values()) - done,
+        surprises={result.value: counts[result] for result in SURPRISES if counts.get(result)},
         is_bad=not done,
     )
     return panel.redirect(view.address, flash=message)
 
 
-# ---- small things ----------------------------------------------------------------------------------------------------
+# ---- parsing ---------------------------------------------------------------------------------------------------------
 
 
-def _ids(texts: tuple[str, ...]) -> list[UUID]:
-    found = [id_in(text) for text in texts]
-    return [id_ for id_ in found if id_ != NOBODY]
+def _parse_ids(texts: tuple[str, ...]) -> list[UUID]:
+    ids = [parse_id(text) for text in texts]
+    return [id_ for id_ in ids if id_ != NOBODY]
 
 
-def _deed(text: str) -> BulkAction:
+def _parse_action(text: str) -> BulkAction:
     if text not in set(BulkAction):
         raise Unreadable("There is no such action.", code="invalid-query")
     return BulkAction(text)
 
 
 def _is_count(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) <= LONGEST_COUNT
+    return text.isascii() and text.isdecimal() and len(text) <= MAX_COUNT_DIGITS
 
 
-def _instant(text: str) -> datetime | None:
-    """An instant of ours in an address; nothing for anything else, and for none that any list could be of."""
+def _parse_instant(text: str) -> datetime | None:
+    """An instant from a URL; None if it is invalid, has no time zone or is out of range."""
     try:
-        found = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found.astimezone(UTC) if found.tzinfo and found.year in YEARS else None
+    return instant.astimezone(UTC) if instant.tzinfo and instant.year in YEARS else None
 
 
-routes = [take_ticked, show_all_matching, do_it]
+routes = [handle_selected, show_all_matching, apply_action]

@@ -1,4 +1,4 @@
-"""One invitation: its terms, which never change, what the system filled in, what can be done, and what happened."""
+"""One invitation: its terms, which never change, its system fields, its actions and its timeline."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,39 +27,41 @@ from latchstring.pages.forms import PageForm
 
 READ, WRITE, REVEAL = "invitations:read", "invitations:write", "invitations:reveal"
 SOON = timedelta(minutes=1)
-LONGEST_GENERATION = 9  # digits
+MAX_GENERATION_DIGITS = 9  # digits
 JUST_NOW = timedelta(minutes=2)
 ENTRY = "/admin/invitations/{invitation_id:uuid}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvitationPage:
-    """An invitation as its page shows it. Groups and objects are those that are still there. moves: whether a mail is
-    about to leave, so that somebody with a script sees it leave.
+    """The template values of an invitation's page.
+
+    groups, objects: only those that still exist. is_refreshing: a mail is about to be sent, so the page reloads its
+    timeline by script.
     """
 
     invitation: Invitation
     state: str
     secret: str
-    told: InvitationHistory
+    history: InvitationHistory
     groups: dict[str, GroupChoice]
     objects: dict[tuple[str, str], ObjectChoice]
-    kept_until: datetime
-    moves: bool
+    retained_until: datetime
+    is_refreshing: bool
 
     @property
     def timeline(self) -> Timeline:
-        return self.told.timeline
+        return self.history.timeline
 
     @property
     def delivery(self) -> str:
-        """The state of its mail; nothing where there is none or where it must not be told."""
-        found = self.told.details.delivery
-        return found.state.value if found else ""
+        """The state of its mail; empty without a mail or if the state must not be revealed."""
+        mail_delivery = self.history.standing.delivery
+        return mail_delivery.state.value if mail_delivery else ""
 
     @property
     def is_open(self) -> bool:
-        """Whether it can still be sent again or withdrawn."""
+        """Whether it can still be resent or revoked."""
         return self.state in {State.PENDING.name, State.EXPIRED.name}
 
     @property
@@ -68,12 +70,12 @@ class InvitationPage:
 
     @property
     def name(self) -> str:
-        """What the person is called; nothing where nobody said."""
+        """The full name of the invitee; empty if unknown."""
         return " ".join(filter(None, (self.invitation.first_name, self.invitation.last_name)))
 
     @property
-    def called(self) -> str:
-        """The shortest name for the person."""
+    def short_name(self) -> str:
+        """The first name of the invitee, else the full name."""
         return self.invitation.first_name or self.name
 
     @property
@@ -85,11 +87,11 @@ class InvitationPage:
         return self.invitation.bundle.content
 
 
-async def _entry(panel: Panel) -> InvitationPage:
+async def _load_entry(panel: Panel) -> InvitationPage:
     """Raises InvitationNotFound."""
     services, by = panel.services, panel.principal
-    told = await services.invitations.timelines.get(_id(panel), by=by)
-    invitation = told.details.invitation
+    history = await services.invitations.timelines.get(_id(panel), by=by)
+    invitation = history.standing.invitation
     grants = invitation.bundle.grants
     keys = [grant.target_key for grant in grants if grant.kind is GrantKind.GROUP]
     names = [(grant.target_type or "", grant.target_key) for grant in grants if grant.kind is GrantKind.CONTENT]
@@ -98,31 +100,33 @@ async def _entry(panel: Panel) -> InvitationPage:
         invitation=invitation,
         state=invitation.state_at(panel.now).name,
         secret=services.invitations.links.secret_of(invitation),
-        told=told,
+        history=history,
         groups={group.key: group for group in groups},
         objects=await services.invitations.targets.find_objects(names, by=by),
-        moves=any(one.mail is not None and one.until - panel.now < SOON for one in told.timeline.next_steps),
-        kept_until=(invitation.ended_at or panel.now) + services.invitation_rules.retention,
+        is_refreshing=any(
+            item.mail is not None and item.until - panel.now < SOON for item in history.timeline.next_steps
+        ),
+        retained_until=(invitation.ended_at or panel.now) + services.invitation_rules.retention,
     )
 
 
 def _id(panel: Panel) -> UUID:
-    found: UUID = panel.request.path_params["invitation_id"]
-    return found
+    invitation_id: UUID = panel.request.path_params["invitation_id"]
+    return invitation_id
 
 
-async def _show(panel: Panel, *, asks: str = "", link: str = "", status: int = 200, code: str = "") -> Answer:
-    """The page. asks: which confirmation stands on it. link: shown once, in the answer to the request that made it."""
-    entry = await _entry(panel)
+async def _show(panel: Panel, *, confirmation: str = "", link: str = "", status: int = 200, code: str = "") -> Answer:
+    """The page. confirmation: which one to show, if any. link: shown once, in the answer to the request for it."""
+    entry = await _load_entry(panel)
     return panel.show(
         "invitations/entry.html",
         status=status,
         code=code,
         entry=entry,
-        one=entry.invitation,
+        invitation=entry.invitation,
         role=panel.services.roles.get(entry.invitation.bundle.role or ""),
         types=panel.services.content_rules.types,
-        asks=asks,
+        confirmation=confirmation,
         shown_link=link,
         mail_is_off=panel.services.mail_rules.transport == "off",
     )
@@ -134,48 +138,48 @@ def _path(panel: Panel) -> str:
 
 @get(ENTRY, needs=READ)
 async def show_entry(panel: Panel) -> Answer:
-    """Facts, actions, timeline."""
+    """Terms, actions and timeline of an invitation."""
     return await _show(panel)
 
 
-# ---- sending again ---------------------------------------------------------------------------------------------------
+# ---- resend ----------------------------------------------------------------------------------------------------------
 
 
 class ResendForm(PageForm):
-    """The button that sends again. seen: the number of the link the page showed."""
+    """Resends the invitation. seen: the generation of the link that the page showed."""
 
     seen: str = ""
 
 
 @post(f"{ENTRY}/resend", needs=WRITE)
 async def resend(panel: Panel) -> Answer:
-    """Make and mail the next link, unless there is a newer one than the page showed: nobody gets two at once."""
+    """Create and mail the next link, unless there is a newer one already: two clicks must not send two mails."""
     seen = (await panel.read_form(ResendForm)).typed.get("seen", "")
     try:
-        generation = _generation_in(seen) if seen else None
-        standing = await panel.services.invitations.resend(_id(panel), by=panel.principal, generation=generation)
+        generation = _parse_generation(seen) if seen else None
+        details = await panel.services.invitations.resend(_id(panel), by=panel.principal, generation=generation)
     except ChangedMeanwhile:
         return panel.redirect(_path(panel), flash=flash(panel, "invitation-resent-before", is_bad=True))
     except InvitationNotPending:
         return await _too_late(panel, "too-late-to-resend")
     except (AlreadyInvited, GrantNotAllowed, MailDisabled) as error:
-        return _refused(panel, error)
-    is_off = standing.delivery is not None and standing.delivery.state is DeliveryState.SUPPRESSED
+        return _refuse_resend(panel, error)
+    is_off = details.delivery is not None and details.delivery.state is DeliveryState.SUPPRESSED
     message = "invitation-renewed-without-mail" if is_off else "invitation-resent"
     return panel.redirect(_path(panel), flash=flash(panel, message))
 
 
-def _generation_in(text: str) -> int:
-    """The number of a link as the page sent it back; for anything else one that no link has."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_GENERATION else 0
+def _parse_generation(text: str) -> int:
+    """The generation of a link from the form; 0, which no link has, if it is invalid."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_GENERATION_DIGITS else 0
 
 
-def _refused(panel: Panel, error: LatchstringError) -> Answer:
-    return panel.redirect(_path(panel), flash=flash(panel, resend_refusal(error), is_bad=True))
+def _refuse_resend(panel: Panel, error: LatchstringError) -> Answer:
+    return panel.redirect(_path(panel), flash=flash(panel, resend_refusal_key(error), is_bad=True))
 
 
-def resend_refusal(error: LatchstringError) -> str:
-    """The flash message for an invitation that cannot be sent again, by its key."""
+def resend_refusal_key(error: LatchstringError) -> str:
+    """The key of the flash message for an invitation that cannot be resent."""
     match error:
         case AlreadyInvited():
             return "invitation-already-pending"
@@ -188,9 +192,9 @@ def resend_refusal(error: LatchstringError) -> str:
 
 
 async def _too_late(panel: Panel, message: str) -> Answer:
-    """The action came too late. The message names who ended the invitation, and when."""
-    details = await panel.services.invitations.timelines.get(_id(panel), by=panel.principal)
-    invitation = details.details.invitation
+    """Redirect with a message that the invitation ended before, by whom and when."""
+    history = await panel.services.invitations.timelines.get(_id(panel), by=panel.principal)
+    invitation = history.standing.invitation
     state = invitation.state_at(panel.now)
     ended_at = invitation.link.expires_at if state is State.EXPIRED else invitation.ended_at
     return panel.redirect(
@@ -199,7 +203,7 @@ async def _too_late(panel: Panel, message: str) -> Answer:
             panel,
             message,
             state=state.name,
-            who=_revoker(details) if state is State.REVOKED else invitation.first_name or "",
+            who=_revoker(history) if state is State.REVOKED else invitation.first_name or "",
             ended_at=ended_at,
             just_now=ended_at is not None and panel.now - ended_at < JUST_NOW,
             is_bad=True,
@@ -207,23 +211,23 @@ async def _too_late(panel: Panel, message: str) -> Answer:
     )
 
 
-def _revoker(details: InvitationHistory) -> str:
-    names = [knot.actor_name for knot in details.timeline.entries if knot.type == "invitation.revoked"]
+def _revoker(history: InvitationHistory) -> str:
+    names = [entry.actor_name for entry in history.timeline.entries if entry.type == "invitation.revoked"]
     return names[-1] or "" if names else ""
 
 
-# ---- withdrawing -----------------------------------------------------------------------------------------------------
+# ---- revoke ----------------------------------------------------------------------------------------------------------
 
 
 @get(f"{ENTRY}/revoke", needs=WRITE)
-async def ask_to_revoke(panel: Panel) -> Answer:
-    """The question, with what it would mean."""
-    return await _show(panel, asks="revoke")
+async def confirm_revoke(panel: Panel) -> Answer:
+    """The confirmation, with the consequences."""
+    return await _show(panel, confirmation="revoke")
 
 
 @post(f"{ENTRY}/revoke", needs=WRITE)
 async def revoke(panel: Panel) -> Answer:
-    """Withdraw it. An invitation that was revoked before counts as too late, not as unknown."""
+    """Revoke the invitation. One that was revoked before counts as too late, not as unknown."""
     await panel.read_form(PageForm)
     try:
         await panel.services.invitations.revoke(_id(panel), by=panel.principal)
@@ -232,26 +236,26 @@ async def revoke(panel: Panel) -> Answer:
     return panel.redirect(_path(panel), flash=flash(panel, "invitation-revoked"))
 
 
-# ---- the link --------------------------------------------------------------------------------------------------------
+# ---- link ------------------------------------------------------------------------------------------------------------
 
 
 @get(f"{ENTRY}/link", needs=REVEAL)
-async def ask_to_reveal(panel: Panel) -> Answer:
-    """What a link that did not travel by mail can do, and cannot."""
-    return await _show(panel, asks="link")
+async def confirm_reveal(panel: Panel) -> Answer:
+    """The confirmation: a link that was not mailed does not verify the address."""
+    return await _show(panel, confirmation="link")
 
 
 @post(f"{ENTRY}/link", needs=REVEAL)
 async def reveal(panel: Panel) -> Answer:
-    """The link, in this answer and nowhere else: it is neither stored nor carried on to another page."""
+    """Show the link in this answer only: it is neither stored nor passed on to another page."""
     await panel.read_form(PageForm)
     try:
         link = await panel.services.invitations.reveal(_id(panel), by=panel.principal)
     except InvitationNotPending:
         return await _too_late(panel, "too-late-to-reveal")
     except GrantNotAllowed as error:
-        return _refused(panel, error)
-    return await _show(panel, asks="link", link=link)
+        return _refuse_resend(panel, error)
+    return await _show(panel, confirmation="link", link=link)
 
 
-routes = [show_entry, resend, ask_to_revoke, revoke, ask_to_reveal, reveal]
+routes = [show_entry, resend, confirm_revoke, revoke, confirm_reveal, reveal]

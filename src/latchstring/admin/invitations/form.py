@@ -66,7 +66,7 @@ class TermsForm(PageForm):
 
     repeated: ClassVar[frozenset[str]] = frozenset({"groups", "content", "contentRole"})
     largest: ClassVar[int] = 128 * 1024
-    most_fields: ClassVar[int] = 3 * MOST_CHOSEN + 20
+    max_fields: ClassVar[int] = 3 * MOST_CHOSEN + 20
 
     role: Key | None = None
     groups: tuple[Key, ...] = ()

@@ -1,4 +1,4 @@
-"""The list of invitations: everything about it stands in its address."""
+"""The list of invitations. Its URL holds filters, order and columns."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from latchstring.admin.context import Panel
-from latchstring.admin.formatting import numbers_in
+from latchstring.admin.formatting import get_formats
 from latchstring.admin.invitations.list_url import (
     COLUMNS,
     LIST,
@@ -15,13 +15,13 @@ from latchstring.admin.invitations.list_url import (
     SIZES,
     SPANS,
     ListUrl,
+    clean_list_url,
     filter_of,
     group_keys,
     inviter_ids,
-    view_in,
-    view_of,
+    parse_list_url,
 )
-from latchstring.admin.pagination import cursor_of, cursor_text
+from latchstring.admin.pagination import cursor_of, format_cursor
 from latchstring.admin.routing import get
 from latchstring.domain.actor import ActorType
 from latchstring.domain.invitation import State
@@ -40,10 +40,10 @@ SELECTION = f"{LIST}/selection"
 VIEWS = f"{LIST}/views"
 SOON = timedelta(days=1)
 NEWEST_FIRST = SortOrder("createdAt", descending=True)
-STATES = ("PENDING", "ACCEPTED", "DECLINED", "EXPIRED", "REVOKED")  # as one thinks of them
-CHOICES = 50  # of groups and of senders in the filters
-# Views that everybody has, by name: the template has the words.
-COMMON = {
+STATES = ("PENDING", "ACCEPTED", "DECLINED", "EXPIRED", "REVOKED")  # in the order of the filter
+CHOICES = 50  # the most groups and the most senders that a filter offers
+# Views that every administrator has; the template translates their names.
+COMMON_VIEWS = {
     "all": "",
     "expiring": "state=PENDING&expiresWithin=7d",
     "failing": "delivery=DEFERRED&delivery=BOUNCED&delivery=FAILED",
@@ -53,9 +53,9 @@ COMMON = {
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """A view one can turn to. known: which of the common ones, else its name counts."""
+    """A tab of the list. common: the key of a common view; empty for a saved view, which has a name."""
 
-    known: str
+    common: str
     name: str
     address: str
     is_current: bool
@@ -63,17 +63,17 @@ class Tab:
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """A filter in use. kind: which; value: as in the address; words: what its value is called, where it has a name."""
+    """An active filter. kind: its parameter; value: as in the URL; text: the name of the value, if it has one."""
 
     kind: str
     value: str
-    words: str
-    off: str
+    text: str
+    remove_url: str
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Something a filter offers. kind: for senders, what they are."""
+    """A choice of a filter. kind: for senders, the type of actor."""
 
     value: str
     name: str
@@ -82,80 +82,83 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class InvitationListRow:
-    """An invitation as a row shows it."""
+    """An invitation as a row of the list."""
 
-    row: InvitationRow
+    invitation_row: InvitationRow
     role: str
-    at: datetime
+    now: datetime
 
     @property
     def id(self) -> UUID:
-        return self.row.details.invitation.id
+        return self.invitation_row.standing.invitation.id
 
     @property
     def email(self) -> str:
-        return self.row.details.invitation.email
+        return self.invitation_row.standing.invitation.email
 
     @property
     def name(self) -> str:
-        invitation = self.row.details.invitation
+        invitation = self.invitation_row.standing.invitation
         return " ".join(filter(None, (invitation.first_name, invitation.last_name)))
 
     @property
     def state(self) -> str:
-        return self.row.state.name
+        return self.invitation_row.state.name
 
     @property
     def is_open(self) -> bool:
-        return self.row.state in {State.PENDING, State.EXPIRED}
+        return self.invitation_row.state in {State.PENDING, State.EXPIRED}
 
     @property
     def delivery(self) -> str:
-        delivery = self.row.details.delivery
+        delivery = self.invitation_row.standing.delivery
         return delivery.state.value if delivery else ""
 
     @property
     def inviter(self) -> str:
-        return self.row.details.inviter_name or ""
+        return self.invitation_row.standing.inviter_name or ""
 
     @property
     def inviter_kind(self) -> str:
-        return self.row.details.invitation.inviter.type.value
+        return self.invitation_row.standing.invitation.inviter.type.value
 
     @property
     def created_at(self) -> datetime:
-        return self.row.details.invitation.created_at
+        return self.invitation_row.standing.invitation.created_at
 
     @property
     def expires_at(self) -> datetime | None:
-        """When an open one runs out, or did; nothing where an answer came before."""
-        return self.row.details.invitation.link.expires_at if self.is_open else None
+        """When a pending invitation expires, or an expired one did; None for ended ones."""
+        return self.invitation_row.standing.invitation.link.expires_at if self.is_open else None
 
     @property
-    def is_soon(self) -> bool:
-        return self.row.state is State.PENDING and self.row.details.invitation.link.expires_at < self.at + SOON
+    def expires_soon(self) -> bool:
+        return (
+            self.invitation_row.state is State.PENDING
+            and self.invitation_row.standing.invitation.link.expires_at < self.now + SOON
+        )
 
     @property
     def accepted_at(self) -> datetime | None:
-        invitation = self.row.details.invitation
-        return invitation.ended_at if self.row.state is State.ACCEPTED else None
+        invitation = self.invitation_row.standing.invitation
+        return invitation.ended_at if self.invitation_row.state is State.ACCEPTED else None
 
 
-# ---- the page --------------------------------------------------------------------------------------------------------
+# ---- list ------------------------------------------------------------------------------------------------------------
 
 
 @get(LIST, needs=READ)
 async def show_list(panel: Panel) -> Answer:
-    """A page of the list. A form sends empty fields, too: they are taken out of the address."""
-    view = view_of(panel.query)
+    """A page of the list. Empty fields, which forms send as well, are removed from the URL by a redirect."""
+    view = clean_list_url(panel.query)
     if not panel.is_partial and any(not value for _, value in panel.query):
         return panel.redirect(view.address)
-    browsing, order = panel.services.invitations.panel_lists, view.order
-    wanted = await wanted_by(panel, view, now=panel.now)
+    lists, order = panel.services.invitations.panel_lists, view.order
+    filters = await build_filter(panel, view, now=panel.now)
     within = f"invitations:{order}"
     cursor = cursor_of(panel, within, name="before") or cursor_of(panel, within, name="after")
-    page = await browsing.page(wanted, by=panel.principal, order=order, cursor=cursor, limit=view.size)
-    rows = shown_rows(panel, page.items)
+    page = await lists.page(filters, by=panel.principal, order=order, cursor=cursor, limit=view.size)
+    rows = build_rows(panel, page.items)
     first = _first_number(cursor, page)
     return panel.show(
         "invitations/list.html",
@@ -163,8 +166,8 @@ async def show_list(panel: Panel) -> Answer:
         rows=rows,
         page=page,
         first=first,
-        stored=await browsing.count(InvitationFilter(), by=panel.principal),
-        tabs=_tabs(view, await browsing.list_views(panel.me.id)),
+        stored=await lists.count(InvitationFilter(), by=panel.principal),
+        tabs=_tabs(view, await lists.list_views(panel.me.id)),
         chips=await _chips(panel, view),
         choices=await _choices(panel, view),
         previous=_link(panel, view, "before", page.previous, first - 1) if first > 1 else "",
@@ -172,26 +175,26 @@ async def show_list(panel: Panel) -> Answer:
         all_columns=COLUMNS,
         spans=SPANS,
         sizes=SIZES,
-        export=view.at(EXPORT),
-        saving=view.at(VIEWS),
+        export=view.url_for(EXPORT),
+        saving=view.url_for(VIEWS),
         all_matching=_all_matching(panel, view, page.total),
         as_of=panel.now.isoformat(),
-        n=numbers_in(panel.locale),
+        n=get_formats(panel.locale),
     )
 
 
-def shown_rows(panel: Panel, rows: Sequence[InvitationRow]) -> list[InvitationListRow]:
+def build_rows(panel: Panel, rows: Sequence[InvitationRow]) -> list[InvitationListRow]:
     roles = panel.services.roles
 
-    def called(key: str | None) -> str:
+    def role_name(key: str | None) -> str:
         role = roles.get(key or "")
         return role.name if role else key or ""
 
-    return [InvitationListRow(row, called(row.details.invitation.bundle.role), panel.now) for row in rows]
+    return [InvitationListRow(row, role_name(row.standing.invitation.bundle.role), panel.now) for row in rows]
 
 
-async def wanted_by(panel: Panel, view: ListUrl, *, now: datetime) -> InvitationFilter:
-    """The filter of a view. A group that is gone matches nothing."""
+async def build_filter(panel: Panel, view: ListUrl, *, now: datetime) -> InvitationFilter:
+    """The filter of a view. A deleted group matches nothing."""
     keys = group_keys(view)
     groups: Mapping[str, UUID] = {}
     if keys:
@@ -203,15 +206,15 @@ async def wanted_by(panel: Panel, view: ListUrl, *, now: datetime) -> Invitation
 
 
 def _link(panel: Panel, view: ListUrl, name: str, cursor: Cursor | None, rows_before: int) -> str:
-    """The address of the page behind or before a cursor. rows_before: how many rows come before that place."""
+    """The URL of the page after or before a cursor. rows_before: the number of rows before it."""
     if cursor is None:
         return ""
-    text = cursor_text(panel, f"invitations:{view.order}", replace(cursor, rows_before=rows_before))
-    return view.at(LIST, **{name: text})
+    text = format_cursor(panel, f"invitations:{view.order}", replace(cursor, rows_before=rows_before))
+    return view.url_for(LIST, **{name: text})
 
 
 def _first_number(cursor: Cursor | None, page: Page[InvitationRow]) -> int:
-    """The number of the first row in the whole list, as counted while turning pages."""
+    """The number of the first row in the whole list, counted from page to page."""
     if cursor is None or (cursor.is_backward and page.previous is None):
         return 1
     if cursor.is_backward:
@@ -220,36 +223,47 @@ def _first_number(cursor: Cursor | None, page: Page[InvitationRow]) -> int:
 
 
 def _all_matching(panel: Panel, view: ListUrl, total: int | None) -> str:
-    """Where a dry run for all that match begins; nothing where they cannot be counted."""
+    """The URL of the bulk actions for all matching invitations; empty if they cannot be counted."""
     if not total:
         return ""
     unsorted = view.without("sort").without("size").without("col")
-    return unsorted.at(SELECTION, shown=str(total), asOf=panel.now.isoformat())
+    return unsorted.url_for(SELECTION, shown=str(total), asOf=panel.now.isoformat())
 
 
-# ---- what stands around the table ------------------------------------------------------------------------------------
+# ---- tabs, chips and filters -----------------------------------------------------------------------------------------
 
 
 def _tabs(view: ListUrl, saved: Sequence[SavedView]) -> list[Tab]:
-    known = [Tab(name, "", view_in(query).address, view.shows_like(view_in(query))) for name, query in COMMON.items()]
-    own = [Tab("", one.name, view_in(one.query).address, view.shows_like(view_in(one.query))) for one in saved]
-    tabs = known + own
-    # one at most: a saved view may be the same as a common one
+    common = [
+        Tab(name, "", parse_list_url(query).address, view.finds_same(parse_list_url(query)))
+        for name, query in COMMON_VIEWS.items()
+    ]
+    own = [
+        Tab(
+            "",
+            saved_view.name,
+            parse_list_url(saved_view.query).address,
+            view.finds_same(parse_list_url(saved_view.query)),
+        )
+        for saved_view in saved
+    ]
+    tabs = common + own
+    # at most one is current: a saved view may equal a common one
     current = next((tab for tab in reversed(tabs) if tab.is_current), None)
-    return [tab if tab is current else Tab(tab.known, tab.name, tab.address, is_current=False) for tab in tabs]
+    return [tab if tab is current else Tab(tab.common, tab.name, tab.address, is_current=False) for tab in tabs]
 
 
 async def _chips(panel: Panel, view: ListUrl) -> list[Chip]:
     named = await panel.services.invitations.panel_lists.find_names(
-        inviter_ids(view, panel.me.id) if view.one("inviter") else [], by=panel.principal
+        inviter_ids(view, panel.me.id) if view.value("inviter") else [], by=panel.principal
     )
     return [
-        Chip(name, value, _words(panel, name, value, named), view.without(name, value).address)
+        Chip(name, value, _value_text(panel, name, value, named), view.without(name, value).address)
         for name, value in view.filters
     ]
 
 
-def _words(panel: Panel, name: str, value: str, named: Mapping[UUID, NamedSubject]) -> str:
+def _value_text(panel: Panel, name: str, value: str, named: Mapping[UUID, NamedSubject]) -> str:
     services = panel.services
     if name == "role":
         return services.roles[value].name if value in services.roles else value
@@ -257,21 +271,25 @@ def _words(panel: Panel, name: str, value: str, named: Mapping[UUID, NamedSubjec
         types = services.content_rules.types
         return types[value].name if value in types else value
     if name == "inviter":
-        one = named.get(panel.me.id if value == ME else UUID(value))
-        return one.label if one else ""
+        name_entry = named.get(panel.me.id if value == ME else UUID(value))
+        return name_entry.label if name_entry else ""
     return value
 
 
 async def _choices(panel: Panel, view: ListUrl) -> dict[str, Any]:
-    """What the filters offer. A chosen inviter is always offered, too."""
+    """The choices of the filters. A selected inviter is always included."""
     services, by = panel.services, panel.principal
     senders = [Choice(str(admin.id), admin.name or admin.email, "ADMIN") for admin in await _admins(panel)]
     keys = await services.users.api_keys.list_page(order=NEWEST_FIRST, limit=CHOICES)
     senders += [Choice(str(key.id), key.name, "API_KEY") for key in keys.items]
     offered = {choice.value for choice in senders} | {ME}
-    others = [id_ for id_ in view.all("inviter") if id_ not in offered]
+    others = [id_ for id_ in view.values("inviter") if id_ not in offered]
     named = await services.invitations.panel_lists.find_names([UUID(id_) for id_ in others], by=by) if others else {}
-    senders += [Choice(id_, one.label, "") for id_ in others if (one := named.get(UUID(id_))) and one.noun in SENDERS]
+    senders += [
+        Choice(id_, name_entry.label, "")
+        for id_ in others
+        if (name_entry := named.get(UUID(id_))) and name_entry.noun in SENDERS
+    ]
     groups = await services.invitations.targets.search_groups("", by=by) if by.can("groups:read") else []
     return {
         "states": STATES,
@@ -287,7 +305,7 @@ SENDERS = (SubjectType.USER, SubjectType.ADMIN, SubjectType.API_KEY)
 
 
 async def _admins(panel: Panel) -> Sequence[Any]:
-    """Administrators but oneself, who is offered first."""
+    """The other administrators; the current one is offered first."""
     admins = await panel.services.admins.list_all()
     return [admin for admin in admins if admin.id != panel.me.id][:CHOICES]
 
@@ -297,15 +315,15 @@ async def _admins(panel: Panel) -> Sequence[Any]:
 
 @get(EXPORT, needs=READ)
 async def export_list(panel: Panel) -> Answer:
-    """Everything that matches, in the order of the list and with its columns, read while it is sent."""
-    view = view_of(panel.query)
-    wanted = await wanted_by(panel, view, now=panel.now)
-    batches = panel.services.invitations.panel_lists.read_all(wanted, by=panel.principal, order=view.order)
+    """All matching invitations in the order of the list, with its columns, read while they are sent."""
+    view = clean_list_url(panel.query)
+    filters = await build_filter(panel, view, now=panel.now)
+    batches = panel.services.invitations.panel_lists.read_all(filters, by=panel.principal, order=view.order)
     return await csv_answer(_lines(panel, view, batches), "invitations")
 
 
 async def export_rows(panel: Panel, view: ListUrl, rows: Sequence[InvitationRow]) -> Answer:
-    """These rows as a file."""
+    """These rows as a CSV file."""
 
     async def once() -> AsyncIterator[Sequence[InvitationRow]]:
         yield rows
@@ -316,18 +334,23 @@ async def export_rows(panel: Panel, view: ListUrl, rows: Sequence[InvitationRow]
 async def _lines(
     panel: Panel, view: ListUrl, batches: AsyncIterator[Sequence[InvitationRow]]
 ) -> AsyncIterator[Sequence[object]]:
-    heads: Sequence[str] | None = ["inviteEmail", "firstName", "lastName", *(_HEADS[name] for name in view.columns)]
+    heads: Sequence[str] | None = [
+        "inviteEmail",
+        "firstName",
+        "lastName",
+        *(_CSV_HEADER[name] for name in view.columns),
+    ]
     async for rows in batches:
-        if heads:  # the first batch is read before anything is sent
+        if heads:  # the first batch is read before anything is sent, so that an error is answered with an error page
             yield heads
             heads = None
-        for shown in shown_rows(panel, rows):
-            invitation = shown.row.details.invitation
-            cells = (_cell(shown, name) for name in view.columns)
+        for list_row in build_rows(panel, rows):
+            invitation = list_row.invitation_row.standing.invitation
+            cells = (_cell(list_row, name) for name in view.columns)
             yield [invitation.email, invitation.first_name, invitation.last_name, *cells]
 
 
-_HEADS = {
+_CSV_HEADER = {
     "state": "state",
     "role": "role",
     "groups": "groups",
@@ -340,20 +363,21 @@ _HEADS = {
 }
 
 
-def _cell(shown: InvitationListRow, column: str) -> object:
-    """Keys and words of the contract; lists are separated by semicolons."""
-    bundle = shown.row.details.invitation.bundle
+def _cell(list_row: InvitationListRow, column: str) -> object:
+    """The value of a cell as in the API; lists are separated by semicolons."""
+    bundle = list_row.invitation_row.standing.invitation.bundle
     content = (f"{g.target_type}/{g.target_key}:{g.role.name if g.role else ''}" for g in bundle.content)
     cells: Mapping[str, object] = {
-        "state": shown.state,
+        "state": list_row.state,
         "role": bundle.role,
         "groups": ";".join(grant.target_key for grant in bundle.groups),
         "content": ";".join(content),
-        "delivery": shown.delivery,
-        "inviter": shown.inviter or (ActorType.OPERATOR.value if shown.inviter_kind == ActorType.OPERATOR else ""),
-        "created": shown.created_at,
-        "expires": shown.row.details.invitation.link.expires_at,
-        "accepted": shown.accepted_at,
+        "delivery": list_row.delivery,
+        "inviter": list_row.inviter
+        or (ActorType.OPERATOR.value if list_row.inviter_kind == ActorType.OPERATOR else ""),
+        "created": list_row.created_at,
+        "expires": list_row.invitation_row.standing.invitation.link.expires_at,
+        "accepted": list_row.accepted_at,
     }
     return cells[column]
 

@@ -1,8 +1,8 @@
-"""The mail of an invitation while it is being written, as the person will see it.
+"""Preview of the invitation mail while the form is being filled in.
 
-The form of the page is sent into a frame, so the preview needs no script and nothing that was typed is lost or stands
-in an address. The document of the frame says who writes to whom and holds the mail in a frame of its own; neither may
-do anything, and the mail's own styles reach no page of ours.
+The form of the page is submitted into a frame, so the preview needs no script, and nothing that was typed is lost or
+appears in a URL. The document of the frame shows sender and recipient and contains the mail in a nested frame. Both are
+sandboxed, and the styles of the mail do not affect other pages.
 """
 
 from email.utils import parseaddr
@@ -23,28 +23,28 @@ from latchstring.pages.mail_frame import FRAME_POLICY
 from latchstring.pages.templating import render
 
 PREVIEW = f"{NEW}/preview"
-# our own header around the mail is styled like every page; the mail itself brings its styles along
+# the header around the mail uses the stylesheets of the pages; the mail itself has inline styles
 _POLICY = FRAME_POLICY.replace("style-src 'unsafe-inline'", "style-src 'self' 'unsafe-inline'")
 
 
 @get(PREVIEW, needs=WRITE)
 async def show_preview(panel: Panel) -> Answer:
-    """The mail of the terms in the address: for the page as it opens. Nothing about the person is in an address."""
-    shown = FormState({}, (), {name: panel.query_values(name) for name in ("content", "contentRole")})
+    """The mail of the terms in the URL, for the page when it opens. The URL contains no data of the invitee."""
+    form = FormState({}, (), {name: panel.query_values(name) for name in ("content", "contentRole")})
     draft = Draft(
         email="",
         email_key="",
         role=panel.query_value("role") or None,
         groups=panel.query_values("groups"),
-        content=tuple(chosen_rows(shown)),
+        content=tuple(chosen_rows(form)),
         locale=panel.query_value("locale") or None,
     )
     return await _preview(panel, draft, as_text=False)
 
 
 @post_preview(PREVIEW, needs=WRITE)
-async def look_at_preview(panel: Panel) -> Answer:
-    """The mail of the form as it stands. What cannot be read yet is left out."""
+async def update_preview(panel: Panel) -> Answer:
+    """The mail of the current form. Invalid fields are left out."""
     sent = await panel.read_form(InvitationForm)
     draft, _ = draft_of(sent, now=panel.now)
     return await _preview(panel, draft, as_text=sent.get("shape") == "text")
@@ -77,11 +77,11 @@ async def _preview(panel: Panel, draft: Draft, *, as_text: bool) -> Answer:
 
 
 def _compose(message: InvitationMail, rules: MailRules) -> ComposedMail:
-    """By the operator's templates; by ours when those are broken, as the worker does."""
+    """Compose with the operator's templates, or with the built-in ones if those are broken, as the worker does."""
     try:
         return compose_mail(message, load_templates(rules.templates_directory))
     except TemplateBroken:
         return compose_mail(message)
 
 
-routes = [show_preview, look_at_preview]
+routes = [show_preview, update_preview]

@@ -26,7 +26,7 @@ from latchstring.admin.invitations.form import (
     with_template,
     without_object,
 )
-from latchstring.admin.invitations.prefill import begun
+from latchstring.admin.invitations.prefill import prefill_form
 from latchstring.admin.routing import get, post
 from latchstring.domain.draft import Draft
 from latchstring.domain.errors import (
@@ -52,7 +52,7 @@ from latchstring.http.responses import Answer
 from latchstring.i18n.negotiation import available_locales
 from latchstring.invitations.build import is_allowed_redirect
 from latchstring.pages.forms import FormProblem, FormState, SentForm
-from latchstring.pages.mail_frame import holding_frame
+from latchstring.pages.mail_frame import allow_frames
 from latchstring.pages.templating import autonym
 
 NEW = "/admin/invitations/new"
@@ -69,7 +69,7 @@ async def show_new(panel: Panel) -> Answer:
     template = await _template(panel, panel.query_value("template"))
     if template is not None:
         state = with_template(state, template, panel.services.content_rules)
-    return await _show(panel, begun(panel, state), source=source)
+    return await _show(panel, prefill_form(panel, state), source=source)
 
 
 async def _source(panel: Panel, invitation_id: str) -> Invitation | None:
@@ -109,7 +109,7 @@ async def _show(
         mail_is_off=panel.services.mail_rules.transport == "off",
         source=source,
     )
-    return holding_frame(answer)
+    return allow_frames(answer)
 
 
 def _preview_url(state: FormState) -> str:

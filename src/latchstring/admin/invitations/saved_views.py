@@ -5,8 +5,8 @@ from uuid import UUID
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import flash
 from latchstring.admin.invitations.list import READ, VIEWS
-from latchstring.admin.invitations.list_url import ListUrl, view_in, view_of
-from latchstring.admin.pagination import id_in
+from latchstring.admin.invitations.list_url import ListUrl, clean_list_url, parse_list_url
+from latchstring.admin.pagination import parse_id
 from latchstring.admin.routing import get, post
 from latchstring.domain.errors import InvalidFields
 from latchstring.formats.field_types import Line
@@ -17,7 +17,7 @@ RENAME, DELETE = f"{VIEWS}/rename", f"{VIEWS}/delete"
 
 
 class ViewForm(PageForm, kw_only=True):
-    """A name for the list at this address."""
+    """A name for the view of a list."""
 
     name: Line
     view: str = ""
@@ -31,15 +31,15 @@ class RenameForm(PageForm, kw_only=True):
 
 
 class DeleteForm(PageForm):
-    """A view to forget."""
+    """A view to delete."""
 
     id: str = ""
 
 
 @get(VIEWS, needs=READ)
 async def show_views(panel: Panel) -> Answer:
-    """A form to keep the list one came from, and the views one has."""
-    return await _show(panel, view_of(panel.query))
+    """A form to save the current view, and the saved views."""
+    return await _show(panel, clean_list_url(panel.query))
 
 
 async def _show(panel: Panel, view: ListUrl, form: FormState | None = None) -> Answer:
@@ -50,7 +50,7 @@ async def _show(panel: Panel, view: ListUrl, form: FormState | None = None) -> A
         code=InvalidFields.code if form else "",
         form=form,
         view=view,
-        saved=[(one, view_in(one.query).address) for one in saved],
+        saved=[(view_row, parse_list_url(view_row.query).address) for view_row in saved],
         paths={"save": VIEWS, "rename": RENAME, "delete": DELETE},
     )
 
@@ -58,13 +58,13 @@ async def _show(panel: Panel, view: ListUrl, form: FormState | None = None) -> A
 @post(VIEWS, needs=READ)
 async def save_view(panel: Panel) -> Answer:
     sent = await panel.read_form(ViewForm)
-    view = view_in(sent.typed.get("view", ""))
+    view = parse_list_url(sent.typed.get("view", ""))
     try:
         form = sent.finish()
     except InvalidFields as error:
         return await _show(panel, view, sent.refused(error))
-    kept = await panel.services.invitations.panel_lists.save_view(panel.me.id, form.name, view.query)
-    if not kept:
+    is_saved = await panel.services.invitations.panel_lists.save_view(panel.me.id, form.name, view.query)
+    if not is_saved:
         return await _show(panel, view, sent.with_problem("name", "too-many-views"))
     return panel.redirect(view.address, flash=flash(panel, "view-saved", name=form.name))
 
@@ -72,7 +72,7 @@ async def save_view(panel: Panel) -> Answer:
 @post(RENAME, needs=READ)
 async def rename_view(panel: Panel) -> Answer:
     sent = await panel.read_form(RenameForm)
-    name, id_ = sent.get("name"), id_in(sent.typed.get("id", ""))
+    name, id_ = sent.get("name"), parse_id(sent.typed.get("id", ""))
     if name is None or not await _rename(panel, id_, name):
         return panel.redirect(VIEWS, flash=flash(panel, "view-not-renamed", is_bad=True))
     return panel.redirect(VIEWS, flash=flash(panel, "view-renamed", name=name))
@@ -85,7 +85,7 @@ async def _rename(panel: Panel, view_id: UUID, name: str) -> bool:
 @post(DELETE, needs=READ)
 async def delete_view(panel: Panel) -> Answer:
     sent = await panel.read_form(DeleteForm)
-    name = await panel.services.invitations.panel_lists.delete_view(panel.me.id, id_in(sent.typed.get("id", "")))
+    name = await panel.services.invitations.panel_lists.delete_view(panel.me.id, parse_id(sent.typed.get("id", "")))
     if name is None:
         return panel.redirect(VIEWS, flash=flash(panel, "view-gone", is_bad=True))
     return panel.redirect(VIEWS, flash=flash(panel, "view-deleted", name=name))

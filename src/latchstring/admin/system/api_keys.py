@@ -1,4 +1,4 @@
-"""Keys of backends: listed, made, shown once, revoked."""
+"""API keys: list, create, show once, revoke."""
 
 from datetime import UTC, datetime, time
 from typing import Any, ClassVar, Literal
@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 from latchstring.admin.choices import group_choices
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import flash
-from latchstring.admin.pagination import NOBODY, PAGE_SIZE, cursor_of, id_in, page_links
+from latchstring.admin.pagination import NOBODY, PAGE_SIZE, build_page_links, cursor_of, parse_id
 from latchstring.admin.routing import get, post
 from latchstring.domain.api_key import ApiKey
 from latchstring.domain.errors import ApiKeyNotFound, FieldProblem, GrantNotAllowed, InvalidFields
@@ -25,10 +25,10 @@ NEWEST_FIRST = SortOrder("createdAt", descending=True)
 
 
 class NewKeyForm(PageForm):
-    """A key to make. scopes, grants and groups as ticked; own_scopes: `app:` names, separated by blanks or commas."""
+    """A new key. own_scopes: `app:` permissions, separated by spaces or commas."""
 
     repeated: ClassVar[frozenset[str]] = frozenset({"scopes", "mayGrant", "mayGrantGroups"})
-    most_fields: ClassVar[int] = 512
+    max_fields: ClassVar[int] = 512
 
     name: Line | None = None
     scopes: tuple[str, ...] = ()
@@ -39,27 +39,27 @@ class NewKeyForm(PageForm):
 
 
 class RevokeForm(PageForm, kw_only=True):
-    """The end of a key. invitations: what becomes of those it has sent and nobody has answered."""
+    """Revokes a key. invitations: whether its pending invitations are kept or ended."""
 
     invitations: Literal["keep", "end"]
 
 
 @get(LIST, needs=NEEDS)
 async def show_keys(panel: Panel) -> Answer:
-    """The keys in force, newest first."""
+    """The keys that are not revoked, newest first."""
     page = await panel.services.users.api_keys.list_page(
         order=NEWEST_FIRST, cursor=cursor_of(panel, "keys"), limit=PAGE_SIZE
     )
     return panel.show(
         "system/api_keys.html",
         keys=page.items,
-        makers=await panel.services.users.api_keys.find_creators(page.items),
-        links=page_links(panel, "keys", page),
+        creators=await panel.services.users.api_keys.find_creators(page.items),
+        links=build_page_links(panel, "keys", page),
         roles=panel.services.roles,
     )
 
 
-# ---- making ----------------------------------------------------------------------------------------------------------
+# ---- create ----------------------------------------------------------------------------------------------------------
 
 
 @get(NEW, needs=NEEDS)
@@ -69,38 +69,43 @@ async def show_new_key(panel: Panel) -> Answer:
 
 async def _show_new(panel: Panel, form: FormState | None = None, status: int = 200, code: str = "") -> Answer:
     principal = panel.principal
-    own = {one for role in panel.services.roles.values() for one in role.permissions}
+    own = {permission for role in panel.services.roles.values() for permission in role.permissions}
     return panel.show(
         "system/api_key_new.html",
         form=form,
         status=status,
         code=code,
-        scopes=[one for one in sorted(PERMISSIONS - {EVERYTHING}) if principal.can(one)],
+        scopes=[permission for permission in sorted(PERMISSIONS - {EVERYTHING}) if principal.can(permission)],
         may_everything=principal.can(EVERYTHING),
-        own_example=next(iter(sorted(one for one in own if one.startswith(APP_PERMISSION_PREFIX))), "app:reports"),
+        own_example=next(
+            iter(sorted(permission for permission in own if permission.startswith(APP_PERMISSION_PREFIX))),
+            "app:reports",
+        ),
         roles=[role for role in panel.services.roles.values() if principal.can_grant_role(role.key)],
         may_grant_all=EVERYTHING in principal.may_grant,
-        group_keys=[one for one in await group_choices(panel) if principal.can_grant_group(one[0])],
+        group_keys=[
+            permission for permission in await group_choices(panel) if principal.can_grant_group(permission[0])
+        ],
         may_grant_all_groups=EVERYTHING in principal.may_grant_groups,
         today=panel.now.date().isoformat(),
     )
 
 
 @post(NEW, needs=NEEDS)
-async def make_key(panel: Panel) -> Answer:
-    """Make a key and show it: this once, on the answer itself, for it is kept nowhere."""
+async def create_key(panel: Panel) -> Answer:
+    """Create a key and show it once, in the answer to the form, because it is stored nowhere."""
     sent = await panel.read_form(NewKeyForm)
     try:
-        made = await panel.services.users.api_keys.create(by=panel.principal, **_wanted(sent))
+        created = await panel.services.users.api_keys.create(by=panel.principal, **_new_key_values(sent))
     except InvalidFields as error:
-        return await _show_new(panel, sent.refused(InvalidFields(_at_fields(error))), 422, error.code)
+        return await _show_new(panel, sent.refused(InvalidFields(_move_to_fields(error))), 422, error.code)
     except GrantNotAllowed as error:
         return await _show_new(panel, sent.with_problem("scopes", error.code, error.detail), 403, error.code)
-    return _show_once(panel, made)
+    return _show_created(panel, created)
 
 
-def _wanted(sent: SentForm[NewKeyForm]) -> dict[str, Any]:
-    """What the key shall be. Raises InvalidFields with what is wrong with the form itself."""
+def _new_key_values(sent: SentForm[NewKeyForm]) -> dict[str, Any]:
+    """The values of the new key. Raises InvalidFields with the problems of the form itself."""
     problems = list(sent.reading.problems)
     if not sent.typed.get("name", "").strip():
         problems.append(FieldProblem("/name", "required", "Give the key a name."))
@@ -118,7 +123,7 @@ def _wanted(sent: SentForm[NewKeyForm]) -> dict[str, Any]:
 
 
 def _read_day(text: str, problems: list[FieldProblem]) -> datetime | None:
-    """The end of a day, in UTC; none for never."""
+    """The end of a day in UTC; None for an empty text."""
     if not text:
         return None
     try:
@@ -131,33 +136,33 @@ def _read_day(text: str, problems: list[FieldProblem]) -> datetime | None:
 _FIELDS = {"/scopes": "/scopes", "/mayGrant": "/mayGrant", "/expiresAt": "/expiresOn"}
 
 
-def _at_fields(error: InvalidFields) -> list[FieldProblem]:
-    """A part of a list is shown at the list; one of our own words at their field."""
-    found = []
+def _move_to_fields(error: InvalidFields) -> list[FieldProblem]:
+    """Move problems of list items to the field of the list, and unknown `app:` permissions to theirs."""
+    problems = []
     for problem in error.errors:
         field = "/" + problem.pointer.split("/")[1]
         is_own = problem.code == "unknown-permission"
         pointer = "/ownScopes" if is_own else _FIELDS.get(field, field)
-        found.append(FieldProblem(pointer, problem.code, problem.detail))
-    return found
+        problems.append(FieldProblem(pointer, problem.code, problem.detail))
+    return problems
 
 
-def _show_once(panel: Panel, made: CreatedApiKey) -> Answer:
-    return panel.show("system/api_key_created.html", key=made.key, text=made.secret)
+def _show_created(panel: Panel, created: CreatedApiKey) -> Answer:
+    return panel.show("system/api_key_created.html", key=created.key, text=created.text)
 
 
-# ---- revoking --------------------------------------------------------------------------------------------------------
+# ---- revoke ----------------------------------------------------------------------------------------------------------
 
 
 @get(f"{ENTRY}/revoke", needs=NEEDS)
 async def confirm_revoke(panel: Panel) -> Answer:
-    """What revoking ends, with the choice what becomes of open invitations."""
-    return panel.show("system/api_key_revoke.html", key=await _key(panel))
+    """The confirmation, with the choice to keep or end pending invitations."""
+    return panel.show("system/api_key_revoke.html", key=await _get_key(panel))
 
 
-async def _key(panel: Panel) -> ApiKey:
-    """The key in the address. Raises ApiKeyNotFound."""
-    key_id = id_in(panel.parameter("api_key"))
+async def _get_key(panel: Panel) -> ApiKey:
+    """The key of the path. Raises ApiKeyNotFound."""
+    key_id = parse_id(panel.parameter("api_key"))
     if key_id == NOBODY:
         raise ApiKeyNotFound("There is no such API key.")
     return await panel.services.users.api_keys.get(key_id)
@@ -165,11 +170,11 @@ async def _key(panel: Panel) -> ApiKey:
 
 @post(f"{ENTRY}/revoke", needs=NEEDS)
 async def revoke_key(panel: Panel) -> Answer:
-    """End a key at once."""
+    """Revoke a key; it stops working immediately."""
     form = (await panel.read_form(RevokeForm)).finish()
     ends = form.invitations == "end"
     try:
-        key = await _key(panel)
+        key = await _get_key(panel)
         await panel.services.users.api_keys.revoke(key.id, end_invitations=ends, by=panel.principal)
     except ApiKeyNotFound:
         return panel.redirect(LIST, flash=flash(panel, "api-key-gone", is_bad=True))
@@ -178,4 +183,4 @@ async def revoke_key(panel: Panel) -> Answer:
     )
 
 
-routes = [show_keys, show_new_key, make_key, confirm_revoke, revoke_key]
+routes = [show_keys, show_new_key, create_key, confirm_revoke, revoke_key]

@@ -1,4 +1,4 @@
-"""The audit log: who did what, when, to what. Nothing here can be changed."""
+"""The audit log: events with actor, time and subject. Read-only."""
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from latchstring.admin.context import Panel
-from latchstring.admin.pagination import address, cursor_of, cursor_text
+from latchstring.admin.pagination import address, cursor_of, format_cursor
 from latchstring.admin.routing import get
 from latchstring.domain.actor import ActorType
 from latchstring.domain.ids import id_instant
@@ -22,16 +22,16 @@ READ = "audit:read"
 LOG = "/admin/audit"
 WITHIN = "audit"
 FILTERS = ("actor", "kind", "action", "object", "since", "until")
-LONGEST = 254
-_HEADS = ("at", "action", "actor type", "actor id", "actor", "object id", "object", "data", "id")
+MAX_FILTER_LENGTH = 254
+_CSV_HEADER = ("at", "action", "actor type", "actor id", "actor", "object id", "object", "data", "id")
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is looked for, as typed and as it was understood. unknown: filters that name nobody and nothing."""
+    """A search as typed and as parsed. unknown: filters that match no actor or no object."""
 
     typed: Mapping[str, str]
-    wanted: AuditFilter
+    filters: AuditFilter
     unknown: tuple[str, ...]
 
 
@@ -39,7 +39,7 @@ class Search:
 async def show_log(panel: Panel) -> Answer:
     search = await _read_search(panel)
     cursor = cursor_of(panel, WITHIN, name="before") or cursor_of(panel, WITHIN)
-    page = await panel.services.backoffice.audit.list(search.wanted, cursor=cursor, by=panel.principal)
+    page = await panel.services.backoffice.audit.list(search.filters, cursor=cursor, by=panel.principal)
     no_cursor = {"before": None, "after": None}
     return panel.show(
         "system/audit_log.html",
@@ -58,29 +58,29 @@ async def show_log(panel: Panel) -> Answer:
 
 
 def _link(panel: Panel, name: str, cursor: Cursor | None) -> str:
-    """The address of the entries before (older) or after (newer) a cursor; nothing where there are none."""
+    """The URL of the entries before (older) or after (newer) a cursor; empty without a cursor."""
     if cursor is None:
         return ""
-    return address(panel, **{"before": None, "after": None} | {name: cursor_text(panel, WITHIN, cursor)})
+    return address(panel, **{"before": None, "after": None} | {name: format_cursor(panel, WITHIN, cursor)})
 
 
 def _read_until(page: Page[AuditEntry]) -> datetime | None:
-    """How far back a search was read that ended before it had found enough, because it had read many."""
+    """The time up to which a search was read if it stopped at the limit of a bounded scan."""
     last = page.next.key[-1] if page.is_partial and page.next is not None else None
     return id_instant(last) if isinstance(last, UUID) else None
 
 
 @get(f"{LOG}/export", needs=READ)
 async def export_log(panel: Panel) -> Answer:
-    """Everything the filters let through, as a file, read while it is sent."""
+    """All matching entries as a CSV file, read while it is sent."""
     search = await _read_search(panel)
-    entries = panel.services.backoffice.audit.stream(search.wanted, by=panel.principal)
+    entries = panel.services.backoffice.audit.stream(search.filters, by=panel.principal)
     return await csv_answer(_rows(entries), f"audit-{panel.now:%Y-%m-%d}")
 
 
 async def _rows(entries: AsyncIterator[AuditEntry]) -> AsyncIterator[Sequence[object]]:
-    first = await anext(entries, None)  # before the heads: an error until here is answered as one
-    yield _HEADS
+    first = await anext(entries, None)  # before the header line, so that an error is answered with an error page
+    yield _CSV_HEADER
     if first is not None:
         yield _cells(first)
     async for entry in entries:
@@ -90,27 +90,27 @@ async def _rows(entries: AsyncIterator[AuditEntry]) -> AsyncIterator[Sequence[ob
 def _cells(entry: AuditEntry) -> Sequence[object]:
     event = entry.recorded.event
     data = json.dumps(dict(event.data), ensure_ascii=False) if event.data else ""
-    about = entry.about.label if entry.about else ""
-    who = (event.actor.type.value, event.actor.id, entry.recorded.actor_name)
-    return event.at, event.type, *who, event.subject_id, about, data, event.id
+    subject = entry.about.label if entry.about else ""
+    actor_cells = (event.actor.type.value, event.actor.id, entry.recorded.actor_name)
+    return event.at, event.type, *actor_cells, event.subject_id, subject, data, event.id
 
 
 async def _read_search(panel: Panel) -> Search:
-    typed = {name: panel.query_value(name).strip()[:LONGEST].replace("\x00", "") for name in FILTERS}
+    typed = {name: panel.query_value(name).strip()[:MAX_FILTER_LENGTH].replace("\x00", "") for name in FILTERS}
     audit, unknown = panel.services.backoffice.audit, []
-    wanted = AuditFilter(
+    filters = AuditFilter(
         actor_type=ActorType(typed["kind"]) if typed["kind"] in set(ActorType) else None,
         action=typed["action"] if typed["action"] in CATALOGUE else None,
         since=_day(typed["since"]),
         until=_end_of(typed["until"]),
     )
     if typed["actor"]:
-        wanted = replace(wanted, actors=await audit.find_actors(typed["actor"], by=panel.principal))
-        unknown += ["actor"] if not wanted.actors else []
+        filters = replace(filters, actors=await audit.find_actors(typed["actor"], by=panel.principal))
+        unknown += ["actor"] if not filters.actors else []
     if typed["object"]:
-        wanted = replace(wanted, objects=await audit.find_objects(typed["object"], by=panel.principal))
-        unknown += ["object"] if not wanted.objects else []
-    return Search({name: text for name, text in typed.items() if text}, wanted, tuple(unknown))
+        filters = replace(filters, objects=await audit.find_objects(typed["object"], by=panel.principal))
+        unknown += ["object"] if not filters.objects else []
+    return Search({name: text for name, text in typed.items() if text}, filters, tuple(unknown))
 
 
 def _export_address(typed: Mapping[str, str]) -> str:
@@ -118,7 +118,7 @@ def _export_address(typed: Mapping[str, str]) -> str:
 
 
 def _facts(data: Mapping[str, object]) -> list[tuple[str, str]]:
-    """What an event says beside its name, each value in one line."""
+    """The data of an event, each value on one line."""
     return [(name, _line(value)) for name, value in data.items() if value not in (None, "", [], {})]
 
 
@@ -129,7 +129,7 @@ def _line(value: object) -> str:
 
 
 def _day(text: str) -> datetime | None:
-    """The beginning of a day, UTC."""
+    """The start of a day in UTC."""
     try:
         return datetime.fromisoformat(text).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
     except ValueError:
@@ -137,7 +137,7 @@ def _day(text: str) -> datetime | None:
 
 
 def _end_of(text: str) -> datetime | None:
-    """The end of a day: the whole of the last day is wanted, too."""
+    """The end of a day, because the last day is included."""
     day = _day(text)
     try:
         return day + timedelta(days=1) if day else None

@@ -1,4 +1,4 @@
-"""Health: what `latchstring doctor` checks, asked from here."""
+"""Health: the checks of `latchstring doctor`."""
 
 from latchstring.admin.context import Panel
 from latchstring.admin.routing import get
@@ -11,13 +11,13 @@ _ORDER = (Health.BAD, Health.DOUBTFUL, Health.GOOD)
 
 @get("/admin/health", needs=SETTINGS_READ)
 async def show_health(panel: Panel) -> Answer:
-    found = await panel.services.check_health()
-    worst_first = sorted(found.findings, key=lambda finding: _ORDER.index(finding.health))
+    report = await panel.services.check_health()
+    worst_first = sorted(report.findings, key=lambda finding: _ORDER.index(finding.health))
     return panel.show(
         "system/health.html",
         findings=worst_first,
-        at=found.checked_at,
-        doubts=sum(finding.health is not Health.GOOD for finding in found.findings),
+        at=report.checked_at,
+        doubts=sum(finding.health is not Health.GOOD for finding in report.findings),
     )
 
 

@@ -1,10 +1,10 @@
-"""The mail queue: what waits, what fails and with which words, and two ways to interfere."""
+"""The mail queue: pending and failed mails with their errors; retry and drop."""
 
 from uuid import UUID
 
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import flash
-from latchstring.admin.pagination import address, cursor_of, cursor_text, id_in
+from latchstring.admin.pagination import address, cursor_of, format_cursor, parse_id
 from latchstring.admin.routing import get, post
 from latchstring.domain.mail import DeliveryState
 from latchstring.domain.panel import MAIL_READ, MAIL_WRITE
@@ -31,7 +31,7 @@ async def show_queue(panel: Panel) -> Answer:
     state = _state(panel.query_value("state"))
     about = panel.query_value("about")
     if about:
-        page = await queue.list_about(id_in(about), by=by)
+        page = await queue.list_about(parse_id(about), by=by)
     else:
         page = await queue.list(state, cursor=cursor_of(panel, WITHIN, name="before"), by=by)
     return panel.show(
@@ -42,7 +42,7 @@ async def show_queue(panel: Panel) -> Answer:
         counts=await queue.count(by=by),
         about=about,
         is_on=panel.services.mail_rules.transport != "off",
-        older="" if page.next is None else address(panel, before=cursor_text(panel, WITHIN, page.next)),
+        older="" if page.next is None else address(panel, before=format_cursor(panel, WITHIN, page.next)),
         first=address(panel, before=None) if panel.query_value("before") else "",
     )
 
@@ -58,13 +58,13 @@ async def show_mail(panel: Panel) -> Answer:
 async def retry(panel: Panel) -> Answer:
     await panel.read_form(PageForm)
     mail_id = _mail_id(panel)
-    done = await panel.services.backoffice.mail_queue.retry(mail_id, by=panel.principal)
-    message = flash(panel, _RETRY_MESSAGES[done], is_bad=done is not InterventionResult.DONE)
+    result = await panel.services.backoffice.mail_queue.retry(mail_id, by=panel.principal)
+    message = flash(panel, _RETRY_MESSAGES[result], is_bad=result is not InterventionResult.DONE)
     return panel.redirect(f"{QUEUE}/{mail_id}", flash=message)
 
 
 @get(f"{MAIL}/drop", needs=MAIL_WRITE)
-async def ask_to_drop(panel: Panel) -> Answer:
+async def confirm_drop(panel: Panel) -> Answer:
     mail = await panel.services.backoffice.mail_queue.find(_mail_id(panel), by=panel.principal)
     if not mail.can_be_dropped:
         message = "mail-in-progress" if mail.is_leased else "mail-finished"
@@ -76,17 +76,17 @@ async def ask_to_drop(panel: Panel) -> Answer:
 async def drop(panel: Panel) -> Answer:
     await panel.read_form(PageForm)
     mail_id = _mail_id(panel)
-    done = await panel.services.backoffice.mail_queue.drop(mail_id, by=panel.principal)
-    message = flash(panel, _DROP_MESSAGES[done], is_bad=done is not InterventionResult.DONE)
+    result = await panel.services.backoffice.mail_queue.drop(mail_id, by=panel.principal)
+    message = flash(panel, _DROP_MESSAGES[result], is_bad=result is not InterventionResult.DONE)
     return panel.redirect(f"{QUEUE}/{mail_id}", flash=message)
 
 
 def _mail_id(panel: Panel) -> UUID:
-    return id_in(panel.parameter("mail_id"))
+    return parse_id(panel.parameter("mail_id"))
 
 
-def _state(asked: str) -> DeliveryState | None:
-    return DeliveryState(asked) if asked in set(DeliveryState) else None
+def _state(text: str) -> DeliveryState | None:
+    return DeliveryState(text) if text in set(DeliveryState) else None
 
 
-routes = [show_queue, show_mail, retry, ask_to_drop, drop]
+routes = [show_queue, show_mail, retry, confirm_drop, drop]

@@ -1,4 +1,4 @@
-"""Every message in every language and form, as people get it, with sample data; and a test to an address."""
+"""Previews of every message in every language with sample data, and test mails."""
 
 import asyncio
 from email.utils import parseaddr
@@ -15,7 +15,7 @@ from latchstring.http.responses import Answer
 from latchstring.i18n.dates import text_direction
 from latchstring.i18n.negotiation import available_locales, negotiate
 from latchstring.pages.forms import FormState, PageForm
-from latchstring.pages.mail_frame import frame_answer, holding_frame
+from latchstring.pages.mail_frame import allow_frames, frame_answer
 
 MESSAGES = "/admin/messages"
 MESSAGE = f"{MESSAGES}/{{kind:str}}"
@@ -23,9 +23,9 @@ FORMS = ("desktop", "phone", "text")
 
 
 class TestForm(PageForm, kw_only=True):
-    """Where a test goes. The language comes along in `locale`."""
+    """The recipient of a test mail. `locale` is the language of the mail."""
 
-    __test__ = False  # no test of ours
+    __test__ = False  # not a pytest class
 
     to: Email
 
@@ -44,7 +44,7 @@ async def show_message(panel: Panel) -> Answer:
 
 @get(f"{MESSAGE}/frame", needs=MAIL_READ)
 async def show_frame(panel: Panel) -> Answer:
-    """The HTML alone, as the document of the preview's frame."""
+    """The HTML of the mail, as the document of the preview's frame."""
     locale = _locale(panel.query_value("locale"), panel)
     preview = await _preview(panel, locale)
     return frame_answer(preview.mail.html, locale=preview.mail.locale)
@@ -60,14 +60,14 @@ async def send_test(panel: Panel) -> Answer:
     except InvalidFields as error:
         return await _show(panel, locale, "", form=sent.refused(error), status=422)
     panel.services.limiter.check_test_mail(panel.me.id)
-    found = await panel.services.backoffice.messages.send_test(kind, locale, form.to.email, by=panel.principal)
-    if not found.is_taken:
+    outcome = await panel.services.backoffice.messages.send_test(kind, locale, form.to.email, by=panel.principal)
+    if not outcome.is_taken:
         message = "test-mail-refused"
     elif panel.services.mail_rules.transport == "mailbox":
         message = "test-mail-in-mailbox"
     else:
         message = "test-mail-accepted"
-    result = flash(panel, message, reply=found.reply or "", is_bad=not found.is_taken)
+    result = flash(panel, message, reply=outcome.reply or "", is_bad=not outcome.is_taken)
     return panel.redirect(f"{MESSAGES}/{kind}", flash=result, locale=locale)
 
 
@@ -92,24 +92,24 @@ async def _show(
         from_address=address,
         is_on=panel.services.mail_rules.transport != "off",
     )
-    return holding_frame(answer)
+    return allow_frames(answer)
 
 
 async def _preview(panel: Panel, locale: str) -> MessagePreview:
-    # an operator's template may take its time: not on the event loop
+    # in a thread: an operator's template may be slow, and would block the event loop
     messages = panel.services.backoffice.messages
     return await asyncio.to_thread(messages.preview, _kind(panel), locale, by=panel.principal)
 
 
 def _kind(panel: Panel) -> MailKind:
-    asked = panel.parameter("kind")
-    if asked not in set(MailKind):
+    kind = panel.parameter("kind")
+    if kind not in set(MailKind):
         raise NotFound("There is no such message.")
-    return MailKind(asked)
+    return MailKind(kind)
 
 
-def _locale(asked: str, panel: Panel) -> str:
-    return negotiate([asked or None], panel.services.app.default_locale)
+def _locale(requested: str, panel: Panel) -> str:
+    return negotiate([requested or None], panel.services.app.default_locale)
 
 
 routes = [show_messages, show_message, show_frame, send_test]

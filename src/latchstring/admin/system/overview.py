@@ -1,4 +1,4 @@
-"""The overview: what became of invitations, what runs out, what does not get through."""
+"""The overview: results of invitations, expiring invitations, and failed deliveries."""
 
 import math
 from collections.abc import Sequence
@@ -7,16 +7,16 @@ from datetime import date
 from itertools import pairwise
 
 from latchstring.admin.context import Panel
-from latchstring.admin.formatting import numbers_in
+from latchstring.admin.formatting import get_formats
 from latchstring.admin.routing import get
 from latchstring.domain.settings import Roles
 from latchstring.domain.views.overview import OTHER_INVITERS, DayCount, Figures, Share
 from latchstring.http.responses import Answer
 
 PERIODS = (7, 30, 90)
-USUAL = 30
-MOST_INVITERS = 10
-MOST_LABELS = 5
+DEFAULT_PERIOD = 30
+MAX_INVITERS = 10
+LABEL_COUNT = 5
 HEIGHT, COLUMN = 80, 10  # of the plot, in units of its view box
 _HOUR, _DAY = 60, 24 * 60
 _SHOWN_WAITS = (_HOUR, 6 * _HOUR, _DAY, 2 * _DAY, 4 * _DAY, 7 * _DAY, None)
@@ -25,7 +25,7 @@ _STEPS = (1, 2, 5, 10)
 
 @dataclass(frozen=True, slots=True)
 class FunnelStep:
-    """A step of the funnel: its name, how many reached it, and how many the step before."""
+    """A step of the funnel: its name, its count, and the count of the step before."""
 
     name: str
     count: int
@@ -34,7 +34,7 @@ class FunnelStep:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """How many accepted within a span; minutes from and up to, None: no end. width: of a hundred."""
+    """How many accepted within a range of minutes. up_to: None for no limit. width: in percent of the longest bar."""
 
     above: int
     up_to: int | None
@@ -44,7 +44,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class ChartColumn:
-    """A day of the plot: where its rectangles stand."""
+    """A day of the plot: the positions of its rectangles."""
 
     day: DayCount
     x: int
@@ -56,7 +56,7 @@ class ChartColumn:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """The columns, the lines behind them, the numbers beside and the days below."""
+    """The columns, the grid lines with their values, the labels of the days, and the highest day."""
 
     columns: Sequence[ChartColumn]
     lines: Sequence[tuple[float, int]]
@@ -70,7 +70,7 @@ class Plot:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row by role or inviter. kind: what the name is of, for those that have none of their own."""
+    """A row by role or inviter. kind: what the name belongs to, or `none` and `others`."""
 
     kind: str
     name: str
@@ -80,8 +80,8 @@ class Row:
 @get("/admin", needs="invitations:read")
 async def show_overview(panel: Panel) -> Answer:
     days = _period(panel.query_value("days"))
-    found = await panel.services.backoffice.overviews.read(days=days, by=panel.principal)
-    figures = found.figures
+    overview = await panel.services.backoffice.overviews.read(days=days, by=panel.principal)
+    figures = overview.figures
     return panel.show(
         "system/overview.html",
         days=days,
@@ -93,15 +93,15 @@ async def show_overview(panel: Panel) -> Answer:
         quick=figures.within(0.75),
         plot=_plot(figures.days),
         by_role=[_role_row(share, panel.services.roles) for share in figures.by_role],
-        by_inviter=[_inviter_row(share) for share in figures.by_inviter[:MOST_INVITERS]],
-        expiring=found.expiring,
-        trouble=found.trouble,
-        n=numbers_in(panel.locale),
+        by_inviter=[_inviter_row(share) for share in figures.by_inviter[:MAX_INVITERS]],
+        expiring=overview.expiring,
+        trouble=overview.trouble,
+        n=get_formats(panel.locale),
     )
 
 
-def _period(asked: str) -> int:
-    return int(asked) if asked in {str(days) for days in PERIODS} else USUAL
+def _period(text: str) -> int:
+    return int(text) if text in {str(days) for days in PERIODS} else DEFAULT_PERIOD
 
 
 def _steps(figures: Figures) -> list[FunnelStep]:
@@ -116,56 +116,56 @@ def _steps(figures: Figures) -> list[FunnelStep]:
 
 
 def _biggest_leak(steps: Sequence[FunnelStep]) -> tuple[str, int] | None:
-    """The step that most did not reach, and how many; None where nobody was lost."""
-    lost = [(after.name, before.count - after.count) for before, after in pairwise(steps)]
-    name, count = max(lost, key=lambda pair: pair[1])
+    """The step with the largest loss, and its count; None without a loss."""
+    losses = [(after.name, before.count - after.count) for before, after in pairwise(steps)]
+    name, count = max(losses, key=lambda pair: pair[1])
     return (name, count) if count > 0 else None
 
 
 def _waits(figures: Figures) -> list[Bar]:
-    """The fine buckets in few rows."""
-    above, found = 0, []
+    """Combine the fine buckets into few bars."""
+    above, rows = 0, []
     for up_to in _SHOWN_WAITS:
         count = sum(
             wait.count
             for wait in figures.waits
             if (wait.minutes or math.inf) > above and (up_to is None or (wait.minutes or math.inf) <= up_to)
         )
-        found.append((above, up_to, count))
+        rows.append((above, up_to, count))
         above = up_to or 0
-    most = max(count for *_, count in found)
-    return [Bar(above, up_to, count, round(100 * count / most, 1) if most else 0) for above, up_to, count in found]
+    longest = max(count for *_, count in rows)
+    return [Bar(above, up_to, count, round(100 * count / longest, 1) if longest else 0) for above, up_to, count in rows]
 
 
 def _plot(days: Sequence[DayCount]) -> Plot:
-    # acceptances are of the same people, yet one may be counted while its invitation is not: the higher one rules
-    most = max(max(day.invited, day.accepted) for day in days)
-    step = _nice_step(most)
-    top = step * max(1, math.ceil(most / step))
+    # an acceptance may be counted without its invitation, so the accepted may exceed the invited: use the maximum
+    highest = max(max(day.invited, day.accepted) for day in days)
+    step = _nice_step(highest)
+    top = step * max(1, math.ceil(highest / step))
     lines = [(HEIGHT - HEIGHT * value / top, value) for value in range(top, -1, -step)]
-    every = (len(days) - 1) / (MOST_LABELS - 1)
-    labels = [days[round(place * every)].day for place in range(MOST_LABELS)]
+    every = (len(days) - 1) / (LABEL_COUNT - 1)
+    labels = [days[round(index * every)].day for index in range(LABEL_COUNT)]
     return Plot(
-        [_column(day, place, top) for place, day in enumerate(days)],
+        [_column(day, index, top) for index, day in enumerate(days)],
         lines,
         labels,
         max(days, key=lambda day: day.invited),
     )
 
 
-def _nice_step(most: int) -> int:
-    """The distance of the lines: 1, 2 or 5 times a power of ten, four or five of them."""
-    rough = max(1.0, most / 4)
+def _nice_step(highest: int) -> int:
+    """The distance of the grid lines: 1, 2 or 5 times a power of ten, for four or five lines."""
+    rough = max(1.0, highest / 4)
     power = 10 ** math.floor(math.log10(rough))
     return int(next(power * step for step in _STEPS if power * step >= rough))
 
 
-def _column(day: DayCount, place: int, top: int) -> ChartColumn:
+def _column(day: DayCount, index: int, top: int) -> ChartColumn:
     accepted = HEIGHT * day.accepted / top
     rest = HEIGHT * max(0, day.invited - day.accepted) / top
     return ChartColumn(
         day,
-        place * COLUMN,
+        index * COLUMN,
         round(HEIGHT - accepted - rest, 2),
         round(rest, 2),
         round(HEIGHT - accepted, 2),

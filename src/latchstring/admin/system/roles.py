@@ -1,4 +1,4 @@
-"""Roles as configuration has them: what each may do and hand on, and who has it."""
+"""The configured roles: their permissions, what they may grant, and how many users have them."""
 
 from latchstring.admin.context import Panel
 from latchstring.admin.routing import get
@@ -10,9 +10,16 @@ LIST = "/admin/roles"
 
 @get(LIST, needs="users:read")
 async def show_roles(panel: Panel) -> Answer:
-    """The matrix of roles and permissions. It is read from configuration and changed there."""
+    """The matrix of roles and permissions. Roles are changed in the configuration."""
     roles = panel.services.roles
-    own = sorted({one for role in roles.values() for one in role.permissions if one.startswith(APP_PERMISSION_PREFIX)})
+    own = sorted(
+        {
+            permission
+            for role in roles.values()
+            for permission in role.permissions
+            if permission.startswith(APP_PERMISSION_PREFIX)
+        }
+    )
     return panel.show(
         "system/roles.html",
         roles=roles,

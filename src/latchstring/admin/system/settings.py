@@ -1,4 +1,4 @@
-"""Settings: every value of the configuration with where it came from. Secrets are not among what pages are handed."""
+"""Settings: every value of the configuration with its source. Pages never receive secrets."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -13,17 +13,19 @@ from latchstring.http.responses import Answer
 @get("/admin/settings", needs=SETTINGS_READ)
 async def show_settings(panel: Panel) -> Answer:
     only_set = panel.query_value("only") == "set"
-    settings = [one for one in panel.services.settings if not only_set or one.source is not SettingSource.DEFAULT]
+    settings = [
+        setting for setting in panel.services.settings if not only_set or setting.source is not SettingSource.DEFAULT
+    ]
     return panel.show("system/settings.html", tables=_by_table(settings), only_set=only_set, files=_files(panel))
 
 
 def _by_table(settings: Sequence[SettingView]) -> list[tuple[str, list[SettingView]]]:
-    ordered = sorted(settings, key=lambda one: one.table)  # stable: keys stay in the order of reading
-    return [(table, list(group)) for table, group in groupby(ordered, key=lambda one: one.table)]
+    ordered = sorted(settings, key=lambda setting: setting.table)  # stable: keys stay in the order of reading
+    return [(table, list(group)) for table, group in groupby(ordered, key=lambda setting: setting.table)]
 
 
 def _files(panel: Panel) -> list[str]:
-    return sorted({one.where for one in panel.services.settings if one.source is SettingSource.FILE})
+    return sorted({setting.where for setting in panel.services.settings if setting.source is SettingSource.FILE})
 
 
 routes = [show_settings]

@@ -1,4 +1,4 @@
-"""What is done to users: made, changed, brought into groups, mailed, signed out, blocked, erased."""
+"""Actions on users: create, edit, change groups, mail links, end sessions, block, erase."""
 
 from typing import Any, ClassVar, Literal
 from uuid import UUID
@@ -6,15 +6,15 @@ from uuid import UUID
 from latchstring.admin.choices import group_choices, match_users
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import flash
-from latchstring.admin.pagination import searched
+from latchstring.admin.pagination import read_search
 from latchstring.admin.routing import get, post
 from latchstring.admin.users.users import (
     ENTRY,
     LIST,
     WRITE,
-    fingerprint_of,
     path_of,
     role_name,
+    user_fingerprint,
     user_of,
 )
 from latchstring.domain.account import User
@@ -44,10 +44,10 @@ NEW = f"{LIST}/new"
 
 
 class NewUserForm(PageForm, kw_only=True):
-    """An account to make. locale: what the person reads."""
+    """A new account. locale: the language of the user."""
 
     repeated: ClassVar[frozenset[str]] = frozenset({"groups"})
-    most_fields: ClassVar[int] = 128
+    max_fields: ClassVar[int] = 128
 
     email: Email
     first_name: Line | None = None
@@ -59,7 +59,7 @@ class NewUserForm(PageForm, kw_only=True):
 
 
 class UserForm(PageForm, kw_only=True):
-    """What of an account may be changed. seen: which state of it the form was opened with."""
+    """The editable fields of an account. seen: the fingerprint of the account that the form showed."""
 
     seen: str = ""
     email: Email
@@ -71,42 +71,42 @@ class UserForm(PageForm, kw_only=True):
 
 
 class GroupForm(PageForm, kw_only=True):
-    """A group to join or to leave."""
+    """A group to add the user to or to remove them from."""
 
     group: Key
 
 
 class LinkForm(PageForm, kw_only=True):
-    """A link to mail."""
+    """The kind of link to mail."""
 
     kind: Literal["password", "verification"]
 
 
 class EraseForm(PageForm):
-    """The end of an account. new_owner: who takes over what it owns."""
+    """Erases an account. new_owner: the user who gets the objects that it owns."""
 
     new_owner: Id | None = None
 
 
-_AT_FIELD: dict[type[LatchstringError], str] = {
+_ERROR_FIELDS: dict[type[LatchstringError], str] = {
     EmailTaken: "email",
     ExternalIdTaken: "externalId",
     GrantNotAllowed: "role",
     GroupNotFound: "groups",
     ChangedMeanwhile: "email",
 }
-_REFUSALS: tuple[type[LatchstringError], ...] = (InvalidFields, *_AT_FIELD)
+_FORM_ERRORS: tuple[type[LatchstringError], ...] = (InvalidFields, *_ERROR_FIELDS)
 
 
-def _again(sent: SentForm[Any], error: LatchstringError) -> tuple[FormState, int, str]:
-    """A refused form with its problem at the field it is about, and the status and code of the page."""
+def _refused_form(sent: SentForm[Any], error: LatchstringError) -> tuple[FormState, int, str]:
+    """The refused form with the problem at its field, and the status and code of the page."""
     problem = describe_problem(error)
     if isinstance(error, InvalidFields):
         return sent.refused(error), problem.status, problem.code
-    return sent.with_problem(_AT_FIELD[type(error)], error.code, problem.detail), problem.status, problem.code
+    return sent.with_problem(_ERROR_FIELDS[type(error)], error.code, problem.detail), problem.status, problem.code
 
 
-# ---- making ----------------------------------------------------------------------------------------------------------
+# ---- create ----------------------------------------------------------------------------------------------------------
 
 
 @get(NEW, needs=WRITE)
@@ -120,35 +120,35 @@ async def _show_new(panel: Panel, form: FormState | None = None, status: int = 2
     )
 
 
-def _choices(panel: Panel, present: str | None = None) -> dict[str, Any]:
-    """What the fields offer: languages, and the roles this administrator may grant, with the present one."""
-    may = [key for key in panel.services.roles if panel.principal.can_grant_role(key) or key == present]
-    unknown = [present] if present and present not in panel.services.roles else []
+def _choices(panel: Panel, current_role: str | None = None) -> dict[str, Any]:
+    """The choices of the fields: languages, and the roles that this administrator may grant plus the current one."""
+    grantable = [key for key in panel.services.roles if panel.principal.can_grant_role(key) or key == current_role]
+    unknown = [current_role] if current_role and current_role not in panel.services.roles else []
     return {
-        "role_choices": [("", ""), *((key, role_name(panel, key)) for key in (*may, *unknown))],
+        "role_choices": [("", ""), *((key, role_name(panel, key)) for key in (*grantable, *unknown))],
         "locales": available_locales(),
     }
 
 
 @post(NEW, needs=WRITE)
-async def make_user(panel: Panel) -> Answer:
-    """Make an account and go to it; a link to choose a password is mailed if wanted."""
+async def create_user(panel: Panel) -> Answer:
+    """Create an account and redirect to it; mail a link to choose a password if requested."""
     sent = await panel.read_form(NewUserForm)
     try:
         form = sent.finish()
-        made = await panel.services.users.create(_new_user(form), by=panel.principal)
-    except _REFUSALS as error:
-        shown, status, code = _again(sent, error)
-        return await _show_new(panel, shown, status, code)
+        user = await panel.services.users.create(_new_user(form), by=panel.principal)
+    except _FORM_ERRORS as error:
+        state, status, code = _refused_form(sent, error)
+        return await _show_new(panel, state, status, code)
     message = "user-created"
     if form.mail_link:
         try:
-            panel.services.limiter.check_recipient(made.email_key)
-            await panel.services.users.operations.send_link(made.id, MailKind.PASSWORD_RESET, by=panel.principal)
+            panel.services.limiter.check_recipient(user.email_key)
+            await panel.services.users.operations.send_link(user.id, MailKind.PASSWORD_RESET, by=panel.principal)
             message = "user-created-link-sent"
         except (MailDisabled, TooManyRequests):
             message = "user-created-link-not-sent"
-    return panel.redirect(path_of(made), flash=flash(panel, message, name=made.name or made.email))
+    return panel.redirect(path_of(user), flash=flash(panel, message, name=user.name or user.email))
 
 
 def _new_user(form: NewUserForm) -> NewUser:
@@ -160,11 +160,11 @@ def _new_user(form: NewUserForm) -> NewUser:
         groups=tuple(form.groups),
         locale=form.locale,
         email_verified=form.verified,
-        accept_terms=False,  # nobody accepts terms for somebody else
+        accept_terms=False,  # only the user can accept the terms
     )
 
 
-# ---- changing --------------------------------------------------------------------------------------------------------
+# ---- edit ------------------------------------------------------------------------------------------------------------
 
 
 @get(f"{ENTRY}/edit", needs=WRITE)
@@ -180,14 +180,14 @@ def _show_edit(panel: Panel, user: User, form: FormState | None = None, status: 
         code=code,
         user=user,
         user_path=path_of(user),
-        seen=fingerprint_of(user),
+        seen=user_fingerprint(user),
         **_choices(panel, user.role),
     )
 
 
 @post(f"{ENTRY}/edit", needs=WRITE)
 async def save_user(panel: Panel) -> Answer:
-    """Change an account, unless somebody else has just done so."""
+    """Change an account, unless it was changed since the form was opened."""
     sent = await panel.read_form(UserForm)
     user = await user_of(panel)
     try:
@@ -196,17 +196,17 @@ async def save_user(panel: Panel) -> Answer:
         if not changes.names:
             return panel.redirect(path_of(user), flash=flash(panel, "user-unchanged"))
         await panel.services.users.change(
-            user.id, changes, is_expected=lambda present: fingerprint_of(present) == seen, by=panel.principal
+            user.id, changes, is_expected=lambda present: user_fingerprint(present) == seen, by=panel.principal
         )
-    except _REFUSALS as error:
-        shown, status, code = _again(sent, error)
-        return _show_edit(panel, await user_of(panel), shown, status, code)
+    except _FORM_ERRORS as error:
+        state, status, code = _refused_form(sent, error)
+        return _show_edit(panel, await user_of(panel), state, status, code)
     return panel.redirect(path_of(user), flash=flash(panel, "user-saved"))
 
 
 def _changes(form: UserForm, user: User) -> UserChanges:
-    """Only what differs: whoever may not touch a credential may still mend a name."""
-    wanted: dict[str, Any] = {
+    """Only the fields that differ, so administrators who may not change credentials can still change a name."""
+    values: dict[str, Any] = {
         "first_name": form.first_name or "",
         "last_name": form.last_name or "",
         "role": form.role,
@@ -214,7 +214,7 @@ def _changes(form: UserForm, user: User) -> UserChanges:
         "external_id": form.external_id,
         "email_verified": form.verified,
     }
-    changed = {name: value for name, value in wanted.items() if getattr(user, name) != value}
+    changed = {name: value for name, value in values.items() if getattr(user, name) != value}
     address: Address = form.email
     if address.email != user.email:
         changed |= {"address": address, "email_verified": form.verified}
@@ -226,22 +226,22 @@ def _changes(form: UserForm, user: User) -> UserChanges:
 
 @post(f"{ENTRY}/groups", needs="groups:write")
 async def join_group(panel: Panel) -> Answer:
-    return await _move(panel, joins=True)
+    return await _change_membership(panel, joins=True)
 
 
 @post(f"{ENTRY}/groups/remove", needs="groups:write")
 async def leave_group(panel: Panel) -> Answer:
-    return await _move(panel, joins=False)
+    return await _change_membership(panel, joins=False)
 
 
-async def _move(panel: Panel, *, joins: bool) -> Answer:
+async def _change_membership(panel: Panel, *, joins: bool) -> Answer:
     sent = await panel.read_form(GroupForm)
     user = await user_of(panel)
     groups = panel.services.groups
     try:
         group = await groups.get(sent.finish().group, by=panel.principal)
-        move = groups.add_member if joins else groups.remove_member
-        await move(group.key, user.id, by=panel.principal)
+        change = groups.add_member if joins else groups.remove_member
+        await change(group.key, user.id, by=panel.principal)
     except (InvalidFields, GroupNotFound):
         return panel.redirect(path_of(user), flash=flash(panel, "group-unknown", is_bad=True))
     message = "member-added" if joins else "member-removed"
@@ -250,7 +250,7 @@ async def _move(panel: Panel, *, joins: bool) -> Answer:
 
 # ---- mails and sessions ----------------------------------------------------------------------------------------------
 
-_KINDS = {
+_LINK_KINDS = {
     "password": (MailKind.PASSWORD_RESET, "password-link-sent"),
     "verification": (MailKind.EMAIL_VERIFICATION, "verification-link-sent"),
 }
@@ -258,10 +258,10 @@ _KINDS = {
 
 @post(f"{ENTRY}/links", needs=WRITE)
 async def send_link(panel: Panel) -> Answer:
-    """Mail a link to choose a password, or to prove the address."""
+    """Mail a link to choose a password or to verify the address."""
     sent = await panel.read_form(LinkForm)
     user = await user_of(panel)
-    kind, message = _KINDS[sent.finish().kind]
+    kind, message = _LINK_KINDS[sent.finish().kind]
     try:
         panel.services.limiter.check_recipient(user.email_key)
         is_sent = await panel.services.users.operations.send_link(user.id, kind, by=panel.principal)
@@ -282,7 +282,7 @@ async def end_sessions(panel: Panel) -> Answer:
     return panel.redirect(path_of(user), flash=flash(panel, "user-sessions-ended", name=user.name or user.email))
 
 
-# ---- blocking --------------------------------------------------------------------------------------------------------
+# ---- block -----------------------------------------------------------------------------------------------------------
 
 
 @get(f"{ENTRY}/block", needs=WRITE)
@@ -309,7 +309,7 @@ async def _set_blocked(panel: Panel, *, blocked: bool) -> Answer:
         await panel.services.users.change(
             user.id,
             UserChanges(blocked=blocked),
-            is_expected=lambda now: now.blocked is not blocked,
+            is_expected=lambda user_now: user_now.blocked is not blocked,
             by=panel.principal,
         )
     except ChangedMeanwhile:
@@ -319,18 +319,18 @@ async def _set_blocked(panel: Panel, *, blocked: bool) -> Answer:
     return panel.redirect(path_of(user), flash=flash(panel, done, name=name))
 
 
-# ---- erasing ---------------------------------------------------------------------------------------------------------
+# ---- erase -----------------------------------------------------------------------------------------------------------
 
 
 @get(f"{ENTRY}/erase", needs=WRITE)
 async def confirm_erase(panel: Panel) -> Answer:
-    """What erasing would do, and, where something is owned, who could take it over."""
+    """The confirmation: what erasing does, and the choice of a new owner if the user owns objects."""
     return await _show_erase(panel, await user_of(panel))
 
 
 async def _show_erase(panel: Panel, user: User, status: int = 200, code: str = "") -> Answer:
-    find = searched(panel, "find")
-    chosen = searched(panel, "owner")
+    find = read_search(panel, "find")
+    chosen = read_search(panel, "owner")
     return panel.show(
         "users/erase.html",
         status=status,
@@ -340,22 +340,22 @@ async def _show_erase(panel: Panel, user: User, status: int = 200, code: str = "
         owned=await panel.services.content.operations.count_owned(user.id, by=panel.principal),
         granted=await panel.services.content.operations.count_granted(user.id, by=panel.principal),
         find=find,
-        matches=[one for one in await match_users(panel, find) if one.id != user.id] if find else (),
-        heir=await _heir(panel, chosen, user) if chosen else None,
+        matches=[candidate for candidate in await match_users(panel, find) if candidate.id != user.id] if find else (),
+        new_owner=await _find_new_owner(panel, chosen, user) if chosen else None,
     )
 
 
-async def _heir(panel: Panel, text: str, user: User) -> User | None:
+async def _find_new_owner(panel: Panel, text: str, user: User) -> User | None:
     try:
-        found = await panel.services.users.get(UUID(text))
+        new_owner = await panel.services.users.get(UUID(text))
     except (UserNotFound, ValueError):
         return None
-    return found if found.id != user.id else None
+    return new_owner if new_owner.id != user.id else None
 
 
 @post(f"{ENTRY}/erase", needs=WRITE)
 async def erase_user(panel: Panel) -> Answer:
-    """Remove an account with every trace of name and address."""
+    """Delete an account, and its name and address everywhere."""
     sent = await panel.read_form(EraseForm)
     user = await user_of(panel)
     try:
@@ -367,7 +367,7 @@ async def erase_user(panel: Panel) -> Answer:
 
 routes = [
     show_new_user,
-    make_user,
+    create_user,
     show_edit,
     save_user,
     join_group,

@@ -1,4 +1,4 @@
-"""Users as a list, and one user: what there is to know."""
+"""The list of users, and the page of one user."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from latchstring.admin.pagination import (
     NOBODY,
     PAGE_SIZE,
     address,
+    build_page_links,
     cursor_of,
-    id_in,
-    page_links,
-    searched,
-    sort_order_of,
+    parse_id,
+    read_search,
+    read_sort_order,
 )
 from latchstring.admin.routing import get
 from latchstring.domain.account import User
@@ -37,7 +37,7 @@ NEWEST_INVITATIONS = 5
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What the list is narrowed to, as the address says it."""
+    """The filters of the list, from the URL."""
 
     q: str
     role: str
@@ -54,19 +54,19 @@ def path_of(user: User, rest: str = "") -> str:
 
 
 async def user_of(panel: Panel) -> User:
-    """The user in the address. Raises UserNotFound."""
-    return await panel.services.users.get(id_in(panel.parameter("user")))
+    """The user of the path. Raises UserNotFound."""
+    return await panel.services.users.get(parse_id(panel.parameter("user")))
 
 
-def fingerprint_of(user: User) -> str:
-    """Which state of the account a form was opened with."""
+def user_fingerprint(user: User) -> str:
+    """The fingerprint of the fields that the form of an account shows."""
     return fingerprint(
         user.email, user.first_name, user.last_name, user.role, user.locale, user.external_id, user.email_verified
     )
 
 
 def role_name(panel: Panel, key: str | None) -> str:
-    """How a role is called; a key that left the configuration stands for itself."""
+    """The name of a role; its key if the role is no longer configured."""
     role = panel.services.roles.get(key or "")
     return role.name if role else key or ""
 
@@ -76,39 +76,39 @@ def role_name(panel: Panel, key: str | None) -> str:
 
 @get(LIST, needs=READ)
 async def show_users(panel: Panel) -> Answer:
-    """Users, newest first; searched, filtered and sorted by the address alone."""
+    """Users, newest first; the URL holds search, filters and order."""
     state = panel.query_value("state")
-    asked = Filters(
-        searched(panel), searched(panel, "role"), searched(panel, "group"), state if state in STATES else ""
+    filters = Filters(
+        read_search(panel), read_search(panel, "role"), read_search(panel, "group"), state if state in STATES else ""
     )
-    order = sort_order_of(panel, ORDERS, "-createdAt")
+    order = read_sort_order(panel, ORDERS, "-createdAt")
     within = f"users:{order}"
-    found = await panel.services.users.operations.search(
-        await _search(panel, asked), order=order, cursor=cursor_of(panel, within), limit=PAGE_SIZE, by=panel.principal
+    page = await panel.services.users.operations.search(
+        await _search(panel, filters), order=order, cursor=cursor_of(panel, within), limit=PAGE_SIZE, by=panel.principal
     )
     return panel.show(
         "users/list.html",
-        found=found,
-        filters=asked,
-        sorting=order,
+        page=page,
+        filters=filters,
+        sort_order=order,
         address=lambda **changes: address(panel, **changes),
-        links=page_links(panel, within, found),
+        links=build_page_links(panel, within, page),
         roles=panel.services.roles,
         role_name=lambda key: role_name(panel, key),
         group_keys=await group_choices(panel),
     )
 
 
-async def _search(panel: Panel, asked: Filters) -> UserSearch:
+async def _search(panel: Panel, filters: Filters) -> UserSearch:
     group_id = None
-    if asked.group:
-        group_id = await panel.services.groups.find_id(asked.group) if is_key(asked.group) else NOBODY
+    if filters.group:
+        group_id = await panel.services.groups.find_id(filters.group) if is_key(filters.group) else NOBODY
     return UserSearch(
-        q=asked.q or None,
-        role=asked.role or None,
+        q=filters.q or None,
+        role=filters.role or None,
         group_id=group_id,
-        blocked=asked.state == "blocked",
-        unverified=asked.state == "unverified",
+        blocked=filters.state == "blocked",
+        unverified=filters.state == "unverified",
     )
 
 
@@ -134,8 +134,8 @@ async def show_entry(panel: Panel, user: User) -> Answer:
         group_keys=await group_choices(panel),
         owned=owned.items,
         owns_more=owned.next is not None,
-        held=granted.items,
-        links=page_links(panel, "held", granted),
+        objects=granted.items,
+        links=build_page_links(panel, "held", granted),
         invited=await _invitations(panel, InvitationFilter(email_key=user.email_key)),
         inviting=await _invitations(panel, InvitationFilter(inviter_ids=[user.id])),
         history=await _history(panel, user),
@@ -156,10 +156,10 @@ async def _owned(panel: Panel, user: User) -> Page[GrantedObject]:
     return await panel.services.content.operations.list_owned(user.id, by=panel.principal)
 
 
-async def _invitations(panel: Panel, which: InvitationFilter) -> Sequence[InvitationDetails]:
+async def _invitations(panel: Panel, invitation_filter: InvitationFilter) -> Sequence[InvitationDetails]:
     if not panel.can("invitations:read"):
         return ()
-    page = await panel.services.invitations.list(which, by=panel.principal, limit=NEWEST_INVITATIONS)
+    page = await panel.services.invitations.list(invitation_filter, by=panel.principal, limit=NEWEST_INVITATIONS)
     return page.items
 
 

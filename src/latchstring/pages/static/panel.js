@@ -1,12 +1,12 @@
-// Enhancement only: the panel does everything without it. Behaviour hangs on data-* attributes, by delegation.
+// Progressive enhancement: the panel works without scripts. Delegated handlers for data-* attributes.
 
-// How many characters of a text are left.
+// Character counter of a text field.
 document.addEventListener("input", (event) => {
   const counter = event.target.dataset?.count && document.getElementById(event.target.dataset.count);
   if (counter) counter.textContent = `${event.target.value.length} / ${event.target.maxLength}`;
 });
 
-// "/" leads to the search, unless something is being typed.
+// "/" focuses the search, unless a field has the focus.
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.closest("input, textarea, select")) return;
   const search = document.querySelector("[type=search]");
@@ -16,7 +16,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("click", async (event) => {
-  // A message of the last action goes away where it stands, without loading the page again.
+  // Dismiss the flash message without reloading the page.
   const dismiss = event.target.closest("[data-dismiss]");
   if (dismiss) {
     event.preventDefault();
@@ -24,7 +24,7 @@ document.addEventListener("click", async (event) => {
     document.getElementById("main")?.focus();
     return;
   }
-  // Copy what stands in a field; the button says so for a moment.
+  // Copy the content of a field; the button shows it for two seconds.
   const copy = event.target.closest("[data-copy]");
   if (copy) {
     const field = document.getElementById(copy.dataset.copy);
@@ -34,16 +34,16 @@ document.addEventListener("click", async (event) => {
   }
 });
 
-// Tick or untick every row of the page.
+// Select or deselect every row of the page.
 document.addEventListener("change", (event) => {
   if (!event.target.matches("[data-tick-all]")) return;
   for (const tick of event.target.closest("form").querySelectorAll("input.tick[name]")) tick.checked = event.target.checked;
 });
 
-// The preview of a mail follows what is typed: the form is sent into a frame that nobody sees until it is there. It is a
-// new frame each time, for the first document of a frame leaves no trace in the history: Back still leaves the page.
+// Update the preview of a mail while the form is edited: submit the form into a hidden frame, and show it once loaded.
+// Each update uses a new frame, because the first document of a frame adds no history entry: Back still leaves the page.
 const previewSoon = new WeakMap();
-let previewNumber = 0; // a frame that was renamed may still be found under its first name: none is used twice
+let previewNumber = 0; // browsers may find a renamed frame by its first name, so no name is used twice
 
 function showPreview(form) {
   const old = document.getElementById(form.dataset.preview);
@@ -57,7 +57,7 @@ function showPreview(form) {
   document.querySelectorAll(".preview__frame--next").forEach((late) => late.remove());
   old.after(next);
   const button = document.querySelector(`[formtarget="${form.dataset.preview}"]`);
-  const kept = ["action", "target"].map((name) => [name, form.getAttribute(name)]);
+  const attributes = ["action", "target"].map((name) => [name, form.getAttribute(name)]);
   form.setAttribute("action", button.getAttribute("formaction"));
   form.setAttribute("target", next.name);
   next.addEventListener("load", () => {
@@ -68,7 +68,7 @@ function showPreview(form) {
     next.removeAttribute("aria-hidden");
   });
   HTMLFormElement.prototype.submit.call(form);
-  for (const [name, value] of kept) value === null ? form.removeAttribute(name) : form.setAttribute(name, value);
+  for (const [name, value] of attributes) value === null ? form.removeAttribute(name) : form.setAttribute(name, value);
 }
 
 document.addEventListener("input", (event) => {

@@ -58,7 +58,7 @@ def test_managers_and_viewers_have_forbidden_actions() -> None:
 
 @pytest.mark.parametrize("role", sorted(FORBIDDEN))
 async def test_a_form_without_permission_is_refused_and_changes_nothing(page_client: PageClient, role: str) -> None:
-    await page_client.enter("v@panel.test", role=role)
+    await page_client.sign_in_admin("v@panel.test", role=role)
     error_page = await page_client.get("/admin/nothing-here")
     token = re.search(r'name="csrf" value="([0-9a-f]+)"', error_page.html)
     assert token is not None
@@ -70,7 +70,7 @@ async def test_a_form_without_permission_is_refused_and_changes_nothing(page_cli
 
 
 async def test_without_a_csrf_token_every_form_is_refused(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     before, faults = await rows(page_client), []
     for action in AUTHENTICATED:
         for fields in ({"csrf": ""}, {"csrf": "0" * 32}):
@@ -82,7 +82,7 @@ async def test_without_a_csrf_token_every_form_is_refused(page_client: PageClien
 
 
 async def test_a_cross_site_form_is_refused(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     error_page = await page_client.get("/admin/nothing-here")
     token = re.search(r'name="csrf" value="([0-9a-f]+)"', error_page.html)
     assert token is not None
@@ -94,7 +94,7 @@ async def test_a_cross_site_form_is_refused(page_client: PageClient) -> None:
 
 
 async def test_an_unknown_field_is_refused(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     error_page = await page_client.get("/admin/nothing-here")
     token = re.search(r'name="csrf" value="([0-9a-f]+)"', error_page.html)
     assert token is not None
@@ -119,7 +119,7 @@ async def test_without_a_session_every_form_redirects_to_sign_in(page_client: Pa
 async def test_pages_and_their_forms_match_the_permissions_of_every_role(
     page_client: PageClient, role: PanelRole
 ) -> None:
-    await page_client.enter("v@panel.test", role=role)
+    await page_client.sign_in_admin("v@panel.test", role=role)
     await page_client.group("spring")
     owner = await page_client.inviter()
     ada = await page_client.user(groups=("spring",))

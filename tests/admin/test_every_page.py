@@ -24,14 +24,14 @@ async def test_without_a_session_every_page_redirects_to_sign_in(page_client: Pa
 
 
 async def test_an_unknown_path_is_a_404_page_with_the_navigation(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get("/admin/nothing-here")
     assert (seen.status, seen.code) == (404, "not-found")
     assert "Audit log" in seen.words
 
 
 async def test_a_viewer_sees_only_permitted_sections(page_client: PageClient) -> None:
-    await page_client.enter("v@panel.test", role="viewer")
+    await page_client.sign_in_admin("v@panel.test", role="viewer")
     words = (await page_client.get("/admin/nothing-here")).words
     assert "Invitations" in words
     assert "Administrators" not in words
@@ -73,7 +73,7 @@ def scope_with(*cookies: bytes) -> dict[str, object]:
     return {"headers": [(b"cookie", b"; ".join(cookie.split(b";")[0] for cookie in cookies))]}
 
 
-@pytest.mark.parametrize("url", ["http://door.test", "https://door.test"])
+@pytest.mark.parametrize("url", ["http://pages.test", "https://pages.test"])
 def test_a_flash_message_is_only_valid_for_its_session(url: str) -> None:
     app = App(public_url=url)
     prefix = b"__Host-" if url.startswith("https") else b""
@@ -88,11 +88,11 @@ def test_a_flash_message_is_only_valid_for_its_session(url: str) -> None:
 
 
 def test_the_csrf_token_changes_with_the_session() -> None:
-    app = App(public_url="http://door.test")
+    app = App(public_url="http://pages.test")
     tokens = {read_cookies(scope_with(cookie), app).csrf for cookie in (b"latchstring_admin=a", b"latchstring_admin=b")}
     assert len(tokens) == 2
 
 
 def test_with_tls_a_cookie_without_the_host_prefix_is_ignored() -> None:
-    app = App(public_url="https://door.test")
+    app = App(public_url="https://pages.test")
     assert read_cookies(scope_with(b"latchstring_admin=a"), app).session is None

@@ -43,9 +43,9 @@ def templates() -> dict[str, re.Pattern[str]]:
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def seen(chromium: Browser, sample_installation: Installation) -> AsyncIterator[Watched]:
+async def seen(chromium: Browser, sample_installation: Installation) -> AsyncIterator[WatchedPage]:
     """A browser with the session of a super-admin."""
-    watched = await visit(chromium, sample_installation, locale="en", viewport={"width": 1280, "height": 800})
+    watched = await watch_page(chromium, sample_installation, locale="en", viewport={"width": 1280, "height": 800})
     await sign_in(watched.page)
     yield watched
     await watched.context.close()
@@ -105,7 +105,7 @@ async def faults_of(page: Page) -> list[str]:
     ]
 
 
-async def test_every_screen_in_every_width_scheme_and_direction(seen: Watched, screens: dict[str, str]) -> None:
+async def test_every_screen_in_every_width_scheme_and_direction(seen: WatchedPage, screens: dict[str, str]) -> None:
     page = seen.page
     faults: list[str] = []
     for kind, address in screens.items():
@@ -123,7 +123,7 @@ async def test_every_screen_in_every_width_scheme_and_direction(seen: Watched, s
                     await page.evaluate("way => { document.documentElement.dir = way }", direction)
                     page_faults = await faults_of(page)
                     faults += [f"{kind} {width} {scheme} {direction}: {fault}" for fault in page_faults]
-        faults += [f"{kind}: {complaint}" for complaint in seen.complaints]
+        faults += [f"{kind}: {complaint}" for complaint in seen.page_errors]
     assert faults == []
 
 
@@ -136,7 +136,7 @@ VISIBLE_TEXTS = """() => [...document.querySelectorAll('body *')]
 
 
 async def test_german_screens_fit_on_a_phone_and_have_no_english_text(
-    chromium: Browser, sample_installation: Installation, seen: Watched, screens: dict[str, str]
+    chromium: Browser, sample_installation: Installation, seen: WatchedPage, screens: dict[str, str]
 ) -> None:
     german = {id_: message.string for id_, message in messages("de").items() if isinstance(id_, str)}
     english = {id_ for id_, word in german.items() if word != id_} - set(german.values())

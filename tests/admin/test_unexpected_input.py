@@ -25,7 +25,7 @@ SELECTION = f"{LIST}/selection"
     ["0001-01-01T00:00:00+23:59", "0001-01-02T00:00:00+00:00", "9999-12-31T23:59:59-23:59", "9999-12-31T00:00:00Z"],
 )
 async def test_an_out_of_range_instant_is_ignored(page_client: PageClient, within: str, instant: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("a@people.test")
     query = f"{within}deed=revoke&asOf={instant.replace('+', '%2B')}"
     assert (await page_client.get(f"{SELECTION}?{query}")).status == 200
@@ -33,7 +33,7 @@ async def test_an_out_of_range_instant_is_ignored(page_client: PageClient, withi
 
 @pytest.mark.parametrize("count", ["9" * 5000, "²", "-1", "1e9"])
 async def test_an_invalid_count_is_ignored(page_client: PageClient, count: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("a@people.test")
     assert (await page_client.get(f"{SELECTION}?deed=revoke&shown={count}")).status == 200
     invited = await page_client.invite("b@people.test")
@@ -47,7 +47,7 @@ async def test_an_invalid_count_is_ignored(page_client: PageClient, count: str) 
 
 @pytest.mark.parametrize("day", ["9999-12-31", "9999-12-30", "0001-01-01"])
 async def test_an_out_of_range_expiry_is_refused_at_its_field(page_client: PageClient, day: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     fields = {"inviteEmail": "a@people.test", "role": "team", "expiresIn": "until", "until": day}
     assert (await page_client.send(f"{LIST}/new", fields | {"do": "save"})).status == 422
     assert (await page_client.send(f"{LIST}/new/preview", fields)).status == 200
@@ -58,7 +58,7 @@ async def test_an_out_of_range_expiry_is_refused_at_its_field(page_client: PageC
 
 @pytest.mark.parametrize("tag", ["until", "qqq-ZZ", "tlh", "i-klingon"])
 async def test_an_unknown_language_breaks_no_page(page_client: PageClient, tag: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invited = await page_client.invite("a@people.test", locale=tag)
     user = await page_client.user(locale=tag)
     await page_client.services.groups.create(
@@ -80,14 +80,14 @@ def test_the_longest_flash_message_fits_into_its_cookie() -> None:
     assert len(cookie) < 4096  # RFC 6265 section 6.1: the minimum that browsers support, and the maximum of most
     session = b"__Host-latchstring_admin=seed"
     scope = {"headers": [(b"cookie", cookie.split(b";")[0] + b"; " + session)]}
-    assert read_cookies(scope, App(public_url="https://door.test")).flash == Flash("💥" * MAX_FLASH_LENGTH)
+    assert read_cookies(scope, App(public_url="https://pages.test")).flash == Flash("💥" * MAX_FLASH_LENGTH)
 
 
 @pytest.mark.parametrize(
     ("path", "status"), [("/admin/logout", 405), (f"{LIST}/no-id", 404), ("/admin/users/x/unblock", 405)]
 )
 async def test_errors_of_form_paths_are_pages_for_browsers(page_client: PageClient, path: str, status: int) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get(path, headers={"Accept": "text/html"})
     assert (seen.status, seen.response.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
     assert 'href="/admin"' in seen.html
@@ -100,7 +100,7 @@ async def test_errors_of_form_paths_are_pages_for_browsers(page_client: PageClie
 
 
 async def test_confirming_twice_resends_once(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     first, second = await page_client.invite("a@people.test"), await page_client.invite("b@people.test")
     fields = confirmation_fields(await submit_selection(page_client, "resend", first, second))
     answers = await asyncio.gather(*(page_client.browser.post(f"{SELECTION}/do", data=fields) for _ in range(3)))
@@ -113,7 +113,7 @@ async def test_confirming_twice_resends_once(page_client: PageClient) -> None:
 
 
 async def test_a_concurrent_resend_makes_the_confirmation_fail(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invited = await page_client.invite("a@people.test")
     fields = confirmation_fields(await submit_selection(page_client, "resend", invited))
     await page_client.services.invitations.resend(invited.id, by=OPERATOR_PRINCIPAL)
@@ -122,7 +122,7 @@ async def test_a_concurrent_resend_makes_the_confirmation_fail(page_client: Page
 
 
 async def test_clicking_resend_twice_resends_once(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invited = await page_client.invite("a@people.test")
     page, post = await page_client.get(f"{LIST}/{invited.id}"), f"{LIST}/{invited.id}/resend"
     assert 'name="seen" value="1"' in page.html
@@ -140,7 +140,7 @@ async def test_clicking_resend_twice_resends_once(page_client: PageClient) -> No
 
 
 async def test_signing_in_again_ends_the_previous_session(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     before = page_client.browser.cookies[COOKIE]
     fields = {"email": "mira@panel.test", "password": PASSWORD}
     assert (await page_client.send("/admin/login", fields)).status == 303
@@ -151,14 +151,14 @@ async def test_signing_in_again_ends_the_previous_session(page_client: PageClien
 
 
 async def test_a_failed_login_keeps_the_current_session(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     before = page_client.browser.cookies[COOKIE]
     await page_client.send("/admin/login", {"email": "mira@panel.test", "password": "not the one"})
     assert await page_client.services.admins.sessions.find(before) is not None
 
 
 async def test_secrets_shown_once_are_not_cached_or_shown_again(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invited = await page_client.invite("a@people.test")
     for path, fields in (
         ("/admin/api-keys/new", {"name": "Shop", "scopes": "users:read"}),

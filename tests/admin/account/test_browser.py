@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 BOSS = "mira@panel.example"
 
 
-async def look(seen: Watched, state: str) -> None:
+async def look(seen: WatchedPage, state: str) -> None:
     """Check the current page in every width, scheme and direction."""
     page = seen.page
     faults: list[str] = []
@@ -69,7 +69,7 @@ async def invited(page_installation: Installation, page: Page, email: str) -> st
 async def test_from_the_invitation_to_the_removal_of_the_second_factor(
     chromium: Browser, page_installation: Installation
 ) -> None:
-    boss = await visit(chromium, page_installation, locale="en", viewport={"width": 1280, "height": 800})
+    boss = await watch_page(chromium, page_installation, locale="en", viewport={"width": 1280, "height": 800})
     await boss.page.goto("/admin/login")
     await look(boss, "login")
     await sign_in(boss.page, BOSS)
@@ -125,7 +125,7 @@ async def test_administrators_without_a_script_and_by_keyboard(
     chromium: Browser, page_installation: Installation
 ) -> None:
     options: dict[str, Any] = {"java_script_enabled": False, "viewport": {"width": 320, "height": 800}}
-    watched = await visit(chromium, page_installation, locale="en", **options)
+    watched = await watch_page(chromium, page_installation, locale="en", **options)
     page = watched.page
     await page.goto("/admin/login")
     await page.get_by_label("E-mail").focus()

@@ -19,7 +19,7 @@ def secret_on(html: str) -> str:
 
 
 async def test_name_and_language_are_saved(page_client: PageClient) -> None:
-    await page_client.enter(role="viewer")
+    await page_client.sign_in_admin(role="viewer")
     sent = await page_client.send(ACCOUNT, {"name": "Mira O.", "language": "de"}, page=ACCOUNT)
     assert sent.target == ACCOUNT
     seen = await page_client.get(ACCOUNT)
@@ -30,7 +30,7 @@ async def test_name_and_language_are_saved(page_client: PageClient) -> None:
 
 
 async def test_a_new_password_ends_all_other_sessions(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     other = page_client.browser.cookies.get(COOKIE) or ""
     page_client.sign_out()
     await sign_in(page_client)
@@ -49,7 +49,7 @@ async def test_a_new_password_ends_all_other_sessions(page_client: PageClient) -
 
 
 async def test_guesses_of_the_own_password_are_limited(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     page = f"{ACCOUNT}/password"
     fields = {"currentPassword": "wrong", "password": "quite another 1"}
     assert [(await page_client.send(page, fields, page=page)).status for _ in range(11)][-2:] == [422, 429]
@@ -103,7 +103,7 @@ async def test_new_codes_and_removal_need_the_password(page_client: PageClient) 
 
 
 async def test_own_sessions_are_listed_and_ended(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     other = page_client.browser.cookies.get(COOKIE) or ""
     session = await page_client.services.admins.sessions.find(other)
     assert session
@@ -124,7 +124,7 @@ async def test_own_sessions_are_listed_and_ended(page_client: PageClient) -> Non
 
 
 async def test_ending_the_current_session_redirects_to_sign_in(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     session = await page_client.services.admins.sessions.find(page_client.browser.cookies.get(COOKIE) or "")
     assert session
     sent = await page_client.send(f"{ACCOUNT}/sessions", {"session": str(session.session_id)}, page=ACCOUNT)
@@ -133,11 +133,11 @@ async def test_ending_the_current_session_redirects_to_sign_in(page_client: Page
 
 
 async def test_sessions_of_others_cannot_be_ended(page_client: PageClient) -> None:
-    await page_client.enter("ben@panel.test", name="Ben")
+    await page_client.sign_in_admin("ben@panel.test", name="Ben")
     ben = page_client.browser.cookies.get(COOKIE) or ""
     session = await page_client.services.admins.sessions.find(ben)
     assert session
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.send(f"{ACCOUNT}/sessions", {"session": str(session.session_id)}, page=ACCOUNT)
     assert await page_client.services.admins.sessions.find(ben) is not None
 
@@ -145,7 +145,7 @@ async def test_sessions_of_others_cannot_be_ended(page_client: PageClient) -> No
 @pytest.mark.parametrize("path", ["", "/password", "/second-factor", "/second-factor/start", "/second-factor/codes",
                                   "/second-factor/remove", "/sessions"])  # fmt: skip
 async def test_forms_without_a_csrf_token_are_refused(page_client: PageClient, path: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.browser.post(ACCOUNT + path, data={"csrf": "0" * 32})
     assert seen.status_code == 403
 

@@ -78,7 +78,7 @@ async def test_an_administrator_signs_in_and_out(page_client: PageClient) -> Non
     assert await page_client.services.admins.sessions.find(before or "") is None
 
 
-@pytest.mark.parametrize("page_client", [('"http://door.test"', '"https://door.test"')], indirect=True)
+@pytest.mark.parametrize("page_client", [('"http://pages.test"', '"https://pages.test"')], indirect=True)
 async def test_with_tls_the_cookie_has_the_host_prefix(page_client: PageClient) -> None:
     await page_client.admin()
     page_client.browser.base_url = "https://pages.test"
@@ -132,7 +132,7 @@ async def test_signing_in_replaces_a_fixated_session(page_client: PageClient) ->
 async def test_sign_in_does_not_redirect_to_other_sites(page_client: PageClient, next_path: str) -> None:
     await page_client.admin()
     assert (await sign_in(page_client, next=next_path)).target == "/admin"
-    page_client.leave()
+    page_client.sign_out()
     assert "evil.test" not in (await page_client.get(f"/admin/login?next={next_path}")).html
 
 
@@ -240,7 +240,7 @@ async def test_an_invalid_address_is_refused(page_client: PageClient) -> None:
 
 
 async def test_a_forgotten_password_is_reset_by_mail_and_ends_every_session(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.send("/admin/login/forgotten", {"email": EMAIL}, page="/admin/login/forgotten")
     token = await mailed_token(page_client)
     page = f"/admin/set-up?token={token}"
@@ -260,7 +260,7 @@ async def test_the_first_administrator_is_created_on_the_command_line(page_clien
         address=parse_address(EMAIL), role="super-admin", by=OPERATOR_PRINCIPAL
     )
     assert created.set_up_url
-    page = created.set_up_url.removeprefix("http://door.test")
+    page = created.set_up_url.removeprefix("http://pages.test")
     assert "Set up your administrator account" in (await page_client.get(page)).words
     token = page.partition("token=")[2]
     assert (await page_client.send("/admin/set-up", {"token": token, "password": PASSWORD}, page=page)).status == 303

@@ -25,7 +25,7 @@ async def get_admin(page_client: PageClient, email: str) -> Admin:
 
 
 async def test_the_list_shows_role_state_and_second_factor(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.send(f"{LIST}/new", BEN)
     words = (await page_client.get(LIST)).words
     assert re.search(r"Mira Okafor You .*Active Super-admin .*Off", words)
@@ -33,7 +33,7 @@ async def test_the_list_shows_role_state_and_second_factor(page_client: PageClie
 
 
 async def test_an_administrator_is_invited_by_mail_in_their_language(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     assert await send(page_client, "new", BEN) == "administrator-invited"
     assert (await get_admin(page_client, "ben@panel.test")).locale == "de"
     token = await mailed_token(page_client)
@@ -79,14 +79,14 @@ async def test_problems_are_shown_at_their_fields(
 
 
 async def test_unknown_fields_are_refused(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     for extra in ({"passwordHash": "x"}, {"totpConfirmedAt": "2026-01-01"}, {"id": "1"}):
         assert (await page_client.send(f"{LIST}/new", BEN | extra)).status == 400
     assert len(await page_client.services.admins.list_all()) == 1
 
 
 async def test_a_changed_role_applies_immediately(page_client: PageClient) -> None:
-    ben = await page_client.enter("ben@panel.test", role="viewer", name="Ben Adeyemi")
+    ben = await page_client.sign_in_admin("ben@panel.test", role="viewer", name="Ben Adeyemi")
     token = page_client.browser.cookies.get(COOKIE)
     await page_client.sign_in_admin()
     assert await send(page_client, f"{ben.id}/role", {"role": "manager"}) == "administrator-is-manager"
@@ -97,9 +97,9 @@ async def test_a_changed_role_applies_immediately(page_client: PageClient) -> No
 
 
 async def test_deactivation_needs_a_confirmation_and_can_be_undone(page_client: PageClient) -> None:
-    ben = await page_client.enter("ben@panel.test", role="viewer", name="Ben Adeyemi")
+    ben = await page_client.sign_in_admin("ben@panel.test", role="viewer", name="Ben Adeyemi")
     token = page_client.browser.cookies.get(COOKIE) or ""
-    await page_client.enter()
+    await page_client.sign_in_admin()
     confirmation = await page_client.get(f"{LIST}/{ben.id}/deactivate")
     assert "Ben Adeyemi" in confirmation.title
     assert await page_client.services.admins.sessions.find(token) is not None
@@ -111,7 +111,7 @@ async def test_deactivation_needs_a_confirmation_and_can_be_undone(page_client: 
 
 
 async def test_the_last_super_admin_cannot_be_removed(page_client: PageClient) -> None:
-    mira = await page_client.enter()
+    mira = await page_client.sign_in_admin()
     for path, fields in ((f"{mira.id}/role", {"role": "viewer"}), (f"{mira.id}/deactivate", {})):
         assert await send(page_client, path, fields) == "administrator-is-last-super-admin"
     assert (await get_admin(page_client, "mira@panel.test")).role == "super-admin"
@@ -176,7 +176,7 @@ async def test_forms_without_a_csrf_token_change_nothing(page_client: PageClient
 
 @pytest.mark.parametrize("path", ["x", "00000000-0000-7000-8000-000000000000"])
 async def test_an_unknown_administrator_is_a_404_page(page_client: PageClient, path: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get(f"{LIST}/{path}")
     assert (seen.status, seen.code) == (404, "admin-not-found")
 

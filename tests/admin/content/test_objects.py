@@ -32,7 +32,7 @@ async def read_access(page_client: PageClient) -> tuple[ContentObject, dict[str,
 
 
 async def test_the_access_page_shows_owner_grants_and_pending_invitations(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await create_shared_object(page_client)
     seen = await page_client.get(PATH)
     assert "Mira Okafor mira@people.test Owner" in seen.words
@@ -46,7 +46,7 @@ async def test_the_access_page_shows_owner_grants_and_pending_invitations(page_c
 
 
 async def test_a_viewer_sees_access_without_forms(page_client: PageClient) -> None:
-    await page_client.enter(role="viewer")
+    await page_client.sign_in_admin(role="viewer")
     await create_shared_object(page_client)
     seen = await page_client.get(PATH)
     assert "Spring cohort" in seen.words
@@ -55,7 +55,7 @@ async def test_a_viewer_sees_access_without_forms(page_client: PageClient) -> No
 
 
 async def test_users_and_groups_are_found_and_given_access(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await create_shared_object(page_client)
     ada = await page_client.user()
     await page_client.group("adults", "Adults")
@@ -70,7 +70,7 @@ async def test_users_and_groups_are_found_and_given_access(page_client: PageClie
 
 
 async def test_saving_changes_only_what_was_changed_in_the_form(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await create_shared_object(page_client)
     ada = await page_client.user()
     await page_client.send(f"{PATH}/share", {"user": str(ada.id), "role": "MAINTAINER"})
@@ -89,7 +89,7 @@ async def test_saving_changes_only_what_was_changed_in_the_form(page_client: Pag
 
 
 async def test_making_private_needs_a_confirmation_and_removes_grants(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     owner, article = await create_shared_object(page_client)
     confirmation = await page_client.send(PATH, {"wasVisibility": "SHARED", "visibility": "PRIVATE"})
     assert confirmation.target == f"{PATH}/private"
@@ -104,7 +104,7 @@ async def test_making_private_needs_a_confirmation_and_removes_grants(page_clien
 
 
 async def test_removing_the_last_grant_makes_the_object_private(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await create_shared_object(page_client)
     group = await page_client.services.groups.get("spring", by=OPERATOR_PRINCIPAL)
     assert (
@@ -119,7 +119,7 @@ async def test_removing_the_last_grant_makes_the_object_private(page_client: Pag
 
 
 async def test_owners_and_deleted_users_get_no_grant(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     owner, _ = await create_shared_object(page_client)
     own = await page_client.send(f"{PATH}/share", {"user": str(owner.id), "role": "VIEWER"})
     assert await page_client.flash(own) == "access-of-owner"
@@ -133,7 +133,7 @@ async def test_owners_and_deleted_users_get_no_grant(page_client: PageClient) ->
 
 
 async def test_pending_invitations_are_resent_and_withdrawn(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     owner, article = await create_shared_object(page_client)
     other = await page_client.object("Knots", owner=owner)
     both = await page_client.share(article, other, by=owner, email="both@people.test")
@@ -155,7 +155,7 @@ async def test_pending_invitations_are_resent_and_withdrawn(page_client: PageCli
 
 
 async def test_the_owner_is_changed(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await create_shared_object(page_client)
     new_owner = await page_client.user("heir@people.test", first_name="Hani", last_name="Eren")
     assert "heir@people.test" in (await page_client.get(f"{PATH}/owner?find=hani")).words
@@ -171,7 +171,7 @@ async def test_the_owner_is_changed(page_client: PageClient) -> None:
 
 
 async def test_deleting_is_refused_after_a_concurrent_change(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     _, article = await create_shared_object(page_client)
     seen = (await page_client.get(f"{PATH}/delete")).hidden["seen"]
     await page_client.services.content.change(
@@ -186,7 +186,7 @@ async def test_deleting_is_refused_after_a_concurrent_change(page_client: PageCl
 
 @pytest.mark.parametrize("q", ["tide", "TIDE T", "tide-"])
 async def test_objects_are_searched_by_prefix_of_title_or_key(page_client: PageClient, q: str) -> None:
-    await page_client.enter(role="viewer")
+    await page_client.sign_in_admin(role="viewer")
     owner = await page_client.inviter()
     await page_client.object(owner=owner)
     await page_client.object("Knots", owner=owner)
@@ -199,7 +199,7 @@ async def test_objects_are_searched_by_prefix_of_title_or_key(page_client: PageC
 
 @pytest.mark.parametrize("sort", ["title", "-title", "createdAt", "-createdAt"])
 async def test_pages_in_every_order_list_each_object_once(page_client: PageClient, sort: str) -> None:
-    await page_client.enter(role="viewer")
+    await page_client.sign_in_admin(role="viewer")
     owner = await page_client.inviter()
     for number in range(30):
         await page_client.object("Same" if number % 2 else "Other", owner=owner, key=f"k{number:02}")
@@ -214,13 +214,13 @@ async def test_pages_in_every_order_list_each_object_once(page_client: PageClien
     "path", ["/admin/content/nothing/x", "/admin/content/articles/none", "/admin/content/articles/%C3%A4"]
 )
 async def test_an_unknown_object_is_a_404_page(page_client: PageClient, path: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get(path)
     assert (seen.status, seen.code) == (404, "content-not-found")
 
 
 async def test_texts_of_the_app_are_escaped_on_every_page(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     owner = await page_client.inviter()
     await page_client.object(SCRIPT, owner=owner, key="x", url="javascript:alert(1)", data={"a": SCRIPT, SCRIPT: "b"})
     for path in ("", "/x", "/x/details", "/x/private", "/x/owner", "/x/delete", f"/x?find={SCRIPT}"):

@@ -16,7 +16,7 @@ async def seen_of(page_client: PageClient, key: str) -> str:
 
 
 async def test_creating_a_group_redirects_to_its_page(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     assert 'data-testid="no-entries"' in (await page_client.get("/admin/groups")).html
     fields = {"key": "new", "name": "Spring cohort", "language": "de", "textName": "Frühling", "textDescription": ""}
     sent = await page_client.send("/admin/groups/~new", fields)
@@ -26,7 +26,7 @@ async def test_creating_a_group_redirects_to_its_page(page_client: PageClient) -
 
 
 async def test_problems_of_a_group_are_shown_and_input_is_kept(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await page_client.group("spring")
     taken = await page_client.send("/admin/groups/~new", {"key": "spring", "name": "Another", "description": "kept"})
     assert (taken.status, taken.code) == (409, "group-key-taken")
@@ -42,7 +42,7 @@ async def test_problems_of_a_group_are_shown_and_input_is_kept(page_client: Page
 
 
 async def test_saving_changes_texts_and_detects_concurrent_changes(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await page_client.group("spring")
     seen = await seen_of(page_client, "spring")
     saved = await page_client.send("/admin/groups/spring", {"seen": seen, "name": "Autumn", "description": "Leaves"})
@@ -56,7 +56,7 @@ async def test_saving_changes_texts_and_detects_concurrent_changes(page_client: 
 
 
 async def test_members_are_added_and_removed(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await page_client.group("spring")
     ada = await page_client.user()
     matches = await page_client.get("/admin/groups/spring/members?find=ADA%40")
@@ -71,7 +71,7 @@ async def test_members_are_added_and_removed(page_client: PageClient) -> None:
 
 
 async def test_members_are_paginated(page_client: PageClient) -> None:
-    await page_client.enter(role="viewer")
+    await page_client.sign_in_admin(role="viewer")
     await page_client.group("spring")
     for number in range(27):
         await page_client.user(f"m{number:02}@people.test", password=None, groups=("spring",))
@@ -85,14 +85,14 @@ async def test_members_are_paginated(page_client: PageClient) -> None:
 
 
 async def test_an_unknown_address_can_be_invited(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.group("spring")
     seen = await page_client.get("/admin/groups/spring/members?find=new%40people.test")
     assert "/admin/invitations/new?group=spring&amp;email=new%40people.test" in seen.html
 
 
 async def test_deleting_a_group_shows_its_effects(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await page_client.group("spring")
     await page_client.user(groups=("spring",))
     owner = await page_client.inviter()
@@ -113,7 +113,7 @@ def new_access(group: str) -> NewAccess:
 
 
 async def test_names_are_escaped_on_every_page(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     fields = {"key": "x", "name": SCRIPT, "description": SCRIPT, "language": "de", "textName": SCRIPT}
     await page_client.send("/admin/groups/~new", fields | {"textDescription": SCRIPT})
     for path in ("", "/x", "/x/members", "/x/content", "/x/delete", f"?q={SCRIPT}"):
@@ -125,7 +125,7 @@ async def test_names_are_escaped_on_every_page(page_client: PageClient) -> None:
 
 @pytest.mark.parametrize("q", ["spr", "SPRING C", "spring-2026"])
 async def test_groups_are_searched_by_prefix_of_name_or_key(page_client: PageClient, q: str) -> None:
-    await page_client.enter(role="viewer")
+    await page_client.sign_in_admin(role="viewer")
     await page_client.group("spring-2026", "Spring cohort")
     await page_client.group("autumn", "Autumn cohort")
     seen = await page_client.get("/admin/groups", params={"q": q})

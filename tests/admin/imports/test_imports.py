@@ -52,7 +52,7 @@ def tally(seen: PageResponse) -> list[str]:
 
 
 async def test_a_file_is_imported_in_all_steps(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.services.groups.create("spring", GroupTexts(name="Spring Cohort"), by=OPERATOR_PRINCIPAL)
     content = (
         "E-Mail-Adresse;Vorname;Nachname;Rolle;Gruppe;Notiz\r\n"
@@ -91,7 +91,7 @@ async def test_a_file_is_imported_in_all_steps(page_client: PageClient) -> None:
 
 
 async def test_rows_are_filtered_by_result(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     content = "email\n" + "".join(f"p{i}@people.test\n" for i in range(60)) + "broken\nP1@people.test\n"
     path, check = await check_file(page_client, content, ["inviteEmail"], role="customer")
     assert "broken" in check.html  # refused rows are shown by default
@@ -106,7 +106,7 @@ async def test_rows_are_filtered_by_result(page_client: PageClient) -> None:
 
 
 async def test_pasted_lines_are_imported_as_addresses(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     uploaded = await upload(page_client, lines="ada@people.test\r\nbea@people.test\r\n")
     assert "The file has no header" in (await page_client.get(uploaded.target)).html
     path = uploaded.target.removesuffix("/columns")
@@ -117,7 +117,7 @@ async def test_pasted_lines_are_imported_as_addresses(page_client: PageClient) -
 
 
 async def test_changed_counts_need_a_new_confirmation(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     path, _ = await check_file(
         page_client, "email\nada@people.test\nbea@people.test\n", ["inviteEmail"], role="customer"
     )
@@ -131,7 +131,7 @@ async def test_changed_counts_need_a_new_confirmation(page_client: PageClient) -
 
 
 async def test_an_import_can_be_stopped(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     path, _ = await check_file(page_client, "email\nada@people.test\n", ["inviteEmail"], role="customer")
     await page_client.send(f"{path}/check", {"do": "invite", "promised": "1-0-0"}, page=f"{path}/check")
     assert f'action="{path}/stop"' in (await page_client.get(f"{path}/stop")).html
@@ -157,14 +157,14 @@ async def test_an_import_can_be_stopped(page_client: PageClient) -> None:
 async def test_an_unusable_file_is_refused_with_its_problem(
     page_client: PageClient, content: bytes, problem: str
 ) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await upload(page_client, content)
     assert seen.status == 422
     assert f'data-problem="{problem}"' in seen.html
 
 
 async def test_a_file_is_read_in_the_chosen_encoding(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     uploaded = await upload(
         page_client, "Prénom;E-mail\r\nZoë;zoe@people.test\r\n".encode("cp1252"), charset="windows-1252"
     )
@@ -174,7 +174,7 @@ async def test_a_file_is_read_in_the_chosen_encoding(page_client: PageClient) ->
 
 
 async def test_an_upload_can_be_larger_than_other_forms(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     uploaded = await upload(
         page_client, "email\n" + "".join(f"somebody.number{i}@people.test\n" for i in range(40_000))
     )
@@ -183,7 +183,7 @@ async def test_an_upload_can_be_larger_than_other_forms(page_client: PageClient)
 
 
 async def test_exactly_one_column_must_be_the_address(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     uploaded = await upload(page_client, "a,b\nada@people.test,x\n")
     path = uploaded.target
     for columns, problem in (
@@ -195,10 +195,10 @@ async def test_exactly_one_column_must_be_the_address(page_client: PageClient) -
 
 
 async def test_a_draft_belongs_to_its_administrator_and_can_be_discarded(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     path, _ = await check_file(page_client, "email\nada@people.test\n", ["inviteEmail"], role="customer")
-    page_client.leave()
-    await page_client.enter("jonas@panel.test", name="Jonas")
+    page_client.sign_out()
+    await page_client.sign_in_admin("jonas@panel.test", name="Jonas")
     for subpath in ("", "/columns", "/check", "/report.csv", "/refused.csv"):
         assert (await page_client.get(path + subpath)).status == 404
     assert (await page_client.send(f"{path}/check", {"do": "invite", "promised": "1-0-0"}, page=IMPORT)).status == 404
@@ -210,16 +210,16 @@ async def test_a_draft_belongs_to_its_administrator_and_can_be_discarded(page_cl
 
 
 async def test_importing_needs_permission_and_a_csrf_token(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     assert (await upload(page_client, "email\nada@people.test\n", csrf="0" * 32)).status == 403
-    page_client.leave()
-    await page_client.enter("vera@panel.test", role="viewer", name="Vera")
+    page_client.sign_out()
+    await page_client.sign_in_admin("vera@panel.test", role="viewer", name="Vera")
     assert (await page_client.get(IMPORT)).status == 403
     assert (await upload(page_client, "email\nada@people.test\n", page="/admin/account")).status == 403
 
 
 async def test_cells_with_markup_are_escaped(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     evil = '<script>alert(1)</script>"@x'
     content = f'email,"{evil.replace(chr(34), chr(34) * 2)}"\n"<img src=x>",b\n'
     path, check = await check_file(page_client, content, ["inviteEmail", "-"], role="customer")

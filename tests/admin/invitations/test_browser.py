@@ -19,9 +19,9 @@ ENTRY = re.compile(r"/admin/invitations/[0-9a-f-]{36}$")
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def seen(chromium: Browser, sample_installation: Installation) -> AsyncIterator[Watched]:
+async def seen(chromium: Browser, sample_installation: Installation) -> AsyncIterator[WatchedPage]:
     """A browser with the session of a super-admin."""
-    watched = await visit(chromium, sample_installation, locale="en", viewport={"width": 1280, "height": 900})
+    watched = await watch_page(chromium, sample_installation, locale="en", viewport={"width": 1280, "height": 900})
     await watched.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await sign_in(watched.page)
     yield watched
@@ -41,7 +41,7 @@ async def wait_for_preview(page: Page, number: int) -> None:
     await expect(page.locator("#preview")).to_have_attribute("name", f"preview-{number}")
 
 
-async def test_the_preview_follows_typing_and_back_leaves_the_page(seen: Watched) -> None:
+async def test_the_preview_follows_typing_and_back_leaves_the_page(seen: WatchedPage) -> None:
     page = seen.page
     await page.goto("/admin/account")
     await page.goto(NEW)
@@ -69,7 +69,7 @@ async def test_the_preview_follows_typing_and_back_leaves_the_page(seen: Watched
 
 
 async def test_choose_groups_and_content_while_typing_then_send(
-    seen: Watched, sample_installation: Installation
+    seen: WatchedPage, sample_installation: Installation
 ) -> None:
     page = seen.page
     await page.goto(NEW)
@@ -94,7 +94,7 @@ async def test_choose_groups_and_content_while_typing_then_send(
     await look(seen, "sent")
 
 
-async def test_a_problem_links_to_its_field(seen: Watched) -> None:
+async def test_a_problem_links_to_its_field(seen: WatchedPage) -> None:
     page = seen.page
     await page.goto(NEW)
     await page.fill("#inviteEmail", "otto@brightwater.example")
@@ -102,11 +102,11 @@ async def test_a_problem_links_to_its_field(seen: Watched) -> None:
     await expect(page.get_by_role("alert")).to_be_focused()
     await page.get_by_role("alert").get_by_role("link").click()
     await expect(page.locator("#role")).to_be_focused()
-    seen.complaints = [complaint for complaint in seen.complaints if "422" not in complaint]
+    seen.page_errors = [complaint for complaint in seen.page_errors if "422" not in complaint]
     await look(seen, "refused")
 
 
-async def test_the_link_is_copied_and_its_views_are_shown(seen: Watched, sample_installation: Installation) -> None:
+async def test_the_link_is_copied_and_its_views_are_shown(seen: WatchedPage, sample_installation: Installation) -> None:
     page = seen.page
     invitation = sample_installation.invite(
         "petra@brightwater.example", sample_installation.key, role="team", firstName="Petra"
@@ -131,7 +131,7 @@ async def test_the_link_is_copied_and_its_views_are_shown(seen: Watched, sample_
 
 
 async def test_invite_and_revoke_without_a_script(chromium: Browser, sample_installation: Installation) -> None:
-    seen = await visit(
+    seen = await watch_page(
         chromium, sample_installation, locale="en", java_script_enabled=False, viewport={"width": 320, "height": 800}
     )
     page = seen.page
@@ -163,7 +163,7 @@ async def test_invite_and_revoke_without_a_script(chromium: Browser, sample_inst
     await seen.context.close()
 
 
-async def test_invite_and_revoke_by_keyboard(seen: Watched) -> None:
+async def test_invite_and_revoke_by_keyboard(seen: WatchedPage) -> None:
     page = seen.page
     await page.goto(NEW)
     await page.locator("#inviteEmail").focus()

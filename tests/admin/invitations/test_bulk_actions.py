@@ -61,7 +61,7 @@ async def open_action(page_client: PageClient, seen: PageResponse, action: str) 
 
 
 async def test_a_dry_run_shows_results_and_changes_nothing(page_client: PageClient) -> None:
-    by = await page_client.principal(await page_client.enter())
+    by = await page_client.principal(await page_client.sign_in_admin())
     open_, gone = await page_client.invite("ada@people.test"), await page_client.invite("bob@people.test")
     await page_client.services.invitations.revoke(gone.id, by=by)
     seen = await submit_selection(page_client, "revoke", open_, gone)
@@ -72,12 +72,12 @@ async def test_a_dry_run_shows_results_and_changes_nothing(page_client: PageClie
 
 
 async def test_confirming_revokes_the_selected_invitations(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     both = [await page_client.invite(f"{name}@people.test") for name in ("ada", "bob")]
     other = await page_client.invite("cem@people.test")
     done = await confirm(page_client, await submit_selection(page_client, "revoke", *both, view="q=a"))
     assert done.target == f"{LIST}?q=a"
-    assert "2 invitations revoked" in await page_client.said(done)
+    assert "2 invitations revoked" in await page_client.read_flash_text(done)
     assert [await state_of(page_client, invited) for invited in (*both, other)] == [
         State.REVOKED,
         State.REVOKED,
@@ -86,15 +86,15 @@ async def test_confirming_revokes_the_selected_invitations(page_client: PageClie
 
 
 async def test_bulk_resending_creates_new_links(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitations = [await page_client.invite(f"p{number}@people.test") for number in range(6)]
     done = await confirm(page_client, await submit_selection(page_client, "resend", *invitations))
-    assert "6 invitations sent again" in await page_client.said(done)
+    assert "6 invitations sent again" in await page_client.read_flash_text(done)
     assert {(await reload(page_client, invited)).link.generation for invited in invitations} == {2}
 
 
 async def test_a_changed_dry_run_must_be_confirmed_again(page_client: PageClient) -> None:
-    by = await page_client.principal(await page_client.enter())
+    by = await page_client.principal(await page_client.sign_in_admin())
     invitations = [await page_client.invite(f"p{number}@people.test") for number in range(3)]
     seen = await submit_selection(page_client, "revoke", *invitations)
     await page_client.services.invitations.revoke(invitations[0].id, by=by)
@@ -108,7 +108,7 @@ async def test_a_changed_dry_run_must_be_confirmed_again(page_client: PageClient
 
 
 async def test_all_matching_excludes_later_invitations(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     before = [await page_client.invite(f"p{number:02}@people.test") for number in range(30)]
     other = await page_client.invite("other@people.test", role="customer")
     page_client.wait(minutes=1)
@@ -118,13 +118,13 @@ async def test_all_matching_excludes_later_invitations(page_client: PageClient) 
     late = await page_client.invite("late@people.test")
     run = await open_action(page_client, seen, "revoke")
     assert "Revoke 30 invitations?" in run.html
-    assert "30 invitations revoked" in await page_client.said(await confirm(page_client, run))
+    assert "30 invitations revoked" in await page_client.read_flash_text(await confirm(page_client, run))
     assert {await state_of(page_client, invited) for invited in before} == {State.REVOKED}
     assert {await state_of(page_client, invited) for invited in (late, other)} == {State.PENDING}
 
 
 async def test_all_matching_shows_when_fewer_match(page_client: PageClient) -> None:
-    by = await page_client.principal(await page_client.enter())
+    by = await page_client.principal(await page_client.sign_in_admin())
     invitations = [await page_client.invite(f"p{number}@people.test") for number in range(3)]
     page_client.wait(minutes=1)
     seen = await open_all_matching(page_client, "state=PENDING")
@@ -137,7 +137,7 @@ async def test_all_matching_shows_when_fewer_match(page_client: PageClient) -> N
 
 
 async def test_a_digest_of_another_dry_run_is_refused(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invited, other = await page_client.invite("ada@people.test"), await page_client.invite("bob@people.test")
     seen = await submit_selection(page_client, "resend", invited)
     assert (await confirm(page_client, seen, id=[str(invited.id), str(other.id)])).status == 409
@@ -156,13 +156,13 @@ async def test_of_two_equal_invitations_only_one_is_resent(page_client: PageClie
 
 
 async def test_an_empty_selection_is_reported(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite()
     assert await page_client.flash(await submit_selection(page_client, "revoke")) == "nothing-selected"
 
 
 async def test_one_row_is_resent_without_a_dry_run(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invited = await page_client.invite("ada@people.test")
     sent = await page_client.send(SELECTION, {"resend": str(invited.id), "view": "q=ada"}, page=LIST)
     assert sent.target == f"{LIST}?q=ada"
@@ -175,7 +175,7 @@ async def test_one_row_is_resent_without_a_dry_run(page_client: PageClient) -> N
 @pytest.mark.parametrize("action", ["resend", "revoke"])
 async def test_a_viewer_may_only_export(page_client: PageClient, action: str) -> None:
     invited = await page_client.invite("ada@people.test")
-    await page_client.enter("vera@panel.test", role="viewer")
+    await page_client.sign_in_admin("vera@panel.test", role="viewer")
     assert (await submit_selection(page_client, action, invited)).status == 403
     assert (await page_client.send(SELECTION, {"resend": str(invited.id)}, page=LIST)).status == 403
     fields = {"deed": action, "digest": "0", "id": [str(invited.id)]}
@@ -187,7 +187,7 @@ async def test_a_viewer_may_only_export(page_client: PageClient, action: str) ->
 
 
 async def test_bulk_forms_without_a_csrf_token_are_refused(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invited = await page_client.invite("ada@people.test")
     for path, fields in (
         (SELECTION, {"resend": str(invited.id)}),
@@ -200,7 +200,7 @@ async def test_bulk_forms_without_a_csrf_token_are_refused(page_client: PageClie
 
 @pytest.mark.parametrize("fields", [{"bulk": "delete"}, {"bulk": "resend", "state": "4"}, {"csrf": "x", "bulk": "x"}])
 async def test_invalid_bulk_forms_are_refused(page_client: PageClient, fields: dict[str, str]) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invited = await page_client.invite()
     seen = await page_client.send(SELECTION, {"id": [str(invited.id)], **fields}, page=LIST)
     assert seen.status in {400, 403}
@@ -216,7 +216,7 @@ def table(seen: PageResponse) -> list[dict[str, str]]:
 
 
 async def test_an_export_has_all_matches_with_the_chosen_columns(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     for number in range(30):
         await page_client.invite(f"p{number:02}@people.test")
     await page_client.invite("c@people.test", role="customer")
@@ -228,7 +228,7 @@ async def test_an_export_has_all_matches_with_the_chosen_columns(page_client: Pa
 
 
 async def test_only_selected_rows_are_exported(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     ticked, _ = await page_client.invite("ada@people.test"), await page_client.invite("bob@people.test")
     assert [row["inviteEmail"] for row in table(await submit_selection(page_client, "export", ticked))] == [
         "ada@people.test"
@@ -237,7 +237,7 @@ async def test_only_selected_rows_are_exported(page_client: PageClient) -> None:
 
 @pytest.mark.parametrize("evil", ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0", '"quoted", and; more'])
 async def test_formulas_in_exports_are_escaped(page_client: PageClient, evil: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("ada@people.test", first_name=evil, last_name="Löwe")
     (row,) = table(await page_client.get(f"{LIST}/export.csv"))
     assert row["firstName"] == (f"'{evil}" if evil[0] in "=+-@" else evil)

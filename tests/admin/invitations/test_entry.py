@@ -57,7 +57,7 @@ def timeline_events(seen: PageResponse) -> list[str]:
 
 
 async def test_terms_and_system_fields_are_read_only(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.group()
     owner = await page_client.inviter()
     article = await page_client.object("Tide tables", owner=owner, key="tides")
@@ -99,7 +99,7 @@ async def test_the_secret_is_masked_and_no_link_is_on_the_page(page_client: Page
 
 
 async def test_ended_grants_are_marked(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.group()
     invitation = await page_client.invite(groups=("spring",))
     await page_client.services.groups.delete("spring", by=OPERATOR_PRINCIPAL)
@@ -107,7 +107,7 @@ async def test_ended_grants_are_marked(page_client: PageClient) -> None:
 
 
 async def test_the_accepting_user_and_instant_are_shown(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite()
     page_client.wait(minutes=5)
     await accept(page_client, invitation)
@@ -127,14 +127,14 @@ async def test_what_is_not_there_is_said_so(page_client: PageClient, path: str) 
 
 
 async def test_metadata_are_escaped(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get(path_of(await page_client.invite(metadata={"order": "<b>7</b>"})))
     assert "&lt;b&gt;7&lt;/b&gt;" in seen.html
     assert "<b>7" not in seen.html
 
 
 async def test_a_viewer_sees_an_invitation_without_actions(page_client: PageClient) -> None:
-    await page_client.enter("vera@panel.test", role="viewer")
+    await page_client.sign_in_admin("vera@panel.test", role="viewer")
     invitation = await page_client.invite()
     seen = await page_client.get(path_of(invitation))
     assert "State Pending" in seen.words
@@ -144,7 +144,7 @@ async def test_a_viewer_sees_an_invitation_without_actions(page_client: PageClie
 
 @pytest.mark.parametrize("action", ACTIONS)
 async def test_a_viewer_cannot_submit_forms_of_managers(page_client: PageClient, action: str) -> None:
-    await page_client.enter("vera@panel.test", role="viewer")
+    await page_client.sign_in_admin("vera@panel.test", role="viewer")
     invitation = await page_client.invite()
     before = await page_client.dump()
     sent = await submit_action(page_client, invitation, action)
@@ -165,7 +165,7 @@ async def test_a_form_of_another_site_is_refused(page_client: PageClient, action
 
 @pytest.mark.parametrize("action", ["revoke", "link"])
 async def test_a_confirmation_page_changes_nothing(page_client: PageClient, action: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite()
     before = (await page_client.dump())["events"]
     seen = await page_client.get(f"{path_of(invitation)}/{action}")
@@ -177,7 +177,7 @@ async def test_a_confirmation_page_changes_nothing(page_client: PageClient, acti
 
 
 async def test_resending_creates_the_next_link(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite()
     sent = await submit_action(page_client, invitation, "resend")
     assert await page_client.flash(sent) == "invitation-resent"
@@ -213,12 +213,12 @@ async def test_a_revealed_link_is_shown_once(page_client: PageClient) -> None:
     [("revoke", "too-late-to-revoke"), ("resend", "too-late-to-resend"), ("link", "too-late-to-reveal")],
 )
 async def test_late_actions_explain_how_the_invitation_ended(page_client: PageClient, action: str, key: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite(first_name="Jonas")
     await accept(page_client, invitation)
     page_client.wait(seconds=30)
     assert await page_client.flash(await submit_action(page_client, invitation, action)) == key
-    message = await page_client.said(await submit_action(page_client, invitation, action))
+    message = await page_client.read_flash_text(await submit_action(page_client, invitation, action))
     assert message.endswith("\u2068Jonas\u2069 accepted at 12:00 UTC, just before you.")
     assert await page_client.state(invitation) == "ACCEPTED"
 
@@ -227,16 +227,16 @@ async def test_late_actions_name_the_date_of_an_older_end(page_client: PageClien
     invitation = await page_client.invite()
     await page_client.services.invitations.responses.decline(page_client.token(invitation))
     page_client.wait(days=2)
-    await page_client.enter()
-    message = await page_client.said(await submit_action(page_client, invitation, "revoke"))
+    await page_client.sign_in_admin()
+    message = await page_client.read_flash_text(await submit_action(page_client, invitation, "revoke"))
     assert message.endswith("declined on 2 Mar 2026, 12:00.")
 
 
 async def test_a_second_revocation_names_the_first_administrator(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite()
     await submit_action(page_client, invitation, "revoke")
-    message = await page_client.said(await submit_action(page_client, invitation, "revoke"))
+    message = await page_client.read_flash_text(await submit_action(page_client, invitation, "revoke"))
     assert message.endswith("\u2068Mira Okafor\u2069 revoked it at 12:00 UTC, just before you.")
 
 
@@ -255,13 +255,13 @@ async def test_a_resend_is_refused_if_an_equal_invitation_is_pending(page_client
     first = await page_client.invite()
     page_client.wait(days=8)
     await page_client.invite()
-    await page_client.enter()
+    await page_client.sign_in_admin()
     assert await page_client.flash(await submit_action(page_client, first, "resend")) == "invitation-already-pending"
 
 
 @pytest.mark.parametrize("page_client", [('transport = "mailbox"', 'transport = "off"')], indirect=True)
 async def test_without_mail_resending_only_creates_a_link(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     assert (
         await page_client.flash(await submit_action(page_client, await page_client.invite(), "resend"))
         == "invitation-renewed-without-mail"
@@ -272,7 +272,7 @@ async def test_without_mail_resending_only_creates_a_link(page_client: PageClien
 
 
 async def test_the_timeline_lists_all_entries_in_order(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite(by=await page_client.inviter(), role="customer", first_name="Jonas")
     await record_attempt(page_client, DeliveryState.DEFERRED, "451 4.7.1 Greylisted", again_in=timedelta(minutes=5))
     seen = await page_client.get(path_of(invitation))
@@ -307,7 +307,7 @@ async def test_the_timeline_lists_all_entries_in_order(page_client: PageClient) 
 
 
 async def test_a_mail_superseded_by_a_newer_link_is_marked(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite()
     page_client.wait(minutes=1)
     await submit_action(page_client, invitation, "resend")
@@ -328,7 +328,7 @@ async def test_instants_are_shown_absolute_and_relative(page_client: PageClient)
 
 
 async def test_an_administrator_without_a_name_is_shown_by_address(page_client: PageClient) -> None:
-    admin = await page_client.enter("nameless@panel.test", name="")
+    admin = await page_client.sign_in_admin("nameless@panel.test", name="")
     invitation = await page_client.invite(by=await page_client.principal(admin))
     seen = await page_client.get(path_of(invitation))
     assert timeline_texts(seen)[0] == "Invited by nameless@panel.test"
@@ -338,7 +338,7 @@ async def test_an_administrator_without_a_name_is_shown_by_address(page_client: 
 
 
 async def test_texts_of_servers_and_invitees_are_escaped(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite(first_name=EVIL, message=EVIL)
     await record_attempt(page_client, DeliveryState.BOUNCED, f"550 {EVIL}")
     await page_client.services.invitations.responses.decline(page_client.token(invitation), reason=EVIL)

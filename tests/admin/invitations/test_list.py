@@ -28,7 +28,7 @@ async def rows(page_client: PageClient, query: str = "") -> list[str]:
 
 
 async def test_an_empty_list_links_to_the_form(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get(LIST)
     assert 'data-testid="no-entries"' in seen.html
     assert "<table" not in seen.html
@@ -36,7 +36,7 @@ async def test_an_empty_list_links_to_the_form(page_client: PageClient) -> None:
 
 
 async def test_a_row_links_to_the_entry_and_shows_its_fields(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite("ada@people.test", role="team", first_name="Ada", last_name="Löwe")
     html = (await page_client.get(LIST)).html
     assert f'href="{LIST}/{invitation.id}"' in html
@@ -66,7 +66,7 @@ async def test_a_row_links_to_the_entry_and_shows_its_fields(page_client: PageCl
     ],
 )
 async def test_filters_select_invitations(page_client: PageClient, query: str, expected: set[str]) -> None:
-    me = await page_client.principal(await page_client.enter())
+    me = await page_client.principal(await page_client.sign_in_admin())
     await page_client.invite("ada@people.test")
     await page_client.invite("bob@people.test", by=me, role="customer", last_name="Löwe", expires_in=timedelta(hours=5))
     gone = await page_client.invite("cem@people.test")
@@ -81,7 +81,7 @@ async def test_filters_select_invitations(page_client: PageClient, query: str, e
 
 
 async def test_each_filter_is_a_chip_that_removes_it(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("ada@people.test")
     html = (await page_client.get(f"{LIST}?q=a&state=PENDING&state=EXPIRED&role=team&sort=inviteEmail")).html
     chips = re.findall(r'<span class="chip">.*?</span></a></span>', html, re.DOTALL)
@@ -92,7 +92,7 @@ async def test_each_filter_is_a_chip_that_removes_it(page_client: PageClient) ->
 
 
 async def test_headings_sort_and_show_the_order(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     for name in ("bob", "ada", "cem"):
         await page_client.invite(f"{name}@people.test")
     assert await rows(page_client, "sort=inviteEmail") == ["ada", "bob", "cem"]
@@ -103,7 +103,7 @@ async def test_headings_sort_and_show_the_order(page_client: PageClient) -> None
 
 
 async def test_pages_are_linked_in_both_directions(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     for number in range(60):
         await page_client.invite(f"p{number:02}@people.test")
     first = await page_client.get(f"{LIST}?sort=inviteEmail")
@@ -122,13 +122,13 @@ async def test_pages_are_linked_in_both_directions(page_client: PageClient) -> N
 
 
 async def test_an_invalid_cursor_shows_the_first_page(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("ada@people.test")
     assert await rows(page_client, "after=nonsense") == ["ada"]
 
 
 async def test_columns_are_chosen_in_the_url(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("ada@people.test")
     html = (await page_client.get(f"{LIST}?col=role&col=state")).html
     assert re.findall(r'data-label="(\w+)"', html) == ["State", "Role"]
@@ -136,7 +136,7 @@ async def test_columns_are_chosen_in_the_url(page_client: PageClient) -> None:
 
 
 async def test_content_is_counted_and_listed(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     owner = await page_client.inviter()
     objects = [await page_client.object(f"Map {number:02}", owner=owner) for number in range(12)]
     invitation = await page_client.share(*objects, by=owner, right="VIEWER")
@@ -150,7 +150,7 @@ async def test_content_is_counted_and_listed(page_client: PageClient) -> None:
 
 
 async def test_groups_show_the_first_and_list_the_rest(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     for key in ("autumn", "spring", "winter"):
         await page_client.group(key, key.title())
     invitation = await page_client.invite(groups=("autumn", "spring", "winter"))
@@ -161,7 +161,7 @@ async def test_groups_show_the_first_and_list_the_rest(page_client: PageClient) 
 
 
 async def test_markup_in_names_is_escaped(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     evil = "<script>alert(1)</script>"
     await page_client.invite("eve@people.test", role="team", first_name=evil, last_name='"><img src=x>')
     for query in ("", f"?q={evil}", "?role=%3Cscript%3E", "?group=%22%3E%3Cimg%3E"):
@@ -171,7 +171,7 @@ async def test_markup_in_names_is_escaped(page_client: PageClient) -> None:
 
 
 async def test_views_are_saved_renamed_and_deleted(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("ada@people.test")
     page = f"{LIST}/views?state=PENDING&q=a"
     saved = await page_client.send(f"{LIST}/views", {"name": "Mine <b>", "view": "state=PENDING&q=a"}, page=page)
@@ -188,7 +188,7 @@ async def test_views_are_saved_renamed_and_deleted(page_client: PageClient) -> N
     assert "Ours" not in (await page_client.get(LIST)).html
     other = await page_client.send(f"{LIST}/views/delete", {"id": view_id[1]}, page=f"{LIST}/views")
     assert await page_client.flash(other) == "view-gone"
-    await page_client.enter()
+    await page_client.sign_in_admin()
     gone = await page_client.send(f"{LIST}/views/delete", {"id": view_id[1]}, page=page)
     assert await page_client.flash(gone) == "view-deleted"
     assert "Ours" not in re.sub(r'id="flash".*?</div>', "", (await page_client.get(LIST)).html)

@@ -17,7 +17,7 @@ async def preview(page_client: PageClient, **fields: object) -> PageResponse:
 
 
 async def test_the_preview_contains_the_fields_of_the_form(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.group()
     await page_client.object("Tide tables", owner=await page_client.inviter(), key="tides")
     seen = await preview(
@@ -45,14 +45,14 @@ async def test_the_preview_contains_the_fields_of_the_form(page_client: PageClie
 
 
 async def test_the_preview_uses_the_chosen_language(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await preview(page_client, role="team", locale="de", shape="text")
     assert "lädt Sie zu Orchard Lane ein" in seen.words or "Orchard Lane ein" in seen.words
     assert 'lang="de"' in seen.html
 
 
 async def test_users_get_the_mail_for_existing_accounts(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     without_account = await preview(page_client, role="team", shape="text")
     await page_client.user("jonas@people.test", role="customer", locale="de")
     member = await preview(page_client, role="team", shape="text")
@@ -61,14 +61,14 @@ async def test_users_get_the_mail_for_existing_accounts(page_client: PageClient)
 
 
 async def test_an_incomplete_form_has_a_preview(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await preview(page_client, inviteEmail="jonas@", until="x", expiresIn="until", groups=["none"], role="none")
     assert seen.status == 200
     assert "To name@example.org" in seen.words
 
 
 async def test_the_first_preview_contains_only_terms(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get(f"{PREVIEW}?role=team&locale=de&content=articles%2Fnone&contentRole=VIEWER")
     assert seen.status == 200
     assert "You join as Team" not in seen.words  # the preview is in German
@@ -79,7 +79,7 @@ async def test_the_first_preview_contains_only_terms(page_client: PageClient) ->
 
 
 async def test_the_preview_is_sandboxed_and_has_no_working_link(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await preview(
         page_client, role="team", message='<script>alert(1)</script> <a href="https://evil.test">x</a>'
     )
@@ -96,7 +96,7 @@ async def test_the_preview_is_sandboxed_and_has_no_working_link(page_client: Pag
 
 
 async def test_previews_store_nothing(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.get("/admin/account")
     before = await page_client.dump()
     await preview(page_client, role="team", do="save")
@@ -106,7 +106,7 @@ async def test_previews_store_nothing(page_client: PageClient) -> None:
 
 @pytest.mark.parametrize("page_client", [("[mail]\n", '[mail]\ntemplates-directory = "words"\n')], indirect=True)
 async def test_custom_templates_are_used_unless_they_are_broken(page_client: PageClient, tmp_path: Path) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     folder = tmp_path / "words" / "invitation"
     folder.mkdir(parents=True)
     (folder / "subject.txt").write_text("Come to {{ app_name }}")

@@ -67,7 +67,7 @@ def rows(seen: PageResponse) -> list[tuple[str, str]]:
 
 
 async def test_the_invitation_has_all_fields_of_the_form(page_client: PageClient) -> None:
-    admin = await page_client.enter()
+    admin = await page_client.sign_in_admin()
     await create_groups_and_objects(page_client)
     sent = await send(
         page_client,
@@ -98,14 +98,14 @@ async def test_the_invitation_has_all_fields_of_the_form(page_client: PageClient
 
 
 async def test_a_link_can_expire_at_the_end_of_a_day(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await stored(page_client, await send(page_client, expiresIn="until", until="2026-03-05"))
     assert invitation.link.expires_at == NOON.replace(day=6, hour=0)
 
 
 @pytest.mark.parametrize("page_client", [('transport = "mailbox"', 'transport = "off"')], indirect=True)
 async def test_without_mail_the_page_shows_a_notice(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     assert 'data-testid="mail-off"' in (await page_client.get(NEW)).html
     sent = await send(page_client)
     assert await page_client.flash(sent) == "invitation-saved-without-mail"
@@ -117,7 +117,7 @@ async def test_without_mail_the_page_shows_a_notice(page_client: PageClient) -> 
 
 @pytest.mark.parametrize("do", ["", "look", "add", "remove:articles/none", "template", "nonsense"])
 async def test_other_buttons_keep_all_input_and_send_nothing(page_client: PageClient, do: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await create_groups_and_objects(page_client)
     seen = await send(
         page_client,
@@ -153,7 +153,7 @@ def form_problems(seen: PageResponse) -> list[str]:
 
 
 async def test_enter_in_a_field_sends_nothing(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     form = (await page_client.get(NEW)).html.partition('<form class="form"')[2]
     first = re.search(r'<button[^>]*name="do" value="([^"]*)"', form)
     assert first is not None
@@ -161,21 +161,21 @@ async def test_enter_in_a_field_sends_nothing(page_client: PageClient) -> None:
 
 
 async def test_selected_groups_stay_during_a_search(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await create_groups_and_objects(page_client)
     seen = await page_client.get(f"{NEW}/choices/groups?groups=spring&groupSearch=AUT")
     assert re.findall(r'name="groups" value="(\w+)"( checked)?', seen.html) == [("spring", " checked"), ("autumn", "")]
 
 
 async def test_content_is_searched_by_prefix_of_the_title(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await create_groups_and_objects(page_client)
     seen = await page_client.get(f"{NEW}/choices/content?content=articles/songs&contentSearch=tide")
     assert re.findall(r'value="add:([^"]*)"', seen.html) == ["articles/tides"]
 
 
 async def test_the_only_match_is_added_immediately(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await create_groups_and_objects(page_client)
     seen = await send(page_client, do="add", contentSearch="harb")
     assert rows(seen) == [("articles/harbour", "VIEWER")]
@@ -183,7 +183,7 @@ async def test_the_only_match_is_added_immediately(page_client: PageClient) -> N
 
 
 async def test_one_of_several_matches_is_added_by_its_own_button(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await create_groups_and_objects(page_client)
     seen = await send(page_client, do="add", contentSearch="tide")
     assert rows(seen) == []
@@ -200,7 +200,7 @@ async def test_content_that_does_not_exist_is_not_added(page_client: PageClient)
 
 
 async def test_a_row_can_be_removed(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await create_groups_and_objects(page_client)
     chosen = {"content": ["articles/tides", "articles/harbour"], "contentRole": ["EDITOR", "MAINTAINER"]}
     assert rows(await send(page_client, do="remove:articles/tides", **chosen)) == [("articles/harbour", "MAINTAINER")]
@@ -210,7 +210,7 @@ async def test_a_row_can_be_removed(page_client: PageClient) -> None:
 
 
 async def test_a_duplicate_starts_with_the_same_terms(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await create_groups_and_objects(page_client)
     invitation = await stored(
         page_client,
@@ -239,13 +239,13 @@ async def test_a_duplicate_starts_with_the_same_terms(page_client: PageClient) -
 
 @pytest.mark.parametrize("like", ["019cae6b-6600-7425-a289-6361e8d66c0e", "nonsense", "%00", ""])
 async def test_an_unknown_source_gives_an_empty_form(page_client: PageClient, like: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get(f"{NEW}?like={like}")
     assert (seen.status, value(seen, "inviteEmail")) == (200, "")
 
 
 async def test_a_template_fills_in_terms_and_keeps_the_invitee(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await create_groups_and_objects(page_client)
     template = InvitationTemplate(
         key="new-customer", name="New customer", role="customer", groups=("spring",), message="Welcome."
@@ -259,7 +259,7 @@ async def test_a_template_fills_in_terms_and_keeps_the_invitee(page_client: Page
 
 
 async def test_a_selected_but_unused_template_needs_a_confirmation(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     template = InvitationTemplate(
         key="new-customer",
         name="New customer",
@@ -280,7 +280,7 @@ async def test_a_selected_but_unused_template_needs_a_confirmation(page_client: 
 
 
 async def test_a_duplicate_keeps_redirect_and_metadata(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     onward = "https://app.orchard.example/welcome"
     source = await page_client.invite(role="customer", redirect_url=onward, metadata={"crm": 1})
     seen = await page_client.get(f"{NEW}?from={source.id}")
@@ -323,7 +323,7 @@ async def test_invalid_fields_are_refused_and_input_is_kept(
 
 
 async def test_an_equal_pending_invitation_is_refused_with_a_link(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await stored(page_client, await send(page_client))
     seen = await send(page_client, firstName="Jonas")
     assert (seen.status, seen.code) == (409, "already-invited")
@@ -332,7 +332,7 @@ async def test_an_equal_pending_invitation_is_refused_with_a_link(page_client: P
 
 
 async def test_existing_members_are_not_invited(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.user("jonas@people.test", role="team")
     seen = await send(page_client)
     assert (seen.status, seen.code) == (409, "already-member")
@@ -340,7 +340,7 @@ async def test_existing_members_are_not_invited(page_client: PageClient) -> None
 
 
 async def test_a_busy_database_keeps_the_input(page_client: PageClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
 
     async def busy(*_: object, **__: object) -> None:
         raise StorageBusy
@@ -353,7 +353,7 @@ async def test_a_busy_database_keeps_the_input(page_client: PageClient, monkeypa
 
 @pytest.mark.parametrize("page_client", [("[mail]", '[limits]\nper-recipient = "1/day"\n\n[mail]')], indirect=True)
 async def test_too_many_invitations_to_one_address_are_refused(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await send(page_client)
     seen = await send(page_client, role="customer", firstName="Jonas")
     assert (seen.status, value(seen, "firstName")) == (429, "Jonas")
@@ -371,7 +371,7 @@ async def test_inviting_needs_permission(page_client: PageClient, path: str) -> 
 
 
 async def test_a_viewer_cannot_submit_forms_of_managers(page_client: PageClient) -> None:
-    await page_client.enter("vera@panel.test", role="viewer")
+    await page_client.sign_in_admin("vera@panel.test", role="viewer")
     sent = await page_client.send(
         NEW, {"inviteEmail": "jonas@people.test", "role": "team", "do": "save"}, page="/admin/account"
     )
@@ -391,14 +391,14 @@ async def test_a_form_of_another_site_is_refused(page_client: PageClient, path: 
 
 @pytest.mark.parametrize("field", ["state", "inviterId", "metadata", "redirectUrl", "id", "acceptedAt", "generation"])
 async def test_fields_outside_the_form_are_refused(page_client: PageClient, field: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     sent = await send(page_client, **{field: "ACCEPTED"})
     assert (sent.status, sent.code) == (400, "unknown-field")
     assert await count(page_client) == 0
 
 
 async def test_user_texts_are_escaped_on_all_pages(page_client: PageClient) -> None:
-    await page_client.enter(name=EVIL)
+    await page_client.sign_in_admin(name=EVIL)
     await page_client.group("evil", EVIL)
     owner = await page_client.inviter()
     await page_client.object(EVIL, owner=owner, key="evil")
@@ -425,7 +425,7 @@ async def test_user_texts_are_escaped_on_all_pages(page_client: PageClient) -> N
 
 
 async def test_only_the_form_page_allows_frames(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     policy = (await page_client.get(NEW)).response.headers["content-security-policy"]
     assert policy.endswith("; frame-src 'self'")
     assert "frame-ancestors 'none'" in policy

@@ -4,7 +4,7 @@ from tests.support.page_client import PageClient
 
 
 async def test_the_url_prefills_the_form(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await page_client.group("spring")
     owner = await page_client.inviter()
     await page_client.object(owner=owner)
@@ -18,7 +18,7 @@ async def test_the_url_prefills_the_form(page_client: PageClient) -> None:
 
 
 async def test_invalid_values_of_the_url_are_ignored(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     evil = "<script>"
     query = {"email": evil, "role": evil, "group": evil, "content": f"{evil}/x:EDITOR"}
     seen = await page_client.get("/admin/invitations/new", params=query)

@@ -28,7 +28,7 @@ async def page_client(page_client: PageClient) -> PageClient:
     """A client with a template of each source, and the session of a manager."""
     await page_client.services.groups.create("early", GroupTexts(name="Early birds"), by=OPERATOR_PRINCIPAL)
     await page_client.services.invitations.templates.create_template(COLLEAGUE, by=OPERATOR_PRINCIPAL)
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     return page_client
 
 
@@ -72,8 +72,8 @@ async def test_an_empty_list_of_templates_explains_them(page_client: PageClient)
 
 
 async def test_viewers_cannot_change_templates(page_client: PageClient) -> None:
-    page_client.leave()
-    await page_client.enter("vera@panel.test", role="viewer")
+    page_client.sign_out()
+    await page_client.sign_in_admin("vera@panel.test", role="viewer")
     seen = await page_client.get(LIST)
     assert seen.status == 200
     assert f"{LIST}/new" not in seen.html
@@ -86,7 +86,7 @@ async def test_viewers_cannot_change_templates(page_client: PageClient) -> None:
 
 
 async def test_templates_without_a_session_redirect_to_sign_in(page_client: PageClient) -> None:
-    page_client.leave()
+    page_client.sign_out()
     assert (await page_client.get(LIST)).target.startswith("/admin/login")
 
 

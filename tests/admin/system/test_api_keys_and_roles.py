@@ -43,7 +43,7 @@ async def test_a_key_is_shown_once_and_works(page_client: PageClient) -> None:
 
 
 async def test_problems_are_shown_at_their_fields_and_input_is_kept(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     bad = await page_client.send(NEW, {"name": "", "ownScopes": "shop", "mayGrant": ["customer"], "expiresOn": "soon"})
     assert bad.status == 422
     assert all(f'href="#{field}"' in bad.html for field in ("name", "expiresOn"))
@@ -91,7 +91,7 @@ async def test_only_super_admins_see_keys(page_client: PageClient) -> None:
 
 
 async def test_names_of_keys_are_escaped(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.send(NEW, {"name": SCRIPT, "scopes": ["users:read"]})
     for path in ("/admin/api-keys", await revoke_path(page_client)):
         seen = await page_client.get(path)
@@ -100,7 +100,7 @@ async def test_names_of_keys_are_escaped(page_client: PageClient) -> None:
 
 
 async def test_roles_are_listed_with_their_permissions_and_source(page_client: PageClient) -> None:
-    await page_client.enter(role="viewer")
+    await page_client.sign_in_admin(role="viewer")
     await page_client.user()
     seen = await page_client.get("/admin/roles")
     assert 'data-testid="roles-source"' in seen.html

@@ -16,7 +16,7 @@ from latchstring.events.catalogue import CATALOGUE
 
 
 async def sign_in_and_record_events(page_client: PageClient) -> Admin:
-    admin = await page_client.enter()
+    admin = await page_client.sign_in_admin()
     await page_client.group("spring", "Spring <b>cohort</b>")
     await page_client.invite("ada@people.test")
     return admin
@@ -32,7 +32,7 @@ async def test_entries_have_actor_event_and_subject(page_client: PageClient) -> 
 
 
 async def test_every_event_of_the_catalogue_has_a_name(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     html = (await page_client.get("/admin/audit")).html
     for name in CATALOGUE:
         assert f'<option value="{name}">{name}</option>' not in html, name
@@ -64,13 +64,13 @@ async def test_filters_select_entries(page_client: PageClient, query: str, is_ma
 
 
 async def test_unknown_actors_and_subjects_are_reported(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     assert 'data-testid="unknown-actor"' in (await page_client.get("/admin/audit?actor=nobody@people.test")).html
     assert 'data-testid="unknown-subject"' in (await page_client.get("/admin/audit?object=nothing")).html
 
 
 async def test_pages_are_linked(page_client: PageClient) -> None:
-    admin = await page_client.enter()
+    admin = await page_client.sign_in_admin()
     by = Actor(ActorType.ADMIN, admin.id)
     now = page_client.services.clock()
     await record_all(page_client, *(happened("group.updated", new_id(now), by=by, now=now) for _ in range(120)))
@@ -84,7 +84,7 @@ async def test_pages_are_linked(page_client: PageClient) -> None:
 
 
 async def test_the_export_has_all_entries_and_escapes_formulas(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.group("spring", "=HYPERLINK(1)")
     await page_client.invite("ada@people.test")
     answer = await page_client.browser.get("/admin/audit/export")

@@ -28,7 +28,7 @@ async def list_event_types(page_client: PageClient) -> list[str]:
 
 
 async def test_mails_are_filtered_by_state_and_show_the_servers_reply(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("gone@people.test")
     await finish_mails(page_client, DeliveryState.BOUNCED, "550 <i>no</i> such user")
     await page_client.invite("new@people.test")
@@ -44,7 +44,7 @@ async def test_mails_are_filtered_by_state_and_show_the_servers_reply(page_clien
 
 
 async def test_a_bounced_mail_is_retried_and_the_event_recorded(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("gone@people.test")
     mail_id = await get_only_mail_id(page_client)
     await finish_mails(page_client, DeliveryState.BOUNCED)
@@ -55,7 +55,7 @@ async def test_a_bounced_mail_is_retried_and_the_event_recorded(page_client: Pag
 
 
 async def test_the_mail_of_an_ended_invitation_is_not_retried(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite("gone@people.test")
     mail_id = await get_only_mail_id(page_client)
     await finish_mails(page_client, DeliveryState.BOUNCED)
@@ -69,7 +69,7 @@ async def test_the_mail_of_an_ended_invitation_is_not_retried(page_client: PageC
 
 
 async def test_dropping_needs_a_confirmation_and_ends_only_the_mail(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     invitation = await page_client.invite("new@people.test")
     mail_id = await get_only_mail_id(page_client)
     confirmation = await page_client.get(f"/admin/mail/{mail_id}/drop")
@@ -83,7 +83,7 @@ async def test_dropping_needs_a_confirmation_and_ends_only_the_mail(page_client:
 
 
 async def test_the_page_of_a_mail_shows_reply_and_attempts(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("gone@people.test")
     mail_id = await get_only_mail_id(page_client)
     await finish_mails(page_client, DeliveryState.DEFERRED, "452 4.2.2 Mailbox full")
@@ -108,7 +108,7 @@ async def test_what_is_not_there_is_not_found(page_client: PageClient, mail_id: 
 
 
 async def test_a_viewer_cannot_change_mails(page_client: PageClient) -> None:
-    await page_client.enter("v@panel.test", role="viewer")
+    await page_client.sign_in_admin("v@panel.test", role="viewer")
     await page_client.invite("gone@people.test")
     mail_id = await get_only_mail_id(page_client)
     await finish_mails(page_client, DeliveryState.BOUNCED)
@@ -120,7 +120,7 @@ async def test_a_viewer_cannot_change_mails(page_client: PageClient) -> None:
 
 
 async def test_a_form_without_a_csrf_token_changes_nothing(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("gone@people.test")
     mail_id = await get_only_mail_id(page_client)
     answer = await page_client.browser.post(f"/admin/mail/{mail_id}/drop", data={"csrf": "0" * 32})

@@ -27,7 +27,7 @@ async def test_every_message_is_listed(page_client: PageClient) -> None:
 
 @pytest.mark.parametrize("kind", MailKind)
 async def test_a_message_is_previewed_in_every_form_and_language(page_client: PageClient, kind: MailKind) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     for locale in available_locales():
         seen = await page_client.get(f"/admin/messages/{kind}?locale={locale}")
         assert f"/admin/messages/{kind}/frame?locale={locale}" in seen.html
@@ -37,7 +37,7 @@ async def test_a_message_is_previewed_in_every_form_and_language(page_client: Pa
 
 
 async def test_the_frame_is_sandboxed_and_the_page_allows_it(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     frame = await page_client.browser.get("/admin/messages/invitation/frame?locale=ar")
     assert "sandbox" in frame.headers["content-security-policy"]
     assert "frame-ancestors 'self'" in frame.headers["content-security-policy"]
@@ -51,7 +51,7 @@ async def test_the_frame_is_sandboxed_and_the_page_allows_it(page_client: PageCl
 
 
 async def test_a_test_mail_is_sent_immediately_and_recorded(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     page = "/admin/messages/invitation"
     seen = await page_client.send(f"{page}/test", {"to": "me@panel.test", "locale": "de"}, page=page)
     assert await page_client.flash(seen) == "test-mail-in-mailbox"
@@ -65,7 +65,7 @@ async def test_a_test_mail_is_sent_immediately_and_recorded(page_client: PageCli
 
 
 async def test_a_test_mail_needs_an_address(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     page = "/admin/messages/invitation"
     seen = await page_client.send(f"{page}/test", {"to": "nobody"}, page=page)
     assert seen.status == 422
@@ -74,7 +74,7 @@ async def test_a_test_mail_needs_an_address(page_client: PageClient) -> None:
 
 
 async def test_test_mails_are_rate_limited(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     page = "/admin/messages/password-reset"
     answers = [(await page_client.send(f"{page}/test", {"to": "me@panel.test"}, page=page)).status for _ in range(31)]
     assert answers[:30] == [303] * 30
@@ -83,14 +83,14 @@ async def test_test_mails_are_rate_limited(page_client: PageClient) -> None:
 
 @pytest.mark.parametrize("page_client", [('transport = "mailbox"', 'transport = "off"')], indirect=True)
 async def test_without_mail_no_test_mail_is_sent(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     page = "/admin/messages/invitation"
     assert f'action="{page}/test"' not in (await page_client.get(page)).html
     assert (await page_client.send(f"{page}/test", {"to": "me@panel.test"}, page=page)).status == 503
 
 
 async def test_a_viewer_cannot_send_test_mails(page_client: PageClient) -> None:
-    await page_client.enter("v@panel.test", role="viewer")
+    await page_client.sign_in_admin("v@panel.test", role="viewer")
     page = "/admin/messages/invitation"
     assert "Send a test" not in (await page_client.get(page)).words
     assert (await page_client.send(f"{page}/test", {"to": "me@panel.test"})).status == 403
@@ -108,7 +108,7 @@ WITH_FOLDER = ('transport = "mailbox"', 'transport = "mailbox"\ntemplates-direct
 
 @pytest.mark.parametrize("page_client", [WITH_FOLDER], indirect=True)
 async def test_custom_templates_are_shown_and_broken_ones_reported(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     folder = Path(page_client.services.mail_rules.templates_directory or "") / "invitation"
     folder.mkdir(parents=True)
     (folder / "subject.txt").write_text("Our own words")

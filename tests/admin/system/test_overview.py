@@ -36,7 +36,7 @@ async def finish_mails(page_client: PageClient, state: DeliveryState, reply: str
 
 
 async def test_without_invitations_the_page_links_to_the_form(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get("/admin")
     assert seen.status == 200
     assert 'data-testid="no-entries"' in seen.html
@@ -44,12 +44,12 @@ async def test_without_invitations_the_page_links_to_the_form(page_client: PageC
 
 
 async def test_a_viewer_has_no_link_to_the_form(page_client: PageClient) -> None:
-    await page_client.enter("v@panel.test", role="viewer")
+    await page_client.sign_in_admin("v@panel.test", role="viewer")
     assert 'href="/admin/invitations/new"' not in (await page_client.get("/admin")).html
 
 
 async def test_the_funnel_counts_immediately(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     ids = [(await page_client.invite(f"p{n}@people.test")).id for n in range(4)]
     await finish_mails(page_client, DeliveryState.SENT)
     await record_all(
@@ -67,7 +67,7 @@ async def test_the_funnel_counts_immediately(page_client: PageClient) -> None:
 
 
 async def test_a_bounced_mail_is_shown_with_the_servers_reply(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("gone@people.test")
     await finish_mails(page_client, DeliveryState.BOUNCED, "550 5.1.1 <b>No such user</b>")
     seen = await page_client.get("/admin")
@@ -77,7 +77,7 @@ async def test_a_bounced_mail_is_shown_with_the_servers_reply(page_client: PageC
 
 
 async def test_invitations_that_expire_this_week_are_listed(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("soon@people.test")
     words = (await page_client.get("/admin")).words
     assert "soon @people.test" in words or "soon@people.test" in words
@@ -86,7 +86,7 @@ async def test_invitations_that_expire_this_week_are_listed(page_client: PageCli
 
 @pytest.mark.parametrize("days", ["7", "30", "90", "1000", "x", ""])
 async def test_an_unknown_period_falls_back_to_the_default(page_client: PageClient, days: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("p@people.test")
     seen = await page_client.get(f"/admin?days={days}")
     assert seen.status == 200
@@ -94,7 +94,7 @@ async def test_an_unknown_period_falls_back_to_the_default(page_client: PageClie
 
 
 async def test_the_page_has_no_inline_styles(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     await page_client.invite("p@people.test")
     html = (await page_client.get("/admin")).html
     assert " style=" not in html

@@ -35,12 +35,12 @@ async def test_every_value_has_its_source_and_no_secret_is_shown(page_client: Pa
 @pytest.mark.parametrize("path", ["/admin/settings", "/admin/health"])
 @pytest.mark.parametrize("role", ["manager", "viewer"])
 async def test_only_super_admins_see_settings_and_health(page_client: PageClient, path: str, role: str) -> None:
-    await page_client.enter(f"{role}@panel.test", role=role)
+    await page_client.sign_in_admin(f"{role}@panel.test", role=role)
     assert (await page_client.get(path)).status == 403
 
 
 async def test_health_shows_bad_findings_first_with_advice(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
 
     async def check_health_stub() -> HealthReport:
         return HealthReport(

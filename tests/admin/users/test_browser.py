@@ -15,7 +15,7 @@ ADMIN = "mira@panel.example"
 @pytest_asyncio.fixture(loop_scope="session", params=[True, False], ids=["with JavaScript", "without JavaScript"])
 async def seen(
     request: pytest.FixtureRequest, chromium: Browser, page_installation: Installation
-) -> AsyncIterator[Watched]:
+) -> AsyncIterator[WatchedPage]:
     """A narrow browser with the session of a super-admin."""
     options = {"viewport": {"width": 320, "height": 640}, "locale": "en", "java_script_enabled": request.param}
     watched = await watch_page(chromium, page_installation, **options)
@@ -32,7 +32,9 @@ async def expect_flash(page: Page, key: str) -> None:
     await expect(page.locator("#flash")).to_have_attribute("data-flash", key)
 
 
-async def test_create_a_group_add_a_member_and_share_an_object(seen: Watched, page_installation: Installation) -> None:
+async def test_create_a_group_add_a_member_and_share_an_object(
+    seen: WatchedPage, page_installation: Installation
+) -> None:
     page, has_script = seen.page, await scripts(seen.page)
     first = "Adalind" if has_script else "Rosalind"  # both runs share one installation
     owner, ada = (
@@ -91,7 +93,7 @@ async def scripts(page: Page) -> bool:
     return await page.locator("html.js").count() == 1
 
 
-async def test_find_block_and_erase_a_user(seen: Watched, page_installation: Installation) -> None:
+async def test_find_block_and_erase_a_user(seen: WatchedPage, page_installation: Installation) -> None:
     page, user = seen.page, page_installation.user(firstName="Quentin", lastName="Reed")
     await page.goto("/admin/users")
     search = page.get_by_role("searchbox")
@@ -110,7 +112,7 @@ async def test_find_block_and_erase_a_user(seen: Watched, page_installation: Ins
     assert page_installation.get(f"/users/{user.id}", page_installation.key).status == 404
 
 
-async def test_create_and_revoke_an_api_key(seen: Watched, page_installation: Installation) -> None:
+async def test_create_and_revoke_an_api_key(seen: WatchedPage, page_installation: Installation) -> None:
     page = seen.page
     await page.goto("/admin/api-keys")
     await page.get_by_role("link", name="Create API key").click()

@@ -9,7 +9,7 @@ SCRIPT = "<script>alert(1)</script>"
 
 
 async def test_users_are_filtered_by_address_name_role_group_and_state(page_client: PageClient) -> None:
-    await page_client.enter(role="viewer")
+    await page_client.sign_in_admin(role="viewer")
     await page_client.group("spring")
     await page_client.user("ada@people.test", groups=("spring",))
     await page_client.user("ben@people.test", first_name="Ben", last_name="Okoro", role="team", email_verified=False)
@@ -33,7 +33,7 @@ async def test_users_are_filtered_by_address_name_role_group_and_state(page_clie
 
 @pytest.mark.parametrize("sort", ["email", "-email", "name", "-name", "createdAt", "-createdAt"])
 async def test_pages_in_every_order_list_each_user_once(page_client: PageClient, sort: str) -> None:
-    await page_client.enter(role="viewer")
+    await page_client.sign_in_admin(role="viewer")
     for number in range(30):
         await page_client.user(f"u{number:02}@people.test", password=None, last_name=f"L{number % 3}")
     seen: list[str] = []
@@ -50,12 +50,12 @@ async def test_pages_in_every_order_list_each_user_once(page_client: PageClient,
 
 
 async def test_creating_a_user_can_mail_a_link(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await page_client.group("spring")
     fields = {"email": "new@people.test", "firstName": "Nia", "role": "team", "locale": "de", "groups": ["spring"]}
     sent = await page_client.send("/admin/users/new", fields | {"mailLink": "yes", "verified": "yes"})
     assert await page_client.flash(sent) == "user-created-link-sent"
-    user = await page_client.account("new@people.test")
+    user = await page_client.find_user("new@people.test")
     assert user is not None
     assert (user.first_name, user.role, user.locale, user.groups) == ("Nia", "team", "de", ("spring",))
     assert user.email_verified
@@ -76,7 +76,7 @@ async def test_what_is_wrong_is_told_at_the_fields(page_client: PageClient) -> N
 
 
 async def test_editing_saves_changes_and_detects_concurrent_ones(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     ada = await page_client.user()
     path = f"/admin/users/{ada.id}/edit"
     seen = (await page_client.get(path)).hidden["seen"]
@@ -91,7 +91,7 @@ async def test_editing_saves_changes_and_detects_concurrent_ones(page_client: Pa
 
 
 async def test_a_changed_address_is_unverified_by_default(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     ada = await page_client.user()
     path = f"/admin/users/{ada.id}/edit"
     seen = (await page_client.get(path)).hidden["seen"]
@@ -102,7 +102,7 @@ async def test_a_changed_address_is_unverified_by_default(page_client: PageClien
 
 
 async def test_a_user_is_added_to_and_removed_from_groups(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     await page_client.group("spring")
     ada = await page_client.user()
     assert (
@@ -153,7 +153,7 @@ async def test_links_and_sessions(page_client: PageClient) -> None:
 
 @pytest.mark.parametrize("page_client", [('transport = "mailbox"', 'transport = "off"')], indirect=True)
 async def test_without_mail_no_link_is_sent(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     ada = await page_client.user()
     sent = await page_client.send(f"/admin/users/{ada.id}/links", {"kind": "password"})
     assert await page_client.flash(sent) == "mail-off"
@@ -162,7 +162,7 @@ async def test_without_mail_no_link_is_sent(page_client: PageClient) -> None:
 
 
 async def test_erasing_an_owner_needs_a_new_owner(page_client: PageClient) -> None:
-    await page_client.enter(role="manager")
+    await page_client.sign_in_admin(role="manager")
     owner, new_owner = (
         await page_client.inviter(),
         await page_client.user("heir@people.test", first_name="Hani", last_name="Eren"),
@@ -183,7 +183,7 @@ async def test_erasing_an_owner_needs_a_new_owner(page_client: PageClient) -> No
 
 
 async def test_the_entry_shows_objects_invitations_and_history(page_client: PageClient) -> None:
-    await page_client.enter(role="viewer")
+    await page_client.sign_in_admin(role="viewer")
     mira = await page_client.inviter()
     await page_client.object(owner=mira)
     await page_client.invite("jonas@people.test", by=mira)
@@ -197,13 +197,13 @@ async def test_the_entry_shows_objects_invitations_and_history(page_client: Page
 
 @pytest.mark.parametrize("user_id", ["nobody", "00000000-0000-0000-0000-000000000000"])
 async def test_an_unknown_user_is_a_404_page(page_client: PageClient, user_id: str) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     seen = await page_client.get(f"/admin/users/{user_id}")
     assert (seen.status, seen.code) == (404, "user-not-found")
 
 
 async def test_names_are_escaped_on_every_page(page_client: PageClient) -> None:
-    await page_client.enter()
+    await page_client.sign_in_admin()
     evil = await page_client.user(first_name=SCRIPT, last_name=SCRIPT, external_id=SCRIPT)
     for path in ("", "/edit", "/block", "/erase", "/erase?find=ada"):
         seen = await page_client.get(f"/admin/users/{evil.id}{path}")

@@ -127,7 +127,7 @@ def _action_url(view: ListUrl, action: BulkAction, shown_count: str, as_of: date
 
 async def _all_matching(panel: Panel, view: ListUrl, as_of: datetime) -> Selection:
     """All matching invitations created before as_of, the instant of the list; "within" counts from it as well."""
-    return Selection(wanted=await build_filter(panel, view, now=as_of), as_of=as_of)
+    return Selection(filters=await build_filter(panel, view, now=as_of), as_of=as_of)
 
 
 # ---- dry run ---------------------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ def _show_run(
         view=view,
         shown_count=shown_count,
         as_of=as_of.isoformat() if as_of else "",
-        is_moved=_is_count(shown_count) and int(shown_count) != len(run.judged),
+        is_moved=_is_count(shown_count) and int(shown_count) != len(run.rows),
         changed=changed,
         apply_url=APPLY,
         mail_is_off=panel.services.mail_rules.transport == "off",
@@ -186,7 +186,7 @@ def _too_many(panel: Panel, view: ListUrl) -> Answer:
         status=409,
         code="too-many-selected",
         view=view,
-        most=MOST,
+        most=MAX_INVITATIONS,
         n=get_formats(panel.locale),
     )
 

@@ -56,7 +56,7 @@ class InvitationPage:
     @property
     def delivery(self) -> str:
         """The state of its mail; empty without a mail or if the state must not be revealed."""
-        mail_delivery = self.history.standing.delivery
+        mail_delivery = self.history.details.delivery
         return mail_delivery.state.value if mail_delivery else ""
 
     @property
@@ -91,7 +91,7 @@ async def _load_entry(panel: Panel) -> InvitationPage:
     """Raises InvitationNotFound."""
     services, by = panel.services, panel.principal
     history = await services.invitations.timelines.get(_id(panel), by=by)
-    invitation = history.standing.invitation
+    invitation = history.details.invitation
     grants = invitation.bundle.grants
     keys = [grant.target_key for grant in grants if grant.kind is GrantKind.GROUP]
     names = [(grant.target_type or "", grant.target_key) for grant in grants if grant.kind is GrantKind.CONTENT]
@@ -194,7 +194,7 @@ def resend_refusal_key(error: LatchstringError) -> str:
 async def _too_late(panel: Panel, message: str) -> Answer:
     """Redirect with a message that the invitation ended before, by whom and when."""
     history = await panel.services.invitations.timelines.get(_id(panel), by=panel.principal)
-    invitation = history.standing.invitation
+    invitation = history.details.invitation
     state = invitation.state_at(panel.now)
     ended_at = invitation.link.expires_at if state is State.EXPIRED else invitation.ended_at
     return panel.redirect(

@@ -90,15 +90,15 @@ class InvitationListRow:
 
     @property
     def id(self) -> UUID:
-        return self.invitation_row.standing.invitation.id
+        return self.invitation_row.details.invitation.id
 
     @property
     def email(self) -> str:
-        return self.invitation_row.standing.invitation.email
+        return self.invitation_row.details.invitation.email
 
     @property
     def name(self) -> str:
-        invitation = self.invitation_row.standing.invitation
+        invitation = self.invitation_row.details.invitation
         return " ".join(filter(None, (invitation.first_name, invitation.last_name)))
 
     @property
@@ -111,36 +111,36 @@ class InvitationListRow:
 
     @property
     def delivery(self) -> str:
-        delivery = self.invitation_row.standing.delivery
+        delivery = self.invitation_row.details.delivery
         return delivery.state.value if delivery else ""
 
     @property
     def inviter(self) -> str:
-        return self.invitation_row.standing.inviter_name or ""
+        return self.invitation_row.details.inviter_name or ""
 
     @property
     def inviter_kind(self) -> str:
-        return self.invitation_row.standing.invitation.inviter.type.value
+        return self.invitation_row.details.invitation.inviter.type.value
 
     @property
     def created_at(self) -> datetime:
-        return self.invitation_row.standing.invitation.created_at
+        return self.invitation_row.details.invitation.created_at
 
     @property
     def expires_at(self) -> datetime | None:
         """When a pending invitation expires, or an expired one did; None for ended ones."""
-        return self.invitation_row.standing.invitation.link.expires_at if self.is_open else None
+        return self.invitation_row.details.invitation.link.expires_at if self.is_open else None
 
     @property
     def expires_soon(self) -> bool:
         return (
             self.invitation_row.state is State.PENDING
-            and self.invitation_row.standing.invitation.link.expires_at < self.now + SOON
+            and self.invitation_row.details.invitation.link.expires_at < self.now + SOON
         )
 
     @property
     def accepted_at(self) -> datetime | None:
-        invitation = self.invitation_row.standing.invitation
+        invitation = self.invitation_row.details.invitation
         return invitation.ended_at if self.invitation_row.state is State.ACCEPTED else None
 
 
@@ -190,7 +190,7 @@ def build_rows(panel: Panel, rows: Sequence[InvitationRow]) -> list[InvitationLi
         role = roles.get(key or "")
         return role.name if role else key or ""
 
-    return [InvitationListRow(row, role_name(row.standing.invitation.bundle.role), panel.now) for row in rows]
+    return [InvitationListRow(row, role_name(row.details.invitation.bundle.role), panel.now) for row in rows]
 
 
 async def build_filter(panel: Panel, view: ListUrl, *, now: datetime) -> InvitationFilter:
@@ -345,7 +345,7 @@ async def _lines(
             yield heads
             heads = None
         for list_row in build_rows(panel, rows):
-            invitation = list_row.invitation_row.standing.invitation
+            invitation = list_row.invitation_row.details.invitation
             cells = (_cell(list_row, name) for name in view.columns)
             yield [invitation.email, invitation.first_name, invitation.last_name, *cells]
 
@@ -365,7 +365,7 @@ _CSV_HEADER = {
 
 def _cell(list_row: InvitationListRow, column: str) -> object:
     """The value of a cell as in the API; lists are separated by semicolons."""
-    bundle = list_row.invitation_row.standing.invitation.bundle
+    bundle = list_row.invitation_row.details.invitation.bundle
     content = (f"{g.target_type}/{g.target_key}:{g.role.name if g.role else ''}" for g in bundle.content)
     cells: Mapping[str, object] = {
         "state": list_row.state,
@@ -376,7 +376,7 @@ def _cell(list_row: InvitationListRow, column: str) -> object:
         "inviter": list_row.inviter
         or (ActorType.OPERATOR.value if list_row.inviter_kind == ActorType.OPERATOR else ""),
         "created": list_row.created_at,
-        "expires": list_row.invitation_row.standing.invitation.link.expires_at,
+        "expires": list_row.invitation_row.details.invitation.link.expires_at,
         "accepted": list_row.accepted_at,
     }
     return cells[column]

@@ -148,7 +148,7 @@ def _move_to_fields(error: InvalidFields) -> list[FieldProblem]:
 
 
 def _show_created(panel: Panel, created: CreatedApiKey) -> Answer:
-    return panel.show("system/api_key_created.html", key=created.key, text=created.text)
+    return panel.show("system/api_key_created.html", key=created.key, secret=created.secret)
 
 
 # ---- revoke ----------------------------------------------------------------------------------------------------------

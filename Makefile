@@ -1,7 +1,7 @@
-# What anybody does with this checkout. `make` alone lists it.
+# The tasks of this checkout. `make` alone lists them.
 #
-# Everything is installed below .venv, from requirement files with hashes. Stamps remember what is installed, so a second
-# call installs nothing.
+# Everything is installed into .venv, from requirement files with hashes. Stamp files record what is installed, so that a
+# second call installs nothing.
 
 SHELL := /bin/sh
 PYTHON ?= python3
@@ -17,32 +17,32 @@ SLOWEST := --durations=25 --durations-min=0.5
 RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
 export UV_PYTHON_DOWNLOADS := never
-unexport PYTHONDONTWRITEBYTECODE # every process would compile every module again, which takes it two seconds
+unexport PYTHONDONTWRITEBYTECODE # else every process compiles all modules again, which takes two seconds
 
 .DEFAULT_GOAL := help
 .PHONY: help serve example install test test-full check format screenshots bench lock wheel clean
 
-help: ## List what there is
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
-serve: $(RUNTIME) ## Try it: a server with sample data on http://127.0.0.1:8080 (PORT=… for another)
+serve: $(RUNTIME) ## Run a server with sample data on http://127.0.0.1:8080 (PORT=… for another)
 	@exec $(RUN)/latchstring demo --host $(HOST) --port $(PORT)
 
-example: $(RUNTIME) ## A small app with invitations of its own, on http://127.0.0.1:8090 (APP_PORT=…), and its Latchstring
+example: $(RUNTIME) ## Run the example app on http://127.0.0.1:8090 (APP_PORT=…) with its Latchstring server
 	@exec $(RUN)/python examples/documents/run.py --port $(APP_PORT) --latchstring-port $(PORT)
 
-install: $(RUNTIME) ## Install into .venv without starting anything
+install: $(RUNTIME) ## Install into .venv only
 
-test: $(DEV) ## Run every test, the quick ones first; installs a browser where there is none
+test: $(DEV) ## Run all tests, quick ones first; installs a browser if there is none
 	@scripts/ensure-browser >/dev/null
 	@$(RUN)/pytest -m "not slow" $(PARALLEL) $(SLOWEST) --cov --cov-report= --cov-fail-under=70
 	@$(RUN)/pytest -m alone $(SLOWEST) tests/blackbox/test_jobs.py
 	@$(RUN)/pytest -m "slow and not alone" $(PARALLEL) $(SLOWEST)
 
-test-full: ## The same with whole kill loops, more random examples, and held to every promised time
+test-full: ## Run all tests with full kill loops, more random examples and all time limits
 	@LATCHSTRING_TEST_FULL=1 $(MAKE) --no-print-directory test
 
-check: $(DEV) ## Format, lint, types, import contracts, dead code, migrations, and the tests that start no process
+check: $(DEV) ## Check format, lint, types, import contracts, dead code and migrations; run the quick tests
 	@$(RUN)/ruff format --check --quiet . || { echo "Run make format."; exit 1; }
 	@$(RUN)/ruff check --quiet .
 	@$(RUN)/mypy --no-error-summary
@@ -51,18 +51,18 @@ check: $(DEV) ## Format, lint, types, import contracts, dead code, migrations, a
 	@$(RUN)/python scripts/check_migrations.py
 	@$(RUN)/pytest -m "not slow" $(PARALLEL)
 
-format: $(DEV) ## Format the code, and mend what the linter can mend
+format: $(DEV) ## Format the code and apply the fixes of the linter
 	@$(RUN)/ruff check --quiet --fix-only .
 	@$(RUN)/ruff format --quiet .
 
-screenshots: $(DEV) ## Take the pictures of the README from a running demo
+screenshots: $(DEV) ## Take the screenshots of the README from a running demo
 	@scripts/ensure-browser >/dev/null
 	@$(RUN)/python scripts/make_screenshots.py
 
 bench: $(DEV) ## Measure the hot paths on SQLite and PostgreSQL
 	@$(RUN)/python -m bench
 
-lock: $(UV) ## Bring the locked versions up to date with pyproject.toml
+lock: $(UV) ## Update the locked versions from pyproject.toml
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(LOCK) requirements/build.in -o requirements/build.txt
@@ -71,7 +71,7 @@ lock: $(UV) ## Bring the locked versions up to date with pyproject.toml
 wheel: $(DEV) ## Build the package into dist/
 	@$(UV) build --quiet --wheel --build-constraint requirements/build.txt --out-dir dist .
 
-clean: ## Remove what was installed and built; var/ with its data stays
+clean: ## Remove everything that was installed or built; var/ with its data stays
 	rm -rf .venv .tools dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 .tools/bin/uv: requirements/uv.txt
@@ -90,6 +90,6 @@ $(RUNTIME): requirements/runtime.txt requirements/build.txt pyproject.toml | .ve
 	@touch $@
 
 $(DEV): requirements/dev.txt $(RUNTIME)
-	@echo "installing what tests need into .venv"
+	@echo "installing test dependencies into .venv"
 	@$(UV) pip install --quiet --python .venv --require-hashes -r requirements/dev.txt
 	@touch $@

@@ -1,7 +1,7 @@
-"""Inviting many at once: rows a second and memory of one worker, beside multi-row INSERTs of the same rows.
+"""Bulk invitations: rows per second and memory of one worker, compared with multi-row INSERTs of the same rows.
 
-The rows go to the server as a spreadsheet over HTTP; then one worker in a process of its own works on the job. The
-floor writes the same rows by the bare driver, a thousand a transaction, without judging anything.
+The rows are uploaded as CSV over HTTP; then one worker in a process of its own processes the job. The baseline writes
+the same rows with the bare driver, a thousand per transaction, without validation.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ from urllib.request import Request, urlopen
 from uuid import UUID
 
 import asyncpg
-from bench.floor import INSERTS
+from bench.baseline import INSERTS
 from bench.installation import Installation
-from bench.measure import Measured, database_ms, processor_ms
+from bench.measure import Measurement, database_ms, processor_ms
 
 from latchstring.domain.ids import new_id
 
 ROWS = {"PostgreSQL": 100_000, "SQLite": 100_000}
-AT_ONCE = 1000
+ROWS_PER_TRANSACTION = 1000
 TYPES = {
     "invitations": "uuid text text uuid int2 text text uuid int4 int4 timestamptz timestamptz text uuid text",
     "events": "uuid uuid text text uuid json",
@@ -34,108 +34,116 @@ TYPES = {
 }
 
 
-def measure_all(at: Installation, scale: float) -> list[Measured]:
-    """The floor, the upload, and the work."""
-    count = int(ROWS[at.name] * scale)
-    floor = measure_floor(at, count)
-    upload, job_id = measure_upload(at, count)
-    work = measure_work(at, job_id, count)
-    return [floor, replace(upload, ratio=upload.rate / floor.rate), replace(work, ratio=work.rate / floor.rate)]
+def measure_all(installation: Installation, scale: float) -> list[Measurement]:
+    """Measure the baseline, the upload, and the worker."""
+    count = int(ROWS[installation.name] * scale)
+    baseline = measure_baseline(installation, count)
+    upload, job_id = measure_upload(installation, count)
+    processing = measure_worker(installation, job_id, count)
+    return [
+        baseline,
+        replace(upload, ratio=upload.rate / baseline.rate),
+        replace(processing, ratio=processing.rate / baseline.rate),
+    ]
 
 
-def _measured(at: Installation, path: str, count: int, seconds: float, **more: Any) -> Measured:
-    return Measured(at.name, path, 1, count, count / seconds, 0.0, 0.0, **more)
+def _measurement(installation: Installation, path: str, count: int, seconds: float, **more: Any) -> Measurement:
+    return Measurement(installation.name, path, 1, count, count / seconds, 0.0, 0.0, **more)
 
 
-# ---- ours ------------------------------------------------------------------------------------------------------------
+# ---- Latchstring -----------------------------------------------------------------------------------------------------
 
 
-def measure_upload(at: Installation, count: int) -> tuple[Measured, str]:
+def measure_upload(installation: Installation, count: int) -> tuple[Measurement, str]:
     lines = ["inviteEmail,role,firstName,lastName"]
     lines += [f"bulk{i}@people{i % 97}.test,customer,First{i % 1000},Last{i % 700}" for i in range(count)]
     body = "\r\n".join(lines).encode()
     request = Request(
-        f"http://127.0.0.1:{at.port}/api/invitations/bulk",
+        f"http://127.0.0.1:{installation.port}/api/invitations/bulk",
         data=body,
-        headers={"Authorization": f"Bearer {at.key}", "Content-Type": "text/csv"},
+        headers={"Authorization": f"Bearer {installation.key}", "Content-Type": "text/csv"},
     )
-    used, database, start = processor_ms(at.server), database_ms(at), time.perf_counter()
-    with urlopen(request, timeout=300) as answer:  # noqa: S310  # our own server
-        job_id = str(json.load(answer)["jobId"])
+    server_start, database_start, start = (
+        processor_ms(installation.server),
+        database_ms(installation),
+        time.perf_counter(),
+    )
+    with urlopen(request, timeout=300) as response:  # noqa: S310  # our own server
+        job_id = str(json.load(response)["jobId"])
     seconds = time.perf_counter() - start
-    line = _measured(
-        at,
+    line = _measurement(
+        installation,
         "bulk: upload as CSV",
         count,
         seconds,
-        server_ms=(processor_ms(at.server) - used) / count,
-        database_ms=None if at.postmaster is None else (database_ms(at) - database) / count,
+        server_ms=(processor_ms(installation.server) - server_start) / count,
+        database_ms=None if installation.postmaster is None else (database_ms(installation) - database_start) / count,
     )
     return line, job_id
 
 
-def measure_work(at: Installation, job_id: str, count: int) -> Measured:
-    database = database_ms(at)
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.bulk_worker", str(at.directory), job_id],
+def measure_worker(installation: Installation, job_id: str, count: int) -> Measurement:
+    database_start = database_ms(installation)
+    process = subprocess.run(
+        [sys.executable, "-m", "bench.bulk_worker", str(installation.directory), job_id],
         capture_output=True,
         text=True,
         check=True,
         timeout=600,
     )
-    found = json.loads(done.stdout.splitlines()[-1])  # the log comes before
-    if found["created"] != count:
-        raise RuntimeError(f"the job ended otherwise: {found}")
-    return _measured(
-        at,
-        f"bulk: one worker, {found['before_mib']:.0f} → {found['peak_mib']:.0f} MiB",
+    worker = json.loads(process.stdout.splitlines()[-1])  # after the log
+    if worker["created"] != count:
+        raise RuntimeError(f"not all rows were invited: {worker}")
+    return _measurement(
+        installation,
+        f"bulk: one worker, {worker['before_mib']:.0f} → {worker['peak_mib']:.0f} MiB",
         count,
-        found["seconds"],
-        server_ms=found["processor_ms"] / count,
-        database_ms=None if at.postmaster is None else (database_ms(at) - database) / count,
+        worker["seconds"],
+        server_ms=worker["processor_ms"] / count,
+        database_ms=None if installation.postmaster is None else (database_ms(installation) - database_start) / count,
     )
 
 
-# ---- the floor -------------------------------------------------------------------------------------------------------
+# ---- baseline --------------------------------------------------------------------------------------------------------
 
 
-def measure_floor(at: Installation, count: int) -> Measured:
-    used, database = resource.getrusage(resource.RUSAGE_SELF), database_ms(at)
-    if at.postmaster is None:
-        seconds = _on_sqlite(at.database.partition(":///")[2], count)
+def measure_baseline(installation: Installation, count: int) -> Measurement:
+    start, database_start = resource.getrusage(resource.RUSAGE_SELF), database_ms(installation)
+    if installation.postmaster is None:
+        seconds = _on_sqlite(installation.database.partition(":///")[2], count)
     else:
-        seconds = asyncio.run(_on_postgres(at.database.replace("postgresql+asyncpg", "postgresql"), count))
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    mine = (after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime) * 1000
-    return _measured(
-        at,
-        "floor: multi-row INSERTs",
+        seconds = asyncio.run(_on_postgres(installation.database.replace("postgresql+asyncpg", "postgresql"), count))
+    end = resource.getrusage(resource.RUSAGE_SELF)
+    own_ms = (end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime) * 1000
+    return _measurement(
+        installation,
+        "baseline: multi-row INSERTs",
         count,
         seconds,
-        server_ms=mine / count,
-        database_ms=None if at.postmaster is None else (database_ms(at) - database) / count,
+        server_ms=own_ms / count,
+        database_ms=None if installation.postmaster is None else (database_ms(installation) - database_start) / count,
     )
 
 
 def _rows(first: int, *, for_sqlite: bool) -> dict[str, list[list[Any]]]:
     now = datetime.now(UTC)
 
-    def instant(at: datetime) -> Any:
-        return int(at.timestamp() * 1000) if for_sqlite else at
+    def format_instant(instant: datetime) -> Any:
+        return int(instant.timestamp() * 1000) if for_sqlite else instant
 
-    def identify(one: UUID) -> Any:
-        return str(one) if for_sqlite else one
+    def format_id(id_: UUID) -> Any:
+        return str(id_) if for_sqlite else id_
 
-    by, found = identify(new_id(now)), {"invitations": [], "events": [], "outbox": []}
-    begins, ends = instant(now), instant(now + timedelta(days=7))
-    for number in range(first, first + AT_ONCE):
-        mine, terms, event, mail = (identify(new_id(now)) for _ in range(4))
-        email = f"floor{number}@people{number % 97}.test"
-        link = [604800, 1, begins, ends, "API_KEY", by, "0badcafe"]
-        found["invitations"].append([mine, email, email, terms, 0, "customer", "API_KEY", by, *link])
-        found["events"].append([event, mine, "invitation.created", "API_KEY", by, '{"role": "customer"}'])
-        found["outbox"].append([mail, "invitation", mine, 1, 9, "QUEUED", begins, 0])
-    return found
+    inviter, rows = format_id(new_id(now)), {"invitations": [], "events": [], "outbox": []}
+    starts_at, expires_at = format_instant(now), format_instant(now + timedelta(days=7))
+    for number in range(first, first + ROWS_PER_TRANSACTION):
+        invitation, terms, event, mail = (format_id(new_id(now)) for _ in range(4))
+        email = f"baseline{number}@people{number % 97}.test"
+        link = [604800, 1, starts_at, expires_at, "API_KEY", inviter, "0badcafe"]
+        rows["invitations"].append([invitation, email, email, terms, 0, "customer", "API_KEY", inviter, *link])
+        rows["events"].append([event, invitation, "invitation.created", "API_KEY", inviter, '{"role": "customer"}'])
+        rows["outbox"].append([mail, "invitation", invitation, 1, 9, "QUEUED", starts_at, 0])
+    return rows
 
 
 def _on_sqlite(path: str, count: int) -> float:
@@ -143,11 +151,11 @@ def _on_sqlite(path: str, count: int) -> float:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         start = time.perf_counter()
-        for first in range(0, count, AT_ONCE):
+        for first in range(0, count, ROWS_PER_TRANSACTION):
             connection.execute("BEGIN IMMEDIATE")
             for table, rows in _rows(first, for_sqlite=True).items():
-                marks = ", ".join("?" * len(rows[0]))
-                connection.executemany(f"INSERT INTO {table} ({INSERTS[table]}) VALUES ({marks})", rows)  # noqa: S608
+                placeholders = ", ".join("?" * len(rows[0]))
+                connection.executemany(f"INSERT INTO {table} ({INSERTS[table]}) VALUES ({placeholders})", rows)  # noqa: S608
             connection.execute("COMMIT")
         return time.perf_counter() - start
 
@@ -156,7 +164,7 @@ async def _on_postgres(url: str, count: int) -> float:
     connection = await asyncpg.connect(url)
     try:
         start = time.perf_counter()
-        for first in range(0, count, AT_ONCE):
+        for first in range(0, count, ROWS_PER_TRANSACTION):
             async with connection.transaction():
                 for table, rows in _rows(first, for_sqlite=False).items():
                     lists = ", ".join(f"${i}::{kind}[]" for i, kind in enumerate(TYPES[table].split(), 1))
@@ -169,9 +177,9 @@ async def _on_postgres(url: str, count: int) -> float:
 
 if __name__ == "__main__":
     from bench.__main__ import show
-    from bench.installation import running
+    from bench.installation import running_installation
 
     for name in sys.argv[2:] or ("PostgreSQL", "SQLite"):
-        with running(name) as installation:
+        with running_installation(name) as installation:
             lines = measure_all(installation, float(sys.argv[1]))
             show(lines)

@@ -1,6 +1,6 @@
-"""One worker on one job, in a process of its own: prints seconds, processor time and memory as JSON.
+"""Runs a worker for one job in a process of its own, and prints seconds, processor time and memory as JSON.
 
-Called with the folder of an installation and the job's id; a number instead of an id makes that many rows itself.
+Arguments: the folder of an installation and the id of the job.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from latchstring.bootstrap.garbage_collection import settle_memory
+from latchstring.bootstrap.garbage_collection import tune_garbage_collection
 from latchstring.bootstrap.services import open_services
 from latchstring.config import load_config
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
@@ -23,19 +23,21 @@ from latchstring.worker.wake_event import WakeEvent
 
 
 def memory_mib() -> float:
-    """What this process holds now."""
+    """The resident memory of this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 async def measure(folder: Path, job_id: UUID) -> dict[str, Any]:
     os.chdir(folder)
-    wake = WakeEvent()
-    async with open_services(load_config(folder / "latchstring.toml", {}), wake=wake, beside=True) as services:
-        settle_memory()  # as the worker's own process does
-        before, used, start = memory_mib(), time.process_time(), time.perf_counter()
-        await work(services, wake, job_id)
-        seconds, processor = time.perf_counter() - start, time.process_time() - used
+    wake_event = WakeEvent()
+    async with open_services(
+        load_config(folder / "latchstring.toml", {}), wake_event=wake_event, short_lived=True
+    ) as services:
+        tune_garbage_collection()  # as in a worker process
+        before, processor_start, start = memory_mib(), time.process_time(), time.perf_counter()
+        await process_job(services, wake_event, job_id)
+        seconds, processor = time.perf_counter() - start, time.process_time() - processor_start
         job = await services.invitations.bulk.get(job_id, by=OPERATOR_PRINCIPAL)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
@@ -48,20 +50,20 @@ async def measure(folder: Path, job_id: UUID) -> dict[str, Any]:
     }
 
 
-async def work(services: Services, wake: WakeEvent, job_id: UUID) -> None:
+async def process_job(services: Services, wake_event: WakeEvent, job_id: UUID) -> None:
     stop = asyncio.Event()
-    parts = JobDependencies(
-        db=services.db, clock=services.clock, kinds=services.invitations.job_kinds, wake_event=wake.jobs
+    dependencies = JobDependencies(
+        db=services.db, clock=services.clock, kinds=services.invitations.job_kinds, bell=wake_event.jobs
     )
-    working = asyncio.create_task(JobWorker(parts).run(stop))
+    worker_task = asyncio.create_task(JobWorker(dependencies).run(stop))
     while True:
         await asyncio.sleep(0.02)
         job = await services.invitations.bulk.get(job_id, by=OPERATOR_PRINCIPAL)
         if job.state.is_finished:
             break
     stop.set()
-    wake.notify_local()
-    await working
+    wake_event.set_here()
+    await worker_task
 
 
 if __name__ == "__main__":

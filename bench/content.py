@@ -1,8 +1,8 @@
-"""Content at two sizes: asking who may do what, and listing what somebody may see, beside one indexed SELECT.
+"""Content at two sizes: access checks, and the list of visible objects, compared with one indexed SELECT.
 
-The rows are written by the bare driver: 5 grants an object, one of them a group's, one object in a hundred PUBLIC of
-another type. The person who lists sees 25 of them, 20 by grants of her own and 5 through a group; everybody else is
-in five groups and sees much more.
+The bare driver writes the rows: 5 grants per object, one of them for a group; one object in a hundred is PUBLIC and of
+another type. The user who lists sees 25 objects, 20 by own grants and 5 through a group; every other user is in five
+groups and sees many more.
 """
 
 import asyncio
@@ -19,22 +19,22 @@ from uuid import UUID
 
 import asyncpg
 from bench.installation import Installation
-from bench.measure import Measured, database_ms, processor_ms, summed_up
+from bench.measure import Measurement, database_ms, percentiles, processor_ms
 from bench.requests import Requests, new_email
 
 from latchstring.domain.ids import new_id
 
 SMALL, LARGE = 2_000, 200_000
-GRANTS = 5  # an object
+GRANTS = 5  # per object
 COUNTS = {1: 1000, 32: 4000}
 BATCH_COUNTS = {1: 200, 32: 600}
-ACCEPTS = {1: 300, 32: 1500}
+ACCEPT_COUNTS = {1: 300, 32: 1500}
 GROUPS = 200
 VISIBLE = 25
 TYPE, OTHER_TYPE = "articles", "notes"
-PASSWORD = "correct horse 9 Battery"  # noqa: S105  # of somebody in a database that lives for a minute
-FLOOR = "SELECT id FROM content WHERE type = {0} AND key = {1}"
-MeasurePath = Callable[[Installation, str, Callable[[int], list[str]], int, int], Measured]
+PASSWORD = "correct horse 9 Battery"  # noqa: S105  # of a temporary database
+BASELINE = "SELECT id FROM content WHERE type = {0} AND key = {1}"
+MeasurePath = Callable[[Installation, str, Callable[[int], list[str]], int, int], Measurement]
 
 COLUMNS = {
     table: columns.split()
@@ -51,7 +51,7 @@ Rows = Iterator[tuple[Any, ...]]
 
 @dataclass
 class Library:
-    """What has been written so far."""
+    """The rows written so far."""
 
     users: list[UUID]
     groups: list[UUID]
@@ -59,84 +59,87 @@ class Library:
 
 
 class Seeder:
-    """Writes objects, grants and people into one database, much faster than through the API."""
+    """Writes objects, grants and users into a database, much faster than through the API."""
 
     def __init__(self, installation: Installation) -> None:
-        self.at = installation
+        self.installation = installation
         self.random = random.Random(42)
         self.start = datetime.now(UTC) - timedelta(days=30)
 
-    def people(self, count: int) -> Library:
+    def create_users(self, count: int) -> Library:
         users = [new_id(self.start) for _ in range(count)]
         groups = [new_id(self.start) for _ in range(GROUPS)]
-        self.write("users", (self._user(number, id_) for number, id_ in enumerate(users)))
+        self.write("users", (self._user_row(number, id_) for number, id_ in enumerate(users)))
         self.write("groups", ((id_, f"g{number}", "G", "{}") for number, id_ in enumerate(groups)))
         members = ((user, group) for user in users for group in self.random.sample(groups, 5))
         self.write("group_members", members)
         return Library(users, groups)
 
     def grow(self, library: Library, size: int) -> None:
-        """More objects, up to this many; ids in the order of keys."""
+        """Add objects up to this number. Ids are in the order of keys."""
         numbers = range(library.size, size)
         ids = [new_id(self.start + timedelta(seconds=number)) for number in numbers]
-        self.write("content", (self._object(library, number, id_) for number, id_ in zip(numbers, ids, strict=True)))
-        self.write("content_grants", self._grants(library, ids))
+        self.write(
+            "content", (self._object_row(library, number, id_) for number, id_ in zip(numbers, ids, strict=True))
+        )
+        self.write("content_grants", self._grant_rows(library, ids))
         library.size = size
         self.analyze()
 
     def share(self, library: Library, user_id: UUID) -> None:
-        """Let somebody see 25 objects, some of them through a group that sees nothing else."""
+        """Give a user access to 25 objects, 5 of them through a group without other access."""
         group = new_id(self.start)
-        chosen = self._ids_by_key([f"k{number}" for number in self.random.sample(range(library.size), VISIBLE)])
+        object_ids = self._ids_by_key([f"k{number}" for number in self.random.sample(range(library.size), VISIBLE)])
         self.write("groups", iter([(group, f"own-{group}", "G", "{}")]))
         self.write("group_members", iter([(user_id, group)]))
-        mine = [(one, user_id, 1, TYPE, 2) for one in chosen[:20]]
-        self.write("content_grants", iter(mine + [(one, group, 2, TYPE, 1) for one in chosen[20:]]))
+        user_grants = [(id_, user_id, 1, TYPE, 2) for id_ in object_ids[:20]]
+        group_grants = [(id_, group, 2, TYPE, 1) for id_ in object_ids[20:]]
+        self.write("content_grants", iter(user_grants + group_grants))
 
-    def _user(self, number: int, id_: UUID) -> tuple[Any, ...]:
+    def _user_row(self, number: int, id_: UUID) -> tuple[Any, ...]:
         address = f"seed{number}@people.test"
         return (id_, address, address, True, "Ann", "Seed", "ann seed", "seed", False)
 
-    def _object(self, library: Library, number: int, id_: UUID) -> tuple[Any, ...]:
+    def _object_row(self, library: Library, number: int, id_: UUID) -> tuple[Any, ...]:
         is_public = number % 100 == 99
         type_, visibility = (OTHER_TYPE, 2) if is_public else (TYPE, 1)
         owner = self.random.choice(library.users)
         return (id_, type_, f"k{number}", owner, visibility, f"Title {number}", 1, self.start)
 
-    def _grants(self, library: Library, ids: list[UUID]) -> Rows:
+    def _grant_rows(self, library: Library, ids: list[UUID]) -> Rows:
         for id_ in ids:
             for user in self.random.sample(library.users, GRANTS - 1):
                 yield (id_, user, 1, TYPE, self.random.randint(1, 3))
             yield (id_, self.random.choice(library.groups), 2, TYPE, self.random.randint(1, 3))
 
     def write(self, table: str, rows: Rows) -> None:
-        if self.at.postmaster is None:
-            marks = ", ".join("?" * len(COLUMNS[table]))
-            statement = f"INSERT INTO {table} ({', '.join(COLUMNS[table])}) VALUES ({marks})"  # noqa: S608  # our names
+        if self.installation.postmaster is None:
+            placeholders = ", ".join("?" * len(COLUMNS[table]))
+            statement = f"INSERT INTO {table} ({', '.join(COLUMNS[table])}) VALUES ({placeholders})"  # noqa: S608  # our own names
             with closing(self._sqlite()) as connection, connection:
-                connection.executemany(statement, (tuple(map(_for_sqlite, row)) for row in rows))
+                connection.executemany(statement, (tuple(map(_to_sqlite, row)) for row in rows))
         else:
             self._on_postgres(lambda c: c.copy_records_to_table(table, records=rows, columns=COLUMNS[table]))
 
     def analyze(self) -> None:
-        if self.at.postmaster is not None:
+        if self.installation.postmaster is not None:
             self._on_postgres(lambda connection: connection.execute("VACUUM ANALYZE content, content_grants"))
 
     def _ids_by_key(self, keys: list[str]) -> list[UUID]:
-        if self.at.postmaster is None:
+        if self.installation.postmaster is None:
             with closing(self._sqlite()) as connection:
-                found = (connection.execute("SELECT id FROM content WHERE key = ?", [key]).fetchone() for key in keys)
-                return [UUID(row[0]) for row in found]
+                rows = (connection.execute("SELECT id FROM content WHERE key = ?", [key]).fetchone() for key in keys)
+                return [UUID(row[0]) for row in rows]
         statement = "SELECT id FROM content WHERE key = ANY($1)"
         rows = self._on_postgres(lambda connection: connection.fetch(statement, keys))
         return [cast("UUID", row["id"]) for row in rows]
 
     def _sqlite(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.at.database.partition(":///")[2], timeout=30)
+        return sqlite3.connect(self.installation.database.partition(":///")[2], timeout=30)
 
     def _on_postgres(self, use: Callable[[Any], Any]) -> Any:
         async def run() -> Any:
-            connection = await asyncpg.connect(self.at.database.replace("postgresql+asyncpg", "postgresql"))
+            connection = await asyncpg.connect(self.installation.database.replace("postgresql+asyncpg", "postgresql"))
             try:
                 return await use(connection)
             finally:
@@ -145,7 +148,7 @@ class Seeder:
         return asyncio.run(run())
 
 
-def _for_sqlite(value: Any) -> Any:
+def _to_sqlite(value: Any) -> Any:
     if isinstance(value, UUID):
         return str(value)
     return int(value.timestamp() * 1000) if isinstance(value, datetime) else value
@@ -163,27 +166,27 @@ class ContentRequests:
         session = requests.call("POST", "/api/auth/login", {"email": email, "password": PASSWORD})
         self.token = session["accessToken"]
 
-    def _question(self) -> dict[str, str]:
+    def _access_check(self) -> dict[str, str]:
         user, number = self.random.choice(self.library.users), self.random.randrange(self.library.size)
         return {"userId": str(user), "contentType": TYPE, "key": f"k{number}", "role": "VIEWER"}
 
     def check(self, count: int) -> list[str]:
-        return [self._asked(1) for _ in range(count)]
+        return [self._check_request(1) for _ in range(count)]
 
     def check_100(self, count: int) -> list[str]:
-        return [self._asked(100) for _ in range(count)]
+        return [self._check_request(100) for _ in range(count)]
 
-    def _asked(self, many: int) -> str:
-        return self.requests.raw("POST", "/api/access/check", {"checks": [self._question() for _ in range(many)]})
+    def _check_request(self, checks: int) -> str:
+        return self.requests.raw("POST", "/api/access/check", {"checks": [self._access_check() for _ in range(checks)]})
 
     def accept(self, count: int) -> list[str]:
-        """Accept an invitation to one object where the account exists; each request is of a person of its own."""
+        """Accept an invitation to one object for an existing account; each request is for another user."""
         path = f"/api/content/{TYPE}/invitations/accept"
-        tokens = self.requests.invited(self.requests.people(count), self._right)
+        tokens = self.requests.invite(self.requests.create_users(count), self._random_grant)
         return [self.requests.raw("POST", path, {"token": token}, signed=False) for token in tokens]
 
-    def _right(self) -> dict[str, object]:
-        number = self.random.randrange(self.library.size // 100) * 100  # of the type, which one in a hundred is not
+    def _random_grant(self) -> dict[str, object]:
+        number = self.random.randrange(self.library.size // 100) * 100  # not one of the other type
         return {"content": [{"contentType": TYPE, "key": f"k{number}", "role": "EDITOR"}]}
 
     def list_visible(self, count: int) -> list[str]:
@@ -192,70 +195,88 @@ class ContentRequests:
         return [self.requests.raw("GET", path, signed=False, headers=credential)] * count
 
 
-def measure_all(at: Installation, requests: Requests, scale: float, measure_path: MeasurePath) -> list[Measured]:
-    """Each path at both sizes and concurrencies, the floor of the same size and concurrency before it."""
-    seeder = Seeder(at)
-    library = seeder.people(LARGE // 20)
-    found = list[Measured]()
+def measure_all(
+    installation: Installation, requests: Requests, scale: float, measure_path: MeasurePath
+) -> list[Measurement]:
+    """Measure each path at both sizes and concurrencies, after the baseline of the same size and concurrency."""
+    seeder = Seeder(installation)
+    library = seeder.create_users(LARGE // 20)
+    results = list[Measurement]()
     for size in (SMALL, LARGE):
         seeder.grow(library, size)
-        mine = ContentRequests(requests, library)
-        seeder.share(library, mine.reader)
-        of = f"of {size:,}"
+        content_requests = ContentRequests(requests, library)
+        seeder.share(library, content_requests.reader)
+        suffix = f"of {size:,}"
         for concurrency, count in COUNTS.items():
-            base = measure_floor(at, library, concurrency, int(count * scale), of)
+            baseline = measure_baseline(installation, library, concurrency, int(count * scale), suffix)
             batches = int(BATCH_COUNTS[concurrency] * scale)
             lines = [
-                measure_path(at, f"check 1 {of}", mine.check, concurrency, int(count * scale)),
-                measure_path(at, f"check 100 {of}", mine.check_100, concurrency, batches),
-                measure_path(at, f"list {VISIBLE} visible {of}", mine.list_visible, concurrency, int(count * scale)),
+                measure_path(
+                    installation, f"check 1 {suffix}", content_requests.check, concurrency, int(count * scale)
+                ),
+                measure_path(installation, f"check 100 {suffix}", content_requests.check_100, concurrency, batches),
+                measure_path(
+                    installation,
+                    f"list {VISIBLE} visible {suffix}",
+                    content_requests.list_visible,
+                    concurrency,
+                    int(count * scale),
+                ),
             ]
             if size == LARGE:
-                accepts = int(ACCEPTS[concurrency] * scale)
-                lines.append(measure_path(at, f"accept, one object {of}", mine.accept, concurrency, accepts))
-            found += [base, *(replace(line, ratio=line.rate / base.rate) for line in lines)]
-    return found
+                accepts = int(ACCEPT_COUNTS[concurrency] * scale)
+                lines.append(
+                    measure_path(
+                        installation, f"accept, one object {suffix}", content_requests.accept, concurrency, accepts
+                    )
+                )
+            results += [baseline, *(replace(line, ratio=line.rate / baseline.rate) for line in lines)]
+    return results
 
 
-def measure_floor(at: Installation, library: Library, concurrency: int, count: int, of: str) -> Measured:
-    """One SELECT by type and key a request, by the bare driver in this process."""
+def measure_baseline(
+    installation: Installation, library: Library, concurrency: int, count: int, suffix: str
+) -> Measurement:
+    """Measure one SELECT by type and key per request with the bare driver in this process."""
     keys = [f"k{random.randrange(library.size)}" for _ in range(count)]
-    mine, database = processor_ms(os.getpid()), database_ms(at)
-    seconds, latencies = (_select_on_sqlite if at.postmaster is None else _select_on_postgres)(at, keys, concurrency)
-    p50, p99 = summed_up(latencies)
-    database_used = None if at.postmaster is None else (database_ms(at) - database) / count
-    used = (processor_ms(os.getpid()) - mine) / count
-    name = f"floor: one SELECT {of}"
-    return Measured(at.name, name, concurrency, count, count / seconds, p50, p99, used, database_used)
+    own_start, database_start = processor_ms(os.getpid()), database_ms(installation)
+    seconds, latencies = (_select_on_sqlite if installation.postmaster is None else _select_on_postgres)(
+        installation, keys, concurrency
+    )
+    p50, p99 = percentiles(latencies)
+    database_used = None if installation.postmaster is None else (database_ms(installation) - database_start) / count
+    used = (processor_ms(os.getpid()) - own_start) / count
+    name = f"baseline: one SELECT {suffix}"
+    return Measurement(installation.name, name, concurrency, count, count / seconds, p50, p99, used, database_used)
 
 
-def _select_on_sqlite(at: Installation, keys: list[str], _concurrency: int) -> tuple[float, list[float]]:
-    statement, latencies = FLOOR.format("?", "?"), list[float]()
-    with closing(sqlite3.connect(at.database.partition(":///")[2])) as connection:
+def _select_on_sqlite(installation: Installation, keys: list[str], _concurrency: int) -> tuple[float, list[float]]:
+    statement, latencies = BASELINE.format("?", "?"), list[float]()
+    with closing(sqlite3.connect(installation.database.partition(":///")[2])) as connection:
         start = time.perf_counter()
         for key in keys:
-            begun = time.perf_counter()
+            started_at = time.perf_counter()
             connection.execute(statement, (TYPE, key)).fetchall()
-            latencies.append((time.perf_counter() - begun) * 1000)
+            latencies.append((time.perf_counter() - started_at) * 1000)
         return time.perf_counter() - start, latencies
 
 
-def _select_on_postgres(at: Installation, keys: list[str], concurrency: int) -> tuple[float, list[float]]:
-    return asyncio.run(_select(at.database.replace("postgresql+asyncpg", "postgresql"), keys, concurrency))
+def _select_on_postgres(installation: Installation, keys: list[str], concurrency: int) -> tuple[float, list[float]]:
+    return asyncio.run(_select(installation.database.replace("postgresql+asyncpg", "postgresql"), keys, concurrency))
 
 
 async def _select(url: str, keys: list[str], concurrency: int) -> tuple[float, list[float]]:
     connections = [await asyncpg.connect(url) for _ in range(concurrency)]
-    statement, latencies, todo = FLOOR.format("$1", "$2"), list[float](), iter(keys)
+    statement, latencies, remaining = BASELINE.format("$1", "$2"), list[float](), iter(keys)
 
-    async def ask(connection: Any) -> None:
-        for key in todo:
-            begun = time.perf_counter()
+    async def select(connection: Any) -> None:
+        for key in remaining:
+            started_at = time.perf_counter()
             await connection.fetch(statement, TYPE, key)
-            latencies.append((time.perf_counter() - begun) * 1000)
+            latencies.append((time.perf_counter() - started_at) * 1000)
 
     start = time.perf_counter()
-    await asyncio.gather(*map(ask, connections))
+    await asyncio.gather(*map(select, connections))
     seconds = time.perf_counter() - start
     for connection in connections:
         await connection.close()

@@ -1,4 +1,4 @@
-"""A Latchstring to measure: a fresh database, the installed command as a server without a worker, a full key."""
+"""An installation to measure: an empty database, a server process without a worker, and an API key with all scopes."""
 
 import contextlib
 import os
@@ -44,7 +44,7 @@ enabled = false
 
 @dataclass(frozen=True)
 class Installation:
-    """One running server and what it stands on. postmaster is None on SQLite."""
+    """A running server and its database. server, postmaster: process ids; postmaster is None on SQLite."""
 
     name: str
     directory: Path
@@ -67,7 +67,7 @@ def sqlite_database(directory: Path) -> Iterator[tuple[str, None]]:
 
 @contextmanager
 def postgres_database(directory: Path) -> Iterator[tuple[str, int]]:
-    """The URL of a real PostgreSQL from a wheel, fsync on, and the process id of its postmaster."""
+    """The URL of a PostgreSQL server from a wheel, with fsync on, and the process id of its postmaster."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(directory))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -82,8 +82,8 @@ def postgres_database(directory: Path) -> Iterator[tuple[str, int]]:
 
 
 @contextmanager
-def running(name: str) -> Iterator[Installation]:
-    """A migrated installation that serves."""
+def running_installation(name: str) -> Iterator[Installation]:
+    """Start the server of a migrated installation. name: PostgreSQL or SQLite."""
     directory = Path(tempfile.mkdtemp(prefix="latchstring-bench-"))
     open_database = postgres_database if name == "PostgreSQL" else sqlite_database
     try:
@@ -91,10 +91,10 @@ def running(name: str) -> Iterator[Installation]:
             port = _free_port()
             config = directory / "latchstring.toml"
             config.write_text(CONFIG.format(port=port, database=database))
-            _command(directory, "migrate")
+            _run_command(directory, "migrate")
             server = _serve(directory, port)
             try:
-                key = _command(directory, "api-key", "create", "--name", "bench", "--scope", "*").strip()
+                key = _run_command(directory, "api-key", "create", "--name", "bench", "--scope", "*").strip()
                 yield Installation(name, directory, port, server.pid, database, postmaster, key)
             finally:
                 server.send_signal(signal.SIGTERM)
@@ -103,21 +103,21 @@ def running(name: str) -> Iterator[Installation]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _command(directory: Path, *arguments: str) -> str:
-    done = subprocess.run([COMMAND, *arguments], cwd=directory, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"latchstring {arguments[0]} failed: {done.stderr}")
-    return done.stdout
+def _run_command(directory: Path, *arguments: str) -> str:
+    process = subprocess.run([COMMAND, *arguments], cwd=directory, capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise RuntimeError(f"latchstring {arguments[0]} failed: {process.stderr}")
+    return process.stdout
 
 
 def _serve(directory: Path, port: int) -> subprocess.Popen[bytes]:
     with (directory / "log.txt").open("wb") as log:
         command = [COMMAND, "serve", "--host", "127.0.0.1", "--port", str(port), "--no-worker"]
         server = subprocess.Popen(command, cwd=directory, stdout=log, stderr=log)
-    end = time.monotonic() + 30
-    while time.monotonic() < end and server.poll() is None:
-        with contextlib.suppress(OSError), urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
-            if answer.status == 200:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and server.poll() is None:
+        with contextlib.suppress(OSError), urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as response:
+            if response.status == 200:
                 return server
         time.sleep(0.05)
     raise RuntimeError(f"the server did not start: {(directory / 'log.txt').read_text()[-2000:]}")

@@ -1,4 +1,4 @@
-"""What a run cost: rate, latency, and processor time of the server and of PostgreSQL from /proc."""
+"""Measures rate, latency, and the processor time of the server and of PostgreSQL (from /proc)."""
 
 import json
 import os
@@ -16,8 +16,8 @@ Ticks = Callable[[], float]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One line of the table. CPU is in milliseconds a request; database_ms is None where it is in the server."""
+class Measurement:
+    """A line of the table. server_ms, database_ms: processor time per request; database_ms is None on SQLite."""
 
     database: str
     path: str
@@ -35,13 +35,13 @@ class Measured:
 
 
 def processor_ms(pid: int) -> float:
-    """Processor time of a process, its threads and its ended children."""
+    """Processor time of a process, its threads and its ended children, in ms."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(int(ticks) for ticks in fields[11:15]) * TICK_MS
 
 
-def family_ms(pid: int) -> float:
-    """Processor time of a process and all its children, such as a PostgreSQL postmaster."""
+def process_tree_ms(pid: int) -> float:
+    """Processor time of a process and all its children, such as a PostgreSQL postmaster, in ms."""
     total = processor_ms(pid)
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -52,25 +52,25 @@ def family_ms(pid: int) -> float:
     return total
 
 
-def database_ms(at: Installation) -> float:
-    """Processor time of PostgreSQL so far; 0 on SQLite, which works in the server's process."""
-    return 0.0 if at.postmaster is None else family_ms(at.postmaster)
+def database_ms(installation: Installation) -> float:
+    """Processor time of PostgreSQL so far, in ms; 0 on SQLite, which runs in the server process."""
+    return 0.0 if installation.postmaster is None else process_tree_ms(installation.postmaster)
 
 
 def send(port: int, concurrency: int, requests: list[str]) -> tuple[float, list[float]]:
-    """Run the load in a process of its own: seconds, and each latency in ms. Anything but success is an error."""
+    """Send the requests from another process. Returns seconds and each latency in ms. Raises if a request fails."""
     spec = json.dumps({"port": port, "concurrency": concurrency, "requests": requests})
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "bench.load"], input=spec, capture_output=True, text=True, check=True, timeout=300
     )
-    result = json.loads(done.stdout)
-    bad = {status: count for status, count in result["statuses"].items() if not status.startswith("2")}
-    if bad:
-        raise RuntimeError(f"unexpected answers: {bad}; the first request was\n{requests[0]}")
+    result = json.loads(process.stdout)
+    failures = {status: count for status, count in result["statuses"].items() if not status.startswith("2")}
+    if failures:
+        raise RuntimeError(f"unexpected responses: {failures}; the first request was\n{requests[0]}")
     return result["seconds"], result["latencies"]
 
 
-def summed_up(latencies: list[float]) -> tuple[float, float]:
+def percentiles(latencies: list[float]) -> tuple[float, float]:
     """The 50th and the 99th percentile."""
-    cuts = statistics.quantiles(latencies, n=100)
-    return cuts[49], cuts[98]
+    quantiles = statistics.quantiles(latencies, n=100)
+    return quantiles[49], quantiles[98]

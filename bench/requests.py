@@ -1,4 +1,4 @@
-"""The requests of each measured path, and the people and invitations they need."""
+"""The requests of each measured path, with the users and invitations that they need."""
 
 import base64
 import http.client
@@ -22,53 +22,55 @@ numbers = itertools.count(1)
 
 
 class Requests:
-    """Makes raw requests for one installation."""
+    """Creates raw requests for an installation."""
 
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
         self.call("POST", "/api/groups", {"key": GROUP, "name": "Readers"})
-        self.tokens, self.audience = self._token_maker(installation.master_key_file)
+        self.tokens, self.audience = self._read_signing_key(installation.master_key_file)
 
     def call(self, method: str, path: str, body: object = None) -> Any:
-        """One request that must succeed; the answer's body."""
+        """Send a request that must succeed. Returns the body of the response."""
         connection = http.client.HTTPConnection("127.0.0.1", self.installation.port)
         headers = {"Authorization": f"Bearer {self.installation.key}", "Content-Type": "application/json"}
         connection.request(method, path, json.dumps(body) if body is not None else None, headers)
         response = connection.getresponse()
-        text = response.read()
+        content = response.read()
         connection.close()
         if response.status >= 300:
-            raise RuntimeError(f"{method} {path}: {response.status} {text[:500]!r}")
-        return json.loads(text) if text else None
+            raise RuntimeError(f"{method} {path}: {response.status} {content[:500]!r}")
+        return json.loads(content) if content else None
 
     def raw(self, method: str, path: str, body: object = None, *, signed: bool = True, headers: str = "") -> str:
-        """A request as it goes over the wire."""
+        """The bytes of an HTTP request, as text."""
         content = json.dumps(body) if body is not None else ""
         credential = f"Authorization: Bearer {self.installation.key}\r\n" if signed else ""
-        kind = "Content-Type: application/json\r\n" if content else ""
-        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{credential}{kind}{headers}"
+        content_type = "Content-Type: application/json\r\n" if content else ""
+        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{credential}{content_type}{headers}"
         return f"{head}Content-Length: {len(content)}\r\n\r\n{content}"
 
     def create(self, count: int) -> list[str]:
         return [self.raw("POST", "/api/invitations", _invitation(new_email())) for _ in range(count)]
 
-    def create_once(self, count: int) -> list[str]:
+    def create_idempotent(self, count: int) -> list[str]:
         """Create with an Idempotency-Key."""
         keys = (f"Idempotency-Key: bench-{next(numbers)}\r\n" for _ in range(count))
         return [self.raw("POST", "/api/invitations", _invitation(new_email()), headers=key) for key in keys]
 
     def lookup(self, count: int) -> list[str]:
         emails = [new_email() for _ in range(min(count, 500))]
-        tokens = itertools.islice(itertools.cycle(self.invited(emails)), count)
+        tokens = itertools.islice(itertools.cycle(self.invite(emails)), count)
         return [self.raw("POST", "/api/invitations/lookup", {"token": token}, signed=False) for token in tokens]
 
     def accept(self, count: int) -> list[str]:
-        """Accept where the account exists: each request ends an invitation of its own for a user of its own."""
+        """Accept for an existing account: each request is for another invitation and another user."""
         path = "/api/invitations/accept"
-        return [self.raw("POST", path, {"token": token}, signed=False) for token in self.invited(self.people(count))]
+        return [
+            self.raw("POST", path, {"token": token}, signed=False) for token in self.invite(self.create_users(count))
+        ]
 
-    def people(self, count: int) -> list[str]:
-        """New accounts, by address."""
+    def create_users(self, count: int) -> list[str]:
+        """Create users. Returns their addresses."""
         emails = [new_email() for _ in range(count)]
         users = [{"email": email, "firstName": "Ada", "lastName": "Bench"} for email in emails]
         send(self.installation.port, 8, [self.raw("POST", "/api/users", user) for user in users])
@@ -77,24 +79,24 @@ class Requests:
     def list_page(self, count: int) -> list[str]:
         return [self.raw("GET", "/api/invitations?limit=25")] * count
 
-    def invited(self, emails: list[str], terms: Callable[[], dict[str, object]] | None = None) -> list[str]:
-        """Tokens as the mails of new invitations would carry them: no worker runs, so they are made here."""
+    def invite(self, emails: list[str], terms: Callable[[], dict[str, object]] | None = None) -> list[str]:
+        """Create invitations. Returns the tokens of their mails; they are signed here, as no worker runs."""
         bodies = [{"inviteEmail": email, **terms()} if terms else _invitation(email) for email in emails]
-        made = [self.raw("POST", "/api/invitations", body) for body in bodies]
-        send(self.installation.port, 8, made)
-        wanted, found = set(emails), dict[str, str]()
+        requests = [self.raw("POST", "/api/invitations", body) for body in bodies]
+        send(self.installation.port, 8, requests)
+        addresses, ids_by_email = set(emails), dict[str, str]()
         cursor = ""
-        while wanted - found.keys():
+        while addresses - ids_by_email.keys():
             page = self.call("GET", f"/api/invitations?limit=200{cursor}")
-            found |= {item["inviteEmail"]: item["id"] for item in page["items"]}
+            ids_by_email |= {item["inviteEmail"]: item["id"] for item in page["items"]}
             cursor = f"&cursor={page['nextCursor']}"
         now = datetime.now(UTC)
-        tokens = [LinkToken(UUID(found[email]), 1, Channel.MAILED, now, now) for email in emails]
+        tokens = [LinkToken(UUID(ids_by_email[email]), 1, Channel.MAILED, now, now) for email in emails]
         return [self.tokens.sign(Purpose.INVITATION, token) for token in tokens]
 
-    def _token_maker(self, key_file: Path) -> tuple[LinkTokens, UUID]:
-        made = self.call("POST", "/api/invitations", _invitation(new_email()))
-        url = self.call("POST", f"/api/invitations/{made['id']}/link")["url"]
+    def _read_signing_key(self, key_file: Path) -> tuple[LinkTokens, UUID]:
+        invitation = self.call("POST", "/api/invitations", _invitation(new_email()))
+        url = self.call("POST", f"/api/invitations/{invitation['id']}/link")["url"]
         payload = url.partition("token=")[2].split(".")[1]
         audience = UUID(json.loads(base64.urlsafe_b64decode(payload + "=="))["aud"])
         return LinkTokens(Keyring.from_file(key_file), audience), audience

@@ -1,8 +1,8 @@
-"""Finds code of the package that nothing in the package uses. What only tests use counts as dead.
+"""Finds unused code of the package. Code that only tests use counts as unused.
 
-vulture compares names over the whole package. Two things are added to it: templates are read as users of names, and a
-name on the top level of a module has to be used in that module or imported from it, so that a variable of the same
-name elsewhere does not hide it.
+vulture compares names over the whole package. Two checks are added: templates count as users of names, and a name on
+the top level of a module has to be used in that module or imported from it, so that a variable of the same name in
+another module does not hide it.
 """
 
 import ast
@@ -15,7 +15,7 @@ import vulture
 from jinja2 import Environment
 
 SOURCE = Path(__file__).parents[1] / "src" / "latchstring"
-COMMANDS = ["@click.command", "@click.group", "@*.command"]  # the command line finds them by name
+COMMANDS = ["@click.command", "@click.group", "@*.command"]  # the command line loads them by name
 COMPILERS = ["@compiles"]  # SQLAlchemy calls them
 
 ALLOWED = {
@@ -36,36 +36,36 @@ ALLOWED = {
     "logging reads it": ["handlers"],
     "__exit__ has it": ["trace"],
     "scripts/check_migrations.py calls it": ["differences"],
-    "SQL decides in its place, and tests compare every query with it": ["compute_level"],
-    "the keyset lists have a constant of their own still": ["MAX_ID"],
+    "SQL queries replace it, and tests compare every query with it": ["compute_level"],
+    "the keyset lists still have a constant of their own": ["MAX_ID"],
 }
 
 
 def find_dead_code() -> list[str]:
-    """Every place with a name that is never used, and every exception that is no longer needed."""
+    """Every unused name with its location, and every exception that is no longer needed."""
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(SOURCE.rglob("*.py"))}
     texts = template_words() | {text for tree in trees.values() for text in texts_of(tree)}
-    dead = [*find_by_vulture(texts), *find_on_top_level(trees, texts)]
+    unused = [*find_by_vulture(texts), *find_on_top_level(trees, texts)]
     allowed = {name for names in ALLOWED.values() for name in names}
-    needless = allowed - {name for name, _ in dead}
+    unneeded = allowed - {name for name, _ in unused}
     return sorted(
-        {f"{place}: {name} is not used" for name, place in dead if name not in allowed}
-        | {f"{Path(__file__).name}: {name} needs no exception" for name in needless}
+        {f"{location}: {name} is not used" for name, location in unused if name not in allowed}
+        | {f"{Path(__file__).name}: {name} needs no exception" for name in unneeded}
     )
 
 
 def find_by_vulture(texts: set[str]) -> Iterator[tuple[str, str]]:
-    """Name and place of what vulture finds, without members of answers and fields of forms."""
-    finder = vulture.Vulture(ignore_decorators=[*COMMANDS, *COMPILERS])
-    finder.scavenge([str(SOURCE)])
-    for item in finder.get_unused_code():
+    """Names and locations from vulture, without members of responses and fields of forms."""
+    analyzer = vulture.Vulture(ignore_decorators=[*COMMANDS, *COMPILERS])
+    analyzer.scavenge([str(SOURCE)])
+    for item in analyzer.get_unused_code():
         is_member = item.typ == "variable" and "api" in item.filename.relative_to(SOURCE).parts  # clients read it
         if not is_member and not {item.name, camel_case(item.name)} & texts:
             yield item.name, f"{item.filename.relative_to(SOURCE.parents[1])}:{item.first_lineno}"
 
 
 def find_on_top_level(trees: dict[Path, ast.Module], texts: set[str]) -> Iterator[tuple[str, str]]:
-    """Name and place of functions, classes and constants that neither their own module nor another one uses."""
+    """Names and locations of functions, classes and constants that no module uses."""
     imported = {
         (node.module, alias.name)
         for tree in trees.values()
@@ -78,13 +78,13 @@ def find_on_top_level(trees: dict[Path, ast.Module], texts: set[str]) -> Iterato
         module = ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
         used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
         for name, node in top_level_names(tree):
-            is_used = name in used | attributes | texts or (module, name) in imported or has_user(node)
+            is_used = name in used | attributes | texts or (module, name) in imported or has_decorator(node)
             if not is_used and not name.startswith("__"):
                 yield name, f"{path.relative_to(SOURCE.parents[1])}:{node.lineno}"
 
 
 def top_level_names(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
-    """What a module defines."""
+    """The names that a module defines."""
     for node in tree.body:
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
@@ -100,19 +100,19 @@ def top_level_names(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
                 yield name.id, node
 
 
-def has_user(node: ast.stmt) -> bool:
-    """Whether a decorator hands the function to somebody who calls it."""
+def has_decorator(node: ast.stmt) -> bool:
+    """Whether the function has a decorator, which registers it with a caller."""
     return bool(getattr(node, "decorator_list", [])) and not isinstance(node, ast.ClassDef)
 
 
 def texts_of(tree: ast.Module) -> set[str]:
-    """Text constants that could be names."""
+    """String constants that could be names."""
     constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
     return {text for text in constants if isinstance(text, str) and text.isidentifier()}
 
 
 def template_words() -> set[str]:
-    """Every name and every word of a text inside the expressions of all templates."""
+    """Every name and every word of a string in the expressions of all templates."""
     environment = Environment(autoescape=True)
     words: set[str] = set()
     for path in SOURCE.rglob("templates/**/*.*"):
@@ -130,5 +130,5 @@ def camel_case(name: str) -> str:
 
 
 if __name__ == "__main__":
-    if found := find_dead_code():
-        sys.exit("\n".join(found))
+    if findings := find_dead_code():
+        sys.exit("\n".join(findings))

@@ -1,4 +1,4 @@
-"""Checks that migrating an empty database gives exactly the tables the code describes."""
+"""Checks that migrating an empty database creates exactly the tables that the code declares."""
 
 import asyncio
 import sys
@@ -11,7 +11,7 @@ from latchstring.storage.engine import schema
 
 
 async def find_differences() -> list[object]:
-    """What an automatic migration would still change."""
+    """The changes that an automatic migration would make."""
     with tempfile.TemporaryDirectory() as folder:
         url = URL.create("sqlite+aiosqlite", database=str(Path(folder) / "empty.db"))
         await schema.migrate(url)
@@ -20,10 +20,10 @@ async def find_differences() -> list[object]:
 
 def main() -> None:
     """Print the differences and end with status 1 if there are any."""
-    found = asyncio.run(find_differences())
-    if found:
-        lines = "\n".join(f"  {difference}" for difference in found)
-        sys.exit(f"Tables and migrations are not in step. Write a migration for:\n{lines}")
+    differences = asyncio.run(find_differences())
+    if differences:
+        lines = "\n".join(f"  {difference}" for difference in differences)
+        sys.exit(f"Tables and migrations differ. Write a migration for:\n{lines}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Documents, the backend: it serves one page, and passes API calls on to Latchstring in the name of who is signed in.
+"""The backend of Documents: serves the page, and forwards API calls to Latchstring for the signed-in user.
 
-The browser never holds a token of Latchstring. Tokens stay in this process; the browser holds the name of a session.
+Tokens of Latchstring stay in this process; the browser has only the id of a session.
 """
 
 import os
@@ -25,53 +25,55 @@ HERE = Path(__file__).parent
 APP = os.environ.get("DOCUMENTS_URL", "http://127.0.0.1:8090")
 LATCHSTRING = os.environ.get("LATCHSTRING_URL", "http://127.0.0.1:8080")
 COOKIE = "documents_session"
-# What the page asks for. The rest of the API stays out of reach; no segment begins with a dot.
-OPEN = re.compile(r"/(auth/log(in|out)|users/me|invitations/(lookup|request-new)|content(/[A-Za-z0-9][\w.~-]*){1,3})")
+# The paths that the page calls. The rest of the API is not reachable; no segment begins with a dot.
+ALLOWED_PATHS = re.compile(
+    r"/(auth/log(in|out)|users/me|invitations/(lookup|request-new)|content(/[A-Za-z0-9][\w.~-]*){1,3})"
+)
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",  # the accept page is opened with a token in its address
+    "Referrer-Policy": "no-referrer",  # the URL of the accept page contains a token
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
 }
 
 
-# One client for everybody: it must not keep the cookies that Latchstring sets for one of them.
+# All users share one client, so it must not store cookies that Latchstring sets.
 latchstring = httpx2.AsyncClient(base_url=LATCHSTRING, cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])))
 sessions = Sessions(latchstring)
 
 
-async def pass_on(request: Request) -> Response:
-    """Ask Latchstring, and hand back what it says without its tokens and cookies."""
+async def forward(request: Request) -> Response:
+    """Forward a request to Latchstring. Returns its response without tokens and cookies."""
     path = "/" + request.path_params["path"]
-    if not OPEN.fullmatch(path):
-        return refuse(404, "not-found", "This app has no use for that.")
-    if request.method != "GET" and request.headers.get("Origin") != APP:  # beside SameSite: no other site's forms
-        return refuse(403, "wrong-origin", "Send this from the app's own page.")
-    name = request.cookies.get(COOKIE, "")
+    if not ALLOWED_PATHS.fullmatch(path):
+        return refuse(404, "not-found", "This app does not use this path.")
+    if request.method != "GET" and request.headers.get("Origin") != APP:  # besides SameSite, against cross-site forms
+        return refuse(403, "wrong-origin", "Requests must come from the page of this app.")
+    session_id = request.cookies.get(COOKIE, "")
     headers = {key: request.headers[key] for key in ("Content-Type", "If-Match") if key in request.headers}
-    headers["Accept-Language"] = request.headers.get("Accept-Language", "*")  # of mails and new accounts
-    headers["X-Forwarded-For"] = request.client.host if request.client else ""  # rate limits count people, not us
+    headers["Accept-Language"] = request.headers.get("Accept-Language", "*")  # the language of mails and new accounts
+    headers["X-Forwarded-For"] = request.client.host if request.client else ""  # for rate limits by client
     try:
-        headers |= await sessions.find_authorization(name)
+        headers |= await sessions.find_authorization(session_id)
         content, params = await request.body(), request.url.query or None
-        answer = await latchstring.request(
+        upstream = await latchstring.request(
             request.method, f"/api{path}", params=params, content=content, headers=headers
         )
     except httpx2.HTTPError:
         return refuse(503, "unavailable", "Latchstring does not answer. Try again in a moment.")
-    body = answer.json() if answer.content else None
-    fresh = ""
-    if isinstance(body, dict) and "accessToken" in body:  # signed in, or accepted with a new account
-        sessions.end(name)
-        fresh = sessions.begin(body)  # takes the tokens out of what the browser is handed
+    body = upstream.json() if upstream.content else None
+    new_session_id = ""
+    if isinstance(body, dict) and "accessToken" in body:  # after signing in, or accepting with a new account
+        sessions.end(session_id)
+        new_session_id = sessions.begin(body)  # removes the tokens from the body
     elif path == "/auth/logout" or (isinstance(body, dict) and body.get("code") == "credential-invalid"):
-        sessions.end(name)
-    kept = {key: answer.headers[key] for key in ("ETag", "Retry-After") if key in answer.headers}
-    status = answer.status_code
-    response = Response(None, status, headers=kept) if body is None else JSONResponse(body, status, headers=kept)
-    if fresh:
-        response.set_cookie(COOKIE, fresh, httponly=True, samesite="strict", secure=APP.startswith("https:"))
+        sessions.end(session_id)
+    headers = {key: upstream.headers[key] for key in ("ETag", "Retry-After") if key in upstream.headers}
+    status = upstream.status_code
+    response = Response(None, status, headers=headers) if body is None else JSONResponse(body, status, headers=headers)
+    if new_session_id:
+        response.set_cookie(COOKIE, new_session_id, httponly=True, samesite="strict", secure=APP.startswith("https:"))
     return response
 
 
@@ -80,17 +82,17 @@ def refuse(status: int, code: str, detail: str) -> Response:
 
 
 async def show_page(_: Request) -> Response:
-    """One page for all addresses; its script reads the address."""
+    """Serve the same page for all paths; its script reads the path."""
     return FileResponse(HERE / "page.html")
 
 
 async def reset_password(_: Request) -> Response:
-    """Latchstring's own page does this well enough."""
+    """Redirect to the page of Latchstring."""
     return RedirectResponse(f"{LATCHSTRING}/password-reset", 302)
 
 
 class AddHeaders:
-    """To everything, refusals and files included."""
+    """Adds HEADERS to every response, including errors and files."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -112,7 +114,7 @@ async def lifespan(_: Starlette) -> AsyncIterator[None]:
 
 app = Starlette(
     routes=[
-        Route("/api/{path:path}", pass_on, methods=["GET", "POST", "PATCH", "DELETE"]),
+        Route("/api/{path:path}", forward, methods=["GET", "POST", "PATCH", "DELETE"]),
         Route("/password-reset", reset_password),
         Mount("/static", StaticFiles(directory=HERE / "static")),
         *(Route(path, show_page) for path in ("/", "/{content_type}/{key}", "/{content_type}/{key}/accept")),

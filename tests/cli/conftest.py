@@ -1,4 +1,4 @@
-"""The command line in this process, each call with its own configuration and an empty SQLite database."""
+"""Runs the command line in this process, in a directory with a configuration and an empty SQLite database."""
 
 import json
 import logging
@@ -45,7 +45,7 @@ master-key-file = "master.key"
 
 @dataclass(frozen=True)
 class Terminal:
-    """A directory with a configuration, and the commands typed there."""
+    """Runs commands in a directory with a configuration."""
 
     directory: Path
 
@@ -53,13 +53,13 @@ class Terminal:
     def config(self) -> Path:
         return self.directory / "latchstring.toml"
 
-    def run(self, *arguments: str, status: int = 0, text: str | None = None) -> Result:
-        done = CliRunner().invoke(main, ["--config", str(self.config), *arguments], input=text)
-        assert done.exit_code == status, (arguments, done.output, done.exception)
-        return done
+    def run(self, *arguments: str, status: int = 0, stdin: str | None = None) -> Result:
+        result = CliRunner().invoke(main, ["--config", str(self.config), *arguments], input=stdin)
+        assert result.exit_code == status, (arguments, result.output, result.exception)
+        return result
 
-    def json(self, *arguments: str, text: str | None = None) -> Any:
-        return json.loads(self.run(*arguments, "--json", text=text).stdout)
+    def json(self, *arguments: str, stdin: str | None = None) -> Any:
+        return json.loads(self.run(*arguments, "--json", stdin=stdin).stdout)
 
 
 @pytest.fixture(scope="session")
@@ -67,21 +67,21 @@ def migrated_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated installation to copy."""
     directory = tmp_path_factory.mktemp("migrated")
     (directory / "latchstring.toml").write_text(CONFIG)
-    with process_settings_kept():
+    with restored_process_settings():
         Terminal(directory).run("migrate")
     return directory
 
 
 @pytest.fixture
 def terminal(tmp_path: Path, migrated_directory: Path) -> Iterator[Terminal]:
-    """A migrated installation. What commands set for their process is set back."""
+    """A migrated installation. Settings that commands change for the process are restored."""
     shutil.copytree(migrated_directory, tmp_path, dirs_exist_ok=True)
-    with process_settings_kept():
+    with restored_process_settings():
         yield Terminal(tmp_path)
 
 
 @contextmanager
-def process_settings_kept() -> Iterator[None]:
+def restored_process_settings() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level, mask = root.handlers, root.level, os.umask(0o022)
     yield

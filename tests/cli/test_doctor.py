@@ -1,4 +1,4 @@
-"""The doctor finds what is wrong, names the key, and says how to mend it."""
+"""`latchstring doctor` finds problems, names the configuration key, and suggests a fix."""
 
 import asyncio
 import json
@@ -28,10 +28,10 @@ from latchstring.storage.engine.installation import ensure_installation
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def only_bad(found: list[Finding]) -> Finding:
-    (one,) = [finding for finding in found if finding.health is Health.BAD]
-    assert one.remedy
-    return one
+def only_bad(findings: list[Finding]) -> Finding:
+    (bad_finding,) = [finding for finding in findings if finding.health is Health.BAD]
+    assert bad_finding.remedy
+    return bad_finding
 
 
 @pytest.fixture
@@ -55,43 +55,43 @@ def rules(server: ScriptedServer, **smtp: object) -> MailRules:
     return MailRules(sender="a@acme.test", smtp=replace(settings, **smtp))  # type: ignore[arg-type]
 
 
-async def test_a_working_mail_server_is_good_and_gets_no_mail(mail_server: ScriptedServer) -> None:
-    found = await check_mail(rules(mail_server, username="u", password="p"))
-    assert [finding.health for finding in found] == [Health.GOOD]
+async def test_a_working_mail_server_is_good_and_receives_no_mail(mail_server: ScriptedServer) -> None:
+    findings = await check_mail(rules(mail_server, username="u", password="p"))
+    assert [finding.health for finding in findings] == [Health.GOOD]
     assert not mail_server.received
 
 
-async def test_a_wrong_smtp_password_is_found(mail_server: ScriptedServer) -> None:
+async def test_a_wrong_smtp_password_is_bad(mail_server: ScriptedServer) -> None:
     mail_server.replies["auth"] = ["535 5.7.8 no"] * 3
-    found = only_bad(await check_mail(rules(mail_server, username="latch", password="hush")))
-    assert "refuses the password of latch" in found.message
-    assert "mail.smtp.password" in found.remedy
-    assert "hush" not in str(found)
+    finding = only_bad(await check_mail(rules(mail_server, username="latch", password="hush")))
+    assert "refuses the password of latch" in finding.message
+    assert "mail.smtp.password" in finding.remedy
+    assert "hush" not in str(finding)
 
 
-async def test_a_server_without_the_wanted_encryption_is_found(mail_server: ScriptedServer) -> None:
-    found = only_bad(await check_mail(rules(mail_server, tls="starttls")))
-    assert "mail.smtp.tls" in found.remedy
+async def test_a_mail_server_without_the_configured_encryption_is_bad(mail_server: ScriptedServer) -> None:
+    finding = only_bad(await check_mail(rules(mail_server, tls="starttls")))
+    assert "mail.smtp.tls" in finding.remedy
 
 
-async def test_a_server_that_is_not_there_is_found() -> None:
-    async with scripted_server() as gone:
+async def test_an_unreachable_mail_server_is_bad() -> None:
+    async with scripted_server() as closed_server:
         pass
-    assert "mail.smtp.host" in only_bad(await check_mail(rules(gone))).remedy
+    assert "mail.smtp.host" in only_bad(await check_mail(rules(closed_server))).remedy
 
 
 @pytest.mark.parametrize("transport", ["off", "mailbox"])
-async def test_mail_that_reaches_nobody_is_doubtful(tmp_path: Path, transport: str) -> None:
-    (found,) = await check_mail(MailRules(transport=transport, mailbox_directory=str(tmp_path / "mails")))
-    assert found.health is Health.DOUBTFUL
+async def test_a_transport_without_delivery_is_doubtful(tmp_path: Path, transport: str) -> None:
+    (finding,) = await check_mail(MailRules(transport=transport, mailbox_directory=str(tmp_path / "mails")))
+    assert finding.health is Health.DOUBTFUL
 
 
 # ---- public URL ------------------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
-async def site(body: bytes, *, date: datetime = NOW, status: str = "200 OK") -> AsyncIterator[str]:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def http_server(body: bytes, *, date: datetime = NOW, status: str = "200 OK") -> AsyncIterator[str]:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         stamp = date.strftime("%a, %d %b %Y %H:%M:%S GMT")
         head = f"HTTP/1.1 {status}\r\nDate: {stamp}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
@@ -100,44 +100,44 @@ async def site(body: bytes, *, date: datetime = NOW, status: str = "200 OK") -> 
         writer.close()
         await writer.wait_closed()
 
-    listening = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with listening:
-        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(respond, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-def at(config: Config, url: str) -> Config:
+def with_public_url(config: Config, url: str) -> Config:
     return replace(config, app=App(public_url=url), mail=MailRules(transport="mailbox"))
 
 
-async def test_a_public_url_that_leads_here_is_good(config: Config) -> None:
-    async with site(b'{"status": "ok"}') as url:
-        found = await check_public_url(at(config, url), now=lambda: NOW)
-    assert [finding.health for finding in found] == [Health.GOOD]
+async def test_a_public_url_of_this_server_is_good(config: Config) -> None:
+    async with http_server(b'{"status": "ok"}') as url:
+        findings = await check_public_url(with_public_url(config, url), now=lambda: NOW)
+    assert [finding.health for finding in findings] == [Health.GOOD]
 
 
-async def test_a_public_url_that_is_not_reachable_is_found(config: Config) -> None:
-    async with site(b"") as url:
+async def test_an_unreachable_public_url_is_bad(config: Config) -> None:
+    async with http_server(b"") as url:
         pass
-    assert "app.public-url" in only_bad(await check_public_url(at(config, url))).remedy
+    assert "app.public-url" in only_bad(await check_public_url(with_public_url(config, url))).remedy
 
 
-async def test_a_public_url_that_leads_elsewhere_is_found(config: Config) -> None:
-    async with site(b"<h1>Welcome</h1>", status="404 Not Found") as url:
-        assert "answers 404" in only_bad(await check_public_url(at(config, url))).message
+async def test_a_public_url_of_another_server_is_bad(config: Config) -> None:
+    async with http_server(b"<h1>Welcome</h1>", status="404 Not Found") as url:
+        assert "answers 404" in only_bad(await check_public_url(with_public_url(config, url))).message
 
 
-async def test_a_clock_that_is_wrong_is_doubtful(config: Config) -> None:
-    async with site(b'{"status": "ok"}', date=NOW - timedelta(minutes=10)) as url:
-        found = await check_public_url(at(config, url), now=lambda: NOW)
-    assert [finding.check for finding in found if finding.health is Health.DOUBTFUL] == ["clock"]
+async def test_a_wrong_clock_is_doubtful(config: Config) -> None:
+    async with http_server(b'{"status": "ok"}', date=NOW - timedelta(minutes=10)) as url:
+        findings = await check_public_url(with_public_url(config, url), now=lambda: NOW)
+    assert [finding.check for finding in findings if finding.health is Health.DOUBTFUL] == ["clock"]
 
 
 # ---- key, database, configuration ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def frozen_folder(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "frozen"
+def read_only_folder(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "read-only"
     folder.mkdir()
     folder.chmod(0o500)
     yield folder
@@ -148,58 +148,58 @@ def with_key(config: Config, path: Path) -> Config:
     return replace(config, secrets=replace(config.secrets, master_key_file=path))
 
 
-def test_a_key_that_could_not_be_written_is_found_before_the_first_start(config: Config, frozen_folder: Path) -> None:
-    found, keyring = check_key(with_key(config, frozen_folder / "master.key"))
-    assert str(frozen_folder) in only_bad(found).remedy
+def test_a_read_only_key_folder_is_bad_before_the_first_start(config: Config, read_only_folder: Path) -> None:
+    findings, keyring = check_key(with_key(config, read_only_folder / "master.key"))
+    assert str(read_only_folder) in only_bad(findings).remedy
     assert keyring is None
 
 
-def test_a_key_file_that_is_not_writable_is_found(config: Config) -> None:
+def test_a_read_only_key_file_is_bad(config: Config) -> None:
     open_keyring(config)
     config.secrets.master_key_file.chmod(0o400)
     assert "chmod 600" in only_bad(check_key(config)[0]).remedy
 
 
-def test_a_key_that_others_may_read_is_doubtful(config: Config) -> None:
+def test_a_key_file_that_others_may_read_is_doubtful(config: Config) -> None:
     open_keyring(config)
     config.secrets.master_key_file.chmod(0o644)
     assert [finding.health for finding in check_key(config)[0]] == [Health.GOOD, Health.DOUBTFUL]
 
 
-def test_looking_makes_no_key(config: Config) -> None:
-    found, _ = check_key(config)
-    assert [finding.health for finding in found] == [Health.GOOD]
+def test_the_check_creates_no_key(config: Config) -> None:
+    findings, _ = check_key(config)
+    assert [finding.health for finding in findings] == [Health.GOOD]
     assert not config.secrets.master_key_file.exists()
 
 
 async def test_a_migrated_database_is_good(database: Database, config: Config) -> None:
     keyring = Keyring((new_master_key(),))
     await ensure_installation(database, keyring, NOW)
-    found = await check_database(config, keyring)
-    assert all(finding.health is not Health.BAD for finding in found)
+    findings = await check_database(config, keyring)
+    assert all(finding.health is not Health.BAD for finding in findings)
 
 
-async def test_a_pending_migration_is_found(config: Config) -> None:
+async def test_a_pending_migration_is_bad(config: Config) -> None:
     url = database_url(config.database)
     await schema.on_connection(url, lambda connection: schema.downgrade(connection, "base"))
     assert "latchstring migrate" in only_bad(await check_database(config, None)).remedy
 
 
-async def test_another_master_key_is_found(config: Config) -> None:
+async def test_another_master_key_is_bad(config: Config) -> None:
     from latchstring.bootstrap.database import open_database  # noqa: PLC0415
 
     async with open_database(config.database) as db:
         await ensure_installation(db, Keyring((new_master_key(),)), NOW)
-    found = only_bad(await check_database(config, Keyring((new_master_key(),))))
-    assert "another master key" in found.message
+    finding = only_bad(await check_database(config, Keyring((new_master_key(),))))
+    assert "another master key" in finding.message
 
 
-async def test_a_database_that_does_not_answer_is_found(config: Config) -> None:
+async def test_an_unreachable_database_is_bad(config: Config) -> None:
     settings = replace(config.database, url="postgresql+asyncpg://nobody@127.0.0.1:1/none", sqlite_path=None)
     assert "database.url" in only_bad(await check_database(replace(config, database=settings), None)).remedy
 
 
-async def test_a_database_that_refuses_us_is_found(config: Config, postgres_url: URL) -> None:
+async def test_a_database_that_refuses_the_connection_is_bad(config: Config, postgres_url: URL) -> None:
     url = postgres_url.set(database="absent").render_as_string(hide_password=False)
     settings = replace(config.database, url=url, sqlite_path=None)
     assert "absent" in only_bad(await check_database(replace(config, database=settings), None)).message
@@ -212,11 +212,13 @@ def test_a_configuration_without_roles_is_doubtful(config: Config) -> None:
 # ---- the command -----------------------------------------------------------------------------------------------------
 
 
-def test_the_command_ends_with_status_1_when_something_is_bad(terminal: Terminal) -> None:
-    done = terminal.run("doctor", status=1)
-    assert "✗" in done.stdout
-    assert "→" in done.stdout
-    assert {finding["health"] for finding in json.loads(terminal.run("doctor", "--json", status=1).stdout)} >= {"bad"}
+def test_the_command_exits_with_status_1_for_a_bad_finding(terminal: Terminal) -> None:
+    result = terminal.run("doctor", status=1)
+    assert "✗" in result.stdout
+    assert "→" in result.stdout
+    findings = json.loads(terminal.run("doctor", "--json", status=1).stdout)
+    assert {finding["health"] for finding in findings} >= {"bad"}
+    assert findings[0].keys() == {"check", "health", "says", "remedy"}
 
 
 # ---- templates -------------------------------------------------------------------------------------------------------
@@ -226,37 +228,37 @@ def with_templates(config: Config, folder: Path) -> Config:
     return replace(config, mail=replace(config.mail, templates_directory=str(folder)))
 
 
-def test_without_a_folder_of_templates_nothing_is_said(config: Config) -> None:
+def test_without_a_template_folder_there_are_no_findings(config: Config) -> None:
     assert check_templates(config) == []
 
 
-def test_a_folder_that_is_not_there_is_bad(config: Config, tmp_path: Path) -> None:
+def test_a_missing_template_folder_is_bad(config: Config, tmp_path: Path) -> None:
     assert "nowhere" in only_bad(check_templates(with_templates(config, tmp_path / "nowhere"))).message
 
 
-def test_good_templates_are_good(config: Config, tmp_path: Path) -> None:
+def test_valid_templates_are_good(config: Config, tmp_path: Path) -> None:
     (tmp_path / "own" / "invitation").mkdir(parents=True)
     (tmp_path / "own" / "invitation" / "body.de.txt").write_text("Hallo {{ link_url }}")
-    (found,) = check_templates(with_templates(config, tmp_path / "own"))
-    assert found.health is Health.GOOD
+    (finding,) = check_templates(with_templates(config, tmp_path / "own"))
+    assert finding.health is Health.GOOD
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [("{{ link }}", "'link' is undefined"), ("{% if %}", "line 1"), ("Hello", "does not show the link")],
 )
-def test_a_template_that_cannot_be_used_is_named_once(config: Config, tmp_path: Path, text: str, told: str) -> None:
+def test_an_invalid_template_is_reported_once(config: Config, tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "own" / "invitation").mkdir(parents=True)
     (tmp_path / "own" / "invitation" / "body.txt").write_text(text)
-    one = only_bad(check_templates(with_templates(config, tmp_path / "own")))
-    assert "invitation/body.txt" in one.message
-    assert told in one.message
+    finding = only_bad(check_templates(with_templates(config, tmp_path / "own")))
+    assert "invitation/body.txt" in finding.message
+    assert message in finding.message
 
 
-def test_a_file_that_replaces_nothing_is_pointed_out(config: Config, tmp_path: Path) -> None:
+def test_a_file_that_replaces_no_template_is_doubtful(config: Config, tmp_path: Path) -> None:
     (tmp_path / "own" / "invitation").mkdir(parents=True)
     for name in ("body.html", "body.xx.txt", "subjects.txt"):
         (tmp_path / "own" / "invitation" / name).write_text("x")
-    found = check_templates(with_templates(config, tmp_path / "own"))
-    assert [finding.health for finding in found] == [Health.DOUBTFUL] * 3
-    assert any("Did you mean invitation/subject.txt?" in finding.message for finding in found)
+    findings = check_templates(with_templates(config, tmp_path / "own"))
+    assert [finding.health for finding in findings] == [Health.DOUBTFUL] * 3
+    assert any("Did you mean invitation/subject.txt?" in finding.message for finding in findings)

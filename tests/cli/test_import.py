@@ -1,4 +1,4 @@
-"""`latchstring import`: a file looked at, invited by a job, left and taken up again."""
+"""`latchstring import`: dry run, import by a job, interruption and resumption."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ import pytest
 from tests.cli.conftest import CONFIG, Terminal
 from tests.support.clock import PATIENCE_SECONDS
 
-from latchstring.cli import import_file as importing
+from latchstring.cli import import_file
 
 SHEET = """inviteEmail;firstName;role
 ada@people.test;Ada;team
@@ -35,7 +35,7 @@ def terminal(terminal: Terminal) -> Terminal:
     return terminal
 
 
-def write(terminal: Terminal, text: str, name: str = "people.csv", encoding: str = "utf-8") -> str:
+def write_file(terminal: Terminal, text: str, name: str = "people.csv", encoding: str = "utf-8") -> str:
     path = terminal.directory / name
     path.write_bytes(text.encode(encoding))
     return str(path)
@@ -46,53 +46,53 @@ def rows(terminal: Terminal, query: str) -> list[Any]:
         return db.execute(query).fetchall()
 
 
-def invited(terminal: Terminal) -> list[str]:
+def invited_emails(terminal: Terminal) -> list[str]:
     return [email for (email,) in rows(terminal, "SELECT email FROM invitations ORDER BY email")]
 
 
-def people(count: int) -> str:
+def sheet_of(count: int) -> str:
     return "inviteEmail,template\n" + "".join(f"p{number}@people.test,new\n" for number in range(count))
 
 
-# ---- looking ---------------------------------------------------------------------------------------------------------
+# ---- dry run ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_dry_run_tells_each_row_and_changes_nothing(terminal: Terminal) -> None:
-    done = terminal.run("import", write(terminal, SHEET), "--dry-run", status=1)
-    shown = " ".join(done.stdout.split())
-    assert "2 refused bob@people.test" in shown
-    assert "There is no role boss." in shown
-    assert "3 duplicate Ada@people.test Duplicate of row 1." in shown
-    assert "2 to invite, 1 duplicate, 0 member already, 1 refused" in shown
-    assert invited(terminal) == []
-    told = json.loads(terminal.run("import", write(terminal, SHEET), "--dry-run", "--json", status=1).stdout)
-    assert told["counts"] == {"CREATE": 2, "DUPLICATE": 1, "MEMBER": 0, "REFUSED": 1}
-    assert [(row["row"], row["status"], row["code"]) for row in told["rows"]] == [
+def test_a_dry_run_shows_the_result_of_each_row_and_changes_nothing(terminal: Terminal) -> None:
+    result = terminal.run("import", write_file(terminal, SHEET), "--dry-run", status=1)
+    output = " ".join(result.stdout.split())
+    assert "2 refused bob@people.test" in output
+    assert "There is no role boss." in output
+    assert "3 duplicate Ada@people.test Duplicate of row 1." in output
+    assert "2 to invite, 1 duplicate, 0 member already, 1 refused" in output
+    assert invited_emails(terminal) == []
+    report = json.loads(terminal.run("import", write_file(terminal, SHEET), "--dry-run", "--json", status=1).stdout)
+    assert report["counts"] == {"CREATE": 2, "DUPLICATE": 1, "MEMBER": 0, "REFUSED": 1}
+    assert [(row["row"], row["status"], row["code"]) for row in report["rows"]] == [
         (1, "CREATE", None), (2, "REFUSED", "unknown-role"), (3, "DUPLICATE", "duplicate-row"), (4, "CREATE", None),
     ]  # fmt: skip
-    good = write(terminal, people(2))
+    good = write_file(terminal, sheet_of(2))
     assert "2 to invite" in terminal.run("import", good, "--dry-run").stdout
 
 
-def test_rows_to_be_mended_are_shown_before_the_many_that_are_there_twice(terminal: Terminal) -> None:
+def test_rejected_rows_are_shown_before_duplicates(terminal: Terminal) -> None:
     broken = [f"broken{number}@" for number in range(20)]
-    sheet = people(300) + people(300).upper().partition("\n")[2].replace("NEW", "new")
+    sheet = sheet_of(300) + sheet_of(300).upper().partition("\n")[2].replace("NEW", "new")
     sheet += "".join(f"{address},new\n" for address in broken)
-    done = terminal.run("import", write(terminal, sheet), "--dry-run", status=1)
-    assert all(address in done.stdout for address in broken)
-    assert "… and 120 more" in done.stdout
-    assert "300 to invite, 300 duplicate, 0 member already, 20 refused" in done.stdout
+    result = terminal.run("import", write_file(terminal, sheet), "--dry-run", status=1)
+    assert all(address in result.stdout for address in broken)
+    assert "… and 120 more" in result.stdout
+    assert "300 to invite, 300 duplicate, 0 member already, 20 refused" in result.stdout
 
 
-# ---- importing -------------------------------------------------------------------------------------------------------
+# ---- import ----------------------------------------------------------------------------------------------------------
 
 
-def test_rows_are_invited_and_refused_ones_told(terminal: Terminal) -> None:
+def test_valid_rows_are_invited_and_rejected_rows_are_reported(terminal: Terminal) -> None:
     report = terminal.directory / "report.csv"
-    file = write(terminal, SHEET, encoding="utf-16")
-    done = terminal.run("import", file, "--yes", "--here", "--report", str(report), status=1)
-    assert "Done: 2 invited, 1 skipped, 1 refused." in done.stdout
-    assert invited(terminal) == ["ada@people.test", "cleo@people.test"]
+    file = write_file(terminal, SHEET, encoding="utf-16")
+    result = terminal.run("import", file, "--yes", "--here", "--report", str(report), status=1)
+    assert "Done: 2 invited, 1 skipped, 1 refused." in result.stdout
+    assert invited_emails(terminal) == ["ada@people.test", "cleo@people.test"]
     written = list(csv.DictReader(io.StringIO(report.read_text(encoding="utf-8-sig"))))
     assert [(row["row"], row["status"], row["email"]) for row in written] == [
         ("1", "CREATE", "ada@people.test"),
@@ -101,63 +101,65 @@ def test_rows_are_invited_and_refused_ones_told(terminal: Terminal) -> None:
         ("4", "CREATE", "cleo@people.test"),
     ]
     again = terminal.run("import", file, "--yes", "--here", "--json", status=1)
-    told = json.loads(again.stdout)
-    assert (told["created"], told["skipped"], told["refused"], told["state"]) == (0, 3, 1, "DONE")
+    summary = json.loads(again.stdout)
+    assert (summary["created"], summary["skipped"], summary["refused"], summary["state"]) == (0, 3, 1, "DONE")
 
 
 def test_json_from_standard_input_with_a_template(terminal: Terminal) -> None:
     text = json.dumps([{"inviteEmail": "ada@people.test", "template": "new"}, {"inviteEmail": "bob@people.test"}])
-    told = json.loads(terminal.run("import", "-", "--yes", "--here", "--json", text=text, status=1).stdout)
-    assert (told["created"], told["refused"]) == (1, 1)
-    assert told["rows"][0]["code"] == "grant-required"
+    report = json.loads(terminal.run("import", "-", "--yes", "--here", "--json", stdin=text, status=1).stdout)
+    assert (report["created"], report["refused"]) == (1, 1)
+    assert report["rows"][0]["code"] == "grant-required"
     assert rows(terminal, "SELECT role, message FROM invitations") == [("team", "Welcome.")]
 
 
-def test_an_encoding_can_be_said(terminal: Terminal) -> None:
+def test_the_encoding_can_be_given(terminal: Terminal) -> None:
     text = "inviteEmail;role;lastName\nada@people.test;team;Löwe\n"
-    file = write(terminal, text, encoding="windows-1252")
+    file = write_file(terminal, text, encoding="windows-1252")
     assert "Save it as CSV UTF-8" in terminal.run("import", file, "--yes", status=2).stderr
     terminal.run("import", file, "--yes", "--here", "--encoding", "windows-1252")
     assert rows(terminal, "SELECT last_name FROM invitations") == [("Löwe",)]
     assert "Known:" in terminal.run("import", file, "--yes", "--encoding", "klingon", status=2).stderr
 
 
-def test_columns_of_other_names_can_be_told(terminal: Terminal) -> None:
+def test_columns_with_other_headings_can_be_mapped(terminal: Terminal) -> None:
     text = "E-Mail;Vorname;role;Punkte\nada@people.test;Ada;team;7\n"
-    file = write(terminal, text)
+    file = write_file(terminal, text)
     assert "There is no field E-Mail" in terminal.run("import", file, "--yes", status=2).stderr
     terminal.run("import", file, "--yes", "--here", "--column", "invite-email= e-mail", "--column", "firstName=Vorname")
     assert rows(terminal, "SELECT email, first_name, role FROM invitations") == [("ada@people.test", "Ada", "team")]
-    for wrong in ("E-Mail", "mail=E-Mail", "firstName="):
-        assert "Write FIELD=HEADING" in terminal.run("import", file, "--yes", "--column", wrong, status=2).stderr
+    for invalid in ("E-Mail", "mail=E-Mail", "firstName="):
+        assert "Write FIELD=HEADING" in terminal.run("import", file, "--yes", "--column", invalid, status=2).stderr
 
 
-def test_where_no_worker_runs_the_command_works_itself(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importing, "PATIENCE_SECONDS", 0)
-    assert "2 invited" in terminal.run("import", write(terminal, people(2)), "--yes").stdout
+def test_without_a_worker_the_command_processes_the_rows(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_file, "PICK_UP_SECONDS", 0)
+    assert "2 invited" in terminal.run("import", write_file(terminal, sheet_of(2)), "--yes").stdout
 
 
-@pytest.mark.parametrize(("answer", "status", "made"), [("y\n", 0, 2), ("n\n", 1, 0)])
-def test_at_a_terminal_the_verdicts_are_confirmed(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, answer: str, status: int, made: int
+@pytest.mark.parametrize(("answer", "status", "count"), [("y\n", 0, 2), ("n\n", 1, 0)])
+def test_at_a_terminal_the_import_has_to_be_confirmed(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, answer: str, status: int, count: int
 ) -> None:
-    monkeypatch.setattr(importing, "require_an_answer", lambda *_, **__: None)
-    terminal.run("import", write(terminal, people(2)), "--here", text=answer, status=status)
-    assert len(invited(terminal)) == made
+    monkeypatch.setattr(import_file, "require_confirmation", lambda *_, **__: None)
+    terminal.run("import", write_file(terminal, sheet_of(2)), "--here", stdin=answer, status=status)
+    assert len(invited_emails(terminal)) == count
 
 
-def test_when_nobody_is_left_to_invite_nothing_is_asked(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importing, "require_an_answer", lambda *_, **__: None)
-    file = write(terminal, people(2))
+def test_with_nobody_to_invite_no_confirmation_is_requested(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_file, "require_confirmation", lambda *_, **__: None)
+    file = write_file(terminal, sheet_of(2))
     terminal.run("import", file, "--yes", "--here")
-    assert "Nobody is left to invite" in terminal.run("import", file).stderr
+    assert "There is nobody to invite" in terminal.run("import", file).stderr
 
 
-# ---- refusing --------------------------------------------------------------------------------------------------------
+# ---- errors ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "says"),
+    ("text", "name", "message"),
     [
         ("", "people.csv", "The file is empty"),
         ("inviteEmail,roll\n", "people.csv", "There is no field roll"),
@@ -165,34 +167,32 @@ def test_when_nobody_is_left_to_invite_nothing_is_asked(terminal: Terminal, monk
         ('[{"inviteEmail": ', "people.json", "not a JSON array"),
     ],
 )
-def test_a_file_that_cannot_be_read_as_a_whole_ends_with_status_2(
-    terminal: Terminal, text: str, name: str, says: str
-) -> None:
-    assert says in terminal.run("import", write(terminal, text, name), "--yes", status=2).stderr
+def test_an_unreadable_file_ends_with_status_2(terminal: Terminal, text: str, name: str, message: str) -> None:
+    assert message in terminal.run("import", write_file(terminal, text, name), "--yes", status=2).stderr
     assert rows(terminal, "SELECT id FROM jobs") == []
 
 
-def test_a_file_without_rows_and_one_without_addresses_are_refused(terminal: Terminal) -> None:
-    assert "at least one row" in terminal.run("import", "-", "--yes", status=1, text="[]").stderr
-    assert "inviteEmail" in terminal.run("import", "-", "--yes", status=1, text="role\nteam\n").stderr
+def test_a_file_without_rows_or_without_addresses_is_rejected(terminal: Terminal) -> None:
+    assert "at least one row" in terminal.run("import", "-", "--yes", status=1, stdin="[]").stderr
+    assert "inviteEmail" in terminal.run("import", "-", "--yes", status=1, stdin="role\nteam\n").stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("people.csv", "--resume", "01890a5d-ac96-774b-bcce-b302099a8057")])
-def test_a_file_or_a_job_is_named(terminal: Terminal, arguments: tuple[str, ...]) -> None:
-    given = [write(terminal, SHEET) if one == "people.csv" else one for one in arguments]
-    assert "Name a file, or a job" in terminal.run("import", *given, status=2).stderr
+def test_either_a_file_or_a_job_is_required(terminal: Terminal, arguments: tuple[str, ...]) -> None:
+    arguments = tuple(write_file(terminal, SHEET) if name == "people.csv" else name for name in arguments)
+    assert "Name a file, or a job" in terminal.run("import", *arguments, status=2).stderr
 
 
-def test_where_nobody_can_be_asked_yes_has_to_be_said_before(terminal: Terminal) -> None:
-    assert "--dry-run" in terminal.run("import", write(terminal, SHEET), status=2).stderr
+def test_without_a_terminal_yes_is_required(terminal: Terminal) -> None:
+    assert "--dry-run" in terminal.run("import", write_file(terminal, SHEET), status=2).stderr
 
 
-def test_a_job_that_is_not_there_is_told(terminal: Terminal) -> None:
-    done = terminal.run("import", "--resume", "01890a5d-ac96-774b-bcce-b302099a8057", status=1)
-    assert "no such job" in done.stderr
+def test_an_unknown_job_is_rejected(terminal: Terminal) -> None:
+    result = terminal.run("import", "--resume", "01890a5d-ac96-774b-bcce-b302099a8057", status=1)
+    assert "no such job" in result.stderr
 
 
-# ---- leaving ---------------------------------------------------------------------------------------------------------
+# ---- interruption ----------------------------------------------------------------------------------------------------
 
 
 def start(terminal: Terminal, *arguments: str) -> subprocess.Popen[str]:
@@ -203,20 +203,20 @@ def start(terminal: Terminal, *arguments: str) -> subprocess.Popen[str]:
 
 
 @contextmanager
-def stopped_in_the_middle(terminal: Terminal) -> Iterator[None]:
-    """Keep the job from writing any more from the first batch that it has written."""
-    end = time.monotonic() + PATIENCE_SECONDS
+def locked_in_progress(terminal: Terminal) -> Iterator[None]:
+    """Lock the database after the first batch of the job, so that it cannot write another."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
     with closing(sqlite3.connect(terminal.directory / "latchstring.db", timeout=0, isolation_level=None)) as db:
-        while not has_locked_a_begun_job(db):
-            assert time.monotonic() < end, "the job does not begin"
+        while not try_lock_started_job(db):
+            assert time.monotonic() < deadline, "the job does not start"
             time.sleep(0.001)
         yield
         db.execute("ROLLBACK")
 
 
-def has_locked_a_begun_job(db: sqlite3.Connection) -> bool:
-    """Whether this connection has the lock for writing now, and some rows are done."""
-    with suppress(sqlite3.OperationalError):  # somebody else has it
+def try_lock_started_job(db: sqlite3.Connection) -> bool:
+    """Take the write lock if some rows are done. Returns whether this connection has it now."""
+    with suppress(sqlite3.OperationalError):  # another connection has the lock
         db.execute("BEGIN IMMEDIATE")
         if db.execute("SELECT id FROM jobs WHERE done > 0").fetchone():
             return True
@@ -225,21 +225,23 @@ def has_locked_a_begun_job(db: sqlite3.Connection) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_job_that_was_left_is_taken_up_and_nobody_is_invited_twice(terminal: Terminal, how: signal.Signals) -> None:
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_job_is_resumed_and_nobody_is_invited_twice(
+    terminal: Terminal, signal_number: signal.Signals
+) -> None:
     count = 6000
-    running = start(terminal, write(terminal, people(count)), "--yes", "--here")
-    with stopped_in_the_middle(terminal):
-        os.kill(running.pid, how)
-    _, said = running.communicate(timeout=120)
-    ((job, done),) = rows(terminal, "SELECT id, done FROM jobs")
-    assert 0 < done < count
-    if how is signal.SIGINT:
+    running = start(terminal, write_file(terminal, sheet_of(count)), "--yes", "--here")
+    with locked_in_progress(terminal):
+        os.kill(running.pid, signal_number)
+    _, stderr = running.communicate(timeout=120)
+    ((job_id, done_count),) = rows(terminal, "SELECT id, done FROM jobs")
+    assert 0 < done_count < count
+    if signal_number is signal.SIGINT:
         assert running.returncode == 130
-        assert f"import --resume {job}" in said
+        assert f"import --resume {job_id}" in stderr
     else:
-        assert "Traceback" not in said
-    told = json.loads(terminal.run("import", "--resume", job, "--here", "--json").stdout)
-    assert (told["created"], told["total"]) == (count, count)
+        assert "Traceback" not in stderr
+    report = json.loads(terminal.run("import", "--resume", job_id, "--here", "--json").stdout)
+    assert (report["created"], report["total"]) == (count, count)
     assert rows(terminal, "SELECT count(*), count(DISTINCT email_key) FROM invitations") == [(count, count)]
     assert rows(terminal, "SELECT count(DISTINCT subject_id) FROM outbox") == [(count,)]

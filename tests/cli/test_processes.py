@@ -1,4 +1,4 @@
-"""Commands that keep running: how they start, how they end, and what becomes of their children."""
+"""Commands that run until they are stopped: their start, their end, and their child processes."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ COMMAND = Path(sys.executable).with_name("latchstring")
 
 @dataclass
 class ProcessEnv:
-    """A directory in which commands run as processes."""
+    """Runs commands as processes in a directory."""
 
     directory: Path
     running: list[subprocess.Popen[str]] = field(default_factory=list)
@@ -43,18 +43,18 @@ class ProcessEnv:
         self.running.append(process)
         return process
 
-    def said(self, process: subprocess.Popen[str]) -> str:
+    def output_of(self, process: subprocess.Popen[str]) -> str:
         return (self.directory / f"{self.running.index(process)}.log").read_text()
 
     def wait_for(self, process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
-        end = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < end:
-            found = re.search(pattern, self.said(process))
-            if found:
-                return found
-            assert process.poll() is None, self.said(process)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            match = re.search(pattern, self.output_of(process))
+            if match:
+                return match
+            assert process.poll() is None, self.output_of(process)
             time.sleep(0.02)
-        raise AssertionError(self.said(process))
+        raise AssertionError(self.output_of(process))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([COMMAND, *arguments], cwd=self.directory, capture_output=True, text=True, check=False)
@@ -63,16 +63,16 @@ class ProcessEnv:
 @pytest.fixture
 def process_env(tmp_path: Path) -> Iterator[ProcessEnv]:
     (tmp_path / "latchstring.toml").write_text(CONFIG)
-    one = ProcessEnv(tmp_path)
-    yield one
-    for process in one.running:
+    process_env = ProcessEnv(tmp_path)
+    yield process_env
+    for process in process_env.running:
         process.kill()
         process.wait()
 
 
 @pytest.fixture
 def cluster(process_env: ProcessEnv, postgres_server: URL) -> Iterator[ProcessEnv]:
-    """The same on an empty PostgreSQL database."""
+    """A ProcessEnv with an empty PostgreSQL database."""
     name = f"processes_{os.getpid()}_{time.time_ns()}"
     asyncio.run(execute(postgres_server, f"CREATE DATABASE {name}"))
     url = postgres_server.set(database=name).render_as_string(hide_password=False)
@@ -95,19 +95,19 @@ async def execute(server: URL, statement: str) -> None:
 
 
 def get(url: str, path: str, key: str = "") -> str:
-    """The body of a page that answers 200."""
+    """The body of a response with status 200."""
     host, port = url.removeprefix("http://").split(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=10)
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
-        answer = connection.getresponse()
-        assert answer.status == 200
-        return answer.read().decode()
+        response = connection.getresponse()
+        assert response.status == 200
+        return response.read().decode()
     finally:
         connection.close()
 
 
-def answers(url: str) -> bool:
+def is_ready(url: str) -> bool:
     return bool(json.loads(get(url, "/readyz")) == {"status": "ready"})
 
 
@@ -124,62 +124,62 @@ def is_alive(pid: int) -> bool:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
-        assert time.monotonic() < end
+        assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
 # ---- one process -----------------------------------------------------------------------------------------------------
 
 
-def test_serve_migrates_sqlite_and_says_where_it_listens_when_it_is_ready(process_env: ProcessEnv) -> None:
+def test_serve_migrates_sqlite_and_prints_its_url_when_it_is_ready(process_env: ProcessEnv) -> None:
     server = process_env.start("serve", "--port", "0")
     url = process_env.wait_for(server, r"^listening on (http://127\.0\.0\.1:\d+)$".replace("^", r"(?m)^"))[1]
-    assert answers(url)
+    assert is_ready(url)
 
 
 def test_sigterm_ends_a_server_with_status_0_in_time(process_env: ProcessEnv) -> None:
     server = process_env.start("serve", "--port", "0")
     url = process_env.wait_for(server, r"listening on (\S+)")[1]
     host, port = url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as idle:  # somebody who keeps the line open and says nothing
+    with socket.create_connection((host, int(port))) as idle:  # a client that does not complete its request
         idle.sendall(b"POST /api/invitations/lookup HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n{")
-        began = time.monotonic()
+        started_at = time.monotonic()
         server.terminate()
         assert server.wait(PATIENCE_SECONDS) == 0
-    assert time.monotonic() - began < time_limit(10)
+    assert time.monotonic() - started_at < time_limit(10)
 
 
-def test_a_port_in_use_is_told_with_a_way_out(process_env: ProcessEnv) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = process_env.run("serve", "--port", str(taken.getsockname()[1]))
-    assert done.returncode == 1
-    assert "is in use" in done.stderr
-    assert "--port" in done.stderr
+def test_for_a_port_in_use_the_port_option_is_suggested(process_env: ProcessEnv) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        result = process_env.run("serve", "--port", str(listener.getsockname()[1]))
+    assert result.returncode == 1
+    assert "is in use" in result.stderr
+    assert "--port" in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [["serve", "--processes", "2"], ["worker"], ["worker", "--processes", "2"]])
-def test_sqlite_takes_one_process_only(process_env: ProcessEnv, arguments: list[str]) -> None:
-    done = process_env.run(*arguments)
-    assert done.returncode == 2
-    assert "PostgreSQL" in done.stderr
+def test_sqlite_allows_one_process_only(process_env: ProcessEnv, arguments: list[str]) -> None:
+    result = process_env.run(*arguments)
+    assert result.returncode == 2
+    assert "PostgreSQL" in result.stderr
 
 
-def test_migrating_twice_at_once_ends_well(cluster: ProcessEnv) -> None:
-    twins = [cluster.start("migrate"), cluster.start("migrate")]
-    assert [twin.wait(PATIENCE_SECONDS) for twin in twins] == [0, 0]
+def test_two_migrations_at_the_same_time_succeed(cluster: ProcessEnv) -> None:
+    processes = [cluster.start("migrate"), cluster.start("migrate")]
+    assert [process.wait(PATIENCE_SECONDS) for process in processes] == [0, 0]
 
 
-def test_postgresql_is_migrated_by_a_server_only_when_told(cluster: ProcessEnv) -> None:
-    done = cluster.run("serve", "--port", "0")
-    assert done.returncode == 1
-    assert "latchstring migrate" in done.stderr
+def test_serve_migrates_postgresql_only_with_the_option(cluster: ProcessEnv) -> None:
+    result = cluster.run("serve", "--port", "0")
+    assert result.returncode == 1
+    assert "latchstring migrate" in result.stderr
     server = cluster.start("serve", "--port", "0", "--migrate")
-    assert answers(cluster.wait_for(server, r"listening on (\S+)")[1])
+    assert is_ready(cluster.wait_for(server, r"listening on (\S+)")[1])
 
 
-# ---- several ---------------------------------------------------------------------------------------------------------
+# ---- several processes -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -193,39 +193,39 @@ ServerProcesses = tuple[ProcessEnv, subprocess.Popen[str], str]
 
 def test_a_child_that_dies_is_replaced(server_processes: ServerProcesses) -> None:
     process_env, server, url = server_processes
-    before = children_of(server)
-    os.kill(before[0], signal.SIGKILL)
+    children = children_of(server)
+    os.kill(children[0], signal.SIGKILL)
     process_env.wait_for(server, "starting another")
-    wait_until(lambda: len(children_of(server)) == 2 and before[0] not in children_of(server))
-    assert answers(url)
+    wait_until(lambda: len(children_of(server)) == 2 and children[0] not in children_of(server))
+    assert is_ready(url)
 
 
-def test_children_end_with_a_parent_that_was_killed_and_the_port_is_free_again(
+def test_children_of_a_killed_parent_end_and_release_the_port(
     server_processes: ServerProcesses,
 ) -> None:
     process_env, server, url = server_processes
     children = children_of(server)
     server.kill()
-    again = process_env.start("serve", "--port", url.rpartition(":")[2])
-    process_env.wait_for(again, "listening on")
+    restarted = process_env.start("serve", "--port", url.rpartition(":")[2])
+    process_env.wait_for(restarted, "listening on")
     wait_until(lambda: not any(is_alive(child) for child in children))
-    assert answers(url)
+    assert is_ready(url)
 
 
-def test_sigterm_ends_a_family_in_time(server_processes: ServerProcesses) -> None:
+def test_sigterm_ends_all_processes_in_time(server_processes: ServerProcesses) -> None:
     _, server, _ = server_processes
     children = children_of(server)
-    began = time.monotonic()
+    started_at = time.monotonic()
     server.terminate()
     assert server.wait(PATIENCE_SECONDS) == 0
-    assert time.monotonic() - began < time_limit(10)
+    assert time.monotonic() - started_at < time_limit(10)
     assert not any(is_alive(child) for child in children)
 
 
-def test_metrics_are_those_of_all_processes(server_processes: ServerProcesses) -> None:
+def test_metrics_include_all_processes(server_processes: ServerProcesses) -> None:
     _, _, url = server_processes
     for _ in range(8):
-        answers(url)
+        is_ready(url)
     count = 'request_duration_seconds_count{method="GET",route="/readyz",status="200"} 8.0'
     assert count in get(url, "/metrics")
 
@@ -239,25 +239,25 @@ def test_workers_start_beside_a_server_and_end_in_time(cluster: ProcessEnv) -> N
     assert [worker.wait(12) for worker in (single, several)] == [0, 0]
 
 
-def test_a_family_that_cannot_start_says_why_and_ends(cluster: ProcessEnv) -> None:
-    done = cluster.run("serve", "--port", "0", "--processes", "2")
-    assert done.returncode == 1
-    assert "latchstring migrate" in done.stderr
+def test_if_no_process_can_start_serve_reports_the_reason_and_exits(cluster: ProcessEnv) -> None:
+    result = cluster.run("serve", "--port", "0", "--processes", "2")
+    assert result.returncode == 1
+    assert "latchstring migrate" in result.stderr
 
 
 # ---- demo ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_demo_has_a_mail_waiting_and_goes_on_with_what_it_made(process_env: ProcessEnv) -> None:
-    first = process_env.start("demo", "--port", "0")
-    url = process_env.wait_for(first, r"listening on (\S+)")[1]
-    key = process_env.wait_for(first, r"Bearer (lsk_\w+)")[1]
+def test_the_demo_sends_a_mail_and_keeps_its_data_after_a_restart(process_env: ProcessEnv) -> None:
+    server = process_env.start("demo", "--port", "0")
+    url = process_env.wait_for(server, r"listening on (\S+)")[1]
+    key = process_env.wait_for(server, r"Bearer (lsk_\w+)")[1]
     wait_until(lambda: len(list((process_env.directory / "var/mailbox").glob("*.eml"))) == 1)
     assert "guest@people.example" in get(url, "/dev/mail")
-    first.terminate()
-    assert first.wait(12) == 0
+    server.terminate()
+    assert server.wait(12) == 0
 
-    second = process_env.start("demo", "--port", url.rpartition(":")[2])
-    assert process_env.wait_for(second, r"Bearer (lsk_\w+)")[1] == key
+    restarted = process_env.start("demo", "--port", url.rpartition(":")[2])
+    assert process_env.wait_for(restarted, r"Bearer (lsk_\w+)")[1] == key
     (invitation,) = json.loads(get(url, "/api/invitations", key))["items"]
     assert invitation["inviteEmail"] == "guest@people.example"

@@ -172,8 +172,8 @@ async def test_a_stopped_server_does_not_raise_the_signal_again(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "latchstring.bootstrap.server_process.settle_memory", lambda: None
-    )  # it affects the whole process
+        "latchstring.bootstrap.server_process.tune_garbage_collection", lambda: None
+    )  # it is for whole processes
     calls: list[str] = []
     before = signal.getsignal(number)
     server = Server(start_and_stop, on_ready=lambda: calls.append("ready"), on_drain=lambda: calls.append("drain"))  # type: ignore[arg-type]

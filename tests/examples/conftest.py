@@ -1,4 +1,4 @@
-"""The example as `make example` starts it."""
+"""Starts the example app as `make example` does."""
 
 import email
 import email.policy
@@ -21,7 +21,7 @@ START_SECONDS = 120
 
 @dataclass
 class Example:
-    """Both processes, where they keep things, and how to get in."""
+    """The running example: its process, folder, URLs and password."""
 
     process: subprocess.Popen[bytes]
     folder: Path
@@ -31,20 +31,20 @@ class Example:
 
     @property
     def logs(self) -> str:
-        return "".join((self.folder / name).read_text(errors="replace") for name in ("said.txt", "latchstring.log"))
+        return "".join((self.folder / name).read_text(errors="replace") for name in ("output.txt", "latchstring.log"))
 
-    def link(self, address: str, about: str = "") -> str:
-        """The link in the newest mail to the address with these words in it, once there is one."""
-        end = time.monotonic() + START_SECONDS
-        while not (mails := [text for to, text in self.mails() if to == address and about in " ".join(text.split())]):
-            assert time.monotonic() < end, f"no mail with {about} for {address}"
+    def link(self, address: str, text: str = "") -> str:
+        """Wait for a mail to the address that contains the text. Returns the link of the newest one."""
+        deadline = time.monotonic() + START_SECONDS
+        while not (mails := [body for to, body in self.mails() if to == address and text in " ".join(body.split())]):
+            assert time.monotonic() < deadline, f"no mail with {text} for {address}"
             time.sleep(0.05)
-        found = re.search(r"^(http\S+token=\S+)\s*$", mails[-1], re.MULTILINE)
-        assert found, mails[-1]
-        return found[1]
+        match = re.search(r"^(http\S+token=\S+)\s*$", mails[-1], re.MULTILINE)
+        assert match, mails[-1]
+        return match[1]
 
-    def ask(self, method: str, path: str) -> httpx2.Response:
-        """A call to Latchstring by the operator's key."""
+    def request(self, method: str, path: str) -> httpx2.Response:
+        """Send a request to Latchstring with an API key that has all scopes."""
         config = str(self.folder / "latchstring.toml")
         command: list[str | Path] = [
             Path(sys.executable).with_name("latchstring"),
@@ -53,15 +53,17 @@ class Example:
             "api-key",
             "create",
         ]
-        made = subprocess.run([*command, "--name", "Test", "--scope", "*"], capture_output=True, text=True, check=True)
-        headers = {"Authorization": f"Bearer {made.stdout.strip()}"}
+        process = subprocess.run(
+            [*command, "--name", "Test", "--scope", "*"], capture_output=True, text=True, check=True
+        )
+        headers = {"Authorization": f"Bearer {process.stdout.strip()}"}
         return httpx2.request(method, f"{self.latchstring_url}/api{path}", headers=headers).raise_for_status()
 
     def mails(self) -> list[tuple[str, str]]:
-        """To whom, and the text; oldest first."""
+        """Recipient and text of each mail, oldest first."""
         paths = sorted((self.folder / "mailbox").glob("*.eml"))
-        read = [email.message_from_bytes(path.read_bytes(), policy=email.policy.default) for path in paths]
-        return [(str(mail["To"]), mail.get_body(("plain",)).get_content()) for mail in read]  # type: ignore[union-attr]
+        messages = [email.message_from_bytes(path.read_bytes(), policy=email.policy.default) for path in paths]
+        return [(str(mail["To"]), mail.get_body(("plain",)).get_content()) for mail in messages]  # type: ignore[union-attr]
 
 
 @pytest.fixture(scope="package")
@@ -69,30 +71,30 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
     folder = tmp_path_factory.mktemp("example")
     port, latchstring_port = free_port(), free_port()
     command = [sys.executable, RUN, "--port", port, "--latchstring-port", latchstring_port, "--folder", folder]
-    # Mira signs in more often here than people do, and tokens are renewed every other second.
+    # The tests sign in often, and tokens are renewed every two seconds.
     settings = {"LATCHSTRING_LIMITS__ENABLED": "false", "LATCHSTRING_ACCOUNTS__ACCESS_TOKEN_LIFETIME": "PT32S"}
     env = {**os.environ, **settings}
-    with (folder / "said.txt").open("wb") as said:
-        process = subprocess.Popen([str(part) for part in command], stdout=said, stderr=said, env=env)
-    running = Example(process, folder, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{latchstring_port}")
+    with (folder / "output.txt").open("wb") as output:
+        process = subprocess.Popen([str(part) for part in command], stdout=output, stderr=output, env=env)
+    example = Example(process, folder, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{latchstring_port}")
     try:
-        wait_until_ready(running)
-        found = re.search(r"password +(\S+)", running.logs)
-        assert found
-        running.password = found[1]
-        yield running
+        wait_until_ready(example)
+        match = re.search(r"password +(\S+)", example.logs)
+        assert match
+        example.password = match[1]
+        yield example
     finally:
         process.terminate()
         process.wait(60)
 
 
-def wait_until_ready(running: Example) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        assert running.process.poll() is None, running.logs
+def wait_until_ready(example: Example) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert example.process.poll() is None, example.logs
         try:
-            if httpx2.get(f"{running.url}/static/app.css").is_success:
+            if httpx2.get(f"{example.url}/static/app.css").is_success:
                 return
         except httpx2.TransportError:
             time.sleep(0.1)
-    raise AssertionError(f"not ready: {running.logs}")
+    raise AssertionError(f"not ready: {example.logs}")

@@ -1,4 +1,4 @@
-"""Every word of the pages is there in every language, with the same names in it and the same markup around it."""
+"""Every text of the pages is translated into every language, with the same placeholders and markup."""
 
 import io
 import re
@@ -14,8 +14,8 @@ from babel.messages.pofile import read_po
 import latchstring
 from latchstring.i18n.negotiation import SOURCE, available_locales
 
-HOUSE = Path(latchstring.__file__).parent
-TEMPLATES = HOUSE / "invitee" / "templates"
+PACKAGE = Path(latchstring.__file__).parent
+TEMPLATES = PACKAGE / "invitee" / "templates"
 OPTIONS = {
     "trimmed": "true",
     "newstyle_gettext": "true",
@@ -23,23 +23,23 @@ OPTIONS = {
     "trim_blocks": "true",
     "lstrip_blocks": "true",
 }
-FIXED = re.compile(r"%\(\w+\)s|<[^>]+>")
+PLACEHOLDERS_AND_TAGS = re.compile(r"%\(\w+\)s|<[^>]+>")
 
 
 @cache
-def words_of_templates() -> set[Any]:
-    found = extract_from_dir(TEMPLATES, method_map=[("**.html", "jinja2")], options_map={"**.html": OPTIONS})
-    return {message for _, _, message, _, _ in found}
+def messages_of_templates() -> set[Any]:
+    messages = extract_from_dir(TEMPLATES, method_map=[("**.html", "jinja2")], options_map={"**.html": OPTIONS})
+    return {message for _, _, message, _, _ in messages}
 
 
 def catalogue(locale: str) -> dict[Any, Message]:
-    text = (HOUSE / "i18n" / "locales" / locale / "pages.po").read_bytes()
+    text = (PACKAGE / "i18n" / "locales" / locale / "pages.po").read_bytes()
     return {message.id: message for message in read_po(io.BytesIO(text)) if message.id}
 
 
 @pytest.mark.parametrize("locale", [tag for tag in available_locales() if tag != SOURCE])
-def test_every_word_is_translated_and_none_is_left_over(locale: str) -> None:
-    assert set(catalogue(locale)) == words_of_templates()
+def test_every_message_is_translated_and_none_is_unused(locale: str) -> None:
+    assert set(catalogue(locale)) == messages_of_templates()
     untranslated = [
         id_ for id_, message in catalogue(locale).items() if message.fuzzy or not all(forms(message.string))
     ]
@@ -47,18 +47,18 @@ def test_every_word_is_translated_and_none_is_left_over(locale: str) -> None:
 
 
 @pytest.mark.parametrize("locale", [tag for tag in available_locales() if tag != SOURCE])
-def test_names_and_markup_stay_what_they_are(locale: str) -> None:
+def test_translations_keep_placeholders_and_markup(locale: str) -> None:
     for id_, message in catalogue(locale).items():
-        wanted = [sorted(FIXED.findall(form)) for form in forms(id_)]
-        counted = ["%(count)s"] if isinstance(id_, tuple) else []  # "one day" may be said without the number
+        expected = [sorted(PLACEHOLDERS_AND_TAGS.findall(form)) for form in forms(id_)]
+        optional = ["%(count)s"] if isinstance(id_, tuple) else []  # a singular form may omit the number
         for form in forms(message.string):
-            found = FIXED.findall(form)
-            assert sorted(found) in wanted or sorted(found + counted) in wanted, form
+            actual = PLACEHOLDERS_AND_TAGS.findall(form)
+            assert sorted(actual) in expected or sorted(actual + optional) in expected, form
 
 
-def test_the_voice_of_the_house() -> None:
-    for words in words_of_templates():
-        for form in forms(words):
+def test_texts_follow_the_style_rules() -> None:
+    for message in messages_of_templates():
+        for form in forms(message):
             assert not re.search(r"!|\b(please|oops|successful\w*|invalid|submit)\b", form, re.IGNORECASE), form
 
 

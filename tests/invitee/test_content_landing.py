@@ -1,4 +1,4 @@
-"""The page of an invitation to one object: what it shows, whom it lets in, and where it leads on."""
+"""The landing page of an invitation to an object: what it shows, who may accept, and where it redirects."""
 
 import re
 
@@ -12,27 +12,28 @@ from latchstring.domain.invitation import Channel
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 
 PROFILE = {"firstName": "Jonas", "lastName": "Keller", "password": PASSWORD, "acceptTerms": "yes"}
-CLOSED = [("[content]\n", "[content]\ninvitations = { allow-unregistered-users = false }\n")]
+ACCOUNT_REQUIRED = [("[content]\n", "[content]\ninvitations = { allow-unregistered-users = false }\n")]
 
 
 async def accept(page_client: PageClient, token: str, **fields: str) -> PageResponse:
     return await page_client.post("/invitation/accept", {"token": token, **fields})
 
 
-async def compute_level(page_client: PageClient, email: str, one: ContentObject) -> Level:
+async def level_of(page_client: PageClient, email: str, content_object: ContentObject) -> Level:
     user = await page_client.find_user(email)
     assert user is not None
     content = page_client.services.content
     subject = subject_of(page_client.services.users.principal_of(user))
-    return (await content.look_up(subject, one.type, one.key, Level.VIEWER)).level
+    return (await content.look_up(subject, content_object.type, content_object.key, Level.VIEWER)).level
 
 
-async def hold(page_client: PageClient, one: ContentObject, email: str, role: ContentRole, by: Principal) -> None:
-    """Give somebody a right by hand."""
+async def grant_access(
+    page_client: PageClient, content_object: ContentObject, email: str, role: ContentRole, by: Principal
+) -> None:
     user = await page_client.find_user(email)
     assert user is not None
     await page_client.services.content.replace_access(
-        one, NewAccess(visibility=Visibility.SHARED, users={user.id: role}), by=by
+        content_object, NewAccess(visibility=Visibility.SHARED, users={user.id: role}), by=by
     )
 
 
@@ -40,94 +41,94 @@ async def hold(page_client: PageClient, one: ContentObject, email: str, role: Co
 
 
 @pytest.mark.parametrize(
-    ("right", "words"),
+    ("right", "text"),
     [
         ("VIEWER", "You may view Tide tables"),
         ("EDITOR", "You may edit Tide tables"),
         ("MAINTAINER", "You may maintain Tide tables"),
     ],
 )
-async def test_a_stranger_sees_who_shares_what_with_which_right(
-    page_client: PageClient, right: str, words: str
-) -> None:
+async def test_a_new_invitee_sees_inviter_object_and_access(page_client: PageClient, right: str, text: str) -> None:
     mira = await page_client.inviter()
-    one = await page_client.object(owner=mira)
-    invitation = await page_client.share(one, by=mira, right=right, message="Mind the moon.")
+    content_object = await page_client.object(owner=mira)
+    invitation = await page_client.share(content_object, by=mira, right=right, message="Mind the moon.")
     assert page_client.link(invitation).startswith("/content/articles/tide-tables/accept-invitation?token=")
-    seen = await page_client.get(page_client.link(invitation))
-    assert (seen.status, seen.code) == (200, None)
-    assert "Mira Okafor shares Tide tables with you" in seen.words
-    for expected in (words, "Articles", "Mind the moon.", "jonas@people.test", "Create account"):
-        assert expected in seen.words
-    assert "tide-tables" not in seen.words
+    page = await page_client.get(page_client.link(invitation))
+    assert (page.status, page.code) == (200, None)
+    assert "Mira Okafor shares Tide tables with you" in page.words
+    for expected in (text, "Articles", "Mind the moon.", "jonas@people.test", "Create account"):
+        assert expected in page.words
+    assert "tide-tables" not in page.words
 
 
-async def test_the_page_speaks_german(page_client: PageClient) -> None:
+async def test_the_page_is_available_in_german(page_client: PageClient) -> None:
     mira = await page_client.inviter()
     invitation = await page_client.share(await page_client.object(owner=mira), by=mira)
-    seen = await page_client.get(f"{page_client.link(invitation)}&locale=de")
-    assert "Mira Okafor teilt Tide tables mit dir" in seen.words
-    assert "Du darfst Tide tables bearbeiten" in seen.words
-    english = re.search(r'href="([^"]+)" lang="en"', seen.html)
+    page = await page_client.get(f"{page_client.link(invitation)}&locale=de")
+    assert "Mira Okafor teilt Tide tables mit dir" in page.words
+    assert "Du darfst Tide tables bearbeiten" in page.words
+    english = re.search(r'href="([^"]+)" lang="en"', page.html)
     assert english
     assert english[1].startswith("/content/articles/tide-tables/accept-invitation?token=")
 
 
-async def test_nobody_in_person_shares_when_an_operator_did(page_client: PageClient) -> None:
-    one = await page_client.object(owner=await page_client.inviter())
-    seen = await page_client.get(page_client.link(await page_client.share(one, by=OPERATOR_PRINCIPAL)))
-    assert "Tide tables is shared with you" in seen.words
+async def test_an_invitation_by_an_operator_names_no_inviter(page_client: PageClient) -> None:
+    content_object = await page_client.object(owner=await page_client.inviter())
+    page = await page_client.get(page_client.link(await page_client.share(content_object, by=OPERATOR_PRINCIPAL)))
+    assert "Tide tables is shared with you" in page.words
 
 
 async def test_a_title_is_escaped_and_isolated(page_client: PageClient) -> None:
     mira = await page_client.inviter()
-    one = await page_client.object('<i>"Tides" & الجداول', owner=mira, key="tides")
-    seen = await page_client.get(page_client.link(await page_client.share(one, by=mira)))
-    assert "<bdi>&lt;i&gt;&#34;Tides&#34; &amp; الجداول</bdi>" in seen.html
-    assert "<i>" not in seen.html
+    content_object = await page_client.object('<i>"Tides" & الجداول', owner=mira, key="tides")
+    page = await page_client.get(page_client.link(await page_client.share(content_object, by=mira)))
+    assert "<bdi>&lt;i&gt;&#34;Tides&#34; &amp; الجداول</bdi>" in page.html
+    assert "<i>" not in page.html
 
 
-async def test_the_title_is_the_one_of_today(page_client: PageClient) -> None:
+async def test_the_page_shows_the_current_title(page_client: PageClient) -> None:
     mira = await page_client.inviter()
-    one = await page_client.object(owner=mira)
-    invitation = await page_client.share(one, by=mira)
-    await page_client.services.content.change(one, {"title": "Moon tables"}, is_expected=lambda _: True, by=mira)
-    seen = await page_client.get(page_client.link(invitation))
-    assert "You may edit Moon tables" in seen.words
-    assert "Tide tables" not in seen.words
+    content_object = await page_client.object(owner=mira)
+    invitation = await page_client.share(content_object, by=mira)
+    await page_client.services.content.change(
+        content_object, {"title": "Moon tables"}, is_expected=lambda _: True, by=mira
+    )
+    page = await page_client.get(page_client.link(invitation))
+    assert "You may edit Moon tables" in page.words
+    assert "Tide tables" not in page.words
 
 
-async def test_a_bundle_lists_everything_it_holds(page_client: PageClient) -> None:
+async def test_a_bundle_lists_all_its_grants(page_client: PageClient) -> None:
     mira = await page_client.inviter()
     await page_client.group()
     tides, moons = await page_client.object(owner=mira), await page_client.object("Moons", owner=mira, type_="tables")
     invitation = await page_client.share(tides, moons, by=mira, role="customer", groups=("spring",))
     assert page_client.link(invitation).startswith("/invitation?token=")
     token = page_client.token(invitation)
-    pages = [f"/content/{path}/accept-invitation" for path in ("articles/tide-tables", "tables/moons")]
-    for page in ["/invitation", *pages]:
-        seen = await page_client.get(f"{page}?token={token}")
-        assert seen.status == 200
-        assert "Mira Okafor invites you to Orchard Lane" in seen.words
-        for words in ("You join as Customer", "Spring cohort", "edit Tide tables Articles", "edit Moons Tables"):
-            assert words in seen.words
+    paths = [f"/content/{path}/accept-invitation" for path in ("articles/tide-tables", "tables/moons")]
+    for path in ["/invitation", *paths]:
+        page = await page_client.get(f"{path}?token={token}")
+        assert page.status == 200
+        assert "Mira Okafor invites you to Orchard Lane" in page.words
+        for text in ("You join as Customer", "Spring cohort", "edit Tide tables Articles", "edit Moons Tables"):
+            assert text in page.words
 
 
-async def test_what_is_void_is_not_offered_any_more(page_client: PageClient) -> None:
+async def test_void_grants_are_not_shown(page_client: PageClient) -> None:
     mira = await page_client.inviter()
     tides, moons = await page_client.object(owner=mira), await page_client.object("Moons", owner=mira)
     token = page_client.token(await page_client.share(tides, moons, by=mira))
     await page_client.services.content.delete(moons, is_expected=lambda _: True, by=mira)
-    seen = await page_client.get(f"/content/articles/moons/accept-invitation?token={token}")
-    assert seen.status == 200
-    assert "You may edit Tide tables" in seen.words
-    assert "Moons" not in seen.words
-    sent = await accept(page_client, token, **PROFILE)
-    assert sent.target == "/invitation/arrived?how=joined&to=articles%2Ftide-tables"
+    page = await page_client.get(f"/content/articles/moons/accept-invitation?token={token}")
+    assert page.status == 200
+    assert "You may edit Tide tables" in page.words
+    assert "Moons" not in page.words
+    result = await accept(page_client, token, **PROFILE)
+    assert result.target == "/invitation/arrived?how=joined&to=articles%2Ftide-tables"
 
 
 @pytest.mark.parametrize(
-    ("held", "right", "words"),
+    ("current_role", "right", "text"),
     [
         (ContentRole.VIEWER, "EDITOR", "You could view it before"),
         (ContentRole.EDITOR, "MAINTAINER", "You could edit it before"),
@@ -136,192 +137,196 @@ async def test_what_is_void_is_not_offered_any_more(page_client: PageClient) -> 
         (ContentRole.MAINTAINER, "EDITOR", "You may maintain it already"),
     ],
 )
-async def test_somebody_signed_in_sees_what_is_new_in_it(
-    page_client: PageClient, held: ContentRole, right: str, words: str
+async def test_a_signed_in_invitee_sees_their_current_access(
+    page_client: PageClient, current_role: ContentRole, right: str, text: str
 ) -> None:
     mira, _ = await page_client.inviter(), await page_client.user()
-    one = await page_client.object(owner=mira)
-    # beside another object, for nobody is invited to what he holds already
-    other = await page_client.object("Moons", owner=mira)
-    invitation = await page_client.share(one, other, by=mira, email="ada@people.test", right=right)
-    await hold(page_client, one, "ada@people.test", held, mira)
-    seen = await page_client.get(page_client.link(invitation))
-    assert words not in seen.words  # not for whoever merely holds the link
+    content_object = await page_client.object(owner=mira)
+    # with a second object, as an invitation to existing access only is rejected
+    other_object = await page_client.object("Moons", owner=mira)
+    invitation = await page_client.share(content_object, other_object, by=mira, email="ada@people.test", right=right)
+    await grant_access(page_client, content_object, "ada@people.test", current_role, mira)
+    page = await page_client.get(page_client.link(invitation))
+    assert text not in page.words  # not before signing in
     await page_client.sign_in()
-    seen = await page_client.get(page_client.link(invitation))
-    assert "Mira Okafor has something for you, Ada" in seen.words
-    assert words in seen.words
+    page = await page_client.get(page_client.link(invitation))
+    assert "Mira Okafor has something for you, Ada" in page.words
+    assert text in page.words
     await accept(page_client, page_client.token(invitation))
-    assert await compute_level(page_client, "ada@people.test", one) == max(Level(held), Level[right])
+    assert await level_of(page_client, "ada@people.test", content_object) == max(Level(current_role), Level[right])
 
 
-# ---- an honest page --------------------------------------------------------------------------------------------------
+# ---- mismatches and ended links --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["articles/other", "tables/tide-tables", "tables/other"])
-async def test_a_link_under_the_address_of_something_else_says_so(page_client: PageClient, path: str) -> None:
+async def test_a_link_under_the_path_of_another_object_is_a_mismatch(page_client: PageClient, path: str) -> None:
     mira = await page_client.inviter()
     invitation = await page_client.share(await page_client.object(owner=mira), by=mira)
-    seen = await page_client.get(f"/content/{path}/accept-invitation?token={page_client.token(invitation)}")
-    assert (seen.status, seen.code) == (400, "invitation-mismatch")
-    assert 'data-testid="mismatch"' in seen.html
-    assert page_client.link(invitation) in seen.html
+    page = await page_client.get(f"/content/{path}/accept-invitation?token={page_client.token(invitation)}")
+    assert (page.status, page.code) == (400, "invitation-mismatch")
+    assert 'data-testid="mismatch"' in page.html
+    assert page_client.link(invitation) in page.html
     assert await page_client.state(invitation) == "PENDING"
 
 
-async def test_an_invitation_without_any_object_does_not_fit_the_address_of_one(page_client: PageClient) -> None:
+async def test_an_invitation_without_objects_under_an_object_path_is_a_mismatch(page_client: PageClient) -> None:
     await page_client.object(owner=await page_client.inviter())
     token = page_client.token(await page_client.invite())
-    seen = await page_client.get(f"/content/articles/tide-tables/accept-invitation?token={token}")
-    assert (seen.status, seen.code) == (400, "invitation-mismatch")
-    assert f'href="/invitation?token={token}"' in seen.html
+    page = await page_client.get(f"/content/articles/tide-tables/accept-invitation?token={token}")
+    assert (page.status, page.code) == (400, "invitation-mismatch")
+    assert f'href="/invitation?token={token}"' in page.html
 
 
-async def test_a_singular_is_an_alias_and_an_unknown_type_is_nothing(page_client: PageClient) -> None:
+async def test_the_singular_of_a_type_is_an_alias_and_an_unknown_type_is_not_found(page_client: PageClient) -> None:
     mira = await page_client.inviter()
     token = page_client.token(await page_client.share(await page_client.object(owner=mira), by=mira))
     assert (await page_client.get(f"/content/article/tide-tables/accept-invitation?token={token}")).status == 200
-    seen = await page_client.get(f"/content/boats/tide-tables/accept-invitation?token={token}")
-    assert (seen.status, seen.code) == (404, "content-not-found")
-    assert 'data-testid="refusal"' in seen.html
+    page = await page_client.get(f"/content/boats/tide-tables/accept-invitation?token={token}")
+    assert (page.status, page.code) == (404, "content-not-found")
+    assert 'data-testid="refusal"' in page.html
 
 
 @pytest.mark.parametrize("token", ["", "eyJhbGciOiJIUzI1NiJ9.e30.x", "%00"])
-async def test_a_link_that_is_not_ours_is_told_apart_from_nothing(page_client: PageClient, token: str) -> None:
-    seen = await page_client.get(f"/content/articles/tide-tables/accept-invitation?token={token}")
-    assert (seen.status, seen.code) == (401, "invitation-token-invalid")
+async def test_an_invalid_token_is_rejected(page_client: PageClient, token: str) -> None:
+    page = await page_client.get(f"/content/articles/tide-tables/accept-invitation?token={token}")
+    assert (page.status, page.code) == (401, "invitation-token-invalid")
 
 
-async def test_over_is_told_before_mismatch_and_with_the_title(page_client: PageClient) -> None:
+async def test_an_expired_link_is_reported_before_a_mismatch_and_with_the_title(page_client: PageClient) -> None:
     mira = await page_client.inviter()
     token = page_client.token(await page_client.share(await page_client.object(owner=mira), by=mira))
     page_client.wait(days=7)
     for path in ("articles/tide-tables", "articles/other"):
-        seen = await page_client.get(f"/content/{path}/accept-invitation?token={token}")
-        assert (seen.status, seen.code) == (410, "invitation-expired")
-        assert "What it was for" in seen.words
-        assert "Mira Okafor invited you to Orchard Lane" in seen.words
-        assert "Tide tables Articles" in seen.words
+        page = await page_client.get(f"/content/{path}/accept-invitation?token={token}")
+        assert (page.status, page.code) == (410, "invitation-expired")
+        assert "What it was for" in page.words
+        assert "Mira Okafor invited you to Orchard Lane" in page.words
+        assert "Tide tables Articles" in page.words
 
 
-@pytest.mark.parametrize("how", ["deleted", "private", "revoked"])
-async def test_what_was_withdrawn_is_not_named_any_more(page_client: PageClient, how: str) -> None:
+@pytest.mark.parametrize("ending", ["deleted", "private", "revoked"])
+async def test_a_revoked_invitation_does_not_name_the_object(page_client: PageClient, ending: str) -> None:
     mira = await page_client.inviter()
-    one = await page_client.object(owner=mira)
-    invitation = await page_client.share(one, by=mira)
-    if how == "deleted":
-        await page_client.services.content.delete(one, is_expected=lambda _: True, by=mira)
-    elif how == "private":
-        await page_client.services.content.replace_access(one, NewAccess(visibility=Visibility.PRIVATE), by=mira)
+    content_object = await page_client.object(owner=mira)
+    invitation = await page_client.share(content_object, by=mira)
+    if ending == "deleted":
+        await page_client.services.content.delete(content_object, is_expected=lambda _: True, by=mira)
+    elif ending == "private":
+        await page_client.services.content.replace_access(
+            content_object, NewAccess(visibility=Visibility.PRIVATE), by=mira
+        )
     else:
         await page_client.services.invitations.revoke(invitation.id, by=OPERATOR_PRINCIPAL)
-    seen = await page_client.get(page_client.link(invitation))
-    assert (seen.status, seen.code) == (410, "invitation-revoked")
-    assert "Mira Okafor invited you to Orchard Lane" in seen.words
-    assert "Tide tables" not in seen.words
+    page = await page_client.get(page_client.link(invitation))
+    assert (page.status, page.code) == (410, "invitation-revoked")
+    assert "Mira Okafor invited you to Orchard Lane" in page.words
+    assert "Tide tables" not in page.words
 
 
-async def test_a_used_link_does_not_name_the_object_any_more(page_client: PageClient) -> None:
+async def test_an_accepted_invitation_does_not_name_the_object(page_client: PageClient) -> None:
     mira = await page_client.inviter()
     invitation = await page_client.share(await page_client.object(owner=mira), by=mira)
     await accept(page_client, page_client.token(invitation), **PROFILE)
     page_client.browser.cookies.clear()
-    seen = await page_client.get(page_client.link(invitation))
-    assert seen.code == "invitation-accepted"
-    assert "Tide tables" not in seen.words
+    page = await page_client.get(page_client.link(invitation))
+    assert page.code == "invitation-accepted"
+    assert "Tide tables" not in page.words
 
 
-async def test_a_sponsor_who_lost_the_object_is_told_of(page_client: PageClient) -> None:
+async def test_a_sponsor_without_access_to_the_object_ends_the_link(page_client: PageClient) -> None:
     mira = await page_client.inviter()
-    one = await page_client.object(owner=mira)
-    invitation = await page_client.share(one, by=mira)
+    content_object = await page_client.object(owner=mira)
+    invitation = await page_client.share(content_object, by=mira)
     ada = await page_client.user()
-    await page_client.services.content.change_owner(one, ada.id, by=mira)
+    await page_client.services.content.change_owner(content_object, ada.id, by=mira)
     await page_client.services.content.replace_access(
-        one, NewAccess(visibility=Visibility.PUBLIC), by=page_client.services.users.principal_of(ada)
+        content_object, NewAccess(visibility=Visibility.PUBLIC), by=page_client.services.users.principal_of(ada)
     )
-    sent = await accept(page_client, page_client.token(invitation), **PROFILE)
-    assert (sent.status, sent.code) == (409, "inviter-not-allowed")
-    assert 'data-testid="ended"' in sent.html
-    assert "Tide tables" in sent.words
+    result = await accept(page_client, page_client.token(invitation), **PROFILE)
+    assert (result.status, result.code) == (409, "inviter-not-allowed")
+    assert 'data-testid="ended"' in result.html
+    assert "Tide tables" in result.words
 
 
 # ---- only people with an account -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page_client", CLOSED, indirect=True)
+@pytest.mark.parametrize("page_client", ACCOUNT_REQUIRED, indirect=True)
 @pytest.mark.parametrize("channel", list(Channel))
-async def test_where_strangers_are_not_let_in_the_page_says_so(page_client: PageClient, channel: Channel) -> None:
+async def test_an_invitee_without_account_is_rejected_if_accounts_are_required(
+    page_client: PageClient, channel: Channel
+) -> None:
     mira = await page_client.inviter()
     invitation = await page_client.share(await page_client.object(owner=mira), by=mira)
     token = page_client.token(invitation, channel)
-    for seen in (
+    for page in (
         await page_client.get(page_client.link(invitation, channel)),
         await accept(page_client, token, **PROFILE),
         await accept(page_client, token),
     ):
-        assert (seen.status, seen.code) == (404, "user-not-found")
-        for words in (
+        assert (page.status, page.code) == (404, "user-not-found")
+        for text in (
             "Only people with an account can accept this",
             "You may edit Tide tables",
             "Sign in to Orchard Lane",
             "Ask Mira Okafor to invite that one.",
         ):
-            assert words in seen.words
-        assert 'name="password"' not in seen.html
+            assert text in page.words
+        assert 'name="password"' not in page.html
     assert await page_client.find_user("jonas@people.test") is None
     assert await page_client.state(invitation) == "PENDING"
 
 
-@pytest.mark.parametrize("page_client", CLOSED, indirect=True)
-async def test_signing_in_comes_back_to_the_invitation(page_client: PageClient) -> None:
+@pytest.mark.parametrize("page_client", ACCOUNT_REQUIRED, indirect=True)
+async def test_signing_in_returns_to_the_invitation(page_client: PageClient) -> None:
     mira, _ = await page_client.inviter(), await page_client.user("jonas@people.test", email_verified=False)
     invitation = await page_client.share(await page_client.object(owner=mira), by=mira)
-    seen = await page_client.get(page_client.link(invitation))
-    assert seen.code == "user-not-found"
-    login = re.search(r'href="(/login\?next=[^"]+)"', seen.html)
+    page = await page_client.get(page_client.link(invitation))
+    assert page.code == "user-not-found"
+    login = re.search(r'href="(/login\?next=[^"]+)"', page.html)
     assert login
-    onward = (await page_client.get(login[1])).hidden["next"]
-    sent = await page_client.post("/login", {"email": "jonas@people.test", "password": PASSWORD, "next": onward})
-    assert sent.target == page_client.link(invitation)
-    seen = await page_client.get(sent.target)
-    assert (seen.status, seen.code) == (404, "user-not-found")
-    assert 'data-testid="members-only"' in seen.html
-    assert 'href="/verify-email"' in seen.html
+    next_path = (await page_client.get(login[1])).hidden["next"]
+    result = await page_client.post("/login", {"email": "jonas@people.test", "password": PASSWORD, "next": next_path})
+    assert result.target == page_client.link(invitation)
+    page = await page_client.get(result.target)
+    assert (page.status, page.code) == (404, "user-not-found")
+    assert 'data-testid="members-only"' in page.html
+    assert 'href="/verify-email"' in page.html
 
 
-@pytest.mark.parametrize("page_client", CLOSED, indirect=True)
-async def test_members_accept_where_strangers_are_not_let_in(page_client: PageClient) -> None:
+@pytest.mark.parametrize("page_client", ACCOUNT_REQUIRED, indirect=True)
+async def test_users_accept_if_accounts_are_required(page_client: PageClient) -> None:
     mira, _ = await page_client.inviter(), await page_client.user()
-    one = await page_client.object(owner=mira)
-    invitation = await page_client.share(one, by=mira, email="ada@people.test")
+    content_object = await page_client.object(owner=mira)
+    invitation = await page_client.share(content_object, by=mira, email="ada@people.test")
     assert "Sign in and accept" in (await page_client.get(page_client.link(invitation))).words
-    sent = await accept(page_client, page_client.token(invitation), password=PASSWORD)
-    assert sent.status == 303
-    assert await compute_level(page_client, "ada@people.test", one) is Level.EDITOR
+    result = await accept(page_client, page_client.token(invitation), password=PASSWORD)
+    assert result.status == 303
+    assert await level_of(page_client, "ada@people.test", content_object) is Level.EDITOR
 
 
-@pytest.mark.parametrize("page_client", CLOSED, indirect=True)
-async def test_a_bundle_with_a_role_lets_strangers_in_all_the_same(page_client: PageClient) -> None:
+@pytest.mark.parametrize("page_client", ACCOUNT_REQUIRED, indirect=True)
+async def test_a_bundle_with_a_role_does_not_require_an_account(page_client: PageClient) -> None:
     mira = await page_client.inviter()
     token = page_client.token(await page_client.share(await page_client.object(owner=mira), by=mira, role="customer"))
     assert (await accept(page_client, token, **PROFILE)).status == 303
 
 
-# ---- where it leads on -----------------------------------------------------------------------------------------------
+# ---- redirects -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("url", ["https://app.orchard.example/tides?a=1#moon", "http://pages.test/docs"])
-async def test_accepting_goes_on_to_the_object_on_a_site_of_the_operators(page_client: PageClient, url: str) -> None:
+async def test_accepting_redirects_to_the_object_on_an_allowed_site(page_client: PageClient, url: str) -> None:
     mira = await page_client.inviter()
-    one = await page_client.object(owner=mira, url=url)
-    sent = await accept(page_client, page_client.token(await page_client.share(one, by=mira)), **PROFILE)
-    assert (sent.status, sent.target) == (303, url)
+    content_object = await page_client.object(owner=mira, url=url)
+    result = await accept(page_client, page_client.token(await page_client.share(content_object, by=mira)), **PROFILE)
+    assert (result.status, result.target) == (303, url)
     assert "access_token" in page_client.browser.cookies
 
 
-FOREIGN = [
-    "https://elsewhere.example/tides",
+FOREIGN_URLS = [
+    "https://foreign.example/tides",
     "http://app.orchard.example/tides",
     "https://app.orchard.example:8443/",
     "https://app.orchard.example.evil.test/",
@@ -329,111 +334,111 @@ FOREIGN = [
 ]
 
 
-@pytest.mark.parametrize("url", FOREIGN)
-async def test_an_address_an_editor_chose_is_a_link_and_never_gone_on_to(page_client: PageClient, url: str) -> None:
+@pytest.mark.parametrize("url", FOREIGN_URLS)
+async def test_a_foreign_url_is_a_link_and_never_a_redirect(page_client: PageClient, url: str) -> None:
     mira = await page_client.inviter()
-    one = await page_client.object(owner=mira, url=url)
-    sent = await accept(page_client, page_client.token(await page_client.share(one, by=mira)), **PROFILE)
-    assert sent.target == "/invitation/arrived?how=joined&to=articles%2Ftide-tables"
-    seen = await page_client.get(sent.target)
-    assert "You may edit Tide tables" in seen.words
-    assert "Open Tide tables" in seen.words
-    assert re.search(r"It opens at \S+ , outside Orchard Lane\.", seen.words)
-    assert f'href="{url}" rel="noopener noreferrer"' in seen.html
-    german = await page_client.get(f"{sent.target}&locale=de")
+    content_object = await page_client.object(owner=mira, url=url)
+    result = await accept(page_client, page_client.token(await page_client.share(content_object, by=mira)), **PROFILE)
+    assert result.target == "/invitation/arrived?how=joined&to=articles%2Ftide-tables"
+    page = await page_client.get(result.target)
+    assert "You may edit Tide tables" in page.words
+    assert "Open Tide tables" in page.words
+    assert re.search(r"It opens at \S+ , outside Orchard Lane\.", page.words)
+    assert f'href="{url}" rel="noopener noreferrer"' in page.html
+    german = await page_client.get(f"{result.target}&locale=de")
     assert "Du darfst Tide tables bearbeiten" in german.words
     assert "Tide tables öffnen" in german.words
 
 
 @pytest.mark.parametrize("url", [None, "javascript:alert(1)", "//evil.test/x", "data:text/html,x", "/tides"])
-async def test_what_is_no_address_of_the_web_is_no_link(page_client: PageClient, url: str | None) -> None:
+async def test_a_url_that_is_not_http_is_no_link(page_client: PageClient, url: str | None) -> None:
     mira = await page_client.inviter()
-    one = await page_client.object(owner=mira, url=url)
-    sent = await accept(page_client, page_client.token(await page_client.share(one, by=mira)), **PROFILE)
-    assert sent.target.startswith("/invitation/arrived?")
-    seen = await page_client.get(sent.target)
-    assert "You may edit Tide tables" in seen.words
-    assert "Open Tide tables" not in seen.words
-    assert url is None or url not in seen.html
+    content_object = await page_client.object(owner=mira, url=url)
+    result = await accept(page_client, page_client.token(await page_client.share(content_object, by=mira)), **PROFILE)
+    assert result.target.startswith("/invitation/arrived?")
+    page = await page_client.get(result.target)
+    assert "You may edit Tide tables" in page.words
+    assert "Open Tide tables" not in page.words
+    assert url is None or url not in page.html
 
 
-async def test_the_invitations_own_redirect_goes_first(page_client: PageClient) -> None:
+async def test_the_redirect_url_of_the_invitation_takes_precedence(page_client: PageClient) -> None:
     mira = await page_client.inviter()
-    one = await page_client.object(owner=mira, url="https://app.orchard.example/tides")
-    invitation = await page_client.share(one, by=mira, redirect_url="https://app.orchard.example/welcome")
+    content_object = await page_client.object(owner=mira, url="https://app.orchard.example/tides")
+    invitation = await page_client.share(content_object, by=mira, redirect_url="https://app.orchard.example/welcome")
     assert (
         await accept(page_client, page_client.token(invitation), **PROFILE)
     ).target == "https://app.orchard.example/welcome"
 
 
-async def test_a_bundle_arrives_with_a_link_to_each_object(page_client: PageClient) -> None:
+async def test_the_page_after_accepting_a_bundle_links_each_object(page_client: PageClient) -> None:
     mira = await page_client.inviter()
     tides = await page_client.object(owner=mira, url="https://app.orchard.example/tides")
-    moons = await page_client.object("Moons", owner=mira, url="https://elsewhere.example/moons")
-    sent = await accept(
+    moons = await page_client.object("Moons", owner=mira, url="https://foreign.example/moons")
+    result = await accept(
         page_client, page_client.token(await page_client.share(tides, moons, by=mira, role="customer")), **PROFILE
     )
-    assert sent.target == "/invitation/arrived?how=joined&to=articles%2Fmoons%2Carticles%2Ftide-tables"
-    seen = await page_client.get(sent.target)
-    for words in ("You are Customer", "You may edit Tide tables", "You may edit Moons", "outside Orchard Lane"):
-        assert words in seen.words
+    assert result.target == "/invitation/arrived?how=joined&to=articles%2Fmoons%2Carticles%2Ftide-tables"
+    page = await page_client.get(result.target)
+    for text in ("You are Customer", "You may edit Tide tables", "You may edit Moons", "outside Orchard Lane"):
+        assert text in page.words
     for url in (tides.url, moons.url):
-        assert f'href="{url}" rel="noopener noreferrer"' in seen.html
+        assert f'href="{url}" rel="noopener noreferrer"' in page.html
 
 
 async def test_accepting_without_signing_in_shows_the_object_after_signing_in(page_client: PageClient) -> None:
     mira, _ = await page_client.inviter(), await page_client.user()
     invitation = await page_client.share(await page_client.object(owner=mira), by=mira, email="ada@people.test")
-    sent = await accept(page_client, page_client.token(invitation), how="unsigned")
-    assert sent.target == "/invitation/arrived?how=unsigned&to=articles%2Ftide-tables"
-    seen = await page_client.get(sent.target)
-    assert "Tide tables" not in seen.words
-    login = re.search(r'href="(/login\?next=[^"]+)"', seen.html)
+    result = await accept(page_client, page_client.token(invitation), how="unsigned")
+    assert result.target == "/invitation/arrived?how=unsigned&to=articles%2Ftide-tables"
+    page = await page_client.get(result.target)
+    assert "Tide tables" not in page.words
+    login = re.search(r'href="(/login\?next=[^"]+)"', page.html)
     assert login
-    onward = (await page_client.get(login[1])).hidden["next"]
-    sent = await page_client.post("/login", {"email": "ada@people.test", "password": PASSWORD, "next": onward})
-    assert "You may edit Tide tables" in (await page_client.get(sent.target)).words
+    next_path = (await page_client.get(login[1])).hidden["next"]
+    result = await page_client.post("/login", {"email": "ada@people.test", "password": PASSWORD, "next": next_path})
+    assert "You may edit Tide tables" in (await page_client.get(result.target)).words
 
 
 @pytest.mark.parametrize("to", ["articles/tide-tables", "articles", "boats/x,/,,%00/%00", "a" * 3000, "articles/%ff"])
-async def test_the_arrived_page_names_nothing_the_visitor_may_not_view(page_client: PageClient, to: str) -> None:
+async def test_the_arrived_page_names_only_objects_that_the_user_may_view(page_client: PageClient, to: str) -> None:
     await page_client.object(owner=await page_client.inviter())
     await page_client.user()
     await page_client.sign_in()
-    seen = await page_client.get(f"/invitation/arrived?how=added&to={to}")
-    assert seen.status == 200
-    assert "Tide tables" not in seen.words
+    page = await page_client.get(f"/invitation/arrived?how=added&to={to}")
+    assert page.status == 200
+    assert "Tide tables" not in page.words
 
 
-async def test_a_right_that_is_greater_already_stays_and_is_shown(page_client: PageClient) -> None:
+async def test_higher_access_is_kept_and_shown(page_client: PageClient) -> None:
     mira, _ = await page_client.inviter(), await page_client.user()
-    one, other = await page_client.object(owner=mira), await page_client.object("Moons", owner=mira)
-    invitation = await page_client.share(one, other, by=mira, email="ada@people.test", right="VIEWER")
-    await hold(page_client, one, "ada@people.test", ContentRole.MAINTAINER, mira)
+    content_object, other_object = await page_client.object(owner=mira), await page_client.object("Moons", owner=mira)
+    invitation = await page_client.share(content_object, other_object, by=mira, email="ada@people.test", right="VIEWER")
+    await grant_access(page_client, content_object, "ada@people.test", ContentRole.MAINTAINER, mira)
     await page_client.sign_in()
-    sent = await accept(page_client, page_client.token(invitation))
-    seen = await page_client.get(sent.target)
-    assert "You may maintain Tide tables" in seen.words
-    assert "You may view Moons" in seen.words
+    result = await accept(page_client, page_client.token(invitation))
+    page = await page_client.get(result.target)
+    assert "You may maintain Tide tables" in page.words
+    assert "You may view Moons" in page.words
 
 
-# ---- the rest of the way ---------------------------------------------------------------------------------------------
+# ---- forms and GET requests ------------------------------------------------------------------------------------------
 
 
-async def test_errors_are_shown_at_the_address_of_the_object(page_client: PageClient) -> None:
+async def test_errors_are_shown_on_the_page_of_the_object(page_client: PageClient) -> None:
     mira = await page_client.inviter()
     invitation = await page_client.share(await page_client.object(owner=mira), by=mira)
-    sent = await accept(page_client, page_client.token(invitation), firstName="Jonas")
-    assert (sent.status, sent.code) == (422, "invalid-fields")
-    assert "Mira Okafor shares Tide tables with you" in sent.words
-    assert f'href="{page_client.link(invitation)}&amp;locale=de" lang="de"' in sent.html
+    result = await accept(page_client, page_client.token(invitation), firstName="Jonas")
+    assert (result.status, result.code) == (422, "invalid-fields")
+    assert "Mira Okafor shares Tide tables with you" in result.words
+    assert f'href="{page_client.link(invitation)}&amp;locale=de" lang="de"' in result.html
 
 
-async def test_declining_can_be_thought_over(page_client: PageClient) -> None:
+async def test_the_decline_page_links_back_to_the_object(page_client: PageClient) -> None:
     mira = await page_client.inviter()
     invitation = await page_client.share(await page_client.object(owner=mira), by=mira)
-    seen = await page_client.get(f"/invitation/decline?token={page_client.token(invitation)}")
-    assert f'href="{page_client.link(invitation)}">Keep the invitation' in seen.html
+    page = await page_client.get(f"/invitation/decline?token={page_client.token(invitation)}")
+    assert f'href="{page_client.link(invitation)}">Keep the invitation' in page.html
 
 
 async def test_opening_the_page_changes_nothing(page_client: PageClient) -> None:

@@ -1,4 +1,4 @@
-"""What holds for every page: headers, forms that only our pages send, languages, and refusals as pages."""
+"""Rules for every page: headers, CSRF protection of forms, languages, and error pages."""
 
 import re
 
@@ -12,7 +12,7 @@ PAGES = ["/", "/login", "/invitation", "/password-reset", "/verify-email?token=x
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_every_page_keeps_to_itself(page_client: PageClient, path: str) -> None:
+async def test_every_page_has_restrictive_headers(page_client: PageClient, path: str) -> None:
     headers = (await page_client.get(path, headers={"Accept": "text/html"})).response.headers
     assert headers["Cache-Control"] == "no-store"
     assert headers["Referrer-Policy"] == "no-referrer"
@@ -26,29 +26,29 @@ async def test_every_page_keeps_to_itself(page_client: PageClient, path: str) ->
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_no_page_has_anything_inline(page_client: PageClient, path: str) -> None:
-    seen = await page_client.get(path, headers={"Accept": "text/html"})
-    assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", seen.html)
-    assert all(" src=" in tag for tag in re.findall(r"<script[^>]*>", seen.html))
-    foreign = [url for url in re.findall(r'(?:src|href)="(https?:[^"]*)"', seen.html) if "orchard.example" not in url]
+async def test_no_page_has_inline_scripts_or_styles(page_client: PageClient, path: str) -> None:
+    page = await page_client.get(path, headers={"Accept": "text/html"})
+    assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", page.html)
+    assert all(" src=" in tag for tag in re.findall(r"<script[^>]*>", page.html))
+    foreign = [url for url in re.findall(r'(?:src|href)="(https?:[^"]*)"', page.html) if "orchard.example" not in url]
     assert foreign == []
 
 
-async def test_assets_are_named_by_content_and_kept(page_client: PageClient) -> None:
-    seen = await page_client.get("/login")
-    urls = set(re.findall(r'"(/assets/[^"#]+)', seen.html))
+async def test_assets_are_named_by_content_and_cached(page_client: PageClient) -> None:
+    page = await page_client.get("/login")
+    urls = set(re.findall(r'"(/assets/[^"#]+)', page.html))
     names = {url.rsplit("/", 1)[1] for url in urls}
     assert {"tokens.css", "components.css", "icons.svg", "logo.svg", "pages.js"} == names <= set(assets())
     for url in urls:
-        got = (await page_client.get(url)).response
-        assert got.status_code == 200
-        assert got.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-        assert "set-cookie" not in got.headers
+        response = (await page_client.get(url)).response
+        assert response.status_code == 200
+        assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert "set-cookie" not in response.headers
 
 
-async def test_an_asset_of_another_version_is_the_present_one_for_a_while(page_client: PageClient) -> None:
-    got = (await page_client.get("/assets/0000000000000000/tokens.css")).response
-    assert (got.status_code, got.headers["Cache-Control"]) == (200, "public, max-age=60")
+async def test_an_asset_of_another_version_is_the_current_one_with_a_short_lifetime(page_client: PageClient) -> None:
+    response = (await page_client.get("/assets/0000000000000000/tokens.css")).response
+    assert (response.status_code, response.headers["Cache-Control"]) == (200, "public, max-age=60")
     assert (await page_client.get("/assets/0000000000000000/nothing.css")).status == 404
     assert (await page_client.get("/assets/0/..%2fpage.py")).status == 404
 
@@ -59,36 +59,36 @@ ACTIONS = [path for route in routes for path in route.paths if route.method == "
 
 
 @pytest.mark.parametrize("path", sorted(ACTIONS))
-async def test_a_form_without_proof_is_refused(page_client: PageClient, path: str) -> None:
+async def test_a_form_without_csrf_token_is_rejected(page_client: PageClient, path: str) -> None:
     await page_client.user()
     await page_client.sign_in()
     before = await page_client.dump()
     for fields in ({"token": "x"}, {"csrf": ""}, {"csrf": "guessed"}):
-        sent = await page_client.post(path, fields, csrf=False)
-        assert (sent.status, sent.code) == (403, "csrf-token-invalid")
-        assert 'data-testid="refusal"' in sent.html
+        result = await page_client.post(path, fields, csrf=False)
+        assert (result.status, result.code) == (403, "csrf-token-invalid")
+        assert 'data-testid="refusal"' in result.html
     assert await page_client.dump() == before
 
 
-async def test_a_browser_without_cookies_is_told(page_client: PageClient) -> None:
-    sent = await page_client.post("/login", {"csrf": "anything", "email": "a@b.test", "password": "x"}, csrf=False)
-    assert (sent.status, sent.code) == (403, "csrf-token-invalid")
-    assert "cookies are turned off" in sent.words
+async def test_a_browser_without_cookies_gets_a_hint(page_client: PageClient) -> None:
+    result = await page_client.post("/login", {"csrf": "anything", "email": "a@b.test", "password": "x"}, csrf=False)
+    assert (result.status, result.code) == (403, "csrf-token-invalid")
+    assert "cookies are turned off" in result.words
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-async def test_a_form_of_another_site_is_refused_even_with_a_planted_cookie(page_client: PageClient, site: str) -> None:
-    sent = await page_client.post("/login", {"email": "a@b.test", "password": "x"}, headers={"Sec-Fetch-Site": site})
-    assert (sent.status, sent.code) == (403, "csrf-token-invalid")
+async def test_a_form_of_another_site_is_rejected_even_with_a_csrf_cookie(page_client: PageClient, site: str) -> None:
+    result = await page_client.post("/login", {"email": "a@b.test", "password": "x"}, headers={"Sec-Fetch-Site": site})
+    assert (result.status, result.code) == (403, "csrf-token-invalid")
 
 
-async def test_a_form_of_ours_passes_although_the_browser_hides_its_origin(page_client: PageClient) -> None:
+async def test_a_same_origin_form_with_a_null_origin_is_accepted(page_client: PageClient) -> None:
     headers = {"Sec-Fetch-Site": "same-origin", "Origin": "null"}
-    sent = await page_client.post("/login", {"email": "a@b.test", "password": "x"}, headers=headers)
-    assert sent.code == "invalid-credentials"
+    result = await page_client.post("/login", {"email": "a@b.test", "password": "x"}, headers=headers)
+    assert result.code == "invalid-credentials"
 
 
-async def test_the_csrf_cookie_is_lax_and_stays(page_client: PageClient) -> None:
+async def test_the_csrf_cookie_is_lax_and_reused(page_client: PageClient) -> None:
     first = await page_client.get("/login")
     assert "SameSite=Lax" in first.response.headers["Set-Cookie"]
     second = await page_client.get("/login")
@@ -109,36 +109,36 @@ async def test_the_csrf_cookie_is_lax_and_stays(page_client: PageClient) -> None
         (b'{"email":"a"}', "application/json", 415, "unsupported-media-type"),
     ],
 )
-async def test_what_no_page_of_ours_sends_is_refused(
+async def test_a_malformed_form_is_rejected(
     page_client: PageClient, body: bytes, kind: str, status: int, code: str
 ) -> None:
-    sent = PageResponse(await page_client.browser.post("/login", content=body, headers={"Content-Type": kind}))
-    assert (sent.status, sent.code) == (status, code)
-    assert 'data-testid="refusal"' in sent.html
+    result = PageResponse(await page_client.browser.post("/login", content=body, headers={"Content-Type": kind}))
+    assert (result.status, result.code) == (status, code)
+    assert 'data-testid="refusal"' in result.html
 
 
-async def test_too_many_tries_are_told_with_the_time_to_wait(page_client: PageClient) -> None:
+async def test_too_many_attempts_are_rejected_with_retry_after(page_client: PageClient) -> None:
     for _ in range(10):
         await page_client.post("/login", {"email": "ada@people.test", "password": "wrong"})
-    sent = await page_client.post("/login", {"email": "ada@people.test", "password": "wrong"})
-    assert (sent.status, sent.code) == (429, "too-many-requests")
-    assert int(sent.response.headers["Retry-After"]) > 0
-    assert "Too many attempts." in sent.words
+    result = await page_client.post("/login", {"email": "ada@people.test", "password": "wrong"})
+    assert (result.status, result.code) == (429, "too-many-requests")
+    assert int(result.response.headers["Retry-After"]) > 0
+    assert "Too many attempts." in result.words
 
 
 # ---- languages -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_page_speaks_the_language_that_was_chosen_and_carries_it_on(page_client: PageClient) -> None:
+async def test_the_chosen_language_is_used_and_kept(page_client: PageClient) -> None:
     token = page_client.token(await page_client.invite())
-    seen = await page_client.get(f"/invitation?token={token}&locale=de", headers={"Accept-Language": "en"})
-    assert '<html lang="de" dir="ltr">' in seen.html
-    assert seen.response.headers["Content-Language"] == "de"
-    assert seen.hidden["locale"] == "de"
-    assert f'href="/invitation?token={token}&amp;locale=en" lang="en"' in seen.html
-    sent = await page_client.post("/invitation/accept", {"token": token, "locale": "de", "password": PASSWORD})
-    assert '<html lang="de" dir="ltr">' in sent.html
-    assert f'href="/invitation?token={token}&amp;locale=en" lang="en"' in sent.html
+    page = await page_client.get(f"/invitation?token={token}&locale=de", headers={"Accept-Language": "en"})
+    assert '<html lang="de" dir="ltr">' in page.html
+    assert page.response.headers["Content-Language"] == "de"
+    assert page.hidden["locale"] == "de"
+    assert f'href="/invitation?token={token}&amp;locale=en" lang="en"' in page.html
+    result = await page_client.post("/invitation/accept", {"token": token, "locale": "de", "password": PASSWORD})
+    assert '<html lang="de" dir="ltr">' in result.html
+    assert f'href="/invitation?token={token}&amp;locale=en" lang="en"' in result.html
 
 
 @pytest.mark.parametrize(
@@ -155,41 +155,41 @@ async def test_a_page_speaks_the_readers_language(
     page_client: PageClient, accepts: str, mailed_in: str | None, spoken: str
 ) -> None:
     token = page_client.token(await page_client.invite(locale=mailed_in))
-    seen = await page_client.get(f"/invitation?token={token}", headers={"Accept-Language": accepts})
-    assert f'<html lang="{spoken}"' in seen.html
+    page = await page_client.get(f"/invitation?token={token}", headers={"Accept-Language": accepts})
+    assert f'<html lang="{spoken}"' in page.html
 
 
 async def test_the_language_of_the_page_becomes_the_persons(page_client: PageClient) -> None:
     token = page_client.token(await page_client.invite())
     fields = {"firstName": "J", "lastName": "K", "password": PASSWORD, "acceptTerms": "yes", "locale": "de"}
-    sent = await page_client.post("/invitation/accept", {**fields, "token": token})
-    assert sent.target == "/invitation/arrived?how=joined&locale=de"
+    result = await page_client.post("/invitation/accept", {**fields, "token": token})
+    assert result.target == "/invitation/arrived?how=joined&locale=de"
     assert (await page_client.find_user("jonas@people.test")).locale == "de"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("locale", ["tlh", "%00", "x" * 100, "%ff", "<b>"])
 async def test_a_language_nobody_speaks_does_not_matter(page_client: PageClient, locale: str) -> None:
-    seen = await page_client.get(f"/login?locale={locale}")
-    assert seen.status == 200
-    assert '<html lang="en"' in seen.html
+    page = await page_client.get(f"/login?locale={locale}")
+    assert page.status == 200
+    assert '<html lang="en"' in page.html
 
 
 # ---- refusals --------------------------------------------------------------------------------------------------------
 
 
 async def test_an_unknown_address_is_a_page_for_people_and_a_problem_for_programs(page_client: PageClient) -> None:
-    seen = await page_client.get("/nowhere", headers={"Accept": "text/html,*/*;q=0.8"})
-    assert (seen.status, seen.code) == (404, "not-found")
-    assert 'data-testid="refusal"' in seen.html
+    page = await page_client.get("/nowhere", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (page.status, page.code) == (404, "not-found")
+    assert 'data-testid="refusal"' in page.html
     assert (await page_client.get("/nowhere")).response.headers["Content-Type"] == "application/problem+json"
 
 
-async def test_a_bug_of_ours_is_a_page_that_tells_nothing(
+async def test_an_internal_error_page_reveals_no_details(
     page_client: PageClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = page_client.token(await page_client.invite())
-    monkeypatch.setattr("latchstring.invitee.previews.offer_of", lambda *_: 1 / 0)
-    seen = await page_client.get(f"/invitation?token={token}")
-    assert (seen.status, seen.code) == (500, "internal-error")
-    assert 'data-testid="refusal"' in seen.html
-    assert "ZeroDivision" not in seen.html
+    monkeypatch.setattr("latchstring.invitee.previews.summarize_invitation", lambda *_: 1 / 0)
+    page = await page_client.get(f"/invitation?token={token}")
+    assert (page.status, page.code) == (500, "internal-error")
+    assert 'data-testid="refusal"' in page.html
+    assert "ZeroDivision" not in page.html

@@ -1,24 +1,24 @@
-// Documents. Every address shows the same page; this script reads the address and fills in the part that belongs to it:
-//   /                                              the documents I may read
-//   /{contentType}/{contentKey}                    one of them
-//   /{contentType}/{contentKey}/accept?token=…     where the link of an invitation leads
+// Documents. Every path has the same page; this script shows the section for the path:
+//   /                                              the documents that the user may read
+//   /{contentType}/{contentKey}                    a document
+//   /{contentType}/{contentKey}/accept?token=…     the link of an invitation
 
 const address = new URL(location.href);
 const [, contentType, contentKey, isAccept] = address.pathname.match(/^\/([^/]+)\/([^/]+?)(\/accept)?$/) ?? [];
 const token = isAccept && address.searchParams.get("token");
-// The token is a credential. From here on it is in this variable and nowhere else: not in the address bar, not in the
-// history, not in what a reload or another tab would send.
+// The token is a credential. From here on it is only in this variable: not in the address bar, not in the history, and not
+// in requests of a reload or another tab.
 if (isAccept) history.replaceState(null, "", address.pathname);
 
 const object = `/content/${contentType}/${contentKey}`;
 const find = (selector, within = document) => within.querySelector(selector);
-const MAY = { VIEWER: "read", EDITOR: "edit", MAINTAINER: "edit, and invite others to," };
-const HAS = { VIEWER: "may read", EDITOR: "may edit", MAINTAINER: "may edit and invite" };
-let me = null; // who is signed in
+const VERBS = { VIEWER: "read", EDITOR: "edit", MAINTAINER: "edit, and invite others to," };
+const ACCESS_LABELS = { VIEWER: "may read", EDITOR: "may edit", MAINTAINER: "may edit and invite" };
+let me = null; // the signed-in user
 let etag = null; // the version of the document that is shown
 let afterSignIn = () => location.reload();
 
-// ---- asking ---------------------------------------------------------------------------------------------------------
+// ---- requests -------------------------------------------------------------------------------------------------------
 
 class Problem extends Error {
   constructor(problem) {
@@ -27,22 +27,22 @@ class Problem extends Error {
   }
 }
 
-// Ask Latchstring through our backend, which knows whose session this is. Refusals are thrown, with their `code`.
-async function ask(method, path, body, headers = {}) {
-  const sent = body === undefined ? {} : { body: JSON.stringify(body) };
-  const answer = await fetch(`/api${path}`, {
+// Send a request to Latchstring through the backend, which adds the token of the session. Throws a Problem for errors.
+async function request(method, path, body, headers = {}) {
+  const options = body === undefined ? {} : { body: JSON.stringify(body) };
+  const response = await fetch(`/api${path}`, {
     method,
-    headers: { ...headers, ...(sent.body && { "Content-Type": "application/json" }) },
-    ...sent,
+    headers: { ...headers, ...(options.body && { "Content-Type": "application/json" }) },
+    ...options,
   }).catch(() => {
     throw new Problem({ code: "offline", detail: "The server cannot be reached. Try again in a moment." });
   });
-  const said = await answer.json().catch(() => null);
-  if (!answer.ok) throw new Problem(said ?? { code: "unavailable", detail: `The server answered ${answer.status}.` });
-  return { said, status: answer.status, etag: answer.headers.get("ETag") };
+  const data = await response.json().catch(() => null);
+  if (!response.ok) throw new Problem(data ?? { code: "unavailable", detail: `The server answered ${response.status}.` });
+  return { data, status: response.status, etag: response.headers.get("ETag") };
 }
 
-// ---- showing --------------------------------------------------------------------------------------------------------
+// ---- sections -------------------------------------------------------------------------------------------------------
 
 function show(id, title) {
   for (const section of document.querySelectorAll("main > section")) section.hidden = section.id !== id;
@@ -55,25 +55,25 @@ function show(id, title) {
   return section;
 }
 
-function notice(words) {
-  find("#notice").textContent = words;
+function showNotice(text) {
+  find("#notice").textContent = text;
   find("#notice").hidden = false;
 }
 
-function element(name, words = "", more = {}) {
-  return Object.assign(document.createElement(name), { textContent: words }, more);
+function element(name, text = "", properties = {}) {
+  return Object.assign(document.createElement(name), { textContent: text }, properties);
 }
 
-// A row of a list: a line, a smaller line below it, and perhaps something at its end.
-function row(line, below, end) {
-  const made = element("li");
-  const words = element("span");
-  words.append(line, element("small", below));
-  made.append(words, ...(end ? [end] : []));
-  return made;
+// A row of a list: a line, a smaller line below it, and an optional element at the end.
+function row(line, detail, end) {
+  const item = element("li");
+  const text = element("span");
+  text.append(line, element("small", detail));
+  item.append(text, ...(end ? [end] : []));
+  return item;
 }
 
-function showWho() {
+function showUser() {
   find("#me").hidden = !me;
   find("[data-me]").textContent = me?.email ?? "";
 }
@@ -85,54 +85,54 @@ function showSignIn(title, email = "") {
 
 async function showList() {
   if (!me) return showSignIn("Sign in to see your documents");
-  const { said } = await ask("GET", "/content/documents?limit=100");
+  const { data } = await request("GET", "/content/documents?limit=100");
   const section = show("list");
   find("ul", section).replaceChildren(
-    ...said.items.map((one) => {
-      const link = element("a", one.title, { href: `/${one.contentType}/${one.key}` });
-      return row(link, myPart(one));
+    ...data.items.map((item) => {
+      const link = element("a", item.title, { href: `/${item.contentType}/${item.key}` });
+      return row(link, describeAccess(item));
     }),
   );
-  find(".empty", section).hidden = said.items.length > 0;
-  find("form", section).hidden = !me.permissions.some((one) => ["content:create", "*"].includes(one));
+  find(".empty", section).hidden = data.items.length > 0;
+  find("form", section).hidden = !me.permissions.some((permission) => ["content:create", "*"].includes(permission));
 }
 
-function myPart({ access }) {
+function describeAccess({ access }) {
   if (me && access.ownerId === me.id) return "Yours";
   if (access.canDelete) return "You may edit it and invite others";
   return access.canEdit ? "You may edit it" : "You may read it";
 }
 
 async function showDocument() {
-  let answer;
+  let response;
   try {
-    answer = await ask("GET", object);
+    response = await request("GET", object);
   } catch (problem) {
     if (problem.code === "unauthenticated" || problem.code === "credential-invalid") {
       return showSignIn("Sign in to open this document");
     }
     if (problem.status !== 404) throw problem;
-    return showEnded("There is no such document here", "Or it is not shared with you. Ask whoever told you about it.");
+    return showEnded("Document not found", "It does not exist, or it is not shared with you.");
   }
-  const one = answer.said;
-  etag = answer.etag;
-  const section = show("document", one.title);
-  find(".facts", section).textContent = `${myPart(one)}. Last changed ${when(one.updatedAt)}.`;
-  find(".text", section).textContent = one.data?.text ?? "";
-  find("details", section).hidden = !one.access.canEdit;
+  const content = response.data;
+  etag = response.etag;
+  const section = show("document", content.title);
+  find(".facts", section).textContent = `${describeAccess(content)}. Last changed ${formatTime(content.updatedAt)}.`;
+  find(".text", section).textContent = content.data?.text ?? "";
+  find("details", section).hidden = !content.access.canEdit;
   const form = find("[data-do=save]").elements;
-  form.title.value = one.title;
-  form.text.value = one.data?.text ?? "";
-  find("#people").hidden = !one.access.canDelete;
-  if (one.access.canDelete) showPeople((await ask("GET", `${object}/access`)).said);
+  form.title.value = content.title;
+  form.text.value = content.data?.text ?? "";
+  find("#people").hidden = !content.access.canDelete;
+  if (content.access.canDelete) showPeople((await request("GET", `${object}/access`)).data);
 }
 
-const when = (instant) => new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" }).format(new Date(instant));
+const formatTime = (instant) => new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" }).format(new Date(instant));
 
 function showPeople(access) {
   const isMine = me && access.ownerId === me.id;
-  const users = access.users.map(({ user, role }) => row(user.name || user.email, `${user.email} ${HAS[role]}`));
-  find("[data-users]").replaceChildren(row(isMine ? "You" : "Its owner", isMine ? "own it" : "may do everything"), ...users);
+  const users = access.users.map(({ user, role }) => row(user.name || user.email, `${user.email} ${ACCESS_LABELS[role]}`));
+  find("[data-users]").replaceChildren(row(isMine ? "You" : "The owner", isMine ? "own it" : "has full access"), ...users);
   find("[data-invitations]").replaceChildren(...access.invitations.map(showInvitation));
   find("[data-nobody]").hidden = access.invitations.length > 0;
 }
@@ -141,158 +141,158 @@ function showInvitation({ id, email, role, expiresAt, delivery }) {
   const form = element("form", "", { method: "post" });
   Object.assign(form.dataset, { do: "withdraw", id });
   form.append(element("button", "Withdraw", { ariaLabel: `Withdraw the invitation of ${email}` }));
-  const words = [`${HAS[role]} it`, mailWords(delivery), `the link works until ${when(expiresAt)}`];
-  return row(email, words.filter(Boolean).join(" · "), form);
+  const details = [`${ACCESS_LABELS[role]} it`, describeDelivery(delivery), `the link works until ${formatTime(expiresAt)}`];
+  return row(email, details.filter(Boolean).join(" · "), form);
 }
 
-function mailWords(delivery) {
-  const words = {
-    QUEUED: "the mail goes out now",
+function describeDelivery(delivery) {
+  const labels = {
+    QUEUED: "the mail is being sent",
     SENT: "the mail is sent",
-    DEFERRED: "the mail is tried again",
-    BOUNCED: `the address is refused: ${delivery?.lastReply}`,
-    FAILED: `the mail is refused: ${delivery?.lastReply}`,
+    DEFERRED: "the mail will be retried",
+    BOUNCED: `the address was rejected: ${delivery?.lastReply}`,
+    FAILED: `the mail was rejected: ${delivery?.lastReply}`,
     SUPPRESSED: "no mail was sent",
   };
-  return words[delivery?.state];
+  return labels[delivery?.state];
 }
 
 // ---- the link of an invitation --------------------------------------------------------------------------------------
 
-// Opening the link only looks. Mail scanners open links, too.
-async function showOffer() {
-  if (!token) return showEnded("This address has no link in it", "Open the link in your mail once more.");
-  let offer;
+// Opening the link does not accept, as mail scanners open links.
+async function showInvitationPage() {
+  if (!token) return showEnded("The link is missing", "Open the link in your mail again.");
+  let invitation;
   try {
-    offer = (await ask("POST", "/invitations/lookup", { token })).said;
+    invitation = (await request("POST", "/invitations/lookup", { token })).data;
   } catch (problem) {
     return showRefusal(problem);
   }
-  const here = offer.content.find((one) => one.contentType === contentType && one.key === contentKey);
-  if (!here) return showRefusal({ code: "invitation-mismatch" });
-  if (me && me.email.toLowerCase() !== offer.inviteEmail.toLowerCase()) return showRefusal({ code: "wrong-account" });
-  const who = offer.invitedBy?.name || "Somebody";
-  const section = show("invitation", `${who} invites you to ${MAY[here.role]} “${here.title}”`);
-  find("blockquote", section).textContent = offer.message ?? "";
-  find("blockquote", section).hidden = !offer.message;
-  find("[data-invitee]").textContent = offer.inviteEmail;
+  const grant = invitation.content.find((item) => item.contentType === contentType && item.key === contentKey);
+  if (!grant) return showRefusal({ code: "invitation-mismatch" });
+  if (me && me.email.toLowerCase() !== invitation.inviteEmail.toLowerCase()) return showRefusal({ code: "wrong-account" });
+  const inviter = invitation.invitedBy?.name || "Somebody";
+  const section = show("invitation", `${inviter} invites you to ${VERBS[grant.role]} “${grant.title}”`);
+  find("blockquote", section).textContent = invitation.message ?? "";
+  find("blockquote", section).hidden = !invitation.message;
+  find("[data-invitee]").textContent = invitation.inviteEmail;
   const profile = find("[data-profile]");
-  profile.hidden = profile.disabled = offer.accountExists; // what is disabled is neither checked nor sent
-  find("button", section).textContent = offer.accountExists ? "Accept and open it" : "Create account and come in";
+  profile.hidden = profile.disabled = invitation.accountExists; // disabled fields are neither validated nor sent
+  find("button", section).textContent = invitation.accountExists ? "Accept and open" : "Create account and accept";
   const fields = find("form", section).elements;
-  fields.firstName.value = offer.firstName ?? "";
-  fields.lastName.value = offer.lastName ?? "";
-  find("[data-terms]").hidden = fields.acceptTerms.disabled = !offer.termsUrl;
-  if (offer.termsUrl) find("[data-terms] a").href = offer.termsUrl;
+  fields.firstName.value = invitation.firstName ?? "";
+  fields.lastName.value = invitation.lastName ?? "";
+  find("[data-terms]").hidden = fields.acceptTerms.disabled = !invitation.termsUrl;
+  if (invitation.termsUrl) find("[data-terms] a").href = invitation.termsUrl;
 }
 
-const OVER = {
-  "invitation-accepted": ["You are in already", "This invitation has been accepted. Sign in, and find the document in your list."],
+const ENDED = {
+  "invitation-accepted": ["Already accepted", "Sign in, and open the document from your list."],
   "invitation-declined": ["You declined this invitation", "Ask for a new one if you changed your mind."],
-  "invitation-revoked": ["This invitation was withdrawn", "Ask whoever invited you."],
-  "invitation-superseded": ["There is a newer link", "Look for a later mail, or have another one sent.", "askForNew"],
-  "invitation-expired": ["This link has run out", "The invitation has not: have a new link sent to your mailbox.", "askForNew"],
-  "invitation-token-invalid": ["This link is not complete", "Copy the whole address from your mail."],
-  "invitation-mismatch": ["This link is for another document", "Open the link in your mail once more."],
-  "inviter-not-allowed": ["This invitation has lost its ground", "Whoever sent it may not invite to this document any more."],
-  "account-blocked": ["This account is blocked", "Ask whoever invited you."],
+  "invitation-revoked": ["This invitation was withdrawn", "Ask the person who invited you."],
+  "invitation-superseded": ["There is a newer link", "Use the link of the latest mail, or request a new one.", "requestNewLink"],
+  "invitation-expired": ["This link has expired", "The invitation is still open. Request a new link.", "requestNewLink"],
+  "invitation-token-invalid": ["This link is incomplete", "Copy the whole link from your mail."],
+  "invitation-mismatch": ["This link is for another document", "Open the link in your mail again."],
+  "inviter-not-allowed": ["This invitation cannot be accepted", "The person who sent it may no longer invite to this document."],
+  "account-blocked": ["This account is blocked", "Ask the person who invited you."],
 };
 
 function showRefusal(problem) {
   if (problem.code === "wrong-account") {
-    const words = `You are signed in as ${me?.email}. The invitation is for somebody else.`;
-    return showEnded("This is somebody else’s invitation", words, "switchAccount");
+    const text = `You are signed in as ${me?.email}. The invitation is for another account.`;
+    return showEnded("This invitation is for another account", text, "switchAccount");
   }
-  if (!(problem.code in OVER)) throw problem;
-  return showEnded(...OVER[problem.code]);
+  if (!(problem.code in ENDED)) throw problem;
+  return showEnded(...ENDED[problem.code]);
 }
 
-function showEnded(title, words, way) {
+function showEnded(title, text, action) {
   const section = show("ended", title);
-  find(".lead", section).textContent = words;
-  for (const form of section.querySelectorAll("form")) form.hidden = form.dataset.do !== way;
+  find(".lead", section).textContent = text;
+  for (const form of section.querySelectorAll("form")) form.hidden = form.dataset.do !== action;
 }
 
-// ---- acting: each form names one of these ---------------------------------------------------------------------------
+// ---- actions: `data-do` of a form names one -------------------------------------------------------------------------
 
 const actions = {
   async signIn({ email, password }) {
-    await ask("POST", "/auth/login", { email, password });
+    await request("POST", "/auth/login", { email, password });
     await afterSignIn();
   },
 
   async signOut() {
-    await ask("POST", "/auth/logout");
+    await request("POST", "/auth/logout");
     location.assign("/");
   },
 
   async create({ title }) {
-    const { said } = await ask("POST", "/content/documents", { title, data: { text: "" } });
-    location.assign(`/${said.contentType}/${said.key}`);
+    const { data } = await request("POST", "/content/documents", { title, data: { text: "" } });
+    location.assign(`/${data.contentType}/${data.key}`);
   },
 
-  // If-Match: whoever saved in between is not overwritten.
+  // If-Match: a change that somebody else saved meanwhile is not overwritten.
   async save({ title, text }) {
     try {
-      await ask("PATCH", object, { title, data: { text } }, { "If-Match": etag });
+      await request("PATCH", object, { title, data: { text } }, { "If-Match": etag });
     } catch (problem) {
       if (problem.status !== 412) throw problem;
-      etag = (await ask("GET", object)).etag;
+      etag = (await request("GET", object)).etag;
       problem.message = "Not saved. Somebody else changed the document a moment ago. Save again to replace their text.";
       throw problem;
     }
     await showDocument();
     find("#document details").open = false;
-    notice("Saved.");
+    showNotice("Saved.");
   },
 
   async invite({ email, role, message }, form) {
-    const { said } = await ask("POST", `/content/${contentType}/invitations/${contentKey}`, {
+    const { data } = await request("POST", `/content/${contentType}/invitations/${contentKey}`, {
       email,
       role,
       ...(message && { message }),
     });
-    showPeople(said);
+    showPeople(data);
     form.reset();
-    notice(`${email} is on the way. The link is in their mailbox.`);
+    showNotice(`Invitation sent to ${email}.`);
   },
 
   async withdraw(_, form) {
-    await ask("DELETE", `/content/invitations/${form.dataset.id}`);
-    showPeople((await ask("GET", `${object}/access`)).said);
-    notice("Withdrawn. The link no longer opens anything.");
+    await request("DELETE", `/content/invitations/${form.dataset.id}`);
+    showPeople((await request("GET", `${object}/access`)).data);
+    showNotice("Withdrawn. The link no longer works.");
   },
 
-  // The answer to an invitation: with a profile if there is no account yet, which then is made in the same step.
+  // Accept the invitation. Without an account, the same request creates one from the profile.
   async accept(profile) {
     const body = { token, contentType, contentKey, ...profile };
     if (profile.acceptTerms) body.acceptTerms = true;
     try {
-      await ask("POST", `/content/${contentType}/invitations/${contentKey}`, body);
+      await request("POST", `/content/${contentType}/invitations/${contentKey}`, body);
     } catch (problem) {
       if (problem.errors.length) throw problem;
       if (problem.code !== "sign-in-required") return showRefusal(problem);
-      // The link was handed over, not mailed: only its owner's session proves who holds it.
+      // The link was not mailed, so it does not verify the address: the invitee has to sign in.
       afterSignIn = () => actions.accept({});
       return showSignIn("Sign in to accept");
     }
-    me = await whoAmI();
+    me = await findUser();
     if (me) return location.replace(`/${contentType}/${contentKey}`);
     const invitee = find("[data-invitee]").textContent;
     afterSignIn = () => location.replace(`/${contentType}/${contentKey}`);
-    showSignIn("You are in. Sign in to open the document", invitee);
+    showSignIn("Accepted. Sign in to open the document", invitee);
   },
 
-  async askForNew() {
-    await ask("POST", "/invitations/request-new", { token });
-    showEnded("Look into your mailbox", "If the invitation still stands, a new link is on its way to the invited address.");
+  async requestNewLink() {
+    await request("POST", "/invitations/request-new", { token });
+    showEnded("Check your mail", "If the invitation is still open, a new link was sent to the invited address.");
   },
 
   async switchAccount() {
-    await ask("POST", "/auth/logout");
+    await request("POST", "/auth/logout");
     me = null;
-    showWho();
-    await showOffer();
+    showUser();
+    await showInvitationPage();
   },
 };
 
@@ -319,28 +319,28 @@ function clearErrors(form) {
   for (const field of form.elements) field.ariaInvalid = null;
 }
 
-// What is wrong with a field stands at the field, everything else above the button.
+// Show problems of a field at the field, and other problems above the button.
 function showErrors(form, problem) {
-  const rest = [];
+  const otherDetails = [];
   for (const { pointer, detail } of problem.errors) {
     const field = form.elements[pointer.slice(1)];
     if (!field) {
-      rest.push(detail);
+      otherDetails.push(detail);
       continue;
     }
     field.ariaInvalid = "true";
     field.closest("label").append(element("span", detail, { className: "error" }));
   }
-  const words = rest.join(" ") || (problem.errors.length ? "" : problem.message);
-  if (words) find("button", form).before(element("p", words, { className: "error", role: "alert" }));
+  const text = otherDetails.join(" ") || (problem.errors.length ? "" : problem.message);
+  if (text) find("button", form).before(element("p", text, { className: "error", role: "alert" }));
   (find("[aria-invalid=true]", form) ?? find("button", form)).focus();
 }
 
-// ---- starting -------------------------------------------------------------------------------------------------------
+// ---- start ----------------------------------------------------------------------------------------------------------
 
-async function whoAmI() {
+async function findUser() {
   try {
-    return (await ask("GET", "/users/me")).said;
+    return (await request("GET", "/users/me")).data;
   } catch (problem) {
     if (problem.status === 401) return null;
     throw problem;
@@ -348,10 +348,10 @@ async function whoAmI() {
 }
 
 try {
-  me = await whoAmI();
-  showWho();
-  await (isAccept ? showOffer() : contentKey ? showDocument() : showList());
+  me = await findUser();
+  showUser();
+  await (isAccept ? showInvitationPage() : contentKey ? showDocument() : showList());
 } catch (problem) {
   if (!(problem instanceof Problem)) throw problem;
-  showEnded("That did not work", problem.message);
+  showEnded("Something went wrong", problem.message);
 }

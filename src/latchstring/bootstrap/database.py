@@ -1,4 +1,4 @@
-"""Opening what a process stands on, the master keys and the database, and refusing to start on a wrong one."""
+"""Opens the master keys and the database of a process, and refuses to start if they do not fit."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -19,16 +19,16 @@ SAFE_SQLITE = (3, 51, 3)  # before it, several checkpointing connections can cor
 
 
 class StartRefused(Exception):
-    """The process must not start; the text says why and what to do."""
+    """The process must not start. The message says why and what to do."""
 
-    def __init__(self, sentence: str, *, code: str, status: int = 1) -> None:
-        super().__init__(sentence)
+    def __init__(self, message: str, *, code: str, status: int = 1) -> None:
+        super().__init__(message)
         self.code = code
         self.status = status
 
 
 def open_keyring(config: Config) -> Keyring:
-    """The master keys; the first start makes the file. Raises KeyProblem, StartRefused."""
+    """Read the master keys; the first start creates the file. Raises KeyProblem, StartRefused."""
     if config.secrets.master_key is not None:
         return Keyring(parse_keys(config.secrets.master_key))
     path = config.secrets.master_key_file
@@ -47,43 +47,46 @@ def open_keyring(config: Config) -> Keyring:
 
 
 def database_url(settings: DatabaseSettings) -> URL:
-    """The address as the drivers take it, a SQLite path made absolute."""
+    """The database URL for the drivers, with an absolute path for SQLite."""
     url = make_url(settings.url)
     return url.set(database=str(settings.sqlite_path)) if settings.sqlite_path else url
 
 
 @asynccontextmanager
-async def open_database(settings: DatabaseSettings, *, beside: bool = False) -> AsyncIterator[Database]:
-    """Connect, and give everything back at the end. Raises StorageUnreachable, StartRefused.
+async def open_database(settings: DatabaseSettings, *, short_lived: bool = False) -> AsyncIterator[Database]:
+    """Connect, and close all connections at the end. Raises StorageUnreachable, StartRefused.
 
-    beside: a short visit of the command line; on SQLite it leaves checkpoints to the server.
+    short_lived: for a command that runs beside a server. It opens at most two PostgreSQL connections; on SQLite it
+    leaves checkpoints to the server.
     """
-    db = await _connect(settings, beside=beside)
+    db = await _connect(settings, short_lived=short_lived)
     try:
         yield db
     finally:
         await db.close()
 
 
-async def _connect(settings: DatabaseSettings, *, beside: bool) -> Database:
+async def _connect(settings: DatabaseSettings, *, short_lived: bool) -> Database:
     if settings.sqlite_path is not None:
         from latchstring.storage.engine.sqlite import SQLite  # noqa: PLC0415  # only the driver in use is loaded
 
         if not settings.sqlite_path.exists():
             raise SchemaBehind
-        return SQLite(str(settings.sqlite_path), checkpoints=not beside)
-    return await _connect_postgres(settings, size=2 if beside else settings.pool_size)
+        return SQLite(str(settings.sqlite_path), checkpoints=not short_lived)
+    return await _connect_postgres(settings, pool_size=2 if short_lived else settings.pool_size)
 
 
-async def _connect_postgres(settings: DatabaseSettings, *, size: int) -> Database:
+async def _connect_postgres(settings: DatabaseSettings, *, pool_size: int) -> Database:
     from asyncpg import PostgresError  # noqa: PLC0415  # only the driver in use is loaded
 
     from latchstring.storage.engine.postgres import Postgres  # noqa: PLC0415
 
     try:
-        return await Postgres.connect(database_url(settings), pool_size=size, statement_cache=settings.statement_cache)
-    except PostgresError as error:  # it answers, and refuses: no such user, password or database
-        raise StorageUnreachable(f"The database does not let us in: {error}.") from error
+        return await Postgres.connect(
+            database_url(settings), pool_size=pool_size, statement_cache=settings.statement_cache
+        )
+    except PostgresError as error:  # the server refused the connection: no such user, password or database
+        raise StorageUnreachable(f"The database refused the connection: {error}.") from error
 
 
 class SchemaBehind(StartRefused):
@@ -102,41 +105,41 @@ async def check_schema(db: Database) -> None:
 
 
 async def open_installation(db: Database, config: Config, *, now: datetime) -> tuple[Keyring, UUID]:
-    """The master keys, and which installation this database is; the first start makes both.
+    """The master keys and the id of the installation; the first start creates both.
 
-    Raises SchemaBehind, StartRefused, and KeyProblem for a database of another master key.
+    Raises SchemaBehind, StartRefused, and KeyProblem if the database belongs to another master key.
     """
     await check_schema(db)
     secrets = config.secrets
     if secrets.master_key is None and not secrets.master_key_file.exists() and await find_known_keys(db):
-        raise KeyProblem(  # a new key would be worth nothing here, and would look like the old one
+        raise KeyProblem(  # a new key could not read what the missing one sealed
             f"{secrets.master_key_file} is missing, and this database was used with a key. Restore it from a backup."
         )
     keyring = open_keyring(config)
     try:
         return keyring, await ensure_installation(db, keyring, now)
     except KeyProblem as problem:
-        raise KeyProblem(f"{problem} The key in use is {_where_key_is(config)}.") from problem
+        raise KeyProblem(f"{problem} The key in use is {_key_source(config)}.") from problem
 
 
-def _where_key_is(config: Config) -> str:
+def _key_source(config: Config) -> str:
     return "secrets.master-key" if config.secrets.master_key else str(config.secrets.master_key_file)
 
 
-async def revision(settings: DatabaseSettings) -> str | None:
-    """The revision the database is at, None before the first migration. Raises StorageUnreachable."""
+async def find_current_revision(settings: DatabaseSettings) -> str | None:
+    """The revision of the database, None before the first migration. Raises StorageUnreachable."""
     try:
-        async with open_database(settings, beside=True) as db:
+        async with open_database(settings, short_lived=True) as db:
             return await find_revision(db)
-    except SchemaBehind:  # no file yet
+    except SchemaBehind:  # the SQLite file does not exist yet
         return None
 
 
 async def migrate(settings: DatabaseSettings) -> bool:
-    """Bring the database to head; False when it was there. Raises StorageUnreachable."""
-    if await revision(settings) == HEAD_REVISION:
+    """Migrate the database to head. False if it was there already. Raises StorageUnreachable."""
+    if await find_current_revision(settings) == HEAD_REVISION:
         return False
-    # the migration tool takes most of a second to load, and hardly any start has something to migrate
+    # Alembic takes most of a second to load, and most starts have nothing to migrate
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     from latchstring.storage.engine import schema  # noqa: PLC0415
@@ -149,12 +152,12 @@ async def migrate(settings: DatabaseSettings) -> bool:
 
 
 def sqlite_warning(settings: DatabaseSettings) -> str | None:
-    """What an operator should know about the SQLite that Python was built with."""
+    """A warning if the SQLite that Python was built with can corrupt a database in WAL mode, else None."""
     if settings.sqlite_path is None or sqlite3.sqlite_version_info >= SAFE_SQLITE:
         return None
     return (
         f"SQLite {sqlite3.sqlite_version} can, rarely, damage a database that several connections checkpoint. "
-        "One server process is safe; keep other programmes out of the file, or use SQLite 3.51.3 or newer."
+        "One server process is safe; do not open the file with other programs, or use SQLite 3.51.3 or newer."
     )
 
 

@@ -1,9 +1,9 @@
-"""Renewing the master key.
+"""Renews the master key.
 
-The order matters. The new key is noted in the database first, so that no start meets a key it does not know. Then the
-file changes, which running processes follow within a second. Only then are links ended, so that none is left that a
-process signed with the old key meanwhile; and only then are the second factors of administrators sealed by the new
-key, so that every process can open them. Until that is done, the keys that sealed them stay.
+The order matters. First the new key is registered in the database, so that no process starts with an unknown key. Then
+the file is replaced; running processes reload it within a second. Only then are links revoked, so that this includes
+links that a process signed with the old key in between, and only then are the second factors of administrators sealed
+with the new key, so that every process can open them. Until that is done, the keys that sealed them stay.
 """
 
 import asyncio
@@ -29,56 +29,56 @@ CAUSE = "key-compromised"
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What a rotation did, by ids of keys. text: the new key for the environment, where no file holds it."""
+    """The result of a rotation. new_keys: the keys to set in the environment; None if they are in a file."""
 
-    signing: str
-    kept: tuple[str, ...]
-    removed: tuple[str, ...]
-    ended: int
-    text: str | None = field(repr=False)
+    signing_key_id: str
+    kept_key_ids: tuple[str, ...]
+    removed_key_ids: tuple[str, ...]
+    ended_invitations: int
+    new_keys: str | None = field(repr=False)
 
 
 async def rotate_keys(config: Config, *, compromised: bool) -> Rotation:
-    """Make a new key sign. Raises KeyProblem, StartRefused, StorageUnreachable."""
-    async with open_services(config, beside=True) as services:
-        fresh = new_master_key()
-        old = services.keyring.keys
-        kept = () if compromised else await _still_needed(services, old)
-        removed = tuple(key.id for key in old if key not in kept)
+    """Create a new master key that signs from now on. Raises KeyProblem, StartRefused, StorageUnreachable."""
+    async with open_services(config, short_lived=True) as services:
+        new_key = new_master_key()
+        old_keys = services.keyring.keys
+        kept_keys = () if compromised else await _keys_in_use(services, old_keys)
+        removed_ids = tuple(key.id for key in old_keys if key not in kept_keys)
         now = services.clock()
-        await services.db.transact(lambda: _announce(fresh, now))
-        text = _put(config, (fresh, *kept))
-        await services.db.transact(lambda: _retire(services, fresh, removed, now=now, compromised=compromised))
-        if compromised or (text is None and await find_sealing_keys(services.db)):
-            await asyncio.sleep(2 * RELOAD_SECONDS)  # until every process has noticed
-        if compromised or text is None:  # a key of the environment is not known to anybody yet, so the old ones stay
-            await reseal_second_factors(services.db, fresh, old)
+        await services.db.transact(lambda: _register(new_key, now))
+        new_keys = _store_keys(config, (new_key, *kept_keys))
+        await services.db.transact(lambda: _retire(services, new_key, removed_ids, now=now, compromised=compromised))
+        if compromised or (new_keys is None and await find_sealing_keys(services.db)):
+            await asyncio.sleep(2 * RELOAD_SECONDS)  # until every process has reloaded the keys
+        if compromised or new_keys is None:  # no process has a new key of the environment yet, so the old ones stay
+            await reseal_second_factors(services.db, new_key, old_keys)
         ended = await _end_links(services.db) if compromised else 0
-        return Rotation(fresh.id, tuple(key.id for key in kept), removed, ended, text)
+        return Rotation(new_key.id, tuple(key.id for key in kept_keys), removed_ids, ended, new_keys)
 
 
-async def _still_needed(services: Services, keys: tuple[MasterKey, ...]) -> tuple[MasterKey, ...]:
-    """The key that signed until now, for who has not noticed the change yet, and those of links and second factors."""
-    in_use = await find_keys_in_use(services.db, now=services.clock()) | await find_sealing_keys(services.db)
-    return tuple(key for i, key in enumerate(keys) if i == 0 or key.id in in_use)
+async def _keys_in_use(services: Services, keys: tuple[MasterKey, ...]) -> tuple[MasterKey, ...]:
+    """The key that signed until now, as processes may still use it, and the keys of links and second factors."""
+    used_ids = await find_keys_in_use(services.db, now=services.clock()) | await find_sealing_keys(services.db)
+    return tuple(key for index, key in enumerate(keys) if index == 0 or key.id in used_ids)
 
 
-def _announce(fresh: MasterKey, now: datetime) -> Work[None]:
-    yield note_key(fresh, now)
+def _register(new_key: MasterKey, now: datetime) -> Work[None]:
+    yield note_key(new_key, now)
 
 
 def _retire(
-    services: Services, fresh: MasterKey, removed: tuple[str, ...], *, now: datetime, compromised: bool
+    services: Services, new_key: MasterKey, removed_ids: tuple[str, ...], *, now: datetime, compromised: bool
 ) -> Work[None]:
-    if removed:
-        yield retire_keys(removed, now=now, compromised=compromised)
+    if removed_ids:
+        yield retire_keys(removed_ids, now=now, compromised=compromised)
     yield record(
-        happened("key.rotated", services.installation_id, by=OPERATOR, now=now, key=fresh.id, compromised=compromised)
+        happened("key.rotated", services.installation_id, by=OPERATOR, now=now, key=new_key.id, compromised=compromised)
     )
 
 
-def _put(config: Config, keys: tuple[MasterKey, ...]) -> str | None:
-    """Write the key file; the text itself when the key comes from the environment."""
+def _store_keys(config: Config, keys: tuple[MasterKey, ...]) -> str | None:
+    """Write the key file. Returns the keys as text instead if they come from the environment."""
     if config.secrets.master_key is not None:
         return format_keys(keys)
     path = config.secrets.master_key_file
@@ -86,7 +86,7 @@ def _put(config: Config, keys: tuple[MasterKey, ...]) -> str | None:
         write_key_file(path, keys)
     except OSError as error:
         raise StartRefused(
-            f"The new key could not be written to {path}: {error.strerror}. Nothing signs with it; the old key stays. "
+            f"The new key could not be written to {path}: {error.strerror}. It is not used; the old key stays. "
             "Make the folder writable, then run this again.",
             code="master-key",
         ) from error

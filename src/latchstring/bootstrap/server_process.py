@@ -1,4 +1,4 @@
-"""One serving process: uvicorn around the app, told to us when it is ready, ended within ten seconds of SIGTERM."""
+"""One server process: uvicorn with the application. It reports readiness and ends within ten seconds of SIGTERM."""
 
 import asyncio
 import contextlib
@@ -11,9 +11,9 @@ import uvicorn
 import uvloop
 
 from latchstring.bootstrap.application import create_app
-from latchstring.bootstrap.garbage_collection import settle_memory
-from latchstring.bootstrap.services import open_services, working
-from latchstring.bootstrap.supervisor import InheritedSockets
+from latchstring.bootstrap.garbage_collection import tune_garbage_collection
+from latchstring.bootstrap.services import open_services, running_worker
+from latchstring.bootstrap.supervisor import InheritedDescriptors
 from latchstring.config import Config
 from latchstring.http.access_log import AccessLog
 from latchstring.http.application import Application
@@ -21,13 +21,13 @@ from latchstring.services import Services
 from latchstring.telemetry.logging import redact_text
 from latchstring.worker.wake_event import WakeEvent
 
-DRAIN_SECONDS = 5  # for answers under way; what is left of the contract's ten is for the worker's last mail
-LAME_DUCK_SECONDS = 0.5  # from SIGTERM to the closed door
-KEEP_ALIVE_SECONDS = 65  # longer than proxies keep their idle connections, so that they end first
+DRAIN_SECONDS = 5  # for open requests; the rest of the ten seconds of the contract is for the worker to finish its mail
+LAME_DUCK_SECONDS = 0.5  # from SIGTERM until the socket is closed
+KEEP_ALIVE_SECONDS = 65  # longer than proxies keep idle connections, so that the proxy closes them first
 
 
 class Server(uvicorn.Server):
-    """uvicorn that says when it is ready and when it begins to drain, and ends with status 0 on SIGTERM."""
+    """uvicorn that calls back when it is ready and when it begins to drain, and exits with status 0 on SIGTERM."""
 
     def __init__(self, app: Application, *, on_ready: Callable[[], None], on_drain: Callable[[], None]) -> None:
         super().__init__(
@@ -39,7 +39,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,  # only the client address is read from them, from trusted proxies only
+                proxy_headers=False,  # our own middleware reads the client address, from trusted proxies only
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=DRAIN_SECONDS,
                 backlog=2048,
@@ -51,48 +51,48 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started:
-            settle_memory()
+            tune_garbage_collection()
             self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._on_drain()
-        # who has connected but was not read yet would be cut off; who comes now is still answered
+        # accepted connections with unread requests would be cut off; new requests are still answered meanwhile
         await asyncio.sleep(LAME_DUCK_SECONDS)
         await super().shutdown(sockets=sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Uvicorn's own raises the signal again at the end, and a wished end would look like a crash."""
-        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-        for number in before:
+        """Handle signals without raising them again, as uvicorn does: an orderly end would look like a crash."""
+        previous_handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        for number in previous_handlers:
             signal.signal(number, self.handle_exit)
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in previous_handlers.items():
                 signal.signal(number, handler)
 
 
 def run_server(
     config: Config,
-    bound: socket.socket,
+    server_socket: socket.socket,
     *,
     with_worker: bool,
     announce: Callable[[], None],
-    inherited: InheritedSockets | None = None,
+    inherited: InheritedDescriptors | None = None,
 ) -> None:
-    """Serve on the socket until SIGTERM. Raises what open_services raises, before anybody is served."""
+    """Serve on the socket until SIGTERM. Raises as open_services does, before the first request is accepted."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(config, bound, with_worker=with_worker, announce=announce, inherited=inherited))
+        runner.run(_serve(config, server_socket, with_worker=with_worker, announce=announce, inherited=inherited))
 
 
 async def _serve(
     config: Config,
-    bound: socket.socket,
+    server_socket: socket.socket,
     *,
     with_worker: bool,
     announce: Callable[[], None],
-    inherited: InheritedSockets | None,
+    inherited: InheritedDescriptors | None,
 ) -> None:
     wake_event, stop = WakeEvent(), asyncio.Event()
     access_log = AccessLog(redact=redact_text)
@@ -101,7 +101,7 @@ async def _serve(
         server = Server(app, on_ready=announce, on_drain=stop.set)
         if inherited is not None:
             inherited.follow_parent()
-        await server.serve(sockets=[bound])
+        await server.serve(sockets=[server_socket])
         access_log.flush()
 
 
@@ -109,9 +109,9 @@ async def _serve(
 async def _lifespan(
     services: Services, wake_event: WakeEvent, stop: asyncio.Event, *, with_worker: bool
 ) -> AsyncIterator[Services]:
-    """The services are open already, so that a refusal to start speaks for itself; only the worker comes and goes."""
+    """Run the worker with the application. The services are open already, so that their errors end the process."""
     if not with_worker:
         yield services
         return
-    async with working(services, wake_event, stop):
+    async with running_worker(services, wake_event, stop):
         yield services

@@ -1,4 +1,4 @@
-"""Builds the services a process works with, and its worker. The command line needs no more; main adds the faces."""
+"""Builds the services of a process and its worker. `application.py` adds the faces."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -38,27 +38,27 @@ from latchstring.worker.sweeps import AnswerPurge, NoticePurge, Sweep
 from latchstring.worker.wake_event import WakeEvent
 
 log = structlog.get_logger(__name__)
-WORKER_PAUSE_SECONDS = 1.0
-FIGURES_EVERY = timedelta(seconds=10)
-NOTICES_KEPT = timedelta(days=7)  # sent resets and notices, for whoever asks why one did not come
+WORKER_RESTART_SECONDS = 1.0
+STATISTICS_INTERVAL = timedelta(seconds=10)
+NOTICE_RETENTION = timedelta(days=7)  # of sent resets and notices, so that an operator can look into a missing one
 
 
 @asynccontextmanager
 async def open_services(
-    config: Config, *, clock: Clock = system_clock, wake_event: WakeEvent | None = None, beside: bool = False
+    config: Config, *, clock: Clock = system_clock, wake_event: WakeEvent | None = None, short_lived: bool = False
 ) -> AsyncIterator[Services]:
-    """Everything a process works with, on a database that is at head and belongs to this master key.
+    """Open the services on a database that is at head and belongs to this master key.
 
-    wake_event: wakes this process's worker. beside: a short visit of the command line.
+    wake_event: notifies the worker of this process. short_lived: for a command that runs beside a server.
     Raises KeyProblem, StartRefused, StorageUnreachable.
     """
     wake_event = wake_event or WakeEvent()
-    async with open_database(config.database, beside=beside) as db:
+    async with open_database(config.database, short_lived=short_lived) as db:
         keyring, installation_id = await open_installation(db, config, now=clock())
         services = build_services(
             config, db=db, keyring=keyring, installation_id=installation_id, clock=clock, wake_event=wake_event
         )
-        if beside:
+        if short_lived:
             yield services
             return
         async with listening(database_url(config.database), wake_event), services.link_views.flushing():
@@ -68,7 +68,7 @@ async def open_services(
 def build_services(
     config: Config, *, db: Database, keyring: Keyring, installation_id: UUID, clock: Clock, wake_event: WakeEvent
 ) -> Services:
-    """The service rooms, each handed the values it needs."""
+    """Create every service with its dependencies."""
     tokens = LinkTokens(keyring, installation_id)
     passwords = Passwords()
     users = Users.build(
@@ -163,7 +163,7 @@ def build_services(
 
 
 def _mail_loaders(invitations: Invitations, users: Users, admins: Admins) -> Mapping[MailKind, Loader]:
-    """A loader for every message."""
+    """The function that loads the data of a mail, for every kind of mail."""
     return {
         **invitations.mail_loaders,
         MailKind.PASSWORD_RESET: users.recovery.load_password_reset_mail,
@@ -173,22 +173,22 @@ def _mail_loaders(invitations: Invitations, users: Users, admins: Admins) -> Map
 
 
 def worker_dependencies(services: Services, wake_event: WakeEvent) -> WorkerDependencies:
-    """What the worker is handed: a loader for every message, and all tidying."""
+    """The dependencies of the worker, with a loader for every kind of mail and all sweeps."""
 
-    async def tidy_invitations() -> bool:
+    async def sweep_invitations() -> bool:
         return await services.invitations.sweep() > 0
 
     async def purge_sessions() -> bool:
-        ended = [await services.users.sessions.purge(), await services.admins.sessions.purge()]
-        return any(ended)
+        purged = [await services.users.sessions.purge(), await services.admins.sessions.purge()]
+        return any(purged)
 
     sweeps = (
-        Sweep("invitations", tidy_invitations),
+        Sweep("invitations", sweep_invitations),
         Sweep("jobs", services.invitations.bulk.purge),
         Sweep("sessions", purge_sessions),
         Sweep("stored answers", AnswerPurge(services.db, services.clock)),
-        Sweep("notices", NoticePurge(services.db, services.clock, NOTICES_KEPT)),
-        Sweep("figures", services.backoffice.overviews.count_next_batch, every=FIGURES_EVERY),
+        Sweep("notices", NoticePurge(services.db, services.clock, NOTICE_RETENTION)),
+        Sweep("figures", services.backoffice.overviews.count_next_batch, every=STATISTICS_INTERVAL),
     )
     return WorkerDependencies(
         db=services.db,
@@ -202,9 +202,9 @@ def worker_dependencies(services: Services, wake_event: WakeEvent) -> WorkerDepe
 
 
 @asynccontextmanager
-async def working(services: Services, wake_event: WakeEvent, stop: asyncio.Event) -> AsyncIterator[None]:
-    """Run the worker in this process; at the end it finishes what is under way or hands it back."""
-    task = asyncio.create_task(work_until(services, wake_event, stop), name="worker")
+async def running_worker(services: Services, wake_event: WakeEvent, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Run the worker in this process. At the end it finishes its current tasks or releases them."""
+    task = asyncio.create_task(run_worker_until(services, wake_event, stop), name="worker")
     try:
         yield
     finally:
@@ -212,11 +212,11 @@ async def working(services: Services, wake_event: WakeEvent, stop: asyncio.Event
         await task
 
 
-async def work_until(services: Services, wake_event: WakeEvent, stop: asyncio.Event) -> None:
-    """Send mail and tidy until stop is set. A worker that fails is started again: a promise outlives a bug."""
+async def run_worker_until(services: Services, wake_event: WakeEvent, stop: asyncio.Event) -> None:
+    """Run the worker until `stop` is set. If it fails it is started again, so that queued mail is still sent."""
     while not stop.is_set():
         try:
             await run_worker(worker_dependencies(services, wake_event), stop)
         except Exception:
-            log.exception("worker failed, starting it again")
-            await asyncio.sleep(WORKER_PAUSE_SECONDS)
+            log.exception("worker failed, restarting it")
+            await asyncio.sleep(WORKER_RESTART_SECONDS)

@@ -1,7 +1,7 @@
-"""Several processes of one command: started together, started again when one dies, ended together.
+"""Runs several processes of one command: starts them together, restarts one that dies, and ends them together.
 
-Each holds the reading end of a pipe whose other end only the parent has. When the parent is gone, however it went, the
-pipe ends, and so do they: nobody is left behind holding the port.
+Each child has the read end of a pipe whose write end only the parent has. When the parent ends, for whatever reason,
+the pipe closes and the children end, so that no orphan keeps the port.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ from pathlib import Path
 
 import structlog
 
-DRAIN_SECONDS = 9.5  # the contract's ten, less the time to notice
+DRAIN_SECONDS = 9.5  # the ten seconds of the contract, less the time to react
 RESTART_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 
 class ProcessGroup:
-    """N copies of a command. `run` returns the exit status: 0 after a wished end, a child's if none could start."""
+    """N processes of a command. `run` returns 0 after SIGTERM or SIGINT, or the status of a child that failed."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class ProcessGroup:
         env: dict[str, str] | None = None,
     ) -> None:
         if "--inherit" in arguments:
-            raise ValueError("a child has no children: this would not end")
+            raise ValueError("a child process must not start children")
         self._command = [sys.executable, "-m", "latchstring", *arguments]
         self._count = count
         self._announce = announce
@@ -46,45 +46,45 @@ class ProcessGroup:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        life_end, life = os.pipe()
-        ready, ready_end = os.pipe()
-        loop.add_reader(ready, self._count_ready, ready)
+        parent_read, parent_write = os.pipe()
+        ready_read, ready_write = os.pipe()
+        loop.add_reader(ready_read, self._count_ready, ready_read)
         try:
-            keepers = [asyncio.create_task(self._keep(life_end, ready_end)) for _ in range(self._count)]
+            tasks = [asyncio.create_task(self._keep_running(parent_read, ready_write)) for _ in range(self._count)]
             await self._stop.wait()
-            await self._end(keepers)
+            await self._end_all(tasks)
         finally:
-            loop.remove_reader(ready)
-            for descriptor in (life_end, life, ready, ready_end):
+            loop.remove_reader(ready_read)
+            for descriptor in (parent_read, parent_write, ready_read, ready_write):
                 os.close(descriptor)
         return self._status
 
-    def _count_ready(self, ready: int) -> None:
+    def _count_ready(self, ready_read: int) -> None:
         before = self._ready
-        self._ready += len(os.read(ready, 64))
+        self._ready += len(os.read(ready_read, 64))
         if before < self._count <= self._ready:
             self._announce()
 
-    async def _keep(self, life_end: int, ready_end: int) -> None:
-        inherit = ",".join(str(number) for number in (life_end, ready_end, *self._pass_fds))
+    async def _keep_running(self, parent_read: int, ready_write: int) -> None:
+        inherit = ",".join(str(number) for number in (parent_read, ready_write, *self._pass_fds))
         while not self._stop.is_set():
             process = await asyncio.create_subprocess_exec(
                 *self._command,
                 "--inherit",
                 inherit,
-                pass_fds=(life_end, ready_end, *self._pass_fds),
+                pass_fds=(parent_read, ready_write, *self._pass_fds),
                 env=self._env,
-                start_new_session=True,  # Ctrl-C reaches the parent only, which then ends them in order
+                start_new_session=True,  # Ctrl-C reaches the parent only, which then ends the children
             )
             self._running.add(process)
             status = await process.wait()
             self._running.discard(process)
             self._forget_metrics(process.pid)
             if not self._stop.is_set():
-                await self._lost(process.pid, status)
+                await self._handle_exit(process.pid, status)
 
-    async def _lost(self, pid: int, status: int) -> None:
-        """A child ended by itself: before anybody was ready that is the answer, later it is an accident."""
+    async def _handle_exit(self, pid: int, status: int) -> None:
+        """Handle a child that ended by itself: give up if not all were ready yet, else wait before it is restarted."""
         if self._ready < self._count:
             self._status = status if status > 0 else 1
             self._stop.set()
@@ -92,13 +92,13 @@ class ProcessGroup:
         log.error("process ended unexpectedly, starting another", pid=pid, status=status)
         await asyncio.sleep(RESTART_SECONDS)
 
-    async def _end(self, keepers: list["asyncio.Task[None]"]) -> None:
+    async def _end_all(self, tasks: list["asyncio.Task[None]"]) -> None:
         for process in self._running:
             process.terminate()
-        _, late = await asyncio.wait(keepers, timeout=DRAIN_SECONDS)
-        for process in self._running if late else ():
+        _, pending = await asyncio.wait(tasks, timeout=DRAIN_SECONDS)
+        for process in self._running if pending else ():
             process.kill()
-        await asyncio.wait(keepers)
+        await asyncio.wait(tasks)
 
     def _forget_metrics(self, pid: int) -> None:
         folder = (self._env or {}).get("PROMETHEUS_MULTIPROC_DIR")
@@ -106,22 +106,22 @@ class ProcessGroup:
             file.unlink(missing_ok=True)
 
 
-class InheritedSockets:
-    """What a child was handed: the parent's life line, where to say "ready", and the listening socket."""
+class InheritedDescriptors:
+    """The file descriptors that a child inherits: pipes to watch the parent and to report "ready", a socket if any."""
 
-    def __init__(self, text: str) -> None:
-        self.life, self.ready, *others = (int(number) for number in text.split(","))
-        self.listening = others[0] if others else None
+    def __init__(self, descriptors: str) -> None:
+        self.parent_read, self.ready_write, *others = (int(number) for number in descriptors.split(","))
+        self.server_socket = others[0] if others else None
 
     def follow_parent(self) -> None:
-        """End this process in order when the parent is gone. Needs a running loop."""
+        """Send this process SIGTERM when the parent has ended. Needs a running loop."""
         loop = asyncio.get_running_loop()
 
-        def gone() -> None:
-            loop.remove_reader(self.life)
+        def end_process() -> None:
+            loop.remove_reader(self.parent_read)
             os.kill(os.getpid(), signal.SIGTERM)
 
-        loop.add_reader(self.life, gone)
+        loop.add_reader(self.parent_read, end_process)
 
-    def say_ready(self) -> None:
-        os.write(self.ready, b".")
+    def report_ready(self) -> None:
+        os.write(self.ready_write, b".")

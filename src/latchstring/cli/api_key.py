@@ -6,7 +6,7 @@ from datetime import timedelta
 import rich_click as click
 
 from latchstring.cli.options import DURATION, KEY, LINE, json_option
-from latchstring.cli.output import note
+from latchstring.cli.output import print_note
 from latchstring.cli.with_services import with_services
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
 from latchstring.services import Services
@@ -15,17 +15,21 @@ from latchstring.users.api_keys import CreatedApiKey
 
 @click.group("api-key")
 def api_key() -> None:
-    """Make keys for backends."""
+    """Manage API keys for backends."""
 
 
 @api_key.command()
-@click.option("--name", required=True, type=LINE, help="What the key is for.")
+@click.option("--name", required=True, type=LINE, help="What the key is used for.")
 @click.option(
-    "--scope", "scopes", required=True, multiple=True, help="What it may do, such as `invitations:write`; `*` for all."
+    "--scope",
+    "scopes",
+    required=True,
+    multiple=True,
+    help="A permission of the key, such as `invitations:write`; `*` for all.",
 )
 @click.option("--may-grant", multiple=True, metavar="ROLE", help="A role it may grant. Scope `*` may grant all.")
 @click.option("--may-grant-group", "groups", multiple=True, type=KEY, help="A group it may invite into.")
-@click.option("--expires-in", type=DURATION, help="When it ends, such as `P90D`. Default: never.")
+@click.option("--expires-in", type=DURATION, help="Lifetime of the key, such as `P90D`. Default: no limit.")
 @json_option
 def create(
     *,
@@ -36,9 +40,9 @@ def create(
     expires_in: timedelta | None,
     as_json: bool,
 ) -> None:
-    """Make an API key and print it, alone, on standard output. It is shown this once."""
+    """Create an API key and print only the key on standard output. It cannot be shown again."""
 
-    async def make(services: Services) -> CreatedApiKey:
+    async def create_key(services: Services) -> CreatedApiKey:
         return await services.users.api_keys.create(
             name=name,
             scopes=scopes,
@@ -48,19 +52,19 @@ def create(
             by=OPERATOR_PRINCIPAL,
         )
 
-    made = with_services(make)
+    created = with_services(create_key)
     if not as_json:
-        note("Keep this key now. It is not stored and cannot be shown again.")
-        click.echo(made.secret)
+        print_note("Save this key now. It is not stored and cannot be shown again.")
+        click.echo(created.secret)
         return
-    key = made.key
-    shown = {
+    key = created.key
+    result = {
         "id": str(key.id),
-        "key": made.secret,
+        "key": created.secret,
         "name": key.name,
         "scopes": sorted(key.scopes),
         "mayGrant": sorted(key.may_grant),
         "mayGrantGroups": sorted(key.may_grant_groups),
         "expiresAt": key.expires_at.isoformat() if key.expires_at else None,
     }
-    click.echo(json.dumps(shown, ensure_ascii=False))
+    click.echo(json.dumps(result, ensure_ascii=False))

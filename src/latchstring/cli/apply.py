@@ -1,7 +1,7 @@
-"""`latchstring apply`: a declared list of invitations, compared with what is, and what is missing done.
+"""`latchstring apply`: compares a declared list of invitations with the database and makes the missing changes.
 
-Exit statuses: 0 done, or nothing to do; 1 refused, not confirmed, or some changes failed; with --check 0 for an empty
-plan, 2 for one that is not, and 1 for everything that keeps the plan from being made.
+Exit statuses: 0 done, or nothing to do; 1 rejected, not confirmed, or some changes failed. With --check: 0 nothing to
+do, 2 changes needed, 1 any error.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,10 +13,9 @@ import rich_click as click
 from click.exceptions import Exit
 
 from latchstring.cli import apply_output as output
-from latchstring.cli import declared_list as entries
-from latchstring.cli.declared_list import DeclaredList, FileProblem
+from latchstring.cli.declared_list import DeclaredList, FileProblem, ListRefused, read_csv_list, read_yaml_list
 from latchstring.cli.failures import FAILED, UNUSABLE, CommandFailed
-from latchstring.cli.input_files import file_type, read_bytes, require_an_answer
+from latchstring.cli.input_files import file_type, read_bytes, require_confirmation
 from latchstring.cli.options import KEY, json_option
 from latchstring.cli.progress import progress
 from latchstring.cli.with_services import with_services
@@ -26,68 +25,70 @@ from latchstring.invitations.declarative.apply import ApplyResult
 from latchstring.invitations.declarative.plan import Plan
 from latchstring.services import Services
 
-CHANGED = 2
-OTHERWISE = "--yes to do what the plan says, or --check to see it"
+CHANGES_NEEDED = 2
+CONFIRMATION_HINT = "--yes to make the changes of the plan, or --check to show it"
 
 
 @click.command()
 @click.argument("file", type=file_type, metavar="FILE")
-@click.option("--check", is_flag=True, help="Change nothing; end with status 2 if there is something to do.")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@click.option("--prune", is_flag=True, help="Withdraw what this list made and does not hold any more.")
-@click.option("--again", is_flag=True, help="Invite anew whose invitation a person ended, or who lost what it gave.")
-@click.option("--list", "list_name", type=KEY, help="The name of the list, for a CSV file, which cannot say it.")
+@click.option("--check", is_flag=True, help="Change nothing; exit with status 2 if there are changes to make.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--prune", is_flag=True, help="Revoke invitations of this list that are no longer in it.")
+@click.option(
+    "--again", is_flag=True, help="Invite again if the invitation was declined or revoked, or its grants were lost."
+)
+@click.option("--list", "list_name", type=KEY, help="The name of the list, for a CSV file, which has none.")
 @json_option
 def apply(
     *, file: Path, check: bool, yes: bool, prune: bool, again: bool, list_name: str | None, as_json: bool
 ) -> None:
-    """Bring invitations to what FILE declares: YAML, or CSV with a header row; `-` is standard input.
+    """Make invitations match FILE: YAML, or CSV with a header row; `-` is standard input.
 
-    Missing ones are made, those that ran out are renewed, and what is pending or accepted is left alone. The plan is
-    shown first. Applying twice changes nothing the second time.
+    Missing invitations are created, expired ones are renewed, pending and accepted ones stay unchanged. The plan is
+    shown first. Applying a list twice changes nothing the second time.
     """
-    require_an_answer(file, is_settled=check or yes, as_json=as_json, otherwise=OTHERWISE)
-    with _status_1_instead_of_2(when=check):
-        declared = _read(file, list_name)
-        if prune and declared.name is None:
+    require_confirmation(file, is_confirmed=check or yes, as_json=as_json, hint=CONFIRMATION_HINT)
+    with _reserve_status_2(when=check):
+        declared_list = _read_list(file, list_name)
+        if prune and declared_list.name is None:
             raise CommandFailed(
-                "--prune withdraws what the list of this name made, and this list has none. Write `list: some-name` at "
-                "the top of the file, or pass --list some-name.",
+                "--prune revokes invitations by the name of their list, and this list has no name. "
+                "Write `list: some-name` at the top of the file, or pass --list some-name.",
                 status=UNUSABLE,
                 code="list-name-missing",
             )
-        work = _Apply(file, declared, check=check, yes=yes, prune=prune, again=again, as_json=as_json)
-        status = with_services(work)
+        apply_list = ApplyCommand(file, declared_list, check=check, yes=yes, prune=prune, again=again, as_json=as_json)
+        status = with_services(apply_list)
     if status:
         raise Exit(status)
 
 
 @contextmanager
-def _status_1_instead_of_2(*, when: bool) -> Iterator[None]:
-    """With --check, 2 means that there is something to do, and nothing else."""
+def _reserve_status_2(*, when: bool) -> Iterator[None]:
+    """End with status 1 instead of 2: with --check, 2 means only that there are changes to make."""
     try:
         yield
     except CommandFailed as failed:
-        if when and failed.status == CHANGED:
+        if when and failed.status == CHANGES_NEEDED:
             failed.status = FAILED
         raise
 
 
-def _read(file: Path, list_name: str | None) -> DeclaredList:
-
+def _read_list(file: Path, list_name: str | None) -> DeclaredList:
     data = read_bytes(file)
-    read = entries.read_csv_list if is_csv(file, data) else entries.read_yaml_list
+    read = read_csv_list if is_csv(file, data) else read_yaml_list
     try:
-        declared = read(data)
-    except entries.ListRefused as refused:
+        declared_list = read(data)
+    except ListRefused as refused:
         raise _refusal(file, refused.problems, refused.unit) from refused
-    if list_name and declared.name and list_name != declared.name:
-        raise CommandFailed(f"--list says {list_name}, and the file says {declared.name}.", code="list-name-differs")
-    return declared.named(list_name or declared.name)
+    if list_name and declared_list.name and list_name != declared_list.name:
+        message = f"--list is {list_name}, but the file has list: {declared_list.name}."
+        raise CommandFailed(message, code="list-name-differs")
+    return declared_list.named(list_name or declared_list.name)
 
 
 def is_csv(file: Path, data: bytes) -> bool:
-    """By the name of the file; without one by its beginning: the header row of a table names the address."""
+    """Whether the file is CSV: by its suffix, else by its first line, as a header row has a column `inviteEmail`."""
     if file.suffix:
         return file.suffix.lower() in {".csv", ".tsv", ".txt"}
     head = data[:4096].replace(b"\0", b"").lower().lstrip(b"\xef\xbb\xbf\xff\xfe \r\n").partition(b"\n")[0]
@@ -96,64 +97,62 @@ def is_csv(file: Path, data: bytes) -> bool:
 
 def _refusal(file: Path, problems: "Sequence[FileProblem]", unit: str) -> CommandFailed:
     name = "Standard input" if str(file) == "-" else str(file)
-    shown = sorted(problems, key=lambda problem: problem.line)
-    count = "1 problem" if len(shown) == 1 else f"{len(shown)} problems"
-    lines = [f"  {_place(p, unit)}: {p.detail}" for p in shown]
-    listed = [{unit: p.line, "field": p.field, "code": p.code, "detail": p.detail} for p in shown]
+    problems = sorted(problems, key=lambda problem: problem.line)
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    lines = [f"  {_format_location(p, unit)}: {p.detail}" for p in problems]
+    json_problems = [{unit: p.line, "field": p.field, "code": p.code, "detail": p.detail} for p in problems]
     text = "\n".join([f"{name} has {count}. Nothing was changed.", "", *lines])
-    return CommandFailed(text, code="list-refused", more={"problems": listed})
+    return CommandFailed(text, code="list-refused", more={"problems": json_problems})
 
 
-def _place(problem: FileProblem, unit: str) -> str:
-    at = f"{unit} {problem.line}" if problem.line else "the file"
-    return f"{at}, {problem.field}" if problem.field else at
+def _format_location(problem: FileProblem, unit: str) -> str:
+    location = f"{unit} {problem.line}" if problem.line else "the file"
+    return f"{location}, {problem.field}" if problem.field else location
 
 
-class _Apply:
-    """The work between opening the services and closing them; answers the exit status."""
+class ApplyCommand:
+    """Plans and applies a list with open services. A call returns the exit status."""
 
-    def __init__(self, file: Path, declared: DeclaredList, **options: bool) -> None:
+    def __init__(self, file: Path, declared_list: DeclaredList, **options: bool) -> None:
         self._file = file
-        self._declared = declared
+        self._declared_list = declared_list
         self._options = options
 
     async def __call__(self, services: Services) -> int:
-
-        options, declared = self._options, self._declared
+        options, declared_list = self._options, self._declared_list
         try:
             plan = await services.invitations.declared_lists.plan(
-                declared.drafts,
+                declared_list.drafts,
                 by=OPERATOR_PRINCIPAL,
-                list_name=declared.name,
+                list_name=declared_list.name,
                 again=options["again"],
                 prune=options["prune"],
             )
         except InvalidFields as refused:
-            problems = [declared.problem_of(error) for error in refused.errors]
-            raise _refusal(self._file, problems, declared.unit) from refused
+            problems = [declared_list.problem_of(error) for error in refused.errors]
+            raise _refusal(self._file, problems, declared_list.unit) from refused
         if not options["as_json"]:
-            output.show_plan(plan, declared)
-        outcomes: list[ApplyResult] | None = None
+            output.show_plan(plan, declared_list)
+        results: list[ApplyResult] | None = None
         if not plan.is_empty and not options["check"]:
             if not options["yes"] and not click.confirm("Do this?", err=True):
                 raise CommandFailed("Nothing was changed.", code="not-confirmed")
-            outcomes = await self._carry_out(services, plan)
+            results = await self._carry_out(services, plan)
         if options["as_json"]:
-            click.echo(output.as_json(plan, declared, outcomes))
-        elif outcomes is not None:
-            output.show_outcomes(outcomes)
-        return self._status(plan, outcomes)
+            click.echo(output.as_json(plan, declared_list, results))
+        elif results is not None:
+            output.show_results(results)
+        return self._status(plan, results)
 
     async def _carry_out(self, services: Services, plan: Plan) -> list[ApplyResult]:
-
-        outcomes: list[Any] = []
+        results: list[Any] = []
         with progress("Applying", len(plan.changes), quiet=self._options["as_json"]) as advance:
-            async for outcome in services.invitations.declared_lists.carry_out(plan, by=OPERATOR_PRINCIPAL):
-                outcomes.append(outcome)
+            async for result in services.invitations.declared_lists.carry_out(plan, by=OPERATOR_PRINCIPAL):
+                results.append(result)
                 advance(1)
-        return outcomes
+        return results
 
-    def _status(self, plan: Plan, outcomes: list[ApplyResult] | None) -> int:
+    def _status(self, plan: Plan, results: list[ApplyResult] | None) -> int:
         if self._options["check"]:
-            return 0 if plan.is_empty else CHANGED
-        return FAILED if any(outcome.error for outcome in outcomes or ()) else 0
+            return 0 if plan.is_empty else CHANGES_NEEDED
+        return FAILED if any(result.error for result in results or ()) else 0

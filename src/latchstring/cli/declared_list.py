@@ -1,4 +1,4 @@
-"""Reading a declared list of invitations: YAML with lines, or CSV with rows, by the rules of the API's fields."""
+"""Reads a declared list of invitations from YAML or CSV, with the field rules of the API and line or row numbers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,12 +12,12 @@ from latchstring.formats.field_types import ValueRefused, read_key
 from latchstring.formats.fields import collect
 from latchstring.formats.invitation_input import COLUMNS, NewInvitation, draft_of, read_row
 
-TOP = ("list", "invitations")
+TOP_LEVEL_KEYS = ("list", "invitations")
 
 
 @dataclass(frozen=True, slots=True)
 class FileProblem:
-    """What is wrong on a line of the file. field: as the file names it; empty for the whole entry."""
+    """A problem on a line of the file. field: its name in the file, empty for the whole entry."""
 
     line: int
     field: str
@@ -27,22 +27,22 @@ class FileProblem:
 
 @dataclass(frozen=True, slots=True)
 class EntryLocation:
-    """Where an entry stands: its own line, and those of its fields."""
+    """The line of an entry, and the lines of its fields."""
 
     line: int
     fields: Mapping[str, int] = field(default_factory=dict)
 
-    def problem(self, pointer: str, code: str, detail: str) -> FileProblem:
-        """A problem of the entry. pointer: from the entry on, such as `/role`."""
+    def problem_at(self, pointer: str, code: str, detail: str) -> FileProblem:
+        """A problem of the entry. pointer: relative to the entry, such as `/role`."""
         name = pointer.lstrip("/").replace("/", ".")
         return FileProblem(self.fields.get(name.partition(".")[0], self.line), name, code, detail)
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredList:
-    """A list that could be read: its name, if it says one, and its entries with their locations.
+    """A valid list: its name if it has one, and its entries with their locations.
 
-    unit: what locations count, lines of the file or rows below the header.
+    unit: what locations count, `line` of the file or `row` below the header.
     """
 
     name: str | None
@@ -51,17 +51,17 @@ class DeclaredList:
     unit: str = "line"
 
     def named(self, name: str | None) -> "DeclaredList":
-        """The same list under this name."""
+        """The list with this name."""
         return replace(self, name=name)
 
     def problem_of(self, error: FieldProblem) -> FileProblem:
-        """A problem the service told, `/3/role`, as one of the file."""
+        """A problem of the service, with a pointer such as `/3/role`, as a problem of the file."""
         index, _, rest = error.pointer.lstrip("/").partition("/")
-        return self.locations[int(index)].problem(f"/{rest}", error.code, error.detail)
+        return self.locations[int(index)].problem_at(f"/{rest}", error.code, error.detail)
 
 
 class ListRefused(Exception):
-    """The file cannot be used. Everything that is wrong with it, by line or by row."""
+    """The file is invalid. problems: all of them, by line or by row."""
 
     def __init__(self, problems: Sequence[FileProblem], unit: str = "line") -> None:
         super().__init__(f"{len(problems)} problems")
@@ -78,77 +78,79 @@ def read_yaml_list(data: bytes) -> DeclaredList:
         root = read_yaml(data)
     except YamlRefused as refused:
         raise ListRefused([FileProblem(refused.line, "", "unreadable", refused.detail)]) from None
-    problems = list(_wrong_top(root))
+    problems = list(_find_structure_problems(root))
     if problems or not isinstance(root.value, dict):
         raise ListRefused(problems)
-    name = _list_name(root.value.get("list"), problems)
-    listed = root.value["invitations"].value
-    nodes = listed if isinstance(listed, list) else []
-    return _finish(name, [_entry_of(node) for node in nodes], problems)
+    name = _read_name(root.value.get("list"), problems)
+    entries = root.value["invitations"].value
+    nodes = entries if isinstance(entries, list) else []
+    return _build_list(name, [_read_entry(node) for node in nodes], problems)
 
 
-def _wrong_top(root: YamlNode) -> Iterator[FileProblem]:
+def _find_structure_problems(root: YamlNode) -> Iterator[FileProblem]:
     if not isinstance(root.value, dict):
         yield FileProblem(root.line, "", "unreadable", "Begin with `invitations:` and one entry with - for each.")
         return
     for key, node in root.value.items():
-        if key not in TOP:
+        if key not in TOP_LEVEL_KEYS:
             yield FileProblem(node.line, key, "unknown-field", "There is no such key. Known here: list, invitations.")
-    listed = root.value.get("invitations")
-    if listed is None:
+    entries = root.value.get("invitations")
+    if entries is None:
         yield FileProblem(root.line, "invitations", "required", "Write `invitations:` and one entry with - for each.")
-    elif not isinstance(listed.value, list):
-        yield FileProblem(listed.line, "invitations", "invalid-type", "Write one entry with - for each; [] for nobody.")
+    elif not isinstance(entries.value, list):
+        yield FileProblem(entries.line, "invitations", "invalid-type", "Write one entry with - for each; [] for none.")
 
 
-def _list_name(node: YamlNode | None, problems: list[FileProblem]) -> str | None:
+def _read_name(node: YamlNode | None, problems: list[FileProblem]) -> str | None:
     if node is None or node.is_null:
         return None
     try:
-        return read_key(node.texts())
+        return read_key(node.to_texts())
     except ValueRefused as refused:
         problems.append(FileProblem(node.line, "list", refused.code, refused.detail))
         return None
 
 
-def _entry_of(node: YamlNode) -> tuple[EntryLocation, object]:
+def _read_entry(node: YamlNode) -> tuple[EntryLocation, object]:
     if not isinstance(node.value, dict):
         return EntryLocation(node.line), None
     lines = {key: value.line for key, value in node.value.items()}
-    given = {key: value for key, value in node.value.items() if not value.is_null}  # a bare `message:` says nothing
-    raw = {key: value.plain() if key == "metadata" else value.texts() for key, value in given.items()}
+    values = {
+        key: value for key, value in node.value.items() if not value.is_null
+    }  # a key without a value counts as absent
+    raw = {key: value.to_json() if key == "metadata" else value.to_texts() for key, value in values.items()}
     if isinstance(raw.get("content"), list):
-        raw["content"] = [_grant(item) for item in raw["content"]]
+        raw["content"] = [_expand_grant(item) for item in raw["content"]]
     return EntryLocation(node.line, lines), raw
 
 
-def _grant(item: object) -> object:
-    """`articles/handbook:VIEWER` as the object it is short for."""
+def _expand_grant(item: object) -> object:
+    """Turn the short form `articles/handbook:VIEWER` into an object with three fields."""
     grant = parse_content_grant(item) if isinstance(item, str) else None
     return dict(zip(("contentType", "key", "role"), grant, strict=True)) if grant else item
 
 
-def _finish(
+def _build_list(
     name: str | None, entries: Sequence[tuple[EntryLocation, object]], problems: list[FileProblem]
 ) -> DeclaredList:
-    """The list of entries, each with its location. Raises ListRefused with the problems so far and all that come."""
+    """Validate the entries and build the list. Raises ListRefused with `problems` and those of all entries."""
     drafts = []
     for location, raw in entries:
         if not isinstance(raw, dict):
             problems.append(
-                location.problem("", "invalid-type", "Write fields, such as `inviteEmail: ada@example.org`.")
+                location.problem_at("", "invalid-type", "Write fields, such as `inviteEmail: ada@example.org`.")
             )
             continue
         unknown = [name for name in raw if name not in COLUMNS]
         known = ", ".join(COLUMNS)
         problems += [
-            location.problem(f"/{name}", "unknown-field", f"There is no field {name}. Known: {known}.")
+            location.problem_at(f"/{name}", "unknown-field", f"There is no field {name}. Known: {known}.")
             for name in unknown
         ]
-        reading = collect(raw, NewInvitation)
-        problems += [location.problem(p.pointer, p.code, p.detail) for p in reading.problems]
-        if not unknown and not reading.problems:
-            drafts.append(draft_of(reading))
+        form = collect(raw, NewInvitation)
+        problems += [location.problem_at(p.pointer, p.code, p.detail) for p in form.problems]
+        if not unknown and not form.problems:
+            drafts.append(draft_of(form))
     if problems:
         raise ListRefused(problems)
     return DeclaredList(name, tuple(drafts), tuple(location for location, _ in entries))
@@ -158,7 +160,7 @@ def _finish(
 
 
 def read_csv_list(data: bytes) -> DeclaredList:
-    """The list of a CSV file with a header row. It has no name of its own. Raises ListRefused."""
+    """The list of a CSV file with a header row. A CSV file contains no name. Raises ListRefused."""
     sheet = CsvRows()
     try:
         rows = sheet.feed(data, final=True)
@@ -168,10 +170,10 @@ def read_csv_list(data: bytes) -> DeclaredList:
         raise ListRefused([FileProblem(0, "", p.code, p.detail) for p in error.errors], "row") from None
     drafts, locations, problems = [], [], list[FileProblem]()
     for number, cells in enumerate(rows, 1):
-        location, read = EntryLocation(number), read_row(cells, sheet.options)
-        problems += [location.problem(p.pointer, p.code, p.detail) for p in read.problems]
-        if read.draft is not None and not read.problems:
-            drafts.append(read.draft)
+        location, result = EntryLocation(number), read_row(cells, sheet.options)
+        problems += [location.problem_at(p.pointer, p.code, p.detail) for p in result.problems]
+        if result.draft is not None and not result.problems:
+            drafts.append(result.draft)
             locations.append(location)
     if problems:
         raise ListRefused(problems, "row")

@@ -1,4 +1,4 @@
-"""`latchstring demo`: everything on this machine, with something in it to look at."""
+"""`latchstring demo`: a server with sample data on this machine."""
 
 import asyncio
 import os
@@ -7,8 +7,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from latchstring.bootstrap import database as opening
-from latchstring.bootstrap import sockets
+from latchstring.bootstrap import database, sockets
 from latchstring.bootstrap.server_process import run_server
 from latchstring.cli.configuration import config_path, read_config
 from latchstring.cli.demo_data import DemoData, ensure_samples
@@ -21,29 +20,34 @@ PUBLIC_URL = "LATCHSTRING_APP__PUBLIC_URL"
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="The mailbox shows every link: keep it local.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen on. Keep it local: the mailbox shows every link.",
+)
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65_535))
 @log_level_option
 def demo(*, host: str, port: int, log_level: str) -> None:
-    """Try everything on this machine: sample roles, a group, people, and an invitation that waits in a mailbox.
+    """Run a server with sample data: roles, a group, accounts, and an invitation in the development mailbox.
 
-    Everything is kept in `./var`; a second start goes on with it. Delete the folder to start afresh.
+    All data is stored in `./var` and used again by the next start. Delete the folder to reset the demo.
     """
     with expected_failures():
-        bound = sockets.bind(host, port)
-    url = sockets.url_of(bound)
+        server_socket = sockets.bind_socket(host, port)
+    url = sockets.socket_url(server_socket)
     path = config_path() or _ensure_config(url)
     config = read_config({PUBLIC_URL: url, **os.environ}, path=path)
 
     configure_logging(level=log_level.upper())
     with expected_failures():
-        asyncio.run(opening.migrate(config.database))
+        asyncio.run(database.migrate(config.database))
         samples = asyncio.run(ensure_samples(config, FOLDER / "demo.json"))
-        run_server(config, bound, with_worker=True, announce=lambda: _announce(url, path, samples))
+        run_server(config, server_socket, with_worker=True, announce=lambda: _announce(url, path, samples))
 
 
 def _ensure_config(url: str) -> Path:
-    """The demo's configuration, written on first start and then the operator's to change."""
+    """The path of the demo configuration. The first start writes the file; later changes to it are kept."""
     path = FOLDER / "latchstring.toml"
     if not path.exists():
         FOLDER.mkdir(exist_ok=True)
@@ -57,7 +61,7 @@ def _announce(url: str, path: Path, samples: DemoData) -> None:
         f"listening on {url}",
         "",
         "What to open next",
-        f"  {url}/dev/mail   the mailbox: the first invitation, to {samples.guest_email}, waits here",
+        f"  {url}/dev/mail   the mailbox with the first invitation, to {samples.guest_email}",
         f"  {url}/login      sign in as {samples.user_email} with {samples.password}",
         f"  {url}/admin      the panel: {samples.admin_email} with {samples.password}",
         f"  {url}/docs       the API",

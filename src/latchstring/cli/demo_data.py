@@ -1,6 +1,6 @@
-"""What the demo has in it: a group, a member, an article, an administrator, an API key, and an invitation on its way.
+"""The sample data of the demo: a group, a member, an article, an administrator, an API key, and a pending invitation.
 
-Their credentials are kept beside the demo's database, readable by its owner, so that a second start can print them.
+Their credentials are stored beside the database, readable by its owner only, so that the next start can print them.
 """
 
 import json
@@ -37,7 +37,7 @@ MESSAGE = "We open the studio on Monday. Come in, look around, and tell us what 
 
 @dataclass(frozen=True, slots=True)
 class DemoData:
-    """How to get in."""
+    """Addresses and credentials of the demo."""
 
     user_email: str = USER_EMAIL
     admin_email: str = "admin@larkspur.example"
@@ -47,26 +47,26 @@ class DemoData:
 
 
 async def ensure_samples(config: Config, path: Path) -> DemoData:
-    """Make what is not there yet; what an interrupted start began is completed.
+    """Create what does not exist yet, and complete what an interrupted start began.
 
     Raises StartRefused, KeyProblem, StorageUnreachable.
     """
-    async with open_services(config, beside=True) as services:
+    async with open_services(config, short_lived=True) as services:
         user = await services.users.find_by_address(parse_address(USER_EMAIL))
-        kept = _read(path)
-        if user is not None and kept is None:
+        stored = _read(path)
+        if user is not None and stored is None:
             raise StartRefused(
-                f"{path} is gone, and with it the demo's passwords. Delete its folder to start afresh.", code="demo"
+                f"{path} with the passwords of the demo is missing. Delete its folder to reset the demo.", code="demo"
             )
-        samples = kept or DemoData(password=secrets.token_hex(6))
+        samples = stored or DemoData(password=secrets.token_hex(6))
         if user is None or not samples.api_key:
-            _keep(samples, path)
-            samples = await _make(services, samples)
-            _keep(samples, path)
+            _store(samples, path)
+            samples = await _create_all(services, samples)
+            _store(samples, path)
         return samples
 
 
-async def _make(services: Services, samples: DemoData) -> DemoData:
+async def _create_all(services: Services, samples: DemoData) -> DemoData:
     with suppress(GroupKeyTaken):
         await services.groups.create(GROUP, GROUP_TEXTS, by=OPERATOR_PRINCIPAL)
     with suppress(EmailTaken):
@@ -78,14 +78,14 @@ async def _make(services: Services, samples: DemoData) -> DemoData:
             by=OPERATOR_PRINCIPAL,
         )
     with suppress(AlreadyInvited):
-        user = await _make_user(services, samples)
-        await _make_article(services, user)
+        user = await _ensure_user(services, samples)
+        await _ensure_article(services, user)
         await _invite_guest(services, user, samples)
-    made = await services.users.api_keys.create(name="Demo", scopes=["*"], by=OPERATOR_PRINCIPAL)
-    return replace(samples, api_key=made.secret)
+    created = await services.users.api_keys.create(name="Demo", scopes=["*"], by=OPERATOR_PRINCIPAL)
+    return replace(samples, api_key=created.secret)
 
 
-async def _make_user(services: Services, samples: DemoData) -> User:
+async def _ensure_user(services: Services, samples: DemoData) -> User:
     address = parse_address(samples.user_email)
     new = NewUser(
         address=address,
@@ -95,11 +95,11 @@ async def _make_user(services: Services, samples: DemoData) -> User:
         groups=(GROUP,),
         password=samples.password,
     )
-    found = await services.users.find_by_address(address)
-    return found or await services.users.create(new, by=OPERATOR_PRINCIPAL)
+    user = await services.users.find_by_address(address)
+    return user or await services.users.create(new, by=OPERATOR_PRINCIPAL)
 
 
-async def _make_article(services: Services, owner: User) -> None:
+async def _ensure_article(services: Services, owner: User) -> None:
     new = NewObject(
         title="Opening hours",
         key=ARTICLE,
@@ -111,7 +111,7 @@ async def _make_article(services: Services, owner: User) -> None:
 
 
 async def _invite_guest(services: Services, by: User, samples: DemoData) -> None:
-    """In the name of a person, so that the mail shows one."""
+    """Create the invitation as a user, so that the mail names an inviter."""
     guest = parse_address(samples.guest_email)
     draft = Draft(
         email=guest.email,
@@ -132,9 +132,9 @@ def _read(path: Path) -> DemoData | None:
         return None
 
 
-def _keep(samples: DemoData, path: Path) -> None:
-    draft = path.with_suffix(".part")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+def _store(samples: DemoData, path: Path) -> None:
+    temporary = path.with_suffix(".part")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         json.dump(asdict(samples), file)
-    draft.replace(path)
+    temporary.replace(path)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import rich_click as click
 from rich.console import Console
@@ -18,33 +17,36 @@ from latchstring.telemetry.logging import configure_logging
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Answer with JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(*, as_json: bool) -> None:
-    """Check everything that can be wrong, and say how to mend it. Changes and sends nothing.
+    """Check the installation for problems and show how to fix them. Changes and sends nothing.
 
-    Exit status: 0 when nothing is bad, 1 when something is, 2 when the configuration cannot be read.
+    Exit status: 0 if no finding is bad, 1 if one is, 2 if the configuration is invalid.
     """
     config = read_config()
-
     configure_logging(level="CRITICAL")
-    found = asyncio.run(check_everything(config))
+    findings = asyncio.run(check_everything(config))
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in found], ensure_ascii=False, indent=2))
+        click.echo(json.dumps([_as_json(finding) for finding in findings], ensure_ascii=False, indent=2))
     else:
-        _show(found)
-    if any(finding.health is Health.BAD for finding in found):
+        _show(findings)
+    if any(finding.health is Health.BAD for finding in findings):
         raise SystemExit(FAILED)
 
 
-def _show(found: Sequence[Finding]) -> None:
-    """A table: what was looked at, what it is like, and below it what to do."""
+def _as_json(finding: Finding) -> dict[str, str]:
+    return {"check": finding.check, "health": finding.health, "says": finding.message, "remedy": finding.remedy}
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    """Print a table with each check, its result, and how to fix a problem."""
     marks = {"good": Text("✓", "green"), "doubtful": Text("!", "yellow"), "bad": Text("✗", "bold red")}
     table = Table(box=None, show_header=False, padding=(0, 1))
-    for finding in found:
-        says = Text(finding.message)
+    for finding in findings:
+        message = Text(finding.message)
         if finding.remedy:
-            says.append(f"\n→ {finding.remedy}", "bold")
-        table.add_row(marks[finding.health.value], Text(finding.check, "dim"), says)
+            message.append(f"\n→ {finding.remedy}", "bold")
+        table.add_row(marks[finding.health.value], Text(finding.check, "dim"), message)
     Console().print(table)
-    count = sum(finding.health.value != "good" for finding in found)
-    click.echo("Everything is in order." if not count else f"{count} of {len(found)} need a look.")
+    count = sum(finding.health.value != "good" for finding in findings)
+    click.echo("No problems found." if not count else f"{count} of {len(findings)} findings need attention.")

@@ -1,6 +1,6 @@
-"""How a command ends that could not do what it was asked: a sentence and a status.
+"""How a failed command ends: with a message and an exit status.
 
-Exit statuses: 1 refused or failed, 2 the command line or the configuration cannot be used.
+Exit statuses: 1 rejected or failed, 2 invalid command line or configuration.
 """
 
 import json
@@ -13,9 +13,9 @@ UNUSABLE = 2
 
 
 class CommandFailed(Exception):
-    """Ends the command with a text on standard error, or with JSON where the command was asked for it.
+    """Ends the command with a message on standard error, as JSON with `--json`.
 
-    Not click's own exception: its box would break keys and paths over lines, and nobody could copy them.
+    Not the exception of click: its box wraps keys and paths over lines, so that they cannot be copied.
     """
 
     def __init__(

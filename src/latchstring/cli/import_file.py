@@ -1,7 +1,7 @@
-"""`latchstring import`: many invitations from a file, by a job that outlives the command.
+"""`latchstring import`: creates many invitations from a file with a job that continues without the command.
 
-Exit statuses: 0 every row is invited, a duplicate or a member; 1 some were refused, or nobody confirmed; 2 the command
-line, the file as a whole or the configuration cannot be used; 130 left with Ctrl-C.
+Exit statuses: 0 every row is invited, a duplicate or a member; 1 some rows were rejected, or not confirmed; 2 invalid
+command line, file or configuration; 130 interrupted with Ctrl-C.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from click.exceptions import Exit
 
 from latchstring.cli import import_output as output
 from latchstring.cli.failures import FAILED, UNUSABLE, CommandFailed
-from latchstring.cli.input_files import file_type, read_bytes, require_an_answer
+from latchstring.cli.input_files import file_type, read_bytes, require_confirmation
 from latchstring.cli.options import ID, json_option
-from latchstring.cli.output import note
+from latchstring.cli.output import print_note
 from latchstring.cli.progress import progress
 from latchstring.cli.with_services import with_services
 from latchstring.domain.errors import Unreadable
@@ -34,29 +34,31 @@ from latchstring.worker.jobs import JobDependencies, JobWorker
 from latchstring.worker.wake_event import Notifiable
 
 POLL_SECONDS = 0.25
-PATIENCE_SECONDS = 2.0  # for a worker to take up a job, before the command does it itself
-LEASE_SECONDS = 8.0  # without any progress: whoever had it is dead, and its lease over
-LEFT = 130  # what shells say of a command that Ctrl-C ended
-OTHERWISE = "--yes to invite everybody who can be, or --dry-run to see who that is"
+PICK_UP_SECONDS = 2.0  # for a worker to start a queued job, before the command runs it itself
+STALLED_SECONDS = 8.0  # without progress: the worker of the job is dead, and its lease has expired
+INTERRUPTED = 130  # the exit status of shells for a command ended by Ctrl-C
+CONFIRMATION_HINT = "--yes to invite everybody who can be invited, or --dry-run to show who that is"
 
 
 @click.command("import")
 @click.argument("file", type=file_type, metavar="FILE", required=False)
-@click.option("--dry-run", is_flag=True, help="Show what would become of each row, and change nothing.")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@click.option("--here", is_flag=True, help="Work on the rows in this process, also beside a running worker.")
-@click.option("--resume", type=ID, metavar="JOB_ID", help="Go on with a job that was left, instead of a file.")
+@click.option("--dry-run", is_flag=True, help="Show the result of each row without changing anything.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--here", is_flag=True, help="Process the rows in this command, even if a worker is running.")
+@click.option("--resume", type=ID, metavar="JOB_ID", help="Continue an interrupted job instead of reading a file.")
 @click.option(
-    "--report", type=click.File("w", encoding="utf-8", lazy=False), help="Write the verdicts to this CSV file."
+    "--report",
+    type=click.File("w", encoding="utf-8", lazy=False),
+    help="Write the result of each row to this CSV file.",
 )
 @click.option(
     "--column",
     "columns",
     multiple=True,
     metavar="FIELD=HEADING",
-    help="Which column a field is in, such as `inviteEmail=E-Mail`; may be repeated. Other unknown ones are left out.",
+    help="The heading of a field, such as `inviteEmail=E-Mail`; may be repeated. Other unknown columns are ignored.",
 )
-@click.option("--encoding", metavar="NAME", help="How the text is encoded, such as `windows-1252`. Default: found out.")
+@click.option("--encoding", metavar="NAME", help="The encoding of the file, such as `windows-1252`. Default: detected.")
 @json_option
 def import_(
     *,
@@ -72,64 +74,68 @@ def import_(
 ) -> None:
     """Invite everybody in FILE: CSV with a header row, or a JSON array; `-` is standard input.
 
-    The columns are the fields of the API, `inviteEmail` at least. Each row gets its verdict; a refused one stops no
-    other. A running worker does the work, this command where there is none.
+    The columns are the fields of the API; `inviteEmail` is required. Each row has a result of its own; a rejected row
+    does not stop others. A running worker processes the rows, or this command if there is none.
     """
     if (file is None) is (resume is None):
         raise CommandFailed("Name a file, or a job with --resume.", status=UNUSABLE, code="file-missing")
-    require_an_answer(file, is_settled=yes or dry_run or resume is not None, as_json=as_json, otherwise=OTHERWISE)
-    source = None if file is None else _source(file, read_bytes(file), encoding, columns)
-    work = _Import(source, name=file.name if file else None, dry_run=dry_run, yes=yes, here=here, resume=resume)
-    work.as_json, work.report = as_json, report
+    require_confirmation(
+        file, is_confirmed=yes or dry_run or resume is not None, as_json=as_json, hint=CONFIRMATION_HINT
+    )
+    source = None if file is None else _row_source(file, read_bytes(file), encoding, columns)
+    import_rows = ImportCommand(
+        source, name=file.name if file else None, dry_run=dry_run, yes=yes, here=here, resume=resume
+    )
+    import_rows.as_json, import_rows.report = as_json, report
     try:
-        status = with_services(work)
+        status = with_services(import_rows)
     except KeyboardInterrupt:
-        work.say_goodbye()
-        raise Exit(LEFT) from None
+        import_rows.explain_interruption()
+        raise Exit(INTERRUPTED) from None
     if status:
         raise Exit(status)
 
 
-def _source(file: Path, data: bytes, encoding: str | None, columns: Sequence[str]) -> "Callable[[], UploadedRows]":
-    """Makes the rows of the file, as often as they are asked for."""
+def _row_source(file: Path, data: bytes, encoding: str | None, columns: Sequence[str]) -> "Callable[[], UploadedRows]":
+    """A function that reads the rows of the file from the start each time it is called. Raises CommandFailed."""
     if encoding is not None and encoding.lower() not in ENCODINGS:
         known = ", ".join(sorted(ENCODINGS))
         raise CommandFailed(f"There is no encoding {encoding}. Known: {known}.", status=UNUSABLE, code="encoding")
     if not data.strip():
         raise CommandFailed("The file is empty.", status=UNUSABLE, code="file-empty")
     is_json = file.suffix.lower() == ".json" or (not file.suffix and data.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] == b"[")
-    headings = _headings(columns)
+    fields_by_heading = _parse_columns(columns)
 
     async def chunks() -> AsyncIterator[bytes]:
         yield data
 
-    def make() -> UploadedRows:
+    def read_rows() -> UploadedRows:
         if is_json:
             return UploadedRows(chunks(), JSON, JsonRows())
-        said = ENCODINGS[encoding.lower()] if encoding else None
-        sheet = CsvRows(said, **_named(headings)) if headings else CsvRows(said)
+        codec = ENCODINGS[encoding.lower()] if encoding else None
+        sheet = CsvRows(codec, **_header_readers(fields_by_heading)) if fields_by_heading else CsvRows(codec)
         return UploadedRows(chunks(), CSV, sheet)
 
-    return make
+    return read_rows
 
 
-def _headings(columns: Sequence[str]) -> dict[str, str]:
-    """Fields by the headings that stand for them."""
-    found = {}
+def _parse_columns(columns: Sequence[str]) -> dict[str, str]:
+    """Field names by casefolded heading. Raises CommandFailed."""
+    fields_by_heading = {}
     for column in columns:
         field_name, _, heading = column.partition("=")
         known = known_column(field_name)
         if known is None or not heading.strip():
             raise CommandFailed(f"Write FIELD=HEADING, not {column}.", status=UNUSABLE, code="column")
-        found[heading.strip().casefold()] = known
-    return found
+        fields_by_heading[heading.strip().casefold()] = known
+    return fields_by_heading
 
 
-def _named(headings: Mapping[str, str]) -> dict[str, Any]:
-    """How a sheet reads its header when some headings are named: what is known by neither is left out."""
+def _header_readers(fields_by_heading: Mapping[str, str]) -> dict[str, Any]:
+    """Functions to read the header with the headings of `--column`. Other unknown columns are ignored."""
 
     def known(cell: str) -> str | None:
-        return headings.get(cell.strip().casefold()) or known_column(cell)
+        return fields_by_heading.get(cell.strip().casefold()) or known_column(cell)
 
     def read(cells: Sequence[str]) -> list[str | None]:
         return read_header([known(cell) or "" for cell in cells])
@@ -138,8 +144,8 @@ def _named(headings: Mapping[str, str]) -> dict[str, Any]:
 
 
 @dataclass(slots=True)
-class _Import:
-    """The work between opening the services and closing them; answers the exit status."""
+class ImportCommand:
+    """Imports the rows with open services. A call returns the exit status."""
 
     source: "Callable[[], UploadedRows] | None"
     name: str | None
@@ -152,12 +158,11 @@ class _Import:
     job: Job | None = field(default=None)
 
     async def __call__(self, services: Services) -> int:
-
         bulk = services.invitations.bulk
         try:
             if self.source is None:
-                self.job = await bulk.get(self._wanted(), by=OPERATOR_PRINCIPAL)
-            elif (status := await self._look(bulk)) is not None:
+                self.job = await bulk.get(self._get_job_id(), by=OPERATOR_PRINCIPAL)
+            elif (status := await self._dry_run(bulk)) is not None:
                 return status
             else:
                 self.job = await bulk.start(self.source(), by=OPERATOR_PRINCIPAL, name=self.name)
@@ -165,102 +170,103 @@ class _Import:
             hint = " Name columns with --column FIELD=HEADING." if refused.code == "unknown-field" else ""
             raise CommandFailed(refused.detail + hint, status=UNUSABLE, code=refused.code) from refused
         self.job = await self._finish(services, self.job)
-        return await self._tell(bulk, self.job)
+        return await self._show_results(bulk, self.job)
 
-    def _wanted(self) -> UUID:
+    def _get_job_id(self) -> UUID:
         if self.resume is None:
-            raise LookupError("no job is named")
+            raise LookupError("no job is given")
         return self.resume
 
-    # ---- looking -----------------------------------------------------------------------------------------------------
+    # ---- dry run -----------------------------------------------------------------------------------------------------
 
-    async def _look(self, bulk: BulkJobs) -> int | None:
-        """Show the verdicts and ask. None: go on; else the exit status."""
+    async def _dry_run(self, bulk: BulkJobs) -> int | None:
+        """Show the results of a dry run and ask for confirmation. Returns None to continue, else the exit status."""
         if (self.yes and not self.dry_run) or self.source is None:
             return None
         with ExitStack() as stack:
-            verdicts = output.RowResults(stack, self.report if self.dry_run else None, keeps_all=self.as_json)
+            results = output.RowResults(stack, self.report if self.dry_run else None, keeps_all=self.as_json)
             async for rows in bulk.preview_rows(self.source(), by=OPERATOR_PRINCIPAL):
-                verdicts.add(rows)
+                results.add(rows)
         if self.dry_run and self.as_json:
-            click.echo(output.foreseen_as_json(verdicts))
+            click.echo(output.dry_run_as_json(results))
         else:
-            output.show_foreseen(verdicts)
+            output.show_dry_run(results)
         if self.dry_run:
-            return FAILED if verdicts.refused else 0
-        if not verdicts.creates:
-            note("Nobody is left to invite.")
-            return FAILED if verdicts.refused else 0
-        if not click.confirm(f"Invite {verdicts.creates} of {verdicts.counts.total()}?", err=True):
+            return FAILED if results.refused else 0
+        if not results.creates:
+            print_note("There is nobody to invite.")
+            return FAILED if results.refused else 0
+        if not click.confirm(f"Invite {results.creates} of {results.counts.total()}?", err=True):
             raise CommandFailed("Nothing was changed.", code="not-confirmed")
         return None
 
-    # ---- working -----------------------------------------------------------------------------------------------------
+    # ---- import ------------------------------------------------------------------------------------------------------
 
     async def _finish(self, services: Services, job: Job) -> Job:
-        """Watch the job to its end, and work on it where nobody else does."""
-        stop, working = asyncio.Event(), None
-        watched = _Watched(job)
+        """Wait for the end of the job, and process it in this process if no worker does."""
+        stop, worker_task = asyncio.Event(), None
+        monitor = ProgressMonitor(job)
         try:
             with progress("Inviting", job.total or 0, done=job.done, quiet=self.as_json) as advance:
                 while not job.state.is_finished:
-                    if working is None and (self.here or watched.is_left_alone(job)):
-                        working = asyncio.create_task(_work(services, stop))
+                    if worker_task is None and (self.here or monitor.is_stalled(job)):
+                        worker_task = asyncio.create_task(_run_jobs(services, stop))
                     await asyncio.sleep(POLL_SECONDS)
                     before, job = job, await services.invitations.bulk.get(job.id, by=OPERATOR_PRINCIPAL)
                     self.job = job
                     advance(job.done - before.done)
         finally:
             stop.set()
-            if working is not None:
-                await working  # the batch under way is finished, and the rest given back
+            if worker_task is not None:
+                await worker_task  # it finishes the current batch and releases the job
         return job
 
-    async def _tell(self, bulk: BulkJobs, job: Job) -> int:
-
+    async def _show_results(self, bulk: BulkJobs, job: Job) -> int:
         with ExitStack() as stack:
-            verdicts = output.RowResults(stack, self.report, keeps_all=False)
+            results = output.RowResults(stack, self.report, keeps_all=False)
             async for rows in bulk.all_rows(job):
-                verdicts.add(rows)
+                results.add(rows)
         if self.as_json:
-            click.echo(output.job_as_json(job, verdicts))
+            click.echo(output.job_as_json(job, results))
         else:
-            output.show_job(job, verdicts)
+            output.show_job(job, results)
         return 0 if job.state == "DONE" and not job.refused else FAILED
 
-    def say_goodbye(self) -> None:
-        """What to do after Ctrl-C."""
+    def explain_interruption(self) -> None:
+        """Print how to continue after Ctrl-C."""
         if self.job is None:
-            note("Left. Nothing was changed.")
+            print_note("Interrupted. Nothing was changed.")
             return
-        note(f"Left with {self.job.done} of {self.job.total} rows done. A running worker goes on, and so does")
-        note(f"  {_command()} import --resume {self.job.id}")
+        print_note(
+            f"Interrupted with {self.job.done} of {self.job.total} rows done. A running worker continues, and so does"
+        )
+        print_note(f"  {_command()} import --resume {self.job.id}")
 
 
 def _command() -> str:
-    """How the command was called, to be called again."""
+    """The start of the command line to call again."""
     context = click.get_current_context(silent=True)
     config = context.find_root().params.get("config_path") if context else None
     return f"latchstring --config {config}" if config else "latchstring"
 
 
 @dataclass(slots=True)
-class _Watched:
-    """Whether anybody works on a job: told by whether it moves."""
+class ProgressMonitor:
+    """Finds out from the progress of a job whether a worker processes it."""
 
     job: Job
     since: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
-    def is_left_alone(self, job: Job) -> bool:
+    def is_stalled(self, job: Job) -> bool:
         now = asyncio.get_running_loop().time()
         if (job.state, job.done) != (self.job.state, self.job.done):
             self.job, self.since = job, now
-        return now - self.since > (PATIENCE_SECONDS if job.state == "QUEUED" else LEASE_SECONDS)
+        return now - self.since > (PICK_UP_SECONDS if job.state == "QUEUED" else STALLED_SECONDS)
 
 
-async def _work(services: Services, stop: asyncio.Event) -> None:
-    """Work on jobs as a worker does, until told to stop."""
-    parts: Any = JobDependencies(
+async def _run_jobs(services: Services, stop: asyncio.Event) -> None:
+    """Process jobs as a worker does, until `stop` is set."""
+    dependencies: Any = JobDependencies(
         db=services.db, clock=services.clock, kinds=services.invitations.job_kinds, wake_event=Notifiable()
     )
-    await JobWorker(parts).run(stop)
+    await JobWorker(dependencies).run(stop)

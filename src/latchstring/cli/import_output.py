@@ -1,4 +1,4 @@
-"""Showing what would become of rows, and what became of them."""
+"""Shows the results of rows, of a dry run or of a job."""
 
 import json
 from collections import Counter
@@ -15,8 +15,8 @@ from latchstring.domain.job import Job, JobRow, RowStatus
 from latchstring.formats.job_report import REPORT_COLUMNS, row_cells
 from latchstring.formats.spreadsheet import BYTE_ORDER_MARK, csv_text
 
-MOST_SHOWN = 200  # nobody reads more in a terminal; --report has them all
-_WORDS = {
+MAX_ROWS = 200  # in a terminal; --report has all
+_LABELS = {
     RowStatus.CREATE: ("invite", "green"),
     RowStatus.DUPLICATE: ("duplicate", "yellow"),
     RowStatus.MEMBER: ("member", "yellow"),
@@ -25,8 +25,9 @@ _WORDS = {
 
 
 class RowResults:
-    """The verdicts as they come: counted, written to the report, and some of those kept that nobody expects: the
-    refused ones, which somebody has to mend, before duplicates and members.
+    """Collects the results of rows: counts them, writes them to the report, and keeps some rows to show.
+
+    Only rows that are not invited are kept: rejected rows, which have to be fixed, before duplicates and members.
     """
 
     def __init__(self, stack: ExitStack, report: IO[str] | None, *, keeps_all: bool) -> None:
@@ -40,20 +41,20 @@ class RowResults:
             stack.callback(report.flush)
 
     def add(self, rows: Sequence[JobRow]) -> None:
-        """The next rows."""
+        """Add the next rows."""
         self.counts.update(row.status for row in rows)
         for row in rows:
-            kept = self._refused if row.status == RowStatus.REFUSED else self._others
-            if self._keeps_all or (row.status != RowStatus.CREATE and len(kept) < MOST_SHOWN):
-                kept.append(row)
+            target = self._refused if row.status == RowStatus.REFUSED else self._others
+            if self._keeps_all or (row.status != RowStatus.CREATE and len(target) < MAX_ROWS):
+                target.append(row)
         if self._report is not None:
             self._report.write(csv_text(map(row_cells, rows)))
 
     @property
     def rows(self) -> list[JobRow]:
-        """Those that were kept, in their order."""
-        kept = [*self._refused, *self._others]
-        return sorted(kept if self._keeps_all else kept[:MOST_SHOWN], key=lambda row: row.row)
+        """The rows to show, in the order of the file."""
+        rows = [*self._refused, *self._others]
+        return sorted(rows if self._keeps_all else rows[:MAX_ROWS], key=lambda row: row.row)
 
     @property
     def creates(self) -> int:
@@ -74,28 +75,28 @@ def _table(rows: Iterable[JobRow]) -> Table:
     for heading in ("", "E-mail", "Why"):
         table.add_column(heading, overflow="fold")
     for row in rows:
-        word, colour = _WORDS[RowStatus(row.status)]
-        table.add_row(str(row.row), Text(word, colour), Text(row.email or ""), Text(row.detail or row.code or ""))
+        label, colour = _LABELS[RowStatus(row.status)]
+        table.add_row(str(row.row), Text(label, colour), Text(row.email or ""), Text(row.detail or row.code or ""))
     return table
 
 
-def _show_rows(console: Console, verdicts: RowResults) -> None:
-    shown = [row for row in verdicts.rows if row.status != RowStatus.CREATE]
-    if shown:
-        console.print(_table(shown))
-    if verdicts.unexpected > len(shown):
-        console.print(f"… and {verdicts.unexpected - len(shown)} more; --report FILE has them all.")
+def _show_rows(console: Console, results: RowResults) -> None:
+    rows = [row for row in results.rows if row.status != RowStatus.CREATE]
+    if rows:
+        console.print(_table(rows))
+    if results.unexpected > len(rows):
+        console.print(f"… and {results.unexpected - len(rows)} more; --report FILE has them all.")
 
 
-def show_foreseen(verdicts: RowResults) -> None:
-    """A dry run: every row that would not be invited, with its reason, and how many of each there are."""
+def show_dry_run(results: RowResults) -> None:
+    """Print the rows that would not be invited with their reasons, and the count of each result."""
     console = Console(highlight=False)
-    _show_rows(console, verdicts)
-    counts = [f"{verdicts.counts[status]} {words}" for status, words in _FORESEEN.items()]
+    _show_rows(console, results)
+    counts = [f"{results.counts[status]} {label}" for status, label in _DRY_RUN_LABELS.items()]
     console.print(Text(", ".join(counts), "bold"))
 
 
-_FORESEEN = {
+_DRY_RUN_LABELS = {
     RowStatus.CREATE: "to invite",
     RowStatus.DUPLICATE: "duplicate",
     RowStatus.MEMBER: "member already",
@@ -103,30 +104,30 @@ _FORESEEN = {
 }
 
 
-def show_job(job: Job, verdicts: RowResults) -> None:
-    """How a job ended."""
+def show_job(job: Job, results: RowResults) -> None:
+    """Print how a job ended."""
     console = Console(highlight=False)
-    _show_rows(console, verdicts)
-    good = job.state == "DONE"
-    heading = "Done" if good else f"The job is {job.state.value}{f' ({job.cause})' if job.cause else ''}"
+    _show_rows(console, results)
+    is_done = job.state == "DONE"
+    heading = "Done" if is_done else f"The job is {job.state.value}{f' ({job.cause})' if job.cause else ''}"
     counts = f"{job.created} invited, {job.skipped} skipped, {job.refused} refused."
-    console.print(Text(f"{heading}: {counts}", "bold green" if good and not job.refused else "bold red"))
+    console.print(Text(f"{heading}: {counts}", "bold green" if is_done and not job.refused else "bold red"))
     console.print(Text(f"Job {job.id}", "dim"), soft_wrap=True)
 
 
 def _row(row: JobRow) -> dict[str, Any]:
-    """As the API tells it."""
-    found = dict(zip(REPORT_COLUMNS, row_cells(row), strict=True))
-    return found | {"invitationId": str(row.invitation_id) if row.invitation_id else None}
+    """A row as in the API."""
+    cells = dict(zip(REPORT_COLUMNS, row_cells(row), strict=True))
+    return cells | {"invitationId": str(row.invitation_id) if row.invitation_id else None}
 
 
-def foreseen_as_json(verdicts: RowResults) -> str:
-    """A dry run with a verdict for each row."""
-    counts = {status.value: verdicts.counts[status] for status in RowStatus}
-    return json.dumps({"counts": counts, "rows": [_row(row) for row in verdicts.rows]}, ensure_ascii=False)
+def dry_run_as_json(results: RowResults) -> str:
+    """A dry run with the result of each row."""
+    counts = {status.value: results.counts[status] for status in RowStatus}
+    return json.dumps({"counts": counts, "rows": [_row(row) for row in results.rows]}, ensure_ascii=False)
 
 
-def job_as_json(job: Job, verdicts: RowResults) -> str:
+def job_as_json(job: Job, results: RowResults) -> str:
     """How a job ended, with the first rows that were not invited."""
     result = {
         "jobId": str(job.id),
@@ -137,6 +138,6 @@ def job_as_json(job: Job, verdicts: RowResults) -> str:
         "created": job.created,
         "skipped": job.skipped,
         "refused": job.refused,
-        "rows": [_row(row) for row in verdicts.rows],
+        "rows": [_row(row) for row in results.rows],
     }
     return json.dumps(result, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""What the commands share that take a file: reading it, and not going on unasked."""
+"""Reads the file of a command, and requires confirmation before changes."""
 
 import sys
 from pathlib import Path
@@ -7,30 +7,30 @@ import rich_click as click
 
 from latchstring.cli.failures import UNUSABLE, CommandFailed
 
-LARGEST_FILE = 64 * 1024 * 1024  # the contract's bound of a bulk upload
+MAX_FILE_SIZE = 64 * 1024 * 1024  # bytes, the limit of a bulk upload in the contract
 
-# whether it is there is seen when it is read: click's own refusal has a status that means something else to `apply`
+# no `exists=True`: for a missing file click would exit with 2, which has another meaning in `apply --check`
 file_type = click.Path(path_type=Path, allow_dash=True)
 
 
 def read_bytes(file: Path) -> bytes:
-    """What the file or standard input holds. Ends the command where it cannot be read, and beyond 64 MiB."""
+    """The content of the file or of standard input. Ends the command if it cannot be read or exceeds 64 MiB."""
     try:
         with click.open_file(str(file), "rb") as source:
-            data = bytes(source.read(LARGEST_FILE + 1))
+            data = bytes(source.read(MAX_FILE_SIZE + 1))
     except OSError as error:
-        said = f"{file} cannot be read: {error.strerror}."
-        raise CommandFailed(said, status=UNUSABLE, code="file-unreadable") from error
-    if len(data) > LARGEST_FILE:
+        message = f"{file} cannot be read: {error.strerror}."
+        raise CommandFailed(message, status=UNUSABLE, code="file-unreadable") from error
+    if len(data) > MAX_FILE_SIZE:
         raise CommandFailed("The file has more than 64 MiB. Split it.", status=UNUSABLE, code="file-too-large")
     return data
 
 
-def require_an_answer(file: Path | None, *, is_settled: bool, as_json: bool, otherwise: str) -> None:
-    """Somebody has to say yes: on the command line, or at a terminal that the file does not come through.
+def require_confirmation(file: Path | None, *, is_confirmed: bool, as_json: bool, hint: str) -> None:
+    """End the command unless changes are confirmed by an option, or can be at a terminal that is not the input file.
 
-    otherwise: what to add to the command, as the rest of a sentence.
+    hint: the options to add to the command, for the message.
     """
-    if is_settled or (not as_json and str(file) != "-" and sys.stdin.isatty()):
+    if is_confirmed or (not as_json and str(file) != "-" and sys.stdin.isatty()):
         return
-    raise CommandFailed(f"Nobody can be asked here. Add {otherwise}.", status=UNUSABLE, code="not-confirmed")
+    raise CommandFailed(f"Confirmation is not possible here. Add {hint}.", status=UNUSABLE, code="not-confirmed")

@@ -6,7 +6,7 @@ from typing import Any
 import rich_click as click
 
 from latchstring.cli.options import DURATION, EMAIL, KEY, LINE, LOCALE, MESSAGE, URL, json_option
-from latchstring.cli.output import note, show
+from latchstring.cli.output import print_note, show
 from latchstring.cli.with_services import with_services
 from latchstring.domain.clock import format_rfc3339
 from latchstring.domain.draft import Draft
@@ -31,17 +31,17 @@ class ContentGrantParameter(click.ParamType[tuple[str, str, str]]):
 
 @click.command()
 @click.argument("address", type=EMAIL, metavar="EMAIL")
-@click.option("--template", type=KEY, help="A named set of terms; what is stated beside it wins.")
+@click.option("--template", type=KEY, help="A named set of terms. Other options take precedence.")
 @click.option("--role", type=KEY, help="The role to join the app with.")
 @click.option("--group", "groups", multiple=True, type=KEY, help="A group to join; may be repeated.")
-@click.option("--content", multiple=True, type=ContentGrantParameter(), help="A right on an object; may be repeated.")
+@click.option("--content", multiple=True, type=ContentGrantParameter(), help="Access to an object; may be repeated.")
 @click.option("--first-name", type=LINE)
 @click.option("--last-name", type=LINE)
 @click.option("--message", type=MESSAGE, help="A personal note, shown in the mail.")
 @click.option("--locale", type=LOCALE, help="The language of the mail.")
 @click.option("--expires-in", type=DURATION, help="How long the link works, such as `P7D`.")
-@click.option("--redirect-url", type=URL, help="Where the person goes afterwards.")
-@click.option("--show-link", is_flag=True, help="Print a link to hand over yourself. It proves no mailbox.")
+@click.option("--redirect-url", type=URL, help="Where the invitee goes after accepting.")
+@click.option("--show-link", is_flag=True, help="Print a link to hand over yourself. It does not verify the address.")
 @json_option
 def invite(
     *,
@@ -59,13 +59,12 @@ def invite(
     show_link: bool,
     as_json: bool,
 ) -> None:
-    """Invite somebody: at least a role, a group or a content object, stated or by a template.
+    """Invite somebody by e-mail to at least a role, a group or an object, by options or by a template.
 
     A running server or worker sends the mail.
     """
 
-    async def make(services: Services) -> tuple[InvitationDetails, str | None]:
-
+    async def create(services: Services) -> tuple[InvitationDetails, str | None]:
         draft = Draft(
             email=address.email,
             email_key=address.email_key,
@@ -81,21 +80,23 @@ def invite(
             template=template,
         )
         invitations = services.invitations
-        standing = await invitations.create(draft, by=OPERATOR_PRINCIPAL)
-        link = await invitations.reveal(standing.invitation.id, by=OPERATOR_PRINCIPAL) if show_link else None
-        return standing, link
+        details = await invitations.create(draft, by=OPERATOR_PRINCIPAL)
+        url = await invitations.reveal(details.invitation.id, by=OPERATOR_PRINCIPAL) if show_link else None
+        return details, url
 
-    standing, link = with_services(make)
-    made = standing.invitation
+    details, url = with_services(create)
+    invitation = details.invitation
     result = {
-        "id": made.id,
-        "inviteEmail": made.email,
-        "role": made.bundle.role,
-        "groups": [grant.target_key for grant in made.bundle.groups],
-        "expiresAt": format_rfc3339(made.link.expires_at),
-        "delivery": standing.delivery.state.value if standing.delivery else None,
-        "url": link,
+        "id": invitation.id,
+        "inviteEmail": invitation.email,
+        "role": invitation.bundle.role,
+        "groups": [grant.target_key for grant in invitation.bundle.groups],
+        "expiresAt": format_rfc3339(invitation.link.expires_at),
+        "delivery": details.delivery.state.value if details.delivery else None,
+        "url": url,
     }
-    show(result, as_json=as_json, title="Invitation made")
-    if not as_json and standing.delivery is not None and standing.delivery.reason is not None and link is None:
-        note("No mail is sent: mail is off. Hand over a link with --show-link next time, or resend when mail is on.")
+    show(result, as_json=as_json, title="Invitation created")
+    if not as_json and details.delivery is not None and details.delivery.reason is not None and url is None:
+        print_note(
+            "No mail is sent: mail is off. Hand over a link with --show-link next time, or resend when mail is on."
+        )

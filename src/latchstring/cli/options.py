@@ -1,4 +1,4 @@
-"""Options that several commands have, read by the same rules as the fields of the API."""
+"""Options of several commands, validated as the fields of the API."""
 
 import sys
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from latchstring.formats.field_types import (
 
 
 class FieldParameter(click.ParamType[Any]):
-    """A value that the API's own reader takes; its refusal becomes click's."""
+    """An option value that a field reader of the API validates. Its error becomes an error of click."""
 
     def __init__(self, name: str, read: Callable[[object], Any]) -> None:
         self.name = name
@@ -43,14 +43,16 @@ URL = FieldParameter("url", read_url)
 KEY = FieldParameter("key", read_key)
 ID = FieldParameter("id", read_uuid)
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Answer with JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 password_option = click.option(
-    "--password-stdin", is_flag=True, help="Read the password from standard input; options are seen by everybody."
+    "--password-stdin",
+    is_flag=True,
+    help="Read the password from standard input, as options are visible to other users of the machine.",
 )
 
 
 def read_password(*, from_stdin: bool) -> str | None:
-    """The password on standard input, without its line break; None when none was announced."""
+    """The password on standard input without its line break. None without `--password-stdin`. Raises CommandFailed."""
     if not from_stdin:
         return None
     password = sys.stdin.readline().rstrip("\r\n")

@@ -1,4 +1,4 @@
-"""Showing results: a small table for people, JSON for machines."""
+"""Prints results as a table or as JSON."""
 
 import json
 from collections.abc import Mapping
@@ -10,23 +10,22 @@ from rich.text import Text
 
 
 def show(result: Mapping[str, Any], *, as_json: bool, title: str) -> None:
-    """Show one result on standard output. Values that are None or empty are left out of the table."""
+    """Print a result on standard output. The table omits values that are None or empty."""
     if as_json:
         click.echo(json.dumps(result, ensure_ascii=False, default=str))
         return
-
     console = Console()
     console.print(Text(title, "bold green"))
     width = max(map(len, result))
     for name, value in result.items():
-        if value not in (None, "", [], ()):  # soft_wrap: a link or key must stay in one piece to be copied
-            console.print(Text.assemble((f"  {name:<{width}}  ", "dim"), _text(value)), soft_wrap=True)
+        if value not in (None, "", [], ()):  # soft_wrap: links and keys stay on one line to be copied
+            console.print(Text.assemble((f"  {name:<{width}}  ", "dim"), _format_value(value)), soft_wrap=True)
 
 
-def note(sentence: str) -> None:
-    """Say something beside the result, where it disturbs no pipe."""
-    click.echo(sentence, err=True)
+def print_note(message: str) -> None:
+    """Print a message on standard error, so that standard output has the result only."""
+    click.echo(message, err=True)
 
 
-def _text(value: object) -> str:
+def _format_value(value: object) -> str:
     return ", ".join(str(item) for item in value) if isinstance(value, list | tuple) else str(value)

@@ -1,4 +1,4 @@
-"""Options of the commands that run until they are stopped, and what these commands share."""
+"""Options and functions of the commands that run until they are stopped."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -10,16 +10,21 @@ from latchstring.config import Config
 
 LOG_LEVELS = click.Choice(["debug", "info", "warning", "error"])
 processes_option = click.option(
-    "--processes", default=1, show_default=True, type=click.IntRange(1, 256), help="How many. PostgreSQL only."
+    "--processes",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 256),
+    help="The number of processes. PostgreSQL only.",
 )
 log_level_option = click.option("--log-level", default="info", show_default=True, type=LOG_LEVELS)
-inherit_option = click.option("--inherit", hidden=True)  # what a parent of ours hands to its children
+inherit_option = click.option("--inherit", hidden=True)  # file descriptors that a parent process passes to its children
 
 
-def run_to_exit(family: Coroutine[None, None, int]) -> None:
-    raise SystemExit(asyncio.run(family))
+def run_to_exit(process_group: Coroutine[None, None, int]) -> None:
+    raise SystemExit(asyncio.run(process_group))
 
 
-def refuse_sqlite(config: Config, several: bool, sentence: str) -> None:  # noqa: FBT001  # reads like the sentence
-    if several and config.database.sqlite_path is not None:
-        raise CommandFailed(sentence, status=UNUSABLE, code="sqlite-single-process")
+def refuse_sqlite(config: Config, message: str) -> None:
+    """Raise CommandFailed if the database is SQLite."""
+    if config.database.sqlite_path is not None:
+        raise CommandFailed(message, status=UNUSABLE, code="sqlite-single-process")

@@ -1,4 +1,4 @@
-"""A progress bar on standard error, where it disturbs no pipe; nothing where nobody watches."""
+"""A progress bar on standard error. It is shown at a terminal only."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,13 +9,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextmanager
-def progress(what: str, total: int, *, done: int = 0, quiet: bool = False) -> Iterator[Callable[[int], None]]:
-    """Yields a function to say how much more is done."""
+def progress(label: str, total: int, *, done: int = 0, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+    """Yield a function that takes the number of newly completed steps."""
     if quiet or not sys.stderr.isatty():
         yield lambda _: None
         return
-
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task(what, total=total, complete_draft=done)
-        yield lambda amount: shown.advance(task, amount)
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress_bar:
+        task = progress_bar.add_task(label, total=total, completed=done)
+        yield lambda amount: progress_bar.advance(task, amount)

@@ -1,4 +1,4 @@
-"""Turning what can be refused into failures of a command."""
+"""Turns expected errors into a message and an exit status."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +14,8 @@ from latchstring.domain.errors import (
     StorageUnreachable,
 )
 
-_NEXT = {
-    StorageUnreachable: "Check that it runs and that database.url names it. `latchstring doctor` looks closer.",
+_REMEDIES = {
+    StorageUnreachable: "Check that it runs and that database.url is correct. `latchstring doctor` shows more.",
     EmailTaken: "Choose another address.",
     ApiKeyNotFound: "List the keys with GET /api/api-keys.",
 }
@@ -23,19 +23,21 @@ _NEXT = {
 
 @contextmanager
 def expected_failures() -> Iterator[None]:
-    """Turn what can be refused into the end of the command: a sentence and a status, no traceback."""
+    """Turn expected errors into CommandFailed, so that the command ends with a message and no traceback."""
     try:
         yield
-    except InvalidFields as refused:
-        listed = [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in refused.errors]
-        lines = "\n".join(f"  {e.pointer.lstrip('/') or 'request'}: {e.detail}" for e in refused.errors)
-        raise CommandFailed(f"Nothing was changed.\n{lines}", code=refused.code, more={"errors": listed}) from refused
-    except LatchstringError as refused:
-        sentence = " ".join(filter(None, [refused.detail or refused.code, _NEXT.get(type(refused))]))
-        raise CommandFailed(sentence, code=refused.code, more=refused.extra) from refused
+    except InvalidFields as invalid:
+        json_errors = [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in invalid.errors]
+        lines = "\n".join(f"  {e.pointer.lstrip('/') or 'request'}: {e.detail}" for e in invalid.errors)
+        raise CommandFailed(
+            f"Nothing was changed.\n{lines}", code=invalid.code, more={"errors": json_errors}
+        ) from invalid
+    except LatchstringError as error:
+        message = " ".join(filter(None, [error.detail or error.code, _REMEDIES.get(type(error))]))
+        raise CommandFailed(message, code=error.code, more=error.extra) from error
     except KeyProblem as problem:
         raise CommandFailed(
             f"The master key cannot be used. {problem}", status=UNUSABLE, code="master-key"
         ) from problem
-    except StartRefused as refused_start:
-        raise CommandFailed(str(refused_start), status=refused_start.status, code=refused_start.code) from refused_start
+    except StartRefused as refused:
+        raise CommandFailed(str(refused), status=refused.status, code=refused.code) from refused

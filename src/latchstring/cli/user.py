@@ -3,7 +3,7 @@
 import rich_click as click
 
 from latchstring.cli.options import EMAIL, KEY, LINE, LOCALE, json_option, password_option, read_password
-from latchstring.cli.output import note, show
+from latchstring.cli.output import print_note, show
 from latchstring.cli.with_services import with_services
 from latchstring.domain.account import User
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
@@ -14,7 +14,7 @@ from latchstring.users.accounts import NewUser
 
 @click.group("user")
 def user() -> None:
-    """Make accounts of the app."""
+    """Manage users of the app."""
 
 
 @user.command()
@@ -22,9 +22,9 @@ def user() -> None:
 @click.option("--first-name", type=LINE)
 @click.option("--last-name", type=LINE)
 @click.option("--role", type=KEY, help="One of the configured roles.")
-@click.option("--group", "groups", multiple=True, type=KEY, help="A group to be in; may be repeated.")
+@click.option("--group", "groups", multiple=True, type=KEY, help="A group of the user; may be repeated.")
 @click.option("--locale", type=LOCALE)
-@click.option("--external-id", type=LINE, help="How the app's own sign-in names this person.")
+@click.option("--external-id", type=LINE, help="The id of the user in the sign-in system of the app.")
 @password_option
 @json_option
 def create(
@@ -39,12 +39,11 @@ def create(
     password_stdin: bool,
     as_json: bool,
 ) -> None:
-    """Make an account. Its address counts as verified, and the terms as accepted."""
+    """Create a user. The address counts as verified, and the terms as accepted."""
     password = read_password(from_stdin=password_stdin)
 
-    async def make(services: Services) -> User:
-
-        new = NewUser(
+    async def create_user(services: Services) -> User:
+        new_user = NewUser(
             address=address,
             first_name=first_name or "",
             last_name=last_name or "",
@@ -54,18 +53,20 @@ def create(
             external_id=external_id,
             password=password,
         )
-        return await services.users.create(new, by=OPERATOR_PRINCIPAL)
+        return await services.users.create(new_user, by=OPERATOR_PRINCIPAL)
 
-    made = with_services(make)
+    created = with_services(create_user)
     result = {
-        "id": made.id,
-        "email": made.email,
-        "name": made.name,
-        "role": made.role,
-        "groups": list(made.groups),
-        "locale": made.locale,
-        "externalId": made.external_id,
+        "id": created.id,
+        "email": created.email,
+        "name": created.name,
+        "role": created.role,
+        "groups": list(created.groups),
+        "locale": created.locale,
+        "externalId": created.external_id,
     }
-    show(result, as_json=as_json, title="Account made")
+    show(result, as_json=as_json, title="User created")
     if password is None and not as_json:
-        note("It has no password yet. Its owner sets one under /password-reset, or pass one with --password-stdin.")
+        print_note(
+            "The user has no password yet. They can set one at /password-reset, or pass one with --password-stdin."
+        )

@@ -1,4 +1,4 @@
-"""Running a command with the services of an installation open."""
+"""Runs a command with open services."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 
 def with_services(action: Callable[[Services], Awaitable[T]], *, config: Config | None = None) -> T:
-    """Open the services beside whatever serves, run the action, close again."""
+    """Open the services, run the action, and close them. A server may run at the same time."""
     settings = config or read_config()
     configure_logging(level="WARNING")
 
     async def run() -> T:
-        async with open_services(settings, beside=True) as services:
+        async with open_services(settings, short_lived=True) as services:
             return await action(services)
 
     with expected_failures():

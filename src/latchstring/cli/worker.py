@@ -4,7 +4,7 @@ import sys
 
 import rich_click as click
 
-from latchstring.bootstrap.supervisor import InheritedSockets, ProcessGroup
+from latchstring.bootstrap.supervisor import InheritedDescriptors, ProcessGroup
 from latchstring.bootstrap.worker_process import run_worker_process
 from latchstring.cli.configuration import read_config
 from latchstring.cli.process_options import (
@@ -23,17 +23,21 @@ from latchstring.telemetry.logging import configure_logging
 @log_level_option
 @inherit_option
 def worker(*, processes: int, log_level: str, inherit: str | None) -> None:
-    """Send mail and tidy up, beside any number of servers and workers. PostgreSQL only."""
+    """Run a worker for mail and clean-up beside any number of servers and workers. PostgreSQL only."""
     config = read_config()
-    refuse_sqlite(config, True, "SQLite has one process: `latchstring serve` sends its mail. Use PostgreSQL for more.")
+    refuse_sqlite(
+        config,
+        "SQLite allows one process only, and `latchstring serve` sends mail itself. Use PostgreSQL for a worker.",
+    )
 
     configure_logging(level=log_level.upper())
     if processes > 1 and inherit is None:
-        run_to_exit(ProcessGroup(sys.argv[1:], processes, announce=_say_working).run())
+        run_to_exit(ProcessGroup(sys.argv[1:], processes, announce=_print_working).run())
     with expected_failures():
-        handed = InheritedSockets(inherit) if inherit else None
-        run_worker_process(config, inherited=handed, announce=handed.say_ready if handed else _say_working)
+        inherited = InheritedDescriptors(inherit) if inherit else None
+        announce = inherited.report_ready if inherited else _print_working
+        run_worker_process(config, inherited=inherited, announce=announce)
 
 
-def _say_working() -> None:
+def _print_working() -> None:
     click.echo("working")

@@ -1,7 +1,7 @@
-"""Reading YAML as plain data that knows its lines: no objects, no aliases, no key twice.
+"""Reads YAML as plain data with line numbers. Tags, aliases and duplicate keys are rejected.
 
-Values are read by YAML 1.2: `no` is a language, not a falsehood, and dates stay text. Aliases are refused: a file of a
-few lines could unfold to gigabytes with them, and what repeats is a template's to say.
+Values are read as YAML 1.2: `no` is text (a language), not false, and dates stay text. Aliases are rejected because a
+file of a few lines could expand to gigabytes.
 """
 
 import re
@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 
 import yaml
 
-DEEPEST = 64  # as for JSON in the contract
+MAX_DEPTH = 64  # as for JSON in the contract
 _INTEGER = re.compile(r"[-+]?[0-9]{1,300}", re.ASCII)
 _NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
-_WORDS = {
+_CONSTANTS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
@@ -22,7 +22,7 @@ _WORDS = {
 
 
 class YamlRefused(ValueError):
-    """The file cannot be read. The text says what to mend; line counts from 1."""
+    """The file is invalid. detail: the message; line: counted from 1."""
 
     def __init__(self, line: int, detail: str) -> None:
         super().__init__(detail)
@@ -32,9 +32,9 @@ class YamlRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class YamlNode:
-    """A value with the line it begins on. value: text, a list of nodes, or nodes by key.
+    """A value with its line. value: text, a list of nodes, or nodes by key.
 
-    is_plain: text without quotes, which may mean a number, a truth or nothing.
+    is_plain: the text is unquoted, so that it may mean a number, a boolean or null.
     """
 
     line: int
@@ -43,28 +43,28 @@ class YamlNode:
 
     @property
     def is_null(self) -> bool:
-        return self.is_plain and self.value in _WORDS and _WORDS[str(self.value)] is None
+        return self.is_plain and self.value in _CONSTANTS and _CONSTANTS[str(self.value)] is None
 
-    def plain(self) -> Any:
-        """The data below as JSON would hold them."""
+    def to_json(self) -> Any:
+        """The data of this node as JSON types."""
         if isinstance(self.value, list):
-            return [node.plain() for node in self.value]
+            return [node.to_json() for node in self.value]
         if isinstance(self.value, dict):
-            return {key: node.plain() for key, node in self.value.items()}
+            return {key: node.to_json() for key, node in self.value.items()}
         return _scalar(self.value) if self.is_plain else self.value
 
-    def texts(self) -> Any:
-        """The data below with every value as the text it was written as, None where nothing is written."""
+    def to_texts(self) -> Any:
+        """The data of this node with every value as its text in the file, None for null."""
         if isinstance(self.value, list):
-            return [node.texts() for node in self.value]
+            return [node.to_texts() for node in self.value]
         if isinstance(self.value, dict):
-            return {key: node.texts() for key, node in self.value.items()}
+            return {key: node.to_texts() for key, node in self.value.items()}
         return None if self.is_null else self.value
 
 
 def _scalar(text: str) -> Any:
-    if text in _WORDS:
-        return _WORDS[text]
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
     if _INTEGER.fullmatch(text):
         return int(text)
     return float(text) if _NUMBER.fullmatch(text) else text
@@ -72,13 +72,13 @@ def _scalar(text: str) -> Any:
 
 def read_yaml(data: bytes) -> YamlNode:
     """The one document of a file. Raises YamlRefused."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # five times as fast where it was built with it
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # five times as fast, if PyYAML was built with it
     try:
         return _document(yaml.parse(data, Loader=loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        words = ", ".join(filter(None, [error.context, error.problem]))
-        raise YamlRefused(mark.line + 1 if mark else 1, f"This is not YAML: {words}.") from None
+        message = ", ".join(filter(None, [error.context, error.problem]))
+        raise YamlRefused(mark.line + 1 if mark else 1, f"This is not YAML: {message}.") from None
     except (yaml.YAMLError, UnicodeError) as error:
         raise YamlRefused(1, f"This is not text: {error}") from None
 
@@ -92,7 +92,7 @@ def _document(events: Iterator[Any]) -> YamlNode:
     node = _node(next(events), events, 0)
     next(events)
     if not isinstance(after := next(events), yaml.StreamEndEvent):
-        raise YamlRefused(_line(after), "A second document begins here. Keep one in a file.")
+        raise YamlRefused(_line(after), "A second document begins here. A file may have one only.")
     return node
 
 
@@ -103,10 +103,10 @@ def _line(event: Any) -> int:
 def _node(event: Any, events: Iterator[Any], depth: int) -> YamlNode:
     line = _line(event)
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-        raise YamlRefused(line, "Anchors and aliases (& and *) are not read. A template says once what repeats.")
+        raise YamlRefused(line, "Anchors and aliases (& and *) are not supported. Use a template for repeated values.")
     if event.tag is not None and event.tag != "!":
-        raise YamlRefused(line, f"The tag {event.tag} is not read. Write plain values.")
-    if depth > DEEPEST:
+        raise YamlRefused(line, f"The tag {event.tag} is not supported. Write plain values.")
+    if depth > MAX_DEPTH:
         raise YamlRefused(line, "This is nested too deeply.")
     if isinstance(event, yaml.ScalarEvent):
         return YamlNode(line, event.value, is_plain=bool(event.implicit[0]))
@@ -121,16 +121,16 @@ def _items(events: Iterator[Any], depth: int) -> Iterator[YamlNode]:
 
 
 def _pairs(events: Iterator[Any], depth: int) -> dict[str, YamlNode]:
-    found: dict[str, YamlNode] = {}
+    nodes: dict[str, YamlNode] = {}
     while not isinstance(event := next(events), yaml.MappingEndEvent):
         key = _node(event, events, depth + 1)
         if not isinstance(key.value, str):
             _refuse_key(key)
-        if key.value in found:
-            raise YamlRefused(key.line, f"{key.value} stands here twice; first on line {found[key.value].line}.")
-        found[key.value] = _node(next(events), events, depth + 1)
-    return found
+        if key.value in nodes:
+            raise YamlRefused(key.line, f"Duplicate key {key.value}; first on line {nodes[key.value].line}.")
+        nodes[key.value] = _node(next(events), events, depth + 1)
+    return nodes
 
 
 def _refuse_key(key: YamlNode) -> NoReturn:
-    raise YamlRefused(key.line, "A key is a word.")
+    raise YamlRefused(key.line, "A key has to be text.")

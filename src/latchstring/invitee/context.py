@@ -27,12 +27,12 @@ from latchstring.pages.templating import autonym
 from latchstring.services import Services
 
 CSRF_LIFETIME_SECONDS = 24 * 60 * 60
-_KEPT = ("token", "next", "done", "how", "kept", "to")  # query parameters that stay when the language changes
+_PRESERVED_PARAMETERS = ("token", "next", "done", "how", "kept", "to")  # kept when the language changes
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageLink:
-    """Another language that the page can be read in."""
+    """A link to the page in another language."""
 
     tag: str
     name: str
@@ -43,8 +43,8 @@ class LanguageLink:
 class InviteePage(PageContext):
     """What the handler of an invitee page receives.
 
-    path and query: where the language links of the page lead. languages: those of the visitor, best first.
-    chosen_locale: the language picked by hand, which links and forms keep; None when none was picked.
+    path and query: the target of the language links. languages: those of the visitor, best first.
+    chosen_locale: the language that the visitor chose, which links and forms keep; None if they chose none.
     """
 
     caller: Caller
@@ -59,7 +59,7 @@ class InviteePage(PageContext):
 
     @property
     def content_policy(self) -> str:
-        """The policy of pages, widened by where accepting may lead: browsers hold redirects to `form-action`, too."""
+        """The policy of pages, plus origins of redirects after accepting: browsers apply `form-action` to redirects."""
         app, rules = self.services.app, self.services.invitation_rules
         origins = map(find_origin, (*rules.redirect_origins, app.public_url))
         targets = sorted({origin for origin in origins if origin})
@@ -71,27 +71,27 @@ class InviteePage(PageContext):
 
     @property
     def requires_terms(self) -> bool:
-        """Whether joining needs consent to terms."""
+        """Whether a new account needs consent to terms."""
         return bool(self.services.app.terms_url or self.services.app.terms_version)
 
     def with_locale(self, locale: str | None) -> "InviteePage":
-        """The page in the language of its content, unless the visitor asks for another."""
+        """The page in this language, unless the visitor prefers others."""
         return replace(self, locale=negotiate([*self.languages, locale], self.services.app.default_locale))
 
     def with_url(self, path: str, **query: str) -> "InviteePage":
-        """The page as a GET of this URL shows it: for answers to a POST, whose own URL shows nothing."""
+        """The page under another URL: for responses to a POST, whose own URL cannot be opened."""
         return replace(self, path=path, query=tuple(query.items()))
 
     def as_user(self, caller: Caller) -> "InviteePage":
         return replace(self, caller=caller)
 
     def link(self, path: str, **query: str) -> str:
-        """The path with its query, in the chosen language."""
+        """The path with its query and the chosen language."""
         chosen = {"locale": self.chosen_locale} if self.chosen_locale else {}
         return with_query(path, query | chosen)
 
     async def read(self, form: type[F]) -> tuple["InviteePage", SentForm[F]]:
-        """The form of a POST, and the page in the language it was filled in. Raises as `read_form` does."""
+        """The form of a POST, and the page in the language of the form. Raises as `read_form` does."""
         sent = await self.read_form(form)
         locale = sent.get("locale")
         if locale is None:
@@ -101,7 +101,7 @@ class InviteePage(PageContext):
         return replace(self, languages=languages, chosen_locale=negotiated, locale=negotiated), sent
 
     def redirect(self, path: str, **query: str) -> Answer:
-        """A redirect to a path of ours, in the chosen language."""
+        """A redirect to a path of this server, with the chosen language."""
         return self.redirect_to(self.link(path, **query))
 
     def answer_cookies(self) -> Sequence[bytes]:
@@ -118,14 +118,14 @@ class InviteePage(PageContext):
             "link": self.link,
             "password_minimum": self.services.account_rules.password_minimum,
             "support_url": _support_url(self.services.app),
-            "terms_asked": self.requires_terms,
+            "requires_terms": self.requires_terms,
             "user": None,
         }
 
     def _language_links(self) -> list[LanguageLink]:
-        kept = {name: value for name in _KEPT if (value := self.query_value(name))}
+        parameters = {name: value for name in _PRESERVED_PARAMETERS if (value := self.query_value(name))}
         return [
-            LanguageLink(tag, autonym(tag), f"{self.path}?{urlencode(kept | {'locale': tag})}")
+            LanguageLink(tag, autonym(tag), f"{self.path}?{urlencode(parameters | {'locale': tag})}")
             for tag in available_locales()
             if tag != self.locale
         ]
@@ -154,7 +154,7 @@ def request_context(request: Request, services: Services) -> InviteePage:
 
 
 async def authenticate(page: InviteePage) -> InviteePage:
-    """The page of the signed-in user, in their language unless another was picked by hand."""
+    """The page of the signed-in user, in their language unless the visitor chose another."""
     caller = await authenticate_page(page.request.scope, page.services)
     if caller.user is None or not caller.user.locale:
         return page.as_user(caller)

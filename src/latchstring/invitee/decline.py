@@ -1,10 +1,10 @@
-"""Saying no, and asking for a fresh link."""
+"""The pages to decline an invitation and to request a new link."""
 
 from latchstring.domain.errors import InvalidFields, LinkEnded, WrongState
 from latchstring.formats.field_types import Message
 from latchstring.http.responses import Answer
 from latchstring.invitee.context import InviteePage
-from latchstring.invitee.previews import LandingContext, find_offer, show_end_of
+from latchstring.invitee.previews import LandingContext, find_landing_context, show_ended_invitation
 from latchstring.invitee.routing import get, post
 from latchstring.pages.forms import FormState, PageForm
 
@@ -19,30 +19,32 @@ class DeclineForm(PageForm):
 
 @get(DECLINE)
 async def show_decline(page: InviteePage) -> Answer:
-    """The question, at an address of its own. Asking is not declining."""
-    found = await find_offer(page, page.query_value("token"))
-    return _show_question(found) if isinstance(found, LandingContext) else found
+    """Ask for confirmation. Opening this page does not decline."""
+    context = await find_landing_context(page, page.query_value("token"))
+    return _show_confirmation(context) if isinstance(context, LandingContext) else context
 
 
-def _show_question(
-    found: LandingContext, *, form: FormState | None = None, status: int = 200, code: str = ""
+def _show_confirmation(
+    context: LandingContext, *, form: FormState | None = None, status: int = 200, code: str = ""
 ) -> Answer:
-    return found.page.show("decline.html", status=status, code=code, form=form, offer=found.offer, token=found.token)
+    return context.page.show(
+        "decline.html", status=status, code=code, form=form, summary=context.summary, token=context.token
+    )
 
 
 @post(DECLINE)
 async def decline(page: InviteePage) -> Answer:
-    """Say no."""
+    """Decline the invitation."""
     page, sent = await page.read(DeclineForm)
-    found = await find_offer(page.with_url(DECLINE, token=sent.token), sent.token)
-    if not isinstance(found, LandingContext):
-        return found
+    context = await find_landing_context(page.with_url(DECLINE, token=sent.token), sent.token)
+    if not isinstance(context, LandingContext):
+        return context
     try:
         await page.services.invitations.responses.decline(sent.token, reason=sent.finish().reason)
     except InvalidFields as error:
-        return _show_question(found, form=sent.refused(error), status=422, code=error.code)
+        return _show_confirmation(context, form=sent.refused(error), status=422, code=error.code)
     except (LinkEnded, WrongState) as error:
-        return show_end_of(found, error)
+        return show_ended_invitation(context, error)
     return page.redirect("/invitation/declined")
 
 
@@ -53,7 +55,7 @@ async def show_declined(page: InviteePage) -> Answer:
 
 @post("/invitation/request-new")
 async def request_new(page: InviteePage) -> Answer:
-    """Have a fresh link mailed to the invited address. The answer is the same whatever came of it."""
+    """Mail a new link to the invited address. The response does not reveal whether one was sent."""
     page, sent = await page.read(PageForm)
     await page.services.invitations.responses.request_new(sent.token)
     return page.redirect("/invitation/requested")

@@ -1,4 +1,4 @@
-"""Content objects as pages show them: title, type, the right in words, and where they are to be found."""
+"""Content objects as pages show them: title, type, access and URL."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,73 +13,76 @@ from latchstring.invitations.build import is_allowed_redirect
 from latchstring.invitations.results import OfferedObject
 from latchstring.invitee.context import InviteePage
 
-LONG = 60  # letters: two lines of a heading
-MOST_SHOWN = 20  # as many are looked up for one page
+LONG_TITLE_LENGTH = 60  # characters, two lines of a heading
+MAX_OBJECTS = 20  # looked up for one page
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectListItem:
-    """An object and what the person may do with it: VIEWER, EDITOR or MAINTAINER.
+    """An object and the role on it: VIEWER, EDITOR or MAINTAINER.
 
-    type: the key of its type, kind: that type's name. held: what the visitor may do without the invitation, OWNER too;
-    empty for nothing, or when nobody looked. url: where it is, if that is an address of the web. site: the host of an
-    address that is not trusted to be gone on to unasked.
+    type: the key of its type; type_name: the name of the type. current_access: the level of the visitor without the
+    invitation, with OWNER; empty for none or if unknown. url: its address, if that is an http(s) URL. foreign_host: the
+    host of the URL, if it is not one that pages may redirect to.
     """
 
     type: str
     key: str
     title: str
     role: str
-    kind: str = ""
+    type_name: str = ""
     url: str | None = None
-    site: str = ""
-    held: str = ""
+    foreign_host: str = ""
+    current_access: str = ""
 
     @property
-    def is_long(self) -> bool:
+    def has_long_title(self) -> bool:
         """Whether the title is too long for a large heading or a button."""
-        return len(self.title) > LONG
+        return len(self.title) > LONG_TITLE_LENGTH
 
     @property
-    def onward(self) -> str | None:
-        """Where to go on to unasked. Whoever may edit the object chooses its address: any other site is a link that the
-        person sees and follows, or not.
-        """
-        return None if self.site else self.url
+    def trusted_url(self) -> str | None:
+        """The URL if pages may redirect to it. Editors choose the URL of an object, so a foreign one is only a link."""
+        return None if self.foreign_host else self.url
 
     @property
-    def is_held(self) -> bool:
-        """Whether the invitation adds nothing to it."""
-        return bool(self.held) and Level[self.held] >= Level[self.role]
+    def adds_nothing(self) -> bool:
+        """Whether the visitor already has at least the access of the invitation."""
+        return bool(self.current_access) and Level[self.current_access] >= Level[self.role]
 
 
-def offered_item(page: InviteePage, one: OfferedObject) -> ObjectListItem:
-    """An object as a link offers it."""
-    return _item(page, one, one.role)
+def offered_item(page: InviteePage, offered: OfferedObject) -> ObjectListItem:
+    """An object of an invitation."""
+    return _build_item(page, offered, offered.role)
 
 
-async def with_held(page: InviteePage, items: Sequence[ObjectListItem]) -> tuple[ObjectListItem, ...]:
-    """The items with what the visitor may do with each already."""
-    found = [await _look_up(page, item.type, item.key) for item in items[:MOST_SHOWN]]
-    held = [replace(item, held=seen.level.name) if seen else item for item, seen in zip(items, found, strict=False)]
-    return (*held, *items[MOST_SHOWN:])
+async def with_current_access(page: InviteePage, items: Sequence[ObjectListItem]) -> tuple[ObjectListItem, ...]:
+    """The items with the current access of the visitor."""
+    objects = [await _find_object(page, item.type, item.key) for item in items[:MAX_OBJECTS]]
+    updated = [
+        replace(item, current_access=content_object.level.name) if content_object else item
+        for item, content_object in zip(items, objects, strict=False)
+    ]
+    return (*updated, *items[MAX_OBJECTS:])
 
 
-def names_of(content: Iterable[ObjectWithAccess]) -> str:
-    """Objects as a query parameter. Neither types nor keys have a comma or a slash."""
-    return ",".join(f"{seen.object.type}/{seen.object.key}" for seen in list(content)[:MOST_SHOWN])
+def format_references(content: Iterable[ObjectWithAccess]) -> str:
+    """Objects as a query parameter, `type/key,type/key`. Types and keys contain no comma or slash."""
+    return ",".join(f"{item.object.type}/{item.object.key}" for item in list(content)[:MAX_OBJECTS])
 
 
-async def find_items(page: InviteePage, names: str) -> tuple[ObjectListItem, ...]:
-    """What the visitor may do now with the objects of such a parameter, without those they may not view."""
-    pairs = [name.partition("/") for name in names.split(",")[:MOST_SHOWN] if name]
-    found = [await _look_up(page, type_, key) for type_, _, key in pairs]
+async def find_items(page: InviteePage, references: str) -> tuple[ObjectListItem, ...]:
+    """The objects of such a parameter with the access of the visitor, without those they may not view."""
+    pairs = [reference.partition("/") for reference in references.split(",")[:MAX_OBJECTS] if reference]
+    objects = [await _find_object(page, type_, key) for type_, _, key in pairs]
     return tuple(
-        _item(page, seen.object, ContentRole(min(seen.level, Level.MAINTAINER))) for seen in found if seen is not None
+        _build_item(page, content_object.object, ContentRole(min(content_object.level, Level.MAINTAINER)))
+        for content_object in objects
+        if content_object is not None
     )
 
 
-async def _look_up(page: InviteePage, type_: str, key: str) -> ObjectWithAccess | None:
+async def _find_object(page: InviteePage, type_: str, key: str) -> ObjectWithAccess | None:
     if page.caller.principal is None:
         return None
     content = page.services.content
@@ -89,10 +92,11 @@ async def _look_up(page: InviteePage, type_: str, key: str) -> ObjectWithAccess 
         return None
 
 
-def _item(page: InviteePage, one: OfferedObject | ContentObject, role: ContentRole) -> ObjectListItem:
-    declared = page.services.content_rules.types.get(one.type)
-    item = ObjectListItem(one.type, one.key, one.title, role.name, declared.name if declared else "")
-    if one.url is None or find_origin(one.url) is None:
+def _build_item(page: InviteePage, source: OfferedObject | ContentObject, role: ContentRole) -> ObjectListItem:
+    content_type = page.services.content_rules.types.get(source.type)
+    item = ObjectListItem(source.type, source.key, source.title, role.name, content_type.name if content_type else "")
+    if source.url is None or find_origin(source.url) is None:
         return item
-    is_trusted = is_allowed_redirect(one.url, page.services.invitation_rules, page.services.app)
-    return replace(item, url=one.url, site="" if is_trusted else urlsplit(one.url).netloc.rpartition("@")[2])
+    if is_allowed_redirect(source.url, page.services.invitation_rules, page.services.app):
+        return replace(item, url=source.url)
+    return replace(item, url=source.url, foreign_host=urlsplit(source.url).netloc.rpartition("@")[2])

@@ -1,4 +1,4 @@
-"""An invitation as its pages show it."""
+"""The invitation of a link, as the pages show it."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,9 +25,9 @@ LANDING = "/invitation"
 
 @dataclass(frozen=True, slots=True)
 class InvitationSummary:
-    """Who invites whom, to what, and until when. inviter is None where nobody in person invites.
+    """Who invites whom, to what, and until when. inviter: None if no user or administrator sent it.
 
-    home: the page of ours that shows it.
+    landing_path: the path of its landing page.
     """
 
     inviter: str | None = None
@@ -40,45 +40,45 @@ class InvitationSummary:
     message: str | None = None
     invited_at: datetime | None = None
     expires_at: datetime | None = None
-    home: str = LANDING
+    landing_path: str = LANDING
 
     @property
-    def only(self) -> ObjectListItem | None:
-        """The object, where the offer is one object and nothing else."""
+    def single_object(self) -> ObjectListItem | None:
+        """The object, if the invitation is for one object and nothing else."""
         return self.content[0] if len(self.content) == 1 and not self.role and not self.groups else None
 
     @property
     def masked_email(self) -> str:
-        """Enough of the address for its owner to know which of theirs it is."""
+        """The address with most of its local part hidden, so that the owner can recognize it."""
         local, _, domain = self.email.rpartition("@")
         return f"{local[:1]}•••@{domain}" if local else ""
 
 
-NOTHING = InvitationSummary()
+EMPTY_SUMMARY = InvitationSummary()
 
 
-def offer_of(page: InviteePage, opened: ResolvedLink) -> InvitationSummary:
-    """What a genuine link led or leads to, in the language of the page."""
-    invitation = opened.invitation
-    preview = page.services.invitations.responses.preview(opened, locale=page.locale)
+def summarize_invitation(page: InviteePage, link: ResolvedLink) -> InvitationSummary:
+    """The invitation of a valid or ended link, in the language of the page."""
+    invitation = link.invitation
+    preview = page.services.invitations.responses.preview(link, locale=page.locale)
     names = (invitation.first_name or "", invitation.last_name or "")
     return InvitationSummary(
         inviter=preview.inviter_name,
         role=page.services.roles.get(invitation.bundle.role or ""),
         groups=tuple(name for _, name in preview.groups),
-        content=tuple(offered_item(page, one) for one in preview.objects),
+        content=tuple(offered_item(page, offered) for offered in preview.objects),
         email=invitation.email,
         first_name=names[0],
         name=" ".join(name for name in names if name),
         message=invitation.message,
         invited_at=invitation.created_at,
         expires_at=invitation.link.expires_at,
-        home=_home_of(invitation),
+        landing_path=_landing_path(invitation),
     )
 
 
-def _home_of(invitation: Invitation) -> str:
-    """Where a mailed link leads by default: an invitation to one object and nothing else has a page of its own."""
+def _landing_path(invitation: Invitation) -> str:
+    """The default path of a mailed link. An invitation to one object and nothing else has a page for that object."""
     bundle = invitation.bundle
     if not bundle.is_content_only or len(bundle.content) > 1:
         return LANDING
@@ -88,78 +88,82 @@ def _home_of(invitation: Invitation) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LandingContext:
-    """A link that still opens the door, and the page in a language that fits it."""
+    """A valid link, and the page in the language of its invitation."""
 
     page: InviteePage
     token: str
-    opened: ResolvedLink
-    offer: InvitationSummary
+    link: ResolvedLink
+    summary: InvitationSummary
 
     @property
     def is_mailed(self) -> bool:
-        """Whether the link came by mail and so proves the mailbox."""
-        return self.opened.token.channel is Channel.MAILED
+        """Whether the link was mailed and so verifies the address."""
+        return self.link.token.channel is Channel.MAILED
 
     @property
     def account_exists(self) -> bool:
-        """Whether the link meets an account; an unverified one counts as none for a mailed link."""
-        return has_account(self.opened)
+        """Whether the address has an account. For a mailed link, an unverified account does not count."""
+        return has_account(self.link)
 
     @property
-    def is_closed_to_strangers(self) -> bool:
-        """Whether only somebody with a confirmed account may say yes, and the address has none."""
-        is_closed = not self.page.services.content_rules.allow_unregistered_users
-        return is_closed and self.opened.invitation.bundle.is_content_only and not self.opened.view.account_verified
+    def requires_existing_account(self) -> bool:
+        """Whether accepting requires a confirmed account and the address has none."""
+        requires_account = not self.page.services.content_rules.allow_unregistered_users
+        return requires_account and self.link.invitation.bundle.is_content_only and not self.link.view.account_verified
 
-    def leads_to(self, type_: str, key: str) -> bool:
-        """Whether the object is, or was, part of the invitation."""
-        content = self.opened.invitation.bundle.content
+    def includes_object(self, type_: str, key: str) -> bool:
+        """Whether the object is or was part of the invitation."""
+        content = self.link.invitation.bundle.content
         return any((grant.target_type, grant.target_key) == (type_, key) for grant in content)
 
-    def at_home(self) -> "LandingContext":
-        """The same, for an answer to a POST: standing where a GET shows it."""
-        return replace(self, page=self.page.with_url(self.offer.home, token=self.token))
+    def at_landing_page(self) -> "LandingContext":
+        """The context under the URL of the landing page, for responses to a POST."""
+        return replace(self, page=self.page.with_url(self.summary.landing_path, token=self.token))
 
 
-async def find_offer(page: InviteePage, token: str) -> LandingContext | Answer:
-    """The offer of a link, or the page that says why it opens nothing."""
-    return await _find_offer(page, token, counts=False)
+async def find_landing_context(page: InviteePage, token: str) -> LandingContext | Answer:
+    """The context of a valid link, or the page for a link that does not work."""
+    return await _resolve(page, token, counts_view=False)
 
 
-async def visit_offer(page: InviteePage) -> LandingContext | Answer:
-    """The same for whoever follows the link, a person or a scanner. That is counted, and changes nothing else."""
-    return await _find_offer(page, page.query_value("token"), counts=not is_head(page.request.scope))
+async def open_link(page: InviteePage) -> LandingContext | Answer:
+    """As `find_landing_context`, for the token of the URL. Counts views by people and scanners, except for HEAD."""
+    return await _resolve(page, page.query_value("token"), counts_view=not is_head(page.request.scope))
 
 
-async def _find_offer(page: InviteePage, token: str, *, counts: bool) -> LandingContext | Answer:
+async def _resolve(page: InviteePage, token: str, *, counts_view: bool) -> LandingContext | Answer:
     try:
-        opened = await page.services.invitations.responses.resolve(token)
+        link = await page.services.invitations.responses.get_open_link(token)
     except InvitationTokenInvalid as error:
         return show_ended(page, token, error)
-    if counts:
-        page.services.link_views.count(opened.invitation.id, opened.token.generation)
-    spoken = page.with_locale(opened.invitation.locale)
-    found = LandingContext(spoken, token, opened, offer_of(spoken, opened))
+    if counts_view:
+        page.services.link_views.count(link.invitation.id, link.token.generation)
+    page = page.with_locale(link.invitation.locale)
+    context = LandingContext(page, token, link, summarize_invitation(page, link))
     try:
-        check_open(opened, now=page.services.clock())
+        check_open(link, now=page.services.clock())
     except LatchstringError as error:
-        return show_end_of(found, error)
-    return found
+        return show_ended_invitation(context, error)
+    return context
 
 
-def show_ended(page: InviteePage, token: str, error: LatchstringError, past: InvitationSummary = NOTHING) -> Answer:
-    """The page of a link that opens nothing, with the step that is left."""
+def show_ended(
+    page: InviteePage, token: str, error: LatchstringError, summary: InvitationSummary = EMPTY_SUMMARY
+) -> Answer:
+    """The page for a link that does not work, with a next step."""
     problem = describe_problem(error)
     signed_in = page.user is not None
     return page.show(
-        "ended.html", status=problem.status, code=problem.code, token=token, past=past, signed_in=signed_in
+        "ended.html", status=problem.status, code=problem.code, token=token, summary=summary, signed_in=signed_in
     )
 
 
-def show_end_of(found: LandingContext, error: LatchstringError) -> Answer:
-    """The same for a genuine link, with what it was for. Once it has ended for good objects are not named any more: a
-    title may have changed since, and is not for everybody who was invited once.
+def show_ended_invitation(context: LandingContext, error: LatchstringError) -> Answer:
+    """The page for an ended link, with its invitation.
+
+    After acceptance, decline or revocation it names no objects: a title may have changed since, and must not be shown
+    to everybody who was invited once.
     """
     has_ended = isinstance(error, InvitationAccepted | InvitationDeclined | InvitationRevoked)
-    past = replace(found.offer, content=()) if has_ended else found.offer
-    return show_ended(found.page, found.token, error, past)
+    summary = replace(context.summary, content=()) if has_ended else context.summary
+    return show_ended(context.page, context.token, error, summary)

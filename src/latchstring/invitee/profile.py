@@ -1,4 +1,4 @@
-"""The profile: names, language, consent to new terms, and the way out."""
+"""The profile page: names, language, and consent to new terms."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ PROFILE = "/profile"
 
 
 class ProfileForm(PageForm, kw_only=True):
-    """What people change of themselves. language: empty for whatever the browser asks for."""
+    """The fields of the profile. language: empty to use the language of the browser."""
 
     first_name: Line
     last_name: Line
@@ -26,35 +26,35 @@ class ProfileForm(PageForm, kw_only=True):
 
 
 class ConsentForm(PageForm):
-    """The tick under new terms."""
+    """The form to accept new terms."""
 
     accept_terms: Tick = False
 
 
 @get(PROFILE)
 async def show_profile(page: InviteePage) -> Answer:
-    """What is known of whoever is signed in."""
+    """The profile of the signed-in user."""
     return page.redirect("/login", next=PROFILE) if page.user is None else await _show(page, page.user)
 
 
-async def _show(page: InviteePage, user: User, **how: Any) -> Answer:
-    shown = {"form": FormState(_typed(user))} | how
+async def _show(page: InviteePage, user: User, **values: Any) -> Answer:
+    values = {"form": FormState(_form_values(user))} | values
     return page.show(
         "profile.html",
         user=await member_of(page, user),
-        terms_asked=has_outdated_terms(user, page.services.app),
-        spoken=available_locales(),
-        **shown,
+        requires_terms=has_outdated_terms(user, page.services.app),
+        locales=available_locales(),
+        **values,
     )
 
 
-def _typed(user: User) -> dict[str, str]:
+def _form_values(user: User) -> dict[str, str]:
     return {"firstName": user.first_name, "lastName": user.last_name, "language": user.locale or ""}
 
 
 @post(PROFILE)
 async def change_profile(page: InviteePage) -> Answer:
-    """Keep names and language."""
+    """Save names and language."""
     page, sent = await page.read(ProfileForm)
     user = page.user
     if user is None:
@@ -62,8 +62,8 @@ async def change_profile(page: InviteePage) -> Answer:
     try:
         changes = _changes(sent)
     except InvalidFields as error:
-        there = page.with_url(PROFILE)
-        return await _show(there, user, status=422, code=error.code, form=sent.refused(error))
+        page = page.with_url(PROFILE)
+        return await _show(page, user, status=422, code=error.code, form=sent.refused(error))
     await page.services.users.change_profile(user.id, changes)
     return page.redirect(PROFILE, done="saved")
 
@@ -77,13 +77,13 @@ def _changes(sent: SentForm[ProfileForm]) -> UserChanges:
 
 @post("/profile/terms")
 async def accept_terms(page: InviteePage) -> Answer:
-    """Consent to the present terms."""
+    """Accept the current terms."""
     page, sent = await page.read(ConsentForm)
     user = page.user
     if user is None:
         return page.redirect("/login", next=PROFILE)
     if not sent.get("accept_terms"):
-        form = FormState(_typed(user), (FormProblem("acceptTerms", TermsRequired.code),))
+        form = FormState(_form_values(user), (FormProblem("acceptTerms", TermsRequired.code),))
         return await _show(page.with_url(PROFILE), user, status=422, code=TermsRequired.code, form=form)
     await page.services.users.change_profile(user.id, UserChanges(accept_terms=True))
     return page.redirect(PROFILE, done="saved")

@@ -1,4 +1,4 @@
-"""Forgotten passwords and unconfirmed addresses: asking for a link, and using it."""
+"""Password reset and address confirmation: request a link, and use it."""
 
 from latchstring.domain.errors import InvalidFields, ResetTokenInvalid, VerificationTokenInvalid
 from latchstring.formats.email_address import Address
@@ -10,35 +10,35 @@ from latchstring.invitee.routing import get, post
 from latchstring.invitee.signed_in import member_of
 from latchstring.pages.forms import PageForm
 
-GONE = "link_over.html"
+INVALID_LINK = "link_expired.html"
 
 
 class ForgotPasswordForm(PageForm, kw_only=True):
-    """The form that asks for a reset link."""
+    """The form that requests a reset link."""
 
     email: Email
 
 
 class NewPasswordForm(PageForm, kw_only=True):
-    """The form a reset link opens."""
+    """The form for a new password."""
 
     password: Secret
 
 
 @get("/password-reset")
 async def show_password_reset(page: InviteePage) -> Answer:
-    """Without a token the question for the address; with a good one the form for the new password."""
+    """Without a token the form for the address; with a valid token the form for the new password."""
     token = page.query_value("token")
     if not token:
         return page.show("password_forgotten.html")
     if await page.services.users.recovery.find_reset_user(token) is None:
-        return page.show(GONE, status=401, code=ResetTokenInvalid.code)
+        return page.show(INVALID_LINK, status=401, code=ResetTokenInvalid.code)
     return page.show("password_choose.html", token=token)
 
 
 @post("/password-reset")
 async def request_password_reset(page: InviteePage) -> Answer:
-    """Mail a link, if there is an account; the answer does not tell."""
+    """Mail a link if there is an account. The response does not reveal whether there is one."""
     page, sent = await page.read(ForgotPasswordForm)
     try:
         form = sent.finish()
@@ -57,7 +57,7 @@ async def show_password_reset_sent(page: InviteePage) -> Answer:
 
 @post("/password-reset/choose")
 async def reset_password(page: InviteePage) -> Answer:
-    """Set the new password. Every session of the account ends, so this browser forgets its own."""
+    """Set the new password. All sessions of the account end, so the session cookies are cleared."""
     page, sent = await page.read(NewPasswordForm)
     page = page.with_url("/password-reset", token=sent.token)
     try:
@@ -66,13 +66,13 @@ async def reset_password(page: InviteePage) -> Answer:
         form = sent.refused(error)
         return page.show("password_choose.html", status=422, code=error.code, form=form, token=sent.token)
     except ResetTokenInvalid as error:
-        return page.show(GONE, status=401, code=error.code)
+        return page.show(INVALID_LINK, status=401, code=error.code)
     return page.redirect("/login", done="password").with_cookies(clear_session_cookies(page.services.app))
 
 
 @get("/verify-email")
 async def show_verify_email(page: InviteePage) -> Answer:
-    """With a token a button, for only a person presses it; without one the offer to mail the link."""
+    """With a token a button to confirm, as scanners only open links; without one a form to request a link."""
     token = page.query_value("token")
     if token:
         return page.show("verify_email.html", token=token)
@@ -83,12 +83,12 @@ async def show_verify_email(page: InviteePage) -> Answer:
 
 @post("/verify-email")
 async def verify_email(page: InviteePage) -> Answer:
-    """Note that the address is the person's."""
+    """Mark the address as confirmed."""
     page, sent = await page.read(PageForm)
     try:
         await page.services.users.recovery.verify_email(sent.token)
     except VerificationTokenInvalid as error:
-        return page.with_url("/verify-email", token=sent.token).show(GONE, status=401, code=error.code)
+        return page.with_url("/verify-email", token=sent.token).show(INVALID_LINK, status=401, code=error.code)
     return page.redirect("/verify-email/done")
 
 
@@ -99,7 +99,7 @@ async def show_verified(page: InviteePage) -> Answer:
 
 @post("/verify-email/request")
 async def request_verification(page: InviteePage) -> Answer:
-    """Mail the link to whoever is signed in."""
+    """Mail a link to the signed-in user."""
     page, _ = await page.read(PageForm)
     if page.user is None:
         return page.redirect("/login", next="/verify-email")

@@ -1,28 +1,26 @@
-"""All pages for people, under their full paths."""
+"""All routes of the invitee pages."""
 
 from latchstring.http.routing import Route
-from latchstring.invitee import decline as declining
-from latchstring.invitee import landing, profile, recovery
-from latchstring.invitee import sign_in as signing_in
+from latchstring.invitee import decline, landing, profile, recovery, sign_in
 from latchstring.invitee.routing import page_error
 
 __all__ = ["page_error", "routes"]
 
 routes: list[Route] = [
-    signing_in.show_start,
-    signing_in.show_login,
-    signing_in.log_in,
-    signing_in.log_out,
+    sign_in.show_start,
+    sign_in.show_login,
+    sign_in.log_in,
+    sign_in.log_out,
     landing.show_landing,
     landing.show_content_landing,
     landing.accept,
     landing.show_arrived,
     landing.switch_account,
-    declining.show_decline,
-    declining.decline,
-    declining.show_declined,
-    declining.request_new,
-    declining.show_requested,
+    decline.show_decline,
+    decline.decline,
+    decline.show_declined,
+    decline.request_new,
+    decline.show_requested,
     recovery.show_password_reset,
     recovery.request_password_reset,
     recovery.show_password_reset_sent,

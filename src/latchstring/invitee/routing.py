@@ -15,12 +15,12 @@ Handler = Callable[[InviteePage], Awaitable[Answer]]
 
 
 def get(*paths: str) -> Callable[[Handler], Route]:
-    """A page at these paths, for HEAD as well. It must change nothing: mail scanners open it, too."""
+    """A page at these paths, for HEAD as well. It must change nothing, as mail scanners open links."""
     return lambda handler: _route(paths, GET, handler)
 
 
 def post(*paths: str) -> Callable[[Handler], Route]:
-    """What a form is sent to. Requests are limited by the client's network."""
+    """The target of a form. Requests are rate-limited by the network of the client."""
     return lambda handler: _route(paths, POST, count_client(handler))
 
 
@@ -30,7 +30,7 @@ def _route(paths: tuple[str, ...], method: str, handler: Handler) -> Route:
 
 
 def page_error(request: Request, error: Exception) -> Answer | None:
-    """The error page for browsers at paths that have no page; None for programs, which get a problem document."""
+    """The error page for browsers at paths without a route; None for other clients, which get a problem document."""
     if b"text/html" not in (find_header(request.scope, b"accept") or b""):
         return None
     return answer_error(request_context(request, request.app.state.services), error)

@@ -1,4 +1,4 @@
-"""The start page, signing in and signing out."""
+"""The start page, sign-in and sign-out."""
 
 from latchstring.domain.errors import InvalidCredentials
 from latchstring.formats.email_address import Address
@@ -10,11 +10,11 @@ from latchstring.invitee.routing import get, post
 from latchstring.invitee.signed_in import member_of, sign_out, signed_in
 from latchstring.pages.forms import PageForm
 
-PROFILE = "/profile"  # where new terms wait for consent
+PROFILE = "/profile"  # asks for consent to new terms
 
 
 class SignInForm(PageForm):
-    """The form of /login. next: a path of ours to go on to."""
+    """The form of /login. next: a path of this server to redirect to."""
 
     email: Email | None = None
     password: Secret | None = None
@@ -23,19 +23,19 @@ class SignInForm(PageForm):
 
 @get("/")
 async def show_start(page: InviteePage) -> Answer:
-    """Who am I here, or how to come in."""
+    """The start page: the signed-in user, or how to sign in."""
     return page.show("start.html", user=page.user and await member_of(page, page.user))
 
 
 @get("/login")
 async def show_login(page: InviteePage) -> Answer:
-    """The form, also to somebody signed in: perhaps as somebody else next."""
+    """The sign-in form. Users who are signed in see it as well, to sign in with another account."""
     return page.show("login.html", next=local_path(page.query_value("next")))
 
 
 @post("/login")
 async def log_in(page: InviteePage) -> Answer:
-    """Sign in and go on. A wrong address and a wrong password are told alike."""
+    """Sign in and redirect. The response is the same for an unknown address and a wrong password."""
     page, sent = await page.read(SignInForm)
     target = local_path(sent.get("next") or "")
     page = page.with_url("/login", next=target)
@@ -47,8 +47,8 @@ async def log_in(page: InviteePage) -> Answer:
     except InvalidCredentials as error:
         form = sent.with_problem("email", "credentials")
         return page.show("login.html", status=401, code=error.code, form=form, next=target)
-    onward = target or (PROFILE if has_outdated_terms(user, page.services.app) else "/")
-    return signed_in(page, page.redirect_to(onward) if "?" in onward else page.redirect(onward), tokens)
+    url = target or (PROFILE if has_outdated_terms(user, page.services.app) else "/")
+    return signed_in(page, page.redirect_to(url) if "?" in url else page.redirect(url), tokens)
 
 
 @post("/logout")
@@ -58,8 +58,8 @@ async def log_out(page: InviteePage) -> Answer:
     return await sign_out(page, page.redirect("/login", done="signed-out"))
 
 
-def local_path(text: str) -> str:
-    """The text if it is a path of this server and nothing a browser could take for another host; else nothing."""
-    is_path = text.startswith("/") and not text.startswith(("//", "/\\"))
-    is_plain = text.isascii() and not any(character <= " " or character in "\\\x7f" for character in text)
-    return text if is_path and is_plain and len(text) <= 2048 else ""  # noqa: PLR2004
+def local_path(path: str) -> str:
+    """The path if it is one of this server and no browser can read it as another host, else an empty string."""
+    is_absolute = path.startswith("/") and not path.startswith(("//", "/\\"))
+    is_plain = path.isascii() and not any(character <= " " or character in "\\\x7f" for character in path)
+    return path if is_absolute and is_plain and len(path) <= 2048 else ""  # noqa: PLR2004

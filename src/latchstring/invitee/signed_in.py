@@ -1,4 +1,4 @@
-"""Somebody signed in: as pages show them, and the cookies that begin and end it."""
+"""The signed-in user as pages show them, and the cookies of the session."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from latchstring.invitee.context import InviteePage
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A user as pages show one: role and groups under their names."""
+    """A user as pages show them, with the role and the names of the groups."""
 
     name: str
     first_name: str
@@ -24,7 +24,7 @@ class Member:
 
 
 class Tokens(Protocol):
-    """What the holder of a session gets."""
+    """The tokens of a session."""
 
     @property
     def access_token(self) -> str: ...
@@ -35,7 +35,7 @@ class Tokens(Protocol):
 
 
 async def member_of(page: InviteePage, user: User) -> Member:
-    """How the user is shown. A role that left the configuration gives nothing and is not shown."""
+    """The user as pages show them. A role that was removed from the configuration is not shown."""
     return Member(
         name=user.name or user.email,
         first_name=user.first_name,
@@ -47,12 +47,12 @@ async def member_of(page: InviteePage, user: User) -> Member:
 
 
 async def _group_names(page: InviteePage, keys: Sequence[str]) -> tuple[str, ...]:
-    found = await page.services.groups.find_by_keys(keys)
-    return tuple(found[key].get_text(page.locale).name for key in keys if key in found)
+    groups = await page.services.groups.find_by_keys(keys)
+    return tuple(groups[key].get_text(page.locale).name for key in keys if key in groups)
 
 
 def signed_in(page: InviteePage, answer: Answer, tokens: Tokens) -> Answer:
-    """The answer that begins the browser's session."""
+    """The response with the session cookies."""
     services = page.services
     cookies = session_cookies(
         tokens.access_token,
@@ -65,7 +65,7 @@ def signed_in(page: InviteePage, answer: Answer, tokens: Tokens) -> Answer:
 
 
 async def sign_out(page: InviteePage, answer: Answer) -> Answer:
-    """End the session of the browser, and the answer that makes it forget."""
+    """End the session of the browser and clear its cookies."""
     principal = page.caller.principal
     if principal is not None and principal.session_id is not None:
         await page.services.users.sessions.logout(session_id=principal.session_id)

@@ -1,6 +1,6 @@
-"""Everything that can be wrong with an installation. Nothing is changed and nothing is sent.
+"""Checks an installation for everything that can be wrong. Changes and sends nothing.
 
-The command line and the panel ask the same function.
+The command line and the panel call the same function.
 """
 
 import asyncio
@@ -15,49 +15,51 @@ from latchstring.config import Config
 from latchstring.domain.clock import Clock
 from latchstring.domain.views.health import Finding, HealthReport, doubtful
 
-FRESH_FOR = timedelta(seconds=10)
-PATIENCE_SECONDS = 12.0  # for each part; each of its steps has a shorter one of its own
+CACHE_LIFETIME = timedelta(seconds=10)
+CHECK_TIMEOUT_SECONDS = 12.0  # for each check; its steps have shorter timeouts of their own
 
 
 async def check_everything(config: Config) -> list[Finding]:
-    """The findings of every check, those of this machine first. Never raises, and ends within seconds."""
-    of_key, keyring = check_key(config)
-    parts = (
-        _within("mail templates", asyncio.to_thread(check_templates, config)),
-        _within("database", check_database(config, keyring)),
-        _within("mail", check_mail(config.mail)),
-        _within("public-url", check_public_url(config)),
+    """Run every check. Never raises, and ends within seconds. Findings about this machine come first."""
+    key_findings, keyring = check_key(config)
+    checks = (
+        _with_timeout("mail templates", asyncio.to_thread(check_templates, config)),
+        _with_timeout("database", check_database(config, keyring)),
+        _with_timeout("mail", check_mail(config.mail)),
+        _with_timeout("public-url", check_public_url(config)),
     )
-    groups = await asyncio.gather(*parts)
-    return [*check_configuration(config), *of_key, *(finding for group in groups for finding in group)]
+    groups = await asyncio.gather(*checks)
+    return [*check_configuration(config), *key_findings, *(finding for group in groups for finding in group)]
 
 
-async def _within(name: str, check: Coroutine[Any, Any, Sequence[Finding]]) -> Sequence[Finding]:
+async def _with_timeout(name: str, check: Coroutine[Any, Any, Sequence[Finding]]) -> Sequence[Finding]:
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             return await check
     except TimeoutError:
-        return [doubtful(name, f"No answer within {PATIENCE_SECONDS:.0f} seconds.", "Look at its load and its log.")]
+        return [
+            doubtful(name, f"No answer within {CHECK_TIMEOUT_SECONDS:.0f} seconds.", "Look at its load and its log.")
+        ]
 
 
 class Doctor:
-    """Examines for a running server: one examination at a time, kept for a moment, because it asks other machines."""
+    """The checks for a running server: one run at a time, cached for ten seconds, as it connects to other machines."""
 
     def __init__(self, config: Config, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._last: asyncio.Task[HealthReport] | None = None
+        self._task: asyncio.Task[HealthReport] | None = None
 
     async def __call__(self) -> HealthReport:
-        """The findings of a moment ago, of the examination under way, or of a new one."""
-        if self._last is None or (self._last.done() and not self._is_fresh(self._last)):
-            self._last = asyncio.create_task(self._examine(), name="health")
-        return await asyncio.shield(self._last)
+        """The cached report, the one of a run in progress, or a new one."""
+        if self._task is None or (self._task.done() and not self._is_fresh(self._task)):
+            self._task = asyncio.create_task(self._run(), name="health")
+        return await asyncio.shield(self._task)
 
-    async def _examine(self) -> HealthReport:
+    async def _run(self) -> HealthReport:
         return HealthReport(await check_everything(self._config), self._clock())
 
     def _is_fresh(self, task: "asyncio.Task[HealthReport]") -> bool:
         if task.cancelled() or task.exception() is not None:
             return False
-        return self._clock() - task.result().checked_at < FRESH_FOR
+        return self._clock() - task.result().checked_at < CACHE_LIFETIME

@@ -1,4 +1,4 @@
-"""What is looked at on this machine: configuration, key, database. A bad or doubtful finding says how to mend it."""
+"""Checks of this machine: configuration, master key, database. A bad or doubtful finding says how to fix it."""
 
 import os
 import sqlite3
@@ -6,7 +6,7 @@ import stat
 from datetime import timedelta
 from pathlib import Path
 
-from latchstring.bootstrap import database as opening
+from latchstring.bootstrap import database
 from latchstring.config import Config
 from latchstring.crypto.keyring import KeyProblem, Keyring
 from latchstring.domain.clock import system_clock
@@ -18,50 +18,50 @@ from latchstring.storage.engine.installation import find_known_keys
 from latchstring.storage.engine.revision import HEAD_REVISION, is_at_head
 from latchstring.storage.overview.metrics_queries import measure_outbox, server_version
 
-WORRYING_DELAY = timedelta(minutes=5)
-OLDEST_POSTGRES = 15
+MAX_OUTBOX_DELAY = timedelta(minutes=5)
+MIN_POSTGRES_VERSION = 15
 
 
 def check_configuration(config: Config) -> list[Finding]:
-    """What is allowed and most likely not meant."""
+    """Values that are valid and most likely a mistake."""
     name = "configuration"
-    found = [good(name, f"{config.source or 'built-in defaults'}: every key is known and every value fits.")]
+    findings = [good(name, f"{config.source or 'built-in defaults'}: every key is known and every value fits.")]
     if not config.roles:
-        found.append(
+        findings.append(
             doubtful(name, "No roles are defined.", "Add [roles.…]; invitations can only grant what is there.")
         )
     if negotiate([config.app.default_locale], "") != config.app.default_locale:
-        spoken = ", ".join(available_locales())
-        found.append(
+        available = ", ".join(available_locales())
+        findings.append(
             doubtful(
                 name,
                 f"There are no pages and mails in {config.app.default_locale}.",
-                f"Set app.default-locale to one of {spoken}; English is used meanwhile.",
+                f"Set app.default-locale to one of {available}; English is used meanwhile.",
             )
         )
-    return found
+    return findings
 
 
 # ---- master key ------------------------------------------------------------------------------------------------------
 
 
 def check_key(config: Config) -> tuple[list[Finding], Keyring | None]:
-    """The master key: there, strong, private, and in a folder where it can be renewed. Makes nothing."""
+    """Whether the master key exists, is valid and private, and can be renewed in its folder. Creates nothing."""
     name = "master key"
     path = config.secrets.master_key_file
     if config.secrets.master_key is None and not path.exists():
-        return [_check_folder(name, path) or good(name, f"The first start will make {path}.")], None
+        return [_check_folder(name, path) or good(name, f"The first start will create {path}.")], None
     try:
-        keyring = opening.open_keyring(config)
+        keyring = database.open_keyring(config)
     except KeyProblem as problem:
         return [bad(name, "The master key cannot be used.", str(problem))], None
-    except opening.StartRefused as refused:
+    except database.StartRefused as refused:
         return [bad(name, "The master key file cannot be read.", str(refused))], None
     count = len(keyring.keys)
-    found = [good(name, f"{count} {'key' if count == 1 else 'keys'}, {keyring.current.id} signs.")]
+    findings = [good(name, f"{count} {'key' if count == 1 else 'keys'}, {keyring.current.id} signs.")]
     if config.secrets.master_key is None:
-        found += filter(None, [_check_key_mode(name, path), _check_folder(name, path)])
-    return found, keyring
+        findings += filter(None, [_check_key_mode(name, path), _check_folder(name, path)])
+    return findings, keyring
 
 
 def _check_key_mode(name: str, path: Path) -> Finding | None:
@@ -75,7 +75,7 @@ def _check_key_mode(name: str, path: Path) -> Finding | None:
 
 
 def _check_folder(name: str, path: Path) -> Finding | None:
-    """A key is renewed by putting a new file in the place of the old: the folder has to be writable."""
+    """Whether the folder is writable: a key is renewed by replacing its file with a new one."""
     folder = path.parent
     while not folder.exists():
         folder = folder.parent
@@ -89,7 +89,7 @@ def _check_folder(name: str, path: Path) -> Finding | None:
 
 
 def _is_writable(path: Path) -> bool:
-    """Whether this user may write, and is meant to: root may write anything."""
+    """Whether this user may write and the mode allows it: root may write any file."""
     return os.access(path, os.W_OK) and bool(path.stat().st_mode & 0o222)
 
 
@@ -97,7 +97,7 @@ def _is_writable(path: Path) -> bool:
 
 
 async def check_database(config: Config, keyring: Keyring | None) -> list[Finding]:
-    """Reachable, new enough, at head, used with this master key, and no mail left lying."""
+    """Whether the database is reachable, new enough, at head, used with this master key, and without overdue mail."""
     name = "database"
     settings = config.database
     if settings.sqlite_path is not None and not settings.sqlite_path.exists():
@@ -105,12 +105,12 @@ async def check_database(config: Config, keyring: Keyring | None) -> list[Findin
             _check_folder(name, settings.sqlite_path)
             or doubtful(
                 name,
-                f"{settings.sqlite_path} is not there yet.",
-                "`latchstring migrate` or the first `serve` makes it.",
+                f"{settings.sqlite_path} does not exist yet.",
+                "`latchstring migrate` or the first `serve` creates it.",
             )
         ]
     try:
-        async with opening.open_database(settings, beside=True) as db:
+        async with database.open_database(settings, short_lived=True) as db:
             return [*(await _check_version(db, config)), *(await _check_content(db, keyring))]
     except StorageUnreachable as error:
         cause = str(error.__cause__ or error.detail).splitlines()[0]
@@ -126,46 +126,50 @@ async def check_database(config: Config, keyring: Keyring | None) -> list[Findin
 async def _check_version(db: Database, config: Config) -> list[Finding]:
     name = "database"
     if config.database.sqlite_path is not None:
-        warning = opening.sqlite_warning(config.database)
-        found = [good(name, f"SQLite {sqlite3.sqlite_version}, {config.database.sqlite_path}.")]
+        warning = database.sqlite_warning(config.database)
+        findings = [good(name, f"SQLite {sqlite3.sqlite_version}, {config.database.sqlite_path}.")]
         if not _is_writable(config.database.sqlite_path):
-            found.append(
+            findings.append(
                 bad(
                     name,
                     f"{config.database.sqlite_path} is not writable.",
                     "Change its owner to the user that runs Latchstring.",
                 )
             )
-        return found + ([doubtful(name, warning, "A newer Python or system brings a newer SQLite.")] if warning else [])
+        return findings + (
+            [doubtful(name, warning, "A newer Python or system brings a newer SQLite.")] if warning else []
+        )
     version = await server_version(db)
-    if version < OLDEST_POSTGRES:
-        return [bad(name, f"PostgreSQL {version} is too old.", f"Use PostgreSQL {OLDEST_POSTGRES} or newer.")]
+    if version < MIN_POSTGRES_VERSION:
+        return [bad(name, f"PostgreSQL {version} is too old.", f"Use PostgreSQL {MIN_POSTGRES_VERSION} or newer.")]
     return [good(name, f"PostgreSQL {version} answers.")]
 
 
 async def _check_content(db: Database, keyring: Keyring | None) -> list[Finding]:
     if not await is_at_head(db):
         return [bad("migrations", "A migration is pending.", "Run `latchstring migrate`, then start again.")]
-    found = [good("migrations", f"At {HEAD_REVISION}, which this version needs.")]
-    found += await _check_installation(db, keyring)
+    findings = [good("migrations", f"At {HEAD_REVISION}, which this version needs.")]
+    findings += await _check_installation(db, keyring)
     depth = await measure_outbox(db)
-    late = system_clock() - depth.first_due_at if depth.first_due_at else timedelta(0)
-    if late > WORRYING_DELAY:
-        minutes = int(late.total_seconds() // 60)
-        says = f"{depth.depth} waiting in the outbox, the most overdue for {minutes} minutes."
-        found.append(doubtful("outbox", says, "Check that `latchstring serve` or `worker` runs, and what it logs."))
+    delay = system_clock() - depth.first_due_at if depth.first_due_at else timedelta(0)
+    if delay > MAX_OUTBOX_DELAY:
+        minutes = int(delay.total_seconds() // 60)
+        message = f"{depth.depth} waiting in the outbox, the most overdue for {minutes} minutes."
+        findings.append(
+            doubtful("outbox", message, "Check that `latchstring serve` or `worker` runs, and what it logs.")
+        )
     else:
-        found.append(good("outbox", f"{depth.depth} waiting, none overdue."))
-    return found
+        findings.append(good("outbox", f"{depth.depth} waiting, none overdue."))
+    return findings
 
 
 async def _check_installation(db: Database, keyring: Keyring | None) -> list[Finding]:
-    """Whether the database was used with this master key before. Nothing is registered here."""
-    known = await find_known_keys(db)
-    if not known:
+    """Whether the database was used with this master key before. Registers nothing."""
+    known_keys = await find_known_keys(db)
+    if not known_keys:
         return [good("master key", "The database has not been used with any key yet.")]
-    mine = {key.fingerprint for key in keyring.keys} if keyring else set()
-    if mine & {key.fingerprint for key in known}:
+    fingerprints = {key.fingerprint for key in keyring.keys} if keyring else set()
+    if fingerprints & {key.fingerprint for key in known_keys}:
         return [good("master key", "The database knows this key.")]
     return [
         bad(

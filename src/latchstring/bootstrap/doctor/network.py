@@ -1,4 +1,4 @@
-"""What is asked of other machines: the mail server, and the public address as people reach it."""
+"""Checks of other machines: the mail server, and the public URL as browsers reach it."""
 
 import os
 import ssl
@@ -15,25 +15,29 @@ from latchstring.config import Config
 from latchstring.domain.settings import MailRules, SmtpSettings
 from latchstring.domain.views.health import Finding, bad, doubtful, good
 
-PATIENCE_SECONDS = 5.0
-LARGEST_SKEW = timedelta(seconds=30)
+CONNECT_TIMEOUT_SECONDS = 5.0
+MAX_CLOCK_SKEW = timedelta(seconds=30)
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 MAIL = "mail"
 PUBLIC_URL = "public-url"
 
 
 async def check_mail(rules: MailRules) -> list[Finding]:
-    """Whether mail would leave: the connection, its encryption, and the password. Sends nothing."""
+    """Whether mail can be sent: the connection, its encryption, and the password. Sends nothing."""
     if rules.transport == "off":
         return [doubtful(MAIL, "Mail is off.", 'Set mail.transport = "smtp" when invitations are to be mailed.')]
     if rules.transport == "mailbox":
         return [_check_mailbox(Path(rules.mailbox_directory))]
-    found = [await _talk(rules.smtp)]
+    findings = [await _check_smtp(rules.smtp)]
     if rules.sender.endswith("@localhost>"):
-        found.append(doubtful(MAIL, f"Mails come from {rules.sender}.", "Set mail.from to an address of your domain."))
+        findings.append(
+            doubtful(MAIL, f"Mails come from {rules.sender}.", "Set mail.from to an address of your domain.")
+        )
     if rules.smtp.tls == "none" and rules.smtp.host not in LOCAL_HOSTS:
-        found.append(doubtful(MAIL, "Mails and links travel unencrypted.", 'Set mail.smtp.tls = "starttls" or "tls".'))
-    return found
+        findings.append(
+            doubtful(MAIL, "Mails and links travel unencrypted.", 'Set mail.smtp.tls = "starttls" or "tls".')
+        )
+    return findings
 
 
 def _check_mailbox(folder: Path) -> Finding:
@@ -43,19 +47,19 @@ def _check_mailbox(folder: Path) -> Finding:
         return bad(MAIL, f"The mailbox {folder} is not writable.", "Change its owner, or mail.mailbox-directory.")
     return doubtful(
         MAIL,
-        "Mails are kept in the development mailbox; nobody receives them.",
+        "Mails are stored in the development mailbox and not sent.",
         'Set mail.transport = "smtp" for real use.',
     )
 
 
-async def _talk(smtp: SmtpSettings) -> Finding:
-    where = f"{smtp.host}:{smtp.port}"
+async def _check_smtp(smtp: SmtpSettings) -> Finding:
+    server = f"{smtp.host}:{smtp.port}"
     client = aiosmtplib.SMTP(
         hostname=smtp.host,
         port=smtp.port,
         use_tls=smtp.tls == "tls",
         start_tls=smtp.tls == "starttls",
-        timeout=min(smtp.timeout.total_seconds(), PATIENCE_SECONDS),
+        timeout=min(smtp.timeout.total_seconds(), CONNECT_TIMEOUT_SECONDS),
     )
     try:
         async with client:
@@ -64,74 +68,76 @@ async def _talk(smtp: SmtpSettings) -> Finding:
             else:
                 await client.noop()
     except (aiosmtplib.SMTPException, OSError) as error:
-        return _explain(error, smtp, where)
-    return good(MAIL, f"{where} answers" + (", and takes the password." if smtp.username else "."))
+        return _explain(error, smtp, server)
+    return good(MAIL, f"{server} answers" + (", and takes the password." if smtp.username else "."))
 
 
-def _explain(error: Exception, smtp: SmtpSettings, where: str) -> Finding:
+def _explain(error: Exception, smtp: SmtpSettings, server: str) -> Finding:
     if isinstance(error, aiosmtplib.SMTPAuthenticationError):
         return bad(
             MAIL,
-            f"{where} refuses the password of {smtp.username}: {error.code} {error.message}",
+            f"{server} refuses the password of {smtp.username}: {error.code} {error.message}",
             "Correct mail.smtp.username and mail.smtp.password (or password-file).",
         )
     if isinstance(error, aiosmtplib.SMTPNotSupported) or "STARTTLS" in str(error):
         return bad(
-            MAIL, f"{where} does not offer what is asked of it: {error}", "Check mail.smtp.tls and mail.smtp.port."
+            MAIL, f"{server} does not support what is configured: {error}", "Check mail.smtp.tls and mail.smtp.port."
         )
     if isinstance(error.__cause__ or error, ssl.SSLError):
         return bad(
             MAIL,
-            f"No encrypted connection to {where}: {error}",
+            f"No encrypted connection to {server}: {error}",
             'Check mail.smtp.tls ("tls" is usual on port 465, "starttls" on 587) and the certificate of that host.',
         )
     if isinstance(error, aiosmtplib.SMTPResponseException):
-        return bad(MAIL, f"{where} refuses: {error.code} {error.message}", "Ask whoever runs the mail server.")
+        return bad(MAIL, f"{server} refuses: {error.code} {error.message}", "Ask the administrator of the mail server.")
     return bad(
-        MAIL, f"{where} does not answer: {error}", "Check mail.smtp.host and mail.smtp.port, and firewalls on the way."
+        MAIL, f"{server} does not answer: {error}", "Check mail.smtp.host and mail.smtp.port, and firewalls in between."
     )
 
 
 async def check_public_url(config: Config, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> list[Finding]:
-    """Whether the links in mails lead here, and whether both clocks agree."""
+    """Whether the public URL leads to this server, and whether the clocks of both machines agree."""
     url = config.app.public_url
-    parts = urlsplit(url)
-    found = []
-    if parts.hostname in LOCAL_HOSTS and config.mail.transport == "smtp":
-        found.append(
+    split_url = urlsplit(url)
+    findings = []
+    if split_url.hostname in LOCAL_HOSTS and config.mail.transport == "smtp":
+        findings.append(
             doubtful(
-                PUBLIC_URL, f"{url} means the reader's own machine.", "Set app.public-url to the address people use."
+                PUBLIC_URL,
+                f"{url} is the machine of the reader of a mail.",
+                "Set app.public-url to the address people use.",
             )
         )
-    elif parts.scheme == "http" and parts.hostname not in LOCAL_HOSTS:
-        found.append(doubtful(PUBLIC_URL, f"{url} is not encrypted.", "Put TLS before it and write https://."))
-    return [*found, *await _ask(url, now)]
+    elif split_url.scheme == "http" and split_url.hostname not in LOCAL_HOSTS:
+        findings.append(doubtful(PUBLIC_URL, f"{url} is not encrypted.", "Put TLS before it and write https://."))
+    return [*findings, *await _check_health(url, now)]
 
 
-async def _ask(url: str, now: Callable[[], datetime]) -> list[Finding]:
+async def _check_health(url: str, now: Callable[[], datetime]) -> list[Finding]:
     try:
-        async with httpx2.AsyncClient(timeout=PATIENCE_SECONDS, follow_redirects=False) as client:
-            answer = await client.get(f"{url}/healthz")
+        async with httpx2.AsyncClient(timeout=CONNECT_TIMEOUT_SECONDS, follow_redirects=False) as client:
+            response = await client.get(f"{url}/healthz")
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-        says = f"{url} is not reachable from here: {str(error) or type(error).__name__}"
-        return [bad(PUBLIC_URL, says, "Start the server, and check DNS, proxy and certificate of app.public-url.")]
-    if answer.status_code != httpx2.codes.OK or not _is_ours(answer):
-        says = f"{url}/healthz answers {answer.status_code}, and not as Latchstring does."
-        return [bad(PUBLIC_URL, says, "Let the proxy pass every path to Latchstring, and check app.public-url.")]
-    return [good(PUBLIC_URL, f"{url} leads to a running Latchstring."), *_compare_clocks(answer, now())]
+        message = f"{url} is not reachable from here: {str(error) or type(error).__name__}"
+        return [bad(PUBLIC_URL, message, "Start the server, and check DNS, proxy and certificate of app.public-url.")]
+    if response.status_code != httpx2.codes.OK or not _is_latchstring(response):
+        message = f"{url}/healthz answers {response.status_code}, and not as Latchstring does."
+        return [bad(PUBLIC_URL, message, "Let the proxy pass every path to Latchstring, and check app.public-url.")]
+    return [good(PUBLIC_URL, f"{url} leads to a running Latchstring."), *_compare_clocks(response, now())]
 
 
-def _is_ours(answer: httpx2.Response) -> bool:
+def _is_latchstring(response: httpx2.Response) -> bool:
     try:
-        return bool(answer.json() == {"status": "ok"})
+        return bool(response.json() == {"status": "ok"})
     except ValueError:
         return False
 
 
-def _compare_clocks(answer: httpx2.Response, now: datetime) -> list[Finding]:
-    date = answer.headers.get("date")
+def _compare_clocks(response: httpx2.Response, now: datetime) -> list[Finding]:
+    date = response.headers.get("date")
     skew = abs(parsedate_to_datetime(date) - now) if date else timedelta(0)
-    if skew <= LARGEST_SKEW:
+    if skew <= MAX_CLOCK_SKEW:
         return []
-    says = f"The clock here and the clock at the public address differ by {int(skew.total_seconds())} seconds."
-    return [doubtful("clock", says, "Let both machines follow a time server; expiry depends on it.")]
+    message = f"The clock here and the clock at the public address differ by {int(skew.total_seconds())} seconds."
+    return [doubtful("clock", message, "Let both machines follow a time server; expiry depends on it.")]

@@ -1,4 +1,4 @@
-"""Whether the operator's templates of mails can be used."""
+"""Checks the mail templates of the operator."""
 
 import difflib
 from pathlib import Path
@@ -24,46 +24,52 @@ _WITH_LINK = (MailKind.INVITATION, MailKind.PASSWORD_RESET, MailKind.EMAIL_VERIF
 
 
 def check_templates(config: Config) -> list[Finding]:
-    """Every message of the folder rendered with sample data, in every language."""
+    """Render every mail with sample data in every language, and find files that replace no template."""
     if config.mail.templates_directory is None:
         return []
     folder = Path(config.mail.templates_directory)
     if not folder.is_dir():
-        return [bad(NAME, f"There is no folder {folder}.", "Make it, or correct mail.templates-directory.")]
-    found = [_unknown(folder, path) for path in list_override_files(folder) if not _is_known(path.relative_to(folder))]
-    found += _broken(config, load_templates(str(folder)))
-    return found or [good(NAME, f"{folder}: every template can be used.")]
+        return [bad(NAME, f"There is no folder {folder}.", "Create it, or correct mail.templates-directory.")]
+    findings = [
+        _unknown_file(folder, path) for path in list_override_files(folder) if not _is_known(path.relative_to(folder))
+    ]
+    findings += _find_broken(config, load_templates(str(folder)))
+    return findings or [good(NAME, f"{folder}: every template can be used.")]
 
 
 def _is_known(path: Path) -> bool:
     stem, _, ending = path.name.partition(".")
-    language, dot, _ = ending.rpartition(".")
+    language, has_language, _ = ending.rpartition(".")
     names = FORMS if len(path.parts) > 1 else SHARED
-    plain = f"{stem}.{ending.rpartition('.')[2]}" if dot else path.name
-    return plain in names and (not dot or language in available_locales())
+    plain_name = f"{stem}.{ending.rpartition('.')[2]}" if has_language else path.name
+    return plain_name in names and (not has_language or language in available_locales())
 
 
-def _unknown(folder: Path, path: Path) -> Finding:
+def _unknown_file(folder: Path, path: Path) -> Finding:
     known = [*SHARED, *(f"{kind}/{form}" for kind in MailKind for form in FORMS)]
     name = path.relative_to(folder).as_posix()
-    close = difflib.get_close_matches(name, known, n=1)
-    meant = f" Did you mean {close[0]}?" if close else ""
-    return doubtful(NAME, f"{path} replaces nothing.{meant}", "Rename or remove it.")
+    matches = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {matches[0]}?" if matches else ""
+    return doubtful(NAME, f"{path} replaces nothing.{hint}", "Rename or remove it.")
 
 
-def _broken(config: Config, templates: MailTemplates) -> list[Finding]:
-    """One finding for each message that fails, whatever number of languages it fails in."""
-    found: dict[str, Finding] = {}
+def _find_broken(config: Config, templates: MailTemplates) -> list[Finding]:
+    """One finding for each mail that fails, in however many languages it fails."""
+    findings: dict[str, Finding] = {}
     for kind in MailKind:
         for locale in available_locales():
             sample = sample_message(kind, to="noor@example.org", locale=locale, app=config.app, now=system_clock())
             try:
                 mail = compose_mail(sample, templates)
             except TemplateBroken as broken:
-                found.setdefault(str(broken), bad(NAME, str(broken), "Mend it; the built-in one is used meanwhile."))
+                findings.setdefault(
+                    str(broken), bad(NAME, str(broken), "Fix it; the built-in template is used meanwhile.")
+                )
                 continue
             for form, text in (("body.txt", mail.text), ("body.mjml", mail.html)):
                 if kind in _WITH_LINK and SAMPLE_TOKEN not in text:
-                    says = f"{kind}/{form} does not show the link."
-                    found.setdefault(says, bad(NAME, says, "Write {{ link_url }} into it; without it nobody gets in."))
-    return list(found.values())
+                    message = f"{kind}/{form} does not show the link."
+                    findings.setdefault(
+                        message, bad(NAME, message, "Write {{ link_url }} into it; without it nobody can accept.")
+                    )
+    return list(findings.values())

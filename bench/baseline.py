@@ -1,4 +1,4 @@
-"""The floor: the INSERTs of one create in one transaction by the bare driver, into the same tables, with no HTTP."""
+"""The baseline: the INSERTs of one create in one transaction by the bare driver, into the same tables, without HTTP."""
 
 import asyncio
 import sqlite3
@@ -25,17 +25,18 @@ INSERTS = {
 Rows = list[tuple[str, list[Any]]]
 
 
-def rows(instant: Callable[[datetime], Any], identify: Callable[[UUID], Any]) -> Rows:
-    """The rows of one create. instant and identify turn values into what the driver wants."""
+def rows(format_instant: Callable[[datetime], Any], format_id: Callable[[UUID], Any]) -> Rows:
+    """The rows of one create. format_instant, format_id: convert values for the driver."""
     now = datetime.now(UTC)
-    mine, terms, target, event, mail, by = (identify(new_id(now)) for _ in range(6))
-    email, begins, ends = f"{mine}@floor.test", instant(now), instant(now + timedelta(days=7))
-    link = [604800, 1, begins, ends, "API_KEY", by, "0badcafe"]
+    invitation, terms, target, event, mail, inviter = (format_id(new_id(now)) for _ in range(6))
+    email = f"{invitation}@baseline.test"
+    starts_at, expires_at = format_instant(now), format_instant(now + timedelta(days=7))
+    link = [604800, 1, starts_at, expires_at, "API_KEY", inviter, "0badcafe"]
     return [
-        ("invitations", [mine, email, email, terms, 0, "customer", "API_KEY", by, *link]),
-        ("invitation_grants", [mine, target, 0, "readers"]),
-        ("events", [event, mine, "invitation.created", "API_KEY", by, '{"role": "customer"}']),
-        ("outbox", [mail, "invitation", mine, 1, 5, "QUEUED", begins, 0]),
+        ("invitations", [invitation, email, email, terms, 0, "customer", "API_KEY", inviter, *link]),
+        ("invitation_grants", [invitation, target, 0, "readers"]),
+        ("events", [event, invitation, "invitation.created", "API_KEY", inviter, '{"role": "customer"}']),
+        ("outbox", [mail, "invitation", invitation, 1, 5, "QUEUED", starts_at, 0]),
     ]
 
 
@@ -48,12 +49,12 @@ def on_sqlite(path: str, count: int) -> tuple[float, list[float]]:
         connection.execute("PRAGMA synchronous = FULL")
         start = time.perf_counter()
         for _ in range(count):
-            begun = time.perf_counter()
+            started_at = time.perf_counter()
             connection.execute("BEGIN IMMEDIATE")
-            for table, values in rows(lambda at: int(at.timestamp() * 1000), str):
+            for table, values in rows(lambda instant: int(instant.timestamp() * 1000), str):
                 connection.execute(statements[table], values)
             connection.execute("COMMIT")
-            latencies.append((time.perf_counter() - begun) * 1000)
+            latencies.append((time.perf_counter() - started_at) * 1000)
         return time.perf_counter() - start, latencies
 
 
@@ -66,15 +67,15 @@ async def _on_postgres(url: str, concurrency: int, count: int) -> tuple[float, l
     connections = [await asyncpg.connect(url) for _ in range(concurrency)]
     statements = {table: _statement(table, columns, "$") for table, columns in INSERTS.items()}
     latencies = list[float]()
-    todo = iter(range(count))
+    remaining = iter(range(count))
 
     async def create(connection: Any) -> None:
-        for _ in todo:
-            begun = time.perf_counter()
+        for _ in remaining:
+            started_at = time.perf_counter()
             async with connection.transaction():
-                for table, values in rows(lambda at: at, lambda one: one):
+                for table, values in rows(lambda instant: instant, lambda id_: id_):
                     await connection.execute(statements[table], *values)
-            latencies.append((time.perf_counter() - begun) * 1000)
+            latencies.append((time.perf_counter() - started_at) * 1000)
 
     start = time.perf_counter()
     await asyncio.gather(*map(create, connections))
@@ -84,7 +85,7 @@ async def _on_postgres(url: str, concurrency: int, count: int) -> tuple[float, l
     return seconds, latencies
 
 
-def _statement(table: str, columns: str, mark: str) -> str:
+def _statement(table: str, columns: str, placeholder: str) -> str:
     count = columns.count(",") + 1
-    marks = ", ".join("?" if mark == "?" else f"${number}" for number in range(1, count + 1))
-    return f"INSERT INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608  # our own names
+    placeholders = ", ".join("?" if placeholder == "?" else f"${number}" for number in range(1, count + 1))
+    return f"INSERT INTO {table} ({columns}) VALUES ({placeholders})"  # noqa: S608  # our own names

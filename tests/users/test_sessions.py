@@ -38,7 +38,7 @@ async def test_unknown_accounts_take_the_same_work(monkeypatch: pytest.MonkeyPat
     checked_hashes: list[str] = []
     passwords = Passwords(memory_kib=8, passes=1)
     hashed = await passwords.hash(PASSWORD)
-    monkeypatch.setattr(passwords, "_matches", lambda _, hashed_: bool(checked_hashes.append(hashed_)))
+    monkeypatch.setattr(passwords, "_verify_hash", lambda _, known_hash: bool(checked_hashes.append(known_hash)))
     await passwords.verify(PASSWORD, hashed)
     await passwords.verify(PASSWORD, None)
     passwords.close()

@@ -49,11 +49,11 @@ async def test_without_mail_the_link_is_shown_once(page_client: PageClient) -> N
     assert 'data-testid="mail-off"' in (await page_client.get(f"{LIST}/new")).html
     created = await page_client.send(f"{LIST}/new", BEN)
     assert created.status == 200
-    link = re.findall(r"http://door\.test(/admin/set-up\?token=[\w.-]+)", created.html)[0]
+    link = re.findall(r"http://pages\.test(/admin/set-up\?token=[\w.-]+)", created.html)[0]
     ben = await get_admin(page_client, "ben@panel.test")
     assert "token=" not in (await page_client.get(f"{LIST}/{ben.id}")).html
     again = await page_client.send(f"{LIST}/{ben.id}/link")
-    newer = re.findall(r"http://door\.test(/admin/set-up\?token=[\w.-]+)", again.html)[0]
+    newer = re.findall(r"http://pages\.test(/admin/set-up\?token=[\w.-]+)", again.html)[0]
     page_client.sign_out()
     assert (await page_client.get(link)).status == 401
     assert (await page_client.get(newer)).status == 200

@@ -53,7 +53,7 @@ async def measure(folder: Path, job_id: UUID) -> dict[str, Any]:
 async def process_job(services: Services, wake_event: WakeEvent, job_id: UUID) -> None:
     stop = asyncio.Event()
     dependencies = JobDependencies(
-        db=services.db, clock=services.clock, kinds=services.invitations.job_kinds, bell=wake_event.jobs
+        db=services.db, clock=services.clock, kinds=services.invitations.job_kinds, wake_event=wake_event.jobs
     )
     worker_task = asyncio.create_task(JobWorker(dependencies).run(stop))
     while True:
@@ -62,7 +62,7 @@ async def process_job(services: Services, wake_event: WakeEvent, job_id: UUID) -
         if job.state.is_finished:
             break
     stop.set()
-    wake_event.set_here()
+    wake_event.notify_local()
     await worker_task
 
 

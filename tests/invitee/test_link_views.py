@@ -102,7 +102,7 @@ async def test_an_unreachable_database_does_not_delay_the_end(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(link_views, "add_link_views", hang)
-    monkeypatch.setattr(link_views, "LAST_CHANCE_SECONDS", 0.05)
+    monkeypatch.setattr(link_views, "SHUTDOWN_TIMEOUT_SECONDS", 0.05)
     counter = LinkViewCounter(page_client.services.db, page_client.services.clock)
     async with asyncio.timeout(5), counter.flushing():
         counter.count(invitation.id, 1)

@@ -133,7 +133,7 @@ async def open_link(page: InviteePage) -> LandingContext | Answer:
 
 async def _resolve(page: InviteePage, token: str, *, counts_view: bool) -> LandingContext | Answer:
     try:
-        link = await page.services.invitations.responses.get_open_link(token)
+        link = await page.services.invitations.responses.resolve(token)
     except InvitationTokenInvalid as error:
         return show_ended(page, token, error)
     if counts_view:

@@ -27,7 +27,7 @@ SELECTION = f"{LIST}/selection"
 async def test_an_out_of_range_instant_is_ignored(page_client: PageClient, within: str, instant: str) -> None:
     await page_client.sign_in_admin()
     await page_client.invite("a@people.test")
-    query = f"{within}deed=revoke&asOf={instant.replace('+', '%2B')}"
+    query = f"{within}bulkAction=revoke&asOf={instant.replace('+', '%2B')}"
     assert (await page_client.get(f"{SELECTION}?{query}")).status == 200
 
 
@@ -35,10 +35,10 @@ async def test_an_out_of_range_instant_is_ignored(page_client: PageClient, withi
 async def test_an_invalid_count_is_ignored(page_client: PageClient, count: str) -> None:
     await page_client.sign_in_admin()
     await page_client.invite("a@people.test")
-    assert (await page_client.get(f"{SELECTION}?deed=revoke&shown={count}")).status == 200
+    assert (await page_client.get(f"{SELECTION}?bulkAction=revoke&shownCount={count}")).status == 200
     invited = await page_client.invite("b@people.test")
     fields: dict[str, Any] = confirmation_fields(await submit_selection(page_client, "revoke", invited)) | {
-        "shown": count,
+        "shownCount": count,
         "digest": "0",
     }
     seen = await page_client.send(f"{SELECTION}/do", fields)

@@ -78,6 +78,7 @@ class PageContext(ABC):
     def show(
         self,
         template: str,
+        /,
         *,
         status: int = 200,
         code: str = "",

@@ -55,7 +55,7 @@ async def open_all_matching(page_client: PageClient, query: str = "") -> PageRes
 
 
 async def open_action(page_client: PageClient, seen: PageResponse, action: str) -> PageResponse:
-    match = re.search(rf'href="([^"]*deed={action}[^"]*)"', seen.html)
+    match = re.search(rf'href="([^"]*bulkAction={action}[^"]*)"', seen.html)
     assert match is not None
     return await page_client.get(match[1].replace("&amp;", "&"))
 
@@ -141,7 +141,7 @@ async def test_a_digest_of_another_dry_run_is_refused(page_client: PageClient) -
     invited, other = await page_client.invite("ada@people.test"), await page_client.invite("bob@people.test")
     seen = await submit_selection(page_client, "resend", invited)
     assert (await confirm(page_client, seen, id=[str(invited.id), str(other.id)])).status == 409
-    assert (await confirm(page_client, seen, deed="revoke")).status == 409
+    assert (await confirm(page_client, seen, bulkAction="revoke")).status == 409
     assert [await state_of(page_client, each) for each in (invited, other)] == [State.PENDING] * 2
 
 
@@ -178,9 +178,9 @@ async def test_a_viewer_may_only_export(page_client: PageClient, action: str) ->
     await page_client.sign_in_admin("vera@panel.test", role="viewer")
     assert (await submit_selection(page_client, action, invited)).status == 403
     assert (await page_client.send(SELECTION, {"resend": str(invited.id)}, page=LIST)).status == 403
-    fields = {"deed": action, "digest": "0", "id": [str(invited.id)]}
+    fields = {"bulkAction": action, "digest": "0", "id": [str(invited.id)]}
     assert (await page_client.send(APPLY, fields, page=LIST)).status == 403
-    assert (await page_client.get(f"{SELECTION}?deed={action}")).status == 403
+    assert (await page_client.get(f"{SELECTION}?bulkAction={action}")).status == 403
     assert (await submit_selection(page_client, "export", invited)).status == 200
     assert await state_of(page_client, invited) is State.PENDING
     assert (await reload(page_client, invited)).link.generation == 1
@@ -191,7 +191,7 @@ async def test_bulk_forms_without_a_csrf_token_are_refused(page_client: PageClie
     invited = await page_client.invite("ada@people.test")
     for path, fields in (
         (SELECTION, {"resend": str(invited.id)}),
-        (APPLY, {"deed": "revoke"}),
+        (APPLY, {"bulkAction": "revoke"}),
         (f"{LIST}/views", {"name": "x"}),
     ):
         assert (await page_client.browser.post(path, data=fields)).status_code == 403

@@ -57,10 +57,10 @@ class ConfirmedForm(PageForm):
     repeated: ClassVar[frozenset[str]] = frozenset({"id"})
     max_fields: ClassVar[int] = MAX_SELECTED + 8
 
-    deed: str = ""
+    bulk_action: str = ""
     digest: str = ""
     view: str = ""
-    shown: str = ""
+    shown_count: str = ""
     as_of: str = ""
 
 
@@ -102,10 +102,10 @@ async def show_all_matching(panel: Panel) -> Answer:
     """All invitations that match a view: the choice of an action, or its dry run."""
     view, as_of = clean_list_url(panel.query), _parse_instant(panel.query_value("asOf")) or panel.now
     selection = await _all_matching(panel, view, as_of)
-    shown_count = panel.query_value("shown")
-    if panel.query_value("deed"):
+    shown_count = panel.query_value("shownCount")
+    if panel.query_value("bulkAction"):
         return await _show_dry_run(
-            panel, _parse_action(panel.query_value("deed")), selection, view, shown_count=shown_count, as_of=as_of
+            panel, _parse_action(panel.query_value("bulkAction")), selection, view, shown_count=shown_count, as_of=as_of
         )
     try:
         total = await panel.services.invitations.bulk_actions.count(selection, by=panel.principal)
@@ -122,7 +122,7 @@ async def show_all_matching(panel: Panel) -> Answer:
 
 
 def _action_url(view: ListUrl, action: BulkAction, shown_count: str, as_of: datetime) -> str:
-    return view.url_for(SELECTION, deed=action.value, shown=shown_count, asOf=as_of.isoformat())
+    return view.url_for(SELECTION, bulkAction=action.value, shownCount=shown_count, asOf=as_of.isoformat())
 
 
 async def _all_matching(panel: Panel, view: ListUrl, as_of: datetime) -> Selection:
@@ -197,7 +197,7 @@ async def apply_action(panel: Panel) -> Answer:
     sent = await panel.read_form(ConfirmedForm)
     typed = sent.typed
     view, as_of = parse_list_url(typed.get("view", "")), _parse_instant(typed.get("asOf", ""))
-    ids, action = _parse_ids(sent.ticked.get("id", ())), _parse_action(typed.get("deed", ""))
+    ids, action = _parse_ids(sent.ticked.get("id", ())), _parse_action(typed.get("bulkAction", ""))
     selection = Selection(ids=ids) if as_of is None else await _all_matching(panel, view, as_of)
     try:
         counts = await panel.services.invitations.bulk_actions.carry_out(
@@ -208,7 +208,7 @@ async def apply_action(panel: Panel) -> Answer:
         )
     except SelectionChanged as error:
         return _show_run(
-            panel, error.now, selection, view, shown_count=typed.get("shown", ""), as_of=as_of, changed=True
+            panel, error.now, selection, view, shown_count=typed.get("shownCount", ""), as_of=as_of, changed=True
         )
     except TooManySelected:
         return _too_many(panel, view)

@@ -129,7 +129,7 @@ class Choices:
     roles: Sequence[Role]
     groups: Sequence[GroupChoice]
     rows: Sequence[ObjectRow]
-    found: Sequence[ObjectChoice]
+    matching_objects: Sequence[ObjectChoice]
     looked_for: str
     templates: Sequence[InvitationTemplate]
     validities: Sequence[Validity]
@@ -229,7 +229,7 @@ async def choices_for(panel: Panel, state: FormState) -> Choices:
         roles=targets.grantable_roles(by),
         groups=await group_choices(panel, state.values("groups"), state.value("groupSearch")),
         rows=await object_rows(panel, chosen_rows(state)),
-        found=await object_choices(panel, state.values("content"), search) if search else (),
+        matching_objects=await object_choices(panel, state.values("content"), search) if search else (),
         looked_for=search,
         templates=await panel.services.invitations.templates.list_templates(by=by),
         validities=validities(rules, state.value("expiresIn")),

@@ -227,7 +227,7 @@ def _all_matching(panel: Panel, view: ListUrl, total: int | None) -> str:
     if not total:
         return ""
     unsorted = view.without("sort").without("size").without("col")
-    return unsorted.url_for(SELECTION, shown=str(total), asOf=panel.now.isoformat())
+    return unsorted.url_for(SELECTION, shownCount=str(total), asOf=panel.now.isoformat())
 
 
 # ---- tabs, chips and filters -----------------------------------------------------------------------------------------

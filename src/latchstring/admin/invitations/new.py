@@ -230,7 +230,10 @@ async def show_objects(panel: Panel) -> Answer:
     search = panel.query_value("contentSearch").strip()
     objects = await object_choices(panel, panel.query_values("content"), search) if search else []
     return panel.show(
-        "invitations/object_choices.html", found=objects, looked_for=search, types=panel.services.content_rules.types
+        "invitations/object_choices.html",
+        matching_objects=objects,
+        looked_for=search,
+        types=panel.services.content_rules.types,
     )
 
 

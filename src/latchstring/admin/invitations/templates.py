@@ -44,7 +44,7 @@ from latchstring.pages.templating import autonym
 
 LIST = "/admin/invitation-templates"
 NEW = f"{LIST}/new"
-ONE = f"{LIST}/key/{{key:str}}"  # below `key/`, because a template may be called "new"
+TEMPLATE_PATH = f"{LIST}/key/{{key:str}}"  # below `key/`, because a template may be called "new"
 READ = "invitations:read"
 
 
@@ -84,7 +84,7 @@ async def show_templates(panel: Panel) -> Answer:
     return panel.show("invitations/templates/list.html", items=await _items(panel, templates))
 
 
-@get(ONE, needs=READ)
+@get(TEMPLATE_PATH, needs=READ)
 async def show_template(panel: Panel) -> Answer:
     """One template with all its terms."""
     template = await _find(panel)
@@ -135,7 +135,7 @@ async def show_new(panel: Panel) -> Answer:
     return await _show_form(panel, state, None)
 
 
-@get(f"{ONE}/edit", needs=TEMPLATES_WRITE)
+@get(f"{TEMPLATE_PATH}/edit", needs=TEMPLATES_WRITE)
 async def show_edit(panel: Panel) -> Answer:
     """The form with a template's terms."""
     template = await _find(panel)
@@ -159,11 +159,11 @@ async def _show_form(
         status=status,
         code=code,
         form=state,
-        kept=template,
+        template=template,
         roles=panel.services.invitations.targets.grantable_roles(panel.principal),
         groups=await group_choices(panel, state.values("groups"), state.value("groupSearch")),
         rows=await object_rows(panel, chosen_rows(state)),
-        found=await object_choices(panel, state.values("content"), search) if search else (),
+        matching_objects=await object_choices(panel, state.values("content"), search) if search else (),
         looked_for=search,
         types=panel.services.content_rules.types,
         content_roles=CONTENT_ROLE_NAMES,
@@ -178,7 +178,7 @@ async def change_or_create(panel: Panel) -> Answer:
     return await _change_or_save(panel, await panel.read_form(TemplateForm), None)
 
 
-@post(f"{ONE}/edit", needs=TEMPLATES_WRITE)
+@post(f"{TEMPLATE_PATH}/edit", needs=TEMPLATES_WRITE)
 async def change_or_replace(panel: Panel) -> Answer:
     """The same for an existing template."""
     sent = await panel.read_form(TemplateForm)
@@ -250,13 +250,13 @@ async def _refuse(
 # ---- removing --------------------------------------------------------------------------------------------------------
 
 
-@get(f"{ONE}/delete", needs=TEMPLATES_WRITE)
+@get(f"{TEMPLATE_PATH}/delete", needs=TEMPLATES_WRITE)
 async def ask_to_delete(panel: Panel) -> Answer:
     """The page that asks for confirmation."""
-    return panel.show("invitations/templates/delete.html", kept=await _find_own(panel))
+    return panel.show("invitations/templates/delete.html", template=await _find_own(panel))
 
 
-@post(f"{ONE}/delete", needs=TEMPLATES_WRITE)
+@post(f"{TEMPLATE_PATH}/delete", needs=TEMPLATES_WRITE)
 async def delete(panel: Panel) -> Answer:
     """Delete the template. Its invitations stay unchanged."""
     await panel.read_form(TemplateDeletionForm)

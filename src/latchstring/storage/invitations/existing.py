@@ -98,7 +98,7 @@ def _ids(listed: Sequence[Sequence[str]] | None) -> frozenset[UUID]:
     return frozenset(UUID(id_) for (id_,) in listed or ())
 
 
-def _open_page(state: ColumnElement[int], *, continued: bool) -> Select[Any]:
+def _select_open(state: ColumnElement[int], *, continued: bool) -> Select[Any]:
     statement = select(*_COLUMNS).where(
         _i.state == state,
         _i.inviter_type == literal_column(f"'{ActorType.OPERATOR}'"),
@@ -110,7 +110,7 @@ def _open_page(state: ColumnElement[int], *, continued: bool) -> Select[Any]:
 
 
 # one state after the other, so that each page continues in the index where the last one ended
-_OPEN = [(_open_page(state, continued=False), _open_page(state, continued=True)) for state in (PENDING, EXPIRED)]
+_OPEN = [(_select_open(state, continued=False), _select_open(state, continued=True)) for state in (PENDING, EXPIRED)]
 
 
 async def list_open_of_operator(db: Database) -> AsyncIterator[ExistingInvitation]:

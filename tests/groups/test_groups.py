@@ -9,9 +9,10 @@ import pytest
 from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import GroupKeyTaken, GroupNotFound, NotAllowed, UserNotFound
 from latchstring.domain.group import GroupText
+from latchstring.domain.ids import NIL_ID
 from latchstring.domain.pagination import SortOrder
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
-from latchstring.groups.service import NIL, GroupTexts
+from latchstring.groups.service import GroupTexts
 
 ALL: dict[str, Any] = {"limit": 10, "order": SortOrder("createdAt", descending=True)}
 TEXTS = GroupTexts(
@@ -32,7 +33,7 @@ async def test_a_group_is_created_and_renamed(service_env: Any) -> None:
     renamed = await service_env.groups.replace("readers", GroupTexts(name="Bookworms"), by=OPERATOR_PRINCIPAL)
     assert (renamed.id, renamed.name, renamed.description, renamed.translations) == (created.id, "Bookworms", None, {})
     assert await service_env.groups.find_id("readers") == created.id
-    assert await service_env.groups.find_id("nowhere") == NIL
+    assert await service_env.groups.find_id("nowhere") == NIL_ID
     with pytest.raises(GroupNotFound):
         await service_env.groups.replace("nowhere", TEXTS, by=OPERATOR_PRINCIPAL)
 

@@ -18,6 +18,7 @@ from latchstring.admin.cookies import (
 )
 from latchstring.admin.navigation import Section, sections_for
 from latchstring.domain.account import Admin
+from latchstring.domain.ids import NIL_ID
 from latchstring.domain.panel import principal_of_admin
 from latchstring.domain.principal import Principal
 from latchstring.http.responses import Answer
@@ -133,4 +134,4 @@ def panel_locale(languages: Sequence[str]) -> str:
     return next((tag for tag in primary if tag in LANGUAGES), LANGUAGES[0])
 
 
-NOBODY = principal_of_admin(Admin(UUID(int=0), "", "", "", ""))
+NOBODY = principal_of_admin(Admin(NIL_ID, "", "", "", ""))

@@ -9,13 +9,13 @@ from uuid import UUID
 from latchstring.admin.context import Panel
 from latchstring.crypto.cursors import make_cursor, read_cursor
 from latchstring.domain.errors import Unreadable
+from latchstring.domain.ids import NIL_ID
 from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.formats.field_types import ValueRefused, read_uuid
 
 AFTER = "after"
 PAGE_SIZE = 25
 MAX_SEARCH_LENGTH = 254
-NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +70,4 @@ def parse_id(text: str) -> UUID:
     try:
         return read_uuid(text)
     except ValueRefused:
-        return NOBODY
+        return NIL_ID

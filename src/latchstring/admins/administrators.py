@@ -17,7 +17,7 @@ from latchstring.domain.errors import (
     InvalidFields,
     LastSuperAdmin,
 )
-from latchstring.domain.event import Event, happened
+from latchstring.domain.event import Event, new_event
 from latchstring.domain.ids import new_id
 from latchstring.domain.panel import ADMINS_WRITE
 from latchstring.domain.principal import Principal
@@ -115,7 +115,7 @@ class AdminAccounts:
         return Admin(admin_id, address.email, address.email_key, name, role, password_hash, locale=locale)
 
     async def _insert_admin(self, admin: Admin, by: Principal, *, extra_steps: Sequence[Step] = ()) -> None:
-        event = happened("admin.created", admin.id, by=by.actor, now=admin.created_at, role=admin.role)
+        event = new_event("admin.created", admin.id, by=by.actor, now=admin.created_at, role=admin.role)
 
         def work() -> Work[None]:
             yield insert_admin(admin)
@@ -136,7 +136,7 @@ class AdminAccounts:
         by.require(ADMINS_WRITE)
         admin = await self.get(admin_id)
         now = self.deps.clock()
-        event = happened("admin.invited", admin_id, by=by.actor, now=now)
+        event = new_event("admin.invited", admin_id, by=by.actor, now=now)
         mail = self.set_up_links.mail_to(admin, now)
 
         def work() -> Work[Admin]:
@@ -162,7 +162,7 @@ class AdminAccounts:
         by.require(ADMINS_WRITE)
         if problems := _check_role(role):
             raise InvalidFields(problems)
-        event = happened("admin.updated", admin_id, by=by.actor, now=self.deps.clock(), fields=["role"], role=role)
+        event = new_event("admin.updated", admin_id, by=by.actor, now=self.deps.clock(), fields=["role"], role=role)
 
         def work() -> Work[Admin]:
             admin = yield from _lock_for_change(admin_id, keeps_super_admin=role == SUPER_ADMIN)
@@ -180,7 +180,7 @@ class AdminAccounts:
         """
         by.require(ADMINS_WRITE)
         now = self.deps.clock()
-        event = happened("admin.deactivated", admin_id, by=by.actor, now=now)
+        event = new_event("admin.deactivated", admin_id, by=by.actor, now=now)
 
         def work() -> Work[Admin]:
             admin = yield from _lock_for_change(admin_id, keeps_super_admin=False)
@@ -195,7 +195,7 @@ class AdminAccounts:
     async def reactivate(self, admin_id: UUID, *, by: Principal) -> Admin:
         """Let an administrator sign in again; earlier sessions stay ended. Raises NotAllowed, AdminNotFound."""
         by.require(ADMINS_WRITE)
-        event = happened("admin.reactivated", admin_id, by=by.actor, now=self.deps.clock())
+        event = new_event("admin.reactivated", admin_id, by=by.actor, now=self.deps.clock())
 
         def work() -> Work[Admin]:
             admin = yield from lock_admin(admin_id)

@@ -10,7 +10,7 @@ from latchstring.admins.sessions import IDLE_LIFETIME, AuthenticatedAdmin, NewAd
 from latchstring.crypto.passwords import check_policy
 from latchstring.domain.account import AdminSession
 from latchstring.domain.errors import CredentialInvalid, InvalidFields
-from latchstring.domain.event import Event, happened
+from latchstring.domain.event import Event, new_event
 from latchstring.domain.ids import new_id
 from latchstring.events.record import record
 from latchstring.storage.admins.admins import change_admin_password, set_admin_profile
@@ -37,7 +37,7 @@ class OwnAccount:
         changed = [
             field for field, differs in (("name", name != admin.name), ("locale", locale != admin.locale)) if differs
         ]
-        event = happened("admin.updated", admin.id, by=actor_of(admin.id), now=now, fields=changed)
+        event = new_event("admin.updated", admin.id, by=actor_of(admin.id), now=now, fields=changed)
 
         def work() -> Work[None]:
             yield set_admin_profile(admin.id, name=name, locale=locale)
@@ -58,7 +58,7 @@ class OwnAccount:
             raise InvalidFields(problems)
         new_hash = await self.deps.passwords.hash(new)
         now, token = self.deps.clock(), new_session_token()
-        event = happened("admin.password_set", admin.id, by=actor_of(admin.id), now=now, via="account")
+        event = new_event("admin.password_set", admin.id, by=actor_of(admin.id), now=now, via="account")
 
         def work() -> Work[None]:
             known = admin.password_hash or ""

@@ -22,7 +22,7 @@ from latchstring.domain.errors import (
     InvalidFields,
     SecondFactorInvalid,
 )
-from latchstring.domain.event import happened
+from latchstring.domain.event import new_event
 from latchstring.domain.panel import ADMINS_WRITE
 from latchstring.domain.principal import Principal
 from latchstring.events.record import record
@@ -76,7 +76,7 @@ class SecondFactors:
         time_step = self._find_step(admin, normalized) if by_app else None
         if by_app and time_step is None:
             raise SecondFactorInvalid(_WRONG_CODE)
-        event = happened(
+        event = new_event(
             "admin.signed_in", admin.id, by=actor_of(admin.id), now=now, via="app" if by_app else "recovery-code"
         )
         expires_at = now + SESSION_LIFETIME
@@ -155,7 +155,7 @@ class SecondFactors:
         if time_step is None or admin.has_second_factor:
             raise SecondFactorInvalid(_WRONG_CODE)
         codes = _new_recovery_codes()
-        event = happened("admin.second_factor_enabled", admin.id, by=actor_of(admin.id), now=now)
+        event = new_event("admin.second_factor_enabled", admin.id, by=actor_of(admin.id), now=now)
 
         def work() -> Work[None]:
             # conditional on this very secret, and stores the step: the code just entered cannot be used to sign in
@@ -173,7 +173,7 @@ class SecondFactors:
         """Replace all recovery codes; the new ones are shown only once. Raises InvalidFields for a wrong password."""
         await self.check_own_password(by.admin, password)
         admin, now, codes = by.admin, self.deps.clock(), _new_recovery_codes()
-        event = happened("admin.recovery_codes_made", admin.id, by=actor_of(admin.id), now=now)
+        event = new_event("admin.recovery_codes_made", admin.id, by=actor_of(admin.id), now=now)
 
         def work() -> Work[None]:
             # locked, as the second factor may be removed at the same time: no codes may be left without one
@@ -194,7 +194,7 @@ class SecondFactors:
         """Require only the password from now on. Raises InvalidFields for a wrong password."""
         await self.check_own_password(by.admin, password)
         admin, now = by.admin, self.deps.clock()
-        event = happened("admin.second_factor_disabled", admin.id, by=actor_of(admin.id), now=now)
+        event = new_event("admin.second_factor_disabled", admin.id, by=actor_of(admin.id), now=now)
 
         def work() -> Work[None]:
             yield remove_secret(admin.id)
@@ -207,7 +207,7 @@ class SecondFactors:
         """Remove an administrator's second factor, for a lost phone. Raises AdminNotFound, NotAllowed."""
         by.require(ADMINS_WRITE)
         now = self.deps.clock()
-        event = happened("admin.second_factor_disabled", admin_id, by=by.actor, now=now)
+        event = new_event("admin.second_factor_disabled", admin_id, by=by.actor, now=now)
 
         def work() -> Work[None]:
             if not (yield remove_secret(admin_id)):

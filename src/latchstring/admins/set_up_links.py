@@ -13,7 +13,7 @@ from latchstring.crypto.link_tokens import LinkToken, Purpose, TokenRefused
 from latchstring.crypto.passwords import check_policy
 from latchstring.domain.account import Admin
 from latchstring.domain.errors import InvalidFields, SetUpTokenInvalid
-from latchstring.domain.event import happened
+from latchstring.domain.event import new_event
 from latchstring.domain.invitation import Channel
 from latchstring.domain.mail import MailKind, OutgoingMail
 from latchstring.events.record import record
@@ -73,7 +73,7 @@ class SetUpLinks:
             raise InvalidFields(problems)
         password_hash = await self.deps.passwords.hash(password)
         now = self.deps.clock()
-        event = happened("admin.password_set", admin.id, by=actor_of(admin.id), now=now, via="set-up-link")
+        event = new_event("admin.password_set", admin.id, by=actor_of(admin.id), now=now, via="set-up-link")
 
         def work() -> Work[None]:
             updated_rows = yield set_admin_password(

@@ -41,6 +41,7 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.idempotency import Once
+from latchstring.domain.ids import NIL_ID
 from latchstring.domain.principal import Principal
 from latchstring.formats.field_types import Data, Id, Key, Title, Url, ValueRefused, check_size, read_uuid
 from latchstring.formats.fields import Body, Reading, escape, sent_fields
@@ -53,7 +54,6 @@ from latchstring.rest.route import operation
 from latchstring.services import Services
 
 TAG = "Content"
-NO_USER_ID = UUID(int=0)
 CREATE = "content:create"
 READ_ACCESS = "access:read"
 COMMON_PROBLEMS = [Unauthenticated, ContentNotFound, NotAllowed]
@@ -179,7 +179,7 @@ def _find_owner(principal: Principal, reading: Reading[NewContentBody]) -> UUID:
         return principal.id
     if owner_id is None and not any(problem.pointer == "/ownerId" for problem in reading.problems):
         reading.problems.append(FieldProblem("/ownerId", "required", "An API key cannot own objects. Name the owner."))
-    return owner_id or NO_USER_ID
+    return owner_id or NIL_ID
 
 
 @operation(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from latchstring.backoffice.dependencies import BackofficeDependencies
 from latchstring.domain.errors import NotFound
-from latchstring.domain.event import happened
+from latchstring.domain.event import new_event
 from latchstring.domain.mail import DeliveryState, MailKind
 from latchstring.domain.pagination import Cursor, Page
 from latchstring.domain.panel import MAIL_READ, MAIL_WRITE
@@ -100,7 +100,7 @@ class MailQueue:
     async def _change_and_record(
         self, by: Principal, mail: QueuedMail, name: str, change: Callable[[], Work[bool]]
     ) -> bool:
-        event = happened(
+        event = new_event(
             name, mail.subject_id, by=by.actor, now=self.deps.clock(), mailId=str(mail.id), message=str(mail.kind)
         )
 

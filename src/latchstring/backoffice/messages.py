@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from latchstring.backoffice.dependencies import BackofficeDependencies
 from latchstring.domain.errors import MailDisabled
-from latchstring.domain.event import happened
+from latchstring.domain.event import new_event
 from latchstring.domain.ids import new_id
 from latchstring.domain.mail import MailKind
 from latchstring.domain.panel import MAIL_READ, MAIL_WRITE
@@ -65,7 +65,7 @@ class Messages:
         if self.deps.mail_rules.transport == "off":
             raise MailDisabled("Mail is switched off here.")
         attempt = await self._send(kind, locale, to)
-        event = happened(
+        event = new_event(
             "mail.tested", by.id or new_id(self.deps.clock()), by=by.actor, now=self.deps.clock(), message=str(kind)
         )
 

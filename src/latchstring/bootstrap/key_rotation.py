@@ -17,7 +17,7 @@ from latchstring.config import Config
 from latchstring.crypto.keyring import RELOAD_SECONDS, MasterKey, format_keys, new_master_key, write_key_file
 from latchstring.domain.actor import OPERATOR
 from latchstring.domain.clock import system_clock
-from latchstring.domain.event import happened
+from latchstring.domain.event import new_event
 from latchstring.events.record import record
 from latchstring.services import Services
 from latchstring.storage.engine.database import Database, Work
@@ -73,7 +73,9 @@ def _retire(
     if removed_ids:
         yield retire_keys(removed_ids, now=now, compromised=compromised)
     yield record(
-        happened("key.rotated", services.installation_id, by=OPERATOR, now=now, key=new_key.id, compromised=compromised)
+        new_event(
+            "key.rotated", services.installation_id, by=OPERATOR, now=now, key=new_key.id, compromised=compromised
+        )
     )
 
 

@@ -11,7 +11,7 @@ from latchstring.content.read import READ_ACCESS, is_key, subject_of
 from latchstring.domain.access import ContentObject, Level, PendingInvitation, SubjectKind, Visibility
 from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import ContentNotFound, GroupNotFound, NotAllowed, UserNotFound
-from latchstring.domain.event import happened
+from latchstring.domain.event import new_event
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.pagination import Count, Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
@@ -167,7 +167,7 @@ class ContentOperations:
                 yield update_object(replace(locked.object, visibility=visibility))
             if visibility is not locked.object.visibility or after != before:
                 facts = {"visibility": visibility.name, **describe_change(before, after)}
-                yield record(happened("content.access_changed", content.id, by=by.actor, now=now, **facts))
+                yield record(new_event("content.access_changed", content.id, by=by.actor, now=now, **facts))
             return ChangedAccess(visibility, changes.withdrawn - before.keys())
 
         return await self.deps.db.transact(work)

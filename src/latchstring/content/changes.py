@@ -30,7 +30,7 @@ from latchstring.domain.errors import (
     StorageBusy,
     UserNotFound,
 )
-from latchstring.domain.event import Event, happened
+from latchstring.domain.event import Event, new_event
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.idempotency import Once
 from latchstring.domain.ids import new_id
@@ -120,7 +120,7 @@ class ContentChanges(ContentReader):
         level = Level.OWNER if content.owner_id == subject.user_id else Level.NONE
         created = ObjectWithAccess(content, combine_level(subject, content.visibility, level))
         facts = {"type": content.type, "key": content.key, "ownerId": str(content.owner_id)}
-        event = happened("content.created", content.id, by=by.actor, now=now, **facts)
+        event = new_event("content.created", content.id, by=by.actor, now=now, **facts)
 
         def work() -> Work[None]:
             if once is not None:
@@ -183,7 +183,7 @@ class ContentChanges(ContentReader):
         Raises ContentNotFound, NotAllowed, ContentChanged.
         """
         subject, now = subject_of(by), self.deps.clock()
-        event = happened("content.deleted", content.id, by=by.actor, now=now, type=content.type, key=content.key)
+        event = new_event("content.deleted", content.id, by=by.actor, now=now, type=content.type, key=content.key)
 
         def work() -> Work[None]:
             locked = yield from lock_object(subject, content.id, Level.MAINTAINER, closing=True)
@@ -218,7 +218,7 @@ class ContentChanges(ContentReader):
             facts = describe_change(before.grants, after)
             visibility = changed.visibility.name
             yield record(
-                happened("content.access_changed", content.id, by=by.actor, now=now, visibility=visibility, **facts)
+                new_event("content.access_changed", content.id, by=by.actor, now=now, visibility=visibility, **facts)
             )
             return (yield from _load_with_access(subject, changed))
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from latchstring.domain.actor import Actor
-from latchstring.domain.event import happened
+from latchstring.domain.event import new_event
 from latchstring.events.record import record
 from latchstring.storage.content.invitations import withdraw_grants
 from latchstring.storage.content.objects import share_lock_objects
@@ -23,8 +23,8 @@ def withdraw_invitation_grants(
     ended, is_revoked = yield from withdraw_grants(invitation_id, object_ids, now=now)
     if is_revoked:
         cause = "withdrawn-by-maintainer"
-        yield record(happened("invitation.revoked", invitation_id, by=by, now=now, cause=cause))
+        yield record(new_event("invitation.revoked", invitation_id, by=by, now=now, cause=cause))
     elif ended:
         objects = sorted(str(id_) for id_ in ended)
-        yield record(happened("invitation.reduced", invitation_id, by=by, now=now, objects=objects))
+        yield record(new_event("invitation.reduced", invitation_id, by=by, now=now, objects=objects))
     return bool(ended)

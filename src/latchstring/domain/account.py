@@ -71,7 +71,7 @@ class Admin:
         return id_instant(self.id)
 
     @property
-    def shown_name(self) -> str:
+    def display_name(self) -> str:
         """The name, or the address while no name is set."""
         return self.name or self.email
 

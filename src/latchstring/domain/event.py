@@ -24,7 +24,7 @@ class Event:
         return id_instant(self.id)
 
 
-def happened(type_: str, subject_id: UUID, *, by: Actor, now: datetime, **data: object) -> Event:
+def new_event(type_: str, subject_id: UUID, *, by: Actor, now: datetime, **data: object) -> Event:
     """Create an event with an id of this instant."""
     return Event(new_id(now), subject_id, type_, by, data)
 

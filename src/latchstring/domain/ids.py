@@ -66,3 +66,8 @@ def first_id_at(now: datetime) -> UUID:
     Instants before 1970 give the nil id.
     """
     return UUID(int=max(0, int(now.timestamp() * 1000)) << 80)
+
+
+def id_before(value: UUID) -> UUID:
+    """Return the greatest id below this one, which is not the nil id: the exclusive start of a scan."""
+    return UUID(int=value.int - 1)

@@ -8,10 +8,10 @@ from latchstring.domain.account import User
 from latchstring.domain.actor import ActorType
 from latchstring.domain.clock import Clock
 from latchstring.domain.errors import ChangedMeanwhile, GroupKeyTaken, GroupNotFound, NotAllowed, UserNotFound
-from latchstring.domain.event import happened
+from latchstring.domain.event import new_event
 from latchstring.domain.group import Group, GroupText
 from latchstring.domain.idempotency import Once
-from latchstring.domain.ids import new_id
+from latchstring.domain.ids import NIL_ID, new_id
 from latchstring.domain.pagination import Count, Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
 from latchstring.domain.views.users import UserSearch
@@ -42,7 +42,6 @@ from latchstring.storage.users.users import find_user, join_groups, leave_groups
 
 READ = "groups:read"
 WRITE = "groups:write"
-NIL = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +74,7 @@ class Groups:
     async def find_id(self, key: str) -> UUID:
         """The id of a group; the nil UUID, which no group has, for an unknown key."""
         group = await find_group(self.db, key)
-        return NIL if group is None else group.id
+        return NIL_ID if group is None else group.id
 
     async def list_page(
         self, *, by: Principal, order: SortOrder, cursor: Cursor | None = None, limit: int
@@ -145,7 +144,7 @@ class Groups:
         by.require(WRITE)
         now = self.clock()
         group = Group(new_id(now), key, texts.name, texts.description, texts.translations)
-        event = happened("group.created", group.id, by=by.actor, now=now, key=key)
+        event = new_event("group.created", group.id, by=by.actor, now=now, key=key)
 
         def work() -> Work[None]:
             if once is not None:
@@ -179,7 +178,7 @@ class Groups:
             group = yield from replace_group(replacement)
             if group is None:
                 raise GroupNotFound(f"There is no group {key}.")
-            yield record(happened("group.updated", group.id, by=by.actor, now=now))
+            yield record(new_event("group.updated", group.id, by=by.actor, now=now))
             return group
 
         return await self.db.transact(work)
@@ -203,7 +202,7 @@ class Groups:
             yield from check_no_access_left(group.id)
             yield from void_target(group.id, cause="group-deleted", by=by.actor, now=now)
             yield delete_group(group.id)
-            yield record(happened("group.deleted", group.id, by=by.actor, now=now, key=key))
+            yield record(new_event("group.deleted", group.id, by=by.actor, now=now, key=key))
 
         await self.db.transact(work)
 
@@ -224,7 +223,7 @@ class Groups:
             joined_rows = yield join_groups(self.db.dialect_name, user_id, [group.id])
             if joined_rows:
                 data = {"userId": str(user_id)}
-                yield record(happened("group.member_added", group.id, by=by.actor, now=now, **data))
+                yield record(new_event("group.member_added", group.id, by=by.actor, now=now, **data))
 
         try:
             await self.db.transact(work)
@@ -244,7 +243,7 @@ class Groups:
             left_rows = yield leave_groups(user_id, [group.id])
             if left_rows:
                 data = {"userId": str(user_id)}
-                yield record(happened("group.member_removed", group.id, by=by.actor, now=now, **data))
+                yield record(new_event("group.member_removed", group.id, by=by.actor, now=now, **data))
 
         await self.db.transact(work)
 

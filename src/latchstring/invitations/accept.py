@@ -15,7 +15,7 @@ from latchstring.domain.access import ObjectWithAccess, SubjectKind
 from latchstring.domain.account import User
 from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.errors import FieldProblem, InviterNotAllowed, StorageBusy
-from latchstring.domain.event import Event, happened
+from latchstring.domain.event import Event, new_event
 from latchstring.domain.grant import Bundle, ContentRole
 from latchstring.domain.invitation import Invitation
 from latchstring.domain.mail import MailKind
@@ -216,20 +216,20 @@ def _events_of(
     by = Actor(ActorType.INVITEE, user_id)
     events = []
     if account.stored is None:
-        events.append(happened("user.created", user_id, by=by, now=now, via="invitation"))
+        events.append(new_event("user.created", user_id, by=by, now=now, via="invitation"))
     elif account.is_taken_over:
-        events.append(happened("user.email_verified", user_id, by=by, now=now, via="invitation"))
+        events.append(new_event("user.email_verified", user_id, by=by, now=now, via="invitation"))
     changes = [("group.member_added", id_) for id_ in joined_ids] + [
         ("content.access_changed", id_) for id_ in shared_ids
     ]
-    events += [happened(name, id_, by=by, now=now, userId=str(user_id), via="invitation") for name, id_ in changes]
+    events += [new_event(name, id_, by=by, now=now, userId=str(user_id), via="invitation") for name, id_ in changes]
     return events
 
 
 def _accepted_event(invitation: Invitation, user: User, now: datetime) -> Event:
     by = Actor(ActorType.INVITEE, user.id)
     kept_role = user.role if invitation.bundle.role not in {None, user.role} else None
-    return happened("invitation.accepted", invitation.id, by=by, now=now, userId=str(user.id), keptRole=kept_role)
+    return new_event("invitation.accepted", invitation.id, by=by, now=now, userId=str(user.id), keptRole=kept_role)
 
 
 def _relevant_fields(user: User) -> tuple[object, ...]:

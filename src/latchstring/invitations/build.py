@@ -12,7 +12,7 @@ from latchstring.domain.access import ContentObject, Level, Visibility
 from latchstring.domain.clock import format_rfc3339
 from latchstring.domain.draft import Draft
 from latchstring.domain.errors import ContentNotFound, FieldProblem, GrantNotAllowed, GroupNotFound, MailDisabled
-from latchstring.domain.event import Event, happened
+from latchstring.domain.event import Event, new_event
 from latchstring.domain.grant import Bundle, ContentRole, Grant, GrantKind
 from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Invitation, Link
@@ -190,7 +190,7 @@ def created_event(invitation: Invitation, *, now: datetime, **more_data: object)
         ],
         "expiresAt": format_rfc3339(invitation.link.expires_at),
     }
-    return happened("invitation.created", invitation.id, by=invitation.inviter, now=now, **terms, **more_data)
+    return new_event("invitation.created", invitation.id, by=invitation.inviter, now=now, **terms, **more_data)
 
 
 def requires_existing_account(bundle: Bundle, rules: ContentRules) -> bool:

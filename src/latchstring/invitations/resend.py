@@ -6,7 +6,7 @@ from uuid import UUID
 
 from latchstring.domain import invitation as rules
 from latchstring.domain.errors import ChangedMeanwhile, StorageBusy
-from latchstring.domain.event import happened
+from latchstring.domain.event import new_event
 from latchstring.domain.grant import terms_digest
 from latchstring.domain.idempotency import Once
 from latchstring.domain.invitation import Channel, Invitation, InvitationDetails
@@ -89,7 +89,7 @@ class LinkSender:
     ) -> bool:
         """Store the next link with its event and mail. False: it conflicted with another change, read and try again."""
         after = resent.invitation
-        event = happened("invitation.resent", after.id, by=by.actor, now=now, generation=after.link.generation)
+        event = new_event("invitation.resent", after.id, by=by.actor, now=now, generation=after.link.generation)
         mail = build_mail(after, delivery, now=now)
 
         def work() -> Work[None]:
@@ -124,7 +124,7 @@ class LinkSender:
         now = self.deps.clock()
         rules.check_revealable(invitation, now=now)
         await self.checks.check_ceiling(by, invitation.bundle)
-        event = happened(
+        event = new_event(
             "invitation.revealed", invitation_id, by=by.actor, now=now, generation=invitation.link.generation
         )
         await self.deps.db.transact(lambda: single_step(record(event)))

@@ -13,7 +13,7 @@ from latchstring.domain.errors import (
     InvitationTokenInvalid,
     StorageBusy,
 )
-from latchstring.domain.event import Event, happened
+from latchstring.domain.event import Event, new_event
 from latchstring.domain.grant import Bundle, ContentRole, terms_digest
 from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Channel, Invitation
@@ -121,7 +121,7 @@ class InvitationResponses:
             now = self.deps.clock()
             declined = rules.decline(link.invitation, generation=link.token.generation, now=now)
             check_targets(link)
-            event = happened("invitation.declined", declined.id, by=INVITEE, now=now, reason=reason)
+            event = new_event("invitation.declined", declined.id, by=INVITEE, now=now, reason=reason)
             mails = self._mails_to_inviter(MailKind.INVITATION_DECLINED, declined, now)
             try:
                 await self.deps.db.transact(lambda: _store(declined, event, mails))  # noqa: B023  # next_steps in this round
@@ -171,7 +171,7 @@ class InvitationResponses:
         is_closed = requires_existing_account(before.bundle, self.deps.content_rules)
         if is_closed and not await self.checks.is_registered(before.email_key):
             return
-        event = happened("invitation.renewed", after.id, by=INVITEE, now=now, generation=after.link.generation)
+        event = new_event("invitation.renewed", after.id, by=INVITEE, now=now, generation=after.link.generation)
         mails = [
             build_mail(after, Delivery(DeliveryState.QUEUED), now=now, priority=MailPriority.URGENT),
             *self._mails_to_inviter(MailKind.LINK_REQUESTED, after, now),

@@ -7,7 +7,7 @@ from latchstring.content.invitation_grants import withdraw_invitation_grants
 from latchstring.domain import invitation as rules
 from latchstring.domain.access import Level
 from latchstring.domain.errors import InvitationNotFound, StorageBusy
-from latchstring.domain.event import Event, happened
+from latchstring.domain.event import Event, new_event
 from latchstring.domain.invitation import Invitation, State
 from latchstring.domain.principal import Principal
 from latchstring.events.record import record
@@ -38,7 +38,7 @@ class InvitationRevoker:
             by.require(WRITE)
             now = self.deps.clock()
             revoked = rules.revoke(invitation, now=now)
-            event = happened("invitation.revoked", invitation_id, by=by.actor, now=now, cause=cause)
+            event = new_event("invitation.revoked", invitation_id, by=by.actor, now=now, cause=cause)
             try:
                 await self.deps.db.transact(lambda: _store(revoked, event))  # noqa: B023  # awaited in this round
             except TransitionLost:

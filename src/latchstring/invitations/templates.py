@@ -14,7 +14,7 @@ from latchstring.domain.errors import (
     TemplateKeyTaken,
     TemplateNotFound,
 )
-from latchstring.domain.event import happened
+from latchstring.domain.event import new_event
 from latchstring.domain.ids import new_id
 from latchstring.domain.panel import TEMPLATES_WRITE
 from latchstring.domain.principal import Principal
@@ -138,7 +138,7 @@ class InvitationTemplates:
 
         def work() -> Work[None]:
             yield insert_template(id_, template, now=now)
-            yield record(happened("invitation_template.created", id_, by=by.actor, now=now, key=template.key))
+            yield record(new_event("invitation_template.created", id_, by=by.actor, now=now, key=template.key))
 
         try:
             await self.db.transact(work)
@@ -163,7 +163,7 @@ class InvitationTemplates:
             if id_ is None or before is None:
                 raise TemplateNotFound(f"There is no template {key}.")
             fields = [name for name in ("name", *TEMPLATE_TERMS) if getattr(before, name) != getattr(template, name)]
-            yield record(happened("invitation_template.updated", id_, by=by.actor, now=now, key=key, fields=fields))
+            yield record(new_event("invitation_template.updated", id_, by=by.actor, now=now, key=key, fields=fields))
 
         await self.db.transact(work)
 
@@ -178,7 +178,7 @@ class InvitationTemplates:
         def work() -> Work[bool]:
             id_ = yield from delete_template(key)
             if id_ is not None:
-                yield record(happened("invitation_template.deleted", id_, by=by.actor, now=now, key=key))
+                yield record(new_event("invitation_template.deleted", id_, by=by.actor, now=now, key=key))
             return id_ is not None
 
         if await self.db.transact(work):

@@ -10,7 +10,7 @@ from uuid import UUID
 from latchstring.crypto.passwords import check_policy
 from latchstring.domain.account import User
 from latchstring.domain.errors import ChangedMeanwhile, FieldProblem, GroupNotFound, InvalidFields, UserNotFound
-from latchstring.domain.event import Event, happened
+from latchstring.domain.event import Event, new_event
 from latchstring.domain.group import Group
 from latchstring.domain.idempotency import Once
 from latchstring.domain.ids import new_id
@@ -170,7 +170,7 @@ class UserAccounts:
         password_hash = None if new.password is None else await self.deps.passwords.hash(new.password)
         now = self.deps.clock()
         user = self._new_user(new, password_hash, now)
-        event = happened("user.created", user.id, by=by.actor, now=now, via="users")
+        event = new_event("user.created", user.id, by=by.actor, now=now, via="users")
         await self._store(lambda: self._insert(user, event, once, now))
         return user
 
@@ -349,7 +349,7 @@ class UserAccounts:
         if new_owner_id is not None:
             await self.get(new_owner_id)
         now = self.deps.clock()
-        event = happened("user.erased", user_id, by=by.actor, now=now)
+        event = new_event("user.erased", user_id, by=by.actor, now=now)
 
         def work() -> Work[None]:
             # content, invitations, account: one order of locks everywhere, so that nothing deadlocks
@@ -393,14 +393,14 @@ def _owner_changed_event(
     by: Principal, content_id: UUID, old_owner_id: UUID, new_owner_id: UUID | None, now: datetime
 ) -> Event:
     facts = {"from": str(old_owner_id), "to": str(new_owner_id), "cause": "person-erased"}
-    return happened("content.owner_changed", content_id, by=by.actor, now=now, **facts)
+    return new_event("content.owner_changed", content_id, by=by.actor, now=now, **facts)
 
 
 def _change_events(by: Principal, before: User, after: User, changes: UserChanges, now: datetime) -> list[Event]:
-    events = [happened("user.updated", after.id, by=by.actor, now=now, fields=sorted(changes.names))]
+    events = [new_event("user.updated", after.id, by=by.actor, now=now, fields=sorted(changes.names))]
     if before.blocked != after.blocked:
         name = "user.blocked" if after.blocked else "user.unblocked"
-        events.append(happened(name, after.id, by=by.actor, now=now))
+        events.append(new_event(name, after.id, by=by.actor, now=now))
     if after.terms_version is not None and after.terms_version != before.terms_version:
-        events.append(happened("user.terms_accepted", after.id, by=by.actor, now=now, version=after.terms_version))
+        events.append(new_event("user.terms_accepted", after.id, by=by.actor, now=now, version=after.terms_version))
     return events

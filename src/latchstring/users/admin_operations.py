@@ -7,7 +7,7 @@ from uuid import UUID
 from latchstring.domain.account import User
 from latchstring.domain.actor import Actor
 from latchstring.domain.errors import MailDisabled, UserNotFound
-from latchstring.domain.event import RecordedEvent, happened
+from latchstring.domain.event import RecordedEvent, new_event
 from latchstring.domain.mail import MailKind
 from latchstring.domain.pagination import Count, Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
@@ -63,7 +63,7 @@ class UserOperations:
             if (yield from lock_user(user_id)) is None:
                 raise UserNotFound("There is no such user.")
             yield end_sessions(user_id, now=now)
-            yield record(happened("user.sessions_ended", user_id, by=by.actor, now=now))
+            yield record(new_event("user.sessions_ended", user_id, by=by.actor, now=now))
 
         await self.deps.db.transact(work)
 
@@ -87,4 +87,4 @@ class UserOperations:
 
     def _send(self, user: User, kind: MailKind, by: Actor, now: datetime) -> Work[None]:
         yield queue_mail(account_mail(user, kind, now=now, is_off=self.deps.mail_is_off))
-        yield record(happened("user.link_sent", user.id, by=by, now=now, kind=LINKS[kind]))
+        yield record(new_event("user.link_sent", user.id, by=by, now=now, kind=LINKS[kind]))

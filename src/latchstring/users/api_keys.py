@@ -8,7 +8,7 @@ from uuid import UUID
 from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.api_key import ApiKey
 from latchstring.domain.errors import ApiKeyNotFound, FieldProblem, GrantNotAllowed, InvalidFields
-from latchstring.domain.event import happened
+from latchstring.domain.event import new_event
 from latchstring.domain.ids import new_id
 from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.principal import EVERYTHING, Principal, is_permission
@@ -61,7 +61,7 @@ class ApiKeys:
         now = self.deps.clock()
         key = ApiKey(new_id(now), name, scope_set, roles, groups, by.actor, end)
         secret = new_api_key_secret()
-        event = happened("api_key.created", key.id, by=by.actor, now=now, scopes=sorted(scope_set))
+        event = new_event("api_key.created", key.id, by=by.actor, now=now, scopes=sorted(scope_set))
 
         def work() -> Work[None]:
             yield insert_key(key, secret.digest)
@@ -107,7 +107,7 @@ class ApiKeys:
         No ceiling applies: every holder of `api-keys:write` must be able to stop a leaked key.
         """
         now = self.deps.clock()
-        event = happened("api_key.revoked", key_id, by=by.actor, now=now, endInvitations=end_invitations)
+        event = new_event("api_key.revoked", key_id, by=by.actor, now=now, endInvitations=end_invitations)
 
         def work() -> Work[None]:
             if not (yield from revoke_key(key_id, now=now)):

@@ -17,7 +17,7 @@ from latchstring.domain.errors import (
     ResetTokenInvalid,
     VerificationTokenInvalid,
 )
-from latchstring.domain.event import happened
+from latchstring.domain.event import new_event
 from latchstring.domain.invitation import Channel
 from latchstring.domain.mail import MailKind, OutgoingMail
 from latchstring.events.record import record
@@ -106,7 +106,7 @@ class Recovery:
         password_hash = await self.deps.passwords.hash(new_password)
         now = self.deps.clock()
         actor = Actor(ActorType.USER, user.id)
-        event = happened("user.password_reset", user.id, by=actor, now=now)
+        event = new_event("user.password_reset", user.id, by=actor, now=now)
 
         def work() -> Work[None]:
             changed = yield set_password(user.id, generation=generation, password_hash=password_hash)
@@ -124,7 +124,7 @@ class Recovery:
         link = self._read(token, Purpose.EMAIL_VERIFICATION, VerificationTokenInvalid)
         now = self.deps.clock()
         user_id = link.subject_id
-        event = happened("user.email_verified", user_id, by=Actor(ActorType.USER, user_id), now=now)
+        event = new_event("user.email_verified", user_id, by=Actor(ActorType.USER, user_id), now=now)
 
         def work() -> Work[None]:
             # Conditional on the generation: a link stops working when the address changes, so it cannot verify another

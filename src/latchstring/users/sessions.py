@@ -8,7 +8,7 @@ from uuid import UUID
 from latchstring.domain.account import User
 from latchstring.domain.actor import SYSTEM, Actor, ActorType
 from latchstring.domain.errors import CredentialInvalid, InvalidCredentials, RefreshTokenInvalid
-from latchstring.domain.event import Event, happened
+from latchstring.domain.event import Event, new_event
 from latchstring.domain.ids import new_id
 from latchstring.domain.principal import Principal
 from latchstring.events.record import record
@@ -167,7 +167,7 @@ class Sessions:
     async def _open(self, user: User, *, verified_hash: str, kept_hash: str) -> tuple[User, SessionTokens]:
         now = self.deps.clock()
         session = self.new_session(user.id, now)
-        event = happened("user.signed_in", user.id, by=Actor(ActorType.USER, user.id), now=now)
+        event = new_event("user.signed_in", user.id, by=Actor(ActorType.USER, user.id), now=now)
 
         def work() -> Work[User]:
             # Hashing takes a tenth of a second. This conditional update refuses the login if the account was blocked or

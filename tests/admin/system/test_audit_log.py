@@ -10,7 +10,7 @@ from tests.support.page_client import PageClient
 from latchstring.admin.system import audit_log as page
 from latchstring.domain.account import Admin
 from latchstring.domain.actor import Actor, ActorType
-from latchstring.domain.event import happened
+from latchstring.domain.event import new_event
 from latchstring.domain.ids import new_id
 from latchstring.events.catalogue import CATALOGUE
 
@@ -73,7 +73,7 @@ async def test_pages_are_linked(page_client: PageClient) -> None:
     admin = await page_client.sign_in_admin()
     by = Actor(ActorType.ADMIN, admin.id)
     now = page_client.services.clock()
-    await record_all(page_client, *(happened("group.updated", new_id(now), by=by, now=now) for _ in range(120)))
+    await record_all(page_client, *(new_event("group.updated", new_id(now), by=by, now=now) for _ in range(120)))
     first = await page_client.get("/admin/audit?action=group.updated")
     assert "Older" in first.words
     assert "Newer" not in first.words

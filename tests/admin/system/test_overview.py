@@ -6,7 +6,7 @@ import pytest
 from tests.support.page_client import PageClient
 
 from latchstring.domain.actor import Actor, ActorType
-from latchstring.domain.event import Event, happened
+from latchstring.domain.event import Event, new_event
 from latchstring.domain.ids import new_id
 from latchstring.domain.mail import Delivery, DeliveryState
 from latchstring.events.record import record
@@ -53,7 +53,7 @@ async def test_the_funnel_counts_immediately(page_client: PageClient) -> None:
     ids = [(await page_client.invite(f"p{n}@people.test")).id for n in range(4)]
     await finish_mails(page_client, DeliveryState.SENT)
     await record_all(
-        page_client, happened("invitation.accepted", ids[0], by=INVITEE, now=page_client.services.clock() + HOUR)
+        page_client, new_event("invitation.accepted", ids[0], by=INVITEE, now=page_client.services.clock() + HOUR)
     )
     seen = await page_client.get("/admin?days=7")
     words = seen.words

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from latchstring.domain.actor import OPERATOR, SYSTEM
-from latchstring.domain.event import RecordedEvent, happened
+from latchstring.domain.event import RecordedEvent, new_event
 from latchstring.domain.grant import Bundle
 from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Invitation, Link, State
@@ -33,7 +33,7 @@ PENDING_INVITATION = Invitation(
 
 
 def event(name: str, now: datetime) -> RecordedEvent:
-    return RecordedEvent(happened(f"invitation.{name}", PENDING_INVITATION.id, by=SYSTEM, now=now), None)
+    return RecordedEvent(new_event(f"invitation.{name}", PENDING_INVITATION.id, by=SYSTEM, now=now), None)
 
 
 def mail(now: datetime, *, due_at: datetime | None = None, kind: MailKind = MailKind.INVITATION) -> TimelineMail:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import bindparam, insert
 
 from latchstring.domain.actor import OPERATOR, Actor, ActorType
-from latchstring.domain.event import Event, happened
+from latchstring.domain.event import Event, new_event
 from latchstring.domain.ids import id_instant, new_id
 from latchstring.domain.pagination import Page
 from latchstring.domain.views.audit_log import AuditEntry, AuditFilter, SubjectType
@@ -41,12 +41,12 @@ async def fill(db: Database) -> list[Event]:
     )
     await db.write(INSERT_GROUP, id=GROUP)
     events = [
-        happened("group.created", GROUP, by=OPERATOR, now=NOW, key="spring"),
-        happened("group.updated", GROUP, by=MIRA, now=NOW + MINUTE),
-        happened("group.created", new_id(NOW), by=MIRA, now=NOW + 2 * MINUTE),
-        happened("group.updated", GROUP, by=MIRA, now=NOW + 3 * MINUTE),
-        happened("group.member_added", GROUP, by=OPERATOR, now=NOW + 4 * MINUTE),
-        happened("group.deleted", GROUP, by=MIRA, now=NOW + 5 * MINUTE),
+        new_event("group.created", GROUP, by=OPERATOR, now=NOW, key="spring"),
+        new_event("group.updated", GROUP, by=MIRA, now=NOW + MINUTE),
+        new_event("group.created", new_id(NOW), by=MIRA, now=NOW + 2 * MINUTE),
+        new_event("group.updated", GROUP, by=MIRA, now=NOW + 3 * MINUTE),
+        new_event("group.member_added", GROUP, by=OPERATOR, now=NOW + 4 * MINUTE),
+        new_event("group.deleted", GROUP, by=MIRA, now=NOW + 5 * MINUTE),
     ]
 
     def work() -> Work[None]:
@@ -88,7 +88,7 @@ async def test_an_entry_has_the_names_of_its_actor_and_subject(database: Databas
     entry = (await list_audit(database, AuditFilter(action="group.deleted"), limit=1)).items[0]
     assert entry.recorded.actor_name == "Mira"
     assert entry.about is not None
-    assert (entry.about.noun, entry.about.label, entry.about.key) == (SubjectType.GROUP, "Spring cohort", "spring")
+    assert (entry.about.type, entry.about.label, entry.about.key) == (SubjectType.GROUP, "Spring cohort", "spring")
 
 
 async def test_a_deleted_subject_has_no_name(database: Database) -> None:

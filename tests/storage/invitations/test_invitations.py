@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, func, insert, select
 
 from latchstring.domain.actor import OPERATOR
 from latchstring.domain.errors import AlreadyInvited, NotFound
-from latchstring.domain.event import happened
+from latchstring.domain.event import new_event
 from latchstring.domain.grant import Bundle, Grant, GrantKind
 from latchstring.domain.idempotency import AnswerStored, Claim, StoredAnswer
 from latchstring.domain.ids import new_id
@@ -37,7 +37,7 @@ def create_insert(
     id_ = new_id(now)
     link = Link(1, now, now + WEEK, OPERATOR, "k1")
     invitation = Invitation(id_, email, email.lower(), Bundle(role, grants), OPERATOR, WEEK, link, last_name="Löwe")
-    event = happened("invitation.created", id_, by=OPERATOR, now=now)
+    event = new_event("invitation.created", id_, by=OPERATOR, now=now)
     mail = OutgoingMail(new_id(now), MailKind.INVITATION, id_, 1, now)
     return InvitationInsert(invitation, event, mail, may_reveal_membership=True, may_reveal_conflict=True)
 

@@ -21,7 +21,7 @@ from tests.storage.invitations.test_lists import Row as InvitationModel
 from latchstring.domain.access import Access, Level, Subject, Visibility, compute_level
 from latchstring.domain.account import User
 from latchstring.domain.actor import OPERATOR, Actor, ActorType
-from latchstring.domain.event import Event, happened
+from latchstring.domain.event import Event, new_event
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.ids import id_instant, new_id
 from latchstring.domain.invitation_list import InvitationFilter
@@ -400,7 +400,7 @@ async def test_audit_log_and_histories(
     actors = [OPERATOR, *(Actor(ActorType.ADMIN, new_id(NOW)) for _ in range(3)), Actor(ActorType.USER, new_id(NOW))]
     names = ["group.created", "group.updated", "user.created"]
     events = [
-        happened(rng.choice(names), rng.choice(subjects), by=rng.choice(actors), now=created_at)
+        new_event(rng.choice(names), rng.choice(subjects), by=rng.choice(actors), now=created_at)
         for _, created_at in zip(range(80), instants(rng), strict=False)
     ]
     await database.transact(lambda: store_events(events))

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from latchstring.domain.actor import OPERATOR, Actor, ActorType
-from latchstring.domain.event import Event, happened
+from latchstring.domain.event import Event, new_event
 from latchstring.domain.grant import Bundle
 from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Invitation, Link
@@ -37,7 +37,7 @@ def new_insert(email: str, *, created_at: datetime) -> InvitationInsert:
     link = Link(1, created_at, created_at + WEEK, OPERATOR, "k1")
     invitation = Invitation(id_, email, email, Bundle("team"), OPERATOR, WEEK, link)
     mail = OutgoingMail(new_id(created_at), MailKind.INVITATION, id_, 1, created_at)
-    event = happened("invitation.created", id_, by=OPERATOR, now=created_at)
+    event = new_event("invitation.created", id_, by=OPERATOR, now=created_at)
     return InvitationInsert(invitation, event, mail, may_reveal_membership=True, may_reveal_conflict=True)
 
 
@@ -77,7 +77,7 @@ async def test_each_step_of_an_invitation_is_counted_once(database: Database) ->
     invitation_id = await invite(database)
     await send(database, DeliveryState.SENT, now=NOW + MINUTE)
     await add_link_views(database, [LinkViews(invitation_id, 1, 3, NOW + MINUTE, NOW + MINUTE)])
-    await store_events(database, happened("invitation.accepted", invitation_id, by=INVITEE, now=NOW + MINUTE))
+    await store_events(database, new_event("invitation.accepted", invitation_id, by=INVITEE, now=NOW + MINUTE))
     for _ in range(2):
         await count_all(database)
     for measure in Measure:
@@ -128,7 +128,7 @@ async def test_bounces_and_notices_are_not_counted_as_delivered(database: Databa
 async def test_concurrent_workers_count_everything_once(database: Database) -> None:
     invitation_id = await invite(database)
     await store_events(
-        database, *(happened("invitation.accepted", invitation_id, by=INVITEE, now=NOW + MINUTE) for _ in range(40))
+        database, *(new_event("invitation.accepted", invitation_id, by=INVITEE, now=NOW + MINUTE) for _ in range(40))
     )
     for _ in range(3):
         await asyncio.gather(*(count_next_batch(database, Source.EVENTS, now=LATER) for _ in range(4)))
@@ -149,7 +149,7 @@ async def test_recent_rows_are_counted_later_as_earlier_ones_may_follow(database
 async def test_more_than_a_batch_is_counted_in_batches(database: Database) -> None:
     invitation_id = await invite(database)
     await store_events(
-        database, *(happened("group.updated", invitation_id, by=OPERATOR, now=NOW + MINUTE) for _ in range(BATCH))
+        database, *(new_event("group.updated", invitation_id, by=OPERATOR, now=NOW + MINUTE) for _ in range(BATCH))
     )
     assert await count_next_batch(database, Source.EVENTS, now=LATER)
     assert not await count_next_batch(database, Source.EVENTS, now=LATER)
@@ -178,13 +178,13 @@ async def test_days_outside_the_period_are_excluded(database: Database) -> None:
 async def test_figures_read_a_limited_number_of_new_rows_and_say_up_to_when(database: Database) -> None:
     invitation_id = await invite(database)
     await store_events(
-        database, *(happened("group.updated", invitation_id, by=OPERATOR, now=NOW + MINUTE) for _ in range(TAIL_LIMIT))
+        database, *(new_event("group.updated", invitation_id, by=OPERATOR, now=NOW + MINUTE) for _ in range(TAIL_LIMIT))
     )
     assert (await read_figures(database, **PERIOD, now=LATER)).as_of == NOW + MINUTE
 
 
 async def test_events_of_a_deleted_invitation_are_counted_without_its_terms(database: Database) -> None:
-    await store_events(database, happened("invitation.accepted", new_id(NOW), by=INVITEE, now=NOW + MINUTE))
+    await store_events(database, new_event("invitation.accepted", new_id(NOW), by=INVITEE, now=NOW + MINUTE))
     await count_all(database)
     assert await read_count(database, Measure.ACCEPTED) == 1
     assert await read_count(database, Measure.ACCEPTED, Dimension.ROLE, "") == 0

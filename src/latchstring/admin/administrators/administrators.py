@@ -106,7 +106,7 @@ def _show_sent_link(panel: Panel, set_up: SetUpSent, message: str) -> Answer:
     if set_up.set_up_url is not None:
         # in the answer to the form, not after a redirect: the link must be in no URL and no cookie
         return panel.show("administrators/set_up_link.html", account=set_up.admin, set_up_url=set_up.set_up_url)
-    return panel.redirect(entry_path(set_up.admin.id), flash=flash(panel, message, name=set_up.admin.shown_name))
+    return panel.redirect(entry_path(set_up.admin.id), flash=flash(panel, message, name=set_up.admin.display_name))
 
 
 # ---- one administrator -----------------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ async def change_role(panel: Panel) -> Answer:
         return _refuse_last_super_admin(panel, admin)
     # an administrator who removed their own permission for this page goes to their account
     path = "/admin/account" if admin.id == panel.me.id and changed.role != admin.role else entry_path(admin.id)
-    return panel.redirect(path, flash=flash(panel, _ROLE_MESSAGES[PanelRole(changed.role)], name=admin.shown_name))
+    return panel.redirect(path, flash=flash(panel, _ROLE_MESSAGES[PanelRole(changed.role)], name=admin.display_name))
 
 
 @get(f"{ENTRY}/deactivate", needs=ADMINS_WRITE)
@@ -156,7 +156,9 @@ async def deactivate(panel: Panel) -> Answer:
         await panel.services.admins.deactivate(admin.id, by=panel.principal)
     except LastSuperAdmin:
         return _refuse_last_super_admin(panel, admin)
-    return panel.redirect(entry_path(admin.id), flash=flash(panel, "administrator-deactivated", name=admin.shown_name))
+    return panel.redirect(
+        entry_path(admin.id), flash=flash(panel, "administrator-deactivated", name=admin.display_name)
+    )
 
 
 @post(f"{ENTRY}/reactivate", needs=ADMINS_WRITE)
@@ -164,7 +166,9 @@ async def reactivate(panel: Panel) -> Answer:
     await panel.read_form(PageForm)
     admin = await _get_admin(panel)
     await panel.services.admins.reactivate(admin.id, by=panel.principal)
-    return panel.redirect(entry_path(admin.id), flash=flash(panel, "administrator-reactivated", name=admin.shown_name))
+    return panel.redirect(
+        entry_path(admin.id), flash=flash(panel, "administrator-reactivated", name=admin.display_name)
+    )
 
 
 @post(f"{ENTRY}/link", needs=ADMINS_WRITE)
@@ -176,7 +180,7 @@ async def resend_link(panel: Panel) -> Answer:
     try:
         set_up = await panel.services.admins.resend_set_up(admin.id, by=panel.principal)
     except AccountBlocked:
-        message = flash(panel, "administrator-link-not-sent", name=admin.shown_name, is_bad=True)
+        message = flash(panel, "administrator-link-not-sent", name=admin.display_name, is_bad=True)
         return panel.redirect(entry_path(admin.id), flash=message)
     return _show_sent_link(
         panel, set_up, "administrator-password-link-sent" if admin.is_set_up else "administrator-link-sent"
@@ -190,7 +194,7 @@ async def end_sessions(panel: Panel) -> Answer:
     admin = await _get_admin(panel)
     count = await panel.services.admins.end_sessions(admin.id, by=panel.principal)
     message = "administrator-sessions-ended" if count else "administrator-without-sessions"
-    return panel.redirect(entry_path(admin.id), flash=flash(panel, message, name=admin.shown_name, count=count))
+    return panel.redirect(entry_path(admin.id), flash=flash(panel, message, name=admin.display_name, count=count))
 
 
 @post(f"{ENTRY}/second-factor", needs=ADMINS_WRITE)
@@ -200,12 +204,12 @@ async def reset_second_factor(panel: Panel) -> Answer:
     admin = await _get_admin(panel)
     await panel.services.admins.second_factors.reset(admin.id, by=panel.principal)
     return panel.redirect(
-        entry_path(admin.id), flash=flash(panel, "administrator-second-factor-removed", name=admin.shown_name)
+        entry_path(admin.id), flash=flash(panel, "administrator-second-factor-removed", name=admin.display_name)
     )
 
 
 def _refuse_last_super_admin(panel: Panel, admin: Admin) -> Answer:
-    message = flash(panel, "administrator-is-last-super-admin", name=admin.shown_name, is_bad=True)
+    message = flash(panel, "administrator-is-last-super-admin", name=admin.display_name, is_bad=True)
     return panel.redirect(entry_path(admin.id), flash=message)
 
 

@@ -8,7 +8,7 @@ from latchstring.admin.choices import match_users
 from latchstring.admin.content.objects import ENTRY, LIST, WRITE, find_owner, get_object, object_values, path_of
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import flash
-from latchstring.admin.pagination import NOBODY, parse_id, read_search
+from latchstring.admin.pagination import parse_id, read_search
 from latchstring.admin.routing import get, post
 from latchstring.content.service import AccessChanges
 from latchstring.domain.access import ContentObject, Visibility
@@ -25,6 +25,7 @@ from latchstring.domain.errors import (
     UserNotFound,
 )
 from latchstring.domain.grant import ContentRole
+from latchstring.domain.ids import NIL_ID
 from latchstring.formats.field_types import Id, Key
 from latchstring.http.responses import Answer
 from latchstring.pages.forms import PageForm
@@ -146,7 +147,7 @@ async def _find_name(panel: Panel, user_id: UUID | None, group: str | None) -> s
     if group is not None:
         groups_by_key = await panel.services.groups.find_by_keys([group])
         return groups_by_key[group].name if group in groups_by_key else group
-    return _display_name(await _find_user(panel, user_id or NOBODY))
+    return _display_name(await _find_user(panel, user_id or NIL_ID))
 
 
 def _display_name(user: User | None) -> str:

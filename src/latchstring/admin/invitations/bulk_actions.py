@@ -10,7 +10,7 @@ from latchstring.admin.formatting import get_formats
 from latchstring.admin.invitations.entry import resend_refusal_key
 from latchstring.admin.invitations.list import SELECTION, WRITE, build_filter, export_rows
 from latchstring.admin.invitations.list_url import LIST, YEARS, ListUrl, clean_list_url, parse_list_url
-from latchstring.admin.pagination import NOBODY, parse_id
+from latchstring.admin.pagination import parse_id
 from latchstring.admin.routing import get, post
 from latchstring.domain.errors import (
     AlreadyInvited,
@@ -20,6 +20,7 @@ from latchstring.domain.errors import (
     InvitationNotPending,
     Unreadable,
 )
+from latchstring.domain.ids import NIL_ID
 from latchstring.http.responses import Answer
 from latchstring.invitations.bulk.actions import (
     MAX_INVITATIONS,
@@ -229,7 +230,7 @@ async def apply_action(panel: Panel) -> Answer:
 
 def _parse_ids(texts: tuple[str, ...]) -> list[UUID]:
     ids = [parse_id(text) for text in texts]
-    return [id_ for id_ in ids if id_ != NOBODY]
+    return [id_ for id_ in ids if id_ != NIL_ID]
 
 
 def _parse_action(text: str) -> BulkAction:

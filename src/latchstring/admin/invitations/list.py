@@ -288,7 +288,7 @@ async def _choices(panel: Panel, view: ListUrl) -> dict[str, Any]:
     senders += [
         Choice(id_, name_entry.label, "")
         for id_ in others
-        if (name_entry := named.get(UUID(id_))) and name_entry.noun in SENDERS
+        if (name_entry := named.get(UUID(id_))) and name_entry.type in SENDERS
     ]
     groups = await services.invitations.targets.search_groups("", by=by) if by.can("groups:read") else []
     return {

@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
-from latchstring.admin.pagination import MAX_SEARCH_LENGTH, NOBODY, parse_id
+from latchstring.admin.pagination import MAX_SEARCH_LENGTH, parse_id
+from latchstring.domain.ids import NIL_ID
 from latchstring.domain.invitation import State
 from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.mail import DeliveryState
@@ -54,7 +55,7 @@ _KNOWN: Mapping[str, Callable[[str], bool]] = {
     "group": _is_key_text,
     "contentType": _is_key_text,
     "key": _is_key_text,
-    "inviter": lambda text: text == ME or parse_id(text) != NOBODY,
+    "inviter": lambda text: text == ME or parse_id(text) != NIL_ID,
     "delivery": lambda text: text in DeliveryState.__members__,
     "madeWithin": lambda text: text in SPANS,
     "madeFrom": _is_day,
@@ -190,7 +191,7 @@ def filter_of(view: ListUrl, *, groups: Mapping[str, UUID], me: UUID, now: datet
     return InvitationFilter(
         states=states or ([State.PENDING] if within else []),
         roles=view.values("role"),
-        group_ids=[groups.get(key, NOBODY) for key in group_keys(view)],
+        group_ids=[groups.get(key, NIL_ID) for key in group_keys(view)],
         content_type=view.value("contentType") or None,
         content_key=view.value("key") or None,
         inviter_ids=inviter_ids(view, me),

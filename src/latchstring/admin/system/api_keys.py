@@ -6,10 +6,11 @@ from typing import Any, ClassVar, Literal
 from latchstring.admin.choices import group_choices
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import flash
-from latchstring.admin.pagination import NOBODY, PAGE_SIZE, build_page_links, cursor_of, parse_id
+from latchstring.admin.pagination import PAGE_SIZE, build_page_links, cursor_of, parse_id
 from latchstring.admin.routing import get, post
 from latchstring.domain.api_key import ApiKey
 from latchstring.domain.errors import ApiKeyNotFound, FieldProblem, GrantNotAllowed, InvalidFields
+from latchstring.domain.ids import NIL_ID
 from latchstring.domain.pagination import SortOrder
 from latchstring.domain.principal import APP_PERMISSION_PREFIX, EVERYTHING, PERMISSIONS
 from latchstring.formats.field_types import Line
@@ -163,7 +164,7 @@ async def confirm_revoke(panel: Panel) -> Answer:
 async def _get_key(panel: Panel) -> ApiKey:
     """The key of the path. Raises ApiKeyNotFound."""
     key_id = parse_id(panel.parameter("api_key"))
-    if key_id == NOBODY:
+    if key_id == NIL_ID:
         raise ApiKeyNotFound("There is no such API key.")
     return await panel.services.users.api_keys.get(key_id)
 

@@ -7,7 +7,6 @@ from latchstring.admin.choices import group_choices
 from latchstring.admin.context import Panel
 from latchstring.admin.flash import fingerprint
 from latchstring.admin.pagination import (
-    NOBODY,
     PAGE_SIZE,
     address,
     build_page_links,
@@ -19,6 +18,7 @@ from latchstring.admin.pagination import (
 from latchstring.admin.routing import get
 from latchstring.domain.account import User
 from latchstring.domain.event import RecordedEvent
+from latchstring.domain.ids import NIL_ID
 from latchstring.domain.invitation import InvitationDetails
 from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.keys import is_key
@@ -102,7 +102,7 @@ async def show_users(panel: Panel) -> Answer:
 async def _search(panel: Panel, filters: Filters) -> UserSearch:
     group_id = None
     if filters.group:
-        group_id = await panel.services.groups.find_id(filters.group) if is_key(filters.group) else NOBODY
+        group_id = await panel.services.groups.find_id(filters.group) if is_key(filters.group) else NIL_ID
     return UserSearch(
         q=filters.q or None,
         role=filters.role or None,

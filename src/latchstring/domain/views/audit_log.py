@@ -25,7 +25,7 @@ class SubjectType(StrEnum):
 class NamedSubject:
     """The current name of a subject. key: identifies its page where the id does not."""
 
-    noun: SubjectType
+    type: SubjectType
     label: str
     email: str = ""
     key: str = ""

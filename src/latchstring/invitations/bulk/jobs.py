@@ -19,7 +19,7 @@ import msgspec
 
 from latchstring.domain.actor import ActorType
 from latchstring.domain.errors import FieldProblem, InvalidFields, JobFinished, JobNotFound
-from latchstring.domain.event import happened
+from latchstring.domain.event import new_event
 from latchstring.domain.idempotency import Once
 from latchstring.domain.ids import new_id
 from latchstring.domain.job import EVERY_ROW, Job, JobKind, JobRow, JobState, RowFilter, RowStatus
@@ -218,7 +218,7 @@ class BulkJobs:
     async def _queue(self, draft: Job, *, by: Principal, once: Once | None) -> Job:
         now, db = self.deps.clock(), self.deps.db
         queued = replace(draft, state=JobState.QUEUED)
-        event = happened("job.queued", draft.id, by=by.actor, now=now, kind=draft.kind, total=draft.total)
+        event = new_event("job.queued", draft.id, by=by.actor, now=now, kind=draft.kind, total=draft.total)
         answer = None if once is None else once.answer(queued)
 
         def work() -> Work[None]:
@@ -298,7 +298,7 @@ class BulkJobs:
         job = await self.get(job_id, by=by)
         by.require(WRITE)
         now = self.deps.clock()
-        event = happened("job.cancelled", job.id, by=by.actor, now=now)
+        event = new_event("job.cancelled", job.id, by=by.actor, now=now)
 
         def work() -> Work[bool]:
             stopped = yield from cancel_job(job.id, now=now)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from latchstring.domain.actor import SYSTEM, ActorType
 from latchstring.domain.errors import AlreadyInvited, InviterNotAllowed, MailDisabled, NotAllowed, StorageBusy
-from latchstring.domain.event import Event, happened
+from latchstring.domain.event import Event, new_event
 from latchstring.domain.job import Job, JobRow, JobState, RowStatus
 from latchstring.domain.principal import Principal, can_grant_content
 from latchstring.events.record import record
@@ -260,4 +260,4 @@ def _count(results: Sequence[JobRow]) -> dict[str, int]:
 
 def _finished_event(job: Job, now: datetime) -> Event:
     counts = {"created": job.created, "skipped": job.skipped, "refused": job.refused}
-    return happened("job.finished", job.id, by=SYSTEM, now=now, state=job.state.value, cause=job.cause, **counts)
+    return new_event("job.finished", job.id, by=SYSTEM, now=now, state=job.state.value, cause=job.cause, **counts)

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, bindparam, literal_column, select, union_all
 
 from latchstring.domain.event import RecordedEvent
-from latchstring.domain.ids import first_id_at
+from latchstring.domain.ids import NIL_ID, first_id_at, id_before
 from latchstring.domain.pagination import Cursor, Key, Page, SortOrder
 from latchstring.domain.views.audit_log import AuditEntry, AuditFilter
 from latchstring.storage.engine.database import Database
@@ -76,8 +76,8 @@ def _scan(audit_filter: AuditFilter, filters: list[str]) -> Scan:
 
 
 def _lowest(audit_filter: AuditFilter) -> Key | None:
-    first = 0 if audit_filter.since is None else first_id_at(audit_filter.since).int
-    return (UUID(int=first - 1),) if first else None
+    first = NIL_ID if audit_filter.since is None else first_id_at(audit_filter.since)
+    return None if first == NIL_ID else (id_before(first),)
 
 
 def _highest(audit_filter: AuditFilter) -> Key | None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Integer, Select, SmallInteger, Text, and_, bindparam, literal_column, or_, select
 
-from latchstring.domain.ids import first_id_at
+from latchstring.domain.ids import MAX_ID, NIL_ID, first_id_at
 from latchstring.domain.invitation import State
 from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.storage.engine.tables import IN_TROUBLE, PENDING, SUPPRESSED, invitation_grants, invitations, outbox
@@ -16,9 +16,7 @@ from latchstring.storage.lists.declaration import Columns, Filter
 from latchstring.storage.lists.index_scan import (
     COUNTED_UP_TO,
     EACH,
-    HIGHEST_ID,
     HIGHEST_INSTANT,
-    LOWEST_ID,
     LOWEST_INSTANT,
     IndexScan,
     as_indexed,
@@ -114,8 +112,8 @@ def _build_ranges(filter_: InvitationFilter, *, now: datetime) -> dict[str, Any]
         expires_to = min(expires_to, now + timedelta(milliseconds=1))
     created_before = min(filter_.created_before or HIGHEST_INSTANT, expires_to)
     return {
-        "id_from": first_id_at(filter_.created_after) if filter_.created_after else LOWEST_ID,
-        "id_to": HIGHEST_ID if created_before == HIGHEST_INSTANT else first_id_at(created_before),
+        "id_from": first_id_at(filter_.created_after) if filter_.created_after else NIL_ID,
+        "id_to": MAX_ID if created_before == HIGHEST_INSTANT else first_id_at(created_before),
         "expires_from": expires_from,
         "expires_to": expires_to,
     }

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, bindparam, case, func, literal_column, null, select
 
+from latchstring.domain.ids import MAX_ID, NIL_ID, id_before
 from latchstring.domain.invitation import InvitationDetails, State
 from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.pagination import Cursor, Key, Page, SortOrder
@@ -23,7 +24,7 @@ from latchstring.storage.invitations.filters import (
 )
 from latchstring.storage.invitations.read import read_invitation_details, select_invitation_details
 from latchstring.storage.lists.declaration import Columns, KeysetQuery, ListDeclaration, Scan
-from latchstring.storage.lists.index_scan import HIGHEST_ID, HIGHEST_INSTANT, LOWEST_ID, LOWEST_INSTANT
+from latchstring.storage.lists.index_scan import HIGHEST_INSTANT, LOWEST_INSTANT
 from latchstring.storage.lists.keyset import KeysetList
 from latchstring.storage.outbox.outbox import newest_invitation_mail
 
@@ -70,8 +71,8 @@ def _scans(filter_: InvitationFilter, filters: Collection[str], order: SortOrder
     """Choose the index scans for a sort order. Filters that limit the sort values become bounds of the scans."""
     if order.by == "expiresAt":
         is_exact = set(filters) <= {"expiry"}
-        low = None if values["expires_from"] == LOWEST_INSTANT else (values["expires_from"], LOWEST_ID)
-        high = None if values["expires_to"] == HIGHEST_INSTANT else (values["expires_to"], LOWEST_ID)
+        low = None if values["expires_from"] == LOWEST_INSTANT else (values["expires_from"], NIL_ID)
+        high = None if values["expires_to"] == HIGHEST_INSTANT else (values["expires_to"], NIL_ID)
         return [Scan("expires", "expiry", is_exact, None, low, high)]
     if order.by == "inviteEmail":
         return [Scan("email", is_exact=not filters)]
@@ -82,8 +83,8 @@ def _scans(filter_: InvitationFilter, filters: Collection[str], order: SortOrder
 
 def _scans_by_id(filter_: InvitationFilter, filters: Collection[str], values: dict[str, Any]) -> list[Scan]:
     """Choose scans in the order of creation: one for each value of a filter that has such an index."""
-    low: Key | None = None if values["id_from"] == LOWEST_ID else (UUID(int=values["id_from"].int - 1),)
-    high: Key | None = None if values["id_to"] == HIGHEST_ID else (values["id_to"],)
+    low: Key | None = None if values["id_from"] == NIL_ID else (id_before(values["id_from"]),)
+    high: Key | None = None if values["id_to"] == MAX_ID else (values["id_to"],)
 
     def scan(name: str, filter_name: str, each: Sequence[Any] | None = None, *, is_exact: bool = True) -> Scan:
         return Scan(name, filter_name, is_exact and set(filters) <= {filter_name, "range"}, each, low, high)

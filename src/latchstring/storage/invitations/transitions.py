@@ -11,7 +11,7 @@ from sqlalchemy import Integer, SmallInteger, and_, bindparam, or_, select, upda
 from latchstring.domain import invitation as rules
 from latchstring.domain.actor import SYSTEM, Actor
 from latchstring.domain.errors import AlreadyInvited, InvitationNotPending
-from latchstring.domain.event import Event, happened
+from latchstring.domain.event import Event, new_event
 from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Invitation, State
 from latchstring.storage.engine.database import Database, Work, step
@@ -120,7 +120,7 @@ async def expire_blocking_invitation(
     except InvitationNotPending:
         is_visible = may_list_all or blocking.inviter == viewer
         raise AlreadyInvited(blocking.id if is_visible else None) from None
-    event = happened("invitation.expired", expired.id, by=SYSTEM, now=now, **_TIME_CAUSE)
+    event = new_event("invitation.expired", expired.id, by=SYSTEM, now=now, **_TIME_CAUSE)
 
     def work() -> Work[None]:
         yield from end_invitation(expired)

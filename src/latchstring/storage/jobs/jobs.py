@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import Executable
 
 from latchstring.domain.actor import Actor, ActorType
-from latchstring.domain.ids import first_id_at
+from latchstring.domain.ids import first_id_at, id_before
 from latchstring.domain.job import Job, JobState
 from latchstring.domain.pagination import Cursor, Key, Page, SortOrder
 from latchstring.storage.engine.database import Database, Row, Step, Work, step
@@ -335,7 +335,7 @@ async def list_drafts(
     db: Database, created_by: Actor, *, since: datetime, cursor: Cursor | None = None, limit: int
 ) -> Page[Job]:
     """Return a page of an actor's uploads that are not confirmed yet, newest first."""
-    query = _query("drafts", created_by, low=(UUID(int=first_id_at(since).int - 1),))
+    query = _query("drafts", created_by, low=(id_before(first_id_at(since)),))
     return await _LIST.page(db, query, order=NEWEST_FIRST, cursor=cursor, limit=limit)
 
 

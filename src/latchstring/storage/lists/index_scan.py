@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
-from uuid import UUID
 
 from sqlalchemy import (
     Boolean,
@@ -28,13 +27,13 @@ from sqlalchemy import (
     tuple_,
 )
 
+from latchstring.domain.ids import MAX_ID, NIL_ID
 from latchstring.domain.pagination import Count, Key, KeyValue
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.types import Id, Instant, ListOf, any_of
 from latchstring.storage.lists.prefix_search import prefix_end
 
 COUNTED_UP_TO = 10_000
-LOWEST_ID, HIGHEST_ID = UUID(int=0), UUID(int=2**128 - 1)
 LOWEST_INSTANT, HIGHEST_INSTANT = datetime.fromtimestamp(0, UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -57,7 +56,7 @@ def literal_number(value: int) -> ColumnElement[int]:
 def value_limits(column: ColumnElement[Any]) -> tuple[KeyValue, KeyValue]:
     """Return values below and above every value of a sort column."""
     if isinstance(column.type, Id):
-        return LOWEST_ID, HIGHEST_ID
+        return NIL_ID, MAX_ID
     if isinstance(column.type, Instant):
         return LOWEST_INSTANT, HIGHEST_INSTANT
     if isinstance(column.type, SmallInteger):
@@ -218,7 +217,7 @@ def prefix_scan(
     PostgreSQL assumes that few texts match, and would read and sort all of them.
     """
     first, end = (bindparam(bind_name, type_=column.type) for bind_name in (name, f"{name}_end"))
-    columns, values = ([column, id_], [bindparam("lowest_id", LOWEST_ID, type_=id_.type)])
+    columns, values = ([column, id_], [bindparam("lowest_id", NIL_ID, type_=id_.type)])
     before: list[ColumnElement[Any]] = []
     if lead is not None:
         columns, before, values = [lead[0], column], [lead[1]], []

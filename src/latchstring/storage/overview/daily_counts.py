@@ -38,7 +38,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import Executable
 
 from latchstring.domain.actor import Actor, ActorType
-from latchstring.domain.ids import first_id_at, id_instant
+from latchstring.domain.ids import MAX_ID, NIL_ID, first_id_at, id_instant
 from latchstring.domain.views.overview import (
     OTHER_INVITERS,
     CountedTerms,
@@ -208,16 +208,13 @@ _ADD = {
 
 async def count_next_batch(db: Database, source: Source, *, now: datetime) -> bool:
     """Count the next batch of a source. Returns True when there is more to count now."""
-    after = (await _cursors(db)).get(source, _START)
+    after = (await _cursors(db)).get(source, NIL_ID)
     rows = await db.fetch(_BATCHES[source], after=after, before=first_id_at(now - LAG))
     if not rows:
         return False
     counts = count_occurrences(_occurrences(source, rows))
     moved = await db.transact(lambda: _store_counts(db.dialect_name, source, after, rows[-1].id, counts))
     return moved and len(rows) == BATCH
-
-
-_START = UUID(int=0)
 
 
 async def _cursors(db: Database) -> Mapping[str, UUID]:
@@ -312,11 +309,8 @@ async def _read_tails(db: Database, cursors: Mapping[str, UUID], now: datetime) 
     counts: Counter[CountKey] = Counter()
     as_of = now
     for source in Source:
-        rows = await db.fetch(_TAILS[source], after=cursors.get(source, _START), before=_END)
+        rows = await db.fetch(_TAILS[source], after=cursors.get(source, NIL_ID), before=MAX_ID)
         counts.update(count_occurrences(_occurrences(source, rows)))
         if len(rows) == TAIL_LIMIT:
             as_of = min(as_of, id_instant(rows[-1].id))
     return counts, as_of
-
-
-_END = UUID(int=(1 << 128) - 1)

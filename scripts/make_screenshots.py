@@ -147,7 +147,7 @@ async def take_pictures(browser: Browser, demo: Demo) -> None:
     await page.goto("/admin/invitations")
     await take_picture(page, "list-phone")
     await page.goto(demo.call("POST", f"/invitations/{invitations[0]['id']}/link")["url"])
-    await take_picture(page, "door-phone")
+    await take_picture(page, "invitee-phone")
     await context.close()
 
 

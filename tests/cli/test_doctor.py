@@ -29,7 +29,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def only_bad(findings: list[Finding]) -> Finding:
-    (bad_finding,) = [finding for finding in findings if finding.health is Health.BAD]
+    (bad_finding,) = [finding for finding in findings if finding.health is Health.FAILED]
     assert bad_finding.remedy
     return bad_finding
 
@@ -57,7 +57,7 @@ def rules(server: ScriptedServer, **smtp: object) -> MailRules:
 
 async def test_a_working_mail_server_is_good_and_receives_no_mail(mail_server: ScriptedServer) -> None:
     findings = await check_mail(rules(mail_server, username="u", password="p"))
-    assert [finding.health for finding in findings] == [Health.GOOD]
+    assert [finding.health for finding in findings] == [Health.PASSED]
     assert not mail_server.received
 
 
@@ -83,7 +83,7 @@ async def test_an_unreachable_mail_server_is_bad() -> None:
 @pytest.mark.parametrize("transport", ["off", "mailbox"])
 async def test_a_transport_without_delivery_is_doubtful(tmp_path: Path, transport: str) -> None:
     (finding,) = await check_mail(MailRules(transport=transport, mailbox_directory=str(tmp_path / "mails")))
-    assert finding.health is Health.DOUBTFUL
+    assert finding.health is Health.WARNING
 
 
 # ---- public URL ------------------------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def with_public_url(config: Config, url: str) -> Config:
 async def test_a_public_url_of_this_server_is_good(config: Config) -> None:
     async with http_server(b'{"status": "ok"}') as url:
         findings = await check_public_url(with_public_url(config, url), now=lambda: NOW)
-    assert [finding.health for finding in findings] == [Health.GOOD]
+    assert [finding.health for finding in findings] == [Health.PASSED]
 
 
 async def test_an_unreachable_public_url_is_bad(config: Config) -> None:
@@ -129,7 +129,7 @@ async def test_a_public_url_of_another_server_is_bad(config: Config) -> None:
 async def test_a_wrong_clock_is_doubtful(config: Config) -> None:
     async with http_server(b'{"status": "ok"}', date=NOW - timedelta(minutes=10)) as url:
         findings = await check_public_url(with_public_url(config, url), now=lambda: NOW)
-    assert [finding.check for finding in findings if finding.health is Health.DOUBTFUL] == ["clock"]
+    assert [finding.check for finding in findings if finding.health is Health.WARNING] == ["clock"]
 
 
 # ---- key, database, configuration ------------------------------------------------------------------------------------
@@ -163,12 +163,12 @@ def test_a_read_only_key_file_is_bad(config: Config) -> None:
 def test_a_key_file_that_others_may_read_is_doubtful(config: Config) -> None:
     open_keyring(config)
     config.secrets.master_key_file.chmod(0o644)
-    assert [finding.health for finding in check_key(config)[0]] == [Health.GOOD, Health.DOUBTFUL]
+    assert [finding.health for finding in check_key(config)[0]] == [Health.PASSED, Health.WARNING]
 
 
 def test_the_check_creates_no_key(config: Config) -> None:
     findings, _ = check_key(config)
-    assert [finding.health for finding in findings] == [Health.GOOD]
+    assert [finding.health for finding in findings] == [Health.PASSED]
     assert not config.secrets.master_key_file.exists()
 
 
@@ -176,7 +176,7 @@ async def test_a_migrated_database_is_good(database: Database, config: Config) -
     keyring = Keyring((new_master_key(),))
     await ensure_installation(database, keyring, NOW)
     findings = await check_database(config, keyring)
-    assert all(finding.health is not Health.BAD for finding in findings)
+    assert all(finding.health is not Health.FAILED for finding in findings)
 
 
 async def test_a_pending_migration_is_bad(config: Config) -> None:
@@ -206,7 +206,7 @@ async def test_a_database_that_refuses_the_connection_is_bad(config: Config, pos
 
 
 def test_a_configuration_without_roles_is_doubtful(config: Config) -> None:
-    assert [finding.health for finding in check_configuration(config)] == [Health.GOOD, Health.DOUBTFUL]
+    assert [finding.health for finding in check_configuration(config)] == [Health.PASSED, Health.WARNING]
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ def test_valid_templates_are_good(config: Config, tmp_path: Path) -> None:
     (tmp_path / "own" / "invitation").mkdir(parents=True)
     (tmp_path / "own" / "invitation" / "body.de.txt").write_text("Hallo {{ link_url }}")
     (finding,) = check_templates(with_templates(config, tmp_path / "own"))
-    assert finding.health is Health.GOOD
+    assert finding.health is Health.PASSED
 
 
 @pytest.mark.parametrize(
@@ -260,5 +260,5 @@ def test_a_file_that_replaces_no_template_is_doubtful(config: Config, tmp_path: 
     for name in ("body.html", "body.xx.txt", "subjects.txt"):
         (tmp_path / "own" / "invitation" / name).write_text("x")
     findings = check_templates(with_templates(config, tmp_path / "own"))
-    assert [finding.health for finding in findings] == [Health.DOUBTFUL] * 3
+    assert [finding.health for finding in findings] == [Health.WARNING] * 3
     assert any("Did you mean invitation/subject.txt?" in finding.message for finding in findings)

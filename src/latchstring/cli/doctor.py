@@ -30,7 +30,7 @@ def doctor(*, as_json: bool) -> None:
         click.echo(json.dumps([_as_json(finding) for finding in findings], ensure_ascii=False, indent=2))
     else:
         _show(findings)
-    if any(finding.health is Health.BAD for finding in findings):
+    if any(finding.health is Health.FAILED for finding in findings):
         raise SystemExit(FAILED)
 
 

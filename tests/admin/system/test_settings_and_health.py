@@ -9,7 +9,7 @@ from tests.support.page_client import PageClient
 
 from latchstring.bootstrap.doctor import Doctor
 from latchstring.config import Config, load_config
-from latchstring.domain.views.health import Finding, HealthReport, bad, good
+from latchstring.domain.views.health import Finding, HealthReport, failed, passed
 
 SMTP_PASSWORD = "hunter2-very-secret"
 WITH_SECRETS = (
@@ -44,7 +44,8 @@ async def test_health_shows_bad_findings_first_with_advice(page_client: PageClie
 
     async def check_health_stub() -> HealthReport:
         return HealthReport(
-            [good("database", "Answers."), bad("mail", "Nothing <answers>.", "Mend it.")], page_client.services.clock()
+            [passed("database", "Answers."), failed("mail", "Nothing <answers>.", "Mend it.")],
+            page_client.services.clock(),
         )
 
     application = page_client.browser._transport.app  # type: ignore[attr-defined]

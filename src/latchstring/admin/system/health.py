@@ -6,7 +6,7 @@ from latchstring.domain.panel import SETTINGS_READ
 from latchstring.domain.views.health import Health
 from latchstring.http.responses import Answer
 
-_ORDER = (Health.BAD, Health.DOUBTFUL, Health.GOOD)
+_ORDER = (Health.FAILED, Health.WARNING, Health.PASSED)
 
 
 @get("/admin/health", needs=SETTINGS_READ)
@@ -17,7 +17,7 @@ async def show_health(panel: Panel) -> Answer:
         "system/health.html",
         findings=worst_first,
         at=report.checked_at,
-        doubts=sum(finding.health is not Health.GOOD for finding in report.findings),
+        doubts=sum(finding.health is not Health.PASSED for finding in report.findings),
     )
 
 

@@ -13,7 +13,7 @@ from latchstring.bootstrap.doctor.network import check_mail, check_public_url
 from latchstring.bootstrap.doctor.templates import check_templates
 from latchstring.config import Config
 from latchstring.domain.clock import Clock
-from latchstring.domain.views.health import Finding, HealthReport, doubtful
+from latchstring.domain.views.health import Finding, HealthReport, warning
 
 CACHE_LIFETIME = timedelta(seconds=10)
 CHECK_TIMEOUT_SECONDS = 12.0  # for each check; its steps have shorter timeouts of their own
@@ -38,7 +38,7 @@ async def _with_timeout(name: str, check: Coroutine[Any, Any, Sequence[Finding]]
             return await check
     except TimeoutError:
         return [
-            doubtful(name, f"No answer within {CHECK_TIMEOUT_SECONDS:.0f} seconds.", "Look at its load and its log.")
+            warning(name, f"No answer within {CHECK_TIMEOUT_SECONDS:.0f} seconds.", "Look at its load and its log.")
         ]
 
 

@@ -11,7 +11,7 @@ from latchstring.config import Config
 from latchstring.crypto.keyring import KeyProblem, Keyring
 from latchstring.domain.clock import system_clock
 from latchstring.domain.errors import StorageUnreachable
-from latchstring.domain.views.health import Finding, bad, doubtful, good
+from latchstring.domain.views.health import Finding, failed, passed, warning
 from latchstring.i18n.negotiation import available_locales, negotiate
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.installation import find_known_keys
@@ -25,15 +25,15 @@ MIN_POSTGRES_VERSION = 15
 def check_configuration(config: Config) -> list[Finding]:
     """Values that are valid and most likely a mistake."""
     name = "configuration"
-    findings = [good(name, f"{config.source or 'built-in defaults'}: every key is known and every value fits.")]
+    findings = [passed(name, f"{config.source or 'built-in defaults'}: every key is known and every value fits.")]
     if not config.roles:
         findings.append(
-            doubtful(name, "No roles are defined.", "Add [roles.…]; invitations can only grant what is there.")
+            warning(name, "No roles are defined.", "Add [roles.…]; invitations can only grant what is there.")
         )
     if negotiate([config.app.default_locale], "") != config.app.default_locale:
         available = ", ".join(available_locales())
         findings.append(
-            doubtful(
+            warning(
                 name,
                 f"There are no pages and mails in {config.app.default_locale}.",
                 f"Set app.default-locale to one of {available}; English is used meanwhile.",
@@ -50,15 +50,15 @@ def check_key(config: Config) -> tuple[list[Finding], Keyring | None]:
     name = "master key"
     path = config.secrets.master_key_file
     if config.secrets.master_key is None and not path.exists():
-        return [_check_folder(name, path) or good(name, f"The first start will create {path}.")], None
+        return [_check_folder(name, path) or passed(name, f"The first start will create {path}.")], None
     try:
         keyring = database.open_keyring(config)
     except KeyProblem as problem:
-        return [bad(name, "The master key cannot be used.", str(problem))], None
+        return [failed(name, "The master key cannot be used.", str(problem))], None
     except database.StartRefused as refused:
-        return [bad(name, "The master key file cannot be read.", str(refused))], None
+        return [failed(name, "The master key file cannot be read.", str(refused))], None
     count = len(keyring.keys)
-    findings = [good(name, f"{count} {'key' if count == 1 else 'keys'}, {keyring.current.id} signs.")]
+    findings = [passed(name, f"{count} {'key' if count == 1 else 'keys'}, {keyring.current.id} signs.")]
     if config.secrets.master_key is None:
         findings += filter(None, [_check_key_mode(name, path), _check_folder(name, path)])
     return findings, keyring
@@ -66,9 +66,9 @@ def check_key(config: Config) -> tuple[list[Finding], Keyring | None]:
 
 def _check_key_mode(name: str, path: Path) -> Finding | None:
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        return doubtful(name, f"Others on this machine may read {path}.", f"Run: chmod 600 {path}")
+        return warning(name, f"Others on this machine may read {path}.", f"Run: chmod 600 {path}")
     if not _is_writable(path):
-        return bad(
+        return failed(
             name, f"{path} is not writable, so the key cannot be renewed.", f"Run: chmod 600 {path}, as its owner."
         )
     return None
@@ -81,7 +81,7 @@ def _check_folder(name: str, path: Path) -> Finding | None:
         folder = folder.parent
     if _is_writable(folder) and os.access(folder, os.X_OK):
         return None
-    return bad(
+    return failed(
         name,
         f"{path} cannot be written: {folder} is not writable for this user.",
         f"Make {folder} writable for the user that runs Latchstring, or name another file in secrets.master-key-file.",
@@ -103,7 +103,7 @@ async def check_database(config: Config, keyring: Keyring | None) -> list[Findin
     if settings.sqlite_path is not None and not settings.sqlite_path.exists():
         return [
             _check_folder(name, settings.sqlite_path)
-            or doubtful(
+            or warning(
                 name,
                 f"{settings.sqlite_path} does not exist yet.",
                 "`latchstring migrate` or the first `serve` creates it.",
@@ -115,7 +115,7 @@ async def check_database(config: Config, keyring: Keyring | None) -> list[Findin
     except StorageUnreachable as error:
         cause = str(error.__cause__ or error.detail).splitlines()[0]
         return [
-            bad(
+            failed(
                 name,
                 f"The database does not answer: {cause}",
                 "Check that it runs, and host, user and password in database.url.",
@@ -126,29 +126,29 @@ async def check_database(config: Config, keyring: Keyring | None) -> list[Findin
 async def _check_version(db: Database, config: Config) -> list[Finding]:
     name = "database"
     if config.database.sqlite_path is not None:
-        warning = database.sqlite_warning(config.database)
-        findings = [good(name, f"SQLite {sqlite3.sqlite_version}, {config.database.sqlite_path}.")]
+        old_version = database.sqlite_warning(config.database)
+        findings = [passed(name, f"SQLite {sqlite3.sqlite_version}, {config.database.sqlite_path}.")]
         if not _is_writable(config.database.sqlite_path):
             findings.append(
-                bad(
+                failed(
                     name,
                     f"{config.database.sqlite_path} is not writable.",
                     "Change its owner to the user that runs Latchstring.",
                 )
             )
         return findings + (
-            [doubtful(name, warning, "A newer Python or system brings a newer SQLite.")] if warning else []
+            [warning(name, old_version, "A newer Python or system brings a newer SQLite.")] if old_version else []
         )
     version = await server_version(db)
     if version < MIN_POSTGRES_VERSION:
-        return [bad(name, f"PostgreSQL {version} is too old.", f"Use PostgreSQL {MIN_POSTGRES_VERSION} or newer.")]
-    return [good(name, f"PostgreSQL {version} answers.")]
+        return [failed(name, f"PostgreSQL {version} is too old.", f"Use PostgreSQL {MIN_POSTGRES_VERSION} or newer.")]
+    return [passed(name, f"PostgreSQL {version} answers.")]
 
 
 async def _check_content(db: Database, keyring: Keyring | None) -> list[Finding]:
     if not await is_at_head(db):
-        return [bad("migrations", "A migration is pending.", "Run `latchstring migrate`, then start again.")]
-    findings = [good("migrations", f"At {HEAD_REVISION}, which this version needs.")]
+        return [failed("migrations", "A migration is pending.", "Run `latchstring migrate`, then start again.")]
+    findings = [passed("migrations", f"At {HEAD_REVISION}, which this version needs.")]
     findings += await _check_installation(db, keyring)
     depth = await measure_outbox(db)
     delay = system_clock() - depth.first_due_at if depth.first_due_at else timedelta(0)
@@ -156,10 +156,10 @@ async def _check_content(db: Database, keyring: Keyring | None) -> list[Finding]
         minutes = int(delay.total_seconds() // 60)
         message = f"{depth.depth} waiting in the outbox, the most overdue for {minutes} minutes."
         findings.append(
-            doubtful("outbox", message, "Check that `latchstring serve` or `worker` runs, and what it logs.")
+            warning("outbox", message, "Check that `latchstring serve` or `worker` runs, and what it logs.")
         )
     else:
-        findings.append(good("outbox", f"{depth.depth} waiting, none overdue."))
+        findings.append(passed("outbox", f"{depth.depth} waiting, none overdue."))
     return findings
 
 
@@ -167,12 +167,12 @@ async def _check_installation(db: Database, keyring: Keyring | None) -> list[Fin
     """Whether the database was used with this master key before. Registers nothing."""
     known_keys = await find_known_keys(db)
     if not known_keys:
-        return [good("master key", "The database has not been used with any key yet.")]
+        return [passed("master key", "The database has not been used with any key yet.")]
     fingerprints = {key.fingerprint for key in keyring.keys} if keyring else set()
     if fingerprints & {key.fingerprint for key in known_keys}:
-        return [good("master key", "The database knows this key.")]
+        return [passed("master key", "The database knows this key.")]
     return [
-        bad(
+        failed(
             "master key",
             "The database belongs to another master key.",
             "Restore the key file that this database was used with; a backup needs both.",

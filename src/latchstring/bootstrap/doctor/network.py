@@ -13,7 +13,7 @@ import httpx2
 
 from latchstring.config import Config
 from latchstring.domain.settings import MailRules, SmtpSettings
-from latchstring.domain.views.health import Finding, bad, doubtful, good
+from latchstring.domain.views.health import Finding, failed, passed, warning
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 MAX_CLOCK_SKEW = timedelta(seconds=30)
@@ -25,17 +25,17 @@ PUBLIC_URL = "public-url"
 async def check_mail(rules: MailRules) -> list[Finding]:
     """Whether mail can be sent: the connection, its encryption, and the password. Sends nothing."""
     if rules.transport == "off":
-        return [doubtful(MAIL, "Mail is off.", 'Set mail.transport = "smtp" when invitations are to be mailed.')]
+        return [warning(MAIL, "Mail is off.", 'Set mail.transport = "smtp" when invitations are to be mailed.')]
     if rules.transport == "mailbox":
         return [_check_mailbox(Path(rules.mailbox_directory))]
     findings = [await _check_smtp(rules.smtp)]
     if rules.sender.endswith("@localhost>"):
         findings.append(
-            doubtful(MAIL, f"Mails come from {rules.sender}.", "Set mail.from to an address of your domain.")
+            warning(MAIL, f"Mails come from {rules.sender}.", "Set mail.from to an address of your domain.")
         )
     if rules.smtp.tls == "none" and rules.smtp.host not in LOCAL_HOSTS:
         findings.append(
-            doubtful(MAIL, "Mails and links travel unencrypted.", 'Set mail.smtp.tls = "starttls" or "tls".')
+            warning(MAIL, "Mails and links travel unencrypted.", 'Set mail.smtp.tls = "starttls" or "tls".')
         )
     return findings
 
@@ -44,8 +44,8 @@ def _check_mailbox(folder: Path) -> Finding:
     while not folder.exists():
         folder = folder.parent
     if not os.access(folder, os.W_OK):
-        return bad(MAIL, f"The mailbox {folder} is not writable.", "Change its owner, or mail.mailbox-directory.")
-    return doubtful(
+        return failed(MAIL, f"The mailbox {folder} is not writable.", "Change its owner, or mail.mailbox-directory.")
+    return warning(
         MAIL,
         "Mails are stored in the development mailbox and not sent.",
         'Set mail.transport = "smtp" for real use.',
@@ -69,29 +69,31 @@ async def _check_smtp(smtp: SmtpSettings) -> Finding:
                 await client.noop()
     except (aiosmtplib.SMTPException, OSError) as error:
         return _explain(error, smtp, server)
-    return good(MAIL, f"{server} answers" + (", and takes the password." if smtp.username else "."))
+    return passed(MAIL, f"{server} answers" + (", and takes the password." if smtp.username else "."))
 
 
 def _explain(error: Exception, smtp: SmtpSettings, server: str) -> Finding:
     if isinstance(error, aiosmtplib.SMTPAuthenticationError):
-        return bad(
+        return failed(
             MAIL,
             f"{server} refuses the password of {smtp.username}: {error.code} {error.message}",
             "Correct mail.smtp.username and mail.smtp.password (or password-file).",
         )
     if isinstance(error, aiosmtplib.SMTPNotSupported) or "STARTTLS" in str(error):
-        return bad(
+        return failed(
             MAIL, f"{server} does not support what is configured: {error}", "Check mail.smtp.tls and mail.smtp.port."
         )
     if isinstance(error.__cause__ or error, ssl.SSLError):
-        return bad(
+        return failed(
             MAIL,
             f"No encrypted connection to {server}: {error}",
             'Check mail.smtp.tls ("tls" is usual on port 465, "starttls" on 587) and the certificate of that host.',
         )
     if isinstance(error, aiosmtplib.SMTPResponseException):
-        return bad(MAIL, f"{server} refuses: {error.code} {error.message}", "Ask the administrator of the mail server.")
-    return bad(
+        return failed(
+            MAIL, f"{server} refuses: {error.code} {error.message}", "Ask the administrator of the mail server."
+        )
+    return failed(
         MAIL, f"{server} does not answer: {error}", "Check mail.smtp.host and mail.smtp.port, and firewalls in between."
     )
 
@@ -103,14 +105,14 @@ async def check_public_url(config: Config, *, now: Callable[[], datetime] = lamb
     findings = []
     if split_url.hostname in LOCAL_HOSTS and config.mail.transport == "smtp":
         findings.append(
-            doubtful(
+            warning(
                 PUBLIC_URL,
                 f"{url} is the machine of the reader of a mail.",
                 "Set app.public-url to the address people use.",
             )
         )
     elif split_url.scheme == "http" and split_url.hostname not in LOCAL_HOSTS:
-        findings.append(doubtful(PUBLIC_URL, f"{url} is not encrypted.", "Put TLS before it and write https://."))
+        findings.append(warning(PUBLIC_URL, f"{url} is not encrypted.", "Put TLS before it and write https://."))
     return [*findings, *await _check_health(url, now)]
 
 
@@ -120,11 +122,13 @@ async def _check_health(url: str, now: Callable[[], datetime]) -> list[Finding]:
             response = await client.get(f"{url}/healthz")
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
         message = f"{url} is not reachable from here: {str(error) or type(error).__name__}"
-        return [bad(PUBLIC_URL, message, "Start the server, and check DNS, proxy and certificate of app.public-url.")]
+        return [
+            failed(PUBLIC_URL, message, "Start the server, and check DNS, proxy and certificate of app.public-url.")
+        ]
     if response.status_code != httpx2.codes.OK or not _is_latchstring(response):
         message = f"{url}/healthz answers {response.status_code}, and not as Latchstring does."
-        return [bad(PUBLIC_URL, message, "Let the proxy pass every path to Latchstring, and check app.public-url.")]
-    return [good(PUBLIC_URL, f"{url} leads to a running Latchstring."), *_compare_clocks(response, now())]
+        return [failed(PUBLIC_URL, message, "Let the proxy pass every path to Latchstring, and check app.public-url.")]
+    return [passed(PUBLIC_URL, f"{url} leads to a running Latchstring."), *_compare_clocks(response, now())]
 
 
 def _is_latchstring(response: httpx2.Response) -> bool:
@@ -140,4 +144,4 @@ def _compare_clocks(response: httpx2.Response, now: datetime) -> list[Finding]:
     if skew <= MAX_CLOCK_SKEW:
         return []
     message = f"The clock here and the clock at the public address differ by {int(skew.total_seconds())} seconds."
-    return [doubtful("clock", message, "Let both machines follow a time server; expiry depends on it.")]
+    return [warning("clock", message, "Let both machines follow a time server; expiry depends on it.")]

@@ -6,7 +6,7 @@ from pathlib import Path
 from latchstring.config import Config
 from latchstring.domain.clock import system_clock
 from latchstring.domain.mail import MailKind
-from latchstring.domain.views.health import Finding, bad, doubtful, good
+from latchstring.domain.views.health import Finding, failed, passed, warning
 from latchstring.i18n.negotiation import available_locales
 from latchstring.mail.render import compose_mail
 from latchstring.mail.samples import SAMPLE_TOKEN, sample_message
@@ -29,12 +29,12 @@ def check_templates(config: Config) -> list[Finding]:
         return []
     folder = Path(config.mail.templates_directory)
     if not folder.is_dir():
-        return [bad(NAME, f"There is no folder {folder}.", "Create it, or correct mail.templates-directory.")]
+        return [failed(NAME, f"There is no folder {folder}.", "Create it, or correct mail.templates-directory.")]
     findings = [
         _unknown_file(folder, path) for path in list_override_files(folder) if not _is_known(path.relative_to(folder))
     ]
     findings += _find_broken(config, load_templates(str(folder)))
-    return findings or [good(NAME, f"{folder}: every template can be used.")]
+    return findings or [passed(NAME, f"{folder}: every template can be used.")]
 
 
 def _is_known(path: Path) -> bool:
@@ -50,7 +50,7 @@ def _unknown_file(folder: Path, path: Path) -> Finding:
     name = path.relative_to(folder).as_posix()
     matches = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {matches[0]}?" if matches else ""
-    return doubtful(NAME, f"{path} replaces nothing.{hint}", "Rename or remove it.")
+    return warning(NAME, f"{path} replaces nothing.{hint}", "Rename or remove it.")
 
 
 def _find_broken(config: Config, templates: MailTemplates) -> list[Finding]:
@@ -63,13 +63,13 @@ def _find_broken(config: Config, templates: MailTemplates) -> list[Finding]:
                 mail = compose_mail(sample, templates)
             except TemplateBroken as broken:
                 findings.setdefault(
-                    str(broken), bad(NAME, str(broken), "Fix it; the built-in template is used meanwhile.")
+                    str(broken), failed(NAME, str(broken), "Fix it; the built-in template is used meanwhile.")
                 )
                 continue
             for form, text in (("body.txt", mail.text), ("body.mjml", mail.html)):
                 if kind in _WITH_LINK and SAMPLE_TOKEN not in text:
                     message = f"{kind}/{form} does not show the link."
                     findings.setdefault(
-                        message, bad(NAME, message, "Write {{ link_url }} into it; without it nobody can accept.")
+                        message, failed(NAME, message, "Write {{ link_url }} into it; without it nobody can accept.")
                     )
     return list(findings.values())

@@ -9,9 +9,9 @@ from enum import StrEnum
 class Health(StrEnum):
     """The status of a check."""
 
-    GOOD = "good"
-    DOUBTFUL = "doubtful"
-    BAD = "bad"
+    PASSED = "good"
+    WARNING = "doubtful"
+    FAILED = "bad"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +24,16 @@ class Finding:
     remedy: str = ""
 
 
-def good(check: str, message: str) -> Finding:
-    return Finding(check, Health.GOOD, message)
+def passed(check: str, message: str) -> Finding:
+    return Finding(check, Health.PASSED, message)
 
 
-def doubtful(check: str, message: str, remedy: str) -> Finding:
-    return Finding(check, Health.DOUBTFUL, message, remedy)
+def warning(check: str, message: str, remedy: str) -> Finding:
+    return Finding(check, Health.WARNING, message, remedy)
 
 
-def bad(check: str, message: str, remedy: str) -> Finding:
-    return Finding(check, Health.BAD, message, remedy)
+def failed(check: str, message: str, remedy: str) -> Finding:
+    return Finding(check, Health.FAILED, message, remedy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from uuid import UUID
 from latchstring.admins.dependencies import AdminDependencies
 from latchstring.admins.second_factors import SecondFactors
 from latchstring.admins.sessions import IDLE_LIFETIME, AuthenticatedAdmin, NewAdminSession, actor_of
+from latchstring.crypto.opaque_tokens import new_opaque_token
 from latchstring.crypto.passwords import check_policy
 from latchstring.domain.account import AdminSession
 from latchstring.domain.errors import CredentialInvalid, InvalidFields
@@ -18,7 +19,6 @@ from latchstring.storage.admins.sessions import (
     end_admin_session,
     end_admin_sessions,
     list_admin_sessions,
-    new_session_token,
     rotate_admin_session,
 )
 from latchstring.storage.engine.database import Step, Work
@@ -57,7 +57,7 @@ class OwnAccount:
         if problems:
             raise InvalidFields(problems)
         new_hash = await self.deps.passwords.hash(new)
-        now, token = self.deps.clock(), new_session_token()
+        now, token = self.deps.clock(), new_opaque_token()
         event = new_event("admin.password_set", admin.id, by=actor_of(admin.id), now=now, via="account")
 
         def work() -> Work[None]:

@@ -12,6 +12,7 @@ from latchstring.admins.sessions import (
     NewAdminSession,
     actor_of,
 )
+from latchstring.crypto.opaque_tokens import new_opaque_token
 from latchstring.crypto.sealing import SealBroken, seal, sealing_key_id, unseal
 from latchstring.crypto.totp import DIGITS, enrolment_uri, find_step, format_secret, new_totp_secret
 from latchstring.domain.account import Admin
@@ -39,7 +40,7 @@ from latchstring.storage.admins.second_factors import (
     use_recovery_code,
     use_step,
 )
-from latchstring.storage.admins.sessions import complete_admin_session, end_admin_sessions, new_session_token
+from latchstring.storage.admins.sessions import complete_admin_session, end_admin_sessions
 from latchstring.storage.engine.database import Work
 
 SEAL_PURPOSE = "admin-totp"
@@ -72,7 +73,7 @@ class SecondFactors:
         normalized = "".join(character for character in code.upper() if character.isalnum())
         by_app = len(normalized) == DIGITS
         # A new token: one that an attacker planted or read before the second factor must not become a full session.
-        now, token, admin = self.deps.clock(), new_session_token(), by.admin
+        now, token, admin = self.deps.clock(), new_opaque_token(), by.admin
         time_step = self._find_step(admin, normalized) if by_app else None
         if by_app and time_step is None:
             raise SecondFactorInvalid(_WRONG_CODE)

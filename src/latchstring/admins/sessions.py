@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from latchstring.admins.dependencies import AdminDependencies
+from latchstring.crypto.opaque_tokens import new_opaque_token
 from latchstring.domain.account import Admin, AdminSession
 from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.errors import InvalidCredentials, StorageBusy
@@ -18,7 +19,6 @@ from latchstring.storage.admins.sessions import (
     end_admin_session,
     find_admin_by_session,
     insert_admin_session,
-    new_session_token,
     note_admin_session_use,
     purge_admin_sessions,
 )
@@ -109,7 +109,7 @@ class AdminSessions:
         self, admin_id: UUID, *, verified_hash: str, kept_hash: str, user_agent: str, network: str
     ) -> NewAdminSession:
         # 256 random bits; the database stores only their SHA-256 digest, so a copy of it opens no session
-        now, token = self.deps.clock(), new_session_token()
+        now, token = self.deps.clock(), new_opaque_token()
         session_id, event_id = new_id(now), new_id(now)
 
         def work() -> Work[NewAdminSession]:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from latchstring.crypto.opaque_tokens import OpaqueToken, digest_opaque_token, new_opaque_token
 from latchstring.domain.account import User
 from latchstring.domain.actor import SYSTEM, Actor, ActorType
 from latchstring.domain.errors import CredentialInvalid, InvalidCredentials, RefreshTokenInvalid
@@ -15,9 +16,7 @@ from latchstring.events.record import record
 from latchstring.storage.engine.database import Step, Work
 from latchstring.storage.users.api_keys import digest_key, find_live_key, has_key_format
 from latchstring.storage.users.sessions import (
-    RefreshToken,
     delete_used_tokens,
-    digest_refresh_token,
     end_session,
     end_sessions,
     find_live_user,
@@ -25,7 +24,6 @@ from latchstring.storage.users.sessions import (
     find_user_by_refresh_token,
     insert_refresh_token,
     insert_session,
-    new_refresh_token,
     prolong_session,
     purge_sessions,
     use_refresh_token,
@@ -87,7 +85,7 @@ class Sessions:
         not end its session. The API accepts refresh tokens only to refresh and to sign out.
         """
         user_and_session = await find_user_by_refresh_token(
-            self.deps.db, digest_refresh_token(token), now=self.deps.clock()
+            self.deps.db, digest_opaque_token(token), now=self.deps.clock()
         )
         if user_and_session is None:
             raise CredentialInvalid("This session has ended. Sign in again.")
@@ -131,7 +129,7 @@ class Sessions:
     def new_session(self, user_id: UUID, now: datetime) -> NewSession:
         """A session for a transaction that signs a user in. Its steps must follow the change of the user's row."""
         # a refresh token has 256 random bits, so a plain SHA-256 digest of it is stored: it cannot be guessed
-        session_id, token = new_id(now), new_refresh_token()
+        session_id, token = new_id(now), new_opaque_token()
         steps = [
             insert_session(session_id, user_id, expires_at=now + self.deps.rules.refresh_token_lifetime),
             insert_refresh_token(token.digest, session_id),
@@ -192,7 +190,7 @@ class Sessions:
         who holds the copy, its session ends.
         """
         now = self.deps.clock()
-        next_token, digest, event_id = new_refresh_token(), digest_refresh_token(refresh_token), new_id(now)
+        next_token, digest, event_id = new_opaque_token(), digest_opaque_token(refresh_token), new_id(now)
         user_and_session = await self.deps.db.transact(lambda: self._rotate(digest, next_token, event_id, now))
         if user_and_session is None:
             raise RefreshTokenInvalid("This refresh token is invalid or has expired. Sign in again.")
@@ -200,7 +198,7 @@ class Sessions:
         return user, self._tokens(user, session_id, next_token.token)
 
     def _rotate(
-        self, digest: bytes, next_token: RefreshToken, event_id: UUID, now: datetime
+        self, digest: bytes, next_token: OpaqueToken, event_id: UUID, now: datetime
     ) -> Work[tuple[User, UUID] | None]:
         """Use a refresh token and store the next one. None if it is invalid."""
         # An exception would roll back the transaction, but the end of a session after reuse must be committed: so the
@@ -232,7 +230,7 @@ class Sessions:
     async def logout(self, *, session_id: UUID | None = None, refresh_token: str | None = None) -> None:
         """End the sessions of both; does nothing if they have ended or do not exist."""
         now = self.deps.clock()
-        digest = None if refresh_token is None else digest_refresh_token(refresh_token)
+        digest = None if refresh_token is None else digest_opaque_token(refresh_token)
 
         def work() -> Work[None]:
             token_rows = (yield find_refresh_token(digest)) if digest is not None else []

@@ -1,13 +1,11 @@
 """Sessions of administrators. The cookie contains 256 random bits; the database stores only their digest."""
 
-import hashlib
-import secrets
-from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import bindparam, delete, false, insert, literal_column, select, update
 
+from latchstring.crypto.opaque_tokens import digest_opaque_token
 from latchstring.domain.account import Admin, AdminSession
 from latchstring.storage.admins.admins import ADMIN_COLUMNS, admin_of
 from latchstring.storage.engine.database import Database, Row, Step, step
@@ -16,27 +14,6 @@ from latchstring.storage.engine.types import Digest, Id, Instant
 
 BATCH = 1000
 LIST_LIMIT = 100
-TOKEN_BYTES = 32  # 256 bits: an unsalted digest cannot be brute-forced
-
-
-@dataclass(frozen=True, slots=True)
-class SessionToken:
-    """A new token: the token for the cookie, the digest for the database."""
-
-    token: str = field(repr=False)
-    digest: bytes
-
-
-def new_session_token() -> SessionToken:
-    """Create a token of 256 random bits."""
-    token = secrets.token_urlsafe(TOKEN_BYTES)
-    return SessionToken(token, digest_session_token(token))
-
-
-def digest_session_token(token: str) -> bytes:
-    """Return the stored digest of a token."""
-    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
-
 
 _s = admin_sessions.c
 _NOW = bindparam("at", type_=Instant)
@@ -114,7 +91,7 @@ async def find_admin_by_session(
     db: Database, token: str, *, now: datetime, idle_since: datetime
 ) -> tuple[Admin, AdminSession] | None:
     """Return the administrator of a token, with current data, and the session, in one read. None if it has ended."""
-    rows = await db.fetch(_FIND_LIVE, token_digest=digest_session_token(token), at=now, idle_since=idle_since)
+    rows = await db.fetch(_FIND_LIVE, token_digest=digest_opaque_token(token), at=now, idle_since=idle_since)
     return (admin_of(rows[0]), _session_of(rows[0])) if rows else None
 
 

@@ -1,8 +1,5 @@
 """Login sessions and their refresh tokens, which are stored as digests."""
 
-import hashlib
-import secrets
-from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -15,27 +12,6 @@ from latchstring.storage.engine.types import Digest, Id, Instant
 from latchstring.storage.users.users import USER_COLUMNS, user_of
 
 BATCH = 1000
-REFRESH_BYTES = 32  # 256 bits: an unsalted digest cannot be brute-forced
-
-
-@dataclass(frozen=True, slots=True)
-class RefreshToken:
-    """A new refresh token: the token for the client, the digest for the database."""
-
-    token: str = field(repr=False)
-    digest: bytes
-
-
-def new_refresh_token() -> RefreshToken:
-    """Create a token of 256 random bits."""
-    token = secrets.token_urlsafe(REFRESH_BYTES)
-    return RefreshToken(token, digest_refresh_token(token))
-
-
-def digest_refresh_token(token: str) -> bytes:
-    """Return the stored digest of a refresh token."""
-    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
-
 
 _NOW = bindparam("at", type_=Instant)
 _SESSION_ID = bindparam("session_id", type_=Id)

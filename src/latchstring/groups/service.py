@@ -60,7 +60,7 @@ def texts_of(group: Group) -> GroupTexts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Groups:
-    """NamedSubject sets of users."""
+    """Groups: named sets of users."""
 
     db: Database
     clock: Clock

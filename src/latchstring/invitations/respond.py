@@ -124,7 +124,7 @@ class InvitationResponses:
             event = new_event("invitation.declined", declined.id, by=INVITEE, now=now, reason=reason)
             mails = self._mails_to_inviter(MailKind.INVITATION_DECLINED, declined, now)
             try:
-                await self.deps.db.transact(lambda: _store(declined, event, mails))  # noqa: B023  # next_steps in this round
+                await self.deps.db.transact(lambda: _store(declined, event, mails))  # noqa: B023  # awaited in this round
             except TransitionLost:
                 continue
             self.deps.wake_worker()

@@ -48,8 +48,8 @@ class JobWork(Protocol):
     def prepares_ahead(self) -> bool:
         """Whether a batch may be prepared while the previous one is processed."""
 
-    async def prepare(self, job: Job, first: int) -> Any:
-        """Return the Batch that begins at a row, without changing anything."""
+    async def prepare(self, job: Job, first: int) -> Batch:
+        """Return the batch that begins at a row, without changing anything."""
 
     async def settle(self, job: Job, owner: UUID, until: datetime, batch: Any) -> Job:
         """Process a batch and extend the lease to `until`. Returns the updated job. Raises JobLost."""

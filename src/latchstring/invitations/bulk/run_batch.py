@@ -51,7 +51,7 @@ class PreparedBatch:
     obstacle: str | None = None
 
     @property
-    def following(self) -> int:
+    def next_row(self) -> int:
         """The first row after the batch."""
         return self.first + len(self.rows or ())
 

@@ -153,7 +153,7 @@ class LookupView(View):
     locale: str
 
 
-class RemovedGrantsView(View):
+class KeptGrantsView(View):
     """Rights that were kept because the invitation would have lowered them."""
 
     role: str | None
@@ -165,7 +165,7 @@ class GrantsView(View):
     role: str | None
     groups: list[str]
     content: list[ContentGrantView]
-    kept: RemovedGrantsView
+    kept: KeptGrantsView
 
 
 class AcceptedView(View):
@@ -282,7 +282,7 @@ def grants_view(applied: Applied) -> GrantsView:
             )
             for seen in applied.content
         ],
-        kept=RemovedGrantsView(role=applied.kept_role),
+        kept=KeptGrantsView(role=applied.kept_role),
     )
 
 

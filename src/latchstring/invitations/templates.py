@@ -162,7 +162,9 @@ class InvitationTemplates:
             id_ = yield from replace_template(template, now=now)
             if id_ is None or before is None:
                 raise TemplateNotFound(f"There is no template {key}.")
-            fields = [name for name in ("name", *TEMPLATE_TERMS) if getattr(before, name) != getattr(template, name)]
+            fields = sorted(
+                name for name in ("name", *TEMPLATE_TERMS) if getattr(before, name) != getattr(template, name)
+            )
             yield record(new_event("invitation_template.updated", id_, by=by.actor, now=now, key=key, fields=fields))
 
         await self.db.transact(work)

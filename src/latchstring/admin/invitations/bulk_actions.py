@@ -37,7 +37,7 @@ APPLY = f"{SELECTION}/do"
 READ = "invitations:read"
 EXPORT = "export"
 MAX_SELECTED = 200
-MAX_COUNT_DIGITS = 9  # digits
+MAX_COUNT_DIGITS = 9
 SURPRISES = (RowResult.TOO_MANY, RowResult.CHANGED, RowResult.BUSY, RowResult.ALREADY_INVITED, RowResult.NOT_ALLOWED)
 
 

@@ -212,7 +212,7 @@ def _field_beyond_ceiling(panel: Panel, draft: Draft) -> str:
     return "content" if panel.principal.can_grant_groups(draft.groups) else "groups"
 
 
-# ---- lists that follow typing-----------------------------------------------------------------------------------------
+# ---- lists that follow typing ----------------------------------------------------------------------------------------
 
 
 @get(f"{NEW}/choices/groups", needs=WRITE)

@@ -100,10 +100,10 @@ async def _items(panel: Panel, templates: list[InvitationTemplate]) -> list[Temp
     """The templates with the names of their targets, looked up together. A deleted target is shown by its key."""
     targets, by = panel.services.invitations.targets, panel.principal
     keys = sorted({key for template in templates for key in template.groups})
-    groups = {template.key: template.name for template in await targets.find_groups(keys, by=by)} if keys else {}
+    groups = {group.key: group.name for group in await targets.find_groups(keys, by=by)} if keys else {}
     object_names = sorted({(type_, key) for template in templates for type_, key, _ in template.content})
     titles = (
-        {name: template.title for name, template in (await targets.find_objects(object_names, by=by)).items()}
+        {name: object_.title for name, object_ in (await targets.find_objects(object_names, by=by)).items()}
         if object_names
         else {}
     )

@@ -70,6 +70,6 @@ def _find_broken(config: Config, templates: MailTemplates) -> list[Finding]:
                 if kind in _WITH_LINK and SAMPLE_TOKEN not in text:
                     message = f"{kind}/{form} does not show the link."
                     findings.setdefault(
-                        message, failed(NAME, message, "Write {{ link_url }} into it; without it nobody can accept.")
+                        message, failed(NAME, message, "Write {{ link_url }} into it; without it the mail has no link.")
                     )
     return list(findings.values())

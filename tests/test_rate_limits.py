@@ -5,13 +5,13 @@ from uuid import UUID
 
 import httpx2
 import pytest
-from tests.support.sample_app import USER_ID
 
 from latchstring import rate_limits as limits_module
 from latchstring.domain.errors import TooManyRequests
 from latchstring.domain.settings import Limits
 from latchstring.http.client_address import client_address, client_network, client_prefix
 from latchstring.rate_limits import CountersInMemory, Limiter
+from tests.support.sample_app import USER_ID
 
 TIGHT = Limits(per_inviter="2/hour", per_recipient="1/day", per_address_prefix="1/minute", login_per_account="1/minute")
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:  # only names are needed here, and importing the services woul
     from latchstring.groups.service import Groups
     from latchstring.invitations.link_views import LinkViewCounter
     from latchstring.invitations.service import Invitations
-    from latchstring.rate_limits import Limiter
     from latchstring.storage.engine.database import Database
     from latchstring.users.service import Users
 
@@ -31,6 +30,7 @@ class Services:
     """The services and the values they share, as handlers receive them.
 
     wake_worker: wakes the mail worker of this process; cheap, safe to call at any time.
+    check_client: counts an anonymous request for the network of its client; raises TooManyRequests.
     link_views: counts how often links are opened; cheap as well.
     settings: every value of the configuration, with secrets masked.
     check_health: runs the checks of `doctor`; takes seconds.
@@ -54,7 +54,7 @@ class Services:
     invitations: Invitations
     installation_id: UUID
     wake_worker: Callable[[], None]
-    limiter: Limiter
+    check_client: Callable[[str], None]
     link_views: LinkViewCounter
     backoffice: Backoffice
     settings: Sequence[SettingView]

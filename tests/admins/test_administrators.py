@@ -6,9 +6,8 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
-from tests.support.service_env import APP
+from tests.support.service_env import NETWORK
 
-from latchstring.admins.dependencies import AdminDependencies
 from latchstring.admins.service import Admins
 from latchstring.domain.account import Admin
 from latchstring.domain.errors import (
@@ -26,9 +25,8 @@ from latchstring.domain.ids import new_id
 from latchstring.domain.mail import MailKind
 from latchstring.domain.panel import principal_of_admin
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
-from latchstring.domain.settings import AccountRules, MailRules
+from latchstring.domain.settings import MailRules
 from latchstring.formats.email_address import parse_address
-from latchstring.users.dependencies import noop
 
 PASSWORD = "correct horse 9 Battery"
 ANN = "ann@office.test"
@@ -122,19 +120,7 @@ async def test_an_invited_admin_gets_a_link_by_mail_and_chooses_a_password(servi
 
 
 def build_without_mail(service_env: Any) -> Admins:
-    return Admins.build(
-        AdminDependencies(
-            db=service_env.db,
-            clock=service_env.clock,
-            keyring=service_env.keyring,
-            links=service_env.tokens,
-            app=APP,
-            rules=AccountRules(),
-            passwords=service_env.passwords,
-            mail_rules=MailRules(transport="off"),
-            wake_worker=noop,
-        )
-    )
+    return Admins.build(replace(service_env.admins.deps, mail_rules=MailRules(transport="off")))
 
 
 async def test_without_mail_the_link_is_returned_to_the_caller(service_env: Any) -> None:
@@ -202,7 +188,7 @@ async def test_a_changed_password_invalidates_mailed_links(service_env: Any) -> 
     await service_env.admins.set_up_links.request(parse_address(ANN))
     token = await find_mailed_token(service_env)
     authenticated = await authenticate(service_env, await sign_in(service_env))
-    await service_env.admins.own_account.change_password(authenticated, PASSWORD, "quite another 1")
+    await service_env.admins.own_account.change_password(authenticated, PASSWORD, "quite another 1", network=NETWORK)
     with pytest.raises(SetUpTokenInvalid):
         await service_env.admins.set_up_links.check(token)
 
@@ -343,9 +329,11 @@ async def test_a_password_change_ends_other_sessions_and_renews_the_token(servic
         (PASSWORD, "x", "/password"),
     ):
         with pytest.raises(InvalidFields) as refused:
-            await service_env.admins.own_account.change_password(authenticated, current, new_password)
+            await service_env.admins.own_account.change_password(authenticated, current, new_password, network=NETWORK)
         assert [problem.pointer for problem in refused.value.errors] == [pointer]
-    renewed = await service_env.admins.own_account.change_password(authenticated, PASSWORD, "quite another 1")
+    renewed = await service_env.admins.own_account.change_password(
+        authenticated, PASSWORD, "quite another 1", network=NETWORK
+    )
     assert [await authenticate(service_env, created) for created in (other, new)] == [None, None]
     assert (await authenticate(service_env, renewed)).session_id == authenticated.session_id
     assert (await sign_in(service_env, password="quite another 1")).token
@@ -356,7 +344,7 @@ async def test_of_password_changes_at_once_one_succeeds(service_env: Any) -> Non
     authenticated = [await authenticate(service_env, await sign_in(service_env)) for _ in range(3)]
     results = await asyncio.gather(
         *(
-            service_env.admins.own_account.change_password(v, PASSWORD, f"password number {i}")
+            service_env.admins.own_account.change_password(v, PASSWORD, f"password number {i}", network=NETWORK)
             for i, v in enumerate(authenticated)
         ),
         return_exceptions=True,

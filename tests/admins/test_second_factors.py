@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.admins.test_sessions import PASSWORD, create_admin, sign_in
+from tests.support.service_env import NETWORK
 
 from latchstring.crypto.keyring import new_master_key
 from latchstring.crypto.sealing import SealBroken, seal, unseal
@@ -84,7 +85,7 @@ async def enrol(service_env: Any, **fields: Any) -> tuple[Any, tuple[str, ...]]:
     await service_env.admins.second_factors.start(await authenticate(service_env, new))
     authenticated = await authenticate(service_env, new)
     codes = await service_env.admins.second_factors.confirm(
-        authenticated, code_now(service_env, authenticated.admin), PASSWORD
+        authenticated, code_now(service_env, authenticated.admin), PASSWORD, network=NETWORK
     )
     service_env.clock.forward(timedelta(minutes=1))
     return await service_env.admins.get(admin.id), codes
@@ -98,10 +99,10 @@ async def test_no_code_is_required_before_confirmation(service_env: Any) -> None
     enrolment = service_env.admins.second_factors.find_enrolment(authenticated.admin)
     assert enrolment.uri.startswith("otpauth://totp/Acme:ann@office.test?secret=")
     with pytest.raises(SecondFactorInvalid):
-        await service_env.admins.second_factors.confirm(authenticated, "000000x", PASSWORD)
+        await service_env.admins.second_factors.confirm(authenticated, "000000x", PASSWORD, network=NETWORK)
     with pytest.raises(InvalidFields):
         await service_env.admins.second_factors.confirm(
-            authenticated, code_now(service_env, authenticated.admin), "not the password"
+            authenticated, code_now(service_env, authenticated.admin), "not the password", network=NETWORK
         )
     assert not (await sign_in(service_env)).awaits_code
 
@@ -126,7 +127,9 @@ async def test_enabling_a_second_factor_ends_other_sessions(service_env: Any) ->
     other, new = await sign_in(service_env), await sign_in(service_env)
     await service_env.admins.second_factors.start(await authenticate(service_env, new))
     authenticated = await authenticate(service_env, new)
-    await service_env.admins.second_factors.confirm(authenticated, code_now(service_env, authenticated.admin), PASSWORD)
+    await service_env.admins.second_factors.confirm(
+        authenticated, code_now(service_env, authenticated.admin), PASSWORD, network=NETWORK
+    )
     assert await authenticate(service_env, other) is None
     assert await authenticate(service_env, new) is not None
 
@@ -178,7 +181,9 @@ async def enrol_as(service_env: Any, email: str) -> None:
     new = await sign_in(service_env, email)
     await service_env.admins.second_factors.start(await authenticate(service_env, new))
     authenticated = await authenticate(service_env, new)
-    await service_env.admins.second_factors.confirm(authenticated, code_now(service_env, authenticated.admin), PASSWORD)
+    await service_env.admins.second_factors.confirm(
+        authenticated, code_now(service_env, authenticated.admin), PASSWORD, network=NETWORK
+    )
 
 
 async def test_new_recovery_codes_replace_the_old_and_require_the_password(service_env: Any) -> None:
@@ -186,8 +191,8 @@ async def test_new_recovery_codes_replace_the_old_and_require_the_password(servi
     new = await sign_in(service_env)
     authenticated = await authenticate(service_env, new)
     with pytest.raises(InvalidFields):
-        await service_env.admins.second_factors.renew_recovery_codes(authenticated, "not the password")
-    new_codes = await service_env.admins.second_factors.renew_recovery_codes(authenticated, PASSWORD)
+        await service_env.admins.second_factors.renew_recovery_codes(authenticated, "not the password", network=NETWORK)
+    new_codes = await service_env.admins.second_factors.renew_recovery_codes(authenticated, PASSWORD, network=NETWORK)
     with pytest.raises(SecondFactorInvalid):
         await service_env.admins.second_factors.complete_login(authenticated, codes[0])
     assert (await service_env.admins.second_factors.complete_login(authenticated, new_codes[0])).token
@@ -216,8 +221,8 @@ async def test_a_second_factor_is_removed_with_the_password(service_env: Any) ->
     _, codes = await enrol(service_env)
     authenticated = await authenticate(service_env, await sign_in(service_env))
     with pytest.raises(InvalidFields):
-        await service_env.admins.second_factors.remove(authenticated, "not the password")
-    await service_env.admins.second_factors.remove(authenticated, PASSWORD)
+        await service_env.admins.second_factors.remove(authenticated, "not the password", network=NETWORK)
+    await service_env.admins.second_factors.remove(authenticated, PASSWORD, network=NETWORK)
     assert not (await sign_in(service_env)).awaits_code
     assert await service_env.admins.second_factors.count_recovery_codes(authenticated.admin) == 0
     with pytest.raises(SecondFactorInvalid):

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.support.service_env import NETWORK
 
 from latchstring.domain.errors import InvalidCredentials
 from latchstring.domain.principal import OPERATOR_PRINCIPAL
@@ -50,7 +51,7 @@ async def test_every_failed_login_is_refused_alike(service_env: Any, case: str) 
 async def test_an_administrator_cannot_sign_in_as_a_user(service_env: Any) -> None:
     admin = await create_admin(service_env, role="super-admin")
     with pytest.raises(InvalidCredentials):
-        await service_env.users.sessions.login(admin.email_key, PASSWORD)
+        await service_env.users.sessions.login(admin.email_key, PASSWORD, network=NETWORK)
 
 
 async def test_a_session_ends_at_logout(service_env: Any) -> None:

@@ -11,12 +11,13 @@ from latchstring.backoffice.dependencies import BackofficeDependencies
 from latchstring.backoffice.service import Backoffice
 from latchstring.domain.actor import ActorType
 from latchstring.domain.clock import system_clock
-from latchstring.domain.errors import MailDisabled, NotAllowed
+from latchstring.domain.errors import MailDisabled, NotAllowed, TooManyRequests
 from latchstring.domain.ids import new_id
 from latchstring.domain.mail import MailKind
 from latchstring.domain.panel import panel_permissions
 from latchstring.domain.principal import Principal
-from latchstring.domain.settings import App, MailRules, SmtpSettings
+from latchstring.domain.settings import App, Limits, MailRules, SmtpSettings
+from latchstring.rate_limits import Limiter
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import events
 
@@ -32,7 +33,13 @@ async def mail_server() -> AsyncIterator[ScriptedServer]:
 def build_backoffice(db: Database, rules: MailRules) -> Backoffice:
     app = App(name="Orchard Lane", public_url="https://invite.example.org")
     deps = BackofficeDependencies(
-        db=db, clock=system_clock, app=app, mail_rules=rules, loaders={}, wake_worker=lambda: pytest.fail("woken")
+        db=db,
+        clock=system_clock,
+        app=app,
+        mail_rules=rules,
+        loaders={},
+        limiter=Limiter(Limits()),
+        wake_worker=lambda: pytest.fail("woken"),
     )
     return Backoffice(deps)
 
@@ -79,6 +86,14 @@ async def test_with_mail_off_a_test_is_refused(database: Database) -> None:
     messages = build_backoffice(database, MailRules(transport="off")).messages
     with pytest.raises(MailDisabled):
         await messages.send_test(MailKind.INVITATION, "en", "me@example.org", by=new_admin())
+
+
+async def test_test_mails_are_limited_per_administrator(database: Database) -> None:
+    messages = build_backoffice(database, MailRules(transport="off")).messages
+    mira, ben = new_admin(), new_admin()
+    for refusal, by in [*((MailDisabled, mira),) * 30, (TooManyRequests, mira), (MailDisabled, ben)]:
+        with pytest.raises(refusal):
+            await messages.send_test(MailKind.INVITATION, "en", "me@example.org", by=by)
 
 
 async def test_a_viewer_may_preview_but_not_send_or_change_mails(database: Database) -> None:

@@ -124,7 +124,9 @@ def enrol(terminal: Terminal) -> None:
             assert session
             secret = admins.second_factors._unseal(session.admin)
             assert secret
-            await admins.second_factors.confirm(session, totp_code(secret, step_at(system_clock()) - 1), PASSWORD)
+            await admins.second_factors.confirm(
+                session, totp_code(secret, step_at(system_clock()) - 1), PASSWORD, network=""
+            )
 
     asyncio.run(confirm_second_factor())
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from tests.content.test_changes import RULES, ContentEnv, run_at_once
 from tests.support.invitation_env import build_invitation_env
-from tests.support.service_env import ServiceEnv
+from tests.support.service_env import NETWORK, ServiceEnv
 
 from latchstring.content.dependencies import ContentDependencies
 from latchstring.content.service import AccessChanges, Content
@@ -204,7 +204,7 @@ async def test_objects_granted_to_a_group_are_listed_in_pages(content_env: Conte
 
 async def test_ending_sessions_and_sending_links_are_recorded(service_env: ServiceEnv) -> None:
     mira, ann = new_admin(service_env), await service_env.user(email_verified=False)
-    _, tokens = await service_env.users.sessions.login(ann.email_key, "correct horse 9 Battery")
+    _, tokens = await service_env.users.sessions.login(ann.email_key, "correct horse 9 Battery", network=NETWORK)
     await service_env.users.operations.end_sessions(ann.id, by=mira)
     with pytest.raises(RefreshTokenInvalid):
         await service_env.users.sessions.refresh(tokens.refresh_token)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from tests.support.invitation_env import PROFILE, InvitationEnv, build_invitation_env
-from tests.support.service_env import START, ServiceEnv
+from tests.support.service_env import NETWORK, START, ServiceEnv
 
 from latchstring.crypto.keyring import Keyring, new_master_key
 from latchstring.crypto.link_tokens import LinkTokens, Purpose
@@ -149,10 +149,12 @@ async def test_a_mailed_link_takes_over_an_unverified_account_and_its_credential
         != ""
     )
     assert (
-        await refusal(invitation_env.service_env.users.sessions.login("ada@people.test", PROFILE.password or ""))
+        await refusal(
+            invitation_env.service_env.users.sessions.login("ada@people.test", PROFILE.password or "", network=NETWORK)
+        )
         == "invalid-credentials"
     )
-    await invitation_env.service_env.users.sessions.login("ada@people.test", "another long sentence")
+    await invitation_env.service_env.users.sessions.login("ada@people.test", "another long sentence", network=NETWORK)
 
 
 # ---- the app accepts for its own user --------------------------------------------------------------------------------

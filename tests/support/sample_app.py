@@ -197,7 +197,7 @@ def services(sessions: FakeSessions) -> Services:
         invitations=None,  # type: ignore[arg-type]
         installation_id=USER_ID,
         wake_worker=lambda: None,
-        limiter=Limiter(limits),
+        check_client=Limiter(limits).check_client,
         link_views=LinkViewCounter(None, system_clock),  # type: ignore[arg-type]
         backoffice=None,  # type: ignore[arg-type]
         settings=(),
@@ -225,7 +225,9 @@ def open_client(app: Application) -> httpx2.AsyncClient:
 @pytest.fixture
 async def limited_client(services: Services) -> AsyncIterator[httpx2.AsyncClient]:
     limits = Limits(per_address_prefix="2/minute", trusted_proxies=("10.0.0.0/8",))
-    async with open_client(application(replace(services, limits=limits, limiter=Limiter(limits)))) as http:
+    async with open_client(
+        application(replace(services, limits=limits, check_client=Limiter(limits).check_client))
+    ) as http:
         yield http
 
 

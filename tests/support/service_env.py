@@ -20,9 +20,10 @@ from latchstring.domain.group import Group
 from latchstring.domain.ids import new_id
 from latchstring.domain.mail import DeliveryState, MailKind
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal, Role
-from latchstring.domain.settings import AccountRules, App, MailRules
+from latchstring.domain.settings import AccountRules, App, Limits, MailRules
 from latchstring.formats.email_address import parse_address
 from latchstring.groups.service import Groups, GroupTexts
+from latchstring.rate_limits import Limiter
 from latchstring.storage.engine.database import Database
 from latchstring.storage.engine.tables import events, outbox
 from latchstring.storage.outbox.outbox import OutboxRow
@@ -32,6 +33,7 @@ from latchstring.users.service import Users
 
 START = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 PASSWORD = "correct horse 9 Battery"
+NETWORK = "192.0.2.0/24"
 EVERYTHING = frozenset({"*"})
 
 
@@ -114,6 +116,15 @@ class ServiceEnv:
         """Build the service of users again, with a changed configuration of the app."""
         return build_users(self.db, self.clock, self.keyring, self.tokens, self.passwords, replace(APP, **changes))
 
+    def with_limits(self, **limits: Any) -> "ServiceEnv":
+        """Build the services again, with other rate limits."""
+        limiter = Limiter(Limits(**limits))
+        return replace(
+            self,
+            users=Users.build(replace(self.users.deps, limiter=limiter)),
+            admins=Admins.build(replace(self.admins.deps, limiter=limiter)),
+        )
+
 
 APP = App(name="Acme", public_url="https://invite.example.org", terms_version="1")
 MAILS = outbox.select().order_by(outbox.c.id)
@@ -135,6 +146,7 @@ def build_users(  # noqa: PLR0917
             rules=rules,
             passwords=passwords,
             mail_rules=MailRules(),
+            limiter=Limiter(Limits()),
             wake_worker=noop,
         )
     )
@@ -156,6 +168,7 @@ async def service_env(database: Database, cheap_passwords: Passwords) -> Service
             rules=AccountRules(),
             passwords=cheap_passwords,
             mail_rules=MailRules(),
+            limiter=users.deps.limiter,
             wake_worker=noop,
         )
     )

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from tests.support.service_env import NETWORK
 
 from latchstring.domain.errors import (
     EmailTaken,
@@ -182,7 +183,7 @@ async def test_changes_at_once_do_not_undo_each_other(service_env: Any) -> None:
     await asyncio.gather(
         service_env.users.change(user.id, UserChanges(first_name="Bea"), by=OPERATOR_PRINCIPAL),
         service_env.users.change(user.id, UserChanges(locale="de"), by=OPERATOR_PRINCIPAL),
-        service_env.users.sessions.login(user.email_key, PASSWORD),
+        service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK),
     )
     changed = await service_env.reload(user)
     assert (changed.first_name, changed.locale) == ("Bea", "de")
@@ -200,7 +201,7 @@ async def test_users_accept_new_terms_themselves(service_env: Any) -> None:
 
 async def test_an_erased_account_leaves_nothing_but_ids(service_env: Any) -> None:
     user = await service_env.user(first_name="Quillon", last_name="Verhoeven", email="quillon@people.test")
-    await service_env.users.sessions.login(user.email_key, PASSWORD)
+    await service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK)
     await service_env.users.recovery.request_password_reset(parse_address(user.email))
     await service_env.users.erase(user.id, by=OPERATOR_PRINCIPAL)
     with pytest.raises(UserNotFound):

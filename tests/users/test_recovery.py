@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.support.service_env import NETWORK
 
 from latchstring.crypto.link_tokens import Purpose
 from latchstring.domain.errors import (
@@ -31,15 +32,15 @@ async def reset_token(service_env: Any, user: Any) -> str:
 
 async def test_a_reset_sets_the_password_ends_sessions_and_verifies_the_address(service_env: Any) -> None:
     user = await service_env.user(email_verified=False)
-    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
+    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK)
     token = await reset_token(service_env, user)
     assert (await service_env.users.recovery.find_reset_user(token)).id == user.id
     await service_env.users.recovery.reset_password(token, NEW)
     with pytest.raises(CredentialInvalid):
         await service_env.users.sessions.principal_of_access_token(tokens.access_token)
     with pytest.raises(InvalidCredentials):
-        await service_env.users.sessions.login(user.email_key, PASSWORD)
-    present, _ = await service_env.users.sessions.login(user.email_key, NEW)
+        await service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK)
+    present, _ = await service_env.users.sessions.login(user.email_key, NEW, network=NETWORK)
     assert present.email_verified
 
 
@@ -62,7 +63,7 @@ async def test_of_resets_at_once_one_succeeds(service_env: Any) -> None:
     )
     assert [type(result) for result in results].count(ResetTokenInvalid) == 5
     accepted = passwords[results.index(None)]
-    await service_env.users.sessions.login(user.email_key, accepted)
+    await service_env.users.sessions.login(user.email_key, accepted, network=NETWORK)
     assert (await service_env.events()).count("user.password_reset") == 1
 
 

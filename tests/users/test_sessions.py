@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.support.service_env import NETWORK
 
 from latchstring.crypto.passwords import Passwords
 from latchstring.domain.errors import CredentialInvalid, InvalidCredentials, RefreshTokenInvalid
@@ -16,7 +17,7 @@ PASSWORD = "correct horse 9 Battery"
 
 async def test_a_login_opens_a_session(service_env: Any) -> None:
     user = await service_env.user("team")
-    signed_in, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
+    signed_in, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK)
     assert (signed_in.id, signed_in.last_login_at, tokens.expires_in) == (user.id, service_env.clock.now, 900)
     principal, present = await service_env.users.sessions.principal_of_access_token(tokens.access_token)
     assert (principal.id, present.id) == (user.id, user.id)
@@ -27,10 +28,10 @@ async def test_a_login_opens_a_session(service_env: Any) -> None:
 @pytest.mark.parametrize("case", ["wrong password", "unknown", "no address", "no password set", "blocked"])
 async def test_every_failed_login_is_refused_alike(service_env: Any, case: str) -> None:
     user = await service_env.user(password=None if case == "no password set" else PASSWORD, blocked=case == "blocked")
-    key = {"unknown": "nobody@people.test", "no address": None}.get(case, user.email_key)
+    address = {"unknown": "nobody@people.test", "no address": "nobody"}.get(case, user.email_key)
     password = "not the password" if case == "wrong password" else PASSWORD
     with pytest.raises(InvalidCredentials) as refused:
-        await service_env.users.sessions.login(key, password)
+        await service_env.users.sessions.login(address, password, network=NETWORK)
     assert refused.value.detail == "Wrong e-mail address or password."
 
 
@@ -48,8 +49,8 @@ async def test_unknown_accounts_take_the_same_work(monkeypatch: pytest.MonkeyPat
 
 async def test_access_tokens_stop_working_with_the_session_and_after_their_lifetime(service_env: Any) -> None:
     user = await service_env.user()
-    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
-    _, ended = await service_env.users.sessions.login(user.email_key, PASSWORD)
+    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK)
+    _, ended = await service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK)
     principal, _ = await service_env.users.sessions.principal_of_access_token(ended.access_token)
     await service_env.users.sessions.logout(session_id=principal.session_id)
     with pytest.raises(CredentialInvalid):
@@ -63,7 +64,7 @@ async def test_access_tokens_stop_working_with_the_session_and_after_their_lifet
 
 async def test_blocking_ends_sessions_at_once_and_unblocking_does_not_restore_them(service_env: Any) -> None:
     user = await service_env.user()
-    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
+    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK)
     await service_env.users.change(user.id, UserChanges(blocked=True), by=OPERATOR_PRINCIPAL)
     with pytest.raises(CredentialInvalid):
         await service_env.users.sessions.principal_of_access_token(tokens.access_token)
@@ -76,7 +77,7 @@ async def test_blocking_ends_sessions_at_once_and_unblocking_does_not_restore_th
 
 async def test_changed_role_and_groups_apply_from_the_next_request(service_env: Any) -> None:
     user = await service_env.user("customer")
-    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
+    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK)
     await service_env.group("readers")
     await service_env.users.change(user.id, UserChanges(role="admin", groups=("readers",)), by=OPERATOR_PRINCIPAL)
     principal, present = await service_env.users.sessions.principal_of_access_token(tokens.access_token)
@@ -86,8 +87,8 @@ async def test_changed_role_and_groups_apply_from_the_next_request(service_env: 
 
 async def test_reuse_of_a_refresh_token_ends_its_session(service_env: Any) -> None:
     user = await service_env.user()
-    _, first = await service_env.users.sessions.login(user.email_key, PASSWORD)
-    _, other = await service_env.users.sessions.login(user.email_key, PASSWORD)
+    _, first = await service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK)
+    _, other = await service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK)
     _, second = await service_env.users.sessions.refresh(first.refresh_token)
     await service_env.users.sessions.principal_of_access_token(second.access_token)
     with pytest.raises(RefreshTokenInvalid):
@@ -102,7 +103,7 @@ async def test_reuse_of_a_refresh_token_ends_its_session(service_env: Any) -> No
 
 async def test_of_refreshes_at_once_one_succeeds(service_env: Any) -> None:
     user = await service_env.user()
-    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
+    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK)
     results = await asyncio.gather(
         *(service_env.users.sessions.refresh(tokens.refresh_token) for _ in range(8)), return_exceptions=True
     )
@@ -113,7 +114,7 @@ async def test_of_refreshes_at_once_one_succeeds(service_env: Any) -> None:
 
 async def test_a_refresh_token_identifies_its_user_without_being_used(service_env: Any) -> None:
     user = await service_env.user("team")
-    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
+    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK)
     for _ in range(2):
         principal, present = await service_env.users.sessions.principal_of_refresh_token(tokens.refresh_token)
         assert (principal.id, present.id) == (user.id, user.id)
@@ -124,7 +125,7 @@ async def test_a_refresh_token_identifies_its_user_without_being_used(service_en
 @pytest.mark.parametrize("case", ["unknown", "used", "ended", "blocked", "expired"])
 async def test_an_invalid_refresh_token_identifies_nobody_and_ends_nothing(service_env: Any, case: str) -> None:
     user = await service_env.user()
-    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
+    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK)
     principal, _ = await service_env.users.sessions.principal_of_access_token(tokens.access_token)
     if case == "used":
         _, tokens_after = await service_env.users.sessions.refresh(tokens.refresh_token)
@@ -142,7 +143,7 @@ async def test_an_invalid_refresh_token_identifies_nobody_and_ends_nothing(servi
 
 async def test_a_refresh_extends_the_session(service_env: Any) -> None:
     user = await service_env.user()
-    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
+    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK)
     for _ in range(3):
         service_env.clock.forward(timedelta(days=29))
         _, tokens = await service_env.users.sessions.refresh(tokens.refresh_token)
@@ -170,13 +171,13 @@ async def test_a_login_replaces_an_outdated_hash(service_env: Any) -> None:
 
     step = update_user(changed)
     await service_env.db.write(step.statement, **step.values)
-    await accounts.sessions.login(user.email_key, PASSWORD)
+    await accounts.sessions.login(user.email_key, PASSWORD, network=NETWORK)
     assert not service_env.passwords.needs_rehash((await service_env.reload(user)).password_hash)
 
 
 async def test_logout_by_refresh_token_ends_the_session(service_env: Any) -> None:
     user = await service_env.user()
-    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
+    _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK)
     await service_env.users.sessions.logout(refresh_token=tokens.refresh_token)
     await service_env.users.sessions.logout(refresh_token="unknown")
     with pytest.raises(CredentialInvalid):
@@ -185,7 +186,7 @@ async def test_logout_by_refresh_token_ends_the_session(service_env: Any) -> Non
 
 async def test_expired_sessions_are_deleted(service_env: Any) -> None:
     user = await service_env.user()
-    await service_env.users.sessions.login(user.email_key, PASSWORD)
+    await service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK)
     assert await service_env.users.sessions.purge() == 0
     service_env.clock.forward(timedelta(days=32))
     assert await service_env.users.sessions.purge() == 1
@@ -197,7 +198,7 @@ async def test_a_login_and_a_block_at_once_leave_no_session(service_env: Any) ->
         user = await service_env.user()
         signed_in: Any
         signed_in, _ = await asyncio.gather(
-            service_env.users.sessions.login(user.email_key, PASSWORD),
+            service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK),
             service_env.users.change(user.id, UserChanges(blocked=True), by=OPERATOR_PRINCIPAL),
             return_exceptions=True,
         )
@@ -210,7 +211,7 @@ async def test_a_login_and_a_block_at_once_leave_no_session(service_env: Any) ->
 async def test_a_refresh_and_a_logout_at_once_leave_no_session(service_env: Any) -> None:
     for _ in range(4):
         user = await service_env.user()
-        _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD)
+        _, tokens = await service_env.users.sessions.login(user.email_key, PASSWORD, network=NETWORK)
         refreshed: Any
         refreshed, _ = await asyncio.gather(
             service_env.users.sessions.refresh(tokens.refresh_token),

@@ -91,8 +91,13 @@ class AdminAccounts:
     async def invite(
         self, *, by: Principal, address: Address, role: str, name: str = "", locale: str | None = None
     ) -> SetUpSent:
-        """Create an administrator and mail the set-up link. Raises NotAllowed, InvalidFields, EmailTaken."""
+        """Create an administrator and mail the set-up link.
+
+        Counts for the limit of the address, even if it is refused later. Raises NotAllowed, TooManyRequests,
+        InvalidFields, EmailTaken.
+        """
         by.require(ADMINS_WRITE)
+        self.deps.limiter.check_recipient(address.email_key)
         if problems := _check_role(role):
             raise InvalidFields(problems)
         admin = self._new_admin(address, role=role, name=name, locale=locale)
@@ -131,10 +136,11 @@ class AdminAccounts:
     async def resend_set_up(self, admin_id: UUID, *, by: Principal) -> SetUpSent:
         """Send a new set-up link; earlier ones stop working. An existing password works until the link is used.
 
-        Raises NotAllowed, AdminNotFound, AccountBlocked for a deactivated administrator.
+        Raises NotAllowed, AdminNotFound, TooManyRequests, AccountBlocked for a deactivated administrator.
         """
         by.require(ADMINS_WRITE)
         admin = await self.get(admin_id)
+        self.deps.limiter.check_recipient(admin.email_key)
         now = self.deps.clock()
         event = new_event("admin.invited", admin_id, by=by.actor, now=now)
         mail = self.set_up_links.mail_to(admin, now)

@@ -8,12 +8,16 @@ from latchstring.crypto.link_tokens import LinkTokens
 from latchstring.crypto.passwords import Passwords
 from latchstring.domain.clock import Clock
 from latchstring.domain.settings import AccountRules, App, MailRules
+from latchstring.rate_limits import Limiter
 from latchstring.storage.engine.database import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminDependencies:
-    """The injected dependencies of each service of administrators."""
+    """The injected dependencies of each service of administrators.
+
+    limiter: shared with everything else in the process, so that it counts every request.
+    """
 
     db: Database
     clock: Clock
@@ -23,6 +27,7 @@ class AdminDependencies:
     rules: AccountRules
     passwords: Passwords
     mail_rules: MailRules
+    limiter: Limiter
     wake_worker: Callable[[], None]
 
     @property

@@ -46,13 +46,14 @@ class OwnAccount:
         if changed:
             await self.deps.db.transact(work)
 
-    async def change_password(self, by: AuthenticatedAdmin, current: str, new: str) -> NewAdminSession:
+    async def change_password(self, by: AuthenticatedAdmin, current: str, new: str, *, network: str) -> NewAdminSession:
         """Change the password. This session gets a new token, all others end, and set-up links stop working.
 
-        Raises InvalidFields with `/currentPassword` and `/password`, CredentialInvalid when the session has ended.
+        network: of the client. Raises TooManyRequests after many guesses of the password, InvalidFields with
+        `/currentPassword` and `/password`, CredentialInvalid when the session has ended.
         """
         admin = by.admin
-        await self.second_factors.check_own_password(admin, current, pointer="/currentPassword")
+        await self.second_factors.check_own_password(admin, current, network=network, pointer="/currentPassword")
         problems = check_policy(new, self.deps.rules, email=admin.email, names=[admin.name])
         if problems:
             raise InvalidFields(problems)

@@ -67,8 +67,10 @@ class SecondFactors:
     async def complete_login(self, by: AuthenticatedAdmin, code: str) -> NewAdminSession:
         """Complete a session that awaits its code, with a code of the app or a recovery code.
 
-        Each code is accepted once. Raises SecondFactorInvalid, and CredentialInvalid when the session has ended.
+        Each code is accepted once. Raises TooManyRequests after many codes, SecondFactorInvalid, and CredentialInvalid
+        when the session has ended.
         """
+        self.deps.limiter.check_code(by.admin.email_key)
         # codes are typed by hand: spaces, dashes and lower case do not matter
         normalized = "".join(character for character in code.upper() if character.isalnum())
         by_app = len(normalized) == DIGITS
@@ -143,14 +145,14 @@ class SecondFactors:
         uri = enrolment_uri(secret, issuer=self.deps.app.name, account=admin.email)
         return Enrolment(format_secret(secret), uri)
 
-    async def confirm(self, by: AuthenticatedAdmin, code: str, password: str) -> tuple[str, ...]:
+    async def confirm(self, by: AuthenticatedAdmin, code: str, password: str, *, network: str) -> tuple[str, ...]:
         """Require the app's code from now on; returns the recovery codes, which are shown only once.
 
-        Every other session of the administrator ends. Raises SecondFactorInvalid, and InvalidFields for a wrong
-        password.
+        Every other session of the administrator ends. Raises TooManyRequests, SecondFactorInvalid, and InvalidFields
+        for a wrong password.
         """
         # an attacker at an unattended browser must not enable a second factor and lock the owner out
-        await self.check_own_password(by.admin, password)
+        await self.check_own_password(by.admin, password, network=network)
         admin, now = by.admin, self.deps.clock()
         time_step = self._find_step(admin, "".join(code.split()))
         if time_step is None or admin.has_second_factor:
@@ -170,9 +172,12 @@ class SecondFactors:
         await self.deps.db.transact(work)
         return codes
 
-    async def renew_recovery_codes(self, by: AuthenticatedAdmin, password: str) -> tuple[str, ...]:
-        """Replace all recovery codes; the new ones are shown only once. Raises InvalidFields for a wrong password."""
-        await self.check_own_password(by.admin, password)
+    async def renew_recovery_codes(self, by: AuthenticatedAdmin, password: str, *, network: str) -> tuple[str, ...]:
+        """Replace all recovery codes; the new ones are shown only once.
+
+        Raises TooManyRequests, InvalidFields for a wrong password, SecondFactorInvalid without a second factor.
+        """
+        await self.check_own_password(by.admin, password, network=network)
         admin, now, codes = by.admin, self.deps.clock(), _new_recovery_codes()
         event = new_event("admin.recovery_codes_made", admin.id, by=actor_of(admin.id), now=now)
 
@@ -191,9 +196,9 @@ class SecondFactors:
         """The number of unused recovery codes."""
         return await count_recovery_codes(self.deps.db, admin.id)
 
-    async def remove(self, by: AuthenticatedAdmin, password: str) -> None:
-        """Require only the password from now on. Raises InvalidFields for a wrong password."""
-        await self.check_own_password(by.admin, password)
+    async def remove(self, by: AuthenticatedAdmin, password: str, *, network: str) -> None:
+        """Require only the password from now on. Raises TooManyRequests, InvalidFields for a wrong password."""
+        await self.check_own_password(by.admin, password, network=network)
         admin, now = by.admin, self.deps.clock()
         event = new_event("admin.second_factor_disabled", admin.id, by=actor_of(admin.id), now=now)
 
@@ -220,11 +225,15 @@ class SecondFactors:
 
         await self.deps.db.transact(work)
 
-    async def check_own_password(self, admin: Admin, password: str, *, pointer: str = "/password") -> None:
-        """Raise InvalidFields unless this is the administrator's password.
+    async def check_own_password(
+        self, admin: Admin, password: str, *, network: str, pointer: str = "/password"
+    ) -> None:
+        """Raise InvalidFields unless this is the administrator's password, TooManyRequests after many guesses.
 
-        Required for changes of credentials: access to an open browser must not be enough.
+        Required for changes of credentials: access to an open browser must not be enough. network: of the client.
         """
+        # counted apart from sign-in: guesses in an open browser do not lock the administrator out
+        self.deps.limiter.check_login(f"admin own {admin.email_key}", network)
         if not await self.deps.passwords.verify(password, admin.password_hash):
             raise InvalidFields([FieldProblem(pointer, "wrong-password", "Wrong password.")])
 

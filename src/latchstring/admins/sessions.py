@@ -13,7 +13,7 @@ from latchstring.domain.errors import InvalidCredentials, StorageBusy
 from latchstring.domain.event import Event
 from latchstring.domain.ids import new_id
 from latchstring.events.record import record
-from latchstring.formats.email_address import AddressRefused, parse_address
+from latchstring.formats.email_address import find_email_key
 from latchstring.storage.admins.admins import admin_of, find_admin_by_email_key, note_admin_login
 from latchstring.storage.admins.sessions import (
     end_admin_session,
@@ -82,9 +82,13 @@ class AdminSessions:
     async def login(self, address_text: str, password: str, *, user_agent: str, network: str) -> NewAdminSession:
         """Sign in with address and password. Raises InvalidCredentials for every cause alike.
 
-        With a second factor the session is not complete: it awaits the code, for ten minutes.
+        With a second factor the session is not complete: it awaits the code, for ten minutes. network: of the client.
+        Raises TooManyRequests after many attempts, whether or not the address belongs to an administrator.
         """
-        admin = await self._find_admin_by_text(address_text)
+        email_key = find_email_key(address_text)  # None is answered like an unknown address
+        # counted apart from the user with the same address, so that attempts at one do not lock out the other
+        self.deps.limiter.check_login(f"admin {email_key or address_text}", network)
+        admin = None if email_key is None else await find_admin_by_email_key(self.deps.db, email_key)
         stored_hash = admin.password_hash if admin else None
         # Without an administrator a dummy hash is verified: the answer takes as long, so that its time does not reveal
         # which addresses administer the installation. Deactivation is checked after it for the same reason.
@@ -97,13 +101,6 @@ class AdminSessions:
         return await self._open_admin_session(
             admin.id, verified_hash=stored_hash, kept_hash=kept_hash, user_agent=user_agent, network=network
         )
-
-    async def _find_admin_by_text(self, address_text: str) -> Admin | None:
-        try:
-            address = parse_address(address_text)
-        except AddressRefused:  # answered like an unknown address
-            return None
-        return await find_admin_by_email_key(self.deps.db, address.email_key)
 
     async def _open_admin_session(
         self, admin_id: UUID, *, verified_hash: str, kept_hash: str, user_agent: str, network: str

@@ -88,7 +88,11 @@ class SetUpLinks:
         return admin
 
     async def request(self, address: Address, *, locale: str | None = None) -> None:
-        """Mail a set-up link if the address belongs to an active administrator. Takes the same time if not."""
+        """Mail a set-up link if the address belongs to an active administrator. Takes the same time if not.
+
+        Raises TooManyRequests after many requests for an address, whether or not it belongs to an administrator.
+        """
+        self.deps.limiter.check_requested(address.email_key)
         now = self.deps.clock()
         admin = await find_admin_by_email_key(self.deps.db, address.email_key)
         mail = self.mail_to(admin, now, locale) if admin and admin.is_active else unsent_mail(now)

@@ -1,5 +1,7 @@
 """Login, logout, password reset and address verification."""
 
+from contextlib import suppress
+
 from starlette.requests import Request
 
 from latchstring.api.user_views import SessionView, make_cookies, session_view
@@ -11,7 +13,6 @@ from latchstring.domain.errors import (
     Unauthenticated,
     VerificationTokenInvalid,
 )
-from latchstring.formats.email_address import Address, AddressRefused, parse_address
 from latchstring.formats.field_types import Email, Secret, Token
 from latchstring.formats.fields import Body
 from latchstring.http.authentication import Caller, RouteAccess, clear_session_cookies, cookie_refresh_token
@@ -75,18 +76,9 @@ class VerifyBody(Body):
 )
 async def login(request: Request, services: Services, body: LoginBody) -> Answer:
     """Signs in with e-mail and password. All failures, blocked accounts included, get the same response."""
-    address = _parse_address_or_none(body.email)
-    email_key = address.email_key if address else None
-    services.limiter.check_login(email_key or body.email, client_network(request.scope, services.limits))
-    user, tokens = await services.users.sessions.login(email_key, body.password)
+    network = client_network(request.scope, services.limits)
+    user, tokens = await services.users.sessions.login(body.email, body.password, network=network)
     return json_answer(session_view(user, tokens)).with_cookies(make_cookies(tokens, services))
-
-
-def _parse_address_or_none(text: str) -> Address | None:
-    try:
-        return parse_address(text)
-    except AddressRefused:  # answered like an unknown address
-        return None
 
 
 @operation(
@@ -142,8 +134,8 @@ async def logout(services: Services, request: Request, caller: Caller, body: Ref
 )
 async def request_password_reset(services: Services, request: Request, body: AddressBody) -> Answer:
     """The response and its duration are the same whether or not the address has an account."""
-    if _is_mail_allowed(services, body.email):
-        locale = choose_locale(request.scope, services.app)
+    locale = choose_locale(request.scope, services.app)
+    with suppress(TooManyRequests):  # anonymous callers are not told that an address has reached its limit
         await services.users.recovery.request_password_reset(body.email, locale=locale)
     return empty_answer(202)
 
@@ -181,12 +173,12 @@ async def request_verification(
     """For the signed-in account, or for the address in the body. No mail is sent if the address is already verified."""
     locale = choose_locale(request.scope, services.app, caller.user)
     if caller.user is not None:
-        services.limiter.check_requested(caller.user.email_key)
         await services.users.recovery.request_verification(caller.user, locale=locale)
     elif body.email is None:
         raise Unauthenticated("Sign in, or send an address.")
-    elif _is_mail_allowed(services, body.email):
-        await services.users.recovery.request_verification_of(body.email, locale=locale)
+    else:
+        with suppress(TooManyRequests):  # as above
+            await services.users.recovery.request_verification_of(body.email, locale=locale)
     return empty_answer(202)
 
 
@@ -204,15 +196,6 @@ async def verify_email(services: Services, body: VerifyBody) -> Answer:
     """A link works once and is valid for three days."""
     await services.users.recovery.verify_email(body.token)
     return empty_answer()
-
-
-def _is_mail_allowed(services: Services, address: Address) -> bool:
-    """Whether anonymous callers may request another mail to this address. Callers are not told about the limit."""
-    try:
-        services.limiter.check_requested(address.email_key)
-    except TooManyRequests:
-        return False
-    return True
 
 
 routes = [login, refresh, logout, request_password_reset, reset_password, request_verification, verify_email]

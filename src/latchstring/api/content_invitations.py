@@ -157,7 +157,7 @@ async def post_content_invitation(  # noqa: PLR0917  # filled by name
     if _is_sent(reading, "token"):
         _refuse_mixture(reading, ACCEPTING)
         read_key(request.scope, is_supported=False)
-        services.limiter.check_client(client_network(request.scope, services.limits))
+        services.check_client(client_network(request.scope, services.limits))
         return await _accept(request, services, caller, reading, _RequestedTarget(content_type, key))
     return await _invite(services, caller, reading, idempotency, _RequestedTarget(content_type, key))
 

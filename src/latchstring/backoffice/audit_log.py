@@ -8,7 +8,7 @@ from latchstring.backoffice.dependencies import BackofficeDependencies
 from latchstring.domain.pagination import Cursor, Page
 from latchstring.domain.principal import Principal
 from latchstring.domain.views.audit_log import AuditEntry, AuditFilter
-from latchstring.formats.email_address import AddressRefused, parse_address
+from latchstring.formats.email_address import find_email_key
 from latchstring.storage.events.audit_log import find_actors_by_name, find_objects_by_name, list_audit
 
 READ = "audit:read"
@@ -42,12 +42,12 @@ class AuditLog:
     async def find_actors(self, text: str, *, by: Principal) -> tuple[UUID, ...]:
         """Ids of the actors with this id, address, or name of an API key."""
         by.require(READ)
-        return _parse_id(text) or await find_actors_by_name(self.deps.db, _canonical_address(text), text)
+        return _parse_id(text) or await find_actors_by_name(self.deps.db, find_email_key(text) or text, text)
 
     async def find_objects(self, text: str, *, by: Principal) -> tuple[UUID, ...]:
         """Ids of the subjects with this id, address, group key, `type/key`, or name of an API key."""
         by.require(READ)
-        return _parse_id(text) or await find_objects_by_name(self.deps.db, _canonical_address(text), text)
+        return _parse_id(text) or await find_objects_by_name(self.deps.db, find_email_key(text) or text, text)
 
 
 def _parse_id(text: str) -> tuple[UUID, ...]:
@@ -55,10 +55,3 @@ def _parse_id(text: str) -> tuple[UUID, ...]:
         return (UUID(text),)
     except ValueError:
         return ()
-
-
-def _canonical_address(text: str) -> str:
-    try:
-        return parse_address(text).email_key
-    except AddressRefused:
-        return text

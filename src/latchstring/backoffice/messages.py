@@ -59,9 +59,10 @@ class Messages:
     async def send_test(self, kind: MailKind, locale: str, to: str, *, by: Principal) -> TestSent:
         """Send a sample at once, without the queue, and return the reply of the mail server. Its link does not work.
 
-        The mail is not stored and not retried. Raises MailDisabled.
+        The mail is not stored and not retried. Raises NotAllowed, TooManyRequests, MailDisabled.
         """
         by.require(MAIL_WRITE)
+        self.deps.limiter.check_test_mail(by.id)
         if self.deps.mail_rules.transport == "off":
             raise MailDisabled("Mail is switched off here.")
         attempt = await self._send(kind, locale, to)

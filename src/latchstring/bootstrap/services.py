@@ -70,7 +70,7 @@ def build_services(
 ) -> Services:
     """Create every service with its dependencies."""
     tokens = LinkTokens(keyring, installation_id)
-    passwords = Passwords()
+    passwords, limiter = Passwords(), Limiter(config.limits)
     users = Users.build(
         UserDependencies(
             db=db,
@@ -84,6 +84,7 @@ def build_services(
             rules=config.accounts,
             passwords=passwords,
             mail_rules=config.mail,
+            limiter=limiter,
             wake_worker=wake_event.notify,
         )
     )
@@ -97,10 +98,10 @@ def build_services(
             rules=config.accounts,
             passwords=passwords,
             mail_rules=config.mail,
+            limiter=limiter,
             wake_worker=wake_event.notify,
         )
     )
-    limiter = Limiter(config.limits)
     invitations = Invitations(
         InvitationDependencies(
             db=db,
@@ -145,7 +146,7 @@ def build_services(
         invitations=invitations,
         installation_id=installation_id,
         wake_worker=wake_event.notify,
-        limiter=limiter,
+        check_client=limiter.check_client,
         link_views=LinkViewCounter(db, clock),
         backoffice=Backoffice(
             BackofficeDependencies(
@@ -154,6 +155,7 @@ def build_services(
                 app=config.app,
                 mail_rules=config.mail,
                 loaders=_mail_loaders(invitations, users, admins),
+                limiter=limiter,
                 wake_worker=wake_event.notify,
             )
         ),

@@ -74,6 +74,14 @@ def parse_address(text: str) -> Address:
     return Address(text, f"{local.translate(_LOWER_ASCII)}@{domain.lower()}")
 
 
+def find_email_key(text: str) -> str | None:
+    """The canonical form of an address; None for text that is not an address."""
+    try:
+        return parse_address(text).email_key
+    except AddressRefused:
+        return None
+
+
 def _parse(text: str) -> tuple[str, str]:
     try:
         validated = validate_email(

@@ -138,11 +138,11 @@ async def accept(page: InviteePage) -> Answer:
 
 
 async def _sign_in_and_accept(context: LandingContext, sent: SentForm[AcceptForm]) -> Answer:
-    services = context.page.services
-    email_key = context.link.invitation.email_key
-    services.limiter.check_login(email_key, context.page.client_network)
+    services, email_key = context.page.services, context.link.invitation.email_key
     try:
-        user, tokens = await services.users.sessions.login(email_key, sent.get("password") or "")
+        user, tokens = await services.users.sessions.login(
+            email_key, sent.get("password") or "", network=context.page.client_network
+        )
     except InvalidCredentials as error:
         return await _show_landing_page(
             context, form=sent.with_problem("password", "wrong-password"), status=401, code=error.code

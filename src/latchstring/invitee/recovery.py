@@ -45,7 +45,6 @@ async def request_password_reset(page: InviteePage) -> Answer:
     except InvalidFields as error:
         return page.show("password_forgotten.html", status=422, code=error.code, form=sent.refused(error))
     address: Address = form.email
-    page.services.limiter.check_requested(address.email_key)
     await page.services.users.recovery.request_password_reset(address, locale=page.locale)
     return page.redirect("/password-reset/sent")
 
@@ -103,7 +102,6 @@ async def request_verification(page: InviteePage) -> Answer:
     page, _ = await page.read(PageForm)
     if page.user is None:
         return page.redirect("/login", next="/verify-email")
-    page.services.limiter.check_requested(page.user.email_key)
     await page.services.users.recovery.request_verification(page.user, locale=page.locale)
     return page.redirect("/verify-email/sent")
 

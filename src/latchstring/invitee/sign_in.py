@@ -40,10 +40,11 @@ async def log_in(page: InviteePage) -> Answer:
     target = local_path(sent.get("next") or "")
     page = page.with_url("/login", next=target)
     address: Address | None = sent.get("email")
-    email_key = address.email_key if address else None
-    page.services.limiter.check_login(email_key or sent.typed.get("email", ""), page.client_network)
+    address_text = address.email if address else sent.typed.get("email", "")
     try:
-        user, tokens = await page.services.users.sessions.login(email_key, sent.get("password") or "")
+        user, tokens = await page.services.users.sessions.login(
+            address_text, sent.get("password") or "", network=page.client_network
+        )
     except InvalidCredentials as error:
         form = sent.with_problem("email", "credentials")
         return page.show("login.html", status=401, code=error.code, form=form, next=target)

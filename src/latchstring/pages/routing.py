@@ -47,7 +47,7 @@ def count_client(handler: Callable[[C], Awaitable[Answer]]) -> Callable[[C], Awa
 
     @wraps(handler)
     async def counted(context: C) -> Answer:
-        context.services.limiter.check_client(context.client_network)
+        context.services.check_client(context.client_network)
         return await handler(context)
 
     return counted

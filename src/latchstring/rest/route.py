@@ -189,7 +189,7 @@ async def _prepare_arguments(declaration: Operation, request: Request, parameter
     scope = request.scope
     services: Services = scope["app"].state.services
     if declaration.rate_limited:
-        services.limiter.check_client(client_network(scope, services.limits))
+        services.check_client(client_network(scope, services.limits))
     arguments: dict[str, Any] = {"request": request, "services": services, **scope["path_params"]}
     arguments["query"] = read_query(scope, declaration.query)
     key = read_key(scope, is_supported=declaration.takes_idempotency_key)

@@ -70,12 +70,14 @@ class UserOperations:
     async def send_link(self, user_id: UUID, kind: MailKind, *, by: Principal) -> bool:
         """Mail a user a link to set a password or to verify the address. False: the address is verified already.
 
-        kind: one of LINKS. Raises NotAllowed, UserNotFound, MailDisabled.
+        kind: one of LINKS. Counts for the limit of the address, even if it is refused later. Raises NotAllowed,
+        UserNotFound, TooManyRequests, MailDisabled.
         """
         by.require(WRITE_USERS)
         user = await find_user(self.deps.db, user_id)
         if user is None:
             raise UserNotFound("There is no such user.")
+        self.deps.limiter.check_recipient(user.email_key)
         if self.deps.mail_is_off:
             raise MailDisabled("Mail is disabled.")
         if kind is MailKind.EMAIL_VERIFICATION and user.email_verified:

@@ -13,6 +13,7 @@ from latchstring.domain.actor import ActorType
 from latchstring.domain.clock import Clock
 from latchstring.domain.principal import Principal, Role
 from latchstring.domain.settings import AccountRules, App, MailRules, Roles
+from latchstring.rate_limits import Limiter
 from latchstring.storage.engine.database import Database
 
 NO_ROLE = Role("", "", frozenset())
@@ -26,6 +27,7 @@ def noop() -> None:
 class UserDependencies:
     """The injected dependencies of each service of users.
 
+    limiter: shared with everything else in the process, so that it counts every request.
     api_key_cache: principals of API keys with the instant they were read, by digest. Shared, as revoking clears it.
     """
 
@@ -38,6 +40,7 @@ class UserDependencies:
     rules: AccountRules
     passwords: Passwords
     mail_rules: MailRules
+    limiter: Limiter
     wake_worker: Callable[[], None] = noop
     api_key_cache: dict[bytes, tuple[datetime, Principal]] = field(default_factory=dict)
 

@@ -44,7 +44,11 @@ class Recovery:
         return account_mail(user, kind, now=now, is_off=self.deps.mail_is_off, locale=locale)
 
     async def request_password_reset(self, address: Address, *, locale: str | None = None) -> None:
-        """Mail a reset link if the address has an account that is not blocked. Takes the same time if not."""
+        """Mail a reset link if the address has an account that is not blocked. Takes the same time if not.
+
+        Raises TooManyRequests after many requests for an address, with or without an account.
+        """
+        self.deps.limiter.check_requested(address.email_key)
         now = self.deps.clock()
         user = await find_user_by_email_key(self.deps.db, address.email_key)
         if user is not None and not user.blocked:
@@ -55,12 +59,20 @@ class Recovery:
         await self._queue(mail)
 
     async def request_verification(self, user: User, *, locale: str | None = None) -> None:
-        """Mail a verification link to a signed-in user; does nothing for a verified address."""
+        """Mail a verification link to a signed-in user; does nothing for a verified address.
+
+        Raises TooManyRequests.
+        """
+        self.deps.limiter.check_requested(user.email_key)
         if not user.email_verified:
             await self._queue(self._mail_to(user, MailKind.EMAIL_VERIFICATION, now=self.deps.clock(), locale=locale))
 
     async def request_verification_of(self, address: Address, *, locale: str | None = None) -> None:
-        """Mail a verification link to an address, if it has an unverified account. Takes the same time if not."""
+        """Mail a verification link to an address, if it has an unverified account. Takes the same time if not.
+
+        Raises TooManyRequests after many requests for an address, with or without an account.
+        """
+        self.deps.limiter.check_requested(address.email_key)
         now = self.deps.clock()
         user = await find_user_by_email_key(self.deps.db, address.email_key)
         if user is not None and not user.blocked and not user.email_verified:

@@ -13,6 +13,7 @@ from latchstring.domain.event import Event, new_event
 from latchstring.domain.ids import new_id
 from latchstring.domain.principal import Principal
 from latchstring.events.record import record
+from latchstring.formats.email_address import find_email_key
 from latchstring.storage.engine.database import Step, Work
 from latchstring.storage.users.api_keys import digest_key, find_live_key, has_key_format
 from latchstring.storage.users.sessions import (
@@ -144,11 +145,13 @@ class Sessions:
         """The step that ends every session of a user."""
         return end_sessions(user_id, now=now)
 
-    async def login(self, email_key: str | None, password: str) -> tuple[User, SessionTokens]:
+    async def login(self, address_text: str, password: str, *, network: str) -> tuple[User, SessionTokens]:
         """Sign in with address and password. Raises InvalidCredentials for every cause alike.
 
-        email_key: canonical; None for text that is not an address.
+        network: of the client. Raises TooManyRequests after many attempts, whether or not the address has an account.
         """
+        email_key = find_email_key(address_text)  # None is answered like an unknown address
+        self.deps.limiter.check_login(email_key or address_text, network)
         user = None if email_key is None else await find_user_by_email_key(self.deps.db, email_key)
         stored_hash = user.password_hash if user else None
         # Without an account a dummy hash is verified: the answer takes as long, so that its time does not reveal which

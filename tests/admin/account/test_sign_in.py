@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.support.page_client import COOKIE, PASSWORD, PageClient, PageResponse
+from tests.support.service_env import NETWORK
 
 from latchstring.crypto.totp import step_at, totp_code
 from latchstring.domain.account import Admin
@@ -45,7 +46,7 @@ async def enrol(page_client: PageClient) -> tuple[Admin, bytes, tuple[str, ...]]
     secret = admins.second_factors._unseal(admin_session.admin)
     assert secret
     codes = await admins.second_factors.confirm(
-        admin_session, totp_code(secret, step_at(page_client.clock.now)), PASSWORD
+        admin_session, totp_code(secret, step_at(page_client.clock.now)), PASSWORD, network=NETWORK
     )
     forward(page_client, timedelta(minutes=1))
     return admin, secret, codes

@@ -145,8 +145,9 @@ async def change_password(panel: Panel) -> Answer:
     session = await _get_session(panel)
     try:
         form = sent.finish()
-        _check_password_limit(panel)
-        renewed = await panel.services.admins.own_account.change_password(session, form.current_password, form.password)
+        renewed = await panel.services.admins.own_account.change_password(
+            session, form.current_password, form.password, network=panel.client_network
+        )
     except InvalidFields as error:
         return _show_password(panel, status=422, code=error.code, form=sent.refused(error))
     panel = _with_session(panel, renewed)
@@ -157,11 +158,6 @@ def _with_session(panel: Panel, renewed: NewAdminSession) -> Panel:
     """A copy for the session with its new token, which also signs the flash message."""
     cookies = replace(panel.cookies, session=renewed.token)
     return replace(panel, cookies=cookies).with_cookies(*session_cookies(panel, renewed))
-
-
-def _check_password_limit(panel: Panel) -> None:
-    """Limit guesses of the current password in an open session. Raises TooManyRequests."""
-    panel.services.limiter.check_login(f"admin own {panel.me.email_key}", panel.client_network)
 
 
 # ---- second factor ---------------------------------------------------------------------------------------------------
@@ -204,8 +200,9 @@ async def confirm_factor(panel: Panel) -> Answer:
         return panel.redirect(FACTOR)
     try:
         form = sent.finish()
-        _check_password_limit(panel)
-        codes = await panel.services.admins.second_factors.confirm(session, form.code, form.confirm_password)
+        codes = await panel.services.admins.second_factors.confirm(
+            session, form.code, form.confirm_password, network=panel.client_network
+        )
     except InvalidFields as error:
         return await _refuse_password(panel, sent, error, "confirmPassword")
     except SecondFactorInvalid as error:
@@ -221,8 +218,9 @@ async def renew_codes(panel: Panel) -> Answer:
     session = await _get_session(panel)
     try:
         form = sent.finish()
-        _check_password_limit(panel)
-        codes = await panel.services.admins.second_factors.renew_recovery_codes(session, form.codes_password)
+        codes = await panel.services.admins.second_factors.renew_recovery_codes(
+            session, form.codes_password, network=panel.client_network
+        )
     except InvalidFields as error:
         return await _refuse_password(panel, sent, error, "codesPassword")
     except SecondFactorInvalid:
@@ -237,8 +235,7 @@ async def remove_factor(panel: Panel) -> Answer:
     session = await _get_session(panel)
     try:
         form = sent.finish()
-        _check_password_limit(panel)
-        await panel.services.admins.second_factors.remove(session, form.removal_password)
+        await panel.services.admins.second_factors.remove(session, form.removal_password, network=panel.client_network)
     except InvalidFields as error:
         return await _refuse_password(panel, sent, error, "removalPassword")
     return panel.redirect(FACTOR, flash=flash(panel, "own-second-factor-removed"))

@@ -74,16 +74,12 @@ async def show_login(panel: Panel) -> Answer:
 async def log_in(panel: Panel) -> Answer:
     """Sign in. A wrong address, a wrong password and an account of the app get the same answer."""
     sent = await panel.read_form(AdminSignInForm)
-    address: Address | None = sent.get("email")
-    email = sent.typed.get("email", "").strip()
-    network = panel.client_network
-    panel.services.limiter.check_login(f"admin {address.email_key if address else email}", network)
     try:
         new_session = await panel.services.admins.sessions.login(
-            email,
+            sent.typed.get("email", "").strip(),
             sent.get("password") or "",
             user_agent=panel.request.headers.get("User-Agent", ""),
-            network=network,
+            network=panel.client_network,
         )
     except InvalidCredentials as error:
         form = sent.with_problem("email", "credentials")
@@ -122,7 +118,6 @@ async def enter_code(panel: Panel) -> Answer:
     if session is None or not session.awaits_code:
         return panel.redirect(*_redirect_target(panel, session))
     code, next_path = sent.typed.get("code", ""), _checked_next(sent.typed.get("next", ""))
-    panel.services.limiter.check_code(session.admin.email_key)
     try:
         new_session = await panel.services.admins.second_factors.complete_login(session, code)
     except SecondFactorInvalid as error:
@@ -223,7 +218,6 @@ async def request_password(panel: Panel) -> Answer:
             is_sent=False,
             has_mail=has_mail(panel),
         )
-    panel.services.limiter.check_requested(address.email_key)
     await panel.services.admins.set_up_links.request(address, locale=panel.locale)
     return panel.redirect(FORGOTTEN, sent="yes")
 

@@ -21,7 +21,6 @@ from latchstring.formats.email_address import Address
 from latchstring.formats.field_types import Email, Line
 from latchstring.http.responses import Answer
 from latchstring.pages.forms import FormState, PageForm
-from latchstring.rate_limits import Limiter
 
 LIST = "/admin/administrators"
 ENTRY = "/admin/administrators/{id:str}"
@@ -80,7 +79,6 @@ async def invite(panel: Panel) -> Answer:
     try:
         form = sent.finish()
         address: Address = form.email
-        check_set_up_mail(panel.services.limiter, address)
         set_up = await panel.services.admins.invite(
             address=address, role=form.role, name=form.name, locale=parse_language(form.language), by=panel.principal
         )
@@ -95,11 +93,6 @@ async def invite(panel: Panel) -> Answer:
 def parse_language(language: str) -> str | None:
     """A language of the panel; None for the language of the browser."""
     return language if language in LANGUAGES else None
-
-
-def check_set_up_mail(limiter: Limiter, address: Address) -> None:
-    """Apply the rate limit of mails to one address to set-up links. Raises TooManyRequests."""
-    limiter.check_recipient(address.email_key)
 
 
 def _show_sent_link(panel: Panel, set_up: SetUpSent, message: str) -> Answer:
@@ -176,7 +169,6 @@ async def resend_link(panel: Panel) -> Answer:
     """Send a new set-up link; earlier ones stop working."""
     await panel.read_form(PageForm)
     admin = await _get_admin(panel)
-    check_set_up_mail(panel.services.limiter, Address(admin.email, admin.email_key))
     try:
         set_up = await panel.services.admins.resend_set_up(admin.id, by=panel.principal)
     except AccountBlocked:

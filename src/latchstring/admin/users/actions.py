@@ -143,7 +143,6 @@ async def create_user(panel: Panel) -> Answer:
     message = "user-created"
     if form.mail_link:
         try:
-            panel.services.limiter.check_recipient(user.email_key)
             await panel.services.users.operations.send_link(user.id, MailKind.PASSWORD_RESET, by=panel.principal)
             message = "user-created-link-sent"
         except (MailDisabled, TooManyRequests):
@@ -263,7 +262,6 @@ async def send_link(panel: Panel) -> Answer:
     user = await user_of(panel)
     kind, message = _LINK_KINDS[sent.finish().kind]
     try:
-        panel.services.limiter.check_recipient(user.email_key)
         is_sent = await panel.services.users.operations.send_link(user.id, kind, by=panel.principal)
     except (MailDisabled, TooManyRequests) as error:
         message = "mail-off" if isinstance(error, MailDisabled) else "too-many-mails"

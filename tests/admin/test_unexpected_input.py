@@ -125,8 +125,8 @@ async def test_clicking_resend_twice_resends_once(page_client: PageClient) -> No
     await page_client.sign_in_admin()
     invited = await page_client.invite("a@people.test")
     page, post = await page_client.get(f"{LIST}/{invited.id}"), f"{LIST}/{invited.id}/resend"
-    assert 'name="seen" value="1"' in page.html
-    fields = {"csrf": page.hidden["csrf"], "seen": "1"}
+    assert 'name="shownGeneration" value="1"' in page.html
+    fields = {"csrf": page.hidden["csrf"], "shownGeneration": "1"}
     await asyncio.gather(*(page_client.browser.post(post, data=fields) for _ in range(3)))
     assert (
         await page_client.flash(PageResponse(await page_client.browser.post(post, data=fields)))

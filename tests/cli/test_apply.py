@@ -169,7 +169,7 @@ invitations:
     assert "has 3 problems. Nothing was changed." in output
     assert "line 4, role: There is no role boss." in output
     assert "line 7, groups: There is no group nowhere." in output
-    assert "line 9: CLEO@people.test stands in the list twice" in output
+    assert "line 9: CLEO@people.test is in the list twice" in output
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ async def test_an_unreachable_mail_server_is_bad() -> None:
 
 
 @pytest.mark.parametrize("transport", ["off", "mailbox"])
-async def test_a_transport_without_delivery_is_doubtful(tmp_path: Path, transport: str) -> None:
+async def test_a_transport_without_delivery_is_a_warning(tmp_path: Path, transport: str) -> None:
     (finding,) = await check_mail(MailRules(transport=transport, mailbox_directory=str(tmp_path / "mails")))
     assert finding.health is Health.WARNING
 
@@ -126,7 +126,7 @@ async def test_a_public_url_of_another_server_is_bad(config: Config) -> None:
         assert "answers 404" in only_bad(await check_public_url(with_public_url(config, url))).message
 
 
-async def test_a_wrong_clock_is_doubtful(config: Config) -> None:
+async def test_a_wrong_clock_is_a_warning(config: Config) -> None:
     async with http_server(b'{"status": "ok"}', date=NOW - timedelta(minutes=10)) as url:
         findings = await check_public_url(with_public_url(config, url), now=lambda: NOW)
     assert [finding.check for finding in findings if finding.health is Health.WARNING] == ["clock"]
@@ -160,7 +160,7 @@ def test_a_read_only_key_file_is_bad(config: Config) -> None:
     assert "chmod 600" in only_bad(check_key(config)[0]).remedy
 
 
-def test_a_key_file_that_others_may_read_is_doubtful(config: Config) -> None:
+def test_a_key_file_that_others_may_read_is_a_warning(config: Config) -> None:
     open_keyring(config)
     config.secrets.master_key_file.chmod(0o644)
     assert [finding.health for finding in check_key(config)[0]] == [Health.PASSED, Health.WARNING]
@@ -205,7 +205,7 @@ async def test_a_database_that_refuses_the_connection_is_bad(config: Config, pos
     assert "absent" in only_bad(await check_database(replace(config, database=settings), None)).message
 
 
-def test_a_configuration_without_roles_is_doubtful(config: Config) -> None:
+def test_a_configuration_without_roles_is_a_warning(config: Config) -> None:
     assert [finding.health for finding in check_configuration(config)] == [Health.PASSED, Health.WARNING]
 
 
@@ -255,7 +255,7 @@ def test_an_invalid_template_is_reported_once(config: Config, tmp_path: Path, te
     assert message in finding.message
 
 
-def test_a_file_that_replaces_no_template_is_doubtful(config: Config, tmp_path: Path) -> None:
+def test_a_file_that_replaces_no_template_is_a_warning(config: Config, tmp_path: Path) -> None:
     (tmp_path / "own" / "invitation").mkdir(parents=True)
     for name in ("body.html", "body.xx.txt", "subjects.txt"):
         (tmp_path / "own" / "invitation" / name).write_text("x")

@@ -67,7 +67,7 @@ def test_a_compromised_key_can_never_sign_again(terminal: Terminal) -> None:
     old_key = path.read_text()
     terminal.run("keys", "rotate", "--compromised")
     path.write_text(old_key)
-    assert "given up as compromised" in terminal.run("user", "create", "--email", "b@acme.test", status=2).stderr
+    assert "revoked as compromised" in terminal.run("user", "create", "--email", "b@acme.test", status=2).stderr
 
 
 def test_another_key_is_rejected(terminal: Terminal) -> None:

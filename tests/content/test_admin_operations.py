@@ -110,14 +110,16 @@ async def test_operations_require_their_permissions(content_env: ContentEnv) -> 
             article, AccessChanges(visibility=Visibility.PUBLIC), by=viewer
         )
     with pytest.raises(NotAllowed):
-        await content_env.content.operations.hand_over(article, content_env.owner.id, by=viewer)
+        await content_env.content.operations.transfer_ownership(article, content_env.owner.id, by=viewer)
     with pytest.raises(NotAllowed):
         await content_env.content.operations.get(
             "articles", article.key, by=content_env.as_(await content_env.service_env.user())
         )
     key = replace(OPERATOR_PRINCIPAL, type=ActorType.API_KEY, id=new_id(content_env.service_env.clock()))
     with pytest.raises(NotAllowed):  # no API key may transfer objects, whatever its scopes
-        await content_env.content.operations.hand_over(article, (await content_env.service_env.user()).id, by=key)
+        await content_env.content.operations.transfer_ownership(
+            article, (await content_env.service_env.user()).id, by=key
+        )
     with pytest.raises(ContentNotFound):
         await content_env.content.operations.get("articles", "none", by=viewer)
 
@@ -128,7 +130,7 @@ async def test_the_previous_owner_becomes_maintainer(content_env: ContentEnv) ->
         await content_env.create(),
         await content_env.service_env.user(),
     )
-    await content_env.content.operations.hand_over(article, new_owner.id, by=mira)
+    await content_env.content.operations.transfer_ownership(article, new_owner.id, by=mira)
     access = await content_env.access(article)
     assert (access.owner_id, access.visibility) == (new_owner.id, Visibility.SHARED)
     assert access.grants == {content_env.owner.id: ContentRole.MAINTAINER}

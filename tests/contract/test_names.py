@@ -153,6 +153,9 @@ PHRASES = [
     "{% trans %}About{% endtrans %}",
     "whoever looks after users",
     "Somebody said no",
+    "has run out",
+    "one of ours",
+    "given up",
 ]
 
 

@@ -21,7 +21,7 @@ async def store(directory: Path, subject: str = "Acme") -> RenderedMail:
     calls: list[int] = []
     assert (
         await MailboxSender(directory).send(compose, on_data_sent=lambda: calls.append(1))
-    ).result is DeliveryResult.TAKEN
+    ).result is DeliveryResult.ACCEPTED
     assert calls == [1]
     return mail
 

@@ -59,7 +59,7 @@ class CountingWork:
     async def prepare(self, job: Job, first: int) -> Rows:  # noqa: ARG002  # the protocol's
         return Rows(first + 10)
 
-    async def settle(self, job: Job, owner: UUID, until: datetime, batch: Rows) -> Job:  # noqa: ARG002  # the protocol's
+    async def process(self, job: Job, owner: UUID, until: datetime, batch: Rows) -> Job:  # noqa: ARG002  # the protocol's
         if self.before_batch is not None:
             await self.before_batch(job)
 
@@ -236,6 +236,6 @@ async def test_only_the_lease_owner_of_a_job_writes(job_env: JobEnv) -> None:
     assert claimed is not None
     for owner, job in ((other, claimed), (owner_id, replace(claimed, done=10))):
         with pytest.raises(JobLost):
-            await job_env.kind.settle(job, owner, NOON + LEASE, Rows(11))
+            await job_env.kind.process(job, owner, NOON + LEASE, Rows(11))
     await release_job(job_env.db, other, job_id, again_at=NOON)
-    assert (await job_env.kind.settle(claimed, owner_id, NOON + LEASE, Rows(11))).done == 10
+    assert (await job_env.kind.process(claimed, owner_id, NOON + LEASE, Rows(11))).done == 10

@@ -39,14 +39,19 @@ def test_pauses_grow_to_the_longest_and_differ() -> None:
 
 def test_a_mail_too_old_for_another_attempt_fails() -> None:
     delivery, again_at = plan_delivery(
-        SendAttempt(DeliveryResult.LATER, "451 later"), new_row(age=timedelta(days=2)), RULES, system_clock()
+        SendAttempt(DeliveryResult.TEMPORARY_FAILURE, "451 later"),
+        new_row(age=timedelta(days=2)),
+        RULES,
+        system_clock(),
     )
     assert (delivery.state, delivery.last_reply, again_at) == (DeliveryState.FAILED, "451 later", None)
 
 
 def test_after_an_installation_problem_the_pause_is_short() -> None:
     now = system_clock()
-    delivery, again_at = plan_delivery(SendAttempt(DeliveryResult.TROUBLE, "535 no"), new_row(attempts=12), RULES, now)
+    delivery, again_at = plan_delivery(
+        SendAttempt(DeliveryResult.SERVER_ERROR, "535 no"), new_row(attempts=12), RULES, now
+    )
     assert delivery.state is DeliveryState.DEFERRED
     assert again_at is not None
     assert again_at - now <= MAX_COOLDOWN
@@ -55,7 +60,7 @@ def test_after_an_installation_problem_the_pause_is_short() -> None:
 @pytest.mark.parametrize(
     ("result", "state"),
     [
-        (DeliveryResult.TAKEN, DeliveryState.SENT),
+        (DeliveryResult.ACCEPTED, DeliveryState.SENT),
         (DeliveryResult.NO_RECIPIENT, DeliveryState.BOUNCED),
         (DeliveryResult.REFUSED, DeliveryState.FAILED),
         (DeliveryResult.OFF, DeliveryState.SUPPRESSED),
@@ -72,10 +77,10 @@ def test_no_domain_gets_every_slot() -> None:
     for mail_id in ids:
         slots.begin(mail_id)
     for mail_id in ids[:MAX_SENDING_PER_DOMAIN]:
-        slots.name_domain(mail_id, "big.test")
+        slots.assign_domain(mail_id, "big.test")
     with pytest.raises(DomainBusy):
-        slots.name_domain(ids[-1], "big.test")
-    slots.name_domain(ids[-1], "small.test")
+        slots.assign_domain(ids[-1], "big.test")
+    slots.assign_domain(ids[-1], "small.test")
 
 
 def test_a_waiting_mail_frees_its_sending_slot() -> None:
@@ -84,7 +89,7 @@ def test_a_waiting_mail_frees_its_sending_slot() -> None:
         assert slots.free() > 0, number
         mail_id = uuid4()
         slots.begin(mail_id)
-        slots.name_domain(mail_id, f"d{number}.test")
+        slots.assign_domain(mail_id, f"d{number}.test")
         slots.begin_waiting(mail_id)
     assert slots.free() == 0
 
@@ -93,15 +98,15 @@ def test_a_deferring_domain_gets_one_mail_at_a_time_until_it_accepts_one() -> No
     slots = Slots()
     first, second, third = uuid4(), uuid4(), uuid4()
     slots.begin(first)
-    slots.name_domain(first, "slow.test")
+    slots.assign_domain(first, "slow.test")
     slots.end(first, was_deferred=True)
     slots.begin(second)
     slots.begin(third)
-    slots.name_domain(second, "slow.test")
+    slots.assign_domain(second, "slow.test")
     with pytest.raises(DomainBusy):
-        slots.name_domain(third, "slow.test")
+        slots.assign_domain(third, "slow.test")
     slots.end(second, was_deferred=False)
-    slots.name_domain(third, "slow.test")
+    slots.assign_domain(third, "slow.test")
 
 
 class Time:

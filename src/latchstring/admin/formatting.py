@@ -36,7 +36,7 @@ def long_day(locale: str) -> Callable[[date], str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class NumberFormats:
     """The formats that templates use."""
 
     number: Callable[[int], str]
@@ -46,6 +46,6 @@ class Numbers:
 
 
 @cache
-def get_formats(locale: str) -> Numbers:
+def get_formats(locale: str) -> NumberFormats:
     """All formats of one language."""
-    return Numbers(number(locale), share(locale), day(locale), long_day(locale))
+    return NumberFormats(number(locale), share(locale), day(locale), long_day(locale))

@@ -34,8 +34,8 @@ from latchstring.storage.admins.second_factors import (
     count_recovery_codes,
     delete_recovery_codes,
     digest_recovery_code,
-    note_factor_login,
     propose_secret,
+    record_factor_login,
     remove_secret,
     use_recovery_code,
     use_step,
@@ -90,7 +90,7 @@ class SecondFactors:
             # (RFC 6238 section 5.2). It compares the sealed secret: a code of a secret replaced meanwhile fails.
             if time_step is not None:
                 used_rows = yield use_step(admin.id, admin.totp_secret or b"", step_number=time_step, now=now)
-            elif (yield note_factor_login(admin.id, now=now)):
+            elif (yield record_factor_login(admin.id, now=now)):
                 used_rows = yield use_recovery_code(admin.id, digest_recovery_code(admin.id, normalized), now=now)
             else:
                 used_rows = []

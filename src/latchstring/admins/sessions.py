@@ -14,13 +14,13 @@ from latchstring.domain.event import Event
 from latchstring.domain.ids import new_id
 from latchstring.events.record import record
 from latchstring.formats.email_address import find_email_key
-from latchstring.storage.admins.admins import admin_of, find_admin_by_email_key, note_admin_login
+from latchstring.storage.admins.admins import admin_of, find_admin_by_email_key, record_admin_login
 from latchstring.storage.admins.sessions import (
     end_admin_session,
     find_admin_by_session,
     insert_admin_session,
-    note_admin_session_use,
     purge_admin_sessions,
+    record_admin_session_use,
 )
 from latchstring.storage.engine.database import Work
 
@@ -76,7 +76,7 @@ class AdminSessions:
         admin, session = admin_and_session
         if now - session.last_seen_at >= LAST_SEEN_INTERVAL:
             with suppress(StorageBusy):  # the page does not depend on this write; the next request repeats it
-                await note_admin_session_use(self.deps.db, session.id, before=now - LAST_SEEN_INTERVAL, now=now)
+                await record_admin_session_use(self.deps.db, session.id, before=now - LAST_SEEN_INTERVAL, now=now)
         return AuthenticatedAdmin(admin, session)
 
     async def login(self, address_text: str, password: str, *, user_agent: str, network: str) -> NewAdminSession:
@@ -113,7 +113,7 @@ class AdminSessions:
             # Hashing takes a tenth of a second. This conditional update refuses the login if the account was
             # deactivated or got another password meanwhile. It locks the row: a deactivation at the same time either
             # comes first or ends this session too.
-            login_rows = yield note_admin_login(admin_id, verified_hash=verified_hash, kept_hash=kept_hash, now=now)
+            login_rows = yield record_admin_login(admin_id, verified_hash=verified_hash, kept_hash=kept_hash, now=now)
             if not login_rows:
                 raise InvalidCredentials(WRONG_CREDENTIALS)
             admin = admin_of(login_rows[0])

@@ -65,7 +65,7 @@ async def get_job_report(
     if _accepts_only_csv(request.scope):
         return await csv_answer(_read_lines(services, job, row_filter), f"report-{job.id}")
     if query.limit is None and query.cursor is None:
-        rows = services.invitations.bulk.all_rows(job, which=row_filter)
+        rows = services.invitations.bulk.all_rows(job, row_filter=row_filter)
         return await streamed_answer(report_chunks(rows), [(b"content-type", JSON)])
     return await _answer_page(services, job, query, row_filter)
 
@@ -77,7 +77,7 @@ def _accepts_only_csv(scope: Scope) -> bool:
 
 async def _read_lines(services: Services, job: Job, row_filter: RowFilter) -> AsyncIterator[Sequence[object]]:
     yield REPORT_COLUMNS
-    async for rows in services.invitations.bulk.all_rows(job, which=row_filter):
+    async for rows in services.invitations.bulk.all_rows(job, row_filter=row_filter):
         for row in rows:
             yield row_cells(row)
 
@@ -86,7 +86,7 @@ async def _answer_page(services: Services, job: Job, query: ReportQuery, row_fil
     list_id = f"job:{job.id}:{query.status}"
     cursor = parse_cursor(services, list_id, query.cursor)
     limit = query.limit or DEFAULT_LIMIT
-    page = await services.invitations.bulk.list_rows(job, cursor=cursor, limit=limit, which=row_filter)
+    page = await services.invitations.bulk.list_rows(job, cursor=cursor, limit=limit, row_filter=row_filter)
     return answer_page(services, list_id, page, row_view)
 
 

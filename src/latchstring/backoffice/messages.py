@@ -64,7 +64,7 @@ class Messages:
         by.require(MAIL_WRITE)
         self.deps.limiter.check_test_mail(by.id)
         if self.deps.mail_rules.transport == "off":
-            raise MailDisabled("Mail is switched off here.")
+            raise MailDisabled("Mail is disabled.")
         attempt = await self._send(kind, locale, to)
         event = new_event(
             "mail.tested", by.id or new_id(self.deps.clock()), by=by.actor, now=self.deps.clock(), message=str(kind)
@@ -74,7 +74,7 @@ class Messages:
             yield record(event)
 
         await self.deps.db.transact(work)
-        return TestSent(attempt.result is DeliveryResult.TAKEN, attempt.reply)
+        return TestSent(attempt.result is DeliveryResult.ACCEPTED, attempt.reply)
 
     async def _send(self, kind: MailKind, locale: str, to: str) -> SendAttempt:
         sender = open_sender(self.deps.mail_rules)
@@ -86,7 +86,7 @@ class Messages:
             async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
                 return await sender.send(compose, on_data_sent=lambda: None)
         except TimeoutError:
-            return SendAttempt(DeliveryResult.LATER)
+            return SendAttempt(DeliveryResult.TEMPORARY_FAILURE)
         finally:
             await sender.close()
 

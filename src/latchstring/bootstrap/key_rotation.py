@@ -21,7 +21,7 @@ from latchstring.domain.event import new_event
 from latchstring.events.record import record
 from latchstring.services import Services
 from latchstring.storage.engine.database import Database, Work
-from latchstring.storage.engine.installation import note_key, retire_keys
+from latchstring.storage.engine.installation import record_key, retire_keys
 from latchstring.storage.invitations.cascade import expire_open_links, find_keys_in_use
 
 CAUSE = "key-compromised"
@@ -64,7 +64,7 @@ async def _keys_in_use(services: Services, keys: tuple[MasterKey, ...]) -> tuple
 
 
 def _register(new_key: MasterKey, now: datetime) -> Work[None]:
-    yield note_key(new_key, now)
+    yield record_key(new_key, now)
 
 
 def _retire(

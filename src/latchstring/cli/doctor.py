@@ -21,7 +21,7 @@ from latchstring.telemetry.logging import configure_logging
 def doctor(*, as_json: bool) -> None:
     """Check the installation for problems and show how to fix them. Changes and sends nothing.
 
-    Exit status: 0 if no finding is bad, 1 if one is, 2 if the configuration is invalid.
+    Exit status: 0 if no check failed, 1 if one did, 2 if the configuration is invalid.
     """
     config = read_config()
     configure_logging(level="CRITICAL")
@@ -40,13 +40,17 @@ def _as_json(finding: Finding) -> dict[str, str]:
 
 def _show(findings: Sequence[Finding]) -> None:
     """Print a table with each check, its result, and how to fix a problem."""
-    marks = {"good": Text("✓", "green"), "doubtful": Text("!", "yellow"), "bad": Text("✗", "bold red")}
+    marks = {
+        Health.PASSED: Text("✓", "green"),
+        Health.WARNING: Text("!", "yellow"),
+        Health.FAILED: Text("✗", "bold red"),
+    }
     table = Table(box=None, show_header=False, padding=(0, 1))
     for finding in findings:
         message = Text(finding.message)
         if finding.remedy:
             message.append(f"\n→ {finding.remedy}", "bold")
-        table.add_row(marks[finding.health.value], Text(finding.check, "dim"), message)
+        table.add_row(marks[finding.health], Text(finding.check, "dim"), message)
     Console().print(table)
-    count = sum(finding.health.value != "good" for finding in findings)
+    count = sum(finding.health is not Health.PASSED for finding in findings)
     click.echo("No problems found." if not count else f"{count} of {len(findings)} findings need attention.")

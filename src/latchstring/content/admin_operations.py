@@ -183,7 +183,7 @@ class ContentOperations:
             lambda: withdraw_invitation_grants(invitation_id, [content.id], by=by.actor, now=now)
         )
 
-    async def hand_over(self, content: ContentObject, new_owner_id: UUID, *, by: Principal) -> None:
+    async def transfer_ownership(self, content: ContentObject, new_owner_id: UUID, *, by: Principal) -> None:
         """Transfer an object to a new owner; the previous owner becomes MAINTAINER.
 
         Only for administrators, for objects whose owner has left; no permission of users or keys allows it.

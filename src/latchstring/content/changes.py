@@ -126,7 +126,7 @@ class ContentChanges(ContentReader):
             if once is not None:
                 answer = once.answer(created)
                 yield from store_answer(self.deps.db.dialect_name, once.claim, answer, subject_id=content.id, now=now)
-            yield from _hold_user(content.owner_id)
+            yield from _share_lock_user(content.owner_id)
             yield insert_object(content)
             yield record(event)
 
@@ -241,7 +241,7 @@ async def transfer(
 
     def work() -> Work[ObjectWithAccess]:
         locked = yield from lock_object(subject, content.id, need)
-        yield from _hold_user(new_owner_id)
+        yield from _share_lock_user(new_owner_id)
         if new_owner_id == locked.object.owner_id:
             return locked
         changed = replace(locked.object, owner_id=new_owner_id)
@@ -280,7 +280,7 @@ def lock_object(subject: Subject, content_id: UUID, need: Level, *, closing: boo
     return require_level(subject, (content, levels[content_id]), need)
 
 
-def _hold_user(user_id: UUID) -> Work[None]:
+def _share_lock_user(user_id: UUID) -> Work[None]:
     if user_id not in (yield from share_lock_users([user_id])):
         raise UserNotFound("There is no such user.")
 

@@ -91,7 +91,7 @@ class AccessTokens:
             return self._check_claims(decoded.header, decoded.claims, now)
         # One answer for every failure: callers learn nothing about which check a forged token passed.
         except (JoseError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise CredentialInvalid("The access token is not, or no longer, good. Sign in or refresh it.") from error
+            raise CredentialInvalid("The access token is invalid or has expired. Sign in or refresh it.") from error
 
     def jwks(self) -> dict[str, list[dict[str, Any]]]:
         """Return the public keys of all master keys in use, newest first (RFC 7517)."""

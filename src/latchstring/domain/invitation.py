@@ -105,7 +105,7 @@ _ENDED: dict[State, type[LatchstringError]] = {
 _ENDED_MESSAGES = {
     State.ACCEPTED: "This invitation has been accepted already.",
     State.DECLINED: "This invitation was declined.",
-    State.REVOKED: "This invitation was withdrawn.",
+    State.REVOKED: "This invitation was revoked.",
 }
 
 
@@ -120,7 +120,7 @@ def check_link(invitation: Invitation, *, generation: int, now: datetime) -> Non
     if generation != invitation.link.generation:
         raise InvitationSuperseded("A newer link has been sent to the same address.")
     if state is State.EXPIRED:
-        raise InvitationExpired("This link has run out. The invited person may ask for a new one.")
+        raise InvitationExpired("This link has expired. The invitee can request a new one.")
 
 
 def accept(invitation: Invitation, *, generation: int, by: UUID, now: datetime) -> Invitation:
@@ -136,7 +136,7 @@ def decline(invitation: Invitation, *, generation: int, now: datetime) -> Invita
 
 
 def revoke(invitation: Invitation, *, now: datetime) -> Invitation:
-    """Withdraw an open invitation.
+    """Revoke a pending invitation.
 
     Raises InvitationNotPending after an answer, InvitationNotFound when it was revoked before.
     """
@@ -175,7 +175,7 @@ def check_revealable(invitation: Invitation, *, now: datetime) -> None:
     state = invitation.state_at(now)
     if state is not State.PENDING:
         raise InvitationNotPending(
-            _ENDED_MESSAGES.get(state, "This invitation has run out. Resend it to make a new link.")
+            _ENDED_MESSAGES.get(state, "This invitation has expired. Resend it to create a new link.")
         )
 
 
@@ -183,7 +183,7 @@ def expire(invitation: Invitation, *, now: datetime) -> Invitation:
     """Record that the link has expired. Raises InvitationNotPending before that or after an end."""
     state = invitation.state_at(now)
     if state is not State.EXPIRED:
-        raise InvitationNotPending(_ENDED_MESSAGES.get(state, "This invitation has not run out yet."))
+        raise InvitationNotPending(_ENDED_MESSAGES.get(state, "This invitation has not expired."))
     return replace(invitation, state=State.EXPIRED, ended_at=invitation.link.expires_at)
 
 

@@ -1,8 +1,9 @@
 """The optional terms of an invitation, each declared once.
 
-The draft, the invitation and the template inherit these fields. `formats/terms.py` declares them for JSON bodies,
-import rows and forms; storage copies them with `terms_of`. Add a new field here first. `docs/architecture.md` lists the
-other places, and `tests/contract/test_terms.py` fails where the field is missing.
+The draft, the invitation and the template inherit these fields. `formats/invitation_input.py` and the forms of the
+panel declare how they are read, `formats/terms.py` reads them, and storage copies them with `terms_of`. Add a new field
+here first. `docs/architecture.md` lists the other places, and `tests/contract/test_terms.py` fails where the field is
+missing.
 """
 
 from collections.abc import Mapping

@@ -7,7 +7,7 @@ CATALOGUE = {
     "invitation.revealed": "A link was shown to an inviter or administrator.",
     "invitation.accepted": "The invitee accepted the invitation.",
     "invitation.declined": "The invitee declined the invitation.",
-    "invitation.revoked": "The invitation was withdrawn, or none of its grants was left; `cause` says which.",
+    "invitation.revoked": "The invitation was revoked, or none of its grants was left; `cause` says which.",
     "invitation.expired": "The link expired, or its key was compromised; `cause` says which.",
     "invitation.reduced": "Some grants of the invitation ended; `objects` lists them.",
     "invitation.erased": "The personal data of the invitee were erased.",

@@ -131,7 +131,7 @@ class InvitationAcceptance:
         # while the targets are locked, no grant on them can end
         bundle = yield from _load_live_bundle(invitation, {*objects, *groups})
         if not (yield from sponsor_may_grant(invitation, bundle, self.deps.roles)):
-            raise InviterNotAllowed("Whoever invited you may no longer give you this. Ask to be invited again.")
+            raise InviterNotAllowed("The person who invited you may no longer grant this. Ask for a new invitation.")
 
         yield from self._write_account(account, now)
         joined_ids = yield from self._join_groups(bundle, user.id)

@@ -52,8 +52,8 @@ def find_lifetime_problems(lifetime: timedelta | None, rules: InvitationRules) -
     """The problem of a lifetime outside the configured bounds."""
     if lifetime is None or rules.minimum_lifetime <= lifetime <= rules.maximum_lifetime:
         return []
-    bounds = f"{format_in_words(rules.minimum_lifetime)} to {format_in_words(rules.maximum_lifetime)}"
-    return [FieldProblem("/expiresIn", "out-of-bounds", f"A link works for {bounds} here.")]
+    bounds = f"from {format_in_words(rules.minimum_lifetime)} to {format_in_words(rules.maximum_lifetime)}"
+    return [FieldProblem("/expiresIn", "out-of-bounds", f"Use a lifetime {bounds}.")]
 
 
 def format_in_words(span: timedelta) -> str:
@@ -85,7 +85,7 @@ def is_allowed_redirect(url: str, rules: InvitationRules, app: App) -> bool:
 def require_delivery_channel(by: Principal, rules: MailRules) -> None:
     """Raise MailDisabled if nobody could get the link: mail is off, and the caller may not reveal links."""
     if rules.transport == "off" and not by.can(REVEAL):
-        raise MailDisabled("Mail is switched off here, and you may not hand over a link by other means.")
+        raise MailDisabled("Mail is disabled, and you may not reveal links.")
 
 
 # ---- grants ----------------------------------------------------------------------------------------------------------

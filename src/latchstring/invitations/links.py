@@ -8,7 +8,7 @@ from latchstring.domain.errors import InvitationNotPending, InvitationTokenInval
 from latchstring.domain.invitation import Channel, Invitation
 from latchstring.domain.settings import App, ContentRules, InvitationRules
 
-UNKNOWN_LINK = "This link is not one of ours, or a part of it is missing. Open it again from the mail."
+UNKNOWN_LINK = "Unknown or incomplete invitation link. Open it again from the mail."
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Links:
         try:
             token = self.token_of(invitation, channel)
         except TokenRefused:
-            raise InvitationNotPending("The key of this link was given up. Resend the invitation.") from None
+            raise InvitationNotPending("The key of this link was removed. Resend the invitation.") from None
         target = self._target_of(invitation)
         return f"{target}{'&' if '?' in target else '?'}token={quote(token, safe='')}"
 

@@ -7,7 +7,7 @@ from latchstring.domain.panel import principal_of_admin
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.storage.admins.admins import find_admin
 from latchstring.storage.engine.database import Database, Work
-from latchstring.storage.invitations.bulk_insert import load_key_is_good
+from latchstring.storage.invitations.bulk_insert import load_key_validity
 from latchstring.storage.invitations.sponsors import load_sponsor
 from latchstring.storage.users.api_keys import find_key
 from latchstring.storage.users.users import find_user
@@ -40,5 +40,5 @@ def load_authority(actor: Actor, *, now: datetime, hold: bool = False) -> Work[o
     False for a key that no longer works. hold: lock it, so that changes to the actor's rights wait for the commit.
     """
     if actor.type is ActorType.API_KEY:
-        return (yield from load_key_is_good(actor.id, now=now, hold=hold))
+        return (yield from load_key_validity(actor.id, now=now, hold=hold))
     return (yield from load_sponsor(actor, lock=hold))

@@ -60,7 +60,7 @@ class LinkSender:
             details = await self.reader.get(invitation_id, by=by)
             before = details.invitation
             if generation not in (None, before.link.generation):
-                raise ChangedMeanwhile("It was sent again a moment ago.")
+                raise ChangedMeanwhile("A newer link has already been sent.")
             if attempt == 0:
                 self.deps.limiter.check_invited(before.email_key, by=by.actor)
             by.require(WRITE)

@@ -215,11 +215,11 @@ def check_open(link: ResolvedLink, *, now: datetime) -> None:
 def check_targets(link: ResolvedLink) -> None:
     """Raise InvitationRevoked when the last target was removed, even if the row is not updated yet."""
     if link.invitation.bundle.only(link.view.target_ids).is_void:
-        raise InvitationRevoked("What this invitation led to does not exist any more.")
+        raise InvitationRevoked("The groups or objects of this invitation no longer exist.")
 
 
 def list_offered_objects(link: ResolvedLink) -> tuple[OfferedObject, ...]:
-    """The objects a link still leads to, with their present titles."""
+    """The objects that a link still grants, with their present titles."""
     objects = {content.id: content for content in link.view.objects}
     grants = [grant for grant in link.invitation.bundle.content if not grant.is_void and grant.target_id in objects]
     return tuple(

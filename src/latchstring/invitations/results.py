@@ -40,7 +40,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class OfferedObject:
-    """A content object the link leads to, with the role on it."""
+    """A content object that the link grants, with the role on it."""
 
     id: UUID
     type: str

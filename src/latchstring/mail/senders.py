@@ -19,11 +19,13 @@ NO_LIMIT = 1 << 30
 class DeliveryResult(Enum):
     """The result of an attempt, as far as the sender can tell."""
 
-    TAKEN = auto()  # accepted by the server
-    LATER = auto()  # a temporary refusal, a lost connection or a timeout: retry this mail after its own back-off
+    ACCEPTED = auto()  # accepted by the server
+    TEMPORARY_FAILURE = (
+        auto()
+    )  # a temporary refusal, a lost connection or a timeout: retry this mail after its own back-off
     NO_RECIPIENT = auto()  # permanent refusal at RCPT
     REFUSED = auto()  # permanent refusal at DATA or the final dot
-    TROUBLE = auto()  # refused before RCPT: a problem of the installation, not of this mail
+    SERVER_ERROR = auto()  # refused before RCPT: a problem of the installation, not of this mail
     NOT_ATTEMPTED = auto()  # no attempt was made, and none is counted
     OFF = auto()  # mail is switched off
 
@@ -50,7 +52,7 @@ class Sender(Protocol):
         when all data is sent and only the server's final reply is missing, which may take minutes.
         """
 
-    async def tidy(self) -> None:
+    async def close_idle(self) -> None:
         """Close idle connections. Called every few seconds."""
 
     async def close(self) -> None:
@@ -66,7 +68,7 @@ class OffSender:
     async def send(self, compose: Compose, *, on_data_sent: OnDataSent) -> SendAttempt:  # noqa: ARG002  # the protocol's signature
         return SendAttempt(DeliveryResult.OFF)
 
-    async def tidy(self) -> None:
+    async def close_idle(self) -> None:
         return None
 
     async def close(self) -> None:
@@ -86,9 +88,9 @@ class MailboxSender:
         mail = await compose()
         on_data_sent()
         await asyncio.to_thread(self._keep, mail)
-        return SendAttempt(DeliveryResult.TAKEN)
+        return SendAttempt(DeliveryResult.ACCEPTED)
 
-    async def tidy(self) -> None:
+    async def close_idle(self) -> None:
         return None
 
     async def close(self) -> None:

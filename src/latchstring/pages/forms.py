@@ -122,9 +122,9 @@ class SentForm(Generic[F]):
 
     def with_problem(self, name: str, code: str, detail: str = "") -> FormState:
         """The form with this problem only."""
-        return replace(self.again(), problems=(FormProblem(name, code, detail),))
+        return replace(self.as_typed(), problems=(FormProblem(name, code, detail),))
 
-    def again(self) -> FormState:
+    def as_typed(self) -> FormState:
         """The form as it was typed, for buttons that only change the form."""
         return FormState(self.typed, (), self.ticked)
 

@@ -18,7 +18,7 @@ _MAILS = Counter(
 
 
 _JOB_ROWS = Counter(
-    "latchstring_job_rows_total", "Rows of jobs that were settled, by kind and outcome.", ("kind", "outcome")
+    "latchstring_job_rows_total", "Rows of jobs that were processed, by kind and outcome.", ("kind", "outcome")
 )
 
 

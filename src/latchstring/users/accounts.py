@@ -39,7 +39,7 @@ from latchstring.storage.users.users import (
     update_user,
 )
 from latchstring.users.dependencies import UserDependencies
-from latchstring.users.grant_limits import check_grant, check_manages, check_takes_over, find_role_problems
+from latchstring.users.grant_limits import check_grant, check_may_impersonate, check_may_manage, find_role_problems
 
 T = TypeVar("T")
 V = TypeVar("V", str, bool)
@@ -260,9 +260,9 @@ class UserAccounts:
         return None if password is None else await self.deps.passwords.hash(password)
 
     def _check_change(self, by: Principal, user: User, changes: UserChanges) -> None:
-        check_manages(by, user, self.deps.roles)
+        check_may_manage(by, user, self.deps.roles)
         if changes.is_credential:
-            check_takes_over(by, user, self.deps.roles)
+            check_may_impersonate(by, user, self.deps.roles)
 
     def _check_change_of_groups(self, by: Principal, user: User, changes: UserChanges) -> None:
         if not isinstance(changes.role, Unchanged) and changes.role != user.role:
@@ -343,7 +343,7 @@ class UserAccounts:
         Its objects go to the new owner, its grants end. Raises OwnsContent when it owns objects and there is no new
         owner, UserNotFound (also for the new owner), GrantNotAllowed when the account is above the caller's ceiling.
         """
-        check_manages(by, await self.get(user_id), self.deps.roles)
+        check_may_manage(by, await self.get(user_id), self.deps.roles)
         if new_owner_id == user_id:
             new_owner_id = None  # the erased user cannot be the new owner
         if new_owner_id is not None:
@@ -361,7 +361,7 @@ class UserAccounts:
             user = yield from lock_user(user_id)
             if user is None or user.email_key != read_user.email_key:
                 raise Conflict  # the address was changed meanwhile: run the transaction again with the present one
-            check_manages(by, user, self.deps.roles)
+            check_may_manage(by, user, self.deps.roles)
             if new_owner_id is not None and new_owner_id not in (yield from share_lock_users([new_owner_id])):
                 raise UserNotFound("The new owner does not exist.")
             yield delete_user(user_id)

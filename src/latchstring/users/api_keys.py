@@ -123,8 +123,8 @@ class ApiKeys:
     async def _end_within(self, by: Principal, requested: datetime | None) -> datetime | None:
         if by.type is not ActorType.API_KEY or by.id is None:
             return requested
-        maker = await find_key(self.deps.db, by.id)
-        latest = maker.expires_at if maker else self.deps.clock()
+        creator = await find_key(self.deps.db, by.id)
+        latest = creator.expires_at if creator else self.deps.clock()
         if latest is not None and requested is not None and requested > latest:
             raise GrantNotAllowed("A key cannot expire later than the key that creates it.")
         return requested or latest

@@ -26,7 +26,7 @@ def check_grant(principal: Principal, roles: Roles, *, role: str | None = None, 
         raise GrantNotAllowed(f"You may not grant the groups {_join_words(refused_groups)}.")
 
 
-def check_manages(principal: Principal, user: User, roles: Roles) -> None:
+def check_may_manage(principal: Principal, user: User, roles: Roles) -> None:
     """Raise GrantNotAllowed when the account has a role whose rights the principal neither holds nor may grant.
 
     A principal that may grant the role could create another account with it; one with all its rights gains nothing.
@@ -38,12 +38,12 @@ def check_manages(principal: Principal, user: User, roles: Roles) -> None:
         raise GrantNotAllowed("This account has more rights than you may grant.")
 
 
-def check_takes_over(principal: Principal, user: User, roles: Roles) -> None:
+def check_may_impersonate(principal: Principal, user: User, roles: Roles) -> None:
     """Raise GrantNotAllowed unless the principal may act as this user.
 
     A principal that sets a password, an address or an external id can sign in as the account and gets its groups.
     """
-    check_manages(principal, user, roles)
+    check_may_manage(principal, user, roles)
     if not is_self(principal, user) and not principal.can_grant_groups(user.groups):
         raise GrantNotAllowed("This account is in groups that you may not grant.")
 

@@ -29,7 +29,7 @@ from latchstring.storage.users.sessions import (
     purge_sessions,
     use_refresh_token,
 )
-from latchstring.storage.users.users import find_user_by_email_key, load_user, note_login
+from latchstring.storage.users.users import find_user_by_email_key, load_user, record_login
 from latchstring.users.dependencies import UserDependencies
 
 # Of the 256 values of a random byte: one refresh in 32 deletes the used tokens of its session. That bounds their number
@@ -174,7 +174,7 @@ class Sessions:
             # Hashing takes a tenth of a second. This conditional update refuses the login if the account was blocked or
             # got another password meanwhile. It locks the row: a request that ends all sessions at the same time either
             # comes first or ends this one too.
-            login_rows = yield note_login(user.id, verified_hash=verified_hash, kept_hash=kept_hash, now=now)
+            login_rows = yield record_login(user.id, verified_hash=verified_hash, kept_hash=kept_hash, now=now)
             present = yield from load_user(user.id)
             if not login_rows or present is None:
                 raise InvalidCredentials("Wrong e-mail address or password.")

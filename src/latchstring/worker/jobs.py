@@ -24,7 +24,7 @@ from latchstring.storage.jobs.jobs import JobLost, claim_job, release_job
 from latchstring.telemetry.metrics import count_job_rows
 from latchstring.worker.wake_event import Notifiable
 
-LEASE = timedelta(seconds=6)  # many batches long; the contract promises takeover within 20 s of a death
+LEASE = timedelta(seconds=6)  # many batches long; the contract promises takeover within 20 s of a crash
 TURN = timedelta(seconds=2)  # then a waiting job gets this worker
 POLL_SECONDS = 1.0
 PAUSE_SECONDS = 1.0
@@ -51,7 +51,7 @@ class JobWork(Protocol):
     async def prepare(self, job: Job, first: int) -> Batch:
         """Return the batch that begins at a row, without changing anything."""
 
-    async def settle(self, job: Job, owner: UUID, until: datetime, batch: Any) -> Job:
+    async def process(self, job: Job, owner: UUID, until: datetime, batch: Any) -> Job:
         """Process a batch and extend the lease to `until`. Returns the updated job. Raises JobLost."""
 
     async def fail(self, job: Job, owner: UUID, cause: str) -> Job:
@@ -108,7 +108,7 @@ class JobWorker:
             await self._release(job)
             raise
         except Exception:
-            await self._note_failure(job)
+            await self._record_failure(job)
             raise
         return True
 
@@ -122,7 +122,7 @@ class JobWorker:
             while not job.state.is_finished:
                 batch = await (ahead or work.prepare(job, job.done + 1))
                 ahead = asyncio.create_task(work.prepare(job, batch.next_row)) if work.prepares_ahead else None
-                before, job = job, await work.settle(job, self._owner, self._clock() + self._dependencies.lease, batch)
+                before, job = job, await work.process(job, self._owner, self._clock() + self._dependencies.lease, batch)
                 self._failures.pop(job.id, None)
                 _count(before, job)
                 if not job.state.is_finished and (stop.is_set() or self._clock() >= ends_at):
@@ -137,7 +137,7 @@ class JobWorker:
     async def _release(self, job: Job, seconds: float = 0) -> None:
         await release_job(self._db, self._owner, job.id, again_at=self._clock() + timedelta(seconds=seconds))
 
-    async def _note_failure(self, job: Job) -> None:
+    async def _record_failure(self, job: Job) -> None:
         failures = self._failures[job.id] = self._failures.get(job.id, 0) + 1
         if failures < MAX_FAILURES:
             await self._release(job, PAUSE_SECONDS * failures)

@@ -31,7 +31,7 @@ from latchstring.worker.wake_event import WakeEvent
 
 Loader = Callable[[OutboxRow], Awaitable[Message | None]]
 
-LEASE = timedelta(seconds=12)  # the contract promises takeover within 20 s of a death
+LEASE = timedelta(seconds=12)  # the contract promises takeover within 20 s of a crash
 RENEWALS = 3  # in the time of one lease
 POLL_SECONDS = 1.0
 DATABASE_PAUSE_SECONDS = 1.0
@@ -138,7 +138,7 @@ class MailWorker:
             if outcome is not None:
                 await self._settle(leased, outcome)
         except (StorageUnreachable, StorageBusy, _LeaseLost):
-            _log.info("mail left to its lease", mail_id=str(leased.row.id))
+            _log.info("mail result not stored; retried after the lease expires", mail_id=str(leased.row.id))
         finally:
             self._slots.end(leased.row.id, was_deferred=was_deferred)
             self._leased.pop(leased.row.id, None)
@@ -171,7 +171,7 @@ class MailWorker:
             _log.exception(
                 "mail could not be rendered", mail_id=str(row.id), kind=row.kind.value, error=type(error).__name__
             )
-            return SendAttempt(DeliveryResult.LATER)
+            return SendAttempt(DeliveryResult.TEMPORARY_FAILURE)
         return None
 
     async def _compose(self, leased: _LeasedMail) -> RenderedMail:
@@ -189,7 +189,7 @@ class MailWorker:
             now=self._clock(),
             templates=load_templates(rules.templates_directory),
         )
-        self._slots.name_domain(row.id, mail.domain)
+        self._slots.assign_domain(row.id, mail.domain)
         # only invitations, which come in large numbers: users wait for the other mails
         if row.kind is MailKind.INVITATION and (seconds := self._pace.seconds_until(row.id, mail.domain)):
             raise DomainBusy(seconds)
@@ -210,7 +210,11 @@ class MailWorker:
         row = leased.row
         count_mail(row.kind.value, delivery.state.value)
         _log.info(
-            "mail", mail_id=str(row.id), kind=row.kind.value, outcome=delivery.state.value, tries=row.attempts + 1
+            "delivery attempt finished",
+            mail_id=str(row.id),
+            kind=row.kind.value,
+            outcome=delivery.state.value,
+            attempts=row.attempts + 1,
         )
 
         async def write() -> None:
@@ -242,7 +246,7 @@ class MailWorker:
             if self._leased:
                 await self._run_guarded(self._renew)
                 self._abandon_expired()
-            await self._run_guarded(self._dependencies.sender.tidy)
+            await self._run_guarded(self._dependencies.sender.close_idle)
 
     async def _renew(self) -> None:
         leased_mails = dict(self._leased)
@@ -279,9 +283,9 @@ class MailWorker:
 
 def _was_deferred(outcome: SendAttempt) -> bool | None:
     """Whether the recipient's server deferred the mail (True) or accepted it (False); None for other outcomes."""
-    if outcome.result is DeliveryResult.LATER and (outcome.reply or "").startswith("4"):
+    if outcome.result is DeliveryResult.TEMPORARY_FAILURE and (outcome.reply or "").startswith("4"):
         return True
-    return False if outcome.result is DeliveryResult.TAKEN else None
+    return False if outcome.result is DeliveryResult.ACCEPTED else None
 
 
 def plan_delivery(
@@ -291,7 +295,7 @@ def plan_delivery(
     match outcome.result:
         case DeliveryResult.OFF:
             return Delivery(DeliveryState.SUPPRESSED, SuppressionReason.MAIL_OFF), None
-        case DeliveryResult.TAKEN:
+        case DeliveryResult.ACCEPTED:
             return Delivery(DeliveryState.SENT, None, 1, now, outcome.reply), None
         case DeliveryResult.NO_RECIPIENT:
             return Delivery(DeliveryState.BOUNCED, None, 1, now, outcome.reply), None
@@ -305,7 +309,7 @@ def plan_delivery(
 
 def _pause(outcome: SendAttempt, row: OutboxRow, retry: RetryRules) -> timedelta:
     pause = get_retry_pause(retry, row.attempts + 1)
-    if outcome.result is DeliveryResult.TROUBLE:
+    if outcome.result is DeliveryResult.SERVER_ERROR:
         # a problem of the installation: the circuit breaker limits the load on the server, so a mail need not wait
         # long after the server is back
         return max(outcome.again_in or timedelta(0), min(pause, MAX_COOLDOWN))

@@ -128,7 +128,7 @@ async def test_ending_the_current_session_redirects_to_sign_in(page_client: Page
     session = await page_client.services.admins.sessions.find(page_client.browser.cookies.get(COOKIE) or "")
     assert session
     sent = await page_client.send(f"{ACCOUNT}/sessions", {"session": str(session.session_id)}, page=ACCOUNT)
-    assert sent.target == "/admin/login?said=left"
+    assert sent.target == "/admin/login?notice=signed-out"
     assert page_client.browser.cookies.get(COOKIE) is None
 
 

@@ -73,7 +73,7 @@ async def test_an_administrator_signs_in_and_out(page_client: PageClient) -> Non
     assert "Mira Okafor" in (await page_client.get("/admin/nothing-here")).words
     before = session(page_client)
     left = await page_client.send("/admin/logout")
-    assert left.target == "/admin/login?said=left"
+    assert left.target == "/admin/login?notice=signed-out"
     assert session(page_client) is None
     assert (await page_client.get(left.target)).status == 200
     assert await page_client.services.admins.sessions.find(before or "") is None
@@ -249,7 +249,7 @@ async def test_a_forgotten_password_is_reset_by_mail_and_ends_every_session(page
     short = await page_client.send("/admin/set-up", {"token": token, "password": "short"}, page=page)
     assert (short.status, short.code) == (422, "invalid-fields")
     sent = await page_client.send("/admin/set-up", {"token": token, "password": "quite another 1"}, page=page)
-    assert sent.target == "/admin/login?said=password"
+    assert sent.target == "/admin/login?notice=password"
     assert session(page_client) is None
     assert (await sign_in(page_client)).status == 401
     assert (await sign_in(page_client, password="quite another 1")).status == 303

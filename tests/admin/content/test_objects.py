@@ -173,13 +173,13 @@ async def test_the_owner_is_changed(page_client: PageClient) -> None:
 async def test_deleting_is_refused_after_a_concurrent_change(page_client: PageClient) -> None:
     await page_client.sign_in_admin(role="manager")
     _, article = await create_shared_object(page_client)
-    seen = (await page_client.get(f"{PATH}/delete")).hidden["seen"]
+    seen = (await page_client.get(f"{PATH}/delete")).hidden["shownVersion"]
     await page_client.services.content.change(
         article, {"title": "Tides"}, is_expected=lambda _object: True, by=OPERATOR_PRINCIPAL
     )
-    assert await page_client.flash(await page_client.send(f"{PATH}/delete", {"seen": seen})) == "object-changed"
-    seen = (await page_client.get(f"{PATH}/delete")).hidden["seen"]
-    gone = await page_client.send(f"{PATH}/delete", {"seen": seen})
+    assert await page_client.flash(await page_client.send(f"{PATH}/delete", {"shownVersion": seen})) == "object-changed"
+    seen = (await page_client.get(f"{PATH}/delete")).hidden["shownVersion"]
+    gone = await page_client.send(f"{PATH}/delete", {"shownVersion": seen})
     assert gone.target == "/admin/content?type=articles"
     assert (await page_client.get(PATH)).code == "content-not-found"
 

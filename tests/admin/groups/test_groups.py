@@ -12,7 +12,7 @@ SCRIPT = "<script>alert(1)</script>"
 
 
 async def seen_of(page_client: PageClient, key: str) -> str:
-    return (await page_client.get(f"/admin/groups/{key}")).hidden["seen"]
+    return (await page_client.get(f"/admin/groups/{key}")).hidden["shownFingerprint"]
 
 
 async def test_creating_a_group_redirects_to_its_page(page_client: PageClient) -> None:
@@ -45,13 +45,17 @@ async def test_saving_changes_texts_and_detects_concurrent_changes(page_client: 
     await page_client.sign_in_admin(role="manager")
     await page_client.group("spring")
     seen = await seen_of(page_client, "spring")
-    saved = await page_client.send("/admin/groups/spring", {"seen": seen, "name": "Autumn", "description": "Leaves"})
+    saved = await page_client.send(
+        "/admin/groups/spring", {"shownFingerprint": seen, "name": "Autumn", "description": "Leaves"}
+    )
     assert await page_client.flash(saved) == "group-saved"
-    late = await page_client.send("/admin/groups/spring", {"seen": seen, "name": "Winter"})
+    late = await page_client.send("/admin/groups/spring", {"shownFingerprint": seen, "name": "Winter"})
     assert (late.status, late.code) == (409, "changed-meanwhile")
     assert 'value="Winter"' in late.html
     assert (await page_client.services.groups.get("spring", by=OPERATOR_PRINCIPAL)).name == "Autumn"
-    again = await page_client.send("/admin/groups/spring", {"seen": late.hidden["seen"], "name": "Winter"})
+    again = await page_client.send(
+        "/admin/groups/spring", {"shownFingerprint": late.hidden["shownFingerprint"], "name": "Winter"}
+    )
     assert again.status == 303
 
 

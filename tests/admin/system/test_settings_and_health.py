@@ -55,7 +55,7 @@ async def test_health_shows_bad_findings_first_with_advice(page_client: PageClie
     assert seen.words.index("Nothing <answers>.") < seen.words.index("Answers.")
     assert "Nothing &lt;answers&gt;." in seen.html
     assert "Mend it." in seen.words
-    assert 'data-testid="findings" data-bad="1"' in seen.html
+    assert 'data-testid="findings" data-problems="1"' in seen.html
 
 
 async def test_concurrent_requests_run_the_checks_once(monkeypatch: pytest.MonkeyPatch) -> None:

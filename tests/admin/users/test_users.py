@@ -79,8 +79,14 @@ async def test_editing_saves_changes_and_detects_concurrent_ones(page_client: Pa
     await page_client.sign_in_admin(role="manager")
     ada = await page_client.user()
     path = f"/admin/users/{ada.id}/edit"
-    seen = (await page_client.get(path)).hidden["seen"]
-    fields = {"seen": seen, "email": "ada@people.test", "firstName": "Ada", "lastName": "King", "role": "team"}
+    seen = (await page_client.get(path)).hidden["shownFingerprint"]
+    fields = {
+        "shownFingerprint": seen,
+        "email": "ada@people.test",
+        "firstName": "Ada",
+        "lastName": "King",
+        "role": "team",
+    }
     assert await page_client.flash(await page_client.send(path, fields | {"verified": "yes"})) == "user-saved"
     changed = await page_client.find_user("ada@people.test")
     assert changed is not None
@@ -94,8 +100,10 @@ async def test_a_changed_address_is_unverified_by_default(page_client: PageClien
     await page_client.sign_in_admin(role="manager")
     ada = await page_client.user()
     path = f"/admin/users/{ada.id}/edit"
-    seen = (await page_client.get(path)).hidden["seen"]
-    await page_client.send(path, {"seen": seen, "email": "ada@new.test", "firstName": "Ada", "lastName": "Löwe"})
+    seen = (await page_client.get(path)).hidden["shownFingerprint"]
+    await page_client.send(
+        path, {"shownFingerprint": seen, "email": "ada@new.test", "firstName": "Ada", "lastName": "Löwe"}
+    )
     moved = await page_client.find_user("ada@new.test")
     assert moved is not None
     assert not moved.email_verified

@@ -19,8 +19,8 @@ from latchstring.domain.settings import Limits, MailRules
 from latchstring.invitations.bulk.actions import (
     MAX_INVITATIONS,
     BulkAction,
+    BulkActionResult,
     BulkActions,
-    RowResult,
     Selection,
     SelectionChanged,
     TooManySelected,
@@ -45,7 +45,7 @@ def new_principal(*permissions: str, may_grant: tuple[str, ...] = ("customer",))
 
 async def carry_out(
     invitation_env: InvitationEnv, action: BulkAction, selection: Selection, *, by: Principal = OPERATOR_PRINCIPAL
-) -> Mapping[RowResult, int]:
+) -> Mapping[BulkActionResult, int]:
     """A dry run and its confirmation."""
     bulk_actions = invitation_env.invitations.bulk_actions
     run = await bulk_actions.plan(action, selection, by=by)
@@ -61,7 +61,7 @@ async def test_each_invitation_follows_the_rules_of_a_single_one(
     selection = Selection(ids=[item.invitation.id for item in (pending, accepted, revoked)])
     for action in BulkAction:
         run = await bulk_actions.plan(action, selection, by=OPERATOR_PRINCIPAL)
-        assert run.counts == {RowResult.DONE: 1, RowResult.ACCEPTED: 1, RowResult.REVOKED: 1}
+        assert run.counts == {BulkActionResult.DONE: 1, BulkActionResult.ACCEPTED: 1, BulkActionResult.REVOKED: 1}
     assert await carry_out(invitation_env, BulkAction.REVOKE, selection) == run.counts
     assert await invitation_env.state(pending) is State.REVOKED
 
@@ -73,14 +73,14 @@ async def test_the_ceiling_applies_to_each_invitation(invitation_env: Invitation
     )
     selection = Selection(ids=[high.invitation.id, low.invitation.id])
     counts = await carry_out(invitation_env, BulkAction.RESEND, selection, by=new_principal(*BOTH))
-    assert counts == {RowResult.DONE: 1, RowResult.NOT_ALLOWED: 1}
+    assert counts == {BulkActionResult.DONE: 1, BulkActionResult.NOT_ALLOWED: 1}
     assert [(await invitation_env.reload(item)).link.generation for item in (high, low)] == [1, 2]
 
 
 async def test_every_resent_link_has_its_event_and_its_mail(invitation_env: InvitationEnv) -> None:
     invitations = [await invitation_env.invite(f"p{number}@people.test") for number in range(9)]
     counts = await carry_out(invitation_env, BulkAction.RESEND, Selection(filters=InvitationFilter(roles=["customer"])))
-    assert counts == {RowResult.DONE: 9}
+    assert counts == {BulkActionResult.DONE: 9}
     assert (await invitation_env.service_env.events()).count("invitation.resent") == 9
     assert [len(await invitation_env.invitation_mails(item)) for item in invitations] == [2] * 9
 
@@ -94,7 +94,7 @@ async def test_invitations_created_after_the_selection_are_not_included(
     invitation_env.service_env.clock.forward(timedelta(minutes=1))
     late = await invitation_env.invite("late@people.test")
     assert await bulk_actions.count(selection, by=OPERATOR_PRINCIPAL) == 1
-    assert await carry_out(invitation_env, BulkAction.REVOKE, selection) == {RowResult.DONE: 1}
+    assert await carry_out(invitation_env, BulkAction.REVOKE, selection) == {BulkActionResult.DONE: 1}
     assert await invitation_env.state(late) is State.PENDING
 
 
@@ -107,7 +107,7 @@ async def test_nothing_is_done_when_the_dry_run_has_changed(
     await invitation_env.invitations.revoke(first.invitation.id, by=OPERATOR_PRINCIPAL)
     with pytest.raises(SelectionChanged) as refused:
         await bulk_actions.carry_out(BulkAction.REVOKE, selection, run.digest, by=OPERATOR_PRINCIPAL)
-    assert refused.value.now.counts == {RowResult.DONE: 1}
+    assert refused.value.now.counts == {BulkActionResult.DONE: 1}
     assert await invitation_env.state(second) is State.PENDING
 
 
@@ -119,7 +119,7 @@ async def test_two_confirmations_at_once_revoke_each_invitation_once(
     run = await bulk_actions.plan(BulkAction.REVOKE, selection, by=OPERATOR_PRINCIPAL)
     calls = [bulk_actions.carry_out(BulkAction.REVOKE, selection, run.digest, by=OPERATOR_PRINCIPAL) for _ in range(2)]
     results = await asyncio.gather(*calls, return_exceptions=True)
-    assert sum(counts.get(RowResult.DONE, 0) for counts in results if isinstance(counts, Mapping)) == 6
+    assert sum(counts.get(BulkActionResult.DONE, 0) for counts in results if isinstance(counts, Mapping)) == 6
     assert (await invitation_env.service_env.events()).count("invitation.revoked") == 6
 
 
@@ -131,7 +131,7 @@ async def test_of_expired_duplicates_only_one_is_resent(
         invitation_env.service_env.clock.forward(timedelta(days=8))
     selection = Selection(filters=InvitationFilter())
     run = await bulk_actions.plan(BulkAction.RESEND, selection, by=OPERATOR_PRINCIPAL)
-    assert run.counts == {RowResult.DONE: 1, RowResult.ALREADY_INVITED: 2}
+    assert run.counts == {BulkActionResult.DONE: 1, BulkActionResult.ALREADY_INVITED: 2}
     assert await carry_out(invitation_env, BulkAction.RESEND, selection) == run.counts
 
 
@@ -141,7 +141,7 @@ async def test_addresses_over_the_mail_limit_are_left_out(service_env: ServiceEn
     ada = await invitation_env.invite("ada@people.test", by=manager)
     await invitation_env.invite("bob@people.test")
     counts = await carry_out(invitation_env, BulkAction.RESEND, Selection(filters=InvitationFilter()), by=manager)
-    assert counts == {RowResult.DONE: 1, RowResult.TOO_MANY: 1}
+    assert counts == {BulkActionResult.DONE: 1, BulkActionResult.TOO_MANY: 1}
     assert (await invitation_env.reload(ada)).link.generation == 1
 
 
@@ -152,7 +152,7 @@ async def test_bulk_resend_counts_for_recipients_and_not_for_the_inviter(service
     counts = await carry_out(
         invitation_env, BulkAction.RESEND, Selection(filters=InvitationFilter()), by=new_principal(*BOTH)
     )
-    assert counts == {RowResult.DONE: 2}
+    assert counts == {BulkActionResult.DONE: 2}
 
 
 @pytest.mark.parametrize("permissions", [("invitations:read",), ("invitations:write",), ()])

@@ -26,6 +26,6 @@ async def test_rows_are_refused_if_the_sender_loses_the_object_after_validation(
     job_kind = content_env.invitation_env.invitations.job_kinds[job.kind]
     batch = await job_kind.prepare(job, 1)
     await content_env.share((helper, ContentRole.EDITOR))
-    after = await job_kind.settle(job, owner, clock() + LEASE, batch)
+    after = await job_kind.process(job, owner, clock() + LEASE, batch)
     assert (after.done, after.created, after.refused) == (3, 0, 3)
     assert {row.code for row in await report(content_env.invitation_env, started_job)} == {"grant-not-allowed"}

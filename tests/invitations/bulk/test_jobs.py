@@ -256,9 +256,9 @@ async def test_a_job_without_rows_is_refused_and_not_stored(invitation_env: Invi
 async def test_members_and_other_invitations_are_not_revealed_without_the_read_permission(
     invitation_env: InvitationEnv,
 ) -> None:
-    maker = await invitation_env.service_env.user("lead")
+    creator = await invitation_env.service_env.user("lead")
     by = replace(
-        invitation_env.service_env.users.principal_of(maker),
+        invitation_env.service_env.users.principal_of(creator),
         permissions=frozenset({"invitations:write"}),
         may_grant=frozenset("*"),
     )
@@ -428,7 +428,7 @@ async def test_a_job_is_visible_to_its_creator_and_to_readers(invitation_env: In
 
 async def test_a_draft_is_processed_only_after_it_was_confirmed(invitation_env: InvitationEnv) -> None:
     bulk = invitation_env.invitations.bulk
-    draft = await bulk.draft(people(3), by=OPERATOR_PRINCIPAL, name="spring.csv")
+    draft = await bulk.create_draft(people(3), by=OPERATOR_PRINCIPAL, name="spring.csv")
     assert await run_worker(invitation_env) is None
     with pytest.raises(JobNotFound):
         await bulk.get(draft.id, by=OPERATOR_PRINCIPAL)
@@ -444,7 +444,7 @@ async def test_drafts_and_reports_past_retention_are_deleted(invitation_env: Inv
     bulk = invitation_env.invitations.bulk
     job = await start(invitation_env, people(3))
     await run_worker(invitation_env)
-    draft = await bulk.draft(people(3), by=OPERATOR_PRINCIPAL)
+    draft = await bulk.create_draft(people(3), by=OPERATOR_PRINCIPAL)
     invitation_env.service_env.clock.forward(timedelta(days=2))
     while await bulk.purge():
         pass

@@ -55,7 +55,7 @@ async def test_one_connection_sends_several_mails(server: ScriptedServer) -> Non
     sender = SmtpSender(settings(server), RETRY)
     outcomes = [await send(sender, f"p{n}@people.test") for n in range(5)]
     await sender.close()
-    assert {outcome.result for outcome in outcomes} == {DeliveryResult.TAKEN}
+    assert {outcome.result for outcome in outcomes} == {DeliveryResult.ACCEPTED}
     assert server.sessions == 1
     assert server.commands[-1] == "QUIT"
 
@@ -64,7 +64,7 @@ async def test_a_refused_recipient_leaves_the_connection_usable(server: Scripted
     server.replies["rcpt"] = ["550 5.1.1 no such user"]
     sender = SmtpSender(settings(server), RETRY)
     assert (await send(sender)).result is DeliveryResult.NO_RECIPIENT
-    assert (await send(sender, "bob@people.test")).result is DeliveryResult.TAKEN
+    assert (await send(sender, "bob@people.test")).result is DeliveryResult.ACCEPTED
     await sender.close()
     assert server.sessions == 1
     assert server.recipients() == ["bob@people.test"]
@@ -74,9 +74,9 @@ async def test_a_reused_connection_closed_by_the_server_is_no_failure(server: Sc
     sender = SmtpSender(settings(server), RETRY)
     await send(sender)
     server.replies["mail"] = ["421 4.4.2 too long idle"]
-    assert (await send(sender)).result is DeliveryResult.TAKEN
+    assert (await send(sender)).result is DeliveryResult.ACCEPTED
     server.replies["mail"] = ["cut"]
-    assert (await send(sender)).result is DeliveryResult.TAKEN
+    assert (await send(sender)).result is DeliveryResult.ACCEPTED
     await sender.close()
     assert len(server.received) == 3
 
@@ -85,10 +85,10 @@ async def test_idle_connections_are_closed(server: ScriptedServer) -> None:
     now = 0.0
     sender = SmtpSender(settings(server), RETRY, clock=lambda: now)
     await send(sender)
-    await sender.tidy()
+    await sender.close_idle()
     assert server.commands[-1] != "QUIT"
     now = 60.0
-    await sender.tidy()
+    await sender.close_idle()
     assert server.commands[-1] == "QUIT"
     await send(sender)
     await sender.close()
@@ -112,7 +112,7 @@ async def test_a_cancelled_mail_leaves_no_connection_behind(server: ScriptedServ
     await asyncio.gather(task, return_exceptions=True)
     server.held_recipients.clear()
     server.released.set()
-    assert (await send(sender, "bob@people.test")).result is DeliveryResult.TAKEN
+    assert (await send(sender, "bob@people.test")).result is DeliveryResult.ACCEPTED
     await sender.close()
     assert server.sessions == 2
 
@@ -126,14 +126,14 @@ async def test_the_final_reply_has_a_longer_timeout(server: ScriptedServer) -> N
     await asyncio.sleep(0.5)
     server.held_recipients.clear()
     server.released.set()
-    assert (await task).result is DeliveryResult.TAKEN
+    assert (await task).result is DeliveryResult.ACCEPTED
     await sender.close()
 
 
 async def test_a_server_silent_after_the_dot_times_out(server: ScriptedServer) -> None:
     server.held_recipients.add("ada@people.test")
     sender = SmtpSender(settings(server), RETRY, reply_timeout=timedelta(milliseconds=200))
-    assert (await send(sender)).result is DeliveryResult.LATER
+    assert (await send(sender)).result is DeliveryResult.TEMPORARY_FAILURE
     await sender.close()
 
 
@@ -142,7 +142,7 @@ async def test_a_server_silent_before_the_data_times_out_sooner(server: Scripted
     server.replies[command] = ["hang"]
     sender = SmtpSender(settings(server, timeout=timedelta(milliseconds=200)), RETRY)
     outcome = await send(sender)
-    assert outcome.result in {DeliveryResult.LATER, DeliveryResult.TROUBLE}
+    assert outcome.result in {DeliveryResult.TEMPORARY_FAILURE, DeliveryResult.SERVER_ERROR}
     assert outcome.reply is None
     await sender.close()
 
@@ -150,7 +150,7 @@ async def test_a_server_silent_before_the_data_times_out_sooner(server: Scripted
 async def test_a_refused_connection_is_trouble_without_a_reply(server: ScriptedServer) -> None:
     sender = SmtpSender(settings(server, port=1), RETRY)
     outcome = await send(sender)
-    assert (outcome.result, outcome.reply) == (DeliveryResult.TROUBLE, None)
+    assert (outcome.result, outcome.reply) == (DeliveryResult.SERVER_ERROR, None)
     assert sender.capacity() == 0
 
 
@@ -158,7 +158,7 @@ async def test_while_one_mail_connects_the_others_wait_without_an_attempt(server
     server.decide = lambda command, _argument: "554 go away" if command == "connect" else None
     sender = SmtpSender(settings(server), RETRY)
     outcomes = await asyncio.gather(*(send(sender) for _ in range(8)))
-    assert sorted(outcome.result.name for outcome in outcomes) == ["NOT_ATTEMPTED"] * 7 + ["TROUBLE"]
+    assert sorted(outcome.result.name for outcome in outcomes) == ["NOT_ATTEMPTED"] * 7 + ["SERVER_ERROR"]
     assert server.sessions == 1
 
 
@@ -166,7 +166,7 @@ async def test_the_connection_limit_of_the_server_is_respected(server: ScriptedS
     server.decide = lambda command, _a: "421 too many" if command == "connect" and server.open > 2 else None
     sender = SmtpSender(settings(server), RETRY)
     outcomes = await asyncio.gather(*(send(sender, f"p{n}@people.test") for n in range(10)))
-    assert {outcome.result for outcome in outcomes} <= {DeliveryResult.TAKEN, DeliveryResult.NOT_ATTEMPTED}
+    assert {outcome.result for outcome in outcomes} <= {DeliveryResult.ACCEPTED, DeliveryResult.NOT_ATTEMPTED}
     assert sender.capacity() <= 2
     await sender.close()
 
@@ -190,7 +190,7 @@ async def test_an_error_while_composing_leaves_the_connection_usable(server: Scr
 async def test_signing_in(server: ScriptedServer) -> None:
     server.extensions = ("AUTH PLAIN LOGIN",)
     sender = SmtpSender(settings(server, username="mailer", password="s3cret"), RETRY)
-    assert (await send(sender)).result is DeliveryResult.TAKEN
+    assert (await send(sender)).result is DeliveryResult.ACCEPTED
     await sender.close()
     assert any(command.startswith("AUTH PLAIN") for command in server.commands)
 
@@ -200,12 +200,12 @@ async def test_a_wrong_password_is_trouble_with_the_servers_reply(server: Script
     server.replies["auth"] = ["535 5.7.8 authentication failed"]
     sender = SmtpSender(settings(server, username="mailer", password="wrong"), RETRY)
     outcome = await send(sender)
-    assert (outcome.result, outcome.reply) == (DeliveryResult.TROUBLE, "535 5.7.8 authentication failed")
+    assert (outcome.result, outcome.reply) == (DeliveryResult.SERVER_ERROR, "535 5.7.8 authentication failed")
 
 
 async def test_starttls_is_required(server: ScriptedServer) -> None:
     sender = SmtpSender(settings(server, tls="starttls"), RETRY)
-    assert (await send(sender)).result is DeliveryResult.TROUBLE
+    assert (await send(sender)).result is DeliveryResult.SERVER_ERROR
     assert not any(command.startswith("MAIL") for command in server.commands)
 
 
@@ -222,7 +222,7 @@ async def test_the_address_as_typed_is_used_if_the_server_supports_it(server: Sc
 async def test_an_international_domain_needs_no_smtputf8(server: ScriptedServer) -> None:
     server.extensions = ("8BITMIME",)
     sender = SmtpSender(settings(server), RETRY)
-    assert (await send(sender, "ada@bücher.test")).result is DeliveryResult.TAKEN
+    assert (await send(sender, "ada@bücher.test")).result is DeliveryResult.ACCEPTED
     await sender.close()
     assert server.recipients() == ["ada@xn--bcher-kva.test"]
 
@@ -230,8 +230,8 @@ async def test_an_international_domain_needs_no_smtputf8(server: ScriptedServer)
 async def test_a_mail_to_a_server_without_smtputf8_is_retried_later(server: ScriptedServer) -> None:
     server.extensions = ("8BITMIME",)
     sender = SmtpSender(settings(server), RETRY)
-    assert (await send(sender, "jörg@people.test")).result is DeliveryResult.LATER
-    assert (await send(sender)).result is DeliveryResult.TAKEN
+    assert (await send(sender, "jörg@people.test")).result is DeliveryResult.TEMPORARY_FAILURE
+    assert (await send(sender)).result is DeliveryResult.ACCEPTED
     await sender.close()
 
 
@@ -305,7 +305,7 @@ async def test_encryption(certificate: ssl.SSLContext, mode: str) -> None:
         sender = SmtpSender(settings(server, tls=mode), RETRY)
         outcome = await send(sender)
         await sender.close()
-    assert outcome.result is DeliveryResult.TAKEN
+    assert outcome.result is DeliveryResult.ACCEPTED
 
 
 async def test_an_untrusted_certificate_is_trouble(
@@ -314,4 +314,4 @@ async def test_an_untrusted_certificate_is_trouble(
     monkeypatch.delenv("SSL_CERT_FILE")
     async with scripted_server(tls=certificate, implicit_tls=True) as server:
         sender = SmtpSender(settings(server, tls="tls"), RETRY)
-        assert (await send(sender)).result is DeliveryResult.TROUBLE
+        assert (await send(sender)).result is DeliveryResult.SERVER_ERROR

@@ -472,7 +472,7 @@ async def test_jobs_and_their_rows(database: Database, limits: Callable[..., Non
             "id": new_id(created_at),
             "kind": "invite",
             "state": rng.choice(["DRAFT", "QUEUED", "DONE"]),
-            "maker": rng.choice(creators),
+            "creator": rng.choice(creators),
             "media_type": "text/csv",
             "options": {},
             "total": rng.choice([None, 3]),
@@ -485,8 +485,8 @@ async def test_jobs_and_their_rows(database: Database, limits: Callable[..., Non
 
     def work() -> Work[None]:
         for job in job_models:
-            values = {name: value for name, value in job.items() if name != "maker"}
-            yield step(insert_all(jobs), **values, actor_type=job["maker"].type.value, actor_id=job["maker"].id)
+            values = {name: value for name, value in job.items() if name != "creator"}
+            yield step(insert_all(jobs), **values, actor_type=job["creator"].type.value, actor_id=job["creator"].id)
         for job in job_models[:2]:
             rows = [JobRow(row=number, status=status) for number, status in enumerate(statuses, 1)]
             yield job_rows.insert_rows(database.dialect_name, job["id"], rows)
@@ -494,7 +494,7 @@ async def test_jobs_and_their_rows(database: Database, limits: Callable[..., Non
     await database.transact(work)
     is_draft = [job["state"] == "DRAFT" for job in job_models]
     for creator in (None, *creators):
-        is_own = [creator is None or job["maker"] is creator for job in job_models]
+        is_own = [creator is None or job["creator"] is creator for job in job_models]
         expected = [
             job["id"] for job, own, draft in zip(job_models, is_own, is_draft, strict=True) if own and not draft
         ]
@@ -504,7 +504,7 @@ async def test_jobs_and_their_rows(database: Database, limits: Callable[..., Non
     expected = [
         job["id"]
         for job, draft in zip(job_models, is_draft, strict=True)
-        if draft and job["maker"] is creators[0] and job["total"] and id_instant(job["id"]) >= since
+        if draft and job["creator"] is creators[0] and job["total"] and id_instant(job["id"]) >= since
     ]
     read = reading(job_lists.list_drafts, database, creators[0], since=since, limit=4)
     await check(read, lambda job: job.id, expected, counted=False)

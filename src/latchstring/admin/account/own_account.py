@@ -112,7 +112,7 @@ async def end_session(panel: Panel) -> Answer:
     session_id = _parse_session_id(target)
     count = await panel.services.admins.own_account.end_session(session, session_id) if session_id else 0
     if session_id == session.session_id:
-        return without_session(panel).redirect(LOGIN, said="left")
+        return without_session(panel).redirect(LOGIN, notice="signed-out")
     return panel.redirect(
         ACCOUNT, flash=flash(panel, "own-sessions-ended" if count else "own-session-over", count=count)
     )

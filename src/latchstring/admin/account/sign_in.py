@@ -66,7 +66,7 @@ async def show_login(panel: Panel) -> Answer:
     if session is not None:
         return panel.redirect(*_redirect_target(panel, session))
     return panel.show(
-        "account/sign_in.html", next=_checked_next(panel.query_value("next")), notice=panel.query_value("said")
+        "account/sign_in.html", next=_checked_next(panel.query_value("next")), notice=panel.query_value("notice")
     )
 
 
@@ -180,7 +180,7 @@ async def log_out(panel: Panel) -> Answer:
     session = await find_session(panel)
     if session is not None:
         await panel.services.admins.sessions.logout(session)
-    return without_session(panel).redirect(LOGIN, said="left")
+    return without_session(panel).redirect(LOGIN, notice="signed-out")
 
 
 def without_session(panel: Panel) -> Panel:
@@ -253,7 +253,7 @@ async def set_up(panel: Panel) -> Answer:
         )
     except SetUpTokenInvalid as error:
         return panel.show("account/set_up_link_invalid.html", status=401, code=error.code)
-    return without_session(panel).redirect(LOGIN, said="password")
+    return without_session(panel).redirect(LOGIN, notice="password")
 
 
 def _show_set_up(panel: Panel, token: str, email: str, *, is_new: bool, **more: object) -> Answer:

@@ -76,9 +76,9 @@ class OwnerForm(PageForm, kw_only=True):
 
 
 class EndForm(PageForm):
-    """Deletes an object. seen: the version that the page showed."""
+    """Deletes an object. shown_version: the version that the page showed."""
 
-    seen: str = ""
+    shown_version: str = ""
 
 
 # ---- access ----------------------------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ async def change_owner(panel: Panel) -> Answer:
     form = (await panel.read_form(OwnerForm)).finish()
     content_object = await get_object(panel)
     try:
-        await panel.services.content.operations.hand_over(content_object, form.new_owner, by=panel.principal)
+        await panel.services.content.operations.transfer_ownership(content_object, form.new_owner, by=panel.principal)
     except UserNotFound:
         return panel.redirect(path_of(content_object), flash=flash(panel, "user-gone", is_bad=True))
     owner = await _find_user(panel, form.new_owner)
@@ -280,7 +280,7 @@ async def delete_object(panel: Panel) -> Answer:
     content_object = await get_object(panel)
     try:
         await panel.services.content.delete(
-            content_object, is_expected=lambda present: str(present.version) == form.seen, by=panel.principal
+            content_object, is_expected=lambda present: str(present.version) == form.shown_version, by=panel.principal
         )
     except ContentChanged:
         return panel.redirect(path_of(content_object, "/details"), flash=flash(panel, "object-changed", is_bad=True))

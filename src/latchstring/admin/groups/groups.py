@@ -44,7 +44,7 @@ class GroupTextsForm(PageForm):
 
     name: Line | None = None
     description: Message | None = None
-    seen: str = ""  # the fingerprint of the texts that the form showed
+    shown_fingerprint: str = ""  # of the texts that the form showed
     language: tuple[str, ...] = ()
     text_name: tuple[str, ...] = ()
     text_description: tuple[str, ...] = ()
@@ -160,7 +160,7 @@ async def _show_entry(
         members=await panel.services.groups.count_members(group, by=panel.principal),
         pending_count=await panel.services.groups.count_pending_invitations(group, by=panel.principal),
         granted=await _count_granted(panel, group),
-        seen=_fingerprint(texts_of(group)),
+        shown_fingerprint=_fingerprint(texts_of(group)),
         history=history,
     )
 
@@ -188,7 +188,7 @@ async def save_group(panel: Panel) -> Answer:
 
 
 def _check_unchanged(sent: SentForm[GroupTextsForm], group: Group) -> None:
-    if sent.typed.get("seen") != _fingerprint(texts_of(group)):
+    if sent.typed.get("shownFingerprint") != _fingerprint(texts_of(group)):
         raise ChangedMeanwhile("The group was changed by somebody else.")
 
 

@@ -187,7 +187,7 @@ async def save_columns(panel: Panel) -> Answer:
     for_all = {name: value for name in ("role", "template") if (value := sent.typed.get(name))}
     options = {**draft.options, "columns": chosen, "everybody": for_all, "names": await _map_names(panel)}
     bulk = panel.services.invitations.bulk
-    await bulk.describe(replace(draft, options=options))
+    await bulk.update_draft(replace(draft, options=options))
     await bulk.check(draft.id, by=panel.principal)
     return panel.redirect(_job_url(draft, "check"))
 
@@ -195,9 +195,11 @@ async def save_columns(panel: Panel) -> Answer:
 def _check_columns(chosen: Sequence[str | None]) -> None:
     fields = [field for field in chosen if field is not None]
     if ADDRESS not in fields:
-        raise InvalidFields([FieldProblem("/column", "no-address-column", "Say which column holds the addresses.")])
+        raise InvalidFields(
+            [FieldProblem("/column", "no-address-column", "Choose the column with the e-mail addresses.")]
+        )
     if len(set(fields)) < len(fields):
-        raise InvalidFields([FieldProblem("/column", "column-twice", "Give each field one column.")])
+        raise InvalidFields([FieldProblem("/column", "column-twice", "Two columns have the same field.")])
 
 
 async def _map_names(panel: Panel) -> dict[str, dict[str, str]]:
@@ -321,7 +323,7 @@ async def _refused_lines(panel: Panel, job: Job) -> AsyncIterator[Sequence[objec
     reason = translations(DOMAIN, panel.locale).gettext("Reason for refusal")
     columns = header[:-1] if header and header[-1] == reason else header  # the file is a corrected report
     yield (*columns, reason)
-    async for rows in panel.services.invitations.bulk.all_rows(job, which=RowFilter((RowStatus.REFUSED,))):
+    async for rows in panel.services.invitations.bulk.all_rows(job, row_filter=RowFilter((RowStatus.REFUSED,))):
         for row in rows:
             cells = _texts(row.source)[: len(columns)]
             yield (*cells, *[""] * (len(columns) - len(cells)), row.detail)
@@ -353,7 +355,7 @@ async def _rows(panel: Panel, job: Job, step: str) -> dict[str, Any]:
     within = f"job:{job.id}:{chosen}"
     bulk = panel.services.invitations.bulk
     row_filter = RowFilter(FILTERS[chosen]) if chosen != "all" else EVERY_ROW
-    page = await bulk.list_rows(job, cursor=cursor_of(panel, within), limit=ROWS_A_PAGE, which=row_filter)
+    page = await bulk.list_rows(job, cursor=cursor_of(panel, within), limit=ROWS_A_PAGE, row_filter=row_filter)
     counts = await bulk.count_rows(job)
     tabs = {name: sum(counts.get(status, 0) for status in statuses or counts) for name, statuses in FILTERS.items()}
 

@@ -49,9 +49,9 @@ async def _draft_from(panel: Panel, part: Part, encoding: str | None) -> Job | N
     rows = UploadedRows(_chain(first, chunks), CSV, parser)
     name = escape(part.file_name.replace("\\", "/").rpartition("/")[2])[:MAX_NAME_LENGTH] or None
     try:
-        return await panel.services.invitations.bulk.draft(rows, by=panel.principal, name=name)
+        return await panel.services.invitations.bulk.create_draft(rows, by=panel.principal, name=name)
     except InvalidFields as empty:
-        raise InvalidFields([FieldProblem("/file", "no-rows", "There is nothing in it.")]) from empty
+        raise InvalidFields([FieldProblem("/file", "no-rows", "The file has no rows.")]) from empty
     except Unreadable as error:
         code = "unreadable-file" if error.code == "unreadable" else error.code
         raise InvalidFields([FieldProblem("/file", code, error.detail)]) from error

@@ -25,8 +25,8 @@ from latchstring.http.responses import Answer
 from latchstring.invitations.bulk.actions import (
     MAX_INVITATIONS,
     BulkAction,
+    BulkActionResult,
     DryRun,
-    RowResult,
     Selection,
     SelectionChanged,
     TooManySelected,
@@ -37,8 +37,14 @@ APPLY = f"{SELECTION}/do"
 READ = "invitations:read"
 EXPORT = "export"
 MAX_SELECTED = 200
-MAX_COUNT_DIGITS = 9
-SURPRISES = (RowResult.TOO_MANY, RowResult.CHANGED, RowResult.BUSY, RowResult.ALREADY_INVITED, RowResult.NOT_ALLOWED)
+MAX_COUNT_DIGITS = 9  # digits
+SURPRISES = (
+    BulkActionResult.TOO_MANY,
+    BulkActionResult.CHANGED,
+    BulkActionResult.BUSY,
+    BulkActionResult.ALREADY_INVITED,
+    BulkActionResult.NOT_ALLOWED,
+)
 
 
 class SelectedForm(PageForm):
@@ -160,14 +166,14 @@ def _show_run(
     changed: bool = False,
 ) -> Answer:
     """The result of the dry run, to be confirmed. changed: it was confirmed, but the result is different now."""
-    skipped = {result: count for result, count in run.counts.items() if result is not RowResult.DONE}
+    skipped = {result: count for result, count in run.counts.items() if result is not BulkActionResult.DONE}
     return panel.show(
         "invitations/dry_run.html",
         status=409 if changed else 200,
         code=ChangedMeanwhile.code if changed else "",
         run=run,
-        done=run.counts.get(RowResult.DONE, 0),
-        first_done=run.first(RowResult.DONE),
+        done=run.counts.get(BulkActionResult.DONE, 0),
+        first_done=run.first(BulkActionResult.DONE),
         skipped=[(result.value, count, run.first(result)) for result, count in sorted(skipped.items())],
         ids=selection.ids,
         view=view,
@@ -213,7 +219,7 @@ async def apply_action(panel: Panel) -> Answer:
         )
     except TooManySelected:
         return _too_many(panel, view)
-    done = counts.get(RowResult.DONE, 0)
+    done = counts.get(BulkActionResult.DONE, 0)
     message = flash(
         panel,
         "invitations-resent" if action is BulkAction.RESEND else "invitations-revoked",

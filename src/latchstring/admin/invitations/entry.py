@@ -146,17 +146,17 @@ async def show_entry(panel: Panel) -> Answer:
 
 
 class ResendForm(PageForm):
-    """Resends the invitation. seen: the generation of the link that the page showed."""
+    """Resends the invitation. shown_generation: of the link that the page showed."""
 
-    seen: str = ""
+    shown_generation: str = ""
 
 
 @post(f"{ENTRY}/resend", needs=WRITE)
 async def resend(panel: Panel) -> Answer:
     """Create and mail the next link, unless there is a newer one already: two clicks must not send two mails."""
-    seen = (await panel.read_form(ResendForm)).typed.get("seen", "")
+    shown_generation = (await panel.read_form(ResendForm)).typed.get("shownGeneration", "")
     try:
-        generation = _parse_generation(seen) if seen else None
+        generation = _parse_generation(shown_generation) if shown_generation else None
         details = await panel.services.invitations.resend(_id(panel), by=panel.principal, generation=generation)
     except ChangedMeanwhile:
         return panel.redirect(_path(panel), flash=flash(panel, "invitation-resent-before", is_bad=True))

@@ -55,7 +55,7 @@ def _read_seconds(value: object) -> timedelta | None:
 
 ObjectName = Annotated[tuple[str, str], Kind(_read_name, {"type": "string"})]
 Day = Annotated[date, Kind(_read_date, {"type": "string", "format": "date"})]
-Span = Annotated[timedelta | None, Kind(_read_seconds, {"type": "string"})]
+Lifetime = Annotated[timedelta | None, Kind(_read_seconds, {"type": "string"})]
 
 
 class TermsForm(PageForm):
@@ -75,7 +75,7 @@ class TermsForm(PageForm):
     content_role: tuple[ContentRoleName, ...] = ()
     content_search: str = ""
     message: Message | None = None
-    expires_in: Span = None
+    expires_in: Lifetime = None
     do: str = ""
 
 
@@ -101,7 +101,7 @@ class InvitationForm(TermsForm):
 
 
 @dataclass(frozen=True, slots=True)
-class Validity:
+class LifetimeChoice:
     """A choice of lifetime. days: 0 if it is no whole number of days."""
 
     seconds: int
@@ -124,15 +124,15 @@ class ObjectRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
-    """The choices of the page. looked_for: the search for content, so that the page can say that nothing matches."""
+    """The choices of the page. content_search: the search for content, so that the page can say that nothing matches."""
 
     roles: Sequence[Role]
     groups: Sequence[GroupChoice]
     rows: Sequence[ObjectRow]
     matching_objects: Sequence[ObjectChoice]
-    looked_for: str
+    content_search: str
     templates: Sequence[InvitationTemplate]
-    validities: Sequence[Validity]
+    lifetime_choices: Sequence[LifetimeChoice]
     first_day: date
     last_day: date
 
@@ -230,9 +230,9 @@ async def choices_for(panel: Panel, state: FormState) -> Choices:
         groups=await group_choices(panel, state.values("groups"), state.value("groupSearch")),
         rows=await object_rows(panel, chosen_rows(state)),
         matching_objects=await object_choices(panel, state.values("content"), search) if search else (),
-        looked_for=search,
+        content_search=search,
         templates=await panel.services.invitations.templates.list_templates(by=by),
-        validities=validities(rules, state.value("expiresIn")),
+        lifetime_choices=lifetime_choices(rules, state.value("expiresIn")),
         first_day=panel.now.date(),
         last_day=max((panel.now + rules.maximum_lifetime).date() - DAY, panel.now.date()),
     )
@@ -260,13 +260,13 @@ async def object_rows(panel: Panel, rows: Sequence[tuple[str, str, str]]) -> lis
     return [ObjectRow(type_, key, role, titles.get((type_, key))) for type_, key, role in rows]
 
 
-def validities(rules: InvitationRules, chosen: str = "") -> list[Validity]:
+def lifetime_choices(rules: InvitationRules, chosen: str = "") -> list[LifetimeChoice]:
     """The choices of lifetime within the bounds, with the default and the chosen one among them."""
     spans = {timedelta(days=days) for days in QUICK} | {rules.lifetime}
     if chosen.isascii() and chosen.isdecimal():
         spans.add(timedelta(seconds=min(int(chosen[:9]), 10**9)))
     allowed = sorted(span for span in spans if rules.minimum_lifetime <= span <= rules.maximum_lifetime)
-    return [Validity(int(span.total_seconds()), 0 if span % DAY else span // DAY) for span in allowed]
+    return [LifetimeChoice(int(span.total_seconds()), 0 if span % DAY else span // DAY) for span in allowed]
 
 
 # ---- the values of the form ------------------------------------------------------------------------------------------
@@ -288,7 +288,7 @@ def with_template(state: FormState, template: InvitationTemplate, rules: Content
     return _with_targets(replace(state, typed=typed), template.groups, content)
 
 
-def like(invitation: Invitation, rules: InvitationRules) -> FormState:
+def copy_invitation(invitation: Invitation, rules: InvitationRules) -> FormState:
     """The form with the terms of an invitation that can still be granted."""
     bundle = invitation.bundle.live
     typed = {

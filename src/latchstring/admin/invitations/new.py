@@ -18,9 +18,9 @@ from latchstring.admin.invitations.form import (
     blank_form,
     choices_for,
     complete_draft,
+    copy_invitation,
     draft_of,
     group_choices,
-    like,
     object_choices,
     with_searched_object,
     with_template,
@@ -65,7 +65,7 @@ async def show_new(panel: Panel) -> Answer:
     state = blank_form(panel.services.invitation_rules)
     source = await _source(panel, panel.query_value("like") or panel.query_value("from"))
     if source is not None:
-        state = like(source, panel.services.invitation_rules)
+        state = copy_invitation(source, panel.services.invitation_rules)
     template = await _template(panel, panel.query_value("template"))
     if template is not None:
         state = with_template(state, template, panel.services.content_rules)
@@ -129,7 +129,7 @@ async def change_or_send(panel: Panel) -> Answer:
     action, _, name = sent.typed.get("do", "").partition(":")
     if action == "save":
         return await _save(panel, sent)
-    state = sent.again()
+    state = sent.as_typed()
     if action == "add":
         state = await with_searched_object(panel, state, name)
     if action == "remove":
@@ -165,7 +165,9 @@ def _may_lead_to(panel: Panel, url: str) -> bool:
 async def _use_template_first(panel: Panel, sent: SentForm[InvitationForm]) -> Answer:
     """Fill in a template that was selected but not applied, and show the form again, because saving sends the mail."""
     template = await _template(panel, sent.typed["template"])
-    state = sent.again() if template is None else with_template(sent.again(), template, panel.services.content_rules)
+    state = (
+        sent.as_typed() if template is None else with_template(sent.as_typed(), template, panel.services.content_rules)
+    )
     code = "unknown-template" if template is None else "template-unused"
     return await _show(panel, replace(state, problems=(FormProblem("template", code),)), status=422, code=code)
 
@@ -232,7 +234,7 @@ async def show_objects(panel: Panel) -> Answer:
     return panel.show(
         "invitations/object_choices.html",
         matching_objects=objects,
-        looked_for=search,
+        content_search=search,
         types=panel.services.content_rules.types,
     )
 

@@ -16,9 +16,9 @@ from latchstring.admin.invitations.form import (
     chosen_rows,
     content_of,
     group_choices,
+    lifetime_choices,
     object_choices,
     object_rows,
-    validities,
     with_searched_object,
     with_template,
     without_object,
@@ -164,10 +164,10 @@ async def _show_form(
         groups=await group_choices(panel, state.values("groups"), state.value("groupSearch")),
         rows=await object_rows(panel, chosen_rows(state)),
         matching_objects=await object_choices(panel, state.values("content"), search) if search else (),
-        looked_for=search,
+        content_search=search,
         types=panel.services.content_rules.types,
         content_roles=CONTENT_ROLE_NAMES,
-        validities=validities(panel.services.invitation_rules, state.value("expiresIn")),
+        lifetime_choices=lifetime_choices(panel.services.invitation_rules, state.value("expiresIn")),
         languages=[(tag, autonym(tag)) for tag in available_locales()],
     )
 
@@ -191,7 +191,7 @@ async def _change_or_save(panel: Panel, sent: SentForm[TemplateForm], before: In
     action, _, name = sent.typed.get("do", "").partition(":")
     if action == "save":
         return await _save(panel, sent, before)
-    state = sent.again()
+    state = sent.as_typed()
     if action == "add":
         state = await with_searched_object(panel, state, name)
     if action == "remove":

@@ -17,7 +17,7 @@ async def show_health(panel: Panel) -> Answer:
         "system/health.html",
         findings=worst_first,
         at=report.checked_at,
-        doubts=sum(finding.health is not Health.PASSED for finding in report.findings),
+        problem_count=sum(finding.health is not Health.PASSED for finding in report.findings),
     )
 
 

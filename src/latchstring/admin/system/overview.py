@@ -10,7 +10,7 @@ from latchstring.admin.context import Panel
 from latchstring.admin.formatting import get_formats
 from latchstring.admin.routing import get
 from latchstring.domain.settings import Roles
-from latchstring.domain.views.overview import OTHER_INVITERS, DayCount, Figures, Share
+from latchstring.domain.views.overview import OTHER_INVITERS, AcceptanceCount, DayCount, Figures
 from latchstring.http.responses import Answer
 
 PERIODS = (7, 30, 90)
@@ -74,7 +74,7 @@ class Row:
 
     kind: str
     name: str
-    share: Share
+    share: AcceptanceCount
 
 
 @get("/admin", needs="invitations:read")
@@ -173,13 +173,13 @@ def _column(day: DayCount, index: int, top: int) -> ChartColumn:
     )
 
 
-def _role_row(share: Share, roles: Roles) -> Row:
+def _role_row(share: AcceptanceCount, roles: Roles) -> Row:
     if not share.key:
         return Row("none", "", share)
     return Row("role", roles[share.key].name if share.key in roles else share.key, share)
 
 
-def _inviter_row(share: Share) -> Row:
+def _inviter_row(share: AcceptanceCount) -> Row:
     if share.key == OTHER_INVITERS or share.actor is None:
         return Row("others", "", share)
     return Row(share.actor.type.value.lower(), share.name or "", share)

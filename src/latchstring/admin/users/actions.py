@@ -59,9 +59,9 @@ class NewUserForm(PageForm, kw_only=True):
 
 
 class UserForm(PageForm, kw_only=True):
-    """The editable fields of an account. seen: the fingerprint of the account that the form showed."""
+    """The editable fields of an account. shown_fingerprint: of the account that the form showed."""
 
-    seen: str = ""
+    shown_fingerprint: str = ""
     email: Email
     first_name: Line | None = None
     last_name: Line | None = None
@@ -179,7 +179,7 @@ def _show_edit(panel: Panel, user: User, form: FormState | None = None, status: 
         code=code,
         user=user,
         user_path=path_of(user),
-        seen=user_fingerprint(user),
+        shown_fingerprint=user_fingerprint(user),
         **_choices(panel, user.role),
     )
 
@@ -191,11 +191,14 @@ async def save_user(panel: Panel) -> Answer:
     user = await user_of(panel)
     try:
         changes = _changes(sent.finish(), user)
-        seen = sent.typed.get("seen", "")
+        shown_fingerprint = sent.typed.get("shownFingerprint", "")
         if not changes.names:
             return panel.redirect(path_of(user), flash=flash(panel, "user-unchanged"))
         await panel.services.users.change(
-            user.id, changes, is_expected=lambda present: user_fingerprint(present) == seen, by=panel.principal
+            user.id,
+            changes,
+            is_expected=lambda present: user_fingerprint(present) == shown_fingerprint,
+            by=panel.principal,
         )
     except _FORM_ERRORS as error:
         state, status, code = _refused_form(sent, error)

@@ -37,9 +37,7 @@ async def _with_timeout(name: str, check: Coroutine[Any, Any, Sequence[Finding]]
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             return await check
     except TimeoutError:
-        return [
-            warning(name, f"No answer within {CHECK_TIMEOUT_SECONDS:.0f} seconds.", "Look at its load and its log.")
-        ]
+        return [warning(name, f"No answer within {CHECK_TIMEOUT_SECONDS:.0f} seconds.", "Check its load and log.")]
 
 
 class Doctor:

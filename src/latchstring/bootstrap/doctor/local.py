@@ -1,4 +1,4 @@
-"""Checks of this machine: configuration, master key, database. A bad or doubtful finding says how to fix it."""
+"""Checks of this machine: configuration, master key, database. A warning or a failure says how to fix it."""
 
 import os
 import sqlite3
@@ -25,7 +25,7 @@ MIN_POSTGRES_VERSION = 15
 def check_configuration(config: Config) -> list[Finding]:
     """Values that are valid and most likely a mistake."""
     name = "configuration"
-    findings = [passed(name, f"{config.source or 'built-in defaults'}: every key is known and every value fits.")]
+    findings = [passed(name, f"{config.source or 'built-in defaults'}: All settings are known and valid.")]
     if not config.roles:
         findings.append(
             warning(name, "No roles are defined.", "Add [roles.…]; invitations can only grant what is there.")
@@ -170,7 +170,7 @@ async def _check_installation(db: Database, keyring: Keyring | None) -> list[Fin
         return [passed("master key", "The database has not been used with any key yet.")]
     fingerprints = {key.fingerprint for key in keyring.keys} if keyring else set()
     if fingerprints & {key.fingerprint for key in known_keys}:
-        return [passed("master key", "The database knows this key.")]
+        return [passed("master key", "The database was used with this key.")]
     return [
         failed(
             "master key",

@@ -69,7 +69,7 @@ async def _check_smtp(smtp: SmtpSettings) -> Finding:
                 await client.noop()
     except (aiosmtplib.SMTPException, OSError) as error:
         return _explain(error, smtp, server)
-    return passed(MAIL, f"{server} answers" + (", and takes the password." if smtp.username else "."))
+    return passed(MAIL, f"{server} answers" + (", and accepts the password." if smtp.username else "."))
 
 
 def _explain(error: Exception, smtp: SmtpSettings, server: str) -> Finding:
@@ -99,7 +99,7 @@ def _explain(error: Exception, smtp: SmtpSettings, server: str) -> Finding:
 
 
 async def check_public_url(config: Config, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> list[Finding]:
-    """Whether the public URL leads to this server, and whether the clocks of both machines agree."""
+    """Whether the public URL reaches this server, and whether the clocks of both machines agree."""
     url = config.app.public_url
     split_url = urlsplit(url)
     findings = []
@@ -107,12 +107,14 @@ async def check_public_url(config: Config, *, now: Callable[[], datetime] = lamb
         findings.append(
             warning(
                 PUBLIC_URL,
-                f"{url} is the machine of the reader of a mail.",
+                f"{url} points to the recipient's own computer.",
                 "Set app.public-url to the address people use.",
             )
         )
     elif split_url.scheme == "http" and split_url.hostname not in LOCAL_HOSTS:
-        findings.append(warning(PUBLIC_URL, f"{url} is not encrypted.", "Put TLS before it and write https://."))
+        findings.append(
+            warning(PUBLIC_URL, f"{url} is not encrypted.", "Put a TLS proxy in front of the server and use https://.")
+        )
     return [*findings, *await _check_health(url, now)]
 
 
@@ -128,7 +130,7 @@ async def _check_health(url: str, now: Callable[[], datetime]) -> list[Finding]:
     if response.status_code != httpx2.codes.OK or not _is_latchstring(response):
         message = f"{url}/healthz answers {response.status_code}, and not as Latchstring does."
         return [failed(PUBLIC_URL, message, "Let the proxy pass every path to Latchstring, and check app.public-url.")]
-    return [passed(PUBLIC_URL, f"{url} leads to a running Latchstring."), *_compare_clocks(response, now())]
+    return [passed(PUBLIC_URL, f"{url} reaches a running Latchstring."), *_compare_clocks(response, now())]
 
 
 def _is_latchstring(response: httpx2.Response) -> bool:

@@ -16,7 +16,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check. remedy: what to do when the status is not good."""
+    """The result of one check. remedy: what to do when the check did not pass."""
 
     check: str
     health: Health

@@ -139,7 +139,7 @@ class DayCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class AcceptanceCount:
     """Invited and accepted, of one role or inviter. key: the role, empty for none; name: of the inviter."""
 
     key: str
@@ -170,8 +170,8 @@ class Figures:
     accepted: int
     days: tuple[DayCount, ...]
     waits: tuple[WaitCount, ...]
-    by_role: tuple[Share, ...]
-    by_inviter: tuple[Share, ...]
+    by_role: tuple[AcceptanceCount, ...]
+    by_inviter: tuple[AcceptanceCount, ...]
 
     @property
     def median_minutes(self) -> int | None:
@@ -230,11 +230,15 @@ def _build_waits(totals: Mapping[tuple[Measure, Dimension, str], int]) -> Iterab
         yield WaitCount(end, totals.get((Measure.ACCEPTED, Dimension.WAIT, key), 0))
 
 
-def _build_shares(totals: Mapping[tuple[Measure, Dimension, str], int], dimension: Dimension) -> tuple[Share, ...]:
+def _build_shares(
+    totals: Mapping[tuple[Measure, Dimension, str], int], dimension: Dimension
+) -> tuple[AcceptanceCount, ...]:
     """Sort by invited, highest first; the merged inviters come last."""
     keys = {key for _, by, key in totals if by is dimension}
     shares = [
-        Share(key, totals.get((Measure.INVITED, dimension, key), 0), totals.get((Measure.ACCEPTED, dimension, key), 0))
+        AcceptanceCount(
+            key, totals.get((Measure.INVITED, dimension, key), 0), totals.get((Measure.ACCEPTED, dimension, key), 0)
+        )
         for key in keys
     ]
     return tuple(
@@ -242,11 +246,11 @@ def _build_shares(totals: Mapping[tuple[Measure, Dimension, str], int], dimensio
     )
 
 
-def _add_actor(share: Share, names: Mapping[str, str]) -> Share:
+def _add_actor(share: AcceptanceCount, names: Mapping[str, str]) -> AcceptanceCount:
     if share.key == OTHER_INVITERS:
         return share
     actor = parse_inviter_key(share.key)
-    return Share(share.key, share.invited, share.accepted, actor, names.get(share.key))
+    return AcceptanceCount(share.key, share.invited, share.accepted, actor, names.get(share.key))
 
 
 def parse_inviter_key(key: str) -> Actor:

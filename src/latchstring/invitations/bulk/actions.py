@@ -51,7 +51,7 @@ class BulkAction(StrEnum):
     REVOKE = "revoke"
 
 
-class RowResult(StrEnum):
+class BulkActionResult(StrEnum):
     """The result for one invitation: done, or the reason why not."""
 
     DONE = "done"
@@ -66,9 +66,9 @@ class RowResult(StrEnum):
 
 
 _RESULT_OF_STATE = {
-    State.ACCEPTED: RowResult.ACCEPTED,
-    State.DECLINED: RowResult.DECLINED,
-    State.REVOKED: RowResult.REVOKED,
+    State.ACCEPTED: BulkActionResult.ACCEPTED,
+    State.DECLINED: BulkActionResult.DECLINED,
+    State.REVOKED: BulkActionResult.REVOKED,
 }
 
 
@@ -89,7 +89,7 @@ class DryRunRow:
     email: str
     email_key: str
     generation: int
-    result: RowResult
+    result: BulkActionResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class DryRun:
     rows: Sequence[DryRunRow]
 
     @property
-    def counts(self) -> Mapping[RowResult, int]:
+    def counts(self) -> Mapping[BulkActionResult, int]:
         return Counter(row.result for row in self.rows)
 
     @property
@@ -108,7 +108,7 @@ class DryRun:
         lines = sorted(f"{row.id}:{row.generation}:{row.result}" for row in self.rows)
         return hashlib.sha256("\n".join([self.action, *lines]).encode()).hexdigest()
 
-    def first(self, result: RowResult) -> Sequence[DryRunRow]:
+    def first(self, result: BulkActionResult) -> Sequence[DryRunRow]:
         """The first rows with this result."""
         return [row for row in self.rows if row.result is result][:MAX_ROWS_SHOWN]
 
@@ -155,7 +155,7 @@ class BulkActions:
 
     async def carry_out(
         self, action: BulkAction, selection: Selection, digest: str, *, by: Principal
-    ) -> Mapping[RowResult, int]:
+    ) -> Mapping[BulkActionResult, int]:
         """Apply the action to all that the dry run of this digest would change, and count the results.
 
         Mails count for the limit of each recipient, not for the inviter's. Raises SelectionChanged before anything is
@@ -164,8 +164,10 @@ class BulkActions:
         run = await self.plan(action, selection, by=by)
         if run.digest != digest:
             raise SelectionChanged(run)
-        counts: Counter[RowResult] = Counter(row.result for row in run.rows if row.result is not RowResult.DONE)
-        pending = [row for row in run.rows if row.result is RowResult.DONE]
+        counts: Counter[BulkActionResult] = Counter(
+            row.result for row in run.rows if row.result is not BulkActionResult.DONE
+        )
+        pending = [row for row in run.rows if row.result is BulkActionResult.DONE]
         for start in range(0, len(pending), CONCURRENCY):
             calls = [self._apply(action, row, by) for row in pending[start : start + CONCURRENCY]]
             counts.update(await asyncio.gather(*calls))
@@ -198,19 +200,19 @@ class BulkActions:
         result = await self._find_result(action, invitation, by)
         return DryRunRow(invitation.id, invitation.email, invitation.email_key, invitation.link.generation, result)
 
-    async def _find_result(self, action: BulkAction, invitation: Invitation, by: Principal) -> RowResult:
+    async def _find_result(self, action: BulkAction, invitation: Invitation, by: Principal) -> BulkActionResult:
         now = self.deps.clock()
         try:
             if action is BulkAction.REVOKE:
                 rules.revoke(invitation, now=now)
-                return RowResult.DONE
+                return BulkActionResult.DONE
             rules.resend(invitation, sponsor=by.actor, master_key_id="", now=now)
             await self.sender.checks.check_ceiling(by, invitation.bundle)
         except GrantNotAllowed:
-            return RowResult.NOT_ALLOWED
+            return BulkActionResult.NOT_ALLOWED
         except (InvitationNotPending, InvitationNotFound):
             return _RESULT_OF_STATE[invitation.state_at(now)]
-        return RowResult.DONE
+        return BulkActionResult.DONE
 
     async def _mark_duplicates(
         self, chunk: Sequence[InvitationDetails], rows: list[DryRunRow], terms: dict[UUID, UUID]
@@ -225,28 +227,32 @@ class BulkActions:
         }
         terms |= await find_pending_terms(self.deps.db, list(keys.values()), now=self.deps.clock())
         for index, row in enumerate(rows):
-            if row.result is RowResult.DONE and row.id in keys and terms.setdefault(keys[row.id], row.id) != row.id:
-                rows[index] = replace(row, result=RowResult.ALREADY_INVITED)
+            if (
+                row.result is BulkActionResult.DONE
+                and row.id in keys
+                and terms.setdefault(keys[row.id], row.id) != row.id
+            ):
+                rows[index] = replace(row, result=BulkActionResult.ALREADY_INVITED)
 
     # ---- applying the action -----------------------------------------------------------------------------------------
 
-    async def _apply(self, action: BulkAction, row: DryRunRow, by: Principal) -> RowResult:
+    async def _apply(self, action: BulkAction, row: DryRunRow, by: Principal) -> BulkActionResult:
         try:
             if action is BulkAction.REVOKE:
                 await self.revoker.revoke(row.id, by=by)
             else:
                 await self.sender.resend(row.id, by=by, generation=row.generation, is_one_of_many=True)
         except TooManyRequests:
-            return RowResult.TOO_MANY
+            return BulkActionResult.TOO_MANY
         except GrantNotAllowed:
-            return RowResult.NOT_ALLOWED
+            return BulkActionResult.NOT_ALLOWED
         except AlreadyInvited:
-            return RowResult.ALREADY_INVITED
+            return BulkActionResult.ALREADY_INVITED
         except (InvitationNotPending, InvitationNotFound, ChangedMeanwhile):
-            return RowResult.CHANGED  # changed by somebody else since the dry run
+            return BulkActionResult.CHANGED  # changed by somebody else since the dry run
         except StorageBusy:
-            return RowResult.BUSY
-        return RowResult.DONE
+            return BulkActionResult.BUSY
+        return BulkActionResult.DONE
 
 
 def _created_before(filters: InvitationFilter, as_of: datetime | None) -> InvitationFilter:

@@ -27,8 +27,8 @@ from latchstring.domain.pagination import Cursor, Page
 from latchstring.domain.principal import Principal
 from latchstring.events.record import record
 from latchstring.invitations.build import require_delivery_channel
+from latchstring.invitations.bulk.first_rows import FirstRowByTerms, open_first_rows
 from latchstring.invitations.bulk.run_batch import refuse_blocked
-from latchstring.invitations.bulk.seen_terms import SeenTerms, open_seen_terms
 from latchstring.invitations.bulk.validate import RowValidator
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.permissions import READ, WRITE
@@ -108,20 +108,20 @@ class BulkJobs:
         by.require(WRITE)
         require_delivery_channel(by, self.deps.mail_rules)
         first = 1
-        with open_seen_terms() as seen:
+        with open_first_rows() as first_rows:
             async for batch in _batches(rows):
                 batch_options = rows.options if options is None else options
-                yield await self._preview(batch, first=first, options=batch_options, by=by, seen=seen)
+                yield await self._preview(batch, first=first, options=batch_options, by=by, first_rows=first_rows)
                 first += len(batch)
 
     async def _preview(
-        self, sources: Rows, *, first: int, options: Mapping[str, object], by: Principal, seen: SeenTerms
+        self, sources: Rows, *, first: int, options: Mapping[str, object], by: Principal, first_rows: FirstRowByTerms
     ) -> list[JobRow]:
         now = self.deps.clock()
         rows = await self.validator.validate(sources, first=first, options=options, by=by, now=now)
         terms_keys = {row.terms_key for row in rows if row.new is not None and row.terms_key is not None}
         blockers = await find_blockers(self.deps.db, terms_keys, now=now) if terms_keys else {}
-        earlier_rows = seen.find(terms_keys)
+        earlier_rows = first_rows.find(terms_keys)
         results: dict[int, JobRow] = {}
         for row in rows:
             if row.new is not None and row.duplicate_of is not None:
@@ -132,7 +132,7 @@ class BulkJobs:
             elif row.new is not None and row.terms_key in blockers:
                 refuse_blocked(row, blockers[row.terms_key], None, by)
             results[row.row] = replace(row.result(), invitation_id=row.blocker_id)  # new ones have no id yet
-        seen.add({row.terms_key: row.row for row in rows if row.status is RowStatus.CREATE and row.terms_key})
+        first_rows.add({row.terms_key: row.row for row in rows if row.status is RowStatus.CREATE and row.terms_key})
         return list(results.values())
 
     # ---- start -------------------------------------------------------------------------------------------------------
@@ -154,14 +154,14 @@ class BulkJobs:
         by.require(WRITE)
         self.deps.limiter.check_inviter(by.id)
         require_delivery_channel(by, self.deps.mail_rules)
-        draft = await self.draft(rows, by=by, name=name)
+        draft = await self.create_draft(rows, by=by, name=name)
         try:
             return await self._queue(draft, by=by, once=once())
         except BaseException:
             await self.deps.db.transact(lambda: single_step(delete_job(draft.id)))
             raise
 
-    async def draft(self, rows: RowSource, *, by: Principal, name: str | None = None) -> Job:
+    async def create_draft(self, rows: RowSource, *, by: Principal, name: str | None = None) -> Job:
         """Store rows as a draft that no worker processes before it is confirmed; deleted after a day.
 
         Raises NotAllowed, InvalidFields without any row, and what the source raises; nothing is stored then.
@@ -172,7 +172,7 @@ class BulkJobs:
         await db.transact(lambda: single_step(insert_job(job)))
         try:
             described = replace(job, total=await self._store_parts(job, rows), options=dict(rows.options))
-            await self.describe(described)
+            await self.update_draft(described)
         except BaseException:
             await db.transact(lambda: single_step(delete_job(job.id)))
             raise
@@ -188,7 +188,7 @@ class BulkJobs:
             raise InvalidFields([FieldProblem("", "empty", "Send at least one row.")])
         return total
 
-    async def describe(self, job: Job) -> None:
+    async def update_draft(self, job: Job) -> None:
         """Store the options, total and name of a draft. Raises JobLost when it is no longer a draft."""
         await self.deps.db.transact(lambda: update_draft(job.id, options=job.options, total=job.total, name=job.name))
 
@@ -262,8 +262,8 @@ class BulkJobs:
 
     async def list_jobs(self, *, by: Principal, limit: int) -> Sequence[Job]:
         """Jobs, newest first: all for callers with `invitations:read`, else the caller's own."""
-        maker = None if by.can(READ) else by.actor
-        return (await list_jobs(self.deps.db, created_by=maker, limit=limit)).items
+        creator = None if by.can(READ) else by.actor
+        return (await list_jobs(self.deps.db, created_by=creator, limit=limit)).items
 
     async def list_drafts(self, *, by: Principal, limit: int) -> Sequence[Job]:
         """The caller's drafts of the last day, newest first."""
@@ -275,17 +275,17 @@ class BulkJobs:
         return await count_by_status(self.deps.db, job.id)
 
     async def list_rows(
-        self, job: Job, *, cursor: Cursor | None = None, limit: int, which: RowFilter = EVERY_ROW
+        self, job: Job, *, cursor: Cursor | None = None, limit: int, row_filter: RowFilter = EVERY_ROW
     ) -> Page[JobRow]:
         """A page of the row results of a job. Get the job first."""
-        return await list_rows(self.deps.db, job.id, cursor=cursor, limit=limit, row_filter=which)
+        return await list_rows(self.deps.db, job.id, cursor=cursor, limit=limit, row_filter=row_filter)
 
-    async def all_rows(self, job: Job, *, which: RowFilter = EVERY_ROW) -> AsyncIterator[Sequence[JobRow]]:
+    async def all_rows(self, job: Job, *, row_filter: RowFilter = EVERY_ROW) -> AsyncIterator[Sequence[JobRow]]:
         """All row results so far, in batches, for a report."""
         cursor: Cursor | None = None
         while True:
             page = await list_rows(
-                self.deps.db, job.id, cursor=cursor, limit=REPORT_PAGE_SIZE, row_filter=which, is_counted=False
+                self.deps.db, job.id, cursor=cursor, limit=REPORT_PAGE_SIZE, row_filter=row_filter, is_counted=False
             )
             if page.items:
                 yield page.items

@@ -58,7 +58,7 @@ class PreparedBatch:
 
 @dataclass(frozen=True, slots=True)
 class InviteRowsJob:
-    """Processes jobs that invite: a worker prepares and settles batches until the job has ended."""
+    """Processes jobs that invite: a worker prepares and processes batches until the job has ended."""
 
     deps: InvitationDependencies
     validator: RowValidator
@@ -97,7 +97,7 @@ class InviteRowsJob:
             return error.code
         return None
 
-    async def settle(self, job: Job, owner: UUID, until: datetime, batch: PreparedBatch) -> Job:
+    async def process(self, job: Job, owner: UUID, until: datetime, batch: PreparedBatch) -> Job:
         """Store a prepared batch and extend the lease on the job to `until`; returns the updated job.
 
         Raises JobLost when the job was cancelled or another worker has the lease, StorageBusy, StorageUnreachable.
@@ -123,8 +123,8 @@ class InviteRowsJob:
         raise StorageBusy("Permissions are being changed by many at once.")
 
     async def __call__(self, job: Job, owner: UUID, until: datetime) -> Job:
-        """Prepare and settle the next batch."""
-        return await self.settle(job, owner, until, await self.prepare(job, job.done + 1))
+        """Prepare and process the next batch."""
+        return await self.process(job, owner, until, await self.prepare(job, job.done + 1))
 
     async def fail(self, job: Job, owner: UUID, cause: str) -> Job:
         """End a job that cannot continue. Invitations that it has created stay."""
@@ -199,7 +199,7 @@ def _find_missing_targets(rows: Sequence[ValidatedRow]) -> Work[set[UUID]]:
 def _refuse_without_targets(rows: Sequence[ValidatedRow], missing_ids: set[UUID]) -> None:
     for row in rows:
         if row.new is not None and any(grant.target_id in missing_ids for grant in row.new.invitation.bundle.grants):
-            row.refuse("not-found", "What this invitation leads to does not exist any more.")
+            row.refuse("not-found", "The groups or objects of this invitation no longer exist.")
 
 
 def _still_maintains(by: Principal, created: Sequence[InvitationInsert]) -> Work[bool]:

@@ -11,7 +11,7 @@
     REVOKED by an earlier --prune                    create           create         –
 
 An entry is an address with its grants. Names, message, language and lifetime only apply to new invitations and change
-no existing one. An invitation is kept whoever sent it: nobody gets two invitations with the same terms. Only
+no existing one. An invitation is kept, no matter who sent it: nobody gets two invitations with the same terms. Only
 invitations that this list created are revoked: they carry the list's name (`mark_of`), and only the operator's count.
 """
 
@@ -194,7 +194,7 @@ def find_repeated_entries(entries: Sequence[DeclaredEntry]) -> list[FieldProblem
     for entry in entries:
         index = first.setdefault(entry.terms_key, entry.index)
         if index != entry.index:
-            detail = f"{entry.draft.email} stands in the list twice with the same grants. Keep one."
+            detail = f"{entry.draft.email} is in the list twice with the same grants. Keep one."
             problems.append(FieldProblem(f"/{entry.index}", "repeated", detail))
     return problems
 

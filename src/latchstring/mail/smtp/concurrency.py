@@ -41,7 +41,7 @@ class Slots:
         """Take a slot for a claimed mail."""
         self._sending[mail_id] = ""
 
-    def name_domain(self, mail_id: UUID, domain: str) -> None:
+    def assign_domain(self, mail_id: UUID, domain: str) -> None:
         """Set the domain of a mail. Raises DomainBusy."""
         sending, in_flight = Counter(self._sending.values()), Counter(self._waiting.values())
         in_flight.update(sending)

@@ -58,8 +58,8 @@ class Connections:
         self._circuit = circuit
         self._clock = clock
         self._idle: list[Connection] = []
-        self._open = 0  # connecting, lent and idle
-        self._established = 0  # lent and idle
+        self._open = 0  # connecting, in use and idle
+        self._established = 0  # in use and idle
         self._connect_lock = asyncio.Lock()
         self._limit = MAX_CONNECTIONS
         self._reduced_until = 0.0
@@ -73,8 +73,8 @@ class Connections:
         return self._limit
 
     @asynccontextmanager
-    async def lend(self, *, fresh: bool = False) -> AsyncIterator[Connection]:
-        """Lend a connection for one mail.
+    async def acquire(self, *, fresh: bool = False) -> AsyncIterator[Connection]:
+        """Acquire a connection for one mail, and return it at the end of the context.
 
         Raises ConnectionRefused in the caller that tried to connect, ConnectionFailed in those that waited for it.
         """
@@ -86,7 +86,7 @@ class Connections:
         finally:
             self._return(connection)
 
-    async def tidy(self) -> None:
+    async def close_idle(self) -> None:
         """Close connections that were idle for too long."""
         oldest = self._clock() - MAX_IDLE_SECONDS
         stale = [

@@ -44,8 +44,8 @@ class SmtpSender:
             return 0
         return 1 if self._circuit.is_probing else self._connections.limit
 
-    async def tidy(self) -> None:
-        await self._connections.tidy()
+    async def close_idle(self) -> None:
+        await self._connections.close_idle()
 
     async def close(self) -> None:
         await self._connections.close()
@@ -59,7 +59,7 @@ class SmtpSender:
             return SendAttempt(DeliveryResult.NOT_ATTEMPTED, again_in=failure.again_in)
         except ConnectionRefused as refusal:
             return self._new_refused_attempt(refusal)
-        return outcome or SendAttempt(DeliveryResult.LATER)
+        return outcome or SendAttempt(DeliveryResult.TEMPORARY_FAILURE)
 
     def _new_refused_attempt(self, refusal: ConnectionRefused) -> SendAttempt:
         cause = refusal.__cause__
@@ -68,10 +68,10 @@ class SmtpSender:
         _log.warning(
             "mail server did not let us in", error=type(cause).__name__, reply=reply, seconds=cooldown.total_seconds()
         )
-        return SendAttempt(DeliveryResult.TROUBLE, reply, again_in=cooldown)
+        return SendAttempt(DeliveryResult.SERVER_ERROR, reply, again_in=cooldown)
 
     async def _try(self, compose: Compose, on_data_sent: OnDataSent, *, fresh: bool) -> SendAttempt | None:
-        async with self._connections.lend(fresh=fresh) as connection:
+        async with self._connections.acquire(fresh=fresh) as connection:
             mail = await compose()
             return await _Transaction(connection, self._circuit, self._reply_timeout).run(mail, on_data_sent)
 
@@ -94,13 +94,13 @@ class _Transaction:
             return None
         except (aiosmtplib.SMTPException, OSError) as error:
             # connection lost, timeout, or an invalid reply: the next attempt uses a new connection
-            return SendAttempt(DeliveryResult.LATER, _error_reply(error))
+            return SendAttempt(DeliveryResult.TEMPORARY_FAILURE, _error_reply(error))
         self._connection.is_usable = self._is_clean
         return outcome
 
     async def _send(self, mail: RenderedMail, on_data_sent: OnDataSent) -> SendAttempt:
         if not self._can_send(mail):
-            return SendAttempt(DeliveryResult.LATER)
+            return SendAttempt(DeliveryResult.TEMPORARY_FAILURE)
         refused = await self._name_sender(mail) or await self._name_recipient(mail)
         return refused or await self._send_data(mail.content, on_data_sent)
 
@@ -126,13 +126,15 @@ class _Transaction:
                 raise _ConnectionClosed from refusal
             self._circuit.report_mail_refused()
             await self._reset()
-            return SendAttempt(DeliveryResult.TROUBLE, _error_reply(refusal), again_in=self._circuit.cooldown_left())
+            return SendAttempt(
+                DeliveryResult.SERVER_ERROR, _error_reply(refusal), again_in=self._circuit.cooldown_left()
+            )
         except (aiosmtplib.SMTPServerDisconnected, ConnectionError) as error:
             if not self._connection.is_fresh:
                 raise _ConnectionClosed from error
             self._is_clean = False
             self._circuit.report_mail_refused()
-            return SendAttempt(DeliveryResult.TROUBLE, again_in=self._circuit.cooldown_left())
+            return SendAttempt(DeliveryResult.SERVER_ERROR, again_in=self._circuit.cooldown_left())
         self._circuit.report_success()
         return None
 
@@ -143,7 +145,8 @@ class _Transaction:
         except aiosmtplib.SMTPRecipientRefused as refusal:
             await self._reset()
             return SendAttempt(
-                DeliveryResult.NO_RECIPIENT if _is_final(refusal.code) else DeliveryResult.LATER, _error_reply(refusal)
+                DeliveryResult.NO_RECIPIENT if _is_final(refusal.code) else DeliveryResult.TEMPORARY_FAILURE,
+                _error_reply(refusal),
             )
         return None
 
@@ -180,9 +183,9 @@ _CLOSING, _START_INPUT = 421, 354
 
 def _interpret_reply(reply: aiosmtplib.SMTPResponse) -> SendAttempt:
     if 200 <= reply.code < 300:  # noqa: PLR2004  # RFC 5321, section 4.2.1
-        return SendAttempt(DeliveryResult.TAKEN, _format_reply(reply.code, reply.message))
+        return SendAttempt(DeliveryResult.ACCEPTED, _format_reply(reply.code, reply.message))
     return SendAttempt(
-        DeliveryResult.REFUSED if _is_final(reply.code) else DeliveryResult.LATER,
+        DeliveryResult.REFUSED if _is_final(reply.code) else DeliveryResult.TEMPORARY_FAILURE,
         _format_reply(reply.code, reply.message),
     )
 

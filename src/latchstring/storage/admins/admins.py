@@ -175,6 +175,6 @@ def set_admin_profile(admin_id: UUID, *, name: str, locale: str | None) -> Step:
     return step(_SET_PROFILE, admin_id=admin_id, new_name=name, new_locale=locale)
 
 
-def note_admin_login(admin_id: UUID, *, verified_hash: str, kept_hash: str, now: datetime) -> Step:
+def record_admin_login(admin_id: UUID, *, verified_hash: str, kept_hash: str, now: datetime) -> Step:
     """Record a login and return the row. No row if deactivated, or if the password changed since it was verified."""
     return step(_NOTE_LOGIN, admin_id=admin_id, verified_hash=verified_hash, kept_hash=kept_hash, at=now)

@@ -100,7 +100,7 @@ def use_step(admin_id: UUID, sealed: bytes, *, step_number: int, now: datetime) 
     return step(_USE_STEP, admin_id=admin_id, sealed=sealed, step=step_number, at=now)
 
 
-def note_factor_login(admin_id: UUID, *, now: datetime) -> Step:
+def record_factor_login(admin_id: UUID, *, now: datetime) -> Step:
     """Record a login with a recovery code. Returns no row if deactivated, or if the second factor was disabled."""
     return step(_NOTE_LOGIN, admin_id=admin_id, at=now)
 

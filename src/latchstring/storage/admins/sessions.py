@@ -118,7 +118,7 @@ def insert_admin_session(session: AdminSession, digest: bytes) -> Step:
     )
 
 
-async def note_admin_session_use(db: Database, session_id: UUID, *, before: datetime, now: datetime) -> None:
+async def record_admin_session_use(db: Database, session_id: UUID, *, before: datetime, now: datetime) -> None:
     """Record that a session is used, unless a use was recorded after `before`."""
     await db.write(_NOTE_USE, session_id=session_id, before=before, at=now)
 

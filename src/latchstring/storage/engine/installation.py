@@ -67,13 +67,13 @@ def _ensure(keys: tuple[MasterKey, ...], new_installation_id: UUID, now: datetim
         yield step(_INSERT, id=new_installation_id, created_at=now)
     for key in keys:
         if key.fingerprint not in known:
-            yield note_key(key, now)
+            yield record_key(key, now)
     return installations[0].id if installations else new_installation_id
 
 
 def _check(keys: tuple[MasterKey, ...], known: dict[bytes, bool]) -> None:
     if known.get(keys[0].fingerprint, False):
-        raise KeyProblem(f"Key {keys[0].id} was given up as compromised. Use the key file that replaced it.")
+        raise KeyProblem(f"Key {keys[0].id} was revoked as compromised. Use the key file that replaced it.")
     if known and not any(key.fingerprint in known for key in keys):
         raise KeyProblem(
             "This database belongs to another master key. Restore the key file it was used with; "
@@ -81,7 +81,7 @@ def _check(keys: tuple[MasterKey, ...], known: dict[bytes, bool]) -> None:
         )
 
 
-def note_key(key: MasterKey, now: datetime) -> Step:
+def record_key(key: MasterKey, now: datetime) -> Step:
     """Record that this database is used with a key."""
     return step(_INSERT_KEY, id=key.id, fingerprint=key.fingerprint, created_at=now)
 

@@ -109,12 +109,12 @@ _RECENT = (
 _FIND_PENDING = select(_i.id, _i.terms_key, _i.email_key, _i.inviter_type, _i.inviter_id, _i.expires_at).where(
     any_of(_i.terms_key, "terms_keys"), _i.state == PENDING
 )
-_KEY_IS_GOOD = select(api_keys.c.id).where(
+_IS_KEY_VALID = select(api_keys.c.id).where(
     api_keys.c.id == bindparam("api_key_id", type_=Id),
     api_keys.c.revoked_at.is_(None),
     func.coalesce(api_keys.c.expires_at > _NOW, true()),
 )
-_HOLD_GOOD_KEY = _KEY_IS_GOOD.with_for_update(read=True)
+_LOCK_VALID_KEY = _IS_KEY_VALID.with_for_update(read=True)
 
 
 async def find_people(db: Database, email_keys: Collection[str], group_ids: Collection[UUID]) -> dict[str, Person]:
@@ -139,9 +139,9 @@ async def find_blockers(db: Database, terms_keys: Collection[UUID], *, now: date
     return {row.terms_key: _blocker(row) for row in rows if row.expires_at > now}
 
 
-def load_key_is_good(key_id: UUID | None, *, now: datetime, hold: bool = False) -> Work[bool]:
+def load_key_validity(key_id: UUID | None, *, now: datetime, hold: bool = False) -> Work[bool]:
     """Whether an API key may still be used, as the transaction sees it. hold: lock it until the commit."""
-    return bool((yield step(_HOLD_GOOD_KEY if hold else _KEY_IS_GOOD, api_key_id=key_id, now=now)))
+    return bool((yield step(_LOCK_VALID_KEY if hold else _IS_KEY_VALID, api_key_id=key_id, now=now)))
 
 
 def _blocker(row: Row) -> Blocker:

@@ -140,7 +140,7 @@ def _do_targets_exist() -> ColumnElement[bool]:
 
 
 _CHECKS = select(
-    _is_key_valid().label("key_is_good"),
+    _is_key_valid().label("is_key_valid"),
     _has_everything().label("has_everything"),
     _do_targets_exist().label("targets_exist"),
 )
@@ -165,10 +165,10 @@ def _check_values(new: InvitationInsert, now: datetime) -> dict[str, Any]:
 
 def _refuse(checks: Any) -> None:
     """Raise for the first check that failed."""
-    if not checks.key_is_good:
-        raise CredentialInvalid("This API key is no longer good.")
+    if not checks.is_key_valid:
+        raise CredentialInvalid("This API key is revoked or expired.")
     if not checks.targets_exist:
-        raise NotFound("What this invitation leads to does not exist any more.")
+        raise NotFound("The groups or objects of this invitation no longer exist.")
     if checks.has_everything:
         raise AlreadyMember("This person already has everything the invitation would give.")
 
@@ -309,7 +309,7 @@ async def _create_in_one_statement(db: Database, new: InvitationInsert, now: dat
         raise AnswerStored
     (checks,) = await db.fetch(_CHECKS, **_check_values(new, now))
     _refuse(checks)
-    raise StorageBusy("What this invitation leads to changed while it was made.")
+    raise StorageBusy("The groups or objects of this invitation changed while it was created.")
 
 
 # ---- SQLite: the same in several statements --------------------------------------------------------------------------

@@ -306,7 +306,7 @@ _LIST: KeysetList[Job] = KeysetList(
         orders={"createdAt": lambda j: [j.id]},
         scans=lambda _: {
             "all": IndexScan([_j.id], where=[_IS_NO_DRAFT]),
-            "maker": IndexScan([_j.id], _BY_CREATOR, where=[_j.actor_type == _CREATOR_TYPE, _IS_NO_DRAFT]),
+            "creator": IndexScan([_j.id], _BY_CREATOR, where=[_j.actor_type == _CREATOR_TYPE, _IS_NO_DRAFT]),
             "drafts": IndexScan([_j.id], _BY_CREATOR, where=[_j.actor_type == _CREATOR_TYPE, _IS_UNCONFIRMED]),
         },
     )
@@ -327,7 +327,7 @@ def _query(scan: str, created_by: Actor | None, low: Key | None = None) -> Keyse
 
 async def list_jobs(db: Database, *, created_by: Actor | None, cursor: Cursor | None = None, limit: int) -> Page[Job]:
     """Return a page of the jobs that are no drafts, newest first. created_by: None for the jobs of all actors."""
-    query = _query("all" if created_by is None else "maker", created_by)
+    query = _query("all" if created_by is None else "creator", created_by)
     return await _LIST.page(db, query, order=NEWEST_FIRST, cursor=cursor, limit=limit)
 
 

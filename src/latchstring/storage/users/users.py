@@ -221,7 +221,7 @@ _VERIFY_EMAIL = (
 )
 
 
-def note_login(user_id: UUID, *, verified_hash: str, kept_hash: str, now: datetime) -> Step:
+def record_login(user_id: UUID, *, verified_hash: str, kept_hash: str, now: datetime) -> Step:
     """Record a login. Returns no row when the account was blocked or its password changed since it was verified."""
     return step(_NOTE_LOGIN, user_id=user_id, verified_hash=verified_hash, kept_hash=kept_hash, at=now)
 

@@ -56,15 +56,11 @@ class Cookies:
 
 def read_cookies(scope: Scope, app: App) -> Cookies:
     """Read the cookies of a request. Without a session and a pre-session there is no seed, so no form is accepted."""
-    secure = is_secure(app)
+    secure = app.is_https
     session = find_cookie(scope, _name(_SESSION, secure).encode()) or None
     pre_session = find_cookie(scope, _name(_PRE_SESSION, secure).encode()) or None
     flash = find_cookie(scope, _name(_FLASH, secure).encode()) or ""
     return Cookies(secure, session, pre_session, _read_flash(flash, session or pre_session or ""))
-
-
-def is_secure(app: App) -> bool:
-    return app.public_url.startswith("https:")
 
 
 def new_pre_session() -> str:

@@ -29,8 +29,3 @@ class AdminDependencies:
     mail_rules: MailRules
     limiter: Limiter
     wake_worker: Callable[[], None]
-
-    @property
-    def mail_is_off(self) -> bool:
-        """Whether no mail leaves this installation."""
-        return self.mail_rules.transport == "off"

@@ -102,11 +102,11 @@ class SetUpLinks:
 
     def mail_to(self, admin: Admin, now: datetime, locale: str | None = None) -> OutgoingMail:
         """The mail with the link of the present generation."""
-        return account_mail(admin, MailKind.ADMIN_SET_UP, now=now, is_off=self.deps.mail_is_off, locale=locale)
+        return account_mail(admin, MailKind.ADMIN_SET_UP, now=now, is_off=self.deps.mail_rules.is_off, locale=locale)
 
     def result_for(self, admin: Admin) -> SetUpSent:
         """The result for the caller: the link itself if mail is disabled."""
-        return SetUpSent(admin, self.url_of(admin) if self.deps.mail_is_off else None)
+        return SetUpSent(admin, self.url_of(admin) if self.deps.mail_rules.is_off else None)
 
     async def load_mail(self, row: OutboxRow) -> AdminSetUpMail | None:
         """The message of a queued set-up mail; None when its link would no longer work."""

@@ -46,7 +46,7 @@ from latchstring.domain.grant import ContentRole
 from latchstring.domain.invitation import InvitationDetails
 from latchstring.formats.field_types import Duration, Email, Flag, Key, Line, Locale, Message, Secret, Token
 from latchstring.formats.fields import Body, Reading
-from latchstring.http.authentication import Caller, RouteAccess, has_outdated_terms
+from latchstring.http.authentication import Caller, RouteAccess, require_current_terms
 from latchstring.http.client_address import client_network
 from latchstring.http.responses import Answer, View, json_answer, stored_answer
 from latchstring.invitations.respond import ResolvedLink, has_account, list_offered_objects
@@ -232,8 +232,7 @@ async def _invite(
 ) -> Answer:
     _refuse_mixture(reading, INVITING)
     services.content.get_type(target.type)
-    if caller.user is not None and has_outdated_terms(caller.user, services.app):
-        raise TermsOutdated("The terms have changed. Accept them with PATCH /api/users/me first.")
+    require_current_terms(caller, services.app)
     subject = subject_of(caller.principal)
     seen = await services.content.look_up(subject, target.type, target.key or "", Level.MAINTAINER)
     by = caller.require()

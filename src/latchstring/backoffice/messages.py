@@ -63,7 +63,7 @@ class Messages:
         """
         by.require(MAIL_WRITE)
         self.deps.limiter.check_test_mail(by.id)
-        if self.deps.mail_rules.transport == "off":
+        if self.deps.mail_rules.is_off:
             raise MailDisabled("Mail is disabled.")
         attempt = await self._send(kind, locale, to)
         event = new_event(

@@ -12,7 +12,7 @@ from latchstring.domain.principal import Role
 from latchstring.domain.settings import App, ContentRules, InvitationRules
 from latchstring.domain.template import InvitationTemplate, TemplateSource
 from latchstring.formats.content_grants import parse_content_grant
-from latchstring.formats.urls import find_origin
+from latchstring.formats.urls import is_allowed_redirect
 
 MAX_NAME_LENGTH = 100
 MAX_MESSAGE_LENGTH = 1000
@@ -87,22 +87,21 @@ def _check_role(table: Table, template: InvitationTemplate, roles: Mapping[str, 
 
 def _check_content(table: Table, template: InvitationTemplate, content: ContentRules) -> None:
     """Check the types of the objects. Whether an object exists is not checked: the app creates and deletes them."""
-    known = {key for type_ in content.types.values() for key in (type_.key, type_.singular) if key}
-    for type_ in dict.fromkeys(type_ for type_, _, _ in template.content if type_ not in known):
+    for word in dict.fromkeys(word for word, _, _ in template.content if content.find_type(word) is None):
         declared = ", ".join(content.types) or "none"
-        table.report("content", type_, f"There is no content type {type_}. Declared in content.types: {declared}.")
+        table.report("content", word, f"There is no content type {word}. Declared in content.types: {declared}.")
     objects = [(type_, key) for type_, key, _ in template.content]
     if len(set(objects)) < len(objects):
         table.report("content", None, "Name each object once, with one role.")
 
 
 def _check_lifetime(table: Table, lifetime: timedelta | None, rules: InvitationRules) -> None:
-    if lifetime is not None and not rules.minimum_lifetime <= lifetime <= rules.maximum_lifetime:
+    if lifetime is not None and not rules.is_allowed_lifetime(lifetime):
         table.report(
             "lifetime", str(lifetime), "It is outside invitations.minimum-lifetime and invitations.maximum-lifetime."
         )
 
 
 def _check_redirect(table: Table, url: str | None, rules: InvitationRules, app: App) -> None:
-    if url is not None and find_origin(url) not in {find_origin(app.public_url), *rules.redirect_origins}:
+    if url is not None and not is_allowed_redirect(url, rules, app):
         table.report("redirect-url", url, "Add its origin to invitations.redirect-origins, or choose another page.")

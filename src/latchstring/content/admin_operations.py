@@ -81,13 +81,13 @@ class ContentOperations:
         Raises NotAllowed, ContentNotFound for an unknown type.
         """
         by.require(READ_ACCESS)
-        key = self.deps.get_type(type_).key
+        key = self.deps.rules.get_type(type_).key
         return await list_objects(self.deps.db, key, q, order=order, cursor=cursor, limit=limit)
 
     async def get(self, type_: str, key: str, *, by: Principal) -> ContentObject:
         """Any object. Raises NotAllowed, ContentNotFound."""
         by.require(READ_ACCESS)
-        content = await find_object(self.deps.db, self.deps.get_type(type_).key, key) if is_key(key) else None
+        content = await find_object(self.deps.db, self.deps.rules.get_type(type_).key, key) if is_key(key) else None
         if content is None:
             raise ContentNotFound("There is no such object.")
         return content

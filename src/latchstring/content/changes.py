@@ -92,7 +92,7 @@ class ContentChanges(ContentReader):
         Raises ContentNotFound for an unknown type, UserNotFound for an unknown owner, ContentKeyTaken for a given key
         that exists, and AnswerStored when the idempotency key was used.
         """
-        declared = self.deps.get_type(type_)
+        declared = self.deps.rules.get_type(type_)
         by.require(CREATE)
         now = self.deps.clock()
         if new.key is not None:

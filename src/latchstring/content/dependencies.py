@@ -7,9 +7,8 @@ from uuid import UUID
 
 from latchstring.domain.access import PendingInvitation
 from latchstring.domain.clock import Clock
-from latchstring.domain.errors import ContentNotFound
 from latchstring.domain.principal import permits
-from latchstring.domain.settings import ContentRules, ContentType, Roles
+from latchstring.domain.settings import ContentRules, Roles
 from latchstring.storage.engine.database import Database
 
 READ = "content:read"
@@ -32,26 +31,6 @@ class ContentDependencies:
     rules: ContentRules
     roles: Roles
     find_pending: FindPendingInvitations = find_no_invitations
-
-    def find_type(self, name: str) -> ContentType | None:
-        """The declared type of this name or singular."""
-        return self._types.get(name)
-
-    def get_type(self, name: str) -> ContentType:
-        """The declared type of this name or singular. Raises ContentNotFound."""
-        declared = self.find_type(name)
-        if declared is None:
-            raise ContentNotFound("There is no such content type.")
-        return declared
-
-    @cached_property
-    def _types(self) -> dict[str, ContentType]:
-        return {
-            name: declared
-            for declared in self.rules.types.values()
-            for name in (declared.key, declared.singular)
-            if name
-        }
 
     @cached_property
     def reading_roles(self) -> list[str]:

@@ -62,12 +62,12 @@ class ContentReader:
 
     def find_type(self, word: str) -> str | None:
         """The key of the declared type of this name or singular."""
-        declared = self.deps.find_type(word)
+        declared = self.deps.rules.find_type(word)
         return declared.key if declared else None
 
     def get_type(self, word: str) -> ContentType:
         """The declared type of this name or singular. Raises ContentNotFound."""
-        return self.deps.get_type(word)
+        return self.deps.rules.get_type(word)
 
     async def look_up(self, subject: Subject, type_: str, key: str, need: Level) -> ObjectWithAccess:
         """An object on which the subject has at least this level.
@@ -75,7 +75,7 @@ class ContentReader:
         Raises ContentNotFound for an unknown type, Unauthenticated for anonymous unless the object is PUBLIC,
         ContentNotFound without any access, NotAllowed for a lower level.
         """
-        declared = self.deps.get_type(type_)
+        declared = self.deps.rules.get_type(type_)
         object_and_level = (
             await find_object_for(self.deps.db, subject.user_id, declared.key, key) if is_key(key) else None
         )
@@ -85,7 +85,7 @@ class ContentReader:
         self, subject: Subject, type_: str, *, need: Level, order: SortOrder, cursor: Cursor | None = None, limit: int
     ) -> Page[ObjectWithAccess]:
         """A page of the objects on which the subject has at least this level. Order: createdAt."""
-        filters = AccessFilter(subject, self.deps.get_type(type_).key, need)
+        filters = AccessFilter(subject, self.deps.rules.get_type(type_).key, need)
         page = await list_visible(self.deps.db, filters, order=order, cursor=cursor, limit=limit)
         return page.with_items(
             [
@@ -111,7 +111,7 @@ class ContentReader:
             raise NotAllowed(READ_ACCESS)
         lookups: list[tuple[int, AccessCheck]] = []
         for index, question in enumerate(questions):
-            declared, user_id = self.deps.find_type(question.type), question.user_id or own_id
+            declared, user_id = self.deps.rules.find_type(question.type), question.user_id or own_id
             if declared is not None and user_id is not None and is_key(question.key):
                 lookups.append((index, AccessCheck(user_id, declared.key, question.key)))
         levels = await self._find_levels([lookup for _, lookup in lookups])

@@ -71,6 +71,11 @@ class Bundle:
         return self.role is None and not self.groups and bool(self.content)
 
     @property
+    def single_object(self) -> Grant | None:
+        """The grant on a content object, if that is everything: such an invitation has a landing page of its own."""
+        return self.content[0] if len(self.grants) == 1 and self.is_content_only else None
+
+    @property
     def is_void(self) -> bool:
         """Whether it has no role and every grant is void."""
         return self.role is None and not self.live

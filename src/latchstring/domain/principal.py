@@ -96,6 +96,15 @@ class Principal:
     def can_grant_groups(self, keys: Iterable[str]) -> bool:
         return all(self.can_grant_group(key) for key in keys)
 
+    @property
+    def can_grant_all_content(self) -> bool:
+        """Whether roles on every content object may be granted, whatever the level on it."""
+        return self.can("content:write")
+
+    def can_grant_content_at(self, level: Level) -> bool:
+        """Whether roles on a content object may be granted at this level from ownership and grants."""
+        return level >= Level.MAINTAINER or self.can_grant_all_content
+
 
 OPERATOR_PRINCIPAL = Principal(
     ActorType.OPERATOR,
@@ -168,12 +177,12 @@ def is_within_ceiling(principal: Principal, bundle: Bundle) -> bool:
 
 
 def can_grant_content(principal: Principal, bundle: Bundle, levels: Mapping[UUID, Level]) -> bool:
-    """Whether the principal may grant the bundle's live roles on content objects: MAINTAINER on each is required.
+    """Whether the principal may grant the bundle's live roles on content objects.
 
     levels: the principal's level on each object from ownership and grants.
     """
-    if principal.can("content:write"):
-        return True
-    return all(
-        levels.get(grant.target_id, Level.NONE) >= Level.MAINTAINER for grant in bundle.content if not grant.is_void
+    return principal.can_grant_all_content or all(
+        principal.can_grant_content_at(levels.get(grant.target_id, Level.NONE))
+        for grant in bundle.content
+        if not grant.is_void
     )

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 
+from latchstring.domain.errors import ContentNotFound
 from latchstring.domain.principal import Role
 
 Roles = Mapping[str, Role]
@@ -21,6 +23,10 @@ class App:
     support_email: str | None = None
     allowed_origins: tuple[str, ...] = ()
 
+    @property
+    def is_https(self) -> bool:
+        return self.public_url.startswith("https:")
+
 
 @dataclass(frozen=True, slots=True)
 class InvitationRules:
@@ -32,6 +38,10 @@ class InvitationRules:
     accept_url: str = "{publicUrl}/invitation"
     retention: timedelta = timedelta(days=90)
     redirect_origins: tuple[str, ...] = ()
+
+    def is_allowed_lifetime(self, lifetime: timedelta) -> bool:
+        """Whether a lifetime is within the bounds."""
+        return self.minimum_lifetime <= lifetime <= self.maximum_lifetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,7 @@ class ContentType:
     singular: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, which would leave no room for the cached mapping
 class ContentRules:
     """The content types and their limits. data_limit: bytes."""
 
@@ -62,6 +72,22 @@ class ContentRules:
     accept_url: str = "{publicUrl}/content/{contentType}/{contentKey}/accept-invitation"
     allow_unregistered_users: bool = True
     lifetime: timedelta = timedelta(days=7)
+
+    @cached_property
+    def types_by_word(self) -> Mapping[str, ContentType]:
+        """Each type by its key and, if it has one, by its singular."""
+        return {word: type_ for type_ in self.types.values() for word in (type_.key, type_.singular) if word}
+
+    def find_type(self, word: str) -> ContentType | None:
+        """The declared type with this key or singular."""
+        return self.types_by_word.get(word)
+
+    def get_type(self, word: str) -> ContentType:
+        """The declared type with this key or singular. Raises ContentNotFound."""
+        declared = self.find_type(word)
+        if declared is None:
+            raise ContentNotFound("There is no such content type.")
+        return declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +151,7 @@ class MailRules:
     retry: RetryRules = field(default_factory=RetryRules)
     pace: PaceRules = field(default_factory=PaceRules)
     smtp: SmtpSettings = field(default_factory=SmtpSettings)
+
+    @property
+    def is_off(self) -> bool:
+        return self.transport == "off"

@@ -31,3 +31,12 @@ def format_duration(span: timedelta) -> str:
     time = "".join(f"{amount}{unit}" for amount, unit in amounts if amount)
     date = f"{days}D" if days else ""
     return f"P{date}T{time}" if time else f"P{date or 'T0S'}"
+
+
+def format_in_words(span: timedelta) -> str:
+    """A duration in its largest whole unit: `7 days`, `1 hour`."""
+    seconds = int(span.total_seconds())
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size} {unit}{'' if seconds == size else 's'}"
+    return f"{seconds} second{'' if seconds == 1 else 's'}"

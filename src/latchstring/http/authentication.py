@@ -87,14 +87,20 @@ async def authenticate(
     caller = await _read_credential(scope, services, rechecks_key=rechecks_key)
     if caller.principal is None and access is RouteAccess.REQUIRED:
         caller.require()
-    if not terms_exempt and caller.user is not None and has_outdated_terms(caller.user, services.app):
-        raise TermsOutdated("The terms have changed. Accept them with PATCH /api/users/me first.")
+    if not terms_exempt:
+        require_current_terms(caller, services.app)
     return caller
 
 
 def has_outdated_terms(user: User, app: App) -> bool:
     """Whether the user has not accepted the current version of the terms."""
     return not user.has_accepted(app.terms_version)
+
+
+def require_current_terms(caller: Caller, app: App) -> None:
+    """Raise TermsOutdated if the caller is a user who has not accepted the current version of the terms."""
+    if caller.user is not None and has_outdated_terms(caller.user, app):
+        raise TermsOutdated("The terms have changed. Accept them with PATCH /api/users/me first.")
 
 
 async def authenticate_page(scope: Scope, services: Services) -> Caller:
@@ -182,7 +188,7 @@ def session_cookies(
     access_token: str, refresh_token: str, *, expires_in: int, refresh_lifetime: timedelta, app: App
 ) -> list[bytes]:
     """Make the three cookies of a session, for `Answer.with_cookies`. expires_in: of the access token, in seconds."""
-    secure = app.public_url.startswith("https:")
+    secure = app.is_https
     refresh_max_age = int(refresh_lifetime.total_seconds())
     return [
         make_cookie(ACCESS_COOKIE, access_token, max_age=expires_in, secure=secure),
@@ -193,7 +199,7 @@ def session_cookies(
 
 def clear_session_cookies(app: App) -> list[bytes]:
     """Make cookies that delete the session from the browser."""
-    secure = app.public_url.startswith("https:")
+    secure = app.is_https
     return [
         make_cookie(ACCESS_COOKIE, "", max_age=0, secure=secure),
         make_cookie(REFRESH_COOKIE, "", max_age=0, secure=secure, path=REFRESH_PATH),

@@ -21,7 +21,7 @@ def common_headers(app: App) -> Pairs:
         ("x-frame-options", "DENY"),
         ("cache-control", "no-store"),
     ]
-    if app.public_url.startswith("https:"):
+    if app.is_https:
         pairs.append(("strict-transport-security", f"max-age={ONE_YEAR}"))
     return _encode(pairs)
 

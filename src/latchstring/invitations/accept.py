@@ -140,7 +140,7 @@ class InvitationAcceptance:
         events.append(_accepted_event(invitation, user, now))
         pending_steps = [*(session.steps if session else ()), *(record(event) for event in events)]
         if account.must_verify_email:
-            is_off = self.deps.mail_rules.transport == "off"
+            is_off = self.deps.mail_rules.is_off
             pending_steps.append(queue_mail(account_mail(user, MailKind.EMAIL_VERIFICATION, now=now, is_off=is_off)))
         for step in pending_steps:  # noqa: UP028  # a list cannot be sent the rows
             yield step

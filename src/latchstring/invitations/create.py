@@ -15,15 +15,14 @@ from latchstring.invitations.build import (
     build_invitation,
     build_mail,
     created_event,
-    find_problems,
     object_names_of,
-    require_delivery_channel,
 )
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.grant_checks import GrantChecks
 from latchstring.invitations.permissions import READ, WRITE
 from latchstring.invitations.read import redact_for
 from latchstring.invitations.templates import InvitationTemplates
+from latchstring.invitations.validate import find_problems, require_delivery_channel
 from latchstring.storage.groups.groups import find_groups
 from latchstring.storage.invitations.create import InvitationInsert, insert_invitation
 from latchstring.users.grant_limits import check_grant

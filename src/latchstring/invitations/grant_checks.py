@@ -38,7 +38,7 @@ class GrantChecks:
     async def check_ceiling(self, by: Principal, bundle: Bundle) -> None:
         """Raise GrantNotAllowed unless the principal may grant everything in the bundle that has not ended."""
         check_grant(by, self.deps.roles, role=bundle.role, groups=bundle.live_groups)
-        if not bundle.content or by.can("content:write"):
+        if not bundle.content or by.can_grant_all_content:
             return
         levels = await self.levels_of(by, [grant.target_id for grant in bundle.content])
         if not can_grant_content(by, bundle, levels):

@@ -36,11 +36,10 @@ class Links:
         return f"{target}{'&' if '?' in target else '?'}token={quote(token, safe='')}"
 
     def _target_of(self, invitation: Invitation) -> str:
-        """The URL of the landing page. An invitation to a single object and nothing else has a page of its own."""
-        bundle = invitation.bundle
-        if not bundle.is_content_only or len(bundle.content) > 1:
+        """The URL of the landing page."""
+        grant = invitation.bundle.single_object
+        if grant is None:
             return self.rules.accept_url.replace("{publicUrl}", self.app.public_url)
-        (grant,) = bundle.content
         return (
             self.content_rules.accept_url.replace("{publicUrl}", self.app.public_url)
             .replace("{contentType}", quote(grant.target_type or "", safe=""))

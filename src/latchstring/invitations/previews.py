@@ -56,7 +56,7 @@ class Previews:
     def lifetime_of(self, draft: Draft) -> timedelta:
         """How long the link would work. A lifetime out of bounds would be refused; the default is shown instead."""
         rules, requested = self.deps.rules, draft.expires_in
-        if requested is not None and rules.minimum_lifetime <= requested <= rules.maximum_lifetime:
+        if requested is not None and rules.is_allowed_lifetime(requested):
             return requested
         only_content = bool(draft.content) and not draft.role and not draft.groups
         return self.deps.content_rules.lifetime if only_content else rules.lifetime

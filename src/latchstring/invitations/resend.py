@@ -13,12 +13,13 @@ from latchstring.domain.invitation import Channel, Invitation, InvitationDetails
 from latchstring.domain.mail import Delivery
 from latchstring.domain.principal import Principal
 from latchstring.events.record import record
-from latchstring.invitations.build import build_mail, require_delivery_channel
+from latchstring.invitations.build import build_mail
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.grant_checks import GrantChecks
 from latchstring.invitations.links import Links
 from latchstring.invitations.permissions import READ, REVEAL, WRITE
 from latchstring.invitations.read import InvitationReader
+from latchstring.invitations.validate import require_delivery_channel
 from latchstring.storage.engine.database import ATTEMPTS, UniqueViolation, Work, single_step
 from latchstring.storage.engine.idempotency import store_answer
 from latchstring.storage.invitations.transitions import (

@@ -166,7 +166,7 @@ class InvitationResponses:
         now, before = self.deps.clock(), link.invitation
         key_id = self.deps.keyring.current.id
         after = rules.renew(before, generation=link.token.generation, master_key_id=key_id, now=now)
-        if after is None or before.bundle.is_void or self.deps.mail_rules.transport == "off":
+        if after is None or before.bundle.is_void or self.deps.mail_rules.is_off:
             return
         is_closed = requires_existing_account(before.bundle, self.deps.content_rules)
         if is_closed and not await self.checks.is_registered(before.email_key):
@@ -194,7 +194,7 @@ class InvitationResponses:
 
     def _mails_to_inviter(self, kind: MailKind, invitation: Invitation, now: datetime) -> list[OutgoingMail]:
         """A notification for the inviter, if that is a user or an administrator."""
-        if invitation.inviter.type not in PEOPLE or self.deps.mail_rules.transport == "off":
+        if invitation.inviter.type not in PEOPLE or self.deps.mail_rules.is_off:
             return []
         return [OutgoingMail(new_id(now), kind, invitation.id, invitation.link.generation, now, MailPriority.NORMAL)]
 

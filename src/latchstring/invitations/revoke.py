@@ -58,7 +58,7 @@ class InvitationRevoker:
             raise unknown
         ids = [grant.target_id for grant in details.invitation.bundle.content if not grant.is_void]
         levels = await self.checks.levels_of(by, ids)
-        maintained = [id_ for id_ in ids if by.can("content:write") or levels.get(id_, Level.NONE) >= Level.MAINTAINER]
+        maintained = [id_ for id_ in ids if by.can_grant_content_at(levels.get(id_, Level.NONE))]
         if not maintained or not await self.deps.db.transact(
             lambda: withdraw_invitation_grants(invitation_id, maintained, by=by.actor, now=now)
         ):

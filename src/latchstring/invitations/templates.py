@@ -22,8 +22,8 @@ from latchstring.domain.settings import App, ContentRules, InvitationRules, Role
 from latchstring.domain.template import InvitationTemplate, TemplatesByKey
 from latchstring.domain.terms import SHARED_TERM_NAMES
 from latchstring.events.record import record
-from latchstring.invitations.build import find_lifetime_problems, find_redirect_problems
 from latchstring.invitations.permissions import READ, WRITE
+from latchstring.invitations.validate import find_lifetime_problems, find_redirect_problems
 from latchstring.storage.engine.database import Database, UniqueViolation, Work
 from latchstring.storage.invitations.templates import (
     delete_template,
@@ -212,6 +212,5 @@ def _repeated(field: str, items: Sequence[object]) -> list[FieldProblem]:
 
 
 def _unknown_types(template: InvitationTemplate, rules: ContentRules) -> list[FieldProblem]:
-    known = set(rules.types) | {type_.singular for type_ in rules.types.values() if type_.singular}
-    unknown = sorted({type_ for type_, _, _ in template.content} - known)
+    unknown = sorted({word for word, _, _ in template.content} - rules.types_by_word.keys())
     return [FieldProblem("/content", "unknown-content-type", f"There is no content type {name}.") for name in unknown]

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from latchstring.domain.account import User
 from latchstring.domain.settings import App
-from latchstring.formats.urls import find_origin
+from latchstring.formats.urls import list_redirect_origins
 from latchstring.http.authentication import (
     ANONYMOUS,
     CSRF_COOKIE,
@@ -60,9 +60,7 @@ class InviteePage(PageContext):
     @property
     def content_policy(self) -> str:
         """The policy of pages, plus origins of redirects after accepting: browsers apply `form-action` to redirects."""
-        app, rules = self.services.app, self.services.invitation_rules
-        origins = map(find_origin, (*rules.redirect_origins, app.public_url))
-        targets = sorted({origin for origin in origins if origin})
+        targets = list_redirect_origins(self.services.invitation_rules, self.services.app)
         return PAGE_POLICY.replace("form-action 'self'", " ".join(["form-action 'self'", *targets]))
 
     @property
@@ -107,7 +105,7 @@ class InviteePage(PageContext):
     def answer_cookies(self) -> Sequence[bytes]:
         if not self.csrf_is_new:
             return ()
-        secure = self.services.app.public_url.startswith("https:")
+        secure = self.services.app.is_https
         return [make_cookie(CSRF_COOKIE, self.csrf, max_age=CSRF_LIFETIME_SECONDS, secure=secure, http_only=False)]
 
     def template_values(self) -> dict[str, object]:

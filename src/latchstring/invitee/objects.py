@@ -8,8 +8,7 @@ from latchstring.content.service import subject_of
 from latchstring.domain.access import ContentObject, Level, ObjectWithAccess
 from latchstring.domain.errors import ContentNotFound
 from latchstring.domain.grant import ContentRole
-from latchstring.formats.urls import find_origin
-from latchstring.invitations.build import is_allowed_redirect
+from latchstring.formats.urls import find_origin, is_allowed_redirect
 from latchstring.invitations.results import OfferedObject
 from latchstring.invitee.context import InviteePage
 

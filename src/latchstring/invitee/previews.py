@@ -16,6 +16,7 @@ from latchstring.domain.principal import Role
 from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
 from latchstring.http.scope import is_head
+from latchstring.invitations.build import requires_existing_account
 from latchstring.invitations.respond import ResolvedLink, check_open, has_account
 from latchstring.invitee.context import InviteePage
 from latchstring.invitee.objects import ObjectListItem, offered_item
@@ -78,11 +79,10 @@ def summarize_invitation(page: InviteePage, link: ResolvedLink) -> InvitationSum
 
 
 def _landing_path(invitation: Invitation) -> str:
-    """The default path of a mailed link. An invitation to one object and nothing else has a page for that object."""
-    bundle = invitation.bundle
-    if not bundle.is_content_only or len(bundle.content) > 1:
+    """The default path of a mailed link."""
+    grant = invitation.bundle.single_object
+    if grant is None:
         return LANDING
-    (grant,) = bundle.content
     return f"/content/{quote(grant.target_type or '', safe='')}/{quote(grant.target_key, safe='')}/accept-invitation"
 
 
@@ -108,8 +108,8 @@ class LandingContext:
     @property
     def requires_existing_account(self) -> bool:
         """Whether accepting requires a confirmed account and the address has none."""
-        requires_account = not self.page.services.content_rules.allow_unregistered_users
-        return requires_account and self.link.invitation.bundle.is_content_only and not self.link.view.account_verified
+        is_required = requires_existing_account(self.link.invitation.bundle, self.page.services.content_rules)
+        return is_required and not self.link.view.account_verified
 
     def includes_object(self, type_: str, key: str) -> bool:
         """Whether the object is or was part of the invitation."""

@@ -78,7 +78,7 @@ class UserOperations:
         if user is None:
             raise UserNotFound("There is no such user.")
         self.deps.limiter.check_recipient(user.email_key)
-        if self.deps.mail_is_off:
+        if self.deps.mail_rules.is_off:
             raise MailDisabled("Mail is disabled.")
         if kind is MailKind.EMAIL_VERIFICATION and user.email_verified:
             return False
@@ -88,5 +88,5 @@ class UserOperations:
         return True
 
     def _send(self, user: User, kind: MailKind, by: Actor, now: datetime) -> Work[None]:
-        yield queue_mail(account_mail(user, kind, now=now, is_off=self.deps.mail_is_off))
+        yield queue_mail(account_mail(user, kind, now=now, is_off=self.deps.mail_rules.is_off))
         yield record(new_event("user.link_sent", user.id, by=by, now=now, kind=LINKS[kind]))

@@ -44,11 +44,6 @@ class UserDependencies:
     wake_worker: Callable[[], None] = noop
     api_key_cache: dict[bytes, tuple[datetime, Principal]] = field(default_factory=dict)
 
-    @property
-    def mail_is_off(self) -> bool:
-        """Whether no mail leaves this installation."""
-        return self.mail_rules.transport == "off"
-
     def principal_of(self, user: User, session_id: UUID | None = None) -> Principal:
         """The user as a principal, with the present rights of the role."""
         role = self.roles.get(user.role or "", NO_ROLE)

@@ -41,7 +41,7 @@ class Recovery:
     deps: UserDependencies
 
     def _mail_to(self, user: User, kind: MailKind, *, now: datetime, locale: str | None = None) -> OutgoingMail:
-        return account_mail(user, kind, now=now, is_off=self.deps.mail_is_off, locale=locale)
+        return account_mail(user, kind, now=now, is_off=self.deps.mail_rules.is_off, locale=locale)
 
     async def request_password_reset(self, address: Address, *, locale: str | None = None) -> None:
         """Mail a reset link if the address has an account that is not blocked. Takes the same time if not.

@@ -224,7 +224,7 @@ async def request_password(panel: Panel) -> Answer:
 
 def has_mail(panel: Panel) -> bool:
     """Whether this installation sends mail."""
-    return panel.services.mail_rules.transport != "off"
+    return not panel.services.mail_rules.is_off
 
 
 @get(SET_UP, needs=UNAUTHENTICATED)

@@ -68,7 +68,7 @@ def _show_new(panel: Panel, *, status: int = 200, code: str = "", form: FormStat
         form=form,
         roles=ADMIN_ROLES,
         languages=LANGUAGES,
-        mail_is_off=panel.services.mail_rules.transport == "off",
+        mail_is_off=panel.services.mail_rules.is_off,
     )
 
 

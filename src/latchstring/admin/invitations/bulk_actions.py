@@ -182,7 +182,7 @@ def _show_run(
         is_moved=_is_count(shown_count) and int(shown_count) != len(run.rows),
         changed=changed,
         apply_url=APPLY,
-        mail_is_off=panel.services.mail_rules.transport == "off",
+        mail_is_off=panel.services.mail_rules.is_off,
         n=get_formats(panel.locale),
     )
 

@@ -128,7 +128,7 @@ async def _show(panel: Panel, *, confirmation: str = "", link: str = "", status:
         types=panel.services.content_rules.types,
         confirmation=confirmation,
         shown_link=link,
-        mail_is_off=panel.services.mail_rules.transport == "off",
+        mail_is_off=panel.services.mail_rules.is_off,
     )
 
 

@@ -124,7 +124,7 @@ class ObjectRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
-    """The choices of the page. content_search: the search for content, so that the page can say that nothing matches."""
+    """The choices of the page. content_search: the searched text, so that the page can say that nothing matches."""
 
     roles: Sequence[Role]
     groups: Sequence[GroupChoice]
@@ -265,7 +265,7 @@ def lifetime_choices(rules: InvitationRules, chosen: str = "") -> list[LifetimeC
     spans = {timedelta(days=days) for days in QUICK} | {rules.lifetime}
     if chosen.isascii() and chosen.isdecimal():
         spans.add(timedelta(seconds=min(int(chosen[:9]), 10**9)))
-    allowed = sorted(span for span in spans if rules.minimum_lifetime <= span <= rules.maximum_lifetime)
+    allowed = sorted(span for span in spans if rules.is_allowed_lifetime(span))
     return [LifetimeChoice(int(span.total_seconds()), 0 if span % DAY else span // DAY) for span in allowed]
 
 
@@ -279,8 +279,8 @@ def blank_form(rules: InvitationRules) -> FormState:
 
 def with_template(state: FormState, template: InvitationTemplate, rules: ContentRules = NO_TYPES) -> FormState:
     """The form with the terms of a template; the invitee stays. rules: with the names of content types."""
-    types = {type_.singular: type_.key for type_ in rules.types.values() if type_.singular}
-    content = [(types.get(type_, type_), key, role) for type_, key, role in template.content]
+    types = rules.types_by_word
+    content = [(types[word].key if word in types else word, key, role) for word, key, role in template.content]
     typed = dict(state.typed) | {"template": template.key, "used": template.key, "role": template.role or ""}
     typed |= _texts(shared_terms_of(template))
     if template.expires_in is not None:

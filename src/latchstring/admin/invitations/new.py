@@ -47,10 +47,10 @@ from latchstring.domain.invitation import Invitation
 from latchstring.domain.mail import DeliveryState
 from latchstring.domain.template import InvitationTemplate
 from latchstring.formats.field_types import ValueRefused, read_uuid
+from latchstring.formats.urls import is_allowed_redirect
 from latchstring.http.problems import describe_problem
 from latchstring.http.responses import Answer
 from latchstring.i18n.negotiation import available_locales
-from latchstring.invitations.build import is_allowed_redirect
 from latchstring.pages.forms import FormProblem, FormState, SentForm
 from latchstring.pages.mail_frame import allow_frames
 from latchstring.pages.templating import autonym
@@ -106,7 +106,7 @@ async def _show(
         again_at=panel.now + timedelta(seconds=error.retry_after_seconds if isinstance(error, TooManyRequests) else 0),
         preview_url=_preview_url(state),
         bounds=panel.services.invitation_rules,
-        mail_is_off=panel.services.mail_rules.transport == "off",
+        mail_is_off=panel.services.mail_rules.is_off,
         source=source,
     )
     return allow_frames(answer)

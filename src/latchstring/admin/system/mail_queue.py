@@ -41,7 +41,7 @@ async def show_queue(panel: Panel) -> Answer:
         states=STATES,
         counts=await queue.count(by=by),
         about=about,
-        is_on=panel.services.mail_rules.transport != "off",
+        is_on=not panel.services.mail_rules.is_off,
         older="" if page.next is None else address(panel, before=format_cursor(panel, WITHIN, page.next)),
         first=address(panel, before=None) if panel.query_value("before") else "",
     )

@@ -89,7 +89,7 @@ async def _show(
         broken=preview.broken,
         from_name=name,
         from_address=address,
-        is_on=panel.services.mail_rules.transport != "off",
+        is_on=not panel.services.mail_rules.is_off,
     )
     return allow_frames(answer)
 

@@ -24,7 +24,7 @@ PUBLIC_URL = "public-url"
 
 async def check_mail(rules: MailRules) -> list[Finding]:
     """Whether mail can be sent: the connection, its encryption, and the password. Sends nothing."""
-    if rules.transport == "off":
+    if rules.is_off:
         return [warning(MAIL, "Mail is off.", 'Set mail.transport = "smtp" when invitations are to be mailed.')]
     if rules.transport == "mailbox":
         return [_check_mailbox(Path(rules.mailbox_directory))]

@@ -29,12 +29,12 @@ from latchstring.domain.invitation import Invitation, InvitationDetails, State
 from latchstring.domain.invitation_list import InvitationFilter
 from latchstring.domain.pagination import Cursor
 from latchstring.domain.principal import Principal
-from latchstring.invitations.build import require_delivery_channel
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.permissions import READ, WRITE
 from latchstring.invitations.read import InvitationReader
 from latchstring.invitations.resend import LinkSender
 from latchstring.invitations.revoke import InvitationRevoker
+from latchstring.invitations.validate import require_delivery_channel
 from latchstring.storage.invitations.lists import find_invitations_by_ids, find_pending_terms, list_ids
 
 MAX_INVITATIONS = 10_000  # of one action: a minute of work at most

@@ -26,12 +26,12 @@ from latchstring.domain.job import EVERY_ROW, Job, JobKind, JobRow, JobState, Ro
 from latchstring.domain.pagination import Cursor, Page
 from latchstring.domain.principal import Principal
 from latchstring.events.record import record
-from latchstring.invitations.build import require_delivery_channel
 from latchstring.invitations.bulk.first_rows import FirstRowByTerms, open_first_rows
 from latchstring.invitations.bulk.run_batch import refuse_blocked
 from latchstring.invitations.bulk.validate import RowValidator
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.permissions import READ, WRITE
+from latchstring.invitations.validate import require_delivery_channel
 from latchstring.storage.engine.database import Work, single_step
 from latchstring.storage.engine.idempotency import store_answer
 from latchstring.storage.invitations.bulk_insert import find_blockers

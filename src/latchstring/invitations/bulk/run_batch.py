@@ -16,11 +16,11 @@ from latchstring.domain.event import Event, new_event
 from latchstring.domain.job import Job, JobRow, JobState, RowStatus
 from latchstring.domain.principal import Principal, can_grant_content
 from latchstring.events.record import record
-from latchstring.invitations.build import require_delivery_channel
 from latchstring.invitations.bulk.validate import RowValidator, ValidatedRow, copy_rows
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.permissions import READ, WRITE
 from latchstring.invitations.principals import find_principal, load_authority
+from latchstring.invitations.validate import require_delivery_channel
 from latchstring.storage.content.objects import load_levels, share_lock_objects
 from latchstring.storage.engine.database import ATTEMPTS, Work
 from latchstring.storage.invitations.bulk_insert import Blocker, InsertedBatch, insert_invitations
@@ -205,7 +205,7 @@ def _refuse_without_targets(rows: Sequence[ValidatedRow], missing_ids: set[UUID]
 def _still_maintains(by: Principal, created: Sequence[InvitationInsert]) -> Work[bool]:
     """Whether the sender maintains every object of these invitations, as the transaction sees it."""
     bundles = [new.invitation.bundle for new in created if new.invitation.bundle.content]
-    if not bundles or by.can("content:write"):
+    if not bundles or by.can_grant_all_content:
         return True
     ids = {grant.target_id for bundle in bundles for grant in bundle.content}
     levels = yield from load_levels(by.id if by.type is ActorType.USER else None, ids)

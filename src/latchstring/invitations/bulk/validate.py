@@ -1,4 +1,4 @@
-"""Validating many rows by the rules of a single create (`invitations/build.py`), with the same few queries for all.
+"""Validating many rows by the rules of a single create (`../validate.py`, `../build.py`), with the same few queries.
 
 A row that breaks a rule is REFUSED with the reason; it never stops the others. Whether an invitation with the same
 terms is pending is known in the transaction only (`run_batch.py`); a dry run looks it up (`jobs.py`).
@@ -23,6 +23,7 @@ from latchstring.domain.job import JobRow, RowStatus
 from latchstring.domain.mail import MailPriority
 from latchstring.domain.principal import Principal
 from latchstring.domain.template import TemplatesByKey
+from latchstring.formats.durations import format_in_words
 from latchstring.formats.invitation_input import read_row
 from latchstring.invitations.build import (
     ResolvedTargets,
@@ -30,15 +31,14 @@ from latchstring.invitations.build import (
     build_invitation,
     build_mail,
     created_event,
-    find_problems,
     first_delivery,
-    format_in_words,
     object_names_of,
 )
 from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.grant_checks import GrantChecks
 from latchstring.invitations.permissions import READ
 from latchstring.invitations.templates import InvitationTemplates, expand_from
+from latchstring.invitations.validate import find_problems
 from latchstring.storage.groups.groups import find_groups
 from latchstring.storage.invitations.bulk_insert import Person, count_recent, find_people
 from latchstring.storage.invitations.create import InvitationInsert

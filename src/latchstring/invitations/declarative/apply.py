@@ -23,7 +23,7 @@ from latchstring.domain.errors import (
 )
 from latchstring.domain.grant import Bundle, ContentRole, terms_digest
 from latchstring.domain.principal import Principal, resolve_role
-from latchstring.invitations.build import ResolvedTargets, build_bundle, find_problems, object_names_of
+from latchstring.invitations.build import ResolvedTargets, build_bundle, object_names_of
 from latchstring.invitations.create import InvitationCreator
 from latchstring.invitations.declarative.plan import (
     MARK,
@@ -41,6 +41,7 @@ from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.resend import LinkSender
 from latchstring.invitations.revoke import InvitationRevoker
 from latchstring.invitations.templates import expand_from
+from latchstring.invitations.validate import find_problems
 from latchstring.storage.content.objects import find_levels
 from latchstring.storage.groups.groups import find_groups
 from latchstring.storage.invitations.existing import (

@@ -170,6 +170,13 @@ async def test_guesses_of_passwords_are_limited_separately_from_users(page_clien
     assert (await sign_in(page_client, "other@panel.test")).status == 401
 
 
+async def test_spaces_around_the_address_do_not_start_another_count(page_client: PageClient) -> None:
+    await page_client.admin()
+    for _ in range(10):
+        await sign_in(page_client, EMAIL, "wrong password")
+    assert (await sign_in(page_client, f" {EMAIL.upper()} ")).status == 429
+
+
 # ---- second factor ---------------------------------------------------------------------------------------------------
 
 

@@ -159,6 +159,14 @@ async def test_links_and_sessions(page_client: PageClient) -> None:
     assert await page_client.flash(await page_client.send(f"{path}/sessions/end")) == "user-sessions-ended"
 
 
+async def test_links_are_limited_per_address(page_client: PageClient) -> None:
+    await page_client.sign_in_admin(role="manager")
+    ada = await page_client.user()
+    for message in [*["password-link-sent"] * 10, "too-many-mails"]:
+        sent = await page_client.send(f"/admin/users/{ada.id}/links", {"kind": "password"})
+        assert await page_client.flash(sent) == message
+
+
 @pytest.mark.parametrize("page_client", [('transport = "mailbox"', 'transport = "off"')], indirect=True)
 async def test_without_mail_no_link_is_sent(page_client: PageClient) -> None:
     await page_client.sign_in_admin(role="manager")

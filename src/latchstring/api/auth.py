@@ -135,7 +135,7 @@ async def logout(services: Services, request: Request, caller: Caller, body: Ref
 async def request_password_reset(services: Services, request: Request, body: AddressBody) -> Answer:
     """The response and its duration are the same whether or not the address has an account."""
     locale = choose_locale(request.scope, services.app)
-    with suppress(TooManyRequests):  # anonymous callers are not told that an address has reached its limit
+    with suppress(TooManyRequests):  # the answer does not reveal to anonymous callers that a limit is reached
         await services.users.recovery.request_password_reset(body.email, locale=locale)
     return empty_answer(202)
 

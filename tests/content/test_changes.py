@@ -25,7 +25,8 @@ from latchstring.domain.errors import (
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.settings import ContentRules, ContentType
-from latchstring.storage.content.objects import grant_access, load_access, lock_objects
+from latchstring.storage.content.grants import grant_access, load_access
+from latchstring.storage.content.objects import lock_objects
 from latchstring.storage.engine.database import Work
 from latchstring.storage.engine.tables import content, content_grants, events, group_members, groups, users
 

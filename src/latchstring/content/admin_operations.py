@@ -17,7 +17,7 @@ from latchstring.domain.pagination import Count, Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
 from latchstring.domain.views.content import GrantedObject, Holder
 from latchstring.events.record import record
-from latchstring.storage.content.grants import remove_grant, set_grant
+from latchstring.storage.content.grants import load_access, remove_grant, replace_access, set_grant
 from latchstring.storage.content.invitations import list_pending_invitations
 from latchstring.storage.content.lists import (
     OwnedObject,
@@ -30,17 +30,12 @@ from latchstring.storage.content.lists import (
     list_owned,
     list_user_holders,
 )
-from latchstring.storage.content.objects import (
-    find_object,
-    load_access,
-    replace_access,
-    share_lock_groups,
-    share_lock_users,
-    update_object,
-)
+from latchstring.storage.content.objects import find_object, update_object
 from latchstring.storage.engine.database import Work
+from latchstring.storage.groups.groups import share_lock_groups
 from latchstring.storage.groups.lists import count_pending_invitations
 from latchstring.storage.invitations.cascade import void_target
+from latchstring.storage.users.users import share_lock_users
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

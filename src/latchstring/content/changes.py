@@ -37,24 +37,21 @@ from latchstring.domain.ids import new_id
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import ContentType
 from latchstring.events.record import record
+from latchstring.storage.content.grants import grant_access, load_access, replace_access, withdraw_access
 from latchstring.storage.content.objects import (
     UNIQUE_KEY,
     delete_object,
-    grant_access,
     insert_object,
-    load_access,
     load_levels,
     lock_object_exclusively,
     lock_objects,
-    replace_access,
-    share_lock_groups,
-    share_lock_users,
     update_object,
-    withdraw_access,
 )
 from latchstring.storage.engine.database import UniqueViolation, Work
 from latchstring.storage.engine.idempotency import store_answer
+from latchstring.storage.groups.groups import share_lock_groups
 from latchstring.storage.invitations.cascade import void_target
+from latchstring.storage.users.users import share_lock_users
 
 T = TypeVar("T")
 Grants = Mapping[tuple[UUID, SubjectKind], ContentRole]

@@ -21,7 +21,8 @@ from latchstring.domain.pagination import Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
 from latchstring.domain.settings import ContentType
 from latchstring.storage.content.access import AccessCheck, AccessFilter, check_levels, list_visible
-from latchstring.storage.content.objects import find_holders, find_object_for
+from latchstring.storage.content.grants import find_holders
+from latchstring.storage.content.objects import find_object_for
 
 CREATE = "content:create"
 READ_ACCESS = "access:read"

@@ -16,7 +16,7 @@ from latchstring.domain.pagination import Count, Cursor, Page, SortOrder
 from latchstring.domain.principal import Principal
 from latchstring.domain.views.users import UserSearch
 from latchstring.events.record import record
-from latchstring.storage.content.objects import check_no_access_left, delete_grants_of_subject
+from latchstring.storage.content.grants import check_no_access_left, delete_grants_of_subject
 from latchstring.storage.engine.database import Database, ReferenceViolation, UniqueViolation, Work
 from latchstring.storage.engine.idempotency import store_answer
 from latchstring.storage.groups.groups import (

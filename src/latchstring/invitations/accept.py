@@ -27,10 +27,12 @@ from latchstring.invitations.dependencies import InvitationDependencies
 from latchstring.invitations.respond import InvitationResponses, ResolvedLink, sponsor_may_grant
 from latchstring.invitations.results import Accepted, Applied
 from latchstring.mail.account_mail import account_mail
+from latchstring.storage.content.grants import grant_access
 from latchstring.storage.content.invitations import load_live_targets
-from latchstring.storage.content.objects import grant_access, load_levels, lock_objects
+from latchstring.storage.content.objects import load_levels, lock_objects
 from latchstring.storage.engine.database import ATTEMPTS, ReferenceViolation, UniqueViolation, Work
-from latchstring.storage.invitations.transitions import TransitionLost, end_invitation, share_lock_groups_by_id
+from latchstring.storage.groups.groups import share_lock_groups_by_id
+from latchstring.storage.invitations.transitions import TransitionLost, end_invitation
 from latchstring.storage.outbox.outbox import queue_mail
 from latchstring.storage.users.users import (
     insert_user,

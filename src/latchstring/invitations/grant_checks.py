@@ -13,7 +13,8 @@ from latchstring.domain.mail import Delivery
 from latchstring.domain.principal import Principal, can_grant_content
 from latchstring.invitations.build import ObjectName, first_delivery, requires_existing_account
 from latchstring.invitations.dependencies import InvitationDependencies
-from latchstring.storage.content.objects import find_levels, find_objects, has_own_access
+from latchstring.storage.content.grants import has_own_access
+from latchstring.storage.content.objects import find_levels, find_objects
 from latchstring.storage.users.users import find_user_by_email_key
 from latchstring.users.grant_limits import check_grant
 

@@ -7,9 +7,8 @@ from latchstring.domain.panel import principal_of_admin
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.storage.admins.admins import find_admin
 from latchstring.storage.engine.database import Database, Work
-from latchstring.storage.invitations.bulk_insert import load_key_validity
 from latchstring.storage.invitations.sponsors import load_sponsor
-from latchstring.storage.users.api_keys import find_key
+from latchstring.storage.users.api_keys import find_key, load_key_validity
 from latchstring.storage.users.users import find_user
 from latchstring.users.service import Users
 

@@ -19,7 +19,7 @@ from latchstring.domain.principal import Principal
 from latchstring.domain.views.users import UserSearch
 from latchstring.events.record import record
 from latchstring.formats.email_address import Address
-from latchstring.storage.content.objects import check_no_access_left, share_lock_users, transfer_objects
+from latchstring.storage.content.grants import check_no_access_left, transfer_objects
 from latchstring.storage.engine.database import Conflict, ReferenceViolation, UniqueViolation, Work
 from latchstring.storage.engine.idempotency import store_answer
 from latchstring.storage.groups.groups import find_group, find_groups, load_groups
@@ -35,6 +35,7 @@ from latchstring.storage.users.users import (
     leave_groups,
     load_user,
     lock_user,
+    share_lock_users,
     translate_violation,
     update_user,
 )

@@ -10,18 +10,14 @@ from latchstring.domain.access import ContentObject, Level, SubjectKind, Visibil
 from latchstring.domain.errors import OwnsContent
 from latchstring.domain.grant import ContentRole
 from latchstring.domain.ids import new_id
-from latchstring.storage.content.objects import (
+from latchstring.storage.content.grants import (
     delete_grants_of_subject,
-    find_levels,
-    find_object,
-    find_objects,
     grant_access,
-    insert_object,
     load_access,
-    lock_objects,
     transfer_objects,
     withdraw_access,
 )
+from latchstring.storage.content.objects import find_levels, find_object, find_objects, insert_object, lock_objects
 from latchstring.storage.engine.database import Database, Work
 
 NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)

@@ -23,9 +23,9 @@ from latchstring.invitations.principals import find_principal, load_authority
 from latchstring.invitations.validate import require_delivery_channel
 from latchstring.storage.content.objects import load_levels, share_lock_objects
 from latchstring.storage.engine.database import ATTEMPTS, Work
+from latchstring.storage.groups.groups import share_lock_groups_by_id
 from latchstring.storage.invitations.bulk_insert import Blocker, InsertedBatch, insert_invitations
 from latchstring.storage.invitations.create import InvitationInsert
-from latchstring.storage.invitations.transitions import share_lock_groups_by_id
 from latchstring.storage.jobs.jobs import JobLost, advance_job, find_part, finish_job, lock_job
 from latchstring.storage.jobs.rows import insert_rows, load_rows_by_invitation
 

@@ -1,6 +1,6 @@
 """Groups and their members."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +38,18 @@ def _values(group: Group) -> dict[str, Any]:
 _KEY = bindparam("key", type_=groups.c.key.type)
 _BY_KEY = select(groups).where(groups.c.key == _KEY)
 _LOCK_BY_KEY = _BY_KEY.with_for_update()
+_SHARE_LOCK_BY_KEYS = (
+    select(groups.c.id, groups.c.key)
+    .where(any_of(groups.c.key, "keys", CanonicalText))
+    .order_by(groups.c.id)
+    .with_for_update(read=True, key_share=True)
+)
+_SHARE_LOCK_BY_IDS = (
+    select(groups.c.id, groups.c.key)
+    .where(any_of(groups.c.id, "ids"))
+    .order_by(groups.c.id)
+    .with_for_update(read=True, key_share=True)
+)
 _BY_KEYS = select(groups).where(any_of(groups.c.key, "keys", CanonicalText))
 _INSERT = insert(groups).values({c.name: bindparam(c.name, type_=c.type) for c in groups.columns})
 _REPLACED_COLUMNS = ("name", "description", "translations", "search_name")
@@ -81,6 +93,22 @@ def lock_group(key: str) -> Work[Group | None]:
     """Return the group, locked against joins, changes and deletion until the transaction ends."""
     rows = yield step(_LOCK_BY_KEY, key=key)
     return read_group(rows[0]) if rows else None
+
+
+def share_lock_groups(keys: Iterable[str]) -> Work[dict[str, UUID]]:
+    """Return the ids of existing groups by key, locked against deletion until the commit."""
+    rows = yield step(_SHARE_LOCK_BY_KEYS, keys=sorted(set(keys)))
+    return {row.key: row.id for row in rows}
+
+
+def share_lock_groups_by_id(ids: Sequence[UUID]) -> Work[dict[UUID, str]]:
+    """Return the keys of existing groups by id, locked against deletion until the transaction ends.
+
+    Targets are always locked before invitations, here and when a target is deleted, so that nothing deadlocks.
+    """
+    if not ids:
+        return {}
+    return {row.id: row.key for row in (yield step(_SHARE_LOCK_BY_IDS, ids=ids))}
 
 
 async def is_member(db: Database, user_id: UUID, group_id: UUID) -> bool:

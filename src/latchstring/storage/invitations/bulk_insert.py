@@ -39,7 +39,6 @@ from latchstring.storage.engine.bulk_values import BulkValues
 from latchstring.storage.engine.database import ATTEMPTS, Conflict, Database, Row, Steps, Work, step
 from latchstring.storage.engine.tables import PENDING as PENDING_TEXT
 from latchstring.storage.engine.tables import (
-    api_keys,
     events,
     group_members,
     invitation_grants,
@@ -47,7 +46,7 @@ from latchstring.storage.engine.tables import (
     outbox,
     users,
 )
-from latchstring.storage.engine.types import CanonicalText, Id, Instant, JsonText, any_of
+from latchstring.storage.engine.types import CanonicalText, Id, JsonText, any_of
 from latchstring.storage.events.record import INSERT_EVENT, event_values
 from latchstring.storage.invitations.create import (
     INSERT_GRANT,
@@ -61,7 +60,6 @@ from latchstring.storage.invitations.transitions import expire_invitations
 from latchstring.storage.outbox.outbox import OUTBOX_INSERT, outbox_values
 
 _i = invitations.c
-_NOW = bindparam("now", type_=Instant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +107,6 @@ _RECENT = (
 _FIND_PENDING = select(_i.id, _i.terms_key, _i.email_key, _i.inviter_type, _i.inviter_id, _i.expires_at).where(
     any_of(_i.terms_key, "terms_keys"), _i.state == PENDING
 )
-_IS_KEY_VALID = select(api_keys.c.id).where(
-    api_keys.c.id == bindparam("api_key_id", type_=Id),
-    api_keys.c.revoked_at.is_(None),
-    func.coalesce(api_keys.c.expires_at > _NOW, true()),
-)
-_LOCK_VALID_KEY = _IS_KEY_VALID.with_for_update(read=True)
 
 
 async def find_people(db: Database, email_keys: Collection[str], group_ids: Collection[UUID]) -> dict[str, Person]:
@@ -137,11 +129,6 @@ async def find_blockers(db: Database, terms_keys: Collection[UUID], *, now: date
     """The pending invitations in force that have these terms."""
     rows = await db.fetch(_FIND_PENDING, terms_keys=sorted(terms_keys))
     return {row.terms_key: _blocker(row) for row in rows if row.expires_at > now}
-
-
-def load_key_validity(key_id: UUID | None, *, now: datetime, hold: bool = False) -> Work[bool]:
-    """Whether an API key may still be used, as the transaction sees it. hold: lock it until the commit."""
-    return bool((yield step(_LOCK_VALID_KEY if hold else _IS_KEY_VALID, api_key_id=key_id, now=now)))
 
 
 def _blocker(row: Row) -> Blocker:

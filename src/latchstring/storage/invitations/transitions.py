@@ -15,7 +15,7 @@ from latchstring.domain.event import Event, new_event
 from latchstring.domain.ids import new_id
 from latchstring.domain.invitation import Invitation, State
 from latchstring.storage.engine.database import Database, Work, step
-from latchstring.storage.engine.tables import groups, invitations
+from latchstring.storage.engine.tables import invitations
 from latchstring.storage.engine.types import Id, Instant, any_of
 from latchstring.storage.events.record import insert_event
 from latchstring.storage.invitations.read import EXPIRED, PENDING, find_pending_invitation
@@ -205,23 +205,3 @@ def count_renewal(invitation: Invitation, *, now: datetime, limit: int, renewed_
     if not rows:
         raise TransitionLost
     return int(rows[0].renewals)
-
-
-# ---- targets ---------------------------------------------------------------------------------------------------------
-
-_LOCK_GROUPS = (
-    select(groups.c.id, groups.c.key)
-    .where(any_of(groups.c.id, "ids"))
-    .order_by(groups.c.id)
-    .with_for_update(read=True, key_share=True)
-)
-
-
-def share_lock_groups_by_id(ids: Sequence[UUID]) -> Work[dict[UUID, str]]:
-    """Return the keys of existing groups by id, locked against deletion until the transaction ends.
-
-    Targets are always locked before invitations, here and when a target is deleted, so that nothing deadlocks.
-    """
-    if not ids:
-        return {}
-    return {row.id: row.key for row in (yield step(_LOCK_GROUPS, ids=ids))}

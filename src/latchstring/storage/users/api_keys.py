@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, true, update
 
 from latchstring.domain.actor import Actor, ActorType
 from latchstring.domain.api_key import ApiKey
@@ -77,6 +77,12 @@ _FIND_LIVE = select(*_COLUMNS).where(
     (api_keys.c.expires_at.is_(None)) | (api_keys.c.expires_at > bindparam("at", type_=Instant)),
 )
 _BY_ID = select(*_COLUMNS).where(api_keys.c.id == bindparam("key_id", type_=Id), api_keys.c.revoked_at.is_(None))
+_IS_VALID = select(api_keys.c.id).where(
+    api_keys.c.id == bindparam("api_key_id", type_=Id),
+    api_keys.c.revoked_at.is_(None),
+    func.coalesce(api_keys.c.expires_at > bindparam("now", type_=Instant), true()),
+)
+_HOLD_VALID = _IS_VALID.with_for_update(read=True)
 _REVOKE = (
     update(api_keys)
     .where(api_keys.c.id == bindparam("key_id", type_=Id), api_keys.c.revoked_at.is_(None))
@@ -107,6 +113,11 @@ async def find_key(db: Database, key_id: UUID) -> ApiKey | None:
     """Return a key, unless it was revoked. Expired keys are included."""
     rows = await db.fetch(_BY_ID, key_id=key_id)
     return api_key_of(rows[0]) if rows else None
+
+
+def load_key_validity(key_id: UUID | None, *, now: datetime, hold: bool = False) -> Work[bool]:
+    """Whether an API key may still be used, as the transaction sees it. hold: lock it until the commit."""
+    return bool((yield step(_HOLD_VALID if hold else _IS_VALID, api_key_id=key_id, now=now)))
 
 
 def insert_key(key: ApiKey, digest: bytes) -> Step:

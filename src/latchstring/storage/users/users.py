@@ -1,6 +1,6 @@
 """User accounts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -92,6 +92,9 @@ _BY_EMAIL_KEY = _user_by(users.c.email_key == bindparam("email_key", type_=users
 _BY_EXTERNAL_ID = _user_by(users.c.external_id == bindparam("external_id", type_=users.c.external_id.type))
 # NO KEY UPDATE: memberships and sessions that reference the row can still be inserted meanwhile
 _LOCK_BY_ID = _BY_ID.with_for_update(key_share=True, of=users)
+_SHARE_LOCK = (
+    select(users.c.id).where(any_of(users.c.id, "ids")).order_by(users.c.id).with_for_update(read=True, key_share=True)
+)
 
 
 async def find_user(db: Database, user_id: UUID) -> User | None:
@@ -114,6 +117,12 @@ def load_user(user_id: UUID) -> Work[User | None]:
 def lock_user(user_id: UUID) -> Work[User | None]:
     """Return a user and lock the row until the transaction ends."""
     return _first((yield step(_LOCK_BY_ID, id=user_id)))
+
+
+def share_lock_users(ids: Iterable[UUID]) -> Work[set[UUID]]:
+    """Return the ids of existing users, locked against deletion until the commit."""
+    rows = yield step(_SHARE_LOCK, ids=sorted(set(ids)))
+    return {row.id for row in rows}
 
 
 # ---- changes ---------------------------------------------------------------------------------------------------------

@@ -191,7 +191,7 @@ async def test_revoking_ends_the_link(page_client: PageClient) -> None:
     invitation = await page_client.invite()
     assert await page_client.flash(await submit_action(page_client, invitation, "revoke")) == "invitation-revoked"
     assert await page_client.state(invitation) == "REVOKED"
-    assert "Invalid" in (await page_client.get(path_of(invitation))).words
+    assert "Revoked" in (await page_client.get(path_of(invitation))).words
 
 
 async def test_a_revealed_link_is_shown_once(page_client: PageClient) -> None:

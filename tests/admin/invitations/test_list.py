@@ -206,5 +206,6 @@ async def test_a_viewer_sees_the_list_without_actions(page_client: PageClient) -
     await page_client.sign_in_admin("vera@panel.test", role="viewer")
     html = (await page_client.get(LIST)).html
     assert "ada" in html
+    page = re.sub(r"<nav.*?</nav>", "", html, flags=re.DOTALL)
     for word in ("Create new entry", "Import", "Resend", "Revoke", "Duplicate", "Copy link"):
-        assert word not in re.sub(r"<nav.*?</nav>", "", html, flags=re.DOTALL), word
+        assert not re.search(rf"\b{word}\b", page), word  # "Revoked" is a state in the filters

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import httpx2
 import pytest
 from tests.support.api_client import Api
+from tests.support.jobs import process_next_batch
 
 from latchstring.domain.errors import Unreadable
 from latchstring.domain.group import Group
@@ -55,7 +56,7 @@ async def run_jobs(api: Api) -> None:
     until = clock() + timedelta(minutes=1)
     while (job := await claim_job(db, owner, now=clock(), until=until)) is not None:
         while not job.state.is_finished:
-            job = await api.services.invitations.job_kinds[job.kind](job, owner, until)
+            job = await process_next_batch(api.services.invitations.job_kinds[job.kind], job, owner, until)
 
 
 async def create_group(api: Api, key: str) -> Group:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.support.jobs import process_next_batch
 from tests.support.page_client import PageClient, PageResponse
 
 from latchstring.admin.imports.columns import guess_columns, guess_field
@@ -32,7 +33,7 @@ async def run_jobs(page_client: PageClient) -> None:
     until = clock() + timedelta(minutes=1)
     while (job := await claim_job(db, owner, now=clock(), until=until)) is not None:
         while not job.state.is_finished:
-            job = await page_client.services.invitations.job_kinds[job.kind](job, owner, until)
+            job = await process_next_batch(page_client.services.invitations.job_kinds[job.kind], job, owner, until)
 
 
 async def check_file(

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from tests.support.clock import PATIENCE_SECONDS
 from tests.support.invitation_env import InvitationEnv, build_invitation_env
+from tests.support.jobs import process_next_batch
 from tests.support.rows_in_memory import RowsInMemory
 from tests.support.service_env import START, ServiceEnv
 
 from latchstring.domain.actor import ActorType
+from latchstring.domain.clock import system_clock
 from latchstring.domain.errors import (
     InvalidFields,
     JobFinished,
@@ -26,9 +29,12 @@ from latchstring.domain.job import Job, JobRow, JobState
 from latchstring.domain.mail import MailPriority
 from latchstring.domain.principal import OPERATOR_PRINCIPAL, Principal
 from latchstring.domain.settings import MailRules
+from latchstring.invitations.bulk import jobs
 from latchstring.invitations.bulk.jobs import BATCH_ROWS
 from latchstring.storage.engine.tables import events, invitations, job_parts, outbox
 from latchstring.storage.jobs.jobs import JobLost, claim_job, find_job
+from latchstring.worker.jobs import JobDependencies, JobWorker
+from latchstring.worker.wake_event import WakeEvent
 
 LEASE = timedelta(seconds=6)
 Row = dict[str, Any]
@@ -62,7 +68,7 @@ async def run_worker(invitation_env: InvitationEnv, *, batches: int = 1000) -> J
     for _ in range(batches):
         if job is None or job.state.is_finished:
             break
-        job = await invitation_env.invitations.job_kinds[job.kind](job, owner, clock() + LEASE)
+        job = await process_next_batch(invitation_env.invitations.job_kinds[job.kind], job, owner, clock() + LEASE)
     return job
 
 
@@ -331,10 +337,10 @@ async def test_a_worker_that_lost_its_lease_stores_nothing(invitation_env: Invit
     assert taken_job is not None
     job_kind = invitation_env.invitations.job_kinds["invite"]
     with pytest.raises(JobLost):
-        await job_kind(lost_job, slow, clock() + LEASE)
-    again = await job_kind(taken_job, quick, clock() + LEASE)
+        await process_next_batch(job_kind, lost_job, slow, clock() + LEASE)
+    again = await process_next_batch(job_kind, taken_job, quick, clock() + LEASE)
     with pytest.raises(JobLost):  # the same batch again
-        await job_kind(taken_job, quick, clock() + LEASE)
+        await process_next_batch(job_kind, taken_job, quick, clock() + LEASE)
     assert again.done == BATCH_ROWS == await count(invitation_env, invitations)
 
 
@@ -479,3 +485,22 @@ async def test_after_an_error_of_the_source_nothing_is_stored(invitation_env: In
         await start(invitation_env, Broken([{"inviteEmail": "a@people.test"}], {}))
     assert await count(invitation_env, job_parts) == 0
     assert await run_worker(invitation_env) is None
+
+
+async def test_the_job_worker_processes_every_batch(
+    invitation_env: InvitationEnv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real worker with the real kind of job: PostgreSQL prepares a batch while the one before is stored."""
+    monkeypatch.setattr(jobs, "BATCH_ROWS", 2)
+    job = await start(invitation_env, people(5))
+    db, clock, wake_event, stop = invitation_env.service_env.db, system_clock, WakeEvent(), asyncio.Event()
+    kinds = invitation_env.invitations.job_kinds
+    worker = JobWorker(JobDependencies(db=db, clock=clock, kinds=kinds, wake_event=wake_event.jobs))
+    running = asyncio.create_task(worker.run(stop))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (after := await find_job(db, job.id)) is None or not after.state.is_finished:  # noqa: ASYNC110  # no event
+            await asyncio.sleep(0)
+    stop.set()
+    wake_event.notify()
+    await running
+    assert (after.state, after.cause, after.created) == (JobState.DONE, None, 5)

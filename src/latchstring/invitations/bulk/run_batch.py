@@ -122,10 +122,6 @@ class InviteRowsJob:
                 return after
         raise StorageBusy("Permissions are being changed by many at once.")
 
-    async def __call__(self, job: Job, owner: UUID, until: datetime) -> Job:
-        """Prepare and process the next batch."""
-        return await self.process(job, owner, until, await self.prepare(job, job.done + 1))
-
     async def fail(self, job: Job, owner: UUID, cause: str) -> Job:
         """End a job that cannot continue. Invitations that it has created stay."""
         return await self._end(job, owner, JobState.FAILED, cause)

@@ -13,6 +13,8 @@ LOCK := $(UV) pip compile --quiet --generate-hashes --no-annotate --universal --
   --no-emit-index-url --no-emit-find-links 
 RUN := .venv/bin
 PARALLEL ?= -n 2 --dist loadfile
+# Slow tests wait more than they compute. In the order of files the longest ones do not begin last.
+SLOW_PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder
 SLOWEST := --durations=25 --durations-min=0.5
 RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
@@ -37,7 +39,7 @@ test: $(DEV) ## Run all tests, quick ones first; installs a browser if there is 
 	@scripts/ensure-browser >/dev/null
 	@$(RUN)/pytest -m "not slow" $(PARALLEL) $(SLOWEST) --cov --cov-report= --cov-fail-under=70
 	@$(RUN)/pytest -m alone $(SLOWEST) tests/blackbox/test_jobs.py
-	@$(RUN)/pytest -m "slow and not alone" $(PARALLEL) $(SLOWEST)
+	@$(RUN)/pytest -m "slow and not alone" $(SLOW_PARALLEL) $(SLOWEST)
 
 test-full: ## Run all tests with full kill loops, more random examples and all time limits
 	@LATCHSTRING_TEST_FULL=1 $(MAKE) --no-print-directory test
